@@ -1,5 +1,5 @@
 //! Tests of client and server together. This library contains only the code shared by the processes that tests kill
-//! (`src/mortal`).
+//! (`src/crash_target`).
 
 use std::{
     io::{self, Write as _},
@@ -57,7 +57,7 @@ pub async fn open_with(dir: &Path, name: &str, failpoints: Option<Failpoints>) -
 }
 
 /// Prints one line and flushes it, so that the test receives it before this returns.
-pub fn say(line: &str) -> io::Result<()> {
+pub fn report(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()

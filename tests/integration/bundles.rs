@@ -206,20 +206,20 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     check_offline_content(&other_account).await;
 
     // Transfers work in both directions, and repeatedly.
-    let mine = s.client.export_work(s.drive.path()).await.expect("a file");
-    let BundleInfo::Work(found) = other.inspect_file(&mine.path).await.expect("the file is inspected") else {
+    let first_work = s.client.export_work(s.drive.path()).await.expect("a file");
+    let BundleInfo::Work(found) = other.inspect_file(&first_work.path).await.expect("the file is inspected") else {
         panic!("work")
     };
-    assert_eq!((found.learner.as_str(), found.refusal, found.rows), ("Asha", None, mine.count));
-    let imported = other.import_work(&mine.path, false).await.expect("imported");
+    assert_eq!((found.learner.as_str(), found.refusal, found.rows), ("Asha", None, first_work.count));
+    let imported = other.import_work(&first_work.path, false).await.expect("imported");
     assert!(imported.changed >= 6, "{imported:?}");
     assert_eq!(
-        other.import_work(&mine.path, false).await.expect("again").changed,
+        other.import_work(&first_work.path, false).await.expect("again").changed,
         0,
         "a second import changes nothing"
     );
-    let theirs = other.export_work(s.drive.path()).await.expect("a file");
-    s.client.import_work(&theirs.path, false).await.expect("imported");
+    let other_file = other.export_work(s.drive.path()).await.expect("a file");
+    s.client.import_work(&other_file.path, false).await.expect("imported");
     compare(("first", &client::rows(&s.account).await), ("second", &client::rows(&other_account).await))
         .expect("both agree without a server");
     assert_eq!(
@@ -316,29 +316,29 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
 
     // A course of another server with the same id does not replace it.
     let foreign = scratch();
-    let theirs = other_client
+    let other_file = other_client
         .export_courses(&[(Kind::Course, content::course())], foreign.path())
         .await
         .expect("a file");
-    let BundleInfo::Courses(found) = client.inspect_file(&theirs.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) = client.inspect_file(&other_file.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
     assert_eq!((found.trust, found.courses[0].local), (KeyTrust::Ask, LocalState::OtherLibrary));
     let no = import_error(
-        client.import_courses(&theirs.path, Some(&found.fingerprint)).await.expect_err("the id is in use"),
+        client.import_courses(&other_file.path, Some(&found.fingerprint)).await.expect_err("the id is in use"),
     );
     assert_eq!(no.reason(), "taken");
     // Nor is it imported into an account of this server.
     let no = import_error(
         s.client
-            .import_courses(&theirs.path, Some(&found.fingerprint))
+            .import_courses(&other_file.path, Some(&found.fingerprint))
             .await
             .expect_err("another library"),
     );
     assert_eq!(no.reason(), "other_library");
     // A file that only claims to be from this server is reported as a forgery.
     let forged = foreign.path().join("forged.carrel");
-    rewrite_header(&theirs.path, &forged, &other_server.url(), &s.server.url());
+    rewrite_header(&other_file.path, &forged, &other_server.url(), &s.server.url());
     for client in [&client, &s.client] {
         let no = import_error(
             client.import_courses(&forged, Some(&found.fingerprint)).await.expect_err("a wrong key"),
@@ -713,8 +713,8 @@ async fn a_server_imports_courses_and_work_from_files() {
         .expect("both agree");
 
     // Invalid files.
-    let theirs = client.export_work(s.drive.path()).await.expect("a file").path;
-    assert!(accept_file(theirs, true).await.expect_err("no such account").contains("no account"));
+    let other_file = client.export_work(s.drive.path()).await.expect("a file").path;
+    assert!(accept_file(other_file, true).await.expect_err("no such account").contains("no account"));
     assert!(accept_file(sent.path.clone(), true).await.expect_err("courses").contains("courses"));
     client.open_guest().await.expect("the guest account");
     let guest = client.export_work(s.drive.path()).await.expect("a file").path;

@@ -45,12 +45,12 @@ pub async fn open(
 }
 
 /// Returns a network with real sockets.
-pub fn live() -> Arc<dyn Http> {
+pub fn live_http() -> Arc<dyn Http> {
     Arc::new(LiveHttp::new("Carrel/test").expect("the client of the network"))
 }
 
 /// Returns the step that finishes the `n`th section of twelve.
-pub fn tick(n: usize) -> Step {
+pub fn finish_section(n: usize) -> Step {
     Step { done: true, ..Step::at(ItemKind::Section, content::sections()[n].clone()) }
 }
 
@@ -69,7 +69,7 @@ pub async fn rows(account: &OpenAccount) -> Rows {
 }
 
 /// Returns the number of finished items.
-pub fn ticks(rows: &Rows) -> usize {
+pub fn finished_items(rows: &Rows) -> usize {
     let is_done = |row: &Row| matches!(row, Row::Progress(p) if p.done_ms.is_some());
     rows.values().filter(|row| is_done(row)).count()
 }
@@ -99,20 +99,20 @@ pub async fn sync(account: &OpenAccount) -> Status {
 }
 
 /// Waits for a future, for at most a minute.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub async fn within_a_minute<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
 /// Waits until `check` returns a value; it is called after each change event of the client.
-pub async fn until<T, F: Future<Output = Option<T>>>(
-    core: &Client,
+pub async fn wait_until<T, F: Future<Output = Option<T>>>(
+    client: &Client,
     what: &str,
     mut check: impl FnMut() -> F,
 ) -> T {
-    let mut changes = core.changes().subscribe();
-    soon(what, async {
+    let mut changes = client.changes().subscribe();
+    within_a_minute(what, async {
         loop {
             if let Some(found) = check().await {
                 return found;
@@ -124,50 +124,50 @@ pub async fn until<T, F: Future<Output = Option<T>>>(
     .await
 }
 
-type Rule = Box<dyn Fn(&Request) -> Option<Net> + Send + Sync>;
+type Rule = Box<dyn Fn(&Request) -> Option<Interception> + Send + Sync>;
 
 /// The result of an intercepted request.
-pub enum Net {
+pub enum Interception {
     /// Returns this reply without sending the request.
     Reply(Reply),
     Fail(Failure),
     /// Sends another request instead.
-    Instead(Request),
+    Replace(Request),
 }
 
 /// A network whose requests tests can intercept.
-pub struct Netted {
+pub struct InterceptedHttp {
     inner: Arc<dyn Http>,
     rule: Mutex<Option<Arc<Rule>>>,
-    seen: Mutex<Vec<Request>>,
+    requests: Mutex<Vec<Request>>,
 }
 
-impl Netted {
+impl InterceptedHttp {
     pub fn new(inner: Arc<dyn Http>) -> Arc<Self> {
-        Arc::new(Self { inner, rule: Mutex::default(), seen: Mutex::default() })
+        Arc::new(Self { inner, rule: Mutex::default(), requests: Mutex::default() })
     }
     /// Intercepts requests for which the rule returns a result.
-    pub fn cast(&self, rule: impl Fn(&Request) -> Option<Net> + Send + Sync + 'static) {
+    pub fn intercept(&self, rule: impl Fn(&Request) -> Option<Interception> + Send + Sync + 'static) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Box::new(rule)));
     }
-    pub fn haul_in(&self) {
+    pub fn stop(&self) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
     /// Returns all requests since the last call.
-    pub fn seen(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 #[async_trait]
-impl Http for Netted {
+impl Http for InterceptedHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let rule = self.rule.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match rule.and_then(|rule| rule(&request)) {
-            Some(Net::Reply(reply)) => Ok(reply),
-            Some(Net::Fail(failure)) => Err(failure),
-            Some(Net::Instead(other)) => self.inner.send(other).await,
+            Some(Interception::Reply(reply)) => Ok(reply),
+            Some(Interception::Fail(failure)) => Err(failure),
+            Some(Interception::Replace(other)) => self.inner.send(other).await,
             None => self.inner.send(request).await,
         }
     }

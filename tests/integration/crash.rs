@@ -16,26 +16,26 @@ use carrel_testkit::{
     SeededRng, FakeClock, Rows, TestServer, device::PASSWORD, oracle::compare, scratch::scratch,
 };
 
-use crate::desk::{self, sync};
+use crate::client::{self, sync};
 
 /// Number of kills; `CARREL_KILLS` in the environment changes it.
 const KILLS: u64 = 200;
 
 /// Starts a process and kills it after a number of lines. Returns the lines.
-fn live(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
+fn run_process(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crash_target"));
     command.arg("study").arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(server) = first {
         command.args([server, "asha", PASSWORD]);
     }
     let mut child = command.spawn().expect("the process starts");
     let out = BufReader::new(child.stdout.take().expect("its output"));
-    let mut said = Vec::new();
+    let mut reported = Vec::new();
     let mut read = out.lines().map_while(Result::ok);
     let mut ended = false;
     for _ in 0..lines {
         match read.next() {
-            Some(line) => said.push(line),
+            Some(line) => reported.push(line),
             None => {
                 ended = true;
                 break;
@@ -45,20 +45,20 @@ fn live(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
     // SIGKILL: no destructor runs.
     let _ = child.kill();
     // Lines in the pipe were written before the kill; the last one may be incomplete.
-    said.extend(read);
+    reported.extend(read);
     let status = child.wait().expect("its end");
     let errors = child
         .stderr
         .take()
         .map(|e| BufReader::new(e).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n"));
-    assert!(!ended || !status.success(), "it should not have ended by itself");
-    assert!(!ended, "it ended by itself after {said:?}: {status} {}", errors.unwrap_or_default());
-    said.retain(|l| l.starts_with("did "));
-    said
+    assert!(!ended || !status.success(), "the process ended by itself");
+    assert!(!ended, "it ended by itself after {reported:?}: {status} {}", errors.unwrap_or_default());
+    reported.retain(|l| l.starts_with("stored "));
+    reported
 }
 
 /// Checks the file's integrity and returns its rows.
-fn look(dir: &Path) -> Rows {
+fn read_rows(dir: &Path) -> Rows {
     let accounts = std::fs::read_dir(dir.join("data/accounts")).expect("the accounts");
     let folder =
         accounts.flatten().find(|f| f.path().join("user.db").is_file()).expect("an account").path();
@@ -70,31 +70,31 @@ fn look(dir: &Path) -> Rows {
 }
 
 /// Returns true if the rows contain what the line reports.
-fn holds(rows: &Rows, line: &str) -> bool {
+fn is_stored(rows: &Rows, line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     let progress = |item: &str| match rows.get(&RowKey::of(RowType::Progress, &["section", item])) {
         Some(Row::Progress(p)) => Some(p.clone()),
         _ => None,
     };
     match words[..] {
-        ["did", "done", item] => progress(item).is_some_and(|p| p.done_ms.is_some()),
-        ["did", "percent", item, percent] => {
+        ["stored", "done", item] => progress(item).is_some_and(|p| p.done_ms.is_some()),
+        ["stored", "percent", item, percent] => {
             progress(item).is_some_and(|p| p.percent >= percent.parse().unwrap_or(u16::MAX))
         }
-        ["did", "word", word] => {
+        ["stored", "word", word] => {
             rows.values().any(|r| matches!(r, Row::Review(r) if r.word.as_str() == word))
         }
-        ["did", "answer", attempt, question, seq] => {
+        ["stored", "answer", attempt, question, seq] => {
             match rows.get(&RowKey::of(RowType::Answer, &[attempt, question])) {
                 Some(Row::Answer(a)) => a.seq >= seq.parse().unwrap_or(u32::MAX),
                 _ => false,
             }
         }
-        ["did", "submit", attempt] => {
+        ["stored", "submit", attempt] => {
             let key = RowKey { row_type: RowType::Attempt, key: attempt.to_owned() };
             matches!(rows.get(&key), Some(Row::Attempt(a)) if a.submitted_ms.is_some())
         }
-        ["did", "time", item, ms] => {
+        ["stored", "time", item, ms] => {
             let sessions: Vec<_> = rows
                 .values()
                 .filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None })
@@ -107,7 +107,7 @@ fn holds(rows: &Rows, line: &str) -> bool {
 }
 
 /// Returns true if the line is complete: the kill may have cut it off.
-fn whole(line: &str) -> bool {
+fn is_complete(line: &str) -> bool {
     let words = line.split(' ').count();
     let expected = match line.split(' ').nth(1) {
         Some("done" | "word" | "submit") => 3,
@@ -129,9 +129,9 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
     let dir = scratch();
     let url = server.url();
     let path = dir.path().to_owned();
-    let said = tokio::task::spawn_blocking(move || {
+    let reported = tokio::task::spawn_blocking(move || {
         let rng = SeededRng::new(1);
-        let mut all = live(&path, Some(&url), 12);
+        let mut all = run_process(&path, Some(&url), 12);
         assert!(!all.is_empty());
         for kill in 1..kills {
             // Some processes are killed while they open, some after a few lines, some later.
@@ -140,34 +140,34 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
                 1..=6 => 2 + rng.below(12) as usize,
                 _ => 2 + rng.below(60) as usize,
             };
-            let said = live(&path, None, lines);
-            let rows = look(&path);
-            for line in said.iter().filter(|l| whole(l)) {
-                assert!(holds(&rows, line), "kill {kill}: {line:?} was said and is not there");
+            let reported = run_process(&path, None, lines);
+            let rows = read_rows(&path);
+            for line in reported.iter().filter(|l| is_complete(l)) {
+                assert!(is_stored(&rows, line), "kill {kill}: {line:?} was reported and is not stored");
             }
-            all.extend(said.into_iter().filter(|l| whole(l)));
+            all.extend(reported.into_iter().filter(|l| is_complete(l)));
         }
         all
     })
     .await
-    .expect("the lives");
+    .expect("the processes");
 
     // Everything reported is still stored and is sent to the server.
-    let core = desk::open(dir.path(), desk::live(), &clock, 7, false).await;
-    let account = core.account().expect("the account opens");
-    assert!(account.store.opened().unclean, "the last life did not close it");
+    let client = client::open(dir.path(), client::live_http(), &clock, 7, false).await;
+    let account = client.account().expect("the account opens");
+    assert!(account.store.opened().unclean, "the last process did not close it");
     let status = sync(&account).await;
     assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
-    let rows = desk::rows(&account).await;
-    for line in said.iter().filter(|l| whole(l)) {
-        assert!(holds(&rows, line), "{line:?} was said and is not there in the end");
+    let rows = client::rows(&account).await;
+    for line in reported.iter().filter(|l| is_complete(l)) {
+        assert!(is_stored(&rows, line), "{line:?} was reported and is not stored in the end");
     }
-    let user = core.account_info().expect("the account").user.id;
+    let user = client.account_info().expect("the account").user.id;
     compare(("server", &server.rows(user).await), ("device", &rows)).expect("both agree");
-    tell(kills, said.len(), rows.len());
+    print_summary(kills, reported.len(), rows.len());
 }
 
-#[expect(clippy::print_stdout, reason = "what a run was made of belongs into its log")]
-fn tell(kills: u64, said: usize, rows: usize) {
-    println!("{kills} kills, {said} acknowledged writes, {rows} rows");
+#[expect(clippy::print_stdout, reason = "the log of a run contains its statistics")]
+fn print_summary(kills: u64, reported: usize, rows: usize) {
+    println!("{kills} kills, {reported} acknowledged writes, {rows} rows");
 }

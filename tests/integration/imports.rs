@@ -27,8 +27,8 @@ use carrel_testkit::{
 use tempfile::TempDir;
 
 use crate::{
-    cable::{both, opens_offline, phase, wav},
-    desk::{self, ALL, tick, until},
+    bundles::{course_and_story, check_offline_content, phase, wav},
+    client::{self, ALL, finish_section, wait_until},
 };
 
 /// A device with an older version of a course, with work and with a pending download; and files to import.
@@ -55,49 +55,49 @@ impl Fixture {
         let packages = scratch();
         content::write_library(packages.path()).expect("the packages");
         recordings(&packages.path().join(content::COURSE), 0);
-        let made = scratch();
-        let library = carrel_server::DataDir::open(carrel_server::Config::new(made.path()))
+        let library_dir = scratch();
+        let library = carrel_server::DataDir::open(carrel_server::Config::new(library_dir.path()))
             .expect("a library");
         library.import(&[packages.path().to_owned()]).await.expect("an import");
         drop(library);
         let mut server =
-            TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(made.path())).await;
+            TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(library_dir.path())).await;
         let dir = scratch();
         let files = dir.path().join("files");
         fs::create_dir(&files).expect("a folder");
 
         let sender = scratch();
-        let core = desk::open(sender.path(), desk::live(), &clock, 1, false).await;
+        let client = client::open(sender.path(), client::live_http(), &clock, 1, false).await;
         let account =
-            core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+            client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
         account.content.library.courses(&ALL).await.expect("the list");
         account.content.library.stories(&ALL).await.expect("the list");
-        for (kind, id) in both() {
+        for (kind, id) in course_and_story() {
             account.content.downloads.start(kind, &id).expect("a download");
-            until(&core, "the download", || async {
+            wait_until(&client, "the download", || async {
                 (phase(&account, kind) == Phase::Ready).then_some(())
             })
             .await;
         }
         let old = version(&account);
-        let first = core.export_courses(&both()[..1], &files).await.expect("a file").path;
+        let first = client.export_courses(&course_and_story()[..1], &files).await.expect("a file").path;
         let first_file = files.join("first.carrel");
         fs::rename(first, &first_file).expect("renamed");
 
         // The second device has no list of the server. It imports the first version and records work.
-        let other = desk::open(&dir.path().join("device"), desk::live(), &clock, 2, false).await;
-        let there = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
+        let other = client::open(&dir.path().join("device"), client::live_http(), &clock, 2, false).await;
+        let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
         other.import_courses(&first_file, None).await.expect("the first version");
         for n in 0..4 {
-            there.learning.record(tick(n)).await.expect("a tick");
-            account.learning.record(tick(n + 3)).await.expect("a tick");
+            other_account.learning.record(finish_section(n)).await.expect("recorded");
+            account.learning.record(finish_section(n + 3)).await.expect("recorded");
         }
-        for account in [&account, &there] {
-            account.learning.study_heartbeat(&content::sections()[0], true).await.expect("a beat");
+        for account in [&account, &other_account] {
+            account.learning.study_heartbeat(&content::sections()[0], true).await.expect("a heartbeat");
         }
         clock.advance(9_000);
-        for account in [&account, &there] {
-            account.learning.study_heartbeat(&content::sections()[0], false).await.expect("a beat");
+        for account in [&account, &other_account] {
+            account.learning.study_heartbeat(&content::sections()[0], false).await.expect("a heartbeat");
         }
 
         // The course changes.
@@ -112,39 +112,39 @@ impl Fixture {
         clock.advance(3_600_000);
         account.content.library.refresh(Kind::Course).await.expect("the list");
         account.content.downloads.start(Kind::Course, &content::course()).expect("an update");
-        until(&core, "the update", || async { (version(&account) != old).then_some(()) }).await;
+        wait_until(&client, "the update", || async { (version(&account) != old).then_some(()) }).await;
         let new = version(&account);
         let (key, data) = (server.running().data().fingerprint(), scratch());
         let from = server.running().data().config.data_dir.clone();
         server.stop().await;
         copy_dir(&from, data.path()).expect("a copy");
         for n in 7..9 {
-            account.learning.record(tick(n)).await.expect("a tick");
+            account.learning.record(finish_section(n)).await.expect("recorded");
         }
-        let sent = core.export_courses(&both(), &files).await.expect("a file").path;
+        let sent = client.export_courses(&course_and_story(), &files).await.expect("a file").path;
         fs::rename(sent, files.join("courses.carrel")).expect("renamed");
-        let sent = core.export_work(&files).await.expect("a file").path;
+        let sent = client.export_work(&files).await.expect("a file").path;
         fs::rename(sent, files.join("work.carrel")).expect("renamed");
 
-        there.content.downloads.start(Kind::Story, &content::story()).expect("a wish");
+        other_account.content.downloads.start(Kind::Story, &content::story()).expect("a request");
         if paused {
-            there
+            other_account
                 .content
                 .downloads
                 .pause(&DownloadTarget::whole(Kind::Story, &content::story()))
                 .expect("a pause");
         }
-        until(&other, "that the download waits", || async {
-            (phase(&there, Kind::Story) == Phase::Paused).then_some(())
+        wait_until(&other, "the download to be paused", || async {
+            (phase(&other_account, Kind::Story) == Phase::Paused).then_some(())
         })
         .await;
-        let (before, sent) = (desk::rows(&there).await, desk::rows(&account).await);
+        let (before, sent) = (client::rows(&other_account).await, client::rows(&account).await);
         let all = before.values().chain(sent.values().filter(|r| !r.is_server_only())).cloned();
         let after: Rows = fold(all).into_iter().collect();
         assert!(after.len() > before.len());
-        let user = core.account_info().expect("the account").user.id;
+        let user = client.account_info().expect("the account").user.id;
         other.close().await;
-        core.close().await;
+        client.close().await;
         Self { clock, dir, old, new, before, after, paused, server: data, key, user }
     }
     fn file(&self, name: &str) -> PathBuf {
@@ -157,34 +157,34 @@ impl Fixture {
         copy
     }
     async fn open(&self, dir: &Path) -> (Arc<Client>, Arc<OpenAccount>) {
-        let core = desk::open(dir, desk::live(), &self.clock, 9, false).await;
-        let account = core.require_account().expect("the account opens");
-        assert!(core.open_failure().is_none());
-        (core, account)
+        let client = client::open(dir, client::live_http(), &self.clock, 9, false).await;
+        let account = client.require_account().expect("the account opens");
+        assert!(client.open_failure().is_none());
+        (client, account)
     }
 
     /// Checks what must hold after a kill at any step; then repeats the import.
     async fn check_courses(&self, dir: &Path, step: &str) {
-        let (core, account) = self.open(dir).await;
-        compare(("before", &self.before), ("now", &desk::rows(&account).await)).expect(step);
+        let (client, account) = self.open(dir).await;
+        compare(("before", &self.before), ("now", &client::rows(&account).await)).expect(step);
         let is = version(&account);
         assert!(is == self.old || is == self.new, "{step}: {is:?}");
-        whole(&account, Kind::Course, step).await;
+        check_complete(&account, Kind::Course, step).await;
         match account.content.downloads.state(Kind::Story, &content::story()).expect("its state") {
-            state if state.phase == Phase::Ready => whole(&account, Kind::Story, step).await,
+            state if state.phase == Phase::Ready => check_complete(&account, Kind::Story, step).await,
             state if self.paused => {
                 assert_eq!((state.phase, state.reason), (Phase::Paused, Reason::User), "{step}");
             }
             state => assert!(
                 matches!(state.phase, Phase::Queued | Phase::Running | Phase::Paused)
                     && state.reason != Reason::User,
-                "{step}: the download of the story does not go on: {state:?}"
+                "{step}: the download of the story does not continue: {state:?}"
             ),
         }
 
-        core.import_courses(&self.file("courses.carrel"), None).await.expect(step);
+        client.import_courses(&self.file("courses.carrel"), None).await.expect(step);
         assert_eq!(version(&account), self.new, "{step}");
-        opens_offline(&account).await;
+        check_offline_content(&account).await;
         // Longer than any reservation of space lasts.
         self.clock.advance(24 * 3_600_000);
         let storage = account.content.library.storage().clone();
@@ -202,25 +202,25 @@ impl Fixture {
             0,
             "{step}"
         );
-        compare(("before", &self.before), ("now", &desk::rows(&account).await)).expect(step);
-        core.close().await;
+        compare(("before", &self.before), ("now", &client::rows(&account).await)).expect(step);
+        client.close().await;
         // A daily backup may be unfinished: the clock jumped by a day.
-        let left = walk(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
+        let left = list_files(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
         let left: Vec<_> =
             left.filter(|p| p.parent().is_none_or(|d| !d.ends_with("backups"))).collect();
         assert!(left.is_empty(), "{step}: {left:?}");
     }
 
     async fn check_work(&self, dir: &Path, step: &str) {
-        let (core, account) = self.open(dir).await;
-        let rows = desk::rows(&account).await;
+        let (client, account) = self.open(dir).await;
+        let rows = client::rows(&account).await;
         let is_before = compare(("before", &self.before), ("now", &rows)).is_ok();
         if !is_before {
             compare(("all", &self.after), ("now", &rows)).expect(step);
         }
-        core.import_work(&self.file("work.carrel"), false).await.expect(step);
-        compare(("all", &self.after), ("now", &desk::rows(&account).await)).expect(step);
-        let again = core.import_work(&self.file("work.carrel"), false).await.expect(step);
+        client.import_work(&self.file("work.carrel"), false).await.expect(step);
+        compare(("all", &self.after), ("now", &client::rows(&account).await)).expect(step);
+        let again = client.import_work(&self.file("work.carrel"), false).await.expect(step);
         assert_eq!(again.changed, 0, "{step}: work counts once");
         assert_eq!(account.learning.time_spent_total().await.expect("the time"), 9_000, "{step}");
         assert_eq!(
@@ -228,7 +228,7 @@ impl Fixture {
             9,
             "{step}"
         );
-        core.close().await;
+        client.close().await;
     }
 }
 
@@ -246,9 +246,9 @@ fn version(account: &OpenAccount) -> BlobHash {
     state.ready_version.expect("a version that is ready")
 }
 /// Checks that ready content is listed and every byte is present and correct.
-async fn whole(account: &OpenAccount, kind: Kind, step: &str) {
+async fn check_complete(account: &OpenAccount, kind: Kind, step: &str) {
     let library = &account.content.library;
-    let (_, id) = both().into_iter().find(|(k, _)| *k == kind).expect("it");
+    let (_, id) = course_and_story().into_iter().find(|(k, _)| *k == kind).expect("it");
     let listed: Vec<String> = match kind {
         Kind::Course => {
             let list = library.courses(&ALL).await.expect("the list").value.items;
@@ -264,21 +264,21 @@ async fn whole(account: &OpenAccount, kind: Kind, step: &str) {
     for blob in &manifest.manifest.blobs {
         assert!(
             library.blobs().verify(blob.hash).expect("a proof"),
-            "{step}: {:?} is not right",
+            "{step}: {:?} does not verify",
             blob.hash
         );
     }
     let verification = account.content.downloads.verify(&DownloadTarget::whole(kind, &id)).await.expect("a proof");
     assert_eq!(verification.missing(), 0, "{step}");
 }
-fn walk(dir: &Path) -> Vec<PathBuf> {
+fn list_files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
-    entries.flat_map(|p| if p.is_dir() { walk(&p) } else { vec![p] }).collect()
+    entries.flat_map(|p| if p.is_dir() { list_files(&p) } else { vec![p] }).collect()
 }
 
 /// Returns true if the process was killed at this step, false if it ended before.
-fn killed(arguments: &[&Path], what: &str, step: u64) -> bool {
-    let status = Command::new(env!("CARGO_BIN_EXE_mortal"))
+fn run_killed_at(arguments: &[&Path], what: &str, step: u64) -> bool {
+    let status = Command::new(env!("CARGO_BIN_EXE_crash_target"))
         .arg(what)
         .args(arguments)
         .env(carrel_tests::STEP, step.to_string())
@@ -308,12 +308,12 @@ async fn at_each_step(mut run: impl AsyncFnMut(&[u64]) -> Vec<bool>) -> u64 {
             kills += killed.into_iter().filter(|k| *k).count() as u64;
         }
     }
-    tell(steps, kills);
+    print_summary(steps, kills);
     steps
 }
 
-#[expect(clippy::print_stdout, reason = "what a run was made of belongs into its log")]
-fn tell(steps: u64, kills: u64) {
+#[expect(clippy::print_stdout, reason = "the log of a run contains its statistics")]
+fn print_summary(steps: u64, kills: u64) {
     println!("{steps} steps, {kills} kills");
 }
 
@@ -324,7 +324,7 @@ async fn courses(paused: bool) {
         let dir = f.device();
         let killed = kills
             .iter()
-            .map(|step| killed(&[dir.path(), &file], "carry", *step))
+            .map(|step| run_killed_at(&[dir.path(), &file], "import", *step))
             .collect::<Vec<_>>();
         f.check_courses(dir.path(), &format!("killed at {kills:?}")).await;
         killed
@@ -351,7 +351,7 @@ async fn a_work_import_killed_at_any_step_counts_once() {
         let dir = f.device();
         let killed = kills
             .iter()
-            .map(|step| killed(&[dir.path(), &file], "carry", *step))
+            .map(|step| run_killed_at(&[dir.path(), &file], "import", *step))
             .collect::<Vec<_>>();
         f.check_work(dir.path(), &format!("killed at {kills:?}")).await;
         killed
@@ -361,7 +361,7 @@ async fn a_work_import_killed_at_any_step_counts_once() {
 }
 
 /// A server with its own first version of the course and the story.
-struct Host {
+struct ServerFixture {
     f: Fixture,
     data: TempDir,
     /// A second version, as packages.
@@ -375,7 +375,7 @@ async fn published(library: &carrel_server::DataDir) -> BlobHash {
     course.await.expect("the catalogue").expect("the course").version
 }
 
-impl Host {
+impl ServerFixture {
     async fn new() -> Self {
         let f = Fixture::new(false).await;
         let (packages, data) = (scratch(), scratch());
@@ -403,7 +403,7 @@ impl Host {
             .expect("the server starts");
         let library = server.data();
         let is = published(library).await;
-        whole_catalogue(library, step).await;
+        check_catalogue(library, step).await;
         let paths = [self.f.file("courses.carrel"), self.packages.path().to_owned()];
         let report =
             library.import_from(&paths, std::slice::from_ref(&self.f.key)).await.expect(step);
@@ -411,7 +411,7 @@ impl Host {
         let new = published(library).await;
         assert!(new != self.old, "{step}");
         assert!([self.old, self.f.new, new].contains(&is), "{step}: {is:?}");
-        whole_catalogue(library, step).await;
+        check_catalogue(library, step).await;
         let again = library.import(&paths[1..]).await.expect(step);
         assert!(
             again.packages.iter().all(|p| p.outcome.as_ref().is_some_and(|o| !o.changed)),
@@ -422,7 +422,7 @@ impl Host {
 }
 
 /// Checks that each file in the catalogue exists and its bytes are correct.
-async fn whole_catalogue(library: &carrel_server::DataDir, step: &str) {
+async fn check_catalogue(library: &carrel_server::DataDir, step: &str) {
     for blob in library.store.blobs().await.expect("the blobs") {
         let bytes = library.blobs.read(blob.hash).unwrap_or_else(|e| panic!("{step}: {e}"));
         assert_eq!(BlobHash::of(&bytes), blob.hash, "{step}");
@@ -431,15 +431,15 @@ async fn whole_catalogue(library: &carrel_server::DataDir, step: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
-    let host = Host::new().await;
-    let (file, packages) = (host.f.file("courses.carrel"), host.packages.path().to_owned());
+    let fixture = ServerFixture::new().await;
+    let (file, packages) = (fixture.f.file("courses.carrel"), fixture.packages.path().to_owned());
     let steps = at_each_step(async |kills| {
         let dir = scratch();
-        copy_dir(host.data.path(), dir.path()).expect("a copy");
-        let arguments = [Path::new("import"), dir.path(), Path::new(&host.f.key), &file, &packages];
+        copy_dir(fixture.data.path(), dir.path()).expect("a copy");
+        let arguments = [Path::new("import"), dir.path(), Path::new(&fixture.f.key), &file, &packages];
         let killed: Vec<bool> =
-            kills.iter().map(|step| killed(&arguments, "host", *step)).collect();
-        host.check(dir.path(), &format!("killed at {kills:?}")).await;
+            kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
+        fixture.check(dir.path(), &format!("killed at {kills:?}")).await;
         killed
     })
     .await;
@@ -456,13 +456,13 @@ async fn a_server_work_import_killed_at_any_step_counts_once() {
         copy_dir(f.server.path(), dir.path()).expect("a copy");
         let arguments = [Path::new("accept"), dir.path(), &file];
         let killed: Vec<bool> =
-            kills.iter().map(|step| killed(&arguments, "host", *step)).collect();
+            kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
         let library = carrel_server::DataDir::open(carrel_server::Config::new(dir.path()))
             .expect("the server opens");
-        let how = carrel_server::bundle_import::AcceptOptions { trust_device: true, login: None };
-        carrel_server::bundle_import::accept_work(&library, &file, how).await.expect(&step);
+        let acceptance = carrel_server::bundle_import::AcceptOptions { trust_device: true, login: None };
+        carrel_server::bundle_import::accept_work(&library, &file, acceptance).await.expect(&step);
         let again =
-            carrel_server::bundle_import::accept_work(&library, &file, how).await.expect(&step);
+            carrel_server::bundle_import::accept_work(&library, &file, acceptance).await.expect(&step);
         assert_eq!((again.changed, again.refused), (0, 0), "{step}: work counts once");
         let (rows, _) = library.store.pull(f.user, 0, 10_000, usize::MAX).await.expect("the rows");
         let done = rows

@@ -191,13 +191,13 @@ async fn a_killed_download_requests_no_byte_twice() {
 
     let mut on_disk = (Vec::new(), HashMap::new());
     let (mut resumed, mut transferred) = (0, 0);
-    for traffic in 0..=kills {
-        let last = traffic == kills;
+    for run in 0..=kills {
+        let last = run == kills;
         proxy.allow(if last { u64::MAX } else { 4_000 + rng.below(max_bytes) });
         let number = lock(&proxy.traffic).number;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mortal"));
-        command.arg("fetch").arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
-        if traffic == 0 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crash_target"));
+        command.arg("download").arg(dir.path()).arg(content::COURSE).stdout(Stdio::piped());
+        if run == 0 {
             command.args([proxy.url.as_str(), "asha", PASSWORD]);
             // The registration must not be interrupted.
             lock(&proxy.traffic).remaining += 4_000;
@@ -218,21 +218,21 @@ async fn a_killed_download_requests_no_byte_twice() {
         let _ = child.kill();
         let status = child.wait().expect("its end");
         let ended = (!output.is_empty()).then_some(status);
-        assert!(ended.is_none_or(|s| s.success()), "life {traffic} ended badly: {output} {status}");
+        assert!(ended.is_none_or(|s| s.success()), "run {run} failed: {output} {status}");
         let (requests, forwarded) = proxy.allow(0);
         proxy.exhausted.send_replace(number + 1);
         transferred += forwarded;
         let mut seen: HashMap<BlobHash, u64> = HashMap::new();
         for (hash, from) in &requests {
-            assert!(!on_disk.0.contains(hash), "life {traffic}: {hash} is on the disk and is asked for");
+            assert!(!on_disk.0.contains(hash), "run {run}: {hash} is stored and was requested");
             let stored = seen.get(hash).or_else(|| on_disk.1.get(hash)).copied().unwrap_or(0);
-            assert!(*from >= stored, "life {traffic}: {hash} from {from}, {stored} bytes are here");
+            assert!(*from >= stored, "run {run}: {hash} from {from}, {stored} bytes are stored");
             resumed += u64::from(*from > 0);
             seen.insert(*hash, *from);
         }
         on_disk = read_disk(dir.path());
         if last {
-            assert!(ended.is_some(), "the last life goes to its end");
+            assert!(ended.is_some(), "the last process completes");
         }
     }
     let client = client::open(dir.path(), client::live_http(), &clock, 7, false).await;
@@ -243,11 +243,11 @@ async fn a_killed_download_requests_no_byte_twice() {
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
     let verification = downloads.verify(&course).await.expect("a proof");
     assert!(verification.missing_files.is_empty(), "{:?}", verification.missing_files);
-    assert!(resumed > 0, "something was resumed");
+    assert!(resumed > 0, "no request was resumed");
     print_summary(kills, resumed, transferred, verification.bytes);
 }
 
-#[expect(clippy::print_stdout, reason = "what a run was made of belongs into its log")]
+#[expect(clippy::print_stdout, reason = "the log of a run contains its statistics")]
 fn print_summary(kills: u64, resumed: u64, transferred: u64, bytes: u64) {
-    println!("{kills} kills, {resumed} resumed requests, {transferred} bytes on the wire for {bytes}");
+    println!("{kills} kills, {resumed} resumed requests, {transferred} bytes transferred for {bytes} bytes of content");
 }

@@ -24,7 +24,7 @@ use carrel_testkit::{
 use http::{HeaderMap, header as names};
 use serde_json::json;
 
-use crate::desk::{self, Net, Netted, sync, tick};
+use crate::client::{self, Interception, InterceptedHttp, sync, finish_section};
 
 /// A call of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,31 +57,31 @@ impl Call {
 
 /// Values that an answer may need.
 #[derive(Clone)]
-struct Facts {
+struct Context {
     clock: FakeClock,
     epoch: String,
     manifest: SignedManifest,
 }
 
-type Answer = fn(&Facts, &Request) -> Result<Reply, Failure>;
+type Answer = fn(&Context, &Request) -> Result<Reply, Failure>;
 
 /// Maximum wait for an answer, in virtual time. Push, pull and a round of the scheduler may run concurrently, and each
 /// slow answer advances the shared clock.
-const PATIENCE_MS: i64 = 90 * 60_000;
+const MAX_WAIT_MS: i64 = 90 * 60_000;
 
-fn slow(facts: &Facts) -> Result<Reply, Failure> {
-    Ok(slow_body("application/json", facts.clock.clone(), Duration::from_secs(20), 400))
+fn slow(context: &Context) -> Result<Reply, Failure> {
+    Ok(slow_body("application/json", context.clock.clone(), Duration::from_secs(20), 400))
 }
-fn deep() -> Bytes {
+fn deep_json() -> Bytes {
     "[".repeat(200_000).into()
 }
 fn pull(
-    facts: &Facts,
+    context: &Context,
     rows: serde_json::Value,
     next: serde_json::Value,
     more: bool,
 ) -> Result<Reply, Failure> {
-    Ok(json(json!({ "epoch": facts.epoch, "rows": rows, "next": next, "more": more }).to_string()))
+    Ok(json(json!({ "epoch": context.epoch, "rows": rows, "next": next, "more": more }).to_string()))
 }
 fn since(request: &Request) -> u64 {
     let text = request.url.split("since=").nth(1).and_then(|s| s.split('&').next());
@@ -90,19 +90,19 @@ fn since(request: &Request) -> u64 {
 fn progress(percent: u32) -> serde_json::Value {
     json!({ "type": "progress", "kind": "section", "item": "rivers/never/was", "percent": percent })
 }
-fn push(facts: &Facts, results: serde_json::Value) -> Result<Reply, Failure> {
-    Ok(json(json!({ "epoch": facts.epoch, "usn": 1_000, "results": results }).to_string()))
+fn push(context: &Context, results: serde_json::Value) -> Result<Reply, Failure> {
+    Ok(json(json!({ "epoch": context.epoch, "usn": 1_000, "results": results }).to_string()))
 }
-fn signed(change: impl FnOnce(&mut SignedManifest), facts: &Facts) -> Result<Reply, Failure> {
-    let mut manifest = facts.manifest.clone();
+fn signed(change: impl FnOnce(&mut SignedManifest), context: &Context) -> Result<Reply, Failure> {
+    let mut manifest = context.manifest.clone();
     change(&mut manifest);
     Ok(json(serde_json::to_vec(&manifest).unwrap_or_default()))
 }
 
 /// Call, description of the answer, the answer, and the error code that the UI receives.
-type Line = (Call, &'static str, Answer, Option<ErrorCode>);
+type Case = (Call, &'static str, Answer, Option<ErrorCode>);
 
-fn table() -> Vec<Line> {
+fn cases() -> Vec<Case> {
     use Call::{Blob, Check, Courses, Manifest, Pull, Push, Refresh, SignIn};
     use ErrorCode as E;
     vec![
@@ -137,12 +137,12 @@ fn table() -> Vec<Line> {
         (SignIn, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
         (SignIn, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (SignIn, "unrelated JSON", |_, _| Ok(json("{\"user\":{}}")), Some(E::BadReply)),
-        (SignIn, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
+        (SignIn, "deep JSON", |_, _| Ok(json(deep_json())), Some(E::BadReply)),
         (SignIn, "an endless body", |_, _| Ok(endless_body("application/json", b"[")), Some(E::BadReply)),
         (SignIn, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             SignIn,
-            "too many tries",
+            "too many attempts",
             |_, _| Ok(problem(429, E::RateLimited, Some(60))),
             Some(E::RateLimited),
         ),
@@ -163,7 +163,7 @@ fn table() -> Vec<Line> {
         (Push, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (Push, "unrelated JSON", |_, _| Ok(json("{}")), Some(E::BadReply)),
         (Push, "an empty body", |_, _| Ok(reply(204, "", "")), Some(E::BadReply)),
-        (Push, "deep JSON", |_, _| Ok(json(deep())), Some(E::BadReply)),
+        (Push, "deep JSON", |_, _| Ok(json(deep_json())), Some(E::BadReply)),
         (Push, "an endless body", |_, _| Ok(endless_body("application/json", b"{\"epoch\":")), Some(E::BadReply)),
         (Push, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
@@ -182,13 +182,13 @@ fn table() -> Vec<Line> {
         (Push, "no results", |f, _| push(f, json!([])), Some(E::BadReply)),
         (
             Push,
-            "one result twice",
+            "a duplicate result",
             |f, _| push(f, json!([{ "index": 0, "code": "ok" }, { "index": 0, "code": "ok" }])),
             Some(E::BadReply),
         ),
         (
             Push,
-            "a result of nothing",
+            "a result for an unknown index",
             |f, _| push(f, json!([{ "index": 7, "code": "ok" }])),
             Some(E::BadReply),
         ),
@@ -200,7 +200,7 @@ fn table() -> Vec<Line> {
         ),
         (
             Push,
-            "a code of tomorrow",
+            "an unknown code",
             |f, _| push(f, json!([{ "index": 0, "code": "splendid" }])),
             Some(E::BadReply),
         ),
@@ -220,7 +220,7 @@ fn table() -> Vec<Line> {
         ),
         (
             Push,
-            "401 for no reason",
+            "401 without a reason",
             |_, _| Ok(problem(401, E::Unauthenticated, None)),
             Some(E::Unauthenticated),
         ),
@@ -233,7 +233,7 @@ fn table() -> Vec<Line> {
         (Push, "429", |_, _| Ok(problem(429, E::RateLimited, Some(5))), Some(E::RateLimited)),
         (
             Push,
-            "a wait of a year",
+            "Retry-After of a year",
             |_, _| Ok(header(reply(503, "text/html", "later"), names::RETRY_AFTER, "31536000")),
             Some(E::Unavailable),
         ),
@@ -252,38 +252,38 @@ fn table() -> Vec<Line> {
         (Pull, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Pull,
-            "a cursor that goes back",
+            "a cursor that decreases",
             |f, _| pull(f, json!([{ "usn": 900_000, "row": progress(1) }]), json!(1), false),
             Some(E::BadReply),
         ),
         (
             Pull,
-            "a cursor that stands",
+            "a cursor that does not advance",
             |f, r| pull(f, json!([]), json!(since(r)), true),
             Some(E::BadReply),
         ),
         (
             Pull,
-            "a cursor past everything",
+            "a cursor beyond the last row",
             |f, _| pull(f, json!([]), json!(i64::MAX), false),
             Some(E::BadReply),
         ),
         (
             Pull,
-            "a cursor that is no number",
+            "a cursor out of range",
             |f, _| pull(f, json!([]), json!(u64::MAX), false),
             Some(E::BadReply),
         ),
         (Pull, "a negative cursor", |f, _| pull(f, json!([]), json!(-1), false), Some(E::BadReply)),
         (
             Pull,
-            "rows from before",
+            "rows before the cursor",
             |f, r| pull(f, json!([{ "usn": 0, "row": progress(1) }]), json!(since(r)), false),
             Some(E::BadReply),
         ),
         (
             Pull,
-            "rows without numbers",
+            "rows without change numbers",
             |f, r| pull(f, json!([{ "row": progress(1) }]), json!(since(r)), false),
             Some(E::BadReply),
         ),
@@ -371,7 +371,7 @@ fn table() -> Vec<Line> {
 /// Runs the call and returns the code of its error, if any.
 async fn call(
     call: Call,
-    core: &Arc<Client>,
+    client: &Arc<Client>,
     account: &OpenAccount,
     server: &TestServer,
     n: usize,
@@ -381,10 +381,10 @@ async fn call(
     let code = |r: Result<(), Error>| r.err().map(|e| e.code());
     let of_content = |r: Result<(), carrel_content::Error>| r.err().map(|e| e.code());
     match call {
-        Call::Check => code(core.check_server(&server.url()).await.map(drop)),
-        Call::SignIn => code(core.sign_in(&server.url(), "asha", PASSWORD).await.map(drop)),
+        Call::Check => code(client.check_server(&server.url()).await.map(drop)),
+        Call::SignIn => code(client.sign_in(&server.url(), "asha", PASSWORD).await.map(drop)),
         Call::Push | Call::Pull | Call::Refresh => {
-            account.learning.record(step(n)).await.expect("learners can always work");
+            account.learning.record(step(n)).await.expect("recorded");
             account.sync.sync_now().await.expect("the state of sync").error
         }
         Call::Courses => of_content(library.courses(&all).await.map(drop)),
@@ -398,7 +398,7 @@ async fn call(
 /// Returns a step for row `n` of the table.
 fn step(n: usize) -> carrel_learning::Step {
     let item = content::item(&format!("rivers/row/n{n}"));
-    carrel_learning::Step { item, ..tick(0) }
+    carrel_learning::Step { item, ..finish_section(0) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -406,54 +406,54 @@ async fn every_invalid_answer_has_its_error_and_changes_nothing() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = Netted::new(server.direct());
-    let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let user = core.account_info().expect("the account").user.id;
-    account.learning.record(step(9_999)).await.expect("a tick");
+    let http = InterceptedHttp::new(server.direct());
+    let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let user = client.account_info().expect("the account").user.id;
+    account.learning.record(step(9_999)).await.expect("recorded");
     assert_eq!(sync(&account).await.waiting, 0);
     let epoch =
         account.store.read(carrel_learning::store::state::load).await.expect("the state").epoch;
-    let facts = Facts { clock: clock.clone(), epoch, manifest: server_manifest(&server).await };
+    let context = Context { clock: clock.clone(), epoch, manifest: server_manifest(&server).await };
 
-    let rows = table();
+    let rows = cases();
     assert!(rows.len() >= 60, "{} rows", rows.len());
-    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
     for (n, (what, name, answer, expected)) in rows.into_iter().enumerate() {
         // All retry delays of the previous row have passed; tokens have expired.
         if what != Call::Refresh {
             clock.advance(16 * 60_000);
             sync(&account).await;
         }
-        let before = desk::rows(&account).await;
-        let known = facts.clone();
-        http.cast(move |request| {
+        let before = client::rows(&account).await;
+        let answer_context = context.clone();
+        http.intercept(move |request| {
             let hit = request.url.contains(what.path());
-            hit.then(|| match answer(&known, request) {
-                Ok(reply) => Net::Reply(reply),
-                Err(failure) => Net::Fail(failure),
+            hit.then(|| match answer(&answer_context, request) {
+                Ok(reply) => Interception::Reply(reply),
+                Err(failure) => Interception::Fail(failure),
             })
         });
         if what == Call::Refresh {
             // Not earlier: a background round would refresh the token before the rule is set.
             clock.advance(16 * 60_000);
         }
-        let asked = clock.monotonic_ms();
-        let got = call(what, &core, &account, &server, n).await;
-        let took = clock.monotonic_ms() - asked;
-        http.haul_in();
-        if got != expected {
-            wrong.push(format!("{what:?}, {name}: {got:?} and not {expected:?}"));
+        let started_ms = clock.monotonic_ms();
+        let actual = call(what, &client, &account, &server, n).await;
+        let took = clock.monotonic_ms() - started_ms;
+        http.stop();
+        if actual != expected {
+            failures.push(format!("{what:?}, {name}: {actual:?} and not {expected:?}"));
         }
-        if took > PATIENCE_MS {
-            wrong.push(format!("{what:?}, {name}: waited for {} min", took / 60_000));
+        if took > MAX_WAIT_MS {
+            failures.push(format!("{what:?}, {name}: waited for {} min", took / 60_000));
         }
-        if let Err(e) = no_harm(&core, &account, &server, &before, n).await {
-            wrong.push(format!("{what:?}, {name}: {e}"));
+        if let Err(e) = check_recovery(&client, &account, &server, &before, n).await {
+            failures.push(format!("{what:?}, {name}: {e}"));
         }
     }
-    assert!(wrong.is_empty(), "{} of the table:\n{}", wrong.len(), wrong.join("\n"));
-    compare(("server", &server.rows(user).await), ("device", &desk::rows(&account).await))
+    assert!(failures.is_empty(), "{} of the cases:\n{}", failures.len(), failures.join("\n"));
+    compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
         .expect("both agree");
     account
         .content
@@ -471,37 +471,37 @@ async fn every_invalid_answer_has_its_error_and_changes_nothing() {
 
 /// Checks that the file is intact, no row is lost or quarantined, and everything reaches the server after valid
 /// answers.
-async fn no_harm(
-    core: &Client,
+async fn check_recovery(
+    client: &Client,
     account: &OpenAccount,
     server: &TestServer,
     before: &Rows,
     n: usize,
 ) -> Result<(), String> {
-    let after = desk::rows(account).await;
+    let after = client::rows(account).await;
     check_no_loss("the device", before, &after)?;
-    let sound = account.store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?)).await;
-    sound.map_err(|e| e.to_string())?;
+    let integrity = account.store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?)).await;
+    integrity.map_err(|e| e.to_string())?;
     if account.sync.sync_now().await.is_ok_and(|s| s.phase == Phase::SignedOut) {
-        core.sign_in(&server.url(), "asha", PASSWORD)
+        client.sign_in(&server.url(), "asha", PASSWORD)
             .await
             .map_err(|e| format!("cannot sign in again: {e}"))?;
     }
     // A row from another device arrives with the next pull.
-    let user = core.account_info().ok_or("nobody is signed in")?.user.id;
-    let pushed = from_elsewhere(server, user, n).await;
+    let user = client.account_info().ok_or("nobody is signed in")?.user.id;
+    let pushed = push_from_another_device(server, user, n).await;
     let status = sync(account).await;
     if (status.waiting, status.refused, status.phase) != (0, 0, Phase::Idle) {
         return Err(format!("afterwards: {status:?}"));
     }
-    match desk::rows(account).await.contains_key(&pushed) {
+    match client::rows(account).await.contains_key(&pushed) {
         true => Ok(()),
-        false => Err("news of other devices do not come any more".into()),
+        false => Err("rows of other devices are no longer received".into()),
     }
 }
 
 /// Writes a row to the server as if another device had sent it.
-async fn from_elsewhere(server: &TestServer, user: carrel_model::UserId, n: usize) -> RowKey {
+async fn push_from_another_device(server: &TestServer, user: carrel_model::UserId, n: usize) -> RowKey {
     let progress = json!({ "type": "progress", "kind": "section", "item": format!("rivers/elsewhere/n{n}"), "percent": 100 });
     let row: Row = serde_json::from_value(progress).expect("a row");
     let key = row.key();
@@ -524,9 +524,9 @@ async fn an_invalid_answer_does_not_replace_a_valid_one() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = Netted::new(server.direct());
-    let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let http = InterceptedHttp::new(server.direct());
+    let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let library = &account.content.library;
     let all = || Filter { limit: 50, ..Filter::default() };
     library.courses(&all()).await.expect("the list");
@@ -550,16 +550,16 @@ async fn an_invalid_answer_does_not_replace_a_valid_one() {
     ];
     for (name, answer) in bad {
         clock.advance(3_600_000);
-        http.cast(move |r| (r.url.contains("/api/courses")).then(|| Net::Reply(answer())));
+        http.intercept(move |r| (r.url.contains("/api/courses")).then(|| Interception::Reply(answer())));
         let _ = library.manifest(Kind::Course, &content::course()).await;
         let _ = library.courses(&all()).await;
         // Without a network, the stored valid answer must still open.
-        http.cast(|_| Some(Net::Fail(Failure::new(FailureKind::Connect, "refused"))));
+        http.intercept(|_| Some(Interception::Fail(Failure::new(FailureKind::Connect, "refused"))));
         clock.advance(60_000);
-        let kept = library.manifest(Kind::Course, &content::course()).await;
-        let kept =
-            kept.unwrap_or_else(|e| panic!("after {name:?} the course does not open offline: {e}"));
-        assert_eq!(kept.value.version, good, "after {name:?}");
+        let stored = library.manifest(Kind::Course, &content::course()).await;
+        let stored =
+            stored.unwrap_or_else(|e| panic!("after {name:?} the course does not open offline: {e}"));
+        assert_eq!(stored.value.version, good, "after {name:?}");
         let listed = library
             .courses(&all())
             .await

@@ -16,31 +16,31 @@ use carrel_testkit::{
 };
 use serde_json::json;
 
-use crate::desk::{self, ALL, Netted, sync, tick, until};
+use crate::client::{self, ALL, InterceptedHttp, sync, finish_section, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let clock = FakeClock::noon();
     let mut server = TestServer::with_library(&clock).await;
     let (first, second) = (scratch(), scratch());
-    let core = desk::open(first.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let other = desk::open(second.path(), desk::live(), &clock, 2, false).await;
-    let there = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    let client = client::open(first.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let other = client::open(second.path(), client::live_http(), &clock, 2, false).await;
+    let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
 
     // Downloads the course while the network is available.
     account.content.library.courses(&ALL).await.expect("the list of courses");
     account.content.library.stories(&ALL).await.expect("the list of stories");
     account.content.downloads.start(Kind::Course, &content::course()).expect("a download");
-    until(&core, "the download", || async {
+    wait_until(&client, "the download", || async {
         let state =
             account.content.downloads.state(Kind::Course, &content::course()).expect("its state");
         (state.phase == DownloadPhase::Ready).then_some(())
     })
     .await;
-    account.learning.record(tick(0)).await.expect("a tick");
+    account.learning.record(finish_section(0)).await.expect("recorded");
     assert_eq!(sync(&account).await.waiting, 0);
-    sync(&there).await;
+    sync(&other_account).await;
 
     // Closes the port.
     server.stop().await;
@@ -49,21 +49,21 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
 
     let quizzes = read_everything(&account).await;
     for n in 1..6 {
-        account.learning.record(tick(n)).await.expect("a tick");
+        account.learning.record(finish_section(n)).await.expect("recorded");
     }
     let place = Step {
         pos: Some("b3".into()),
         percent: Some(6_300),
         ..Step::at(ItemKind::Section, content::sections()[7].clone())
     };
-    account.learning.record(place).await.expect("a place");
+    account.learning.record(place).await.expect("a position");
     let section = &content::sections()[7];
-    account.learning.study_heartbeat(section, true).await.expect("a beat");
+    account.learning.study_heartbeat(section, true).await.expect("a heartbeat");
     for ms in [10_000, 12_345, 14_999] {
         clock.advance(ms);
-        account.learning.study_heartbeat(section, true).await.expect("a beat");
+        account.learning.study_heartbeat(section, true).await.expect("a heartbeat");
     }
-    account.learning.study_heartbeat(section, false).await.expect("a beat");
+    account.learning.study_heartbeat(section, false).await.expect("a heartbeat");
     let (quiz, hash, questions) = &quizzes[0];
     let attempt = account.learning.start_attempt(quiz, *hash).await.expect("an attempt").attempt.id;
     let answer = Response::Choice { chosen: vec!["out".parse().expect("an id")] };
@@ -72,26 +72,26 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
         .save_answer(attempt, &questions.questions[0].id, &answer)
         .await
         .expect("an answer");
-    account.learning.submit_attempt(attempt).await.expect("handed in");
+    account.learning.submit_attempt(attempt).await.expect("submitted");
     account.learning.save_word(&content::words()[0], true).await.expect("a word");
     account
         .learning
         .set_settings(BTreeMap::from([("theme".to_owned(), json!("dark"))]))
         .await
         .expect("a setting");
-    account.learning.request_enrolment(&content::course(), true).await.expect("a wish");
+    account.learning.request_enrolment(&content::course(), true).await.expect("a request");
 
     let status = account.sync.sync_now().await.expect("the state");
     assert_eq!(status.phase, Phase::Offline);
-    let (waiting, here) = (status.waiting, desk::rows(&account).await);
-    assert!(waiting >= 11, "{waiting} wait");
+    let (waiting, rows_before) = (status.waiting, client::rows(&account).await);
+    assert!(waiting >= 11, "{waiting} rows pending");
 
     // Closes the app and opens it again offline.
-    core.close().await;
-    drop((account, core));
-    let core = desk::open(first.path(), desk::live(), &clock, 3, false).await;
-    let account = core.account().expect("the account opens without a network");
-    assert!(desk::rows(&account).await == here, "all rows are stored after a restart");
+    client.close().await;
+    drop((account, client));
+    let client = client::open(first.path(), client::live_http(), &clock, 3, false).await;
+    let account = client.account().expect("the account opens without a network");
+    assert!(client::rows(&account).await == rows_before, "all rows are stored after a restart");
     let status = account.sync.sync_now().await.expect("the state");
     assert_eq!((status.phase, status.waiting), (Phase::Offline, waiting));
     assert_eq!(account.learning.time_spent(section).await.expect("the time"), 37_344);
@@ -107,25 +107,25 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     account.network_changed();
     let status = sync(&account).await;
     assert_eq!((status.phase, status.waiting, status.refused), (Phase::Idle, 0, 0), "{status:?}");
-    sync(&there).await;
-    let user = core.account_info().expect("the account").user.id;
-    let (mine, theirs, servers) =
-        (desk::rows(&account).await, desk::rows(&there).await, server.rows(user).await);
+    sync(&other_account).await;
+    let user = client.account_info().expect("the account").user.id;
+    let (first_rows, second_rows, server_rows) =
+        (client::rows(&account).await, client::rows(&other_account).await, server.rows(user).await);
     // The grade of the attempt and the decision on the enrolment arrive with the pull.
-    let follows = |r: &&Row| matches!(r.row_type(), RowType::Grade | RowType::Decision);
-    assert_eq!(servers.values().filter(follows).count(), 2);
+    let is_server_row = |r: &&Row| matches!(r.row_type(), RowType::Grade | RowType::Decision);
+    assert_eq!(server_rows.values().filter(is_server_row).count(), 2);
     let final_sync = sync(&account).await;
     assert_eq!(final_sync.waiting, 0);
-    let mine = if mine.len() < servers.len() { desk::rows(&account).await } else { mine };
-    compare(("server", &servers), ("first", &mine)).expect("server and first device agree");
-    compare(("server", &servers), ("second", &theirs)).expect("server and second device agree");
+    let first_rows = if first_rows.len() < server_rows.len() { client::rows(&account).await } else { first_rows };
+    compare(("server", &server_rows), ("first", &first_rows)).expect("server and first device agree");
+    compare(("server", &server_rows), ("second", &second_rows)).expect("server and second device agree");
     assert_eq!(
-        there.learning.time_spent_total().await.expect("the time"),
+        other_account.learning.time_spent_total().await.expect("the time"),
         37_344,
         "exact to the millisecond"
     );
     assert_eq!(
-        there.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
+        other_account.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
         6
     );
 }
@@ -153,7 +153,7 @@ async fn read_everything(
         }
     }
     for blob in &manifest.manifest.blobs {
-        library.blob(blob.hash).await.expect("every blob is here");
+        library.blob(blob.hash).await.expect("every blob is stored");
     }
     assert_eq!(quizzes.len(), content::LESSONS.len());
     quizzes
@@ -164,26 +164,26 @@ async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = Netted::new(desk::live());
-    let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let http = InterceptedHttp::new(client::live_http());
+    let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     for n in 0..12 {
-        account.learning.record(tick(n)).await.expect("a tick");
+        account.learning.record(finish_section(n)).await.expect("recorded");
     }
     account.learning.save_word(&content::words()[1], true).await.expect("a word");
-    account.learning.request_enrolment(&content::course(), true).await.expect("a wish");
+    account.learning.request_enrolment(&content::course(), true).await.expect("a request");
     assert_eq!(sync(&account).await.waiting, 0);
-    let user = core.account_info().expect("the account").user.id;
+    let user = client.account_info().expect("the account").user.id;
     let (rows, usn) = (server.rows(user).await, server.usn(user).await);
     let pushes: Vec<_> =
-        http.seen().into_iter().filter(|r| r.url.ends_with("/api/sync/push")).collect();
+        http.take_requests().into_iter().filter(|r| r.url.ends_with("/api/sync/push")).collect();
     assert!(!pushes.is_empty());
     for push in pushes.into_iter().cycle().take(10) {
         clock.advance(1_000);
         let reply = carrel_net::Http::send(http.as_ref(), push).await.expect("a reply");
         assert_eq!(reply.status, 200);
     }
-    assert_eq!(server.usn(user).await, usn, "no number moved");
+    assert_eq!(server.usn(user).await, usn, "no change number was consumed");
     compare(("before", &rows), ("after", &server.rows(user).await)).expect("no row was written");
     assert_eq!(account.sync.sync_now().await.expect("the state").waiting, 0);
 }
@@ -193,21 +193,21 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let (first, second) = (scratch(), scratch());
-    let core = desk::open(first.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let http = Netted::new(desk::live());
-    let other = desk::open(second.path(), http.clone(), &clock, 2, true).await;
-    let there = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    sync(&there).await;
+    let client = client::open(first.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let http = InterceptedHttp::new(client::live_http());
+    let other = client::open(second.path(), http.clone(), &clock, 2, true).await;
+    let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    sync(&other_account).await;
     let mut changes = other.changes().subscribe();
-    account.learning.record(tick(0)).await.expect("a tick");
+    account.learning.record(finish_section(0)).await.expect("recorded");
     assert_eq!(sync(&account).await.waiting, 0);
     // The second device is notified by the server's event stream: its clock does not advance, so no timer can expire.
-    desk::soon("the tick on the second device", async {
-        while there.learning.done_sections(content::COURSE).await.expect("finished ones").is_empty()
+    client::within_a_minute("the finished section on the second device", async {
+        while other_account.learning.done_sections(content::COURSE).await.expect("finished ones").is_empty()
         {
-            let told = changes.recv().await.expect("changes");
-            assert!(!told.contains(&Change::Account));
+            let topics = changes.recv().await.expect("changes");
+            assert!(!topics.contains(&Change::Account));
         }
     })
     .await;
@@ -218,18 +218,18 @@ async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
     let clock = FakeClock::noon();
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     for n in 0..12 {
-        account.learning.record(tick(n)).await.expect("a tick");
+        account.learning.record(finish_section(n)).await.expect("recorded");
         if n % 3 == 1 {
             let (_, ()) = tokio::join!(account.sync.sync_now(), server.restart());
             clock.advance(2_000);
         }
     }
     assert_eq!(sync(&account).await.waiting, 0);
-    let user = core.account_info().expect("the account").user.id;
-    compare(("server", &server.rows(user).await), ("device", &desk::rows(&account).await))
+    let user = client.account_info().expect("the account").user.id;
+    compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
         .expect("both agree");
 }
 
@@ -239,34 +239,34 @@ async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
 async fn the_ui_is_notified_of_pending_changes_while_offline() {
     let (dir, clock) = (scratch(), FakeClock::noon());
     let mut server = TestServer::with_library(&clock).await;
-    let core = desk::open(dir.path(), desk::live(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
     server.stop().await;
     let before = account.sync.sync_now().await.expect("a status").waiting;
 
-    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let window = tokio::spawn(events::forward(core.clone(), move |event| {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let forwarding = tokio::spawn(events::forward(client.clone(), move |event| {
         if let UiEvent::Sync { status } = event {
-            let _ = told.send(status.waiting);
+            let _ = sender.send(status.waiting);
         }
     }));
-    desk::soon("the window listens", async {
-        while hears.try_recv().is_err() {
-            core.changes().publish_one(Change::Sync);
+    client::within_a_minute("the forwarding starts", async {
+        while receiver.try_recv().is_err() {
+            client.changes().publish_one(Change::Sync);
             tokio::task::yield_now().await;
         }
     })
     .await;
     for n in 0..3 {
-        account.learning.record(tick(n)).await.expect("recorded");
+        account.learning.record(finish_section(n)).await.expect("recorded");
         let waiting = account.sync.status().await.expect("a status").waiting;
-        assert!(waiting > before, "{waiting} wait after tick {n}");
-        desk::soon("the count in the UI", async {
-            while hears.recv().await.expect("the window") != waiting {}
+        assert!(waiting > before, "{waiting} rows pending after section {n}");
+        client::within_a_minute("the count in the UI", async {
+            while receiver.recv().await.expect("an event") != waiting {}
         })
         .await;
     }
-    window.abort();
-    core.close().await;
+    forwarding.abort();
+    client.close().await;
 }

@@ -13,7 +13,7 @@ use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::
 use crate::client::{self, InterceptedHttp, within_a_minute};
 
 async fn until_done(account: &OpenAccount) -> PrefetchState {
-    let mut reach = account.content.ahead.reach();
+    let mut reach = account.content.prefetcher.state();
     within_a_minute("the prefetch", async {
         reach.wait_for(|r| r.is_done).await.expect("it runs").clone()
     })
@@ -25,7 +25,7 @@ async fn open(account: &OpenAccount, n: usize) {
     let library = &account.content.library;
     let found = library.find_section(&content::sections()[n]).await.expect("the section");
     library.body::<SectionBody>(found.section().body).await.expect("its text");
-    account.content.ahead.reading(&found.manifest.value, found.lesson);
+    account.content.prefetcher.set_position(&found.manifest.value, found.lesson);
 }
 
 /// Returns how many of a lesson's four sections can be read completely without a network.
@@ -67,7 +67,7 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     client.set_conditions(metered(true));
 
     open(&account, 0).await;
-    let mut watched = account.content.ahead.reach();
+    let mut watched = account.content.prefetcher.state();
     let waits =
         within_a_minute("the wait", async { watched.wait_for(|r| r.waits).await.expect("it runs").clone() })
             .await;
@@ -107,7 +107,7 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let net = InterceptedHttp::new(client::live_http());
     let reopened = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = reopened.account().expect("it opens with the last account");
-    let mut reach = account.content.ahead.reach();
+    let mut reach = account.content.prefetcher.state();
     let warm = within_a_minute("the warm-up", async {
         reach.wait_for(|r| r.is_warm).await.expect("it runs").clone()
     })

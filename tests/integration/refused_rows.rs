@@ -11,15 +11,15 @@ use carrel_testkit::{
 use http::header;
 use serde_json::Value;
 
-use crate::desk::{self, Net, Netted, sync};
+use crate::client::{self, Interception, InterceptedHttp, sync};
 
 /// Changes one row of a push to a percentage that the server refuses. (A device does not store an invalid row.)
-fn spoil(request: &Request) -> Option<Net> {
+fn make_invalid(request: &Request) -> Option<Interception> {
     if !request.url.ends_with("/api/sync/push") {
         return None;
     }
     if request.headers.contains_key(header::CONTENT_ENCODING) {
-        return Some(Net::Reply(hostile::reply(415, "text/plain", "compressed bodies are not supported")));
+        return Some(Interception::Reply(hostile::reply(415, "text/plain", "compressed bodies are not supported")));
     }
     let mut body: Value = serde_json::from_slice(request.body.as_deref()?).ok()?;
     for item in body.get_mut("items")?.as_array_mut()? {
@@ -29,7 +29,7 @@ fn spoil(request: &Request) -> Option<Net> {
     }
     let mut request = request.clone();
     request.body = Some(body.to_string().into());
-    Some(Net::Instead(request))
+    Some(Interception::Replace(request))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,11 +37,11 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = Netted::new(desk::live());
-    let core = desk::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = core.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let http = InterceptedHttp::new(client::live_http());
+    let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
-    http.cast(spoil);
+    http.intercept(make_invalid);
     for n in 0..101 {
         let item = content::item(&format!("rivers/bend/n{n}"));
         account
@@ -50,16 +50,16 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
             .await
             .expect("a step");
     }
-    let before = desk::rows(&account).await;
+    let before = client::rows(&account).await;
     let status = sync(&account).await;
     assert_eq!((status.waiting, status.refused), (0, 1), "{status:?}");
-    let user = core.account_info().expect("the account").user.id;
+    let user = client.account_info().expect("the account").user.id;
     let on_server = server.rows(user).await;
     let sections = |rows: &carrel_testkit::Rows| {
         rows.keys().filter(|k| k.key.contains("rivers/bend/n")).count()
     };
-    assert_eq!(sections(&on_server), 100, "the others are there");
-    assert!(desk::rows(&account).await == before, "the refused row is kept as it was");
+    assert_eq!(sections(&on_server), 100, "the other rows are stored");
+    assert!(client::rows(&account).await == before, "the refused row is kept as it was");
 
     // The UI can show it with the server's reason.
     let receipts = account.sync.receipts().await.expect("the receipts");
@@ -71,19 +71,19 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     assert!(export.contains("rivers/bend/n50") && export.contains("percent"), "{export}");
 
     // A restart keeps it; and it is not sent again automatically.
-    core.close().await;
-    drop((account, core));
-    let core = desk::open(dir.path(), http.clone(), &clock, 2, false).await;
-    let account = core.account().expect("the account");
+    client.close().await;
+    drop((account, client));
+    let client = client::open(dir.path(), http.clone(), &clock, 2, false).await;
+    let account = client.account().expect("the account");
     assert_eq!(sync(&account).await.refused, 1);
 
     // Without the fault, it is sent again and accepted.
-    http.haul_in();
+    http.stop();
     let id = account.sync.receipts().await.expect("the receipts").refused[0].id.clone();
-    account.sync.retry_refused(&id).await.expect("it waits again");
+    account.sync.retry_refused(&id).await.expect("it is pending again");
     let status = sync(&account).await;
     assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
-    compare(("server", &server.rows(user).await), ("device", &desk::rows(&account).await))
+    compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
         .expect("both agree");
     assert!(account.sync.retry_refused(&id).await.is_err(), "nothing is refused any more");
 }

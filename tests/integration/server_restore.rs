@@ -9,34 +9,34 @@ use carrel_testkit::{
     device::NewDevice, oracle::compare, scratch::scratch,
 };
 
-use crate::desk;
+use crate::client;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const PASSWORD: &str = "correct horse";
 
-struct Desk {
+struct LearnerDevice {
     learner: usize,
     device: Device,
-    script: SimulatedLearner,
+    simulated_learner: SimulatedLearner,
 }
 
-struct School {
+struct RestoreFixture {
     time: Timeline,
     rng: SeededRng,
     server: TestServer,
     quizzes: Vec<(carrel_model::ItemId, carrel_model::BlobHash, carrel_model::content::Quiz)>,
-    desks: Vec<Desk>,
+    devices: Vec<LearnerDevice>,
     oracles: Vec<Oracle>,
 }
 
-impl School {
+impl RestoreFixture {
     async fn new() -> Self {
         let (time, clock) = (Timeline::default(), FakeClock::noon());
         time.add(&clock);
         let server = TestServer::with_library(&clock).await;
         let quizzes = server.quizzes().await;
-        let (desks, oracles) = (Vec::new(), Vec::new());
-        Self { time, rng: SeededRng::new(7), server, quizzes, desks, oracles }
+        let (devices, oracles) = (Vec::new(), Vec::new());
+        Self { time, rng: SeededRng::new(7), server, quizzes, devices, oracles }
     }
     /// Adds a device of a learner; a new learner is registered.
     async fn device(&mut self, learner: usize) {
@@ -47,26 +47,26 @@ impl School {
         let clock = FakeClock::new(carrel_system::Clock::now_ms(self.server.clock()));
         self.time.add(&clock);
         let http = FlakyHttp::new(self.server.direct(), &self.time, self.rng.fork());
-        let name = format!("device {}", self.desks.len());
+        let name = format!("device {}", self.devices.len());
         let login = format!("learner-{learner}");
         let who = NewDevice { name: &name, login: &login, is_new, seed: self.rng.next() };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
-        let script = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
-        self.desks.push(Desk { learner, device, script });
+        let simulated_learner = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
+        self.devices.push(LearnerDevice { learner, device, simulated_learner });
     }
     /// Every device records work and syncs.
     async fn day(&mut self) {
-        for Desk { learner, device, script } in &mut self.desks {
-            script.act(device, &mut self.oracles[*learner]).await;
+        for LearnerDevice { learner, device, simulated_learner } in &mut self.devices {
+            simulated_learner.act(device, &mut self.oracles[*learner]).await;
             device.step(Event::SyncNow).await.expect("a sync");
         }
         self.time.advance(DAY_MS);
     }
     /// Runs timers alone until every outbox is empty and every device has pulled all rows.
-    async fn settle(&mut self) {
+    async fn sync_all(&mut self) {
         for _ in 0..40 {
             let mut done = true;
-            for Desk { device, .. } in &self.desks {
+            for LearnerDevice { device, .. } in &self.devices {
                 device.step(Event::Timer).await.expect("a sync");
                 let usn = self.server.usn(device.user).await;
                 done &= device.counts().await == (0, 0) && device.sync_state().await.pulled == usn;
@@ -76,13 +76,13 @@ impl School {
             }
             self.time.advance(6 * 60_000);
         }
-        panic!("rows wait still");
+        panic!("rows are still pending");
     }
     async fn rows(&self) -> Vec<Rows> {
         let mut all = Vec::new();
         for learner in 0..self.oracles.len() {
-            let desk = self.desks.iter().find(|d| d.learner == learner).expect("a device");
-            all.push(self.server.rows(desk.device.user).await);
+            let entry = self.devices.iter().find(|d| d.learner == learner).expect("a device");
+            all.push(self.server.rows(entry.device.user).await);
         }
         all
     }
@@ -90,54 +90,54 @@ impl School {
 
 /// Returns the rows without grades and decisions: only the server writes these, and lost ones are not restored
 /// (docs/SYNC.md, limits).
-fn learners(rows: &Rows) -> Rows {
+fn without_server_rows(rows: &Rows) -> Rows {
     let of_learner = rows.iter().filter(|(_, row)| !row.is_server_only());
     of_learner.map(|(key, row)| (key.clone(), row.clone())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_converge_after_a_restore_from_a_month_old_backup() {
-    let mut school = School::new().await;
+    let mut fixture = RestoreFixture::new().await;
     for learner in 0..10 {
-        school.device(learner).await;
-        school.device(learner).await;
+        fixture.device(learner).await;
+        fixture.device(learner).await;
     }
-    school.day().await;
-    let backup = school.server.backup();
+    fixture.day().await;
+    let backup = fixture.server.backup();
     for day in 0..30 {
         if day % 6 == 3 {
-            school.device(school.oracles.len()).await;
+            fixture.device(fixture.oracles.len()).await;
         }
-        school.day().await;
+        fixture.day().await;
     }
-    assert_eq!((school.oracles.len(), school.desks.len()), (15, 25));
-    school.settle().await;
-    let before: Vec<Rows> = school.rows().await.iter().map(learners).collect();
-    school.server.restore(&backup).await;
+    assert_eq!((fixture.oracles.len(), fixture.devices.len()), (15, 25));
+    fixture.sync_all().await;
+    let before: Vec<Rows> = fixture.rows().await.iter().map(without_server_rows).collect();
+    fixture.server.restore(&backup).await;
     let lost: usize = before.iter().map(Rows::len).sum();
     // One learner has worked offline meanwhile.
-    let Desk { learner, device, script } = &mut school.desks[20];
-    script.act(device, &mut school.oracles[*learner]).await;
-    school.settle().await;
-    for desk in &school.desks {
-        assert_eq!(desk.device.sign_ins, 0, "{}", desk.device.name);
-        assert!(!desk.device.app().session.is_ended(), "{}", desk.device.name);
+    let LearnerDevice { learner, device, simulated_learner } = &mut fixture.devices[20];
+    simulated_learner.act(device, &mut fixture.oracles[*learner]).await;
+    fixture.sync_all().await;
+    for entry in &fixture.devices {
+        assert_eq!(entry.device.sign_ins, 0, "{}", entry.device.name);
+        assert!(!entry.device.app().session.is_ended(), "{}", entry.device.name);
     }
-    let after = school.rows().await;
+    let after = fixture.rows().await;
     for (learner, rows) in after.iter().enumerate() {
-        school.oracles[learner].check("the server", rows, true).unwrap();
-        school.oracles[learner].check_server_rows(rows, &school.quizzes).unwrap();
+        fixture.oracles[learner].check("the server", rows, true).unwrap();
+        fixture.oracles[learner].check_server_rows(rows, &fixture.quizzes).unwrap();
         let missing: Vec<&RowKey> =
             before[learner].keys().filter(|k| !rows.contains_key(k)).collect();
         assert!(missing.is_empty(), "{missing:?}");
-        for desk in school.desks.iter().filter(|d| d.learner == learner) {
+        for entry in fixture.devices.iter().filter(|d| d.learner == learner) {
             compare(
-                ("server", &learners(rows)),
-                (desk.device.name.as_str(), &learners(&desk.device.rows().await)),
+                ("server", &without_server_rows(rows)),
+                (entry.device.name.as_str(), &without_server_rows(&entry.device.rows().await)),
             )
             .unwrap();
-            let shown = desk.device.learning().time_spent_total().await.unwrap();
-            assert_eq!(shown, school.oracles[learner].time_ms());
+            let shown = entry.device.learning().time_spent_total().await.unwrap();
+            assert_eq!(shown, fixture.oracles[learner].time_ms());
         }
     }
     assert!(lost > 100, "{lost} rows");
@@ -145,16 +145,16 @@ async fn devices_converge_after_a_restore_from_a_month_old_backup() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
-    let mut school = School::new().await;
-    school.device(0).await;
-    let backup = school.server.backup();
+    let mut fixture = RestoreFixture::new().await;
+    fixture.device(0).await;
+    let backup = fixture.server.backup();
     for _ in 0..3 {
-        school.day().await;
+        fixture.day().await;
     }
-    school.settle().await;
+    fixture.sync_all().await;
     let options = restore::Options { replace: true, end_sign_ins: true };
-    school.server.restore_with(&backup, options).await;
-    let device = &mut school.desks[0].device;
+    fixture.server.restore_with(&backup, options).await;
+    let device = &mut fixture.devices[0].device;
     let rows = device.rows().await.values().filter(|r| !r.is_server_only()).count();
     device.step(Event::SyncNow).await.unwrap();
     assert_eq!(device.app().engine.phase().0, Phase::SignedOut);
@@ -167,7 +167,7 @@ async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
     assert_eq!(device.counts().await.0 as usize, rows);
     device.http.set_offline(false);
     assert!(device.sign_in_again().await);
-    school.settle().await;
+    fixture.sync_all().await;
 }
 
 /// The learner registered again with the same login. Work of the old account is joined into the new one.
@@ -178,22 +178,22 @@ async fn work_of_a_lost_account_is_merged_into_the_new_one() {
         let mut server = TestServer::with_library(&clock).await;
         let backup = server.backup();
         let (laptop_dir, phone_dir) = (scratch(), scratch());
-        let laptop = desk::open(laptop_dir.path(), desk::live(), &clock, 1, false).await;
+        let laptop = client::open(laptop_dir.path(), client::live_http(), &clock, 1, false).await;
         let old = laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.unwrap();
         for n in 0..3 {
-            old.learning.record(desk::tick(n)).await.unwrap();
+            old.learning.record(client::finish_section(n)).await.unwrap();
         }
-        desk::sync(&old).await;
+        client::sync(&old).await;
         let file = {
-            let stick = scratch();
-            let sent = laptop.export_work(stick.path()).await.unwrap();
-            (stick, sent.path)
+            let drive = scratch();
+            let sent = laptop.export_work(drive.path()).await.unwrap();
+            (drive, sent.path)
         };
-        old.learning.record(desk::tick(3)).await.unwrap();
+        old.learning.record(client::finish_section(3)).await.unwrap();
         let old_user = laptop.account_info().unwrap().user.id;
         server.restore(&backup).await;
         // On another device, so that the new account is independent of the old one.
-        let phone = desk::open(phone_dir.path(), desk::live(), &clock, 2, false).await;
+        let phone = client::open(phone_dir.path(), client::live_http(), &clock, 2, false).await;
         let new = phone.register(&server.url(), "asha", "Asha", "another password").await.unwrap();
         let new_user = phone.account_info().unwrap().user.id;
         assert_ne!(old_user, new_user);
@@ -206,19 +206,19 @@ async fn work_of_a_lost_account_is_merged_into_the_new_one() {
         for _ in 0..2 {
             phone.import_work(&file.1, false).await.unwrap();
         }
-        desk::sync(&new).await;
-        assert_eq!(desk::ticks(&server.rows(new_user).await), 3);
+        client::sync(&new).await;
+        assert_eq!(client::finished_items(&server.rows(new_user).await), 3);
         let joined = laptop.sign_in(&server.url(), "asha", "another password").await.unwrap();
         assert_eq!(laptop.account_info().unwrap().user.id, new_user);
-        desk::sync(&joined).await;
-        assert_eq!(desk::ticks(&server.rows(new_user).await), 4);
+        client::sync(&joined).await;
+        assert_eq!(client::finished_items(&server.rows(new_user).await), 4);
         // Another learner cannot claim it.
         let zoe_dir = scratch();
-        let zoe = desk::open(zoe_dir.path(), desk::live(), &clock, 3, false).await;
+        let zoe = client::open(zoe_dir.path(), client::live_http(), &clock, 3, false).await;
         zoe.register(&server.url(), "zoe", "Zoe", PASSWORD).await.unwrap();
         assert!(matches!(zoe.import_work(&file.1, false).await, Err(Error::Import(_))));
-        for core in [laptop, phone, zoe] {
-            core.close().await;
+        for client in [laptop, phone, zoe] {
+            client.close().await;
         }
     }
 }

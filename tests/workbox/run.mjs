@@ -113,7 +113,9 @@ async function take(number, row, network, page, devtools) {
 
 async function main() {
   const file = process.env.CARREL_FAULTS;
-  if (!file || !existsSync(file)) throw new Error("CARREL_FAULTS does not name an existing file\nhint: cargo xtask test --long --only Workbox");
+  if (!file || !existsSync(file)) {
+    throw new Error("CARREL_FAULTS does not name an existing file\nhint: cargo xtask test --long --only Workbox");
+  }
   const carrel = JSON.parse(readFileSync(file, "utf8"));
   const html = "<!doctype html><title>faults</title>";
   const network = new Network(table, {

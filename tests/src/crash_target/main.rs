@@ -1,11 +1,11 @@
 //! A client or a server command in its own process, which tests kill at any time: it studies, downloads a course or
 //! imports a file. One program, because linking the client takes long.
 //!
-//! `mortal study|fetch|carry|host ...`
+//! `crash_target study|download|import|server ...`
 
-mod carry;
-mod fetch;
-mod host;
+mod download;
+mod import;
+mod server;
 mod study;
 
 use carrel_client::{Error, Result};
@@ -14,10 +14,10 @@ use carrel_client::{Error, Result};
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
-        Some((what, rest)) if what == "study" => study::run(rest).await,
-        Some((what, rest)) if what == "fetch" => fetch::run(rest).await,
-        Some((what, rest)) if what == "carry" => carry::run(rest).await,
-        Some((what, rest)) if what == "host" => host::run(rest).await,
-        _ => Err(Error::Invalid("usage: mortal study|fetch|carry|host ...".into())),
+        Some((action, rest)) if action == "study" => study::run(rest).await,
+        Some((action, rest)) if action == "download" => download::run(rest).await,
+        Some((action, rest)) if action == "import" => import::run(rest).await,
+        Some((action, rest)) if action == "server" => server::run(rest).await,
+        _ => Err(Error::Invalid("usage: crash_target study|download|import|server ...".into())),
     }
 }

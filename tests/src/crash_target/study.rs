@@ -1,28 +1,28 @@
 //! Opens a client in a folder and records study work without a pause until it is killed. Prints one line for each
-//! change, after the client has stored it durably. Killed by tests/together/crash.rs.
+//! change, after the client has stored it durably. Killed by tests/integration/crash.rs.
 //!
 //! `study FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the existing account.
 //!
-//! Lines on stdout: `opening`, `opened`, then `did KIND KEY...`.
+//! Lines on stdout: `opening`, `opened`, then `stored KIND KEY...`.
 
 use std::path::Path;
 
 use carrel_client::{OpenAccount, Result};
 use carrel_learning::Step;
 use carrel_model::{BlobHash, ItemId, Slug, content::Response, lattice::ItemKind};
-use carrel_tests::{open, say};
+use carrel_tests::{open, report};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let Some((folder, rest)) = arguments.split_first() else {
         return Err(carrel_client::Error::Invalid("usage: study FOLDER [SERVER LOGIN PASSWORD]".into()));
     };
-    say("opening")?;
-    let core = open(Path::new(folder), "studier").await?;
+    report("opening")?;
+    let client = open(Path::new(folder), "learner").await?;
     let account = match rest {
-        [server, login, password] => core.register(server, login, login, password).await?,
-        _ => core.require_account()?,
+        [server, login, password] => client.register(server, login, login, password).await?,
+        _ => client.require_account()?,
     };
-    say("opened")?;
+    report("opened")?;
     study(&account).await
 }
 
@@ -39,17 +39,17 @@ async fn study(account: &OpenAccount) -> Result<()> {
         learning
             .record(Step { done: true, ..Step::at(ItemKind::Section, section.clone()) })
             .await?;
-        say(&format!("did done {section}"))?;
+        report(&format!("stored done {section}"))?;
         let shared = item("rivers/source/read")?;
         let percent = u16::try_from(n % 10_001).unwrap_or(0);
         let shown = learning
             .record(Step { percent: Some(percent), ..Step::at(ItemKind::Section, shared.clone()) })
             .await?;
-        say(&format!("did percent {shared} {}", shown.row.percent))?;
+        report(&format!("stored percent {shared} {}", shown.row.percent))?;
         if n % 3 == 0 {
             let word = item(&format!("rivers/w{n}"))?;
             learning.save_word(&word, true).await?;
-            say(&format!("did word {word}"))?;
+            report(&format!("stored word {word}"))?;
         }
         if n % 5 == 0 {
             let quiz = item(&format!("rivers/q{n}"))?;
@@ -59,12 +59,12 @@ async fn study(account: &OpenAccount) -> Result<()> {
             let answer = learning
                 .save_answer(attempt, &question, &Response::Fill { texts: vec![n.to_string()] })
                 .await?;
-            say(&format!("did answer {attempt} {} {}", answer.question, answer.seq))?;
+            report(&format!("stored answer {attempt} {} {}", answer.question, answer.seq))?;
             learning.submit_attempt(attempt).await?;
-            say(&format!("did submit {attempt}"))?;
+            report(&format!("stored submit {attempt}"))?;
         }
         learning.study_heartbeat(&shared, true).await?;
-        say(&format!("did time {shared} {}", learning.time_spent(&shared).await?))?;
+        report(&format!("stored time {shared} {}", learning.time_spent(&shared).await?))?;
     }
     Ok(())
 }

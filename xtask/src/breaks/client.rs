@@ -364,8 +364,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a list waits for content that is not local",
         file: "crates/content/src/library/mod.rs",
-        good: "inner: self.inner.clone(), waits: false",
-        bad: "inner: self.inner.clone(), waits: true",
+        good: "inner: self.inner.clone(), waits_for_network: false",
+        bad: "inner: self.inner.clone(), waits_for_network: true",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(a_list_does_not_wait)"],
     },
     Fault {

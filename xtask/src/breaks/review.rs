@@ -136,8 +136,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a read of two statements has no snapshot",
         file: "crates/sqlite/src/database/readers.rs",
-        good: "let result = caught(\"read\", || f(&tx));",
-        bad: "tx.execute_batch(\"ROLLBACK\").map_err(|e| storage_error(&e))?;\n    let result = caught(\"read\", || f(&tx));\n    tx.execute_batch(\"BEGIN\").map_err(|e| storage_error(&e))?;",
+        good: "let result = catch_panic(\"read\", || f(&tx));",
+        bad: "tx.execute_batch(\"ROLLBACK\").map_err(|e| storage_error(&e))?;\n    let result = catch_panic(\"read\", || f(&tx));\n    tx.execute_batch(\"BEGIN\").map_err(|e| storage_error(&e))?;",
         tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(transactions)"],
     },
     Fault {
@@ -519,8 +519,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an account is identified by its server's address alone",
         file: "crates/client/src/account/registry.rs",
-        good: "match (proved.or(there), identity) {",
-        bad: "match (there.or_else(|| proved.filter(|_| false)), identity) {",
+        good: "match (by_identity.or(by_address), identity) {",
+        bad: "match (by_address.or_else(|| by_identity.filter(|_| false)), identity) {",
         tests: &[
             "-p",
             "carrel-tests",

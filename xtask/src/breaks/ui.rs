@@ -84,8 +84,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "the second of two equal announcements is not announced",
         file: "ui/src/state/announce.svelte.ts",
-        good: "    this.quiet = { text, turn: this.quiet.turn + 1 };",
-        bad: "    this.quiet = { text, turn: this.quiet.turn };",
+        good: "    this.announcement = { text, count: this.announcement.count + 1 };",
+        bad: "    this.announcement = { text, count: this.announcement.count };",
         tests: &["ui", "tests/races.test.ts"],
     },
     Fault {
@@ -112,8 +112,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a state that a newer one replaced is shown",
         file: "ui/src/state/appState.svelte.ts",
-        good: "    if (turn === this.#turn) await this.#show(app, turn);",
-        bad: "    await this.#show(app, ++this.#turn);",
+        good: "    if (version === this.#version) await this.#apply(app, version);",
+        bad: "    await this.#apply(app, ++this.#version);",
         tests: &["ui", "tests/races.test.ts"],
     },
     Fault {

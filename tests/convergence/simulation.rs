@@ -20,11 +20,11 @@ use carrel_testkit::{
 };
 use tempfile::TempDir;
 
-use crate::meddler::{Meddler, Meddling};
+use crate::faulty_server::{FaultyServer, ServerBug};
 
 /// The events that may occur in a run.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct Scenario {
     /// Number of devices of each learner.
     pub learners: Vec<usize>,
     pub events: u32,
@@ -35,13 +35,13 @@ pub struct Plan {
     /// The server is restored from an older backup.
     pub server_restored: bool,
     /// Learners register after the backup; the server is restored twice, each time from any of its backups.
-    pub accounts_since: bool,
+    pub accounts_after_backup: bool,
     /// A disk is copied, and both devices continue.
     pub disk_cloned: bool,
     /// A device's disk is reset to an older state when its outbox is empty.
     pub disk_restored: bool,
     /// The server has this bug: the run must fail.
-    pub meddling: Option<Meddling>,
+    pub bug: Option<ServerBug>,
 }
 
 /// How the devices' wall clocks jump.
@@ -52,7 +52,7 @@ pub enum Jumps {
     Wild,
 }
 
-impl Plan {
+impl Scenario {
     pub fn devices(n: usize) -> Self {
         Self {
             learners: vec![n],
@@ -61,22 +61,22 @@ impl Plan {
             crashes: false,
             jumps: Jumps::None,
             server_restored: false,
-            accounts_since: false,
+            accounts_after_backup: false,
             disk_cloned: false,
             disk_restored: false,
-            meddling: None,
+            bug: None,
         }
     }
 }
 
 /// Counts of what happened in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RunStats {
     pub runs: u64,
     pub acknowledged: u64,
     pub rows: u64,
     pub requests: u64,
-    pub fired: BTreeMap<Fault, u64>,
+    pub fault_counts: BTreeMap<Fault, u64>,
     pub crashes: u64,
     pub crashes_in_flight: u64,
     pub changes_in_flight: u64,
@@ -87,17 +87,17 @@ pub struct Tally {
     pub disks_restored: u64,
     pub sign_ins: u64,
     /// The longest time until an outbox was empty on a healthy network, in virtual ms.
-    pub slowest_ms: i64,
+    pub max_outbox_ms: i64,
 }
 
-impl Tally {
+impl RunStats {
     pub fn add(&mut self, other: &Self) {
         self.runs += other.runs;
         self.acknowledged += other.acknowledged;
         self.rows += other.rows;
         self.requests += other.requests;
-        for (fault, n) in &other.fired {
-            *self.fired.entry(*fault).or_default() += n;
+        for (fault, n) in &other.fault_counts {
+            *self.fault_counts.entry(*fault).or_default() += n;
         }
         self.crashes += other.crashes;
         self.crashes_in_flight += other.crashes_in_flight;
@@ -108,29 +108,29 @@ impl Tally {
         self.disks_cloned += other.disks_cloned;
         self.disks_restored += other.disks_restored;
         self.sign_ins += other.sign_ins;
-        self.slowest_ms = self.slowest_ms.max(other.slowest_ms);
+        self.max_outbox_ms = self.max_outbox_ms.max(other.max_outbox_ms);
     }
 }
 
 /// Backoff of at most 15 min after the last fault, a delay requested by the server, and time to send.
 const OUTBOX_EMPTY_MS: i64 = 20 * 60_000;
 /// One more poll, so that all devices receive the others' rows.
-const ALL_SEEN_MS: i64 = OUTBOX_EMPTY_MS + 12 * 60_000;
+const ALL_PULLED_MS: i64 = OUTBOX_EMPTY_MS + 12 * 60_000;
 
-struct Desk {
+struct SimulatedDevice {
     learner: usize,
     device: Device,
-    script: SimulatedLearner,
+    simulated_learner: SimulatedLearner,
     old_disk: Option<TempDir>,
 }
 
 /// State of a device before an event.
-struct Before {
+struct StateBefore {
     rows: Rows,
     epoch: String,
 }
 
-impl Before {
+impl StateBefore {
     async fn of(device: &Device) -> Self {
         Self { rows: device.rows().await, epoch: device.sync_state().await.epoch }
     }
@@ -144,68 +144,68 @@ impl Before {
     }
 }
 
-struct World {
-    plan: Plan,
+struct Simulation {
+    scenario: Scenario,
     rng: SeededRng,
     time: Timeline,
     server: TestServer,
     quizzes: Vec<(ItemId, BlobHash, Quiz)>,
-    desks: Vec<Desk>,
+    devices: Vec<SimulatedDevice>,
     oracles: Vec<Oracle>,
     backups: Vec<Backup>,
-    tally: Tally,
+    stats: RunStats,
 }
 
 /// Runs the seed to its end. The error describes the violated condition.
-pub async fn run(seed: u64, plan: &Plan) -> Result<Tally, String> {
-    let mut world = World::start(seed, plan).await;
-    for n in 0..plan.events {
-        world.event(n).await.map_err(|e| format!("event {n}: {e}"))?;
+pub async fn run(seed: u64, scenario: &Scenario) -> Result<RunStats, String> {
+    let mut simulation = Simulation::start(seed, scenario).await;
+    for n in 0..scenario.events {
+        simulation.event(n).await.map_err(|e| format!("event {n}: {e}"))?;
     }
-    world.heal().await?;
-    world.check().await?;
-    Ok(world.tally)
+    simulation.converge().await?;
+    simulation.check().await?;
+    Ok(simulation.stats)
 }
 
-impl World {
-    async fn start(seed: u64, plan: &Plan) -> Self {
+impl Simulation {
+    async fn start(seed: u64, scenario: &Scenario) -> Self {
         let rng = SeededRng::new(seed);
         let time = Timeline::default();
         let clock = FakeClock::noon();
         time.add(&clock);
         let server = TestServer::with_library(&clock).await;
         let quizzes = server.quizzes().await;
-        let mut world = Self {
-            plan: plan.clone(),
+        let mut simulation = Self {
+            scenario: scenario.clone(),
             rng,
             time,
             server,
             quizzes,
-            desks: Vec::new(),
+            devices: Vec::new(),
             oracles: Vec::new(),
             backups: Vec::new(),
-            tally: Tally { runs: 1, ..Tally::default() },
+            stats: RunStats { runs: 1, ..RunStats::default() },
         };
-        for (learner, devices) in plan.learners.iter().enumerate() {
-            world.oracles.push(Oracle::default());
+        for (learner, devices) in scenario.learners.iter().enumerate() {
+            simulation.oracles.push(Oracle::default());
             for n in 0..*devices {
-                let (http, clock) = (world.network(), world.clock());
+                let (http, clock) = (simulation.network(), simulation.clock());
                 let (name, login) =
                     (format!("learner {learner} device {n}"), format!("learner-{learner}"));
-                let url = world.server.url();
-                let seed = world.rng.next();
+                let url = simulation.server.url();
+                let seed = simulation.rng.next();
                 let who = NewDevice { name: &name, login: &login, is_new: n == 0, seed };
-                let device = Device::sign_in(who, &url, http, clock, &world.time).await;
-                world.add(learner, device);
+                let device = Device::sign_in(who, &url, http, clock, &simulation.time).await;
+                simulation.add(learner, device);
             }
         }
-        world
+        simulation
     }
 
     fn network(&self) -> FlakyHttp {
         let direct = self.server.direct();
-        let http: Arc<dyn Http> = match self.plan.meddling {
-            Some(meddling) => Arc::new(Meddler::new(direct, meddling)),
+        let http: Arc<dyn Http> = match self.scenario.bug {
+            Some(bug) => Arc::new(FaultyServer::new(direct, bug)),
             None => direct,
         };
         FlakyHttp::new(http, &self.time, self.rng.fork())
@@ -216,48 +216,48 @@ impl World {
         clock
     }
     fn add(&mut self, learner: usize, device: Device) {
-        device.http.set_faults(self.plan.faults.clone());
-        let script = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
-        self.desks.push(Desk { learner, device, script, old_disk: None });
+        device.http.set_faults(self.scenario.faults.clone());
+        let simulated_learner = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
+        self.devices.push(SimulatedDevice { learner, device, simulated_learner, old_disk: None });
     }
 
     async fn event(&mut self, n: u32) -> Result<(), String> {
-        let at = self.rng.below(self.desks.len() as u64) as usize;
+        let at = self.rng.below(self.devices.len() as u64) as usize;
         match self.rng.below(100) {
             0..=43 => self.act(at).await?,
             44..=67 => self.sync(at).await?,
             68..=79 => self.pass_time().await?,
             80..=83 => {
                 let offline = self.rng.permille(500);
-                self.desks[at].device.http.set_offline(offline);
+                self.devices[at].device.http.set_offline(offline);
             }
             84..=86 => self.restart(at).await,
-            87..=91 if self.plan.crashes => self.crash(at).await,
-            92..=94 if self.plan.jumps == Jumps::Wild => self.jump(at),
+            87..=91 if self.scenario.crashes => self.crash(at).await,
+            92..=94 if self.scenario.jumps == Jumps::Wild => self.jump(at),
             95 => self.server.restart().await,
-            96..=99 if self.plan.disk_restored => self.old_disk(at).await,
+            96..=99 if self.scenario.disk_restored => self.copy_or_restore_disk(at).await,
             _ => self.act(at).await?,
         }
-        let events = self.plan.events;
+        let events = self.scenario.events;
         let at_part = |part: u32| n == events * part / 12;
-        if self.plan.server_restored
-            && (at_part(4) || (self.plan.accounts_since && (at_part(2) || at_part(6))))
+        if self.scenario.server_restored
+            && (at_part(4) || (self.scenario.accounts_after_backup && (at_part(2) || at_part(6))))
         {
             self.backups.push(self.server.backup());
         }
-        if self.plan.accounts_since && (at_part(5) || at_part(7)) {
+        if self.scenario.accounts_after_backup && (at_part(5) || at_part(7)) {
             self.register().await;
         }
-        if self.plan.server_restored && (at_part(8) || (self.plan.accounts_since && at_part(10))) {
+        if self.scenario.server_restored && (at_part(8) || (self.scenario.accounts_after_backup && at_part(10))) {
             let backup = self.rng.pick(&self.backups);
             self.server.restore(backup).await;
-            self.tally.server_restored += 1;
+            self.stats.server_restored += 1;
         }
-        if n == self.plan.events * 2 / 3 && self.plan.disk_cloned {
+        if n == self.scenario.events * 2 / 3 && self.scenario.disk_cloned {
             let (http, clock, seed) = (self.network(), self.clock(), self.rng.next());
-            let clone = self.desks[at].device.clone_disk("the clone", http, clock, seed).await;
-            self.add(self.desks[at].learner, clone);
-            self.tally.disks_cloned += 1;
+            let clone = self.devices[at].device.clone_disk("clone", http, clock, seed).await;
+            self.add(self.devices[at].learner, clone);
+            self.stats.disks_cloned += 1;
         }
         Ok(())
     }
@@ -276,20 +276,20 @@ impl World {
     }
 
     async fn act(&mut self, at: usize) -> Result<(), String> {
-        let Desk { learner, device, script, .. } = &mut self.desks[at];
-        script.act(device, &mut self.oracles[*learner]).await;
+        let SimulatedDevice { learner, device, simulated_learner, .. } = &mut self.devices[at];
+        simulated_learner.act(device, &mut self.oracles[*learner]).await;
         self.step(at, Event::LocalChange).await
     }
 
     /// Runs one round of sync, possibly with a change or a crash during it.
     async fn sync(&mut self, at: usize) -> Result<(), String> {
-        self.desks[at].device.sign_in_again().await;
+        self.devices[at].device.sign_in_again().await;
         let event = if self.rng.permille(300) { Event::Timer } else { Event::SyncNow };
         let point = if self.rng.permille(500) { HoldPoint::Before } else { HoldPoint::After };
         let nth = self.rng.below(3);
         match self.rng.below(10) {
             0 | 1 => self.change_in_flight(at, event, nth, point).await,
-            2 if self.plan.crashes => {
+            2 if self.scenario.crashes => {
                 self.crash_in_flight(at, event, nth, point).await;
                 Ok(())
             }
@@ -298,8 +298,8 @@ impl World {
     }
 
     async fn step(&mut self, at: usize, event: Event) -> Result<(), String> {
-        let device = &self.desks[at].device;
-        let before = Before::of(device).await;
+        let device = &self.devices[at].device;
+        let before = StateBefore::of(device).await;
         device.step(event).await.map_err(|e| format!("{}: {e}", device.name))?;
         before.check_no_loss(device).await
     }
@@ -312,8 +312,8 @@ impl World {
         nth: u64,
         point: HoldPoint,
     ) -> Result<(), String> {
-        let Desk { learner, device, script, .. } = &mut self.desks[at];
-        let before = Before::of(device).await;
+        let SimulatedDevice { learner, device, simulated_learner, .. } = &mut self.devices[at];
+        let before = StateBefore::of(device).await;
         let http = device.http.clone();
         http.hold_at(nth, point);
         let oracle = &mut self.oracles[*learner];
@@ -323,8 +323,8 @@ impl World {
                 biased;
                 done = &mut sync => done,
                 () = http.wait_until_held() => {
-                    script.act_in_section(device, oracle).await;
-                    self.tally.changes_in_flight += 1;
+                    simulated_learner.act_in_section(device, oracle).await;
+                    self.stats.changes_in_flight += 1;
                     http.release();
                     sync.await
                 }
@@ -337,9 +337,9 @@ impl World {
     }
 
     async fn crash_in_flight(&mut self, at: usize, event: Event, nth: u64, point: HoldPoint) {
-        let Desk { device, script, .. } = &mut self.desks[at];
+        let SimulatedDevice { device, simulated_learner, .. } = &mut self.devices[at];
         device.http.hold_at(nth, point);
-        let died = {
+        let crashed = {
             let http = device.http.clone();
             tokio::select! {
                 biased;
@@ -348,26 +348,26 @@ impl World {
             }
         };
         device.http.cancel_hold();
-        if died {
+        if crashed {
             device.crash().await;
-            script.app_restarted();
-            self.tally.crashes_in_flight += 1;
+            simulated_learner.app_restarted();
+            self.stats.crashes_in_flight += 1;
             let _ = device.step(Event::Start).await;
         }
     }
 
     async fn crash(&mut self, at: usize) {
-        let Desk { device, script, .. } = &mut self.desks[at];
+        let SimulatedDevice { device, simulated_learner, .. } = &mut self.devices[at];
         device.crash().await;
-        script.app_restarted();
-        self.tally.crashes += 1;
+        simulated_learner.app_restarted();
+        self.stats.crashes += 1;
         let _ = device.step(Event::Start).await;
     }
     async fn restart(&mut self, at: usize) {
-        let Desk { device, script, .. } = &mut self.desks[at];
+        let SimulatedDevice { device, simulated_learner, .. } = &mut self.devices[at];
         device.restart().await;
-        script.app_restarted();
-        self.tally.restarts += 1;
+        simulated_learner.app_restarted();
+        self.stats.restarts += 1;
         let _ = device.step(Event::Start).await;
     }
 
@@ -381,19 +381,19 @@ impl World {
             7_200_000,
             3 * 86_400_000,
         ]);
-        self.desks[at].device.clock.jump(by);
-        self.tally.jumps += 1;
+        self.devices[at].device.clock.jump(by);
+        self.stats.jumps += 1;
     }
 
     /// Copies the disk, or resets it to an older copy if that loses no data.
-    async fn old_disk(&mut self, at: usize) {
-        let Desk { device, script, old_disk, .. } = &mut self.desks[at];
+    async fn copy_or_restore_disk(&mut self, at: usize) {
+        let SimulatedDevice { device, simulated_learner, old_disk, .. } = &mut self.devices[at];
         match old_disk.take() {
             None => *old_disk = Some(device.copy_disk().await),
             Some(disk) if device.counts().await == (0, 0) => {
                 device.restore_disk(&disk);
-                script.app_restarted();
-                self.tally.disks_restored += 1;
+                simulated_learner.app_restarted();
+                self.stats.disks_restored += 1;
                 let _ = device.step(Event::Start).await;
             }
             Some(disk) => *old_disk = Some(disk),
@@ -403,86 +403,86 @@ impl World {
     /// Advances time; all timers that expire meanwhile are handled.
     async fn pass_time(&mut self) -> Result<(), String> {
         self.time.advance(self.rng.between(500, 400_000));
-        for at in 0..self.desks.len() {
+        for at in 0..self.devices.len() {
             self.step(at, Event::Timer).await?;
         }
         Ok(())
     }
 
     /// Makes the network healthy. Timers alone must then deliver all rows to all devices.
-    async fn heal(&mut self) -> Result<(), String> {
-        for desk in &self.desks {
-            desk.device.http.set_faults(FaultRates::none());
-            desk.device.http.set_offline(false);
-            desk.device.http.deliver_late().await;
+    async fn converge(&mut self) -> Result<(), String> {
+        for simulated in &self.devices {
+            simulated.device.http.set_faults(FaultRates::none());
+            simulated.device.http.set_offline(false);
+            simulated.device.http.deliver_late().await;
         }
-        let healthy = self.server.clock().monotonic_ms();
-        let mut emptied = None;
+        let healthy_since_ms = self.server.clock().monotonic_ms();
+        let mut outbox_empty_at = None;
         let mut done = BTreeSet::new();
         loop {
-            let now = self.server.clock().monotonic_ms() - healthy;
+            let now = self.server.clock().monotonic_ms() - healthy_since_ms;
             let mut waiting = 0;
-            for at in 0..self.desks.len() {
-                let device = &mut self.desks[at].device;
+            for at in 0..self.devices.len() {
+                let device = &mut self.devices[at].device;
                 device.sign_in_again().await;
                 for refused in device.refused().await {
-                    if self.plan.jumps == Jumps::None {
+                    if self.scenario.jumps == Jumps::None {
                         return Err(format!("{} has a refused row: {refused:?}", device.name));
                     }
                     device.retry(&refused.key).await;
                 }
                 self.step(at, Event::Timer).await?;
-                waiting += self.desks[at].device.counts().await.0;
+                waiting += self.devices[at].device.counts().await.0;
                 // It has pulled after everything was sent.
-                let seen = self.desks[at].device.sync_state().await;
-                let news = self.server.usn(self.desks[at].device.user).await;
-                if waiting == 0 && emptied.is_some() && seen.pulled == news {
+                let seen = self.devices[at].device.sync_state().await;
+                let server_usn = self.server.usn(self.devices[at].device.user).await;
+                if waiting == 0 && outbox_empty_at.is_some() && seen.pulled == server_usn {
                     done.insert(at);
                 }
             }
-            if waiting == 0 && emptied.is_none() {
-                emptied = Some(now);
-                self.tally.slowest_ms = now;
+            if waiting == 0 && outbox_empty_at.is_none() {
+                outbox_empty_at = Some(now);
+                self.stats.max_outbox_ms = now;
             }
-            if emptied.is_some() && done.len() == self.desks.len() {
+            if outbox_empty_at.is_some() && done.len() == self.devices.len() {
                 return Ok(());
             }
-            if emptied.is_none() && now > OUTBOX_EMPTY_MS {
+            if outbox_empty_at.is_none() && now > OUTBOX_EMPTY_MS {
                 return Err(format!(
-                    "{waiting} rows wait still, {now} ms after the network was healthy"
+                    "{waiting} rows are still pending {now} ms after the network became healthy"
                 ));
             }
-            if now > ALL_SEEN_MS {
+            if now > ALL_PULLED_MS {
                 return Err(format!(
-                    "not everybody has seen everything, {now} ms after the network was healthy"
+                    "not every device has pulled all rows {now} ms after the network became healthy"
                 ));
             }
             // Advances to the next timer of any device; a device without one would wait forever.
             let mut next: Option<i64> = None;
-            for desk in &self.desks {
-                let engine = &desk.device.app().engine;
-                let wake = match engine.next_wake_in() {
-                    Some(wake) => wake,
+            for simulated in &self.devices {
+                let engine = &simulated.device.app().engine;
+                let timer_ms = match engine.next_wake_in() {
+                    Some(timer_ms) => timer_ms,
                     // The learner signs in in the next round.
                     None if engine.phase().0 == Phase::SignedOut => 0,
-                    None => return Err(format!("{} has no timer", desk.device.name)),
+                    None => return Err(format!("{} has no timer", simulated.device.name)),
                 };
-                next = Some(next.map_or(wake, |n| n.min(wake)));
+                next = Some(next.map_or(timer_ms, |n| n.min(timer_ms)));
             }
             self.time.advance(next.unwrap_or(1_000).max(10));
         }
     }
 
     async fn check(&mut self) -> Result<(), String> {
-        let exact = self.plan.jumps == Jumps::None;
+        let exact = self.scenario.jumps == Jumps::None;
         for (learner, oracle) in self.oracles.iter().enumerate() {
-            let mine: Vec<&Desk> = self.desks.iter().filter(|d| d.learner == learner).collect();
-            let user = mine[0].device.user;
+            let own: Vec<&SimulatedDevice> = self.devices.iter().filter(|d| d.learner == learner).collect();
+            let user = own[0].device.user;
             let server: Rows = self.server.rows(user).await;
             oracle.check("the server", &server, exact)?;
             oracle.check_server_rows(&server, &self.quizzes)?;
-            for desk in mine {
-                let device = &desk.device;
+            for simulated in own {
+                let device = &simulated.device;
                 let rows = device.rows().await;
                 oracle.check(&device.name, &rows, exact)?;
                 compare(("server", &server), (device.name.as_str(), &rows))?;
@@ -490,22 +490,22 @@ impl World {
                     device.learning().time_spent_total().await.map_err(|e| e.to_string())?;
                 if shown != oracle.time_ms() {
                     return Err(format!(
-                        "{} shows {shown} ms, {} ms were studied",
+                        "{} reports {shown} ms, {} ms were studied",
                         device.name,
                         oracle.time_ms()
                     ));
                 }
                 device.check_integrity().await;
             }
-            self.tally.acknowledged += oracle.acknowledged();
-            self.tally.rows += server.len() as u64;
+            self.stats.acknowledged += oracle.acknowledged();
+            self.stats.rows += server.len() as u64;
         }
-        for desk in &self.desks {
-            for (fault, n) in desk.device.http.fault_counts() {
-                *self.tally.fired.entry(fault).or_default() += n;
+        for simulated in &self.devices {
+            for (fault, n) in simulated.device.http.fault_counts() {
+                *self.stats.fault_counts.entry(fault).or_default() += n;
             }
-            self.tally.requests += desk.device.http.requests();
-            self.tally.sign_ins += u64::from(desk.device.sign_ins);
+            self.stats.requests += simulated.device.http.requests();
+            self.stats.sign_ins += u64::from(simulated.device.sign_ins);
         }
         Ok(())
     }

@@ -13,42 +13,42 @@ use serde_json::Value;
 
 /// The bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meddling {
+pub enum ServerBug {
     /// `time_spent = old + new`: a retried request counts twice.
     AddsTime,
     /// Replies `ok` for rows that it does not store.
     DropsAcknowledged,
     /// `ON CONFLICT DO NOTHING`: a row never changes after its first version.
-    KeepsTheFirst,
+    KeepsFirstVersion,
     /// A cursor over rows that are committed in another order: some rows are skipped.
     SkipsRows,
     /// Keeps its epoch after a restore.
-    HidesTheRestore,
+    KeepsEpochAfterRestore,
     /// The last writer wins by arrival instead of by stamp.
     LastArrivalWins,
     /// Returns rows that no device sent.
-    Invents,
+    InventsRows,
     /// Reports after each push that the device has everything, although other devices sent rows meanwhile.
-    CallsAllYours,
+    ClaimsAllRowsAreOwn,
 }
 
-impl Meddling {
+impl ServerBug {
     pub const ALL: [Self; 8] = [
         Self::AddsTime,
         Self::DropsAcknowledged,
-        Self::KeepsTheFirst,
+        Self::KeepsFirstVersion,
         Self::SkipsRows,
-        Self::HidesTheRestore,
+        Self::KeepsEpochAfterRestore,
         Self::LastArrivalWins,
-        Self::Invents,
-        Self::CallsAllYours,
+        Self::InventsRows,
+        Self::ClaimsAllRowsAreOwn,
     ];
 }
 
-/// A client's network that implements one [`Meddling`].
-pub struct Meddler {
+/// A client's network that makes the server behave as if it had one [`ServerBug`].
+pub struct FaultyServer {
     inner: std::sync::Arc<dyn Http>,
-    meddling: Meddling,
+    bug: ServerBug,
     state: Mutex<State>,
 }
 
@@ -61,8 +61,8 @@ struct State {
     pulled: u64,
 }
 
-impl Meddler {
-    pub fn new(inner: std::sync::Arc<dyn Http>, meddling: Meddling) -> Self {
+impl FaultyServer {
+    pub fn new(inner: std::sync::Arc<dyn Http>, bug: ServerBug) -> Self {
         let state = State {
             rng: SeededRng::new(7),
             epoch: None,
@@ -70,33 +70,33 @@ impl Meddler {
             time: BTreeMap::new(),
             pulled: 0,
         };
-        Self { inner, meddling, state: Mutex::new(state) }
+        Self { inner, bug, state: Mutex::new(state) }
     }
 
     /// Changes the push before it is sent. The reply still has to contain each row: dropped rows are replaced by
     /// harmless copies of others.
-    fn meddle_push(&self, body: &mut Value) {
+    fn change_push(&self, body: &mut Value) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(items) = body.get_mut("items").and_then(Value::as_array_mut) else { return };
         let harmless = serde_json::json!({ "type": "review_void", "id": "00000000-0000-7000-8000-000000000000" });
         for item in items {
             let text =
                 |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            match (self.meddling, text("type").as_str()) {
-                (Meddling::AddsTime, "session") => {
+            match (self.bug, text("type").as_str()) {
+                (ServerBug::AddsTime, "session") => {
                     let sum = state.time.entry(text("id")).or_default();
                     *sum += item["activeMs"].as_i64().unwrap_or(0);
                     item["activeMs"] = (*sum).into();
                 }
-                (Meddling::DropsAcknowledged, _) if state.rng.permille(100) => {
+                (ServerBug::DropsAcknowledged, _) if state.rng.permille(100) => {
                     *item = harmless.clone()
                 }
-                (Meddling::KeepsTheFirst, "progress")
+                (ServerBug::KeepsFirstVersion, "progress")
                     if !state.seen.insert(format!("{} {}", text("kind"), text("item"))) =>
                 {
                     *item = harmless.clone();
                 }
-                (Meddling::LastArrivalWins, "kv") => {
+                (ServerBug::LastArrivalWins, "kv") => {
                     let arrival = state.seen.len();
                     state.seen.insert(format!("arrival {arrival}"));
                     let late = 1_795_176_000_000_i64 + arrival as i64;
@@ -107,18 +107,18 @@ impl Meddler {
         }
     }
 
-    fn meddle_reply(&self, body: &mut Value) {
+    fn change_reply(&self, body: &mut Value) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.meddling {
-            Meddling::HidesTheRestore if body.get("epoch").is_some() => {
+        match self.bug {
+            ServerBug::KeepsEpochAfterRestore if body.get("epoch").is_some() => {
                 let first = state.epoch.get_or_insert_with(|| body["epoch"].clone()).clone();
                 body["epoch"] = first;
             }
-            Meddling::SkipsRows => {
+            ServerBug::SkipsRows => {
                 let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
                 rows.retain(|_| !state.rng.permille(50));
             }
-            Meddling::Invents => {
+            ServerBug::InventsRows => {
                 let next = body.get("next").cloned();
                 let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
                 if !rows.is_empty() && state.rng.permille(200) {
@@ -126,7 +126,7 @@ impl Meddler {
                     rows.push(serde_json::json!({ "usn": next, "row": row }));
                 }
             }
-            Meddling::CallsAllYours => match (body["next"].as_u64(), body["usn"].as_u64()) {
+            ServerBug::ClaimsAllRowsAreOwn => match (body["next"].as_u64(), body["usn"].as_u64()) {
                 (Some(next), _) => state.pulled = next,
                 (_, Some(usn)) if body.get("results").is_some() => {
                     body["ownSince"] = state.pulled.into();
@@ -140,7 +140,7 @@ impl Meddler {
 }
 
 #[async_trait]
-impl Http for Meddler {
+impl Http for FaultyServer {
     async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         if request.headers.contains_key(header::CONTENT_ENCODING) {
             // Compressed bodies cannot be modified.
@@ -150,7 +150,7 @@ impl Http for Meddler {
             && let Some(mut body) =
                 request.body.as_deref().and_then(|b| serde_json::from_slice::<Value>(b).ok())
         {
-            self.meddle_push(&mut body);
+            self.change_push(&mut body);
             request.body = Some(body.to_string().into());
         }
         let is_sync = request.url.contains("/api/sync/");
@@ -163,7 +163,7 @@ impl Http for Meddler {
         let Ok(mut body) = serde_json::from_slice::<Value>(&bytes) else {
             return Ok(hostile::complete(status, headers, bytes));
         };
-        self.meddle_reply(&mut body);
+        self.change_reply(&mut body);
         Ok(hostile::complete(status, headers, body.to_string().into()))
     }
 }
