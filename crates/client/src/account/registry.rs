@@ -16,7 +16,7 @@ use carrel_model::{
 };
 use carrel_system::{
     Clock, IdGen, assert_may_block,
-    files::{SMALL_RESERVE, write_whole},
+    files::{SMALL_RESERVE, write_atomic},
 };
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -225,14 +225,14 @@ impl Accounts {
         let new = AccountInfo::of(server, server_name, user);
         let list = self.list();
         let of_user = || list.accounts.iter().filter(|a| a.user.id == new.user.id && !a.is_demo());
-        let proved = identity
+        let by_identity = identity
             .and_then(|identity| of_user().find(|a| a.identity().as_ref() == Some(identity)));
-        let there = of_user().find(|a| {
+        let by_address = of_user().find(|a| {
             let other = a.identity();
             a.server.as_deref() == Some(server)
                 && (identity.is_none() || other.is_none() || other.as_ref() == identity)
         });
-        match (proved.or(there), identity) {
+        match (by_identity.or(by_address), identity) {
             // The id stays, because it is the folder's name.
             (Some(known), _) => AccountInfo {
                 id: known.id.clone(),
@@ -269,7 +269,7 @@ impl Accounts {
         })?;
         let (folder, entry) = (self.folder(&account.id), serde_json::to_vec_pretty(account)?);
         let copied = fs::create_dir_all(&folder).map_err(Error::from);
-        if let Err(e) = copied.and_then(|()| Ok(write_whole(&folder.join(ENTRY_FILE), &entry)?)) {
+        if let Err(e) = copied.and_then(|()| Ok(write_atomic(&folder.join(ENTRY_FILE), &entry)?)) {
             // The list is already written; the copy is used only to rebuild a damaged list.
             tracing::warn!(error = %e, "the copy of an account's entry could not be written");
         }
@@ -307,7 +307,7 @@ impl Accounts {
             }
             Ok(())
         })?;
-        write_whole(&self.folder(id).join(ENTRY_FILE), &serde_json::to_vec_pretty(&account)?)?;
+        write_atomic(&self.folder(id).join(ENTRY_FILE), &serde_json::to_vec_pretty(&account)?)?;
         Ok(true)
     }
     /// Returns the certificate of the account with this login on this server; empty if there is none.
@@ -355,7 +355,7 @@ impl Accounts {
         let mut list = self.list();
         let mut next = list.clone();
         f(&mut next)?;
-        write_whole(&self.dir.join(LIST_FILE), &serde_json::to_vec_pretty(&next)?)?;
+        write_atomic(&self.dir.join(LIST_FILE), &serde_json::to_vec_pretty(&next)?)?;
         *list = next;
         Ok(())
     }

@@ -216,7 +216,7 @@ async fn locked_keychain_does_not_end_the_session() {
     for _ in 0..3 {
         assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
         assert!(!session.is_ended(), "unknown is not the same as absent");
-        assert!(!*session.found().borrow());
+        assert!(!*session.tokens_found().borrow());
     }
     assert!(on_other_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
     // Unlocked: the next request finds the tokens.
@@ -224,7 +224,7 @@ async fn locked_keychain_does_not_end_the_session() {
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
     assert!(
         !session.is_ended()
-            && *session.found().borrow()
+            && *session.tokens_found().borrow()
             && !on_other_thread(|| secrets.fallback_in_use())
     );
     // Locked again during the run: a rotated token goes to the file and is the one used.
@@ -283,27 +283,27 @@ fn account_is_matched_by_server_identity_not_address() {
     let ids = SeededIds::new(1);
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
     let school = |key: &str| Identity { server_id: "school".into(), key: key.into() };
-    let at = |address: &str, who: Option<&Identity>| {
-        let info = accounts.match_or_create(address, "School", user(1), who);
+    let account_at = |address: &str, identity: Option<&Identity>| {
+        let info = accounts.match_or_create(address, "School", user(1), identity);
         accounts.put(&info).unwrap();
         info.id
     };
     // An account created before servers had identities is named by its address and keeps its name.
-    let old = at("http://192.168.1.4", None);
+    let old = account_at("http://192.168.1.4", None);
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
-    assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
+    assert_eq!(account_at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
     accounts.store_identity(&old, &school("k")).unwrap();
-    assert_eq!(at("https://school.example", Some(&school("k"))), old, "the server moved");
+    assert_eq!(account_at("https://school.example", Some(&school("k"))), old, "the server moved");
     assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
-    assert_eq!(at("https://school.example", None), old, "the server has no identity any more");
+    assert_eq!(account_at("https://school.example", None), old, "the server has no identity any more");
     // A copied server id with another key, at another address and at the same one.
-    let other = at("https://evil.example", Some(&school("other")));
+    let other = account_at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
-    assert_ne!(at("https://school.example", Some(&school("third"))), old);
-    assert_ne!(at("https://evil.example", None), old, "an unproved identity is ignored");
+    assert_ne!(account_at("https://school.example", Some(&school("third"))), old);
+    assert_ne!(account_at("https://evil.example", None), old, "an unproved identity is ignored");
     // Another server at the old address of this one.
     let next = Identity { server_id: "next".into(), key: "n".into() };
-    assert_ne!(at("http://192.168.1.4", Some(&next)), old);
+    assert_ne!(account_at("http://192.168.1.4", Some(&next)), old);
     // Another learner on the same server.
     let other_learner =
         accounts.match_or_create("https://school.example", "School", user(2), Some(&school("k")));

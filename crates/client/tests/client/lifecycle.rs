@@ -37,7 +37,7 @@ struct School {
     issued: AtomicUsize,
     down: AtomicBool,
     /// The next request for the server's description signals its arrival and waits.
-    hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    held_meta: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl School {
@@ -99,8 +99,8 @@ impl Http for School {
         }
         let path = request.url.strip_prefix(Self::ADDRESS).unwrap_or_default().to_owned();
         if path == "/api/meta" {
-            let hold = self.hold.lock().unwrap().take();
-            if let Some((arrived, release)) = hold {
+            let held_meta = self.held_meta.lock().unwrap().take();
+            if let Some((arrived, release)) = held_meta {
                 arrived.send(()).unwrap();
                 release.await.unwrap();
             }
@@ -127,7 +127,7 @@ fn school() -> Arc<School> {
         revoked: AtomicUsize::new(0),
         issued: AtomicUsize::new(0),
         down: AtomicBool::new(false),
-        hold: Mutex::default(),
+        held_meta: Mutex::default(),
     })
 }
 
@@ -223,7 +223,7 @@ async fn end_of_an_old_session_does_not_end_the_new_one() {
     school.revoked.store(1, Ordering::SeqCst);
     let (arrived, has_arrived) = oneshot::channel();
     let (release, released) = oneshot::channel();
-    *school.hold.lock().unwrap() = Some((arrived, released));
+    *school.held_meta.lock().unwrap() = Some((arrived, released));
     account.learning.record(finished("a/b/c")).await.unwrap();
     let first = tokio::spawn({
         let account = account.clone();
@@ -381,12 +381,12 @@ async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
 
     let url = client.upload_url().await.unwrap();
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let head = format!(
+    let request_head = format!(
         "PUT /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         bytes.len()
     );
     let mut socket = TcpStream::connect(host).await.unwrap();
-    socket.write_all(&[head.as_bytes(), &bytes].concat()).await.unwrap();
+    socket.write_all(&[request_head.as_bytes(), &bytes].concat()).await.unwrap();
     let mut reply = String::new();
     within_timeout("a reply", socket.read_to_string(&mut reply)).await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");

@@ -34,7 +34,7 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
         Phase::Paused => DownloadPhase::Paused,
         Phase::Failed => DownloadPhase::Failed,
         Phase::Ready
-            if state.ready_version.zip(latest).is_some_and(|(here, there)| here != there) =>
+            if state.ready_version.zip(latest).is_some_and(|(local, newest)| local != newest) =>
         {
             DownloadPhase::Outdated
         }

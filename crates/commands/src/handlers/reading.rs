@@ -34,7 +34,7 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
     account.content.downloads.prioritize(&request.item);
     let found = library.find_section(&request.item).await?;
     let mut body: SectionBody = library.body(found.section().body).await?;
-    account.content.ahead.reading(&found.manifest.value, found.lesson);
+    account.content.prefetcher.set_position(&found.manifest.value, found.lesson);
     let (meta, outline) = found.course();
     let section = found.section();
     // The body of a quiz section ends with a block that names the compiled quiz; the UI receives it in `quiz` instead.
