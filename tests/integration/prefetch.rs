@@ -13,9 +13,9 @@ use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::
 use crate::client::{self, InterceptedHttp, within_a_minute};
 
 async fn until_done(account: &OpenAccount) -> PrefetchState {
-    let mut reach = account.content.prefetcher.state();
+    let mut state = account.content.prefetcher.state();
     within_a_minute("the prefetch", async {
-        reach.wait_for(|r| r.is_done).await.expect("it runs").clone()
+        state.wait_for(|r| r.is_done).await.expect("it runs").clone()
     })
     .await
 }
@@ -67,14 +67,14 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     client.set_conditions(metered(true));
 
     open(&account, 0).await;
-    let mut watched = account.content.prefetcher.state();
+    let mut state = account.content.prefetcher.state();
     let waits =
-        within_a_minute("the wait", async { watched.wait_for(|r| r.waits).await.expect("it runs").clone() })
+        within_a_minute("the wait", async { state.wait_for(|r| r.is_waiting).await.expect("it runs").clone() })
             .await;
     assert_eq!(waits.fetched, 0, "no prefetch on a metered network");
     client.set_conditions(metered(false));
-    let reach = until_done(&account).await;
-    assert!(reach.fetched >= 11, "three lessons of four sections: {reach:?}");
+    let state = until_done(&account).await;
+    assert!(state.fetched >= 11, "three lessons of four sections: {state:?}");
 
     server.stop().await;
     account.network_changed();
@@ -107,12 +107,12 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let net = InterceptedHttp::new(client::live_http());
     let reopened = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = reopened.account().expect("it opens with the last account");
-    let mut reach = account.content.prefetcher.state();
-    let warm = within_a_minute("the warm-up", async {
-        reach.wait_for(|r| r.is_warm).await.expect("it runs").clone()
+    let mut state = account.content.prefetcher.state();
+    let loaded = within_a_minute("the warm-up", async {
+        state.wait_for(|r| r.is_loaded).await.expect("it runs").clone()
     })
     .await;
-    assert!(warm.warmed >= 4, "{warm:?}");
+    assert!(loaded.loaded >= 4, "{loaded:?}");
     let library = &account.content.library;
     let manifest = library
         .known_manifest(Kind::Course, &content::course())
@@ -139,7 +139,7 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
         }
     }
     // The next sections are looked up afterwards; until then only the lesson itself was read.
-    assert!(warm.warmed <= expected, "only the lesson itself: {warm:?}, {expected}");
+    assert!(loaded.loaded <= expected, "only the lesson itself: {loaded:?}, {expected}");
     assert!(net.take_requests().iter().all(|r| !r.url.contains("/api/blobs/")), "no blob was requested");
     reopened.close().await;
 }

@@ -18,6 +18,8 @@
 //! Not here: the learner's work (`carrel-learning`), exchange of files without a network
 //! (`carrel-client`).
 
+#![warn(missing_docs)]
+
 pub mod blobs;
 pub mod download;
 mod error;
@@ -41,7 +43,7 @@ pub use error::{Error, Limit, Result};
 pub use kind::Kind;
 pub use library::ContentConfig;
 
-use crate::{download::Downloads, library::Library, prefetch::Ahead};
+use crate::{download::Downloads, library::Library, prefetch::Prefetcher};
 
 /// The content of one account: everything that can be fetched from the server again.
 pub struct Content {
@@ -50,7 +52,7 @@ pub struct Content {
     /// The download queue.
     pub downloads: Downloads,
     /// The prefetcher.
-    pub ahead: Ahead,
+    pub prefetcher: Prefetcher,
 }
 
 impl Content {
@@ -69,14 +71,14 @@ impl Content {
         let downloads = Downloads::open(library.clone());
         library.set_repair(Box::new(downloads.waker()));
         downloads.resume();
-        let searched = library.clone();
+        let indexed = library.clone();
         tokio::spawn(async move {
-            if let Err(e) = searched.blocking(Library::index_missing).await {
+            if let Err(e) = indexed.blocking(Library::index_missing).await {
                 tracing::debug!(error = %e, "cannot index all downloaded content");
             }
         });
-        let ahead = Ahead::new(library.clone(), downloads.clone());
-        Ok(Arc::new(Self { library, downloads, ahead }))
+        let prefetcher = Prefetcher::new(library.clone(), downloads.clone());
+        Ok(Arc::new(Self { library, downloads, prefetcher }))
     }
     /// Runs `f`, which may block, on a thread for blocking calls.
     pub async fn blocking<T: Send + 'static>(
@@ -90,12 +92,12 @@ impl Content {
     pub fn network_changed(&self) {
         self.library.cache().network_changed();
         self.downloads.resume();
-        self.ahead.again();
+        self.prefetcher.restart();
     }
     /// Stops downloads and prefetching. They resume when the content is opened again.
     pub fn close(&self) {
         self.downloads.close();
-        self.ahead.stop();
+        self.prefetcher.stop();
     }
 }
 

@@ -26,26 +26,26 @@ use crate::{
 };
 
 /// Lessons that are prefetched after the current one.
-const LESSONS: usize = 2;
+const LESSONS_AHEAD: usize = 2;
 /// Largest blob that is prefetched, and the limit for all blobs of one run, in bytes.
-const FETCH_EACH: u64 = 8 * 1024 * 1024;
-const FETCH_ALL: u64 = 64 * 1024 * 1024;
+const MAX_FETCHED_BLOB: u64 = 8 * 1024 * 1024;
+const MAX_FETCHED: u64 = 64 * 1024 * 1024;
 /// Largest blob that is loaded into memory at the start, and the limit for all of them, in bytes:
 /// half of the memory tier.
-const WARM_EACH: u64 = 1024 * 1024;
-const WARM_ALL: u64 = 12 * 1024 * 1024;
+const MAX_LOADED_BLOB: u64 = 1024 * 1024;
+const MAX_LOADED: u64 = 12 * 1024 * 1024;
 
 /// Progress of prefetching.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrefetchState {
     /// Blobs that were loaded into memory at the start.
-    pub warmed: usize,
+    pub loaded: usize,
     /// Loading into memory at the start is complete.
-    pub is_warm: bool,
+    pub is_loaded: bool,
     /// Blobs prefetched since the start.
     pub fetched: usize,
     /// Waiting for an unmetered network.
-    pub waits: bool,
+    pub is_waiting: bool,
     /// Nothing is left to fetch until the learner's position or the network changes.
     pub is_done: bool,
 }
@@ -53,7 +53,7 @@ pub struct PrefetchState {
 /// The prefetcher. Clones share state. At most one run is active; a new position aborts the
 /// previous run.
 #[derive(Clone)]
-pub struct Ahead {
+pub struct Prefetcher {
     inner: Arc<PrefetchInner>,
 }
 
@@ -63,7 +63,7 @@ struct PrefetchInner {
     /// The learner's position, with the version of the course.
     position: Mutex<Option<Position>>,
     task: Mutex<Option<AbortHandle>>,
-    reach: watch::Sender<PrefetchState>,
+    state: watch::Sender<PrefetchState>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -73,28 +73,28 @@ struct Position {
     lesson: usize,
 }
 
-impl Ahead {
-    /// Creates a prefetcher that does nothing until `begin` or `reading` is called.
+impl Prefetcher {
+    /// Creates a prefetcher that does nothing until `start` or `set_position` is called.
     pub fn new(library: Library, downloads: Downloads) -> Self {
         let inner = PrefetchInner {
             library,
             downloads,
             position: Mutex::default(),
             task: Mutex::default(),
-            reach: watch::Sender::default(),
+            state: watch::Sender::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// Watches the progress.
-    pub fn reach(&self) -> watch::Receiver<PrefetchState> {
-        self.inner.reach.subscribe()
+    pub fn state(&self) -> watch::Receiver<PrefetchState> {
+        self.inner.state.subscribe()
     }
 
     /// Loads the content of `item`, which was read last, into memory, without the network, and then
     /// starts prefetching. Returns `false` if its manifest is not on this device or does not contain
     /// `item`.
-    pub async fn begin(&self, item: &ItemId) -> Result<bool> {
+    pub async fn start(&self, item: &ItemId) -> Result<bool> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let Ok(root) = Slug::new(parts[0]) else { return Ok(false) };
         let library = &self.inner.library;
@@ -113,38 +113,38 @@ impl Ahead {
                 (bodies, thumbnails(&meta.cover), at)
             }
         };
-        let warmed = library.blocking(move |library| warm(library, first, covers)).await?;
-        self.inner.reach.send_modify(|r| (r.warmed, r.is_warm) = (warmed, true));
+        let loaded = library.blocking(move |library| load_into_memory(library, first, covers)).await?;
+        self.inner.state.send_modify(|r| (r.loaded, r.is_loaded) = (loaded, true));
         if let Some(lesson) = position {
-            self.reading(&manifest, lesson);
+            self.set_position(&manifest, lesson);
         }
         Ok(true)
     }
 
     /// Sets the learner's position to lesson number `lesson` (from 0) of a course and starts
     /// prefetching.
-    pub fn reading(&self, manifest: &OpenManifest, lesson: usize) {
+    pub fn set_position(&self, manifest: &OpenManifest, lesson: usize) {
         let course = manifest.manifest.id().clone();
         let position = Position { course, version: manifest.version, lesson };
-        let mut known = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref() == Some(&position) {
+        let mut current = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref() == Some(&position) {
             return;
         }
-        *known = Some(position);
-        drop(known);
-        self.again();
+        *current = Some(position);
+        drop(current);
+        self.restart();
     }
 
     /// Starts a run for the last position again, after a change of network.
-    pub fn again(&self) {
+    pub fn restart(&self) {
         let position = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(position) = position else { return };
-        let me = self.clone();
+        let this = self.clone();
         let run = tokio::spawn(async move {
-            if let Err(e) = me.look_ahead(&position).await {
-                tracing::debug!(ahead.course = %position.course, error = %e, "prefetching stopped");
+            if let Err(e) = this.prefetch(&position).await {
+                tracing::debug!(prefetch.course = %position.course, error = %e, "prefetching stopped");
             }
-            me.inner.reach.send_modify(|r| r.is_done = true);
+            this.inner.state.send_modify(|r| r.is_done = true);
         });
         let mut task = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = task.replace(run.abort_handle()) {
@@ -159,8 +159,8 @@ impl Ahead {
         }
     }
 
-    async fn look_ahead(&self, position: &Position) -> Result<()> {
-        self.inner.reach.send_modify(|r| r.is_done = false);
+    async fn prefetch(&self, position: &Position) -> Result<()> {
+        self.inner.state.send_modify(|r| r.is_done = false);
         let library = &self.inner.library;
         let Some(manifest) = library.known_manifest(Kind::Course, &position.course).await? else {
             return Ok(());
@@ -172,13 +172,13 @@ impl Ahead {
             .lessons
             .iter()
             .skip(position.lesson)
-            .take(1 + LESSONS)
+            .take(1 + LESSONS_AHEAD)
             .map(|lesson| lesson.sections.iter().map(|s| s.body).collect())
             .collect();
         // Texts of all lessons come first, so that a slow network delivers readable content early.
-        let mut left = FETCH_ALL;
+        let mut left = MAX_FETCHED;
         for hash in lessons.iter().flatten() {
-            self.bring(&manifest, *hash, &mut left).await?;
+            self.fetch(&manifest, *hash, &mut left).await?;
         }
         let mut near = HashSet::new();
         for (n, bodies) in lessons.into_iter().enumerate() {
@@ -187,9 +187,9 @@ impl Ahead {
                 if !seen.insert(hash) {
                     continue;
                 }
-                let size = self.bring(&manifest, hash, &mut left).await?;
-                let named = library.blocking(move |library| named_by(library, hash, size));
-                waiting.extend(named.await?.into_iter().map(|n| n.hash));
+                let size = self.fetch(&manifest, hash, &mut left).await?;
+                let references = library.blocking(move |library| references_of(library, hash, size));
+                waiting.extend(references.await?.into_iter().map(|n| n.hash));
             }
             // The current and the next lesson are evicted last.
             if n < 2 {
@@ -205,29 +205,29 @@ impl Ahead {
 
     /// Fetches one blob when the network is unmetered, if it is missing and within the limits.
     /// Returns its size in bytes.
-    async fn bring(&self, manifest: &OpenManifest, hash: BlobHash, left: &mut u64) -> Result<u64> {
+    async fn fetch(&self, manifest: &OpenManifest, hash: BlobHash, left: &mut u64) -> Result<u64> {
         let library = &self.inner.library;
         let blobs = &manifest.manifest.blobs;
         let size =
             blobs.binary_search_by(|b| b.hash.cmp(&hash)).map_or(u64::MAX, |at| blobs[at].size);
-        let is_short = size <= FETCH_EACH.min(*left);
-        if !is_short || library.blocking(move |library| library.blobs().has(hash)).await? {
+        let is_within_limits = size <= MAX_FETCHED_BLOB.min(*left);
+        if !is_within_limits || library.blocking(move |library| library.blobs().has(hash)).await? {
             return Ok(size);
         }
-        self.inner.reach.send_modify(|r| r.waits = true);
+        self.inner.state.send_modify(|r| r.is_waiting = true);
         self.inner.downloads.until_prefetch_allowed().await;
-        self.inner.reach.send_modify(|r| r.waits = false);
-        library.fetch_ahead(hash).await?;
+        self.inner.state.send_modify(|r| r.is_waiting = false);
+        library.prefetch_blob(hash).await?;
         *left -= size;
-        self.inner.reach.send_modify(|r| r.fetched += 1);
+        self.inner.state.send_modify(|r| r.fetched += 1);
         Ok(size)
     }
 }
 
 /// Loads bodies, covers, and the texts and thumbnails that bodies refer to into memory. Returns the
 /// number of blobs.
-fn warm(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Result<usize> {
-    let (mut waiting, mut seen, mut left, mut warmed) = (bodies, HashSet::new(), WARM_ALL, 0);
+fn load_into_memory(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Result<usize> {
+    let (mut waiting, mut seen, mut left, mut loaded) = (bodies, HashSet::new(), MAX_LOADED, 0);
     waiting.extend(covers);
     waiting.reverse();
     while let Some(hash) = waiting.pop() {
@@ -236,15 +236,15 @@ fn warm(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Resu
         }
         let Some(location) = library.blobs().locate(hash)? else { continue };
         let size = location.size();
-        if size > WARM_EACH.min(left) || library.blobs().get(hash)?.is_none() {
+        if size > MAX_LOADED_BLOB.min(left) || library.blobs().get(hash)?.is_none() {
             continue;
         }
-        (left, warmed) = (left - size, warmed + 1);
-        let named = named_by(library, hash, size)?;
+        (left, loaded) = (left - size, loaded + 1);
+        let references = references_of(library, hash, size)?;
         // Only the narrowest variant of an image; audio is read in pieces when it is played.
-        waiting.extend(named.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
+        waiting.extend(references.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
     }
-    Ok(warmed)
+    Ok(loaded)
 }
 
 fn thumbnails(cover: &Cover) -> Vec<BlobHash> {
@@ -253,7 +253,7 @@ fn thumbnails(cover: &Cover) -> Vec<BlobHash> {
 
 /// A blob that another blob refers to.
 #[derive(Debug, PartialEq, Eq)]
-struct Named {
+struct Reference {
     hash: BlobHash,
     is_text: bool,
     is_thumbnail: bool,
@@ -261,18 +261,18 @@ struct Named {
 
 /// Returns the blobs that a section, quiz or story refers to; empty if it is not stored or too
 /// long.
-fn named_by(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Named>> {
-    if size > WARM_EACH {
+fn references_of(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Reference>> {
+    if size > MAX_LOADED_BLOB {
         return Ok(Vec::new());
     }
     let Some(bytes) = library.blobs().get(hash)? else { return Ok(Vec::new()) };
-    Ok(names_in(&bytes))
+    Ok(references_in(&bytes))
 }
 
 /// Compiled bodies refer to images, audio and other bodies in a few shapes that all block kinds
 /// share: `{hash, size, type}`, the variants of an image, and `body`. One traversal of the JSON
 /// finds them, including those in block kinds that this version does not know.
-fn names_in(bytes: &Bytes) -> Vec<Named> {
+fn references_in(bytes: &Bytes) -> Vec<Reference> {
     let mut found = Vec::new();
     if bytes.first() == Some(&b'{')
         && let Ok(value) = serde_json::from_slice(bytes)
@@ -282,15 +282,15 @@ fn names_in(bytes: &Bytes) -> Vec<Named> {
     found
 }
 
-fn walk(value: &Value, is_thumbnail: bool, found: &mut Vec<Named>) {
+fn walk(value: &Value, is_thumbnail: bool, found: &mut Vec<Reference>) {
     let hash = |v: Option<&Value>| v.and_then(Value::as_str).and_then(|t| t.parse().ok());
     match value {
         Value::Object(fields) => {
             if let (Some(hash), true) = (hash(fields.get("hash")), fields.contains_key("size")) {
-                found.push(Named { hash, is_text: false, is_thumbnail });
+                found.push(Reference { hash, is_text: false, is_thumbnail });
             }
             if let Some(hash) = hash(fields.get("body")) {
-                found.push(Named { hash, is_text: true, is_thumbnail: false });
+                found.push(Reference { hash, is_text: true, is_thumbnail: false });
             }
             for (name, field) in fields {
                 match field {
@@ -322,7 +322,7 @@ mod tests {
             { "kind": "audio", "audio": { "hash": hash(3), "size": 9, "type": "audio/mpeg", "durationMs": 1, "captions": blob(4) } },
             { "kind": "quiz", "quiz": "a/b", "title": "", "body": hash(5) },
         ] });
-        let mut found = names_in(&Bytes::from(body.to_string()));
+        let mut found = references_in(&Bytes::from(body.to_string()));
         found.sort_by_key(|n| n.hash);
         let seen: Vec<_> = found.iter().map(|n| (n.hash.0[0], n.is_text, n.is_thumbnail)).collect();
         assert_eq!(
@@ -335,7 +335,7 @@ mod tests {
                 (5, true, false)
             ]
         );
-        assert_eq!(names_in(&Bytes::from_static(b"\x89PNG")), []);
-        assert_eq!(names_in(&Bytes::from_static(b"{\"body\": \"no hash\"}")), []);
+        assert_eq!(references_in(&Bytes::from_static(b"\x89PNG")), []);
+        assert_eq!(references_in(&Bytes::from_static(b"{\"body\": \"no hash\"}")), []);
     }
 }

@@ -70,12 +70,12 @@ pub(crate) async fn export_courses(
         let manifests = ready_manifests(library, &items)?;
         let mut courses = Vec::with_capacity(items.len());
         for ((kind, id), ready) in items.iter().zip(&manifests) {
-            let as_of_ms = library.named_as_of(*kind, id, ready.version)?;
+            let as_of_ms = library.newest_as_of(*kind, id, ready.version)?;
             courses.push(BundledCourse { as_of_ms, signed: ready.signed.clone() });
         }
         // An imported course is exported under the name of the library it came from.
         let (server, server_name) = match manifests.first() {
-            Some(first) if info.is_demo() => library.came_from(first)?,
+            Some(first) if info.is_demo() => library.imported_from(first)?,
             _ => None,
         }
         .unwrap_or_else(|| (account.base_url.clone(), info.server_name.clone()));

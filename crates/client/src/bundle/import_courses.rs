@@ -220,7 +220,7 @@ fn import(
             tracing::warn!(download.id = %course.target.id, error = %e, "an imported course could not be indexed");
         }
         failpoint("import: course indexed");
-        library.relist(&course.manifest)?;
+        library.add_to_list(&course.manifest)?;
         failpoint("import: course listed");
         let changes =
             [Change::Downloads, Change::Catalogue, Change::DownloadProgress(course.target.id.to_string())];

@@ -162,7 +162,7 @@ pub(super) fn local_state(
         return Ok(LocalState::Same);
     }
     let is_named = library.known_version(kind, id)? == Some(version);
-    let local_as_of_ms = library.named_as_of(kind, id, ready.version)?;
+    let local_as_of_ms = library.newest_as_of(kind, id, ready.version)?;
     Ok(if is_named || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
 }
 

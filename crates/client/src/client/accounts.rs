@@ -112,7 +112,7 @@ impl Client {
         identity: Option<Identity>,
     ) {
         let (content, key) = (open.content.clone(), server.meta.signing_key.clone());
-        if let Err(e) = blocking(move || content.library.pin(&key)).await {
+        if let Err(e) = blocking(move || content.library.pin_key(&key)).await {
             tracing::warn!(error = %e, "the server's key could not be stored");
         }
         if let Err(e) = self.store_identity(open, identity).await {

@@ -38,11 +38,11 @@ pub(super) async fn prefetch_latest(learning: Arc<Learning>, content: Arc<Conten
         Err(e) => return tracing::warn!(error = %e, "the last reading position could not be read"),
     };
     for record in latest {
-        match content.ahead.begin(&record.row.item).await {
+        match content.prefetcher.start(&record.row.item).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(e) => {
-                tracing::info!(ahead.item = %record.row.item, error = %e, "could not be prefetched");
+                tracing::info!(prefetch.item = %record.row.item, error = %e, "could not be prefetched");
             }
         }
     }

@@ -30,9 +30,9 @@ impl BlobStore {
         &self,
         source: BlobHash,
         form: &str,
-        made: Option<BlobHash>,
+        created: Option<BlobHash>,
     ) -> Result<()> {
-        let hash = made.map(|hash| hash.0);
+        let hash = created.map(|hash| hash.0);
         self.db().write_blocking("derived.set_derived", |conn| {
             conn.prepare_cached(
                 "INSERT OR REPLACE INTO derived (source, form, hash) VALUES (?1, ?2, ?3)",

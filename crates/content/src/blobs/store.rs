@@ -465,7 +465,7 @@ impl BlobStore {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
         self.with_space(bytes, || {
-            self.inner.db.write_blocking("store.put_proved", |tx| {
+            self.inner.db.write_blocking("store.put_verified", |tx| {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
                     if size > MAX_INLINE {
@@ -505,7 +505,7 @@ impl BlobStore {
         let stored = self.with_space(blob.size, || {
             self.inner
                 .db
-                .write_blocking("store.admit", |tx| {
+                .write_blocking("store.store_verified", |tx| {
                     insert_blob(tx, blob, body, now)?;
                     // Last before the commit: a failed commit renames the file back.
                     if let Some(file) = file {
@@ -532,7 +532,7 @@ impl BlobStore {
     /// Renames a file without a row (the commit failed, or the writer was killed) back to its
     /// partial name, so that it is resumed, unless another process has committed its row by now.
     pub(super) fn rename_back(&self, hash: BlobHash, path: &Path, part: &Path) {
-        let renamed = self.inner.db.write_blocking("store.take_back", |tx| {
+        let renamed = self.inner.db.write_blocking("store.rename_back", |tx| {
             if !part.exists() && !has_row(tx, hash)? {
                 fs::rename(path, part)?;
             }
@@ -544,7 +544,7 @@ impl BlobStore {
     }
 
     pub(super) fn record_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
-        self.inner.db.write_blocking("store.note_part", |conn| {
+        self.inner.db.write_blocking("store.record_part", |conn| {
             conn.prepare_cached(
                 "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes",
             )?
@@ -553,7 +553,7 @@ impl BlobStore {
         })
     }
     pub(super) fn delete_part_row(&self, hash: BlobHash) -> Result<()> {
-        self.inner.db.write_blocking("store.forget_part", |conn| {
+        self.inner.db.write_blocking("store.delete_part_row", |conn| {
             conn.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([hash.0])?;
             Ok(())
         })

@@ -53,7 +53,7 @@ impl BlobStore {
             return Ok(false);
         }
         let now = self.inner.clock.now_ms();
-        self.inner.db.write_blocking("keep.prove", |conn| {
+        self.inner.db.write_blocking("verify.verify", |conn| {
             conn.prepare_cached("UPDATE blob SET proved_ms = ?2 WHERE hash = ?1")?
                 .execute(params![hash.0, now])?;
             Ok(())
@@ -88,12 +88,12 @@ impl BlobStore {
     pub fn remove(&self, hash: BlobHash) -> Result<()> {
         self.remove_from_memory([hash]);
         if self.is_read_only() {
-            return self.inner.db.write_blocking("keep.forget", |tx| {
+            return self.inner.db.write_blocking("verify.remove", |tx| {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
                 Ok(())
             });
         }
-        self.inner.db.write_blocking("keep.forget", |tx| mark_for_deletion(tx, hash))?;
+        self.inner.db.write_blocking("verify.remove", |tx| mark_for_deletion(tx, hash))?;
         self.delete_marked().map(|_| ())
     }
     pub(crate) fn remove_from_memory(&self, hashes: impl IntoIterator<Item = BlobHash>) {
@@ -111,7 +111,7 @@ impl BlobStore {
         let (mut after, mut deleted) = (Vec::new(), 0);
         loop {
             // Under the write lock, because another writer of the blob uses the same path.
-            let batch = self.inner.db.write_blocking("keep.bury", |tx| {
+            let batch = self.inner.db.write_blocking("verify.delete_marked", |tx| {
                 let pending_delete = tx
                     .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
                     .query_map(params![after, MAX_DELETE_BATCH as i64], |r| hash_at(r, 0))?
@@ -179,7 +179,7 @@ impl BlobStore {
     pub(crate) fn write_touches(&self) -> Result<()> {
         let touched =
             std::mem::take(&mut *self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
-        self.inner.db.write_blocking("keep.write_touches", |tx| {
+        self.inner.db.write_blocking("verify.write_touches", |tx| {
             let mut update = tx.prepare_cached(
                 "UPDATE blob SET used_ms = max(used_ms, ?2), origin = 1 WHERE hash = ?1",
             )?;

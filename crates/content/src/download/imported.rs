@@ -35,7 +35,7 @@ pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
     let [account, kind, id, scope] = queue::key_of(library, target);
     library.storage().require_index()?;
-    library.content_db().write_blocking("carried.begin", |tx| {
+    library.content_db().write_blocking("imported.begin", |tx| {
         let version = queue::version(tx, target, manifest, blobs)?;
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
@@ -65,7 +65,7 @@ pub fn finish(
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = queue::key_of(library, target);
     library.storage().write_pack(version)?;
-    library.content_db().write_blocking("carried.finish", |tx| {
+    library.content_db().write_blocking("imported.finish", |tx| {
         if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
@@ -117,7 +117,7 @@ pub fn cancel_interrupted(library: &Library) -> Result<()> {
 fn restore_rows(library: &Library, only: &str, values: &[&str]) -> Result<()> {
     let mut all = vec![library.account(), IMPORTING];
     all.extend(values);
-    library.content_db().write_blocking("carried.take_back", |tx| {
+    library.content_db().write_blocking("imported.restore_rows", |tx| {
         for sql in [
             // The version stays requested, so that its blobs are not evicted; the download corrects
             // the version.

@@ -201,7 +201,7 @@ impl Downloads {
         queue::remove(library, target)?;
         if target.is_whole() {
             library.unindex(&target.id)?;
-            library.unlist(target.kind, &target.id)?;
+            library.remove_from_list(target.kind, &target.id)?;
         }
         self.emit_changed(target);
         self.state_of(target)
@@ -285,7 +285,7 @@ impl Downloads {
         for (target, local) in queue::ready(library)? {
             let Some(listed) = library.known_version(target.kind, &target.id)? else { continue };
             // An import signed with another library's key is not replaced by this server's version.
-            if library.is_from_elsewhere(target.kind, &target.id)? {
+            if library.has_accepted_key(target.kind, &target.id)? {
                 continue;
             }
             if listed == local || !self.table().updated.insert((target.clone(), listed)) {

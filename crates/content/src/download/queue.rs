@@ -99,7 +99,7 @@ pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Resu
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = key_of(library, target);
     library.storage().require_index()?;
-    library.content_db().write_blocking("queue.want", |tx| {
+    library.content_db().write_blocking("queue.request", |tx| {
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                    requested_ms, used_ms, checked_ms)
@@ -122,7 +122,7 @@ const AUTOMATIC: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused'
 /// removed the download in the meantime.
 pub fn set_stopped(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
     let [account, kind, id, scope] = key_of(library, target);
-    library.content_db().write_blocking("queue.note_stop", |conn| {
+    library.content_db().write_blocking("queue.set_stopped", |conn| {
         conn.prepare_cached(&format!(
             "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}"
         ))?

@@ -30,28 +30,28 @@ impl From<Error> for ImageError {
 
 /// The blob to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
+pub enum Variant {
     /// The source blob: an animation, a drawing, or not wider than requested.
     Original,
     /// A variant of the source.
-    Made(BlobHash),
+    Created(BlobHash),
 }
 
-type Answer = Result<Shown, ImageError>;
+type VariantResult = Result<Variant, ImageError>;
 
 /// Memory for known results of `whole`, in bytes; one takes about 100.
-const KNOWN: usize = 512 * 1024;
+const CHECKED_BYTES: usize = 512 * 1024;
 
 /// Creates variants, each once for concurrent requests, a few at a time, within one memory budget.
 #[derive(Clone)]
 pub struct Images {
-    in_flight: Arc<InFlight<(BlobHash, String), Answer>>,
+    in_flight: Arc<InFlight<(BlobHash, String), VariantResult>>,
     /// Limits the cores used for images.
     workers: Arc<Semaphore>,
     /// Memory for decoding all images, in MiB.
     memory: Arc<Semaphore>,
     /// Whether a blob may be shown as it is; never changes, as its bytes do not.
-    known: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
+    checked: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
 }
 
 impl Default for Images {
@@ -61,7 +61,7 @@ impl Default for Images {
             in_flight: Arc::new(InFlight::new()),
             workers: Arc::new(Semaphore::new((cores / 2).max(1))),
             memory: Arc::new(Semaphore::new((MEMORY_BUDGET / MIB) as usize)),
-            known: Arc::new(ByteLru::new(KNOWN)),
+            checked: Arc::new(ByteLru::new(CHECKED_BYTES)),
         }
     }
 }
@@ -74,18 +74,18 @@ impl Images {
         library: &Library,
         hash: BlobHash,
         source: Arc<BlobLocation>,
-        ask: ImageRequest,
-    ) -> Answer {
-        let key = ask.key();
+        request: ImageRequest,
+    ) -> VariantResult {
+        let key = request.key();
         let form = key.clone();
-        let known = library.blocking(move |library| library.blobs().derived(hash, &form)).await?;
-        if let Some(made) = known {
-            let shown = made.map_or(Shown::Original, Shown::Made);
-            return Ok(shown);
+        let checked = library.blocking(move |library| library.blobs().derived(hash, &form)).await?;
+        if let Some(created) = checked {
+            let variant = created.map_or(Variant::Original, Variant::Created);
+            return Ok(variant);
         }
         let (this, library) = (self.clone(), library.clone());
         let flight = self.in_flight.join((hash, key), move || {
-            Box::pin(async move { this.make(library, hash, source, ask).await })
+            Box::pin(async move { this.create(library, hash, source, request).await })
         });
         flight.await.unwrap_or_else(|| Err(ImageError::Decode("the decoder panicked".to_owned())))
     }
@@ -94,26 +94,26 @@ impl Images {
     /// get, according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
     /// only once.
     pub async fn whole(&self, hash: BlobHash, location: &Arc<BlobLocation>) -> Result<(), ImageError> {
-        if let Some(known) = self.known.get(&hash) {
-            return known;
+        if let Some(checked) = self.checked.get(&hash) {
+            return checked;
         }
         let location = location.clone();
-        let found = on_thread(move || look(&location)).await;
+        let found = on_thread(move || check_header(&location)).await;
         // A disk error may be temporary.
         if !matches!(found, Err(ImageError::Storage(_))) {
-            let text = if let Err(ImageError::Decode(why)) = &found { why.len() } else { 0 };
-            self.known.put(hash, found.clone(), 100 + text);
+            let text = if let Err(ImageError::Decode(reason)) = &found { reason.len() } else { 0 };
+            self.checked.put(hash, found.clone(), 100 + text);
         }
         found
     }
 
-    async fn make(
+    async fn create(
         &self,
         library: Library,
         hash: BlobHash,
         source: Arc<BlobLocation>,
-        ask: ImageRequest,
-    ) -> Answer {
+        request: ImageRequest,
+    ) -> VariantResult {
         let size = source.size();
         if size > MAX_FILE_SIZE {
             return Err(ImageError::Decode(format!("file too large: {size} bytes")));
@@ -129,30 +129,30 @@ impl Images {
             Ok((bytes, info))
         })
         .await?;
-        let shown = if info.satisfies(&ask) {
-            Shown::Original
+        let variant = if info.satisfies(&request) {
+            Variant::Original
         } else {
             let mib = u32::try_from(info.cost.div_ceil(MIB)).unwrap_or(u32::MAX);
             let memory = self.memory.clone().acquire_many_owned(mib).await;
             let memory = memory.map_err(|_| ImageError::from(Error::Cancelled))?;
             let store = library.blobs().clone();
             on_thread(move || {
-                let made = Bytes::from(render(&bytes, &info, &ask)?);
+                let created = Bytes::from(render(&bytes, &info, &request)?);
                 drop(memory);
-                let hash = BlobHash::of(&made);
-                store.put(hash, &made)?;
-                Ok(Shown::Made(hash))
+                let hash = BlobHash::of(&created);
+                store.put(hash, &created)?;
+                Ok(Variant::Created(hash))
             })
             .await?
         };
-        let made = match &shown {
-            Shown::Original => None,
-            Shown::Made(hash) => Some(*hash),
+        let created = match &variant {
+            Variant::Original => None,
+            Variant::Created(hash) => Some(*hash),
         };
-        let noted =
-            library.blocking(move |library| library.blobs().set_derived(hash, &ask.key(), made));
-        noted.await?;
-        Ok(shown)
+        let recorded =
+            library.blocking(move |library| library.blobs().set_derived(hash, &request.key(), created));
+        recorded.await?;
+        Ok(variant)
     }
 }
 
@@ -160,7 +160,7 @@ impl Images {
 ///
 /// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
 /// variant is refused as a whole, too.
-fn look(location: &BlobLocation) -> Result<(), ImageError> {
+fn check_header(location: &BlobLocation) -> Result<(), ImageError> {
     let kind = media_type(&location.read_at(0, 512)?);
     match location {
         _ if kind == "image/svg+xml" => Ok(()),

@@ -71,7 +71,7 @@ impl Library {
         kind: Kind,
         filter: &Filter,
     ) -> Result<Dated<Listing<T>>> {
-        let mut state = self.blocking(move |library| library.listed_state(kind)).await?;
+        let mut state = self.blocking(move |library| library.list_state(kind)).await?;
         let mut offline = self.inner.cache.is_offline();
         let route = self.inner.cache.route(&format!("/api/{}", kind.path()));
         let age = |as_of: i64| {
@@ -81,13 +81,13 @@ impl Library {
             None => {
                 if let Err(e) = self.refresh(kind).await {
                     // Without a list, content on this device can still be shown.
-                    if !self.blocking(move |library| library.list_what_is_here(kind)).await? {
+                    if !self.blocking(move |library| library.add_local_to_list(kind)).await? {
                         return Err(e);
                     }
                     offline = true;
                     tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "listing local content only");
                 }
-                state = self.blocking(move |library| library.listed_state(kind)).await?;
+                state = self.blocking(move |library| library.list_state(kind)).await?;
             }
             Some((as_of, _))
                 if age(as_of).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis()) =>
@@ -105,11 +105,11 @@ impl Library {
         let as_of_ms = state.map_or(0, |s| s.0);
         let stale = age(as_of_ms).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis());
         let filter = filter.clone();
-        let value = self.blocking(move |library| library.listed(kind, &filter)).await?;
+        let value = self.blocking(move |library| library.read_list(kind, &filter)).await?;
         Ok(Dated { value, as_of_ms, stale, offline })
     }
 
-    fn listed_state(&self, kind: Kind) -> Result<Option<(i64, Vec<u8>)>> {
+    fn list_state(&self, kind: Kind) -> Result<Option<(i64, Vec<u8>)>> {
         self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT as_of_ms, digest FROM listed_state WHERE kind = ?1")?
@@ -136,12 +136,12 @@ impl Library {
                 return Err(Net::Offline("cannot refresh the list: the server did not reply".into()).into());
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);
-            let head: ListPage<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
+            let list_page: ListPage<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
                 .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
             digest.update(&cached.body);
             bodies.push(cached.body);
-            if head.items.is_empty()
-                || u64::from(page) * u64::from(head.page_size.max(1)) >= head.total
+            if list_page.items.is_empty()
+                || u64::from(page) * u64::from(list_page.page_size.max(1)) >= list_page.total
             {
                 break;
             }
@@ -158,7 +158,7 @@ impl Library {
         digest: [u8; 32],
         as_of_ms: i64,
     ) -> Result<()> {
-        let is_new = self.inner.lists.write_blocking("catalogue.store", |tx| {
+        let is_new = self.inner.lists.write_blocking("catalogue.store_list", |tx| {
             let same = tx.execute(
                 "UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1 AND digest = ?3",
                 params![kind.as_str(), as_of_ms, digest],
@@ -173,7 +173,7 @@ impl Library {
                     serde_json::from_slice(page)?;
                 for item in page.items {
                     // An entry that this version cannot read does not hide the others.
-                    if serde_json::from_str::<Card>(item.get()).is_err() {
+                    if serde_json::from_str::<FilterFields>(item.get()).is_err() {
                         continue;
                     }
                     insert(tx, kind, position, item.get(), false)?;
@@ -187,7 +187,7 @@ impl Library {
             Ok(true)
         })?;
         if is_new {
-            self.list_what_is_here(kind)?;
+            self.add_local_to_list(kind)?;
             self.inner.changes.publish_one(Change::Catalogue);
         }
         Ok(())
@@ -218,7 +218,7 @@ impl Library {
         Ok(text.and_then(|t| t.parse().ok()))
     }
 
-    fn listed<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
+    fn read_list<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
         let (clause, values) = conditions(kind, filter);
         self.inner.lists.read_blocking(|conn| {
             let total: i64 = conn
@@ -248,7 +248,7 @@ impl Library {
 
 /// The fields of a summary of either kind that filters use.
 #[derive(Deserialize)]
-struct Card {
+struct FilterFields {
     id: carrel_model::Slug,
     title: String,
     #[serde(default)]
@@ -276,11 +276,11 @@ pub(super) fn insert(
     kind: Kind,
     position: i64,
     summary: &str,
-    only_here: bool,
+    is_local: bool,
 ) -> Result<()> {
-    let card: Card = serde_json::from_str(summary)?;
+    let fields: FilterFields = serde_json::from_str(summary)?;
     let words =
-        format!("{} {} {} {}", card.title, card.description, card.category, card.tags.join(" "))
+        format!("{} {} {} {}", fields.title, fields.description, fields.category, fields.tags.join(" "))
             .to_lowercase();
     conn.prepare_cached(
         "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
@@ -288,16 +288,16 @@ pub(super) fn insert(
     )?
     .execute(params![
         kind.as_str(),
-        card.id.as_str(),
+        fields.id.as_str(),
         position,
-        card.title,
-        card.difficulty.map_or("", difficulty_text),
-        card.level.unwrap_or_default(),
-        card.category,
-        card.lang,
+        fields.title,
+        fields.difficulty.map_or("", difficulty_text),
+        fields.level.unwrap_or_default(),
+        fields.category,
+        fields.lang,
         words,
         summary,
-        only_here
+        is_local
     ])?;
     Ok(())
 }

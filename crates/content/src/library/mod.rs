@@ -4,7 +4,7 @@
 //! (`download`).
 
 mod catalogue;
-mod here;
+mod local_entries;
 mod key_trust;
 mod pages;
 mod reading;
@@ -42,7 +42,7 @@ use crate::{
 
 /// Source of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Via {
+enum ManifestSource {
     Server,
     Device,
 }
@@ -95,7 +95,7 @@ pub struct Dated<T> {
 #[derive(Clone)]
 pub struct Library {
     inner: Arc<LibraryInner>,
-    waits: bool,
+    waits_for_network: bool,
 }
 
 struct LibraryInner {
@@ -113,22 +113,22 @@ struct LibraryInner {
     changes: Changes,
     manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
     fetching: InFlight<BlobHash, Result<(), Error>>,
-    mend: OnceLock<Mend>,
+    repair: OnceLock<RepairCallback>,
 }
 
 /// Called when a ready download turns out to be incomplete.
-type Mend = Box<dyn Fn() + Send + Sync>;
+type RepairCallback = Box<dyn Fn() + Send + Sync>;
 
-/// Calls `Mend` when dropped, because the caller that needed a lost blob may be cancelled first.
-struct Mending<'l>(&'l Library);
+/// Calls `RepairCallback` when dropped, because the caller that needed a lost blob may be cancelled first.
+struct RepairGuard<'l>(&'l Library);
 
-impl Drop for Mending<'_> {
+impl Drop for RepairGuard<'_> {
     fn drop(&mut self) {
         // Without a runtime the process is shutting down; the next start repairs.
-        if let (Some(mend), Ok(_)) =
-            (self.0.inner.mend.get(), tokio::runtime::Handle::try_current())
+        if let (Some(repair), Ok(_)) =
+            (self.0.inner.repair.get(), tokio::runtime::Handle::try_current())
         {
-            mend();
+            repair();
         }
     }
 }
@@ -170,9 +170,9 @@ impl Library {
                 changes: config.changes.clone(),
                 manifests: ByteLru::new(16 * 1024 * 1024),
                 fetching: InFlight::new(),
-                mend: OnceLock::new(),
+                repair: OnceLock::new(),
             }),
-            waits: true,
+            waits_for_network: true,
         })
     }
 
@@ -180,7 +180,7 @@ impl Library {
     /// this device is an error immediately, is requested in the background, and its arrival is
     /// reported with `Change::Catalogue`.
     pub fn without_waiting(&self) -> Self {
-        Self { inner: self.inner.clone(), waits: false }
+        Self { inner: self.inner.clone(), waits_for_network: false }
     }
 
     /// Runs `f`, which may block, on a thread for blocking calls.
@@ -195,7 +195,7 @@ impl Library {
     /// Sets the callback for a ready download that turns out to be incomplete. Later calls have no
     /// effect.
     pub fn set_repair(&self, repair: Box<dyn Fn() + Send + Sync>) {
-        let _ = self.inner.mend.set(repair);
+        let _ = self.inner.repair.set(repair);
     }
     /// Returns the cache of server responses.
     pub fn cache(&self) -> &Cache {
@@ -244,7 +244,7 @@ impl Library {
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let offline = self.inner.cache.is_offline();
         let item = id.clone();
-        let found = self.blocking(move |library| library.manifest_here(kind, &item)).await?;
+        let found = self.blocking(move |library| library.local_manifest(kind, &item)).await?;
         if let Some((value, as_of_ms)) = found {
             return Ok(Dated { value, as_of_ms, stale: false, offline });
         }
@@ -253,15 +253,15 @@ impl Library {
             let item = id.clone();
             let of_lesson = self.blocking(move |library| library.manifest_of_lesson(kind, &item));
             let found = of_lesson.await?;
-            if found.is_none() && self.waits {
+            if found.is_none() && self.waits_for_network {
                 return self.stored_manifest(kind, id).await;
             }
             let (library, item) = (self.clone(), id.clone());
             self.in_background(
                 async move { library.stored_manifest(kind, &item).await.map(|_| ()) },
             );
-            let not_here = || Error::NotDownloaded { what: id.to_string(), size: None };
-            let (value, as_of_ms) = found.ok_or_else(not_here)?;
+            let not_downloaded = || Error::NotDownloaded { what: id.to_string(), size: None };
+            let (value, as_of_ms) = found.ok_or_else(not_downloaded)?;
             return Ok(Dated { value, as_of_ms, stale: true, offline });
         }
         self.stored_manifest(kind, id).await
@@ -284,7 +284,7 @@ impl Library {
         let changes = self.inner.changes.clone();
         let cached =
             self.inner.cache.get(&path, move || changes.publish_one(Change::Catalogue)).await?;
-        self.of_server(id, cached).await
+        self.verified_from_server(id, cached).await
     }
 
     /// Requests the manifest from the server.
@@ -298,12 +298,12 @@ impl Library {
         if cached.offline {
             return Err(Net::Offline("the server cannot be reached".into()).into());
         }
-        self.of_server(id, cached).await
+        self.verified_from_server(id, cached).await
     }
 
-    async fn of_server(&self, id: &Slug, cached: Cached) -> Result<Dated<Arc<OpenManifest>>> {
+    async fn verified_from_server(&self, id: &Slug, cached: Cached) -> Result<Dated<Arc<OpenManifest>>> {
         let body = cached.body.clone();
-        let value = self.blocking(move |library| library.verify_manifest(&body, Via::Server)).await?;
+        let value = self.blocking(move |library| library.verify_manifest(&body, ManifestSource::Server)).await?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest requested for {id} is that of {}",
@@ -326,7 +326,7 @@ impl Library {
             return Ok(found);
         }
         let Some(cached) = self.stored_manifest_only(kind, id).await? else { return Ok(None) };
-        self.blocking(move |library| library.verify_manifest(&cached.body, Via::Server).map(Some)).await
+        self.blocking(move |library| library.verify_manifest(&cached.body, ManifestSource::Server).map(Some)).await
     }
 
     /// Returns the server's manifest from the cache; `None` if it is not stored.
@@ -341,7 +341,7 @@ impl Library {
 
     /// Verifies the signature against the key pinned for this server, and pins the first key. A
     /// manifest from this device may have been imported under another key that the user accepted.
-    fn verify_manifest(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
+    fn verify_manifest(&self, signed_json: &[u8], source: ManifestSource) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_slice(signed_json)
             .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
         let version = signed.version();
@@ -350,7 +350,7 @@ impl Library {
         {
             return Ok(known);
         }
-        let accepted = via == Via::Device && self.is_accepted(&signed.key)?;
+        let accepted = source == ManifestSource::Device && self.is_accepted(&signed.key)?;
         let pinned = match accepted {
             true => Some(signed.key.clone()),
             false => pinned_key(&self.inner.content, &self.inner.base_url)?,
@@ -358,7 +358,7 @@ impl Library {
         let manifest =
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {
-            self.inner.content.write_blocking("library.prove", |conn| {
+            self.inner.content.write_blocking("library.verify_manifest", |conn| {
                 conn.execute(
                     "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
                     [&self.inner.base_url, &signed.key],
@@ -383,7 +383,7 @@ impl Library {
 
     /// Returns the manifest whose bytes are all on this device, and when they were last verified
     /// (UTC, ms).
-    fn manifest_here(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
+    fn local_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
         self.downloaded(kind, id, "AND d.scope = ''")
     }
 
@@ -412,7 +412,7 @@ impl Library {
             let mut stmt = conn.prepare_cached(&sql)?;
             Ok(stmt.query_row(key, |r| Ok((r.get("signed")?, r.get("checked_ms")?))).optional()?)
         })?;
-        row.map(|(signed, at)| Ok((self.verify_manifest(signed.as_bytes(), Via::Device)?, at))).transpose()
+        row.map(|(signed, at)| Ok((self.verify_manifest(signed.as_bytes(), ManifestSource::Device)?, at))).transpose()
     }
 
     /// Returns a compiled body (section, quiz, story, vocabulary), fetched if it is not on this
@@ -431,38 +431,38 @@ impl Library {
                 .map(Some)
                 .map_err(|e| Error::Corrupt(format!("blob {hash:?} is malformed: {e}")))
         };
-        self.present_or_fetched(hash, read).await
+        self.read_or_fetch(hash, read).await
     }
 
     /// Returns where a blob is stored; fetches it first if it is not on this device.
     pub async fn blob(&self, hash: BlobHash) -> Result<BlobLocation> {
-        self.present_or_fetched(hash, move |library| library.inner.blobs.locate(hash)).await
+        self.read_or_fetch(hash, move |library| library.inner.blobs.locate(hash)).await
     }
 
     /// Returns the result of `read` for a blob, which is fetched if it is not on this device.
-    async fn present_or_fetched<T: Send + 'static>(
+    async fn read_or_fetch<T: Send + 'static>(
         &self,
         hash: BlobHash,
         read: impl Fn(&Self) -> Result<Option<T>> + Clone + Send + 'static,
     ) -> Result<T> {
-        let is_warm = self.inner.blobs.is_in_memory(hash);
+        let is_in_memory = self.inner.blobs.is_in_memory(hash);
         if let Some(found) = self.blocking(read.clone()).await? {
-            let source = if is_warm { Origin::Memory } else { Origin::Disk };
+            let source = if is_in_memory { Origin::Memory } else { Origin::Disk };
             self.inner.cache.count_blob(Some(source), false);
             return Ok(found);
         }
-        let not_here = || Error::NotDownloaded { what: hash.to_hex(), size: None };
-        if !self.waits {
+        let not_downloaded = || Error::NotDownloaded { what: hash.to_hex(), size: None };
+        if !self.waits_for_network {
             let library = self.clone();
             self.in_background(async move { library.fetch_blob(hash, BlobOrigin::Requested).await });
-            return Err(not_here());
+            return Err(not_downloaded());
         }
         self.fetch_blob(hash, BlobOrigin::Requested).await?;
-        self.blocking(read).await?.ok_or_else(not_here)
+        self.blocking(read).await?.ok_or_else(not_downloaded)
     }
 
     /// Prefetches a blob.
-    pub async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
+    pub async fn prefetch_blob(&self, hash: BlobHash) -> Result<()> {
         self.fetch_blob(hash, BlobOrigin::Prefetched).await
     }
 
@@ -472,7 +472,7 @@ impl Library {
     async fn fetch_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let lost = origin == BlobOrigin::Requested
             && self.blocking(move |library| library.inner.storage.report_lost(&[hash])).await?;
-        let _mending = lost.then(|| Mending(self));
+        let _repair_guard = lost.then(|| RepairGuard(self));
         if self.inner.cache.is_offline() {
             self.inner.cache.count_blob(None, false);
             return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });

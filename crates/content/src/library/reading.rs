@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Consecutive attempts without progress: readers get the error quickly and may retry.
-const ATTEMPTS: u32 = 1;
+const MAX_ATTEMPTS: u32 = 1;
 
 impl Library {
     /// Fetches a blob into the store, or waits for another task that is writing it. A prefetched
@@ -27,16 +27,16 @@ impl Library {
         if blobs.wait_for_writer(hash).await? {
             return Ok(());
         }
-        let admit = |total: u64, here: u64| {
-            let (library, missing) = (self.clone(), total.saturating_sub(here));
-            let may_hold = here == 0 && total <= MAX_IN_MEMORY;
+        let admit = |total: u64, stored: u64| {
+            let (library, missing) = (self.clone(), total.saturating_sub(stored));
+            let may_use_memory = stored == 0 && total <= MAX_IN_MEMORY;
             blocking(move || match (origin, library.blobs().space_guard()) {
                 (BlobOrigin::Prefetched, _) => {
                     Ok(Admission::Disk(Some(Box::new(library.storage().reserve(missing)?))))
                 }
                 (_, Some(guard)) => match guard.before_write(missing) {
-                    Ok(promise) => Ok(Admission::Disk(Some(promise))),
-                    Err(Error::NoSpace { .. }) if may_hold => Ok(Admission::Memory),
+                    Ok(reservation) => Ok(Admission::Disk(Some(reservation))),
+                    Err(Error::NoSpace { .. }) if may_use_memory => Ok(Admission::Memory),
                     Err(e) => Err(e),
                 },
                 (_, None) => Ok(Admission::Disk(None)),
@@ -44,7 +44,7 @@ impl Library {
             .boxed()
         };
         let options = FetchOptions {
-            attempts: ATTEMPTS,
+            attempts: MAX_ATTEMPTS,
             slots: None,
             admit: &admit,
             received: &|_| (),
@@ -59,12 +59,12 @@ impl Library {
             Fetched::Bytes(bytes) if origin == BlobOrigin::Prefetched => {
                 library.blobs().put_with_origin(hash, &bytes, origin)
             }
-            Fetched::Bytes(bytes) => library.store_or_hold(hash, &bytes),
+            Fetched::Bytes(bytes) => library.store_or_hold_in_memory(hash, &bytes),
         })
         .await
     }
 
-    fn store_or_hold(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
+    fn store_or_hold_in_memory(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
         match self.blobs().put(hash, bytes) {
             Err(e) if e.code() == ErrorCode::DiskFull && self.blobs().hold_in_memory(hash, bytes) => Ok(()),
             other => other,

@@ -15,7 +15,7 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-const MOST: usize = 50;
+const MAX_HITS: usize = 50;
 
 /// Kind of a search result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Library {
         hits.extend(self.search_text(&words)?);
         let mut seen = std::collections::HashSet::new();
         hits.retain(|h| seen.insert(h.item.clone()));
-        hits.truncate(MOST);
+        hits.truncate(MAX_HITS);
         Ok(hits)
     }
 

@@ -6,7 +6,7 @@
 //!
 //! Not here: stored bytes (`blobs`), fetching (`library`), creating image variants (`images`).
 
-mod answer;
+mod response;
 mod partial;
 mod loopback;
 mod range;
@@ -29,7 +29,7 @@ use loopback::Loopback;
 use crate::{
     Error, Result,
     blobs::BlobLocation,
-    images::{ImageRequest, Images, ImageError, Shown},
+    images::{ImageRequest, Images, ImageError, Variant},
     library::Library,
 };
 
@@ -78,13 +78,13 @@ async fn serve(
     let library = serving.library.read().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
     match ImageRequest::parse(query.as_deref().unwrap_or_default()) {
-        Ok(Some(ask)) => picture(&serving.images, &library, hash, ask, &method, &headers).await,
-        Ok(None) => whole(&serving.images, &library, hash, &method, &headers).await,
+        Ok(Some(request)) => variant(&serving.images, &library, hash, request, &method, &headers).await,
+        Ok(None) => original(&serving.images, &library, hash, &method, &headers).await,
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
     }
 }
 
-async fn whole(
+async fn original(
     images: &Images,
     library: &Library,
     hash: BlobHash,
@@ -94,51 +94,51 @@ async fn whole(
     let location = match library.blocking(move |library| library.blobs().locate(hash)).await {
         Ok(Some(location)) => Arc::new(location),
         Ok(None) => match partial::find(library, hash, method, headers).await {
-            Ok(partial::Found::Here(location)) => location,
-            Ok(partial::Found::Playing(answer)) => return answer,
-            Err(e) => return failed(hash, &e),
+            Ok(partial::Found::Stored(location)) => location,
+            Ok(partial::Found::Partial(response)) => return response,
+            Err(e) => return error_response(hash, &e),
         },
-        Err(e) => return failed(hash, &e),
+        Err(e) => return error_response(hash, &e),
     };
     match images.whole(hash, &location).await {
-        Ok(()) => answer::of_blob(hash, location, method, headers).await,
+        Ok(()) => response::of_blob(hash, location, method, headers).await,
         // Audio, video, captions.
-        Err(ImageError::UnsupportedFormat) if !is_for_a_picture(headers) => {
-            answer::of_blob(hash, location, method, headers).await
+        Err(ImageError::UnsupportedFormat) if !is_image_request(headers) => {
+            response::of_blob(hash, location, method, headers).await
         }
-        Err(e) => refused(hash, &e),
+        Err(e) => refusal_response(hash, &e),
     }
 }
 
 /// Returns whether the response would be shown as an image, according to Fetch Metadata: the UI
 /// would decode it in any format.
-fn is_for_a_picture(headers: &HeaderMap) -> bool {
+fn is_image_request(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }
 
-async fn picture(
+async fn variant(
     images: &Images,
     library: &Library,
     hash: BlobHash,
-    ask: ImageRequest,
+    request: ImageRequest,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
     let source = match library.blob(hash).await {
         Ok(location) => Arc::new(location),
-        Err(e) => return failed(hash, &e),
+        Err(e) => return error_response(hash, &e),
     };
-    match images.variant(library, hash, source.clone(), ask).await {
-        Ok(Shown::Original) => answer::of_blob(hash, source, method, headers).await,
-        Ok(Shown::Made(made)) => match located(library, made).await {
-            Ok(location) => answer::of_blob(made, location, method, headers).await,
-            Err(e) => failed(made, &e),
+    match images.variant(library, hash, source.clone(), request).await {
+        Ok(Variant::Original) => response::of_blob(hash, source, method, headers).await,
+        Ok(Variant::Created(created)) => match located(library, created).await {
+            Ok(location) => response::of_blob(created, location, method, headers).await,
+            Err(e) => error_response(created, &e),
         },
-        Err(e) => refused(hash, &e),
+        Err(e) => refusal_response(hash, &e),
     }
 }
 
-fn refused(hash: BlobHash, error: &ImageError) -> Response {
+fn refusal_response(hash: BlobHash, error: &ImageError) -> Response {
     tracing::info!(blob.hash = ?hash, error = %error, "image refused");
     let status = StatusCode::from_u16(error.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -151,7 +151,7 @@ async fn located(library: &Library, hash: BlobHash) -> Result<Arc<BlobLocation>>
     found.map(Arc::new).ok_or_else(gone)
 }
 
-fn failed(hash: BlobHash, e: &Error) -> Response {
+fn error_response(hash: BlobHash, e: &Error) -> Response {
     let status = match e {
         Error::NotDownloaded { .. } | Error::Net(Net::Offline(_)) => {
             StatusCode::SERVICE_UNAVAILABLE

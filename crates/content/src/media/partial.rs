@@ -22,27 +22,27 @@ use crate::{
     blobs::{PartEnd, PartReader, BlobLocation, PartProgress, read_part},
     library::Library,
     media::{
-        answer,
-        answer::{CHUNK, Part, NO_STORE},
+        response,
+        response::{CHUNK, ByteRange, NO_STORE},
     },
-    media_type::{media_type, plays},
+    media_type::{media_type, is_playable},
 };
 
 /// Distance, in bytes, beyond which a player does not wait for the partial file.
-pub const AHEAD: u64 = 2 * 1024 * 1024;
+pub const MAX_WAIT_BYTES: u64 = 2 * 1024 * 1024;
 /// Largest read from a partial file, in bytes.
-const PIECE: u64 = 64 * 1024;
+const MAX_READ: u64 = 64 * 1024;
 /// Bytes held back until the whole is verified, so that no complete file is served unverified.
 const HELD_BACK: u64 = 1024;
 /// Bytes needed to detect the media type.
-const HEAD: u64 = 512;
+const TYPE_BYTES: u64 = 512;
 
 /// The result for a blob that was not stored.
 pub enum Found {
     /// Stored and verified in the meantime.
-    Here(Arc<BlobLocation>),
+    Stored(Arc<BlobLocation>),
     /// Being fetched; the response plays it meanwhile.
-    Playing(Response),
+    Partial(Response),
 }
 
 /// Waits for a blob that is not stored, or plays it while it arrives.
@@ -52,38 +52,38 @@ pub async fn find(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Found> {
-    let reader = match begin(library, hash).await? {
-        Begun::Here(location) => return Ok(Found::Here(location)),
-        Begun::Coming(reader) => reader,
+    let reader = match find_source(library, hash).await? {
+        Source::Stored(location) => return Ok(Found::Stored(location)),
+        Source::Writing(reader) => reader,
     };
     let (kind, total) = match first_bytes(reader.clone()).await? {
-        Some((kind, total)) if plays(kind) => (kind, total),
+        Some((kind, total)) if is_playable(kind) => (kind, total),
         // Images and text are shown only after verification.
-        _ => return library.blob(hash).await.map(|location| Found::Here(Arc::new(location))),
+        _ => return library.blob(hash).await.map(|location| Found::Stored(Arc::new(location))),
     };
-    let (status, out, part) = match answer::head(hash, total, kind, NO_STORE, (method, headers)) {
+    let (status, out, range) = match response::begin_response(hash, total, kind, NO_STORE, (method, headers)) {
         Ok(found) => found,
-        Err(answer) => return Ok(Found::Playing(answer)),
+        Err(response) => return Ok(Found::Partial(response)),
     };
-    let far = part.start > reader.current().len.saturating_add(AHEAD);
-    let body = match if far { beyond(library, hash, part).await.ok() } else { None } {
+    let is_far = range.start > reader.current().len.saturating_add(MAX_WAIT_BYTES);
+    let body = match if is_far { from_server(library, hash, range).await.ok() } else { None } {
         Some(body) => body,
-        None => behind(library.clone(), hash, reader, part, total).await,
+        None => from_part_file(library.clone(), hash, reader, range, total).await,
     };
-    Ok(Found::Playing((status, out, body).into_response()))
+    Ok(Found::Partial((status, out, body).into_response()))
 }
 
-enum Begun {
-    Here(Arc<BlobLocation>),
-    Coming(PartReader),
+enum Source {
+    Stored(Arc<BlobLocation>),
+    Writing(PartReader),
 }
 
 /// Follows the current writer, or starts a fetch.
-async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
-    let mut begun = library.blobs().partial_blobs().registrations();
-    begun.mark_unchanged();
+async fn find_source(library: &Library, hash: BlobHash) -> Result<Source> {
+    let mut registrations = library.blobs().partial_blobs().registrations();
+    registrations.mark_unchanged();
     if let Some(reader) = library.blobs().partial_blobs().reader(hash) {
-        return Ok(Begun::Coming(reader));
+        return Ok(Source::Writing(reader));
     }
     let fetch = library.clone();
     // The fetch continues without the player, because the blob was requested.
@@ -92,12 +92,12 @@ async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
         tokio::select! {
             done = &mut fetched => {
                 let location = done.map_err(|e| Error::Internal(e.to_string()))??;
-                return Ok(Begun::Here(Arc::new(location)));
+                return Ok(Source::Stored(Arc::new(location)));
             }
-            changed = begun.changed() => {
+            changed = registrations.changed() => {
                 changed.map_err(|_| Error::Cancelled)?;
                 if let Some(reader) = library.blobs().partial_blobs().reader(hash) {
-                    return Ok(Begun::Coming(reader));
+                    return Ok(Source::Writing(reader));
                 }
             }
         }
@@ -106,47 +106,47 @@ async fn begin(library: &Library, hash: BlobHash) -> Result<Begun> {
 
 /// Waits until the type and the size are known. Returns `None` if writing ended before.
 async fn first_bytes(mut reader: PartReader) -> Result<Option<(&'static str, u64)>> {
-    let known = |progress: &PartProgress| {
-        let enough = progress.total.is_some_and(|total| progress.len >= HEAD.min(total));
+    let is_known = |progress: &PartProgress| {
+        let enough = progress.total.is_some_and(|total| progress.len >= TYPE_BYTES.min(total));
         enough || progress.end.is_some()
     };
-    let Ok(progress) = reader.progress.wait_for(known).await.map(|r| *r) else { return Ok(None) };
+    let Ok(progress) = reader.progress.wait_for(is_known).await.map(|r| *r) else { return Ok(None) };
     let Some(total) = progress.total.filter(|_| progress.end.is_none()) else { return Ok(None) };
-    let head =
-        blocking(move || -> Result<Bytes> { read_part(&mut reader.open()?, 0, HEAD as usize) });
+    let first =
+        blocking(move || -> Result<Bytes> { read_part(&mut reader.open()?, 0, TYPE_BYTES as usize) });
     // If the file got its final name in the meantime, it is a blob now.
-    Ok(head.await.ok().map(|head| (media_type(&head), total)))
+    Ok(first.await.ok().map(|first| (media_type(&first), total)))
 }
 
 /// Reads bytes from the partial file as they arrive.
-async fn behind(
+async fn from_part_file(
     library: Library,
     hash: BlobHash,
     reader: PartReader,
-    part: Part,
+    range: ByteRange,
     total: u64,
 ) -> Body {
-    let free = move |progress: &PartProgress| progress.len.min(total.saturating_sub(HELD_BACK));
+    let available = move |progress: &PartProgress| progress.len.min(total.saturating_sub(HELD_BACK));
     // It may have been finished in the meantime; its end is then reported shortly.
     let opened = reader.clone();
     let file = blocking(move || opened.open()).await.ok();
-    let state = (reader, file, part.start);
+    let state = (reader, file, range.start);
     let body = stream::try_unfold(state, move |(mut reader, file, at)| {
         let library = library.clone();
         async move {
-            if at >= part.end {
+            if at >= range.end {
                 return Ok(None);
             }
             let readable = file.is_some();
-            let there = |progress: &PartProgress| readable && free(progress) > at || progress.end.is_some();
-            let progress = reader.progress.wait_for(there).await.map(|r| *r);
+            let is_available = |progress: &PartProgress| readable && available(progress) > at || progress.end.is_some();
+            let progress = reader.progress.wait_for(is_available).await.map(|r| *r);
             let progress = progress.map_err(|_| io::Error::other("the writer was dropped"))?;
             let bytes = match (progress.end, file) {
                 (Some(PartEnd::Corrupt), _) => {
                     return Err(io::Error::other("bytes do not match the hash"));
                 }
                 (None, Some(mut file)) => {
-                    let len = (free(&progress).min(part.end) - at).min(PIECE) as usize;
+                    let len = (available(&progress).min(range.end) - at).min(MAX_READ) as usize;
                     let read =
                         blocking(move || read_part(&mut file, at, len).map(|bytes| (bytes, file)));
                     let (bytes, file) = read.await.map_err(io::Error::other)?;
@@ -157,8 +157,8 @@ async fn behind(
                 // Complete, and a blob now; or the writer gave up, and the rest is fetched here.
                 (_, _) => {
                     let location = library.blob(hash).await.map_err(io::Error::other)?;
-                    let len = (part.end - at).min(CHUNK) as usize;
-                    answer::read(Arc::new(location), at, len).await?
+                    let len = (range.end - at).min(CHUNK) as usize;
+                    response::read(Arc::new(location), at, len).await?
                 }
             };
             if bytes.is_empty() {
@@ -172,9 +172,9 @@ async fn behind(
 }
 
 /// Passes bytes far ahead on from the server without storing them.
-async fn beyond(library: &Library, hash: BlobHash, part: Part) -> Result<Body> {
-    let reply = library.fetch_range(hash, part.start, part.end).await?;
-    let wanted = part.end - part.start;
+async fn from_server(library: &Library, hash: BlobHash, range: ByteRange) -> Result<Body> {
+    let reply = library.fetch_range(hash, range.start, range.end).await?;
+    let wanted = range.end - range.start;
     let body = reply.body.scan(0u64, move |sent, piece| {
         let piece = piece.map_err(io::Error::other).and_then(|piece| {
             *sent += piece.len() as u64;

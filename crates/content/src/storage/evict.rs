@@ -139,7 +139,7 @@ impl Storage {
     /// Removes a batch in one transaction. Blobs that have become needed are kept; an unpinned
     /// download that loses a blob is deleted.
     fn remove_if_evictable(&self, class: EvictionClass, batch: &[BlobHash]) -> Result<u64> {
-        let (removed, freed, ended_any) = self.inner.db.write_blocking("evict.remove_if_free", |tx| {
+        let (removed, freed, ended_any) = self.inner.db.write_blocking("evict.remove_if_evictable", |tx| {
             let mut evictable = tx.prepare_cached(&format!(
                 "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
                 class.condition()

@@ -134,7 +134,7 @@ impl Storage {
         if !is_needed {
             return Ok(false);
         }
-        let ended = self.inner.db.write_blocking("sweep.note_lost", |tx| {
+        let ended = self.inner.db.write_blocking("sweep.report_lost", |tx| {
             lost.iter().try_fold(0, |sum, hash| Ok(sum + requeue_downloads_of(tx, *hash)?))
         })?;
         if ended > 0 {

@@ -20,27 +20,27 @@ use crate::{blobs::BlobLocation, media::range, media_type::media_type};
 /// this much.
 pub const CHUNK: u64 = 1024 * 1024;
 /// Caching of verified blobs, whose content never changes.
-pub const FOREVER: &str = "private, max-age=31536000, immutable";
+pub const IMMUTABLE: &str = "private, max-age=31536000, immutable";
 /// Caching of unverified bytes, which must not be stored.
 pub const NO_STORE: &str = "no-store";
 
 /// The bytes that are sent, `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct ByteRange {
     pub start: u64,
     /// Exclusive.
     pub end: u64,
 }
 
 /// Builds status, headers and range. `Err` is a complete response without a body.
-pub fn head(
+pub fn begin_response(
     hash: BlobHash,
     size: u64,
     media_type: &'static str,
     caching: &'static str,
-    asked: (&Method, &HeaderMap),
-) -> Result<(StatusCode, HeaderMap, Part), Response> {
-    let (method, headers) = asked;
+    request: (&Method, &HeaderMap),
+) -> Result<(StatusCode, HeaderMap, ByteRange), Response> {
+    let (method, headers) = request;
     let etag = format!("\"{hash}\"");
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let mut out = HeaderMap::new();
@@ -62,10 +62,10 @@ pub fn head(
     let wanted =
         text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
     let (status, start, end) = match range::parse(wanted, size) {
-        range::Asked::Whole => (StatusCode::OK, 0, size),
-        range::Asked::From(start) => (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK)),
-        range::Asked::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
-        range::Asked::Unsatisfiable => {
+        range::RequestedRange::Whole => (StatusCode::OK, 0, size),
+        range::RequestedRange::From(start) => (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK)),
+        range::RequestedRange::Bytes(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
+        range::RequestedRange::Unsatisfiable => {
             set(&mut out, header::CONTENT_RANGE, &format!("bytes */{size}"));
             return Err((StatusCode::RANGE_NOT_SATISFIABLE, out).into_response());
         }
@@ -77,7 +77,7 @@ pub fn head(
     if method == Method::HEAD {
         return Err((status, out).into_response());
     }
-    Ok((status, out, Part { start, end }))
+    Ok((status, out, ByteRange { start, end }))
 }
 
 /// Returns the response for a stored blob.
@@ -89,17 +89,17 @@ pub async fn of_blob(
 ) -> Response {
     let first = read(location.clone(), 0, 512).await.unwrap_or_default();
     let kind = media_type(&first);
-    let (status, out, part) = match head(hash, location.size(), kind, FOREVER, (method, headers)) {
+    let (status, out, range) = match begin_response(hash, location.size(), kind, IMMUTABLE, (method, headers)) {
         Ok(found) => found,
-        Err(answer) => return answer,
+        Err(response) => return response,
     };
-    let body = stream::try_unfold(part.start, move |at| {
+    let body = stream::try_unfold(range.start, move |at| {
         let location = location.clone();
         async move {
-            if at >= part.end {
+            if at >= range.end {
                 return Ok(None);
             }
-            let len = usize::try_from((part.end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
+            let len = usize::try_from((range.end - at).min(CHUNK)).unwrap_or(CHUNK as usize);
             let bytes = read(location, at, len).await?;
             if bytes.is_empty() {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));

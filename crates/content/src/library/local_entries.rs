@@ -19,12 +19,12 @@ use crate::{
 impl Library {
     /// Returns the manifest of the version whose bytes are all on this device.
     pub fn ready_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
-        Ok(self.manifest_here(kind, id)?.map(|(manifest, _)| manifest))
+        Ok(self.local_manifest(kind, id)?.map(|(manifest, _)| manifest))
     }
 
     /// Returns when the server was last known to list this version as the newest (UTC, ms); 0 if
     /// unknown.
-    pub fn named_as_of(&self, kind: Kind, id: &Slug, version: BlobHash) -> Result<i64> {
+    pub fn newest_as_of(&self, kind: Kind, id: &Slug, version: BlobHash) -> Result<i64> {
         let listed: Option<(String, i64)> = self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -56,7 +56,7 @@ impl Library {
 
     /// Returns whether the ready version is signed with a key that the user accepted for imports,
     /// instead of the server's own key.
-    pub fn is_from_elsewhere(&self, kind: Kind, id: &Slug) -> Result<bool> {
+    pub fn has_accepted_key(&self, kind: Kind, id: &Slug) -> Result<bool> {
         Ok(match self.ready_manifest(kind, id)? {
             Some(ready) => self.is_accepted(&ready.signed.key)?,
             None => false,
@@ -64,7 +64,7 @@ impl Library {
     }
 
     /// Returns the address and the name of the source library, if this version was imported.
-    pub fn came_from(&self, manifest: &OpenManifest) -> Result<Option<(String, String)>> {
+    pub fn imported_from(&self, manifest: &OpenManifest) -> Result<Option<(String, String)>> {
         let (kind, id) = (kind_of(manifest), manifest.manifest.id());
         self.inner.content.read_blocking(|conn| {
             Ok(conn
@@ -80,26 +80,26 @@ impl Library {
 
     /// Adds an imported item to the list. The server's list is requested again when there is a
     /// network.
-    pub fn relist(&self, manifest: &OpenManifest) -> Result<()> {
+    pub fn add_to_list(&self, manifest: &OpenManifest) -> Result<()> {
         let kind = kind_of(manifest);
         let summary = summary(manifest)?;
-        self.inner.lists.write_blocking("here.relist", |tx| {
-            list(tx, kind, manifest.manifest.id(), &summary)?;
+        self.inner.lists.write_blocking("local_entries.add_to_list", |tx| {
+            insert_or_update(tx, kind, manifest.manifest.id(), &summary)?;
             tx.execute("UPDATE listed_state SET digest = x'' WHERE kind = ?1", [kind.as_str()])?;
             Ok(())
         })
     }
 
     /// Removes an item that was only on this device from the list, after its download was removed.
-    pub fn unlist(&self, kind: Kind, id: &Slug) -> Result<()> {
-        self.inner.lists.write_blocking("here.unlist", |conn| {
+    pub fn remove_from_list(&self, kind: Kind, id: &Slug) -> Result<()> {
+        self.inner.lists.write_blocking("local_entries.remove_from_list", |conn| {
             conn.prepare_cached(
                 "DELETE FROM listed WHERE kind = ?1 AND id = ?2 AND only_here = 1",
             )?
             .execute([kind.as_str(), id.as_str()])?;
             Ok(())
         })?;
-        self.inner.content.write_blocking("here.unlist", |conn| {
+        self.inner.content.write_blocking("local_entries.remove_from_list", |conn| {
             conn.prepare_cached(
                 "DELETE FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3",
             )?
@@ -109,7 +109,7 @@ impl Library {
     }
 
     /// Lists all ready items that are not listed yet. Returns whether the list is not empty.
-    pub(super) fn list_what_is_here(&self, kind: Kind) -> Result<bool> {
+    pub(super) fn add_local_to_list(&self, kind: Kind) -> Result<bool> {
         let ready: Vec<String> = self.inner.content.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -130,7 +130,7 @@ impl Library {
             // One that cannot be read does not hide the others.
             let Ok(Some(manifest)) = self.ready_manifest(kind, &id) else { continue };
             let summary = summary(&manifest)?;
-            self.inner.lists.write_blocking("here.list", |tx| list(tx, kind, &id, &summary))?;
+            self.inner.lists.write_blocking("local_entries.add_local_to_list", |tx| insert_or_update(tx, kind, &id, &summary))?;
         }
         self.inner.lists.read_blocking(|conn| {
             Ok(conn
@@ -141,8 +141,8 @@ impl Library {
 
     /// Pins the signing key that the server announced over the connection of a sign-in. A key that
     /// is already pinned is kept.
-    pub fn pin(&self, key: &str) -> Result<()> {
-        self.inner.content.write_blocking("here.pin", |conn| {
+    pub fn pin_key(&self, key: &str) -> Result<()> {
+        self.inner.content.write_blocking("local_entries.pin_key", |conn| {
             conn.execute(
                 "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
                 [&self.inner.base_url, key],
@@ -176,12 +176,12 @@ fn summary(open: &OpenManifest) -> Result<String> {
 
 /// Inserts or updates an entry at its present position, or appends it. An entry of the server's
 /// list remains one.
-fn list(conn: &Connection, kind: Kind, id: &Slug, summary: &str) -> Result<()> {
+fn insert_or_update(conn: &Connection, kind: Kind, id: &Slug, summary: &str) -> Result<()> {
     let known: Option<(i64, bool)> = conn
         .prepare_cached("SELECT position, only_here FROM listed WHERE kind = ?1 AND id = ?2")?
         .query_row([kind.as_str(), id.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
-    let (position, only_here) = match known {
+    let (position, is_local) = match known {
         Some(known) => known,
         None => (
             conn.prepare_cached(
@@ -191,5 +191,5 @@ fn list(conn: &Connection, kind: Kind, id: &Slug, summary: &str) -> Result<()> {
             true,
         ),
     };
-    catalogue::insert(conn, kind, position, summary, only_here)
+    catalogue::insert(conn, kind, position, summary, is_local)
 }
