@@ -13,6 +13,8 @@
 //!
 //! Not here: the content of answers, blobs, downloads (`carrel-content`).
 
+#![warn(missing_docs)]
+
 mod cache;
 mod directives;
 mod entries;

@@ -243,14 +243,14 @@ impl CacheInner {
     async fn refused(&self, path: &str, headers: &HeaderMap, reply: ClassifiedReply) -> Outcome {
         let status = reply.status;
         match reply.class {
-            ReplyClass::Portal if reply.is_page => {
+            ReplyClass::Portal if reply.is_html => {
                 return Outcome::bad(status, format!("an HTML page with status {status}; {PORTAL}"));
             }
             ReplyClass::Portal => {
                 return Outcome::bad(status, format!("status {status}; {PORTAL}"));
             }
             // Captive portals use any status, including 429.
-            _ if reply.is_page && status < 500 => {
+            _ if reply.is_html && status < 500 => {
                 return Outcome::bad(status, format!("an HTML page with status {status}; {PORTAL}"));
             }
             // A part that was not requested, or an empty reply.
@@ -273,7 +273,7 @@ impl CacheInner {
                 if policy.no_store { Some(0) } else { max_age_ms },
             );
             self.remove(path).await;
-        } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_page) {
+        } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_html) {
             self.failures.record_retry_after(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
         }
         let detail = reply.problem.map(|p| p.detail).unwrap_or_default();

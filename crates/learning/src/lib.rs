@@ -4,6 +4,8 @@
 //! Not here: course and story content (`library`), sending (`sync`), titles and scores of quizzes (computed where the
 //! content is available).
 
+#![warn(missing_docs)]
+
 mod attempts;
 mod devices;
 mod enrolment;

@@ -87,9 +87,9 @@ impl<'de> Deserialize<'de> for Hlc {
         let is_hex = text.len() == 16 && text.bytes().all(is_digit);
         let raw = is_hex.then(|| i64::from_str_radix(&text, 16).ok()).flatten();
         raw.and_then(Self::from_raw).ok_or_else(|| {
-            let shown: String = text.chars().take(40).collect();
+            let excerpt: String = text.chars().take(40).collect();
             serde::de::Error::custom(format_args!(
-                "a hybrid clock is 16 hex digits in lower case: {shown:?}"
+                "a hybrid clock is 16 hex digits in lower case: {excerpt:?}"
             ))
         })
     }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_json() {
+    fn round_trips_through_json() {
         let a = Hlc::new(1_790_000_000_000, 7);
         let text = serde_json::to_string(&a).unwrap();
         assert_eq!(serde_json::from_str::<Hlc>(&text).unwrap(), a);

@@ -98,8 +98,8 @@ impl ItemId {
         Self(format!("{course}/{lesson}/{section}"))
     }
     /// Returns a path of two ids: a quiz of a course, or a word of a course or story.
-    pub fn within(root: &Slug, leaf: &Slug) -> Self {
-        Self(format!("{root}/{leaf}"))
+    pub fn within(root: &Slug, id: &Slug) -> Self {
+        Self(format!("{root}/{id}"))
     }
     /// Returns the first id of the path: the course or story that the item belongs to.
     pub fn root(&self) -> &str {
@@ -141,19 +141,19 @@ macro_rules! uuid_id {
         }
     };
 }
-uuid_id!(/// One installation of Carrel. Random; a cloned disk shares it until the clone is noticed.
+uuid_id!(/// An installation of Carrel. Random; a cloned disk has the same id until the clone is detected.
     DeviceId);
 uuid_id!(/// A learner on one server.
     UserId);
-uuid_id!(/// One stretch of study without a pause (UUID v7).
+uuid_id!(/// A study session without a pause (UUID v7).
     SessionId);
-uuid_id!(/// One try at a quiz (UUID v7).
+uuid_id!(/// An attempt at a quiz (UUID v7).
     AttemptId);
-uuid_id!(/// One review of one word (UUID v7).
+uuid_id!(/// A review event of a word (UUID v7).
     EventId);
 uuid_id!(/// A note, or one revision of it.
     RevisionId);
-uuid_id!(/// One upload, for logs and receipts.
+uuid_id!(/// An upload of rows, for logs.
     BatchId);
 
 #[cfg(test)]

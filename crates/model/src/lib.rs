@@ -4,6 +4,8 @@
 //! Not here: I/O, clocks, randomness, SQL. Everything in this crate is a pure function of its arguments, so that client
 //! and server compute the same merge.
 
+#![warn(missing_docs)]
+
 #[cfg(feature = "arbitrary")]
 pub mod arbitrary;
 pub mod content;

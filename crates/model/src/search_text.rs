@@ -50,7 +50,7 @@ pub fn search_text<R: BodyReader>(
                 item: meta.id.clone().into(),
                 title: meta.title.clone(),
                 lang: meta.lang.clone(),
-                text: about(&meta.description, &meta.category, &meta.tags),
+                text: metadata_text(&meta.description, &meta.category, &meta.tags),
             });
             for lesson in &outline.lessons {
                 for s in &lesson.sections {
@@ -75,7 +75,7 @@ pub fn search_text<R: BodyReader>(
                 item: meta.id.clone().into(),
                 title: meta.title.clone(),
                 lang: meta.lang.clone(),
-                text: about(&meta.description, &meta.category, &meta.tags),
+                text: metadata_text(&meta.description, &meta.category, &meta.tags),
             });
             if let Some(body) = bodies.story(*body)? {
                 entries.push(story_entry(meta.id.clone().into(), body));
@@ -85,7 +85,7 @@ pub fn search_text<R: BodyReader>(
     Ok(entries)
 }
 
-fn about(description: &str, category: &str, tags: &[String]) -> String {
+fn metadata_text(description: &str, category: &str, tags: &[String]) -> String {
     collapse(&format!("{description} {category} {}", tags.join(" ")))
 }
 

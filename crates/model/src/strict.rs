@@ -90,7 +90,7 @@ mod tests {
         let object = format!(r#"{{"hlc":"000000000000000a","device":"{id}","at":"p3"}}"#);
         let array = format!(r#"["000000000000000a","{id}","p3"]"#);
         assert_eq!(from_slice::<Position>(object.as_bytes()).unwrap().at, "p3");
-        assert!(serde_json::from_str::<Position>(&array).is_ok(), "what serde takes by itself");
+        assert!(serde_json::from_str::<Position>(&array).is_ok(), "serde accepts an array");
         assert!(from_slice::<Position>(array.as_bytes()).is_err());
         assert!(from_slice::<Position>(format!("{object} x").as_bytes()).is_err());
         let login = format!(r#"["noor","secret","{id}",""]"#);

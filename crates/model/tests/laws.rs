@@ -33,7 +33,7 @@ fn laws<T: Join + Clone + PartialEq + std::fmt::Debug>(
     prop_assert_eq!(&ab, &join(b, a), "commutative");
     prop_assert_eq!(join(&ab, c), join(a, &join(b, c)), "associative");
     prop_assert_eq!(&join(a, a), a, "idempotent");
-    prop_assert_eq!(&join(&ab, b), &ab, "a repeat says nothing new");
+    prop_assert_eq!(&join(&ab, b), &ab, "a repeated join changes nothing");
     prop_assert!(below(a, &ab) && below(b, &ab), "the join is above both");
     prop_assert!(below(&join(a, c), &join(&ab, c)), "monotone");
     // Least upper bound: whatever is above both is above the join.
@@ -101,7 +101,7 @@ lattices! {
 fn extra() {
     check(arbitrary::extra().boxed(), |a, b, c| {
         laws(a, b, c)?;
-        prop_assert_eq!(&Extra::from_text(&a.to_text()), a, "the stored form loses nothing");
+        prop_assert_eq!(&Extra::from_text(&a.to_text()), a, "the stored form is complete");
         prop_assert_eq!(join(a, b).to_text(), join(b, a).to_text());
         Ok(())
     });
@@ -154,7 +154,7 @@ fn a_join_of_valid_rows_is_valid() {
             prop_assert_eq!(joined.validate(), Ok(()));
             let json = serde_json::to_string(&joined).unwrap();
             prop_assert!(json.len() + 1024 <= MAX_PUSH_BYTES, "{} bytes", json.len());
-            prop_assert_eq!(Row::from_json(&json).unwrap(), joined, "it comes back whole");
+            prop_assert_eq!(Row::from_json(&json).unwrap(), joined, "the JSON round trip");
             Ok(())
         });
         if let Err(e) = run {
@@ -247,7 +247,7 @@ fn an_enrolment_request_is_true_false_or_null() {
 }
 
 #[test]
-fn rows_survive_json() {
+fn rows_round_trip_through_json() {
     let config =
         ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let run = TestRunner::new(config).run(&arbitrary::any_row(2), |row| {
@@ -256,7 +256,7 @@ fn rows_survive_json() {
             serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
         prop_assert_eq!(back.hash(), row.hash());
         prop_assert_eq!(&back, &row);
-        prop_assert_eq!(Row::from_json(&text).ok(), Some(back), "the quick reader reads the same");
+        prop_assert_eq!(Row::from_json(&text).ok(), Some(back), "the fast parser returns the same row");
         Ok(())
     });
     if let Err(e) = run {
@@ -298,7 +298,7 @@ fn the_fast_parser_rejects_the_same_rows_as_serde() {
         format!(r#"{{"type":"progress",{progress},"pos":{pos}}}"#),
         format!(r#"{{"type":["progress"],{progress}}}"#),
     ] {
-        assert!(Row::from_json(&array).is_err(), "an array is no object: {array}");
+        assert!(Row::from_json(&array).is_err(), "an array is rejected: {array}");
     }
 }
 

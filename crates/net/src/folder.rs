@@ -33,15 +33,15 @@ impl FolderHttp {
             let hex = hash.to_hex();
             return Some((self.root.join("blobs").join(&hex[..2]).join(hex), true));
         }
-        let plain = path.split('/').all(|p| {
+        let is_valid = path.split('/').all(|p| {
             !p.is_empty()
                 && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
-        plain.then(|| (self.root.join(format!("{path}.json")), false))
+        is_valid.then(|| (self.root.join(format!("{path}.json")), false))
     }
 }
 
-const NO_PAGE: &[u8] = br#"{"items":[],"page":1,"pageSize":200,"total":0}"#;
+const EMPTY_PAGE: &[u8] = br#"{"items":[],"page":1,"pageSize":200,"total":0}"#;
 
 fn reply(status: u16, content_type: &'static str, cache: &'static str, bytes: Bytes) -> Reply {
     let mut headers = HeaderMap::new();
@@ -82,7 +82,7 @@ impl Http for FolderHttp {
                 200,
                 "application/json",
                 "private, max-age=600",
-                Bytes::from_static(NO_PAGE),
+                Bytes::from_static(EMPTY_PAGE),
             ));
         }
         Ok(reply(404, "application/json", "no-store", Bytes::from_static(b"{}")))

@@ -13,9 +13,9 @@ use http::header;
 use crate::{Failure, FailureKind, Http, Reply, Request};
 
 /// Time in which the throughput of a body is not checked.
-const GRACE_MS: i64 = 60_000;
+const GRACE_PERIOD_MS: i64 = 60_000;
 /// Minimum average in bytes per second after that: a tenth of the slowest connection in use.
-const BYTES_PER_S: i64 = 100;
+const MIN_BYTES_PER_S: i64 = 100;
 
 /// An `Http` that aborts slow bodies. Event streams are exempt.
 pub struct MinThroughput {
@@ -37,20 +37,20 @@ impl Http for MinThroughput {
         if reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream")) {
             return Ok(reply);
         }
-        let (clock, began) = (self.clock.clone(), self.clock.monotonic_ms());
+        let (clock, start_ms) = (self.clock.clone(), self.clock.monotonic_ms());
         let mut received: i64 = 0;
-        let watched = reply.body.map(move |piece| {
+        let checked = reply.body.map(move |piece| {
             let piece = piece?;
             received = received.saturating_add(i64::try_from(piece.len()).unwrap_or(i64::MAX));
-            let took = clock.monotonic_ms() - began;
-            if took > GRACE_MS && received < took / 1_000 * BYTES_PER_S {
-                let message = format!("reply too slow: {received} bytes in {} s", took / 1_000);
+            let elapsed_ms = clock.monotonic_ms() - start_ms;
+            if elapsed_ms > GRACE_PERIOD_MS && received < elapsed_ms / 1_000 * MIN_BYTES_PER_S {
+                let message = format!("reply too slow: {received} bytes in {} s", elapsed_ms / 1_000);
                 return Err(Failure::new(FailureKind::Timeout, message));
             }
             Ok(piece)
         });
         // The stream ends after an error.
-        let body = watched.scan(false, |ended, piece| {
+        let body = checked.scan(false, |ended, piece| {
             let next = (!*ended).then_some(piece);
             *ended = matches!(next, None | Some(Err(_)));
             std::future::ready(next)

@@ -14,7 +14,7 @@ use crate::{Error, Failure, Reply};
 /// Longest `Retry-After` that is respected in milliseconds: a wrong one must not block a device for a year.
 pub const MAX_RETRY_AFTER_MS: u64 = 3_600_000;
 /// Limit in bytes for problem details.
-const PROBLEM_LIMIT: usize = 256 * 1024;
+const MAX_PROBLEM_BYTES: usize = 256 * 1024;
 
 /// Class of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct ClassifiedReply {
     /// The problem document, if the reply is from a Carrel server and contains one.
     pub problem: Option<Problem>,
     /// The content type is HTML.
-    pub is_page: bool,
+    pub is_html: bool,
     /// `Retry-After` in milliseconds, at most `MAX_RETRY_AFTER_MS`.
     pub retry_after_ms: Option<u64>,
 }
@@ -68,7 +68,7 @@ impl ClassifiedReply {
     /// `now_ms` is the wall clock, for a `Retry-After` date from a server that sends no `Date`.
     pub async fn read(reply: Reply, now_ms: Option<i64>) -> Self {
         let (status, headers) = (reply.status, reply.headers.clone());
-        let body = reply.bytes(PROBLEM_LIMIT).await.unwrap_or_default();
+        let body = reply.bytes(MAX_PROBLEM_BYTES).await.unwrap_or_default();
         classify(status, &headers, &body, now_ms)
     }
 
@@ -95,7 +95,8 @@ impl ClassifiedReply {
                 (ErrorCode::Unavailable, "internal error of the server or its proxy".to_owned())
             }
             None => {
-                let problem = format!("status {status} without problem details, not from a Carrel server");
+                let problem =
+                    format!("status {status} without problem details, not from a Carrel server");
                 return Error::BadReply { url: url.to_owned(), problem };
             }
         };
@@ -109,7 +110,7 @@ impl ClassifiedReply {
         let code = match (self.problem.as_ref().map(|p| p.code), status) {
             (Some(_), 401) => return Error::Unauthenticated,
             (Some(code), 403) => code,
-            (code, 404 | 410) if !self.is_page => code.unwrap_or(ErrorCode::NotFound),
+            (code, 404 | 410) if !self.is_html => code.unwrap_or(ErrorCode::NotFound),
             (code, 408 | 425 | 429) => code.unwrap_or(ErrorCode::RateLimited),
             (code, 500..) => code.unwrap_or(ErrorCode::Unavailable),
             _ => {
@@ -130,8 +131,8 @@ pub fn classify(
     body: &[u8],
     now_ms: Option<i64>,
 ) -> ClassifiedReply {
-    let is_page = is_page(headers);
-    let problem: Option<Problem> = if is_page { None } else { serde_json::from_slice(body).ok() };
+    let is_html = is_html(headers);
+    let problem: Option<Problem> = if is_html { None } else { serde_json::from_slice(body).ok() };
     let class = match (status, problem.as_ref().map(|p| p.code)) {
         (206, _) => ReplyClass::Partial,
         (200..=299, _) => ReplyClass::Ok,
@@ -143,7 +144,7 @@ pub fn classify(
         (415, _) => ReplyClass::UnsupportedEncoding,
         (416, _) => ReplyClass::RangeNotSatisfiable,
         // An HTML page does not come from a Carrel server.
-        (400..=499, _) if is_page => ReplyClass::Portal,
+        (400..=499, _) if is_html => ReplyClass::Portal,
         (401, Some(_)) => ReplyClass::Unauthenticated,
         (426, Some(_)) | (400..=499, Some(ErrorCode::TooNew)) => ReplyClass::TooNew,
         (404 | 410, _) | (400..=499, Some(ErrorCode::NotFound)) => ReplyClass::NotFound,
@@ -153,11 +154,11 @@ pub fn classify(
     let header_ms = retry_after_ms(headers, now_ms);
     let problem_ms = problem.as_ref().and_then(|p| p.retry_after_ms);
     let retry_after_ms = header_ms.max(problem_ms).map(|ms| ms.min(MAX_RETRY_AFTER_MS));
-    ClassifiedReply { class, status, problem, is_page, retry_after_ms }
+    ClassifiedReply { class, status, problem, is_html, retry_after_ms }
 }
 
 /// True if the content type is HTML.
-pub fn is_page(headers: &HeaderMap) -> bool {
+pub fn is_html(headers: &HeaderMap) -> bool {
     let media_type = text(headers, header::CONTENT_TYPE).map(|t| t.trim().to_ascii_lowercase());
     media_type.is_some_and(|t| t.starts_with("text/html"))
 }
@@ -267,7 +268,7 @@ mod tests {
             (100, Unusable, ("unavailable", Unusable), Unusable, Unusable),
         ];
         let page = headers(&[(header::CONTENT_TYPE, "Text/HTML; charset=utf-8")]);
-        for (status, empty, (code, told), untyped, html) in table {
+        for (status, empty, (code, with_problem), untyped, html) in table {
             let class = |headers: &HeaderMap, body: &str| {
                 classify(status, headers, body.as_bytes(), None).class
             };
@@ -280,7 +281,7 @@ mod tests {
                 // An HTML content type decides, whatever the body.
                 class(&page, &problem(code)),
             );
-            assert_eq!(found, (empty, told, untyped, html, html), "{status} {code}");
+            assert_eq!(found, (empty, with_problem, untyped, html, html), "{status} {code}");
         }
     }
 

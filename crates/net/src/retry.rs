@@ -58,8 +58,8 @@ impl RetryPolicy {
     }
     /// Returns the wait for `Retry::After`, in ms, or for `Retry::Backoff` if there is no `Retry-After`.
     pub fn next_after(&mut self, retry_after_ms: Option<u64>) -> i64 {
-        let told_ms = retry_after_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
-        self.next_backoff().max(i64::try_from(told_ms).unwrap_or(i64::MAX))
+        let requested_ms = retry_after_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
+        self.next_backoff().max(i64::try_from(requested_ms).unwrap_or(i64::MAX))
     }
     /// Resets to short waits: an attempt made progress, the environment changed, or the user requested a retry.
     pub fn reset(&mut self) {
@@ -86,9 +86,9 @@ impl Backoff {
     }
     /// Returns the next wait in ms.
     pub fn next_wait(&mut self) -> i64 {
-        let most = (self.last_ms * 3).clamp(Self::BASE_MS + 1, Self::CAP_MS);
+        let max_ms = (self.last_ms * 3).clamp(Self::BASE_MS + 1, Self::CAP_MS);
         self.last_ms =
-            Self::BASE_MS + (self.random() % (most - Self::BASE_MS + 1).unsigned_abs()) as i64;
+            Self::BASE_MS + (self.random() % (max_ms - Self::BASE_MS + 1).unsigned_abs()) as i64;
         self.last_ms
     }
     /// Resets to short waits.

@@ -39,7 +39,7 @@ pub trait SecretStore: Send + Sync + 'static {
 }
 
 /// Limit of problem details and token replies in bytes.
-const LIMIT: usize = 64 * 1024;
+const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
 
 /// The tokens of a session, as stored in the secret store.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,13 +89,13 @@ struct Shared {
     /// User and account certificate from the last refresh.
     user: watch::Sender<Option<(UserInfo, String)>>,
     /// True once tokens were found in the secret store.
-    found: watch::Sender<bool>,
+    tokens_found: watch::Sender<bool>,
 }
 
 enum State {
     /// In the secret store, not yet read.
     Stored,
-    Have(Tokens),
+    Loaded(Tokens),
     Ended,
 }
 
@@ -125,7 +125,7 @@ impl Session {
             tokens: Mutex::new(State::Stored),
             ended: watch::Sender::new(false),
             user: watch::Sender::new(None),
-            found: watch::Sender::new(false),
+            tokens_found: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -159,8 +159,8 @@ impl Session {
     }
     /// True once tokens were found in the secret store: the learner is signed in, whatever was recorded in an earlier
     /// run.
-    pub fn found(&self) -> watch::Receiver<bool> {
-        self.shared.found.subscribe()
+    pub fn tokens_found(&self) -> watch::Receiver<bool> {
+        self.shared.tokens_found.subscribe()
     }
     /// True if the session ended. See `ended`.
     pub fn is_ended(&self) -> bool {
@@ -169,11 +169,11 @@ impl Session {
 
     /// Stores new tokens after signing in again.
     pub async fn renew(&self, tokens: Tokens) -> Result<()> {
-        let tokens = self.shared.dated(tokens);
+        let tokens = self.shared.with_expiry(tokens);
         let mut state = self.shared.tokens.lock().await;
         self.shared.persist(&tokens).await?;
-        *state = State::Have(tokens);
-        self.shared.found.send_replace(true);
+        *state = State::Loaded(tokens);
+        self.shared.tokens_found.send_replace(true);
         self.shared.ended.send_replace(false);
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Session {
         });
         *state = State::Ended;
         self.shared.ended.send_replace(true);
-        self.shared.forget().await?;
+        self.shared.delete_stored().await?;
         Ok(tokens.map(|t| t.refresh))
     }
 
@@ -202,7 +202,7 @@ impl Session {
 }
 
 impl Shared {
-    fn dated(&self, mut tokens: Tokens) -> Tokens {
+    fn with_expiry(&self, mut tokens: Tokens) -> Tokens {
         if let Some(clock) = self.clock.get()
             && tokens.refresh_ms > 0
         {
@@ -218,8 +218,8 @@ impl Shared {
             // Unreadable tokens count as missing: the learner signs in again.
             *state = match found.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(tokens) => {
-                    self.found.send_replace(true);
-                    State::Have(tokens)
+                    self.tokens_found.send_replace(true);
+                    State::Loaded(tokens)
                 }
                 None => {
                     self.ended.send_replace(true);
@@ -228,7 +228,7 @@ impl Shared {
             };
         }
         Ok(match state {
-            State::Have(tokens) => Some(tokens.clone()),
+            State::Loaded(tokens) => Some(tokens.clone()),
             _ => None,
         })
     }
@@ -237,7 +237,7 @@ impl Shared {
             (self.secrets.clone(), self.account.clone(), serde_json::to_string(tokens)?);
         blocking(move || secrets.set(&name, &text)).await
     }
-    async fn forget(&self) -> Result<()> {
+    async fn delete_stored(&self) -> Result<()> {
         let (secrets, name) = (self.secrets.clone(), self.account.clone());
         blocking(move || secrets.delete(&name)).await
     }
@@ -265,17 +265,17 @@ impl Shared {
         let request = Request::post_json(&url, &body)
             .map_err(|e| Failure::new(FailureKind::Request, e.to_string()))?;
         let reply = self.http.send(request).await?;
-        let (classified, headers, body) = read_small(reply, LIMIT).await?;
+        let (classified, headers, body) = read_small(reply, MAX_SMALL_REPLY_BYTES).await?;
         match classified.status {
             200..=299 => {
-                let strange = |_| {
+                let not_carrel = |_| {
                     Failure::new(
                         FailureKind::Broken,
                         "the reply to a token refresh is not from a Carrel server",
                     )
                 };
-                let fresh: TokenReply = serde_json::from_slice(&body).map_err(strange)?;
-                let mut tokens = self.dated(Tokens::from(&fresh));
+                let fresh: TokenReply = serde_json::from_slice(&body).map_err(not_carrel)?;
+                let mut tokens = self.with_expiry(Tokens::from(&fresh));
                 if tokens.certificate.is_empty() {
                     tokens.certificate = certificate;
                 }
@@ -285,13 +285,13 @@ impl Shared {
                 }
                 let access = tokens.access.clone();
                 self.user.send_replace(Some((fresh.user, tokens.certificate.clone())));
-                *state = State::Have(tokens);
+                *state = State::Loaded(tokens);
                 Ok(Refreshed::Fresh(access))
             }
             401 | 403 if classified.problem.is_some() => {
                 tracing::info!("the session ended: sign in again");
                 *state = State::Ended;
-                if let Err(e) = self.forget().await {
+                if let Err(e) = self.delete_stored().await {
                     tracing::warn!(error = %e, "the old tokens could not be deleted");
                 }
                 self.ended.send_replace(true);
@@ -305,11 +305,11 @@ impl Shared {
 #[async_trait]
 impl Http for Session {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let ours = request
+        let is_own_server = request
             .url
             .strip_prefix(self.shared.base.as_str())
             .is_some_and(|rest| rest.starts_with('/'));
-        if !ours {
+        if !is_own_server {
             // The token is only sent to its own server.
             return self.shared.http.send(request).await;
         }
@@ -318,7 +318,7 @@ impl Http for Session {
         if reply.status != 401 {
             return Ok(reply);
         }
-        let (classified, headers, body) = read_small(reply, LIMIT).await?;
+        let (classified, headers, body) = read_small(reply, MAX_SMALL_REPLY_BYTES).await?;
         let reply = of_bytes(classified.status, headers, body);
         if classified.class != ReplyClass::Unauthenticated {
             return Ok(reply);

@@ -41,7 +41,7 @@ fn copy(conn: &Connection, part: &Path, to: &Path) -> Result<()> {
         .open(part)
         .and_then(|f| f.sync_all())
         .map_err(io_error("sync", part))?;
-    private(part)?;
+    restrict_to_owner(part)?;
     fs::rename(part, to).map_err(io_error("rename", part))?;
     // On Unix the name is durable only after the folder is synced. Windows has no such call and does not need it.
     #[cfg(unix)]
@@ -52,12 +52,12 @@ fn copy(conn: &Connection, part: &Path, to: &Path) -> Result<()> {
 }
 
 #[cfg(unix)]
-fn private(path: &Path) -> Result<()> {
+fn restrict_to_owner(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io_error("protect", path))
 }
 #[cfg(not(unix))]
-fn private(_: &Path) -> Result<()> {
+fn restrict_to_owner(_: &Path) -> Result<()> {
     Ok(())
 }
 

@@ -28,12 +28,12 @@ pub enum Error {
     Damaged(Vec<String>),
     /// The file has tables, but none of Carrel.
     #[error("the file is a database of another program")]
-    NotOurs,
+    ForeignDatabase,
     #[error("the file has schema {file}, this version knows up to {app}")]
     NewerFile { file: u32, app: u32 },
     #[error("migration {number:04} ({name}) is not the one that was applied to this file")]
-    Edited { number: u32, name: String },
-    #[error("migrations are numbered 1, 2, 3, ... without a gap: {0} is out of place")]
+    MigrationChanged { number: u32, name: String },
+    #[error("migration {0} is out of order: migrations are numbered 1, 2, 3, ... without gaps")]
     Numbering(u32),
     #[error("migration {number:04} ({name}) failed: {source}")]
     Failed { number: u32, name: &'static str, source: rusqlite::Error },
@@ -62,13 +62,13 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoWal(_) => "put the data folder on a local disk",
-            Self::NotOurs => "name another file; this one was left as it is",
-            Self::Edited { .. } => {
-                "use the release that made this file, or a backup made by this one; the file was left as it is"
+            Self::ForeignDatabase => "choose another file; this one is unchanged",
+            Self::MigrationChanged { .. } => {
+                "use the release that made this file, or a backup made by this release; the file is unchanged"
             }
             Self::Failed { .. } if self.cause() != Cause::Other => self.cause().hint(),
             Self::Failed { .. } | Self::Refused { .. } => {
-                "the file was left as it was; a copy made before is in the backup folder"
+                "the file is unchanged; a backup made before is in the backup folder"
             }
             Self::BadRow { .. } => Cause::Corrupt.hint(),
             _ => self.cause().hint(),

@@ -47,7 +47,8 @@ pub struct Migrated {
 ///
 /// # Errors
 ///
-/// `NewerFile`, `Edited`, `NotOurs`, `Numbering` (nothing was changed); `Failed` and `Refused` (rolled back).
+/// `NewerFile`, `MigrationChanged`, `ForeignDatabase`, `Numbering` (nothing was changed); `Failed` and `Refused` (rolled
+/// back).
 pub fn migrate(
     conn: &mut Connection,
     migrations: &[Migration],
@@ -114,7 +115,7 @@ fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result
         })?;
         let refused = |problem: String| Error::Refused { number: m.number, name: m.name, problem };
         if tx.is_autocommit() {
-            return Err(refused("ends the transaction that it runs in".into()));
+            return Err(refused("ends its own transaction".into()));
         }
         let broken = broken_references(&tx)?;
         if let Some(problem) = broken.iter().find(|b| !broken_before.contains(b)) {
@@ -138,7 +139,7 @@ fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
     let ours = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
     if conn.query_row(ours, [], |_| Ok(())).optional()?.is_none() {
         let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
-        return if tables == 0 { Ok(0) } else { Err(Error::NotOurs) };
+        return if tables == 0 { Ok(0) } else { Err(Error::ForeignDatabase) };
     }
     let mut stmt =
         conn.prepare("SELECT number, name, checksum FROM schema_migration ORDER BY number")?;
@@ -155,7 +156,7 @@ fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
             return Err(Error::Numbering(n));
         }
         if *checksum != migrations[n as usize - 1].checksum() {
-            return Err(Error::Edited { number: n, name: name.clone() });
+            return Err(Error::MigrationChanged { number: n, name: name.clone() });
         }
     }
     Ok(rows.len() as u32)

@@ -11,9 +11,9 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig, functions::FunctionFlags
 use crate::{Cause, Error, Result};
 
 /// Versions 3.7.0 to 3.51.2 can corrupt a write-ahead log that two connections write and checkpoint.
-const OLDEST_SQLITE: i32 = 3_051_003;
+const MIN_SQLITE_VERSION: i32 = 3_051_003;
 /// Capacity of the statement cache: a few statements for each of eleven row types, plus those of the caller.
-const STATEMENTS: usize = 192;
+const STATEMENT_CACHE_SIZE: usize = 192;
 
 /// Durability of a commit after a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,11 +138,11 @@ fn make_private(path: &Path) -> Result<()> {
 }
 
 fn prepare(conn: &Connection, options: Options) -> Result<()> {
-    if rusqlite::version_number() < OLDEST_SQLITE {
+    if rusqlite::version_number() < MIN_SQLITE_VERSION {
         return Err(Error::OldSqlite { found: rusqlite::version() });
     }
     conn.busy_timeout(options.busy)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE_SIZE);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // A misspelt column name is an error instead of a string.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
@@ -201,7 +201,7 @@ pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
         Ok(_) => {}
     }
     if header.len() as u64 != HEADER_BYTES || !header.starts_with(MAGIC) {
-        return Ok(Some("the header is not a database's".into()));
+        return Ok(Some("the header is not that of a SQLite database".into()));
     }
     let options = Options { create: false, ..Options::default() };
     match open(path, options).and_then(|conn| quick_check(&conn)) {
@@ -231,7 +231,7 @@ pub(crate) fn broken_references(conn: &Connection) -> Result<Vec<String>> {
         conn.prepare("SELECT DISTINCT \"table\", parent FROM pragma_foreign_key_check")?;
     let lines = found.query_map([], |r| {
         Ok(format!(
-            "rows of {} name rows of {} that do not exist",
+            "rows of {} reference missing rows of {}",
             r.get::<_, String>(0)?,
             r.get::<_, String>(1)?
         ))

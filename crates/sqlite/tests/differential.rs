@@ -44,7 +44,7 @@ fn histories() -> impl Strategy<Value = (Vec<Row>, Vec<Row>, Vec<bool>)> {
 }
 
 #[test]
-fn a_client_table_is_the_fold() {
+fn a_client_table_equals_the_fold() {
     let conn = tables(Scope::Client);
     run(6_000, histories(), |(history, delivered, cuts)| {
         let tx = conn.unchecked_transaction().unwrap();
@@ -57,7 +57,7 @@ fn a_client_table_is_the_fold() {
                 prop_assert_eq!(
                     joined.changed,
                     before != after,
-                    "changed tells whether the row has changed"
+                    "`changed` matches the row"
                 );
             }
         }
@@ -66,11 +66,11 @@ fn a_client_table_is_the_fold() {
         for row in delivered.iter().chain(folded.values()) {
             prop_assert!(
                 !rows::join(&tx, Owner::Client, row, 0).unwrap().changed,
-                "a replay changes {:?}",
+                "a repeated join changes {:?}",
                 row
             );
         }
-        prop_assert_eq!(tx.total_changes(), writes, "a replay writes nothing");
+        prop_assert_eq!(tx.total_changes(), writes, "a repeated join writes nothing");
         for row_type in RowType::ALL {
             let keys = rows::keys(&tx, Owner::Client, *row_type).unwrap();
             let expected: Vec<_> =
@@ -97,7 +97,7 @@ fn batches(delivered: &[Row], cuts: &[bool]) -> Vec<Vec<Row>> {
 }
 
 #[test]
-fn a_server_table_is_the_fold_for_each_learner() {
+fn a_server_table_equals_the_fold_of_each_learner() {
     let conn = tables(Scope::Server);
     let users = [UserId::from_u128(1), UserId::from_u128(2)];
     let page = 1..6_usize;
@@ -137,13 +137,13 @@ fn a_server_table_is_the_fold_for_each_learner() {
             for row in delivered.iter().chain(folded.values()) {
                 prop_assert!(
                     !rows::join(&tx, owner, row, u64::MAX).unwrap().changed,
-                    "a replay changes {:?}",
+                    "a repeated join changes {:?}",
                     row
                 );
             }
             prop_assert_eq!(pages(&tx, users[u], page)?, folded, "all changes, page by page");
         }
-        prop_assert_eq!(tx.total_changes(), writes, "a replay writes nothing");
+        prop_assert_eq!(tx.total_changes(), writes, "a repeated join writes nothing");
         tx.rollback().unwrap();
         Ok(())
     });
@@ -185,7 +185,7 @@ fn pages(
 }
 
 #[test]
-fn every_kind_comes_back_as_it_went_in() {
+fn every_row_type_round_trips() {
     for scope in [Scope::Client, Scope::Server] {
         let conn = tables(scope);
         let owner = if scope == Scope::Client {
@@ -211,7 +211,7 @@ fn every_kind_comes_back_as_it_went_in() {
 /// Unknown fields at and over their limits: the SQL function equals the join in Rust, also for rows stored by earlier
 /// releases.
 #[test]
-fn the_join_of_unknown_fields_in_sql_is_the_one_in_rust() {
+fn unknown_fields_join_in_sql_as_in_rust() {
     let conn = tables(Scope::Client);
     let two = (arbitrary::edge_extra(), arbitrary::edge_extra());
     run(2_000, two, |(a, b)| {
@@ -255,7 +255,7 @@ fn valid_rows_at_their_limits_join_in_sql_as_in_rust() {
 }
 
 #[test]
-fn one_id_with_two_payloads_is_noticed() {
+fn a_payload_conflict_is_reported() {
     let conn = tables(Scope::Client);
     for row_type in RowType::ALL {
         let two = (arbitrary::row(*row_type, 1), arbitrary::row(*row_type, 1));

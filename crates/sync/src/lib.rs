@@ -13,6 +13,8 @@
 //!
 //! Protocol: docs/SYNC.md. Not here: the joins (`carrel-model`, `carrel-sqlite`), tokens (`carrel_net::Session`).
 
+#![warn(missing_docs)]
+
 mod batch;
 mod engine;
 mod fault;

@@ -42,7 +42,7 @@ pub const DEBOUNCE_MS: i64 = 1_000;
 /// Interval of push and pull without another event.
 pub const POLL_MS: i64 = 5 * 60_000;
 /// Initial number of rows of one pull.
-pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
+pub const PULL_ROWS: u32 = carrel_model::wire::MAX_PULL_ROWS;
 /// Number of successive refusals after which the server may be at fault: from then on one row per wait is quarantined.
 const MAX_REFUSALS: u32 = 8;
 /// Wait before the repetition of a round without progress.

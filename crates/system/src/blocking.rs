@@ -21,14 +21,14 @@ where
     T: Send + 'static,
     E: From<Panicked> + Send + 'static,
 {
-    tokio::task::spawn_blocking(|| allowed(f))
+    tokio::task::spawn_blocking(|| with_blocking_allowed(f))
         .await
         .unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
 }
 
 /// Runs `f` on a blocking thread, without waiting for it.
 pub fn spawn(f: impl FnOnce() + Send + 'static) {
-    tokio::task::spawn_blocking(|| allowed(f));
+    tokio::task::spawn_blocking(|| with_blocking_allowed(f));
 }
 
 /// Runs `f` on this thread if it may block, otherwise like `spawn`: for destructors and writes whose result is not
@@ -53,7 +53,7 @@ pub fn allow_blocking() {
     MAY_BLOCK.set(true);
 }
 
-fn allowed<T>(f: impl FnOnce() -> T) -> T {
+fn with_blocking_allowed<T>(f: impl FnOnce() -> T) -> T {
     struct Reset(bool);
     impl Drop for Reset {
         fn drop(&mut self) {
@@ -73,8 +73,8 @@ mod tests {
         assert!(!may_block());
         assert!(blocking(|| Ok::<_, Panicked>(may_block())).await.unwrap());
         assert!(std::thread::spawn(may_block).join().unwrap(), "a thread outside the runtime");
-        let (tell, ran) = tokio::sync::oneshot::channel();
-        run_or_spawn(move || tell.send(may_block()).unwrap());
-        assert!(ran.await.unwrap());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        run_or_spawn(move || sender.send(may_block()).unwrap());
+        assert!(receiver.await.unwrap());
     }
 }

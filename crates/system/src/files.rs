@@ -14,17 +14,17 @@ pub const SMALL_RESERVE: Reserve =
 /// Writes a file atomically: afterwards it has either the old or the new bytes. Only the owner can read it.
 ///
 /// On a full disk a piece of the folder's reserve file is released, if there is one, and the write is repeated.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     loop {
-        match try_write_whole(path, bytes) {
+        match try_write_atomic(path, bytes) {
             Err(e) if is_full(&e) && SMALL_RESERVE.release_piece(folder) => {}
             done => return done,
         }
     }
 }
 
-fn try_write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn try_write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut part = OsString::from(path);
     part.push(".part");
     let part = PathBuf::from(part);
@@ -82,39 +82,39 @@ impl Reserve {
     /// logged only.
     pub fn fill(self, folder: &Path) {
         let path = folder.join(self.name);
-        let mut have = fs::metadata(&path).map_or(0, |m| m.len());
-        while have < self.bytes {
+        let mut length = fs::metadata(&path).map_or(0, |m| m.len());
+        while length < self.bytes {
             // The last free piece is not used: the next write would release it again.
-            let room = fs4::available_space(folder).is_ok_and(|free| free >= 2 * self.piece);
-            let more = self.piece.min(self.bytes - have);
-            if !room || self.add(&path, have, more).is_err() {
-                tracing::warn!(reserve.bytes = have, "no space to fill the reserve file");
+            let has_space = fs4::available_space(folder).is_ok_and(|free| free >= 2 * self.piece);
+            let more = self.piece.min(self.bytes - length);
+            if !has_space || self.add(&path, length, more).is_err() {
+                tracing::warn!(reserve.bytes = length, "no space to fill the reserve file");
                 // An incompletely written piece is removed.
-                let _ = File::options().write(true).open(&path).and_then(|f| f.set_len(have));
+                let _ = File::options().write(true).open(&path).and_then(|f| f.set_len(length));
                 return;
             }
-            have += more;
+            length += more;
         }
     }
 
     fn add(self, path: &Path, from: u64, bytes: u64) -> io::Result<()> {
         // Not zeros: on a compressing file system they would release no space.
-        let mut noise = vec![0; usize::try_from(bytes).unwrap_or_default()];
-        blake3::Hasher::new().update(&from.to_le_bytes()).finalize_xof().fill(&mut noise);
+        let mut random_bytes = vec![0; usize::try_from(bytes).unwrap_or_default()];
+        blake3::Hasher::new().update(&from.to_le_bytes()).finalize_xof().fill(&mut random_bytes);
         let mut options = File::options();
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        file.write_all(&noise)?;
+        file.write_all(&random_bytes)?;
         file.sync_all()
     }
 
     /// Releases one piece; false if there was none.
     pub fn release_piece(self, folder: &Path) -> bool {
         let path = folder.join(self.name);
-        let Ok(have) = fs::metadata(&path).map(|m| m.len()) else { return false };
-        if have <= self.piece {
+        let Ok(length) = fs::metadata(&path).map(|m| m.len()) else { return false };
+        if length <= self.piece {
             return fs::remove_file(&path).is_ok();
         }
         let left = have - self.piece;
@@ -132,7 +132,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let reserve = Reserve { name: "ballast", bytes: 10_000, piece: 4_000 };
         let size = || fs::metadata(dir.path().join("ballast")).map_or(0, |m| m.len());
-        assert!(!reserve.release_piece(dir.path()), "there is none yet");
+        assert!(!reserve.release_piece(dir.path()), "no reserve yet");
         reserve.fill(dir.path());
         for left in [6_000, 2_000, 0] {
             assert!(reserve.release_piece(dir.path()));
@@ -152,9 +152,9 @@ mod tests {
     fn a_failed_write_keeps_the_old_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("accounts.json");
-        write_whole(&path, b"old").unwrap();
+        write_atomic(&path, b"old").unwrap();
         fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
-        assert!(write_whole(&path, b"new").is_err());
+        assert!(write_atomic(&path, b"new").is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use carrel_net::{Error, Result, SecretStore};
-use carrel_system::{IdGen, assert_may_block, files::write_whole};
+use carrel_system::{IdGen, assert_may_block, files::write_atomic};
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit},
@@ -68,7 +68,7 @@ impl FileSecrets {
         if key.len() != 32 {
             key = vec![0; 32];
             self.ids.fill(&mut key);
-            write_whole(&self.key, &key)?;
+            write_atomic(&self.key, &key)?;
         }
         let mut nonce = [0; NONCE_BYTES];
         self.ids.fill(&mut nonce);
@@ -78,7 +78,7 @@ impl FileSecrets {
         let ciphertext = cipher
             .encrypt(XNonce::from_slice(&nonce), serde_json::to_vec(secrets)?.as_slice())
             .map_err(failed_to_encrypt)?;
-        Ok(write_whole(&self.file, &[MAGIC, nonce.as_slice(), &ciphertext].concat())?)
+        Ok(write_atomic(&self.file, &[MAGIC, nonce.as_slice(), &ciphertext].concat())?)
     }
     fn change(&self, f: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
         let _guard = self.lock.lock();

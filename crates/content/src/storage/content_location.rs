@@ -12,7 +12,7 @@ use std::{
 
 use carrel_model::BlobHash;
 use carrel_sqlite::Options;
-use carrel_system::files::{sync, write_whole};
+use carrel_system::files::{sync, write_atomic};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ impl ContentLocation {
         if let Some(dir) = self.file.parent() {
             fs::create_dir_all(dir)?;
         }
-        Ok(write_whole(&self.file, &serde_json::to_vec(location)?)?)
+        Ok(write_atomic(&self.file, &serde_json::to_vec(location)?)?)
     }
 
     /// Returns the folder in use.

@@ -574,7 +574,7 @@ fn schema_problem(conn: &Connection) -> Result<Option<String>> {
     let same = found.iter().filter(|row| ours.contains(row)).count();
     match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
         Ok(true) => Ok(Some("the schema does not match the applied migrations".into())),
-        Err(carrel_sqlite::Error::NotOurs) if same >= MIN_OUR_TABLES => {
+        Err(carrel_sqlite::Error::ForeignDatabase) if same >= MIN_OUR_TABLES => {
             Ok(Some("the list of applied migrations is missing".into()))
         }
         _ => Ok(None),

@@ -16,7 +16,7 @@ use std::{
 };
 
 use carrel_model::lattice::{RowKey, RowType};
-use carrel_system::files::{sync, sync_folder_of, write_whole};
+use carrel_system::files::{sync, sync_folder_of, write_atomic};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> 
     conn.close().map_err(|(_, e)| e)?;
     sync(&building)?;
     failpoints.at("closed");
-    write_whole(&dir.join(format!("{REPORT}{at_ms}.json")), &serde_json::to_vec_pretty(&repair)?)?;
+    write_atomic(&dir.join(format!("{REPORT}{at_ms}.json")), &serde_json::to_vec_pretty(&repair)?)?;
     failpoints.at("reported");
     fs::rename(&building, dir.join(format!("{PREPARED}{at_ms}.db")))?;
     sync_folder_of(&building)?;
@@ -144,7 +144,7 @@ pub(super) fn last_report(dir: &Path) -> Option<Repair> {
 /// Writes the report of a check of a file that was not replaced.
 pub(super) fn report(dir: &Path, repair: &Repair) -> Result<()> {
     let name = format!("{REPORT}{}.json", repair.at_ms);
-    Ok(write_whole(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
+    Ok(write_atomic(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
 }
 /// Marks the reports as read by renaming them.
 pub(super) fn mark_reports_read(dir: &Path) -> Result<()> {

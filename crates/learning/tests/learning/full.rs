@@ -21,7 +21,7 @@ use carrel_testkit::{
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test prints a note")]
 fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }

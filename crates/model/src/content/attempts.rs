@@ -17,7 +17,7 @@ pub struct Submitted {
 }
 
 /// True if one more attempt counts after `counted` others. `limit` 0: no limit.
-pub fn has_room(limit: u32, counted: usize) -> bool {
+pub fn has_attempts_left(limit: u32, counted: usize) -> bool {
     limit == 0 || u32::try_from(counted).is_ok_and(|counted| counted < limit)
 }
 
@@ -29,7 +29,7 @@ pub fn counted_attempts(limit: u32, submitted: &[Submitted]) -> BTreeSet<Attempt
     let mut others: Vec<&Submitted> = submitted.iter().filter(|a| !a.is_graded).collect();
     others.sort_by_key(|a| (a.submitted_ms, a.id));
     for attempt in others {
-        if !has_room(limit, counted.len()) {
+        if !has_attempts_left(limit, counted.len()) {
             break;
         }
         counted.insert(attempt.id);
@@ -80,15 +80,15 @@ mod tests {
                 let mut submitted: Vec<Submitted> = (0..6)
                     .map(|n| attempt(n, i64::from(pattern >> n & 3), pattern >> n & 1 == 1))
                     .collect();
-                let shown = counted_attempts(limit, &submitted);
+                let counted = counted_attempts(limit, &submitted);
                 submitted.sort_by_key(|a| (a.submitted_ms, a.id));
                 for at in 0..submitted.len() {
                     let graded = submitted.iter().filter(|a| a.is_graded).count();
-                    submitted[at].is_graded |= has_room(limit, graded);
+                    submitted[at].is_graded |= has_attempts_left(limit, graded);
                 }
                 let graded: BTreeSet<AttemptId> =
                     submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
-                assert_eq!(shown, graded, "limit {limit}, pattern {pattern:06b}");
+                assert_eq!(counted, graded, "limit {limit}, pattern {pattern:06b}");
             }
         }
     }

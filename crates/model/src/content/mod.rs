@@ -11,7 +11,7 @@ mod manifest;
 mod quiz;
 mod story;
 
-pub use attempts::{Submitted, counted_attempts, has_room};
+pub use attempts::{Submitted, counted_attempts, has_attempts_left};
 pub use block::{
     AudioRef, BlobRef, Block, Cover, Dir, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
 };

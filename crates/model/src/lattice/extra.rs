@@ -50,11 +50,11 @@ impl Extra {
     /// Returns the stored form, within the limits: compact JSON with sorted names, or the empty text for no fields.
     pub fn to_text(&self) -> String {
         if self.is_within_limits() {
-            self.as_it_is()
+            self.to_unlimited_text()
         } else {
             let mut kept = self.clone();
             kept.limit();
-            kept.as_it_is()
+            kept.to_unlimited_text()
         }
     }
     /// Parses the stored form, within the limits; text that is not an object is read as empty. An over-long text, which
@@ -78,7 +78,7 @@ impl Extra {
     fn is_within_limits(&self) -> bool {
         self.0.len() <= Self::MAX_FIELDS && self.0.iter().all(|(name, value)| fits(name, value))
     }
-    fn as_it_is(&self) -> String {
+    fn to_unlimited_text(&self) -> String {
         if self.is_empty() {
             String::new()
         } else {
@@ -89,7 +89,7 @@ impl Extra {
         check(
             // The first release accepted 4 KiB in any number of fields. Such rows remain valid, although not all fields
             // are kept.
-            self.is_empty() || self.is_within_limits() || self.as_it_is().len() <= 4096,
+            self.is_empty() || self.is_within_limits() || self.to_unlimited_text().len() <= 4096,
             "extra",
             "unknown fields exceed the limits: 16 fields of 4 KiB, nesting depth 32",
         )

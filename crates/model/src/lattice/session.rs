@@ -185,15 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_out_of_range_still_makes_a_valid_day() {
+    fn the_day_is_valid_for_a_clock_out_of_range() {
         let first = *super::super::TIME_MS.start();
         for (local, started_ms) in [("1970-01-01", first), ("9999-12-31", first), ("", NOON)] {
             let day = day_of(local.into(), started_ms);
             assert!(session(started_ms, &day).validate().is_ok(), "{local} {day}");
         }
-        assert_eq!(day_of("2026-11-21".into(), NOON), "2026-11-21", "a time zone far east");
+        assert_eq!(day_of("2026-11-21".into(), NOON), "2026-11-21", "a time zone ahead of UTC");
         let moved = session(NOON, "2026-11-19").moved_to(NOON - 20 * 24 * 3_600_000);
-        assert_eq!(moved.day, "2026-10-30", "still a day behind UTC");
+        assert_eq!(moved.day, "2026-10-30", "one day behind UTC, as before");
         assert!(moved.validate().is_ok());
     }
 }

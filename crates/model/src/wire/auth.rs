@@ -1,3 +1,5 @@
+//! Sign-in, registration, token refresh, and adoption of an account.
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 

@@ -1,3 +1,5 @@
+//! Server metadata, catalogue, search, enrolment and progress over HTTP.
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 

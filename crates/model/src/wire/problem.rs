@@ -1,3 +1,5 @@
+//! Problem details: the body of every error reply.
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 

@@ -15,7 +15,7 @@ pub const MAX_PUSH_ITEMS: usize = 2_000;
 /// Maximum size of a push in bytes of JSON after decompression.
 pub const MAX_PUSH_BYTES: usize = 512 * 1024;
 /// Maximum number of rows in the reply to a pull.
-pub const PULL_LIMIT: u32 = 2_000;
+pub const MAX_PULL_ROWS: u32 = 2_000;
 
 /// `POST /api/sync/push`.
 ///

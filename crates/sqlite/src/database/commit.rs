@@ -94,7 +94,7 @@ impl WriteConnection {
             }
             Ok(None) => Ok(()),
             Err(e) => {
-                note_damage(&e, suspect);
+                record_damage(&e, suspect);
                 Err(e)
             }
         }
@@ -130,7 +130,7 @@ fn try_transaction(
             // The whole group is rolled back and runs again one by one, when there is space.
             Err(e) if e.cause == Cause::Full => return Err(e),
             Err(e) => {
-                note_damage(&e, suspect);
+                record_damage(&e, suspect);
                 // After some errors SQLite rolls back everything; then the savepoint no longer exists.
                 if conn.is_autocommit() {
                     return Err(e);
@@ -148,7 +148,7 @@ fn try_transaction(
     Ok(Some(after))
 }
 
-fn note_damage(e: &StorageError, suspect: &AtomicBool) {
+fn record_damage(e: &StorageError, suspect: &AtomicBool) {
     if e.cause == Cause::Corrupt {
         suspect.store(true, Ordering::Relaxed);
     }

@@ -14,8 +14,8 @@ use super::hooks::Hooks;
 use crate::{Migration, Options, Synchronous, confirm_damage};
 
 /// How long opening a file waits for another connection; the first window waits meanwhile.
-const OPEN_BUSY: Duration = Duration::from_secs(1);
-const BUSY: Duration = Duration::from_secs(5);
+const OPEN_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file that is recreated, empty, if it is damaged.
 pub(crate) struct Disposable {
@@ -28,7 +28,11 @@ impl Disposable {
     /// Opens the file, or a database in memory if that is not possible now.
     pub fn open_or_memory(&self) -> Result<Connection, StorageError> {
         self.open().or_else(|e| {
-            tracing::warn!(cache.file = %self.path.display(), error = %e, "the cache cannot be opened: this run does without the file");
+            tracing::warn!(
+                cache.file = %self.path.display(),
+                error = %e,
+                "the cache file cannot be opened: caching in memory only"
+            );
             in_memory(self.migrations, self.now_ms)
         })
     }
@@ -53,8 +57,8 @@ impl Hooks for Disposable {
         match is_damaged(&self.path) {
             Ok(true) => {
                 drop(conn);
-                let renewed = rename_damaged(&self.path).and_then(|()| self.connect());
-                renewed.or_else(|_| in_memory(self.migrations, self.now_ms))
+                let recreated = rename_damaged(&self.path).and_then(|()| self.connect());
+                recreated.or_else(|_| in_memory(self.migrations, self.now_ms))
             }
             _ => Ok(conn),
         }
@@ -81,12 +85,12 @@ pub fn connect(path: &Path, migrations: &[Migration], now_ms: i64) -> crate::Res
     let options = Options {
         synchronous: Synchronous::Normal,
         incremental_vacuum: true,
-        busy: OPEN_BUSY,
+        busy: OPEN_BUSY_TIMEOUT,
         ..Options::default()
     };
     let mut conn = crate::open(path, options)?;
     crate::migrate(&mut conn, migrations, None, now_ms)?;
-    conn.busy_timeout(BUSY)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     Ok(conn)
 }
 

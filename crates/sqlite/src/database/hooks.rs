@@ -38,6 +38,6 @@ impl Hooks for NoHooks {}
 /// Closes a connection after moving the log's contents into the file.
 pub fn close(conn: &Connection) {
     if let Err(e) = conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::debug!(error = %e, "the log stays beside the file");
+        tracing::debug!(error = %e, "the write-ahead log could not be merged");
     }
 }

@@ -54,7 +54,7 @@ pub(super) trait Job {
 }
 
 /// A job that runs a closure and sends its result to `reply`.
-pub(super) struct Typed<T, E, F, R> {
+pub(super) struct ClosureJob<T, E, F, R> {
     op: &'static str,
     f: F,
     result: Option<Result<T, E>>,
@@ -63,7 +63,7 @@ pub(super) struct Typed<T, E, F, R> {
     reply: R,
 }
 
-impl<T, E, F, R> Typed<T, E, F, R>
+impl<T, E, F, R> ClosureJob<T, E, F, R>
 where
     E: DatabaseError,
     F: FnMut(&WriteTx<'_>) -> Result<T, E>,
@@ -74,7 +74,7 @@ where
     }
 }
 
-impl<T, E, F, R> Job for Typed<T, E, F, R>
+impl<T, E, F, R> Job for ClosureJob<T, E, F, R>
 where
     E: DatabaseError,
     F: FnMut(&WriteTx<'_>) -> Result<T, E>,
@@ -82,7 +82,7 @@ where
 {
     fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError> {
         self.discarded.extend(self.result.take());
-        let result = caught(self.op, || (self.f)(tx));
+        let result = catch_panic(self.op, || (self.f)(tx));
         let outcome = match &result {
             Ok(_) => Ok(()),
             Err(e) => Err(e.storage().cloned().unwrap_or_else(|| StorageError::other(self.op))),
@@ -113,7 +113,7 @@ where
 }
 
 /// Runs `f`. A panic becomes an error: it must not end the thread that commits for all callers.
-pub(super) fn caught<T, E: DatabaseError>(
+pub(super) fn catch_panic<T, E: DatabaseError>(
     op: &str,
     f: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {

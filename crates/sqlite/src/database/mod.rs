@@ -31,7 +31,7 @@ use disposable::Disposable;
 pub use disposable::{connect, in_memory, rename_damaged};
 pub use hooks::{Hooks, NoHooks, close};
 pub use job::WriteTx;
-use job::{Job, Typed};
+use job::{ClosureJob, Job};
 use readers::MAX_READERS;
 use rusqlite::Connection;
 use shared::Shared;
@@ -168,7 +168,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         let _pending = Pending::new(&self.open);
         let (reply, result) = oneshot::channel();
         let reply = move |result| drop(reply.send(result));
-        self.open.writer.write(Box::new(Typed::new(op, f, reply)))?;
+        self.open.writer.write(Box::new(ClosureJob::new(op, f, reply)))?;
         result.await.map_err(|_| commit::closed())?
     }
 
@@ -178,7 +178,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         f: impl FnMut(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let open = self.open.clone();
-        self.on_reader(move || read_twice(&open.shared, f)).await
+        self.on_reader(move || read_with_retry(&open.shared, f)).await
     }
 
     /// Reads one snapshot. `f` runs once, also if it finds damage.
@@ -224,7 +224,7 @@ impl<E: DatabaseError> Database<E> {
     ) -> Result<T, E> {
         assert_may_block();
         let mut result = None;
-        let job: Box<dyn Job + '_> = Box::new(Typed::new(op, f, |r| result = Some(r)));
+        let job: Box<dyn Job + '_> = Box::new(ClosureJob::new(op, f, |r| result = Some(r)));
         self.open.shared.commit(vec![job]);
         result.unwrap_or_else(|| Err(commit::closed().into()))
     }
@@ -232,7 +232,7 @@ impl<E: DatabaseError> Database<E> {
     /// Runs [`Database::read`] on this thread.
     pub fn read_blocking<T>(&self, f: impl FnMut(&Connection) -> Result<T, E>) -> Result<T, E> {
         assert_may_block();
-        read_twice(&self.open.shared, f)
+        read_with_retry(&self.open.shared, f)
     }
 
     /// Runs [`Database::replace`] on this thread. The thread is not checked, because this is part of opening.
@@ -253,7 +253,7 @@ impl<E: DatabaseError> Database<E> {
     }
 }
 
-fn read_twice<T, E: DatabaseError>(
+fn read_with_retry<T, E: DatabaseError>(
     shared: &Shared,
     mut f: impl FnMut(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {

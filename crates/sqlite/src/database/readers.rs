@@ -8,7 +8,7 @@ use std::{
 use carrel_system::{Cause, StorageError};
 use rusqlite::Connection;
 
-use super::{commit::closed, job::caught};
+use super::{commit::closed, job::catch_panic};
 use crate::{DatabaseError, Options, storage_error};
 
 /// Maximum number of connections kept open. More would not be faster: a read takes less than a millisecond.
@@ -64,7 +64,7 @@ impl Readers {
                 Err(e) if e.cause == Cause::Corrupt => return Err(e.into()),
                 // For example if there is no free file descriptor.
                 Err(e) => {
-                    tracing::debug!(error = %e, "no connection for a read: that of the writer is used");
+                    tracing::debug!(error = %e, "no connection for a read: using the writer's");
                     return Ok(Err(f));
                 }
             },
@@ -105,7 +105,7 @@ pub(super) fn snapshot<T, E: DatabaseError>(
     f: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
     let tx = conn.unchecked_transaction().map_err(|e| storage_error(&e))?;
-    let result = caught("read", || f(&tx));
+    let result = catch_panic("read", || f(&tx));
     tx.finish().map_err(|e| storage_error(&e))?;
     result
 }

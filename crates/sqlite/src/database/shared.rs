@@ -59,7 +59,7 @@ impl Shared {
             Ok(Err(f)) => snapshot(self.write().conn()?, f),
             Err(e) => Err(e),
         };
-        self.note_damage(&result);
+        self.record_damage(&result);
         result
     }
 
@@ -71,7 +71,7 @@ impl Shared {
         let mut write = self.write();
         self.repair(&mut write)?;
         let result = f(write.conn()?);
-        self.note_damage(&result);
+        self.record_damage(&result);
         result
     }
 
@@ -108,7 +108,7 @@ impl Shared {
         })
     }
 
-    fn note_damage<T, E: DatabaseError>(&self, result: &Result<T, E>) {
+    fn record_damage<T, E: DatabaseError>(&self, result: &Result<T, E>) {
         if matches!(result, Err(e) if e.is_corrupt()) {
             self.suspect.store(true, Ordering::Relaxed);
         }

@@ -129,7 +129,7 @@ fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<J
     let hash = payload_hash(row);
     let mut size_before = 0;
     if hash.is_some() || owner.scope() == Scope::Server {
-        let mut stmt = conn.prepare_cached(&sql.about)?;
+        let mut stmt = conn.prepare_cached(&sql.size_and_hash)?;
         bind_owner(&mut stmt, owner)?.key(&row.key())?;
         let mut found = stmt.raw_query();
         if let Some(stored) = found.next()? {
@@ -155,7 +155,7 @@ fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<J
 
 /// Returns the size of the stored row with this key (see `size`); none if there is no such row.
 pub fn size_of(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<u64>> {
-    let sql = &sql::of(TableSpec::of(key.row_type), owner.scope()).about;
+    let sql = &sql::of(TableSpec::of(key.row_type), owner.scope()).size_and_hash;
     let mut stmt = conn.prepare_cached(sql)?;
     bind_owner(&mut stmt, owner)?.key(key)?;
     let mut rows = stmt.raw_query();
@@ -185,14 +185,14 @@ pub fn each<E: From<crate::Error>>(
     conn: &Connection,
     owner: Owner,
     row_type: RowType,
-    mut take: impl FnMut(Row) -> Result<(), E>,
+    mut f: impl FnMut(Row) -> Result<(), E>,
 ) -> Result<(), E> {
     let sql = sql::of(TableSpec::of(row_type), owner.scope());
     let mut stmt = conn.prepare_cached(&sql.all).map_err(crate::Error::from)?;
     bind_owner(&mut stmt, owner)?;
     let mut rows = stmt.raw_query();
     while let Some(row) = rows.next().map_err(crate::Error::from)? {
-        take(read(row_type, row)?)?;
+        f(read(row_type, row)?)?;
     }
     Ok(())
 }
@@ -214,8 +214,8 @@ pub fn keys(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<Ro
 ///
 /// The clause is the caller's own text, never user input; on the server it must restrict `user_id`.
 pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -> Result<Vec<T>> {
-    let head = &sql::of(TableSpec::of(T::TYPE), Scope::Client).head;
-    let mut stmt = conn.prepare_cached(&format!("{head}{clause}"))?;
+    let select = &sql::of(TableSpec::of(T::TYPE), Scope::Client).select;
+    let mut stmt = conn.prepare_cached(&format!("{select}{clause}"))?;
     let mut rows = stmt.query(params)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -247,8 +247,8 @@ pub fn since(
     let mut order = Vec::new();
     let mut last = 0;
     let mut stmt = conn.prepare_cached(&sql::CHANGED)?;
-    let most = stored_usn(limit as u64).saturating_add(1);
-    let mut changed = stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), most))?;
+    let max_rows = stored_usn(limit as u64).saturating_add(1);
+    let mut changed = stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), max_rows))?;
     let mut more = false;
     while let Some(row) = changed.next()? {
         if order.len() == limit {
@@ -263,9 +263,9 @@ pub fn since(
     // row is read.
     let mut pages: Vec<Option<CachedStatement<'_>>> = Vec::with_capacity(SPECS.len());
     for (table, spec) in SPECS.iter().enumerate() {
-        let has_share = order.contains(&table);
+        let is_in_page = order.contains(&table);
         let page = &sql::of(spec, Scope::Server).page;
-        let mut stmt = has_share.then(|| conn.prepare_cached(page)).transpose()?;
+        let mut stmt = is_in_page.then(|| conn.prepare_cached(page)).transpose()?;
         if let Some(stmt) = &mut stmt {
             bind_owner(stmt, Owner::Server(user))?.int(stored_usn(since))?.int(last)?;
         }

@@ -20,13 +20,13 @@ pub(super) struct Statements {
     /// Binds the keys.
     pub(super) get: String,
     /// Binds the keys. Returns the row's size and the hash of its immutable part (empty if it has none).
-    pub(super) about: String,
+    pub(super) size_and_hash: String,
     pub(super) all: String,
     pub(super) keys: String,
     /// Server only: rows with `?2 < usn <= ?3`, in order; the change number is the last column.
     pub(super) page: String,
     /// `SELECT columns FROM table`, to which the caller appends clauses.
-    pub(super) head: String,
+    pub(super) select: String,
 }
 
 static STATEMENTS: LazyLock<Vec<[Statements; 2]>> = LazyLock::new(|| {
@@ -75,34 +75,34 @@ pub fn schema(scope: Scope) -> String {
 fn statements(spec: &TableSpec, scope: Scope) -> Statements {
     let table = spec.table;
     let columns = names(spec.columns());
-    let (mine, first) = match scope {
+    let (by_user, first) = match scope {
         Scope::Client => ("", 1),
         Scope::Server => ("user_id = ?1", 2),
     };
-    let mut by_key: Vec<String> = if mine.is_empty() { vec![] } else { vec![mine.to_owned()] };
+    let mut by_key: Vec<String> = if by_user.is_empty() { vec![] } else { vec![by_user.to_owned()] };
     by_key.extend(spec.keys.iter().zip(first..).map(|(c, i)| format!("{} = ?{i}", c.name)));
     let by_key = by_key.join(" AND ");
-    let whose = if mine.is_empty() { String::new() } else { format!(" WHERE {mine}") };
+    let where_user = if by_user.is_empty() { String::new() } else { format!(" WHERE {by_user}") };
     Statements {
         insert: format!("{} DO NOTHING", insert(spec, scope)),
         upsert: upsert(spec, scope),
         get: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
-        about: {
+        size_and_hash: {
             let payload = if spec.has_payload() { "payload_hash" } else { "x''" };
             format!("SELECT {}, {payload} FROM {table} WHERE {by_key}", size(spec))
         },
         all: format!(
-            "SELECT {columns} FROM {table}{whose} ORDER BY {}",
+            "SELECT {columns} FROM {table}{where_user} ORDER BY {}",
             names(spec.keys.iter().copied())
         ),
         keys: format!(
-            "SELECT {0} FROM {table}{whose} ORDER BY {0}",
+            "SELECT {0} FROM {table}{where_user} ORDER BY {0}",
             names(spec.keys.iter().copied())
         ),
         page: format!(
             "SELECT {columns}, usn FROM {table} WHERE user_id = ?1 AND usn > ?2 AND usn <= ?3 ORDER BY usn"
         ),
-        head: format!("SELECT {columns} FROM {table} "),
+        select: format!("SELECT {columns} FROM {table} "),
     }
 }
 
