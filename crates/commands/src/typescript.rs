@@ -50,8 +50,8 @@ fn client(config: &Config) -> Result<String, std::fmt::Error> {
         writeln!(out, "  /** {} */", c.doc.trim().replace('\n', " "))?;
         if !c.stale_on.is_empty() {
             let stale = dependencies(c);
-            let (camel, name) = (camel(c.name), c.name);
-            writeln!(out, "  {camel}: query<{request}, {reply}>(\"{name}\", {{ {stale} }}),")?;
+            let (function, name) = (to_camel_case(c.name), c.name);
+            writeln!(out, "  {function}: query<{request}, {reply}>(\"{name}\", {{ {stale} }}),")?;
             continue;
         }
         let arg = if request == "Empty" {
@@ -62,7 +62,7 @@ fn client(config: &Config) -> Result<String, std::fmt::Error> {
         writeln!(
             out,
             "  {}: ({arg}): Promise<{reply}> => call(\"{}\", request),",
-            camel(c.name),
+            to_camel_case(c.name),
             c.name
         )?;
     }
@@ -76,7 +76,7 @@ fn dependencies(command: &CommandInfo) -> String {
         let topic = Topic::all().into_iter().find(|t| (dependency.topic)(t));
         let topic = topic.as_ref().and_then(topic_name).expect("a dependency matches at least one topic");
         match dependency.field {
-            Some(field) => format!("{topic}: \"{}\"", camel(field)),
+            Some(field) => format!("{topic}: \"{}\"", to_camel_case(field)),
             None => format!("{topic}: true"),
         }
     });
@@ -98,7 +98,7 @@ fn index(types: &Path) -> std::io::Result<String> {
     }))
 }
 
-fn camel(name: &str) -> String {
+fn to_camel_case(name: &str) -> String {
     let mut out = String::new();
     let mut up = false;
     for c in name.chars() {

@@ -158,13 +158,13 @@ const UNREADABLE_STEP: u64 = 1 << 20;
 
 /// A value as stored in one of the two stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Numbered {
+struct NumberedSecret {
     number: u64,
     /// None: deleted, while the value in the other store could not be deleted.
     secret: Option<String>,
 }
 
-impl Numbered {
+impl NumberedSecret {
     fn encode(&self) -> String {
         match &self.secret {
             Some(secret) => format!("{NUMBER_PREFIX}{}:{secret}", self.number),
@@ -222,22 +222,22 @@ impl Secrets {
         })
     }
     /// Reads a value from the keychain. Returns an error if the keychain does not respond now.
-    fn in_keychain(&self, name: &str) -> Result<Option<Numbered>> {
+    fn in_keychain(&self, name: &str) -> Result<Option<NumberedSecret>> {
         let found = match self.keychain() {
             Ok(Some(keychain)) => keychain.get(name),
             Ok(None) => Ok(None),
             Err(e) => Err(e),
         };
-        self.note(&found);
-        Ok(found?.map(Numbered::parse))
+        self.record_result(&found);
+        Ok(found?.map(NumberedSecret::parse))
     }
-    fn in_file(&self, name: &str) -> Result<Option<Numbered>> {
-        Ok(self.file.get(name)?.map(Numbered::parse))
+    fn in_file(&self, name: &str) -> Result<Option<NumberedSecret>> {
+        Ok(self.file.get(name)?.map(NumberedSecret::parse))
     }
     /// Records the result of the last call: whether the keychain works is known only from it.
-    fn note<T>(&self, answer: &Result<T>) {
-        let failing = answer.is_err();
-        if let Err(e) = answer
+    fn record_result<T>(&self, result: &Result<T>) {
+        let failing = result.is_err();
+        if let Err(e) = result
             && !self.failing.load(Ordering::Relaxed)
         {
             tracing::warn!(error = %e, "the keychain is unavailable");
@@ -297,7 +297,7 @@ impl SecretStore for Secrets {
     fn set(&self, name: &str, secret: &str) -> Result<()> {
         let mut issued = self.issued();
         let number = self.next_number(&mut issued, name);
-        let text = Numbered { number, secret: Some(secret.to_owned()) }.encode();
+        let text = NumberedSecret { number, secret: Some(secret.to_owned()) }.encode();
         let keychain = match self.keychain() {
             Ok(Some(keychain)) => keychain,
             _ => return self.file.set(name, &text),
@@ -308,7 +308,7 @@ impl SecretStore for Secrets {
             tracing::warn!(error = %e, "the token file could not be written");
         }
         let set = keychain.set(name, &text);
-        self.note(&set);
+        self.record_result(&set);
         match set {
             Ok(()) => {
                 if in_file && let Err(e) = self.file.delete(name) {
@@ -327,11 +327,11 @@ impl SecretStore for Secrets {
             Ok(None) => Ok(()),
             Err(e) => Err(e),
         };
-        self.note(&deleted);
+        self.record_result(&deleted);
         match deleted {
             Ok(()) if !self.failed.load(Ordering::Relaxed) => self.file.delete(name),
             // Overrides a value that is in the keychain or is written there late.
-            _ => self.file.set(name, &Numbered { number, secret: None }.encode()),
+            _ => self.file.set(name, &NumberedSecret { number, secret: None }.encode()),
         }
     }
     fn fallback_in_use(&self) -> bool {

@@ -134,7 +134,7 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
         let file = WorkBundle::write(header, &rows, &key).map_err(ImportError::File)?;
         let count = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
         let bytes = file.len() as u64;
-        task.expect(bytes);
+        task.set_total(bytes);
         write_file(&path, bytes, &task, |out| {
             for piece in file.chunks(CHUNK_BYTES) {
                 task.check()?;
@@ -204,7 +204,7 @@ fn write_courses(
     for manifest in manifests {
         check_complete(blobs, manifest)?;
     }
-    task.expect(bundle.len());
+    task.set_total(bundle.len());
     write_file(target, bundle.len(), task, |out| {
         let header = bundle.prefix_and_header().map_err(ImportError::File)?;
         out.write_all(&header).map_err(|e| write_error(e, target))?;

@@ -77,7 +77,7 @@ pub(crate) async fn import_courses(
 }
 
 /// A course that is being imported.
-struct Importing {
+struct CourseImport {
     target: DownloadTarget,
     manifest: OpenManifest,
     as_of_ms: i64,
@@ -104,7 +104,7 @@ fn import_all(
         if is_imported {
             let target = DownloadTarget::whole(kind, id);
             let signed = course.signed.clone();
-            importing.push(Importing {
+            importing.push(CourseImport {
                 target,
                 manifest: OpenManifest { manifest: manifest.clone(), version, signed },
                 as_of_ms: course.as_of_ms,
@@ -132,7 +132,7 @@ fn import(
     library: &Library,
     path: &Path,
     bundle: &CourseBundle,
-    importing: &[Importing],
+    importing: &[CourseImport],
     task: &TransferTask,
 ) -> Result<()> {
     let mut blobs: Vec<BlobHash> =
@@ -160,7 +160,7 @@ fn import(
         }
         task.add(bytes as u64);
     };
-    task.expect(bundle.blob_bytes);
+    task.set_total(bundle.blob_bytes);
     let (_, mut file) = open_bundle(path)?;
     file.seek(SeekFrom::Start(bundle.start)).map_err(|e| ImportError::File(e.into()))?;
     for blob in &bundle.blobs {

@@ -161,9 +161,9 @@ pub(super) fn local_state(
     if ready.version == version {
         return Ok(LocalState::Same);
     }
-    let is_named = library.known_version(kind, id)? == Some(version);
+    let is_newest = library.known_version(kind, id)? == Some(version);
     let local_as_of_ms = library.newest_as_of(kind, id, ready.version)?;
-    Ok(if is_named || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
+    Ok(if is_newest || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
 }
 
 /// Returns the work file, with the reason why this account cannot import it, if any.

@@ -98,7 +98,7 @@ impl TransferTask {
         if self.cancelled.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
     /// Sets the number of bytes to transfer.
-    pub(super) fn expect(&self, bytes: u64) {
+    pub(super) fn set_total(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
     }
     /// Adds to the number of bytes transferred.

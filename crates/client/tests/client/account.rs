@@ -452,13 +452,13 @@ fn token_file_is_private_encrypted_and_recovers_from_damage() {
     }
     let mut flipped = bytes.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    let damages: Vec<(&str, Vec<u8>)> = vec![
+    let damaged_files: Vec<(&str, Vec<u8>)> = vec![
         ("flipped", flipped),
         ("cut", bytes[..20].to_vec()),
         ("empty", vec![]),
         ("other", b"hello".to_vec()),
     ];
-    for (name, damage) in damages {
+    for (name, damage) in damaged_files {
         fs::write(&path, damage).unwrap();
         assert_eq!(open().get("a").unwrap(), None, "{name}: sign in again");
         assert!(path.with_extension("damaged").exists(), "{name}");
@@ -672,8 +672,8 @@ fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::T
 async fn concurrent_401s_cause_one_refresh() {
     let (auth_server, session, secrets, _dir) = auth_server();
     auth_server.generation.store(1, Ordering::SeqCst);
-    let asks = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
-    for reply in join_all(asks).await {
+    let requests = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
+    for reply in join_all(requests).await {
         assert_eq!(reply.unwrap().status, 200);
     }
     assert_eq!(auth_server.refreshes.load(Ordering::SeqCst), 1);

@@ -436,11 +436,11 @@ async fn start_succeeds_and_reports_an_account_that_cannot_be_opened() {
 }
 
 /// A keychain that can be locked.
-struct Lockable {
+struct LockableKeychain {
     inner: FileSecrets,
     locked: AtomicBool,
 }
-impl Lockable {
+impl LockableKeychain {
     fn check(&self) -> carrel_net::Result<()> {
         match self.locked.load(Ordering::SeqCst) {
             true => Err(carrel_net::Error::Secrets("locked".into())),
@@ -448,7 +448,7 @@ impl Lockable {
         }
     }
 }
-impl SecretStore for Lockable {
+impl SecretStore for LockableKeychain {
     fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
         self.check().and_then(|()| self.inner.get(name))
     }
@@ -464,7 +464,7 @@ impl SecretStore for Lockable {
 async fn locked_keychain_at_start_requires_no_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
-    let secrets = Arc::new(Lockable {
+    let secrets = Arc::new(LockableKeychain {
         inner: FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))),
         locked: AtomicBool::new(false),
     });

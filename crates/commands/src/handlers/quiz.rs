@@ -48,7 +48,7 @@ fn counted(limit: u32, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
 }
 
 /// Returns the same, with the limit of the latest local version of the quiz.
-async fn counted_here(account: &OpenAccount, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
+async fn counted_with_local_limit(account: &OpenAccount, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
     for record in records.iter().rev() {
         let quiz = account.content.library.body::<Quiz>(record.attempt.quiz_hash).await;
         if let Ok(quiz) = quiz {
@@ -93,7 +93,7 @@ pub async fn submit_attempt(host: &dyn Host, request: AttemptRef) -> Result<Atte
     let account = account(host)?;
     let record = account.learning.submit_attempt(request.attempt).await?;
     let others = account.learning.attempts(&record.attempt.quiz).await?;
-    let counted = counted_here(&account, &others).await;
+    let counted = counted_with_local_limit(&account, &others).await;
     attempt_view(&account, &record, &counted).await
 }
 
@@ -158,7 +158,7 @@ pub(crate) async fn best_scores(
     }
     let mut best: BTreeMap<ItemId, u16> = BTreeMap::new();
     for (quiz, records) in by_quiz {
-        let counted = counted_here(account, &records).await;
+        let counted = counted_with_local_limit(account, &records).await;
         for record in records.iter().filter(|r| counted.contains(&r.attempt.id)) {
             if let Some(score) = attempt_view(account, record, &counted).await?.score {
                 let entry = best.entry(quiz.clone()).or_default();
