@@ -314,41 +314,41 @@ describe("the narration of a story", () => {
   it("tracks sentences by the element's events, without animation frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     const ended = vi.fn();
-    const voice = new Narration({
+    const narration = new Narration({
       url: (hash) => `http://x.test/${hash}`,
       metadata: () => ({ title: "", album: "" }),
       ended,
     });
     const element = player(3);
-    const detach = voice.attach(element);
-    voice.turn(page("one"));
+    const detach = narration.attach(element);
+    narration.setPage(page("one"));
     expect(element.src).toBe("http://x.test/one");
     element.ready();
-    voice.toggle();
+    narration.toggle();
     element.tick(1.2);
-    expect(voice.sentence).toBe(1);
+    expect(narration.sentence).toBe(1);
     element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
     // The next page plays in the same element, which the learner's click permits to play.
-    voice.turn(page("two"), true);
-    expect([element.src, voice.playing]).toEqual(["http://x.test/two", true]);
+    narration.setPage(page("two"), true);
+    expect([element.src, narration.playing]).toEqual(["http://x.test/two", true]);
     // A play() that the engine drops during a change of the source is repeated.
     const play = element.play;
     element.pause();
     element.play = () => Promise.reject(Object.assign(new Error("overtaken"), { name: "AbortError" }));
-    voice.turn(page("three"), true);
+    narration.setPage(page("three"), true);
     await settle();
-    expect(voice.playing).toBe(false);
+    expect(narration.playing).toBe(false);
     element.play = play;
     element.dispatchEvent(new Event("canplay"));
-    expect([voice.playing, element.paused]).toEqual([true, false]);
+    expect([narration.playing, element.paused]).toEqual([true, false]);
     // A single sentence stops at its end and does not turn the page.
-    voice.stop();
-    voice.hear(1);
+    narration.stop();
+    narration.playSentence(1);
     expect(element.currentTime).toBe(1);
     element.tick(2.01);
-    expect([voice.playing, element.paused]).toEqual([false, true]);
-    voice.hear(2);
+    expect([narration.playing, element.paused]).toEqual([false, true]);
+    narration.playSentence(2);
     element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
     detach();
@@ -357,20 +357,20 @@ describe("the narration of a story", () => {
 
   it("is started again if the engine stalls after the window reappears", async () => {
     vi.useFakeTimers();
-    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, metadata: () => ({ title: "", album: "" }) });
+    const narration = new Narration({ url: (hash) => `http://x.test/${hash}`, metadata: () => ({ title: "", album: "" }) });
     const element = player(3);
     const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
-    const detach = voice.attach(element);
+    const detach = narration.attach(element);
     const seen = (): void => void document.dispatchEvent(new Event("visibilitychange"));
     // Nothing was playing: playback is not started.
     seen();
     await vi.advanceTimersByTimeAsync(10_000);
-    voice.turn(page("one"), true);
+    narration.setPage(page("one"), true);
     expect([load.mock.calls.length, play.mock.calls.length]).toEqual([0, 1]);
     // Not loaded: loaded again, a limited number of times.
     seen();
     await vi.advanceTimersByTimeAsync(1500);
-    expect([load.mock.calls.length, play.mock.calls.length, voice.playing]).toEqual([1, 2, true]);
+    expect([load.mock.calls.length, play.mock.calls.length, narration.playing]).toEqual([1, 2, true]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(load).toHaveBeenCalledTimes(4);
     // Loaded but stalled: play() is called again at the current position.
@@ -382,16 +382,16 @@ describe("the narration of a story", () => {
     // Paused by the engine at this moment: it continues. Paused later, or by the learner: it does not.
     seen();
     element.pause();
-    expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
+    expect([narration.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
     await vi.advanceTimersByTimeAsync(10_000);
     play.mockClear();
     element.pause();
-    expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
-    voice.play();
+    expect([narration.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
+    narration.play();
     seen();
-    voice.pause();
-    expect([voice.playing, element.paused]).toEqual([false, true]);
-    voice.play();
+    narration.pause();
+    expect([narration.playing, element.paused]).toEqual([false, true]);
+    narration.play();
     play.mockClear();
     // Playback progresses: nothing is done.
     seen();
@@ -407,19 +407,19 @@ describe("the narration of a story", () => {
 
   it("starts at the saved sentence and reports where it stops", () => {
     const stopped = vi.fn();
-    const voice = new Narration({
+    const narration = new Narration({
       url: (hash) => `http://x.test/${hash}`,
       metadata: () => ({ title: "", album: "" }),
       stopped,
     });
     const element = player(3);
-    voice.attach(element);
-    voice.turn(page("one"));
+    narration.attach(element);
+    narration.setPage(page("one"));
     element.ready();
-    voice.begin(2);
-    voice.toggle();
+    narration.startAt(2);
+    narration.toggle();
     expect(element.currentTime).toBe(2);
-    voice.toggle();
+    narration.toggle();
     expect(stopped).toHaveBeenCalledWith(2);
   });
 });

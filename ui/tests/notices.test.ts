@@ -4,7 +4,7 @@ import type { AppState, ErrorCode } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
 import MoveServerDialog from "../src/features/settings/MoveServerDialog.svelte";
 import WorkNotices from "../src/app/WorkNotices.svelte";
-import { amina, stateOf, demo, idle } from "../src/platform/fixture/people";
+import { amina, stateOf, demo, idle } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
 import { fail, scriptPlatform, settle, show } from "./support";
 

@@ -9,7 +9,7 @@ import QuizBox from "../src/components/quiz/QuizBox.svelte";
 import Result from "../src/components/quiz/Result.svelte";
 import type { AttemptView, Question, Quiz } from "../src/api/types";
 import { reactive } from "./reactive.svelte";
-import { allByRole, drawn, press, scriptPlatform, settle, show, text } from "./support";
+import { allByRole, rendered, press, scriptPlatform, settle, show, text } from "./support";
 
 const platform = scriptPlatform();
 beforeAll(() => setLanguage("en"));
@@ -100,7 +100,7 @@ describe("a quiz with limited attempts", () => {
     platform.replies["open_quiz"] = () => ({ quiz, attempts: [], best: null, attemptsLeft });
     const props = { quiz: `q${attemptsLeft}`, body: "b".repeat(64), title: "Q" };
     const { target, close } = show(QuizBox as never, props as never);
-    await drawn();
+    await rendered();
     expect(text(target)).toContain(shown);
     expect(text(target)).not.toContain("0 attempts");
     expect(allByRole(target, "button").map((button) => text(button))).toEqual(buttons);

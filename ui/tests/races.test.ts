@@ -13,7 +13,7 @@ import Course from "../src/features/course/Course.svelte";
 import Lesson from "../src/features/lesson/Lesson.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { reactive } from "./reactive.svelte";
-import { drawn, press, settle, show } from "./support";
+import { rendered, press, settle, show } from "./support";
 
 interface Held {
   name: string;
@@ -71,13 +71,13 @@ describe("a command that returns after navigation", () => {
   const lesson = async (item: string) => {
     const props = reactive({ route: { name: "read", item } });
     const shown = show(Lesson as never, props as never);
-    await drawn();
+    await rendered();
     return {
       ...shown,
       turn: async (to: string) => {
         props.route = { name: "read", item: to };
         flushSync();
-        await drawn();
+        await rendered();
       },
     };
   };
@@ -90,7 +90,7 @@ describe("a command that returns after navigation", () => {
     await page.turn(B);
     const before = announcer.announcement.count;
     held.filter((h) => h.request["done"] === true).forEach((h) => h.go(done));
-    await drawn();
+    await rendered();
     expect(finished()).toEqual([A]);
     expect(page.target.querySelector(".finished")).toBeNull();
     expect(announcer.announcement.count).toBe(before);
@@ -108,7 +108,7 @@ describe("a command that returns after navigation", () => {
     await settle();
     await page.turn(B);
     held.forEach((h) => h.go());
-    await drawn();
+    await rendered();
     expect(page.target.ownerDocument.querySelector("[popover]")).toBeNull();
     page.close();
   });
@@ -152,7 +152,7 @@ describe("a command that returns after navigation", () => {
   it("a refused enrolment of one course does not affect another one", async () => {
     const props = reactive({ route: { name: "course", course: "how-rivers-work" } });
     const { target, close } = show(Course as never, props as never);
-    await drawn();
+    await rendered();
     waits.add("unenrol");
     waits.add("enrol");
     target.querySelector<HTMLElement>(".enrolled")?.click();
@@ -162,10 +162,10 @@ describe("a command that returns after navigation", () => {
     expect(held.length).toBe(1);
     props.route = { name: "course", course: "ink-and-paper" };
     flushSync();
-    await drawn();
+    await rendered();
     const other = target.querySelector("h1")?.textContent;
     held[0]!.refuse({ code: "unavailable", message: "", hint: "", retryable: true, correlationId: "" });
-    await drawn();
+    await rendered();
     expect(target.querySelector("h1")?.textContent).toBe(other);
     close();
   });
@@ -225,7 +225,7 @@ describe("announcements", () => {
 describe("single-character shortcuts", () => {
   it("do nothing when switched off; arrows still turn pages", async () => {
     const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
-    await drawn();
+    await rendered();
     await appState.changeSettings({ keyShortcuts: false });
     for (const key of ["f", "j", "k", "?"]) press(document.body, key);
     await settle();

@@ -2,10 +2,10 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import Announcements from "../src/app/Announcements.svelte";
 import type { Settings as Stored } from "../src/api/types";
 import Settings from "../src/features/settings/Settings.svelte";
-import { amina, demo, idle, settings, stateOf, yusuf } from "../src/platform/fixture/people";
+import { amina, demo, idle, settings, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 const page = document.documentElement;
@@ -15,7 +15,7 @@ async function open() {
   const screen = show(Settings, {});
   const messages = show(Announcements, {});
   close = [screen.close, messages.close];
-  await drawn();
+  await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
 const radio = (target: Element, name: string) => byRole<HTMLInputElement>(target, "radio", name);
@@ -51,7 +51,7 @@ describe("a setting that is changed", () => {
     const { target } = await open();
     await change(language(target), "fr");
     await titled(target, "Réglages");
-    await drawn();
+    await rendered();
     expect(platform.requests("set_settings")).toEqual([{ language: "fr" }]);
     expect(byRole<HTMLSelectElement>(target, "combobox", "Langue").value).toBe("fr");
     expect(page.lang).toBe("fr");
@@ -61,7 +61,7 @@ describe("a setting that is changed", () => {
     const { target } = await open();
     const size = slider(target, "Text size");
     type(size, "150");
-    await drawn();
+    await rendered();
     expect(platform.requests("set_settings")).toEqual([]);
     expect(size.getAttribute("aria-valuetext")).toBe("150%");
     const sizeOfPage = page.style.getPropertyValue("--reading-size");
@@ -79,7 +79,7 @@ describe("a setting that is changed", () => {
     expect(page.dataset["theme"]).toBe("sepia");
     // The core returns the value that it stored.
     write({ ...settings, theme: "paper" });
-    await drawn();
+    await rendered();
     expect([radio(target, "Paper").checked, page.dataset["theme"]]).toEqual([true, "paper"]);
   });
 });
@@ -104,7 +104,7 @@ describe.each([
     const { target, message } = await openFailing();
     await change(language(target), "fr");
     await vi.waitFor(() => expect(message()).toContain(words), { interval: 5, timeout: 5000 });
-    await drawn();
+    await rendered();
     expect(text(byRole(target, "heading", "Settings"))).toBe("Settings");
     expect(language(target).value).toBe("");
     expect(page.lang).toBe("en");

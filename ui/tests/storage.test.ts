@@ -2,12 +2,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import Announcements from "../src/app/Announcements.svelte";
 import type { StorageView } from "../src/api/types";
 import Storage from "../src/features/storage/Storage.svelte";
-import { amina, idle, stateOf } from "../src/platform/fixture/people";
+import { amina, idle, stateOf } from "../src/platform/fixture/accounts";
 import { storageView } from "../src/platform/fixture/storage";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
@@ -18,7 +18,7 @@ async function open() {
   const screen = show(Storage, {});
   const messages = show(Announcements, {});
   close = [screen.close, messages.close];
-  await drawn();
+  await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
 /** The stored storage report without one course, as the core returns it after a removal. */
@@ -102,11 +102,11 @@ describe("the figures", () => {
     async (topic) => {
       const { target } = await open();
       stored = { ...without("how-rivers-work"), downloads: 12_600_000 };
-      platform.tell({ kind: "changed", topics: [{ topic: "words" }] });
-      await drawn();
+      platform.emit({ kind: "changed", topics: [{ topic: "words" }] });
+      await rendered();
       expect(titles(target)).toContain("How Rivers Work");
-      platform.tell({ kind: "changed", topics: [{ topic }] });
-      await drawn();
+      platform.emit({ kind: "changed", topics: [{ topic }] });
+      await rendered();
       expect(titles(target)).not.toContain("How Rivers Work");
       expect(figure(target, "Your downloads")).toBe("13 MB");
     },

@@ -27,7 +27,7 @@ export async function settle(): Promise<void> {
   flushSync();
 }
 /** Waits until frames, promises and effects have run. */
-export async function drawn(): Promise<void> {
+export async function rendered(): Promise<void> {
   for (let i = 0; i < 4; i++) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
     await settle();
@@ -46,7 +46,7 @@ export interface ScriptedPlatform {
   /** Requests of one command. */
   requests: (name: string) => unknown[];
   /** Delivers an event of the core. */
-  tell: (event: UiEvent) => void;
+  emit: (event: UiEvent) => void;
 }
 /** Uses the fixture as the platform of this test file. Tests replace replies and deliver events. */
 export function scriptPlatform(): ScriptedPlatform {
@@ -56,20 +56,20 @@ export function scriptPlatform(): ScriptedPlatform {
     replies: {},
     calls: [],
     requests: (name) => platform.calls.filter((c) => c.name === name).map((c) => c.request),
-    tell: (event) => listeners.forEach((hear) => hear(event)),
+    emit: (event) => listeners.forEach((listener) => listener(event)),
   };
   useTransport({
     call: (name, request) => {
       platform.calls.push({ name, request });
       return Promise.resolve().then(() => platform.replies[name]?.() ?? inner.call(name, request));
     },
-    listen: (hear) => {
-      listeners.add(hear);
-      const channel = inner.listen(hear);
+    listen: (listener) => {
+      listeners.add(listener);
+      const channel = inner.listen(listener);
       return {
         ready: channel.ready,
         stop: () => {
-          listeners.delete(hear);
+          listeners.delete(listener);
           channel.stop();
         },
       };
@@ -101,7 +101,7 @@ export function text(element: Element): string {
 export async function click(element: HTMLElement): Promise<void> {
   element.focus();
   element.click();
-  await drawn();
+  await rendered();
 }
 /** Types a value into a text field. */
 export function type(field: HTMLInputElement, value: string): void {
@@ -116,5 +116,5 @@ export async function change(control: HTMLInputElement | HTMLSelectElement, valu
   control.dispatchEvent(new Event("input", { bubbles: true }));
   flushSync();
   control.dispatchEvent(new Event("change", { bubbles: true }));
-  await drawn();
+  await rendered();
 }

@@ -3,11 +3,11 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import Announcements from "../src/app/Announcements.svelte";
 import type { Receipt, ReceiptList, SyncStatus } from "../src/api/types";
 import Sync from "../src/features/sync/Sync.svelte";
-import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../src/platform/fixture/people";
+import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../src/platform/fixture/accounts";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text } from "./support";
+import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text } from "./support";
 
 const SYNCED = "All work is synced";
 const platform = scriptPlatform();
@@ -22,7 +22,7 @@ async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> 
   const screen = show(Sync, {});
   const messages = show(Announcements, {});
   close = [screen.close, messages.close];
-  await drawn();
+  await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
 /** Titles in one section of the screen, in order; empty if the section is not shown. */
@@ -66,11 +66,11 @@ describe("the state of sync", () => {
   it("does not say that all is synced while offline, signed out or in trouble", async () => {
     const { target } = await open({ phase: "offline" });
     for (const phase of ["offline", "signed_out", "trouble", "running", "local"] as const) {
-      platform.tell({ kind: "sync", status: { ...idle, phase } });
+      platform.emit({ kind: "sync", status: { ...idle, phase } });
       flushSync();
       expect(text(byRole(target, "status")), phase).not.toContain(SYNCED);
     }
-    platform.tell({ kind: "sync", status: idle });
+    platform.emit({ kind: "sync", status: idle });
     flushSync();
     expect(text(byRole(target, "status"))).toContain(SYNCED);
   });
@@ -147,7 +147,7 @@ describe("'Sync now'", () => {
     await click(byRole(target, "button", "Sync now"));
     expect(byRole<HTMLButtonElement>(target, "button", "Syncing").disabled).toBe(true);
     finish(idle);
-    await drawn();
+    await rendered();
     expect(byRole<HTMLButtonElement>(target, "button", "Sync now").disabled).toBe(false);
     expect(announcer.announcement.text).toBe("Sync is finished");
   });
@@ -179,11 +179,11 @@ describe("the list of receipts", () => {
   it("is read again after a change of receipts, and after no other change", async () => {
     const { target } = await open({ waiting: 3 }, { waiting });
     platform.replies["list_receipts"] = () => ({ waiting: waiting.slice(1), refused, accepted: [] });
-    platform.tell({ kind: "changed", topics: [{ topic: "words" }] });
-    await drawn();
+    platform.emit({ kind: "changed", topics: [{ topic: "words" }] });
+    await rendered();
     expect(titles(target, "Waiting")).toHaveLength(3);
-    platform.tell({ kind: "changed", topics: [{ topic: "receipts" }] });
-    await drawn();
+    platform.emit({ kind: "changed", topics: [{ topic: "receipts" }] });
+    await rendered();
     expect(titles(target, "Waiting")).toEqual(["Check yourself", "Why rivers wander"]);
     expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
   });

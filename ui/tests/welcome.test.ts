@@ -1,9 +1,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Account } from "../src/api/types";
 import Welcome from "../src/features/welcome/Welcome.svelte";
-import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/people";
+import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: () => void;
@@ -13,7 +13,7 @@ async function open(account: Account | null = null) {
   await appState.replace(stateOf(account, idle, account ? [account] : []));
   const screen = show(Welcome, {});
   close = screen.close;
-  await drawn();
+  await rendered();
   return screen.target;
 }
 const field = (target: Element, name: string) => byRole<HTMLInputElement>(target, "textbox", name);

@@ -163,7 +163,7 @@ export class Narration implements Holder {
     this.playing = false;
     if (was && this.sentence >= 0) this.#host.stopped?.(this.sentence);
   }
-  /** Plays this sentence: isSingle if nothing was playing, from here on if the page is being narrated. */
+  /** Plays this sentence: alone if nothing was playing, from here on if the page is being narrated. */
   playSentence(index: number): void {
     const span = this.#page && spanOf(this.#page, index);
     const continues = this.playing && this.#until === undefined;
