@@ -7,7 +7,7 @@
 //!
 //! | Event | Push | Pull | Listen |
 //! |---|---|---|---|
-//! | start, resume, network change, tap, signed in | now, waits reset | now, waits reset | now |
+//! | start, resume, network change, "Sync now", signed in | now, waits reset | now, waits reset | now |
 //! | local change | in 1 s | - | - |
 //! | news | - | now, unless waiting after a fault of the server | - |
 //! | timer | what is due | what is due; both every 5 min | what is due |
@@ -246,7 +246,7 @@ struct LaneSchedule {
     state: LaneState,
     /// An event arrived while it was running.
     again: bool,
-    /// A tap or a network change arrived while it was running: if this round fails, it is repeated at once.
+    /// "Sync now" or a network change arrived while it was running: if this round fails, it is repeated at once.
     urgent: bool,
     retry: RetryPolicy,
     /// Successive rounds that succeeded without progress.
@@ -254,7 +254,7 @@ struct LaneSchedule {
     /// Rounds begun since `minute_start`.
     rounds: u32,
     minute_start: i64,
-    /// The fault since the last success or tap.
+    /// The fault since the last success or event that resets the waits.
     fault: Option<Fault>,
 }
 
@@ -321,7 +321,7 @@ impl LaneSchedule {
     }
     fn failed(&mut self, now: i64, fault: Fault) {
         if self.urgent {
-            // The failed round was begun before the tap.
+            // The failed round began before the event.
             (self.urgent, self.state) = (false, LaneState::Due(now));
             return;
         }

@@ -178,7 +178,7 @@ impl SyncTask {
             let wait_ms = self.engine.next_wake_in().unwrap_or(i64::MAX);
             let timer = clock.sleep(Duration::from_millis(wait_ms.unsigned_abs()));
             let event = tokio::select! {
-                // In this order, so that a tap after signing in uses the new session.
+                // In this order, so that "Sync now" after signing in uses the new session.
                 biased;
                 ended = session_change(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,

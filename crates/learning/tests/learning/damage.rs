@@ -30,7 +30,7 @@ type Rows = BTreeMap<RowKey, Row>;
 fn runs(usual: u64, long: u64) -> u64 {
     if std::env::var_os("CARREL_LONG").is_some() { long } else { usual }
 }
-fn scratch() -> TempDir {
+fn temp_dir() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
@@ -93,7 +93,7 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
 
 /// Two days of work. `closed`: the run ended cleanly; otherwise the log is left beside the file, as after a kill.
 async fn folder_with_work(closed: bool) -> Folder {
-    let (live, dir, clock) = (scratch(), scratch(), FakeClock::noon());
+    let (live, dir, clock) = (temp_dir(), temp_dir(), FakeClock::noon());
     let store = Arc::new(Store::open(live.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
     study(&learning, &clock, 0, 40).await;
@@ -155,7 +155,7 @@ fn newest_backup(dir: &Path) -> PathBuf {
 }
 
 /// Damages a file; returns a description.
-fn destroy(dir: &Path, seed: u64, rng: &SeededRng) -> String {
+fn damage(dir: &Path, seed: u64, rng: &SeededRng) -> String {
     let (db, log) = (dir.join("user.db"), dir.join("user.db-wal"));
     let what = match seed % 14 {
         0 => {
@@ -235,10 +235,10 @@ async fn damaged_files_are_repaired_without_loss() {
     let mut repaired = 0;
     for seed in 0..runs(56, 200) {
         let folder = &folders[(seed / 14 % 2) as usize];
-        let dir = scratch();
+        let dir = temp_dir();
         copy_dir(folder.dir.path(), dir.path());
         let before: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().path()).collect();
-        let what = destroy(dir.path(), seed, &SeededRng::new(seed));
+        let what = damage(dir.path(), seed, &SeededRng::new(seed));
         let damaged = fs::read(dir.path().join("user.db")).unwrap_or_default();
         let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
         assert_eq!(lost, None, "{what}: with backup and journal nothing is missing");
@@ -261,7 +261,7 @@ async fn without_a_journal_unreadable_rows_are_reported() {
     let folder = folder_with_work(true).await;
     let (mut named, mut periods) = (0, 0);
     for seed in 0..runs(10, 60) {
-        let dir = scratch();
+        let dir = temp_dir();
         copy_dir(folder.dir.path(), dir.path());
         // Like the folder of an earlier release: only an old backup, no journal.
         fs::remove_dir_all(dir.path().join("journal")).unwrap();
@@ -332,7 +332,7 @@ async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
         let folder = folder_with_work(closed).await;
         for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
             let what = format!("closed {closed}, backup {backup}, journal {journal}");
-            let dir = scratch();
+            let dir = temp_dir();
             copy_dir(folder.dir.path(), dir.path());
             for suffix in ["", "-wal", "-shm"] {
                 let name = |start: &str| dir.path().join(format!("{start}.db{suffix}"));
@@ -393,7 +393,7 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
     for schema in 1..=MIGRATIONS.len() {
         for table in ["kv", "progress", "answer"] {
             let what = format!("schema {schema}, {table}");
-            let dir = scratch();
+            let dir = temp_dir();
             let path = dir.path().join("user.db");
             as_of_schema(&folder, schema, &path);
             let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
@@ -424,7 +424,7 @@ fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, Temp
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
     let failpoints = Failpoints::new(move |step| {
-        let copy = scratch();
+        let copy = temp_dir();
         copy_dir(&from, copy.path());
         into.lock().unwrap().push((step, copy));
     });
@@ -442,7 +442,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
             break;
         }
         let folder = &folders[(seed % 2) as usize];
-        let dir = scratch();
+        let dir = temp_dir();
         copy_dir(folder.dir.path(), dir.path());
         let rng = SeededRng::new(seed);
         let db = dir.path().join("user.db");
@@ -494,7 +494,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
 #[tokio::test]
 async fn only_proven_damage_replaces_the_file() {
     let folder = folder_with_work(true).await;
-    let dir = scratch();
+    let dir = temp_dir();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
@@ -518,7 +518,7 @@ async fn only_proven_damage_replaces_the_file() {
 #[tokio::test]
 async fn a_wrong_index_is_recreated() {
     let folder = folder_with_work(true).await;
-    let dir = scratch();
+    let dir = temp_dir();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
     // The index contains other values than the table: quick_check does not compare them, and a query would find
@@ -548,7 +548,7 @@ async fn a_wrong_index_is_recreated() {
 
 #[tokio::test]
 async fn an_unreadable_row_does_not_affect_others() {
-    let dir = scratch();
+    let dir = temp_dir();
     let clock = FakeClock::noon();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));

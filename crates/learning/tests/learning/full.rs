@@ -30,10 +30,10 @@ fn open(dir: &Path, clock: &FakeClock) -> carrel_learning::Result<(Arc<Store>, L
     let store = Arc::new(Store::open(dir, options(1, clock))?);
     Ok((store.clone(), Learning::new(store, Arc::new(SeededIds::new(1)))))
 }
-async fn done(learning: &Learning) -> usize {
+async fn done_count(learning: &Learning) -> usize {
     learning.done_sections("a").await.unwrap().len()
 }
-async fn ticks(learning: &Learning, from: usize, to: usize) -> carrel_learning::Result<()> {
+async fn finish_sections(learning: &Learning, from: usize, to: usize) -> carrel_learning::Result<()> {
     for n in from..to {
         learning.record(finished(&format!("a/b/s{n}"))).await?;
     }
@@ -48,7 +48,7 @@ fn has_repair_files(dir: &Path) -> bool {
 }
 
 /// Free space from 0 to 512 KiB; in steps of 4 KiB if `CARREL_LONG` is set.
-fn spaces() -> impl Iterator<Item = u64> {
+fn free_space_sizes() -> impl Iterator<Item = u64> {
     let step = if std::env::var_os("CARREL_LONG").is_some() { 4 } else { 32 };
     (0..=512).step_by(step).map(|kib| kib * KIB)
 }
@@ -57,7 +57,7 @@ fn spaces() -> impl Iterator<Item = u64> {
 async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
     let from = tempfile::tempdir().unwrap();
     let (store, learning) = open(from.path(), clock).unwrap();
-    ticks(&learning, 0, 30).await.unwrap();
+    finish_sections(&learning, 0, 30).await.unwrap();
     if !killed {
         store.close().await;
     }
@@ -68,7 +68,7 @@ async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
 #[tokio::test]
 async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
     let Some(disk) = SmallDisk::new(12 * MIB) else { return };
-    for left in spaces() {
+    for left in free_space_sizes() {
         for killed in [false, true] {
             let what = format!("{left} bytes free, killed {killed}");
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
@@ -78,15 +78,15 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
             for round in 1..3 {
                 let (store, learning) = open(&dir, &clock).unwrap();
                 assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
-                assert_eq!(done(&learning).await, 30 * round, "{what}");
-                ticks(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
+                assert_eq!(done_count(&learning).await, 30 * round, "{what}");
+                finish_sections(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
                 // A backup that fails for lack of space is not fatal.
                 assert!(store.maintain().await.err().is_none_or(|e| e.is_full()), "{what}");
                 store.close().await;
             }
             fs::remove_file(filler).unwrap();
             let (store, learning) = open(&dir, &clock).unwrap();
-            assert_eq!(done(&learning).await, 90, "{what}");
+            assert_eq!(done_count(&learning).await, 90, "{what}");
             assert_eq!(fs::metadata(dir.join("ballast")).unwrap().len(), 4 * MIB, "{what}");
             store.close().await;
             assert!(!has_repair_files(&dir), "{what}");
@@ -100,7 +100,7 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
 async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
     let Some(disk) = SmallDisk::new(8 * MIB) else { return };
     let (mut read_only, mut live) = (0, 0);
-    for left in spaces() {
+    for left in free_space_sizes() {
         for killed in [false, true] {
             let what = format!("{left} bytes free, killed {killed}");
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
@@ -109,13 +109,13 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
             fs::remove_file(dir.join("ballast")).unwrap();
             let filler = disk.fill(left);
             let (store, learning) = open(&dir, &clock).unwrap();
-            assert_eq!(done(&learning).await, 30, "{what}");
+            assert_eq!(done_count(&learning).await, 30, "{what}");
             let written = match store.read_only() {
                 Some(why) => {
                     assert!(why.is_full(), "{what}: {why}");
                     assert!(!why.hint().is_empty());
                     read_only += 1;
-                    let refused = ticks(&learning, 30, 31).await.unwrap_err();
+                    let refused = finish_sections(&learning, 30, 31).await.unwrap_err();
                     assert!(refused.is_full(), "{what}: {refused}");
                     0
                 }
@@ -123,7 +123,7 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
                     live += 1;
                     let mut written = 0;
                     while written < 20 {
-                        match ticks(&learning, 30 + written, 31 + written).await {
+                        match finish_sections(&learning, 30 + written, 31 + written).await {
                             Ok(()) => written += 1,
                             Err(e) if e.is_full() => break,
                             Err(e) => panic!("{what}: {e:?}"),
@@ -133,20 +133,20 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
                 }
             };
             assert_eq!(
-                done(&learning).await,
+                done_count(&learning).await,
                 30 + written,
                 "{what}: exactly the acknowledged rows"
             );
             assert!(!has_repair_files(&dir), "{what}");
             // Once there is space, the same store writes, without a restart.
             fs::remove_file(filler).unwrap();
-            ticks(&learning, 60, 70).await.expect(&what);
+            finish_sections(&learning, 60, 70).await.expect(&what);
             assert!(store.read_only().is_none());
-            assert_eq!(done(&learning).await, 40 + written, "{what}");
+            assert_eq!(done_count(&learning).await, 40 + written, "{what}");
             store.close().await;
             drop((store, learning));
             let (store, learning) = open(&dir, &clock).unwrap();
-            assert_eq!(done(&learning).await, 40 + written, "{what}");
+            assert_eq!(done_count(&learning).await, 40 + written, "{what}");
             store.close().await;
             drop((store, learning));
             fs::remove_dir_all(&dir).unwrap();
@@ -166,13 +166,13 @@ async fn a_damaged_file_on_a_full_disk_is_read_and_repaired_when_there_is_space(
         let filler = disk.fill(left);
         let (store, learning) = open(&dir, &clock).unwrap();
         assert!(store.read_only().is_some_and(|e| e.is_full()), "{:?}", store.read_only());
-        assert_eq!(done(&learning).await, 30, "restored from the journal");
+        assert_eq!(done_count(&learning).await, 30, "restored from the journal");
         assert!(!dir.join("user.damaged-0.db").exists());
         assert_eq!(fs::metadata(dir.join("user.db")).unwrap().len(), 12_000, "the damaged file is unchanged");
         fs::remove_file(filler).unwrap();
-        ticks(&learning, 30, 31).await.unwrap();
+        finish_sections(&learning, 30, 31).await.unwrap();
         assert!(store.opened().damaged_file_kept);
-        assert_eq!(done(&learning).await, 31);
+        assert_eq!(done_count(&learning).await, 31);
         store.close().await;
         drop((store, learning));
         fs::remove_dir_all(&dir).unwrap();
@@ -192,15 +192,15 @@ async fn a_read_only_file_system_is_read() {
             "{:?}",
             store.read_only()
         );
-        assert_eq!(done(&learning).await, 30);
-        let refused = ticks(&learning, 30, 31).await.unwrap_err();
+        assert_eq!(done_count(&learning).await, 30);
+        let refused = finish_sections(&learning, 30, 31).await.unwrap_err();
         assert!(
             (refused.cause() == Some(Cause::Denied)) && !refused.hint().is_empty(),
             "{refused}"
         );
         disk.set_read_only(false);
-        ticks(&learning, 30, 32).await.unwrap();
-        assert_eq!(done(&learning).await, 32);
+        finish_sections(&learning, 30, 32).await.unwrap();
+        assert_eq!(done_count(&learning).await, 32);
         assert!(store.read_only().is_none() && !has_repair_files(&dir));
         store.close().await;
     }
@@ -220,11 +220,11 @@ async fn a_file_locked_by_another_program_is_read() {
         "{:?}",
         store.read_only()
     );
-    assert_eq!(done(&learning).await, 30);
+    assert_eq!(done_count(&learning).await, 30);
     other.execute_batch("COMMIT").unwrap();
     drop(other);
-    ticks(&learning, 30, 32).await.unwrap();
-    assert_eq!(done(&learning).await, 32);
+    finish_sections(&learning, 30, 32).await.unwrap();
+    assert_eq!(done_count(&learning).await, 32);
 
     // Same for a second Carrel: it reads the data of the first one, and can write once the first one is closed.
     let (second, reading) = open(&work, &clock).unwrap();
@@ -233,11 +233,11 @@ async fn a_file_locked_by_another_program_is_read() {
         why.cause() == Some(Cause::Busy) && why.to_string().contains("another Carrel"),
         "{why}"
     );
-    assert_eq!(done(&reading).await, 32);
-    assert!(ticks(&reading, 40, 41).await.unwrap_err().cause() == Some(Cause::Busy));
+    assert_eq!(done_count(&reading).await, 32);
+    assert!(finish_sections(&reading, 40, 41).await.unwrap_err().cause() == Some(Cause::Busy));
     store.close().await;
-    ticks(&reading, 40, 41).await.unwrap();
-    assert_eq!(done(&reading).await, 33);
+    finish_sections(&reading, 40, 41).await.unwrap();
+    assert_eq!(done_count(&reading).await, 33);
     assert!(!has_repair_files(&work));
 }
 
@@ -255,9 +255,9 @@ async fn child() {
     match (wants.as_str(), open(&dir, &clock)) {
         ("writing", Ok((store, learning))) => {
             assert!(store.read_only().is_none(), "{:?}", store.read_only());
-            let now = done(&learning).await;
-            ticks(&learning, now, now + 1).await.unwrap();
-            assert_eq!(done(&learning).await, now + 1);
+            let now = done_count(&learning).await;
+            finish_sections(&learning, now, now + 1).await.unwrap();
+            assert_eq!(done_count(&learning).await, now + 1);
             store.close().await;
         }
         ("reading", Ok((store, learning))) => {
@@ -266,8 +266,8 @@ async fn child() {
                 "{:?}",
                 store.read_only()
             );
-            assert!(done(&learning).await >= 30);
-            let refused = ticks(&learning, 90, 91).await.unwrap_err();
+            assert!(done_count(&learning).await >= 30);
+            let refused = finish_sections(&learning, 90, 91).await.unwrap_err();
             assert!((refused.cause() == Some(Cause::Denied)), "{refused:?}");
         }
         ("nothing", Err(e)) => {
@@ -379,9 +379,9 @@ async fn without_file_descriptors_no_file_is_replaced() {
             assert!(!has_repair_files(&work), "{limit} descriptors, killed {killed}");
         }
         let (store, learning) = open(&work, &clock).unwrap();
-        assert_eq!(done(&learning).await, 30);
+        assert_eq!(done_count(&learning).await, 30);
         assert!(store.read_only().is_none());
-        ticks(&learning, 30, 31).await.unwrap();
+        finish_sections(&learning, 30, 31).await.unwrap();
         store.close().await;
     }
 }

@@ -95,9 +95,9 @@ async fn a_failed_transaction_is_rolled_back_alone() {
     assert!(good.unwrap());
     let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
     assert_eq!(waiting.into_iter().map(|w| w.key).collect::<Vec<_>>(), [key("good/b/c")]);
-    let told = changes.try_recv().unwrap();
-    assert!(told.contains(&Change::Progress("good".into())) && told.contains(&Change::Outbox));
-    assert!(!told.contains(&Change::Progress("bad".into())), "what was not saved is not told");
+    let published = changes.try_recv().unwrap();
+    assert!(published.contains(&Change::Progress("good".into())) && published.contains(&Change::Outbox));
+    assert!(!published.contains(&Change::Progress("bad".into())), "unsaved changes are not published");
     assert!(changes.try_recv().is_err());
 
     // Same for a transaction that shares no commit.
@@ -106,7 +106,7 @@ async fn a_failed_transaction_is_rolled_back_alone() {
         Err::<(), _>(Error::Invalid("no".into()))
     });
     assert!(matches!(alone.await, Err(Error::Invalid(_))));
-    assert!(changes.try_recv().is_err(), "what was not saved is not told");
+    assert!(changes.try_recv().is_err(), "unsaved changes are not published");
     assert!(store.write("after", |tx| tx.join(row("after/b/c", 1))).await.unwrap());
     let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
     let keys: Vec<_> = waiting.into_iter().map(|w| w.key).collect();
@@ -168,10 +168,10 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     );
     // A transaction too large even for the reserve does not fail another one in the same commit; that one is applied
     // once, although it runs twice.
-    let (go, gate) = std::sync::mpsc::channel::<()>();
-    let gate = std::sync::Mutex::new(gate);
+    let (go, release_signal) = std::sync::mpsc::channel::<()>();
+    let release_signal = std::sync::Mutex::new(release_signal);
     let holds = store.write("hold", move |_| {
-        let _ = gate.lock().unwrap().recv();
+        let _ = release_signal.lock().unwrap().recv();
         Ok(())
     });
     let again = store.write("again", |tx| {
@@ -359,13 +359,13 @@ async fn a_device_with_a_clock_of_1970_can_save() {
 
 #[tokio::test]
 async fn a_register_with_an_implausible_stamp_can_be_written_again() {
-    let frozen = [
+    let implausible = [
         Hlc::from_raw(i64::MAX).unwrap(),
         Hlc::from_raw(i64::MAX - 1).unwrap(),
         Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0),
         Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX),
     ];
-    for (has_server, stamp) in frozen.into_iter().flat_map(|s| [(false, s), (true, s)]) {
+    for (has_server, stamp) in implausible.into_iter().flat_map(|s| [(false, s), (true, s)]) {
         let dir = tempfile::tempdir().unwrap();
         let clock = FakeClock::noon();
         let options = Options { has_server, ..options(1, &clock) };
@@ -413,14 +413,14 @@ async fn a_closed_store_keeps_no_connection() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
     let (started, begun) = std::sync::mpsc::channel::<()>();
-    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let (go, release_signal) = std::sync::mpsc::channel::<()>();
     let reader = store.clone();
     let reads = tokio::spawn(async move {
         reader
             .read(move |conn| {
                 let counts = outbox::counts(conn)?;
                 let _ = started.send(());
-                let _ = gate.recv();
+                let _ = release_signal.recv();
                 Ok(counts)
             })
             .await

@@ -13,7 +13,7 @@ use crate::world::Device;
 const PUSH: &str = "/api/sync/push";
 
 /// Limit in real time for something to happen; no test waits that long.
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
