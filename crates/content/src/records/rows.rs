@@ -22,7 +22,7 @@ pub(crate) struct DownloadRecord {
     pub requested_ms: i64,
     /// `None` until a version is ready.
     pub ready: Option<ReadyVersion>,
-    pub carried: Option<CarriedRecord>,
+    pub imported: Option<ImportedRecord>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub(crate) struct ReadyVersion {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CarriedRecord {
+pub(crate) struct ImportedRecord {
     pub version: BlobHash,
     pub server: String,
     pub server_name: String,

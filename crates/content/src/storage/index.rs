@@ -467,7 +467,7 @@ fn restore_download(
          WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND phase = 'ready'",
         [&record.account, &record.kind, &record.id, &record.scope],
     )?;
-    if let Some(c) = &record.carried {
+    if let Some(c) = &record.imported {
         tx.execute(
             "INSERT OR REPLACE INTO carried (account, kind, id, version, server, server_name, as_of_ms, taken_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

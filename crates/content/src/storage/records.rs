@@ -66,12 +66,12 @@ impl Storage {
         }
         let ready =
             version.map(|v| ReadyVersion { hash: v.hash, digest: v.digest(), signer: v.signer });
-        let carried = tx
+        let imported = tx
             .prepare_cached(
                 "SELECT version, server, server_name, as_of_ms, taken_ms FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3",
             )?
             .query_row([account, kind, id], |r| {
-                Ok(CarriedRecord {
+                Ok(ImportedRecord {
                     version: hash_at(r, 0)?,
                     server: r.get(1)?,
                     server_name: r.get(2)?,
@@ -82,7 +82,7 @@ impl Storage {
             .optional()?;
         let [account, kind, id, scope] = [account, kind, id, scope].map(str::to_owned);
         let record =
-            DownloadRecord { account, kind, id, scope, pinned, requested_ms, ready, carried };
+            DownloadRecord { account, kind, id, scope, pinned, requested_ms, ready, imported };
         let path = (&*record.account, &*record.kind, &*record.id, &*record.scope);
         if records.download(path.0, path.1, path.2, path.3).ok().flatten().as_ref() == Some(&record)
         {

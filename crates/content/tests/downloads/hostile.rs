@@ -32,49 +32,49 @@ const fn case(
 
 use Fault::*;
 const CASES: &[Case] = &[
-    case("honest", &[], SIZE, None),
+    case("no fault", &[], SIZE, None),
     case("a bit is flipped", &[Flip(123_456)], 2 * SIZE, None),
     case("a bit is flipped before a cut", &[Flip(9)], 2 * SIZE, None),
     case("twice", &[Flip(1), Flip(499_999)], 3 * SIZE, None),
     case(
-        "always, for a while",
+        "four times",
         &[Flip(1), Flip(2), Flip(3), Flip(4)],
         5 * SIZE,
         Some(Reason::Corrupt),
     ),
-    case("too short, and says so", &[Short(1_000)], SIZE, None),
-    case("too is_long_run, and says so", &[Long(1_000)], SIZE, None),
-    case("goes on beyond the end", &[LongWithoutLength(100_000)], SIZE + PIECES, None),
+    case("too short, with its length", &[Short(1_000)], SIZE, None),
+    case("too long, with its length", &[Long(1_000)], SIZE, None),
+    case("longer than the file, without a length", &[LongWithoutLength(100_000)], SIZE + PIECES, None),
     case("too short after a cut", &[Cut(100_000), Short(10)], SIZE, None),
-    case("another range than was asked for", &[Cut(100_000), OtherRange], SIZE + 100_000, None),
-    case("another size in the range", &[Cut(100_000), OtherTotal], SIZE + 100_000, None),
-    case("a range that nobody asked for", &[UnrequestedRange], SIZE, None),
-    case("does not know ranges", &[Cut(100_000), NoRanges], SIZE + 100_000, None),
+    case("another range than requested", &[Cut(100_000), OtherRange], SIZE + 100_000, None),
+    case("another total in Content-Range", &[Cut(100_000), OtherTotal], SIZE + 100_000, None),
+    case("an unrequested range", &[UnrequestedRange], SIZE, None),
+    case("no support of ranges", &[Cut(100_000), NoRanges], SIZE + 100_000, None),
     case(
-        "does not know ranges and is cut again",
+        "no support of ranges, and cut again",
         &[Cut(100_000), NoRangesCut(90_000)],
         SIZE + 100_000,
         None,
     ),
-    case("says that there is no such range", &[Cut(100_000), Unsatisfiable], SIZE + 100_000, None),
-    case("the file is replaced midway", &[Cut(100_000), Replaced], SIZE, Some(Reason::Corrupt)),
-    case("the file is replaced midway under its old tag", &[Cut(100_000), ReplacedWithOldTag], 2 * SIZE, None),
-    case("the sign-in page of a Wi-Fi", &[Cut(100_000), Portal], SIZE, Some(Reason::Portal)),
+    case("range not satisfiable", &[Cut(100_000), Unsatisfiable], SIZE + 100_000, None),
+    case("the file is replaced during the transfer", &[Cut(100_000), Replaced], SIZE, Some(Reason::Corrupt)),
+    case("the file is replaced, with the old entity tag", &[Cut(100_000), ReplacedWithOldTag], 2 * SIZE, None),
+    case("the page of a captive portal", &[Cut(100_000), Portal], SIZE, Some(Reason::Portal)),
     case(
         "a redirect",
         &[Cut(100_000), Status(302, &[("location", "http://portal.invalid/")])],
         SIZE,
         Some(Reason::Portal),
     ),
-    case("a redirect for ever", &[Status(301, &[]), Status(308, &[])], SIZE, Some(Reason::Portal)),
+    case("repeated redirects", &[Status(301, &[]), Status(308, &[])], SIZE, Some(Reason::Portal)),
     case(
-        "401 of a page",
+        "401 with HTML",
         &[Status(401, &[("content-type", "text/html")])],
         SIZE,
         Some(Reason::Portal),
     ),
     case(
-        "404 of a page",
+        "404 with HTML",
         &[Status(404, &[("content-type", "text/html")])],
         SIZE,
         Some(Reason::Portal),
@@ -86,7 +86,7 @@ const CASES: &[Case] = &[
         Some(Reason::Portal),
     ),
     case(
-        "a page longer than what is here",
+        "a body longer than the stored bytes",
         &[Cut(100_000), OtherBody { kind: "text/plain", bytes: 400_000, with_length: false }],
         SIZE + PIECES,
         Some(Reason::Portal),
@@ -109,14 +109,14 @@ const CASES: &[Case] = &[
         SIZE + 100_000,
         None,
     ),
-    case("the part as 200", &[Cut(100_000), RangeAs200], SIZE + 100_000, None),
-    case("other bytes as the right part", &[Cut(100_000), WrongBytes], 2 * SIZE, None),
-    case("a packed part", &[Cut(100_000), Undecodable], SIZE + 100_000, None),
-    case("a packed part each time", &[Cut(100_000), Undecodable, Cut(300_000)], SIZE + 300_000, None),
+    case("the range as 200", &[Cut(100_000), RangeAs200], SIZE + 100_000, None),
+    case("wrong bytes in the right range", &[Cut(100_000), WrongBytes], 2 * SIZE, None),
+    case("an undecodable range", &[Cut(100_000), Undecodable], SIZE + 100_000, None),
+    case("an undecodable range and another cut", &[Cut(100_000), Undecodable, Cut(300_000)], SIZE + 300_000, None),
     case("500", &[Cut(100_000), Status(500, &[])], SIZE, Some(Reason::Server)),
-    case("503 with a time", &[Status(503, &[("retry-after", "7")])], SIZE, Some(Reason::Server)),
+    case("503 with Retry-After", &[Status(503, &[("retry-after", "7")])], SIZE, Some(Reason::Server)),
     case("429", &[Cut(1), Status(429, &[("retry-after", "2")])], SIZE, Some(Reason::Server)),
-    case("404 for a while", &[Status(404, &[])], SIZE, Some(Reason::Server)),
+    case("404 once", &[Status(404, &[])], SIZE, Some(Reason::Server)),
     case("204", &[Status(204, &[])], SIZE, Some(Reason::Portal)),
     case("refused", &[Cut(3), Refused], SIZE, Some(Reason::Offline)),
 ];
@@ -162,7 +162,7 @@ async fn one_unavailable_file_does_not_block_the_others() {
     client.start(&course);
     client.wait_paused(&course, Reason::Server).await;
     for blob in &media[1..] {
-        assert!(client.content.library.blobs().has(blob.hash).unwrap(), "the others are here");
+        assert!(client.content.library.blobs().has(blob.hash).unwrap(), "the other files are stored");
     }
     client.wait_ready(&course).await;
 }
@@ -180,7 +180,7 @@ async fn a_manifest_with_another_key_is_rejected() {
     client.start(&course);
     // The library still shows the trusted version.
     assert_eq!(client.wait_ready(&course).await.ready_version, first);
-    assert!(server.requests().is_empty(), "nothing that the stranger names is fetched");
+    assert!(server.requests().is_empty(), "no blob of the rejected manifest is requested");
     client.assert_complete(&course);
     let fresh = TestClient::new(&server);
     server.publish(&course);
@@ -199,7 +199,7 @@ async fn wrong_lengths_are_a_server_error() {
     client.start(&course);
     client.wait_paused(&course, Reason::Server).await;
     client.wait_ready(&course).await;
-    assert_eq!(server.sent(audio.hash), audio.size, "what it sent was not taken");
+    assert_eq!(server.sent(audio.hash), audio.size, "bodies of a wrong length are not read");
 }
 
 /// A paused download has a large partial file, and its blob is opened: no reply causes the loss of
@@ -213,27 +213,27 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
     // Faults; whether the blob can be opened nevertheless; bytes transferred in excess of the
     // file's length.
     let table: Vec<(&str, Vec<Fault>, bool, u64)> = vec![
-        ("honest", vec![], true, 0),
-        ("the sign-in page", vec![Portal], false, 0),
+        ("no fault", vec![], true, 0),
+        ("the page of a captive portal", vec![Portal], false, 0),
         ("twice", vec![Portal, Portal], false, 0),
-        ("a long page", vec![other_body("text/html", 700_000, true)], false, PIECES),
-        ("a page that says nothing", vec![other_body("text/plain", 700_000, false)], false, PIECES),
+        ("a long HTML page", vec![other_body("text/html", 700_000, true)], false, PIECES),
+        ("a long text without a length", vec![other_body("text/plain", 700_000, false)], false, PIECES),
         ("an error as 200", vec![other_body("application/json", 300, false)], false, PIECES),
         ("a redirect", vec![redirect], false, 0),
-        ("a page as 401", vec![Status(401, &[("content-type", "text/html")])], false, 0),
-        ("a page as 500", vec![Status(500, &[("content-type", "text/html")])], false, 0),
+        ("401 with HTML", vec![Status(401, &[("content-type", "text/html")])], false, 0),
+        ("500 with HTML", vec![Status(500, &[("content-type", "text/html")])], false, 0),
         ("another file", vec![Replaced], false, PIECES),
-        ("nothing", vec![Refused], false, 0),
+        ("connection refused", vec![Refused], false, 0),
         ("an empty 200, always", vec![other_body("audio/mpeg", 0, true); 3], false, HELD),
         ("an empty 200 once", vec![other_body("audio/mpeg", 0, false)], true, HELD),
         // An attempt that received bytes is resumed.
         ("another length", vec![Short(9), Short(9)], true, FILE),
-        ("the part as 200", vec![RangeAs200], true, HELD),
+        ("the range as 200", vec![RangeAs200], true, HELD),
         ("another range", vec![OtherRange], true, HELD),
         ("another total", vec![OtherTotal], true, HELD),
         ("416", vec![Unsatisfiable], true, HELD),
-        ("a packed part", vec![Undecodable], true, HELD),
-        ("other bytes as the right part", vec![WrongBytes], true, FILE),
+        ("an undecodable range", vec![Undecodable], true, HELD),
+        ("wrong bytes in the right range", vec![WrongBytes], true, FILE),
         (
             "other bytes of the right length, always",
             vec![other_body("audio/mpeg", FILE as usize, true); 2],
@@ -251,7 +251,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         server.inject(audio.hash, &[Hold(HELD)]);
         let client = TestClient::new(&server);
         client.start(&course);
-        with_timeout("the file to be under way", async {
+        with_timeout("the transfer begins", async {
             while server.sent(audio.hash) < HELD {
                 tokio::task::yield_now().await;
             }
@@ -259,8 +259,8 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         .await;
         client.downloads().pause(&target_of(&course)).unwrap();
         let blobs = client.content.library.blobs().clone();
-        with_timeout("its writer to let go", async {
-            while blobs.partial_blobs().follow(audio.hash).is_some() {
+        with_timeout("the writer closes the file", async {
+            while blobs.partial_blobs().reader(audio.hash).is_some() {
                 tokio::task::yield_now().await;
             }
         })
@@ -268,14 +268,14 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         let held = blobs.partial_len(audio.hash);
         assert!(held > 0 && held < HELD + PIECES, "{name}: {held}");
         server.inject(audio.hash, &faults);
-        let opened = with_timeout("an answer", client.content.library.blob(audio.hash)).await;
+        let opened = with_timeout("a result", client.content.library.blob(audio.hash)).await;
         assert_eq!(opened.is_ok(), opens, "{name}: {:?}", opened.err().map(|e| e.code()));
         if !opens {
             let hex = audio.hash.to_hex();
             let file = client.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
             let part = std::fs::read(file).unwrap_or_default();
-            assert!(part.len() as u64 >= held, "{name}: {} of {held} bytes are here", part.len());
-            assert!(bytes.starts_with(&part), "{name}: only right bytes are here");
+            assert!(part.len() as u64 >= held, "{name}: {} of {held} bytes are stored", part.len());
+            assert!(bytes.starts_with(&part), "{name}: only right bytes are stored");
         }
         client.start(&course);
         client.wait_ready(&course).await;
@@ -299,8 +299,8 @@ async fn a_corrupt_partial_file_is_repaired() {
         client.wait_paused(&course, Reason::Server).await;
         client.downloads().pause(&target_of(&course)).unwrap();
         let blobs = client.content.library.blobs().clone();
-        with_timeout("its writer to let go", async {
-            while blobs.partial_blobs().follow(audio.hash).is_some() {
+        with_timeout("the writer closes the file", async {
+            while blobs.partial_blobs().reader(audio.hash).is_some() {
                 tokio::task::yield_now().await;
             }
         })
@@ -311,12 +311,12 @@ async fn a_corrupt_partial_file_is_repaired() {
         part[70_000] ^= 1;
         std::fs::write(&file, part).unwrap();
         if opens {
-            with_timeout("an answer", client.content.library.blob(audio.hash)).await.unwrap();
+            with_timeout("a result", client.content.library.blob(audio.hash)).await.unwrap();
         }
         client.start(&course);
         client.wait_ready(&course).await;
         client.assert_complete(&course);
-        assert!(!file.exists(), "nothing is left of it");
+        assert!(!file.exists(), "the partial file is gone");
     }
 }
 
@@ -361,9 +361,9 @@ async fn decompression_errors_are_not_connection_errors() {
     ];
     for (path, expected) in table {
         let reply =
-            with_timeout("an answer", http.send(Request::get(format!("http://{address}/{path}")))).await;
+            with_timeout("a result", http.send(Request::get(format!("http://{address}/{path}")))).await;
         let body = match reply {
-            Ok(reply) => with_timeout("its body", reply.bytes(100_000)).await.map(|b| b.len()),
+            Ok(reply) => with_timeout("the body", reply.bytes(100_000)).await.map(|b| b.len()),
             Err(f) => Err(f),
         };
         assert_eq!(body.as_ref().err().map(|f| f.kind), expected, "{path}: {body:?}");
@@ -379,6 +379,6 @@ async fn a_captive_portal_is_reported_when_a_file_is_opened() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Portal]);
     let client = TestClient::new(&server);
-    let opened = with_timeout("an answer", client.content.library.blob(audio.hash)).await;
+    let opened = with_timeout("a result", client.content.library.blob(audio.hash)).await;
     assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::BadReply));
 }
