@@ -202,7 +202,7 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     );
     assert!(found.courses.iter().all(|c| c.local == LocalState::Absent) && found.new_bytes > 0);
     let imported = other.import_courses(&sent.path, None).await.expect("imported");
-    assert!(imported.len() == 2 && imported.iter().all(|t| t.taken));
+    assert!(imported.len() == 2 && imported.iter().all(|t| t.imported));
     check_offline_content(&other_account).await;
 
     // Transfers work in both directions, and repeatedly.
@@ -295,7 +295,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     let BundleInfo::Courses(found) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
-    assert_eq!(found.trust, KeyTrust::Ask);
+    assert_eq!(found.trust, KeyTrust::Unconfirmed);
     assert_eq!(found.fingerprint, carrel_client::bundle::fingerprint(&key));
     let no = import_error(client.import_courses(&sent.path, None).await.expect_err("no key was accepted"));
     assert_eq!(no.reason(), "not_accepted");
@@ -323,7 +323,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     let BundleInfo::Courses(found) = client.inspect_file(&other_file.path).await.expect("the file is inspected") else {
         panic!("courses")
     };
-    assert_eq!((found.trust, found.courses[0].local), (KeyTrust::Ask, LocalState::OtherLibrary));
+    assert_eq!((found.trust, found.courses[0].local), (KeyTrust::Unconfirmed, LocalState::OtherLibrary));
     let no = import_error(
         client.import_courses(&other_file.path, Some(&found.fingerprint)).await.expect_err("the id is in use"),
     );
@@ -620,7 +620,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
         found.new_bytes,
         found.bytes
     );
-    assert!(client.import_courses(&new, None).await.expect("the new one")[0].taken);
+    assert!(client.import_courses(&new, None).await.expect("the new one")[0].imported);
     assert_eq!(version(&other_account), version(&s.account));
     let titles: Vec<_> = other_account.content.library.courses(&ALL).await.expect("the list").value.items;
     assert_eq!(titles[0].meta.title, "Rivers, again");
@@ -631,7 +631,7 @@ async fn an_older_version_does_not_replace_a_newer_one() {
             panic!("courses")
         };
         assert_eq!(found.courses[0].local, LocalState::Newer);
-        assert!(!device.import_courses(&old, None).await.expect("kept")[0].taken);
+        assert!(!device.import_courses(&old, None).await.expect("kept")[0].imported);
         assert_ne!(version(account), first);
     }
 }
