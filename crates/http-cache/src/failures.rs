@@ -58,12 +58,12 @@ impl Failures {
         if state.unreachable_until.is_some_and(|until| now < until) {
             return Some(KnownFailure::Unreachable);
         }
-        let (until, status, held) = *state.paths.get(path)?;
+        let (until, status, retry_after) = *state.paths.get(path)?;
         if until <= now {
             state.paths.remove(path);
             return None;
         }
-        Some(match held {
+        Some(match retry_after {
             Some(code) => KnownFailure::RetryAfter { status, code, left_ms: until - now },
             None => KnownFailure::Missing { status },
         })
@@ -107,7 +107,7 @@ impl Failures {
     pub fn network_changed(&self) {
         let mut state = self.state();
         state.unreachable_until = None;
-        state.paths.retain(|_, (_, _, held)| held.is_some());
+        state.paths.retain(|_, (_, _, retry_after)| retry_after.is_some());
     }
 }
 
@@ -133,8 +133,8 @@ mod tests {
         n.record_unreachable(1_000);
         n.network_changed();
         assert_eq!((n.find("/a", 60_001), n.is_unreachable(1_001)), (None, false));
-        let held = KnownFailure::RetryAfter { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
-        assert_eq!(n.find("/b", 1_001), Some(held));
+        let retry_after = KnownFailure::RetryAfter { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
+        assert_eq!(n.find("/b", 1_001), Some(retry_after));
         assert_eq!(n.find("/long", MAX_RETRY_AFTER_MS), None);
     }
 

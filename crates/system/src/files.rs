@@ -117,7 +117,7 @@ impl Reserve {
         if length <= self.piece {
             return fs::remove_file(&path).is_ok();
         }
-        let left = have - self.piece;
+        let left = length - self.piece;
         let cut = File::options().write(true).open(&path).and_then(|f| f.set_len(left));
         cut.is_ok()
     }
