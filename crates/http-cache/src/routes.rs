@@ -128,7 +128,8 @@ pub(super) fn find(routes: &[Route], path: &str) -> Route {
 #[cfg(test)]
 fn as_markdown() -> String {
     let mut out = String::from(
-        "| Path | Strategy | Fresh | Stale, used while requested again | Stale, if the server fails |\n|---|---|---|---|---|\n",
+        "| Path | Strategy | Fresh | Stale, used while requested again | Stale, if the server fails |\n\
+         |---|---|---|---|---|\n",
     );
     for r in ROUTES.iter().chain([&Route::OTHER]) {
         let strategy = match r.strategy {

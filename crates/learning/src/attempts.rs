@@ -33,7 +33,8 @@ impl Learning {
         let id = AttemptId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("start_attempt", move |tx| {
-                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 ORDER BY started_ms DESC, id LIMIT 1";
+                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 \
+                              ORDER BY started_ms DESC, id LIMIT 1";
                 let open = (quiz.as_str(), quiz_hash.0.as_slice(), NEVER);
                 if let Some(attempt) = checked::query::<Attempt>(tx.conn(), clause, open)?.pop() {
                     return record(tx.conn(), attempt);
@@ -143,7 +144,8 @@ impl Learning {
         let root = root.to_owned();
         self.store
             .read(move |conn| {
-                let clause = "WHERE quiz > ?1 || '/' AND quiz < ?1 || '0' AND submitted_ms <> ?2 ORDER BY started_ms, id";
+                let clause = "WHERE quiz > ?1 || '/' AND quiz < ?1 || '0' AND submitted_ms <> ?2 \
+                              ORDER BY started_ms, id";
                 let found: Vec<Attempt> = checked::query(conn, clause, (root, NEVER))?;
                 found.into_iter().map(|a| record(conn, a)).collect()
             })

@@ -47,8 +47,8 @@ pub struct Migrated {
 ///
 /// # Errors
 ///
-/// `NewerFile`, `MigrationChanged`, `ForeignDatabase`, `Numbering` (nothing was changed); `Failed` and `Refused` (rolled
-/// back).
+/// `NewerFile`, `MigrationChanged`, `ForeignDatabase`, `Numbering` (nothing was changed); `Failed` and `Refused`
+/// (rolled back).
 pub fn migrate(
     conn: &mut Connection,
     migrations: &[Migration],

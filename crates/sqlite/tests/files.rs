@@ -110,8 +110,9 @@ fn damage_and_foreign_files_are_reported() {
 
     fs::remove_file(&path).unwrap();
     let conn = at(dir.path());
-    conn.execute_batch("CREATE TABLE t (n); WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 5000) INSERT INTO t SELECT n FROM c")
-        .unwrap();
+    let fill = "CREATE TABLE t (n); WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 5000) \
+                INSERT INTO t SELECT n FROM c";
+    conn.execute_batch(fill).unwrap();
     drop(conn);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2 / 4096 * 4096;
@@ -202,7 +203,8 @@ fn a_changed_migration_is_rejected_except_for_line_ends() {
 #[test]
 fn a_failed_migration_is_rolled_back() {
     let bad = |sql| Migration { number: 3, name: "bad", sql };
-    let references = "CREATE TABLE child (n INTEGER NOT NULL REFERENCES one (n)) STRICT; CREATE UNIQUE INDEX one_n ON one (n); INSERT INTO child VALUES (99);";
+    let references = "CREATE TABLE child (n INTEGER NOT NULL REFERENCES one (n)) STRICT; \
+                      CREATE UNIQUE INDEX one_n ON one (n); INSERT INTO child VALUES (99);";
     for (sql, expected) in [
         ("DELETE FROM one; CREATE TABLE one (n);", "already exists"),
         ("DELETE FROM one; SELEC 1;", "syntax error"),
@@ -249,12 +251,14 @@ fn a_referenced_table_can_be_rebuilt() {
     let one = Migration {
         number: 1,
         name: "one",
-        sql: "CREATE TABLE p (id INTEGER PRIMARY KEY) STRICT; CREATE TABLE c (p INTEGER NOT NULL REFERENCES p (id) ON DELETE CASCADE) STRICT;",
+        sql: "CREATE TABLE p (id INTEGER PRIMARY KEY) STRICT; \
+              CREATE TABLE c (p INTEGER NOT NULL REFERENCES p (id) ON DELETE CASCADE) STRICT;",
     };
     let two = Migration {
         number: 2,
         name: "two",
-        sql: "CREATE TABLE p2 (id INTEGER PRIMARY KEY, x INTEGER) STRICT; INSERT INTO p2 (id) SELECT id FROM p; DROP TABLE p; ALTER TABLE p2 RENAME TO p;",
+        sql: "CREATE TABLE p2 (id INTEGER PRIMARY KEY, x INTEGER) STRICT; INSERT INTO p2 (id) SELECT id FROM p; \
+              DROP TABLE p; ALTER TABLE p2 RENAME TO p;",
     };
     migrate(&mut conn, &[one], None, 0).unwrap();
     conn.execute_batch("INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)").unwrap();

@@ -206,7 +206,8 @@ pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str)
     let removed = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
     if removed {
-        let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+        let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                    ON CONFLICT (row_type, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, \
                    at_ms = excluded.at_ms, app_version = excluded.app_version";
         let reason: String = reason.chars().take(500).collect();

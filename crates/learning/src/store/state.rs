@@ -47,8 +47,8 @@ pub fn load(conn: &Connection) -> Result<State> {
 }
 
 pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
-    let sql = "UPDATE sync_state SET epoch = ?1, pulled = ?2, rev = ?3, hlc = ?4, clock_offset_ms = ?5, last_ok_ms = ?6, \
-               app_version = ?7 WHERE id = 1";
+    let sql = "UPDATE sync_state SET epoch = ?1, pulled = ?2, rev = ?3, hlc = ?4, clock_offset_ms = ?5, \
+               last_ok_ms = ?6, app_version = ?7 WHERE id = 1";
     let pulled = i64::try_from(s.pulled)
         .map_err(|_| Error::Internal("change number out of range".into()))?;
     let last_ok_ms = s.last_ok_ms.unwrap_or(0);

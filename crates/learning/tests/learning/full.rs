@@ -213,7 +213,9 @@ async fn a_file_locked_by_another_program_is_read() {
     folder(&work, &clock, false).await;
     let quick = carrel_sqlite::Options { create: false, ..Default::default() };
     let other = carrel_sqlite::open(&work.join("user.db"), quick).unwrap();
-    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; UPDATE sync_state SET rev = rev; COMMIT; BEGIN EXCLUSIVE").unwrap();
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; UPDATE sync_state SET rev = rev; COMMIT; \
+                BEGIN EXCLUSIVE";
+    other.execute_batch(lock).unwrap();
     let (store, learning) = open(&work, &clock).unwrap();
     assert!(
         store.read_only().is_some_and(|e| e.cause() == Some(Cause::Busy)),

@@ -151,23 +151,23 @@ async fn a_read_uses_one_snapshot_and_does_not_wait_for_writes() {
     let fixture = Fixture::new();
     let db = fixture.open();
     db.write("first", |tx| insert(tx, 1)).await.unwrap();
-    let (looked, has_looked) = oneshot::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let (first_read, first_read_done) = oneshot::channel();
+    let (resume, resumed) = mpsc::channel::<()>();
     let read = tokio::spawn({
         let db = db.clone();
         async move {
             let read = db.read_once(move |conn| {
                 let before = sum(conn)?;
-                let _ = looked.send(());
-                let _ = may_go_on.recv();
+                let _ = first_read.send(());
+                let _ = resumed.recv();
                 Ok((before, count(conn)?))
             });
             read.await
         }
     });
-    has_looked.await.unwrap();
+    first_read_done.await.unwrap();
     db.write("second", |tx| insert(tx, 2)).await.unwrap();
-    go_on.send(()).unwrap();
+    resume.send(()).unwrap();
     assert_eq!(read.await.unwrap(), Ok((1, 1)), "both statements read one snapshot");
     let (release, held) = hold(&db).await;
     assert_eq!(db.read(sum).await, Ok(3), "while a transaction is open");

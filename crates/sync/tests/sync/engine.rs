@@ -358,7 +358,12 @@ async fn hostile_replies_to_a_push_lose_nothing() {
             br#"{"epoch":"e1","usn":1,"results":[{"index":0,"code":"fine"},{"index":1,"code":"ok"}]}"#
                 .to_vec(),
         ),
-        ("no epoch", 200, br#"{"epoch":"","usn":1,"results":[{"index":0,"code":"ok"},{"index":1,"code":"ok"}]}"#.to_vec()),
+        (
+            "no epoch",
+            200,
+            br#"{"epoch":"","usn":1,"results":[{"index":0,"code":"ok"},{"index":1,"code":"ok"}]}"#
+                .to_vec(),
+        ),
         ("a huge body", 200, vec![b' '; 3 * 1024 * 1024]),
         ("201", 201, json(vec![result(0, ok), result(1, ok)])),
         ("no content", 204, vec![]),
