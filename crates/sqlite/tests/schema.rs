@@ -124,7 +124,8 @@ fn invalid_keys_are_rejected() {
 #[test]
 fn an_invalid_stored_value_is_reported_with_its_column() {
     let conn = migrated(USER);
-    let progress = "INSERT INTO progress (kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms) VALUES";
+    let progress = "INSERT INTO progress \
+                    (kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms) VALUES";
     for (values, column) in [
         ("('lesson', 'a', 0, 0, 0, x'', '', 0)", "kind"),
         ("('section', 'A!', 0, 0, 0, x'', '', 0)", "item"),
