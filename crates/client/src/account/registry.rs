@@ -163,8 +163,8 @@ impl Accounts {
                 }
                 Err(e) => {
                     tracing::error!(error = %e, "corrupt list of accounts; rebuilding it from their folders");
-                    let aside = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
-                    if let Err(e) = fs::rename(&path, aside) {
+                    let damaged_path = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
+                    if let Err(e) = fs::rename(&path, damaged_path) {
                         // The list is not written either, so the next start finds the damaged file again.
                         tracing::warn!(error = %e, "the corrupt list of accounts could not be renamed");
                     }

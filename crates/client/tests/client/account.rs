@@ -249,13 +249,13 @@ fn unreadable_token_file_is_not_renamed() {
     let (file, key) = (dir.path().join("secrets.bin"), dir.path().join("secrets.key"));
     for hidden in [&file, &key] {
         // A folder in place of the file cannot be read as a file, even by root.
-        let aside = dir.path().join("aside");
-        fs::rename(hidden, &aside).unwrap();
+        let moved = dir.path().join("aside");
+        fs::rename(hidden, &moved).unwrap();
         fs::create_dir(hidden).unwrap();
         assert!(open().get("a").is_err(), "{hidden:?}");
         assert!(open().set("a", "other").is_err(), "{hidden:?}");
         fs::remove_dir(hidden).unwrap();
-        fs::rename(&aside, hidden).unwrap();
+        fs::rename(&moved, hidden).unwrap();
         assert_eq!(open().get("a").unwrap().as_deref(), Some("token"), "{hidden:?}");
     }
     assert!(!dir.path().join("secrets.damaged").exists());

@@ -41,8 +41,8 @@ fn figures_match_the_lengths_of_files() {
     assert_eq!(of(MediaKind::Text), (1, text.len() as u64));
     assert_eq!(f.measured.used, f.mine + f.others + f.cache + f.unfinished);
     // The total equals all files in the folder except the reserve file.
-    let ballast = std::fs::metadata(dir.path().join("ballast")).unwrap().len();
-    assert_eq!(f.measured.used + f.index + ballast, length_of(dir.path()), "{f:?}");
+    let reserve_file = std::fs::metadata(dir.path().join("ballast")).unwrap().len();
+    assert_eq!(f.measured.used + f.index + reserve_file, length_of(dir.path()), "{f:?}");
 
     let (rows, total) = storage.courses("asha", 0, 10).unwrap();
     assert_eq!(total, 2);
@@ -68,7 +68,7 @@ fn figures_match_the_lengths_of_files() {
     assert_eq!(
         before - length_of(&dir.path().join("blobs")),
         sum(&a) + png.len() as u64 + MIB,
-        "the film's begin too"
+        "including the partial file"
     );
     let f = storage.figures("asha").unwrap();
     assert_eq!((f.cache, f.unfinished), (0, 0));
@@ -86,7 +86,7 @@ fn evicted_text_frees_database_pages() {
     let full = length_of(dir.path());
     assert_eq!(storage.clear_cache().unwrap(), 400 * 20 * KIB);
     let freed = full - length_of(dir.path());
-    assert!(freed > 7 * MIB, "{freed} bytes came back");
+    assert!(freed > 7 * MIB, "{freed} bytes were freed");
 }
 
 /// The record of limits (`records/keys.json`) restores them when the database is gone, and never
@@ -105,7 +105,7 @@ fn limits_without_a_record_survive_a_restart() {
         std::fs::create_dir(&blocker).unwrap();
         storage.set_limits(budget, Some(0)).unwrap();
         storage = again(storage);
-        assert_eq!(storage.limits().unwrap().budget, budget, "not what the record says");
+        assert_eq!(storage.limits().unwrap().budget, budget, "the database precedes the record");
         std::fs::remove_dir(&blocker).unwrap();
         storage.sweep().unwrap();
         drop(storage);
