@@ -2,8 +2,8 @@
 // the process, reconnect, and compare with a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { axe, desktop, heading, open, phone, press, run, signIn, stands, step, text } from "./hands.mjs";
-import { browser, Device, School } from "./world.mjs";
+import { axe, desktop, heading, open, phone, press, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
+import { browser, Device, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
@@ -13,14 +13,14 @@ if (pictures) mkdirSync(pictures, { recursive: true });
 async function picture(page, name) {
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`) });
 }
-async function until(what, look) {
+async function waitUntil(what, check) {
   const end = Date.now() + 60_000;
-  while (!(await look())) {
+  while (!(await check())) {
     if (Date.now() > end) throw new Error(`timed out after a minute: ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
-function same(a, b, what) {
+function assertEqual(a, b, what) {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   if (left !== right) throw new Error(`${what} differ:\n  ${left}\n  ${right}`);
 }
@@ -56,7 +56,7 @@ async function takeQuiz(page) {
     await press(page, /^Check$/);
     await page.locator(".actions .primary").waitFor();
     await press(page, /^(Next question|See the result)$/);
-    const over = await page
+    const isOver = await page
       .getByText(/Passed|Not passed yet/)
       .first()
       .waitFor({ timeout: 1_500 })
@@ -64,7 +64,7 @@ async function takeQuiz(page) {
         () => true,
         () => false,
       );
-    if (over) return;
+    if (isOver) return;
   }
   throw new Error("the quiz did not end after 20 questions");
 }
@@ -86,21 +86,21 @@ async function everyScreen(page, name) {
   for (const [screen, [hash, title]] of Object.entries(screens)) {
     await page.evaluate((h) => (location.hash = h), hash);
     await heading(page, title);
-    await stands(page);
+    await waitUntilLoaded(page);
     await picture(page, `${screen}-${name}`);
     await axe(page, `${screen} (${name})`);
   }
 }
 
 /** Opens each dialog of a screen with its button. */
-async function everySheet(page, name) {
-  const sheets = [
+async function everyDialog(page, name) {
+  const dialogs = [
     ["#/storage", "Storage", "Move content to another folder"],
     ["#/settings", "Settings", "Cache and network"],
     ["#/settings", "Settings", "Font licences"],
     ["#/read/how-rivers-work/meanders/read", "Why rivers wander", "Reading settings"],
   ];
-  for (const [hash, title, button] of sheets) {
+  for (const [hash, title, button] of dialogs) {
     await page.evaluate((h) => (location.hash = h), hash);
     await heading(page, title);
     await page.getByRole("button", { name: button }).click();
@@ -113,33 +113,33 @@ async function everySheet(page, name) {
 }
 
 async function main() {
-  const school = new School();
+  const server = new TestServer();
   const [laptop, tablet] = [new Device("Laptop"), new Device("Phone")];
-  await step("a school with the demo library", () => school.prepare());
-  await school.open();
+  await step("a server with the demo library", () => server.prepare());
+  await server.open();
   await laptop.open();
   const chrome = await browser();
   try {
     let page = await open(chrome, laptop, desktop, "paper");
     await step("first run: axe", () => axe(page, "first run"));
-    await step("sign in, by keyboard", () => signIn(page, school.address));
+    await step("sign in, by keyboard", () => signIn(page, server.address));
     await step("open and download a course and a story", async () => {
       await press(page, new RegExp(COURSE));
       await heading(page, COURSE);
       await press(page, /^Download/);
       await text(page, "Available offline");
       await laptop.call("start_download", { id: "the-lamp-by-the-sea", isStory: true });
-      await until(
+      await waitUntil(
         "the story is downloaded",
         async () => (await laptop.call("list_stories", { onDevice: true })).total === 1,
       );
     });
-    await step("disconnect the network", () => school.close());
+    await step("disconnect the network", () => server.close());
     await step("read and finish a section", async () => {
       await press(page, /^(Start|Continue)/);
       await heading(page, "The shape of a river");
       // Study time is measured by heartbeats a few seconds apart: wait until the first was counted.
-      await until(
+      await waitUntil(
         "study time is recorded",
         async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
       );
@@ -179,14 +179,14 @@ async function main() {
     await step("kill and restart the core, offline", async () => {
       before = await laptop.call("get_course", { course: "how-rivers-work" });
       if (before.done < 1) throw new Error("no section is finished");
-      page.noFaults();
+      page.assertNoErrors();
       await page.context().close();
       await laptop.kill();
       await laptop.open();
       page = await open(chrome, laptop, desktop, "paper");
       await heading(page, "Library");
       const after = await laptop.call("get_course", { course: "how-rivers-work" });
-      same(before.lessons, after.lessons, "the outlines before and after the kill");
+      assertEqual(before.lessons, after.lessons, "the outlines before and after the kill");
     });
     await step("transfer a course by file to a device without account or network", async () => {
       const { folders } = await laptop.call("list_removable_media");
@@ -196,28 +196,28 @@ async function main() {
       });
       const guest = new Device("Guest");
       await guest.open();
-      const there = await open(chrome, guest, phone, "paper");
-      await heading(there, "Learn anywhere, online or offline");
-      await press(there, /^Open a file from a USB drive/);
-      await heading(there, "Library");
+      const guestPage = await open(chrome, guest, phone, "paper");
+      await heading(guestPage, "Learn anywhere, online or offline");
+      await press(guestPage, /^Open a file from a USB drive/);
+      await heading(guestPage, "Library");
       // The file chooser is a window of the system; the chosen file is uploaded to the client's loopback upload
       // endpoint, which has another origin.
-      await there.locator("dialog input[type=file]").setInputFiles(sent.path);
-      await text(there, "This is the first file from");
-      await axe(there, "add from a file");
-      await there.getByRole("checkbox").focus();
-      await there.keyboard.press("Space");
-      await picture(there, "cable-ask");
-      await press(there, /^Add to this device/);
-      await text(there, "1 course or story is available offline.");
-      await press(there, /^Close/);
-      await press(there, new RegExp(COURSE));
-      await heading(there, COURSE);
-      await text(there, "Available offline");
-      await press(there, /^(Start|Continue)/);
-      await heading(there, "The shape of a river");
-      there.noFaults();
-      await there.context().close();
+      await guestPage.locator("dialog input[type=file]").setInputFiles(sent.path);
+      await text(guestPage, "This is the first file from");
+      await axe(guestPage, "add from a file");
+      await guestPage.getByRole("checkbox").focus();
+      await guestPage.keyboard.press("Space");
+      await picture(guestPage, "import-confirm");
+      await press(guestPage, /^Add to this device/);
+      await text(guestPage, "1 course or story is available offline.");
+      await press(guestPage, /^Close/);
+      await press(guestPage, new RegExp(COURSE));
+      await heading(guestPage, COURSE);
+      await text(guestPage, "Available offline");
+      await press(guestPage, /^(Start|Continue)/);
+      await heading(guestPage, "The shape of a river");
+      guestPage.assertNoErrors();
+      await guestPage.context().close();
       await guest.kill();
     });
     await step("the sync screen lists waiting items", async () => {
@@ -230,38 +230,38 @@ async function main() {
       if (status.waiting < 3) throw new Error(`only ${status.waiting} rows are waiting`);
     });
     await step("reconnect and sync", async () => {
-      await school.open();
+      await server.open();
       await press(page, /^(Retry now|Sync now)/);
       await text(page, "All work is synced");
       const status = await laptop.call("get_sync_status");
-      same([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
+      assertEqual([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
     });
-    page.noFaults();
+    page.assertNoErrors();
     await step("the second device has the same state", async () => {
       await tablet.open();
       const second = await open(chrome, tablet, phone, "night");
-      await signIn(second, school.address);
+      await signIn(second, server.address);
       await tablet.call("sync_now");
       const [a, b] = await Promise.all(
         [laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })),
       );
-      const known = (c) => [
+      const comparable = (c) => [
         c.percent,
         c.done,
         c.timeSpentMs,
         c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore])),
       ];
-      same(known(a), known(b), "the two devices");
+      assertEqual(comparable(a), comparable(b), "the two devices");
       if (a.timeSpentMs <= 0) throw new Error("no study time was recorded");
       const words = await Promise.all(
         [laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)),
       );
-      same(words[0], words[1], "the word lists");
-      same(words[0], ["the-lamp-by-the-sea/lighthouse"], "the saved word");
+      assertEqual(words[0], words[1], "the word lists");
+      assertEqual(words[0], ["the-lamp-by-the-sea/lighthouse"], "the saved word");
       await second.evaluate(() => (location.hash = "#/course/how-rivers-work"));
       await heading(second, COURSE);
       await picture(second, "second-device");
-      second.noFaults();
+      second.assertNoErrors();
       await second.context().close();
     });
     await step("a change is pushed to the other device", async () => {
@@ -271,7 +271,7 @@ async function main() {
         percent: 10000,
         done: true,
       });
-      await until(
+      await waitUntil(
         "the section is finished on the other device",
         async () => (await tablet.call("get_course", { course: "how-rivers-work" })).lessons[0].sections[1].done,
       );
@@ -282,12 +282,12 @@ async function main() {
     ]) {
       for (const theme of ["paper", "night"]) {
         await step(`axe on every screen: ${size}, ${theme}`, async () => {
-          const look = await open(chrome, laptop, viewport, theme);
-          await heading(look, "Library");
-          await everyScreen(look, `${size}-${theme}`);
-          await everySheet(look, `${size}-${theme}`);
-          look.noFaults();
-          await look.context().close();
+          const screen = await open(chrome, laptop, viewport, theme);
+          await heading(screen, "Library");
+          await everyScreen(screen, `${size}-${theme}`);
+          await everyDialog(screen, `${size}-${theme}`);
+          screen.assertNoErrors();
+          await screen.context().close();
         });
       }
     }

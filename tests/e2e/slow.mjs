@@ -1,7 +1,7 @@
 // A network on which requests stay unanswered: every screen shows stored data at once, and newer data appears when the
 // answers arrive.
-import { desktop, heading, open, run, signIn, stands, step, text } from "./hands.mjs";
-import { browser, Device, Network, School } from "./world.mjs";
+import { desktop, heading, open, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
+import { browser, Device, Network, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
@@ -15,15 +15,15 @@ const SCREENS = [
 ];
 
 /** Opens a screen and returns the milliseconds until its heading and content are painted. */
-async function painted(page, hash, title, content) {
+async function measurePaint(page, hash, title, content) {
   return page.evaluate(
     async ([hash, title, content]) => {
       const from = performance.now();
       location.hash = hash;
-      const isThere = () =>
+      const isShown = () =>
         document.querySelector("h1")?.textContent.trim() === title &&
         document.querySelector("main").innerText.includes(content);
-      while (!isThere()) {
+      while (!isShown()) {
         if (performance.now() - from > 10_000)
           throw new Error(`${hash} is not shown without the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
         await new Promise((done) => requestAnimationFrame(done));
@@ -43,10 +43,10 @@ async function painted(page, hash, title, content) {
 }
 
 async function main() {
-  const [school, network, device] = [new School(), new Network(), new Device("Laptop")];
-  await step("a school with the demo library", () => school.prepare());
-  await school.open();
-  await network.open(school.port);
+  const [server, network, device] = [new TestServer(), new Network(), new Device("Laptop")];
+  await step("a server with the demo library", () => server.prepare());
+  await server.open();
+  await network.open(server.port);
   await device.open();
   const chrome = await browser();
   try {
@@ -63,24 +63,24 @@ async function main() {
         done: false,
       });
       await device.call("sync_now");
-      for (const [, hash, title, content] of SCREENS) await painted(page, hash, title, content);
+      for (const [, hash, title, content] of SCREENS) await measurePaint(page, hash, title, content);
     });
     await step("hold all requests and publish a new version of the course", async () => {
-      school.republish("how-rivers-work", "course.json", (course) =>
+      server.republish("how-rivers-work", "course.json", (course) =>
         course.replace("Meanders and oxbow lakes", "Meanders and old lakes"),
       );
       network.hold();
     });
-    const walk = async () => {
+    const openEveryScreen = async () => {
       const times = [];
       for (const [name, hash, title, content] of SCREENS) {
         await page.evaluate(() => (location.hash = "#/settings"));
         await heading(page, "Settings");
-        times.push(`${name} ${await painted(page, hash, title, content)} ms`);
+        times.push(`${name} ${await measurePaint(page, hash, title, content)} ms`);
       }
       console.log(`    ${times.join(", ")}`);
     };
-    await step("every screen shows local data", walk);
+    await step("every screen shows local data", openEveryScreen);
     await step("the same after a restart", async () => {
       await page.context().close();
       await device.kill();
@@ -88,20 +88,20 @@ async function main() {
       page = await open(chrome, device, desktop, "paper");
       await heading(page, "Library");
       await text(page, COURSE);
-      await walk();
+      await openEveryScreen();
       if (network.held.length === 0) throw new Error("no request was made");
     });
     await step("after the response the course shows its new version", async () => {
-      await painted(page, "#/course/how-rivers-work", COURSE, "Meanders and oxbow lakes");
+      await measurePaint(page, "#/course/how-rivers-work", COURSE, "Meanders and oxbow lakes");
       network.release();
       await text(page, "Meanders and old lakes");
-      await stands(page);
+      await waitUntilLoaded(page);
     });
     await step("an unknown story opens after the response", async () => {
       await page.evaluate(() => (location.hash = "#/story/the-lamp-by-the-sea"));
       await heading(page, STORY);
     });
-    page.noFaults();
+    page.assertNoErrors();
   } finally {
     await chrome.close();
     network.close();

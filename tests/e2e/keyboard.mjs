@@ -1,6 +1,6 @@
 // Operates the app without a mouse: Tab, Enter, Space, arrows and letters; finds elements by role and name.
 import { readFileSync } from "node:fs";
-import { axePath, cleanUp, LOGIN, PASSWORD } from "./world.mjs";
+import { axePath, cleanUp, LOGIN, PASSWORD } from "./environment.mjs";
 
 const axeSource = readFileSync(axePath, "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -43,11 +43,11 @@ export async function open(chrome, device, viewport, theme) {
   });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
-  const faults = [];
-  page.on("pageerror", (e) => faults.push(e.message));
-  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && faults.push(m.text()));
-  page.noFaults = () => {
-    if (faults.length > 0) throw new Error(`errors in the page:\n  ${faults.join("\n  ")}`);
+  const errors = [];
+  page.on("pageerror", (e) => errors.push(e.message));
+  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && errors.push(m.text()));
+  page.assertNoErrors = () => {
+    if (errors.length > 0) throw new Error(`errors in the page:\n  ${errors.join("\n  ")}`);
   };
   await page.goto(device.url);
   return page;
@@ -77,13 +77,13 @@ const focused = (page) =>
   });
 
 /** Presses Tab until the focused element has the name `name` (a text or a pattern). */
-export async function tabTo(page, name, most = 150) {
-  const fits = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
-  const seen = [];
-  for (let i = 0; i < most; i++) {
+export async function tabTo(page, name, maxPresses = 150) {
+  const matches = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
+  const passed = [];
+  for (let i = 0; i < maxPresses; i++) {
     await page.keyboard.press("Tab");
     const text = await focused(page);
-    if (fits(text)) {
+    if (matches(text)) {
       const visible = await page.evaluate(() => {
         const style = getComputedStyle(document.activeElement);
         return style.outlineStyle !== "none" || style.boxShadow !== "none";
@@ -91,9 +91,9 @@ export async function tabTo(page, name, most = 150) {
       if (!visible) throw new Error(`the focus on "${text}" is not visible`);
       return;
     }
-    seen.push(text.slice(0, 40));
+    passed.push(text.slice(0, 40));
   }
-  throw new Error(`Tab did not reach ${name}; reached: ${[...new Set(seen)].join(" | ")}`);
+  throw new Error(`Tab did not reach ${name}; reached: ${[...new Set(passed)].join(" | ")}`);
 }
 
 export async function press(page, name) {
@@ -111,7 +111,7 @@ export async function write(page, name, words) {
 }
 
 /** Waits until the page is complete: its heading is shown and nothing is being loaded. */
-export async function stands(page) {
+export async function waitUntilLoaded(page) {
   await page.locator("h1").first().waitFor();
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
   await page.evaluate(() => document.fonts.ready);
@@ -119,7 +119,7 @@ export async function stands(page) {
 
 /** Fails if axe reports a violation or the page is wider than the window. */
 export async function axe(page, where) {
-  await stands(page);
+  await waitUntilLoaded(page);
   await page.evaluate(axeSource);
   const found = await page.evaluate(async (tags) => {
     const result = await globalThis.axe.run(document, { runOnly: tags });

@@ -17,7 +17,7 @@ export const axePath = fromUi.resolve("axe-core/axe.min.js");
 export const LOGIN = "ada";
 export const PASSWORD = "a test password";
 
-const place = mkdtempSync(join(tmpdir(), "carrel-e2e-"));
+const tempDir = mkdtempSync(join(tmpdir(), "carrel-e2e-"));
 const children = new Set();
 
 function start(program, args) {
@@ -61,8 +61,8 @@ function freePort() {
 }
 
 /** A server with a fixed address, which refuses connections while the server is stopped. */
-export class School {
-  data = join(place, "school");
+export class TestServer {
+  data = join(tempDir, "school");
   async prepare() {
     this.port = await freePort();
     this.address = `http://127.0.0.1:${this.port}`;
@@ -77,13 +77,13 @@ export class School {
   }
   /** Publishes a course of the demo library again, with `file` changed. */
   republish(course, file, change) {
-    const folder = join(place, "changed", course);
+    const folder = join(tempDir, "changed", course);
     cpSync(join(root, "assets/courses", course), folder, { recursive: true });
     const before = readFileSync(join(folder, file), "utf8");
     const after = change(before);
     if (after === before) throw new Error(`${file} was not changed`);
     writeFileSync(join(folder, file), after);
-    this.run(["import", join(place, "changed")]);
+    this.run(["import", join(tempDir, "changed")]);
   }
   async open() {
     this.child = start("carrel-server", ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`]);
@@ -145,7 +145,7 @@ export class Network {
 export class Device {
   constructor(name) {
     this.name = name;
-    this.data = join(place, name);
+    this.data = join(tempDir, name);
   }
   async open() {
     const args = ["--data", this.data, "--ui", join(root, "ui/dist"), "--device-name", this.name];
@@ -191,5 +191,5 @@ export function browser() {
 
 export async function cleanUp() {
   await Promise.all([...children].map(stop));
-  rmSync(place, { recursive: true, force: true });
+  rmSync(tempDir, { recursive: true, force: true });
 }
