@@ -27,7 +27,7 @@ const MAX_STALL: Duration = Duration::from_millis(100);
 #[cfg(target_os = "linux")]
 fn waited_for_processor() -> Duration {
     let text =
-        std::fs::read_to_string("/proc/thread-self/schedstat").expect("the scheduler's figures");
+        std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat of this thread");
     let waited = text.split(' ').nth(1).and_then(|ns| ns.parse().ok()).expect("nanoseconds");
     Duration::from_nanos(waited)
 }
@@ -67,14 +67,14 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
         tokio::task::spawn_blocking(move || Arc::new(TestClient::new(&server)))
     };
     let client = made.await.expect("a client");
-    assert!(!carrel_system::may_block(), "a blocking call on this thread would be a panic");
+    assert!(!carrel_system::may_block(), "blocking calls on this thread panic");
     let stop = Arc::new(AtomicBool::new(false));
     let watch = tokio::spawn(longest_stall(stop.clone()));
 
     let mut changes = client.changes.subscribe();
     let id = course.id.clone();
     let started = client.content.blocking(move |c| c.downloads.start(Kind::Course, &id));
-    started.await.expect("it is wanted");
+    started.await.expect("the download starts");
     with_timeout("the download", async {
         while state(&client, &course).await.phase != Phase::Ready {
             let _ = changes.recv().await;
@@ -86,17 +86,17 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
     let swept = client.content.blocking(|c| c.library.storage().sweep()).await.expect("a sweep");
     assert_eq!((swept.orphans, swept.lost), (0, 0));
     let index = client.content.blocking(|c| c.library.index_missing());
-    index.await.expect("the index is complete");
+    index.await.expect("the text is indexed");
     let hits = client.content.blocking(|c| c.library.search("river")).await.expect("a search");
     assert!(!hits.is_empty());
 
     stop.store(true, Ordering::Relaxed);
-    let longest = watch.await.expect("the watch");
-    assert!(longest < MAX_STALL, "a task held the thread for {longest:?}");
+    let longest = watch.await.expect("the monitor task");
+    assert!(longest < MAX_STALL, "a task blocked the thread for {longest:?}");
     let (client, course) = (client.clone(), course.clone());
     let whole = tokio::task::spawn_blocking(move || {
         carrel_system::allow_blocking();
         client.assert_complete(&course);
     });
-    whole.await.expect("every byte is here");
+    whole.await.expect("every byte is stored");
 }

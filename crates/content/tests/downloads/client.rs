@@ -151,7 +151,7 @@ impl TestClient {
         self.downloads().state_of(&target_of(course)).expect("a state")
     }
     pub fn start(&self, course: &Course) {
-        self.downloads().start(course.kind(), &course.id).expect("it is wanted");
+        self.downloads().start(course.kind(), &course.id).expect("the download starts");
     }
 
     /// Lists this version in the catalogue.
@@ -165,7 +165,7 @@ impl TestClient {
             )?;
             Ok(())
         });
-        listed.expect("it is listed");
+        listed.expect("the course is listed");
     }
 
     /// Waits until the state matches `fits`. Does not advance the clock.
@@ -204,18 +204,18 @@ impl TestClient {
         .await
     }
     pub async fn wait_ready(&self, course: &Course) -> State {
-        self.wait_advancing(&target_of(course), "the course to be ready", |s| s.phase == Phase::Ready).await
+        self.wait_advancing(&target_of(course), "the course is ready", |s| s.phase == Phase::Ready).await
     }
     pub async fn wait_paused(&self, course: &Course, reason: Reason) -> State {
-        self.wait_until(&target_of(course), "the pause", |s| s.phase == Phase::Paused && s.reason == reason)
+        self.wait_until(&target_of(course), "the download pauses", |s| s.phase == Phase::Paused && s.reason == reason)
             .await
     }
     /// Asserts that every byte of the course is stored and right.
     pub fn assert_complete(&self, course: &Course) {
         for (blob, bytes) in &course.blobs {
-            let here = self.content.library.blobs().get(blob.hash).expect("the store answers");
+            let here = self.content.library.blobs().get(blob.hash).expect("the store can be read");
             assert!(here.as_ref() == Some(bytes), "blob {:?} of {}", blob.hash, course.id);
-            assert!(self.content.library.blobs().verify(blob.hash).expect("the store answers"));
+            assert!(self.content.library.blobs().verify(blob.hash).expect("the store can be read"));
         }
     }
 }
@@ -224,7 +224,7 @@ impl TestClient {
 pub async fn with_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
-        .unwrap_or_else(|_| panic!("timeout: {what}"))
+        .unwrap_or_else(|_| panic!("timeout while waiting: {what}"))
 }
 
 pub fn target_of(course: &Course) -> DownloadTarget {

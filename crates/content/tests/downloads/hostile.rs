@@ -275,7 +275,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
             let file = client.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
             let part = std::fs::read(file).unwrap_or_default();
             assert!(part.len() as u64 >= held, "{name}: {} of {held} bytes are stored", part.len());
-            assert!(bytes.starts_with(&part), "{name}: only right bytes are stored");
+            assert!(bytes.starts_with(&part), "{name}: only correct bytes are stored");
         }
         client.start(&course);
         client.wait_ready(&course).await;

@@ -30,11 +30,11 @@ async fn transfers_cut_at_random_bytes_resume() {
         for blob in course.media() {
             let twice = server.sent(blob.hash) - blob.size;
             // A small one has no partial file and is fetched again as a whole.
-            assert!(twice == 0 || blob.size <= 32 * 1024, "run {n}: {twice} bytes came twice");
+            assert!(twice == 0 || blob.size <= 32 * 1024, "run {n}: {twice} bytes were sent twice");
         }
         assert!(
             server.requests().len() >= course.blobs.len() + cuts.min(1),
-            "run {n}: the cuts happened"
+            "run {n}: transfers were cut"
         );
     }
 }
@@ -58,7 +58,7 @@ async fn a_transfer_resumes_after_repeated_restarts() {
     client.start(&course);
     client.wait_ready(&course).await;
     client.assert_complete(&course);
-    assert_eq!(server.sent(audio.hash), audio.size, "no byte came twice");
+    assert_eq!(server.sent(audio.hash), audio.size, "no byte was sent twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,10 +73,10 @@ async fn a_download_waits_for_the_network_and_resumes() {
     // Stored bytes are reported as soon as the partial file is closed.
     let told = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
     let state =
-        client.wait_until(&crate::client::target_of(&course), "the pause, with what is here", told).await;
+        client.wait_until(&crate::client::target_of(&course), "the pause, with the stored bytes", told).await;
     assert_eq!(state.reason, Reason::Offline);
     assert!(state.retry_at_ms.is_some_and(|at| at > carrel_system::Clock::now_ms(&client.clock)));
     client.content.network_changed();
-    client.wait_until(&crate::client::target_of(&course), "the end", |s| s.ready_version.is_some()).await;
+    client.wait_until(&crate::client::target_of(&course), "the download completes", |s| s.ready_version.is_some()).await;
     assert_eq!(server.sent(audio.hash), audio.size);
 }

@@ -25,7 +25,7 @@ async fn a_transfer_pauses_on_a_metered_network() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Fault::Hold(300_000)]);
     client.start(&course);
-    with_timeout("the file to be under way", async {
+    with_timeout("the transfer begins", async {
         while server.sent(audio.hash) < 300_000 {
             tokio::task::yield_now().await;
         }
@@ -33,15 +33,15 @@ async fn a_transfer_pauses_on_a_metered_network() {
     .await;
     client.downloads().set_conditions(METERED);
     let state = client.wait_paused(&course, Reason::Metered).await;
-    assert!(state.retry_at_ms.is_none(), "no clock ends it");
+    assert!(state.retry_at_ms.is_none(), "no timer ends the pause");
     let count = server.requests().len();
     client.clock.advance(24 * 3_600_000);
     client.content.network_changed();
     client.wait_paused(&course, Reason::Metered).await;
-    assert_eq!(server.requests().len(), count, "nothing is count for over it");
+    assert_eq!(server.requests().len(), count, "no request over the metered network");
     client.downloads().set_conditions(Conditions::default());
     client.wait_ready(&course).await;
-    assert_eq!(server.sent(audio.hash), audio.size, "it went on where it was");
+    assert_eq!(server.sent(audio.hash), audio.size, "the transfer resumed");
     client.assert_complete(&course);
 }
 
@@ -56,7 +56,7 @@ async fn small_downloads_may_use_a_metered_network() {
     assert_eq!(server.total_sent(), 0, "not even a manifest");
     client.downloads().set_rules(Rules { metered: Metered::Small, ..Rules::default() });
     client.wait_ready(&small).await;
-    assert!(server.max_concurrent() <= 2, "fewer at once: {}", server.max_concurrent());
+    assert!(server.max_concurrent() <= 2, "{} concurrent transfers", server.max_concurrent());
     client.start(&course);
     client.wait_paused(&course, Reason::Metered).await;
     assert!(course.media().iter().all(|b| server.sent(b.hash) == 0));
@@ -107,7 +107,7 @@ async fn a_paused_download_stays_paused_after_a_restart() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Fault::Hold(200_000)]);
     client.start(&course);
-    with_timeout("the file to be under way", async {
+    with_timeout("the transfer begins", async {
         while server.sent(audio.hash) < 200_000 {
             tokio::task::yield_now().await;
         }
@@ -186,7 +186,7 @@ async fn a_download_that_does_not_fit_waits_for_space() {
     client.wait_paused(&course, Reason::DiskFull).await;
     assert!(
         course.media().iter().all(|b| server.sent(b.hash) == 0),
-        "not a byte of what does not fit"
+        "no byte of a download that does not fit"
     );
     disk.set_capacity(90_000_000_000);
     client.downloads().resume();

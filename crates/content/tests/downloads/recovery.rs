@@ -202,7 +202,7 @@ async fn truncated_deleted_and_foreign_indexes_lose_no_download() {
     }
 }
 
-/// Damage that SQLite cannot detect: wrong texts and rng in rows.
+/// Damage that SQLite cannot detect: wrong texts and numbers in rows.
 #[tokio::test]
 async fn a_changed_row_is_corrected_from_its_record() {
     let (_, template) = library(false).await;
@@ -239,7 +239,7 @@ async fn a_changed_row_is_corrected_from_its_record() {
             client.content.library.storage().sweep().unwrap();
             assert_eq!(client.state(&courses()[0].id).phase, Phase::Absent);
             let client = client.restart().await;
-            assert_eq!(client.state(&courses()[0].id).phase, Phase::Absent, "nor later");
+            assert_eq!(client.state(&courses()[0].id).phase, Phase::Absent, "nor after a restart");
             continue;
         }
         drop(conn);
@@ -277,7 +277,7 @@ async fn files_are_hashed_before_an_index_counts_as_complete() {
     let client = TestClient::in_dir(&offline(), template);
     let swept = client.content.library.storage().sweep().unwrap();
     assert!(swept.lost > 0, "{swept:?}");
-    assert_ne!(client.state(&river.id).phase, Phase::Ready, "it is not whole");
+    assert_ne!(client.state(&river.id).phase, Phase::Ready, "a file is corrupt");
     assert_eq!(client.state(&stone.id).phase, Phase::Ready);
     assert!(kept.exists());
     drop(server);
@@ -303,7 +303,7 @@ async fn files_without_a_row_are_kept_when_the_index_is_recreated() {
         client.wait_ready(course).await;
         client.assert_complete(course);
         for blob in course.media().iter().filter(|b| b.size > 32 * 1024) {
-            assert_eq!(server.sent(blob.hash), 0, "{}: it was here", course.id);
+            assert_eq!(server.sent(blob.hash), 0, "{}: the file was stored", course.id);
         }
     }
 }
@@ -322,7 +322,7 @@ async fn assert_degraded(client: &TestClient, cause: Cause, before: &BTreeMap<Pa
     let removed = client.downloads().remove(Kind::Course, &courses()[0].id).unwrap_err();
     assert_eq!(removed.code(), code, "{what}");
     assert!(!storage.recheck().unwrap(), "{what}");
-    assert_eq!(&files(client.dir.path()), before, "{what}: nothing was renamed, made or deleted");
+    assert_eq!(&files(client.dir.path()), before, "{what}: nothing was renamed, created or deleted");
 }
 
 async fn assert_reopened(client: &TestClient, what: &str) {
@@ -496,7 +496,7 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     });
     damaged.unwrap();
     assert_readable(&client, "damaged while open").await;
-    assert!(client.dir.path().join("shared/content.db.damaged").exists(), "it was found");
+    assert!(client.dir.path().join("shared/content.db.damaged").exists(), "the damage was detected");
     let storage: &Storage = client.content.library.storage();
     storage.sweep().unwrap();
     assert_ready(&client, "repaired").await;

@@ -21,14 +21,14 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     films.iter().for_each(|b| server.inject(b.hash, &[Fault::Hold(500_000)]));
     let client = TestClient::new(&server);
     long.iter().for_each(|c| client.start(c));
-    with_timeout("the long ones to take every slot", async {
+    with_timeout("the large courses use every slot", async {
         while films.iter().filter(|b| server.sent(b.hash) > 0).count() < MAX_PER_HOST {
             tokio::task::yield_now().await;
         }
     })
     .await;
     client.start(&small);
-    with_timeout("the small one to know what it needs", async {
+    with_timeout("the small course has its plan", async {
         while client.state(&small.id).bytes_total == 0 {
             tokio::task::yield_now().await;
         }
@@ -47,14 +47,14 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     let of = |hash| films.iter().any(|b| b.hash == hash);
     let begun = |from: Option<u64>| from.unwrap_or(0) == 0;
     let made_room = asked.iter().filter(|(hash, from)| of(*hash) && !begun(*from)).count();
-    assert!(made_room > 0, "a audio gave its place up in the middle");
+    assert!(made_room > 0, "a large transfer yielded its slot");
     // Measured by the order of requests, because times are unreliable on a busy machine.
     let small_last =
         asked.iter().rposition(|(hash, _)| small.blobs.iter().any(|(b, _)| b.hash == *hash));
     let film_last = asked.iter().rposition(|(hash, _)| of(*hash));
     assert!(
         small_last < film_last,
-        "{small_last:?} of the small one, {film_last:?} of the long ones"
+        "{small_last:?} of the small course, {film_last:?} of the large courses"
     );
 }
 
@@ -73,7 +73,7 @@ async fn text_is_fetched_first_then_the_open_section() {
         let media: Vec<_> = course.media().iter().map(|b| b.hash).collect();
         let asked: Vec<_> = server.requests().into_iter().map(|(hash, _)| hash).collect();
         let first_media = asked.iter().position(|h| media.contains(h)).unwrap();
-        assert_eq!(first_media, course.blobs.len() - media.len(), "all text before any sound");
+        assert_eq!(first_media, course.blobs.len() - media.len(), "all text precedes audio");
         let at = |n: usize| asked.iter().position(|h| *h == media[n]).unwrap();
         // Four workers fetch in parallel: the open section is among the first four of twelve, its
         // lesson among the first seven.
@@ -82,7 +82,7 @@ async fn text_is_fetched_first_then_the_open_section() {
     }
     // A worker may be delayed between choosing a blob and requesting it; by chance one course in
     // forty fails.
-    assert!(in_order >= 3, "what is open comes first: {in_order} of 5");
+    assert!(in_order >= 3, "the open section is fetched first: {in_order} of 5");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,16 +101,16 @@ async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
             && media[3..].iter().all(|b| server.sent(b.hash) == b.size)
     );
     assert_eq!(client.downloads().lessons(&course.id).unwrap()["river/l1"].phase, Phase::Ready);
-    assert_eq!(client.state(&course.id).phase, Phase::Absent, "the course is not");
+    assert_eq!(client.state(&course.id).phase, Phase::Absent, "the course is not ready");
     server.set_fault(Some(Fault::Refused));
     let client = client
         .restart_after(|dir| {
-            std::fs::remove_dir_all(dir.join("account")).expect("the lists are lost")
+            std::fs::remove_dir_all(dir.join("account")).expect("the account folder is deleted")
         })
         .await;
-    let found = client.content.library.find_section(&course.item(1, 2)).await.expect("it opens");
+    let found = client.content.library.find_section(&course.item(1, 2)).await.expect("the section opens");
     let body = found.section().body;
-    client.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("its text");
+    client.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("the text of the section");
     // The whole course then fetches only the rest.
     server.set_fault(None);
     server.reset_counts();

@@ -26,14 +26,14 @@ async fn shared_library() -> (TestClient, TestClient, Course) {
     reader.start(&course);
     reader.wait_ready(&course).await;
     reader.assert_complete(&course);
-    assert!(server.requests().is_empty(), "what the machine has is not fetched");
+    assert!(server.requests().is_empty(), "blobs of the shared store are not requested");
     (writer, reader, course)
 }
 
 fn remove_from_shared_store(writer: &TestClient, course: &Course) {
-    writer.downloads().remove(Kind::Course, &course.id).expect("taken off");
+    writer.downloads().remove(Kind::Course, &course.id).expect("the download is removed");
     for (blob, _) in &course.blobs {
-        assert!(!writer.content.library.blobs().has(blob.hash).expect("the store answers"));
+        assert!(!writer.content.library.blobs().has(blob.hash).expect("the store can be read"));
     }
 }
 
@@ -44,7 +44,7 @@ async fn assert_repaired(reader: &TestClient, course: &Course) {
     for (blob, bytes) in &course.blobs {
         assert_eq!(reader.server.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
     }
-    let verification = reader.downloads().verify(&target_of(course)).await.expect("a proof");
+    let verification = reader.downloads().verify(&target_of(course)).await.expect("the verification");
     assert!(verification.missing_files.is_empty());
 }
 
@@ -55,7 +55,7 @@ async fn blobs_missing_in_the_shared_store_are_detected_on_open() {
     let reader = reader.restart().await;
     remove_from_shared_store(&writer, &course);
     let media = course.media()[1].hash;
-    let place = reader.content.library.blob(media).await.expect("it is fetched");
+    let place = reader.content.library.blob(media).await.expect("the blob is fetched");
     assert_eq!(place.size(), 90_000);
     assert_repaired(&reader, &course).await;
 }
@@ -69,7 +69,7 @@ async fn without_a_network_the_download_is_queued_and_repaired_later() {
     let opened = reader.content.library.blob(course.media()[1].hash).await;
     assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::NotDownloaded));
     let state = reader.wait_paused(&course, Reason::Offline).await;
-    assert!(state.ready_version.is_some(), "what is still here stays readable");
+    assert!(state.ready_version.is_some(), "the remaining blobs stay readable");
     let listed = reader.content.library.manifest(Kind::Course, &course.id).await;
     assert!(listed.is_ok(), "the course opens");
     reader.server.set_fault(None);
@@ -107,9 +107,9 @@ async fn a_deleted_file_is_detected_on_open() {
     };
     std::fs::remove_file(path(1)).expect("deleted");
     std::fs::remove_file(path(3)).expect("deleted");
-    client.content.library.blob(course.media()[1].hash).await.expect("it is fetched");
+    client.content.library.blob(course.media()[1].hash).await.expect("the blob is fetched");
     client.wait_ready(&course).await;
     client.assert_complete(&course);
     let sent = [1, 3].map(|n: usize| server.sent(course.media()[n].hash));
-    assert_eq!(sent, [90_000, 70_000], "each once");
+    assert_eq!(sent, [90_000, 70_000], "each blob once");
 }

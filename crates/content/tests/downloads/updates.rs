@@ -27,17 +27,17 @@ async fn a_list_does_not_wait_for_missing_content() {
     let mut changes = client.changes.subscribe();
     let missing = library.manifest(Kind::Course, &course.id).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })), "{missing:?}");
-    assert_eq!(server.total_sent(), 0, "nothing was waited for");
+    assert_eq!(server.total_sent(), 0, "no request was awaited");
     let mut until_told =
         async || while !changes.recv().await.unwrap().contains(&Change::Catalogue) {};
     with_timeout("the manifest", until_told()).await;
-    let manifest = library.manifest(Kind::Course, &course.id).await.expect("it came").value;
+    let manifest = library.manifest(Kind::Course, &course.id).await.expect("the reply was stored").value;
 
     let body = manifest.manifest.blobs.iter().find(|b| b.media_type == "application/json").unwrap();
     let missing = library.blob(body.hash).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })));
     with_timeout("the text", until_told()).await;
-    assert_eq!(library.blob(body.hash).await.expect("it came").size(), body.size);
+    assert_eq!(library.blob(body.hash).await.expect("the reply was stored").size(), body.size);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +65,7 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
                 for blob in &shown.manifest.blobs {
                     let hash = blob.hash;
                     let here = library.blocking(move |library| library.blobs().get(hash)).await;
-                    let here = here.expect("the store answers");
+                    let here = here.expect("the store can be read");
                     assert_eq!(here.map(|b| b.len() as u64), Some(blob.size));
                     tokio::task::yield_now().await;
                 }
@@ -89,7 +89,7 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
         })
     };
     let held = |s: &State| s.phase == Phase::Running && server.sent(changed.hash) >= 50_000 - 20_000;
-    client.wait_until(&target_of(&new), "the update to be under way", held).await;
+    client.wait_until(&target_of(&new), "the update is running", held).await;
     read(2).await;
     let state = client.state(&old.id);
     assert_eq!((state.phase, state.ready_version), (Phase::Running, Some(first)));
@@ -97,7 +97,7 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
     client.wait_ready(&new).await;
     read(2).await;
     stop.store(true, Ordering::SeqCst);
-    assert_eq!(reader.await.expect("it read without a fault"), [first, second], "one switch");
+    assert_eq!(reader.await.expect("the reader succeeds"), [first, second], "one switch");
     client.assert_complete(&new);
     let sent = server.total_sent();
     assert!(
@@ -122,7 +122,7 @@ async fn a_removal_keeps_shared_blobs() {
         client.start(course);
         client.wait_ready(course).await;
     }
-    assert_eq!(server.sent(shared.0.hash), shared.0.size, "the same bytes come once");
+    assert_eq!(server.sent(shared.0.hash), shared.0.size, "shared bytes are sent once");
     client.downloads().remove(Kind::Course, &one.id).unwrap();
     assert_eq!(client.state(&one.id).phase, Phase::Absent);
     let blobs = client.content.library.blobs();
@@ -144,7 +144,7 @@ async fn an_automatic_update_waits_for_an_unmetered_network() {
     client.downloads().set_conditions(Conditions { network: Network::Metered, power: Power::Mains });
     assert_eq!(client.downloads().update().unwrap(), 1);
     let state = client.wait_paused(&new, Reason::Metered).await;
-    assert_eq!(state.ready_version, first, "the old one is read");
+    assert_eq!(state.ready_version, first, "the old version is ready");
     client.downloads().set_conditions(Conditions::default());
     let state = client.wait_until(&target_of(&new), "the update", |s| s.phase == Phase::Ready).await;
     assert_eq!(state.ready_version, Some(second));

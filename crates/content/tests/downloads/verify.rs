@@ -43,7 +43,7 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
         ]
     );
     assert_eq!(verification.missing_files[0].first_use.item.as_ref(), Some(&course.item(0, 1)));
-    let state = client.wait_until(&target_of(&course), "the healing", |s| s.phase == Phase::Ready).await;
+    let state = client.wait_until(&target_of(&course), "the repair", |s| s.phase == Phase::Ready).await;
     assert!(state.ready_version.is_some());
     client.assert_complete(&course);
     assert_eq!((server.sent(media[1].hash), server.sent(media[3].hash)), (90_000, 70_000));

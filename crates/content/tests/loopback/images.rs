@@ -73,27 +73,27 @@ async fn image_files_are_shown_or_refused() {
         ("grey png of 1 bit", png_with_pixels(800, 400), Variant),
         ("webp", encode(&rgb, ImageFormat::WebP), Variant),
         ("gif of one frame", gif(1), Variant),
-        ("gif that moves", gif(3), Original),
-        ("webp that moves", animated_webp(), Original),
-        ("png that moves", apng(), Original),
+        ("animated gif", gif(3), Original),
+        ("animated webp", animated_webp(), Original),
+        ("animated png", apng(), Original),
         ("svg", drawing, Original),
-        ("no wider than asked", jpeg(&quarters(300, 200)), Original),
+        ("not wider than requested", jpeg(&quarters(300, 200)), Original),
         ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), Refused(413)),
         ("png that claims 4 gigapixels", png_claiming(65_535, 65_535, 16, 6), Refused(413)),
         ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
-        ("png that really has 100 megapixels", png_with_pixels(10_000, 10_000), Refused(413)),
+        ("png of 100 megapixels", png_with_pixels(10_000, 10_000), Refused(413)),
         ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), Refused(413)),
         ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), Refused(413)),
         ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), Refused(413)),
-        ("png cut in its pixels", cut(&png, 60), Refused(422)),
-        ("png cut in its header", png[..20].to_vec(), Refused(422)),
+        ("png truncated in its pixels", cut(&png, 60), Refused(422)),
+        ("png truncated in its header", png[..20].to_vec(), Refused(422)),
         ("webp of a header alone", webp_claiming(800, 400), Refused(422)),
         ("gif of a header alone", gif_claiming(800, 400)[..20].to_vec(), Refused(422)),
-        ("jpeg cut in its header", jpg[..40].to_vec(), Refused(422)),
+        ("jpeg truncated in its header", jpg[..40].to_vec(), Refused(422)),
         ("png of no pixels", png_claiming(0, 10, 8, 2), Refused(422)),
-        ("text", b"a page that calls itself a picture".to_vec(), Refused(415)),
-        ("a recording", super::client::recording(4000, 1).to_vec(), Refused(415)),
-        ("nothing", Vec::new(), Refused(415)),
+        ("text", b"text instead of an image".to_vec(), Refused(415)),
+        ("audio", super::client::recording(4000, 1).to_vec(), Refused(415)),
+        ("an empty file", Vec::new(), Refused(415)),
     ];
     let client = TestClient::new().await;
     for (name, bytes, expected) in table {
@@ -136,30 +136,30 @@ async fn images_without_a_width_are_checked() {
         ("jpeg with bytes between its segments", with_stray_bytes, 200),
         ("progressive jpeg", include_bytes!("images/progressive.jpg").to_vec(), 200),
         ("cmyk jpeg", include_bytes!("images/cmyk.jpg").to_vec(), 200),
-        ("turned jpeg", rotated_jpeg(6, 800, 400), 200),
+        ("rotated jpeg", rotated_jpeg(6, 800, 400), 200),
         ("png", png.clone(), 200),
         ("webp", encode(&rgb, ImageFormat::WebP), 200),
         ("gif of one frame", gif(1), 200),
-        ("gif that moves", gif(3), 200),
-        ("webp that moves", animated_webp(), 200),
-        ("png that moves", apng(), 200),
+        ("animated gif", gif(3), 200),
+        ("animated webp", animated_webp(), 200),
+        ("animated png", apng(), 200),
         ("svg", drawing, 200),
-        ("png cut in its pixels", png[..png.len() * 60 / 100].to_vec(), 200),
+        ("png truncated in its pixels", png[..png.len() * 60 / 100].to_vec(), 200),
         ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), 413),
         ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
-        ("png that really has 100 megapixels", png_with_pixels(10_000, 10_000), 413),
+        ("png of 100 megapixels", png_with_pixels(10_000, 10_000), 413),
         ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), 413),
-        ("gif whose first frame claims them", frame, 413),
+        ("gif whose first frame claims 4 gigapixels", frame, 413),
         ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), 413),
         ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), 413),
         (
-            "the same behind many segments",
+            "jpeg that claims 4 gigapixels after many segments",
             with_app_segments(&jpeg_claiming(65_500, 65_500), &[65_533; 40]),
             413,
         ),
-        ("png cut in its header", png[..20].to_vec(), 422),
+        ("png truncated in its header", png[..20].to_vec(), 422),
         ("gif of a header alone", gif_claiming(800, 400)[..20].to_vec(), 422),
-        ("jpeg cut in its header", jpg[..40].to_vec(), 422),
+        ("jpeg truncated in its header", jpg[..40].to_vec(), 422),
         ("png of no pixels", png_claiming(0, 10, 8, 2), 422),
     ];
     let client = TestClient::new().await;
@@ -185,9 +185,9 @@ async fn images_without_a_width_are_checked() {
             }
             if status != 200 {
                 let head = client.head(&format!("{hash}"), &[]).await;
-                assert_eq!(head.status, status, "{name}: not even its head");
+                assert_eq!(head.status, status, "{name}: HEAD");
                 let part = client.get(&format!("{hash}"), &[("Range", "bytes=0-99")]).await;
-                assert_eq!(part.status, status, "{name}: not a part of it either");
+                assert_eq!(part.status, status, "{name}: a range");
             }
         }
     }
@@ -195,9 +195,9 @@ async fn images_without_a_width_are_checked() {
     let image = [("Sec-Fetch-Dest", "image")];
     for (name, bytes) in [
         ("text", b"WEBVTT\n".to_vec()),
-        ("a recording", super::client::recording(4000, 1).to_vec()),
-        ("another kind of picture", b"BM\x36\0\0\0\0\0\0\0".to_vec()),
-        ("nothing", Vec::new()),
+        ("audio", super::client::recording(4000, 1).to_vec()),
+        ("an unsupported image format", b"BM\x36\0\0\0\0\0\0\0".to_vec()),
+        ("an empty file", Vec::new()),
     ] {
         let hash = client.store(bytes.clone());
         expect(name, hash, &bytes, 200, &[]).await;
@@ -290,9 +290,9 @@ async fn fits_formats_and_quality() {
         assert_eq!(decode(&response).dimensions(), size, "{query}");
     }
     let contained = decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=png"), &[]).await);
-    assert_eq!(contained.get_pixel(160, 10).0[3], 0, "the room above is clear");
+    assert_eq!(contained.get_pixel(160, 10).0[3], 0, "the margin is transparent");
     let jpeg = decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=jpeg"), &[]).await);
-    assert!(jpeg.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250), "a JPEG's is white");
+    assert!(jpeg.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250), "the margin of a JPEG is white");
     let small = client.get(&format!("{hash}?w=640&q=10"), &[]).await.body.len();
     let large = client.get(&format!("{hash}?w=640&q=95"), &[]).await.body.len();
     assert!(small < large, "{small} and {large} bytes");

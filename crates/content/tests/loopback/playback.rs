@@ -30,7 +30,7 @@ async fn audio_plays_before_it_is_complete() {
     assert_eq!(response.header("content-range"), format!("bytes 0-99999/{}", bytes.len()));
     // The UI may not store unverified bytes.
     assert_eq!(response.header("cache-control"), "no-store");
-    assert!(!client.library.blobs().has(hash).unwrap(), "nothing is a blob before its end");
+    assert!(!client.library.blobs().has(hash).unwrap(), "no blob is stored before its end");
     // Bytes slightly ahead are waited for, without a second request.
     let (waiting, ()) = tokio::join!(client.get(&name, &[("Range", "bytes=150000-400000")]), async {
         tokio::task::yield_now().await;
@@ -46,7 +46,7 @@ async fn audio_plays_before_it_is_complete() {
     let whole = client.get(&name, &[]).await;
     assert!(whole.status == 200 && whole.body == bytes);
     assert!(whole.header("cache-control").contains("immutable"));
-    assert_eq!(client.requests(), [None], "one request for all of it");
+    assert_eq!(client.requests(), [None], "one request for the whole blob");
 }
 
 #[tokio::test]
@@ -110,11 +110,11 @@ async fn wrong_bytes_never_become_a_blob() {
     let response = send_then("GET", &host, &host, &format!("{path}{hash}"), &[], opens).await;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-length"), MIB.to_string());
-    assert!(response.body.len() < MIB, "the body breaks off: {} bytes", response.body.len());
+    assert!(response.body.len() < MIB, "the body is truncated: {} bytes", response.body.len());
     assert!(response.body == bad[..response.body.len()]);
     let blobs = client.library.blobs();
     assert!(!blobs.has(hash).unwrap());
-    assert_eq!(blobs.partial_len(hash), 0, "nothing of it is gone on from");
+    assert_eq!(blobs.partial_len(hash), 0, "no partial file is kept");
     // Once the server is repaired, the blob plays and is stored.
     // A request made just at the time of the failure shares it.
     client.serve(&good, None);

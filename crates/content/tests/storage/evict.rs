@@ -40,22 +40,22 @@ fn eviction_order_and_pins() {
     let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
     let steps: [(&str, u64, &[BlobHash]); 4] = [
         (
-            "fetched ahead: the oldest first, and a download that nobody pinned with it",
+            "prefetched: the oldest first, including an unpinned download",
             1,
             &[loose[2].0],
         ),
-        ("the rest that was fetched ahead", 3 * MIB, &[loose[0].0, loose[1].0, ahead]),
-        ("used longest ago", 1, &[new]),
-        ("then the other, then the lesson that is open", u64::MAX, &[old, near]),
+        ("the other prefetched blobs", 3 * MIB, &[loose[0].0, loose[1].0, ahead]),
+        ("least recently used", 1, &[new]),
+        ("then the other, then the open lesson", u64::MAX, &[old, near]),
     ];
     for (what, bytes, expected) in steps {
-        assert!(expected.iter().all(|h| !gone(*h)), "{what}: too early");
+        assert!(expected.iter().all(|h| !gone(*h)), "{what}: evicted too early");
         storage.evict(bytes).unwrap();
         assert!(expected.iter().all(|h| gone(*h)), "{what}");
         assert_eq!(
             number(&storage, "SELECT count(*) FROM download WHERE id = 'loose'"),
             0,
-            "not whole, so not ready"
+            "an incomplete download is removed"
         );
     }
     assert!(pinned.iter().all(|(h, _)| blobs.verify(*h).unwrap()), "pinned");
@@ -140,7 +140,7 @@ fn space_is_reserved_once_and_shortages_are_reported() {
     let short = storage.reserve(5 * MIB).err().unwrap();
     assert!(matches!(short, carrel_content::Error::NoSpace { limit: Limit::Disk, .. }), "{short}");
     let (hash, bytes) = blob(5, 2 * MIB + 1);
-    assert!(storage.blobs().put(hash, &bytes).is_err(), "nor is what somebody asked for written");
+    assert!(storage.blobs().put(hash, &bytes).is_err(), "no blob is written, even on request");
     insert_download(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
     storage
         .db()
@@ -150,7 +150,7 @@ fn space_is_reserved_once_and_shortages_are_reported() {
         .unwrap();
     assert!(!storage.recheck().unwrap());
     disk.set_capacity(100 * GIB);
-    assert!(storage.recheck().unwrap(), "space is back");
+    assert!(storage.recheck().unwrap(), "there is space again");
     assert_eq!(storage.shortage(), None);
     storage.blobs().put(hash, &bytes).unwrap();
 }
@@ -166,7 +166,7 @@ fn random_operations_keep_pins_work_and_budget() {
     let rounds = if std::env::var_os("CARREL_LONG").is_some() { 4_000 } else { 300 };
     let dir = scratch();
     let work = dir.path().join("user.db");
-    std::fs::write(&work, b"what Asha did").unwrap();
+    std::fs::write(&work, b"work of Asha").unwrap();
     let content = dir.path().join("content");
     let (storage, clock, _) = small_store(&content, BUDGET);
     let other = open(&content, FakeDisk::new(100 * GIB), &clock);
@@ -273,7 +273,7 @@ fn random_operations_keep_pins_work_and_budget() {
             assert!(storage.blobs().verify(hash).unwrap(), "seed {seed}: {id} is pinned");
         }
     }
-    assert_eq!(std::fs::read(&work).unwrap(), b"what Asha did");
+    assert_eq!(std::fs::read(&work).unwrap(), b"work of Asha");
     storage.sweep().unwrap();
     assert_consistent(&storage);
 }

@@ -37,7 +37,7 @@ fn refused(result: carrel_content::Result<()>) -> bool {
     match result {
         Ok(()) => false,
         Err(e) if e.code() == ErrorCode::DiskFull => true,
-        Err(e) => panic!("a full disk is called {e:?}"),
+        Err(e) => panic!("unexpected error on a full disk: {e:?}"),
     }
 }
 
@@ -87,7 +87,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         stopped += usize::from(full);
         completed += usize::from(!full);
         if full {
-            assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Disk), "{left}: the banner");
+            assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Disk), "{left}: the shortage is reported");
         }
         for s in 0..20 {
             finish_section(&learning, s).await;
@@ -104,19 +104,19 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         assert_consistent(&storage);
         assert!(
             pinned.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
-            "{left}: pinned stays"
+            "{left}: pinned blobs are kept"
         );
         fetch(&storage, &wanted).unwrap();
         assert!(
             storage.blobs().missing(version).unwrap().is_empty(),
-            "{left}: it goes on and is whole"
+            "{left}: the download completes"
         );
         assert_consistent(&storage);
         let (store, learning) = open_work(&dir.join("work"), &clock);
         assert_eq!(
             learning.done_sections("course").await.unwrap().len(),
             20,
-            "{left}: every tick is there"
+            "{left}: every finished section is saved"
         );
         check_integrity(&dir.join("content/content.db"));
         check_integrity(&dir.join("work/user.db"));
@@ -149,12 +149,12 @@ async fn below_the_floor_only_work_is_written() {
     assert!(matches!(storage.reserve(30 * MIB), Err(Error::NoSpace { limit: Limit::Budget, .. })));
 
     let filler = disk.fill(61 * MIB);
-    let promise = storage.reserve(2 * MIB).expect("what was only cached went for it");
+    let promise = storage.reserve(2 * MIB).expect("cached content is evicted for it");
     assert!(!storage.blobs().has(cached.0).unwrap());
     let short = storage.reserve(2 * MIB).err().unwrap();
     let Error::NoSpace { missing, limit: Limit::Disk } = short else { panic!("{short:?}") };
     assert!((MIB / 4..3 * MIB).contains(&missing), "{missing} bytes are missing");
-    assert!(refused(storage.blobs().put(cached.0, &cached.1)), "nor what somebody asked for");
+    assert!(refused(storage.blobs().put(cached.0, &cached.1)), "no blob is stored, even on request");
     drop(promise);
     for n in 0..50 {
         finish_section(&learning, n).await;
@@ -162,7 +162,7 @@ async fn below_the_floor_only_work_is_written() {
     assert!(!storage.recheck().unwrap() || storage.shortage().is_none());
     fs::remove_file(filler).unwrap();
     storage.recheck().unwrap();
-    assert_eq!(storage.shortage(), None, "space is back");
+    assert_eq!(storage.shortage(), None, "there is space again");
     storage.blobs().put(cached.0, &cached.1).unwrap();
     assert_consistent(&storage);
     store.close().await;
@@ -267,7 +267,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
         let done = child.output().unwrap();
         let output = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success() && output.contains("1 passed"), "{what}: {output}");
-        assert_eq!(files(&store), before, "{what}: nothing was renamed, made or deleted");
+        assert_eq!(files(&store), before, "{what}: nothing was renamed, created or deleted");
     }
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
     storage.sweep().unwrap();

@@ -86,7 +86,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
     ];
     for (step, fetching) in steps {
         let dir = scratch();
-        assert!(!run_child(dir.path(), step), "{step}: the process was to be killed");
+        assert!(!run_child(dir.path(), step), "{step}: the process was not killed");
         let (storage, ..) = small_store(dir.path(), GIB);
         storage.sweep().unwrap();
         assert_consistent(&storage);
@@ -103,7 +103,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         assert_consistent(&storage);
     }
     let dir = scratch();
-    assert!(run_child(dir.path(), "never:1"), "and without a kill the process ends well");
+    assert!(run_child(dir.path(), "never:1"), "without a kill the process succeeds");
 }
 
 #[test]
@@ -146,19 +146,19 @@ fn a_sweep_finds_orphans_and_missing_files() {
     assert_eq!(
         number(&storage, "SELECT count(*) FROM part WHERE bytes = 1000"),
         1,
-        "what is wanted is kept and counted"
+        "a needed partial file is kept and counted"
     );
     assert_eq!(
         number(&storage, "SELECT count(*) FROM download WHERE id = 'one' AND phase = 'queued'"),
         1,
-        "not ready any more"
+        "the download is queued again"
     );
     let version = number(&storage, "SELECT ready FROM download WHERE id = 'one'");
     assert_eq!(storage.blobs().missing(version).unwrap().len(), 2);
     part.write(&more[500..]).unwrap();
     part.finish().unwrap();
-    assert!(storage.blobs().verify(writing).unwrap(), "what was being written was left alone");
-    assert_eq!(storage.sweep().unwrap(), Default::default(), "nothing is left to find");
+    assert!(storage.blobs().verify(writing).unwrap(), "the sweep does not affect an active writer");
+    assert_eq!(storage.sweep().unwrap(), Default::default(), "a second sweep finds nothing");
     assert_consistent(&storage);
 }
 

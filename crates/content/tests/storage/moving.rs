@@ -57,7 +57,7 @@ fn filled_store(dir: &Path) -> Storage {
     let mut part = storage.blobs().part(blob(77, MIB).0).unwrap();
     part.write(&blob(77, MIB).1[..5000]).unwrap();
     drop(part);
-    std::fs::write(dir.join("old/not ours.txt"), "stays").unwrap();
+    std::fs::write(dir.join("old/foreign.txt"), "stays").unwrap();
     storage
 }
 
@@ -66,14 +66,14 @@ fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
     assert_consistent(storage);
     assert!(
         content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
-        "{what}: every byte is there"
+        "{what}: every byte was copied"
     );
     assert_eq!(number(storage, "SELECT count(*) FROM download WHERE phase = 'ready'"), 1, "{what}");
-    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: what was chosen goes along");
+    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: the chosen budget was copied");
     assert_eq!(
         length_of(&dir.join("old")),
         5,
-        "{what}: only what was not ours is left in the old place"
+        "{what}: only foreign files are left in the old folder"
     );
     assert!(location(dir).pending().is_none());
 }
@@ -85,7 +85,7 @@ fn a_move_copies_everything_and_empties_the_old_folder() {
     let new = dir.path().join("new");
     let storage = continue_move(dir.path(), Some(&new), None).unwrap();
     assert_moved(dir.path(), &storage, "moved");
-    assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "what was begun is begun again");
+    assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "partial files are not copied");
     drop(storage);
     // And back again, into a folder that contains other files.
     let storage = continue_move(dir.path(), Some(&dir.path().join("old")), None).unwrap();
@@ -120,7 +120,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
         drop(filled_store(dir.path()));
         assert!(
             !run_test(dir.path(), step, "moving::child"),
-            "{step}: the process was to be killed"
+            "{step}: the process was not killed"
         );
         // Killed once more at the next start, then completed.
         let _ = run_test(dir.path(), "copied:2", "moving::child");
@@ -152,7 +152,7 @@ fn changes_during_the_copy_are_included() {
     assert!(storage.blobs().verify(late).unwrap() && storage.blobs().verify(cut).unwrap());
     assert!(
         storage.blobs().verify(gone).unwrap(),
-        "a sound file that a download needs is taken in, and not deleted for want of a row"
+        "a valid file that a download needs is adopted, although it has no row"
     );
 }
 
@@ -194,7 +194,7 @@ fn concurrent_writes_survive_a_move() {
             writer.join().unwrap()
         });
         assert_eq!(refused.code(), ErrorCode::Storage, "{refused}");
-        assert!(part.finish().is_err(), "the old folder takes nothing any more");
+        assert!(part.finish().is_err(), "the old folder is closed for writes");
         assert!(storage.set_limits(Some(GIB), None).is_err());
         assert!(
             storage

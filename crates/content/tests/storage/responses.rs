@@ -93,7 +93,7 @@ async fn below_the_floor_responses_stay_in_memory() {
     disk.disk.set_capacity(60 * MIB);
     clock.advance(5_000);
     let response = client.refresh("late").await;
-    assert!(!response.status.stored && !response.stale, "it is the server's response all the same");
+    assert!(!response.status.stored && !response.stale, "the server's response is returned");
     assert_eq!(client.stored("late").await, Some(Origin::Memory));
     drop(client);
     let client = TestClient::open(dir.path(), &disk, &clock, 2);
@@ -115,7 +115,7 @@ async fn below_the_floor_responses_stay_in_memory() {
     for n in 0..40 {
         stored += u64::from(client.refresh(&format!("c{n}")).await.status.stored);
     }
-    assert!((10..20).contains(&stored), "{stored} answers of about 270 bytes in 4 KiB");
+    assert!((10..20).contains(&stored), "{stored} responses of about 270 bytes in 4 KiB");
     drop(promise);
     clock.advance(5_000);
     assert!(client.refresh("c39").await.status.stored);

@@ -84,7 +84,7 @@ fn child() {
 #[test]
 #[cfg_attr(
     windows,
-    ignore = "Wine 8 refuses to replace or name a file that another process has just deleted; on Windows itself it was not run"
+    ignore = "Wine 8 refuses to replace or rename a file that another process has just deleted; on Windows itself it was not run"
 )]
 fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
     let dir = scratch();
@@ -98,7 +98,7 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
             })
             .collect();
         for run in runs {
-            assert!(run.join().unwrap(), "a process went wrong");
+            assert!(run.join().unwrap(), "a process failed");
         }
     });
     let (storage, ..) = small_store(dir.path(), GIB);
@@ -110,7 +110,7 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
             course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().verify(*h).unwrap())
         );
     }
-    assert_eq!(number(&storage, "SELECT count(*) FROM blob"), 60, "what nobody wants is gone");
+    assert_eq!(number(&storage, "SELECT count(*) FROM blob"), 60, "unneeded blobs are deleted");
 }
 
 #[cfg(unix)]
@@ -224,7 +224,7 @@ fn reader() {
     let version = insert_download(&storage, "asha", "one", &list, true, false);
     let missing: Vec<_> =
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
-    assert!(there.iter().all(|(h, _)| !missing.contains(h)), "what the machine has is not fetched");
+    assert!(there.iter().all(|(h, _)| !missing.contains(h)), "blobs of the shared store are not missing");
     for (hash, bytes) in &own {
         storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }
@@ -236,6 +236,6 @@ fn reader() {
     assert_eq!(
         number(&storage, "SELECT count(*) FROM blob"),
         2,
-        "only what the machine has not is kept here"
+        "only blobs missing in the shared store are stored here"
     );
 }

@@ -161,12 +161,12 @@ pub fn assert_consistent(storage: &Storage) {
     }
     let named: std::collections::BTreeMap<_, _> =
         rows.iter().filter(|r| !r.2).map(|r| (r.0.to_hex(), r.1)).collect();
-    assert_eq!(files, named, "files and rows are the same");
+    assert_eq!(files, named, "files and rows match");
     for (hash, _, _) in &rows {
-        assert!(storage.blobs().verify(*hash).unwrap(), "{hash:?} is what it says");
+        assert!(storage.blobs().verify(*hash).unwrap(), "{hash:?} does not match its hash");
     }
     let sum: i64 = rows.iter().map(|r| r.1).sum();
-    assert_eq!(number(storage, "SELECT sum(bytes) FROM tally"), sum, "the sums are right");
+    assert_eq!(number(storage, "SELECT sum(bytes) FROM tally"), sum, "the sums match");
     assert_eq!(number(storage, "SELECT sum(blobs) FROM tally"), rows.len() as i64);
     assert_eq!(number(storage, "SELECT count(*) FROM doomed"), 0);
     assert_eq!(number(storage, "SELECT count(*) FROM reservation"), 0);
