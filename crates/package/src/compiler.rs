@@ -16,7 +16,7 @@ use crate::{
         context::{CompileContext, Options, Shared},
     },
     importers::Package,
-    problem::{Problem, Problems, one},
+    problem::{Problem, Problems, file_error},
     sink::BlobSink,
 };
 
@@ -63,10 +63,10 @@ impl Compiler {
             &self.options,
         );
         let content = package.draft(&mut context).and_then(|d| compile::lower(&mut context, d));
-        let stage = context.stage;
+        let staged_blobs = context.staged_blobs;
         let Some(mut content) = content.filter(|_| !problems.has_errors()) else {
             if !problems.has_errors() {
-                problems.add(one(
+                problems.add(file_error(
                     &package.name(),
                     "internal",
                     "the package cannot be compiled",
@@ -75,12 +75,12 @@ impl Compiler {
             }
             return Err(problems.into_sorted());
         };
-        let total: u64 = stage.values().map(|b| b.size).sum();
+        let total: u64 = staged_blobs.values().map(|b| b.size).sum();
         match &mut content {
             ManifestContent::Course { meta, .. } => meta.total_bytes = total,
             ManifestContent::Story { meta, .. } => meta.total_bytes = total,
         }
-        let blobs = stage
+        let blobs = staged_blobs
             .values()
             .map(|b| ManifestBlob { hash: b.hash, size: b.size, media_type: b.media_type.clone() })
             .collect();
@@ -88,12 +88,12 @@ impl Compiler {
         if let Some(first) = self.ids.get(manifest.id()).filter(|first| **first != package.name()) {
             let file = if package.is_course() { "course.json" } else { "story.json" };
             let message = format!("the id {:?} is also used by {first}", manifest.id().as_str());
-            problems.add(one(file, "duplicate-id", message, "give one of them another id"));
+            problems.add(file_error(file, "duplicate-id", message, "give one of them another id"));
             return Err(problems.into_sorted());
         }
-        for blob in stage.values() {
+        for blob in staged_blobs.values() {
             if let Err(e) = sink.put(blob) {
-                problems.add(one(
+                problems.add(file_error(
                     &package.name(),
                     "not-written",
                     format!("a blob cannot be written: {e}"),
@@ -103,7 +103,7 @@ impl Compiler {
             }
         }
         self.ids.insert(manifest.id().clone(), package.name());
-        tracing::debug!(package.name = %package.name(), package.blobs = stage.len(), package.bytes = total, "compiled a package");
+        tracing::debug!(package.name = %package.name(), package.blobs = staged_blobs.len(), package.bytes = total, "compiled a package");
         Ok(Compiled { manifest, warnings: problems.into_sorted() })
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct Problems {
     /// Number of errors, including those beyond the limit: whether a package may be published must not depend on it.
     errors: Cell<usize>,
     /// Number of problems beyond the limit.
-    left_out: Cell<usize>,
+    omitted: Cell<usize>,
     seen: RefCell<BTreeSet<(String, u32, &'static str, String)>>,
 }
 
@@ -109,24 +109,24 @@ impl Problems {
         }
         let (message, hint) = (shortened(message), shortened(hint));
         let mut list = self.list.borrow_mut();
-        let full = list.len() >= MAX_PROBLEMS;
-        if full && severity == Severity::Warning {
-            return self.left_out.set(self.left_out.get() + 1);
+        let is_full = list.len() >= MAX_PROBLEMS;
+        if is_full && severity == Severity::Warning {
+            return self.omitted.set(self.omitted.get() + 1);
         }
         // The same problem of a picture that is used twice is reported once.
         let key = (at.file.to_owned(), at.line, code, message.clone());
         let mut seen = self.seen.borrow_mut();
-        let fresh = !seen.contains(&key);
-        if fresh && !full {
+        let is_new = !seen.contains(&key);
+        if is_new && !is_full {
             seen.insert(key);
         }
-        if fresh && full {
-            self.left_out.set(self.left_out.get() + 1);
+        if is_new && is_full {
+            self.omitted.set(self.omitted.get() + 1);
             // An error explains why nothing was published, so it replaces a warning.
             let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };
             list.remove(warning);
         }
-        if fresh {
+        if is_new {
             list.push(Problem {
                 file: at.file.to_owned(),
                 line: at.line,
@@ -154,9 +154,9 @@ impl Problems {
     pub fn into_sorted(self) -> Vec<Problem> {
         let mut list = self.list.into_inner();
         list.sort();
-        let left_out = self.left_out.get();
-        if let (true, Some(last)) = (left_out > 0, list.last()) {
-            let message = format!("{left_out} more problems are not listed");
+        let omitted = self.omitted.get();
+        if let (true, Some(last)) = (omitted > 0, list.last()) {
+            let message = format!("{omitted} more problems are not listed");
             let file = last.file.clone();
             let severity = Severity::Warning;
             let hint = "correct these first".to_owned();
@@ -181,7 +181,7 @@ fn shortened(text: String) -> String {
 }
 
 /// Returns a single error, for callers that stop at the first.
-pub(crate) fn one(
+pub(crate) fn file_error(
     file: &str,
     code: &'static str,
     message: impl Into<String>,

@@ -6,8 +6,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a zip bomb with forged sizes is unpacked",
         file: "crates/package/src/source/zip.rs",
-        good: "if size > limits.ratio_from && size / limits.ratio > packed {",
-        bad: "if size > limits.ratio_from && size / limits.ratio > packed && false {",
+        good: "if size > limits.ratio_min_bytes && size / limits.ratio > packed {",
+        bad: "if size > limits.ratio_min_bytes && size / limits.ratio > packed && false {",
         tests: &["-p", "carrel-package"],
     },
     Fault {
@@ -39,27 +39,27 @@ pub(super) const FAULTS: &[Fault] = &[
         bad: "        if depth > MAX_GROUPS * 1_000 {",
         tests: unit!(
             "carrel-package",
-            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+            "unbounded_formulas_are_rejected_before_parsing"
         ),
     },
     Fault {
         name: "commands in one row of a formula are not limited",
         file: "crates/package/src/text/maths.rs",
-        good: "        if row > MAX_COMMANDS {",
-        bad: "        if row > MAX_COMMANDS * 1_000 {",
+        good: "        if commands_in_row > MAX_COMMANDS {",
+        bad: "        if commands_in_row > MAX_COMMANDS * 1_000 {",
         tests: unit!(
             "carrel-package",
-            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+            "unbounded_formulas_are_rejected_before_parsing"
         ),
     },
     Fault {
         name: "a formula may define commands",
         file: "crates/package/src/text/maths.rs",
-        good: "                if DEFINITIONS.contains(&name) {",
-        bad: "                if DEFINITIONS.contains(&name) && name == \"gdef\" {",
+        good: "                if FORBIDDEN_COMMANDS.contains(&name) {",
+        bad: "                if FORBIDDEN_COMMANDS.contains(&name) && name == \"gdef\" {",
         tests: unit!(
             "carrel-package",
-            "formulas_that_grow_without_end_are_refused_before_they_are_read"
+            "unbounded_formulas_are_rejected_before_parsing"
         ),
     },
     Fault {
@@ -67,16 +67,16 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/package/src/text/markdown/mod.rs",
         good: "        if depth > MAX_NESTING {",
         bad: "        if depth > MAX_NESTING * 1_000 {",
-        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+        tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Fault {
         name: "quote markers of a line are not limited",
         file: "crates/package/src/text/markdown/mod.rs",
-        good: "        if markers > MAX_NESTING && !rule {",
-        bad: "        if markers > MAX_NESTING * 1_000_000 && !rule {",
+        good: "        if markers > MAX_NESTING && !is_rule {",
+        bad: "        if markers > MAX_NESTING * 1_000_000 && !is_rule {",
         tests: unit!(
             "carrel-package",
-            "lines_that_open_many_containers_are_found_before_the_parser_reads_them"
+            "lines_with_many_containers_are_found_before_parsing"
         ),
     },
     Fault {
@@ -84,42 +84,42 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/package/src/text/html.rs",
         good: "        if depth > MAX_DEPTH {",
         bad: "        if depth > MAX_DEPTH * 1_000 {",
-        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+        tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Fault {
         name: "elements of a text are not limited",
         file: "crates/package/src/text/html.rs",
         good: "        if elements > MAX_ELEMENTS {",
         bad: "        if elements > MAX_ELEMENTS * 1_000 {",
-        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+        tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Fault {
         name: "special characters of a paragraph are not limited",
         file: "crates/package/src/text/html.rs",
-        good: "    if looked_at > MAX_LOOKED_AT {",
-        bad: "    if looked_at == usize::MAX {",
-        tests: unit!("carrel-package", "texts_that_a_reader_cannot_show_are_reported"),
+        good: "    if scanned > MAX_SCANNED_BYTES {",
+        bad: "    if scanned == usize::MAX {",
+        tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Fault {
         name: "references of a drawing are not limited",
         file: "crates/package/src/media/svg/complexity.rs",
-        good: "    if total > MAX_DRAWN {",
+        good: "    if total > MAX_RENDERED_ELEMENTS {",
         bad: "    if total == 0 {",
-        tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
+        tests: unit!("carrel-package", "drawings_with_excessive_references_are_rejected"),
     },
     Fault {
         name: "a cyclic reference in a drawing is accepted",
         file: "crates/package/src/media/svg/complexity.rs",
-        good: "            Some(None) => return Err((node, \"a part of the drawing repeats itself\".to_owned())),",
+        good: "            Some(None) => return Err((node, \"an element of the drawing refers to itself\".to_owned())),",
         bad: "            Some(None) => return Ok(1),",
-        tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
+        tests: unit!("carrel-package", "drawings_with_excessive_references_are_rejected"),
     },
     Fault {
         name: "attributes of an element in a drawing are not limited",
         file: "crates/package/src/media/svg/complexity.rs",
         good: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES",
         bad: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES * 1_000",
-        tests: unit!("carrel-package", "drawings_that_repeat_themselves_are_refused"),
+        tests: unit!("carrel-package", "drawings_with_excessive_references_are_rejected"),
     },
     Fault {
         name: "errors over the maximum are not counted",
@@ -152,8 +152,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "a drawing loads a resource through a function other than url()",
         file: "crates/package/src/media/svg/cleaner.rs",
-        good: "    if running.iter().chain(&fetching).any(|w| squeezed.contains(w)) {",
-        bad: "    if running.iter().chain(&fetching[..0]).any(|w| squeezed.contains(w)) {",
+        good: "    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {",
+        bad: "    if script_tokens.iter().chain(&fetching_functions[..0]).any(|w| normalized.contains(w)) {",
         tests: unit!("carrel-package", "hostile_parts_are_removed_and_reported_with_lines"),
     },
 ];

@@ -63,9 +63,9 @@ pub(crate) struct CompileContext<'a> {
     pub problems: &'a Problems,
     pub shared: &'a mut Shared,
     pub options: &'a Options,
-    pub stage: BTreeMap<BlobHash, Blob>,
+    pub staged_blobs: BTreeMap<BlobHash, Blob>,
     /// Actual spelling of each file by its folded path; computed for the first link whose file is missing.
-    folded: OnceCell<HashMap<String, String>>,
+    case_folded_paths: OnceCell<HashMap<String, String>>,
     pub quizzes: Quizzes,
 }
 
@@ -83,8 +83,8 @@ impl<'a> CompileContext<'a> {
             problems,
             shared,
             options,
-            stage: BTreeMap::new(),
-            folded: OnceCell::new(),
+            staged_blobs: BTreeMap::new(),
+            case_folded_paths: OnceCell::new(),
             quizzes: Quizzes::default(),
         }
     }
@@ -97,13 +97,13 @@ impl<'a> CompileContext<'a> {
     }
     /// Returns true if a file is below this folder.
     pub fn is_folder(&self, path: &str) -> bool {
-        self.source.below(&self.full(path)).next().is_some()
+        self.source.files_under(&self.full(path)).next().is_some()
     }
     /// Stages a blob and returns a reference to it.
     pub fn put(&mut self, blob: Blob) -> BlobRef {
         let reference =
             BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type.clone() };
-        self.stage.entry(blob.hash).or_insert(blob);
+        self.staged_blobs.entry(blob.hash).or_insert(blob);
         reference
     }
     /// Stages a compiled body as JSON and returns its hash.
@@ -145,13 +145,13 @@ impl<'a> CompileContext<'a> {
             }
         }
         let path = paths::resolve(folder, &decoded).unwrap_or_default();
-        let near = self.folded.get_or_init(|| {
-            let files = self.source.below(self.folder);
-            files.map(|(p, entry)| (paths::folded(p), entry.spelled.clone())).collect()
+        let case_folded_paths = self.case_folded_paths.get_or_init(|| {
+            let files = self.source.files_under(self.folder);
+            files.map(|(p, entry)| (paths::case_folded(p), entry.original_path.clone())).collect()
         });
-        match near.get(&paths::folded(&path)) {
-            Some(spelled) => {
-                let name = spelled.rsplit('/').next().unwrap_or_default().to_owned();
+        match case_folded_paths.get(&paths::case_folded(&path)) {
+            Some(original_path) => {
+                let name = original_path.rsplit('/').next().unwrap_or_default().to_owned();
                 error(
                     "name-case",
                     format!("the file {path:?} has a different spelling on disk: {name:?}"),
@@ -198,8 +198,8 @@ impl<'a> CompileContext<'a> {
         match String::from_utf8(bytes) {
             Ok(text) => Some(text),
             Err(e) => {
-                let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-                let line = 1 + good.iter().filter(|b| **b == b'\n').count() as u32;
+                let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+                let line = 1 + valid.iter().filter(|b| **b == b'\n').count() as u32;
                 let what = if e.as_bytes().starts_with(b"\xff\xfe")
                     || e.as_bytes().starts_with(b"\xfe\xff")
                 {

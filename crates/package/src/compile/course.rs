@@ -40,8 +40,8 @@ pub(super) fn lower(
     let stories: Stories = stories
         .into_iter()
         .filter_map(|(folder, draft)| {
-            let made = story::lower(context, draft, &vocabulary)?;
-            let story = StoryInCourse { id: made.meta.id, title: made.meta.title, body: made.body };
+            let compiled = story::lower(context, draft, &vocabulary)?;
+            let story = StoryInCourse { id: compiled.meta.id, title: compiled.meta.title, body: compiled.body };
             Some((folder, story))
         })
         .collect();
@@ -105,12 +105,12 @@ fn section(
         blocks = body(context, path, &text, &scope, stories);
     }
     let mut quiz = None;
-    if let Some(made) = draft.quiz.and_then(|path| quiz::compile(context, &path, &scope)) {
-        let block = Block::Quiz { quiz: made.item.clone(), title: made.title, body: made.body };
+    if let Some(compiled) = draft.quiz.and_then(|path| quiz::compile(context, &path, &scope)) {
+        let block = Block::Quiz { quiz: compiled.item.clone(), title: compiled.title, body: compiled.body };
         if !blocks.contains(&block) {
             blocks.push(block);
         }
-        quiz = Some(made.item);
+        quiz = Some(compiled.item);
     }
     if draft.section_type == Some(SectionType::Video)
         && draft.text.is_some()
@@ -188,9 +188,9 @@ fn media_block(
         return None;
     }
     if paths::extension(&path) == "json" {
-        let made = quiz::compile(context, &path, scope)?;
-        let title = if media.alt.is_empty() { made.title } else { media.alt.clone() };
-        return Some(Block::Quiz { quiz: made.item, title, body: made.body });
+        let compiled = quiz::compile(context, &path, scope)?;
+        let title = if media.alt.is_empty() { compiled.title } else { media.alt.clone() };
+        return Some(Block::Quiz { quiz: compiled.item, title, body: compiled.body });
     }
     Some(match context.media(at, &path, &media.alt, &media.caption, scope, AllowedMedia::Any)? {
         MediaBlock::Image(image) => Block::Image { image },

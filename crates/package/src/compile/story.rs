@@ -34,9 +34,9 @@ pub(super) fn lower(
     // A story can be opened on its own, so it includes the course vocabulary that it uses.
     let used: BTreeSet<_> =
         pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
-    let own: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
-    let borrowed = course_words.iter().filter(|w| used.contains(&w.id) && !own.contains(&w.id));
-    vocabulary.extend(borrowed.cloned());
+    let own_ids: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
+    let course_entries = course_words.iter().filter(|w| used.contains(&w.id) && !own_ids.contains(&w.id));
+    vocabulary.extend(course_entries.cloned());
     let page_count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     let narrated = pages.iter().any(|page| page.narration.is_some());
     let story = Story {
@@ -75,9 +75,9 @@ pub(super) fn lower(
 fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page {
     let mut sentences = Vec::new();
     for paragraph in &draft.paragraphs {
-        let (more, torn) = paragraph.sentences();
+        let (more, crossing_lines) = paragraph.sentences();
         sentences.extend(more);
-        for line in torn {
+        for line in crossing_lines {
             let hint = "link the word within one sentence";
             context.problems.error(
                 SourceLocation { file, line },
@@ -97,17 +97,17 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
         );
     }
     if let (Some(timing), Some(narration)) = (&draft.timing, &draft.narration) {
-        time(context, timing, narration.duration_ms, &mut sentences);
+        apply_timing(context, timing, narration.duration_ms, &mut sentences);
     }
     Page { image: draft.image, narration: draft.narration, sentences }
 }
 
 /// Assigns the times of a WebVTT file to the sentences.
-fn time(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &mut [Sentence]) {
+fn apply_timing(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &mut [Sentence]) {
     let Some(text) = context.read_text(path) else { return };
     let Some(cues) = vtt::parse(&text, path, context.problems) else { return };
     if cues.len() != sentences.len() {
-        let surplus = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
+        let cue_line = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
         let message =
             format!("{} cues for the {} sentences of the page", cues.len(), sentences.len());
         let last = sentences.get(cues.len().saturating_sub(1)).map_or("", |s| s.text.as_str());
@@ -119,7 +119,7 @@ fn time(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &
             ),
         };
         context.problems.error(
-            SourceLocation { file: path, line: surplus },
+            SourceLocation { file: path, line: cue_line },
             "timing-count",
             message,
             hint,

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use crate::{
     compile::context::CompileContext,
     draft::Draft,
-    problem::{Problem, Problems, one},
+    problem::{Problem, Problems, file_error},
     source::{Limits, Source, paths},
 };
 
@@ -55,9 +55,9 @@ impl Package {
     /// Returns the name for messages: the path as given, and the folder or file inside it.
     pub fn name(&self) -> String {
         let Input { folder, file, .. } = &self.input;
-        let mut name = self.source.shown.clone();
-        let inside = [folder.as_str(), if self.importer.owns_folder { "" } else { file }];
-        for part in inside.into_iter().filter(|part| !part.is_empty()) {
+        let mut name = self.source.display_name.clone();
+        let parts = [folder.as_str(), if self.importer.owns_folder { "" } else { file }];
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
             name = format!("{name}/{part}");
         }
         name
@@ -86,25 +86,25 @@ impl Package {
 /// depth), or a Global Storybooks folder (`text/ images/ audio/`).
 pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
     // The path of a package's main file means its folder.
-    let is_mark =
+    let is_main_file =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
     let path = match path.parent() {
-        Some(parent) if is_mark && parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) if is_mark => parent,
+        Some(parent) if is_main_file && parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) if is_main_file => parent,
         _ => path,
     };
     let source = Arc::new(Source::open(path, limits)?);
-    let packages = packages_of(&source);
+    let packages = packages_in(&source);
     if packages.is_empty() {
         let what = if source.is_zip { "the zip" } else { "the folder" };
         let message = format!("{what} has no course.json and no story.json");
         let hint = "see docs/PACKAGE.md; a zip must contain course.json at its root or in a single folder";
-        return Err(vec![one(&source.shown, "no-package", message, hint)]);
+        return Err(vec![file_error(&source.display_name, "no-package", message, hint)]);
     }
     Ok(packages)
 }
 
-fn packages_of(source: &Arc<Source>) -> Vec<Package> {
+fn packages_in(source: &Arc<Source>) -> Vec<Package> {
     let mut owned: BTreeSet<String> = BTreeSet::new();
     let mut packages: Vec<Package> = Vec::new();
     for importer in IMPORTERS {
@@ -124,14 +124,14 @@ fn packages_of(source: &Arc<Source>) -> Vec<Package> {
 
 /// Returns true if `folder` is one of `owned` or below one.
 fn is_inside(owned: &BTreeSet<String>, folder: &str) -> bool {
-    let mut at = folder;
+    let mut current = folder;
     loop {
-        if owned.contains(at) {
+        if owned.contains(current) {
             return true;
         }
-        if at.is_empty() {
+        if current.is_empty() {
             return false;
         }
-        at = paths::parent(at);
+        current = paths::parent(current);
     }
 }

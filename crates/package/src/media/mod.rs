@@ -1,6 +1,6 @@
 //! Media files: detects their kind, size and duration, scales pictures, sanitises drawings. Not here: packages.
 
-pub(crate) mod fault;
+pub(crate) mod error;
 pub(crate) mod mp4;
 pub(crate) mod picture;
 pub(crate) mod probe;

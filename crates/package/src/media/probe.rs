@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_known_by_content() {
+    fn kinds_are_detected_by_content() {
         for (head, kind) in [
             (&b"\x89PNG\r\n\x1a\n...."[..], Kind::Picture),
             (b"RIFF....WEBPVP8 ", Kind::Picture),

@@ -17,10 +17,10 @@ const MAX_CUES: usize = 50_000;
 
 /// Returns the cues; None if the file has an error (each was reported).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<Cue>> {
-    let good = std::cell::Cell::new(true);
+    let is_valid = std::cell::Cell::new(true);
     let error = |line: u32, message: String, hint: &str| {
         problems.error(SourceLocation { file, line }, "captions", message, hint);
-        good.set(false);
+        is_valid.set(false);
     };
     let lines: Vec<&str> = text.split('\n').map(|l| l.trim_end_matches('\r')).collect();
     let first = lines.first().copied().unwrap_or_default();
@@ -40,10 +40,10 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         while i < lines.len() && !lines[i].trim().is_empty() {
             i += 1;
         }
-        let head = lines[block];
+        let first_line = lines[block];
         if ["NOTE", "STYLE", "REGION"]
             .iter()
-            .any(|w| head == *w || head.starts_with(&format!("{w} ")))
+            .any(|w| first_line == *w || first_line.starts_with(&format!("{w} ")))
         {
             continue;
         }
@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
             if block != 1 {
                 error(
                     block as u32 + 1,
-                    format!("{head:?} is not part of a cue"),
+                    format!("{first_line:?} is not part of a cue"),
                     "a cue begins with a line such as 00:01.000 --> 00:03.500",
                 );
             }
@@ -69,7 +69,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         }
         let (start, rest) = lines[timing].split_once("-->").unwrap_or_default();
         let end = rest.split_whitespace().next().unwrap_or_default();
-        let (Some(start_ms), Some(end_ms)) = (time(start.trim()), time(end)) else {
+        let (Some(start_ms), Some(end_ms)) = (parse_time(start.trim()), parse_time(end)) else {
             error(
                 line,
                 format!("the times {:?} cannot be read", lines[timing]),
@@ -88,18 +88,18 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         }
         cues.push(Cue { line, start_ms, end_ms });
     }
-    if cues.is_empty() && good.get() {
+    if cues.is_empty() && is_valid.get() {
         error(
             1,
             "there is no cue".to_owned(),
             "a cue begins with a line such as 00:01.000 --> 00:03.500",
         );
     }
-    good.get().then_some(cues)
+    is_valid.get().then_some(cues)
 }
 
 /// Parses `[hh+:]mm:ss.ttt` to milliseconds.
-fn time(text: &str) -> Option<u64> {
+fn parse_time(text: &str) -> Option<u64> {
     let (clock, millis) = text.split_once('.')?;
     let number = |t: &str| {
         (!t.is_empty() && t.len() <= 6 && t.bytes().all(|b| b.is_ascii_digit()))
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_have_their_line() {
+    fn problems_have_the_right_line() {
         for (text, line) in [
             ("", 1),
             ("1\n00:00.000 --> 00:01.000\nx\n", 1),

@@ -12,10 +12,10 @@ pub struct Limits {
     pub total_bytes: u64,
     /// Size of one file in bytes, unpacked.
     pub file_bytes: u64,
-    /// Ratio of unpacked to packed size, for files over `ratio_from`.
+    /// Ratio of unpacked to packed size, for files over `ratio_min_bytes`.
     pub ratio: u64,
     /// Size in bytes below which the ratio is ignored.
-    pub ratio_from: u64,
+    pub ratio_min_bytes: u64,
     /// Size of one Markdown, JSON, VTT or SVG file in bytes.
     pub text_bytes: u64,
     /// Number of pixels of one picture.
@@ -29,7 +29,7 @@ impl Default for Limits {
             total_bytes: 4 << 30,
             file_bytes: 1 << 30,
             ratio: 200,
-            ratio_from: 1 << 20,
+            ratio_min_bytes: 1 << 20,
             text_bytes: 8 << 20,
             pixels: 100_000_000,
         }
@@ -42,5 +42,5 @@ pub(crate) struct SourceFile {
     pub disk: PathBuf,
     pub size: u64,
     /// Original spelling of the name, before NFC.
-    pub spelled: String,
+    pub original_path: String,
 }

@@ -12,61 +12,61 @@ pub(crate) const MAX_PATH_BYTES: usize = 240;
 
 /// A rejected path: code, message, hint.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct PathError {
     pub code: &'static str,
     pub message: String,
     pub hint: &'static str,
 }
 
-fn refused<T>(code: &'static str, message: String, hint: &'static str) -> Result<T, Refused> {
-    Err(Refused { code, message, hint })
+fn path_error<T>(code: &'static str, message: String, hint: &'static str) -> Result<T, PathError> {
+    Err(PathError { code, message, hint })
 }
 
 /// Checks the path of a zip entry or of a file in a folder, relative to the package's root.
-pub(crate) fn check(path: &str) -> Result<(), Refused> {
-    const INSIDE: &str = "pack the folder itself, with paths relative to it and `/` between names";
-    let shown: String = path.chars().take(120).collect();
+pub(crate) fn check(path: &str) -> Result<(), PathError> {
+    const RELATIVE_HINT: &str = "pack the folder itself, with paths relative to it and `/` between names";
+    let display: String = path.chars().take(120).collect();
     if path.len() > MAX_PATH_BYTES {
-        return refused(
+        return path_error(
             "path-long",
-            format!("a path is longer than {MAX_PATH_BYTES} bytes: {shown:?}"),
+            format!("a path is longer than {MAX_PATH_BYTES} bytes: {display:?}"),
             "use shorter names",
         );
     }
     if path.contains('\\') {
-        return refused("path-unsafe", format!("a path has a backslash: {shown:?}"), INSIDE);
+        return path_error("path-unsafe", format!("a path has a backslash: {display:?}"), RELATIVE_HINT);
     }
     if path.starts_with('/') {
-        return refused("path-unsafe", format!("a path is absolute: {shown:?}"), INSIDE);
+        return path_error("path-unsafe", format!("a path is absolute: {display:?}"), RELATIVE_HINT);
     }
-    let drive = path.as_bytes();
-    if drive.len() >= 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':' {
-        return refused("path-unsafe", format!("a path has a drive letter: {shown:?}"), INSIDE);
+    let bytes = path.as_bytes();
+    if bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' {
+        return path_error("path-unsafe", format!("a path has a drive letter: {display:?}"), RELATIVE_HINT);
     }
     for name in path.split('/') {
         if name.is_empty() || name == "." || name == ".." {
-            return refused(
+            return path_error(
                 "path-unsafe",
-                format!("a path has an empty part, `.` or `..`: {shown:?}"),
-                INSIDE,
+                format!("a path has an empty part, `.` or `..`: {display:?}"),
+                RELATIVE_HINT,
             );
         }
         if name.chars().any(|c| c.is_control() || "<>:\"|?*".contains(c)) {
             let message =
-                format!("a name has a control character or one of < > : \" | ? *: {shown:?}");
-            return refused("path-name", message, "rename the file: Windows cannot store it");
+                format!("a name has a control character or one of < > : \" | ? *: {display:?}");
+            return path_error("path-name", message, "rename the file: Windows cannot store it");
         }
         if name.ends_with(['.', ' ']) {
-            return refused(
+            return path_error(
                 "path-name",
-                format!("a name ends with a dot or a space: {shown:?}"),
+                format!("a name ends with a dot or a space: {display:?}"),
                 "rename the file: Windows cannot store it",
             );
         }
         if is_reserved(name) {
-            return refused(
+            return path_error(
                 "path-reserved",
-                format!("Windows reserves this name: {shown:?}"),
+                format!("Windows reserves this name: {display:?}"),
                 "rename the file",
             );
         }
@@ -93,7 +93,7 @@ pub(crate) fn nfc(path: &str) -> String {
 }
 
 /// Returns the form that must be unique: Windows and macOS ignore differences of case and composition.
-pub(crate) fn folded(path: &str) -> String {
+pub(crate) fn case_folded(path: &str) -> String {
     path.nfkc().flat_map(char::to_lowercase).collect()
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_and_awkward_names_are_refused() {
+    fn unsafe_names_are_rejected() {
         for (path, code) in [
             ("../x", "path-unsafe"),
             ("a/../../x", "path-unsafe"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stay_inside() {
+    fn links_cannot_leave_the_package() {
         assert_eq!(resolve("a/b", "../media/x.jpg").as_deref(), Some("a/media/x.jpg"));
         assert_eq!(resolve("", "./x").as_deref(), Some("x"));
         assert_eq!(resolve("a", "../../x"), None);

@@ -8,9 +8,9 @@ use ammonia::{Builder, UrlRelative};
 use pulldown_cmark_escape::escape_html;
 
 /// Tags that authors may write as HTML inside Markdown.
-pub(crate) const BY_HAND: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
+pub(crate) const ALLOWED_RAW_TAGS: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
 
-const TAGS: &[&str] = &[
+const ALLOWED_TAGS: &[&str] = &[
     "p",
     "br",
     "hr",
@@ -48,7 +48,7 @@ const TAGS: &[&str] = &[
     "dd",
 ];
 
-const MATHS: &[&str] = &[
+const MATH_TAGS: &[&str] = &[
     "math",
     "mrow",
     "mi",
@@ -78,7 +78,7 @@ const MATHS: &[&str] = &[
     "menclose",
 ];
 
-const MATHS_ATTRIBUTES: &[&str] = &[
+const MATH_ATTRIBUTES: &[&str] = &[
     "accent",
     "accentunder",
     "columnalign",
@@ -118,8 +118,8 @@ const MATHS_ATTRIBUTES: &[&str] = &[
 ];
 
 static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut gate = Builder::empty();
-    gate.tags(TAGS.iter().chain(MATHS).copied().collect())
+    let mut sanitizer = Builder::empty();
+    sanitizer.tags(ALLOWED_TAGS.iter().chain(MATH_TAGS).copied().collect())
         .clean_content_tags(HashSet::from(["script", "style", "template", "iframe", "object"]))
         .generic_attributes(HashSet::from(["lang", "dir"]))
         .add_tag_attributes(
@@ -141,31 +141,31 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .url_relative(UrlRelative::PassThrough)
         .link_rel(Some("noopener noreferrer"))
         .attribute_filter(|element, attribute, value| {
-            let keep = match (element, attribute) {
+            let is_allowed = match (element, attribute) {
                 // Inside a section a link may refer only to its own footnotes.
                 ("a", "href") => match value.strip_prefix('#') {
                     Some(id) => is_footnote(id),
-                    None => is_web(value),
+                    None => is_web_link(value),
                 },
                 ("a" | "li", "id") => is_footnote(value),
                 ("code", "class") => value.starts_with("language-"),
                 ("section", "class") => value == "footnotes",
                 ("sup", "class") => value == "footnote-ref",
-                (e, "class") if MATHS.contains(&e) => value
+                (e, "class") if MATH_TAGS.contains(&e) => value
                     .split(' ')
                     .all(|c| c.starts_with("menv-") || c.starts_with("cell-") || c == "tml-prime"),
                 _ => true,
             };
-            keep.then_some(Cow::Borrowed(value))
+            is_allowed.then_some(Cow::Borrowed(value))
         });
-    for tag in MATHS {
-        gate.add_tag_attributes(*tag, MATHS_ATTRIBUTES);
+    for tag in MATH_TAGS {
+        sanitizer.add_tag_attributes(*tag, MATH_ATTRIBUTES);
     }
-    gate
+    sanitizer
 });
 
 /// Returns true for an absolute address that a browser may open.
-pub(crate) fn is_web(link: &str) -> bool {
+pub(crate) fn is_web_link(link: &str) -> bool {
     let link = link.to_ascii_lowercase();
     ["http://", "https://", "mailto:"]
         .iter()
@@ -202,7 +202,7 @@ const MAX_BYTES: usize = 7_500_000;
 
 /// Maximum number of bytes that the serialiser scans: in a text between tags it scans up to the next tag for each `&`
 /// and each character from U+0080 to U+00BF.
-const MAX_LOOKED_AT: usize = 1_000_000_000;
+const MAX_SCANNED_BYTES: usize = 1_000_000_000;
 
 /// Rejects HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
 pub(crate) fn check_size(html: &str) -> Result<(), String> {
@@ -211,11 +211,11 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
     }
     let (mut depth, mut elements) = (0_usize, 0_usize);
     let bytes = html.as_bytes();
-    let looked_at = bytes.split(|b| *b == b'<').fold(0_usize, |sum, text| {
+    let scanned = bytes.split(|b| *b == b'<').fold(0_usize, |sum, text| {
         let special = text.iter().filter(|b| matches!(**b, b'&' | 0xC2)).count();
         sum.saturating_add(special.saturating_mul(text.len()))
     });
-    if looked_at > MAX_LOOKED_AT {
+    if scanned > MAX_SCANNED_BYTES {
         return Err("a paragraph has too many special characters".to_owned());
     }
     for (at, _) in html.match_indices('<') {
@@ -224,8 +224,8 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
             Some(c) if c.is_ascii_alphabetic() => {
                 let name = html[at + 1..].split(|c: char| !c.is_ascii_alphanumeric()).next();
                 elements += 1;
-                let void = ["br", "hr", "input", "mspace", "mprescripts", "none"];
-                depth += usize::from(!name.is_some_and(|n| void.contains(&n)));
+                let void_elements = ["br", "hr", "input", "mspace", "mprescripts", "none"];
+                depth += usize::from(!name.is_some_and(|n| void_elements.contains(&n)));
             }
             _ => {}
         }
@@ -264,7 +264,7 @@ pub(crate) struct RawHtml {
 impl RawHtml {
     /// Returns the part that is kept, and the names of the removed tags.
     pub fn filter(&mut self, html: &str) -> (String, Vec<String>) {
-        let (mut kept, mut gone) = (String::new(), Vec::new());
+        let (mut kept, mut removed) = (String::new(), Vec::new());
         let mut rest = html;
         while !rest.is_empty() {
             if let Some(tag) = &self.dropping {
@@ -293,7 +293,7 @@ impl RawHtml {
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
                 .collect();
             let name = name.to_ascii_lowercase();
-            if BY_HAND.contains(&name.as_str()) {
+            if ALLOWED_RAW_TAGS.contains(&name.as_str()) {
                 kept.push_str(tag);
             } else if !closing {
                 if matches!(
@@ -302,10 +302,10 @@ impl RawHtml {
                 ) {
                     self.dropping = Some(name.clone());
                 }
-                gone.push(if name.is_empty() { "<!...>".to_owned() } else { format!("<{name}>") });
+                removed.push(if name.is_empty() { "<!...>".to_owned() } else { format!("<{name}>") });
             }
         }
-        (kept, gone)
+        (kept, removed)
     }
     /// Returns true while the following text belongs to a dropped element.
     pub fn is_dropping(&self) -> bool {

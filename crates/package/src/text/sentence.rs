@@ -55,10 +55,10 @@ impl Paragraph {
             .split_sentence_bound_indices()
             .map(|(at, part)| at + part.len())
             .filter(|end| *end == self.text.len() || self.breaks.binary_search(end).is_err())
-            .map(|end| end + closing(&self.text[end..]))
+            .map(|end| end + closing_marks_length(&self.text[end..]))
             .collect();
         ends.dedup();
-        let (mut sentences, mut torn) = (Vec::<Sentence>::new(), Vec::new());
+        let (mut sentences, mut crossing_lines) = (Vec::<Sentence>::new(), Vec::new());
         let mut start = 0;
         let mut ranges = Vec::new();
         for end in ends {
@@ -96,7 +96,7 @@ impl Paragraph {
                         word: word.clone(),
                     });
                 } else if start < to && end > to && start >= from {
-                    torn.push(*line);
+                    crossing_lines.push(*line);
                 }
             }
             sentences.push(Sentence {
@@ -107,14 +107,14 @@ impl Paragraph {
                 words,
             });
         }
-        (sentences, torn)
+        (sentences, crossing_lines)
     }
 }
 
 /// Returns the length in bytes of closing quotation marks at the start of a sentence. French sets a space before them,
 /// so that Unicode's rules assign them to the next sentence. German opens quotations with the same character, but a
 /// letter follows there.
-fn closing(rest: &str) -> usize {
+fn closing_marks_length(rest: &str) -> usize {
     let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
     let length = rest.len() - marks.len();
     if length > 0 && (marks.is_empty() || marks.starts_with(char::is_whitespace)) {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_end_where_unicode_says() {
+    fn sentences_end_at_unicode_boundaries() {
         for (text, sentences) in [
             ("She counts. She stops!", vec!["She counts.", "She stops!"]),
             ("\"One hundred,\" she says.", vec!["\"One hundred,\" she says."]),
@@ -165,10 +165,10 @@ mod tests {
         p.text("cät😀");
         p.close_word();
         p.text(" runs.");
-        let (sentences, torn) = p.sentences();
+        let (sentences, crossing_lines) = p.sentences();
         assert_eq!(sentences.len(), 2);
         assert_eq!(sentences[1].words, [WordSpan { start: 4, end: 9, word: word("cat") }]);
-        assert!(sentences[0].paragraph && !sentences[1].paragraph && torn.is_empty());
+        assert!(sentences[0].paragraph && !sentences[1].paragraph && crossing_lines.is_empty());
 
         let mut p = Paragraph::default();
         p.text("Stop.");

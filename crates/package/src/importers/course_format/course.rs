@@ -9,7 +9,7 @@ use crate::{
     compile::{context::CompileContext, vocabulary},
     draft::{CourseDraft, LessonDraft, Metadata, SectionDraft, StoryDraft},
     source::{
-        fields::{Fields, Found, UniqueIds},
+        fields::{Fields, Located, UniqueIds},
         json::{Node, Value},
     },
     text::markdown::Scope,
@@ -75,7 +75,7 @@ fn stories(
     vocabulary: &[VocabularyEntry],
 ) -> Vec<(String, StoryDraft)> {
     let mut stories: Vec<(String, StoryDraft)> = Vec::new();
-    for link in fields.texts("stories") {
+    for link in fields.strings("stories") {
         let at = fields.at(link.line);
         let Some(path) = context.resolve(at, "", link.value) else { continue };
         // A story can be given by its folder or by its story.json.
@@ -148,29 +148,29 @@ fn lessons<'a>(
     let mut lessons = Vec::new();
     let mut lesson_ids = UniqueIds::default();
     for lesson in objects(context, fields, "lessons", "a lesson") {
-        let id = lesson.need_slug("id");
+        let id = lesson.require_slug("id");
         lesson_ids.add(&lesson, id.as_ref(), "a lesson with the id");
         let lang = lesson.language().unwrap_or_else(|| metadata.lang.clone());
         let dir = metadata::direction(&lesson, &lang);
         let mut section_ids = UniqueIds::default();
         let mut sections = Vec::new();
         for section in objects(context, &lesson, "sections", "a section") {
-            let section_id = section.need_slug("id");
+            let section_id = section.require_slug("id");
             section_ids.add(&section, section_id.as_ref(), "a section of this lesson with the id");
-            let own = section.language();
-            let own = own.map(|lang| (metadata::direction(&section, &lang), lang));
+            let own_language = section.language();
+            let own_language = own_language.map(|lang| (metadata::direction(&section, &lang), lang));
             section.node("dir");
-            let (dir, lang) = own.unwrap_or_else(|| (dir, lang.clone()));
+            let (dir, lang) = own_language.unwrap_or_else(|| (dir, lang.clone()));
             let section_type = section.one_of("type", &TYPES);
             let (text, quiz) = files(context, &section, section_type);
             sections.push(SectionDraft {
                 line: section.line,
                 id: section_id.map(|i| i.value),
-                title: section.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
+                title: section.require_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
                 lang,
                 dir,
                 section_type,
-                minutes: section.whole("minutes", 0..=6000).map_or(0, |n| n.value),
+                minutes: section.integer("minutes", 0..=6000).map_or(0, |n| n.value),
                 text,
                 quiz,
             });
@@ -178,7 +178,7 @@ fn lessons<'a>(
         }
         lessons.push(LessonDraft {
             id: id.map(|i| i.value),
-            title: lesson.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
+            title: lesson.require_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
             summary: lesson.text_or_empty("summary"),
             sections,
         });
@@ -193,10 +193,10 @@ fn files(
     section: &Fields<'_>,
     section_type: Option<SectionType>,
 ) -> (Option<String>, Option<String>) {
-    let wants_quiz = matches!(section_type, Some(SectionType::Quiz | SectionType::Assessment));
-    let resolve = |link: Found<&str>| context.resolve(section.at(link.line), "", link.value);
+    let needs_quiz = matches!(section_type, Some(SectionType::Quiz | SectionType::Assessment));
+    let resolve = |link: Located<&str>| context.resolve(section.at(link.line), "", link.value);
     let (text, quiz) = (section.text("file"), section.text("quiz"));
-    if text.is_none() && !wants_quiz && section_type.is_some() {
+    if text.is_none() && !needs_quiz && section_type.is_some() {
         section.error(
             section.line,
             "missing-field",
@@ -205,8 +205,8 @@ fn files(
         );
     }
     let quiz = match quiz {
-        Some(link) if wants_quiz => resolve(link),
-        None if wants_quiz => {
+        Some(link) if needs_quiz => resolve(link),
+        None if needs_quiz => {
             section.error(
                 section.line,
                 "missing-field",

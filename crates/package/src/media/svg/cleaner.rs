@@ -8,7 +8,7 @@ use super::{MAX_DEPTH, SVG, XLINK, complexity::is_slow_filter};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-const ELEMENTS: &[&str] = &[
+const ALLOWED_ELEMENTS: &[&str] = &[
     "svg",
     "g",
     "defs",
@@ -69,7 +69,7 @@ const ELEMENTS: &[&str] = &[
 ];
 
 /// Elements that drawing programs write for their own use: removed without a warning.
-const SILENT: &[&str] = &["metadata", "namedview", "RDF", "perspective", "path-effect"];
+const IGNORED_ELEMENTS: &[&str] = &["metadata", "namedview", "RDF", "perspective", "path-effect"];
 
 /// Line and name of each removed part.
 pub(super) type Removed = Vec<(u32, String)>;
@@ -107,8 +107,8 @@ impl Cleaner {
             return Err("the drawing is nested too deeply".to_owned());
         }
         let name = node.tag_name().name();
-        if node.tag_name().namespace() != Some(SVG) || !ELEMENTS.contains(&name) {
-            if !SILENT.contains(&name) {
+        if node.tag_name().namespace() != Some(SVG) || !ALLOWED_ELEMENTS.contains(&name) {
+            if !IGNORED_ELEMENTS.contains(&name) {
                 // A link in a drawing is removed, but its contents stay.
                 if name == "a" {
                     return self.children(node, depth);
@@ -125,7 +125,7 @@ impl Cleaner {
                 .attribute("attributeName")
                 .is_some_and(|a| a.to_ascii_lowercase().starts_with("on"))
         {
-            self.remove(&node, format!("<{name}> of an address"));
+            self.remove(&node, format!("<{name}> that animates an address"));
             return Ok(());
         }
         self.out.push('<');
@@ -168,7 +168,7 @@ impl Cleaner {
 
     fn attribute(&mut self, node: &Node<'_, '_>, element: &str, attribute: &Attribute<'_, '_>) {
         let (name, value) = (attribute.name(), attribute.value());
-        let written = match attribute.namespace() {
+        let full_name = match attribute.namespace() {
             None | Some("") => name.to_owned(),
             Some(XLINK) if name == "href" => "xlink:href".to_owned(),
             Some(XML) if name == "space" || name == "lang" => format!("xml:{name}"),
@@ -176,7 +176,7 @@ impl Cleaner {
             Some(_) => return,
         };
         let lower = name.to_ascii_lowercase();
-        let fine = if lower.starts_with("on") || is_slow_filter(name, value) {
+        let is_allowed = if lower.starts_with("on") || is_slow_filter(name, value) {
             false
         } else if lower == "href" {
             value.starts_with('#') || element == "image" && is_inline_picture(value)
@@ -191,12 +191,12 @@ impl Cleaner {
         } else {
             is_plain_css(value)
         };
-        if !fine {
+        if !is_allowed {
             let start: String = value.chars().take(40).collect();
-            self.remove(node, format!("{written}={start:?}"));
+            self.remove(node, format!("{full_name}={start:?}"));
             return;
         }
-        self.out.push_str(&format!(" {written}=\""));
+        self.out.push_str(&format!(" {full_name}=\""));
         for c in value.chars() {
             match c {
                 '\n' => self.out.push_str("&#10;"),
@@ -236,23 +236,23 @@ fn is_inline_picture(value: &str) -> bool {
 
 /// Returns true if the value refers only to parts of this file and contains nothing that a browser might execute.
 fn is_plain_css(value: &str) -> bool {
-    let squeezed: String = value
+    let normalized: String = value
         .chars()
         .filter(|c| !c.is_whitespace() && !c.is_control())
         .flat_map(char::to_lowercase)
         .collect();
     // An escape can encode any character.
-    if squeezed.contains('\\') && (squeezed.contains(':') || squeezed.contains('(')) {
+    if normalized.contains('\\') && (normalized.contains(':') || normalized.contains('(')) {
         return false;
     }
     // Functions that load an address without `url()`.
-    let fetching = ["image-set(", "src(", "image(", "cross-fade(", "element(", "paint("];
-    let running =
+    let fetching_functions = ["image-set(", "src(", "image(", "cross-fade(", "element(", "paint("];
+    let script_tokens =
         ["javascript:", "vbscript:", "expression(", "@import", "-moz-binding", "behavior:"];
-    if running.iter().chain(&fetching).any(|w| squeezed.contains(w)) {
+    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {
         return false;
     }
-    squeezed
+    normalized
         .match_indices("url(")
-        .all(|(at, _)| squeezed[at + 4..].trim_start_matches(['"', '\'']).starts_with('#'))
+        .all(|(at, _)| normalized[at + 4..].trim_start_matches(['"', '\'']).starts_with('#'))
 }

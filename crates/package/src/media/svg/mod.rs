@@ -6,7 +6,7 @@
 mod cleaner;
 mod complexity;
 
-use super::fault::{Fault, fault};
+use super::error::{MediaError, media_error};
 
 /// Namespace of SVG.
 const SVG: &str = "http://www.w3.org/2000/svg";
@@ -26,16 +26,16 @@ pub(crate) struct Drawing {
 }
 
 /// Sanitises a drawing. Errors contain the line, if there is one.
-pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
+pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
     complexity::check_text(text).map_err(|(line, what)| {
-        (line, fault("svg-too-complex", what, "export it again as plain SVG"))
+        (line, media_error("svg-too-complex", what, "export it again as plain SVG"))
     })?;
     let options =
         roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
     let document = roxmltree::Document::parse_with_options(text, options).map_err(|e| {
         (
             e.pos().row.max(1),
-            fault(
+            media_error(
                 "svg-broken",
                 format!("the drawing is not well-formed XML: {e}"),
                 "export it again as plain SVG",
@@ -45,13 +45,13 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
     let root = document.root_element();
     if root.tag_name().name() != "svg" || root.tag_name().namespace() != Some(SVG) {
         let hint = "the first element is <svg xmlns=\"http://www.w3.org/2000/svg\">";
-        return Err((1, fault("svg-broken", "the file has no drawing", hint)));
+        return Err((1, media_error("svg-broken", "the file has no drawing", hint)));
     }
     let line = document.text_pos_at(root.range().start).row;
     let (width, height) = size(&root).ok_or_else(|| {
         (
             line,
-            fault(
+            media_error(
                 "svg-size",
                 "the drawing has no size",
                 "add viewBox=\"0 0 WIDTH HEIGHT\" to <svg>",
@@ -59,10 +59,10 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
         )
     })?;
     let (svg, removed) = cleaner::clean(text, root)
-        .map_err(|what| (line, fault("svg-broken", what, "simplify the drawing")))?;
-    complexity::check_drawn(root).map_err(|(node, what)| {
+        .map_err(|what| (line, media_error("svg-broken", what, "simplify the drawing")))?;
+    complexity::check_render_cost(root).map_err(|(node, what)| {
         let line = document.text_pos_at(node.range().start).row;
-        (line, fault("svg-too-complex", what, "simplify the drawing, or export it as a picture"))
+        (line, media_error("svg-too-complex", what, "simplify the drawing, or export it as a picture"))
     })?;
     Ok(Drawing { svg, width, height, removed })
 }
@@ -83,23 +83,23 @@ fn size(root: &roxmltree::Node<'_, '_>) -> Option<(u32, u32)> {
         };
         number.trim().parse::<f64>().ok().map(|n| n * unit)
     };
-    let boxed: Vec<f64> = root
+    let view_box: Vec<f64> = root
         .attribute("viewBox")
         .unwrap_or_default()
         .split([' ', ',', '\t', '\n'])
         .filter(|t| !t.is_empty())
         .filter_map(|t| t.parse().ok())
         .collect();
-    let boxed = if let [_, _, w, h] = boxed[..] { Some((w, h)) } else { None };
-    let (width, height) = match (pixels("width"), pixels("height"), boxed) {
+    let view_box = if let [_, _, w, h] = view_box[..] { Some((w, h)) } else { None };
+    let (width, height) = match (pixels("width"), pixels("height"), view_box) {
         (Some(w), Some(h), _) => (w, h),
         (Some(w), None, Some((bw, bh))) if bw > 0.0 => (w, w * bh / bw),
         (None, Some(h), Some((bw, bh))) if bh > 0.0 => (h * bw / bh, h),
-        (_, _, Some(both)) => both,
+        (_, _, Some(size)) => size,
         _ => return None,
     };
-    let good = |n: f64| (0.5..100_000.0).contains(&n).then_some(n.round().max(1.0) as u32);
-    Some((good(width)?, good(height)?))
+    let pixel_size = |n: f64| (0.5..100_000.0).contains(&n).then_some(n.round().max(1.0) as u32);
+    Some((pixel_size(width)?, pixel_size(height)?))
 }
 
 #[cfg(test)]

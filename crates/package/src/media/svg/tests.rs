@@ -50,9 +50,9 @@ fn hostile_parts_are_removed_and_reported_with_lines() {
         "<!DOCTYPE svg [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&x;</text></svg>"
     );
     assert!(clean(&entity).map_or(true, |d| !d.svg.contains("root:")));
-    let mut laughs = String::from("<!DOCTYPE svg [<!ENTITY a0 \"ha\">");
+    let mut entities = String::from("<!DOCTYPE svg [<!ENTITY a0 \"ha\">");
     for n in 1..40 {
-        laughs.push_str(&format!(
+        entities.push_str(&format!(
             "<!ENTITY a{n} \"&a{};&a{};&a{};&a{};\">",
             n - 1,
             n - 1,
@@ -60,9 +60,9 @@ fn hostile_parts_are_removed_and_reported_with_lines() {
             n - 1
         ));
     }
-    let laughs =
-        format!("{laughs}]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&a39;</text></svg>");
-    assert_eq!(clean(&laughs).unwrap_err().1.code, "svg-broken");
+    let entities =
+        format!("{entities}]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&a39;</text></svg>");
+    assert_eq!(clean(&entities).unwrap_err().1.code, "svg-broken");
     let deep = format!("{}{}", "<g>".repeat(400), "</g>".repeat(400));
     assert_eq!(clean(&wrap(&deep)).unwrap_err().1.code, "svg-broken");
 }
@@ -116,7 +116,7 @@ fn repeated(levels: usize, times: usize, show: impl Fn(usize) -> String) -> Stri
 }
 
 #[test]
-fn drawings_that_repeat_themselves_are_refused() {
+fn drawings_with_excessive_references_are_rejected() {
     let inside = |part: &str, n: usize| match part {
         "use" => format!("<use href=\"#p{n}\"/>"),
         "xlink" => format!("<use xlink:href=\"#p{n}\"/>"),
@@ -130,8 +130,8 @@ fn drawings_that_repeat_themselves_are_refused() {
             assert_eq!(error.1.code, "svg-too-complex", "{part} {levels} {times}");
         }
         // Real drawings repeat a shape only a few times.
-        let few = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
-        assert_eq!(few.removed, [], "{part}");
+        let drawing = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
+        assert_eq!(drawing.removed, [], "{part}");
     }
     let points = "1 1 ".repeat(20_000);
     for (what, text) in [
@@ -171,12 +171,12 @@ fn drawings_that_repeat_themselves_are_refused() {
         assert_eq!(error.1.code, "svg-too-complex", "{what}");
     }
     // A reference to an animation's parent and names with brackets are neither repetitions nor addresses.
-    let fine = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
-    assert_eq!(clean(&wrap(fine)).unwrap().removed, []);
+    let valid = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
+    assert_eq!(clean(&wrap(valid)).unwrap().removed, []);
 }
 
 #[test]
-fn what_is_removed_is_counted_without_reading_the_file_again() {
+fn removed_parts_are_counted_in_one_pass() {
     let many = clean(&wrap(&"<script/>\n".repeat(50_000))).unwrap();
     assert_eq!((many.removed.len(), many.removed[1_999].0), (2_000, 2_002));
 }

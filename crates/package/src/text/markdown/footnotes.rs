@@ -32,13 +32,13 @@ impl Footnotes {
     }
     /// Adds a reference. Returns the note's number and its count of references so far; None if the note is not
     /// defined.
-    pub fn refer(&mut self, name: &str) -> Option<(usize, usize)> {
-        let (range, referred) = self.defined.get_mut(name)?;
-        let (at, references) = referred.get_or_insert_with(|| {
+    pub fn add_reference(&mut self, name: &str) -> Option<(usize, usize)> {
+        let (range, position) = self.defined.get_mut(name)?;
+        let (index, references) = position.get_or_insert_with(|| {
             self.order.push(range.clone());
             (self.order.len() - 1, 0)
         });
         *references += 1;
-        Some((*at + 1, *references))
+        Some((*index + 1, *references))
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn link_target(
             format!("the course has no section {section:?}"),
             "write section:LESSON/SECTION with the ids of course.json",
         );
-    } else if html::is_web(dest) {
+    } else if html::is_web_link(dest) {
         return Some(LinkTarget::Web(dest.to_owned()));
     } else if let Some(email) = dest
         .strip_prefix("mailto:")

@@ -34,14 +34,14 @@ pub(crate) struct Scope {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
     File(&'a str),
-    Inside(SourceLocation<'a>),
+    JsonString(SourceLocation<'a>),
 }
 
 impl<'a> Origin<'a> {
     pub fn file(self) -> &'a str {
         match self {
             Self::File(file) => file,
-            Self::Inside(at) => at.file,
+            Self::JsonString(at) => at.file,
         }
     }
 }
@@ -62,7 +62,7 @@ impl<'a> Lines<'a> {
                 file,
                 line: 1 + self.starts.partition_point(|s| *s <= offset) as u32,
             },
-            Origin::Inside(at) => at,
+            Origin::JsonString(at) => at,
         }
     }
 }
@@ -120,9 +120,9 @@ pub(crate) fn events<'t>(
         problems.error(lines.at(offset), "too-complex", message, hint);
         None
     };
-    let nested = || format!("the text is nested more than {MAX_NESTING} deep");
-    if let Some(offset) = too_deep(text) {
-        return refuse(offset, nested());
+    let too_deep_message = || format!("the text is nested more than {MAX_NESTING} deep");
+    if let Some(offset) = find_too_deep_line(text) {
+        return refuse(offset, too_deep_message());
     }
     let mut events = Vec::new();
     let mut depth = 0_usize;
@@ -133,7 +133,7 @@ pub(crate) fn events<'t>(
             _ => {}
         }
         if depth > MAX_NESTING {
-            return refuse(range.start, nested());
+            return refuse(range.start, too_deep_message());
         }
         if events.len() >= MAX_EVENTS {
             return refuse(range.start, format!("the text has more than {MAX_EVENTS} parts"));
@@ -145,7 +145,7 @@ pub(crate) fn events<'t>(
 
 /// Returns the first line that opens more containers than allowed. The parser checks each open container for each
 /// line.
-fn too_deep(text: &str) -> Option<usize> {
+fn find_too_deep_line(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let mut rest = line.trim_start();
@@ -166,8 +166,8 @@ fn too_deep(text: &str) -> Option<usize> {
             rest = tail.trim_start_matches([' ', '\t']);
         }
         // A line that consists only of dashes or stars is a rule.
-        let rule = rest.trim().is_empty() && !line.contains('>');
-        if markers > MAX_NESTING && !rule {
+        let is_rule = rest.trim().is_empty() && !line.contains('>');
+        if markers > MAX_NESTING && !is_rule {
             return Some(at);
         }
         at += line.len();
@@ -194,7 +194,7 @@ pub(crate) fn read(
         raw: RawHtml::default(),
         link_ends: Vec::new(),
         rich: Vec::new(),
-        began: 0,
+        rich_start: 0,
         pieces: Vec::new(),
     };
     let mut i = 0;
@@ -249,9 +249,9 @@ pub(crate) fn to_inline_html(
     problems: &Problems,
 ) -> String {
     // "- 5" is an answer, not a list: a leading no-break space prevents the parser from treating it as a block.
-    let held = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
-    let html = to_html(&held, origin, scope, problems);
-    let html = html.replacen("<p>&nbsp;", "<p>", usize::from(held.len() > text.len()));
+    let protected = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
+    let html = to_html(&protected, origin, scope, problems);
+    let html = html.replacen("<p>&nbsp;", "<p>", usize::from(protected.len() > text.len()));
     // A single paragraph, the usual case, needs no <p>; several keep theirs.
     match html.strip_prefix("<p>").and_then(|h| h.strip_suffix("</p>")) {
         Some(inner) if !inner.contains("<p>") => inner.to_owned(),
@@ -267,7 +267,7 @@ fn opens_block(text: &str) -> bool {
         || ["-", "+", "*"].iter().any(|m| text == *m || text.starts_with(&format!("{m} ")))
 }
 
-fn plain_of(event: &Event<'_>, plain: &mut String) {
+fn push_plain_text(event: &Event<'_>, plain: &mut String) {
     match event {
         Event::Text(t) | Event::Code(t) | Event::InlineMath(t) | Event::DisplayMath(t) => {
             plain.push_str(t)
@@ -284,7 +284,7 @@ fn plain_of(event: &Event<'_>, plain: &mut String) {
     }
 }
 
-fn collapse(text: &str) -> String {
+fn collapse_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -314,7 +314,7 @@ struct BlockReader<'a, 't> {
     link_ends: Vec<&'static str>,
     rich: Vec<Event<'t>>,
     /// Byte offset at which the current run of rich text starts.
-    began: usize,
+    rich_start: usize,
     pieces: Vec<Piece>,
 }
 
@@ -322,7 +322,7 @@ impl<'t> BlockReader<'_, 't> {
     /// Processes a top-level block.
     fn group(&mut self, events: &[Spanned<'t>]) {
         if self.rich.is_empty() {
-            self.began = events[0].1.start;
+            self.rich_start = events[0].1.start;
         }
         match &events[0].0 {
             Event::Start(Tag::Paragraph) => {
@@ -332,8 +332,8 @@ impl<'t> BlockReader<'_, 't> {
                     self.pieces.extend(media.into_iter().map(Piece::Media));
                     return;
                 }
-                let mut shown = inside.iter().filter(|(e, _)| !matches!(e, Event::SoftBreak));
-                if let (Some((Event::DisplayMath(tex), range)), None) = (shown.next(), shown.next())
+                let mut visible = inside.iter().filter(|(e, _)| !matches!(e, Event::SoftBreak));
+                if let (Some((Event::DisplayMath(tex), range)), None) = (visible.next(), visible.next())
                 {
                     self.flush();
                     if let Some(mathml) = self.maths(tex, true, range.start) {
@@ -389,7 +389,7 @@ impl<'t> BlockReader<'_, 't> {
         }
         let mut out = String::new();
         pulldown_cmark::html::push_html(&mut out, self.rich.drain(..));
-        let Some(clean) = self.clean(&out, self.began) else { return };
+        let Some(clean) = self.clean(&out, self.rich_start) else { return };
         let clean = clean.trim().to_owned();
         if !clean.is_empty() {
             self.pieces.push(Piece::Rich(clean));
@@ -401,12 +401,12 @@ impl<'t> BlockReader<'_, 't> {
     fn clean(&self, html: &str, offset: usize) -> Option<String> {
         match html::check_size(html) {
             Ok(()) => Some(html::clean(html)),
-            Err(why) => {
+            Err(reason) => {
                 let at = self.lines.at(offset);
                 self.problems.error(
                     at,
                     "too-complex",
-                    why,
+                    reason,
                     "simplify the text, or split it",
                 );
                 None
@@ -421,12 +421,12 @@ impl<'t> BlockReader<'_, 't> {
     fn maths(&self, tex: &str, display: bool, offset: usize) -> Option<String> {
         match maths::mathml(tex, display) {
             Ok(mathml) => Some(mathml),
-            Err(why) => {
+            Err(reason) => {
                 let at = self.lines.at(offset);
                 self.problems.error(
                     at,
                     "maths",
-                    format!("the formula {:?} cannot be read: {why}", tex.trim()),
+                    format!("the formula {:?} cannot be read: {reason}", tex.trim()),
                     "correct the LaTeX, or write \\$ for a dollar sign",
                 );
                 None
@@ -476,11 +476,11 @@ impl<'t> BlockReader<'_, 't> {
                     }
                 }
                 Event::Html(raw) | Event::InlineHtml(raw) => {
-                    let (kept, gone) = self.raw.filter(raw);
-                    for tag in gone {
+                    let (kept, removed) = self.raw.filter(raw);
+                    for tag in removed {
                         let hint = format!(
                             "use Markdown; the only HTML tags allowed are {}",
-                            html::BY_HAND.map(|t| format!("<{t}>")).join(" ")
+                            html::ALLOWED_RAW_TAGS.map(|t| format!("<{t}>")).join(" ")
                         );
                         self.problems.warn(at, "html-removed", format!("{tag} was removed"), hint);
                     }
@@ -491,7 +491,7 @@ impl<'t> BlockReader<'_, 't> {
                 Event::Start(Tag::HtmlBlock) | Event::End(TagEnd::HtmlBlock) => {
                     self.raw.end_block()
                 }
-                Event::FootnoteReference(name) => match self.footnotes.refer(name) {
+                Event::FootnoteReference(name) => match self.footnotes.add_reference(name) {
                     Some((number, 1)) => {
                         self.html(format!("<sup class=\"footnote-ref\"><a href=\"#fn-{number}\" id=\"fnref-{number}\">{number}</a></sup>"));
                     }
@@ -544,16 +544,16 @@ impl<'t> BlockReader<'_, 't> {
         while next < self.footnotes.order.len() {
             let range = self.footnotes.order[next].clone();
             next += 1;
-            let kept: Vec<_> = std::mem::take(&mut self.rich);
+            let saved: Vec<_> = std::mem::take(&mut self.rich);
             self.rich(&events[range]);
             let mut out = String::new();
             pulldown_cmark::html::push_html(&mut out, self.rich.drain(..));
-            self.rich = kept;
-            let back = format!("<a href=\"#fnref-{next}\">↩</a>");
+            self.rich = saved;
+            let back_link = format!("<a href=\"#fnref-{next}\">↩</a>");
             let out = out.trim();
             let body = match out.strip_suffix("</p>") {
-                Some(open) => format!("{open} {back}</p>"),
-                None => format!("{out} {back}"),
+                Some(open) => format!("{open} {back_link}</p>"),
+                None => format!("{out} {back_link}"),
             };
             items.push(format!("<li id=\"fn-{next}\">{body}</li>"));
         }
@@ -579,10 +579,10 @@ pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<
                 let end = group_end(inside, i);
                 let mut alt = String::new();
                 for (event, _) in &inside[i + 1..end] {
-                    plain_of(event, &mut alt);
+                    push_plain_text(event, &mut alt);
                 }
                 list.push(Media {
-                    alt: collapse(&alt),
+                    alt: collapse_whitespace(&alt),
                     link: dest_url.to_string(),
                     caption: title.trim().to_owned(),
                     line: lines.at(range.start).line,

@@ -156,8 +156,8 @@ fn problems_have_the_right_line() {
 }
 
 #[test]
-fn texts_that_a_reader_cannot_show_are_reported() {
-    let tall =
+fn too_complex_texts_are_reported() {
+    let indented =
         |n: usize, part: &str| (0..n).map(|i| format!("{}{part}\n", "  ".repeat(i))).collect();
     for (what, text) in [
         ("quotes in a line", format!("{}x", ">".repeat(100_000))),
@@ -165,7 +165,7 @@ fn texts_that_a_reader_cannot_show_are_reported() {
         ("lists in a line", format!("{}x", "- ".repeat(3_000))),
         ("numbers in a line", format!("{}x", "1. ".repeat(3_000))),
         ("quotes and lists in turn", format!("{}x", "> - ".repeat(1_000))),
-        ("lists by indentation", tall(300, "- x")),
+        ("lists by indentation", indented(300, "- x")),
         ("emphasis", format!("{}x{}", "*a **b ".repeat(200), "** c* d".repeat(200))),
         // Fewer levels than the HTML may have.
         ("some emphasis", format!("{}x{}", "*a **b ".repeat(30), "** c* d".repeat(30))),
@@ -208,16 +208,16 @@ fn texts_that_a_reader_cannot_show_are_reported() {
 }
 
 #[test]
-fn lines_that_open_many_containers_are_found_before_the_parser_reads_them() {
+fn lines_with_many_containers_are_found_before_parsing() {
     for line in [">", "> ", "- ", "+ ", "1. ", "12) ", "> - "] {
         let text = format!("a\n\n{}x\n", line.repeat(100));
-        assert_eq!(too_deep(&text), Some(3), "{line:?}");
-        assert_eq!(too_deep(&format!("{}x\n", line.repeat(20))), None, "{line:?}");
+        assert_eq!(find_too_deep_line(&text), Some(3), "{line:?}");
+        assert_eq!(find_too_deep_line(&format!("{}x\n", line.repeat(20))), None, "{line:?}");
     }
 }
 
 #[test]
-fn long_texts_of_one_kind_are_read_once() {
+fn repetitive_texts_are_parsed_in_linear_time() {
     // Each of these once took quadratic time in a parser of this crate; they are large enough to exceed the test
     // runner's time limit in that case.
     let notes: String = (0..4_000)

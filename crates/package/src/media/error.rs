@@ -4,16 +4,16 @@
 
 /// An error or a warning without a location; the caller adds file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct MediaError {
     pub code: &'static str,
     pub message: String,
     pub hint: String,
 }
 
-pub(crate) fn fault(
+pub(crate) fn media_error(
     code: &'static str,
     message: impl Into<String>,
     hint: impl Into<String>,
-) -> Fault {
-    Fault { code, message: message.into(), hint: hint.into() }
+) -> MediaError {
+    MediaError { code, message: message.into(), hint: hint.into() }
 }
