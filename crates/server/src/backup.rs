@@ -42,7 +42,8 @@ pub fn backup(
     backup_with_failpoints(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
-/// Like `backup`, but calls `failpoint` before each step. Tests return an error from it to simulate a kill at that point.
+/// Like `backup`, but calls `failpoint` before each step. Tests return an error from it to simulate a kill at that
+/// point.
 pub fn backup_with_failpoints(
     engine: &dyn Engine,
     data_dir: &Path,

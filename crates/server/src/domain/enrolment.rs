@@ -56,7 +56,8 @@ pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Opt
 }
 
 impl Store {
-    /// Writes the learner's request (as `device`) and the resulting decision. `requested = false` withdraws the request.
+    /// Writes the learner's request (as `device`) and the resulting decision. `requested = false` withdraws the
+    /// request.
     pub async fn enrol(
         &self,
         author: impl Into<Author>,

@@ -16,8 +16,8 @@ use crate::range::{ResolvedRange, if_range_matches, matches_tag, resolve_range};
 /// Size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// Returns the bytes with this BLAKE3 hash. Supports `HEAD` and a single range; a request for several ranges returns the
-/// whole blob.
+/// Returns the bytes with this BLAKE3 hash. Supports `HEAD` and a single range; a request for several ranges returns
+/// the whole blob.
 #[utoipa::path(get, path = "/api/blobs/{hash}", tag = "catalogue",
     params(("hash" = BlobHash, Path), ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header),
         ("If-None-Match" = Option<String>, Header)),
