@@ -84,7 +84,7 @@ impl PartFile {
             is_extra,
             done: false,
             progress,
-lease,
+            lease,
         };
         part.record_len()?;
         Ok(part)

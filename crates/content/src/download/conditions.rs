@@ -157,12 +157,12 @@ mod tests {
 
     #[test]
     fn conditions_of_the_ui_precede_those_of_the_system() {
-        let window = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
+        let ui = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
         let system = ReportedConditions { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
-        let both = window.or(system).conditions();
+        let both = ui.or(system).conditions();
         assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
         assert_eq!(ReportedConditions::default().conditions(), Conditions::default());
-        let gone = ReportedConditions { online: Some(false), ..window };
+        let gone = ReportedConditions { online: Some(false), ..ui };
         assert_eq!(gone.conditions().network, Network::Offline);
     }
 }
