@@ -19,11 +19,11 @@ interface Held {
   name: string;
   request: Record<string, unknown>;
   /** Lets the command run and return. */
-  go: (reply?: unknown) => void;
-  refuse: (cause: unknown) => void;
+  release: (reply?: unknown) => void;
+  reject: (cause: unknown) => void;
 }
 /** Commands that are held until the test releases them. */
-let waits: Set<string>;
+let heldCommands: Set<string>;
 let held: Held[] = [];
 let calls: { name: string; request: Record<string, unknown> }[] = [];
 const order: string[] = [];
@@ -31,18 +31,18 @@ const inner = fixture("en");
 const deliver = new Set<(event: UiEvent) => void>();
 
 beforeAll(async () => {
-  waits = new Set();
+  heldCommands = new Set();
   useTransport({
     call: (name, request) => {
       order.push(name);
       calls.push({ name, request: request as Record<string, unknown> });
-      if (!waits.has(name)) return inner.call(name, request);
-      return new Promise((resolve, refuse) => {
+      if (!heldCommands.has(name)) return inner.call(name, request);
+      return new Promise((resolve, reject) => {
         held.push({
           name,
           request: request as Record<string, unknown>,
-          go: (reply) => resolve(reply ?? inner.call(name, request)),
-          refuse,
+          release: (reply) => resolve(reply ?? inner.call(name, request)),
+          reject,
         });
       });
     },
@@ -57,7 +57,7 @@ beforeAll(async () => {
   await setLanguage("en");
 });
 beforeEach(() => {
-  waits.clear();
+  heldCommands.clear();
   held = [];
   calls = [];
 });
@@ -74,7 +74,7 @@ describe("a command that returns after navigation", () => {
     await rendered();
     return {
       ...shown,
-      turn: async (to: string) => {
+      open: async (to: string) => {
         props.route = { name: "read", item: to };
         flushSync();
         await rendered();
@@ -83,13 +83,13 @@ describe("a command that returns after navigation", () => {
   };
   it("finishes its own section and does not affect the open one", async () => {
     const page = await lesson(A);
-    waits.add("record_progress");
+    heldCommands.add("record_progress");
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A]);
-    await page.turn(B);
+    await page.open(B);
     const before = announcer.announcement.count;
-    held.filter((h) => h.request["done"] === true).forEach((h) => h.go(done));
+    held.filter((h) => h.request["done"] === true).forEach((h) => h.release(done));
     await rendered();
     expect(finished()).toEqual([A]);
     expect(page.target.querySelector(".finished")).toBeNull();
@@ -103,11 +103,11 @@ describe("a command that returns after navigation", () => {
     const page = await lesson(A);
     const link = page.target.querySelector<HTMLElement>("a[data-word]");
     expect(link).not.toBeNull();
-    waits.add("get_word");
+    heldCommands.add("get_word");
     link!.click();
     await settle();
-    await page.turn(B);
-    held.forEach((h) => h.go());
+    await page.open(B);
+    held.forEach((h) => h.release());
     await rendered();
     expect(page.target.ownerDocument.querySelector("[popover]")).toBeNull();
     page.close();
@@ -125,7 +125,7 @@ describe("a command that returns after navigation", () => {
     await settle();
     target.querySelector<HTMLElement>("button")!.click();
     await settle();
-    waits.add("submit_attempt");
+    heldCommands.add("submit_attempt");
     // A quiz does not skip to the last question without answers; submit it as a test does.
     (props as Record<string, unknown>)["assessment"] = true;
     flushSync();
@@ -144,7 +144,7 @@ describe("a command that returns after navigation", () => {
     expect(held.map((h) => h.name)).toEqual(["submit_attempt"]);
     props.onsubmitted = () => void submitted.push("second");
     flushSync();
-    held[0]!.go();
+    held[0]!.release();
     await settle();
     expect(submitted).toEqual(["first"]);
     close();
@@ -153,8 +153,8 @@ describe("a command that returns after navigation", () => {
     const props = reactive({ route: { name: "course", course: "how-rivers-work" } });
     const { target, close } = show(Course as never, props as never);
     await rendered();
-    waits.add("unenrol");
-    waits.add("enrol");
+    heldCommands.add("unenrol");
+    heldCommands.add("enrol");
     target.querySelector<HTMLElement>(".enrolled")?.click();
     await settle();
     [...target.querySelectorAll<HTMLElement>(".actions button")].find((b) => !b.classList.contains("plain"))?.click();
@@ -164,7 +164,7 @@ describe("a command that returns after navigation", () => {
     flushSync();
     await rendered();
     const other = target.querySelector("h1")?.textContent;
-    held[0]!.refuse({ code: "unavailable", message: "", hint: "", retryable: true, correlationId: "" });
+    held[0]!.reject({ code: "unavailable", message: "", hint: "", retryable: true, correlationId: "" });
     await rendered();
     expect(target.querySelector("h1")?.textContent).toBe(other);
     close();
@@ -179,23 +179,23 @@ describe("the app state", () => {
   });
   const status = (waiting: number) => ({ ...appState.app.sync, phase: "idle" as const, waiting });
   it("keeps an event that arrived during the request", async () => {
-    waits.add("get_app_state");
+    heldCommands.add("get_app_state");
     const asking = appState.refresh();
     await settle();
     const old = { ...appState.app, sync: status(3) };
     deliver.forEach((hear) => hear({ kind: "sync", status: status(7) }));
-    held[0]!.go(old);
+    held[0]!.release(old);
     await asking;
     expect(appState.app.sync.waiting).toBe(7);
   });
   it("drops an outdated state", async () => {
-    waits.add("get_app_state");
+    heldCommands.add("get_app_state");
     const first = appState.refresh();
     const second = appState.refresh();
     await settle();
-    held[1]!.go({ ...appState.app, sync: status(2) });
+    held[1]!.release({ ...appState.app, sync: status(2) });
     await second;
-    held[0]!.go({ ...appState.app, sync: status(1) });
+    held[0]!.release({ ...appState.app, sync: status(1) });
     await first;
     expect(appState.app.sync.waiting).toBe(2);
   });

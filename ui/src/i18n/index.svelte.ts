@@ -89,9 +89,9 @@ const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
 
 /** Isolates texts of the other direction (FSI, PDI), so that they do not reorder the text around them. */
 export function isolated(params: Params, rtl: boolean): Params {
-  const apart = (value: string | number): string | number =>
+  const isolate = (value: string | number): string | number =>
     typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value;
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, apart(value)]));
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, isolate(value)]));
 }
 
 export function t(key: Key, params: Params = {}): string {

@@ -95,26 +95,26 @@ export function live<Request, Reply>(
   const store = new Live<Reply>();
   const key = (now: Request | undefined): string =>
     now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`;
-  const ask = (now: Request | undefined): void => {
+  const loadReply = (now: Request | undefined): void => {
     if (now === undefined) store.clear();
     else void store.request(key(now), () => query(now));
   };
-  const reload = (): void => ask(untrack(request));
+  const reload = (): void => loadReply(untrack(request));
   // Runs before the first paint, so that a kept reply is part of it.
   const first = untrack(request);
-  let asked = key(first);
-  ask(first);
+  let lastKey = key(first);
+  loadReply(first);
   $effect(() => {
     const now = request();
-    if (key(now) === asked) return;
-    asked = key(now);
-    untrack(() => ask(now));
+    if (key(now) === lastKey) return;
+    lastKey = key(now);
+    untrack(() => loadReply(now));
   });
   $effect(() =>
     onEvent((event) => {
       const now = untrack(request);
       if (event.kind !== "changed" || now === undefined) return;
-      if (event.topics.some((topic) => query.isStale(topic, now))) ask(now);
+      if (event.topics.some((topic) => query.isStale(topic, now))) loadReply(now);
     }),
   );
   return Object.assign(store, { reload });

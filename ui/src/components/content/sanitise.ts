@@ -3,7 +3,7 @@ import DOMPurify from "dompurify";
 import { t } from "../../i18n/index.svelte";
 import { href } from "../../state/router.svelte";
 
-const cleaner = DOMPurify(window);
+const purifier = DOMPurify(window);
 
 /** Maximum nesting depth. The compiler allows less; layout time of deep MathML grows faster than its depth. */
 export const MAX_DEPTH = 100;
@@ -86,7 +86,7 @@ function plainText(html: string): DocumentFragment {
  */
 export function clean(html: string, course: string, notes = ""): DocumentFragment {
   if (!isBounded(html)) return plainText(html);
-  const fragment = cleaner.sanitize(html, {
+  const fragment = purifier.sanitize(html, {
     USE_PROFILES: { html: true, mathMl: true },
     FORBID_TAGS: [
       "style",
@@ -134,8 +134,8 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
   });
   if (!isBoundedTree(fragment)) return plainText(html);
   for (const element of fragment.querySelectorAll("[class]")) {
-    const kept = [...element.classList].filter((name) => keepsClass(element, name));
-    if (kept.length > 0) element.setAttribute("class", kept.join(" "));
+    const classes = [...element.classList].filter((name) => keepsClass(element, name));
+    if (classes.length > 0) element.setAttribute("class", classes.join(" "));
     else element.removeAttribute("class");
   }
   for (const element of fragment.querySelectorAll("[id]")) {
@@ -151,11 +151,11 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
       continue;
     }
     // An item of a task list: shown, not editable.
-    const ticked = box.hasAttribute("checked");
+    const isChecked = box.hasAttribute("checked");
     for (const { name } of [...box.attributes]) box.removeAttribute(name);
     box.setAttribute("type", "checkbox");
     box.setAttribute("disabled", "");
-    if (ticked) box.setAttribute("checked", "");
+    if (isChecked) box.setAttribute("checked", "");
     box.setAttribute("aria-label", t("read.task"));
   }
   for (const link of fragment.querySelectorAll<HTMLElement>("a")) {

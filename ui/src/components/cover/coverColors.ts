@@ -16,9 +16,9 @@ const DARK_TEXT = "#14100b";
 
 /** The cover colour and the colour of its title. An invalid colour is replaced by a default. */
 export function coverColors(color: string): { background: string; text: string; dark: boolean } {
-  const safe = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
-  const dark = contrast(safe, LIGHT_TEXT) < contrast(safe, DARK_TEXT);
-  return { background: safe, text: dark ? DARK_TEXT : LIGHT_TEXT, dark };
+  const valid = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
+  const dark = contrast(valid, LIGHT_TEXT) < contrast(valid, DARK_TEXT);
+  return { background: valid, text: dark ? DARK_TEXT : LIGHT_TEXT, dark };
 }
 
 /** A stable 32-bit hash of a text (FNV-1a), for the design of a cover and the angle of a stamp. */

@@ -153,11 +153,11 @@ export class Playback implements Holder {
 
   #seekTo(to: number): void {
     const element = this.#element;
-    const place = Math.min(Math.max(0, to), this.duration || to);
-    this.at = place;
+    const seconds = Math.min(Math.max(0, to), this.duration || to);
+    this.at = seconds;
     // An element ignores a new position until its metadata is loaded.
-    if (!element || element.readyState < 1) this.#pendingSeek = place;
-    else element.currentTime = place;
+    if (!element || element.readyState < 1) this.#pendingSeek = seconds;
+    else element.currentTime = seconds;
   }
   #handleMetadata(): void {
     const length = this.#element?.duration ?? Number.NaN;
@@ -178,19 +178,19 @@ export class Playback implements Holder {
   async #restore(): Promise<void> {
     if (!this.#source.root) return;
     const saved = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
-    const place = parsePosition(saved?.pos ?? null);
-    if (place === undefined || this.#hasInput || place < RESTORE_MARGIN || place > this.duration - RESTORE_MARGIN) return;
-    this.#savedAt = place;
-    this.#seekTo(place);
-    this.resumed = place;
+    const seconds = parsePosition(saved?.pos ?? null);
+    if (seconds === undefined || this.#hasInput || seconds < RESTORE_MARGIN || seconds > this.duration - RESTORE_MARGIN) return;
+    this.#savedAt = seconds;
+    this.#seekTo(seconds);
+    this.resumed = seconds;
   }
   #item(): string {
     return `${this.#source.root}/${this.#source.hash}`;
   }
   #save(ended = false): void {
     if (!this.#source.root || !this.#hasInput || (!ended && this.at === this.#savedAt)) return;
-    const place = ended ? 0 : this.at;
-    this.#savedAt = place;
+    const seconds = ended ? 0 : this.at;
+    this.#savedAt = seconds;
     const percent = ended ? 10_000 : Math.min(9900, Math.round((this.at / (this.duration || 1)) * 10_000));
     void this.#write({
       kind: "media",
@@ -198,12 +198,12 @@ export class Playback implements Holder {
       done: ended,
       restart: false,
       percent: Math.max(0, percent),
-      pos: formatPosition(place),
+      pos: formatPosition(seconds),
     });
   }
   /** Saves one position at a time, the newest last: concurrent writes could arrive in another order. */
-  async #write(place: RecordProgress): Promise<void> {
-    this.#next = { ...place, done: place.done || (this.#next?.done ?? false) };
+  async #write(progress: RecordProgress): Promise<void> {
+    this.#next = { ...progress, done: progress.done || (this.#next?.done ?? false) };
     if (this.#writing) return;
     this.#writing = true;
     while (this.#next) {

@@ -5,16 +5,16 @@ import { shuffled } from "../cover/coverColors";
 /** Indices from 0 in an order that depends on `key` and is never the right one (from two items on). */
 export function initialOrder(count: number, key: string): number[] {
   const right = Array.from({ length: count }, (_, i) => i);
-  const mixed = shuffled(right, key);
-  return count > 1 && mixed.every((n, i) => n === i) ? [...mixed.slice(1), mixed[0]!] : mixed;
+  const order = shuffled(right, key);
+  return count > 1 && order.every((n, i) => n === i) ? [...order.slice(1), order[0]!] : order;
 }
 
 /** The list with the item at `from` moved to `to`, which is limited to the list. */
 export function moveItem<T>(items: readonly T[], from: number, to: number): T[] {
   const out = [...items];
-  const goal = Math.min(Math.max(to, 0), items.length - 1);
+  const target = Math.min(Math.max(to, 0), items.length - 1);
   const [item] = out.splice(from, 1);
-  if (item !== undefined) out.splice(goal, 0, item);
+  if (item !== undefined) out.splice(target, 0, item);
   return out;
 }
 

@@ -4,7 +4,7 @@ import { t } from "../../i18n/index.svelte";
 import type { Key } from "../../i18n/index.svelte";
 import type { CommandFailure } from "../../platform/failure";
 
-const sentences: Record<string, Key> = {
+const messages: Record<string, Key> = {
   empty: "bundle.error.notCarrel",
   not_carrel: "bundle.error.notCarrel",
   mangled: "bundle.error.alteredAsText",
@@ -41,12 +41,12 @@ const sentences: Record<string, Key> = {
 };
 
 /** Why a file was not exported or imported, and what to do. */
-export function why(reason: string, subject: string): string {
-  const key = sentences[reason];
+export function transferErrorText(reason: string, subject: string): string {
+  const key = messages[reason];
   return key ? t(key, { name: subject || t("bundle.unnamed") }) : t("bundle.error.damaged", { name: subject });
 }
 /** The same for a failed command. */
-export function whyFailed(failure: CommandFailure): string {
+export function transferFailureText(failure: CommandFailure): string {
   const { reason, subject } = failure.error;
-  return reason ? why(reason, subject ?? "") : errorText(failure).text;
+  return reason ? transferErrorText(reason, subject ?? "") : errorText(failure).text;
 }

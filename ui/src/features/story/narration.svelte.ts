@@ -151,17 +151,17 @@ export class Narration implements Holder {
 
   toggle(): void {
     if (this.playing) return this.stop();
-    const left = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
+    const resumeSpan = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
     const element = this.#element;
-    if (left && element && element.currentTime < 0.05) this.#seekTo(left.start / 1000);
+    if (resumeSpan && element && element.currentTime < 0.05) this.#seekTo(resumeSpan.start / 1000);
     this.play();
   }
   stop(): void {
-    const was = this.playing;
+    const wasPlaying = this.playing;
     this.#continues = this.#requested = false;
     this.#element?.pause();
     this.playing = false;
-    if (was && this.sentence >= 0) this.#host.stopped?.(this.sentence);
+    if (wasPlaying && this.sentence >= 0) this.#host.stopped?.(this.sentence);
   }
   /** Plays this sentence: alone if nothing was playing, from here on if the page is being narrated. */
   playSentence(index: number): void {

@@ -25,8 +25,8 @@ export type ReceiptGroup = {
   rows: (Pick<Receipt, "rowType" | "percent" | "activeMs"> & { name: Key })[];
 };
 
-const most = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
-const sum = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
+const maxOrNull = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
+const sumOrNull = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
 
 const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
   rowType: r.rowType,
@@ -55,8 +55,8 @@ export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
     group.atMs = Math.max(group.atMs, r.atMs);
     const same = group.rows.find((row) => row.rowType === r.rowType);
     if (same) {
-      same.percent = most(same.percent, r.percent);
-      same.activeMs = sum(same.activeMs, r.activeMs);
+      same.percent = maxOrNull(same.percent, r.percent);
+      same.activeMs = sumOrNull(same.activeMs, r.activeMs);
     } else {
       group.rows.push(row(r));
     }
