@@ -1,8 +1,8 @@
 //! Problems in `course.json`.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "truncated JSON",
         |t| {

@@ -14,12 +14,12 @@ mod warnings;
 use support::{Tree, compile_tree, course, story};
 
 /// Name, change to the package, and code, file and line of a problem that must be reported.
-type Row = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
+type Case = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
 
 /// The problems that stop the compiler.
-fn rows() -> impl Iterator<Item = &'static Row> {
+fn cases() -> impl Iterator<Item = &'static Case> {
     let subjects =
-        [course_json::ROWS, files::ROWS, texts::ROWS, media::ROWS, quizzes::ROWS, stories::ROWS];
+        [course_json::CASES, files::CASES, texts::CASES, media::CASES, quizzes::CASES, stories::CASES];
     subjects.into_iter().flatten()
 }
 
@@ -32,12 +32,12 @@ fn unmodified_course_is_valid() {
 }
 
 #[test]
-fn every_fault_has_its_code_file_and_line() {
-    assert!(rows().count() >= 40);
-    let mut wrong = Vec::new();
-    for (name, spoil, code, file, line) in rows() {
+fn each_problem_has_its_code_file_and_line() {
+    assert!(cases().count() >= 40);
+    let mut failures = Vec::new();
+    for (name, change, code, file, line) in cases() {
         let mut tree = course();
-        spoil(&mut tree);
+        change(&mut tree);
         let result = compile_tree(&tree);
         if code.is_empty() {
             // Text that resembles a footnote reference, without a note, is plain text.
@@ -46,20 +46,20 @@ fn every_fault_has_its_code_file_and_line() {
         }
         let problems = match result {
             Ok(_) => {
-                wrong.push(format!("{name}: compiles"));
+                failures.push(format!("{name}: compiles"));
                 continue;
             }
             Err(problems) => problems,
         };
-        let hit = problems.iter().any(|p| {
+        let is_reported = problems.iter().any(|p| {
             p.is_error()
                 && p.code == *code
                 && p.line == *line
                 && (file.is_empty() || p.file == *file)
         });
-        if !hit {
+        if !is_reported {
             let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            wrong.push(format!("{name}: no {file}:{line}: {code} in\n  {}", list.join("\n  ")));
+            failures.push(format!("{name}: no {file}:{line}: {code} in\n  {}", list.join("\n  ")));
         }
         for problem in &problems {
             assert!(
@@ -69,13 +69,13 @@ fn every_fault_has_its_code_file_and_line() {
             assert!(!problem.to_string().contains(env!("CARGO_MANIFEST_DIR")), "{name}: {problem}");
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
 fn package_docs_list_every_code() {
     let page = include_str!("../../../../docs/PACKAGE.md");
-    for (name, _, code, ..) in rows() {
+    for (name, _, code, ..) in cases() {
         assert!(
             code.is_empty() || page.contains(&format!("`{code}`")),
             "{name}: {code} is not in docs/PACKAGE.md"

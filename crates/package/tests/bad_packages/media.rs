@@ -1,9 +1,9 @@
 //! Problems in pictures, drawings, sound, video and captions.
 
-use crate::Row;
+use crate::Case;
 use crate::support::{png, wav};
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "text named png",
         |t| {

@@ -1,8 +1,8 @@
 //! Problems in quiz files.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "quiz without title",
         |t| {

@@ -1,8 +1,8 @@
 //! Problems in vocabularies and stories.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "word without meaning",
         |t| {

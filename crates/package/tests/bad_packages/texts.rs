@@ -1,8 +1,8 @@
 //! Problems in the Markdown of sections.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "empty text",
         |t| {

@@ -1,13 +1,13 @@
 //! Problems that do not stop the compiler.
 
 use crate::{
-    Row,
+    Case,
     support::{compile_tree, course},
 };
 
 #[test]
 fn warnings_do_not_stop() {
-    let rows: &[Row] = &[
+    let rows: &[Case] = &[
         (
             "transcript",
             |t| {
@@ -72,9 +72,9 @@ fn warnings_do_not_stop() {
             10,
         ),
     ];
-    for (name, spoil, code, file, line) in rows {
+    for (name, change, code, file, line) in rows {
         let mut tree = course();
-        spoil(&mut tree);
+        change(&mut tree);
         let (compiled, _) =
             compile_tree(&tree).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
         let found: Vec<_> =
