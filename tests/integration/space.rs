@@ -229,16 +229,16 @@ async fn content_is_moved_from_the_storage_screen() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(&old, path("a link")).expect("a link");
     let refusals = [
-        ("named from somewhere", PathBuf::from("some/where"), "from its beginning"),
-        ("named by a detour", old.join("../cache/deeper"), "from its beginning"),
-        ("where it is", old.clone(), "lies there already"),
-        ("inside", old.join("deeper"), "lies there already"),
-        ("around it", dir.path().to_owned(), "lies there already"),
+        ("named from somewhere", PathBuf::from("some/where"), "must be absolute"),
+        ("named by a detour", old.join("../cache/deeper"), "must be absolute"),
+        ("where it is", old.clone(), "overlaps the current content folder"),
+        ("inside", old.join("deeper"), "overlaps the current content folder"),
+        ("around it", dir.path().to_owned(), "overlaps the current content folder"),
         #[cfg(unix)]
-        ("inside, by a link", path("a link/deeper"), "lies there already"),
-        ("another store's", path("of the other process"), "other content"),
-        ("not to be written to", path("a file/deeper"), "nothing can be written"),
-        ("too small", path("stick/carrel"), "bytes are missing"),
+        ("inside, by a link", path("a link/deeper"), "overlaps the current content folder"),
+        ("another store's", path("of the other process"), "contains other content"),
+        ("not to be written to", path("a file/deeper"), "not writable"),
+        ("too small", path("stick/carrel"), "bytes missing"),
     ];
     for (what, to, why) in &refusals {
         let no = ui.move_to(to).await.expect_err(what);
