@@ -3,7 +3,7 @@ import type { ImageRef } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
 import Blocks from "../src/features/lesson/Blocks.svelte";
 import Picture from "../src/components/content/Picture.svelte";
-import Rich from "../src/components/content/Rich.svelte";
+import RichText from "../src/components/content/RichText.svelte";
 import { fixture } from "../src/platform/fixture";
 import { useTransport } from "../src/platform/transport";
 import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
@@ -62,7 +62,7 @@ describe("HTML from content", () => {
   it("opens words by click and key, and web links through the core", async () => {
     const words: string[] = [];
     const { target } = show(
-      Rich as never,
+      RichText as never,
       {
         html: `<a data-word="meander">m</a> <a href="https://example.org/a">web</a>`,
         onword: (word: string) => words.push(word),
@@ -196,7 +196,7 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     expect(good).toContain('class="cell-right"');
   });
   it("opens mailto links through the core, and no malformed ones", async () => {
-    const { target } = show(Rich as never, { html: `<a href="mailto:amina@school.example">mail</a>` } as never);
+    const { target } = show(RichText as never, { html: `<a href="mailto:amina@school.example">mail</a>` } as never);
     const click = new MouseEvent("click", { bubbles: true, cancelable: true });
     target.querySelector("a")!.dispatchEvent(click);
     await settle();
@@ -209,8 +209,8 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     const text = (n: number): string =>
       `<p>${n}<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">note ${n} <a href="#fnref-1">back</a></li></ol></section>`;
     const before = location.hash;
-    const first = show(Rich as never, { html: text(1) } as never).target;
-    const second = show(Rich as never, { html: text(2) } as never).target;
+    const first = show(RichText as never, { html: text(1) } as never).target;
+    const second = show(RichText as never, { html: text(2) } as never).target;
     for (const target of [second, first]) {
       target.querySelector<HTMLElement>("sup a")!.click();
       expect(document.activeElement).toBe(target.querySelector("li"));
