@@ -179,7 +179,7 @@ impl Device {
     /// by SQLite's own journal.
     pub async fn copy_disk(&self) -> TempDir {
         let ready = self.app().store.write("barrier", |_| Ok(())).await;
-        ready.expect("the store answers");
+        ready.expect("the store can be read");
         let copy = scratch();
         copy_dir(self.dir.path(), copy.path()).expect("copies the disk");
         copy

@@ -9,12 +9,12 @@ use tempfile::TempDir;
 /// disk.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() {
+    let dir = if memory.is_dir() {
         tempfile::Builder::new().prefix("carrel-").tempdir_in(memory)
     } else {
         tempfile::tempdir()
     };
-    made.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+    dir.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }
 
 /// Copies a folder with all its contents.

@@ -25,14 +25,14 @@ const MAX_STALL: Duration = Duration::from_millis(100);
 
 /// Returns how long this thread was runnable and waited for a CPU, because of other processes.
 #[cfg(target_os = "linux")]
-fn waited_for_processor() -> Duration {
+fn cpu_wait() -> Duration {
     let text =
         std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat of this thread");
     let waited = text.split(' ').nth(1).and_then(|ns| ns.parse().ok()).expect("nanoseconds");
     Duration::from_nanos(waited)
 }
 #[cfg(not(target_os = "linux"))]
-fn waited_for_processor() -> Duration {
+fn cpu_wait() -> Duration {
     Duration::ZERO
 }
 
@@ -40,10 +40,10 @@ fn waited_for_processor() -> Duration {
 async fn longest_stall(stop: Arc<AtomicBool>) -> Duration {
     let (clock, mut longest) = (SystemClock::new(), Duration::ZERO);
     while !stop.load(Ordering::Relaxed) {
-        let (began_ms, waited) = (clock.monotonic_ms(), waited_for_processor());
+        let (began_ms, waited) = (clock.monotonic_ms(), cpu_wait());
         tokio::task::yield_now().await;
         let gap = Duration::from_millis(clock.monotonic_ms().abs_diff(began_ms));
-        longest = longest.max(gap.saturating_sub(waited_for_processor() - waited));
+        longest = longest.max(gap.saturating_sub(cpu_wait() - waited));
     }
     longest
 }

@@ -235,8 +235,8 @@ pub fn target_of(course: &Course) -> DownloadTarget {
 /// disk.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-    made.expect("a folder")
+    let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    dir.expect("a folder")
 }
 
 /// Returns whether a partial file is locked.

@@ -71,9 +71,9 @@ async fn a_download_waits_for_the_network_and_resumes() {
     let client = TestClient::new(&server);
     client.start(&course);
     // Stored bytes are reported as soon as the partial file is closed.
-    let told = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
+    let is_paused = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
     let state =
-        client.wait_until(&crate::client::target_of(&course), "the pause, with the stored bytes", told).await;
+        client.wait_until(&crate::client::target_of(&course), "the pause, with the stored bytes", is_paused).await;
     assert_eq!(state.reason, Reason::Offline);
     assert!(state.retry_at_ms.is_some_and(|at| at > carrel_system::Clock::now_ms(&client.clock)));
     client.content.network_changed();

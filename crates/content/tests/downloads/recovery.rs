@@ -317,8 +317,8 @@ async fn assert_degraded(client: &TestClient, cause: Cause, before: &BTreeMap<Pa
     assert_eq!(storage.sweep().unwrap(), Default::default(), "{what}");
     assert_eq!(storage.evict(u64::MAX).unwrap(), 0, "{what}");
     let code = if cause == Cause::Full { ErrorCode::DiskFull } else { ErrorCode::Storage };
-    let wanted = client.downloads().start(Kind::Course, &courses()[0].id).unwrap_err();
-    assert_eq!(wanted.code(), code, "{what}");
+    let started = client.downloads().start(Kind::Course, &courses()[0].id).unwrap_err();
+    assert_eq!(started.code(), code, "{what}");
     let removed = client.downloads().remove(Kind::Course, &courses()[0].id).unwrap_err();
     assert_eq!(removed.code(), code, "{what}");
     assert!(!storage.recheck().unwrap(), "{what}");

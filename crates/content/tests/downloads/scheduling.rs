@@ -11,18 +11,18 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     let server = FakeServer::new();
-    let films = [6_000_000; 6];
-    let long = [Course::new("one", &[&films]), Course::new("two", &[&films])];
+    let large_files = [6_000_000; 6];
+    let large = [Course::new("one", &[&large_files]), Course::new("two", &[&large_files])];
     let small = Course::new("small", &[&[40_000; 4]]);
-    for course in long.iter().chain([&small]) {
+    for course in large.iter().chain([&small]) {
         server.publish(course);
     }
-    let films: Vec<_> = long.iter().flat_map(Course::media).collect();
-    films.iter().for_each(|b| server.inject(b.hash, &[Fault::Hold(500_000)]));
+    let large_files: Vec<_> = large.iter().flat_map(Course::media).collect();
+    large_files.iter().for_each(|b| server.inject(b.hash, &[Fault::Hold(500_000)]));
     let client = TestClient::new(&server);
-    long.iter().for_each(|c| client.start(c));
+    large.iter().for_each(|c| client.start(c));
     with_timeout("the large courses use every slot", async {
-        while films.iter().filter(|b| server.sent(b.hash) > 0).count() < MAX_PER_HOST {
+        while large_files.iter().filter(|b| server.sent(b.hash) > 0).count() < MAX_PER_HOST {
             tokio::task::yield_now().await;
         }
     })
@@ -36,25 +36,25 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     .await;
     server.release_held();
     client.wait_ready(&small).await;
-    for course in &long {
+    for course in &large {
         client.wait_ready(course).await;
         client.assert_complete(course);
         // Yielding slots costs requests, but no bytes.
         assert!(course.media().iter().all(|b| server.sent(b.hash) == b.size));
     }
     assert!(server.max_concurrent() <= MAX_PER_HOST, "{} at once", server.max_concurrent());
-    let asked = server.requests();
-    let of = |hash| films.iter().any(|b| b.hash == hash);
+    let requests = server.requests();
+    let of = |hash| large_files.iter().any(|b| b.hash == hash);
     let begun = |from: Option<u64>| from.unwrap_or(0) == 0;
-    let made_room = asked.iter().filter(|(hash, from)| of(*hash) && !begun(*from)).count();
-    assert!(made_room > 0, "a large transfer yielded its slot");
+    let yielded = requests.iter().filter(|(hash, from)| of(*hash) && !begun(*from)).count();
+    assert!(yielded > 0, "a large transfer yielded its slot");
     // Measured by the order of requests, because times are unreliable on a busy machine.
     let small_last =
-        asked.iter().rposition(|(hash, _)| small.blobs.iter().any(|(b, _)| b.hash == *hash));
-    let film_last = asked.iter().rposition(|(hash, _)| of(*hash));
+        requests.iter().rposition(|(hash, _)| small.blobs.iter().any(|(b, _)| b.hash == *hash));
+    let large_last = requests.iter().rposition(|(hash, _)| of(*hash));
     assert!(
-        small_last < film_last,
-        "{small_last:?} of the small course, {film_last:?} of the large courses"
+        small_last < large_last,
+        "{small_last:?} of the small course, {large_last:?} of the large courses"
     );
 }
 
@@ -71,10 +71,10 @@ async fn text_is_fetched_first_then_the_open_section() {
         client.start(&course);
         client.wait_ready(&course).await;
         let media: Vec<_> = course.media().iter().map(|b| b.hash).collect();
-        let asked: Vec<_> = server.requests().into_iter().map(|(hash, _)| hash).collect();
-        let first_media = asked.iter().position(|h| media.contains(h)).unwrap();
+        let requests: Vec<_> = server.requests().into_iter().map(|(hash, _)| hash).collect();
+        let first_media = requests.iter().position(|h| media.contains(h)).unwrap();
         assert_eq!(first_media, course.blobs.len() - media.len(), "all text precedes audio");
-        let at = |n: usize| asked.iter().position(|h| *h == media[n]).unwrap();
+        let at = |n: usize| requests.iter().position(|h| *h == media[n]).unwrap();
         // Four workers fetch in parallel: the open section is among the first four of twelve, its
         // lesson among the first seven.
         let lesson = [8, 10, 11].iter().all(|n| at(*n) < first_media + 7);

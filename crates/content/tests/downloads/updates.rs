@@ -28,15 +28,15 @@ async fn a_list_does_not_wait_for_missing_content() {
     let missing = library.manifest(Kind::Course, &course.id).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })), "{missing:?}");
     assert_eq!(server.total_sent(), 0, "no request was awaited");
-    let mut until_told =
+    let mut catalogue_changed =
         async || while !changes.recv().await.unwrap().contains(&Change::Catalogue) {};
-    with_timeout("the manifest", until_told()).await;
+    with_timeout("the manifest", catalogue_changed()).await;
     let manifest = library.manifest(Kind::Course, &course.id).await.expect("the reply was stored").value;
 
     let body = manifest.manifest.blobs.iter().find(|b| b.media_type == "application/json").unwrap();
     let missing = library.blob(body.hash).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })));
-    with_timeout("the text", until_told()).await;
+    with_timeout("the text", catalogue_changed()).await;
     assert_eq!(library.blob(body.hash).await.expect("the reply was stored").size(), body.size);
 }
 

@@ -28,11 +28,11 @@ pub fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     out.into_inner()
 }
 
-/// Returns a JPEG with EXIF orientation `turn`, of an upright image of `w` x `h`. According to the
+/// Returns a JPEG with EXIF orientation `orientation`, of an upright image of `w` x `h`. According to the
 /// table of the EXIF standard: which side of the scene the first row and the first column are.
-pub fn rotated_jpeg(turn: u16, w: u32, h: u32) -> Vec<u8> {
+pub fn rotated_jpeg(orientation: u16, w: u32, h: u32) -> Vec<u8> {
     // (rows are rows of the scene, first row is the top or left, first column is the left or top)
-    let (upright, row, column) = match turn {
+    let (upright, row, column) = match orientation {
         1 => (true, true, true),
         2 => (true, true, false),
         3 => (true, false, false),
@@ -51,7 +51,7 @@ pub fn rotated_jpeg(turn: u16, w: u32, h: u32) -> Vec<u8> {
     };
     let plain = jpeg(&stored);
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
-    exif.extend_from_slice(&u32::from(turn).to_le_bytes());
+    exif.extend_from_slice(&u32::from(orientation).to_le_bytes());
     exif.extend_from_slice(&[0; 4]);
     let mut out = plain[..2].to_vec();
     out.extend_from_slice(&[0xff, 0xe1]);

@@ -29,17 +29,17 @@ fn is_upright(picture: &DynamicImage) -> Result<(), String> {
 #[tokio::test]
 async fn every_exif_orientation_is_shown_upright() {
     let client = TestClient::new().await;
-    for turn in 1..=8 {
-        let hash = client.store(rotated_jpeg(turn, 800, 400));
+    for orientation in 1..=8 {
+        let hash = client.store(rotated_jpeg(orientation, 800, 400));
         for fit in ["w=320", "w=320&h=160&fit=cover", "w=320&h=160&fit=contain"] {
             let picture = decode(&client.get(&format!("{hash}?{fit}"), &[]).await);
-            assert_eq!(picture.dimensions(), (320, 160), "orientation {turn}, {fit}");
-            is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}, {fit}: {e}"));
+            assert_eq!(picture.dimensions(), (320, 160), "orientation {orientation}, {fit}");
+            is_upright(&picture).unwrap_or_else(|e| panic!("orientation {orientation}, {fit}: {e}"));
         }
         // Also at its original width, because it has to be rotated.
         let picture = decode(&client.get(&format!("{hash}?w=1920"), &[]).await);
-        assert_eq!(picture.dimensions(), (800, 400), "orientation {turn}");
-        is_upright(&picture).unwrap_or_else(|e| panic!("orientation {turn}: {e}"));
+        assert_eq!(picture.dimensions(), (800, 400), "orientation {orientation}");
+        is_upright(&picture).unwrap_or_else(|e| panic!("orientation {orientation}: {e}"));
     }
 }
 
@@ -180,8 +180,8 @@ async fn images_without_a_width_are_checked() {
                 continue;
             }
             let hash = client.store(bytes.clone());
-            for turn in ["first", "again"] {
-                expect(&format!("{name}, {place}, {turn}"), hash, &bytes, status, &[]).await;
+            for attempt in ["first", "again"] {
+                expect(&format!("{name}, {place}, {attempt}"), hash, &bytes, status, &[]).await;
             }
             if status != 200 {
                 let head = client.head(&format!("{hash}"), &[]).await;
@@ -308,18 +308,18 @@ async fn a_variant_is_created_once_and_stored() {
     let noise = RgbImage::from_fn(700, 700, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8]));
     let hash = client.store(jpeg(&noise));
     let path = format!("{hash}?w=320");
-    let mut answers = futures_util::future::join_all((0..12).map(|_| client.get(&path, &[]))).await;
-    let first = answers.pop().unwrap();
+    let mut responses = futures_util::future::join_all((0..12).map(|_| client.get(&path, &[]))).await;
+    let first = responses.pop().unwrap();
     assert_eq!(first.status, 200);
     assert!(
-        answers.iter().all(|a| a.body == first.body && a.header("etag") == first.header("etag"))
+        responses.iter().all(|a| a.body == first.body && a.header("etag") == first.header("etag"))
     );
     // The entity tag is the hash of the variant, which is verified when the variant is read.
-    let made = first.header("etag").trim_matches('"').parse().unwrap();
-    assert_eq!(carrel_model::BlobHash::of(&first.body), made);
-    assert!(client.library.blobs().verify(made).unwrap());
+    let variant = first.header("etag").trim_matches('"').parse().unwrap();
+    assert_eq!(carrel_model::BlobHash::of(&first.body), variant);
+    assert!(client.library.blobs().verify(variant).unwrap());
     // After eviction an identical variant is created again.
-    client.library.blobs().remove(made).unwrap();
+    client.library.blobs().remove(variant).unwrap();
     assert_eq!(client.get(&path, &[]).await.body, first.body);
     // Without the original the variant is gone, too.
     client.library.blobs().remove(hash).unwrap();
@@ -332,8 +332,8 @@ async fn large_images_wait_for_the_memory_budget() {
     let client = TestClient::new().await;
     let hashes: Vec<_> = (0..12).map(|n| client.store(png_with_pixels(2000 + n, 900))).collect();
     let paths: Vec<String> = hashes.iter().map(|h| format!("{h}?w=320")).collect();
-    let answers = futures_util::future::join_all(paths.iter().map(|p| client.get(p, &[]))).await;
-    assert!(answers.iter().all(|a| a.status == 200));
+    let responses = futures_util::future::join_all(paths.iter().map(|p| client.get(p, &[]))).await;
+    assert!(responses.iter().all(|a| a.status == 200));
 }
 
 /// A colour profile that unpacks to far more bytes than the image is unpacked only up to a limit.

@@ -116,8 +116,8 @@ async fn only_the_ui_is_served() {
     };
     assert_eq!(status(&host, format!("{path}{hash}")).await, 200);
     let port = host.split(':').nth(1).unwrap();
-    for strange in ["evil.example", "localhost", &format!("localhost:{port}"), "127.0.0.1", ""] {
-        assert_eq!(status(strange, format!("{path}{hash}")).await, 404, "Host: {strange}");
+    for other_host in ["evil.example", "localhost", &format!("localhost:{port}"), "127.0.0.1", ""] {
+        assert_eq!(status(other_host, format!("{path}{hash}")).await, 404, "Host: {other_host}");
     }
     let token = path.trim_matches('/');
     let near: String =
@@ -138,8 +138,8 @@ async fn only_the_ui_is_served() {
         ("null", false),
     ] {
         let response = client.get(&hash.to_string(), &[("Origin", origin)]).await;
-        let told = response.header("access-control-allow-origin");
-        assert_eq!(told, if allowed { origin } else { "" }, "{origin}");
+        let allowed_origin = response.header("access-control-allow-origin");
+        assert_eq!(allowed_origin, if allowed { origin } else { "" }, "{origin}");
         assert_eq!(response.header("vary"), "Origin");
     }
     client.media.set_library(None);
@@ -165,8 +165,8 @@ async fn other_routes_have_the_same_access_rules() {
     ] {
         let response = send(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
         assert_eq!(response.status, status, "{method} {host_header} {path} {origin:?}");
-        let told = if status == 404 && origin != own { "" } else { own.1 };
-        assert_eq!(response.header("access-control-allow-origin"), told);
+        let allowed_origin = if status == 404 && origin != own { "" } else { own.1 };
+        assert_eq!(response.header("access-control-allow-origin"), allowed_origin);
     }
     let response = send("OPTIONS", host, host, &good, &[own]).await;
     assert_eq!(response.header("access-control-allow-methods"), "GET, HEAD, PUT");

@@ -21,16 +21,16 @@ fn eviction_order_and_pins() {
     let dir = scratch();
     let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let blobs = storage.blobs();
-    let put = |n, came| {
+    let put = |n, origin| {
         let (hash, bytes) = blob(n, MIB);
-        blobs.put_with_origin(hash, &bytes, came).unwrap();
+        blobs.put_with_origin(hash, &bytes, origin).unwrap();
         clock.advance(2 * 3_600_000);
         hash
     };
     let pinned = course(1, 3, MIB);
     store_course(&storage, "asha", "pinned", &pinned, true);
-    let loose = course(2, 3, MIB);
-    store_course(&storage, "asha", "loose", &loose, false);
+    let unpinned = course(2, 3, MIB);
+    store_course(&storage, "asha", "unpinned", &unpinned, false);
     let near = put(10, BlobOrigin::Prefetched);
     storage.set_near("asha", &[near]).unwrap();
     let (old, new) = (put(11, BlobOrigin::Requested), put(12, BlobOrigin::Requested));
@@ -42,9 +42,9 @@ fn eviction_order_and_pins() {
         (
             "prefetched: the oldest first, including an unpinned download",
             1,
-            &[loose[2].0],
+            &[unpinned[2].0],
         ),
-        ("the other prefetched blobs", 3 * MIB, &[loose[0].0, loose[1].0, ahead]),
+        ("the other prefetched blobs", 3 * MIB, &[unpinned[0].0, unpinned[1].0, ahead]),
         ("least recently used", 1, &[new]),
         ("then the other, then the open lesson", u64::MAX, &[old, near]),
     ];
@@ -53,7 +53,7 @@ fn eviction_order_and_pins() {
         storage.evict(bytes).unwrap();
         assert!(expected.iter().all(|h| gone(*h)), "{what}");
         assert_eq!(
-            number(&storage, "SELECT count(*) FROM download WHERE id = 'loose'"),
+            number(&storage, "SELECT count(*) FROM download WHERE id = 'unpinned'"),
             0,
             "an incomplete download is removed"
         );
@@ -186,15 +186,15 @@ fn random_operations_keep_pins_work_and_budget() {
                             0..45 => {
                                 let (hash, bytes) =
                                     blob(rng.below(400), 1 + rng.below(2 * MIB));
-                                let came =
+                                let origin =
                                     if rng.permille(500) { BlobOrigin::Requested } else { BlobOrigin::Prefetched };
-                                let promise = if came == BlobOrigin::Prefetched {
+                                let promise = if origin == BlobOrigin::Prefetched {
                                     storage.reserve(bytes.len() as u64).map(Some)
                                 } else {
                                     Ok(None)
                                 };
                                 match promise
-                                    .and_then(|_held| storage.blobs().put_with_origin(hash, &bytes, came))
+                                    .and_then(|_held| storage.blobs().put_with_origin(hash, &bytes, origin))
                                 {
                                     Ok(()) => {}
                                     Err(e) if e.code() == ErrorCode::DiskFull => {

@@ -26,9 +26,9 @@ fn figures_match_the_lengths_of_files() {
     storage.blobs().put(BlobHash::of(&png), &png).unwrap();
     let text = Bytes::from_static(b"{\"blocks\":[]}");
     storage.blobs().put(BlobHash::of(&text), &text).unwrap();
-    let (hash, film) = blob(9, 2 * MIB);
+    let (hash, large) = blob(9, 2 * MIB);
     let mut part = storage.blobs().part(hash).unwrap();
-    part.write(&film[..MIB as usize]).unwrap();
+    part.write(&large[..MIB as usize]).unwrap();
     drop(part);
 
     let f = storage.figures("asha").unwrap();

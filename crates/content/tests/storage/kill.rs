@@ -125,9 +125,9 @@ fn a_sweep_finds_orphans_and_missing_files() {
     let (unwanted, _) = blob(51, 40 * KIB);
     std::fs::write(path(unwanted, ".part"), b"begun").unwrap();
     std::fs::write(path(unwanted, ".77-0.part"), b"begun").unwrap();
-    let (wanted, film) = blob(52, 90 * KIB);
-    insert_download(&storage, "asha", "two", &[(wanted, film.len() as u64)], true, false);
-    std::fs::write(path(wanted, ".part"), &film[..1000]).unwrap();
+    let (wanted, large) = blob(52, 90 * KIB);
+    insert_download(&storage, "asha", "two", &[(wanted, large.len() as u64)], true, false);
+    std::fs::write(path(wanted, ".part"), &large[..1000]).unwrap();
     // A partial file that is being written.
     let (writing, more) = blob(53, 90 * KIB);
     let mut part = storage.blobs().part(writing).unwrap();

@@ -182,6 +182,6 @@ pub fn assert_consistent(storage: &Storage) {
 /// Returns a temporary folder, in memory if possible: a killed process leaves the same state there.
 pub fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.or_else(|_| tempfile::tempdir()).unwrap()
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.or_else(|_| tempfile::tempdir()).unwrap()
 }
