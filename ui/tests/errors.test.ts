@@ -9,7 +9,7 @@ import { router, type Route } from "../src/state/router.svelte";
 import { Screens } from "../src/app/screens.svelte";
 import ThrowsAtMount from "./components/ThrowsAtMount.svelte";
 import ThrowsInEffect from "./components/ThrowsInEffect.svelte";
-import { trouble } from "./components/trouble";
+import { faults } from "./components/faults";
 import { reactive } from "./reactive.svelte";
 import { settle, show } from "./support";
 
@@ -40,7 +40,7 @@ beforeAll(async () => {
   await setLanguage("en");
 });
 beforeEach(() => {
-  trouble.on = true;
+  faults.enabled = true;
   log.mockClear();
 });
 afterEach(() => {
@@ -72,7 +72,7 @@ describe.each([
     button(target, "Try again").click();
     flushSync();
     expect(heading(target)).toBe("This page stopped working");
-    trouble.on = false;
+    faults.enabled = false;
     button(target, "Try again").click();
     flushSync();
     expect(heading(target)).toBe("It works");
@@ -80,7 +80,7 @@ describe.each([
   });
   it("is shown again after the route changed", () => {
     const { target, props, close } = open();
-    trouble.on = false;
+    faults.enabled = false;
     props.route = { name: "sync" };
     flushSync();
     expect(heading(target)).toBe("It works");
@@ -123,7 +123,7 @@ describe("details of an error", () => {
 
 describe("a chunk that does not load", () => {
   const open = (loads: (() => Promise<{ default: unknown }>)[]) => {
-    trouble.on = false;
+    faults.enabled = false;
     const reload = vi.fn(() => Promise.resolve());
     const screens = new Screens({}, { sync: () => loads.shift()!() }, reload);
     return {
@@ -155,7 +155,7 @@ describe("a chunk that does not load", () => {
     close();
   });
   it("is loaded when its screen is opened after its prefetch failed", async () => {
-    trouble.on = false;
+    faults.enabled = false;
     const loads = [refuse, give];
     const screens = new Screens({}, { sync: () => loads.shift()!() }, () => Promise.resolve());
     await screens.load("sync");

@@ -25,9 +25,9 @@ describe("catalogues", () => {
       const wanted = new Set(forms(entry).flatMap(names));
       for (const form of forms(others[language]![key]!)) {
         // "{n}" may be written in words ("one lesson"); every other parameter must occur.
-        const said = names(form);
-        for (const name of said) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
-        for (const name of wanted) if (name !== "{n}") expect(said, `${key}: ${form}`).toContain(name);
+        const used = names(form);
+        for (const name of used) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
+        for (const name of wanted) if (name !== "{n}") expect(used, `${key}: ${form}`).toContain(name);
       }
       expect(forms(others[language]![key]!).flatMap(names).includes("{n}"), key).toBe(wanted.has("{n}"));
     }
@@ -106,16 +106,16 @@ describe("claims of the messages", () => {
 });
 
 describe("rendering", () => {
-  const say = (entry: Entry, language: string, params: Record<string, string | number>): string =>
+  const renderText = (entry: Entry, language: string, params: Record<string, string | number>): string =>
     render(entry, new Intl.PluralRules(language), new Intl.NumberFormat(language), params);
   it("selects the plural form by n and formats numbers for the language", () => {
-    expect(say(english["library.lessons"]!, "en", { n: 1 })).toBe("1 lesson");
-    expect(say(english["library.lessons"]!, "en", { n: 1200 })).toBe("1,200 lessons");
-    expect(say(others["ar"]!["library.lessons"]!, "ar-u-nu-latn", { n: 2 })).toBe("درسان");
-    expect(say(others["fr"]!["library.lessons"]!, "fr", { n: 0 })).toBe("0 leçon");
+    expect(renderText(english["library.lessons"]!, "en", { n: 1 })).toBe("1 lesson");
+    expect(renderText(english["library.lessons"]!, "en", { n: 1200 })).toBe("1,200 lessons");
+    expect(renderText(others["ar"]!["library.lessons"]!, "ar-u-nu-latn", { n: 2 })).toBe("درسان");
+    expect(renderText(others["fr"]!["library.lessons"]!, "fr", { n: 0 })).toBe("0 leçon");
   });
   it("keeps unknown names and does not substitute inside parameters", () => {
-    expect(say("{a} {b}", "en", { a: "{b}" })).toBe("{b} {b}");
+    expect(renderText("{a} {b}", "en", { a: "{b}" })).toBe("{b} {b}");
   });
   it("selects the chosen language, then the system's, then English", () => {
     expect(pick("fr", ["ar"])).toBe("fr");

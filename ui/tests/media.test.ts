@@ -13,7 +13,7 @@ import { reactive } from "./reactive.svelte";
 import VideoPlayer from "../src/components/media/VideoPlayer.svelte";
 import { fixture } from "../src/platform/fixture";
 import { appState } from "../src/state/appState.svelte";
-import { settle as shownSettle, show } from "./support";
+import { settle as settleComponent, show } from "./support";
 import Waveform from "../src/components/media/Waveform.svelte";
 
 /** An element that plays as far as a test requests. */
@@ -22,7 +22,7 @@ function player(duration = 100): HTMLAudioElement & { tick(to: number): void; re
   let state = 0;
   let at = 0;
   let paused = true;
-  const say = (name: string): boolean => element.dispatchEvent(new Event(name));
+  const dispatch = (name: string): boolean => element.dispatchEvent(new Event(name));
   Object.defineProperties(element, {
     readyState: { get: () => state },
     duration: { get: () => (state > 0 ? duration : Number.NaN) },
@@ -35,30 +35,30 @@ function player(duration = 100): HTMLAudioElement & { tick(to: number): void; re
         // An element ignores a new position until its metadata is loaded.
         if (state === 0) return;
         at = to;
-        say("seeked");
+        dispatch("seeked");
       },
     },
   });
   element.play = () => {
     paused = false;
-    say("play");
-    say("playing");
+    dispatch("play");
+    dispatch("playing");
     return Promise.resolve();
   };
   element.pause = () => {
     if (!paused) {
       paused = true;
-      say("pause");
+      dispatch("pause");
     }
   };
   element.load = () => undefined;
   element.tick = (to) => {
     at = to;
-    say("timeupdate");
+    dispatch("timeupdate");
   };
   element.ready = () => {
     state = 4;
-    say("loadedmetadata");
+    dispatch("loadedmetadata");
   };
   return element;
 }
@@ -67,15 +67,15 @@ const settle = async (): Promise<void> => {
   for (let i = 0; i < 6; i++) await Promise.resolve();
 };
 
-let kept: { kind: string; item: string; pos?: string; percent?: number; done: boolean }[] = [];
-let left: string | null = null;
+let saved: { kind: string; item: string; pos?: string; percent?: number; done: boolean }[] = [];
+let storedPosition: string | null = null;
 beforeEach(() => {
-  kept = [];
-  left = null;
+  saved = [];
+  storedPosition = null;
   useTransport({
     call: (name, request) => {
-      if (name === "record_progress") kept.push(request as (typeof kept)[number]);
-      return Promise.resolve({ percent: 0, done: false, pos: left, posDevice: "", posAtMs: 0, waiting: false });
+      if (name === "record_progress") saved.push(request as (typeof saved)[number]);
+      return Promise.resolve({ percent: 0, done: false, pos: storedPosition, posDevice: "", posAtMs: 0, waiting: false });
     },
     listen: () => ({ ready: Promise.resolve(), stop: () => undefined }),
   });
@@ -91,7 +91,7 @@ describe("the saved position of a recording", () => {
   });
 
   it("is restored once the duration is known, and shown as restored until the next input", async () => {
-    left = "t61500";
+    storedPosition = "t61500";
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -108,7 +108,7 @@ describe("the saved position of a recording", () => {
 
   it("is not restored near either end, or after the learner's input", async () => {
     for (const pos of ["t1000", "t99000", "t999000", "p1"]) {
-      left = pos;
+      storedPosition = pos;
       const playback = new Playback(what);
       const element = player();
       const detach = playback.attach(element);
@@ -117,7 +117,7 @@ describe("the saved position of a recording", () => {
       expect([pos, element.currentTime]).toEqual([pos, 0]);
       detach();
     }
-    left = "t50000";
+    storedPosition = "t50000";
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -140,15 +140,15 @@ describe("the saved position of a recording", () => {
     Object.defineProperty(element, "currentTime", { value: 23.34, configurable: true });
     detach();
     await settle();
-    expect(kept.map((place) => place.pos)).toEqual(["t7000", "t23340"]);
+    expect(saved.map((place) => place.pos)).toEqual(["t7000", "t23340"]);
 
-    left = "t50000";
+    storedPosition = "t50000";
     const other = new Playback(what);
     const leave = other.attach(player());
     await settle();
     leave();
     await settle();
-    expect(kept.length).toBe(2);
+    expect(saved.length).toBe(2);
   });
 
   it("is saved every few seconds, on pause and on leaving, and is reset at the end", async () => {
@@ -157,15 +157,15 @@ describe("the saved position of a recording", () => {
     const detach = playback.attach(element);
     element.ready();
     await settle();
-    expect(kept).toEqual([]);
+    expect(saved).toEqual([]);
     playback.play();
     element.tick(1);
     element.tick(4);
-    const first = kept.length;
+    const first = saved.length;
     element.tick(7);
     await settle();
-    expect(kept.length).toBeGreaterThan(first);
-    expect(kept.at(-1)).toMatchObject({
+    expect(saved.length).toBeGreaterThan(first);
+    expect(saved.at(-1)).toMatchObject({
       kind: "media",
       item: `rivers/${what.hash}`,
       pos: "t7000",
@@ -175,15 +175,15 @@ describe("the saved position of a recording", () => {
     element.tick(9);
     playback.pause();
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t9000" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t9000" });
     playback.seek(30);
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t30000" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t30000" });
     playback.play();
     element.tick(31);
     detach();
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t31000" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t31000" });
     const again = new Playback(what);
     const other = player();
     const leave = again.attach(other);
@@ -192,10 +192,10 @@ describe("the saved position of a recording", () => {
     other.tick(100);
     other.dispatchEvent(new Event("ended"));
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t0", percent: 10_000, done: true });
+    expect(saved.at(-1)).toMatchObject({ pos: "t0", percent: 10_000, done: true });
     leave();
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t0" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t0" });
   });
 
   it("is not saved without a course", async () => {
@@ -208,7 +208,7 @@ describe("the saved position of a recording", () => {
     playback.pause();
     detach();
     await settle();
-    expect(kept).toEqual([]);
+    expect(saved).toEqual([]);
   });
 });
 
@@ -245,24 +245,24 @@ describe("the video player", () => {
     const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
     expect(shown.target.querySelector("video"), "its room comes first").toBeNull();
     await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
-    await shownSettle();
+    await settleComponent();
     expect(asked).toBe(1);
     await appState.replace({ ...appState.app });
-    await shownSettle();
+    await settleComponent();
     expect(asked).toBe(1);
     shown.close();
   });
 });
 
 describe("media keys", () => {
-  const holder = (): Holder & { did: string[] } => {
-    const did: string[] = [];
+  const holder = (): Holder & { calls: string[] } => {
+    const calls: string[] = [];
     return {
-      did,
+      calls,
       metadata: () => ({ title: "t", album: "a" }),
-      play: () => did.push("play"),
-      pause: () => did.push("pause"),
-      seek: (to) => did.push(`seek ${to}`),
+      play: () => calls.push("play"),
+      pause: () => calls.push("pause"),
+      seek: (to) => calls.push(`seek ${to}`),
       position: () => ({ duration: 100, position: 50, rate: 1 }),
     };
   };
@@ -280,16 +280,16 @@ describe("media keys", () => {
     const [one, two] = [holder(), holder()];
     acquireMediaSession(one);
     acquireMediaSession(two);
-    expect(one.did).toEqual(["pause"]);
+    expect(one.calls).toEqual(["pause"]);
     handlers.get("seekforward")!({});
     handlers.get("seekbackward")!({ seekOffset: 20 });
     handlers.get("seekto")!({ seekTime: 3 });
     handlers.get("pause")!({});
-    expect(two.did).toEqual(["seek 60", "seek 30", "seek 3", "pause"]);
+    expect(two.calls).toEqual(["seek 60", "seek 30", "seek 3", "pause"]);
     expect(handlers.get("nexttrack")).toBeNull();
     expect(session.playbackState).toBe("playing");
     onKey(new KeyboardEvent("keydown", { key: "MediaPlay" }));
-    expect(two.did.at(-1)).toBe("play");
+    expect(two.calls.at(-1)).toBe("play");
     releaseMediaSession(one);
     expect(session.playbackState).toBe("playing");
     releaseMediaSession(two);
@@ -459,14 +459,14 @@ describe("a transcript", () => {
     });
     const shown = show(Transcript as never, props as never);
     props.cues = cues;
-    await shownSettle();
+    await settleComponent();
     const marked = (): string[] =>
       [...shown.target.querySelectorAll<HTMLElement>("[aria-current]")].map((s) => s.dataset["cue"]!);
     props.at = 1.5;
-    await shownSettle();
+    await settleComponent();
     expect(marked()).toEqual(["1"]);
     props.at = 0.5;
-    await shownSettle();
+    await settleComponent();
     expect(marked()).toEqual(["0"]);
     shown.target.querySelector<HTMLElement>("[data-cue='1']")!.click();
     expect(props.onseek).toHaveBeenCalledWith(1);

@@ -1,2 +1,2 @@
 /** Switches the faults of the components in this folder on and off. */
-export const trouble = { on: true };
+export const faults = { enabled: true };
