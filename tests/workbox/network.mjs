@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 
 /** Replaces `{now}`, `{now+60}`, `{now-60}` with HTTP dates. */
-function dated(value) {
+function expandDate(value) {
   const found = /^\{now([+-]\d+)?\}$/.exec(value);
   if (!found) return value;
   return new Date(Date.now() + Number(found[1] ?? 0) * 1000).toUTCString();
@@ -25,12 +25,12 @@ export class Network {
     this.address = `http://127.0.0.1:${this.server.address().port}`;
   }
   close() {
-    this.letGo();
+    this.release();
     this.server.closeAllConnections();
     return new Promise((done) => this.server.close(done));
   }
   /** Sends the held answers. */
-  letGo() {
+  release() {
     for (const answer of this.held.splice(0)) answer();
   }
 
@@ -73,8 +73,8 @@ export class Network {
    */
   reply({ status, headers = {}, body = "", body_of }, age, res) {
     // A correct server sends its time (RFC 9110, 6.6.1); an empty `date` sends none.
-    const told = Object.entries({ date: "{now}", ...headers }).filter(([, value]) => value !== "");
-    const all = Object.fromEntries(told.map(([name, value]) => [name, dated(value)]));
+    const sent = Object.entries({ date: "{now}", ...headers }).filter(([, value]) => value !== "");
+    const all = Object.fromEntries(sent.map(([name, value]) => [name, expandDate(value)]));
     if (age > 0) all.age = String(Number(all.age ?? 0) + age);
     res.writeHead(status, { ...all, connection: "close" });
     res.end(body_of ? `["${"x".repeat(body_of)}"]` : body);

@@ -61,7 +61,7 @@ struct Step {
     fill_disk: bool,
     /// Late answers are released before the call (`true`) or while it waits (`"while"`).
     #[serde(default)]
-    land: Option<ReleaseTime>,
+    release: Option<ReleaseTime>,
     /// The call.
     strategy: Option<String>,
     path: Option<String>,
@@ -72,17 +72,17 @@ struct Step {
     /// Results of the network for the expected requests, and for further ones.
     net: Vec<Scripted>,
     #[serde(default)]
-    unasked: Vec<Scripted>,
+    further_net: Vec<Scripted>,
     /// Results that the RFCs allow.
     answer: OneOf<String>,
     requests: OneOf<usize>,
     /// Fields of the last request.
     #[serde(default)]
-    asked: BTreeMap<String, String>,
+    request_headers: BTreeMap<String, String>,
     /// Carrel's result where it differs, or is one of several allowed ones, with the reason.
     carrel: Option<Seen>,
     #[serde(default)]
-    why: String,
+    reason: String,
     /// Status that Carrel reports with the answer.
     #[serde(default)]
     marks: Marks,
@@ -262,14 +262,14 @@ async fn run_step(fixture: &mut Fixture, table: &Table, case: &Case, step: &Step
     if step.fill_disk {
         fixture.fill_disk();
     }
-    if matches!(step.land, Some(ReleaseTime::Before(_))) {
+    if matches!(step.release, Some(ReleaseTime::Before(_))) {
         fixture.net.gate.add_permits(1);
         fixture.settle().await;
     }
     let before = fixture.requests();
     let now = fixture.clock.now_ms();
     fixture.net.next.lock().unwrap().clear();
-    fixture.enqueue(step.net.iter().chain(&step.unasked).map(|w| table.net(w, now)));
+    fixture.enqueue(step.net.iter().chain(&step.further_net).map(|w| table.net(w, now)));
     let path = step.path.as_deref().unwrap_or("/api/thing");
 
     let strategy = step.strategy.as_ref().unwrap_or(&case.strategy);
@@ -285,7 +285,7 @@ async fn run_step(fixture: &mut Fixture, table: &Table, case: &Case, step: &Step
         // All remaining waits are for time or for a late answer.
         if rounds % 50 == 0 {
             fixture.clock.advance(500);
-            let waits = rounds >= 50 * 10 && matches!(step.land, Some(ReleaseTime::While(_)));
+            let waits = rounds >= 50 * 10 && matches!(step.release, Some(ReleaseTime::While(_)));
             if waits {
                 fixture.net.gate.add_permits(1);
             }
@@ -311,13 +311,13 @@ fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, fixture: &Fixture) -
         problems.push(format!("got {seen:?}, expected {expected:?}"));
     }
     let right = answers.contains(&expected.answer) && requests.contains(&expected.requests);
-    if step.carrel.is_some() && step.why.is_empty() {
+    if step.carrel.is_some() && step.reason.is_empty() {
         problems.push("differs without a reason".into());
     }
     if !right && step.carrel.is_none() {
         problems.push("the table contradicts itself".into());
     }
-    for (name, value) in &step.asked {
+    for (name, value) in &step.request_headers {
         let sent = fixture.last_header(name);
         if sent.as_deref() != Some(value) {
             problems.push(format!("sent {name}: {sent:?}"));
