@@ -7,7 +7,7 @@ export interface Toast {
 
 class Announcer {
   toast = $state.raw<Toast>();
-  /** Only read out. `count` counts messages: a region is read when its text changes, so equal texts need two regions. */
+  /** Only read out. `count` numbers the messages: a region is read when its text changes, so equal texts need two. */
   announcement = $state.raw({ text: "", count: 0 });
   #timer: ReturnType<typeof setTimeout> | undefined;
 
