@@ -1,4 +1,4 @@
-//! "Ready for offline": hashes every byte again and lists what is missing by section, story and
+//! "Available offline": hashes every byte again and lists what is missing by section, story and
 //! page.
 //!
 //! Not here: whether the UI can play the media, and how long the session lasts (reported by the

@@ -1,4 +1,4 @@
-//! "Ready for offline": damage is detected, located and repaired.
+//! "Available offline": damage is detected, located and repaired.
 
 use carrel_content::{blobs::MediaKind, download::Phase};
 
