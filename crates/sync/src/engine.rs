@@ -14,7 +14,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_learning::store::{Store, outbox, state};
-use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
+use carrel_model::{ErrorCode, lattice::RowKey, wire::ChangesEvent};
 use carrel_system::IdGen;
 use futures_util::{StreamExt, future::join};
 use parking_lot::{Mutex, MutexGuard};
@@ -250,7 +250,7 @@ impl Engine {
             let Ok(piece) = piece else { return ended(Fault::Offline) };
             match lines.feed(&piece) {
                 Some(found) => {
-                    found.into_iter().for_each(|n| emit(Event::News { usn: n.usn, epoch: n.epoch }))
+                    found.into_iter().for_each(|n| emit(Event::Changes { usn: n.usn, epoch: n.epoch }))
                 }
                 None => return ended(Fault::BadReply),
             }
@@ -269,19 +269,19 @@ fn store_failed(lane: Lane, e: &crate::Error) -> Event {
     Event::StoreFailed(lane)
 }
 
-/// Parser of server-sent events (WHATWG HTML, 9.2), limited to `event: news` with one line of data.
+/// Parser of server-sent events (WHATWG HTML, 9.2), limited to `event: changes` with one line of data.
 #[derive(Default)]
 struct EventLines {
     partial: Vec<u8>,
-    is_news: bool,
+    is_changes_event: bool,
     data: String,
 }
 
 impl EventLines {
-    /// Returns the news in the next bytes; none if a line exceeds the limit.
-    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
+    /// Returns the events in the next bytes; none if a line exceeds the limit.
+    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<ChangesEvent>> {
         self.partial.extend_from_slice(bytes);
-        let mut news = Vec::new();
+        let mut events = Vec::new();
         // Removed once at the end: a chunk may contain thousands of lines.
         let mut read = 0;
         while let Some(len) = self.partial[read..].iter().position(|b| *b == b'\n') {
@@ -291,20 +291,20 @@ impl EventLines {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
-                "event" => self.is_news = value == "news",
+                "event" => self.is_changes_event = value == "changes",
                 "data" => self.data.push_str(value),
                 "" if line.is_empty() => {
-                    let (data, is_news) =
-                        (std::mem::take(&mut self.data), std::mem::take(&mut self.is_news));
-                    if is_news {
-                        news.extend(serde_json::from_str::<News>(&data).ok());
+                    let (data, is_changes_event) =
+                        (std::mem::take(&mut self.data), std::mem::take(&mut self.is_changes_event));
+                    if is_changes_event {
+                        events.extend(serde_json::from_str::<ChangesEvent>(&data).ok());
                     }
                 }
                 _ => {}
             }
         }
         self.partial.drain(..read);
-        (self.partial.len() <= MAX_LINE_BYTES && self.data.len() <= MAX_LINE_BYTES).then_some(news)
+        (self.partial.len() <= MAX_LINE_BYTES && self.data.len() <= MAX_LINE_BYTES).then_some(events)
     }
 }
 
@@ -329,8 +329,9 @@ mod tests {
 
     #[test]
     fn events_are_parsed_across_chunk_boundaries() {
-        let stream = b": hello\n\nevent: news\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\nevent: other\ndata: {}\n\n\
-            event: news\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: news\ndata: nonsense\n\n";
+        let stream = b": hello\n\nevent: changes\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\n\
+            event: other\ndata: {}\n\n\
+            event: changes\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: changes\ndata: nonsense\n\n";
         for cut in 1..stream.len() {
             let mut lines = EventLines::default();
             let mut usns = Vec::new();

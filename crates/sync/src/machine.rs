@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | start, resume, network change, "Sync now", signed in | now, waits reset | now, waits reset | now |
 //! | local change | in 1 s | - | - |
-//! | news | - | now, unless waiting after a fault of the server | - |
+//! | changes reported by the server | - | now, unless waiting after a fault of the server | - |
 //! | timer | what is due | what is due; both every 5 min | what is due |
 //! | signed out | stop | stop | stop |
 //!
@@ -26,8 +26,8 @@
 //! No sequence of replies makes a lane repeat requests without a wait:
 //! - a round without progress (no row settled, cursor not advanced) is repeated once; after that the wait increases;
 //! - a changed epoch is followed at once the first time; a further change within an hour makes both lanes wait;
-//! - news that a pull does not confirm, and streams that end soon after they opened, are handled after an increasing
-//!   wait;
+//! - reported changes that a pull does not confirm, and streams that end soon after they opened, are handled after an
+//!   increasing wait;
 //! - whatever the replies, one lane begins at most `MAX_ROUNDS` rounds in a minute.
 //!
 //! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
@@ -76,7 +76,7 @@ pub enum Event {
     /// A time of `next_wake` has come.
     Timer,
     /// The server announced rows up to `usn`.
-    News {
+    Changes {
         /// Change number of the newest row.
         usn: u64,
         /// Epoch of the server's database.
@@ -371,15 +371,15 @@ pub struct Machine {
     refusals: u32,
     /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
-    /// `has_news`: news arrived since the last pull began. `is_pull_for_news`: the running pull was begun because of
-    /// news.
-    has_news: bool,
-    is_pull_for_news: bool,
-    /// Successive pulls that were begun because of news and made no progress, and the waits after them.
-    empty_news: u32,
-    news_retry: RetryPolicy,
-    /// Before this time news begin no pull.
-    no_news_before: i64,
+    /// `has_changes`: changes were reported since the last pull began. `is_pull_for_changes`: the running pull was begun
+    /// because of them.
+    has_changes: bool,
+    is_pull_for_changes: bool,
+    /// Successive pulls that were begun because of reported changes and made no progress, and the waits after them.
+    empty_change_pulls: u32,
+    changes_retry: RetryPolicy,
+    /// Before this time reported changes begin no pull.
+    no_changes_pull_before: i64,
     /// Before this time neither push nor pull begins.
     not_before: i64,
     /// When the epoch last changed, and the waits after further changes.
@@ -404,11 +404,11 @@ impl Machine {
             pull_limit: PULL_ROWS,
             refusals: 0,
             pulled: None,
-            has_news: false,
-            is_pull_for_news: false,
-            empty_news: 0,
-            news_retry: RetryPolicy::new(seed ^ 0x6666),
-            no_news_before: i64::MIN,
+            has_changes: false,
+            is_pull_for_changes: false,
+            empty_change_pulls: 0,
+            changes_retry: RetryPolicy::new(seed ^ 0x6666),
+            no_changes_pull_before: i64::MIN,
             not_before: i64::MIN,
             epoch_changed: None,
             epoch_retry: RetryPolicy::new(seed ^ 0x3333),
@@ -435,7 +435,7 @@ impl Machine {
             Event::SignedOut => self.sign_out(&mut out),
             Event::LocalChange => self.push.due_by(now + DEBOUNCE_MS),
             Event::Timer => {}
-            Event::News { usn, epoch } => self.news(now, usn, epoch),
+            Event::Changes { usn, epoch } => self.handle_changes(now, usn, epoch),
             Event::Pushed(done) => self.pushed(now, done),
             Event::PushFailed { fault, sent, first } => {
                 self.push_failed(now, fault, sent, first, &mut out)
@@ -535,7 +535,7 @@ impl Machine {
         if self.signed_out {
             return;
         }
-        (self.not_before, self.no_news_before) = (i64::MIN, i64::MIN);
+        (self.not_before, self.no_changes_pull_before) = (i64::MIN, i64::MIN);
         self.push.start_now(now);
         self.pull.start_now(now);
         if self.listens && self.listen.state != LaneState::Running {
@@ -561,13 +561,13 @@ impl Machine {
         self.next_poll = i64::MAX;
     }
 
-    fn news(&mut self, now: i64, usn: u64, epoch: String) {
+    fn handle_changes(&mut self, now: i64, usn: u64, epoch: String) {
         if self.pulled.as_ref().is_some_and(|(have, of)| *of == epoch && *have >= usn) {
             return;
         }
-        self.has_news = true;
-        // News arrived over the network, so it works again and one wait is cut short; only one, as the pull alone may
-        // fail. A `Retry-After` of the server is respected.
+        self.has_changes = true;
+        // The event arrived over the network, so it works again and one wait is cut short; only one, as the pull alone
+        // may fail. A `Retry-After` of the server is respected.
         if self.pull.fault == Some(Fault::Offline)
             && self.pull.stalls == 0
             && matches!(self.pull.state, LaneState::Waiting(_))
@@ -575,7 +575,7 @@ impl Machine {
             self.pull.stalls = 1;
             self.pull.state = LaneState::Due(now);
         } else {
-            self.pull.due_by(now.max(self.no_news_before));
+            self.pull.due_by(now.max(self.no_changes_pull_before));
         }
     }
 
@@ -660,13 +660,13 @@ impl Machine {
         self.next_poll = now + POLL_MS;
         self.pulled = Some((done.usn, done.epoch));
         if has_progress {
-            self.empty_news = 0;
-            self.no_news_before = i64::MIN;
-            self.news_retry.reset();
-        } else if self.is_pull_for_news {
-            self.empty_news += 1;
-            if self.empty_news > 1 {
-                self.no_news_before = now + self.news_retry.next_backoff();
+            self.empty_change_pulls = 0;
+            self.no_changes_pull_before = i64::MIN;
+            self.changes_retry.reset();
+        } else if self.is_pull_for_changes {
+            self.empty_change_pulls += 1;
+            if self.empty_change_pulls > 1 {
+                self.no_changes_pull_before = now + self.changes_retry.next_backoff();
             }
         }
         if done.other_epoch && self.epoch_changed(now) {
@@ -704,7 +704,7 @@ impl Machine {
             out.push(Instruction::Push { limit: self.push_limit });
         }
         if !is_paused && self.pull.try_start(now) {
-            self.is_pull_for_news = std::mem::take(&mut self.has_news);
+            self.is_pull_for_changes = std::mem::take(&mut self.has_changes);
             out.push(Instruction::Pull { limit: self.pull_limit });
         }
         if self.listens && self.listen.try_start(now) {

@@ -124,11 +124,11 @@ pub struct EpochReply {
     pub usn: u64,
 }
 
-/// Data of a `news` event on `GET /api/sync/events`: rows up to `usn` are available.
+/// Data of a `changes` event on `GET /api/sync/events`: rows up to `usn` are available.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct News {
+pub struct ChangesEvent {
     /// Change number of the newest row.
     pub usn: u64,
     /// Epoch of the server's database.

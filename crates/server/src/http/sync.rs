@@ -16,7 +16,7 @@ use carrel_model::{
     ErrorCode,
     lattice::Row,
     wire::{
-        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, MAX_PULL_ROWS, PullReply, PulledRow,
+        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, ChangesEvent, MAX_PULL_ROWS, PullReply, PulledRow,
         PushReply, PushRequest,
     },
 };
@@ -166,10 +166,10 @@ pub async fn epoch(
     }))
 }
 
-/// Streams server-sent events: `news` with `News` as data, once at the start and after each change by another device of
-/// the learner. The stream ends when the access token expires, the sign-in ends or the server stops.
+/// Streams server-sent events: `changes` with `ChangesEvent` as data, once at the start and after each change by another
+/// device of the learner. The stream ends when the access token expires, the sign-in ends or the server stops.
 #[utoipa::path(get, path = "/api/sync/events", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
-    responses((status = 200, body = News, content_type = "text/event-stream"), (status = 401), (status = 426),
+    responses((status = 200, body = ChangesEvent, content_type = "text/event-stream"), (status = 401), (status = 426),
         (status = 429, description = "too many open streams")))]
 pub async fn events(
     State(app): State<App>,
@@ -189,7 +189,7 @@ pub async fn events(
     let expired = tokio::time::sleep(remaining);
     let stream = async_stream::stream! {
         tokio::pin!(expired);
-        yield news(usn, &epoch);
+        yield changes_event(usn, &epoch);
         loop {
             let event = tokio::select! {
                 event = subscription.events.recv() => event,
@@ -201,7 +201,7 @@ pub async fn events(
                     if from == Some(caller.sign_in) => {}
                 Ok(StreamEvent::Event(Event::RowsChanged { usn: now, .. })) => {
                     usn = usn.max(now);
-                    yield news(usn, &epoch);
+                    yield changes_event(usn, &epoch);
                 }
                 Ok(StreamEvent::Event(Event::SignInEnded { sign_in, .. })) => {
                     if sign_in == caller.sign_in {
@@ -215,7 +215,7 @@ pub async fn events(
                 }
                 Err(RecvError::Lagged(_)) => {
                     usn = app.store.usn(user).await.unwrap_or(usn);
-                    yield news(usn, &epoch);
+                    yield changes_event(usn, &epoch);
                 }
                 Err(RecvError::Closed) => break,
             }
@@ -230,7 +230,7 @@ pub async fn events(
     Ok(reply)
 }
 
-fn news(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
-    let data = serde_json::to_string(&News { usn, epoch: epoch.to_owned() }).unwrap_or_default();
-    Ok(sse::Event::default().event("news").id(usn.to_string()).data(data))
+fn changes_event(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
+    let data = serde_json::to_string(&ChangesEvent { usn, epoch: epoch.to_owned() }).unwrap_or_default();
+    Ok(sse::Event::default().event("changes").id(usn.to_string()).data(data))
 }

@@ -464,15 +464,15 @@ struct Events {
 }
 
 impl Events {
-    /// Returns the data of the next `news` event, or `None` at the end of the stream.
+    /// Returns the data of the next `changes` event, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data =
                     event.lines().find_map(|l| l.strip_prefix("data: ")).map(ToOwned::to_owned);
-                let is_news = event.lines().any(|l| l == "event: news");
+                let is_changes_event = event.lines().any(|l| l == "event: changes");
                 self.text = rest.to_owned();
-                if let (true, Some(data)) = (is_news, data) {
+                if let (true, Some(data)) = (is_changes_event, data) {
                     return Some(serde_json::from_str(&data).unwrap());
                 }
                 continue;
@@ -499,10 +499,10 @@ async fn other_devices_are_notified_and_the_sender_is_not() {
     for n in 1..=20_u64 {
         let start = Instant::now();
         let rows = [progress("a/b/c", n as u32)];
-        let (reply, news) = tokio::join!(socket.push(&laptop, &rows), phone_events.next());
+        let (reply, change) = tokio::join!(socket.push(&laptop, &rows), phone_events.next());
         times.push(start.elapsed());
-        let news = news.unwrap();
-        assert_eq!((news["usn"].as_u64(), &news["epoch"]), (Some(n), &reply["epoch"]));
+        let change = change.unwrap();
+        assert_eq!((change["usn"].as_u64(), &change["epoch"]), (Some(n), &reply["epoch"]));
     }
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");

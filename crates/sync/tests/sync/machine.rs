@@ -154,7 +154,7 @@ fn push_and_pull_do_not_block_each_other() {
     let mut m = started();
     m.handle(1, failed(busy(503, Some(3_600)), 5));
     m.handle(1, Event::Pulled(pulled_to(1)));
-    assert_eq!(m.handle(2, Event::News { usn: 2, epoch: "e".into() }), [pull()]);
+    assert_eq!(m.handle(2, Event::Changes { usn: 2, epoch: "e".into() }), [pull()]);
     let mut m = started();
     m.handle(1, Event::PullFailed(busy(503, Some(3_600))));
     m.handle(
@@ -286,26 +286,26 @@ fn pulls_repeat_while_more_and_shrink_after_oversized_replies() {
 }
 
 #[test]
-fn known_news_cause_no_request() {
+fn known_changes_cause_no_request() {
     let mut m = idle();
-    assert_eq!(m.handle(11, Event::News { usn: 10, epoch: "e".into() }), []);
-    assert_eq!(m.handle(12, Event::News { usn: 9, epoch: "e".into() }), []);
-    assert_eq!(m.handle(13, Event::News { usn: 11, epoch: "e".into() }), [pull()]);
-    m.handle(14, Event::News { usn: 12, epoch: "e".into() });
+    assert_eq!(m.handle(11, Event::Changes { usn: 10, epoch: "e".into() }), []);
+    assert_eq!(m.handle(12, Event::Changes { usn: 9, epoch: "e".into() }), []);
+    assert_eq!(m.handle(13, Event::Changes { usn: 11, epoch: "e".into() }), [pull()]);
+    m.handle(14, Event::Changes { usn: 12, epoch: "e".into() });
     assert_eq!(m.handle(15, Event::Pulled(pulled_to(11))), [pull()], "asked again");
     m.handle(16, pulled());
     assert_eq!(
-        m.handle(17, Event::News { usn: 1, epoch: "other".into() }),
+        m.handle(17, Event::Changes { usn: 1, epoch: "other".into() }),
         [pull()],
         "another database"
     );
-    // While offline, news show that the network works; a server's `Retry-After` is respected.
+    // While offline, reported changes show that the network works; a server's `Retry-After` is respected.
     let mut m = idle();
     m.handle(20, Event::SyncNow);
     m.handle(21, Event::PullFailed(Fault::Offline));
-    assert_eq!(m.handle(22, Event::News { usn: 99, epoch: "e".into() }), [pull()]);
+    assert_eq!(m.handle(22, Event::Changes { usn: 99, epoch: "e".into() }), [pull()]);
     m.handle(23, Event::PullFailed(busy(503, Some(60))));
-    assert_eq!(m.handle(24, Event::News { usn: 99, epoch: "e".into() }), []);
+    assert_eq!(m.handle(24, Event::Changes { usn: 99, epoch: "e".into() }), []);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn no_state_is_without_a_timer_while_something_waits() {
         Event::NetworkChanged,
         Event::LocalChange,
         Event::Timer,
-        Event::News { usn: 3, epoch: "e".into() },
+        Event::Changes { usn: 3, epoch: "e".into() },
         Event::Pushed(Pushed { sent: 2, settled: 0, accepted: 0, left: 2, ..Pushed::default() }),
         Event::Pushed(Pushed::default()),
         failed(Fault::Offline, 4),
@@ -424,7 +424,7 @@ struct Script {
     pulls: Vec<Event>,
     streams: Vec<Event>,
     /// Sent after each reply and each timer.
-    news: Option<Event>,
+    changes: Option<Event>,
     /// Duration of a request.
     takes_ms: i64,
 }
@@ -475,16 +475,16 @@ fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
                 let (at, reply) = in_flight.remove(first);
                 now = now.max(at);
                 todo.extend(m.handle(now, reply));
-                if let Some(news) = &script.news {
-                    todo.extend(m.handle(now, news.clone()));
+                if let Some(changes) = &script.changes {
+                    todo.extend(m.handle(now, changes.clone()));
                 }
                 continue;
             }
         }
         now = m.next_wake().expect("a timer").max(now);
         todo.extend(m.handle(now, Event::Timer));
-        if let Some(news) = &script.news {
-            todo.extend(m.handle(now, news.clone()));
+        if let Some(changes) = &script.changes {
+            todo.extend(m.handle(now, changes.clone()));
         }
     }
     requests
@@ -559,7 +559,7 @@ fn alternating_epochs_cause_no_hot_loop() {
                 pushes,
                 pulls: pulls.clone(),
                 streams: vec![Event::ListenEnded { stream: 0, fault: Fault::Offline }],
-                news: Some(Event::News { usn: 1 << 40, epoch: "c".into() }),
+                changes: Some(Event::Changes { usn: 1 << 40, epoch: "c".into() }),
                 takes_ms: 0,
             };
             let minutes = requests_per_minute(&script, 7, 120 * MIN);
@@ -577,16 +577,16 @@ fn replies_without_progress_never_make_a_hot_loop() {
         .map(|fault| Event::ListenEnded { stream: 0, fault });
     let mut seed = 11_u64;
     for n in 0..count {
-        let news = match n % 3 {
+        let changes = match n % 3 {
             0 => None,
-            1 => Some(Event::News { usn: 1 << 40, epoch: "e".into() }),
-            _ => Some(Event::News { usn: 1 << 40, epoch: "other".into() }),
+            1 => Some(Event::Changes { usn: 1 << 40, epoch: "e".into() }),
+            _ => Some(Event::Changes { usn: 1 << 40, epoch: "other".into() }),
         };
         let script = Script {
             pushes: random_events(&pushes_without_progress(), &mut seed),
             pulls: random_events(&pulls_without_progress(), &mut seed),
             streams: random_events(&ends, &mut seed),
-            news,
+            changes,
             takes_ms: [0, 1, 300][n % 3],
         };
         let minutes = requests_per_minute(&script, seed, 60 * MIN);
