@@ -148,7 +148,7 @@ const states = [
   ["sync", "", "sync"],
   ["sync-offline", "offline", "sync"],
   ["sync-trouble", "trouble", "sync"],
-  ["sync-export", "offline", "sync", click(".why .link")],
+  ["sync-export", "offline", "sync", click(".reason .link")],
   ["sync-demo", "demo", "sync"],
   ["export-courses", "", "", click(".file-actions .link:last-child")],
   ["export-course", "noremovable", "course/how-rivers-work", click(".links .link:nth-child(2)")],
