@@ -170,7 +170,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/commands/src/events.rs",
         good: "Change::Sync | Change::Outbox => status_changed = true,",
         bad: "Change::Sync => status_changed = true,\n            Change::Outbox => {}",
-        tests: &["-p", "carrel-tests", "-E", "test(the_window_hears)"],
+        tests: &["-p", "carrel-tests", "-E", "test(the_ui_is_notified)"],
     },
     Fault {
         name: "a new epoch is stored without a resync",
@@ -429,7 +429,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/client/src/bundle/import_courses.rs",
         good: "need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),",
         bad: "need => library.storage().reserve(need).map(|_| None::<carrel_content::storage::Reservation>).map_err(|e| no_space(e.into(), need))?,",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(two_imports)"],
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(concurrent_imports)"],
     },
     Fault {
         name: "an account opens while it is still closing",

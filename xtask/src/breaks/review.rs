@@ -166,7 +166,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(an_old_token_never)",
+            "test(old_token_is_never_returned)",
         ],
     },
     Fault {
@@ -188,7 +188,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(a_locked_keychain) + test(a_keychain_that_is_locked)",
+            "test(locked_keychain_does_not_end) + test(locked_keychain_at_start)",
         ],
     },
     Fault {
@@ -210,7 +210,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(a_keychain_that_is_locked)",
+            "test(locked_keychain_at_start)",
         ],
     },
     Fault {
@@ -232,7 +232,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(an_account_that_does_not_open)",
+            "test(failed_switch_keeps)",
         ],
     },
     Fault {
@@ -254,7 +254,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(an_account_that_does_not_open)",
+            "test(failed_switch_keeps)",
         ],
     },
     Fault {
@@ -276,7 +276,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/commands/src/handlers/sync.rs",
         good: "            Err(LearningError::NotFound(_)) => Names::new(row.question.as_str(), \"\"),\n",
         bad: "",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(one_receipt)"],
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_receipt_of_a_missing_item)"],
     },
     Fault {
         name: "writers continue to use the folder from which content was moved",
@@ -297,7 +297,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/client/src/client/content_location.rs",
         good: "        let _guard = self.moving.lock().await;\n",
         bad: "",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(two_moves_of_content)"],
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(concurrent_moves_of_content)"],
     },
     Fault {
         name: "every new epoch is followed without a delay",
@@ -392,14 +392,14 @@ pub(super) const FAULTS: &[Fault] = &[
         file: "crates/commands/src/events.rs",
         good: "        events.extend(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
         bad: "        drop(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_window_that_missed)"],
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_ui_that_missed)"],
     },
     Fault {
         name: "a UI that missed events does not receive the downloads",
         file: "crates/commands/src/events.rs",
         good: "Ok(states) => events.extend(states.into_iter().map(|(target, state)| {",
         bad: "Ok(states) => events.extend(states.into_iter().take(0).map(|(target, state)| {",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_window_that_missed)"],
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_ui_that_missed)"],
     },
     Fault {
         name: "a busy store is reported as a full disk",
@@ -434,7 +434,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "client",
             "-E",
-            "test(a_session_that_ends_after)",
+            "test(session_end_after_sign_out)",
         ],
     },
     Fault {
@@ -527,7 +527,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "integration",
             "-E",
-            "test(an_account_from_before_servers)",
+            "test(an_account_without_a_server_id)",
         ],
     },
     Fault {
@@ -713,7 +713,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "--test",
             "integration",
             "-E",
-            "test(work_of_an_account_that_was_lost)",
+            "test(work_of_a_lost_account)",
         ],
     },
     Fault {

@@ -153,8 +153,8 @@ impl Crate {
                 return self.resolve(&at, &target, depth + 1);
             }
             // An item of this module, or one that a glob import provides: `pub use inner::*`.
-            let here = self.modules.get(&at);
-            let globs = here.filter(|module| depth < 8 && !module.types.contains(segment));
+            let current = self.modules.get(&at);
+            let globs = current.filter(|module| depth < 8 && !module.types.contains(segment));
             for glob in globs.map(|module| module.globs.as_slice()).unwrap_or_default() {
                 let target = self.resolve(&at, glob, depth + 1);
                 if let Some(path) = target.filter(|path| self.has(path, segment)) {
