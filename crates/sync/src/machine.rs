@@ -371,8 +371,8 @@ pub struct Machine {
     refusals: u32,
     /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
-    /// `has_changes`: changes were reported since the last pull began. `is_pull_for_changes`: the running pull was begun
-    /// because of them.
+    /// `has_changes`: changes were reported since the last pull began. `is_pull_for_changes`: the running pull was
+    /// begun because of them.
     has_changes: bool,
     is_pull_for_changes: bool,
     /// Successive pulls that were begun because of reported changes and made no progress, and the waits after them.

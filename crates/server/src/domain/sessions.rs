@@ -207,7 +207,7 @@ fn sign_out(
 }
 
 impl Store {
-    /// Creates an account and opens a sign-in. Returns `LoginTaken` or `LoginLooksLikeAnother` if the login is
+    /// Creates an account and opens a sign-in. Returns `LoginTaken` or `SimilarLogin` if the login is
     /// unavailable.
     pub async fn add_account(
         &self,
