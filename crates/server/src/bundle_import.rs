@@ -230,14 +230,14 @@ pub async fn accept_work(
             "the work was done without an account; hint: import it on a device where the learner is signed in".into(),
         ));
     }
-    let (user, is_vouched_for) = match owner(data, &header, options).await {
+    let (user, is_trusted) = match owner(data, &header, options).await {
         Ok(owner) => owner,
         Err(Error::Refused(reason)) => return Err(refuse(reason)),
         Err(e) => return Err(e),
     };
     match device_key(data, user.id, header.device.id).await? {
         Some(key) if key == header.device.key => {}
-        _ if options.trust_device || is_vouched_for => {}
+        _ if options.trust_device || is_trusted => {}
         Some(_) => {
             return Err(refuse(format!(
                 "{:?} signs with a key that differs from the one registered on this server; \

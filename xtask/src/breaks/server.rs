@@ -361,8 +361,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "more attempts are graded than the quiz allows",
         file: "crates/server/src/domain/attempts.rs",
-        good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? {",
-        bad: "        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? && false {",
+        good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
+        bad: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? && false {",
         tests: api!("only_as_many_attempts_are_graded_as_the_quiz_allows"),
     },
     Fault {
@@ -375,8 +375,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "an attempt over the limit removes a grade",
         file: "crates/server/src/domain/attempts.rs",
-        good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? {",
-        bad: "        if !self.allows_attempt(log, &attempt, &known.quiz)? {",
+        good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
+        bad: "        if !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
         tests: api!("a_graded_attempt_may_be_revised_after_the_last_one"),
     },
     Fault {

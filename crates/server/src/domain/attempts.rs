@@ -114,11 +114,11 @@ impl Quizzes {
         hash: BlobHash,
     ) -> DomainResult<Option<Rc<ParsedQuiz>>> {
         let key = (hash, item);
-        if let Some(known) = self.by_item.get(&key) {
-            return Ok(known.clone());
+        if let Some(parsed) = self.by_item.get(&key) {
+            return Ok(parsed.clone());
         }
         let body = log.tx.quiz(key.0, &key.1)?;
-        let known = body.and_then(|body| match serde_json::from_str::<Quiz>(&body) {
+        let parsed = body.and_then(|body| match serde_json::from_str::<Quiz>(&body) {
             Ok(quiz) => {
                 let questions = quiz.questions.iter().map(|q| q.id.clone()).collect();
                 Some(Rc::new(ParsedQuiz { quiz, questions }))
@@ -129,8 +129,8 @@ impl Quizzes {
                 None
             }
         });
-        self.by_item.insert(key, known.clone());
-        Ok(known)
+        self.by_item.insert(key, parsed.clone());
+        Ok(parsed)
     }
     /// Returns true if another attempt at the quiz may be graded.
     fn allows_attempt(
@@ -140,7 +140,7 @@ impl Quizzes {
         quiz: &Quiz,
     ) -> DomainResult<bool> {
         let (limit, counted) = match self.limits.get(&attempt.quiz) {
-            Some(known) => *known,
+            Some(limit) => *limit,
             None => {
                 let limit = attempt_limit(log, attempt)?.unwrap_or(quiz.attempts);
                 (limit, log.tx.count_graded(log.user, &attempt.quiz, limit)?)
@@ -194,21 +194,21 @@ impl Quizzes {
             return Ok(1);
         }
         let quiz = self.quiz(log, attempt.quiz.clone(), attempt.quiz_hash)?;
-        let Some(known) = quiz else { return Ok(1) };
+        let Some(parsed) = quiz else { return Ok(1) };
         let old = match log.row(&key(RowType::Grade))? {
             Some(Row::Grade(grade)) => Some(grade),
             _ => None,
         };
-        if old.is_none() && !self.allows_attempt(log, &attempt, &known.quiz)? {
+        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {
             return Ok(1);
         }
         if let (Some(answers), None) = (&attempt.answers, &old) {
-            if let Some(grade) = next_grade(id, score(&known.quiz, answers), None, now_ms) {
+            if let Some(grade) = next_grade(id, score(&parsed.quiz, answers), None, now_ms) {
                 self.add_grade(log, &attempt, grade, true)?;
             }
-            return Ok(1 + answers.len() + known.quiz.questions.len());
+            return Ok(1 + answers.len() + parsed.quiz.questions.len());
         }
-        self.grade_open(log, &attempt, &known, answered, old.as_ref(), now_ms)
+        self.grade_open(log, &attempt, &parsed, answered, old.as_ref(), now_ms)
     }
     /// Grades an attempt of a client release that does not submit answers with it: each question keeps the points of
     /// its first graded answer.
@@ -216,7 +216,7 @@ impl Quizzes {
         &mut self,
         log: &mut ChangeLog<'_>,
         attempt: &Attempt,
-        known: &ParsedQuiz,
+        parsed: &ParsedQuiz,
         answered: &BTreeSet<Slug>,
         old: Option<&Grade>,
         now_ms: i64,
@@ -234,7 +234,7 @@ impl Quizzes {
         };
         let mut cost = 1;
         let before = open.points.len();
-        for question in &known.quiz.questions {
+        for question in &parsed.quiz.questions {
             let is_graded = open.points.contains_key(&question.id);
             if is_graded || !(is_first || answered.contains(&question.id)) {
                 continue;
@@ -248,7 +248,7 @@ impl Quizzes {
         if is_first || open.points.len() > before {
             log.tx.put_open_grade(log.user, id, &open)?;
         }
-        let score = (open.points.values().sum(), max_points(&known.quiz));
+        let score = (open.points.values().sum(), max_points(&parsed.quiz));
         if let Some(grade) = next_grade(id, score, old, now_ms) {
             self.add_grade(log, attempt, grade, old.is_none())?;
         }

@@ -54,17 +54,17 @@ mod tests {
 
     #[test]
     fn a_query_becomes_words_trigrams_or_a_scan() {
-        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         let words = |list: &[&str], last_is_prefix| {
-            Some(SearchPlan::Words { words: own(list), last_is_prefix })
+            Some(SearchPlan::Words { words: owned(list), last_is_prefix })
         };
         for (q, expected) in [
             ("rivi", words(&["rivi"], true)),
             ("Boucle de la rivière!", words(&["Boucle", "de", "la", "rivière"], true)),
             ("plan B", words(&["plan", "B"], false)),
-            ("为什么", Some(SearchPlan::Trigrams(own(&["为什么"])))),
-            ("弯曲", Some(SearchPlan::Scan(own(&["弯曲"])))),
-            ("为什么 弯", Some(SearchPlan::Scan(own(&["为什么", "弯"])))),
+            ("为什么", Some(SearchPlan::Trigrams(owned(&["为什么"])))),
+            ("弯曲", Some(SearchPlan::Scan(owned(&["弯曲"])))),
+            ("为什么 弯", Some(SearchPlan::Scan(owned(&["为什么", "弯"])))),
             ("", None),
             ("\" * ( )", None),
             ("\" OR NOT * ( ) : ^ NEAR", words(&["OR", "NOT", "NEAR"], true)),

@@ -39,9 +39,9 @@ fn hostile_parts_are_removed_and_reported_with_lines() {
         let drawing = clean(&wrap(inside)).unwrap();
         assert_eq!(drawing.removed.len(), 1, "{inside}: {drawing:?}");
         assert_eq!(drawing.removed[0].0, 3, "{inside}");
-        let shown = drawing.svg.to_lowercase();
+        let output = drawing.svg.to_lowercase();
         for bad in ["alert", "evil", "script", "foreign", "../", "svg+xml"] {
-            assert!(!shown.contains(bad), "{inside}: {shown}");
+            assert!(!output.contains(bad), "{inside}: {output}");
         }
     }
     let link = clean(&wrap("<a href=\"javascript:alert(1)\"><rect width=\"1\"/></a>")).unwrap();

@@ -112,7 +112,7 @@ fn hostile_text_is_sanitised() {
         "[x](data:text/html;base64,PHNjcmlwdD4=)",
     ] {
         let (pieces, _) = pieces(text);
-        let shown = format!("{pieces:?}").to_lowercase();
+        let output = format!("{pieces:?}").to_lowercase();
         for bad in [
             "<script",
             "alert(1)",
@@ -123,7 +123,7 @@ fn hostile_text_is_sanitised() {
             "<style",
             "data:text",
         ] {
-            assert!(!shown.contains(bad), "{text}: {shown}");
+            assert!(!output.contains(bad), "{text}: {output}");
         }
     }
     let kept = only_html(

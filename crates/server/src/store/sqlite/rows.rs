@@ -80,10 +80,10 @@ impl RowTx for SqliteTx<'_> {
     fn progress_below(&self, user: UserId, root: &Slug) -> Result<(Vec<Progress>, Vec<Session>)> {
         // All items from `root/` up to but not including `root0` ('0' follows '/').
         let (from, to) = (format!("{root}/"), format!("{root}0"));
-        let below = || (user.0.as_bytes(), root.as_str(), from.as_str(), to.as_str());
-        let own = "WHERE user_id = ?1 AND (item = ?2 OR item >= ?3 AND item < ?4)";
-        let progress = rows::query(self, &format!("{own} ORDER BY kind, item"), below())?;
-        let sessions = rows::query(self, &format!("{own} ORDER BY started_ms, id"), below())?;
+        let values = || (user.0.as_bytes(), root.as_str(), from.as_str(), to.as_str());
+        let filter = "WHERE user_id = ?1 AND (item = ?2 OR item >= ?3 AND item < ?4)";
+        let progress = rows::query(self, &format!("{filter} ORDER BY kind, item"), values())?;
+        let sessions = rows::query(self, &format!("{filter} ORDER BY started_ms, id"), values())?;
         Ok((progress, sessions))
     }
 
