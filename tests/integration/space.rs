@@ -229,15 +229,15 @@ async fn content_is_moved_from_the_storage_screen() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(&old, path("a link")).expect("a link");
     let refusals = [
-        ("named from somewhere", PathBuf::from("some/where"), "must be absolute"),
-        ("named by a detour", old.join("../cache/deeper"), "must be absolute"),
-        ("where it is", old.clone(), "overlaps the current content folder"),
-        ("inside", old.join("deeper"), "overlaps the current content folder"),
-        ("around it", dir.path().to_owned(), "overlaps the current content folder"),
+        ("a relative path", PathBuf::from("some/where"), "must be absolute"),
+        ("a path with ..", old.join("../cache/deeper"), "must be absolute"),
+        ("the current folder", old.clone(), "overlaps the current content folder"),
+        ("a subfolder", old.join("deeper"), "overlaps the current content folder"),
+        ("a parent folder", dir.path().to_owned(), "overlaps the current content folder"),
         #[cfg(unix)]
-        ("inside, by a link", path("a link/deeper"), "overlaps the current content folder"),
-        ("another store's", path("of the other process"), "contains other content"),
-        ("not to be written to", path("a file/deeper"), "not writable"),
+        ("a subfolder through a link", path("a link/deeper"), "overlaps the current content folder"),
+        ("another store", path("other"), "contains other content"),
+        ("below a file", path("a file/deeper"), "not writable"),
         ("too small", path("stick/carrel"), "bytes missing"),
     ];
     for (what, to, why) in &refusals {
