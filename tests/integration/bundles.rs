@@ -525,7 +525,7 @@ async fn a_cancelled_transfer_leaves_no_data() {
         space: Default::default(),
     })
     .await
-    .expect("the core opens");
+    .expect("the client opens");
     let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
     let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
 

@@ -41,12 +41,12 @@ pub async fn open(
         app_version: "0.1.0".into(),
         event_stream,
     };
-    Client::open(config).await.expect("the core opens")
+    Client::open(config).await.expect("the client opens")
 }
 
 /// Returns a network with real sockets.
 pub fn live_http() -> Arc<dyn Http> {
-    Arc::new(LiveHttp::new("Carrel/test").expect("the client of the network"))
+    Arc::new(LiveHttp::new("Carrel/test").expect("the HTTP client"))
 }
 
 /// Returns the step that finishes the `n`th section of twelve.

@@ -488,7 +488,7 @@ async fn check_recovery(
             .map_err(|e| format!("cannot sign in again: {e}"))?;
     }
     // A row from another device arrives with the next pull.
-    let user = client.account_info().ok_or("nobody is signed in")?.user.id;
+    let user = client.account_info().ok_or("no account is open")?.user.id;
     let pushed = push_from_another_device(server, user, n).await;
     let status = sync(account).await;
     if (status.waiting, status.refused, status.phase) != (0, 0, Phase::Idle) {

@@ -52,7 +52,7 @@ async fn open_with_disk(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed
         app_version: "0.1.0".into(),
         event_stream: false,
     };
-    Client::open(config).await.expect("the core opens")
+    Client::open(config).await.expect("the client opens")
 }
 
 /// Opens the same content as another process does.
