@@ -9,12 +9,12 @@
 )]
 
 mod bench;
-mod breaks;
 mod bundle;
 mod checks;
 mod demo;
 mod dev;
 mod r#gen;
+mod mutants;
 mod platforms;
 mod programs;
 mod run;
@@ -36,7 +36,8 @@ usage: cargo xtask <command>
   gen [--check]       generate ui/src/api from the command registry; --check: fail if it changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, sign-ins, sockets,
                       updates, hostile, window
-  break [PART]        break the code on purpose, fault by fault, and want a red test; PART: of a fault's name or file
+  mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
+                      or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
                       NAME: windows, wine, android, macos, ios
   bundle              build the installers of this system (Linux: deb and rpm) in target/release/bundle
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
         "dev" => dev::run(&rest),
         "gen" => r#gen::run(&rest),
         "bench" => bench::run(&rest),
-        "break" => breaks::run(&rest),
+        "mutants" => mutants::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
         "setup" => setup::run(&rest),

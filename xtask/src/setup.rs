@@ -137,7 +137,8 @@ pub fn install_node_modules(dir: &str) -> Result {
         return Ok(());
     }
     if sh::which("npm").is_none() {
-        return Err("npm was not found: Node.js 20.19 or newer is required\nhint: install it from https://nodejs.org or as a system package"
+        return Err("npm was not found: Node.js 20.19 or newer is required\n\
+                    hint: install it from https://nodejs.org or as a system package"
             .into());
     }
     let lock = sh::read(&folder.join("package-lock.json"))?;

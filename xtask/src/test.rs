@@ -7,9 +7,8 @@ use std::{
 };
 
 use crate::{
-    breaks,
     checks::{dependencies, hygiene, licences, modules, ui_size},
-    r#gen, platforms, programs,
+    r#gen, mutants, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
     window,
@@ -64,7 +63,7 @@ const STEPS: &[Step] = &[
 /// Steps added by `--long`.
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
-    Step { name: "mutation tests", run: || passed(breaks::run(&[])) },
+    Step { name: "mutation tests", run: || passed(mutants::run(&[])) },
     Step { name: "faults (Workbox)", run: cache_faults },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
 ];

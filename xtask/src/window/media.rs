@@ -190,7 +190,8 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
     print_result(
         name,
         &format!(
-            "{length:.1} s: seek to {to:.1} s ended at {ended_at:.2} s, at speed 2 plays {speed:.2} s per second, paused at {at:.2} s"
+            "{length:.1} s: seek to {to:.1} s ended at {ended_at:.2} s, at speed 2 plays {speed:.2} s per second, \
+             paused at {at:.2} s"
         ),
     );
     Ok(Paused { page: page.to_owned(), css, at, name: name.to_owned() })
@@ -266,7 +267,8 @@ fn narration(window: &Window, story: &str) -> Result {
     print_result(
         "story",
         &format!(
-            "{story}: {length:.1} s, seek to {to:.1} s ended at {ended_at:.2} s, then the next page was read automatically"
+            "{story}: {length:.1} s, seek to {to:.1} s ended at {ended_at:.2} s, \
+             then the next page was read automatically"
         ),
     );
     Ok(())

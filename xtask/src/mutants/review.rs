@@ -1,23 +1,23 @@
-//! Faults of the client that were fixed (listed in docs/TESTING.md): each reverts one fix.
+//! Mutants of the client that were fixed (listed in docs/TESTING.md): each reverts one fix.
 
-use super::Fault;
+use super::Mutant;
 
-pub(super) const FAULTS: &[Fault] = &[
-    Fault {
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
         name: "content.db: every error on open is treated as corruption",
         file: "crates/content/src/storage/index.rs",
         good: "        if !self.is_damage_confirmed(&path, &error) {\n            return Err(error);",
         bad: "        if path.as_os_str().is_empty() {\n            return Err(error);",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(an_unusable_index)"],
     },
-    Fault {
+    Mutant {
         name: "content.db: a full disk is treated as corruption",
         file: "crates/content/src/storage/index.rs",
         good: "        if !matches!(error.cause, Cause::Corrupt | Cause::Other) {\n            return false;\n        }",
         bad: "        if error.cause == Cause::Full {\n            return true;\n        }",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(a_full_disk_loses_nothing)"],
     },
-    Fault {
+    Mutant {
         name: "content.db: files without rows are deleted although the index was recreated",
         file: "crates/content/src/storage/index.rs",
         good: "set_complete(&tx, self.has_no_files())?;",
@@ -31,14 +31,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(files_without_a_row)",
         ],
     },
-    Fault {
+    Mutant {
         name: "cache.db: every error on open is treated as corruption",
         file: "crates/sqlite/src/database/disposable.rs",
         good: "Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {",
         bad: "Err(_) => {",
         tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(disposable)"],
     },
-    Fault {
+    Mutant {
         name: "user.db: the reserve file is not released to open it",
         file: "crates/learning/src/store/lifecycle.rs",
         good: "Err(e) if e.is_full() && RESERVE.release_piece(dir) => {",
@@ -60,7 +60,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(at_any_free_space)",
         ],
     },
-    Fault {
+    Mutant {
         name: "user.db: a read-only file does not open",
         file: "crates/learning/src/store/mod.rs",
         good: "Err(why) => open_copy(dir, &options, why)?,",
@@ -82,14 +82,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(without_a_reserve)",
         ],
     },
-    Fault {
+    Mutant {
         name: "user.db: the cause of a SQLite error is not determined",
         file: "crates/sqlite/src/cause.rs",
         good: "known.or_else(|| Cause::probe(folder)).unwrap_or(Cause::Other)",
         bad: "known.unwrap_or_else(|| { let _ = folder; Cause::Other })",
         tests: &["-p", "carrel-sqlite", "--test", "files"],
     },
-    Fault {
+    Mutant {
         name: "user.db: an empty file is created during a repair",
         file: "crates/learning/src/store/lifecycle.rs",
         good: "let new_file = is_empty(&path)? && !recovery::can_rebuild(dir);",
@@ -111,7 +111,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(renamed_but_not_replaced)",
         ],
     },
-    Fault {
+    Mutant {
         name: "user.db: a repaired file is not moved into place at the next start",
         file: "crates/learning/src/store/lifecycle.rs",
         good: "    recovery::finish(dir, failpoints)?;\n",
@@ -133,21 +133,21 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(an_interrupted_repair)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a read of two statements has no snapshot",
         file: "crates/sqlite/src/database/readers.rs",
         good: "let result = catch_panic(\"read\", || f(&tx));",
         bad: "tx.execute_batch(\"ROLLBACK\").map_err(|e| storage_error(&e))?;\n    let result = catch_panic(\"read\", || f(&tx));\n    tx.execute_batch(\"BEGIN\").map_err(|e| storage_error(&e))?;",
         tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(transactions)"],
     },
-    Fault {
+    Mutant {
         name: "a 200 reply truncates a partial file before it is validated",
         file: "crates/content/src/fetch/mod.rs",
         good: "        let (reply, length) =",
         bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.restart()?;\n        }\n        let (reply, length) =",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(hostile)"],
     },
-    Fault {
+    Mutant {
         name: "the keychain's token is used although the file has a newer one",
         file: "crates/client/src/account/secrets.rs",
         good: "(Some(file), Some(keychain)) if keychain.number > file.number => Some(keychain),",
@@ -169,7 +169,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(old_token_is_never_returned)",
         ],
     },
-    Fault {
+    Mutant {
         name: "an unresponsive keychain is treated as empty",
         file: "crates/net/src/session.rs",
         good: "let found = blocking(move || secrets.get(&name)).await?;",
@@ -191,7 +191,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(locked_keychain_does_not_end) + test(locked_keychain_at_start)",
         ],
     },
-    Fault {
+    Mutant {
         name: "tokens found later do not clear the \"sign in again\" state",
         file: "crates/client/src/open_account/tasks.rs",
         good: "let is_known = needs_sign_in || *found.borrow_and_update();",
@@ -213,7 +213,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(locked_keychain_at_start)",
         ],
     },
-    Fault {
+    Mutant {
         name: "an account that fails to open is not shut down",
         file: "crates/client/src/open_account/mod.rs",
         good: "            self.closing.spawn_on(shut_down, &runtime);\n",
@@ -235,7 +235,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(failed_switch_keeps)",
         ],
     },
-    Fault {
+    Mutant {
         name: "the open account is closed before the next one has opened",
         file: "crates/client/src/client/accounts.rs",
         good: "        let opened = async {\n",
@@ -257,28 +257,28 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(failed_switch_keeps)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a download starts although it was paused or removed meanwhile",
         file: "crates/content/src/download/queue.rs",
         good: "        if !may_run {\n",
         bad: "        if !may_run && false {\n",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(actions_of_the_learner)"],
     },
-    Fault {
+    Mutant {
         name: "the task's own state overwrites the learner's pause",
         file: "crates/content/src/download/queue.rs",
         good: "SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}",
         bad: "SET phase = ?5, reason = ?6 WHERE {ROW_BYTES}",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(actions_of_the_learner)"],
     },
-    Fault {
+    Mutant {
         name: "a receipt of an answer without its attempt has no name",
         file: "crates/commands/src/handlers/sync.rs",
         good: "            Err(LearningError::NotFound(_)) => Names::new(row.question.as_str(), \"\"),\n",
         bad: "",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_receipt_of_a_missing_item)"],
     },
-    Fault {
+    Mutant {
         name: "writers continue to use the folder from which content was moved",
         file: "crates/content/src/storage/content_location.rs",
         good: "        storage.inner.db.close_blocking();\n",
@@ -292,14 +292,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(concurrent_writes_survive)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a second move of content starts during the first one",
         file: "crates/client/src/client/content_location.rs",
         good: "        let _guard = self.moving.lock().await;\n",
         bad: "",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(concurrent_moves_of_content)"],
     },
-    Fault {
+    Mutant {
         name: "every new epoch is followed without a delay",
         file: "crates/sync/src/machine.rs",
         good: "        if first {\n            self.epoch_retry.reset();",
@@ -321,7 +321,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(machine)",
         ],
     },
-    Fault {
+    Mutant {
         name: "rounds after a new epoch are not counted",
         file: "crates/sync/src/machine.rs",
         good: "if self.rounds >= MAX_ROUNDS {",
@@ -343,7 +343,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(endless_pages_are_rate_limited)",
         ],
     },
-    Fault {
+    Mutant {
         name: "outbox keys without a row use up the batch limit",
         file: "crates/learning/src/store/outbox.rs",
         good: "while batch.rows.len() < limit\n",
@@ -365,7 +365,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(missing_and_unreadable_rows)",
         ],
     },
-    Fault {
+    Mutant {
         name: "one unreadable row stops the push",
         file: "crates/learning/src/store/outbox.rs",
         good: "            Found::Damaged(problem) => problem,\n        };\n        batch",
@@ -387,35 +387,35 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(missing_and_unreadable_rows)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a UI that missed events does not receive the state of sync",
         file: "crates/commands/src/events.rs",
         good: "        events.extend(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
         bad: "        drop(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_ui_that_missed)"],
     },
-    Fault {
+    Mutant {
         name: "a UI that missed events does not receive the downloads",
         file: "crates/commands/src/events.rs",
         good: "Ok(states) => events.extend(states.into_iter().map(|(target, state)| {",
         bad: "Ok(states) => events.extend(states.into_iter().take(0).map(|(target, state)| {",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_ui_that_missed)"],
     },
-    Fault {
+    Mutant {
         name: "a busy store is reported as a full disk",
         file: "crates/content/src/download/stop_reason.rs",
         good: "Error::Storage(_) => paused(Reason::Storage, Retry::Backoff),",
         bad: "Error::Storage(_) => paused(Reason::DiskFull, Retry::OnChange),",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(every_error_has_its_reason)"],
     },
-    Fault {
+    Mutant {
         name: "an answer over the size limit counts as stored",
         file: "crates/http-cache/src/entries.rs",
         good: "            self.remove(path).await?;\n            return Err(Error::NoSpace { missing: size });",
         bad: "            return self.remove(path).await;",
         tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(budget)"],
     },
-    Fault {
+    Mutant {
         name: "a session that ends later reverts a sign-out",
         file: "crates/client/src/account/registry.rs",
         good: "a.id == id && !a.signed_out && a.needs_sign_in != needs_sign_in",
@@ -437,7 +437,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(session_end_after_sign_out)",
         ],
     },
-    Fault {
+    Mutant {
         name: "the end of an earlier event stream ends the current one",
         file: "crates/sync/src/machine.rs",
         good: "if stream != self.stream || self.listen.state != LaneState::Running => {}",
@@ -459,7 +459,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(machine)",
         ],
     },
-    Fault {
+    Mutant {
         name: "an extreme server time overflows the clock offset",
         file: "crates/sync/src/batch.rs",
         good: "offset_ms.unsigned_abs() < MIN_CLOCK_OFFSET_MS.unsigned_abs()",
@@ -481,42 +481,42 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(absurd_server_clock)",
         ],
     },
-    Fault {
+    Mutant {
         name: "removing a course compares every blob with every other",
         file: "crates/content/src/download/queue.rs",
         good: "            if !needed.exists([hash.0])? {\n                mark_for_deletion(tx, hash)?;",
         bad: "            let is_new = !unneeded.contains(&hash);\n            if is_new && !needed.exists([hash.0])? {\n                mark_for_deletion(tx, hash)?;",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(a_removal)"],
     },
-    Fault {
+    Mutant {
         name: "a read that ends after closing returns its connection to the pool",
         file: "crates/sqlite/src/database/readers.rs",
         good: "        self.idle().take();\n",
         bad: "        let _ = self.idle().insert(Vec::new());\n",
         tests: &["-p", "carrel-learning", "--test", "learning", "-E", "test(a_closed_store)"],
     },
-    Fault {
+    Mutant {
         name: "a Retry-After date in RFC 850 or asctime format is not parsed",
         file: "crates/net/src/reply.rs",
         good: "httpdate::parse_http_date(value.trim())",
         bad: "httpdate::parse_http_date(if value.ends_with(\"GMT\") && !value.contains('-') { value } else { \"\" })",
         tests: &["-p", "carrel-net", "--lib", "-E", "test(retry_after)"],
     },
-    Fault {
+    Mutant {
         name: "a release build accepts requests from the development server's pages",
         file: "crates/content/src/media/loopback.rs",
         good: "OWN_ORIGINS.contains(&origin) || development && local()",
         bad: "OWN_ORIGINS.contains(&origin) || (development || !development) && local()",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(only_origins_of_the_app)"],
     },
-    Fault {
+    Mutant {
         name: "an implausible stamp stops the clock",
         file: "crates/model/src/hlc.rs",
         good: "            Some(next) if next.is_plausible() => now.max(next),\n            _ => now,",
         bad: "            Some(next) => now.max(next),\n            _ => self,",
         tests: &["-p", "carrel-model", "--lib", "-E", "test(extreme_stamps_do_not_stop)"],
     },
-    Fault {
+    Mutant {
         name: "an account is identified by its server's address alone",
         file: "crates/client/src/account/registry.rs",
         good: "match (by_identity.or(by_address), identity) {",
@@ -530,7 +530,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(an_account_without_a_server_id)",
         ],
     },
-    Fault {
+    Mutant {
         name: "another server at the same address receives the first one's accounts",
         file: "crates/client/src/account/registry.rs",
         good: "(identity.is_none() || other.is_none() || other.as_ref() == identity)",
@@ -558,14 +558,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(a_server_that_copies) + test(account)",
         ],
     },
-    Fault {
+    Mutant {
         name: "the learner's day is the UTC day",
         file: "crates/system/src/clock.rs",
         good: "jiff::Zoned::now().date().to_string()",
         bad: "jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string()",
         tests: &["-p", "carrel-system", "--lib", "-E", "test(local_day_uses)"],
     },
-    Fault {
+    Mutant {
         name: "content.db destroyed: the records are not used",
         file: "crates/content/src/storage/index.rs",
         good: "if !dropped && !self.matches_record(&tx, record, &mut is_whole)? {",
@@ -579,21 +579,21 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(flipped_bytes) + test(truncated_deleted)",
         ],
     },
-    Fault {
+    Mutant {
         name: "content.db destroyed: corruption detected while open is not repaired",
         file: "crates/content/src/storage/mod.rs",
         good: "Database::new(index.open()?, RepairIndex(index.clone()))",
         bad: "{ let _ = RepairIndex(index.clone()); Database::new(index.open()?, carrel_sqlite::NoHooks) }",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(damage_that_is_found)"],
     },
-    Fault {
+    Mutant {
         name: "content.db destroyed: a ready download is not recorded",
         file: "crates/content/src/download/queue.rs",
         good: "        library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;\n        let switched",
         bad: "        let switched",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(recovery)"],
     },
-    Fault {
+    Mutant {
         name: "content.db destroyed: a removed download is restored from its record",
         file: "crates/content/src/download/queue.rs",
         good: "        library.storage().remove_record([account, kind, id, scope]);\n",
@@ -607,14 +607,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(does_not_come_back_with)",
         ],
     },
-    Fault {
+    Mutant {
         name: "content.db destroyed: limits that could not be recorded are reset at the next start",
         file: "crates/content/src/storage/mod.rs",
         good: "            crate::records::note_new_limits(tx)",
         bad: "            let _ = crate::records::note_new_limits;\n            Ok(())",
         tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(limits_without_a_record)"],
     },
-    Fault {
+    Mutant {
         name: "user.db destroyed: a file of an older schema is read with the current columns",
         file: "crates/learning/src/store/checked.rs",
         good: "    let missing = missing_columns(conn, spec);\n",
@@ -636,7 +636,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(of_an_earlier_schema)",
         ],
     },
-    Fault {
+    Mutant {
         name: "user.db destroyed: the journal is not used",
         file: "crates/learning/src/store/recovery.rs",
         good: "repair.replayed = replay(&mut tx, &journal, true)?;",
@@ -658,7 +658,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(damaged_files_are_repaired)",
         ],
     },
-    Fault {
+    Mutant {
         name: "user.db destroyed: possible losses are not reported",
         file: "crates/learning/src/store/recovery.rs",
         good: "repair.unknown_since_ms = unknown_since(dir, base.as_ref(), &journal);",
@@ -680,7 +680,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(without_a_journal)",
         ],
     },
-    Fault {
+    Mutant {
         name: "user.db destroyed: its readable rows are not used",
         file: "crates/learning/src/store/recovery.rs",
         good: "        repair.salvaged += salvage(&mut tx, source, &mut known);\n",
@@ -702,7 +702,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(damage)",
         ],
     },
-    Fault {
+    Mutant {
         name: "work of an account that the server lost is not transferred",
         file: "crates/client/src/client/accounts.rs",
         good: "        self.adopt_lost_accounts(&open, &info).await;\n",
@@ -716,7 +716,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(work_of_a_lost_account)",
         ],
     },
-    Fault {
+    Mutant {
         name: "another server at the same address receives the proof of a lost account",
         file: "crates/client/src/client/adopt.rs",
         good: "(other.identity().is_none() || other.identity() == info.identity())",
@@ -730,7 +730,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(another_server_at_the_old_address)",
         ],
     },
-    Fault {
+    Mutant {
         name: "an import that is killed loses the earlier download request",
         file: "crates/content/src/download/imported.rs",
         good: "WHEN phase = 'ready' THEN ?5",

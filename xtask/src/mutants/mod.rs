@@ -1,10 +1,9 @@
-//! `break`: mutation tests. Applies one fault to the code at a time and requires a test to fail; a fault that no test
-//! detects is a gap.
+//! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; a mutant that no
+//! test detects is a gap.
 //!
-//! The faults are in `server`, `operations`, `package`, `client`, `review` and `ui`. Works on a copy of the tree
-//! (target/break), so that no file of the checkout is modified. Do not build in the checkout meanwhile: both trees
-//! share
-//! one target folder. Does not explain why each fault matters; see the table in docs/TESTING.md.
+//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Works on a copy of the tree
+//! (target/mutants), so that no file of the checkout is modified. Do not build in the checkout meanwhile: both trees
+//! share one target folder. Does not explain why each mutant matters; see the table in docs/TESTING.md.
 
 /// Arguments for one test of a crate's `--lib`.
 macro_rules! unit {
@@ -35,8 +34,8 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// A fault: `good`, which occurs once in `file`, is replaced by `bad`; then `tests` must fail.
-struct Fault {
+/// A mutant: `good`, which occurs once in `file`, is replaced by `bad`; then `tests` must fail.
+struct Mutant {
     name: &'static str,
     file: &'static str,
     good: &'static str,
@@ -46,50 +45,50 @@ struct Fault {
 }
 
 pub fn run(args: &[String]) -> Result {
-    let chosen: Vec<&Fault> = [
-        server::FAULTS,
-        operations::FAULTS,
-        package::FAULTS,
-        client::FAULTS,
-        review::FAULTS,
-        ui::FAULTS,
+    let chosen: Vec<&Mutant> = [
+        server::MUTANTS,
+        operations::MUTANTS,
+        package::MUTANTS,
+        client::MUTANTS,
+        review::MUTANTS,
+        ui::MUTANTS,
     ]
     .into_iter()
     .flatten()
-    .filter(|f| {
+    .filter(|m| {
         args.is_empty()
-            || args.iter().any(|a| f.name.contains(a.as_str()) || f.file.contains(a.as_str()))
+            || args.iter().any(|a| m.name.contains(a.as_str()) || m.file.contains(a.as_str()))
     })
     .collect();
     if chosen.is_empty() {
         return Err(format!("no mutant matches {}", args.join(" ")));
     }
     let tree = copy()?;
-    let mut unseen = Vec::new();
-    for fault in &chosen {
+    let mut missed = Vec::new();
+    for mutant in &chosen {
         let start = Instant::now();
-        // A fault that can no longer be applied is a gap too and does not stop the others.
-        let word = match try_one(&tree, fault) {
+        // A mutant that can no longer be applied is a gap too and does not stop the others.
+        let result = match is_detected(&tree, mutant) {
             Ok(true) => "detected".to_owned(),
             Ok(false) => "MISSED".to_owned(),
             Err(e) => format!("ERROR: {e}"),
         };
-        println!("{word:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), fault.name);
-        if word != "detected" {
-            unseen.push(fault.name);
+        println!("{result:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), mutant.name);
+        if result != "detected" {
+            missed.push(mutant.name);
         }
     }
-    if unseen.is_empty() {
-        println!("all {} faults were detected", chosen.len());
+    if missed.is_empty() {
+        println!("all {} mutants were detected", chosen.len());
         Ok(())
     } else {
-        Err(format!("not detected: {}", unseen.join("; ")))
+        Err(format!("not detected: {}", missed.join("; ")))
     }
 }
 
-/// Copies the tracked files to target/break. Unchanged files keep their times, to avoid rebuilds.
+/// Copies the tracked files to target/mutants. Unchanged files keep their times, to avoid rebuilds.
 fn copy() -> Result<PathBuf> {
-    let tree = sh::target().join("break");
+    let tree = sh::target().join("mutants");
     let listed = sh::output(sh::program("git").args([
         "ls-files",
         "--cached",
@@ -100,7 +99,7 @@ fn copy() -> Result<PathBuf> {
         let (from, to) = (sh::root().join(name), tree.join(name));
         // Deleted, but not yet committed.
         let Ok(bytes) = fs::read(&from) else { continue };
-        if fs::read(&to).is_ok_and(|there| there == bytes) {
+        if fs::read(&to).is_ok_and(|old| old == bytes) {
             continue;
         }
         let failed = |e: std::io::Error| format!("{}: {e}", to.display());
@@ -112,26 +111,26 @@ fn copy() -> Result<PathBuf> {
     Ok(tree)
 }
 
-/// Returns true if the code was built with the fault and a test failed.
-fn try_one(tree: &Path, fault: &Fault) -> Result<bool> {
-    let path = tree.join(fault.file);
+/// Returns true if the code was built with the mutant and a test failed.
+fn is_detected(tree: &Path, mutant: &Mutant) -> Result<bool> {
+    let path = tree.join(mutant.file);
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let sound = fs::read_to_string(&path).map_err(failed)?;
-    if sound.matches(fault.good).count() != 1 {
-        return Err(format!("{}: `good` does not occur exactly once: {}", fault.file, fault.name));
+    let original = fs::read_to_string(&path).map_err(failed)?;
+    if original.matches(mutant.good).count() != 1 {
+        return Err(format!("{}: `good` does not occur exactly once: {}", mutant.file, mutant.name));
     }
-    fs::write(&path, sound.replace(fault.good, fault.bad)).map_err(failed)?;
-    let outcome = match fault.tests.split_first() {
-        Some((&"ui", files)) => ui_is_red(tree, files),
-        _ => rust_is_red(tree, fault.tests),
+    fs::write(&path, original.replace(mutant.good, mutant.bad)).map_err(failed)?;
+    let outcome = match mutant.tests.split_first() {
+        Some((&"ui", files)) => ui_tests_fail(tree, files),
+        _ => rust_tests_fail(tree, mutant.tests),
     };
-    fs::write(&path, sound).map_err(failed)?;
-    touch(&sh::root().join(fault.file))?;
-    outcome.map_err(|e| format!("{}: {e}", fault.name))
+    fs::write(&path, original).map_err(failed)?;
+    touch(&sh::root().join(mutant.file))?;
+    outcome.map_err(|e| format!("{}: {e}", mutant.name))
 }
 
 /// Sets the modification time of a file so that cargo rebuilds its crate in the checkout. Both trees share one target
-/// folder in which their packages have the same names, so artifacts built with the fault would count as those of the
+/// folder in which their packages have the same names, so artifacts built with the mutant would count as those of the
 /// checkout.
 fn touch(path: &Path) -> Result {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
@@ -142,7 +141,7 @@ fn touch(path: &Path) -> Result {
 /// nextest's exit code if tests ran and some failed. Other codes (no test matched, the build failed) show nothing.
 const NEXTEST_FAILED: i32 = 100;
 
-fn rust_is_red(tree: &Path, tests: &[&str]) -> Result<bool> {
+fn rust_tests_fail(tree: &Path, tests: &[&str]) -> Result<bool> {
     let cargo = |verb: &[&str]| {
         let mut command = sh::cargo();
         command
@@ -162,7 +161,7 @@ fn rust_is_red(tree: &Path, tests: &[&str]) -> Result<bool> {
     }
 }
 
-fn ui_is_red(tree: &Path, files: &[&str]) -> Result<bool> {
+fn ui_tests_fail(tree: &Path, files: &[&str]) -> Result<bool> {
     let modules = tree.join("ui/node_modules");
     if !modules.exists() {
         link(&sh::root().join("ui/node_modules"), &modules)

@@ -1,136 +1,136 @@
-//! Faults of the UI.
+//! Mutants of the UI.
 
-use super::Fault;
+use super::Mutant;
 
-pub(super) const FAULTS: &[Fault] = &[
+pub(super) const MUTANTS: &[Mutant] = &[
     // One or more for each fault in the table of docs/TESTING.md.
-    Fault {
+    Mutant {
         name: "an attempt over the limit is shown as counting",
         file: "ui/src/components/quiz/Result.svelte",
         good: "    {#if attempt.counts}<p",
         bad: "    {#if attempt.counts || quiz}<p",
         tests: &["ui", "tests/quiz.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a message promises that a teacher sets a new password",
         file: "ui/src/i18n/en.json",
         good: "Check both; capital letters count in the password.",
         bad: "Check both. Your teacher can set a new password.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a message states a shorter delay than the server's",
         file: "ui/src/i18n/fr.json",
         good: "cela prend jusqu’à 15 minutes.",
         bad: "attendez une minute.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a message promises that refused work is sent again automatically",
         file: "ui/src/i18n/en.json",
         good: "Set it right, then send it again.",
         bad: "Set it right; it is sent again by itself.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a text over the limits is rendered as HTML",
         file: "ui/src/components/content/sanitise.ts",
         good: "  if (!isBounded(html)) return plainText(html);",
         bad: "  if (html === \"\") return plainText(html);",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "markup that the parser multiplies is rendered as HTML",
         file: "ui/src/components/content/sanitise.ts",
         good: "  if (!isBoundedTree(fragment)) return plainText(html);",
         bad: "  if (html === \"\" && !isBoundedTree(fragment)) return plainText(html);",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "links to footnotes have no target",
         file: "ui/src/components/content/sanitise.ts",
         good: "    } else if (notes && target.startsWith(\"#\") && FOOTNOTE.test(target.slice(1))) {",
         bad: "    } else if (notes && target.startsWith(\"#\") && !target) {",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "footnotes lose their ids in the reader",
         file: "ui/src/components/content/sanitise.ts",
         good: "    if (notes && FOOTNOTE.test(element.id) && [\"a\", \"li\"].includes(element.localName)) {",
         bad: "    if (notes && !element.id) {",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "check boxes of task lists can be changed",
         file: "ui/src/components/content/sanitise.ts",
         good: "    box.setAttribute(\"disabled\", \"\");\n",
         bad: "",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "formulas lose the classes for alignment",
         file: "ui/src/components/content/sanitise.ts",
         good: "  if (element.namespaceURI === \"http://www.w3.org/1998/Math/MathML\") return FORMULA_CLASS.test(name);",
         bad: "  if (element.namespaceURI === \"http://www.w3.org/1998/Math/MathML\") return false;",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "links to mail addresses are removed",
         file: "ui/src/components/content/sanitise.ts",
         good: " || /^mailto:[^\\s@]+@[^\\s@]+$/i.test(target)) {",
         bad: ") {",
         tests: &["ui", "tests/content.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "the second of two equal announcements is not announced",
         file: "ui/src/state/announce.svelte.ts",
         good: "    this.announcement = { text, count: this.announcement.count + 1 };",
         bad: "    this.announcement = { text, count: this.announcement.count };",
         tests: &["ui", "tests/races.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "single-key shortcuts work after they were disabled",
         file: "ui/src/features/lesson/Lesson.svelte",
         good: "    const character = appState.app.settings.keyShortcuts ? event.key : \"\";",
         bad: "    const character = event.key;",
         tests: &["ui", "tests/races.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a reply finishes the section that is open when it arrives",
         file: "ui/src/features/lesson/Lesson.svelte",
         good: "      if (section !== item) return;\n      done = { item: section, progress: saved };",
         bad: "      done = { item, progress: saved };",
         tests: &["ui", "tests/races.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "the initial state is loaded before the event listener is registered",
         file: "ui/src/state/appState.svelte.ts",
         good: "    await listening();\n    await this.refresh();",
         bad: "    await this.refresh();",
         tests: &["ui", "tests/races.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a state that a newer one replaced is shown",
         file: "ui/src/state/appState.svelte.ts",
         good: "    if (version === this.#version) await this.#apply(app, version);",
         bad: "    await this.#apply(app, ++this.#version);",
         tests: &["ui", "tests/races.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "an update clears the rendered part of a long list",
         file: "ui/src/state/pages.svelte.ts",
         good: "    if (first) {\n      this.#stale.delete(1);",
         bad: "    this.#pages.clear();\n    if (first) {\n      this.#stale.delete(1);",
         tests: &["ui", "tests/races.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a screen is refreshed by changes of another course",
         file: "ui/src/platform/call.ts",
         good: "    return changed === \"\" || changed === String(request[field]).split(\"/\")[0];",
         bad: "    return changed !== field;",
         tests: &["ui", "tests/live.svelte.test.ts"],
     },
-    Fault {
+    Mutant {
         name: "a page is not refreshed by changes of its enrolment",
         file: "ui/src/api/client.ts",
         good: "progress: \"course\", enrolment: \"course\" }",

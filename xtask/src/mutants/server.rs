@@ -1,65 +1,65 @@
-//! Faults of the server.
+//! Mutants of the server.
 
-use super::Fault;
+use super::Mutant;
 
-pub(super) const FAULTS: &[Fault] = &[
-    Fault {
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
         name: "a reused refresh token is not detected",
         file: "crates/server/src/domain/sessions.rs",
         good: "_ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
         bad: "_ if position.generation > last.map_or(redeemed_floor, |last| last.generation) || now_ms > 0 => {",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "another learner's progress is readable",
         file: "crates/server/src/http/learner.rs",
         good: "if user != caller.user.id {",
         bad: "if user != caller.user.id && false {",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "a no-op merge consumes a change number",
         file: "crates/server/src/domain/change_log.rs",
         good: "        if joined.changed {\n            self.pushed.usn += 1;",
         bad: "        if true {\n            self.pushed.usn += 1;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "a client that sent part of a row is not told to pull the rest",
         file: "crates/server/src/domain/change_log.rs",
         good: "self.has_more |= joined.changed && !joined.as_sent;",
         bad: "self.has_more |= joined.changed && !joined.changed;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "a failed request is committed",
         file: "crates/server/src/store/sqlite/writer.rs",
         good: "if job.run(&tx) { \"COMMIT\" } else { \"ROLLBACK\" }",
         bad: "if job.run(&tx) { \"COMMIT\" } else { \"COMMIT\" }",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "a restored database keeps its epoch",
         file: "crates/server/src/store/sqlite/engine.rs",
         good: "        let epoch = random_text();\n        set_fact(&conn, facts::EPOCH, &epoch)?;",
         bad: "        let epoch = fact(&conn, facts::EPOCH)?.unwrap_or_default();",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "If-Range accepts a weak ETag",
         file: "crates/server/src/range.rs",
         good: "if_range.is_none_or(|t| t.trim() == tag)",
         bad: "if_range.is_none_or(|t| matches_tag(t, tag))",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "a device is notified of its own changes",
         file: "crates/server/src/http/sync.rs",
         good: "                    if from == Some(caller.sign_in) => {}",
         bad: "                    if from == Some(caller.sign_in) && false => {}",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    Fault {
+    Mutant {
         name: "a push has no size limit",
         file: "crates/server/src/http/sync.rs",
         good: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;",
@@ -67,77 +67,77 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     // One or more for each fault in the table of docs/TESTING.md.
-    Fault {
+    Mutant {
         name: "a restored server does not accept sign-ins created after the backup",
         file: "crates/server/src/domain/sessions.rs",
         good: "            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;\n",
         bad: "            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);\n",
         tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
     },
-    Fault {
+    Mutant {
         name: "a refresh token that skips generations is treated as reused",
         file: "crates/server/src/domain/sessions.rs",
         good: "        _ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
         bad: "        _ if position.generation == last.map_or(redeemed_floor, |last| last.generation) + 1 => {",
         tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
     },
-    Fault {
+    Mutant {
         name: "the MAC of a refresh token is not verified",
         file: "crates/server/src/tokens.rs",
         good: "        if blake3::keyed_hash(&self.refresh, signed) != blake3::Hash::from_bytes(mac) {",
         bad: "        if blake3::keyed_hash(&self.refresh, signed) != blake3::Hash::from_bytes(mac) && false {",
         tests: unit!("carrel-server", "every_changed_character_is_detected"),
     },
-    Fault {
+    Mutant {
         name: "a sign-in that ended before the backup is reopened",
         file: "crates/server/src/domain/sessions.rs",
         good: "        (Some(known), _) if known.is_ended => return Ok(Rotated::Unknown),",
         bad: "        (Some(known), _) if known.is_ended && now_ms < 0 => return Ok(Rotated::Unknown),",
         tests: api!("sign_ins_ended_before_the_backup_stay_ended"),
     },
-    Fault {
+    Mutant {
         name: "a restore that ends all sign-ins keeps the token keys",
         file: "crates/server/src/tokens.rs",
         good: "signer.derive_key(REFRESH_CONTEXT, salt.as_bytes())",
         bad: "signer.derive_key(REFRESH_CONTEXT, &salt.as_bytes()[..0])",
         tests: api!("all_sign_ins_can_be_ended_with_a_restore"),
     },
-    Fault {
+    Mutant {
         name: "work of an unknown account is adopted with another login's certificate",
         file: "crates/server/src/domain/accounts.rs",
         good: "        if !is_same {\n",
         bad: "        if !is_same && false {\n",
         tests: api!("work_of_an_unknown_account_is_adopted_once_with_proof"),
     },
-    Fault {
+    Mutant {
         name: "an unknown account is adopted twice",
         file: "crates/server/src/domain/accounts.rs",
         good: "    if before.is_some_and(|(user, _)| user != adoption.user) {",
         bad: "    if before.is_some_and(|(user, _)| user != adoption.user && false) {",
         tests: api!("work_of_an_unknown_account_is_adopted_once_with_proof"),
     },
-    Fault {
+    Mutant {
         name: "an existing account is adopted",
         file: "crates/server/src/domain/accounts.rs",
         good: "    if tx.account_by_id(adoption.other)?.is_some() {\n        return Ok(AdoptionResult::AccountExists);",
         bad: "    if tx.account_by_id(adoption.other)?.is_some() && false {\n        return Ok(AdoptionResult::AccountExists);",
         tests: api!("work_of_an_unknown_account_is_adopted_once_with_proof"),
     },
-    Fault {
+    Mutant {
         name: "a work file of an unknown account is refused despite a valid proof",
         file: "crates/server/src/bundle_import.rs",
         good: "    match certificate.filter(|c| c.user.id == learner.id) {",
         bad: "    match certificate.filter(|c| c.user.id == learner.id && false) {",
         tests: api!("a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certificate"),
     },
-    Fault {
+    Mutant {
         name: "each password hash allocates new memory",
         file: "crates/server/src/password.rs",
         good: "    if blocks.len() < block_count {\n        blocks.resize(block_count, Block::default());\n    }",
         bad: "    let mut own = vec![Block::default(); block_count];\n    let blocks = &mut own;",
         tests: unit!("carrel-server", "hashes_reuse_one_memory_block"),
     },
-    Fault {
+    Mutant {
         name: "unknown fields of a merged row are not limited",
         file: "crates/model/src/lattice/extra.rs",
         good: "                    self.0.insert(name.clone(), theirs.clone());\n                }\n            }\n        }\n        self.limit();",
@@ -151,14 +151,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(a_join_of_valid_rows_is_valid)",
         ],
     },
-    Fault {
+    Mutant {
         name: "an over-long unknown field hides a smaller one of the same name",
         file: "crates/model/src/lattice/extra.rs",
         good: "        self.0.retain(|name, value| fits(name, value));\n        for (name, theirs) in other.0.iter().filter(|(name, value)| fits(name, value)) {",
         bad: "        for (name, theirs) in &other.0 {",
         tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(extra_at_its_limits)"],
     },
-    Fault {
+    Mutant {
         name: "an over-long stored row is loaded completely",
         file: "crates/model/src/lattice/extra.rs",
         good: "                        if kept.0.len() > Extra::MAX_FIELDS {",
@@ -172,147 +172,147 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(an_over_long_stored_form_is_read_within_the_limits)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a learner has no row quota",
         file: "crates/server/src/domain/change_log.rs",
         good: "        let is_over = is_reached(self.usage.rows, self.quota.rows)\n            || is_reached(self.usage.bytes, self.quota.bytes);",
         bad: "        let is_over = is_reached(self.usage.bytes, self.quota.bytes);",
         tests: api!("a_learner_over_the_quota_keeps_stored_rows_and_does_not_affect_others"),
     },
-    Fault {
+    Mutant {
         name: "existing rows of a learner grow without limit",
         file: "crates/server/src/domain/change_log.rs",
         good: "            None if self.usage.bytes >= self.hard_limit() => {",
         bad: "            None if self.usage.bytes == i64::MAX => {",
         tests: api!("a_learner_over_the_byte_quota_can_still_change_stored_rows"),
     },
-    Fault {
+    Mutant {
         name: "an over-long row of an earlier release is not repaired",
         file: "migrations/server-sqlite/0004_limits.sql",
         good: "UPDATE progress SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;",
         bad: "UPDATE progress SET extra = extra WHERE octet_length(extra) > 4096;",
         tests: api!("an_oversized_row_of_an_earlier_release_is_truncated"),
     },
-    Fault {
+    Mutant {
         name: "a silent connection has no deadline",
         file: "crates/server/src/connections.rs",
         good: "            return (now >= state.accepted + deadlines.head).then_some(CloseReason::Head);",
         bad: "            return (now >= state.accepted + deadlines.head * 1_000).then_some(CloseReason::Head);",
         tests: unit!("carrel-server", "every_inactive_state_has_a_deadline"),
     },
-    Fault {
+    Mutant {
         name: "an idle connection has no deadline",
         file: "crates/server/src/connections.rs",
         good: "        (now >= state.progress + deadlines.idle).then_some(CloseReason::Idle)",
         bad: "        (now >= state.progress + deadlines.idle * 1_000).then_some(CloseReason::Idle)",
         tests: unit!("carrel-server", "every_inactive_state_has_a_deadline"),
     },
-    Fault {
+    Mutant {
         name: "the head of a later request has no deadline",
         file: "crates/server/src/connections.rs",
         good: "        if started.is_some_and(|started| now >= started + deadlines.head) {",
         bad: "        if started.is_some_and(|started| now >= started + deadlines.head) && false {",
         tests: unit!("carrel-server", "every_inactive_state_has_a_deadline"),
     },
-    Fault {
+    Mutant {
         name: "a client that does not read the reply keeps its connection",
         file: "crates/server/src/connections.rs",
         good: "            return (now >= (*oldest).max(state.progress) + deadlines.write).then_some(CloseReason::Write);",
         bad: "            return (now >= (*oldest).max(state.progress) + deadlines.write * 1_000).then_some(CloseReason::Write);",
         tests: unit!("carrel-server", "every_inactive_state_has_a_deadline"),
     },
-    Fault {
+    Mutant {
         name: "connections per address are not limited",
         file: "crates/server/src/connections.rs",
         good: "        if limited.is_some_and(|max| own >= max) && !shed(&mut open, Some(address)) {",
         bad: "        if limited.is_some_and(|max| own > max * 1_000) && !shed(&mut open, Some(address)) {",
         tests: unit!("carrel-server", "ipv6_addresses_are_counted_by_network"),
     },
-    Fault {
+    Mutant {
         name: "a full server refuses all new connections",
         file: "crates/server/src/connections.rs",
         good: "        if open.live >= self.limits.total && !shed(&mut open, None) {",
         bad: "        if open.live >= self.limits.total {",
         tests: api!("silent_sockets_do_not_block_other_clients"),
     },
-    Fault {
+    Mutant {
         name: "addresses of one IPv6 network are counted separately",
         file: "crates/server/src/connections.rs",
         good: "        IpAddr::V6(v6) if !v6.is_loopback() => {",
         bad: "        IpAddr::V6(v6) if v6.is_unspecified() => {",
         tests: unit!("carrel-server", "ipv6_addresses_are_counted_by_network"),
     },
-    Fault {
+    Mutant {
         name: "connections are not checked against their deadlines",
         file: "crates/server/src/server.rs",
         good: "            watched.sweep(tick.tick().await);",
         bad: "            tick.tick().await;",
         tests: api!("every_connection_without_a_complete_head_is_closed"),
     },
-    Fault {
+    Mutant {
         name: "a pull has no snapshot",
         file: "crates/server/src/store/sqlite/mod.rs",
         good: "    let snapshot = conn.unchecked_transaction()?;\n    job.run(&SqliteTx(&snapshot));",
         bad: "    job.run(&SqliteTx(conn));",
         tests: unit!("carrel-server", "a_read_transaction_sees_one_state"),
     },
-    Fault {
+    Mutant {
         name: "a folder with an interrupted restore is opened",
         file: "crates/server/src/folders.rs",
         good: "    if is_unfinished(data_dir) || is_old_interruption {",
         bad: "    if is_old_interruption {",
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
-    Fault {
+    Mutant {
         name: "a prepared restore is restarted instead of finished",
         file: "crates/server/src/restore.rs",
         good: "    if let Some(plan) = read_plan(data_dir)? {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
         bad: "    if let Some(plan) = read_plan(data_dir)?.filter(|_| false) {\n        let _lock = lock(data_dir)?;\n        tracing::info!(\"finishing",
         tests: api!("a_prepared_restore_is_finished_first"),
     },
-    Fault {
+    Mutant {
         name: "a restore deletes the old database",
         file: "crates/server/src/restore.rs",
         good: "            fs::rename(&old, aside.join(name)).map_err(io(\"move\", &old))?;",
         bad: "            fs::remove_file(&old).map_err(io(\"move\", &old))?;",
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
-    Fault {
+    Mutant {
         name: "an undone restore does not put the old database back",
         file: "crates/server/src/restore.rs",
         good: "            if old.exists() {\n                fs::rename(&old, &target_path)",
         bad: "            if old.exists() && name != engine.file() {\n                fs::rename(&old, &target_path)",
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
-    Fault {
+    Mutant {
         name: "verifying a backup writes to it",
         file: "crates/server/src/store/sqlite/engine.rs",
         good: "    Ok(carrel_sqlite::open_immutable(&folder.join(FILE))?)",
         bad: "    Ok(carrel_sqlite::open(&folder.join(FILE), Options::default())?)",
         tests: api!("a_killed_backup_is_invalid_and_checks_write_nothing"),
     },
-    Fault {
+    Mutant {
         name: "a later submission regrades an attempt",
         file: "crates/server/src/domain/attempts.rs",
         good: "        if let (Some(answers), None) = (&attempt.answers, &old) {",
         bad: "        if let (Some(answers), _) = (&attempt.answers, &old) {",
         tests: api!("only_submitted_answers_are_graded"),
     },
-    Fault {
+    Mutant {
         name: "a graded question is graded again",
         file: "crates/server/src/domain/attempts.rs",
         good: "            if is_graded || !(is_first || answered.contains(&question.id)) {",
         bad: "            if is_graded && false || !(is_first || answered.contains(&question.id)) {",
         tests: api!("an_attempt_without_submitted_answers_is_graded_question_by_question"),
     },
-    Fault {
+    Mutant {
         name: "answers of an unsubmitted attempt are graded without a time limit",
         file: "crates/server/src/domain/attempts.rs",
         good: "            (Some(open), _) if now_ms.saturating_sub(open.first_ms) > OPEN_MS => return Ok(1),",
         bad: "            (Some(open), _) if now_ms.saturating_sub(open.first_ms) == i64::MAX => return Ok(1),",
         tests: api!("an_attempt_without_submitted_answers_is_graded_question_by_question"),
     },
-    Fault {
+    Mutant {
         name: "an attempt accepts answers to unknown questions",
         file: "crates/server/src/domain/attempts.rs",
         good: "                if !quiz.questions.contains(&answer.question) =>",
@@ -321,7 +321,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"
         ),
     },
-    Fault {
+    Mutant {
         name: "answers of an attempt at an unknown quiz are not limited",
         file: "crates/server/src/domain/attempts.rs",
         good: "            Some(AcceptedAnswers::Any(0)) => {",
@@ -330,7 +330,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"
         ),
     },
-    Fault {
+    Mutant {
         name: "the later submission of an attempt wins",
         file: "crates/model/src/lattice/attempt.rs",
         good: "        if other.submission() < self.submission() {",
@@ -344,7 +344,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(only_the_earliest_submission_counts_together_with_its_answers)",
         ],
     },
-    Fault {
+    Mutant {
         name: "submitted answers are merged without their time",
         file: "crates/model/src/lattice/attempt.rs",
         good: "            self.submitted_ms = other.submitted_ms;\n            self.answers.clone_from(&other.answers);",
@@ -358,126 +358,126 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(only_the_earliest_submission_counts_together_with_its_answers)",
         ],
     },
-    Fault {
+    Mutant {
         name: "more attempts are graded than the quiz allows",
         file: "crates/server/src/domain/attempts.rs",
         good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
         bad: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? && false {",
         tests: api!("only_as_many_attempts_are_graded_as_the_quiz_allows"),
     },
-    Fault {
+    Mutant {
         name: "attempts of one push are graded in the order of their ids",
         file: "crates/server/src/domain/attempts.rs",
         good: "            submitted.insert((at_ms, id), questions);",
         bad: "            submitted.insert((i64::min(at_ms, 0), id), questions);",
         tests: api!("only_as_many_attempts_are_graded_as_the_quiz_allows"),
     },
-    Fault {
+    Mutant {
         name: "an attempt over the limit removes a grade",
         file: "crates/server/src/domain/attempts.rs",
         good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
         bad: "        if !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
         tests: api!("a_graded_attempt_may_be_revised_after_the_last_one"),
     },
-    Fault {
+    Mutant {
         name: "the attempt limit is that of the attempt's quiz version",
         file: "crates/server/src/domain/attempts.rs",
         good: "attempt_limit(log, attempt)?.unwrap_or(quiz.attempts)",
         bad: "attempt_limit(log, attempt)?.map_or(quiz.attempts, |_| quiz.attempts)",
         tests: api!("only_as_many_attempts_are_graded_as_the_quiz_allows"),
     },
-    Fault {
+    Mutant {
         name: "a graded attempt is moved to another quiz",
         file: "crates/server/src/domain/attempts.rs",
         good: "            Row::Attempt(attempt) if changes_quiz(log, attempt)? => {",
         bad: "            Row::Attempt(attempt) if changes_quiz(log, attempt)? && false => {",
         tests: api!("the_quiz_of_an_attempt_cannot_change"),
     },
-    Fault {
+    Mutant {
         name: "a quiz file belongs only to the first course that contains it",
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "         ON CONFLICT (hash, item) DO UPDATE SET revision = excluded.revision\",",
         bad: "         SELECT ?1, ?2, ?3, ?4 WHERE ?1 NOT IN (SELECT hash FROM quiz)\",",
         tests: api!("one_quiz_file_in_two_courses_is_graded_in_both"),
     },
-    Fault {
+    Mutant {
         name: "graded attempts over the limit do not count on the device",
         file: "crates/model/src/content/attempts.rs",
         good: "        submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();\n    let mut others",
         bad: "        submitted.iter().filter(|a| a.is_graded).take(limit as usize).map(|a| a.id).collect();\n    let mut others",
         tests: unit!("carrel-model", "graded_attempts_count_and_then_the_earliest"),
     },
-    Fault {
+    Mutant {
         name: "attempts are counted on the device in the order of their ids",
         file: "crates/model/src/content/attempts.rs",
         good: "    others.sort_by_key(|a| (a.submitted_ms, a.id));",
         bad: "    others.sort_by_key(|a| (a.id, a.submitted_ms));",
         tests: unit!("carrel-model", "graded_attempts_count_and_then_the_earliest"),
     },
-    Fault {
+    Mutant {
         name: "an attempt may be submitted in the far future",
         file: "crates/model/src/lattice/row.rs",
         good: "                Some(r.submitted_ms.map_or(r.started_ms, |ms| ms.max(r.started_ms)))",
         bad: "                Some(r.started_ms)",
         tests: api!("times_in_the_far_future_are_refused"),
     },
-    Fault {
+    Mutant {
         name: "an item may be finished in the far future",
         file: "crates/model/src/lattice/row.rs",
         good: "            Self::Progress(r) => r.done_ms,\n            _ => None,",
         bad: "            _ => None,",
         tests: api!("times_in_the_far_future_are_refused"),
     },
-    Fault {
+    Mutant {
         name: "grades of open attempts are never deleted",
         file: "crates/server/src/domain/retention.rs",
         good: "tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), limit)?",
         bad: "tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS).min(i64::MIN), limit)?",
         tests: api!("an_attempt_without_submitted_answers_is_graded_question_by_question"),
     },
-    Fault {
+    Mutant {
         name: "an old attempt is graded again after its open grades were deleted",
         file: "crates/server/src/domain/attempts.rs",
         good: "            (None, Some(_)) => return Ok(1),\n",
         bad: "            (None, Some(_)) if now_ms < 0 => return Ok(1),\n            (None, Some(_)) => OpenGrade { first_ms: now_ms, points: BTreeMap::new() },\n",
         tests: api!("an_attempt_without_submitted_answers_is_graded_question_by_question"),
     },
-    Fault {
+    Mutant {
         name: "full-width letters create a different login",
         file: "crates/server/src/precis.rs",
         good: "    let narrow: String = word.chars().flat_map(width_mapped).collect();",
         bad: "    let narrow: String = word.to_owned();",
         tests: unit!("carrel-server", "equal_logins_have_one_key"),
     },
-    Fault {
+    Mutant {
         name: "a password in another normal form is a different password",
         file: "crates/server/src/precis.rs",
         good: "        password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect();",
         bad: "        password.chars().map(|c| if is_space(c) { ' ' } else { c }).collect();",
         tests: unit!("carrel-server", "passwords_keep_case_and_width"),
     },
-    Fault {
+    Mutant {
         name: "invisible characters are part of a login",
         file: "crates/server/src/precis.rs",
         good: "    if is_noncharacter || is_ignorable(c) {",
         bad: "    if is_noncharacter {",
         tests: unit!("carrel-server", "invisible_characters_are_refused"),
     },
-    Fault {
+    Mutant {
         name: "a login may mix letters of both directions",
         file: "crates/server/src/precis.rs",
         good: "    if mixes || !chars.first().is_some_and(is_right_to_left) {",
         bad: "    if mixes && false || !chars.first().is_some_and(is_right_to_left) {",
         tests: unit!("carrel-server", "invisible_characters_are_refused"),
     },
-    Fault {
+    Mutant {
         name: "confusable logins are accepted",
         file: "crates/server/src/domain/accounts.rs",
         good: "    if tx.has_similar_login(&keys)? {\n        return Err",
         bad: "    if tx.has_similar_login(&keys)? && false {\n        return Err",
         tests: api!("logins_and_passwords_are_compared_by_precis"),
     },
-    Fault {
+    Mutant {
         name: "a password hashed in another normal form is rejected",
         file: "crates/server/src/password.rs",
         good: "    for form in [typed, password.nfd().collect()] {",
@@ -487,119 +487,119 @@ pub(super) const FAULTS: &[Fault] = &[
             "composed_and_decomposed_passwords_are_equal_and_old_hashes_are_replaced"
         ),
     },
-    Fault {
+    Mutant {
         name: "logins of the previous release keep their old keys",
         file: "crates/server/src/store/sqlite/accounts.rs",
         good: "            Some(key) if is_free(&key)? => key,",
         bad: "            Some(key) if is_free(&key)? && false => key,",
         tests: api!("accounts_and_sign_ins_of_an_earlier_release_stay_valid"),
     },
-    Fault {
+    Mutant {
         name: "a pull loads a page of whole rows before counting their bytes",
         file: "crates/sqlite/src/rows/mod.rs",
         good: "        if bytes > max_bytes && !page.rows.is_empty() {",
         bad: "        if bytes == usize::MAX && !page.rows.is_empty() {",
         tests: api!("a_pull_reads_no_more_than_it_returns"),
     },
-    Fault {
+    Mutant {
         name: "registration is open by default",
         file: "crates/server/src/config.rs",
         good: "            registration_open: false,\n            public_catalogue: true,",
         bad: "            registration_open: true,\n            public_catalogue: true,",
         tests: api!("registration_is_closed_by_default"),
     },
-    Fault {
+    Mutant {
         name: "no warning is logged for a server that is open to everyone",
         file: "crates/server/src/server.rs",
         good: "        .filter_map(|(is_open, warning)| is_open.then_some(warning))",
         bad: "        .filter_map(|(is_open, warning)| (is_open && addr.port() == 0).then_some(warning))",
         tests: unit!("carrel-server", "public_access_is_logged_at_the_start"),
     },
-    Fault {
+    Mutant {
         name: "guesses for one login from many networks are not counted",
         file: "crates/server/src/rate_limits.rs",
         good: "        self.login.take(login, now_ms).await.inspect_err(|_| self.login_and_network.refund(login_and_network))?;\n",
         bad: "",
         tests: api!("guesses_are_counted_for_the_account_the_network_and_both"),
     },
-    Fault {
+    Mutant {
         name: "guesses of one network for many logins are not counted",
         file: "crates/server/src/rate_limits.rs",
         good: "        self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {",
         bad: "        self.network.take(&network.to_string(), now_ms).await.or(Ok(())).inspect_err(|_: &u64| {",
         tests: api!("guesses_are_counted_for_the_account_the_network_and_both"),
     },
-    Fault {
+    Mutant {
         name: "guesses are counted per IPv6 address instead of per network",
         file: "crates/server/src/rate_limits.rs",
         good: "            let [a, b, c, d, ..] = ip.segments();\n            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()",
         bad: "            ip.into()",
         tests: unit!("carrel-server", "one_network_has_one_key"),
     },
-    Fault {
+    Mutant {
         name: "guesses of others block a device that the learner uses",
         file: "crates/server/src/rate_limits.rs",
         good: "            Some((user, device)) => Key::KnownDevice(format!(\"{user} {device}\")),\n            None =>",
         bad: "            _ =>",
         tests: api!("guesses_are_limited_per_login"),
     },
-    Fault {
+    Mutant {
         name: "concurrent sign-ins of one network are refused",
         file: "crates/server/src/rate_limits.rs",
         good: "                Err(_) if self.is_running(network) => attempt_ended.await,",
         bad: "                Err(_) if self.is_running(network) && now_ms < 0 => attempt_ended.await,",
         tests: unit!("carrel-server", "simultaneous_sign_ins_of_one_network_wait_instead_of_failing"),
     },
-    Fault {
+    Mutant {
         name: "the table of guess counts has no size limit",
         file: "crates/server/src/rate_limits.rs",
         good: "        if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {",
         bad: "        if full_at.len() >= MAX_KEYS * 1_000 && !full_at.contains_key(key) {",
         tests: unit!("carrel-server", "the_least_used_keys_are_dropped_first"),
     },
-    Fault {
+    Mutant {
         name: "an export deletes any folder with a meta.json",
         file: "crates/server/src/export.rs",
         good: "    is_meta && has_only_known_entries",
         bad: "    folder.join(\"meta.json\").exists() || is_meta && has_only_known_entries",
         tests: api!("an_export_replaces_only_an_exported_library"),
     },
-    Fault {
+    Mutant {
         name: "a panic of the compiler aborts the import",
         file: "crates/server/src/import.rs",
         good: "    std::panic::catch_unwind(AssertUnwindSafe(f))\n        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))",
         bad: "    f().map_err(|mut problems| {\n        problems.extend((name.len() > usize::MAX / 2).then(|| internal(name, &panic_message(&\"\"))));\n        problems\n    })",
         tests: unit!("carrel-server", "a_panic_becomes_a_problem_of_its_package"),
     },
-    Fault {
+    Mutant {
         name: "an id in use by the other kind aborts the import",
         file: "crates/server/src/import.rs",
         good: "                    publish_result(&name, published.catch_unwind().await)\n                }\n                None",
         bad: "                    Ok(published.await?)\n                }\n                None",
         tests: api!("a_failing_package_does_not_block_the_others"),
     },
-    Fault {
+    Mutant {
         name: "a course file hides the packages beside it",
         file: "crates/server/src/import.rs",
         good: "        if has_bundles && !path.is_dir() {",
         bad: "        if has_bundles {",
         tests: api!("a_failing_package_does_not_block_the_others"),
     },
-    Fault {
+    Mutant {
         name: "expired sign-ins are never deleted",
         file: "crates/server/src/store/sqlite/sessions.rs",
         good: "(SELECT id FROM sign_in WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)",
         bad: "(SELECT id FROM sign_in WHERE expires_ms <= ?1 AND expires_ms < 0 ORDER BY expires_ms LIMIT ?2)",
         tests: api!("old_tokens_and_sign_ins_are_purged"),
     },
-    Fault {
+    Mutant {
         name: "expired tokens are not deleted on refresh",
         file: "crates/server/src/store/sqlite/sessions.rs",
         good: "\"DELETE FROM token WHERE sign_in = ?1 AND expires_ms <= ?2\"",
         bad: "\"DELETE FROM token WHERE sign_in = ?1 AND expires_ms <= ?2 AND kind = ''\"",
         tests: api!("old_tokens_and_sign_ins_are_purged"),
     },
-    Fault {
+    Mutant {
         name: "the newest event stream of a sign-in is refused",
         file: "crates/server/src/events.rs",
         good: "            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in)?;",
@@ -609,112 +609,112 @@ pub(super) const FAULTS: &[Fault] = &[
             "the_newest_stream_of_a_sign_in_replaces_its_oldest"
         ),
     },
-    Fault {
+    Mutant {
         name: "a command creates a new server in a mistyped folder",
         file: "crates/server/src/data_dir.rs",
         good: "        require_server(config.engine.as_ref(), &config.data_dir)?;\n        Self::open(config)",
         bad: "        Self::open(config)",
         tests: api!("commands_do_not_create_a_server_in_a_wrong_folder"),
     },
-    Fault {
+    Mutant {
         name: "a server without its database starts as a new one",
         file: "crates/server/src/data_dir.rs",
         good: "        if !has_server && has_leftover_files(dir, &blobs) {",
         bad: "        if !has_server && has_leftover_files(dir, &blobs) && false {",
         tests: api!("commands_do_not_create_a_server_in_a_wrong_folder"),
     },
-    Fault {
+    Mutant {
         name: "a 426 reply has no Upgrade header",
         file: "crates/server/src/http/layers.rs",
         good: "            headers.insert(header::CONNECTION, HeaderValue::from_static(\"upgrade\"));",
         bad: "            headers.remove(header::UPGRADE);",
         tests: api!("a_426_names_the_protocol_to_upgrade_to"),
     },
-    Fault {
+    Mutant {
         name: "a problem type is not a URL",
         file: "crates/server/src/http/api_error.rs",
         good: "            problem_type: format!(\"/problems/{}\", self.code.as_str()),",
         bad: "            problem_type: format!(\"about:blank#{}\", self.code.as_str()),",
         tests: api!("wrong_password_and_unknown_login_get_the_same_reply"),
     },
-    Fault {
+    Mutant {
         name: "sign-ins wait behind registrations",
         file: "crates/server/src/password.rs",
         good: "        let registration_first = self.registration_is_next;",
         bad: "        let registration_first = self.registration_is_next || !self.registrations.is_empty();",
         tests: unit!("carrel-server", "neither_queue_waits_for_the_other"),
     },
-    Fault {
+    Mutant {
         name: "the second reply to one refresh token revokes the sign-in",
         file: "crates/server/src/domain/sessions.rs",
         good: "            rotation.new_branch\n",
         bad: "            position.branch\n",
         tests: api!("both_branches_of_a_repeated_refresh_stay_valid"),
     },
-    Fault {
+    Mutant {
         name: "a forgotten branch of refresh tokens is accepted again",
         file: "crates/server/src/store/sqlite/sessions.rs",
         good: "UPDATE sign_in SET redeemed_floor = max(redeemed_floor, ?2) WHERE id = ?1",
         bad: "UPDATE sign_in SET redeemed_floor = max(redeemed_floor, ?2 - ?2) WHERE id = ?1",
         tests: api!("reuse_is_detected_after_many_lost_replies"),
     },
-    Fault {
+    Mutant {
         name: "an array is accepted as a position",
         file: "crates/model/src/lattice/progress.rs",
         good: "    #[serde(default, deserialize_with = \"strict::option\", skip_serializing_if = \"Option::is_none\")]",
         bad: "    #[serde(default, skip_serializing_if = \"Option::is_none\")]",
         tests: unit!("carrel-server", "each_item_is_checked_separately"),
     },
-    Fault {
+    Mutant {
         name: "an array is accepted as an object in a body",
         file: "crates/model/src/strict.rs",
         good: "    let value = object(&mut reader)?;",
         bad: "    let value = T::deserialize(&mut reader)?;",
         tests: unit!("carrel-model", "an_array_is_rejected"),
     },
-    Fault {
+    Mutant {
         name: "a hybrid clock value has several text forms",
         file: "crates/model/src/hlc.rs",
         good: "        let is_hex = text.len() == 16 && text.bytes().all(is_digit);",
         bad: "        let is_hex = text.len() == 16 || text.bytes().all(is_digit);",
         tests: unit!("carrel-model", "each_value_has_one_text"),
     },
-    Fault {
+    Mutant {
         name: "any text is accepted as an enrolment request",
         file: "crates/model/src/lattice/kv.rs",
         good: "            check(known, \"value\", \"is not true, false or null\")?;",
         bad: "            check(known || !known, \"value\", \"is not true, false or null\")?;",
         tests: api!("only_true_requests_enrolment"),
     },
-    Fault {
+    Mutant {
         name: "a session may start in the far future",
         file: "crates/server/src/push_validation.rs",
         good: "        && ahead > MAX_WALL_AHEAD_MS",
         bad: "        && ahead == i64::MAX",
         tests: unit!("carrel-server", "each_item_is_checked_separately"),
     },
-    Fault {
+    Mutant {
         name: "a session may be on a day that does not exist",
         file: "crates/model/src/lattice/session.rs",
         good: "        check(near, \"day\", \"is not the day of startedMs in any time zone\")?;",
         bad: "        check(near || day.is_some(), \"day\", \"is not the day of startedMs in any time zone\")?;",
         tests: unit!("carrel-model", "a_day_is_a_date_of_the_calendar_near_the_start"),
     },
-    Fault {
+    Mutant {
         name: "signing out with an access token has no effect",
         file: "crates/server/src/store/sqlite/sessions.rs",
         good: "\"SELECT sign_in FROM token WHERE hash = ?1\"",
         bad: "\"SELECT sign_in FROM token WHERE hash = ?1 AND kind = 'refresh'\"",
         tests: api!("signing_out_with_an_access_token_ends_the_sign_in"),
     },
-    Fault {
+    Mutant {
         name: "an oversized head gets no problem details",
         file: "crates/server/src/http/layers.rs",
         good: "    let result = match oversized(&request) {",
         bad: "    let result = match oversized(&request).filter(|_| false) {",
         tests: api!("heads_that_are_too_large_are_answered_with_problem_details"),
     },
-    Fault {
+    Mutant {
         name: "a device keeps the grades of another copy of the server's database",
         file: "crates/sync/src/batch.rs",
         good: "    tx.delete_server_rows()?;\n",
@@ -736,7 +736,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(decisions_of_a_restored_server_replace_earlier_ones)",
         ],
     },
-    Fault {
+    Mutant {
         name: "an attempt with a wrong clock is quarantined",
         file: "crates/sync/src/batch.rs",
         good: "            if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {",
@@ -758,7 +758,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(times_of_a_wrong_clock_are_corrected)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a start time that other devices have is changed after a wrong clock",
         file: "crates/sync/src/batch.rs",
         good: "    if ms <= now_ms {\n        return ms;\n    }\n",
@@ -780,7 +780,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(valid_times_are_kept_after_a_clock_jump)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a position saved at a correct time gets a new stamp",
         file: "crates/sync/src/batch.rs",
         good: "            let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);",
@@ -802,7 +802,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(valid_times_are_kept_after_a_clock_jump)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a finished item without a position is quarantined",
         file: "crates/sync/src/batch.rs",
         good: "            if !is_moved && pos.is_none() {",

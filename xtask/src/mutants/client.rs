@@ -1,9 +1,9 @@
-//! Faults of the client: store, sync, downloads, storage, media, import.
+//! Mutants of the client: store, sync, downloads, storage, media, import.
 
-use super::Fault;
+use super::Mutant;
 
-pub(super) const FAULTS: &[Fault] = &[
-    Fault {
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
         name: "the pull cursor advances past rows that were not pulled",
         file: "crates/sync/src/batch.rs",
         good: "self.reply.own_since.filter(|own| *own == pulled)?",
@@ -24,7 +24,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "the reserve file is not released on a full disk",
         file: "crates/learning/src/store/hooks.rs",
         good: "if RESERVE.release_piece(&self.dir) {",
@@ -45,7 +45,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "a write that changes nothing is added to the outbox",
         file: "crates/learning/src/store/tx.rs",
         good: "if !self.put(&row)? {\n            return Ok(false);\n        }\n        self.mark_dirty(&row.key())?;",
@@ -66,21 +66,21 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "one failed transaction of a group rolls back the others",
         file: "crates/sqlite/src/database/commit.rs",
         good: "run(\"ROLLBACK TO job\")?;",
         bad: "return Err(e);",
         tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(transactions)"],
     },
-    Fault {
+    Mutant {
         name: "a failed transaction is committed",
         file: "crates/sqlite/src/database/commit.rs",
         good: "run(\"ROLLBACK\")?;",
         bad: "run(\"COMMIT\")?;",
         tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(transactions)"],
     },
-    Fault {
+    Mutant {
         name: "the cursor and the rows are stored in different transactions",
         file: "crates/sync/src/engine.rs",
         good: "match self.store.write(\"apply_pull\", move |tx| pull::apply(tx, since, &epoch, &reply)).await",
@@ -100,7 +100,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "a 500 reply removes the batch from the outbox",
         file: "crates/sync/src/fault.rs",
         good: "(ReplyClass::RetryLater, _) => busy(&reply),",
@@ -123,7 +123,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "an outbox row is removed although its revision has changed",
         file: "crates/learning/src/store/outbox.rs",
         good: "pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {\n    let sql = \"DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3\";",
@@ -144,7 +144,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "only the last of several batches is removed from the outbox",
         file: "crates/sync/src/engine.rs",
         good: "self.settle(answered.take(), None), replies",
@@ -165,14 +165,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "the UI is not notified of changes to the outbox",
         file: "crates/commands/src/events.rs",
         good: "Change::Sync | Change::Outbox => status_changed = true,",
         bad: "Change::Sync => status_changed = true,\n            Change::Outbox => {}",
         tests: &["-p", "carrel-tests", "-E", "test(the_ui_is_notified)"],
     },
-    Fault {
+    Mutant {
         name: "a new epoch is stored without a resync",
         file: "crates/sync/src/batch.rs",
         good: "tx.state().pulled = 0;\n    tx.delete_server_rows()?;\n    tx.mark_all_dirty()",
@@ -193,7 +193,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "a failed lane does not schedule a retry",
         file: "crates/sync/src/machine.rs",
         good: "self.state = LaneState::Waiting(now + wait);",
@@ -214,140 +214,140 @@ pub(super) const FAULTS: &[Fault] = &[
             "client",
         ],
     },
-    Fault {
+    Mutant {
         name: "a reply with another ETag is accepted",
         file: "crates/content/src/fetch/reply.rs",
         good: "tag.is_some_and(|other| other != blob.hash)",
         bad: "tag.is_some_and(|_| false)",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "an unfinished file is restarted at each attempt",
         file: "crates/content/src/fetch/mod.rs",
         good: "            let before = transfer.len();",
         bad: "            if let Some(part) = &mut transfer.part {\n                part.rewind(None).await?;\n            }\n            let before = transfer.len();",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "a Retry-After delay ends with any change",
         file: "crates/content/src/download/task.rs",
         good: "!stop.retry.is_on_change() || environment.changed()",
         bad: "environment.changed()",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "a download about to wait misses the learner's input",
         file: "crates/content/src/download/task.rs",
         good: "self.retry_signal.notify_one();",
         bad: "self.retry_signal.notify_waiters();",
         tests: &["-p", "carrel-content", "--lib"],
     },
-    Fault {
+    Mutant {
         name: "a long file never yields its slot to other downloads",
         file: "crates/content/src/fetch/slots.rs",
         good: "s.running + s.incoming + 2 <= own",
         bad: "s.running + s.incoming + 99 <= own",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "a course is ready before its media are local",
         file: "crates/content/src/download/attempt.rs",
         good: "job.fetch(&WorkQueue::new(rest, &plan, run)).await?;",
         bad: "let _ = (&rest, &plan, &run);",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "policies are not checked during a download",
         file: "crates/content/src/download/task.rs",
         good: "Err(reason) => return Err(AttemptError::NotAllowed(reason)),",
         bad: "Err(reason) => drop(reason),",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "the hash of a download is not verified",
         file: "crates/content/src/fetch/mod.rs",
         good: "if part.len() == total && part.is_verified() {",
         bad: "if part.len() == total {",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "pinned blobs are evicted",
         file: "crates/content/src/storage/evict.rs",
         good: "v.pins > 0)\";",
         bad: "v.pins > 99)\";",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
-    Fault {
+    Mutant {
         name: "eviction stops within an hour of last use",
         file: "crates/content/src/storage/evict.rs",
         good: "if sum >= bytes && found",
         bad: "if sum >= bytes || found",
         tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(the_largest_blob)"],
     },
-    Fault {
+    Mutant {
         name: "the smallest blobs of an hour are evicted first",
         file: "crates/content/src/storage/evict.rs",
         good: "std::cmp::Reverse(*size)",
         bad: "*size",
         tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(the_largest_blob)"],
     },
-    Fault {
+    Mutant {
         name: "a migration does not import manifests",
         file: "migrations/content/0003_manifests.sql",
         good: "SELECT version, signed FROM version;",
         bad: "SELECT version, signed FROM version WHERE 0;",
         tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(manifests_of)"],
     },
-    Fault {
+    Mutant {
         name: "no blob counts as near the learner's position",
         file: "crates/content/src/storage/evict.rs",
         good: "\"NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)\"",
         bad: "\"1\"",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
-    Fault {
+    Mutant {
         name: "eviction does not check again whether a blob is still free",
         file: "crates/content/src/storage/evict.rs",
         good: "WHERE b.hash = ?1 AND {}\",",
         bad: "WHERE b.hash = ?1 AND ({} OR 1)\",",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
-    Fault {
+    Mutant {
         name: "a replaced partial file is written to",
         file: "crates/content/src/blobs/part.rs",
         good: "    same().unwrap_or(false)\n",
         bad: "    same().is_ok()\n",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
-    Fault {
+    Mutant {
         name: "a refresh does not revalidate a fresh answer",
         file: "crates/http-cache/src/cache.rs",
         good: "self.forward(&request, lookup.stored, why).await",
         bad: "self.by_strategy(&request, || {}).await",
         tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(stored)"],
     },
-    Fault {
+    Mutant {
         name: "an answer is stored although free space is below the minimum",
         file: "crates/http-cache/src/entries.rs",
         good: "is_some_and(|may| !may(size))",
         bad: "is_some_and(|may| !may(size) && false)",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
-    Fault {
+    Mutant {
         name: "free space is measured for each answer",
         file: "crates/content/src/storage/free_space.rs",
         good: "now.abs_diff(s.at_ms) < MAX_AGE_MS as u64",
         bad: "now.abs_diff(s.at_ms) < MAX_AGE_MS as u64 && now < 0",
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
-    Fault {
+    Mutant {
         name: "a blob evicted from the shared store is not detected on open",
         file: "crates/content/src/library/mod.rs",
         good: "let lost = origin == BlobOrigin::Requested\n",
         bad: "let lost = origin == BlobOrigin::Requested && false\n",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "a download blocks the thread that serves it",
         file: "crates/content/src/download/attempt.rs",
         good: "if library.blocking(move |library| library.blobs().has(blob.hash)).await? {",
@@ -361,77 +361,77 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(do_not_block_other_tasks)",
         ],
     },
-    Fault {
+    Mutant {
         name: "a list waits for content that is not local",
         file: "crates/content/src/library/mod.rs",
         good: "inner: self.inner.clone(), waits_for_network: false",
         bad: "inner: self.inner.clone(), waits_for_network: true",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(a_list_does_not_wait)"],
     },
-    Fault {
+    Mutant {
         name: "a partial file that is being closed is not awaited",
         file: "crates/content/src/blobs/part.rs",
         good: "        drop(self.ended.wait_while(self.table(), is_closing));\n",
         bad: "        let _ = is_closing;\n        let _ = &hash;\n",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(waits_until_the_last_writer)"],
     },
-    Fault {
+    Mutant {
         name: "a blob evicted from the shared store is not detected at start-up",
         file: "crates/content/src/storage/sweep.rs",
         good: "        self.sweep_needs(&mut report)?;\n",
         bad: "        if false { self.sweep_needs(&mut report)?; }\n",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
-    Fault {
+    Mutant {
         name: "content is moved into itself through a link",
         file: "crates/content/src/storage/content_location.rs",
         good: "(resolve(&self.current()), resolve(to))",
         bad: "(resolve(&self.current()), to.to_owned())",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(content_is_moved)"],
     },
-    Fault {
+    Mutant {
         name: "a move that was refused at its end continues later",
         file: "crates/client/src/client/content_location.rs",
         good: "            Err(e) => location.cancel().and(Err(e)),\n",
         bad: "            Err(e) => Err(e),\n",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(content_is_moved)"],
     },
-    Fault {
+    Mutant {
         name: "an image without a width is not checked",
         file: "crates/content/src/media/mod.rs",
         good: "match images.whole(hash, &location).await {",
         bad: "match images.whole(hash, &location).await.or(Ok::<(), ImageError>(())) {",
         tests: &["-p", "carrel-content", "--test", "loopback"],
     },
-    Fault {
+    Mutant {
         name: "the first frame of a GIF has no size limit",
         file: "crates/imaging/src/decode.rs",
         good: "(width.max(frame.0), height.max(frame.1))",
         bad: "(width.max(frame.0 * 0), height.max(frame.1 * 0))",
         tests: &["-p", "carrel-content", "--test", "loopback"],
     },
-    Fault {
+    Mutant {
         name: "imported rows are not added to the outbox",
         file: "crates/learning/src/store/tx.rs",
         good: "let changed = self.apply_remote(row)?;\n        if changed {\n            self.mark_dirty(&key)?;",
         bad: "let changed = self.apply_remote(row)?;\n        if changed {\n            let _ = &key;",
         tests: &["-p", "carrel-learning", "-p", "carrel-tests", "-E", "test(bundles)"],
     },
-    Fault {
+    Mutant {
         name: "another key is accepted for a known library",
         file: "crates/client/src/bundle/key_trust.rs",
         good: "if known.iter().flatten().any(|k| k != key) {",
         bad: "if known.iter().flatten().any(|k| k != key) && key.is_empty() {",
         tests: &["-p", "carrel-client", "-p", "carrel-tests", "-E", "test(bundles)"],
     },
-    Fault {
+    Mutant {
         name: "an import reserves no space",
         file: "crates/client/src/bundle/import_courses.rs",
         good: "need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),",
         bad: "need => library.storage().reserve(need).map(|_| None::<carrel_content::storage::Reservation>).map_err(|e| no_space(e.into(), need))?,",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(concurrent_imports)"],
     },
-    Fault {
+    Mutant {
         name: "an account opens while it is still closing",
         file: "crates/client/src/open_account/mod.rs",
         good: "        shared.closing.wait().await;\n",
@@ -445,14 +445,14 @@ pub(super) const FAULTS: &[Fault] = &[
             "test(an_opening_that_is_cancelled)",
         ],
     },
-    Fault {
+    Mutant {
         name: "the list of accounts is written on an async thread",
         file: "crates/client/src/client/accounts.rs",
         good: "self.shared.with_accounts(move |accounts| accounts.put(&info)).await",
         bad: "self.accounts().put(&info)",
         tests: &["-p", "carrel-client", "--test", "client", "-E", "test(several_learners)"],
     },
-    Fault {
+    Mutant {
         name: "another origin may upload files",
         file: "crates/content/src/media/loopback.rs",
         good: "if !is_host || !is_token || is_foreign {",

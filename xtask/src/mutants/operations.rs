@@ -1,149 +1,149 @@
-//! Faults of the server: access, events, jobs, publications, start page.
+//! Mutants of the server: access, events, jobs, publications, start page.
 
-use super::Fault;
+use super::Mutant;
 
-pub(super) const FAULTS: &[Fault] = &[
-    Fault {
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
         name: "a route for learners is accessible without sign-in",
         file: "crates/server/src/http/access.rs",
         good: "        Access::Catalogue | Access::SignedIn => None,",
         bad: "        Access::Catalogue => None,\n        Access::SignedIn => return Ok(next.run(request).await),",
         tests: api!("every_route_exists_and_checks_its_access"),
     },
-    Fault {
+    Mutant {
         name: "a private catalogue is accessible without sign-in",
         file: "crates/server/src/http/access.rs",
         good: "        Access::Catalogue if app.settings.public_catalogue => return Ok(next.run(request).await),",
         bad: "        Access::Catalogue => return Ok(next.run(request).await),",
         tests: api!("every_route_exists_and_checks_its_access"),
     },
-    Fault {
+    Mutant {
         name: "a role without the permission is accepted",
         file: "crates/server/src/http/access.rs",
         good: "    if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) {",
         bad: "    if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) && false {",
         tests: api!("staff_routes_require_the_permission_of_the_role"),
     },
-    Fault {
+    Mutant {
         name: "the OpenAPI document omits the security of a route",
         file: "crates/server/src/http/openapi.rs",
         good: "        operation.security = Some(security);",
         bad: "        drop(security);",
         tests: api!("the_document_states_the_access_of_each_route"),
     },
-    Fault {
+    Mutant {
         name: "a committed write publishes no event",
         file: "crates/server/src/store/mod.rs",
         good: "                    self.bus.publish(event);",
         bad: "                    drop(event);",
         tests: api!("a_push_of_a_disconnected_client_still_notifies_other_devices"),
     },
-    Fault {
+    Mutant {
         name: "two processes run the same job",
         file: "crates/server/src/store/sqlite/jobs.rs",
         good: "WHERE due_ms <= ?1 AND (worker = '' OR lease_until_ms <= ?1)",
         bad: "WHERE due_ms <= ?1",
         tests: api!("the_job_of_a_dead_process_is_leased_again"),
     },
-    Fault {
+    Mutant {
         name: "a job of a crashed process is never run again",
         file: "crates/server/src/store/sqlite/jobs.rs",
         good: "WHERE due_ms <= ?1 AND (worker = '' OR lease_until_ms <= ?1)",
         bad: "WHERE due_ms <= ?1 AND worker = ''",
         tests: api!("the_job_of_a_dead_process_is_leased_again"),
     },
-    Fault {
+    Mutant {
         name: "a failed job is retried without a delay",
         file: "crates/server/src/domain/jobs.rs",
         good: "due_ms: now_ms.saturating_add(backoff_ms(released.attempts)), error",
         bad: "due_ms: now_ms, error",
         tests: api!("a_failed_job_is_retried_with_increasing_delays"),
     },
-    Fault {
+    Mutant {
         name: "the result of a job with a lost lease is stored",
         file: "crates/server/src/domain/jobs.rs",
         good: "            let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {",
         bad: "            let Some(job) = tx.job(&leased.name)? else {",
         tests: api!("the_job_of_a_dead_process_is_leased_again"),
     },
-    Fault {
+    Mutant {
         name: "blobs are deleted while an import runs",
         file: "crates/server/src/data_dir.rs",
         good: "            Err(TryLockError::WouldBlock) => Ok(None),",
         bad: "            Err(TryLockError::WouldBlock) => Ok(Some(file)),",
         tests: api!("no_blob_is_removed_while_an_import_runs"),
     },
-    Fault {
+    Mutant {
         name: "a recently written file is deleted",
         file: "crates/server/src/blobs.rs",
         good: "modified_ms(&metadata)? < before_ms",
         bad: "modified_ms(&metadata)? < i64::MAX",
         tests: api!("unreferenced_blobs_are_removed_after_a_week"),
     },
-    Fault {
+    Mutant {
         name: "blobs of an old version are deleted at once",
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "unused_since_ms > 0 AND unused_since_ms <= ?1 AND",
         bad: "unused_since_ms > 0 AND ?1 = ?1 AND",
         tests: api!("unreferenced_blobs_are_removed_after_a_week"),
     },
-    Fault {
+    Mutant {
         name: "blobs of an old version are never deleted",
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "        self.prepare_cached(\"DELETE FROM publication_blob WHERE kind = ?1 AND id = ?2\")?\n            .execute((kind, p.id.as_str()))?;\n",
         bad: "",
         tests: api!("unreferenced_blobs_are_removed_after_a_week"),
     },
-    Fault {
+    Mutant {
         name: "published courses are not rendered again for a new field",
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "FROM publication WHERE rendered_by <> ?1 AND",
         bad: "FROM publication WHERE rendered_by = '' AND rendered_by <> ?1 AND",
         tests: api!("publications_of_an_earlier_release_are_derived_again"),
     },
-    Fault {
+    Mutant {
         name: "a course that is rendered again keeps its ETag",
         file: "crates/server/src/http/catalogue.rs",
         good: "format!(\"W/\\\"{}-{}\\\"\", found.version, &derived[..16])",
         bad: "format!(\"W/\\\"{}-{}\\\"\", found.version, derived.len())",
         tests: api!("publications_of_an_earlier_release_are_derived_again"),
     },
-    Fault {
+    Mutant {
         name: "search returns a withdrawn course",
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "            \"DELETE FROM passage WHERE root_kind = ?1 AND root = ?2\",\n        ] {",
         bad: "        ] {",
         tests: api!("an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs"),
     },
-    Fault {
+    Mutant {
         name: "scheduled backups are never pruned",
         file: "crates/server/src/jobs/backup.rs",
         good: "    for (_, path) in &found[..old] {",
         bad: "    for (_, path) in &found[..0 * old] {",
         tests: api!("scheduled_backups_keep_the_newest"),
     },
-    Fault {
+    Mutant {
         name: "a scheduled backup deletes folders that are not backups",
         file: "crates/server/src/jobs/backup.rs",
         good: "        backup::read_metadata(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)",
         bad: "        Some(ms)",
         tests: api!("scheduled_backups_keep_the_newest"),
     },
-    Fault {
+    Mutant {
         name: "the server's name is not escaped in HTML",
         file: "crates/server/src/http/start_page.rs",
         good: "    let (name, version) = (escaped(name), env!(\"CARGO_PKG_VERSION\"));",
         bad: "    let (name, version) = (name, env!(\"CARGO_PKG_VERSION\"));",
         tests: api!("the_start_page_shows_name_address_and_code"),
     },
-    Fault {
+    Mutant {
         name: "a server with a full disk reports healthy",
         file: "crates/server/src/http/health.rs",
         good: "        ok: jobs.is_some() && disk_ok,",
         bad: "        ok: jobs.is_some(),",
         tests: api!("health_reports_database_disk_and_jobs"),
     },
-    Fault {
+    Mutant {
         name: "an unhealthy reply contains no details",
         file: "crates/server/src/http/health.rs",
         good: "    reply.extensions_mut().insert(OwnBody);\n",
