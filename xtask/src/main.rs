@@ -3,10 +3,7 @@
 //! One file per command; `checks/` contains the checks that `test` performs itself, `window/` drives the real window.
 //! Contains nothing that is shipped. This crate depends on no other crate of the workspace.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "measures and waits for other programs in real time"
-)]
+#![allow(clippy::disallowed_methods, reason = "measures and waits for other programs in real time")]
 
 mod bench;
 mod bundle;
@@ -35,7 +32,7 @@ usage: cargo xtask <command>
   dev [--browser]     run the app with live reload; --browser: the UI in a browser with the bridge
   gen [--check]       generate ui/src/api from the command registry; --check: fail if it changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, sign-ins, sockets,
-                      updates, hostile, window
+                      push, updates, hostile, window
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
                       or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;

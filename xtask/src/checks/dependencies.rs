@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{list, metadata, text, report};
+use super::{list, metadata, report, text};
 use crate::sh::{self, Result};
 
 /// Crate, the workspace crates it may depend on, and the additional ones its tests may use.
@@ -190,7 +190,9 @@ fn problems(metadata: &Value) -> Vec<String> {
     out
 }
 
-fn external_rule(name: &str) -> Option<&'static (&'static str, &'static [&'static str], &'static str)> {
+fn external_rule(
+    name: &str,
+) -> Option<&'static (&'static str, &'static [&'static str], &'static str)> {
     EXTERNAL.iter().find(|(start, ..)| {
         name == *start || name.strip_prefix(start).is_some_and(|rest| rest.starts_with('-'))
     })

@@ -91,7 +91,10 @@ mod tests {
         let with_path = "data in /srv/checkouts/carrel/target\n";
         let lock = "{ \"resolved\": \"https://r.example/x.tgz\" }\n";
         let of = |path: &str, text: &str| problems_in(path, text, "/srv/checkouts/carrel");
-        assert_eq!(of("a.rs", &with_debugging), [format!("a.rs:2: debugging code: dbg{}1);", "!(")]);
+        assert_eq!(
+            of("a.rs", &with_debugging),
+            [format!("a.rs:2: debugging code: dbg{}1);", "!(")]
+        );
         assert_eq!(of("a.md", &with_debugging), [""; 0]);
         assert!(of("a.md", &with_conflict)[0].starts_with("a.md:1: a merge conflict marker"));
         assert_eq!(of("a.md", with_path), ["a.md: contains the path of this checkout"]);

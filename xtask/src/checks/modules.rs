@@ -15,7 +15,7 @@ use quote::ToTokens as _;
 use serde_json::Value;
 use syn::{Item, UseTree};
 
-use super::{list, metadata, text, report};
+use super::{list, metadata, report, text};
 use crate::sh::Result;
 
 /// Maximum lines of source per crate, including tests in the same files.
@@ -269,8 +269,7 @@ impl Module {
             UseTree::Rename(rename) => {
                 let alias = rename.rename.to_string();
                 // `as _` introduces no name, but the path counts as an import.
-                let alias =
-                    if alias == "_" { format!("_{}", rename.ident) } else { alias };
+                let alias = if alias == "_" { format!("_{}", rename.ident) } else { alias };
                 self.add_use(alias, &rename.ident, prefix);
             }
             UseTree::Glob(_) => self.globs.push(prefix.clone()),
@@ -415,7 +414,11 @@ mod tests {
                 ("high/mod.rs", "mod part; use crate::low::Thing; pub struct Top; pub fn g() {}"),
                 ("high/part.rs", ""),
             ]);
-            assert_eq!(found.first().map(String::as_str), Some("c: import cycle of high, low"), "{low}");
+            assert_eq!(
+                found.first().map(String::as_str),
+                Some("c: import cycle of high, low"),
+                "{low}"
+            );
         }
     }
 

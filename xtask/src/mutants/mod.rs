@@ -117,7 +117,10 @@ fn is_detected(tree: &Path, mutant: &Mutant) -> Result<bool> {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let original = fs::read_to_string(&path).map_err(failed)?;
     if original.matches(mutant.good).count() != 1 {
-        return Err(format!("{}: `good` does not occur exactly once: {}", mutant.file, mutant.name));
+        return Err(format!(
+            "{}: `good` does not occur exactly once: {}",
+            mutant.file, mutant.name
+        ));
     }
     fs::write(&path, original.replace(mutant.good, mutant.bad)).map_err(failed)?;
     let outcome = match mutant.tests.split_first() {

@@ -37,30 +37,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/package/src/text/maths.rs",
         good: "        if depth > MAX_GROUPS {",
         bad: "        if depth > MAX_GROUPS * 1_000 {",
-        tests: unit!(
-            "carrel-package",
-            "unbounded_formulas_are_rejected_before_parsing"
-        ),
+        tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "commands in one row of a formula are not limited",
         file: "crates/package/src/text/maths.rs",
         good: "        if commands_in_row > MAX_COMMANDS {",
         bad: "        if commands_in_row > MAX_COMMANDS * 1_000 {",
-        tests: unit!(
-            "carrel-package",
-            "unbounded_formulas_are_rejected_before_parsing"
-        ),
+        tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "a formula may define commands",
         file: "crates/package/src/text/maths.rs",
         good: "                if FORBIDDEN_COMMANDS.contains(&name) {",
         bad: "                if FORBIDDEN_COMMANDS.contains(&name) && name == \"gdef\" {",
-        tests: unit!(
-            "carrel-package",
-            "unbounded_formulas_are_rejected_before_parsing"
-        ),
+        tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "nesting of a text is not limited",
@@ -74,10 +65,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/package/src/text/markdown/mod.rs",
         good: "        if markers > MAX_NESTING && !is_rule {",
         bad: "        if markers > MAX_NESTING * 1_000_000 && !is_rule {",
-        tests: unit!(
-            "carrel-package",
-            "lines_with_many_containers_are_found_before_parsing"
-        ),
+        tests: unit!("carrel-package", "lines_with_many_containers_are_found_before_parsing"),
     },
     Mutant {
         name: "nesting of HTML in a text is not limited",

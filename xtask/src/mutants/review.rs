@@ -1,4 +1,4 @@
-//! Mutants of the client that were fixed (listed in docs/TESTING.md): each reverts one fix.
+//! Mutants of the client that each revert one fix listed in docs/TESTING.md.
 
 use super::Mutant;
 
@@ -15,21 +15,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/storage/index.rs",
         good: "        if !matches!(error.cause, Cause::Corrupt | Cause::Other) {\n            return false;\n        }",
         bad: "        if error.cause == Cause::Full {\n            return true;\n        }",
-        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(a_full_disk_loses_nothing)"],
-    },
-    Mutant {
-        name: "content.db: files without rows are deleted although the index was recreated",
-        file: "crates/content/src/storage/index.rs",
-        good: "set_complete(&tx, self.has_no_files())?;",
-        bad: "set_complete(&tx, true)?;",
         tests: &[
             "-p",
             "carrel-content",
             "--test",
             "downloads",
             "-E",
-            "test(files_without_a_row)",
+            "test(a_full_disk_loses_nothing)",
         ],
+    },
+    Mutant {
+        name: "content.db: files without rows are deleted although the index was recreated",
+        file: "crates/content/src/storage/index.rs",
+        good: "set_complete(&tx, self.has_no_files())?;",
+        bad: "set_complete(&tx, true)?;",
+        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(files_without_a_row)"],
     },
     Mutant {
         name: "cache.db: every error on open is treated as corruption",
@@ -268,7 +268,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "the task's own state overwrites the learner's pause",
         file: "crates/content/src/download/queue.rs",
         good: "SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}",
-        bad: "SET phase = ?5, reason = ?6 WHERE {ROW_BYTES}",
+        bad: "SET phase = ?5, reason = ?6 WHERE {ROW}",
         tests: &["-p", "carrel-content", "--lib", "-E", "test(actions_of_the_learner)"],
     },
     Mutant {
@@ -276,7 +276,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/commands/src/handlers/sync.rs",
         good: "            Err(LearningError::NotFound(_)) => Names::new(row.question.as_str(), \"\"),\n",
         bad: "",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(a_receipt_of_a_missing_item)"],
+        tests: &[
+            "-p",
+            "carrel-tests",
+            "--test",
+            "integration",
+            "-E",
+            "test(a_receipt_of_a_missing_item)",
+        ],
     },
     Mutant {
         name: "writers continue to use the folder from which content was moved",
@@ -297,7 +304,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/client/src/client/content_location.rs",
         good: "        let _guard = self.moving.lock().await;\n",
         bad: "",
-        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(concurrent_moves_of_content)"],
+        tests: &[
+            "-p",
+            "carrel-tests",
+            "--test",
+            "integration",
+            "-E",
+            "test(concurrent_moves_of_content)",
+        ],
     },
     Mutant {
         name: "every new epoch is followed without a delay",
@@ -612,7 +626,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/storage/mod.rs",
         good: "            crate::records::note_new_limits(tx)",
         bad: "            let _ = crate::records::note_new_limits;\n            Ok(())",
-        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(limits_without_a_record)"],
+        tests: &[
+            "-p",
+            "carrel-content",
+            "--test",
+            "storage",
+            "-E",
+            "test(limits_without_a_record)",
+        ],
     },
     Mutant {
         name: "user.db destroyed: a file of an older schema is read with the current columns",

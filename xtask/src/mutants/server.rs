@@ -317,18 +317,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/domain/attempts.rs",
         good: "                if !quiz.questions.contains(&answer.question) =>",
         bad: "                if quiz.questions.is_empty() =>",
-        tests: api!(
-            "an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"
-        ),
+        tests: api!("an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"),
     },
     Mutant {
         name: "answers of an attempt at an unknown quiz are not limited",
         file: "crates/server/src/domain/attempts.rs",
         good: "            Some(AcceptedAnswers::Any(0)) => {",
         bad: "            Some(AcceptedAnswers::Any(usize::MAX)) => {",
-        tests: api!(
-            "an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"
-        ),
+        tests: api!("an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"),
     },
     Mutant {
         name: "the later submission of an attempt wins",
@@ -548,7 +544,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/rate_limits.rs",
         good: "                Err(_) if self.is_running(network) => attempt_ended.await,",
         bad: "                Err(_) if self.is_running(network) && now_ms < 0 => attempt_ended.await,",
-        tests: unit!("carrel-server", "simultaneous_sign_ins_of_one_network_wait_instead_of_failing"),
+        tests: unit!(
+            "carrel-server",
+            "simultaneous_sign_ins_of_one_network_wait_instead_of_failing"
+        ),
     },
     Mutant {
         name: "the table of guess counts has no size limit",
@@ -604,10 +603,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/events.rs",
         good: "            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in)?;",
         bad: "            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in && false)?;",
-        tests: unit!(
-            "carrel-server",
-            "the_newest_stream_of_a_sign_in_replaces_its_oldest"
-        ),
+        tests: unit!("carrel-server", "the_newest_stream_of_a_sign_in_replaces_its_oldest"),
     },
     Mutant {
         name: "a command creates a new server in a mistyped folder",

@@ -81,8 +81,11 @@ impl Window {
         let script = "const [payload, done] = arguments; \
             window.__TAURI_INTERNALS__.invoke('call', payload).then((ok) => done({ ok }), (error) => done({ error }))";
         let args = json!([{ "name": name, "payload": request }]);
-        let mut answer =
-            self.command("POST", "/execute/async", Some(&json!({ "script": script, "args": args })))?;
+        let mut answer = self.command(
+            "POST",
+            "/execute/async",
+            Some(&json!({ "script": script, "args": args })),
+        )?;
         match answer.get("error") {
             Some(error) => Err(format!("{name}: {error}")),
             None => Ok(answer["ok"].take()),
@@ -96,8 +99,11 @@ impl Window {
 
     /// Returns the first element that matches a CSS selector now.
     pub fn find(&self, css: &str) -> Result<Element> {
-        let found =
-            self.command("POST", "/element", Some(&json!({ "using": "css selector", "value": css })))?;
+        let found = self.command(
+            "POST",
+            "/element",
+            Some(&json!({ "using": "css selector", "value": css })),
+        )?;
         found[ELEMENT]
             .as_str()
             .map(|id| Element(id.to_owned()))
@@ -161,8 +167,12 @@ impl Window {
     pub fn fill(&self, css: &str, text: &str) -> Result {
         let element = self.wait_for(css)?;
         self.command("POST", &format!("/element/{}/clear", element.0), Some(&json!({})))?;
-        self.command("POST", &format!("/element/{}/value", element.0), Some(&json!({ "text": text })))
-            .map(drop)
+        self.command(
+            "POST",
+            &format!("/element/{}/value", element.0),
+            Some(&json!({ "text": text })),
+        )
+        .map(drop)
     }
 
     /// Sends keys to the focused element. Special keys are WebDriver's code points, such as `\u{e007}` for Enter.

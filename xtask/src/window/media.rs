@@ -40,7 +40,10 @@ pub fn test() -> Result {
     let mut demo = Demo::prepare(&folder.join("server"), &folder)?;
     match storybooks() {
         Some(folder) => demo.import_more(&folder)?,
-        None => print_result("skipped", "no african-storybook folder in CARREL_CONTENT: demo library only"),
+        None => print_result(
+            "skipped",
+            "no african-storybook folder in CARREL_CONTENT: demo library only",
+        ),
     }
     demo.start()?;
     let laptop = Device::new("laptop", (1280, 800), &folder)?;
@@ -145,9 +148,13 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
     window.wait_true("the length of the recording", &format!("{element}?.readyState >= 1"))?;
     let length = number(window, &format!("{element}.duration"))?;
     start(window, &element, name)?;
-    window.wait_true("playback to start", &format!("{element}.currentTime > 0.4 && !{element}.paused"))?;
+    window.wait_true(
+        "playback to start",
+        &format!("{element}.currentTime > 0.4 && !{element}.paused"),
+    )?;
     let begin = number(window, &format!("{element}.currentTime"))?;
-    window.wait_true("playback to continue", &format!("{element}.currentTime > {}", begin + 0.5))?;
+    window
+        .wait_true("playback to continue", &format!("{element}.currentTime > {}", begin + 0.5))?;
 
     let to = (length * 0.55 * 10.0).round() / 10.0;
     let seek = format!(
@@ -162,14 +169,18 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
     if (ended_at - to).abs() > TOLERANCE_S {
         return Err(format!("{name}: seek to {to} s ended at {ended_at} s"));
     }
-    window
-        .wait_true("playback to continue after the seek", &format!("{element}.currentTime > {}", ended_at + 0.4))?;
+    window.wait_true(
+        "playback to continue after the seek",
+        &format!("{element}.currentTime > {}", ended_at + 0.4),
+    )?;
 
     let faster = "const select = [...document.querySelectorAll('.speed select')].find((s) => s.closest('.player, figure')?.contains(arguments[0] && document.querySelector(arguments[0]))); \
          select.value = '2'; select.dispatchEvent(new Event('change', { bubbles: true }));";
     window.script(faster, &[json!(css)])?;
-    window
-        .wait_true("twice the speed", &format!("{element}.playbackRate === 2 && {element}.preservesPitch"))?;
+    window.wait_true(
+        "twice the speed",
+        &format!("{element}.playbackRate === 2 && {element}.preservesPitch"),
+    )?;
     let measure = format!(
         "const done = arguments[arguments.length - 1], it = {element}, at = it.currentTime, from = performance.now(); \
          setTimeout(() => done((it.currentTime - at) / ((performance.now() - from) / 1000)), 700);"
@@ -202,7 +213,10 @@ fn start(window: &Window, element: &str, name: &str) -> Result {
     if name == "audio" {
         return window.click(".player .play");
     }
-    window.script(&format!("{element}.scrollIntoView({{ block: 'center' }}); {element}.focus()"), &[])?;
+    window.script(
+        &format!("{element}.scrollIntoView({{ block: 'center' }}); {element}.focus()"),
+        &[],
+    )?;
     window.click("figure video")?;
     let playing = window.script(&format!("return !{element}.paused"), &[])?;
     if playing != true {
@@ -232,11 +246,11 @@ fn transcript(window: &Window, paused: &Paused) -> Result {
     window.script(&format!("{element}.pause()"), &[])?;
     // Restores the position for later steps.
     window.script(&format!("{element}.currentTime = arguments[0]"), &[json!(paused.at)])?;
-    window.wait_true("the position", &format!("Math.abs({element}.currentTime - {}) < 0.05", paused.at))?;
-    print_result(
-        "text",
-        &format!("{count} sentences seek to their time; caption: \"{caption}\""),
-    );
+    window.wait_true(
+        "the position",
+        &format!("Math.abs({element}.currentTime - {}) < 0.05", paused.at),
+    )?;
+    print_result("text", &format!("{count} sentences seek to their time; caption: \"{caption}\""));
     Ok(())
 }
 
@@ -245,9 +259,15 @@ fn narration(window: &Window, story: &str) -> Result {
     window.navigate(&format!("#/story/{story}"))?;
     let element = "document.querySelector('.story audio')";
     window.wait_for(".story .play")?;
-    window.wait_true("the narration", &format!("{element}?.readyState >= 1 && {element}.duration > 0"))?;
+    window.wait_true(
+        "the narration",
+        &format!("{element}?.readyState >= 1 && {element}.duration > 0"),
+    )?;
     window.click(".story .play")?;
-    window.wait_true("the narration to play", &format!("{element}.currentTime > 0.3 && !{element}.paused"))?;
+    window.wait_true(
+        "the narration to play",
+        &format!("{element}.currentTime > 0.3 && !{element}.paused"),
+    )?;
     let length = number(window, &format!("{element}.duration"))?;
     let to = (length - 0.6).max(0.0);
     let first = text(window, &format!("{element}.src"))?;
@@ -260,7 +280,10 @@ fn narration(window: &Window, story: &str) -> Result {
     if (ended_at - to).abs() > TOLERANCE_S {
         return Err(format!("{story}: seek to {to} s ended at {ended_at} s"));
     }
-    let next = format!("{element}.src !== {} && {element}.currentTime > 0.2 && !{element}.paused", json!(first));
+    let next = format!(
+        "{element}.src !== {} && {element}.currentTime > 0.2 && !{element}.paused",
+        json!(first)
+    );
     window.wait_true("the narration of the next page", &next)?;
     window.click(".story .play")?;
     window.wait_true("the narration to pause", &format!("{element}.paused"))?;
@@ -327,15 +350,28 @@ fn wait_for_media(window: &Window, element: &str, what: &str, expression: &str) 
 fn check_position(window: &Window, paused: &Paused) -> Result {
     window.navigate(&paused.page)?;
     let element = format!("document.querySelector({})", json!(paused.css));
-    let restored = format!("Math.abs(({element}?.currentTime ?? -9) - {}) <= {TOLERANCE_S}", paused.at);
+    let restored =
+        format!("Math.abs(({element}?.currentTime ?? -9) - {}) <= {TOLERANCE_S}", paused.at);
     window.wait_true(&format!("the {} to be at its saved position", paused.name), &restored)?;
     let at = number(window, &format!("{element}.currentTime"))?;
-    print_result("position", &format!("{}: saved {:.2} s, restored {at:.2} s", paused.name, paused.at));
+    print_result(
+        "position",
+        &format!("{}: saved {:.2} s, restored {at:.2} s", paused.name, paused.at),
+    );
     // Check that playback continues from there.
     start(window, &element, &paused.name)?;
-    window.wait_true("playback to continue", &format!("{element}.currentTime > {}", paused.at + 0.3))?;
-    window.script(&format!("{element}.pause(); {element}.currentTime = arguments[0]"), &[json!(paused.at)])?;
-    window.wait_true("the position", &format!("Math.abs({element}.currentTime - {}) < 0.05", paused.at))?;
+    window.wait_true(
+        "playback to continue",
+        &format!("{element}.currentTime > {}", paused.at + 0.3),
+    )?;
+    window.script(
+        &format!("{element}.pause(); {element}.currentTime = arguments[0]"),
+        &[json!(paused.at)],
+    )?;
+    window.wait_true(
+        "the position",
+        &format!("Math.abs({element}.currentTime - {}) < 0.05", paused.at),
+    )?;
     let hash = text(window, &format!("{element}.src.split('/').pop()"))?;
     let request = json!({ "kind": "media", "item": format!("{COURSE}/{hash}") });
     window

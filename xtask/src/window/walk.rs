@@ -115,7 +115,10 @@ pub fn walk() -> Result {
     window.call("record_progress", read)?;
     guest.screenshot("08-demo-library")?;
     window.close()?;
-    print_result("guest", "the demo library opens and saves progress without an account or a server");
+    print_result(
+        "guest",
+        "the demo library opens and saves progress without an account or a server",
+    );
     println!("  screenshots: {}", folder.display());
     Ok(())
 }

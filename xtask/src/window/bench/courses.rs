@@ -60,7 +60,13 @@ pub fn write(folder: &Path) -> Result {
         );
         course(&folder.join(format!("course-{n}")), &format!("course-{n}"), &title, n, (2, 2))?;
     }
-    course(&folder.join(LONG_COURSE), LONG_COURSE, "One Hundred and Twenty Pages", 0, LONG_COURSE_SIZE)
+    course(
+        &folder.join(LONG_COURSE),
+        LONG_COURSE,
+        "One Hundred and Twenty Pages",
+        0,
+        LONG_COURSE_SIZE,
+    )
 }
 
 fn course(

@@ -1,4 +1,5 @@
-//! Measures the budgets that need the real window, on a release build: starts, lessons, finished sections, web vitals, memory.
+//! Measures the budgets that need the real window, on a release build: starts, lessons, finished sections, web vitals,
+//! memory.
 //!
 //! `start` starts programs and times them, `page.js` measures inside the page, `courses` generates a large library.
 //! The baselines are an empty window (src-tauri/examples/empty-window) and one paint without a visible change.
@@ -122,7 +123,9 @@ fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
     for course in DEMO_COURSES.iter().chain([&courses::LONG_COURSE]) {
         let request = json!({ "id": course, "isStory": false });
         started.window.call("start_download", request.clone())?;
-        started.window.wait_call(course, "check_offline", request, |check| check["ready"] == true)?;
+        started
+            .window
+            .wait_call(course, "check_offline", request, |check| check["ready"] == true)?;
     }
     started.window.close()
 }
@@ -301,7 +304,8 @@ fn layout_shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result 
     window.wait_true("the page to be reloaded", "window.bench === undefined")?;
     window.script(PAGE, &[])?;
     let (score, from_start) = shift(window, "the library", 1_500)?;
-    let seen = if from_start { "from before the first paint" } else { "from after the first paint" };
+    let seen =
+        if from_start { "from before the first paint" } else { "from after the first paint" };
     let what = "layout shift of the library";
     table.row(what, format!("{score:.4}"), format!("measured {seen}"), score, 0.0, "CLS");
     let mut worst: f64 = 0.0;

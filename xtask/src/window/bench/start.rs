@@ -141,7 +141,9 @@ fn process_tree(pid: u32) -> Vec<u32> {
     let mut next = 0;
     while next < found.len() {
         let parent_pid = found[next];
-        found.extend(parents.iter().filter(|(_, parent)| *parent == parent_pid).map(|(pid, _)| *pid));
+        found.extend(
+            parents.iter().filter(|(_, parent)| *parent == parent_pid).map(|(pid, _)| *pid),
+        );
         next += 1;
     }
     found
