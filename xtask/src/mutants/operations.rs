@@ -55,8 +55,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a failed job is retried without a delay",
         file: "crates/server/src/domain/jobs.rs",
-        good: "due_ms: now_ms.saturating_add(backoff_ms(released.attempts)), error",
-        bad: "due_ms: now_ms, error",
+        good: "due_ms: now_ms.saturating_add(backoff_ms(released.attempts)),",
+        bad: "due_ms: now_ms,",
         tests: api!("a_failed_job_is_retried_with_increasing_delays"),
     },
     Mutant {

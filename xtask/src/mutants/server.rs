@@ -70,8 +70,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a restored server does not accept sign-ins created after the backup",
         file: "crates/server/src/domain/sessions.rs",
-        good: "            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;\n",
-        bad: "            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);\n",
+        good: "accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;",
+        bad: "accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);",
         tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
     },
     Mutant {
@@ -217,8 +217,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a client that does not read the reply keeps its connection",
         file: "crates/server/src/connections.rs",
-        good: "            return (now >= (*oldest).max(state.progress) + deadlines.write).then_some(CloseReason::Write);",
-        bad: "            return (now >= (*oldest).max(state.progress) + deadlines.write * 1_000).then_some(CloseReason::Write);",
+        good: "(now >= (*oldest).max(state.progress) + deadlines.write)",
+        bad: "(now >= (*oldest).max(state.progress) + deadlines.write * 1_000)",
         tests: unit!("carrel-server", "every_inactive_state_has_a_deadline"),
     },
     Mutant {
@@ -514,7 +514,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "guesses for one login from many networks are not counted",
         file: "crates/server/src/rate_limits.rs",
-        good: "        self.login.take(login, now_ms).await.inspect_err(|_| self.login_and_network.refund(login_and_network))?;\n",
+        good: "        self.login\n            .take(login, now_ms)\n            .await\n            .inspect_err(|_| self.login_and_network.refund(login_and_network))?;\n",
         bad: "",
         tests: api!("guesses_are_counted_for_the_account_the_network_and_both"),
     },
