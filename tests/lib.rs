@@ -36,7 +36,11 @@ pub async fn open(dir: &Path, name: &str) -> Result<Arc<Client>> {
 }
 
 /// Does the same as [`open`] and calls `failpoints` at each step of a change of content.
-pub async fn open_with(dir: &Path, name: &str, failpoints: Option<Failpoints>) -> Result<Arc<Client>> {
+pub async fn open_with(
+    dir: &Path,
+    name: &str,
+    failpoints: Option<Failpoints>,
+) -> Result<Arc<Client>> {
     // Tests call content functions directly, which may block.
     carrel_system::allow_blocking();
     let ids = Arc::new(SystemIds);

@@ -245,10 +245,18 @@ async fn record_progress(table: &mut Table, account: &OpenAccount, dir: &Path) {
         account.learning.record(step).await.expect("recorded");
         times.push(start.elapsed());
     }
-    let ((fsync, _), (commit, _), (p50, p99)) = (median_and_p99(fsyncs), median_and_p99(commits), median_and_p99(times));
+    let ((fsync, _), (commit, _), (p50, p99)) =
+        (median_and_p99(fsyncs), median_and_p99(commits), median_and_p99(times));
     let figure = format!("{} p99 {}", format_duration(p50), format_duration(p99));
     let baseline = format!("commit {}, fsync {}", format_duration(commit), format_duration(fsync));
-    table.row("record progress, durable", figure, baseline, micros(p50) / micros(commit), 2.0, "x one commit");
+    table.row(
+        "record progress, durable",
+        figure,
+        baseline,
+        micros(p50) / micros(commit),
+        2.0,
+        "x one commit",
+    );
 }
 
 /// Opening a local lesson through the command registry, relative to one read of its row.
@@ -301,11 +309,12 @@ fn cache(table: &mut Table, dir: &Path) {
     });
     let map = HashMap::from([(small_hash, small.clone())]);
     const HITS: u32 = 100_000;
-    let lookup =
-        median(5, || (0..HITS).for_each(|_| drop(std::hint::black_box(map.get(&small_hash).cloned()))))
-            / HITS;
+    let lookup = median(5, || {
+        (0..HITS).for_each(|_| drop(std::hint::black_box(map.get(&small_hash).cloned())))
+    }) / HITS;
     let hit =
-        median(5, || (0..HITS).for_each(|_| drop(std::hint::black_box(store.get(small_hash))))) / HITS;
+        median(5, || (0..HITS).for_each(|_| drop(std::hint::black_box(store.get(small_hash)))))
+            / HITS;
     let overhead = micros(hit) - micros(lookup);
     table.row(
         "memory hit, 8 KiB",
@@ -403,7 +412,11 @@ async fn sync(
     let requests = http.requests.load(Ordering::Relaxed) - before;
     let received = second.learning.progress_under("course-7").await.expect("read").len();
     assert_eq!(received, ROWS / 100, "every row is on the second device");
-    let baseline = format!("SQLite + JSON only {}, sign-in before {}", format_duration(pull_baseline), format_duration(signed_in));
+    let baseline = format!(
+        "SQLite + JSON only {}, sign-in before {}",
+        format_duration(pull_baseline),
+        format_duration(signed_in)
+    );
     table.row(
         "pull 10,000 rows on another device",
         format_duration(took),

@@ -111,7 +111,8 @@ impl Device {
         }
         let took = start.elapsed();
         for id in ids {
-            let verification = downloads.verify(&DownloadTarget::whole(Kind::Course, id)).await.expect("a proof");
+            let verification =
+                downloads.verify(&DownloadTarget::whole(Kind::Course, id)).await.expect("a proof");
             assert!(verification.missing_files.is_empty());
         }
         took

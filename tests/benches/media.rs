@@ -37,7 +37,14 @@ fn alternating_medians(mut ours: impl FnMut(), mut baseline: impl FnMut()) -> (D
 fn row(table: &mut Table, what: &str, (ours, baseline): (Duration, Duration)) {
     let ratio = micros(ours) / micros(baseline);
     let unit = format!("x, {:.0} % of the library's speed", 100.0 / ratio);
-    table.row(what, format_duration(ours), format!("library only {}", format_duration(baseline)), ratio, MAX_RATIO, &unit);
+    table.row(
+        what,
+        format_duration(ours),
+        format!("library only {}", format_duration(baseline)),
+        ratio,
+        MAX_RATIO,
+        &unit,
+    );
 }
 
 fn photo(width: u32, height: u32) -> RgbImage {
@@ -81,7 +88,11 @@ pub fn measure(table: &mut Table) {
                 let from = from.expect("the same pixels");
                 Resizer::new().resize(&from, &mut out, &options).expect("resized");
                 let encoder = webp::Encoder::from_rgb(out.buffer(), width, height);
-                drop(encoder.encode_simple(false, f32::from(images::DEFAULT_QUALITY)).expect("encoded"));
+                drop(
+                    encoder
+                        .encode_simple(false, f32::from(images::DEFAULT_QUALITY))
+                        .expect("encoded"),
+                );
             },
         );
         row(table, &format!("file to file, 12 megapixels to {width}"), times);

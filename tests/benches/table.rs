@@ -13,7 +13,10 @@ pub struct Table {
 impl Table {
     /// Prints the names of the columns.
     pub fn new() -> Self {
-        println!("{:<44} {:>22} {:>28} {:>9}    budget", "measurement", "figure", "baseline", "value");
+        println!(
+            "{:<44} {:>22} {:>28} {:>9}    budget",
+            "measurement", "figure", "baseline", "value"
+        );
         Self::default()
     }
 

@@ -46,7 +46,8 @@ fn assert_every_fault_occurred(stats: &RunStats, faults: &FaultRates) {
     if std::env::var_os("CARREL_SEED").is_some() {
         return;
     }
-    let missing: Vec<Fault> = faults.kinds().filter(|f| !stats.fault_counts.contains_key(f)).collect();
+    let missing: Vec<Fault> =
+        faults.kinds().filter(|f| !stats.fault_counts.contains_key(f)).collect();
     assert!(missing.is_empty(), "these faults never occurred: {missing:?}");
 }
 
@@ -108,13 +109,15 @@ async fn accounts_and_sign_ins_created_after_the_backup_survive_a_restore() {
 /// Does the same on a faulty network.
 #[tokio::test]
 async fn accounts_survive_a_restore_on_a_faulty_network() {
-    let scenario = Scenario { server_restored: true, accounts_after_backup: true, ..Scenario::devices(2) };
+    let scenario =
+        Scenario { server_restored: true, accounts_after_backup: true, ..Scenario::devices(2) };
     run_all("accounts_survive_a_restore", seeds(80_001, 6, 200), scenario).await;
 }
 
 #[tokio::test]
 async fn cloned_and_restored_disks_converge() {
-    let scenario = Scenario { disk_cloned: true, disk_restored: true, events: 120, ..Scenario::devices(2) };
+    let scenario =
+        Scenario { disk_cloned: true, disk_restored: true, events: 120, ..Scenario::devices(2) };
     let seeds = seeds(50_001, 6, 200);
     let many = seeds.len() > 1;
     let stats = run_all("cloned_and_restored_disks", seeds, scenario).await;
@@ -123,7 +126,8 @@ async fn cloned_and_restored_disks_converge() {
 
 #[tokio::test]
 async fn a_seed_determines_its_run() {
-    let scenario = Scenario { crashes: true, jumps: Jumps::Wild, events: 60, ..Scenario::devices(2) };
+    let scenario =
+        Scenario { crashes: true, jumps: Jumps::Wild, events: 60, ..Scenario::devices(2) };
     for seed in [3, 4] {
         let (first, second) = (run(seed, &scenario).await, run(seed, &scenario).await);
         assert_eq!(first, second, "seed {seed}");

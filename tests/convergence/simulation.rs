@@ -11,8 +11,8 @@ use carrel_net::Http;
 use carrel_sync::{Event, Phase};
 use carrel_system::Clock;
 use carrel_testkit::{
-    SeededRng, Device, FakeClock, Fault, FaultRates, FlakyHttp, SimulatedLearner, Oracle, Rows, TestServer,
-    Timeline,
+    Device, FakeClock, Fault, FaultRates, FlakyHttp, Oracle, Rows, SeededRng, SimulatedLearner,
+    TestServer, Timeline,
     device::NewDevice,
     flaky::HoldPoint,
     oracle::{check_no_loss, compare},
@@ -248,7 +248,9 @@ impl Simulation {
         if self.scenario.accounts_after_backup && (at_part(5) || at_part(7)) {
             self.register().await;
         }
-        if self.scenario.server_restored && (at_part(8) || (self.scenario.accounts_after_backup && at_part(10))) {
+        if self.scenario.server_restored
+            && (at_part(8) || (self.scenario.accounts_after_backup && at_part(10)))
+        {
             let backup = self.rng.pick(&self.backups);
             self.server.restore(backup).await;
             self.stats.server_restored += 1;
@@ -476,7 +478,8 @@ impl Simulation {
     async fn check(&mut self) -> Result<(), String> {
         let exact = self.scenario.jumps == Jumps::None;
         for (learner, oracle) in self.oracles.iter().enumerate() {
-            let own: Vec<&SimulatedDevice> = self.devices.iter().filter(|d| d.learner == learner).collect();
+            let own: Vec<&SimulatedDevice> =
+                self.devices.iter().filter(|d| d.learner == learner).collect();
             let user = own[0].device.user;
             let server: Rows = self.server.rows(user).await;
             oracle.check("the server", &server, exact)?;

@@ -19,7 +19,7 @@ use carrel_client::{
 };
 use carrel_content::{
     Kind,
-    download::{Phase, DownloadTarget},
+    download::{DownloadTarget, Phase},
 };
 use carrel_model::{
     BlobHash, ErrorCode,
@@ -28,12 +28,12 @@ use carrel_model::{
 };
 use carrel_system::Clock;
 use carrel_testkit::{
-    SeededRng, FakeClock, SeededIds, TestServer, content, device::PASSWORD, oracle::compare,
+    FakeClock, SeededIds, SeededRng, TestServer, content, device::PASSWORD, oracle::compare,
     scratch::scratch,
 };
 use tempfile::TempDir;
 
-use crate::client::{self, ALL, InterceptedHttp, sync, finish_section, wait_until};
+use crate::client::{self, ALL, InterceptedHttp, finish_section, sync, wait_until};
 
 /// A learner who has downloaded the course and the story, and a removable drive.
 pub struct ExportFixture {
@@ -81,11 +81,16 @@ pub fn wav(samples: u32, pitch: u32) -> Vec<u8> {
 pub async fn export_fixture() -> ExportFixture {
     let clock = FakeClock::noon();
     let library_dir = library().await;
-    let server =
-        TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(library_dir.path())).await;
+    let server = TestServer::with_settings(
+        &clock,
+        carrel_server::Settings::default(),
+        Some(library_dir.path()),
+    )
+    .await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     account.content.library.courses(&ALL).await.expect("the list of courses");
     account.content.library.stories(&ALL).await.expect("the list of stories");
     download(&client, &account, Kind::Course).await;
@@ -152,8 +157,12 @@ pub async fn check_offline_content(account: &OpenAccount) {
     assert!(!library.search("meander").expect("a search").is_empty());
     for kind in [Kind::Course, Kind::Story] {
         assert_eq!(phase(account, kind), Phase::Ready);
-        let verification =
-            account.content.downloads.verify(&DownloadTarget::whole(kind, &id(kind))).await.expect("a proof");
+        let verification = account
+            .content
+            .downloads
+            .verify(&DownloadTarget::whole(kind, &id(kind)))
+            .await
+            .expect("a proof");
         assert_eq!(verification.missing(), 0);
     }
 }
@@ -181,7 +190,11 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     }
     s.clock.advance(9_000);
     for account in [&s.account, &other_account] {
-        account.learning.study_heartbeat(&content::sections()[0], false).await.expect("a heartbeat");
+        account
+            .learning
+            .study_heartbeat(&content::sections()[0], false)
+            .await
+            .expect("a heartbeat");
     }
 
     // Transfers the course.
@@ -192,7 +205,9 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
         1,
         "no other file on the drive"
     );
-    let BundleInfo::Courses(found) = other.inspect_file(&sent.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) =
+        other.inspect_file(&sent.path).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
     assert_eq!(
@@ -207,10 +222,15 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
 
     // Transfers work in both directions, and repeatedly.
     let first_work = s.client.export_work(s.drive.path()).await.expect("a file");
-    let BundleInfo::Work(found) = other.inspect_file(&first_work.path).await.expect("the file is inspected") else {
+    let BundleInfo::Work(found) =
+        other.inspect_file(&first_work.path).await.expect("the file is inspected")
+    else {
         panic!("work")
     };
-    assert_eq!((found.learner.as_str(), found.refusal, found.rows), ("Asha", None, first_work.count));
+    assert_eq!(
+        (found.learner.as_str(), found.refusal, found.rows),
+        ("Asha", None, first_work.count)
+    );
     let imported = other.import_work(&first_work.path, false).await.expect("imported");
     assert!(imported.changed >= 6, "{imported:?}");
     assert_eq!(
@@ -220,8 +240,11 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     );
     let other_file = other.export_work(s.drive.path()).await.expect("a file");
     s.client.import_work(&other_file.path, false).await.expect("imported");
-    compare(("first", &client::rows(&s.account).await), ("second", &client::rows(&other_account).await))
-        .expect("both agree without a server");
+    compare(
+        ("first", &client::rows(&s.account).await),
+        ("second", &client::rows(&other_account).await),
+    )
+    .expect("both agree without a server");
     assert_eq!(
         other_account.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
         8
@@ -256,7 +279,8 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     sync(&other_account).await;
     let server = s.server.rows(user).await;
     compare(("server", &server), ("first", &client::rows(&s.account).await)).expect("both agree");
-    compare(("server", &server), ("second", &client::rows(&other_account).await)).expect("both agree");
+    compare(("server", &server), ("second", &client::rows(&other_account).await))
+        .expect("both agree");
 
     // Updates of the course come from the server as usual: imported content is not downloaded again.
     s.clock.advance(3_600_000);
@@ -266,7 +290,8 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
         (phase(&other_account, Kind::Course) == Phase::Ready).then_some(())
     })
     .await;
-    let requests: Vec<_> = http.take_requests().into_iter().filter(|r| r.url.contains("/api/blobs/")).collect();
+    let requests: Vec<_> =
+        http.take_requests().into_iter().filter(|r| r.url.contains("/api/blobs/")).collect();
     assert!(requests.is_empty(), "{} blobs were fetched", requests.len());
 }
 
@@ -275,9 +300,12 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     let mut s = export_fixture().await;
     let other_server = TestServer::with_library(&s.clock).await;
     let other_dir = scratch();
-    let other_client = client::open(other_dir.path(), client::live_http(), &s.clock, 7, false).await;
-    let bela =
-        other_client.register(&other_server.url(), "bela", "Bela", PASSWORD).await.expect("an account");
+    let other_client =
+        client::open(other_dir.path(), client::live_http(), &s.clock, 7, false).await;
+    let bela = other_client
+        .register(&other_server.url(), "bela", "Bela", PASSWORD)
+        .await
+        .expect("an account");
     bela.content.library.courses(&ALL).await.expect("the list");
     download(&other_client, &bela, Kind::Course).await;
     let key = carrel_server::signing::hex(&s.server.running().app().signer.public_key());
@@ -292,15 +320,20 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     );
 
     // The first file from this server: the user has to confirm its name and the fingerprint of its key.
-    let BundleInfo::Courses(found) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) =
+        client.inspect_file(&sent.path).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
     assert_eq!(found.trust, KeyTrust::Unconfirmed);
     assert_eq!(found.fingerprint, carrel_client::bundle::fingerprint(&key));
-    let no = import_error(client.import_courses(&sent.path, None).await.expect_err("no key was accepted"));
+    let no = import_error(
+        client.import_courses(&sent.path, None).await.expect_err("no key was accepted"),
+    );
     assert_eq!(no.reason(), "not_accepted");
     let no = import_error(
-        client.import_courses(&sent.path, Some("0000 0000 0000 0000 0000"))
+        client
+            .import_courses(&sent.path, Some("0000 0000 0000 0000 0000"))
             .await
             .expect_err("another key was accepted"),
     );
@@ -308,7 +341,9 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     assert_eq!(phase(&guest, Kind::Course), Phase::Absent);
     client.import_courses(&sent.path, Some(&found.fingerprint)).await.expect("imported");
     check_offline_content(&guest).await;
-    let BundleInfo::Courses(again) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(again) =
+        client.inspect_file(&sent.path).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
     assert_eq!((again.trust, again.new_bytes), (KeyTrust::Trusted, 0));
@@ -320,12 +355,20 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
         .export_courses(&[(Kind::Course, content::course())], foreign.path())
         .await
         .expect("a file");
-    let BundleInfo::Courses(found) = client.inspect_file(&other_file.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) =
+        client.inspect_file(&other_file.path).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
-    assert_eq!((found.trust, found.courses[0].local), (KeyTrust::Unconfirmed, LocalState::OtherLibrary));
+    assert_eq!(
+        (found.trust, found.courses[0].local),
+        (KeyTrust::Unconfirmed, LocalState::OtherLibrary)
+    );
     let no = import_error(
-        client.import_courses(&other_file.path, Some(&found.fingerprint)).await.expect_err("the id is in use"),
+        client
+            .import_courses(&other_file.path, Some(&found.fingerprint))
+            .await
+            .expect_err("the id is in use"),
     );
     assert_eq!(no.reason(), "taken");
     // Nor is it imported into an account of this server.
@@ -341,14 +384,18 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     rewrite_header(&other_file.path, &forged, &other_server.url(), &s.server.url());
     for client in [&client, &s.client] {
         let no = import_error(
-            client.import_courses(&forged, Some(&found.fingerprint)).await.expect_err("a wrong key"),
+            client
+                .import_courses(&forged, Some(&found.fingerprint))
+                .await
+                .expect_err("a wrong key"),
         );
         assert_eq!(no.reason(), "wrong_key");
     }
 
     // A file exported again from here keeps the original server's name.
     let second = client.export_courses(&course_and_story(), foreign.path()).await.expect("a file");
-    let BundleInfo::Courses(found) = s.client.inspect_file(&second.path).await.expect("the file is inspected")
+    let BundleInfo::Courses(found) =
+        s.client.inspect_file(&second.path).await.expect("the file is inspected")
     else {
         panic!("courses")
     };
@@ -357,8 +404,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     // Work done here without an account is claimed on the learner's own device.
     guest.learning.record(finish_section(3)).await.expect("recorded");
     let work = client.export_work(s.drive.path()).await.expect("a file");
-    let no =
-        import_error(s.client.import_work(&work.path, false).await.expect_err("not claimed"));
+    let no = import_error(s.client.import_work(&work.path, false).await.expect_err("not claimed"));
     assert_eq!(no, ImportError::Unclaimed);
     assert!(s.account.learning.done_sections(content::COURSE).await.expect("none").is_empty());
     assert_eq!(s.client.import_work(&work.path, true).await.expect("claimed").changed, 1);
@@ -370,7 +416,8 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     assert_eq!(s.server.rows(user).await.values().filter(|r| done(r)).count(), 1);
 
     // A removed course disappears from the list.
-    client.require_account()
+    client
+        .require_account()
         .expect("open")
         .content
         .downloads
@@ -385,25 +432,32 @@ async fn work_of_another_learner_is_refused() {
     let s = export_fixture().await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &s.clock, 2, false).await;
-    let bela = client.register(&s.server.url(), "bela", "Bela", PASSWORD).await.expect("an account");
+    let bela =
+        client.register(&s.server.url(), "bela", "Bela", PASSWORD).await.expect("an account");
     s.account.learning.record(finish_section(0)).await.expect("recorded");
     let work = s.client.export_work(s.drive.path()).await.expect("a file");
     for claim in [false, true] {
-        let no = import_error(client.import_work(&work.path, claim).await.expect_err("it is Asha's"));
+        let no =
+            import_error(client.import_work(&work.path, claim).await.expect_err("it is Asha's"));
         assert_eq!(no, ImportError::OtherLearner { name: "Asha".into() });
     }
     assert!(bela.learning.done_sections(content::COURSE).await.expect("none").is_empty());
     let other = TestServer::empty(&s.clock).await;
     client.register(&other.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let no = import_error(client.import_work(&work.path, true).await.expect_err("another server's Asha"));
+    let no = import_error(
+        client.import_work(&work.path, true).await.expect_err("another server's Asha"),
+    );
     assert_eq!(no.reason(), "other_server");
     client.open_guest().await.expect("the guest account");
-    let no = import_error(client.import_work(&work.path, true).await.expect_err("a guest is not Asha"));
+    let no =
+        import_error(client.import_work(&work.path, true).await.expect_err("a guest is not Asha"));
     assert_eq!(no.reason(), "other_learner");
     // A course file is not accepted as a work file, nor a work file as a course file.
-    let courses = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
+    let courses =
+        s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     assert_eq!(
-        import_error(s.client.import_work(&courses.path, false).await.expect_err("courses")).reason(),
+        import_error(s.client.import_work(&courses.path, false).await.expect_err("courses"))
+            .reason(),
         "nothing"
     );
     assert_eq!(
@@ -444,7 +498,10 @@ async fn an_invalid_file_changes_nothing() {
         for kind in [Kind::Course, Kind::Story] {
             assert_eq!(phase(&other_account, kind), Phase::Absent, "{what}");
         }
-        assert!(other_account.content.library.courses(&ALL).await.is_err(), "{what}: nothing is listed");
+        assert!(
+            other_account.content.library.courses(&ALL).await.is_err(),
+            "{what}: nothing is listed"
+        );
         assert!(client.transfers().progress().is_none());
     }
     for (what, path) in
@@ -454,7 +511,9 @@ async fn an_invalid_file_changes_nothing() {
         assert!(["not_carrel", "unreadable"].contains(&no.reason()), "{what}: {no}");
     }
     // Blobs verified before the fault stay in the cache: the valid file has fewer new bytes.
-    let BundleInfo::Courses(found) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) =
+        client.inspect_file(&sent.path).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
     assert!(found.new_bytes < found.bytes - head as u64, "{} of {}", found.new_bytes, found.bytes);
@@ -467,12 +526,20 @@ async fn an_invalid_file_changes_nothing() {
     check_offline_content(&other_account).await;
 
     // An import repairs damaged local content.
-    let manifest =
-        other_account.content.library.manifest(Kind::Course, &content::course()).await.expect("it").value;
+    let manifest = other_account
+        .content
+        .library
+        .manifest(Kind::Course, &content::course())
+        .await
+        .expect("it")
+        .value;
     let large = manifest.manifest.blobs.iter().max_by_key(|b| b.size).expect("a blob");
     other_account.content.library.blobs().remove(large.hash).expect("gone");
     let no = import_error(
-        client.export_courses(&course_and_story(), s.drive.path()).await.expect_err("something is missing"),
+        client
+            .export_courses(&course_and_story(), s.drive.path())
+            .await
+            .expect_err("something is missing"),
     );
     let ImportError::Missing { files: 1, bytes, .. } = &no else { panic!("{no:?}") };
     assert_eq!(*bytes, large.size);
@@ -508,7 +575,8 @@ impl Clock for CallbackClock {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_transfer_leaves_no_data() {
     let s = export_fixture().await;
-    let callback_clock = Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
+    let callback_clock =
+        Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
     let dir = scratch();
     let ids = Arc::new(SeededIds::new(2));
     let client = Client::open(Config {
@@ -552,7 +620,11 @@ async fn a_cancelled_transfer_leaves_no_data() {
     let ended = client.export_courses(&course_and_story(), s.drive.path()).await;
     clear_callback();
     assert_eq!(ended.map_err(|e| e.code()), Err(ErrorCode::Cancelled));
-    assert_eq!(fs::read_dir(s.drive.path()).expect("the drive").count(), 1, "no incomplete file is left");
+    assert_eq!(
+        fs::read_dir(s.drive.path()).expect("the drive").count(),
+        1,
+        "no incomplete file is left"
+    );
     assert!(fs::read(&sent.path).expect("the file") == before, "the existing file is unchanged");
 
     // A cancelled import of a newer version leaves the ready version unchanged.
@@ -607,10 +679,13 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     s.clock.advance(3_600_000);
     s.account.content.library.refresh(Kind::Course).await.expect("the list");
     s.account.content.downloads.start(Kind::Course, &content::course()).expect("an update");
-    wait_until(&s.client, "the update", || async { (version(&s.account) != first).then_some(()) }).await;
+    wait_until(&s.client, "the update", || async { (version(&s.account) != first).then_some(()) })
+        .await;
     stop_server(&mut s.server).await;
     let new = s.client.export_courses(&course, s.drive.path()).await.expect("a file").path;
-    let BundleInfo::Courses(found) = client.inspect_file(&new).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) =
+        client.inspect_file(&new).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
     assert_eq!(found.courses[0].local, LocalState::Older);
@@ -622,12 +697,15 @@ async fn an_older_version_does_not_replace_a_newer_one() {
     );
     assert!(client.import_courses(&new, None).await.expect("the new one")[0].imported);
     assert_eq!(version(&other_account), version(&s.account));
-    let titles: Vec<_> = other_account.content.library.courses(&ALL).await.expect("the list").value.items;
+    let titles: Vec<_> =
+        other_account.content.library.courses(&ALL).await.expect("the list").value.items;
     assert_eq!(titles[0].meta.title, "Rivers, again");
 
     let old = s.drive.path().join("old.carrel");
     for (device, account) in [(&client, &other_account), (&s.client, &s.account)] {
-        let BundleInfo::Courses(found) = device.inspect_file(&old).await.expect("the file is inspected") else {
+        let BundleInfo::Courses(found) =
+            device.inspect_file(&old).await.expect("the file is inspected")
+        else {
             panic!("courses")
         };
         assert_eq!(found.courses[0].local, LocalState::Newer);
@@ -700,7 +778,11 @@ async fn a_server_imports_courses_and_work_from_files() {
     let done = accept_file(work.clone(), false).await.expect("submitted");
     assert_eq!((done.login.as_str(), done.refused), ("asha", 0));
     assert!(done.changed >= 4, "{done:?}");
-    assert_eq!(accept_file(work.clone(), false).await.expect("again").changed, 0, "a second import changes nothing");
+    assert_eq!(
+        accept_file(work.clone(), false).await.expect("again").changed,
+        0,
+        "a second import changes nothing"
+    );
     let user = s.client.account_info().expect("the account").user.id;
     let rows = s.server.rows(user).await;
     assert!(
@@ -714,7 +796,9 @@ async fn a_server_imports_courses_and_work_from_files() {
 
     // Invalid files.
     let other_file = client.export_work(s.drive.path()).await.expect("a file").path;
-    assert!(accept_file(other_file, true).await.expect_err("no such account").contains("no account"));
+    assert!(
+        accept_file(other_file, true).await.expect_err("no such account").contains("no account")
+    );
     assert!(accept_file(sent.path.clone(), true).await.expect_err("courses").contains("courses"));
     client.open_guest().await.expect("the guest account");
     let guest = client.export_work(s.drive.path()).await.expect("a file").path;

@@ -147,7 +147,10 @@ impl InterceptedHttp {
         Arc::new(Self { inner, rule: Mutex::default(), requests: Mutex::default() })
     }
     /// Intercepts requests for which the rule returns a result.
-    pub fn intercept(&self, rule: impl Fn(&Request) -> Option<Interception> + Send + Sync + 'static) {
+    pub fn intercept(
+        &self,
+        rule: impl Fn(&Request) -> Option<Interception> + Send + Sync + 'static,
+    ) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Box::new(rule)));
     }
     pub fn stop(&self) {

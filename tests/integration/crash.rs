@@ -13,7 +13,7 @@ use carrel_model::{
 };
 use carrel_sqlite::rows::{self, Owner};
 use carrel_testkit::{
-    SeededRng, FakeClock, Rows, TestServer, device::PASSWORD, oracle::compare, scratch::scratch,
+    FakeClock, Rows, SeededRng, TestServer, device::PASSWORD, oracle::compare, scratch::scratch,
 };
 
 use crate::client::{self, sync};
@@ -52,7 +52,11 @@ fn run_process(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
         .take()
         .map(|e| BufReader::new(e).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n"));
     assert!(!ended || !status.success(), "the process ended by itself");
-    assert!(!ended, "it ended by itself after {reported:?}: {status} {}", errors.unwrap_or_default());
+    assert!(
+        !ended,
+        "it ended by itself after {reported:?}: {status} {}",
+        errors.unwrap_or_default()
+    );
     reported.retain(|l| l.starts_with("stored "));
     reported
 }
@@ -143,7 +147,10 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
             let reported = run_process(&path, None, lines);
             let rows = read_rows(&path);
             for line in reported.iter().filter(|l| is_complete(l)) {
-                assert!(is_stored(&rows, line), "kill {kill}: {line:?} was reported and is not stored");
+                assert!(
+                    is_stored(&rows, line),
+                    "kill {kill}: {line:?} was reported and is not stored"
+                );
             }
             all.extend(reported.into_iter().filter(|l| is_complete(l)));
         }

@@ -19,7 +19,7 @@ use carrel_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    bundles::{course_and_story, check_offline_content, phase},
+    bundles::{check_offline_content, course_and_story, phase},
     client::{self, ALL, finish_section, wait_until},
     space::UiHost,
 };
@@ -44,7 +44,8 @@ async fn template(clock: &FakeClock) -> tempfile::TempDir {
     let mut server = TestServer::with_library(clock).await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), clock, 2, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     account.content.library.courses(&ALL).await.expect("the list");
     account.content.library.stories(&ALL).await.expect("the list");
     for (kind, id) in course_and_story() {

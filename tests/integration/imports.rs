@@ -11,7 +11,7 @@ use std::{
 use carrel_client::{Client, OpenAccount};
 use carrel_content::{
     Kind,
-    download::{Phase, Reason, DownloadTarget},
+    download::{DownloadTarget, Phase, Reason},
 };
 use carrel_model::{
     BlobHash, UserId,
@@ -19,7 +19,7 @@ use carrel_model::{
 };
 use carrel_system::Clock as _;
 use carrel_testkit::{
-    SeededRng, FakeClock, Rows, TestServer, content,
+    FakeClock, Rows, SeededRng, TestServer, content,
     device::PASSWORD,
     oracle::compare,
     scratch::{copy_dir, scratch},
@@ -27,7 +27,7 @@ use carrel_testkit::{
 use tempfile::TempDir;
 
 use crate::{
-    bundles::{course_and_story, check_offline_content, phase, wav},
+    bundles::{check_offline_content, course_and_story, phase, wav},
     client::{self, ALL, finish_section, wait_until},
 };
 
@@ -60,8 +60,12 @@ impl Fixture {
             .expect("a library");
         library.import(&[packages.path().to_owned()]).await.expect("an import");
         drop(library);
-        let mut server =
-            TestServer::with_settings(&clock, carrel_server::Settings::default(), Some(library_dir.path())).await;
+        let mut server = TestServer::with_settings(
+            &clock,
+            carrel_server::Settings::default(),
+            Some(library_dir.path()),
+        )
+        .await;
         let dir = scratch();
         let files = dir.path().join("files");
         fs::create_dir(&files).expect("a folder");
@@ -80,24 +84,35 @@ impl Fixture {
             .await;
         }
         let old = version(&account);
-        let first = client.export_courses(&course_and_story()[..1], &files).await.expect("a file").path;
+        let first =
+            client.export_courses(&course_and_story()[..1], &files).await.expect("a file").path;
         let first_file = files.join("first.carrel");
         fs::rename(first, &first_file).expect("renamed");
 
         // The second device has no list of the server. It imports the first version and records work.
-        let other = client::open(&dir.path().join("device"), client::live_http(), &clock, 2, false).await;
-        let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
+        let other =
+            client::open(&dir.path().join("device"), client::live_http(), &clock, 2, false).await;
+        let other_account =
+            other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
         other.import_courses(&first_file, None).await.expect("the first version");
         for n in 0..4 {
             other_account.learning.record(finish_section(n)).await.expect("recorded");
             account.learning.record(finish_section(n + 3)).await.expect("recorded");
         }
         for account in [&account, &other_account] {
-            account.learning.study_heartbeat(&content::sections()[0], true).await.expect("a heartbeat");
+            account
+                .learning
+                .study_heartbeat(&content::sections()[0], true)
+                .await
+                .expect("a heartbeat");
         }
         clock.advance(9_000);
         for account in [&account, &other_account] {
-            account.learning.study_heartbeat(&content::sections()[0], false).await.expect("a heartbeat");
+            account
+                .learning
+                .study_heartbeat(&content::sections()[0], false)
+                .await
+                .expect("a heartbeat");
         }
 
         // The course changes.
@@ -112,7 +127,8 @@ impl Fixture {
         clock.advance(3_600_000);
         account.content.library.refresh(Kind::Course).await.expect("the list");
         account.content.downloads.start(Kind::Course, &content::course()).expect("an update");
-        wait_until(&client, "the update", || async { (version(&account) != old).then_some(()) }).await;
+        wait_until(&client, "the update", || async { (version(&account) != old).then_some(()) })
+            .await;
         let new = version(&account);
         let (key, data) = (server.running().data().fingerprint(), scratch());
         let from = server.running().data().config.data_dir.clone();
@@ -171,7 +187,9 @@ impl Fixture {
         assert!(is == self.old || is == self.new, "{step}: {is:?}");
         check_complete(&account, Kind::Course, step).await;
         match account.content.downloads.state(Kind::Story, &content::story()).expect("its state") {
-            state if state.phase == Phase::Ready => check_complete(&account, Kind::Story, step).await,
+            state if state.phase == Phase::Ready => {
+                check_complete(&account, Kind::Story, step).await
+            }
             state if self.paused => {
                 assert_eq!((state.phase, state.reason), (Phase::Paused, Reason::User), "{step}");
             }
@@ -205,7 +223,8 @@ impl Fixture {
         compare(("before", &self.before), ("now", &client::rows(&account).await)).expect(step);
         client.close().await;
         // A daily backup may be unfinished: the clock jumped by a day.
-        let left = list_files(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
+        let left =
+            list_files(dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "part"));
         let left: Vec<_> =
             left.filter(|p| p.parent().is_none_or(|d| !d.ends_with("backups"))).collect();
         assert!(left.is_empty(), "{step}: {left:?}");
@@ -268,7 +287,8 @@ async fn check_complete(account: &OpenAccount, kind: Kind, step: &str) {
             blob.hash
         );
     }
-    let verification = account.content.downloads.verify(&DownloadTarget::whole(kind, &id)).await.expect("a proof");
+    let verification =
+        account.content.downloads.verify(&DownloadTarget::whole(kind, &id)).await.expect("a proof");
     assert_eq!(verification.missing(), 0, "{step}");
 }
 fn list_files(dir: &Path) -> Vec<PathBuf> {
@@ -436,7 +456,8 @@ async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
     let steps = at_each_step(async |kills| {
         let dir = scratch();
         copy_dir(fixture.data.path(), dir.path()).expect("a copy");
-        let arguments = [Path::new("import"), dir.path(), Path::new(&fixture.f.key), &file, &packages];
+        let arguments =
+            [Path::new("import"), dir.path(), Path::new(&fixture.f.key), &file, &packages];
         let killed: Vec<bool> =
             kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
         fixture.check(dir.path(), &format!("killed at {kills:?}")).await;
@@ -459,10 +480,12 @@ async fn a_server_work_import_killed_at_any_step_counts_once() {
             kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
         let library = carrel_server::DataDir::open(carrel_server::Config::new(dir.path()))
             .expect("the server opens");
-        let acceptance = carrel_server::bundle_import::AcceptOptions { trust_device: true, login: None };
+        let acceptance =
+            carrel_server::bundle_import::AcceptOptions { trust_device: true, login: None };
         carrel_server::bundle_import::accept_work(&library, &file, acceptance).await.expect(&step);
-        let again =
-            carrel_server::bundle_import::accept_work(&library, &file, acceptance).await.expect(&step);
+        let again = carrel_server::bundle_import::accept_work(&library, &file, acceptance)
+            .await
+            .expect(&step);
         assert_eq!((again.changed, again.refused), (0, 0), "{step}: work counts once");
         let (rows, _) = library.store.pull(f.user, 0, 10_000, usize::MAX).await.expect("the rows");
         let done = rows

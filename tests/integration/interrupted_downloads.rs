@@ -11,7 +11,9 @@ use std::{
 };
 
 use carrel_model::BlobHash;
-use carrel_testkit::{SeededRng, FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{
+    FakeClock, SeededRng, TestServer, content, device::PASSWORD, scratch::scratch,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -45,7 +47,8 @@ impl Proxy {
     async fn start(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let (traffic, exhausted) = (Arc::new(Mutex::new(Traffic::default())), watch::Sender::new(0));
+        let (traffic, exhausted) =
+            (Arc::new(Mutex::new(Traffic::default())), watch::Sender::new(0));
         let to = server.trim_start_matches("http://").to_owned();
         let (shared, sender) = (traffic.clone(), exhausted.clone());
         tokio::spawn(async move {
@@ -54,7 +57,12 @@ impl Proxy {
                 let (client_read, client_write) = client_side.into_split();
                 let (server_read, server_write) = server_side.into_split();
                 tokio::spawn(forward_requests(client_read, server_write, shared.clone()));
-                tokio::spawn(forward_replies(server_read, client_write, shared.clone(), sender.clone()));
+                tokio::spawn(forward_replies(
+                    server_read,
+                    client_write,
+                    shared.clone(),
+                    sender.clone(),
+                ));
             }
         });
         Self { url, traffic, exhausted }
@@ -238,8 +246,10 @@ async fn a_killed_download_requests_no_byte_twice() {
     let client = client::open(dir.path(), client::live_http(), &clock, 7, false).await;
     let account = client.account().expect("the account opens");
     let downloads = &account.content.downloads;
-    let course =
-        carrel_content::download::DownloadTarget::whole(carrel_content::Kind::Course, &content::course());
+    let course = carrel_content::download::DownloadTarget::whole(
+        carrel_content::Kind::Course,
+        &content::course(),
+    );
     assert!(downloads.state_of(&course).expect("a state").ready_version.is_some());
     let verification = downloads.verify(&course).await.expect("a proof");
     assert!(verification.missing_files.is_empty(), "{:?}", verification.missing_files);
@@ -249,5 +259,7 @@ async fn a_killed_download_requests_no_byte_twice() {
 
 #[expect(clippy::print_stdout, reason = "the log of a run contains its statistics")]
 fn print_summary(kills: u64, resumed: u64, transferred: u64, bytes: u64) {
-    println!("{kills} kills, {resumed} resumed requests, {transferred} bytes transferred for {bytes} bytes of content");
+    println!(
+        "{kills} kills, {resumed} resumed requests, {transferred} bytes transferred for {bytes} bytes of content"
+    );
 }

@@ -24,7 +24,7 @@ use carrel_testkit::{
 use http::{HeaderMap, header as names};
 use serde_json::json;
 
-use crate::client::{self, Interception, InterceptedHttp, sync, finish_section};
+use crate::client::{self, InterceptedHttp, Interception, finish_section, sync};
 
 /// A call of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,9 @@ fn pull(
     next: serde_json::Value,
     more: bool,
 ) -> Result<Reply, Failure> {
-    Ok(json(json!({ "epoch": context.epoch, "rows": rows, "next": next, "more": more }).to_string()))
+    Ok(json(
+        json!({ "epoch": context.epoch, "rows": rows, "next": next, "more": more }).to_string(),
+    ))
 }
 fn since(request: &Request) -> u64 {
     let text = request.url.split("since=").nth(1).and_then(|s| s.split('&').next());
@@ -113,7 +115,12 @@ fn cases() -> Vec<Case> {
         (Check, "an empty body", |_, _| Ok(json("")), Some(E::BadReply)),
         (Check, "truncated JSON", |_, _| Ok(json("{\"name\":\"Riv")), Some(E::BadReply)),
         (Check, "invalid UTF-8", |_, _| Ok(json(&b"\xff\xfe\x00\x01"[..])), Some(E::BadReply)),
-        (Check, "an endless body", |_, _| Ok(endless_body("application/json", b" ")), Some(E::BadReply)),
+        (
+            Check,
+            "an endless body",
+            |_, _| Ok(endless_body("application/json", b" ")),
+            Some(E::BadReply),
+        ),
         (Check, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Check,
@@ -138,7 +145,12 @@ fn cases() -> Vec<Case> {
         (SignIn, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (SignIn, "unrelated JSON", |_, _| Ok(json("{\"user\":{}}")), Some(E::BadReply)),
         (SignIn, "deep JSON", |_, _| Ok(json(deep_json())), Some(E::BadReply)),
-        (SignIn, "an endless body", |_, _| Ok(endless_body("application/json", b"[")), Some(E::BadReply)),
+        (
+            SignIn,
+            "an endless body",
+            |_, _| Ok(endless_body("application/json", b"[")),
+            Some(E::BadReply),
+        ),
         (SignIn, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             SignIn,
@@ -164,7 +176,12 @@ fn cases() -> Vec<Case> {
         (Push, "unrelated JSON", |_, _| Ok(json("{}")), Some(E::BadReply)),
         (Push, "an empty body", |_, _| Ok(reply(204, "", "")), Some(E::BadReply)),
         (Push, "deep JSON", |_, _| Ok(json(deep_json())), Some(E::BadReply)),
-        (Push, "an endless body", |_, _| Ok(endless_body("application/json", b"{\"epoch\":")), Some(E::BadReply)),
+        (
+            Push,
+            "an endless body",
+            |_, _| Ok(endless_body("application/json", b"{\"epoch\":")),
+            Some(E::BadReply),
+        ),
         (Push, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Push,
@@ -248,7 +265,12 @@ fn cases() -> Vec<Case> {
         // Pulling.
         (Pull, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
         (Pull, "unrelated JSON", |_, _| Ok(json("[]")), Some(E::BadReply)),
-        (Pull, "an endless body", |_, _| Ok(endless_body("application/json", b"{\"rows\":[")), Some(E::BadReply)),
+        (
+            Pull,
+            "an endless body",
+            |_, _| Ok(endless_body("application/json", b"{\"rows\":[")),
+            Some(E::BadReply),
+        ),
         (Pull, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Pull,
@@ -297,13 +319,13 @@ fn cases() -> Vec<Case> {
         // Refreshing the token. (The old one has expired.)
         (Refresh, "a captive portal page", |_, _| Ok(portal()), Some(E::Offline)),
         (Refresh, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
+        (Refresh, "unrelated JSON", |_, _| Ok(json("{\"accessToken\":7}")), Some(E::Offline)),
         (
             Refresh,
-            "unrelated JSON",
-            |_, _| Ok(json("{\"accessToken\":7}")),
-            Some(E::Offline),
+            "an endless body",
+            |_, _| Ok(endless_body("application/json", b"{")),
+            Some(E::BadReply),
         ),
-        (Refresh, "an endless body", |_, _| Ok(endless_body("application/json", b"{")), Some(E::BadReply)),
         (Refresh, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (
             Refresh,
@@ -322,7 +344,12 @@ fn cases() -> Vec<Case> {
         (Courses, "a captive portal page", |_, _| Ok(portal()), Some(E::BadReply)),
         (Courses, "unrelated JSON", |_, _| Ok(json("{\"ok\":true}")), Some(E::BadReply)),
         (Courses, "truncated JSON", |_, _| Ok(json("{\"items\":[")), Some(E::BadReply)),
-        (Courses, "an endless body", |_, _| Ok(endless_body("application/json", b" ")), Some(E::BadReply)),
+        (
+            Courses,
+            "an endless body",
+            |_, _| Ok(endless_body("application/json", b" ")),
+            Some(E::BadReply),
+        ),
         (Courses, "a slow body", |f, _| slow(f), Some(E::Offline)),
         (Courses, "500", |_, _| Ok(problem(500, E::Internal, None)), Some(E::Internal)),
         (Courses, "429", |_, _| Ok(problem(429, E::RateLimited, Some(5))), Some(E::RateLimited)),
@@ -408,7 +435,8 @@ async fn every_invalid_answer_has_its_error_and_changes_nothing() {
     let dir = scratch();
     let http = InterceptedHttp::new(server.direct());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let user = client.account_info().expect("the account").user.id;
     account.learning.record(step(9_999)).await.expect("recorded");
     assert_eq!(sync(&account).await.waiting, 0);
@@ -483,7 +511,8 @@ async fn check_recovery(
     let integrity = account.store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?)).await;
     integrity.map_err(|e| e.to_string())?;
     if account.sync.sync_now().await.is_ok_and(|s| s.phase == Phase::SignedOut) {
-        client.sign_in(&server.url(), "asha", PASSWORD)
+        client
+            .sign_in(&server.url(), "asha", PASSWORD)
             .await
             .map_err(|e| format!("cannot sign in again: {e}"))?;
     }
@@ -501,7 +530,11 @@ async fn check_recovery(
 }
 
 /// Writes a row to the server as if another device had sent it.
-async fn push_from_another_device(server: &TestServer, user: carrel_model::UserId, n: usize) -> RowKey {
+async fn push_from_another_device(
+    server: &TestServer,
+    user: carrel_model::UserId,
+    n: usize,
+) -> RowKey {
     let progress = json!({ "type": "progress", "kind": "section", "item": format!("rivers/elsewhere/n{n}"), "percent": 100 });
     let row: Row = serde_json::from_value(progress).expect("a row");
     let key = row.key();
@@ -526,7 +559,8 @@ async fn an_invalid_answer_does_not_replace_a_valid_one() {
     let dir = scratch();
     let http = InterceptedHttp::new(server.direct());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let library = &account.content.library;
     let all = || Filter { limit: 50, ..Filter::default() };
     library.courses(&all()).await.expect("the list");
@@ -550,15 +584,17 @@ async fn an_invalid_answer_does_not_replace_a_valid_one() {
     ];
     for (name, answer) in bad {
         clock.advance(3_600_000);
-        http.intercept(move |r| (r.url.contains("/api/courses")).then(|| Interception::Reply(answer())));
+        http.intercept(move |r| {
+            (r.url.contains("/api/courses")).then(|| Interception::Reply(answer()))
+        });
         let _ = library.manifest(Kind::Course, &content::course()).await;
         let _ = library.courses(&all()).await;
         // Without a network, the stored valid answer must still open.
         http.intercept(|_| Some(Interception::Fail(Failure::new(FailureKind::Connect, "refused"))));
         clock.advance(60_000);
         let stored = library.manifest(Kind::Course, &content::course()).await;
-        let stored =
-            stored.unwrap_or_else(|e| panic!("after {name:?} the course does not open offline: {e}"));
+        let stored = stored
+            .unwrap_or_else(|e| panic!("after {name:?} the course does not open offline: {e}"));
         assert_eq!(stored.value.version, good, "after {name:?}");
         let listed = library
             .courses(&all())

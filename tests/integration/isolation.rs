@@ -5,12 +5,13 @@ use std::{collections::BTreeSet, fs};
 use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
 use http::header;
 
-use crate::client::{self, InterceptedHttp, sync, finish_section};
+use crate::client::{self, InterceptedHttp, finish_section, sync};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn learners_and_servers_on_one_device_are_isolated() {
     let clock = FakeClock::noon();
-    let (one, two) = (TestServer::with_library(&clock).await, TestServer::with_library(&clock).await);
+    let (one, two) =
+        (TestServer::with_library(&clock).await, TestServer::with_library(&clock).await);
     let dir = scratch();
     let http = InterceptedHttp::new(client::live_http());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
@@ -61,13 +62,22 @@ async fn learners_and_servers_on_one_device_are_isolated() {
     }
     assert!(!sent_tokens.is_empty());
     for (token, host) in &sent_tokens {
-        assert!(sent_tokens.iter().all(|(t, h)| t != token || h == host), "a token went to two servers");
+        assert!(
+            sent_tokens.iter().all(|(t, h)| t != token || h == host),
+            "a token went to two servers"
+        );
     }
 
     // One signs out: that account stays closed until its learner signs in again, and its work is kept.
     let bela = accounts[1].0.clone();
     client.switch(&bela).await.expect("bela's account opens");
-    client.require_account().expect("it is open").learning.record(finish_section(5)).await.expect("recorded");
+    client
+        .require_account()
+        .expect("it is open")
+        .learning
+        .record(finish_section(5))
+        .await
+        .expect("recorded");
     client.sign_out().await.expect("signed out");
     assert!(client.switch(&bela).await.is_err(), "the account is signed out");
     let reopened = client.sign_in(&one.url(), "bela", PASSWORD).await.expect("bela signs in again");

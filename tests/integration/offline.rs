@@ -16,7 +16,7 @@ use carrel_testkit::{
 };
 use serde_json::json;
 
-use crate::client::{self, ALL, InterceptedHttp, sync, finish_section, wait_until};
+use crate::client::{self, ALL, InterceptedHttp, finish_section, sync, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_done_offline_reaches_a_second_device_after_a_restart() {
@@ -24,7 +24,8 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let mut server = TestServer::with_library(&clock).await;
     let (first, second) = (scratch(), scratch());
     let client = client::open(first.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let other = client::open(second.path(), client::live_http(), &clock, 2, false).await;
     let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
 
@@ -116,9 +117,15 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     assert_eq!(server_rows.values().filter(is_server_row).count(), 2);
     let final_sync = sync(&account).await;
     assert_eq!(final_sync.waiting, 0);
-    let first_rows = if first_rows.len() < server_rows.len() { client::rows(&account).await } else { first_rows };
-    compare(("server", &server_rows), ("first", &first_rows)).expect("server and first device agree");
-    compare(("server", &server_rows), ("second", &second_rows)).expect("server and second device agree");
+    let first_rows = if first_rows.len() < server_rows.len() {
+        client::rows(&account).await
+    } else {
+        first_rows
+    };
+    compare(("server", &server_rows), ("first", &first_rows))
+        .expect("server and first device agree");
+    compare(("server", &server_rows), ("second", &second_rows))
+        .expect("server and second device agree");
     assert_eq!(
         other_account.learning.time_spent_total().await.expect("the time"),
         37_344,
@@ -166,7 +173,8 @@ async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
     let dir = scratch();
     let http = InterceptedHttp::new(client::live_http());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     for n in 0..12 {
         account.learning.record(finish_section(n)).await.expect("recorded");
     }
@@ -194,7 +202,8 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
     let server = TestServer::with_library(&clock).await;
     let (first, second) = (scratch(), scratch());
     let client = client::open(first.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let http = InterceptedHttp::new(client::live_http());
     let other = client::open(second.path(), http.clone(), &clock, 2, true).await;
     let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
@@ -204,7 +213,12 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
     assert_eq!(sync(&account).await.waiting, 0);
     // The second device is notified by the server's event stream: its clock does not advance, so no timer can expire.
     client::within_a_minute("the finished section on the second device", async {
-        while other_account.learning.done_sections(content::COURSE).await.expect("finished ones").is_empty()
+        while other_account
+            .learning
+            .done_sections(content::COURSE)
+            .await
+            .expect("finished ones")
+            .is_empty()
         {
             let topics = changes.recv().await.expect("changes");
             assert!(!topics.contains(&Change::Account));
@@ -219,7 +233,8 @@ async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     for n in 0..12 {
         account.learning.record(finish_section(n)).await.expect("recorded");
         if n % 3 == 1 {
@@ -240,7 +255,8 @@ async fn the_ui_is_notified_of_pending_changes_while_offline() {
     let (dir, clock) = (scratch(), FakeClock::noon());
     let mut server = TestServer::with_library(&clock).await;
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
     server.stop().await;
     let before = account.sync.sync_now().await.expect("a status").waiting;

@@ -62,15 +62,18 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let metered = |metered| ReportedConditions { metered: Some(metered), ..ReportedConditions::default() };
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let metered =
+        |metered| ReportedConditions { metered: Some(metered), ..ReportedConditions::default() };
     client.set_conditions(metered(true));
 
     open(&account, 0).await;
     let mut state = account.content.prefetcher.state();
-    let waits =
-        within_a_minute("the wait", async { state.wait_for(|r| r.is_waiting).await.expect("it runs").clone() })
-            .await;
+    let waits = within_a_minute("the wait", async {
+        state.wait_for(|r| r.is_waiting).await.expect("it runs").clone()
+    })
+    .await;
     assert_eq!(waits.fetched, 0, "no prefetch on a metered network");
     client.set_conditions(metered(false));
     let state = until_done(&account).await;
@@ -95,7 +98,8 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let section = content::sections()[5].clone();
     open(&account, 5).await;
     until_done(&account).await;
@@ -140,6 +144,9 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
     }
     // The next sections are looked up afterwards; until then only the lesson itself was read.
     assert!(loaded.loaded <= expected, "only the lesson itself: {loaded:?}, {expected}");
-    assert!(net.take_requests().iter().all(|r| !r.url.contains("/api/blobs/")), "no blob was requested");
+    assert!(
+        net.take_requests().iter().all(|r| !r.url.contains("/api/blobs/")),
+        "no blob was requested"
+    );
     reopened.close().await;
 }

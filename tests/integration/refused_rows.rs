@@ -11,7 +11,7 @@ use carrel_testkit::{
 use http::header;
 use serde_json::Value;
 
-use crate::client::{self, Interception, InterceptedHttp, sync};
+use crate::client::{self, InterceptedHttp, Interception, sync};
 
 /// Changes one row of a push to a percentage that the server refuses. (A device does not store an invalid row.)
 fn make_invalid(request: &Request) -> Option<Interception> {
@@ -19,7 +19,11 @@ fn make_invalid(request: &Request) -> Option<Interception> {
         return None;
     }
     if request.headers.contains_key(header::CONTENT_ENCODING) {
-        return Some(Interception::Reply(hostile::reply(415, "text/plain", "compressed bodies are not supported")));
+        return Some(Interception::Reply(hostile::reply(
+            415,
+            "text/plain",
+            "compressed bodies are not supported",
+        )));
     }
     let mut body: Value = serde_json::from_slice(request.body.as_deref()?).ok()?;
     for item in body.get_mut("items")?.as_array_mut()? {
@@ -39,7 +43,8 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     let dir = scratch();
     let http = InterceptedHttp::new(client::live_http());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
     http.intercept(make_invalid);
     for n in 0..101 {

@@ -5,7 +5,7 @@ use carrel_model::lattice::RowKey;
 use carrel_server::restore;
 use carrel_sync::{Event, Phase};
 use carrel_testkit::{
-    SeededRng, Device, FakeClock, FlakyHttp, SimulatedLearner, Oracle, Rows, TestServer, Timeline,
+    Device, FakeClock, FlakyHttp, Oracle, Rows, SeededRng, SimulatedLearner, TestServer, Timeline,
     device::NewDevice, oracle::compare, scratch::scratch,
 };
 

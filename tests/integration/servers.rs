@@ -23,7 +23,7 @@ use carrel_sync::Phase;
 use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, hostile, scratch::scratch};
 use serde_json::json;
 
-use crate::client::{self, Interception, InterceptedHttp, sync, finish_section};
+use crate::client::{self, InterceptedHttp, Interception, finish_section, sync};
 
 const OLD: &str = "http://old.test";
 const NEW: &str = "http://new.test";
@@ -36,7 +36,9 @@ fn route_only(net: &InterceptedHttp, server: &TestServer, names: &[&'static str]
 }
 fn forward_to(request: &Request, url: &str, names: &[&str]) -> Interception {
     match names.iter().find_map(|name| request.url.strip_prefix(name)) {
-        Some(rest) => Interception::Replace(Request { url: format!("{url}{rest}"), ..request.clone() }),
+        Some(rest) => {
+            Interception::Replace(Request { url: format!("{url}{rest}"), ..request.clone() })
+        }
         None => Interception::Fail(Failure::new(FailureKind::Connect, "no such host")),
     }
 }
@@ -151,7 +153,10 @@ async fn another_server_at_the_old_address_receives_no_work() {
     assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
     // Nor does it receive the proof that the work belongs to this learner.
     let requests = m.net.take_requests();
-    assert!(!requests.is_empty() && requests.iter().all(|r| !r.url.contains("/adopt")), "{requests:?}");
+    assert!(
+        !requests.is_empty() && requests.iter().all(|r| !r.url.contains("/adopt")),
+        "{requests:?}"
+    );
     m.client.close().await;
 }
 
@@ -172,7 +177,11 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     let client = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
     let info = client.account_info().expect("the account");
-    assert_eq!(info.id, AccountInfo::of(OLD, "", info.user.clone()).id, "its id is derived from the address");
+    assert_eq!(
+        info.id,
+        AccountInfo::of(OLD, "", info.user.clone()).id,
+        "its id is derived from the address"
+    );
     assert!(info.identity().is_none());
     account.learning.record(finish_section(0)).await.expect("recorded");
     sync(&account).await;
@@ -237,7 +246,8 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let downloads = &account.content.downloads;
     downloads.start(Kind::Course, &content::course()).expect("the download starts");
     downloads.pause_whole(Kind::Course, &content::course()).expect("it is paused");
@@ -291,7 +301,8 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
-    let account = client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
     // From now on everything is pending.
     account.sync.stop().await;
@@ -340,7 +351,8 @@ async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let packages = scratch();
-    content::write_course(packages.path(), content::COURSE, "Rivers, with one try").expect("a course");
+    content::write_course(packages.path(), content::COURSE, "Rivers, with one try")
+        .expect("a course");
     for lesson in content::LESSONS {
         let path = packages.path().join(lesson).join("check.json");
         let text = std::fs::read_to_string(&path).expect("a quiz");

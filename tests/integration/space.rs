@@ -27,7 +27,8 @@ use serde_json::{Value, json};
 
 use crate::{
     bundles::{
-        CallbackClock, check_offline_content, course_and_story, export_fixture, import_error, library, phase, stop_server,
+        CallbackClock, check_offline_content, course_and_story, export_fixture, import_error,
+        library, phase, stop_server,
     },
     client::{self, finish_section, wait_until},
 };
@@ -35,7 +36,12 @@ use crate::{
 const GIB: u64 = 1024 * 1024 * 1024;
 
 /// Opens a client whose content is on a disk of a given size.
-async fn open_with_disk(dir: &Path, disk: impl Disk, clock: Arc<dyn Clock>, seed: u64) -> Arc<Client> {
+async fn open_with_disk(
+    dir: &Path,
+    disk: impl Disk,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+) -> Arc<Client> {
     // Tests call content functions directly, which may block.
     carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
@@ -74,10 +80,13 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
     let s = export_fixture().await;
     let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
     let (dir, disk) = (scratch(), FakeDisk::new(100 * GIB));
-    let callback_clock = Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
+    let callback_clock =
+        Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
     let client = open_with_disk(dir.path(), disk.clone(), callback_clock.clone(), 2).await;
     let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
-    let BundleInfo::Courses(found) = client.inspect_file(&sent.path).await.expect("the file is inspected") else {
+    let BundleInfo::Courses(found) =
+        client.inspect_file(&sent.path).await.expect("the file is inspected")
+    else {
         panic!("courses")
     };
     // There is space for one and a half imports.
@@ -88,7 +97,8 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
 
     // The other process has reserved the space: the import is refused with a reason, and nothing was begun.
     let other_reservation = other.reserve(need).expect("a reservation");
-    let no = import_error(client.import_courses(&sent.path, None).await.expect_err("not enough space"));
+    let no =
+        import_error(client.import_courses(&sent.path, None).await.expect_err("not enough space"));
     let ImportError::NoSpace { need: wanted, free } = no else { panic!("{no:?}") };
     assert!(wanted == need && free < need, "{wanted} and {free}");
     for kind in [Kind::Course, Kind::Story] {
@@ -120,7 +130,10 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
 
 fn reservations(storage: &Storage) -> i64 {
     let count = "SELECT count(*) FROM reservation";
-    storage.db().read_blocking(|c| Ok(c.query_row(count, [], |r| r.get(0))?)).expect("the reservations")
+    storage
+        .db()
+        .read_blocking(|c| Ok(c.query_row(count, [], |r| r.get(0))?))
+        .expect("the reservations")
 }
 
 /// A large disk with a small one mounted at a folder.
@@ -235,7 +248,11 @@ async fn content_is_moved_from_the_storage_screen() {
         ("a subfolder", old.join("deeper"), "overlaps the current content folder"),
         ("a parent folder", dir.path().to_owned(), "overlaps the current content folder"),
         #[cfg(unix)]
-        ("a subfolder through a link", path("a link/deeper"), "overlaps the current content folder"),
+        (
+            "a subfolder through a link",
+            path("a link/deeper"),
+            "overlaps the current content folder",
+        ),
         ("another store", path("other"), "contains other content"),
         ("below a file", path("a file/deeper"), "not writable"),
         ("too small", path("stick/carrel"), "bytes missing"),
@@ -313,7 +330,13 @@ async fn concurrent_moves_of_content_end_in_one_folder() {
         first.expect("the first move");
         second.expect("the second move");
         for n in 0..3 {
-            client.account().expect("the account").learning.record(finish_section(n)).await.expect("recorded");
+            client
+                .account()
+                .expect("the account")
+                .learning
+                .record(finish_section(n))
+                .await
+                .expect("recorded");
         }
         ui.download(content::STORY, true).await;
         let now = client.storage().await.expect("the content").dir().to_owned();

@@ -14,7 +14,9 @@ use carrel_tests::{open, report};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let [folder, course, rest @ ..] = arguments else {
-        return Err(carrel_client::Error::Invalid("usage: download FOLDER COURSE [SERVER LOGIN PASSWORD]".into()));
+        return Err(carrel_client::Error::Invalid(
+            "usage: download FOLDER COURSE [SERVER LOGIN PASSWORD]".into(),
+        ));
     };
     let course = Slug::new(course).map_err(|e| carrel_client::Error::Invalid(e.to_string()))?;
     let client = open(Path::new(folder), "downloader").await?;

@@ -31,9 +31,15 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         }
         ("accept", [file]) => {
             let acceptance = bundle_import::AcceptOptions { trust_device: true, login: None };
-            bundle_import::accept_work(&library, file.as_ref(), acceptance).await.map_err(invalid)?;
+            bundle_import::accept_work(&library, file.as_ref(), acceptance)
+                .await
+                .map_err(invalid)?;
         }
-        _ => return Err(Error::Invalid("usage: server import DATA KEY PATH... | server accept DATA FILE".into())),
+        _ => {
+            return Err(Error::Invalid(
+                "usage: server import DATA KEY PATH... | server accept DATA FILE".into(),
+            ));
+        }
     }
     Ok(())
 }

@@ -14,7 +14,9 @@ use carrel_tests::{open, report};
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let Some((folder, rest)) = arguments.split_first() else {
-        return Err(carrel_client::Error::Invalid("usage: study FOLDER [SERVER LOGIN PASSWORD]".into()));
+        return Err(carrel_client::Error::Invalid(
+            "usage: study FOLDER [SERVER LOGIN PASSWORD]".into(),
+        ));
     };
     report("opening")?;
     let client = open(Path::new(folder), "learner").await?;

@@ -39,7 +39,7 @@ pub fn test() -> Result {
     }
     let mut demo = Demo::prepare(&folder.join("server"), &folder)?;
     match storybooks() {
-        Some(folder) => demo.import_more(&folder)?,
+        Some(folder) => demo.import_packages(&folder)?,
         None => print_result(
             "skipped",
             "no african-storybook folder in CARREL_CONTENT: demo library only",
@@ -395,6 +395,6 @@ fn media_features(window: &Window) -> Result<String> {
 
 impl Device {
     fn use_screen(&self, command: &mut Command) {
-        self.screen().use_for(command);
+        self.screen().configure(command);
     }
 }
