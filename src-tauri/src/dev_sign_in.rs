@@ -13,7 +13,8 @@ const SIGN_IN: &str = "CARREL_SIGN_IN";
 pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, client: &ClientState) {
     let Ok(line) = std::env::var(SIGN_IN) else { return };
     let mut fields = line.splitn(3, ' ');
-    let (Some(address), Some(login), Some(password)) = (fields.next(), fields.next(), fields.next())
+    let (Some(address), Some(login), Some(password)) =
+        (fields.next(), fields.next(), fields.next())
     else {
         tracing::warn!("{SIGN_IN} is not of the form ADDRESS LOGIN PASSWORD");
         return;

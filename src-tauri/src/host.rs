@@ -52,8 +52,11 @@ pub struct ClientState {
 
 /// Opens the client on the files of `profile`, and starts forwarding its events to every window.
 pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> ClientState {
-    let state =
-        ClientState { host: RwLock::default(), opening: Mutex::default(), profile: profile.clone() };
+    let state = ClientState {
+        host: RwLock::default(),
+        opening: Mutex::default(),
+        profile: profile.clone(),
+    };
     if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
@@ -105,8 +108,10 @@ impl ClientState {
             return Ok(host);
         }
         let client = open_client(app, &self.profile).await?;
-        let host =
-            Arc::new(AppHost { client: client.clone(), downloads: self.profile.downloads_dir(app) });
+        let host = Arc::new(AppHost {
+            client: client.clone(),
+            downloads: self.profile.downloads_dir(app),
+        });
         *self.host.write() = Some(host.clone());
         let app = app.clone();
         tauri::async_runtime::spawn(events::forward(client, move |event| {

@@ -65,7 +65,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the process that starts the bridge reads its address from standard output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the process that starts the bridge reads its address from standard output"
+)]
 fn print_line(line: &str) {
     println!("{line}");
 }

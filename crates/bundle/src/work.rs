@@ -133,7 +133,10 @@ impl WorkBundle {
         let mut body = Vec::new();
         from.by_ref().take(header.row_bytes).read_to_end(&mut body)?;
         if (body.len() as u64) < header.row_bytes {
-            return Err(Fault::Truncated { have: need - header.row_bytes + body.len() as u64, need });
+            return Err(Fault::Truncated {
+                have: need - header.row_bytes + body.len() as u64,
+                need,
+            });
         }
         if BlobHash::of(&body) != header.row_hash {
             return Err(Fault::RowsDamaged);

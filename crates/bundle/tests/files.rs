@@ -99,7 +99,10 @@ fn with_manifest(change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
 }
 fn with_manifest_text(change: impl FnOnce(String) -> String) -> Vec<u8> {
     let manifest = manifest("a-story");
-    unchecked_file(&header(vec![sign_text(change(manifest.to_canonical()), &key(1))]), &bodies(&manifest))
+    unchecked_file(
+        &header(vec![sign_text(change(manifest.to_canonical()), &key(1))]),
+        &bodies(&manifest),
+    )
 }
 
 /// Reads a file to its end, as an import does.
@@ -153,7 +156,8 @@ fn progress_row(item: &str) -> Row {
     .into()
 }
 fn work() -> Vec<u8> {
-    WorkBundle::write(work_header(), &[progress_row("a/b/c"), progress_row("a/b/d")], &key(3)).unwrap()
+    WorkBundle::write(work_header(), &[progress_row("a/b/c"), progress_row("a/b/d")], &key(3))
+        .unwrap()
 }
 fn header_len(file: &[u8]) -> usize {
     u32::from_be_bytes(file[8..12].try_into().unwrap()) as usize
@@ -206,14 +210,16 @@ fn grades_are_not_exported() {
         graded_ms: 1_790_000_000_000,
         extra: Default::default(),
     };
-    let file = WorkBundle::write(work_header(), &[grade.into(), progress_row("a/b/c")], &key(3)).unwrap();
+    let file =
+        WorkBundle::write(work_header(), &[grade.into(), progress_row("a/b/c")], &key(3)).unwrap();
     assert_eq!(read(&file), Ok(1));
 }
 
 #[test]
 fn each_invalid_file_returns_its_fault() {
     let file_bytes = valid_file();
-    let (header_end, work_end) = (PREFIX_BYTES + header_len(&file_bytes), PREFIX_BYTES + header_len(&work()));
+    let (header_end, work_end) =
+        (PREFIX_BYTES + header_len(&file_bytes), PREFIX_BYTES + header_len(&work()));
     let two = || vec![sign(&manifest("a-story")), sign(&manifest("a-story"))];
     let body = bodies(&manifest("a-story"));
     let other_key = sign_text(manifest("other").to_canonical(), &key(2));
@@ -225,7 +231,11 @@ fn each_invalid_file_returns_its_fault() {
         ("seven other bytes", b"carrel!".to_vec(), "not_carrel"),
         ("line ends converted", [b"\x89CRL\n\x1a\n", &file_bytes[8..]].concat(), "mangled"),
         ("the eighth bit cleared", [b"\x09CRL\r\n\x1a\n", &file_bytes[8..]].concat(), "mangled"),
-        ("read as Latin, written as UTF-8", [b"\xc2\x89CRL\r\n", &file_bytes[6..]].concat(), "mangled"),
+        (
+            "read as Latin, written as UTF-8",
+            [b"\xc2\x89CRL\r\n", &file_bytes[6..]].concat(),
+            "mangled",
+        ),
         ("only five bytes", file_bytes[..5].to_vec(), "truncated"),
         ("truncated in the prefix", file_bytes[..20].to_vec(), "truncated"),
         ("truncated in the header", file_bytes[..header_end - 10].to_vec(), "truncated"),
@@ -263,13 +273,25 @@ fn each_invalid_file_returns_its_fault() {
             frame(br#"{"format":"carrel-cable-course/1"}"#).unwrap(),
             "head_damaged",
         ),
-        ("a newer course file", with_header(&file_bytes, |h| h.replace("course/1", "course/2")), "newer"),
+        (
+            "a newer course file",
+            with_header(&file_bytes, |h| h.replace("course/1", "course/2")),
+            "newer",
+        ),
         ("a newer work file", with_header(&work(), |h| h.replace("work/1", "work/2")), "newer"),
         ("another kind of file", frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(), "newer"),
         ("no courses", unchecked_file(&header(vec![]), &[]), "nothing"),
-        ("1,001 courses", unchecked_file(&header(vec![sign(&manifest("s")); 1_001]), &[]), "too_many"),
+        (
+            "1,001 courses",
+            unchecked_file(&header(vec![sign(&manifest("s")); 1_001]), &[]),
+            "too_many",
+        ),
         ("one course twice", unchecked_file(&header(two()), &body), "twice"),
-        ("two keys", unchecked_file(&header(vec![sign(&manifest("a-story")), other_key]), &body), "many_keys"),
+        (
+            "two keys",
+            unchecked_file(&header(vec![sign(&manifest("a-story")), other_key]), &body),
+            "many_keys",
+        ),
         (
             "a malformed key",
             with_header(&file_bytes, |h| h.replace("\"key\":\"", "\"key\":\"zz")),
@@ -301,10 +323,16 @@ fn each_invalid_file_returns_its_fault() {
         ),
         (
             "a hash with path traversal",
-            with_manifest_text(|t| t.replace(&BlobHash::of(TEXT).to_hex(), "../../../../etc/passwd")),
+            with_manifest_text(|t| {
+                t.replace(&BlobHash::of(TEXT).to_hex(), "../../../../etc/passwd")
+            }),
             "manifest_unreadable",
         ),
-        ("a negative size", with_manifest_text(|t| t.replace(":13,", ":-13,")), "manifest_unreadable"),
+        (
+            "a negative size",
+            with_manifest_text(|t| t.replace(":13,", ":-13,")),
+            "manifest_unreadable",
+        ),
         ("blobs that are not sorted", with_manifest(|m| m.blobs.reverse()), "manifest_unreadable"),
         (
             "a blob named twice",

@@ -44,6 +44,11 @@ pub struct Space {
 
 impl Default for Space {
     fn default() -> Self {
-        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk), failpoints: None }
+        Self {
+            content_dir: None,
+            policy_budget: None,
+            disk: Arc::new(SystemDisk),
+            failpoints: None,
+        }
     }
 }

@@ -8,7 +8,7 @@ use carrel_client::{
     Change, Client, OpenAccount,
     content::{
         Kind,
-        download::{Phase, State, DownloadTarget},
+        download::{DownloadTarget, Phase, State},
     },
 };
 use carrel_model::Slug;

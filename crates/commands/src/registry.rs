@@ -238,8 +238,9 @@ mod tests {
     fn every_query_names_the_topics_that_make_its_reply_stale() {
         for command in COMMANDS {
             let name = command.name;
-            let is_query =
-                name.starts_with("get_") || name.starts_with("list_") || OTHER_QUERIES.contains(&name);
+            let is_query = name.starts_with("get_")
+                || name.starts_with("list_")
+                || OTHER_QUERIES.contains(&name);
             let expected = is_query && !UNOBSERVED.contains(&name);
             assert_eq!(!command.stale_on.is_empty(), expected, "{name}: `stale on [...]`");
         }

@@ -74,7 +74,8 @@ fn client(config: &Config) -> Result<String, std::fmt::Error> {
 fn dependencies(command: &CommandInfo) -> String {
     let entries = command.stale_on.iter().map(|dependency| {
         let topic = Topic::all().into_iter().find(|t| (dependency.topic)(t));
-        let topic = topic.as_ref().and_then(topic_name).expect("a dependency matches at least one topic");
+        let topic =
+            topic.as_ref().and_then(topic_name).expect("a dependency matches at least one topic");
         match dependency.field {
             Some(field) => format!("{topic}: \"{}\"", to_camel_case(field)),
             None => format!("{topic}: true"),

@@ -113,7 +113,8 @@ impl Prefetcher {
                 (bodies, thumbnails(&meta.cover), at)
             }
         };
-        let loaded = library.blocking(move |library| load_into_memory(library, first, covers)).await?;
+        let loaded =
+            library.blocking(move |library| load_into_memory(library, first, covers)).await?;
         self.inner.state.send_modify(|r| (r.loaded, r.is_loaded) = (loaded, true));
         if let Some(lesson) = position {
             self.set_position(&manifest, lesson);
@@ -188,7 +189,8 @@ impl Prefetcher {
                     continue;
                 }
                 let size = self.fetch(&manifest, hash, &mut left).await?;
-                let references = library.blocking(move |library| references_of(library, hash, size));
+                let references =
+                    library.blocking(move |library| references_of(library, hash, size));
                 waiting.extend(references.await?.into_iter().map(|n| n.hash));
             }
             // The current and the next lesson are evicted last.
@@ -226,7 +228,11 @@ impl Prefetcher {
 
 /// Loads bodies, covers, and the texts and thumbnails that bodies refer to into memory. Returns the
 /// number of blobs.
-fn load_into_memory(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Result<usize> {
+fn load_into_memory(
+    library: &Library,
+    bodies: Vec<BlobHash>,
+    covers: Vec<BlobHash>,
+) -> Result<usize> {
     let (mut waiting, mut seen, mut left, mut loaded) = (bodies, HashSet::new(), MAX_LOADED, 0);
     waiting.extend(covers);
     waiting.reverse();
@@ -242,7 +248,8 @@ fn load_into_memory(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHa
         (left, loaded) = (left - size, loaded + 1);
         let references = references_of(library, hash, size)?;
         // Only the narrowest variant of an image; audio is read in pieces when it is played.
-        waiting.extend(references.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
+        waiting
+            .extend(references.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
     }
     Ok(loaded)
 }

@@ -348,7 +348,9 @@ impl Cache {
             Outcome::Bad { problem, .. } => Net::BadReply { url, problem }.into(),
             Outcome::Corrupt(problem) => Error::Corrupt(problem),
             Outcome::Failed(f) => Net::from(f).into(),
-            Outcome::Body { .. } => Error::Internal("a successful outcome was handled as an error".into()),
+            Outcome::Body { .. } => {
+                Error::Internal("a successful outcome was handled as an error".into())
+            }
         }
     }
 }

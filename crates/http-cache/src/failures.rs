@@ -87,7 +87,14 @@ impl Failures {
         self.insert(path, now, (until, status, None));
     }
     /// Records a `Retry-After` for a path.
-    pub fn record_retry_after(&self, path: &str, status: u16, code: ErrorCode, now: i64, for_ms: i64) {
+    pub fn record_retry_after(
+        &self,
+        path: &str,
+        status: u16,
+        code: ErrorCode,
+        now: i64,
+        for_ms: i64,
+    ) {
         self.insert(path, now, (now + for_ms.min(MAX_RETRY_AFTER_MS), status, Some(code)));
     }
     fn insert(&self, path: &str, now: i64, failure: (i64, u16, Option<ErrorCode>)) {
@@ -133,7 +140,8 @@ mod tests {
         n.record_unreachable(1_000);
         n.network_changed();
         assert_eq!((n.find("/a", 60_001), n.is_unreachable(1_001)), (None, false));
-        let retry_after = KnownFailure::RetryAfter { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
+        let retry_after =
+            KnownFailure::RetryAfter { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
         assert_eq!(n.find("/b", 1_001), Some(retry_after));
         assert_eq!(n.find("/long", MAX_RETRY_AFTER_MS), None);
     }

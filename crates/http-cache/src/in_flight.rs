@@ -165,7 +165,8 @@ mod tests {
             }
         }
         fn join(&self, ends: Ends) -> Waiter<u32> {
-            let (started, ended, permits) = (self.started.clone(), self.ended.clone(), self.permits.clone());
+            let (started, ended, permits) =
+                (self.started.clone(), self.ended.clone(), self.permits.clone());
             self.in_flight.join_until("a", ends, move || {
                 async move {
                     started.fetch_add(1, Ordering::SeqCst);

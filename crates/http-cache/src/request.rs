@@ -244,14 +244,20 @@ impl CacheInner {
         let status = reply.status;
         match reply.class {
             ReplyClass::Portal if reply.is_html => {
-                return Outcome::bad(status, format!("an HTML page with status {status}; {PORTAL}"));
+                return Outcome::bad(
+                    status,
+                    format!("an HTML page with status {status}; {PORTAL}"),
+                );
             }
             ReplyClass::Portal => {
                 return Outcome::bad(status, format!("status {status}; {PORTAL}"));
             }
             // Captive portals use any status, including 429.
             _ if reply.is_html && status < 500 => {
-                return Outcome::bad(status, format!("an HTML page with status {status}; {PORTAL}"));
+                return Outcome::bad(
+                    status,
+                    format!("an HTML page with status {status}; {PORTAL}"),
+                );
             }
             // A part that was not requested, or an empty reply.
             ReplyClass::Ok | ReplyClass::Partial | ReplyClass::NotModified => {
@@ -274,7 +280,13 @@ impl CacheInner {
             );
             self.remove(path).await;
         } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_html) {
-            self.failures.record_retry_after(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
+            self.failures.record_retry_after(
+                path,
+                status,
+                code,
+                now,
+                i64::try_from(wait).unwrap_or(i64::MAX),
+            );
         }
         let detail = reply.problem.map(|p| p.detail).unwrap_or_default();
         Outcome::Status { status, code, detail, retry_after_ms: wait }
@@ -306,7 +318,8 @@ async fn complete(reply: Reply) -> Result<Bytes, Failure> {
     let body = reply.bytes(BODY_LIMIT).await?;
     match length {
         Some(length) if length != Some(body.len() as u64) => {
-            let message = format!("received {} bytes, which differs from the Content-Length", body.len());
+            let message =
+                format!("received {} bytes, which differs from the Content-Length", body.len());
             Err(Failure::new(FailureKind::Broken, message))
         }
         _ => Ok(body),
@@ -332,8 +345,11 @@ fn known_outcome(known: KnownFailure) -> Outcome {
         KnownFailure::Missing { status: s } => {
             status(s, ErrorCode::NotFound, "was not found; not requested again yet", None)
         }
-        KnownFailure::RetryAfter { status: s, code, left_ms } => {
-            status(s, code, "the server requested a delay (Retry-After)", u64::try_from(left_ms).ok())
-        }
+        KnownFailure::RetryAfter { status: s, code, left_ms } => status(
+            s,
+            code,
+            "the server requested a delay (Retry-After)",
+            u64::try_from(left_ms).ok(),
+        ),
     }
 }

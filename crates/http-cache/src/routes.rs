@@ -138,8 +138,11 @@ fn as_markdown() -> String {
             Strategy::NetworkOnly => "network-only".to_owned(),
         };
         let stored = r.strategy != Strategy::NetworkOnly;
-        let path =
-            if r.pattern == "*" { "all other paths".to_owned() } else { format!("`{}`", r.pattern) };
+        let path = if r.pattern == "*" {
+            "all other paths".to_owned()
+        } else {
+            format!("`{}`", r.pattern)
+        };
         let revalidated = r.strategy == Strategy::StaleWhileRevalidate;
         let cell = |used: bool, d| if used { format_duration(d) } else { "-".to_owned() };
         let row = [

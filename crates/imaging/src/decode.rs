@@ -8,7 +8,7 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::{Fit, ImageRequest, ImageError, header::first_frame};
+use crate::{Fit, ImageError, ImageRequest, header::first_frame};
 
 /// Bytes that decoding may hold at once, for all images; an image that needs more is refused.
 pub const MEMORY_BUDGET: u64 = 256 * 1024 * 1024;
@@ -193,9 +193,8 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Gif => gif_frames(bytes) > 1,
         ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
-        ImageFormat::Png => {
-            PngDecoder::with_limits(cursor(), metadata_limits()).is_ok_and(|d| d.is_apng().unwrap_or(false))
-        }
+        ImageFormat::Png => PngDecoder::with_limits(cursor(), metadata_limits())
+            .is_ok_and(|d| d.is_apng().unwrap_or(false)),
         _ => false,
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    MAX_FILE_SIZE, ImageError,
+    ImageError, MAX_FILE_SIZE,
     decode::{METADATA_LIMIT, decode_cost, is_progressive, open},
 };
 

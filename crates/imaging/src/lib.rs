@@ -20,11 +20,11 @@ mod render;
 mod request;
 mod resize;
 
-pub use decode::{MEMORY_BUDGET, ImageInfo, MAX_PIXELS, is_svg, probe};
+pub use decode::{ImageInfo, MAX_PIXELS, MEMORY_BUDGET, is_svg, probe};
 pub use error::ImageError;
 pub use header::{check_bytes, check_file};
 pub use render::{encode, render, scale};
-pub use request::{Fit, Format, ImageRequest, DEFAULT_QUALITY, Sizes, WIDTHS};
+pub use request::{DEFAULT_QUALITY, Fit, Format, ImageRequest, Sizes, WIDTHS};
 pub use resize::resize;
 
 /// Largest file, in bytes, that is decoded.

@@ -7,10 +7,14 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::{ImageInfo, Fit, Format, ImageRequest, ImageError, decode::decode, resize};
+use crate::{Fit, Format, ImageError, ImageInfo, ImageRequest, decode::decode, resize};
 
 /// Returns the encoded variant. `info` must be what `probe` returned for the same `bytes`.
-pub fn render(bytes: &[u8], info: &ImageInfo, request: &ImageRequest) -> Result<Vec<u8>, ImageError> {
+pub fn render(
+    bytes: &[u8],
+    info: &ImageInfo,
+    request: &ImageRequest,
+) -> Result<Vec<u8>, ImageError> {
     let sizes = request.sizes((info.width, info.height));
     // Rotated after scaling, when there are fewer pixels to move.
     let oriented = |(w, h): (u32, u32)| if info.swaps_sides() { (h, w) } else { (w, h) };

@@ -72,9 +72,13 @@ impl StudyTimer {
             self.open = None;
         } else if !continues {
             let ahead = self.last_end_ms - wall;
-            let started_ms = if (0..=MAX_START_AHEAD_MS).contains(&ahead) { self.last_end_ms } else { wall };
-            self.open =
-                Some(OpenSession { row: new_row(started_ms), last_mono_ms: mono, last_wall_ms: wall });
+            let started_ms =
+                if (0..=MAX_START_AHEAD_MS).contains(&ahead) { self.last_end_ms } else { wall };
+            self.open = Some(OpenSession {
+                row: new_row(started_ms),
+                last_mono_ms: mono,
+                last_wall_ms: wall,
+            });
         }
         extended
     }

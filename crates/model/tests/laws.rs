@@ -256,7 +256,11 @@ fn rows_round_trip_through_json() {
             serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
         prop_assert_eq!(back.hash(), row.hash());
         prop_assert_eq!(&back, &row);
-        prop_assert_eq!(Row::from_json(&text).ok(), Some(back), "the fast parser returns the same row");
+        prop_assert_eq!(
+            Row::from_json(&text).ok(),
+            Some(back),
+            "the fast parser returns the same row"
+        );
         Ok(())
     });
     if let Err(e) = run {

@@ -44,7 +44,8 @@ impl Http for MinThroughput {
             received = received.saturating_add(i64::try_from(piece.len()).unwrap_or(i64::MAX));
             let elapsed_ms = clock.monotonic_ms() - start_ms;
             if elapsed_ms > GRACE_PERIOD_MS && received < elapsed_ms / 1_000 * MIN_BYTES_PER_S {
-                let message = format!("reply too slow: {received} bytes in {} s", elapsed_ms / 1_000);
+                let message =
+                    format!("reply too slow: {received} bytes in {} s", elapsed_ms / 1_000);
                 return Err(Failure::new(FailureKind::Timeout, message));
             }
             Ok(piece)

@@ -114,8 +114,9 @@ impl ClassifiedReply {
             (code, 408 | 425 | 429) => code.unwrap_or(ErrorCode::RateLimited),
             (code, 500..) => code.unwrap_or(ErrorCode::Unavailable),
             _ => {
-                let problem =
-                    format!("status {status}; hint: the network may require signing in to its portal");
+                let problem = format!(
+                    "status {status}; hint: the network may require signing in to its portal"
+                );
                 return Error::BadReply { url: url.to_owned(), problem };
             }
         };

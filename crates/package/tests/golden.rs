@@ -139,7 +139,8 @@ fn the_same_package_gives_the_same_hashes() {
     let tree = course();
     tree.write(&folder.path().join("a"));
     tree.write_in_order(&folder.path().join("b"), tree.0.keys().rev());
-    let canonical_manifest = |name: &str| compile(&folder.path().join(name)).unwrap().0.manifest.to_canonical();
+    let canonical_manifest =
+        |name: &str| compile(&folder.path().join(name)).unwrap().0.manifest.to_canonical();
     let first = canonical_manifest("a");
     assert_eq!(first, canonical_manifest("a"));
     assert_eq!(first, canonical_manifest("b"));

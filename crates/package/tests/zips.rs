@@ -125,13 +125,23 @@ fn bombs_are_refused_at_the_limit() {
     let limits = Limits::default();
     // The header declares the true size.
     let declared = problems_of_zip(&zip_with(vec![entry(8 << 20)]), &limits);
-    assert_eq!((declared[0].code, declared[0].file.as_str()), ("zip-ratio", "bomb.md"), "{declared:#?}");
+    assert_eq!(
+        (declared[0].code, declared[0].file.as_str()),
+        ("zip-ratio", "bomb.md"),
+        "{declared:#?}"
+    );
     // The header declares a false size: bytes are counted while unpacking.
     let undeclared = problems_of_zip(&zip_with(vec![entry(10)]), &limits);
     assert_eq!(undeclared[0].code, "zip-ratio", "{undeclared:#?}");
     let small_limits = Limits { file_bytes: 2 << 20, ratio: u64::MAX, ..limits };
-    assert_eq!(problems_of_zip(&zip_with(vec![entry(10)]), &small_limits)[0].code, "file-too-large");
-    assert_eq!(problems_of_zip(&zip_with(vec![entry(8 << 20)]), &small_limits)[0].code, "file-too-large");
+    assert_eq!(
+        problems_of_zip(&zip_with(vec![entry(10)]), &small_limits)[0].code,
+        "file-too-large"
+    );
+    assert_eq!(
+        problems_of_zip(&zip_with(vec![entry(8 << 20)]), &small_limits)[0].code,
+        "file-too-large"
+    );
     let small_limits = Limits { total_bytes: 3 << 20, ratio: u64::MAX, ..limits };
     assert_eq!(problems_of_zip(&zip_with(vec![entry(10)]), &small_limits)[0].code, "too-large");
     assert_eq!(
@@ -144,7 +154,10 @@ fn bombs_are_refused_at_the_limit() {
     );
     // Many small files.
     let many: Vec<Entry> = (0..30).map(|n| Entry::stored(&format!("f{n}.md"), b"")).collect();
-    assert_eq!(problems_of_zip(&zip_with(many), &Limits { files: 20, ..limits })[0].code, "too-many-files");
+    assert_eq!(
+        problems_of_zip(&zip_with(many), &Limits { files: 20, ..limits })[0].code,
+        "too-many-files"
+    );
     // A zip of zeros within all limits is accepted.
     let small = Entry {
         data: deflated_zeros(1 << 20),

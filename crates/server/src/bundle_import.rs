@@ -87,24 +87,28 @@ pub(crate) async fn import(
     let key_fingerprint = fingerprint(&bundle.key);
     let is_own_key = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
     if !is_own_key && !accepted_keys.iter().any(|a| normalized(a) == normalized(&key_fingerprint)) {
-        let message =
-            format!("the file is signed by {:?} with an unaccepted key, {key_fingerprint}", bundle.header.server_name);
+        let message = format!(
+            "the file is signed by {:?} with an unaccepted key, {key_fingerprint}",
+            bundle.header.server_name
+        );
         let hint = format!(
             "compare the fingerprint with that of the other library, then add --accept-key \"{key_fingerprint}\""
         );
         return Ok(vec![refused("bundle-key", message, &hint)]);
     }
-    let (blobs, failpoints) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::failpoints));
+    let (blobs, failpoints) =
+        (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::failpoints));
     let (source, contents) = (path.to_owned(), bundle.clone());
     let failpoint = move |name| {
         if let Some(failpoints) = &failpoints {
             failpoints(name);
         }
     };
-    let copied =
-        tokio::task::spawn_blocking(move || import_blobs(&source, &contents, blobs.as_deref(), &failpoint))
-            .await
-            .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
+    let copied = tokio::task::spawn_blocking(move || {
+        import_blobs(&source, &contents, blobs.as_deref(), &failpoint)
+    })
+    .await
+    .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match copied {
         Err(CopyError::Fault(fault)) => {
             return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]);

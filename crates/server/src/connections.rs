@@ -182,7 +182,8 @@ impl Connection {
         let state = self.state();
         if state.open > 0 {
             let oldest = state.pending_frames.values().min()?;
-            return (now >= (*oldest).max(state.progress) + deadlines.write).then_some(CloseReason::Write);
+            return (now >= (*oldest).max(state.progress) + deadlines.write)
+                .then_some(CloseReason::Write);
         }
         if !state.served {
             return (now >= state.accepted + deadlines.head).then_some(CloseReason::Head);
@@ -417,7 +418,11 @@ mod tests {
         type Case = (&'static str, &'static [(Step, u64)], Option<(u64, CloseReason)>);
         let cases: &[Case] = &[
             ("sends nothing", &[], Some((15, CloseReason::Head))),
-            ("sends a head, one byte per second", &[(Read, 10), (Read, 4)], Some((1, CloseReason::Head))),
+            (
+                "sends a head, one byte per second",
+                &[(Read, 10), (Read, 4)],
+                Some((1, CloseReason::Head)),
+            ),
             ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, CloseReason::Head))),
             ("keeps a connection alive", &[(Begin, 1), (End, 0)], Some((60, CloseReason::Idle))),
             (
@@ -431,7 +436,11 @@ mod tests {
                 Some((20, CloseReason::Idle)),
             ),
             ("a handler works", &[(Begin, 3_600)], None),
-            ("an event stream without events", &[(Begin, 0), (FrameSent, 0), (FrameRequested, 3_600)], None),
+            (
+                "an event stream without events",
+                &[(Begin, 0), (FrameSent, 0), (FrameRequested, 3_600)],
+                None,
+            ),
             ("never reads", &[(Begin, 0), (FrameSent, 0)], Some((30, CloseReason::Write))),
             (
                 "reads a byte now and then",
@@ -473,7 +482,11 @@ mod tests {
                 Some((left, reason)) => {
                     let early = now + S(left) - Duration::from_millis(1);
                     assert_eq!(connection.overdue(early, &DEADLINES), None, "{what}: early");
-                    assert_eq!(connection.overdue(now + S(left), &DEADLINES), Some(reason), "{what}");
+                    assert_eq!(
+                        connection.overdue(now + S(left), &DEADLINES),
+                        Some(reason),
+                        "{what}"
+                    );
                 }
             }
         }
@@ -500,8 +513,14 @@ mod tests {
         // The server is full: the address with the most connections loses one; the older connection of another
         // address stays.
         let other = admit("203.0.113.9").unwrap();
-        assert_eq!(close_reason(&flood), [Some(CloseReason::Shed), Some(CloseReason::Shed), None, None]);
-        assert_eq!((client.connection.close_reason(), other.connection.close_reason()), (None, None));
+        assert_eq!(
+            close_reason(&flood),
+            [Some(CloseReason::Shed), Some(CloseReason::Shed), None, None]
+        );
+        assert_eq!(
+            (client.connection.close_reason(), other.connection.close_reason()),
+            (None, None)
+        );
         assert_eq!(connections.count(), 4);
         // All connections have an open request, so none can be closed.
         let busy: Vec<_> =

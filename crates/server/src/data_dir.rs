@@ -120,7 +120,8 @@ impl DataDir {
 /// Returns true if the folder contains data that only a used server leaves behind. Creating a new server there would
 /// hide the loss of the database.
 fn has_leftover_files(dir: &Path, blobs: &BlobFolder) -> bool {
-    let has_entries = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
+    let has_entries =
+        |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
     let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
         found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
     });

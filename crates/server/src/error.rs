@@ -70,7 +70,9 @@ impl Error {
         match self {
             Self::Config(_) => "docs/OPERATIONS.md lists the settings",
             Self::Domain(e) => e.hint(),
-            Self::Listen { .. } => "choose another port with --listen, or stop the process that uses it",
+            Self::Listen { .. } => {
+                "choose another port with --listen, or stop the process that uses it"
+            }
             Self::NoServer(_) => "check --data; `serve` and `import` create a new server",
             Self::NoDatabase(_) => {
                 "put the database back or restore a backup; for a new server, choose an empty folder"

@@ -38,8 +38,9 @@ pub fn is_unfinished(data_dir: &Path) -> bool {
 /// Refuses a folder with an interrupted restore, including one by a release that prepared the database as
 /// `server.db.part`.
 pub(crate) fn refuse_unfinished(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
-    let is_old_interruption = OLD_RELEASE_FILES[..2].iter().any(|name| data_dir.join(name).exists())
-        && !data_dir.join(engine.file()).exists();
+    let is_old_interruption =
+        OLD_RELEASE_FILES[..2].iter().any(|name| data_dir.join(name).exists())
+            && !data_dir.join(engine.file()).exists();
     if is_unfinished(data_dir) || is_old_interruption {
         return Err(Error::Unfinished(data_dir.to_owned()));
     }

@@ -101,8 +101,9 @@ async fn run(
             let name = package.name();
             let blobs = data.map(|d| Arc::clone(&d.blobs));
             let failpoints = data.and_then(DataDir::failpoints);
-            let step =
-                run_blocking(&name, move || compile(compiler, &package, blobs.as_deref(), failpoints));
+            let step = run_blocking(&name, move || {
+                compile(compiler, &package, blobs.as_deref(), failpoints)
+            });
             let compiled = match step.await {
                 Ok((returned, compiled)) => {
                     compiler = returned;
@@ -247,7 +248,8 @@ mod tests {
             );
             assert!(problems[0].message.ends_with(message), "{}", problems[0].message);
         }
-        let refused = publish_result::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
+        let refused =
+            publish_result::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
         assert_eq!((refused.code, refused.message.as_str()), ("refused", "taken"));
         assert_eq!(publish_result::<()>("a", Err(Box::new("x"))).unwrap_err().code, "internal");
     }

@@ -219,7 +219,8 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::AcceptWork { files, data, trust_device, login } => {
             let options = AcceptOptions { trust_device, login: login.as_deref() };
-            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, options).await;
+            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, options)
+                .await;
         }
         Command::Fingerprint { data } => {
             println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
@@ -277,7 +278,8 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let exported = export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
+            let exported =
+                export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
                 exported.courses,
@@ -339,7 +341,12 @@ async fn accept_files(
             Ok(accepted) => {
                 println!(
                     "accepted from {} ({}), {}: {} rows, {} new, {} refused",
-                    accepted.name, accepted.login, accepted.device_name, accepted.rows, accepted.changed, accepted.refused
+                    accepted.name,
+                    accepted.login,
+                    accepted.device_name,
+                    accepted.rows,
+                    accepted.changed,
+                    accepted.refused
                 );
                 accepted.reasons.iter().for_each(|r| println!("  refused: {r}"));
             }
@@ -366,7 +373,12 @@ fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
         }
         if let Some(imported) = &package.outcome {
             let unchanged = if imported.changed || verb == "checked" { "" } else { " (unchanged)" };
-            println!("{verb} {} {}: {}{unchanged}", imported.kind.as_str(), imported.id, imported.title);
+            println!(
+                "{verb} {} {}: {}{unchanged}",
+                imported.kind.as_str(),
+                imported.id,
+                imported.title
+            );
         }
     }
     println!(

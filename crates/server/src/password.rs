@@ -236,7 +236,11 @@ fn hash_in(password: &str, blocks: &mut Vec<Block>) -> Result<String, PasswordEr
     Ok(hash.to_string())
 }
 
-fn is_correct(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<bool, PasswordError> {
+fn is_correct(
+    password: &str,
+    stored: &str,
+    blocks: &mut Vec<Block>,
+) -> Result<bool, PasswordError> {
     let parsed = PasswordHash::new(stored).map_err(hash_error)?;
     let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
         return Err(PasswordError::Hash("the stored hash is incomplete".into()));

@@ -124,9 +124,7 @@ fn parse_refusal(json: &str, problem: &serde_json::Error) -> Refusal {
         return (ResultCode::Invalid, format!("not a row: {problem}"));
     };
     match RowType::parse(&row_type) {
-        None => {
-            (ResultCode::TooNew, format!("unknown row type {:?}", truncated(&row_type)))
-        }
+        None => (ResultCode::TooNew, format!("unknown row type {:?}", truncated(&row_type))),
         Some(t @ (RowType::Grade | RowType::Decision)) => {
             (ResultCode::Forbidden, server_only_reason(t))
         }

@@ -233,7 +233,10 @@ impl SignInLimits {
             Key::Login { login_and_network, login } => (login_and_network, login),
         };
         self.login_and_network.take(login_and_network, now_ms).await?;
-        self.login.take(login, now_ms).await.inspect_err(|_| self.login_and_network.refund(login_and_network))?;
+        self.login
+            .take(login, now_ms)
+            .await
+            .inspect_err(|_| self.login_and_network.refund(login_and_network))?;
         self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {
             self.login_and_network.refund(login_and_network);
             self.login.refund(login);

@@ -18,7 +18,10 @@ use crate::{
     backup,
     blobs::{BlobFolder, BlobStore},
     error::{Error, io},
-    folders::{OLD_RELEASE_FILES, STAGING, Failpoint, copy_file, is_unfinished, lock, sync_dir, write_synced},
+    folders::{
+        Failpoint, OLD_RELEASE_FILES, STAGING, copy_file, is_unfinished, lock, sync_dir,
+        write_synced,
+    },
     key_file,
     store::Engine,
 };

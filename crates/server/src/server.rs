@@ -16,7 +16,9 @@ use tower::ServiceExt;
 
 use crate::{
     config::{Config, Settings},
-    connections::{ConnectionLimits, CloseReason, Connections, Deadlines, WatchedBody, WatchedSocket},
+    connections::{
+        CloseReason, ConnectionLimits, Connections, Deadlines, WatchedBody, WatchedSocket,
+    },
     data_dir::DataDir,
     error::{Error, io},
     folders::lock,
@@ -98,9 +100,9 @@ fn public_access_warnings(addr: SocketAddr, settings: &Settings) -> Vec<&'static
     if addr.ip().to_canonical().is_loopback() {
         return Vec::new();
     }
-    let registration = "registration is open: anyone who can reach this address can register (registration_open)";
-    let catalogue =
-        "the catalogue is public: anyone who can reach this address can read all courses (public_catalogue)";
+    let registration =
+        "registration is open: anyone who can reach this address can register (registration_open)";
+    let catalogue = "the catalogue is public: anyone who can reach this address can read all courses (public_catalogue)";
     [(settings.registration_open, registration), (settings.public_catalogue, catalogue)]
         .into_iter()
         .filter_map(|(is_open, warning)| is_open.then_some(warning))

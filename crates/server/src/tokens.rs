@@ -151,7 +151,8 @@ impl TokenKeys {
     /// Decrypts a certificate. Returns `None` if this server did not issue it.
     pub fn open_certificate(&self, text: &str) -> Option<AccountCertificate> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(CERTIFICATE_PREFIX)?).ok()?;
-        let (nonce, ciphertext) = bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
+        let (nonce, ciphertext) =
+            bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
         let payload = Payload { msg: ciphertext, aad: CERTIFICATE_FORMAT };
         let plaintext = self.cipher().decrypt(XNonce::from_slice(nonce), payload).ok()?;
         let mut rest = plaintext.as_slice();

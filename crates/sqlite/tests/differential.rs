@@ -54,11 +54,7 @@ fn a_client_table_equals_the_fold() {
                 let before = rows::get(&tx, Owner::Client, &row.key()).unwrap();
                 let joined = rows::join(&tx, Owner::Client, &row, 0).unwrap();
                 let after = rows::get(&tx, Owner::Client, &row.key()).unwrap();
-                prop_assert_eq!(
-                    joined.changed,
-                    before != after,
-                    "`changed` matches the row"
-                );
+                prop_assert_eq!(joined.changed, before != after, "`changed` matches the row");
             }
         }
         prop_assert_eq!(&table(&tx, Owner::Client), &folded);

@@ -193,7 +193,10 @@ fn a_changed_migration_is_rejected_except_for_line_ends() {
     let renamed = Migration { name: "uno", ..ONE };
     for wrong in [edited, renamed] {
         let error = migrate(&mut conn, &[wrong, TWO], None, 0).unwrap_err();
-        assert!(matches!(&error, Error::MigrationChanged { number: 1, name } if name == "one"), "{error}");
+        assert!(
+            matches!(&error, Error::MigrationChanged { number: 1, name } if name == "one"),
+            "{error}"
+        );
         assert_eq!(number(&conn, "SELECT count(*) FROM schema_migration").unwrap(), 1);
     }
     let windows = Migration { sql: "CREATE TABLE one (n INTEGER NOT NULL) STRICT;\r\n", ..ONE };
@@ -239,7 +242,8 @@ fn a_failed_migration_is_rolled_back() {
 fn a_migration_may_not_end_the_transaction() {
     let dir = folder();
     let mut conn = at(dir.path());
-    let committing = Migration { number: 1, name: "committing", sql: "CREATE TABLE a (n); COMMIT;" };
+    let committing =
+        Migration { number: 1, name: "committing", sql: "CREATE TABLE a (n); COMMIT;" };
     let error = migrate(&mut conn, &[committing], None, 0).unwrap_err();
     assert!(error.to_string().contains("transaction"), "{error}");
 }

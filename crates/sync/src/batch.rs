@@ -216,15 +216,11 @@ fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
 
 /// Replaces a stamp that is in the future by one from the server's clock; the row stays in the outbox. No other replica
 /// has the row, so it may be replaced. Returns true if it left the outbox.
-fn restamp(
-    tx: &mut Tx<'_>,
-    sent: &Waiting,
-    reason: &str,
-    free_until_ms: &mut i64,
-) -> Result<bool> {
+fn restamp(tx: &mut Tx<'_>, sent: &Waiting, reason: &str, free_until_ms: &mut i64) -> Result<bool> {
     let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
     let times = tx.skews(&sent.key)? + 1;
-    let Some(row) = with_corrected_times(row, tx, free_until_ms).filter(|_| times <= MAX_SKEWS) else {
+    let Some(row) = with_corrected_times(row, tx, free_until_ms).filter(|_| times <= MAX_SKEWS)
+    else {
         return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
     };
     if is_waiting_at_rev(tx.conn(), &sent.key, sent.rev)? {

@@ -249,9 +249,9 @@ impl Engine {
         while let Some(piece) = body.next().await {
             let Ok(piece) = piece else { return ended(Fault::Offline) };
             match lines.feed(&piece) {
-                Some(found) => {
-                    found.into_iter().for_each(|n| emit(Event::Changes { usn: n.usn, epoch: n.epoch }))
-                }
+                Some(found) => found
+                    .into_iter()
+                    .for_each(|n| emit(Event::Changes { usn: n.usn, epoch: n.epoch })),
                 None => return ended(Fault::BadReply),
             }
         }
@@ -294,8 +294,10 @@ impl EventLines {
                 "event" => self.is_changes_event = value == "changes",
                 "data" => self.data.push_str(value),
                 "" if line.is_empty() => {
-                    let (data, is_changes_event) =
-                        (std::mem::take(&mut self.data), std::mem::take(&mut self.is_changes_event));
+                    let (data, is_changes_event) = (
+                        std::mem::take(&mut self.data),
+                        std::mem::take(&mut self.is_changes_event),
+                    );
                     if is_changes_event {
                         events.extend(serde_json::from_str::<ChangesEvent>(&data).ok());
                     }
@@ -304,7 +306,8 @@ impl EventLines {
             }
         }
         self.partial.drain(..read);
-        (self.partial.len() <= MAX_LINE_BYTES && self.data.len() <= MAX_LINE_BYTES).then_some(events)
+        (self.partial.len() <= MAX_LINE_BYTES && self.data.len() <= MAX_LINE_BYTES)
+            .then_some(events)
     }
 }
 

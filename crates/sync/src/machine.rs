@@ -514,8 +514,9 @@ impl Machine {
     }
     /// True if neither push nor pull runs or is due at `now`.
     pub fn is_settled(&self, now: i64) -> bool {
-        let is_idle =
-            |l: &LaneSchedule| l.state != LaneState::Running && self.wake(l).is_none_or(|at| at > now);
+        let is_idle = |l: &LaneSchedule| {
+            l.state != LaneState::Running && self.wake(l).is_none_or(|at| at > now)
+        };
         self.signed_out || (is_idle(&self.push) && is_idle(&self.pull))
     }
 

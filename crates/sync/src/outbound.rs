@@ -63,11 +63,18 @@ impl Outbound {
         let batches = stream::unfold(Some(0), move |after_rev| {
             reading.clone().next(limit, after_rev).boxed()
         });
-        batches.map(move |found| sending.clone().send(found).boxed()).buffered(MAX_IN_FLIGHT).boxed()
+        batches
+            .map(move |found| sending.clone().send(found).boxed())
+            .buffered(MAX_IN_FLIGHT)
+            .boxed()
     }
 
     /// Returns the next batch, and the local revision after which the following one starts.
-    async fn next(self, limit: usize, after_rev: Option<i64>) -> Option<(EncodedResult, Option<i64>)> {
+    async fn next(
+        self,
+        limit: usize,
+        after_rev: Option<i64>,
+    ) -> Option<(EncodedResult, Option<i64>)> {
         let found = self.batch(limit, after_rev?).await.transpose()?;
         let next = found.as_ref().ok().and_then(|(batch, _)| batch.next_after());
         Some((found, next))
@@ -81,8 +88,10 @@ impl Outbound {
         });
         let (batch, broken) = next.await?;
         if !broken.is_empty() {
-            let quarantine_broken =
-                self.store.write("quarantine_broken", move |tx| outbox::quarantine_broken(tx, &broken)).await;
+            let quarantine_broken = self
+                .store
+                .write("quarantine_broken", move |tx| outbox::quarantine_broken(tx, &broken))
+                .await;
             if let Err(e) = quarantine_broken {
                 // They are skipped again; the other rows are sent.
                 tracing::warn!(error = %e, "keys that cannot be sent could not be removed from the outbox");

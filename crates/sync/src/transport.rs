@@ -58,13 +58,20 @@ impl Transport {
         session: Option<Session>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { http, base: base.to_owned(), session, clock, uncompressed_only: AtomicBool::new(false) }
+        Self {
+            http,
+            base: base.to_owned(),
+            session,
+            clock,
+            uncompressed_only: AtomicBool::new(false),
+        }
     }
 
     /// Encodes a batch, separately from sending so that it can be done while another one is in flight.
     pub fn encode(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
         let json: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
-        let is_compressed = json.len() >= MIN_COMPRESSED_BYTES && !self.uncompressed_only.load(Ordering::Relaxed);
+        let is_compressed =
+            json.len() >= MIN_COMPRESSED_BYTES && !self.uncompressed_only.load(Ordering::Relaxed);
         let compressed = is_compressed.then(|| compress(&json)).flatten();
         Ok(EncodedBatch { items: batch.items.len(), json, compressed })
     }
@@ -107,7 +114,11 @@ impl Transport {
         let is_cursor_valid = reply.next == last
             && (!reply.more || reply.next > since)
             && i64::try_from(reply.next).is_ok();
-        if !in_order || !is_cursor_valid || reply.epoch.is_empty() || reply.rows.len() > limit as usize {
+        if !in_order
+            || !is_cursor_valid
+            || reply.epoch.is_empty()
+            || reply.rows.len() > limit as usize
+        {
             tracing::warn!(
                 sync.since = since,
                 sync.next = reply.next,
@@ -122,8 +133,9 @@ impl Transport {
     /// Returns the server's clock minus the local one, in ms.
     pub async fn clock_offset(&self) -> Result<i64, Fault> {
         let asked = self.clock.now_ms();
-        let meta: Meta =
-            read(&self.exchange(self.request(Method::GET, "/api/meta"), MAX_SMALL_REPLY_BYTES).await?)?;
+        let meta: Meta = read(
+            &self.exchange(self.request(Method::GET, "/api/meta"), MAX_SMALL_REPLY_BYTES).await?,
+        )?;
         let answered = self.clock.now_ms();
         // Assumes the server read its clock halfway through the exchange.
         Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
@@ -173,7 +185,8 @@ impl Transport {
         let mut request = self
             .request(Method::POST, "/api/sync/push")
             .header(header::CONTENT_TYPE, "application/json");
-        let compressed = batch.compressed.clone().filter(|_| !self.uncompressed_only.load(Ordering::Relaxed));
+        let compressed =
+            batch.compressed.clone().filter(|_| !self.uncompressed_only.load(Ordering::Relaxed));
         if compressed.is_some() {
             request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }

@@ -239,7 +239,11 @@ impl Device {
         match account::login(self.http.as_ref(), &self.base, &request).await {
             Ok(reply) => {
                 self.sign_ins += 1;
-                self.app().session.renew(Tokens::from(&reply)).await.expect("the tokens are stored");
+                self.app()
+                    .session
+                    .renew(Tokens::from(&reply))
+                    .await
+                    .expect("the tokens are stored");
                 let _ = self.step(Event::SignedIn).await;
                 true
             }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{SeededRng, FakeClock, Fault, FaultRates, hostile};
+use crate::{FakeClock, Fault, FaultRates, SeededRng, hostile};
 
 /// All clocks of a simulation: the server's and those of the devices. They advance together, and
 /// each may jump separately.
@@ -216,10 +216,9 @@ impl FlakyHttp {
                     time.advance(i64::try_from(timeout.as_millis()).unwrap_or(0) - 1);
                     match first.get(n..=n) {
                         Some(byte) => Ok(Bytes::copy_from_slice(byte)),
-                        None => Err(Failure::new(
-                            FailureKind::Timeout,
-                            "the response body timed out",
-                        )),
+                        None => {
+                            Err(Failure::new(FailureKind::Timeout, "the response body timed out"))
+                        }
                     }
                 };
                 let pieces = futures_util::stream::iter((0..4).map(late));

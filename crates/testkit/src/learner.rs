@@ -15,7 +15,7 @@ use carrel_system::Clock;
 use serde_json::{Value, json};
 
 use crate::{
-    SeededRng, Device, content,
+    Device, SeededRng, content,
     oracle::{Oracle, Rows},
 };
 

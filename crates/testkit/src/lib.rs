@@ -30,11 +30,11 @@ pub mod scratch;
 #[cfg(feature = "integration")]
 pub mod server;
 
-pub use rng::SeededRng;
 pub use clock::FakeClock;
 #[cfg(feature = "integration")]
 pub use device::Device;
 pub use disk::FakeDisk;
+pub use fake_server::FakeServer;
 #[cfg(feature = "integration")]
 pub use fault::{Fault, FaultRates};
 #[cfg(feature = "integration")]
@@ -44,7 +44,7 @@ pub use ids::SeededIds;
 pub use learner::SimulatedLearner;
 #[cfg(feature = "integration")]
 pub use oracle::{Oracle, Rows};
-pub use fake_server::FakeServer;
+pub use rng::SeededRng;
 #[cfg(feature = "integration")]
 pub use server::TestServer;
 pub use small_disk::SmallDisk;

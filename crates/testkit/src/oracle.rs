@@ -181,7 +181,10 @@ impl Oracle {
                     match server.get(&key) {
                         Some(Row::Grade(g)) if expected.contains(&(g.points, g.max_points)) => {}
                         other => {
-                            return Err(format!("attempt {}: expected one of {expected:?}, found {other:?}", a.id));
+                            return Err(format!(
+                                "attempt {}: expected one of {expected:?}, found {other:?}",
+                                a.id
+                            ));
                         }
                     }
                 }
@@ -234,9 +237,7 @@ pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), Strin
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
-            return Err(format!(
-                "{who} shrank {key:?}:\n  from {old:?}\n  to   {new:?}"
-            ));
+            return Err(format!("{who} shrank {key:?}:\n  from {old:?}\n  to   {new:?}"));
         }
     }
     Ok(())

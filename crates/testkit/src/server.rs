@@ -65,7 +65,11 @@ impl TestServer {
             LIBRARY.get_or_init(tokio::sync::OnceCell::new).get_or_init(compile_library).await;
         Self::with_settings(clock, Settings::default(), Some(library.path())).await
     }
-    pub async fn with_settings(clock: &FakeClock, settings: Settings, library: Option<&Path>) -> Self {
+    pub async fn with_settings(
+        clock: &FakeClock,
+        settings: Settings,
+        library: Option<&Path>,
+    ) -> Self {
         let dir = scratch();
         if let Some(library) = library {
             copy_dir(library, dir.path()).expect("copies the library");

@@ -101,7 +101,9 @@ fn call_with_timeout<T: Send + 'static>(
     })?;
     result.recv_timeout(CALL_TIMEOUT).map_err(|e| match e {
         RecvTimeoutError::Timeout => Error::Secrets("the keychain did not respond in time".into()),
-        RecvTimeoutError::Disconnected => Error::Secrets("the call to the keychain panicked".into()),
+        RecvTimeoutError::Disconnected => {
+            Error::Secrets("the call to the keychain panicked".into())
+        }
     })?
 }
 

@@ -163,7 +163,8 @@ impl Accounts {
                 }
                 Err(e) => {
                     tracing::error!(error = %e, "corrupt list of accounts; rebuilding it from their folders");
-                    let damaged_path = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
+                    let damaged_path =
+                        dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
                     if let Err(e) = fs::rename(&path, damaged_path) {
                         // The list is not written either, so the next start finds the damaged file again.
                         tracing::warn!(error = %e, "the corrupt list of accounts could not be renamed");
@@ -176,9 +177,12 @@ impl Accounts {
                     }
                 }
             },
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                AccountList { version: 1, device: new_device(), active: None, accounts: from_folders(dir) }
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => AccountList {
+                version: 1,
+                device: new_device(),
+                active: None,
+                accounts: from_folders(dir),
+            },
             Err(e) => return Err(e.into()),
         };
         let accounts = Self { dir: dir.to_owned(), list: Mutex::new(list) };

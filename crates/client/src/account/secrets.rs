@@ -252,7 +252,8 @@ impl Secrets {
         let stored_number = self.file.get(&number_name);
         let in_file = self.in_file(name);
         let mut number = issued.get(name).copied().unwrap_or(0);
-        let mut stores_number = matches!(stored_number, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
+        let mut stores_number =
+            matches!(stored_number, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
         if let Ok(Some(stored_number)) = stored_number {
             number = number.max(stored_number.parse().unwrap_or(0));
         }

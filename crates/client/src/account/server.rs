@@ -174,7 +174,9 @@ async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
         }
         _ => None,
     };
-    let Some(redirect) = redirect else { return Ok((address.to_owned(), read(&url, reply).await?)) };
+    let Some(redirect) = redirect else {
+        return Ok((address.to_owned(), read(&url, reply).await?));
+    };
     let redirect = redirect.to_string();
     match redirect.strip_suffix("/api/meta") {
         // A redirect from https to http is refused.

@@ -302,7 +302,9 @@ fn write_file(
     if let Some(free) = free_bytes(folder)
         && free < bytes.saturating_add(MIN_FREE_BYTES)
     {
-        return Err(ImportError::NoSpace { need: bytes.saturating_add(MIN_FREE_BYTES), free }.into());
+        return Err(
+            ImportError::NoSpace { need: bytes.saturating_add(MIN_FREE_BYTES), free }.into()
+        );
     }
     let part = part_path(target);
     let mut file = File::create(&part).map_err(|_| not_writable(target))?;

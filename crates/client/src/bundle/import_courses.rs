@@ -15,7 +15,7 @@ use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
     blobs::{BlobOrigin, MAX_INLINE},
-    download::{Downloads, DownloadTarget, imported},
+    download::{DownloadTarget, Downloads, imported},
     library::{Library, OpenManifest},
 };
 use carrel_model::{BlobHash, Slug};
@@ -222,8 +222,11 @@ fn import(
         failpoint("import: course indexed");
         library.add_to_list(&course.manifest)?;
         failpoint("import: course listed");
-        let changes =
-            [Change::Downloads, Change::Catalogue, Change::DownloadProgress(course.target.id.to_string())];
+        let changes = [
+            Change::Downloads,
+            Change::Catalogue,
+            Change::DownloadProgress(course.target.id.to_string()),
+        ];
         library.changes().publish(changes.into());
     }
     Ok(())

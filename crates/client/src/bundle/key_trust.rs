@@ -30,7 +30,10 @@ pub(super) fn check(
     let pinned = library.key_of(library.base_url())?;
     let wrong = || {
         let name = if header.server_name.is_empty() { &header.server } else { &header.server_name };
-        KeyTrust::Rejected(ImportError::WrongKey { name: name.clone(), fingerprint: fingerprint(key) })
+        KeyTrust::Rejected(ImportError::WrongKey {
+            name: name.clone(),
+            fingerprint: fingerprint(key),
+        })
     };
     if let Some(ours) = library_name {
         return Ok(match pinned {

@@ -70,7 +70,8 @@ impl Client {
         let identity = self.identity(server).await;
         let _switching = self.switching.lock().await;
         let (address, name) = (&server.address, &server.meta.name);
-        let mut info = self.accounts().match_or_create(address, name, reply.user, identity.as_ref());
+        let mut info =
+            self.accounts().match_or_create(address, name, reply.user, identity.as_ref());
         info.certificate = reply.account_certificate;
         let mut open = self.account().filter(|a| a.id() == info.id);
         if open.as_ref().is_some_and(|a| a.base_url != server.address) {

@@ -197,7 +197,11 @@ impl OpenAccount {
             changes: changes.clone(),
             id: info.id.clone(),
         };
-        tasks.spawn(tasks::store_needs_sign_in(entry.clone(), session.ended(), session.tokens_found()));
+        tasks.spawn(tasks::store_needs_sign_in(
+            entry.clone(),
+            session.ended(),
+            session.tokens_found(),
+        ));
         tasks.spawn(tasks::store_user(entry, session.user()));
         if info.identity().is_none() {
             tasks.spawn(tasks::request_identity(

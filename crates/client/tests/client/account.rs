@@ -110,7 +110,8 @@ fn old_token_is_never_returned_when_a_keychain_call_fails() {
     for round in 0..count {
         let dir = temp_dir();
         let keychain = Arc::new(ScriptedKeychain::default());
-        let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+        let open =
+            || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
         let mut secrets = open();
         // A token written by an earlier release, without a number.
         let mut expected = None;
@@ -291,11 +292,19 @@ fn account_is_matched_by_server_identity_not_address() {
     // An account created before servers had identities is named by its address and keeps its name.
     let old = account_at("http://192.168.1.4", None);
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
-    assert_eq!(account_at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
+    assert_eq!(
+        account_at("http://192.168.1.4", Some(&school("k"))),
+        old,
+        "recognised by its address"
+    );
     accounts.store_identity(&old, &school("k")).unwrap();
     assert_eq!(account_at("https://school.example", Some(&school("k"))), old, "the server moved");
     assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
-    assert_eq!(account_at("https://school.example", None), old, "the server has no identity any more");
+    assert_eq!(
+        account_at("https://school.example", None),
+        old,
+        "the server has no identity any more"
+    );
     // A copied server id with another key, at another address and at the same one.
     let other = account_at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
@@ -311,7 +320,8 @@ fn account_is_matched_by_server_identity_not_address() {
     // A damaged list is rebuilt from the folders, with the identities.
     fs::write(dir.path().join("accounts.json"), "{").unwrap();
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
-    let found = accounts.match_or_create("https://third.example", "School", user(1), Some(&school("k")));
+    let found =
+        accounts.match_or_create("https://third.example", "School", user(1), Some(&school("k")));
     assert_eq!(found.id, old);
 }
 
@@ -353,8 +363,10 @@ async fn identity_requires_a_signature() {
         let description = meta.clone();
         let http = HttpFn(move |r: &Request| {
             let challenge = r.url.split_once("challenge=").unwrap().1;
-            let reply =
-                carrel_model::wire::Meta { identity_proof: prove(challenge), ..description.clone() };
+            let reply = carrel_model::wire::Meta {
+                identity_proof: prove(challenge),
+                ..description.clone()
+            };
             Ok((200, serde_json::to_vec(&reply).unwrap()))
         });
         let found = identity(&http, "https://school.example", &meta, &SeededIds::new(1)).await;
@@ -364,7 +376,8 @@ async fn identity_requires_a_signature() {
     // A server without an identity gets no challenge; a broken connection proves nothing.
     let silent = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
-    let unused = HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
+    let unused =
+        HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
     assert_eq!(identity(&unused, "https://school.example", &old, &SeededIds::new(1)).await, None);
 }
@@ -551,7 +564,9 @@ fn typed_addresses_are_normalised() {
 /// Answers each request by a function.
 struct HttpFn<F>(F);
 #[async_trait]
-impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for HttpFn<F> {
+impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http
+    for HttpFn<F>
+{
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let (status, body) = (self.0)(&request)?;
         tokio::task::yield_now().await;
@@ -661,7 +676,10 @@ fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::T
     let dir = tempfile::tempdir().unwrap();
     let auth_server = Arc::new(FakeAuthServer::default());
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    on_other_thread(|| secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())).unwrap();
+    on_other_thread(|| {
+        secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
+    })
+    .unwrap();
     let server = auth_server.clone();
     let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
@@ -740,7 +758,10 @@ async fn only_problem_details_of_the_server_end_a_session() {
 async fn portal_401_does_not_cause_a_refresh() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    on_other_thread(|| secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())).unwrap();
+    on_other_thread(|| {
+        secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
+    })
+    .unwrap();
     let requests = Arc::new(AtomicUsize::new(0));
     let count = requests.clone();
     let http = HttpFn(move |_: &Request| {
@@ -757,7 +778,8 @@ async fn unreadable_tokens_require_a_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
     on_other_thread(|| secrets.set("me", "{half")).unwrap();
-    let http = HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
+    let http =
+        HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
     assert!(session.is_ended());

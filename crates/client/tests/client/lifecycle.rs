@@ -272,7 +272,10 @@ async fn several_learners_share_a_device_and_not_their_work() {
     demo.learning.record(finished("a/b/z")).await.unwrap();
     let status = demo.sync.sync_now().await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
-    assert!(ben.learning.record(finished("x/y/z")).await.is_err(), "a closed account cannot be written");
+    assert!(
+        ben.learning.record(finished("x/y/z")).await.is_err(),
+        "a closed account cannot be written"
+    );
     let ben = ben.id().to_owned();
     assert_eq!(client.switch(&ben).await.unwrap().id(), ben, "still signed in");
 
@@ -312,7 +315,8 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
     let client = open(dir.path(), &school, &clock).await;
     let asha = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap().id().to_owned();
     client.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
-    for (n, failing_step) in ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
+    for (n, failing_step) in
+        ["store", "content", "sync", "tasks", "name", "end"].into_iter().enumerate()
     {
         let ben = client.account().unwrap();
         client.set_open_failpoints(Arc::new(move |step| match step == failing_step {
@@ -327,9 +331,19 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
         // A sign-in that fails at the same step has no further effect.
         let failed = client.sign_in(School::ADDRESS, "asha", "right").await.err().unwrap();
         assert!(failed.code() == ErrorCode::DiskFull, "{failing_step}: {failed:?}");
-        assert!(Arc::ptr_eq(&client.account().unwrap(), &ben), "{failing_step}: the other account stays open");
-        ben.learning.record(finished(&format!("b/b/s{n}"))).await.expect("the open account can be written");
-        assert_eq!(client.accounts().active().unwrap().id, ben.id(), "{failing_step}: for the next start");
+        assert!(
+            Arc::ptr_eq(&client.account().unwrap(), &ben),
+            "{failing_step}: the other account stays open"
+        );
+        ben.learning
+            .record(finished(&format!("b/b/s{n}")))
+            .await
+            .expect("the open account can be written");
+        assert_eq!(
+            client.accounts().active().unwrap().id,
+            ben.id(),
+            "{failing_step}: for the next start"
+        );
 
         let open = switch_to_closed(&client, &asha).await;
         assert!(client.open_failure().is_none(), "{failing_step}");
@@ -479,14 +493,19 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         secrets.locked.store(true, Ordering::SeqCst);
         let client = open_with(dir.path(), &school, &clock, secrets.clone()).await;
         let (registry_client, account_id) = (client.clone(), id.clone());
-        let store_state = move || registry_client.accounts().set_needs_sign_in(&account_id, was_ended);
+        let store_state =
+            move || registry_client.accounts().set_needs_sign_in(&account_id, was_ended);
         carrel_system::blocking(store_state).await.unwrap();
         let account = client.account().expect("the account opens");
         account.learning.record(finished(if was_ended { "a/b/c" } else { "a/b/d" })).await.unwrap();
         let status = within_timeout("the sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut);
         assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
-        assert_eq!(client.account_info().unwrap().needs_sign_in, was_ended, "the stored state is unchanged");
+        assert_eq!(
+            client.account_info().unwrap().needs_sign_in,
+            was_ended,
+            "the stored state is unchanged"
+        );
         // Unlocked: work resumes at the next use without user action.
         secrets.locked.store(false, Ordering::SeqCst);
         let mut changes = client.changes().subscribe();

@@ -19,9 +19,10 @@ use crate::{
     api::{
         app::{AppState, Empty},
         bundle::{
-            TransferState, LocalVersion, CourseInFile, ExportCourses, ExportWork, ExportedFile,
-            BundleFileView, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
-            ImportedCourses, ImportedWork, BundleFolderKind, BundleFolderList, BundleFolderView, UploadUrl,
+            BundleFileView, BundleFolderKind, BundleFolderList, BundleFolderView, CourseInFile,
+            ExportCourses, ExportWork, ExportedFile, FileRef, FileRefusal, FileView, ImportCourses,
+            ImportWork, ImportedCourse, ImportedCourses, ImportedWork, LocalVersion, TransferState,
+            UploadUrl,
         },
     },
     host::Host,
@@ -105,7 +106,9 @@ pub async fn cancel_transfer(host: &dyn Host, _: Empty) -> Result<Empty> {
 
 pub(crate) fn state_view(transfers: &Transfers) -> TransferState {
     match transfers.progress() {
-        Some(t) => TransferState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
+        Some(t) => {
+            TransferState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total }
+        }
         None => TransferState { busy: false, bytes_done: 0, bytes_total: 0 },
     }
 }

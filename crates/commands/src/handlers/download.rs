@@ -5,7 +5,7 @@
 use carrel_client::content::{
     Kind,
     blobs::MediaKind,
-    download::{ReportedConditions, Phase, Power, Reason, State, DownloadTarget},
+    download::{DownloadTarget, Phase, Power, Reason, ReportedConditions, State},
 };
 use carrel_model::{BlobHash, ItemId, Slug};
 
@@ -14,8 +14,8 @@ use crate::{
     api::{
         app::Empty,
         download::{
-            DownloadPhase, DownloadReason, DownloadRef, DownloadState, MissingFileKind, OfflineCheck,
-            MissingFile, SetConditions, StartDownload,
+            DownloadPhase, DownloadReason, DownloadRef, DownloadState, MissingFile,
+            MissingFileKind, OfflineCheck, SetConditions, StartDownload,
         },
     },
     host::{Host, account},
@@ -70,7 +70,9 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
 /// Returns the download target of a request.
 fn target(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> DownloadTarget {
     match lesson {
-        Some(lesson) if !is_story => DownloadTarget::lesson(id, ItemId::within(id, lesson).as_str()),
+        Some(lesson) if !is_story => {
+            DownloadTarget::lesson(id, ItemId::within(id, lesson).as_str())
+        }
         _ if is_story => DownloadTarget::whole(Kind::Story, id),
         _ => DownloadTarget::whole(Kind::Course, id),
     }
@@ -104,20 +106,21 @@ pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<Do
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
     let account = account(host)?;
     let verification = account.content.downloads.verify(&target_of(&request)).await?;
-    let missing_files = verification.missing_files.iter().take(MAX_MISSING_FILES).map(|file| MissingFile {
-        item: file.first_use.item.clone(),
-        title: file.first_use.title.clone(),
-        page: file.first_use.page,
-        kind: match file.kind {
-            MediaKind::Text => MissingFileKind::Text,
-            MediaKind::Picture => MissingFileKind::Picture,
-            MediaKind::Audio => MissingFileKind::Audio,
-            MediaKind::Video => MissingFileKind::Video,
-            MediaKind::Other => MissingFileKind::Other,
-        },
-        bytes: file.bytes,
-        damaged: file.damaged,
-    });
+    let missing_files =
+        verification.missing_files.iter().take(MAX_MISSING_FILES).map(|file| MissingFile {
+            item: file.first_use.item.clone(),
+            title: file.first_use.title.clone(),
+            page: file.first_use.page,
+            kind: match file.kind {
+                MediaKind::Text => MissingFileKind::Text,
+                MediaKind::Picture => MissingFileKind::Picture,
+                MediaKind::Audio => MissingFileKind::Audio,
+                MediaKind::Video => MissingFileKind::Video,
+                MediaKind::Other => MissingFileKind::Other,
+            },
+            bytes: file.bytes,
+            damaged: file.damaged,
+        });
     let measured = account.content.blocking(|content| content.library.storage().measure());
     Ok(OfflineCheck {
         ready: verification.missing_files.is_empty(),

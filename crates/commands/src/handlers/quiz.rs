@@ -48,7 +48,10 @@ fn counted(limit: u32, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
 }
 
 /// Returns the same, with the limit of the latest local version of the quiz.
-async fn counted_with_local_limit(account: &OpenAccount, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
+async fn counted_with_local_limit(
+    account: &OpenAccount,
+    records: &[AttemptRecord],
+) -> BTreeSet<AttemptId> {
     for record in records.iter().rev() {
         let quiz = account.content.library.body::<Quiz>(record.attempt.quiz_hash).await;
         if let Ok(quiz) = quiz {

@@ -158,7 +158,10 @@ pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result
     view(&account, Some(record)).await
 }
 
-pub async fn study_heartbeat(host: &dyn Host, request: StudyHeartbeat) -> Result<StudyHeartbeatReply> {
+pub async fn study_heartbeat(
+    host: &dyn Host,
+    request: StudyHeartbeat,
+) -> Result<StudyHeartbeatReply> {
     let account = account(host)?;
     Ok(StudyHeartbeatReply {
         time_spent_ms: account.learning.study_heartbeat(&request.item, request.reading).await?,

@@ -6,7 +6,7 @@ use carrel_client::{
     OpenAccount, content,
     content::{
         Kind, Limit,
-        download::{Phase, DownloadTarget},
+        download::{DownloadTarget, Phase},
         storage::{CourseFigures, Storage, folder_bytes},
     },
     system::blocking,
@@ -30,7 +30,8 @@ const DEFAULT_PAGE_SIZE: u32 = 50;
 pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<StorageView> {
     let account = account(host)?;
     let (id, work) = (account.id().to_owned(), account.store.dir().to_owned());
-    let (offset, limit) = (request.offset.unwrap_or(0), request.limit.unwrap_or(DEFAULT_PAGE_SIZE).min(500));
+    let (offset, limit) =
+        (request.offset.unwrap_or(0), request.limit.unwrap_or(DEFAULT_PAGE_SIZE).min(500));
     let storage = account.content.library.storage().clone();
     let folder = storage.dir().display().to_string();
     let (figures, (courses, courses_total), work) = on_disk(storage, move |s| {
@@ -111,7 +112,10 @@ fn by_kind(bytes: &[u64]) -> StorageKinds {
 pub async fn check_removal(host: &dyn Host, request: StorageRef) -> Result<StorageRemoval> {
     let account = account(host)?;
     let kind = if request.is_story { Kind::Story } else { Kind::Course };
-    let target = DownloadTarget { scope: request.lesson.unwrap_or_default(), ..DownloadTarget::whole(kind, &request.id) };
+    let target = DownloadTarget {
+        scope: request.lesson.unwrap_or_default(),
+        ..DownloadTarget::whole(kind, &request.id)
+    };
     let id = account.id().to_owned();
     let storage = account.content.library.storage().clone();
     let removal = on_disk(storage, move |s| s.removal(&id, &target)).await?;

@@ -4,22 +4,22 @@
 
 use std::sync::Arc;
 
-mod shared_store;
 mod derived;
-mod partial;
-mod verify;
 mod kind;
 mod part;
+mod partial;
+mod shared_store;
 mod space_guard;
 mod store;
+mod verify;
 
-pub use partial::{PartEnd, PartReader, PartialBlobs, PartProgress, read_part};
-pub(crate) use verify::mark_for_deletion;
 pub use kind::MediaKind;
 pub(crate) use part::{Lease, discard_file};
-pub use part::{PartPosition, PartFile};
+pub use part::{PartFile, PartPosition};
+pub use partial::{PartEnd, PartProgress, PartReader, PartialBlobs, read_part};
 pub use space_guard::SpaceGuard;
-pub use store::{BlobStore, BlobOrigin, MAX_INLINE, MissingBlob, BlobLocation};
+pub use store::{BlobLocation, BlobOrigin, BlobStore, MAX_INLINE, MissingBlob};
+pub(crate) use verify::mark_for_deletion;
 
 /// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
 /// there.

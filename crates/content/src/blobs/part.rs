@@ -20,7 +20,7 @@ use crate::{
     blobs::{
         BlobStore, MAX_INLINE, MediaKind,
         partial::{PartEnd, PartWriter},
-        store::{VerifiedBlob, BlobOrigin},
+        store::{BlobOrigin, VerifiedBlob},
     },
 };
 
@@ -62,7 +62,8 @@ impl PartFile {
             // again instead of being fetched again.
             store.rename_back(hash, &path, &path.with_extension("part"));
         }
-        let (mut file, part_path, is_extra) = open_locked(&path, || store.inner.leases.wait_for_closing(hash))?;
+        let (mut file, part_path, is_extra) =
+            open_locked(&path, || store.inner.leases.wait_for_closing(hash))?;
         let lease = Leases::acquire(&store.inner.leases, hash);
         // Stored bytes are hashed again: after a crash the end of the file may be missing on disk.
         let mut hasher = blake3::Hasher::new();
@@ -182,7 +183,10 @@ impl PartFile {
     pub fn finish(mut self) -> Result<()> {
         if !self.is_verified() {
             self.restart()?;
-            return Err(Error::Corrupt(format!("blob {:?}: bytes do not match the hash", self.hash)));
+            return Err(Error::Corrupt(format!(
+                "blob {:?}: bytes do not match the hash",
+                self.hash
+            )));
         }
         let kind = MediaKind::of_prefix(&self.prefix);
         let verified = VerifiedBlob { hash: self.hash, size: self.len, kind, origin: self.origin };

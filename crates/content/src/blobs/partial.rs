@@ -126,7 +126,8 @@ impl Drop for PartWriter {
         if let Some(all) = &self.all {
             all.inner.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash);
         }
-        self.sender.send_modify(|progress| progress.end = progress.end.or(Some(PartEnd::Abandoned)));
+        self.sender
+            .send_modify(|progress| progress.end = progress.end.or(Some(PartEnd::Abandoned)));
     }
 }
 
@@ -162,7 +163,8 @@ impl crate::blobs::BlobStore {
     /// `false` if there is no writer or the writer gave up.
     pub async fn wait_for_writer(&self, hash: BlobHash) -> Result<bool> {
         while let Some(mut writer) = self.partial_blobs().reader(hash) {
-            let ended = writer.progress.wait_for(|progress| progress.end.is_some()).await.map(|r| r.end);
+            let ended =
+                writer.progress.wait_for(|progress| progress.end.is_some()).await.map(|r| r.end);
             match ended {
                 Ok(Some(PartEnd::Complete)) => return Ok(true),
                 _ if self.partial_blobs().reader(hash).is_none() => break,
@@ -203,7 +205,11 @@ mod tests {
         writer.set_total(9);
         let reader = all.reader(hash).unwrap();
         writer.restart();
-        assert_eq!(reader.current().end, Some(PartEnd::Corrupt), "readers of the old bytes are notified");
+        assert_eq!(
+            reader.current().end,
+            Some(PartEnd::Corrupt),
+            "readers of the old bytes are notified"
+        );
         let reader = all.reader(hash).unwrap();
         assert_eq!(reader.current(), PartProgress { len: 0, total: Some(9), end: None });
         writer.set_end(PartEnd::Complete);

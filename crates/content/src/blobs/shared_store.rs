@@ -52,10 +52,8 @@ impl SharedStore {
     /// Returns those of `hashes` that the store has.
     pub(super) fn find_stored(&self, hashes: &[BlobHash]) -> HashSet<BlobHash> {
         let damaged = self.damaged().clone();
-        let (files, others): (Vec<BlobHash>, Vec<BlobHash>) = hashes
-            .iter()
-            .filter(|h| !damaged.contains(h))
-            .partition(|h| self.path(**h).is_file());
+        let (files, others): (Vec<BlobHash>, Vec<BlobHash>) =
+            hashes.iter().filter(|h| !damaged.contains(h)).partition(|h| self.path(**h).is_file());
         let mut here: HashSet<_> = files.into_iter().collect();
         let small = self.with_connection(|conn| {
             let list = serde_json::to_string(&others)?;
@@ -88,7 +86,11 @@ impl SharedStore {
             *connection = self.connect().map(|conn| (conn, stamps));
         }
         let (conn, _) = connection.as_ref()?;
-        f(conn).inspect_err(|e| tracing::debug!(error = %e, "cannot read the index of the shared store")).ok()
+        f(conn)
+            .inspect_err(
+                |e| tracing::debug!(error = %e, "cannot read the index of the shared store"),
+            )
+            .ok()
     }
 
     fn file_stamps(&self) -> FileStamp {

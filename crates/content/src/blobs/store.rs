@@ -29,7 +29,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Error, Result,
-    blobs::{PartialBlobs, MediaKind, PartFile, SpaceGuard, Failpoints, shared_store::SharedStore, part::Leases},
+    blobs::{
+        Failpoints, MediaKind, PartFile, PartialBlobs, SpaceGuard, part::Leases,
+        shared_store::SharedStore,
+    },
     records::Records,
     sql::hash_at,
 };
@@ -258,7 +261,13 @@ impl BlobStore {
         })?;
         let path = self.path(hash);
         let location = match row {
-            None => return Ok(self.inner.shared_store.get().and_then(|shared_store| shared_store.locate(hash))),
+            None => {
+                return Ok(self
+                    .inner
+                    .shared_store
+                    .get()
+                    .and_then(|shared_store| shared_store.locate(hash)));
+            }
             Some((size, _, None)) if has_file_of_size(&path, size) => {
                 BlobLocation::File { path, size: size.unsigned_abs() }
             }
@@ -369,7 +378,8 @@ impl BlobStore {
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         if let Some(shared_store) = self.inner.shared_store.get() {
-            let shared = shared_store.find_stored(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
+            let shared =
+                shared_store.find_stored(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
             missing.retain(|m| !shared.contains(&m.hash));
         }
         Ok(missing)
@@ -404,12 +414,13 @@ impl BlobStore {
     /// quizzes and stories; media is read in pieces from its `BlobLocation`.
     pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
         let Some(location) = self.locate(hash)? else { return Ok(None) };
-        let bytes = match location.read_at(0, usize::try_from(location.size()).unwrap_or(usize::MAX)) {
-            Ok(bytes) => bytes,
-            // Removed by another process between the two steps.
-            Err(_) if location.is_gone() => return Ok(None),
-            Err(e) => return Err(e),
-        };
+        let bytes =
+            match location.read_at(0, usize::try_from(location.size()).unwrap_or(usize::MAX)) {
+                Ok(bytes) => bytes,
+                // Removed by another process between the two steps.
+                Err(_) if location.is_gone() => return Ok(None),
+                Err(e) => return Err(e),
+            };
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(Some(bytes))
     }
@@ -461,7 +472,11 @@ impl BlobStore {
 
     /// Stores small blobs, verified by the caller, in one transaction. Fails if one of them is
     /// larger than `MAX_INLINE`.
-    pub(crate) fn put_verified(&self, blobs: &[(BlobHash, Bytes)], origin: BlobOrigin) -> Result<()> {
+    pub(crate) fn put_verified(
+        &self,
+        blobs: &[(BlobHash, Bytes)],
+        origin: BlobOrigin,
+    ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
         self.with_space(bytes, || {
@@ -469,10 +484,17 @@ impl BlobStore {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
                     if size > MAX_INLINE {
-                        return Err(Error::Internal(format!("blob {hash:?} exceeds the inline size")));
+                        return Err(Error::Internal(format!(
+                            "blob {hash:?} exceeds the inline size"
+                        )));
                     }
                     let kind = MediaKind::of_prefix(&bytes[..bytes.len().min(64)]);
-                    insert_blob(tx, &VerifiedBlob { hash: *hash, size, kind, origin }, Some(bytes), now)?;
+                    insert_blob(
+                        tx,
+                        &VerifiedBlob { hash: *hash, size, kind, origin },
+                        Some(bytes),
+                        now,
+                    )?;
                 }
                 Ok(())
             })
@@ -562,7 +584,12 @@ impl BlobStore {
 
 /// Within a write transaction: inserts the row and the small body, and clears partial and deletion
 /// marks.
-fn insert_blob(tx: &Connection, blob: &VerifiedBlob, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
+fn insert_blob(
+    tx: &Connection,
+    blob: &VerifiedBlob,
+    body: Option<&[u8]>,
+    now_ms: i64,
+) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
          VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)

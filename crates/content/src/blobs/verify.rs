@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     Result,
     blobs::{
-        BlobStore, BlobLocation,
-        store::{MAX_DELETE_BATCH, MIN_TOUCH_MS, MAX_TOUCHES},
+        BlobLocation, BlobStore,
+        store::{MAX_DELETE_BATCH, MAX_TOUCHES, MIN_TOUCH_MS},
     },
     sql::hash_at,
 };

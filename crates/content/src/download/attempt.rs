@@ -18,7 +18,7 @@ use crate::{
     Error, Result,
     blobs::BlobOrigin,
     download::{
-        DownloadsInner, Reason, Run, DownloadTarget,
+        DownloadTarget, DownloadsInner, Reason, Run,
         blob_writer::{BlobWriter, Stored},
         plan,
         plan::Plan,
@@ -161,7 +161,8 @@ impl Job<'_> {
             received: &received,
             corrected: &correct,
         };
-        let workers = (0..self.parallel.max(1)).map(|_| self.run_worker(library, &options, work_queue));
+        let workers =
+            (0..self.parallel.max(1)).map(|_| self.run_worker(library, &options, work_queue));
         try_join_all(workers).await?.into_iter().collect()
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Result,
-    blobs::{BlobStore, BlobOrigin},
+    blobs::{BlobOrigin, BlobStore},
     fetch::CompleteFile,
 };
 

@@ -158,7 +158,11 @@ mod tests {
     #[test]
     fn conditions_of_the_ui_precede_those_of_the_system() {
         let ui = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
-        let system = ReportedConditions { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
+        let system = ReportedConditions {
+            online: None,
+            metered: Some(false),
+            power: Some(Power::Battery(7)),
+        };
         let both = ui.or(system).conditions();
         assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
         assert_eq!(ReportedConditions::default().conditions(), Conditions::default());

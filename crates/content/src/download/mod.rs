@@ -39,7 +39,9 @@ use carrel_model::{BlobHash, ItemId, Slug};
 use carrel_system::run_or_spawn;
 pub use conditions::{ReportedConditions, Sensors, SystemSensors};
 pub use plan::BlobUse;
-pub use policy::{Conditions, LOW_BATTERY, Metered, Network, MAX_TRANSFERS, Power, Rules, SMALL_DOWNLOAD};
+pub use policy::{
+    Conditions, LOW_BATTERY, MAX_TRANSFERS, Metered, Network, Power, Rules, SMALL_DOWNLOAD,
+};
 pub use progress::Progress;
 use tokio::{
     sync::{Semaphore, watch},
@@ -48,7 +50,7 @@ use tokio::{
 pub use verify::{MissingFile, Verification};
 
 use self::{blob_writer::BlobWriter, task::Run};
-pub use crate::target::{Phase, Reason, State, DownloadTarget};
+pub use crate::target::{DownloadTarget, Phase, Reason, State};
 use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
 /// Concurrent downloads: few enough that the first ones are ready soon, and more than one, so that
@@ -141,7 +143,9 @@ impl Downloads {
     /// Returns the states of all requested targets.
     pub fn all_states(&self) -> Result<Vec<(DownloadTarget, State)>> {
         let states = queue::all_targets(&self.inner.library)?.into_iter();
-        Ok(states.map(|(target, state)| (target.clone(), self.with_progress(&target, state))).collect())
+        Ok(states
+            .map(|(target, state)| (target.clone(), self.with_progress(&target, state)))
+            .collect())
     }
     fn with_progress(&self, target: &DownloadTarget, state: State) -> State {
         match self.table().active.get(target) {
@@ -260,7 +264,9 @@ impl Downloads {
     }
     /// Sets what the learner and the organisation allow.
     pub fn set_rules(&self, rules: Rules) {
-        self.inner.environment.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
+        self.inner
+            .environment
+            .send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
     /// Moves the blobs of this section to the front, if its course is being downloaded.

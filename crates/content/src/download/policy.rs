@@ -140,7 +140,8 @@ mod tests {
         let rules = |metered| Rules { metered, ..Rules::default() };
         let charging =
             Rules { only_charging: true, metered: super::Metered::Always, forbidden: false };
-        let requested = |missing| PolicyInput { missing: Some(missing), anyway: false, is_requested: true };
+        let requested =
+            |missing| PolicyInput { missing: Some(missing), anyway: false, is_requested: true };
         let anyway = PolicyInput { anyway: true, ..requested(SMALL_DOWNLOAD * 9) };
         let update = PolicyInput { is_requested: false, ..requested(1) };
         use Network::{Offline, Unmetered};
@@ -152,15 +153,30 @@ mod tests {
             (mains(Offline), rules(Always), requested(1), Err(Reason::Offline)),
             (mains(Offline), rules(Always), anyway, Err(Reason::Offline)),
             (mains(Network::Metered), rules(Never), requested(1), Err(Reason::Metered)),
-            (mains(Network::Metered), rules(Small), requested(SMALL_DOWNLOAD), Ok(MAX_TRANSFERS_METERED)),
-            (mains(Network::Metered), rules(Small), requested(SMALL_DOWNLOAD + 1), Err(Reason::Metered)),
+            (
+                mains(Network::Metered),
+                rules(Small),
+                requested(SMALL_DOWNLOAD),
+                Ok(MAX_TRANSFERS_METERED),
+            ),
+            (
+                mains(Network::Metered),
+                rules(Small),
+                requested(SMALL_DOWNLOAD + 1),
+                Err(Reason::Metered),
+            ),
             (
                 mains(Network::Metered),
                 rules(Small),
                 PolicyInput { missing: None, ..requested(0) },
                 Ok(MAX_TRANSFERS_METERED),
             ),
-            (mains(Network::Metered), rules(Always), requested(SMALL_DOWNLOAD * 9), Ok(MAX_TRANSFERS_METERED)),
+            (
+                mains(Network::Metered),
+                rules(Always),
+                requested(SMALL_DOWNLOAD * 9),
+                Ok(MAX_TRANSFERS_METERED),
+            ),
             (mains(Network::Metered), rules(Always), update, Err(Reason::Metered)),
             (mains(Network::Metered), rules(Never), anyway, Ok(MAX_TRANSFERS_METERED)),
             (battery(Unmetered, 80), rules(Never), requested(1), Ok(MAX_TRANSFERS)),

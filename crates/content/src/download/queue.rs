@@ -11,7 +11,7 @@ use crate::{
     kind::Kind,
     library::{Library, OpenManifest},
     sql::hash_at,
-    target::{Phase, Reason, State, DownloadTarget},
+    target::{DownloadTarget, Phase, Reason, State},
 };
 
 const STATE: &str =
@@ -120,7 +120,12 @@ const AUTOMATIC: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused'
 
 /// Records that the task of a download stops or waits. Changes nothing if the learner paused or
 /// removed the download in the meantime.
-pub fn set_stopped(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
+pub fn set_stopped(
+    library: &Library,
+    target: &DownloadTarget,
+    phase: Phase,
+    reason: Reason,
+) -> Result<()> {
     let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_stopped", |conn| {
         conn.prepare_cached(&format!(
@@ -132,7 +137,12 @@ pub fn set_stopped(library: &Library, target: &DownloadTarget, phase: Phase, rea
 }
 
 /// Sets the phase at the learner's request, regardless of the current one.
-pub fn set_phase(library: &Library, target: &DownloadTarget, phase: Phase, reason: Reason) -> Result<()> {
+pub fn set_phase(
+    library: &Library,
+    target: &DownloadTarget,
+    phase: Phase,
+    reason: Reason,
+) -> Result<()> {
     let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_phase", |conn| {
         conn.prepare_cached(
@@ -274,7 +284,12 @@ pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result
 /// Makes the fetched version ready, in one statement; `checked_ms` becomes the oldest verification
 /// time of its blobs. Blobs that only the previous version needed are evicted first. Returns
 /// `false` if the download fetches another version by now.
-pub fn set_ready(library: &Library, target: &DownloadTarget, version: i64, now_ms: i64) -> Result<bool> {
+pub fn set_ready(
+    library: &Library,
+    target: &DownloadTarget,
+    version: i64,
+    now_ms: i64,
+) -> Result<bool> {
     let [account, kind, id, scope] = key_of(library, target);
     library.storage().write_pack(version)?;
     library.content_db().write_blocking("queue.set_ready", |tx| {
@@ -522,13 +537,15 @@ mod tests {
                     Manifest => {
                         let blobs = &current.manifest.blobs;
                         let state = get(library, &target).expect("a state");
-                        let runs = last == Request && state.is_some_and(|s| s.phase != Phase::Ready);
+                        let runs =
+                            last == Request && state.is_some_and(|s| s.phase != Phase::Ready);
                         let recorded = set_wanted(library, &target, current, blobs).expect("noted");
                         assert_eq!(recorded.is_some(), runs, "{actions:?}");
                         version = recorded.or(version);
                     }
                     Waiting => {
-                        set_stopped(library, &target, Phase::Paused, Reason::Offline).expect("noted");
+                        set_stopped(library, &target, Phase::Paused, Reason::Offline)
+                            .expect("noted");
                     }
                     Complete => {
                         if let Some(version) = version {
@@ -552,7 +569,10 @@ mod tests {
                     }
                     (_, state) => assert!(state.is_some(), "{actions:?}"),
                 }
-                assert!(rows("version") <= 2, "{actions:?}: at most the requested and the ready version");
+                assert!(
+                    rows("version") <= 2,
+                    "{actions:?}: at most the requested and the ready version"
+                );
             }
             remove(library, &target).expect("removed");
             assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{actions:?}");
@@ -571,8 +591,8 @@ mod tests {
                 media_type: "text/plain".into(),
             })
             .collect();
-        let targets =
-            ["river", "pond"].map(|id| DownloadTarget::whole(Kind::Story, &Slug::new(id).expect("a name")));
+        let targets = ["river", "pond"]
+            .map(|id| DownloadTarget::whole(Kind::Story, &Slug::new(id).expect("a name")));
         for (n, target) in targets.iter().enumerate() {
             request(library, target, true).expect("wanted");
             // All but one of the blobs are shared.

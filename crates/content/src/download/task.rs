@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Result,
     download::{
-        Downloads, Environment, Phase, Reason, State, DownloadTarget, attempt,
+        DownloadTarget, Downloads, Environment, Phase, Reason, State, attempt,
         attempt::{AttemptError, Completed},
         policy::PolicyInput,
         progress::Meter,
@@ -247,7 +247,11 @@ impl Downloads {
                 library.storage().report_full();
             }
             queue::set_stopped(library, &target, stop.phase, stop.reason)?;
-            if progress.total == 0 { Ok(()) } else { queue::set_done(library, &target, progress.done) }
+            if progress.total == 0 {
+                Ok(())
+            } else {
+                queue::set_done(library, &target, progress.done)
+            }
         });
         if let Err(e) = recorded.await {
             *lock(&run.unsaved) = Some((stop.phase, stop.reason));
@@ -276,7 +280,11 @@ impl Downloads {
         let indexed = library.blocking(move |library| {
             library.index(&done.manifest)?;
             // If the download was removed during indexing, the removal may have preceded it.
-            if queue::get(library, &target)?.is_none() { library.unindex(&target.id) } else { Ok(()) }
+            if queue::get(library, &target)?.is_none() {
+                library.unindex(&target.id)
+            } else {
+                Ok(())
+            }
         });
         match indexed.await {
             // The UI may have read its lists before the text could be searched.

@@ -12,7 +12,7 @@ use carrel_system::blocking;
 use crate::{
     Result,
     blobs::MediaKind,
-    download::{Downloads, Phase, BlobUse, DownloadTarget, plan, plan::Plan, queue},
+    download::{BlobUse, DownloadTarget, Downloads, Phase, plan, plan::Plan, queue},
     library::{Library, OpenManifest},
 };
 
@@ -65,7 +65,11 @@ impl Downloads {
         blocking(move || downloads.verify_blobs(&target, &manifest)).await
     }
 
-    fn verify_blobs(&self, target: &DownloadTarget, manifest: &OpenManifest) -> Result<Verification> {
+    fn verify_blobs(
+        &self,
+        target: &DownloadTarget,
+        manifest: &OpenManifest,
+    ) -> Result<Verification> {
         let library = &self.inner.library;
         let verification = check(library, &plan::of_target(library, target, manifest, None)?)?;
         let state = self.state_of(target)?;

@@ -23,7 +23,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use self::{reply::TransferError, writer::BufferedWriter};
 use crate::{
     Error, Result,
-    blobs::{BlobStore, BlobOrigin, MAX_INLINE, PartPosition},
+    blobs::{BlobOrigin, BlobStore, MAX_INLINE, PartPosition},
     sql::signed,
 };
 
@@ -222,7 +222,8 @@ impl Transfer<'_, '_> {
 
     /// Opens the partial file and corrects the progress by its length.
     async fn open(&mut self, counted: u64) -> Result<()> {
-        let part = BufferedWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.origin).await?;
+        let part =
+            BufferedWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.origin).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
             // Readers can play the blob from now on.
@@ -248,7 +249,10 @@ impl Transfer<'_, '_> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
         if part.len() == total && part.is_verified() {
-            return Ok(Some(Fetched::File(Box::new(CompleteFile { part, previous: self.previous.take() }))));
+            return Ok(Some(Fetched::File(Box::new(CompleteFile {
+                part,
+                previous: self.previous.take(),
+            }))));
         }
         let part = self.part.insert(part);
         if part.len() < total {
@@ -279,7 +283,9 @@ impl Transfer<'_, '_> {
         let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
             // Nothing was received: no network, or no server.
             FailureKind::Connect | FailureKind::Timeout => TransferError::Final(f.into()),
-            FailureKind::Decode if from > 0 => TransferError::Range(reply::protocol_error(&url, &f.message)),
+            FailureKind::Decode if from > 0 => {
+                TransferError::Range(reply::protocol_error(&url, &f.message))
+            }
             _ => TransferError::Interrupted(f.into()),
         })?;
         let now_ms = self.fetcher.clock.now_ms();
@@ -287,7 +293,10 @@ impl Transfer<'_, '_> {
             reply::check(reply, &url, &self.blob, self.total, from, now_ms).await?;
         if self.total.is_none() {
             if length.is_some_and(|length| length > MAX_BLOB) {
-                return Err(TransferError::Final(reply::bad_reply(&url, "body exceeds the maximum blob size")));
+                return Err(TransferError::Final(reply::bad_reply(
+                    &url,
+                    "body exceeds the maximum blob size",
+                )));
             }
             self.total = length;
         }
@@ -325,7 +334,11 @@ impl Transfer<'_, '_> {
             _ => TransferError::Interrupted(f.into()),
         })?;
         if (bytes.len() as u64) < total {
-            return Err(TransferError::Interrupted(reply::truncated(url, bytes.len() as u64, total)));
+            return Err(TransferError::Interrupted(reply::truncated(
+                url,
+                bytes.len() as u64,
+                total,
+            )));
         }
         if BlobHash::of(&bytes) != self.blob.hash {
             return Err(TransferError::Interrupted(reply::corrupt(self.blob.hash)));
@@ -359,8 +372,12 @@ impl Transfer<'_, '_> {
             };
             let Some(piece) = piece else { break };
             let mut piece = piece.map_err(|f| match f.kind {
-                FailureKind::Decode if from > 0 => TransferError::Range(reply::protocol_error(url, &f.message)),
-                FailureKind::Decode => TransferError::Interrupted(reply::protocol_error(url, &f.message)),
+                FailureKind::Decode if from > 0 => {
+                    TransferError::Range(reply::protocol_error(url, &f.message))
+                }
+                FailureKind::Decode => {
+                    TransferError::Interrupted(reply::protocol_error(url, &f.message))
+                }
                 _ => TransferError::Interrupted(f.into()),
             })?;
             let overlap = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
@@ -404,7 +421,10 @@ impl Transfer<'_, '_> {
         let stored_len = part.len();
         if is_endless {
             part.rewind(self.position.take()).await?;
-            return Err(TransferError::Final(reply::bad_reply(url, "body exceeds the maximum blob size")));
+            return Err(TransferError::Final(reply::bad_reply(
+                url,
+                "body exceeds the maximum blob size",
+            )));
         }
         let Some(total) = total else {
             // The length is unknown: the end of the body is the end of the blob, and the hash

@@ -83,7 +83,9 @@ pub(super) async fn check(
         return Err(TransferError::Final(bad_reply(url, HTML_PAGE)));
     }
     if tag.is_some_and(|other| other != blob.hash) {
-        return Err(TransferError::Final(Error::Corrupt(format!("{url}: entity tag of another file"))));
+        return Err(TransferError::Final(Error::Corrupt(format!(
+            "{url}: entity tag of another file"
+        ))));
     }
     if reply.status == 206 {
         let range = content_range(&reply);
@@ -104,7 +106,11 @@ pub(super) async fn check(
     {
         let problem = protocol_error(url, "length differs from the manifest");
         // For example, a proxy sent the range with status 200.
-        return Err(if from > 0 { TransferError::Range(problem) } else { TransferError::Interrupted(problem) });
+        return Err(if from > 0 {
+            TransferError::Range(problem)
+        } else {
+            TransferError::Interrupted(problem)
+        });
     }
     Ok((reply, length))
 }

@@ -189,11 +189,15 @@ mod tests {
         let slots = Slots::new(4);
         let mut many: Vec<_> = (0..4).map(|_| now(&slots, 1).expect("free")).collect();
         assert!(!many[0].should_yield(), "no request waits");
-        let mut few = [Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2))];
+        let mut few =
+            [Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2))];
         assert!(few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
         assert!(many[0].should_yield() && many[1].should_yield());
         assert!(!many[2].should_yield(), "two each is fair");
-        assert!(few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()), "both transfers continue");
+        assert!(
+            few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()),
+            "both transfers continue"
+        );
         drop(many.drain(..2));
         let granted: Vec<_> = few.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
         assert_eq!(granted.len(), 2);

@@ -9,7 +9,7 @@ use carrel_system::{blocking, run_or_spawn};
 
 use crate::{
     Error, Result,
-    blobs::{BlobStore, BlobOrigin, Lease, PartPosition, PartFile},
+    blobs::{BlobOrigin, BlobStore, Lease, PartFile, PartPosition},
 };
 
 /// Most bytes gathered while they arrive without a pause; each write changes threads.
@@ -32,7 +32,11 @@ pub(super) struct BufferedWriter {
 
 impl BufferedWriter {
     /// Opens the partial file. Blocking work includes hashing the stored bytes.
-    pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, origin: BlobOrigin) -> Result<Self> {
+    pub(super) async fn open(
+        blobs: &BlobStore,
+        hash: BlobHash,
+        origin: BlobOrigin,
+    ) -> Result<Self> {
         let blobs = blobs.clone();
         let part = blocking(move || blobs.part_with_origin(hash, origin)).await?;
         Ok(Self {

@@ -10,8 +10,8 @@ use std::{fs::File, sync::Arc};
 use bytes::Bytes;
 use carrel_http_cache::{ByteLru, InFlight};
 pub use carrel_imaging::{
-    MEMORY_BUDGET, ImageInfo, Fit, Format, ImageRequest, MAX_PIXELS, DEFAULT_QUALITY, ImageError, WIDTHS, encode, probe,
-    render, scale,
+    DEFAULT_QUALITY, Fit, Format, ImageError, ImageInfo, ImageRequest, MAX_PIXELS, MEMORY_BUDGET,
+    WIDTHS, encode, probe, render, scale,
 };
 use carrel_imaging::{MAX_FILE_SIZE, check_bytes, check_file};
 use carrel_model::BlobHash;
@@ -93,7 +93,11 @@ impl Images {
     /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
     /// get, according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
     /// only once.
-    pub async fn whole(&self, hash: BlobHash, location: &Arc<BlobLocation>) -> Result<(), ImageError> {
+    pub async fn whole(
+        &self,
+        hash: BlobHash,
+        location: &Arc<BlobLocation>,
+    ) -> Result<(), ImageError> {
         if let Some(checked) = self.checked.get(&hash) {
             return checked;
         }
@@ -118,7 +122,8 @@ impl Images {
         if size > MAX_FILE_SIZE {
             return Err(ImageError::Decode(format!("file too large: {size} bytes")));
         }
-        let _worker = self.workers.acquire().await.map_err(|_| ImageError::from(Error::Cancelled))?;
+        let _worker =
+            self.workers.acquire().await.map_err(|_| ImageError::from(Error::Cancelled))?;
         let (bytes, info) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
             // Files that are not images are not parsed: a recording may contain "<svg".
@@ -149,8 +154,8 @@ impl Images {
             Variant::Original => None,
             Variant::Created(hash) => Some(*hash),
         };
-        let recorded =
-            library.blocking(move |library| library.blobs().set_derived(hash, &request.key(), created));
+        let recorded = library
+            .blocking(move |library| library.blobs().set_derived(hash, &request.key(), created));
         recorded.await?;
         Ok(variant)
     }

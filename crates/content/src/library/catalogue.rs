@@ -133,11 +133,15 @@ impl Library {
             let cached = self.inner.cache.refresh(&path).await?;
             // A stored answer would make a stale list look fresh.
             if cached.fallback().is_some() {
-                return Err(Net::Offline("cannot refresh the list: the server did not reply".into()).into());
+                return Err(Net::Offline(
+                    "cannot refresh the list: the server did not reply".into(),
+                )
+                .into());
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);
-            let list_page: ListPage<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
-                .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
+            let list_page: ListPage<serde::de::IgnoredAny> =
+                serde_json::from_slice(&cached.body)
+                    .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
             digest.update(&cached.body);
             bodies.push(cached.body);
             if list_page.items.is_empty()
@@ -279,9 +283,14 @@ pub(super) fn insert(
     is_local: bool,
 ) -> Result<()> {
     let fields: FilterFields = serde_json::from_str(summary)?;
-    let words =
-        format!("{} {} {} {}", fields.title, fields.description, fields.category, fields.tags.join(" "))
-            .to_lowercase();
+    let words = format!(
+        "{} {} {} {}",
+        fields.title,
+        fields.description,
+        fields.category,
+        fields.tags.join(" ")
+    )
+    .to_lowercase();
     conn.prepare_cached(
         "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

@@ -130,7 +130,9 @@ impl Library {
             // One that cannot be read does not hide the others.
             let Ok(Some(manifest)) = self.ready_manifest(kind, &id) else { continue };
             let summary = summary(&manifest)?;
-            self.inner.lists.write_blocking("local_entries.add_local_to_list", |tx| insert_or_update(tx, kind, &id, &summary))?;
+            self.inner.lists.write_blocking("local_entries.add_local_to_list", |tx| {
+                insert_or_update(tx, kind, &id, &summary)
+            })?;
         }
         self.inner.lists.read_blocking(|conn| {
             Ok(conn

@@ -4,8 +4,8 @@
 //! (`download`).
 
 mod catalogue;
-mod local_entries;
 mod key_trust;
+mod local_entries;
 mod pages;
 mod reading;
 mod search;
@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error, Kind, Result,
-    blobs::{BlobStore, BlobOrigin, BlobLocation},
+    blobs::{BlobLocation, BlobOrigin, BlobStore},
     fetch::BlobFetcher,
     storage::Storage,
 };
@@ -301,9 +301,15 @@ impl Library {
         self.verified_from_server(id, cached).await
     }
 
-    async fn verified_from_server(&self, id: &Slug, cached: Cached) -> Result<Dated<Arc<OpenManifest>>> {
+    async fn verified_from_server(
+        &self,
+        id: &Slug,
+        cached: Cached,
+    ) -> Result<Dated<Arc<OpenManifest>>> {
         let body = cached.body.clone();
-        let value = self.blocking(move |library| library.verify_manifest(&body, ManifestSource::Server)).await?;
+        let value = self
+            .blocking(move |library| library.verify_manifest(&body, ManifestSource::Server))
+            .await?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
                 "the manifest requested for {id} is that of {}",
@@ -326,7 +332,10 @@ impl Library {
             return Ok(found);
         }
         let Some(cached) = self.stored_manifest_only(kind, id).await? else { return Ok(None) };
-        self.blocking(move |library| library.verify_manifest(&cached.body, ManifestSource::Server).map(Some)).await
+        self.blocking(move |library| {
+            library.verify_manifest(&cached.body, ManifestSource::Server).map(Some)
+        })
+        .await
     }
 
     /// Returns the server's manifest from the cache; `None` if it is not stored.
@@ -341,7 +350,11 @@ impl Library {
 
     /// Verifies the signature against the key pinned for this server, and pins the first key. A
     /// manifest from this device may have been imported under another key that the user accepted.
-    fn verify_manifest(&self, signed_json: &[u8], source: ManifestSource) -> Result<Arc<OpenManifest>> {
+    fn verify_manifest(
+        &self,
+        signed_json: &[u8],
+        source: ManifestSource,
+    ) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_slice(signed_json)
             .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
         let version = signed.version();
@@ -412,7 +425,10 @@ impl Library {
             let mut stmt = conn.prepare_cached(&sql)?;
             Ok(stmt.query_row(key, |r| Ok((r.get("signed")?, r.get("checked_ms")?))).optional()?)
         })?;
-        row.map(|(signed, at)| Ok((self.verify_manifest(signed.as_bytes(), ManifestSource::Device)?, at))).transpose()
+        row.map(|(signed, at)| {
+            Ok((self.verify_manifest(signed.as_bytes(), ManifestSource::Device)?, at))
+        })
+        .transpose()
     }
 
     /// Returns a compiled body (section, quiz, story, vocabulary), fetched if it is not on this
@@ -454,7 +470,9 @@ impl Library {
         let not_downloaded = || Error::NotDownloaded { what: hash.to_hex(), size: None };
         if !self.waits_for_network {
             let library = self.clone();
-            self.in_background(async move { library.fetch_blob(hash, BlobOrigin::Requested).await });
+            self.in_background(
+                async move { library.fetch_blob(hash, BlobOrigin::Requested).await },
+            );
             return Err(not_downloaded());
         }
         self.fetch_blob(hash, BlobOrigin::Requested).await?;

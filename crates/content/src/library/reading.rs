@@ -66,7 +66,11 @@ impl Library {
 
     fn store_or_hold_in_memory(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
         match self.blobs().put(hash, bytes) {
-            Err(e) if e.code() == ErrorCode::DiskFull && self.blobs().hold_in_memory(hash, bytes) => Ok(()),
+            Err(e)
+                if e.code() == ErrorCode::DiskFull && self.blobs().hold_in_memory(hash, bytes) =>
+            {
+                Ok(())
+            }
             other => other,
         }
     }

@@ -6,10 +6,10 @@
 //!
 //! Not here: stored bytes (`blobs`), fetching (`library`), creating image variants (`images`).
 
-mod response;
-mod partial;
 mod loopback;
+mod partial;
 mod range;
+mod response;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -29,7 +29,7 @@ use loopback::Loopback;
 use crate::{
     Error, Result,
     blobs::BlobLocation,
-    images::{ImageRequest, Images, ImageError, Variant},
+    images::{ImageError, ImageRequest, Images, Variant},
     library::Library,
 };
 
@@ -78,7 +78,9 @@ async fn serve(
     let library = serving.library.read().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
     match ImageRequest::parse(query.as_deref().unwrap_or_default()) {
-        Ok(Some(request)) => variant(&serving.images, &library, hash, request, &method, &headers).await,
+        Ok(Some(request)) => {
+            variant(&serving.images, &library, hash, request, &method, &headers).await
+        }
         Ok(None) => original(&serving.images, &library, hash, &method, &headers).await,
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
     }

@@ -19,13 +19,13 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     Error, Result,
-    blobs::{PartEnd, PartReader, BlobLocation, PartProgress, read_part},
+    blobs::{BlobLocation, PartEnd, PartProgress, PartReader, read_part},
     library::Library,
     media::{
         response,
-        response::{CHUNK, ByteRange, NO_STORE},
+        response::{ByteRange, CHUNK, NO_STORE},
     },
-    media_type::{media_type, is_playable},
+    media_type::{is_playable, media_type},
 };
 
 /// Distance, in bytes, beyond which a player does not wait for the partial file.
@@ -61,10 +61,11 @@ pub async fn find(
         // Images and text are shown only after verification.
         _ => return library.blob(hash).await.map(|location| Found::Stored(Arc::new(location))),
     };
-    let (status, out, range) = match response::begin_response(hash, total, kind, NO_STORE, (method, headers)) {
-        Ok(found) => found,
-        Err(response) => return Ok(Found::Partial(response)),
-    };
+    let (status, out, range) =
+        match response::begin_response(hash, total, kind, NO_STORE, (method, headers)) {
+            Ok(found) => found,
+            Err(response) => return Ok(Found::Partial(response)),
+        };
     let is_far = range.start > reader.current().len.saturating_add(MAX_WAIT_BYTES);
     let body = match if is_far { from_server(library, hash, range).await.ok() } else { None } {
         Some(body) => body,
@@ -110,10 +111,13 @@ async fn first_bytes(mut reader: PartReader) -> Result<Option<(&'static str, u64
         let enough = progress.total.is_some_and(|total| progress.len >= TYPE_BYTES.min(total));
         enough || progress.end.is_some()
     };
-    let Ok(progress) = reader.progress.wait_for(is_known).await.map(|r| *r) else { return Ok(None) };
+    let Ok(progress) = reader.progress.wait_for(is_known).await.map(|r| *r) else {
+        return Ok(None);
+    };
     let Some(total) = progress.total.filter(|_| progress.end.is_none()) else { return Ok(None) };
-    let first =
-        blocking(move || -> Result<Bytes> { read_part(&mut reader.open()?, 0, TYPE_BYTES as usize) });
+    let first = blocking(move || -> Result<Bytes> {
+        read_part(&mut reader.open()?, 0, TYPE_BYTES as usize)
+    });
     // If the file got its final name in the meantime, it is a blob now.
     Ok(first.await.ok().map(|first| (media_type(&first), total)))
 }
@@ -126,7 +130,8 @@ async fn from_part_file(
     range: ByteRange,
     total: u64,
 ) -> Body {
-    let available = move |progress: &PartProgress| progress.len.min(total.saturating_sub(HELD_BACK));
+    let available =
+        move |progress: &PartProgress| progress.len.min(total.saturating_sub(HELD_BACK));
     // It may have been finished in the meantime; its end is then reported shortly.
     let opened = reader.clone();
     let file = blocking(move || opened.open()).await.ok();
@@ -138,7 +143,9 @@ async fn from_part_file(
                 return Ok(None);
             }
             let readable = file.is_some();
-            let is_available = |progress: &PartProgress| readable && available(progress) > at || progress.end.is_some();
+            let is_available = |progress: &PartProgress| {
+                readable && available(progress) > at || progress.end.is_some()
+            };
             let progress = reader.progress.wait_for(is_available).await.map(|r| *r);
             let progress = progress.map_err(|_| io::Error::other("the writer was dropped"))?;
             let bytes = match (progress.end, file) {

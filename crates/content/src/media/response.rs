@@ -63,7 +63,9 @@ pub fn begin_response(
         text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
     let (status, start, end) = match range::parse(wanted, size) {
         range::RequestedRange::Whole => (StatusCode::OK, 0, size),
-        range::RequestedRange::From(start) => (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK)),
+        range::RequestedRange::From(start) => {
+            (StatusCode::PARTIAL_CONTENT, start, size.min(start + CHUNK))
+        }
         range::RequestedRange::Bytes(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
         range::RequestedRange::Unsatisfiable => {
             set(&mut out, header::CONTENT_RANGE, &format!("bytes */{size}"));
@@ -89,10 +91,11 @@ pub async fn of_blob(
 ) -> Response {
     let first = read(location.clone(), 0, 512).await.unwrap_or_default();
     let kind = media_type(&first);
-    let (status, out, range) = match begin_response(hash, location.size(), kind, IMMUTABLE, (method, headers)) {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
+    let (status, out, range) =
+        match begin_response(hash, location.size(), kind, IMMUTABLE, (method, headers)) {
+            Ok(found) => found,
+            Err(response) => return response,
+        };
     let body = stream::try_unfold(range.start, move |at| {
         let location = location.clone();
         async move {

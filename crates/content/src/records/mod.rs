@@ -13,6 +13,6 @@ mod rows;
 
 pub(crate) use files::{RECORDS, Records};
 pub(crate) use rows::{
-    ImportedRecord, DownloadRecord, Keys, NEW_LIMITS, Pack, ReadyVersion, VersionRecord,
+    DownloadRecord, ImportedRecord, Keys, NEW_LIMITS, Pack, ReadyVersion, VersionRecord,
     has_new_limits, note_new_limits, restore_blob, restore_version,
 };

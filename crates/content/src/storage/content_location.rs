@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     records::Records,
     sql::hash_at,
-    storage::{RESERVE_FILE, LOCK, Storage},
+    storage::{LOCK, RESERVE_FILE, Storage},
 };
 
 const DATABASE: &str = "content.db";
@@ -144,7 +144,9 @@ impl ContentLocation {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Invalid("the content folder is in use by another process".into()));
+                return Err(Error::Invalid(
+                    "the content folder is in use by another process".into(),
+                ));
             }
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }

@@ -37,7 +37,9 @@ impl EvictionClass {
         match self {
             Self::Prefetched => format!("b.origin = 0 AND {NOT_NEAR} AND {UNPINNED}"),
             Self::Used => format!("b.origin = 1 AND {NOT_NEAR} AND {UNPINNED}"),
-            Self::Near => format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {UNPINNED}"),
+            Self::Near => {
+                format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {UNPINNED}")
+            }
         }
     }
 }
@@ -46,7 +48,10 @@ impl Storage {
     /// Evicts until `bytes` are freed or nothing is left to evict; returns the number of bytes
     /// freed.
     pub fn evict(&self, bytes: u64) -> Result<u64> {
-        self.evict_classes(bytes, &[EvictionClass::Prefetched, EvictionClass::Used, EvictionClass::Near])
+        self.evict_classes(
+            bytes,
+            &[EvictionClass::Prefetched, EvictionClass::Used, EvictionClass::Near],
+        )
     }
 
     /// Evicts everything that no pinned download needs; returns the number of bytes freed.
@@ -66,7 +71,9 @@ impl Storage {
         let wanted = bytes.saturating_mul(2).max(MIN_FREED_WHEN_FULL);
         let freed = match self.evict(wanted) {
             // Deleting rows needs disk space, too.
-            Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.delete_reserve_file() => {
+            Err(e)
+                if e.code() == carrel_model::ErrorCode::DiskFull && self.delete_reserve_file() =>
+            {
                 self.evict(wanted)?
             }
             other => other?,
@@ -139,23 +146,25 @@ impl Storage {
     /// Removes a batch in one transaction. Blobs that have become needed are kept; an unpinned
     /// download that loses a blob is deleted.
     fn remove_if_evictable(&self, class: EvictionClass, batch: &[BlobHash]) -> Result<u64> {
-        let (removed, freed, ended_any) = self.inner.db.write_blocking("evict.remove_if_evictable", |tx| {
-            let mut evictable = tx.prepare_cached(&format!(
-                "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
-                class.condition()
-            ))?;
-            let (mut removed, mut freed, mut ended_any) = (Vec::new(), 0, false);
-            for hash in batch {
-                let size: Vec<i64> =
-                    evictable.query_map([hash.0], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
-                let Some(size) = size.first() else { continue };
-                ended_any |= delete_downloads_of(tx, *hash)?;
-                mark_for_deletion(tx, *hash)?;
-                removed.push(*hash);
-                freed += size.unsigned_abs();
-            }
-            Ok((removed, freed, ended_any))
-        })?;
+        let (removed, freed, ended_any) =
+            self.inner.db.write_blocking("evict.remove_if_evictable", |tx| {
+                let mut evictable = tx.prepare_cached(&format!(
+                    "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
+                    class.condition()
+                ))?;
+                let (mut removed, mut freed, mut ended_any) = (Vec::new(), 0, false);
+                for hash in batch {
+                    let size: Vec<i64> = evictable
+                        .query_map([hash.0], |r| r.get(0))?
+                        .collect::<rusqlite::Result<_>>()?;
+                    let Some(size) = size.first() else { continue };
+                    ended_any |= delete_downloads_of(tx, *hash)?;
+                    mark_for_deletion(tx, *hash)?;
+                    removed.push(*hash);
+                    freed += size.unsigned_abs();
+                }
+                Ok((removed, freed, ended_any))
+            })?;
         self.inner.blobs.remove_from_memory(removed);
         self.inner.blobs.delete_marked()?;
         if ended_any {

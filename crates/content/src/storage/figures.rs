@@ -11,7 +11,7 @@ use crate::{
     blobs::MediaKind,
     kind::Kind,
     storage::{Limits, Measured, Shortage, Storage},
-    target::{Phase, DownloadTarget},
+    target::{DownloadTarget, Phase},
 };
 
 /// Blobs of one kind; shared ones are counted once.

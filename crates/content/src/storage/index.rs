@@ -27,7 +27,7 @@ use crate::{
         DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
         restore_version,
     },
-    storage::{RESERVE_FILE, LOCK, MIGRATIONS},
+    storage::{LOCK, MIGRATIONS, RESERVE_FILE},
 };
 
 const DATABASE: &str = "content.db";
@@ -377,7 +377,8 @@ impl Hooks for RepairIndex {
             return Ok(conn);
         }
         let path = index.dir.join(DATABASE);
-        let error = IndexError { cause: Cause::Corrupt, text: "a statement reported corruption".into() };
+        let error =
+            IndexError { cause: Cause::Corrupt, text: "a statement reported corruption".into() };
         if !index.is_damage_confirmed(&path, &error) {
             return Ok(conn);
         }

@@ -17,14 +17,14 @@
 //!
 //! Not here: storing blobs (`blobs`), download targets (`download`).
 
+mod content_location;
 mod evict;
 mod figures;
+mod free_space;
 mod index;
-mod content_location;
 mod quota;
 mod records;
 mod reserve;
-mod free_space;
 mod sweep;
 
 use std::{
@@ -40,12 +40,12 @@ use std::{
 use carrel_model::BlobHash;
 use carrel_sqlite::{Cause, Change, Changes, Database, Migration, StorageError};
 use carrel_system::{Clock, Disk};
-pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
 pub use content_location::ContentLocation;
+pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
+pub use free_space::FreeSpace;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limits, Measured, Shortage};
 pub use reserve::Reservation;
 use rusqlite::Connection;
-pub use free_space::FreeSpace;
 pub use sweep::SweepReport;
 
 use self::index::{Index, RepairIndex};
@@ -203,7 +203,8 @@ impl Storage {
     fn reopen(&self) -> bool {
         let opened = self.inner.db.replace_blocking(|| {
             let conn = self.inner.index.reopen();
-            conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("cannot open content.db").into())
+            conn.map(|conn| (conn, ()))
+                .ok_or_else(|| StorageError::other("cannot open content.db").into())
         });
         opened.is_ok()
     }

@@ -49,7 +49,8 @@ impl Reservation {
                 .is_ok()
         {
             self.recorded.store(left, Ordering::Relaxed);
-            let (id, storage, is_released) = (self.id, self.storage.clone(), self.is_released.clone());
+            let (id, storage, is_released) =
+                (self.id, self.storage.clone(), self.is_released.clone());
             run_or_spawn(move || {
                 let recorded = storage.inner.db.write_blocking("reserve.used", |tx| {
                     // It may have been released in the meantime.

@@ -53,7 +53,8 @@ impl Storage {
             return Ok(SweepReport::default());
         }
         self.remove_records()?;
-        let mut report = SweepReport { deleted: self.inner.blobs.delete_marked()?, ..SweepReport::default() };
+        let mut report =
+            SweepReport { deleted: self.inner.blobs.delete_marked()?, ..SweepReport::default() };
         self.inner.db.write_blocking("sweep.sweep", |tx| {
             let now = self.inner.clock.now_ms();
             tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
@@ -138,7 +139,10 @@ impl Storage {
             lost.iter().try_fold(0, |sum, hash| Ok(sum + requeue_downloads_of(tx, *hash)?))
         })?;
         if ended > 0 {
-            tracing::warn!(download.count = ended, "ready downloads have missing blobs; fetching them again");
+            tracing::warn!(
+                download.count = ended,
+                "ready downloads have missing blobs; fetching them again"
+            );
             self.inner.changes.publish_one(Change::Downloads);
         }
         Ok(ended > 0)

@@ -8,7 +8,7 @@ use std::{
 
 use carrel_content::{
     Content, ContentConfig, Kind,
-    download::{Downloads, Phase, Reason, State, DownloadTarget},
+    download::{DownloadTarget, Downloads, Phase, Reason, State},
     storage::{Storage, StorageOptions},
 };
 use carrel_model::{BlobHash, Slug};
@@ -68,10 +68,20 @@ impl TestClient {
     /// Opens a client in a folder owned by the caller.
     pub fn in_borrowed_dir(server: &Arc<FakeServer>, dir: &Path) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
-        Self::open_at(server, Arc::new(Dir::Borrowed(dir.to_owned())), &FakeClock::noon(), &disk, None)
+        Self::open_at(
+            server,
+            Arc::new(Dir::Borrowed(dir.to_owned())),
+            &FakeClock::noon(),
+            &disk,
+            None,
+        )
     }
     /// Opens a client in a folder, with a failpoint callback.
-    pub fn with_failpoints(server: &Arc<FakeServer>, dir: &Path, failpoints: carrel_content::storage::Failpoints) -> Self {
+    pub fn with_failpoints(
+        server: &Arc<FakeServer>,
+        dir: &Path,
+        failpoints: carrel_content::storage::Failpoints,
+    ) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
         let dir = Arc::new(Dir::Borrowed(dir.to_owned()));
         Self::open(server, dir, &FakeClock::noon(), &disk, None, Some(failpoints))
@@ -169,7 +179,12 @@ impl TestClient {
     }
 
     /// Waits until the state matches `fits`. Does not advance the clock.
-    pub async fn wait_until(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
+    pub async fn wait_until(
+        &self,
+        target: &DownloadTarget,
+        what: &str,
+        fits: impl Fn(&State) -> bool,
+    ) -> State {
         let mut changes = self.changes.subscribe();
         with_timeout(what, async {
             loop {
@@ -186,7 +201,12 @@ impl TestClient {
         .await
     }
     /// Waits until the state matches `fits`, and advances the clock whenever the download sleeps.
-    pub async fn wait_advancing(&self, target: &DownloadTarget, what: &str, fits: impl Fn(&State) -> bool) -> State {
+    pub async fn wait_advancing(
+        &self,
+        target: &DownloadTarget,
+        what: &str,
+        fits: impl Fn(&State) -> bool,
+    ) -> State {
         with_timeout(what, async {
             loop {
                 let state = self.downloads().state_of(target).expect("a state");
@@ -204,11 +224,14 @@ impl TestClient {
         .await
     }
     pub async fn wait_ready(&self, course: &Course) -> State {
-        self.wait_advancing(&target_of(course), "the course is ready", |s| s.phase == Phase::Ready).await
+        self.wait_advancing(&target_of(course), "the course is ready", |s| s.phase == Phase::Ready)
+            .await
     }
     pub async fn wait_paused(&self, course: &Course, reason: Reason) -> State {
-        self.wait_until(&target_of(course), "the download pauses", |s| s.phase == Phase::Paused && s.reason == reason)
-            .await
+        self.wait_until(&target_of(course), "the download pauses", |s| {
+            s.phase == Phase::Paused && s.reason == reason
+        })
+        .await
     }
     /// Asserts that every byte of the course is stored and right.
     pub fn assert_complete(&self, course: &Course) {

@@ -5,8 +5,8 @@ use carrel_content::download::{Phase, Reason};
 use carrel_model::ErrorCode;
 
 use crate::{
-    client::{TestClient, with_timeout, target_of},
-    fake_server::{Course, Fault, FakeServer},
+    client::{TestClient, target_of, with_timeout},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 /// Faults of the large file (500,000 bytes), the most bytes transferred until it is right, and the
@@ -36,15 +36,15 @@ const CASES: &[Case] = &[
     case("a bit is flipped", &[Flip(123_456)], 2 * SIZE, None),
     case("a bit is flipped before a cut", &[Flip(9)], 2 * SIZE, None),
     case("twice", &[Flip(1), Flip(499_999)], 3 * SIZE, None),
-    case(
-        "four times",
-        &[Flip(1), Flip(2), Flip(3), Flip(4)],
-        5 * SIZE,
-        Some(Reason::Corrupt),
-    ),
+    case("four times", &[Flip(1), Flip(2), Flip(3), Flip(4)], 5 * SIZE, Some(Reason::Corrupt)),
     case("too short, with its length", &[Short(1_000)], SIZE, None),
     case("too long, with its length", &[Long(1_000)], SIZE, None),
-    case("longer than the file, without a length", &[LongWithoutLength(100_000)], SIZE + PIECES, None),
+    case(
+        "longer than the file, without a length",
+        &[LongWithoutLength(100_000)],
+        SIZE + PIECES,
+        None,
+    ),
     case("too short after a cut", &[Cut(100_000), Short(10)], SIZE, None),
     case("another range than requested", &[Cut(100_000), OtherRange], SIZE + 100_000, None),
     case("another total in Content-Range", &[Cut(100_000), OtherTotal], SIZE + 100_000, None),
@@ -57,8 +57,18 @@ const CASES: &[Case] = &[
         None,
     ),
     case("range not satisfiable", &[Cut(100_000), Unsatisfiable], SIZE + 100_000, None),
-    case("the file is replaced during the transfer", &[Cut(100_000), Replaced], SIZE, Some(Reason::Corrupt)),
-    case("the file is replaced, with the old entity tag", &[Cut(100_000), ReplacedWithOldTag], 2 * SIZE, None),
+    case(
+        "the file is replaced during the transfer",
+        &[Cut(100_000), Replaced],
+        SIZE,
+        Some(Reason::Corrupt),
+    ),
+    case(
+        "the file is replaced, with the old entity tag",
+        &[Cut(100_000), ReplacedWithOldTag],
+        2 * SIZE,
+        None,
+    ),
     case("the page of a captive portal", &[Cut(100_000), Portal], SIZE, Some(Reason::Portal)),
     case(
         "a redirect",
@@ -112,9 +122,19 @@ const CASES: &[Case] = &[
     case("the range as 200", &[Cut(100_000), RangeAs200], SIZE + 100_000, None),
     case("wrong bytes in the right range", &[Cut(100_000), WrongBytes], 2 * SIZE, None),
     case("an undecodable range", &[Cut(100_000), Undecodable], SIZE + 100_000, None),
-    case("an undecodable range and another cut", &[Cut(100_000), Undecodable, Cut(300_000)], SIZE + 300_000, None),
+    case(
+        "an undecodable range and another cut",
+        &[Cut(100_000), Undecodable, Cut(300_000)],
+        SIZE + 300_000,
+        None,
+    ),
     case("500", &[Cut(100_000), Status(500, &[])], SIZE, Some(Reason::Server)),
-    case("503 with Retry-After", &[Status(503, &[("retry-after", "7")])], SIZE, Some(Reason::Server)),
+    case(
+        "503 with Retry-After",
+        &[Status(503, &[("retry-after", "7")])],
+        SIZE,
+        Some(Reason::Server),
+    ),
     case("429", &[Cut(1), Status(429, &[("retry-after", "2")])], SIZE, Some(Reason::Server)),
     case("404 once", &[Status(404, &[])], SIZE, Some(Reason::Server)),
     case("204", &[Status(204, &[])], SIZE, Some(Reason::Portal)),
@@ -133,7 +153,10 @@ async fn every_faulty_reply_is_handled() {
         client.start(&course);
         if let Some(reason) = c.pause {
             let name = format!("{}: a pause for {reason:?}", c.name);
-            client.wait_until(&target_of(&course), &name, |s| s.phase == Phase::Paused && s.reason == reason)
+            client
+                .wait_until(&target_of(&course), &name, |s| {
+                    s.phase == Phase::Paused && s.reason == reason
+                })
                 .await;
         }
         let state = client.wait_ready(&course).await;
@@ -162,7 +185,10 @@ async fn one_unavailable_file_does_not_block_the_others() {
     client.start(&course);
     client.wait_paused(&course, Reason::Server).await;
     for blob in &media[1..] {
-        assert!(client.content.library.blobs().has(blob.hash).unwrap(), "the other files are stored");
+        assert!(
+            client.content.library.blobs().has(blob.hash).unwrap(),
+            "the other files are stored"
+        );
     }
     client.wait_ready(&course).await;
 }
@@ -217,7 +243,12 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         ("the page of a captive portal", vec![Portal], false, 0),
         ("twice", vec![Portal, Portal], false, 0),
         ("a long HTML page", vec![other_body("text/html", 700_000, true)], false, PIECES),
-        ("a long text without a length", vec![other_body("text/plain", 700_000, false)], false, PIECES),
+        (
+            "a long text without a length",
+            vec![other_body("text/plain", 700_000, false)],
+            false,
+            PIECES,
+        ),
         ("an error as 200", vec![other_body("application/json", 300, false)], false, PIECES),
         ("a redirect", vec![redirect], false, 0),
         ("401 with HTML", vec![Status(401, &[("content-type", "text/html")])], false, 0),
@@ -325,7 +356,7 @@ async fn a_corrupt_partial_file_is_repaired() {
 async fn decompression_errors_are_not_connection_errors() {
     use carrel_net::{FailureKind, Http, LiveHttp, Request};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::server::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -361,7 +392,8 @@ async fn decompression_errors_are_not_connection_errors() {
     ];
     for (path, expected) in table {
         let reply =
-            with_timeout("a result", http.send(Request::get(format!("http://{address}/{path}")))).await;
+            with_timeout("a result", http.send(Request::get(format!("http://{address}/{path}"))))
+                .await;
         let body = match reply {
             Ok(reply) => with_timeout("the body", reply.bytes(100_000)).await.map(|b| b.len()),
             Err(f) => Err(f),

@@ -6,7 +6,7 @@ use carrel_testkit::SeededRng;
 
 use crate::{
     client::{TestClient, is_long_run},
-    fake_server::{Course, Fault, FakeServer},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,11 +72,20 @@ async fn a_download_waits_for_the_network_and_resumes() {
     client.start(&course);
     // Stored bytes are reported as soon as the partial file is closed.
     let is_paused = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
-    let state =
-        client.wait_until(&crate::client::target_of(&course), "the pause, with the stored bytes", is_paused).await;
+    let state = client
+        .wait_until(
+            &crate::client::target_of(&course),
+            "the pause, with the stored bytes",
+            is_paused,
+        )
+        .await;
     assert_eq!(state.reason, Reason::Offline);
     assert!(state.retry_at_ms.is_some_and(|at| at > carrel_system::Clock::now_ms(&client.clock)));
     client.content.network_changed();
-    client.wait_until(&crate::client::target_of(&course), "the download completes", |s| s.ready_version.is_some()).await;
+    client
+        .wait_until(&crate::client::target_of(&course), "the download completes", |s| {
+            s.ready_version.is_some()
+        })
+        .await;
     assert_eq!(server.sent(audio.hash), audio.size);
 }

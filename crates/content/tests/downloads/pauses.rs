@@ -1,12 +1,14 @@
 //! Reasons for which a download waits, and that it resumes when they end. Servers are not requested
 //! more often than they allow.
 
-use carrel_content::download::{Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL_DOWNLOAD};
+use carrel_content::download::{
+    Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL_DOWNLOAD,
+};
 use carrel_testkit::FakeDisk;
 
 use crate::{
-    client::{TestClient, with_timeout, target_of},
-    fake_server::{Course, Fault, FakeServer},
+    client::{TestClient, target_of, with_timeout},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 const METERED: Conditions = Conditions { network: Network::Metered, power: Power::Mains };
@@ -91,7 +93,9 @@ async fn battery_and_network_conditions() {
     client.downloads().set_rules(Rules { only_charging: true, ..Rules::default() });
     client.downloads().set_conditions(power(Power::Battery(90)));
     client.wait_paused(&course, Reason::Battery).await;
-    client.downloads().set_conditions(Conditions { network: Network::Offline, power: Power::Mains });
+    client
+        .downloads()
+        .set_conditions(Conditions { network: Network::Offline, power: Power::Mains });
     client.wait_paused(&course, Reason::Offline).await;
     assert_eq!(server.requests().len(), 0);
     client.downloads().set_rules(Rules { forbidden: true, ..Rules::default() });

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     client::{TestClient, is_long_run, scratch, target_of},
-    fake_server::{Course, Fault, FakeServer},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 /// Courses and a story, with small and large bodies.
@@ -309,7 +309,12 @@ async fn files_without_a_row_are_kept_when_the_index_is_recreated() {
 }
 
 /// Asserts that a store whose index cannot be opened is read and not changed.
-async fn assert_degraded(client: &TestClient, cause: Cause, before: &BTreeMap<PathBuf, u64>, what: &str) {
+async fn assert_degraded(
+    client: &TestClient,
+    cause: Cause,
+    before: &BTreeMap<PathBuf, u64>,
+    what: &str,
+) {
     let storage = client.content.library.storage();
     assert_eq!(storage.degraded(), Some(cause), "{what}");
     assert!(storage.shortage().is_some(), "{what}: the learner is informed");
@@ -322,7 +327,11 @@ async fn assert_degraded(client: &TestClient, cause: Cause, before: &BTreeMap<Pa
     let removed = client.downloads().remove(Kind::Course, &courses()[0].id).unwrap_err();
     assert_eq!(removed.code(), code, "{what}");
     assert!(!storage.recheck().unwrap(), "{what}");
-    assert_eq!(&files(client.dir.path()), before, "{what}: nothing was renamed, created or deleted");
+    assert_eq!(
+        &files(client.dir.path()),
+        before,
+        "{what}: nothing was renamed, created or deleted"
+    );
 }
 
 async fn assert_reopened(client: &TestClient, what: &str) {
@@ -496,7 +505,10 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     });
     damaged.unwrap();
     assert_readable(&client, "damaged while open").await;
-    assert!(client.dir.path().join("shared/content.db.damaged").exists(), "the damage was detected");
+    assert!(
+        client.dir.path().join("shared/content.db.damaged").exists(),
+        "the damage was detected"
+    );
     let storage: &Storage = client.content.library.storage();
     storage.sweep().unwrap();
     assert_ready(&client, "repaired").await;
@@ -590,7 +602,8 @@ async fn a_kill_at_any_step_leaves_a_rebuildable_library() {
         client.content.library.storage().sweep().unwrap();
         for course in &courses() {
             if client.state_of(course).phase == Phase::Ready {
-                let shown = client.content.library.manifest(course.kind(), &course.id).await.unwrap();
+                let shown =
+                    client.content.library.manifest(course.kind(), &course.id).await.unwrap();
                 for blob in &shown.value.manifest.blobs {
                     assert!(client.content.library.blobs().verify(blob.hash).unwrap(), "{step}");
                 }
@@ -598,8 +611,9 @@ async fn a_kill_at_any_step_leaves_a_rebuildable_library() {
             client.start(course);
             client.wait_ready(course).await;
         }
-        let client =
-            client.restart_after(|dir| fs::remove_file(dir.join("shared/content.db")).unwrap()).await;
+        let client = client
+            .restart_after(|dir| fs::remove_file(dir.join("shared/content.db")).unwrap())
+            .await;
         client.content.library.storage().sweep().unwrap();
         assert_ready(&client, &step).await;
         client.content.close();

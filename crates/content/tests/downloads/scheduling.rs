@@ -4,8 +4,8 @@
 use carrel_content::download::{MAX_PER_HOST, Phase};
 
 use crate::{
-    client::{TestClient, with_timeout, target_of},
-    fake_server::{Course, Fault, FakeServer},
+    client::{TestClient, target_of, with_timeout},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,9 +108,15 @@ async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
             std::fs::remove_dir_all(dir.join("account")).expect("the account folder is deleted")
         })
         .await;
-    let found = client.content.library.find_section(&course.item(1, 2)).await.expect("the section opens");
+    let found =
+        client.content.library.find_section(&course.item(1, 2)).await.expect("the section opens");
     let body = found.section().body;
-    client.content.library.body::<carrel_model::content::SectionBody>(body).await.expect("the text of the section");
+    client
+        .content
+        .library
+        .body::<carrel_model::content::SectionBody>(body)
+        .await
+        .expect("the text of the section");
     // The whole course then fetches only the rest.
     server.set_fault(None);
     server.reset_counts();

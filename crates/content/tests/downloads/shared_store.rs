@@ -10,7 +10,7 @@ use carrel_model::ErrorCode;
 
 use crate::{
     client::{TestClient, target_of},
-    fake_server::{Course, Fault, FakeServer},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 /// Downloads a course into the shared store, and for a reader who does not fetch any byte.
@@ -44,7 +44,8 @@ async fn assert_repaired(reader: &TestClient, course: &Course) {
     for (blob, bytes) in &course.blobs {
         assert_eq!(reader.server.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
     }
-    let verification = reader.downloads().verify(&target_of(course)).await.expect("the verification");
+    let verification =
+        reader.downloads().verify(&target_of(course)).await.expect("the verification");
     assert!(verification.missing_files.is_empty());
 }
 

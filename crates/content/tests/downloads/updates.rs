@@ -13,8 +13,8 @@ use carrel_content::{
 use carrel_sqlite::Change;
 
 use crate::{
-    client::{TestClient, with_timeout, target_of},
-    fake_server::{Course, Fault, FakeServer},
+    client::{TestClient, target_of, with_timeout},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 #[tokio::test]
@@ -31,7 +31,8 @@ async fn a_list_does_not_wait_for_missing_content() {
     let mut catalogue_changed =
         async || while !changes.recv().await.unwrap().contains(&Change::Catalogue) {};
     with_timeout("the manifest", catalogue_changed()).await;
-    let manifest = library.manifest(Kind::Course, &course.id).await.expect("the reply was stored").value;
+    let manifest =
+        library.manifest(Kind::Course, &course.id).await.expect("the reply was stored").value;
 
     let body = manifest.manifest.blobs.iter().find(|b| b.media_type == "application/json").unwrap();
     let missing = library.blob(body.hash).await;
@@ -88,7 +89,8 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
             }
         })
     };
-    let held = |s: &State| s.phase == Phase::Running && server.sent(changed.hash) >= 50_000 - 20_000;
+    let held =
+        |s: &State| s.phase == Phase::Running && server.sent(changed.hash) >= 50_000 - 20_000;
     client.wait_until(&target_of(&new), "the update is running", held).await;
     read(2).await;
     let state = client.state(&old.id);
@@ -141,12 +143,15 @@ async fn an_automatic_update_waits_for_an_unmetered_network() {
     let new = old.with_another(0, 1);
     let second = server.publish(&new);
     client.add_to_catalogue(&new, second);
-    client.downloads().set_conditions(Conditions { network: Network::Metered, power: Power::Mains });
+    client
+        .downloads()
+        .set_conditions(Conditions { network: Network::Metered, power: Power::Mains });
     assert_eq!(client.downloads().update().unwrap(), 1);
     let state = client.wait_paused(&new, Reason::Metered).await;
     assert_eq!(state.ready_version, first, "the old version is ready");
     client.downloads().set_conditions(Conditions::default());
-    let state = client.wait_until(&target_of(&new), "the update", |s| s.phase == Phase::Ready).await;
+    let state =
+        client.wait_until(&target_of(&new), "the update", |s| s.phase == Phase::Ready).await;
     assert_eq!(state.ready_version, Some(second));
     assert_eq!(client.downloads().update().unwrap(), 0, "once");
 }

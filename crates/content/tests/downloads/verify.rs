@@ -16,7 +16,10 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     client.start(&course);
     client.wait_ready(&course).await;
     let verification = client.downloads().verify(&target_of(&course)).await.unwrap();
-    assert_eq!((verification.files as usize, verification.bytes), (course.blobs.len(), course.bytes()));
+    assert_eq!(
+        (verification.files as usize, verification.bytes),
+        (course.blobs.len(), course.bytes())
+    );
     assert!(verification.missing_files.is_empty());
     assert_eq!(verification.media_types, ["audio/mpeg"]);
     assert_eq!(client.state(&course.id).checked_ms, Some(verification.checked_ms));
@@ -33,8 +36,11 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     std::fs::remove_file(path(3)).unwrap();
     server.reset_counts();
     let verification = client.downloads().verify(&target_of(&course)).await.unwrap();
-    let named: Vec<_> =
-        verification.missing_files.iter().map(|l| (l.first_use.title.as_str(), l.kind, l.bytes, l.damaged)).collect();
+    let named: Vec<_> = verification
+        .missing_files
+        .iter()
+        .map(|l| (l.first_use.title.as_str(), l.kind, l.bytes, l.damaged))
+        .collect();
     assert_eq!(
         named,
         [
@@ -43,7 +49,8 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
         ]
     );
     assert_eq!(verification.missing_files[0].first_use.item.as_ref(), Some(&course.item(0, 1)));
-    let state = client.wait_until(&target_of(&course), "the repair", |s| s.phase == Phase::Ready).await;
+    let state =
+        client.wait_until(&target_of(&course), "the repair", |s| s.phase == Phase::Ready).await;
     assert!(state.ready_version.is_some());
     client.assert_complete(&course);
     assert_eq!((server.sent(media[1].hash), server.sent(media[3].hash)), (90_000, 70_000));

@@ -34,7 +34,8 @@ async fn every_exif_orientation_is_shown_upright() {
         for fit in ["w=320", "w=320&h=160&fit=cover", "w=320&h=160&fit=contain"] {
             let picture = decode(&client.get(&format!("{hash}?{fit}"), &[]).await);
             assert_eq!(picture.dimensions(), (320, 160), "orientation {orientation}, {fit}");
-            is_upright(&picture).unwrap_or_else(|e| panic!("orientation {orientation}, {fit}: {e}"));
+            is_upright(&picture)
+                .unwrap_or_else(|e| panic!("orientation {orientation}, {fit}: {e}"));
         }
         // Also at its original width, because it has to be rotated.
         let picture = decode(&client.get(&format!("{hash}?w=1920"), &[]).await);
@@ -54,7 +55,7 @@ enum Expected {
 
 #[tokio::test]
 async fn image_files_are_shown_or_refused() {
-    use Expected::{Variant, Refused, Original};
+    use Expected::{Original, Refused, Variant};
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
     let sixteen = DynamicImage::ImageRgb16(rgb.to_rgb16());
     let cut = |bytes: &[u8], part: usize| bytes[..bytes.len() * part / 100].to_vec();
@@ -66,7 +67,11 @@ async fn image_files_are_shown_or_refused() {
         ("jpeg", jpg.clone(), Variant),
         ("progressive jpeg", include_bytes!("images/progressive.jpg").to_vec(), Variant),
         ("cmyk jpeg", include_bytes!("images/cmyk.jpg").to_vec(), Variant),
-        ("grey jpeg", encode(&DynamicImage::ImageLuma8(rgb.to_luma8()), ImageFormat::Jpeg), Variant),
+        (
+            "grey jpeg",
+            encode(&DynamicImage::ImageLuma8(rgb.to_luma8()), ImageFormat::Jpeg),
+            Variant,
+        ),
         ("png", png.clone(), Variant),
         ("png with alpha", encode(&DynamicImage::ImageRgba8(clear), ImageFormat::Png), Variant),
         ("png of 16 bits", encode(&sixteen, ImageFormat::Png), Variant),
@@ -289,10 +294,14 @@ async fn fits_formats_and_quality() {
         assert_eq!(response.header("content-type"), kind, "{query}");
         assert_eq!(decode(&response).dimensions(), size, "{query}");
     }
-    let contained = decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=png"), &[]).await);
+    let contained =
+        decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=png"), &[]).await);
     assert_eq!(contained.get_pixel(160, 10).0[3], 0, "the margin is transparent");
     let jpeg = decode(&client.get(&format!("{hash}?w=320&h=320&fit=contain&fmt=jpeg"), &[]).await);
-    assert!(jpeg.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250), "the margin of a JPEG is white");
+    assert!(
+        jpeg.get_pixel(160, 10).0[..3].iter().all(|c| *c > 250),
+        "the margin of a JPEG is white"
+    );
     let small = client.get(&format!("{hash}?w=640&q=10"), &[]).await.body.len();
     let large = client.get(&format!("{hash}?w=640&q=95"), &[]).await.body.len();
     assert!(small < large, "{small} and {large} bytes");
@@ -308,7 +317,8 @@ async fn a_variant_is_created_once_and_stored() {
     let noise = RgbImage::from_fn(700, 700, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8]));
     let hash = client.store(jpeg(&noise));
     let path = format!("{hash}?w=320");
-    let mut responses = futures_util::future::join_all((0..12).map(|_| client.get(&path, &[]))).await;
+    let mut responses =
+        futures_util::future::join_all((0..12).map(|_| client.get(&path, &[]))).await;
     let first = responses.pop().unwrap();
     assert_eq!(first.status, 200);
     assert!(

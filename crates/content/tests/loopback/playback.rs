@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::{
-    client::{PIECE, TestClient, ServedBlob, send_then, recording},
+    client::{PIECE, ServedBlob, TestClient, recording, send_then},
     image_files::jpeg,
 };
 
@@ -32,10 +32,11 @@ async fn audio_plays_before_it_is_complete() {
     assert_eq!(response.header("cache-control"), "no-store");
     assert!(!client.library.blobs().has(hash).unwrap(), "no blob is stored before its end");
     // Bytes slightly ahead are waited for, without a second request.
-    let (waiting, ()) = tokio::join!(client.get(&name, &[("Range", "bytes=150000-400000")]), async {
-        tokio::task::yield_now().await;
-        permits.add_permits(5);
-    });
+    let (waiting, ()) =
+        tokio::join!(client.get(&name, &[("Range", "bytes=150000-400000")]), async {
+            tokio::task::yield_now().await;
+            permits.add_permits(5);
+        });
     assert!(waiting.status == 206 && waiting.body == bytes[150_000..=400_000]);
     assert_eq!(client.requests(), [None]);
     // The last bytes are served after verification.
@@ -160,7 +161,13 @@ async fn a_partial_file_is_resumed() {
     part.write(&bytes[..700_000]).unwrap();
     drop(part);
     let response = client.get(&hash.to_string(), &[]).await;
-    assert!(response.body == bytes, "{} {:?} {}", response.status, response.headers, response.body.len());
+    assert!(
+        response.body == bytes,
+        "{} {:?} {}",
+        response.status,
+        response.headers,
+        response.body.len()
+    );
     assert_eq!(client.requests(), [Some("bytes=700000-".to_owned())]);
     assert!(client.library.blobs().verify(hash).unwrap());
     // A partial file longer than the whole cannot be resumed.

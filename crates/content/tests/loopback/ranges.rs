@@ -3,10 +3,10 @@
 
 use axum::{Router, routing::put};
 use carrel_content::media::MediaServer;
-use carrel_testkit::SeededRng;
 use carrel_testkit::SeededIds;
+use carrel_testkit::SeededRng;
 
-use super::client::{TestClient, send, recording};
+use super::client::{TestClient, recording, send};
 
 const CHUNK: usize = 1024 * 1024;
 
@@ -61,7 +61,12 @@ async fn ranges_and_preconditions() {
     let table: &[Row<'_>] = &[
         ("whole", &[], 200, Some((0, 100_000))),
         ("first byte", &[("Range", "bytes=0-0")], 206, Some((0, 1))),
-        ("end after the last byte", &[("Range", "bytes=99990-200000")], 206, Some((99_990, 100_000))),
+        (
+            "end after the last byte",
+            &[("Range", "bytes=99990-200000")],
+            206,
+            Some((99_990, 100_000)),
+        ),
         ("start after the end", &[("Range", "bytes=100000-")], 416, None),
         ("suffix of no bytes", &[("Range", "bytes=-0")], 416, None),
         ("suffix longer than the blob", &[("Range", "bytes=-200000")], 206, Some((0, 100_000))),
@@ -78,7 +83,12 @@ async fn ranges_and_preconditions() {
         ),
         // A weak entity tag and a date never match (RFC 9110, 13.1.5).
         ("weak If-Range", &[("Range", "bytes=5-9"), ("If-Range", &weak)], 200, Some((0, 100_000))),
-        ("date in If-Range", &[("Range", "bytes=5-9"), ("If-Range", date)], 200, Some((0, 100_000))),
+        (
+            "date in If-Range",
+            &[("Range", "bytes=5-9"), ("If-Range", date)],
+            200,
+            Some((0, 100_000)),
+        ),
         ("If-None-Match matches", &[("If-None-Match", &tag)], 304, None),
         ("If-None-Match differs", &[("If-None-Match", &other)], 200, Some((0, 100_000))),
     ];
@@ -163,7 +173,8 @@ async fn other_routes_have_the_same_access_rules() {
         ("PUT", "localhost", &good, own, 404),
         ("PUT", host, &wrong, own, 404),
     ] {
-        let response = send(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
+        let response =
+            send(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
         assert_eq!(response.status, status, "{method} {host_header} {path} {origin:?}");
         let allowed_origin = if status == 404 && origin != own { "" } else { own.1 };
         assert_eq!(response.header("access-control-allow-origin"), allowed_origin);

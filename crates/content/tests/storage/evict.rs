@@ -9,7 +9,7 @@ use std::sync::{
 use bytes::Bytes;
 use carrel_content::{Limit, blobs::BlobOrigin};
 use carrel_model::{BlobHash, ErrorCode};
-use carrel_testkit::{SeededRng, FakeDisk, disk::length_of};
+use carrel_testkit::{FakeDisk, SeededRng, disk::length_of};
 
 use crate::support::*;
 
@@ -39,11 +39,7 @@ fn eviction_order_and_pins() {
     assert!(blobs.get(old).unwrap().is_some());
     let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
     let steps: [(&str, u64, &[BlobHash]); 4] = [
-        (
-            "prefetched: the oldest first, including an unpinned download",
-            1,
-            &[unpinned[2].0],
-        ),
+        ("prefetched: the oldest first, including an unpinned download", 1, &[unpinned[2].0]),
         ("the other prefetched blobs", 3 * MIB, &[unpinned[0].0, unpinned[1].0, ahead]),
         ("least recently used", 1, &[new]),
         ("then the other, then the open lesson", u64::MAX, &[old, near]),
@@ -184,18 +180,20 @@ fn random_operations_keep_pins_work_and_budget() {
                         clock.advance(30_000);
                         match rng.below(100) {
                             0..45 => {
-                                let (hash, bytes) =
-                                    blob(rng.below(400), 1 + rng.below(2 * MIB));
-                                let origin =
-                                    if rng.permille(500) { BlobOrigin::Requested } else { BlobOrigin::Prefetched };
+                                let (hash, bytes) = blob(rng.below(400), 1 + rng.below(2 * MIB));
+                                let origin = if rng.permille(500) {
+                                    BlobOrigin::Requested
+                                } else {
+                                    BlobOrigin::Prefetched
+                                };
                                 let promise = if origin == BlobOrigin::Prefetched {
                                     storage.reserve(bytes.len() as u64).map(Some)
                                 } else {
                                     Ok(None)
                                 };
-                                match promise
-                                    .and_then(|_held| storage.blobs().put_with_origin(hash, &bytes, origin))
-                                {
+                                match promise.and_then(|_held| {
+                                    storage.blobs().put_with_origin(hash, &bytes, origin)
+                                }) {
                                     Ok(()) => {}
                                     Err(e) if e.code() == ErrorCode::DiskFull => {
                                         refused.fetch_add(1, Ordering::SeqCst);
@@ -215,9 +213,13 @@ fn random_operations_keep_pins_work_and_budget() {
                                 let list: Vec<_> =
                                     blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
                                 let Ok(promise) = storage.reserve(bytes) else { continue };
-                                let version = insert_download(storage, "asha", &id, &list, true, false);
+                                let version =
+                                    insert_download(storage, "asha", &id, &list, true, false);
                                 for (hash, bytes) in &blobs {
-                                    storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
+                                    storage
+                                        .blobs()
+                                        .put_with_origin(*hash, bytes, BlobOrigin::Prefetched)
+                                        .unwrap();
                                     promise.used(bytes.len() as u64);
                                 }
                                 set_ready(storage, version);

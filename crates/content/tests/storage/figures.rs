@@ -46,8 +46,10 @@ fn figures_match_the_lengths_of_files() {
 
     let (rows, total) = storage.courses("asha", 0, 10).unwrap();
     assert_eq!(total, 2);
-    let rows: Vec<_> =
-        rows.iter().map(|r| (r.target.id.as_str(), r.bytes, r.by_kind.iter().sum::<u64>())).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|r| (r.target.id.as_str(), r.bytes, r.by_kind.iter().sum::<u64>()))
+        .collect();
     let (one, two) = (sum(&shared) + sum(&a), sum(&shared) + sum(&b));
     assert_eq!(rows, [("one", one, one), ("two", two, two)]);
     assert_eq!(storage.courses("asha", 1, 10).unwrap().0.len(), 1);

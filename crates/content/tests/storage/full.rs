@@ -87,7 +87,11 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         stopped += usize::from(full);
         completed += usize::from(!full);
         if full {
-            assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Disk), "{left}: the shortage is reported");
+            assert_eq!(
+                storage.shortage().map(|t| t.limit),
+                Some(Limit::Disk),
+                "{left}: the shortage is reported"
+            );
         }
         for s in 0..20 {
             finish_section(&learning, s).await;
@@ -154,7 +158,10 @@ async fn below_the_floor_only_work_is_written() {
     let short = storage.reserve(2 * MIB).err().unwrap();
     let Error::NoSpace { missing, limit: Limit::Disk } = short else { panic!("{short:?}") };
     assert!((MIB / 4..3 * MIB).contains(&missing), "{missing} bytes are missing");
-    assert!(refused(storage.blobs().put(cached.0, &cached.1)), "no blob is stored, even on request");
+    assert!(
+        refused(storage.blobs().put(cached.0, &cached.1)),
+        "no blob is stored, even on request"
+    );
     drop(promise);
     for n in 0..50 {
         finish_section(&learning, n).await;

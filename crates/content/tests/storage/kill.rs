@@ -90,7 +90,8 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         let (storage, ..) = small_store(dir.path(), GIB);
         storage.sweep().unwrap();
         assert_consistent(&storage);
-        let missing = kept_courses().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
+        let missing =
+            kept_courses().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
         assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
         // Fetching resumes.
         for (hash, bytes) in kept_courses() {

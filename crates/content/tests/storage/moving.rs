@@ -118,10 +118,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
         let step = step.as_str();
         let dir = scratch();
         drop(filled_store(dir.path()));
-        assert!(
-            !run_test(dir.path(), step, "moving::child"),
-            "{step}: the process was not killed"
-        );
+        assert!(!run_test(dir.path(), step, "moving::child"), "{step}: the process was not killed");
         // Killed once more at the next start, then completed.
         let _ = run_test(dir.path(), "copied:2", "moving::child");
         let storage = continue_move(dir.path(), None, None).unwrap();
@@ -225,7 +222,11 @@ fn invalid_moves_are_refused() {
     );
     let other = dir.path().join("other");
     drop(open(&other, disk.clone(), &clock));
-    assert_eq!(refused(&other).code(), ErrorCode::InvalidRequest, "the folder contains other content");
+    assert_eq!(
+        refused(&other).code(),
+        ErrorCode::InvalidRequest,
+        "the folder contains other content"
+    );
     disk.set_capacity(100 * KIB);
     assert!(matches!(refused(&dir.path().join("new")), Error::NoSpace { limit: Limit::Disk, .. }));
     disk.set_capacity(100 * GIB);

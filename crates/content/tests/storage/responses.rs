@@ -98,7 +98,10 @@ async fn below_the_floor_responses_stay_in_memory() {
     drop(client);
     let client = TestClient::open(dir.path(), &disk, &clock, 2);
     // Nothing was evicted for it, unlike on a full disk.
-    assert_eq!((client.stored("late").await, client.stored("early").await), (None, Some(Origin::Disk)));
+    assert_eq!(
+        (client.stored("late").await, client.stored("early").await),
+        (None, Some(Origin::Disk))
+    );
 
     // Space that is available again is noticed after a few seconds.
     assert!(!client.refresh("late").await.status.stored);

@@ -67,7 +67,11 @@ fn child() {
         store_course(&storage, &format!("user-{n}"), "own", &own, true);
         storage
             .blobs()
-            .put_with_origin(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, BlobOrigin::Requested)
+            .put_with_origin(
+                blob(100 + round, MIB).0,
+                &blob(100 + round, MIB).1,
+                BlobOrigin::Requested,
+            )
             .unwrap();
         storage.evict(if round % 2 == 0 { MIB } else { u64::MAX }).unwrap();
         storage.sweep().unwrap();
@@ -224,7 +228,10 @@ fn reader() {
     let version = insert_download(&storage, "asha", "one", &list, true, false);
     let missing: Vec<_> =
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
-    assert!(there.iter().all(|(h, _)| !missing.contains(h)), "blobs of the shared store are not missing");
+    assert!(
+        there.iter().all(|(h, _)| !missing.contains(h)),
+        "blobs of the shared store are not missing"
+    );
     for (hash, bytes) in &own {
         storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }

@@ -44,8 +44,10 @@ pub fn small_store(dir: &Path, budget: u64) -> (Storage, FakeClock, FakeDisk) {
 
 pub fn with_failpoints(dir: &Path, failpoints: Failpoints) -> Storage {
     let clock = FakeClock::noon();
-    let options =
-        StorageOptions { failpoints: Some(failpoints), ..options(dir, FakeDisk::new(100 * GIB), &clock) };
+    let options = StorageOptions {
+        failpoints: Some(failpoints),
+        ..options(dir, FakeDisk::new(100 * GIB), &clock)
+    };
     Storage::open(options).unwrap()
 }
 

@@ -64,7 +64,10 @@ async fn a_memory_hit_counts_as_a_use() {
         store(&fixture, n, 20_000).await;
     }
     fixture.restart();
-    assert_eq!((stored_origin(&fixture, 0).await, stored_origin(&fixture, 1).await), (Some(Origin::Disk), None));
+    assert_eq!(
+        (stored_origin(&fixture, 0).await, stored_origin(&fixture, 1).await),
+        (Some(Origin::Disk), None)
+    );
 }
 
 #[tokio::test]
@@ -80,7 +83,10 @@ async fn an_oversized_answer_evicts_nothing() {
         assert_eq!(got.status.stored, stored, "{bytes} bytes: {}", got.status);
     }
     fixture.restart();
-    assert_eq!((stored_origin(&fixture, 0).await, stored_origin(&fixture, 10).await), (Some(Origin::Disk), None));
+    assert_eq!(
+        (stored_origin(&fixture, 0).await, stored_origin(&fixture, 10).await),
+        (Some(Origin::Disk), None)
+    );
 }
 
 #[tokio::test]

@@ -170,7 +170,12 @@ impl Table {
             Some(n) => format!("[\"{}\"]", "x".repeat(n)),
             None => answer.body.clone(),
         };
-        ScriptedReply { status: answer.status, headers: headers.collect(), body: body.into(), takes_ms: 0 }
+        ScriptedReply {
+            status: answer.status,
+            headers: headers.collect(),
+            body: body.into(),
+            takes_ms: 0,
+        }
     }
     fn net(&self, wire: &Scripted, now_ms: i64) -> Net {
         let named = |name: &str| {
@@ -250,7 +255,12 @@ fn describe(answer: &Result<Cached, Error>) -> String {
     }
 }
 
-async fn run_step(fixture: &mut Fixture, table: &Table, case: &Case, step: &Step) -> (Seen, Option<Cached>) {
+async fn run_step(
+    fixture: &mut Fixture,
+    table: &Table,
+    case: &Case,
+    step: &Step,
+) -> (Seen, Option<Cached>) {
     fixture.clock.advance(step.wait_s * 1000);
     fixture.clock.jump(step.jump_s * 1000);
     if step.restart {
@@ -294,7 +304,11 @@ async fn run_step(fixture: &mut Fixture, table: &Table, case: &Case, step: &Step
     };
     fixture.settle().await;
     let texts: Vec<String> = answers.iter().map(describe).collect();
-    assert!(texts.windows(2).all(|w| w[0] == w[1]), "{}: callers got different answers: {texts:?}", case.name);
+    assert!(
+        texts.windows(2).all(|w| w[0] == w[1]),
+        "{}: callers got different answers: {texts:?}",
+        case.name
+    );
     let seen = Seen { answer: texts[0].clone(), requests: fixture.requests() - before };
     (seen, answers.into_iter().next().and_then(Result::ok))
 }
@@ -360,7 +374,12 @@ async fn every_row_of_the_fault_table() {
         for (n, step) in case.steps.iter().enumerate() {
             let (seen, cached) = run_step(&mut fixture, &table, case, step).await;
             for problem in check(step, &seen, cached.as_ref(), &fixture) {
-                problems.push(format!("{}: {}: step {}: {problem}", case.strategy, case.name, n + 1));
+                problems.push(format!(
+                    "{}: {}: step {}: {problem}",
+                    case.strategy,
+                    case.name,
+                    n + 1
+                ));
             }
             all.push(seen);
         }

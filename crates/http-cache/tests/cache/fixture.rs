@@ -71,7 +71,7 @@ pub struct Script {
     clock: FakeClock,
 }
 
-fn reply(reply: &ScriptedReply, body: Body) -> Reply {
+fn to_reply(reply: &ScriptedReply, body: Body) -> Reply {
     let mut headers = HeaderMap::new();
     for (name, value) in &reply.headers {
         let name = HeaderName::try_from(name.as_str()).expect("a name");
@@ -80,7 +80,7 @@ fn reply(reply: &ScriptedReply, body: Body) -> Reply {
     Reply { status: reply.status, headers, body }
 }
 fn whole_reply(reply: &ScriptedReply) -> Reply {
-    reply(reply, Box::pin(stream::iter([Ok(reply.body.clone())])))
+    to_reply(reply, Box::pin(stream::iter([Ok(reply.body.clone())])))
 }
 
 #[async_trait]
@@ -106,11 +106,11 @@ impl Http for Script {
             }
             Net::Cut(bytes) => {
                 let broken = Failure::new(FailureKind::Broken, "connection reset");
-                Ok(reply(&json, Box::pin(stream::iter([Ok(bytes), Err(broken)]))))
+                Ok(to_reply(&json, Box::pin(stream::iter([Ok(bytes), Err(broken)]))))
             }
             Net::Endless => {
                 let piece = || Ok(Bytes::from(vec![b' '; 1 << 20]));
-                Ok(reply(&json, Box::pin(stream::repeat_with(piece))))
+                Ok(to_reply(&json, Box::pin(stream::repeat_with(piece))))
             }
         }
     }

@@ -2,8 +2,8 @@
 //! cannot express.
 
 mod budget;
-mod fixture;
 mod faults;
 mod figures;
+mod fixture;
 mod stored;
 mod waiting;

@@ -19,7 +19,10 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
     fixture.settle().await;
     first.abort();
     fixture.net.gate.add_permits(1);
-    assert!(second.await.unwrap().unwrap() && third.await.unwrap().unwrap(), "both joined the request");
+    assert!(
+        second.await.unwrap().unwrap() && third.await.unwrap().unwrap(),
+        "both joined the request"
+    );
     assert_eq!(fixture.requests(), 1);
 
     // All callers are dropped, the answer arrives, and the next caller gets it.
@@ -56,7 +59,10 @@ async fn an_unstorable_request_is_aborted_without_waiters() {
     fixture.settle().await;
     // Aborted: the next caller begins its own request.
     let next = fixture.get("/api/meta").await.unwrap();
-    assert_eq!((&next.body[..], next.status.collapsed, fixture.requests()), (&b"[2]"[..], false, 2));
+    assert_eq!(
+        (&next.body[..], next.status.collapsed, fixture.requests()),
+        (&b"[2]"[..], false, 2)
+    );
 }
 
 #[tokio::test]

@@ -137,9 +137,11 @@ fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
             .collect()
     };
     match names() {
-        Ok(present) if !present.is_empty() => {
-            spec.columns().map(|c| c.name).filter(|name| !present.iter().any(|t| t == name)).collect()
-        }
+        Ok(present) if !present.is_empty() => spec
+            .columns()
+            .map(|c| c.name)
+            .filter(|name| !present.iter().any(|t| t == name))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -213,7 +215,12 @@ fn values(r: &rusqlite::Row<'_>, row_type: RowType) -> Result<Vec<Value>> {
     (0..columns).map(|i| Ok(r.get_ref(i)?.try_into().unwrap_or(Value::Null))).collect()
 }
 
-fn move_to_foreign(conn: &Connection, row_type: RowType, values: &[Value], now_ms: i64) -> Result<()> {
+fn move_to_foreign(
+    conn: &Connection,
+    row_type: RowType,
+    values: &[Value],
+    now_ms: i64,
+) -> Result<()> {
     let spec = TableSpec::of(row_type);
     let stored = spec.columns().zip(values).map(|(column, value)| {
         let value = match value {
@@ -309,9 +316,5 @@ fn key_of(r: &rusqlite::Row<'_>, row_type: RowType) -> Option<RowKey> {
 }
 
 fn log(row_type: RowType, problem: &str) {
-    tracing::warn!(
-        row.kind = row_type.as_str(),
-        error = problem,
-        "skipped an unreadable row"
-    );
+    tracing::warn!(row.kind = row_type.as_str(), error = problem, "skipped an unreadable row");
 }

@@ -7,7 +7,7 @@ use carrel_sqlite::{Hooks, StorageError};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use crate::store::{Options, RESERVE, lifecycle, journal::Journal, tx::Effects};
+use crate::store::{Options, RESERVE, journal::Journal, lifecycle, tx::Effects};
 
 pub(super) struct UserHooks {
     pub lock: File,
@@ -32,9 +32,7 @@ impl Hooks for UserHooks {
 
     fn free_space(&mut self, conn: &Connection) -> bool {
         if RESERVE.release_piece(&self.dir) {
-            tracing::warn!(
-                "the disk is full: released a piece of the reserve to save work"
-            );
+            tracing::warn!("the disk is full: released a piece of the reserve to save work");
             if let Some(pages) = &mut self.page_limit {
                 *pages += (RESERVE.piece / 4096) as u32;
                 let _ = lifecycle::limit_pages(conn, *pages);

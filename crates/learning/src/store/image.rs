@@ -62,7 +62,10 @@ fn apply_log(database: &mut Vec<u8>, log: &[u8]) {
         let (frame_header, page) = frame.split_at(FRAME_HEADER);
         sum = checksum(magic, checksum(magic, sum, &frame_header[..8]), page);
         let number = be32(frame_header, 0) as usize;
-        if &frame_header[8..16] != salts || sum != (be32(frame_header, 16), be32(frame_header, 20)) || number == 0 {
+        if &frame_header[8..16] != salts
+            || sum != (be32(frame_header, 16), be32(frame_header, 20))
+            || number == 0
+        {
             return;
         }
         waiting.push(((number - 1) * page_bytes, page));

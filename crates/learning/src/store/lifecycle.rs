@@ -17,8 +17,8 @@ use rusqlite::Connection;
 use crate::{
     Error, Result,
     store::{
-        FILE, MIGRATIONS, Options, RESERVE, Failpoints, Tx, backups, checked, checked::Found, image,
-        journal, journal::Journal, recovery, recovery::Repair, state, with_suffix,
+        FILE, Failpoints, MIGRATIONS, Options, RESERVE, Tx, backups, checked, checked::Found,
+        image, journal, journal::Journal, recovery, recovery::Repair, state, with_suffix,
     },
 };
 
@@ -105,7 +105,9 @@ fn read_last_run(dir: &Path, lock: &mut File) -> io::Result<LastRun> {
     let note = note.lines().next().unwrap_or_default().trim_end();
     Ok(match note.strip_prefix(CLOSED).map(str::trim) {
         // Older releases wrote a note without a fingerprint.
-        Some(recorded) if log == 0 && (recorded.is_empty() || recorded == fingerprint(&path)?) => LastRun::Clean,
+        Some(recorded) if log == 0 && (recorded.is_empty() || recorded == fingerprint(&path)?) => {
+            LastRun::Clean
+        }
         Some(_) => LastRun::Changed,
         None => LastRun::NotClosed,
     })

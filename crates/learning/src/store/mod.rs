@@ -20,11 +20,11 @@
 //! Not here: what the rows mean (`learning`), when they are sent (`sync`), data that can be fetched again (`cache`).
 
 mod backups;
-mod lifecycle;
 pub mod checked;
 mod hooks;
 mod image;
 mod journal;
+mod lifecycle;
 pub mod outbox;
 mod recovery;
 pub mod state;
@@ -39,7 +39,6 @@ use std::{
     },
 };
 
-pub use lifecycle::Opened;
 use carrel_model::DeviceId;
 use carrel_sqlite::{
     Cause, Change, Changes, Database, DatabaseError, Migration, NoHooks, StorageError,
@@ -47,6 +46,7 @@ use carrel_sqlite::{
 use carrel_system::{Clock, blocking, files::Reserve};
 use hooks::UserHooks;
 use journal::Journal;
+pub use lifecycle::Opened;
 use parking_lot::Mutex;
 pub use recovery::Repair;
 use rusqlite::Connection;
@@ -149,7 +149,11 @@ impl Store {
     }
 
     /// Same as [`Store::open`], with a call at each step of a repair.
-    pub fn open_with_failpoints(dir: &Path, options: Options, failpoints: Failpoints) -> Result<Self> {
+    pub fn open_with_failpoints(
+        dir: &Path,
+        options: Options,
+        failpoints: Failpoints,
+    ) -> Result<Self> {
         let options = Arc::new(options);
         let mode = match open_live(dir, &options, &failpoints) {
             Ok(live) => live,
@@ -287,7 +291,8 @@ impl Store {
         if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
             return Ok(());
         }
-        let (dir, options, failpoints) = (self.dir.clone(), self.options.clone(), self.failpoints.clone());
+        let (dir, options, failpoints) =
+            (self.dir.clone(), self.options.clone(), self.failpoints.clone());
         let live = blocking(move || open_live(&dir, &options, &failpoints)).await?;
         *self.mode.lock() = Arc::new(live);
         tracing::info!("user.db can be written again");
@@ -301,7 +306,8 @@ fn closed() -> Error {
 }
 
 fn open_live(dir: &Path, options: &Arc<Options>, failpoints: &Failpoints) -> Result<Mode> {
-    let lifecycle::Live { conn, lock, journal, opened } = lifecycle::open(dir, options, failpoints)?;
+    let lifecycle::Live { conn, lock, journal, opened } =
+        lifecycle::open(dir, options, failpoints)?;
     let (journal, effects) = (Arc::new(Mutex::new(journal)), Arc::default());
     let hooks = UserHooks {
         lock,
@@ -322,9 +328,8 @@ fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
             lifecycle::read_copy(dir, options, false)
         }
         // A running Carrel allows a consistent snapshot; another program may have locked the file exclusively.
-        Some(Cause::Busy) => {
-            lifecycle::read_copy(dir, options, true).or_else(|_| lifecycle::read_copy(dir, options, false))
-        }
+        Some(Cause::Busy) => lifecycle::read_copy(dir, options, true)
+            .or_else(|_| lifecycle::read_copy(dir, options, false)),
         _ => return Err(why),
     };
     match copied {

@@ -186,7 +186,8 @@ pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
 /// queued.
 pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
-    let removed = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    let removed =
+        tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
     Ok(removed)
 }
@@ -203,7 +204,8 @@ pub fn store_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
 /// table. Returns false if it changed since and stays queued.
 pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
-    let removed = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    let removed =
+        tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
     if removed {
         let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) \

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     store::{
-        FILE, MIGRATIONS, Options, Failpoints, Tx, backups,
+        FILE, Failpoints, MIGRATIONS, Options, Tx, backups,
         backups::Backup,
         checked,
         checked::Found,
@@ -274,7 +274,8 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
             let clause = checked::order_by(*row_type, order);
             let read = checked::each_of_earlier_schema(source, *row_type, &clause, |row| {
                 known.insert(row.key());
-                let result = if row.is_server_only() { tx.apply_remote(row) } else { tx.import(row) };
+                let result =
+                    if row.is_server_only() { tx.apply_remote(row) } else { tx.import(row) };
                 match result {
                     Ok(is_new) => saved += u32::from(is_new),
                     Err(Error::Invalid(_)) => {}

@@ -203,7 +203,9 @@ impl<'c> Tx<'c> {
             return Ok(());
         };
         let Some(mut stored) = self.get(&row.key())? else { return Ok(()) };
-        if stored.stamp().is_some_and(|stored_stamp| stored_stamp > stamp) && stored.set_stamp(Hlc::LEAST) {
+        if stored.stamp().is_some_and(|stored_stamp| stored_stamp > stamp)
+            && stored.set_stamp(Hlc::LEAST)
+        {
             tracing::warn!(
                 row.kind = row.row_type().as_str(),
                 "a register had an implausible stamp"

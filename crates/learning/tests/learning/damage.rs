@@ -10,7 +10,7 @@ use std::{
 
 use carrel_learning::{
     Error, Learning, Step,
-    store::{MIGRATIONS, Repair, Failpoints, Store, checked, outbox},
+    store::{Failpoints, MIGRATIONS, Repair, Store, checked, outbox},
 };
 use carrel_model::{
     BlobHash,
@@ -19,8 +19,8 @@ use carrel_model::{
 };
 use carrel_sqlite::{Cause, DatabaseError, rows::SPECS};
 use carrel_testkit::{
-    SeededRng, FakeClock, SeededIds,
-    work::{item, options, slug, finished},
+    FakeClock, SeededIds, SeededRng,
+    work::{finished, item, options, slug},
 };
 use tempfile::TempDir;
 
@@ -249,7 +249,11 @@ async fn damaged_files_are_repaired_without_loss() {
         });
         if let Some(kept) = kept {
             repaired += 1;
-            assert_eq!(fs::read(kept.path()).unwrap(), damaged, "{what}: the kept file is unchanged");
+            assert_eq!(
+                fs::read(kept.path()).unwrap(),
+                damaged,
+                "{what}: the kept file is unchanged"
+            );
         }
         assert!(before.iter().all(|f| f.exists() || f.extension().is_none_or(|e| e != "db")));
     }
@@ -287,7 +291,10 @@ async fn without_a_journal_unreadable_rows_are_reported() {
             missing.iter().all(|k| repair.lost.contains(k)) || repair.unknown_since_ms.is_some(),
             "seed {seed}: {missing:?}"
         );
-        assert!(repair.lost.iter().all(|k| !now.contains_key(k)), "found rows are not reported as lost");
+        assert!(
+            repair.lost.iter().all(|k| !now.contains_key(k)),
+            "found rows are not reported as lost"
+        );
         // The report is kept until it is marked as read.
         store.close().await;
         drop(store);
@@ -407,7 +414,11 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
 
             let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
             let repair = store.last_repair().expect(&what);
-            assert_eq!(repair.unknown_since_ms, Some(0), "{what}: rows may be missing since the beginning");
+            assert_eq!(
+                repair.unknown_since_ms,
+                Some(0),
+                "{what}: rows may be missing since the beginning"
+            );
             let now = all(&store).await;
             for (key, row) in &folder.rows {
                 if key.row_type.as_str() != table {
@@ -480,10 +491,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
                 .unwrap()
                 .flatten()
                 .find(|f| f.file_name().to_string_lossy().starts_with("user.recover"));
-            assert!(
-                unplaced.is_none(),
-                "{what}: a prepared file is left: {unplaced:?}"
-            );
+            assert!(unplaced.is_none(), "{what}: a prepared file is left: {unplaced:?}");
             *seen.entry(step).or_insert(0) += 1;
             kills += 1;
         }

@@ -15,7 +15,7 @@ use carrel_learning::{Error, Learning, store::Store};
 use carrel_sqlite::{Cause, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds, SmallDisk,
-    work::{options, finished},
+    work::{finished, options},
 };
 
 const KIB: u64 = 1024;
@@ -33,7 +33,11 @@ fn open(dir: &Path, clock: &FakeClock) -> carrel_learning::Result<(Arc<Store>, L
 async fn done_count(learning: &Learning) -> usize {
     learning.done_sections("a").await.unwrap().len()
 }
-async fn finish_sections(learning: &Learning, from: usize, to: usize) -> carrel_learning::Result<()> {
+async fn finish_sections(
+    learning: &Learning,
+    from: usize,
+    to: usize,
+) -> carrel_learning::Result<()> {
     for n in from..to {
         learning.record(finished(&format!("a/b/s{n}"))).await?;
     }
@@ -168,7 +172,11 @@ async fn a_damaged_file_on_a_full_disk_is_read_and_repaired_when_there_is_space(
         assert!(store.read_only().is_some_and(|e| e.is_full()), "{:?}", store.read_only());
         assert_eq!(done_count(&learning).await, 30, "restored from the journal");
         assert!(!dir.join("user.damaged-0.db").exists());
-        assert_eq!(fs::metadata(dir.join("user.db")).unwrap().len(), 12_000, "the damaged file is unchanged");
+        assert_eq!(
+            fs::metadata(dir.join("user.db")).unwrap().len(),
+            12_000,
+            "the damaged file is unchanged"
+        );
         fs::remove_file(filler).unwrap();
         finish_sections(&learning, 30, 31).await.unwrap();
         assert!(store.opened().damaged_file_kept);

@@ -13,7 +13,7 @@ use carrel_model::{
 };
 use carrel_testkit::{
     FakeClock, SeededIds,
-    work::{item, options, slug, finished},
+    work::{finished, item, options, slug},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -39,7 +39,11 @@ async fn only_a_restart_reduces_progress() {
     let at = |percent| Step { percent: Some(percent), ..Step::at(ItemKind::Story, item("goat")) };
     let record = d.learning.record(at(4_000)).await.unwrap();
     assert_eq!((record.row.percent, record.waiting), (4_000, true));
-    assert_eq!(d.learning.record(at(1_000)).await.unwrap().row.percent, 4_000, "the percentage does not decrease");
+    assert_eq!(
+        d.learning.record(at(1_000)).await.unwrap().row.percent,
+        4_000,
+        "the percentage does not decrease"
+    );
     let done = Step { done: true, ..Step::at(ItemKind::Story, item("goat")) };
     let first = d.learning.record(done.clone()).await.unwrap().row;
     assert_eq!((first.percent, first.done_ms), (10_000, Some(FakeClock::NOON)));
@@ -105,8 +109,18 @@ async fn time_is_measured_by_the_monotonic_clock() {
             10_000,
             2,
         ),
-        ("a long heartbeat is capped and ends the session", vec![Pass(0), Pass(18_000), Pass(5_000)], 20_000, 2),
-        ("a heartbeat of exactly the limit continues the session", vec![Pass(0), Pass(15_000), Pass(5_000)], 20_000, 1),
+        (
+            "a long heartbeat is capped and ends the session",
+            vec![Pass(0), Pass(18_000), Pass(5_000)],
+            20_000,
+            2,
+        ),
+        (
+            "a heartbeat of exactly the limit continues the session",
+            vec![Pass(0), Pass(15_000), Pass(5_000)],
+            20_000,
+            1,
+        ),
         (
             "a clock jump adds nothing",
             vec![Pass(0), Pass(5_000), Jump(3_600_000), Pass(5_000), Pass(5_000)],
@@ -251,7 +265,11 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
     assert_eq!((a.seq, b.seq, c.seq), (1, 2, 2));
     d.clock.jump(-3_600_000);
     let done = d.learning.submit_attempt(first).await.unwrap();
-    assert_eq!(done.attempt.submitted_ms, Some(done.attempt.started_ms), "submission is not before the start");
+    assert_eq!(
+        done.attempt.submitted_ms,
+        Some(done.attempt.started_ms),
+        "submission is not before the start"
+    );
     d.clock.advance(7_200_000);
     assert_eq!(
         d.learning.submit_attempt(first).await.unwrap().attempt,
@@ -259,7 +277,10 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
         "submitting again changes nothing"
     );
     let late = d.learning.save_answer(first, &slug("q1"), &choice("z")).await.unwrap_err();
-    assert!(matches!(late, Error::Invalid(_)) && late.to_string().contains("cannot be changed"), "{late}");
+    assert!(
+        matches!(late, Error::Invalid(_)) && late.to_string().contains("cannot be changed"),
+        "{late}"
+    );
     // The answers are part of the submission; an answer of a device that had not received it changes nothing.
     let submitted: Vec<_> = done.attempt.answers.clone().unwrap().into_iter().collect();
     assert_eq!(submitted, [(slug("q1"), c.value.clone())]);
@@ -300,7 +321,11 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
         (of_first.answers.len(), of_first.grade.as_ref().unwrap().points, of_first.waiting),
         (1, 1, true)
     );
-    assert_eq!(d.learning.attempts_under("rivers").await.unwrap().len(), 1, "only the submitted attempt");
+    assert_eq!(
+        d.learning.attempts_under("rivers").await.unwrap().len(),
+        1,
+        "only the submitted attempt"
+    );
     assert_eq!(d.learning.overview().await.unwrap().quizzes_taken, 1);
     let updated = d.learning.start_attempt(&quiz, BlobHash::of(b"v2")).await.unwrap().attempt.id;
     assert!(updated != other, "another version of the quiz starts a new attempt");
@@ -378,6 +403,10 @@ async fn settings_and_enrolment() {
     d.learning.request_enrolment(&course, false).await.unwrap();
     assert_eq!(d.learning.enrolment(&course).await.unwrap().status(), None);
     let again = d.learning.request_enrolment(&course, true).await.unwrap();
-    assert_eq!(again.status(), Some(DecisionStatus::Pending), "requested again and not decided yet");
+    assert_eq!(
+        again.status(),
+        Some(DecisionStatus::Pending),
+        "requested again and not decided yet"
+    );
     assert_eq!(d.learning.enrolments().await.unwrap().len(), 1);
 }

@@ -19,7 +19,7 @@ use carrel_model::{
 use carrel_sqlite::{Cause, Change, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds,
-    work::{item, options, finished},
+    work::{finished, item, options},
 };
 
 fn row(text: &str, percent: u16) -> Progress {
@@ -96,8 +96,13 @@ async fn a_failed_transaction_is_rolled_back_alone() {
     let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
     assert_eq!(waiting.into_iter().map(|w| w.key).collect::<Vec<_>>(), [key("good/b/c")]);
     let published = changes.try_recv().unwrap();
-    assert!(published.contains(&Change::Progress("good".into())) && published.contains(&Change::Outbox));
-    assert!(!published.contains(&Change::Progress("bad".into())), "unsaved changes are not published");
+    assert!(
+        published.contains(&Change::Progress("good".into())) && published.contains(&Change::Outbox)
+    );
+    assert!(
+        !published.contains(&Change::Progress("bad".into())),
+        "unsaved changes are not published"
+    );
     assert!(changes.try_recv().is_err());
 
     // Same for a transaction that shares no commit.

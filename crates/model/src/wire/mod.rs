@@ -16,6 +16,6 @@ pub use catalogue::{
 };
 pub use problem::Problem;
 pub use sync::{
-    EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, ChangesEvent, PullReply, PulledRow, PushReply,
-    PushRequest, PushResult, ResultCode, SYNC_VERSION,
+    ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PullReply, PulledRow,
+    PushReply, PushRequest, PushResult, ResultCode, SYNC_VERSION,
 };

@@ -41,7 +41,11 @@ pub(super) fn lower(
         .into_iter()
         .filter_map(|(folder, draft)| {
             let compiled = story::lower(context, draft, &vocabulary)?;
-            let story = StoryInCourse { id: compiled.meta.id, title: compiled.meta.title, body: compiled.body };
+            let story = StoryInCourse {
+                id: compiled.meta.id,
+                title: compiled.meta.title,
+                body: compiled.body,
+            };
             Some((folder, story))
         })
         .collect();
@@ -106,7 +110,8 @@ fn section(
     }
     let mut quiz = None;
     if let Some(compiled) = draft.quiz.and_then(|path| quiz::compile(context, &path, &scope)) {
-        let block = Block::Quiz { quiz: compiled.item.clone(), title: compiled.title, body: compiled.body };
+        let block =
+            Block::Quiz { quiz: compiled.item.clone(), title: compiled.title, body: compiled.body };
         if !blocks.contains(&block) {
             blocks.push(block);
         }

@@ -66,7 +66,9 @@ impl CompileContext<'_> {
                 at,
                 "media-type",
                 message,
-                format!("expected {wanted}; the kind is detected from the content, not from the name"),
+                format!(
+                    "expected {wanted}; the kind is detected from the content, not from the name"
+                ),
             );
         };
         let image = matches!(kind, Kind::Picture | Kind::Drawing);
@@ -274,7 +276,12 @@ impl CompileContext<'_> {
                 && !["avc1", "avc3", "vp09", "av01"].contains(&metadata.codec.as_str())
             {
                 let message = format!("not every device can play {:?}", metadata.codec);
-                self.problems.warn(at, "film-codec", message, "use H.264 (avc1), which every device can play");
+                self.problems.warn(
+                    at,
+                    "film-codec",
+                    message,
+                    "use H.264 (avc1), which every device can play",
+                );
             }
             (metadata.video, metadata.duration_ms)
         } else {

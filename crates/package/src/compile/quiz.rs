@@ -172,8 +172,9 @@ fn choices(
     }
     if !nodes.is_empty() {
         if is_single && correct_count != 1 {
-            let message =
-                format!("{correct_count} choices are marked as correct; a single-choice question has exactly one");
+            let message = format!(
+                "{correct_count} choices are marked as correct; a single-choice question has exactly one"
+            );
             fields.error(
                 fields.line,
                 "correct-count",
@@ -189,7 +190,11 @@ fn choices(
             );
         }
     }
-    Some(if is_single { QuestionKind::Single { choices } } else { QuestionKind::Multiple { choices } })
+    Some(if is_single {
+        QuestionKind::Single { choices }
+    } else {
+        QuestionKind::Multiple { choices }
+    })
 }
 
 fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<QuestionKind> {
@@ -319,7 +324,8 @@ mod tests {
         let (marked, count) = mark_blanks("A ___ and _____, *so* __x__.");
         assert_eq!(count, 2);
         let problems = crate::problem::Problems::default();
-        let html = markdown::to_inline_html(&marked, Origin::File("a"), &Scope::default(), &problems);
+        let html =
+            markdown::to_inline_html(&marked, Origin::File("a"), &Scope::default(), &problems);
         assert_eq!(
             render_blanks(&html),
             "A <span data-blank=\"0\"></span> and <span data-blank=\"1\"></span>, <em>so</em> <strong>x</strong>."

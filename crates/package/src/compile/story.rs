@@ -35,7 +35,8 @@ pub(super) fn lower(
     let used: BTreeSet<_> =
         pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
     let own_ids: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
-    let course_entries = course_words.iter().filter(|w| used.contains(&w.id) && !own_ids.contains(&w.id));
+    let course_entries =
+        course_words.iter().filter(|w| used.contains(&w.id) && !own_ids.contains(&w.id));
     vocabulary.extend(course_entries.cloned());
     let page_count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     let narrated = pages.iter().any(|page| page.narration.is_some());
@@ -103,7 +104,12 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
 }
 
 /// Assigns the times of a WebVTT file to the sentences.
-fn apply_timing(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &mut [Sentence]) {
+fn apply_timing(
+    context: &CompileContext<'_>,
+    path: &str,
+    duration_ms: u64,
+    sentences: &mut [Sentence],
+) {
     let Some(text) = context.read_text(path) else { return };
     let Some(cues) = vtt::parse(&text, path, context.problems) else { return };
     if cues.len() != sentences.len() {

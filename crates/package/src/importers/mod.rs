@@ -98,7 +98,8 @@ pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> 
     if packages.is_empty() {
         let what = if source.is_zip { "the zip" } else { "the folder" };
         let message = format!("{what} has no course.json and no story.json");
-        let hint = "see docs/PACKAGE.md; a zip must contain course.json at its root or in a single folder";
+        let hint =
+            "see docs/PACKAGE.md; a zip must contain course.json at its root or in a single folder";
         return Err(vec![file_error(&source.display_name, "no-package", message, hint)]);
     }
     Ok(packages)

@@ -80,7 +80,11 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     };
     let (width, height) = (picture.width(), picture.height());
     let write_error = |e: std::io::Error| {
-        media_error("not-written", format!("the scaled picture cannot be written: {e}"), "free some space")
+        media_error(
+            "not-written",
+            format!("the scaled picture cannot be written: {e}"),
+            "free some space",
+        )
     };
     let mut result = Picture {
         width,
@@ -120,12 +124,15 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
             ImageFormat::WebP => bytes.len() < encoded.len() * 5 / 4,
             _ => false,
         };
-        let blob =
-            if keeps_original && target == width && !has_exif && orientation == Orientation::NoTransforms {
-                spill.write(bytes, format.to_mime_type())
-            } else {
-                spill.write(&encoded, "image/webp")
-            };
+        let blob = if keeps_original
+            && target == width
+            && !has_exif
+            && orientation == Orientation::NoTransforms
+        {
+            spill.write(bytes, format.to_mime_type())
+        } else {
+            spill.write(&encoded, "image/webp")
+        };
         result.variants.push((target, blob.map_err(write_error)?));
     }
     Ok(result)

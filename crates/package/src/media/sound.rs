@@ -27,12 +27,14 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
         .format(&Hint::new(), stream, &options, &MetadataOptions::default())
         .map_err(|e| read_error(e.to_string()))?
         .format;
-    let track = format.default_track().ok_or_else(|| read_error("it has no audio track".to_owned()))?;
+    let track =
+        format.default_track().ok_or_else(|| read_error("it has no audio track".to_owned()))?;
     let (id, params) = (track.id, track.codec_params.clone());
     let time_base = params
         .time_base
         .or_else(|| params.sample_rate.map(|r| symphonia::core::units::TimeBase::new(1, r)));
-    let time_base = time_base.ok_or_else(|| read_error("it does not state its sample rate".to_owned()))?;
+    let time_base =
+        time_base.ok_or_else(|| read_error("it does not state its sample rate".to_owned()))?;
     let mut ticks = 0u64;
     let end = loop {
         match format.next_packet() {
@@ -46,7 +48,8 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     };
     let ms = |ticks: u64| {
         u64::try_from(
-            u128::from(ticks) * u128::from(time_base.numer) * 1000 / u128::from(time_base.denom.max(1)),
+            u128::from(ticks) * u128::from(time_base.numer) * 1000
+                / u128::from(time_base.denom.max(1)),
         )
         .unwrap_or_default()
     };
@@ -63,11 +66,7 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     if let Some(declared) =
         params.n_frames.filter(|n| exact && ticks.saturating_mul(100) < n.saturating_mul(95))
     {
-        return Err(read_error(format!(
-            "it is truncated: {} of {} ms",
-            ms(ticks),
-            ms(declared)
-        )));
+        return Err(read_error(format!("it is truncated: {} of {} ms", ms(ticks), ms(declared))));
     }
     Ok(ms(ticks))
 }
@@ -109,7 +108,8 @@ fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
         let samples = buffer.as_mut()?;
         samples.copy_interleaved_ref(sound);
         for frame in samples.samples().chunks(channels) {
-            let index = (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
+            let index =
+                (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
             let amplitude = frame.iter().fold(0f32, |max, sample| max.max(sample.abs()));
             peaks[index] = peaks[index].max(amplitude);
             at += 1;

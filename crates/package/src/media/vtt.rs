@@ -60,11 +60,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         };
         let line = timing as u32 + 1;
         if cues.len() >= MAX_CUES {
-            error(
-                line,
-                format!("there are more than {MAX_CUES} cues"),
-                "split the recording",
-            );
+            error(line, format!("there are more than {MAX_CUES} cues"), "split the recording");
             break;
         }
         let (start, rest) = lines[timing].split_once("-->").unwrap_or_default();

@@ -29,9 +29,13 @@ impl<'a> Fields<'a> {
     /// Returns None and reports a problem if the node is not an object.
     pub fn new(node: &'a Node, file: &'a str, problems: &'a Problems, what: &str) -> Option<Self> {
         match &node.value {
-            Value::Object(entries) => {
-                Some(Self { file, line: node.line, entries, problems, requested_keys: RefCell::default() })
-            }
+            Value::Object(entries) => Some(Self {
+                file,
+                line: node.line,
+                entries,
+                problems,
+                requested_keys: RefCell::default(),
+            }),
             other => {
                 let message = format!("{what} is an object, not {}", other.kind());
                 problems.error(
@@ -258,12 +262,7 @@ impl<'a> Fields<'a> {
                 None => "remove it".to_owned(),
             };
             let at = SourceLocation { file: self.file, line: entry.line };
-            self.problems.warn(
-                at,
-                "unknown-field",
-                format!("unknown field {:?}", entry.key),
-                hint,
-            );
+            self.problems.warn(at, "unknown-field", format!("unknown field {:?}", entry.key), hint);
         }
     }
 }
@@ -277,8 +276,7 @@ impl UniqueIds {
     pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Located<Slug>>, what: &str) {
         let Some(Located { value, line }) = id else { return };
         if let Some(first) = self.0.insert(value.clone(), *line) {
-            let message =
-                format!("duplicate {what} {:?} (first in line {first})", value.as_str());
+            let message = format!("duplicate {what} {:?} (first in line {first})", value.as_str());
             fields.error(*line, "duplicate-id", message, "give one of them another id");
         }
     }

@@ -121,7 +121,12 @@ impl Parser<'_> {
             Some(b'f') => self.literal("false", Value::Bool(false))?,
             Some(b'n') => self.literal("null", Value::Null)?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => return Err(self.syntax_error(&format!("a value is expected here, not {}", self.describe_next()))),
+            _ => {
+                return Err(self.syntax_error(&format!(
+                    "a value is expected here, not {}",
+                    self.describe_next()
+                )));
+            }
         };
         Ok(Node { line, value })
     }
@@ -130,7 +135,8 @@ impl Parser<'_> {
             self.at += literal.len();
             Ok(value)
         } else {
-            Err(self.syntax_error(&format!("a value is expected here, not {}", self.describe_next())))
+            Err(self
+                .syntax_error(&format!("a value is expected here, not {}", self.describe_next())))
         }
     }
     fn number(&mut self) -> ParseResult<Value> {
@@ -142,9 +148,9 @@ impl Parser<'_> {
             self.at += 1;
         }
         // serde_json checks the grammar of numbers: no leading zeros, no bare dots.
-        serde_json::from_str::<f64>(&self.text[start..self.at])
-            .map(Value::Number)
-            .map_err(|_| self.syntax_error(&format!("{:?} is not a number", &self.text[start..self.at])))
+        serde_json::from_str::<f64>(&self.text[start..self.at]).map(Value::Number).map_err(|_| {
+            self.syntax_error(&format!("{:?} is not a number", &self.text[start..self.at]))
+        })
     }
     fn string(&mut self) -> ParseResult<String> {
         let start = self.at;
@@ -165,7 +171,9 @@ impl Parser<'_> {
         self.at += 1;
         let raw = self.text.get(start..self.at).unwrap_or_default();
         serde_json::from_str(raw).map_err(|_| {
-            self.syntax_error(&format!("the string {raw} has an invalid escape or a control character"))
+            self.syntax_error(&format!(
+                "the string {raw} has an invalid escape or a control character"
+            ))
         })
     }
     fn list(&mut self, depth: usize) -> ParseResult<Vec<Node>> {
@@ -186,8 +194,10 @@ impl Parser<'_> {
                     return Ok(list);
                 }
                 _ => {
-                    return Err(self
-                        .syntax_error(&format!("a comma or ']' is expected here, not {}", self.describe_next())));
+                    return Err(self.syntax_error(&format!(
+                        "a comma or ']' is expected here, not {}",
+                        self.describe_next()
+                    )));
                 }
             }
         }
@@ -204,15 +214,19 @@ impl Parser<'_> {
         loop {
             self.skip_whitespace();
             if self.peek() != Some(b'"') {
-                return Err(
-                    self.syntax_error(&format!("a name in quotes is expected here, not {}", self.describe_next()))
-                );
+                return Err(self.syntax_error(&format!(
+                    "a name in quotes is expected here, not {}",
+                    self.describe_next()
+                )));
             }
             let line = self.line;
             let key = self.string()?;
             self.skip_whitespace();
             if self.peek() != Some(b':') {
-                return Err(self.syntax_error(&format!("a ':' is expected here, not {}", self.describe_next())));
+                return Err(self.syntax_error(&format!(
+                    "a ':' is expected here, not {}",
+                    self.describe_next()
+                )));
             }
             self.at += 1;
             let node = self.value(depth + 1)?;

@@ -40,7 +40,12 @@ impl Source {
         let display_name = path.display().to_string();
         let metadata = path.metadata().map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => {
-                vec![file_error(&display_name, "not-found", "there is no such file or folder", "check the path")]
+                vec![file_error(
+                    &display_name,
+                    "not-found",
+                    "there is no such file or folder",
+                    "check the path",
+                )]
             }
             _ => vec![file_error(
                 &display_name,
@@ -71,7 +76,12 @@ impl Source {
             });
         }
         let hint = "use the folder with course.json or story.json, or a zip of it";
-        Err(vec![file_error(&display_name, "no-package", "this is neither a folder nor a zip", hint)])
+        Err(vec![file_error(
+            &display_name,
+            "no-package",
+            "this is neither a folder nor a zip",
+            hint,
+        )])
     }
 
     fn folder(root: &Path, display_name: String) -> Result<Self, Vec<Problem>> {
@@ -116,7 +126,12 @@ impl Source {
             if entry.path_is_symlink() {
                 path_problems.push((
                     path,
-                    file_error(&original_path, "link", "this is a link", "replace the link by the file"),
+                    file_error(
+                        &original_path,
+                        "link",
+                        "this is a link",
+                        "replace the link by the file",
+                    ),
                 ));
                 continue;
             }
@@ -126,7 +141,12 @@ impl Source {
             if relative.to_str().is_none() {
                 path_problems.push((
                     path,
-                    file_error(&original_path, "path-name", "the name is not Unicode", "rename the file"),
+                    file_error(
+                        &original_path,
+                        "path-name",
+                        "the name is not Unicode",
+                        "rename the file",
+                    ),
                 ));
                 continue;
             }
@@ -191,12 +211,7 @@ impl Source {
         }
         if total > limits.total_bytes {
             let message = format!("{total} bytes in all; {} are allowed", limits.total_bytes);
-            problems.error(
-                at,
-                "too-large",
-                message,
-                "make the media smaller or split the course",
-            );
+            problems.error(at, "too-large", message, "make the media smaller or split the course");
         }
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         for (path, problem) in &self.path_problems {

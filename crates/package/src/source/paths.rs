@@ -24,7 +24,8 @@ fn path_error<T>(code: &'static str, message: String, hint: &'static str) -> Res
 
 /// Checks the path of a zip entry or of a file in a folder, relative to the package's root.
 pub(crate) fn check(path: &str) -> Result<(), PathError> {
-    const RELATIVE_HINT: &str = "pack the folder itself, with paths relative to it and `/` between names";
+    const RELATIVE_HINT: &str =
+        "pack the folder itself, with paths relative to it and `/` between names";
     let display: String = path.chars().take(120).collect();
     if path.len() > MAX_PATH_BYTES {
         return path_error(
@@ -34,14 +35,26 @@ pub(crate) fn check(path: &str) -> Result<(), PathError> {
         );
     }
     if path.contains('\\') {
-        return path_error("path-unsafe", format!("a path has a backslash: {display:?}"), RELATIVE_HINT);
+        return path_error(
+            "path-unsafe",
+            format!("a path has a backslash: {display:?}"),
+            RELATIVE_HINT,
+        );
     }
     if path.starts_with('/') {
-        return path_error("path-unsafe", format!("a path is absolute: {display:?}"), RELATIVE_HINT);
+        return path_error(
+            "path-unsafe",
+            format!("a path is absolute: {display:?}"),
+            RELATIVE_HINT,
+        );
     }
     let bytes = path.as_bytes();
     if bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' {
-        return path_error("path-unsafe", format!("a path has a drive letter: {display:?}"), RELATIVE_HINT);
+        return path_error(
+            "path-unsafe",
+            format!("a path has a drive letter: {display:?}"),
+            RELATIVE_HINT,
+        );
     }
     for name in path.split('/') {
         if name.is_empty() || name == "." || name == ".." {

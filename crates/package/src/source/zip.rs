@@ -23,7 +23,11 @@ type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
 const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
 
 /// Unpacks to a private folder, into files named by numbers.
-pub(crate) fn unpack(path: &Path, display_name: &str, limits: &Limits) -> Result<Unpacked, Vec<Problem>> {
+pub(crate) fn unpack(
+    path: &Path,
+    display_name: &str,
+    limits: &Limits,
+) -> Result<Unpacked, Vec<Problem>> {
     let problems = Problems::default();
     let result = unpack_into(path, display_name, limits, &problems);
     let list = problems.into_sorted();
@@ -33,7 +37,12 @@ pub(crate) fn unpack(path: &Path, display_name: &str, limits: &Limits) -> Result
     }
 }
 
-fn unpack_into(path: &Path, display_name: &str, limits: &Limits, problems: &Problems) -> Option<Unpacked> {
+fn unpack_into(
+    path: &Path,
+    display_name: &str,
+    limits: &Limits,
+    problems: &Problems,
+) -> Option<Unpacked> {
     let archive_location = SourceLocation { file: display_name, line: 1 };
     let report_broken = |what: String| {
         problems.error(archive_location, "zip-broken", what, BROKEN_HINT);
@@ -78,7 +87,9 @@ fn unpack_into(path: &Path, display_name: &str, limits: &Limits, problems: &Prob
         return None;
     }
     let folder = tempfile::tempdir()
-        .map_err(|e| problems.add(file_error(display_name, "unreadable", e.to_string(), "free some space")))
+        .map_err(|e| {
+            problems.add(file_error(display_name, "unreadable", e.to_string(), "free some space"))
+        })
         .ok()?;
     let mut files = BTreeMap::new();
     let mut total = 0u64;
@@ -210,22 +221,20 @@ fn select_entries(
                 format!("the file has {} bytes; {} are allowed", entry.size(), limits.file_bytes);
             problems.error(at, "file-too-large", message, "make it smaller or split it");
         }
-        if entry.size() > limits.ratio_min_bytes && entry.size() / limits.ratio > entry.compressed_size()
+        if entry.size() > limits.ratio_min_bytes
+            && entry.size() / limits.ratio > entry.compressed_size()
         {
             let message = format!("it unpacks to more than {} times its size", limits.ratio);
-            problems.error(
-                at,
-                "zip-ratio",
-                message,
-                "this looks like a zip bomb: remove the file",
-            );
+            problems.error(at, "zip-ratio", message, "this looks like a zip bomb: remove the file");
         }
         declared_bytes = declared_bytes.saturating_add(entry.size());
         selected.push((index, path.to_owned()));
     }
     if declared_bytes > limits.total_bytes {
-        let message =
-            format!("the zip unpacks to {declared_bytes} bytes; {} are allowed", limits.total_bytes);
+        let message = format!(
+            "the zip unpacks to {declared_bytes} bytes; {} are allowed",
+            limits.total_bytes
+        );
         problems.error(
             archive_location,
             "too-large",
@@ -291,7 +300,8 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Director
     file.read_exact(&mut tail).map_err(io)?;
     let end =
         (0..tail.len().saturating_sub(21)).rev().find(|i| tail[*i..].starts_with(b"PK\x05\x06"));
-    let end = end.ok_or_else(|| DirectoryError::Broken("its central directory is missing".into()))?;
+    let end =
+        end.ok_or_else(|| DirectoryError::Broken("its central directory is missing".into()))?;
     let u16_at = |b: &[u8], i: usize| u64::from(u16::from_le_bytes([b[i], b[i + 1]]));
     let u32_at =
         |b: &[u8], i: usize| u64::from(u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]));

@@ -119,7 +119,8 @@ const MATH_ATTRIBUTES: &[&str] = &[
 
 static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut sanitizer = Builder::empty();
-    sanitizer.tags(ALLOWED_TAGS.iter().chain(MATH_TAGS).copied().collect())
+    sanitizer
+        .tags(ALLOWED_TAGS.iter().chain(MATH_TAGS).copied().collect())
         .clean_content_tags(HashSet::from(["script", "style", "template", "iframe", "object"]))
         .generic_attributes(HashSet::from(["lang", "dir"]))
         .add_tag_attributes(
@@ -302,7 +303,11 @@ impl RawHtml {
                 ) {
                     self.dropping = Some(name.clone());
                 }
-                removed.push(if name.is_empty() { "<!...>".to_owned() } else { format!("<{name}>") });
+                removed.push(if name.is_empty() {
+                    "<!...>".to_owned()
+                } else {
+                    format!("<{name}>")
+                });
             }
         }
         (kept, removed)

@@ -18,8 +18,14 @@ type Case = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
 
 /// The problems that stop the compiler.
 fn cases() -> impl Iterator<Item = &'static Case> {
-    let subjects =
-        [course_json::CASES, files::CASES, texts::CASES, media::CASES, quizzes::CASES, stories::CASES];
+    let subjects = [
+        course_json::CASES,
+        files::CASES,
+        texts::CASES,
+        media::CASES,
+        quizzes::CASES,
+        stories::CASES,
+    ];
     subjects.into_iter().flatten()
 }
 

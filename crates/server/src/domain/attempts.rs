@@ -82,7 +82,8 @@ impl Quizzes {
         let id = answer.attempt;
         if !self.accepted.contains_key(&id) {
             let stored_quiz = log.tx.quiz_of_attempt(log.user, id)?;
-            let quiz = stored_quiz.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
+            let quiz =
+                stored_quiz.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
             let accepted = match quiz {
                 Some(quiz) => AcceptedAnswers::Questions(quiz),
                 None => {

@@ -105,8 +105,8 @@ impl<'t> ChangeLog<'t> {
     fn unrestricted_rows(&self, rows: &[Row]) -> usize {
         let Quota { rows: max_rows, bytes } = self.quota;
         let remaining = |max: u64, used: i64| max.saturating_sub(used.max(0).unsigned_abs());
-        let capacity =
-            remaining(max_rows, self.usage.rows).min(remaining(bytes, self.usage.bytes) / MAX_ROW_BYTES);
+        let capacity = remaining(max_rows, self.usage.rows)
+            .min(remaining(bytes, self.usage.bytes) / MAX_ROW_BYTES);
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         rows.iter()
             .take(capacity)

@@ -109,7 +109,12 @@ impl Store {
         Ok(write.await?)
     }
     /// Leases the named job to `worker`, due or not.
-    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<LeaseResult> {
+    pub async fn lease_job(
+        &self,
+        name: &str,
+        worker: &str,
+        now_ms: i64,
+    ) -> DomainResult<LeaseResult> {
         let (name, worker) = (name.to_owned(), worker.to_owned());
         let write = self.write("lease_job", move |tx| {
             Ok::<_, StoreError>(match tx.job(&name)? {
@@ -158,9 +163,11 @@ impl Store {
                     error: String::new(),
                     ..released
                 },
-                Err(error) => {
-                    JobRow { due_ms: now_ms.saturating_add(backoff_ms(released.attempts)), error, ..released }
-                }
+                Err(error) => JobRow {
+                    due_ms: now_ms.saturating_add(backoff_ms(released.attempts)),
+                    error,
+                    ..released
+                },
             })
         });
         Ok(write.await?)
@@ -173,7 +180,8 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_a_limit() {
-        let minutes: Vec<i64> = [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| backoff_ms(n) / 60_000).into();
+        let minutes: Vec<i64> =
+            [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| backoff_ms(n) / 60_000).into();
         assert_eq!(minutes, [1, 1, 2, 4, 256, 360, 360]);
     }
 }

@@ -102,7 +102,11 @@ struct TokenPosition {
     signed: Option<RefreshToken>,
 }
 
-fn position_of(tx: &dyn Tx, presented: &PresentedToken, now_ms: i64) -> Result<Option<TokenPosition>, StoreError> {
+fn position_of(
+    tx: &dyn Tx,
+    presented: &PresentedToken,
+    now_ms: i64,
+) -> Result<Option<TokenPosition>, StoreError> {
     Ok(match presented {
         PresentedToken::Signed(t) if t.is_expired(now_ms) => None,
         PresentedToken::Signed(t) => Some(TokenPosition {
@@ -112,9 +116,14 @@ fn position_of(tx: &dyn Tx, presented: &PresentedToken, now_ms: i64) -> Result<O
             signed: Some(*t),
         }),
         // Issued by a release whose refresh tokens were random and stored by their hash.
-        PresentedToken::Opaque(hash) => tx
-            .opaque_refresh_token(*hash, now_ms)?
-            .map(|(sign_in, generation)| TokenPosition { sign_in, branch: 0, generation, signed: None }),
+        PresentedToken::Opaque(hash) => {
+            tx.opaque_refresh_token(*hash, now_ms)?.map(|(sign_in, generation)| TokenPosition {
+                sign_in,
+                branch: 0,
+                generation,
+                signed: None,
+            })
+        }
     })
 }
 
@@ -130,7 +139,8 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
         (Some(known), _) => (tx.account_by_id(known.user)?, known.device, known.redeemed_floor),
         // Signed in after the backup that this database was restored from.
         (None, Some(t)) => {
-            let account = accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
+            let account =
+                accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
             if let Some(account) = &account {
                 tx.insert_sign_in(t.sign_in, account.user.id, t.device, "", now_ms)?;
             }
@@ -142,7 +152,8 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
     let last = tx.redemption(position.sign_in, position.branch)?;
     let branch = match last {
         Some(last)
-            if position.generation == last.generation && now_ms - last.at_ms <= rotation.grace_ms =>
+            if position.generation == last.generation
+                && now_ms - last.at_ms <= rotation.grace_ms =>
         {
             rotation.new_branch
         }

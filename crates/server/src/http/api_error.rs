@@ -86,10 +86,9 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => {
                 (ErrorCode::InvalidRequest, "this path does not support this method")
             }
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => (
-                ErrorCode::InvalidRequest,
-                "the type or encoding of the body is not supported",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                (ErrorCode::InvalidRequest, "the type or encoding of the body is not supported")
+            }
             StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large"),
             StatusCode::NOT_ACCEPTABLE => (
                 ErrorCode::InvalidRequest,

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{
         DomainError,
-        accounts::{Account, AdoptionResult, Adoption, NewAccount},
+        accounts::{Account, Adoption, AdoptionResult, NewAccount},
         sessions::{NewSignIn, PresentedToken, Rotated, Rotation},
     },
     password::{PasswordError, Verified, new_token, random, token_hash},
@@ -88,8 +88,10 @@ pub async fn login(
         .collect::<String>();
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
     // Counted before the password is verified, so that concurrent guesses are all counted.
-    let known = found.as_ref().filter(|a| a.is_known_device).map(|a| (a.user.id, request.device_id));
-    let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(rate_limited)?;
+    let known =
+        found.as_ref().filter(|a| a.is_known_device).map(|a| (a.user.id, request.device_id));
+    let attempt =
+        app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(rate_limited)?;
     let account = match verify_login(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
         Ok(None) => {

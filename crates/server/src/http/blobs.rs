@@ -62,11 +62,8 @@ pub async fn blob(
             return Err(ApiError {
                 header: size.map(|v| (header::CONTENT_RANGE, v)),
                 hint: "request a range inside the blob",
-                ..ApiError::invalid(format!(
-                    "the range is outside the blob's {} bytes",
-                    known.size
-                ))
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
+                ..ApiError::invalid(format!("the range is outside the blob's {} bytes", known.size))
+                    .status(StatusCode::RANGE_NOT_SATISFIABLE)
             });
         }
     };

@@ -255,7 +255,8 @@ fn manifest_of(headers: &HeaderMap, found: Published) -> Response {
 }
 
 fn conditional_reply(headers: &HeaderMap, body: String, tag: &str) -> Response {
-    not_modified(headers, tag, ITEM_MAX_AGE).unwrap_or_else(|| reply_with_tag(body, tag, ITEM_MAX_AGE))
+    not_modified(headers, tag, ITEM_MAX_AGE)
+        .unwrap_or_else(|| reply_with_tag(body, tag, ITEM_MAX_AGE))
 }
 
 fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {

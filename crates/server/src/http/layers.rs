@@ -38,7 +38,8 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         Ok(reply) => reply,
         Err(panic) => {
             let message = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
-            let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let message =
+                message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             tracing::error!(request.id = %id, http.route = %route, panic = %message, "a handler panicked");
             axum::response::IntoResponse::into_response(StatusCode::INTERNAL_SERVER_ERROR)
         }

@@ -61,7 +61,8 @@ async fn set_enrolment(
     let now = app.clock.now_ms();
     let done = app.store.enrol(caller.author(), &course, caller.device, requested, now).await?;
     let decision = done.decision.filter(|_| requested);
-    let status = decision.as_ref().map(|d| d.status).or(requested.then_some(DecisionStatus::Pending));
+    let status =
+        decision.as_ref().map(|d| d.status).or(requested.then_some(DecisionStatus::Pending));
     Ok(Reply(EnrolmentReply {
         course,
         status,

@@ -85,7 +85,11 @@ impl DataDir {
             passwords: Passwords::new()?,
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
-            registrations: limiters.limiter("registration by network", WINDOW_MS, MAX_REGISTRATIONS),
+            registrations: limiters.limiter(
+                "registration by network",
+                WINDOW_MS,
+                MAX_REGISTRATIONS,
+            ),
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
             settings,

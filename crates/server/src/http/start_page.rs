@@ -73,7 +73,8 @@ fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
 /// Returns the QR code as an SVG element; empty if the text is too long for one.
 pub fn qr_code(text: &str) -> String {
     let Ok(qr_code) = QrCode::new(text) else { return String::new() };
-    let image = qr_code.render::<svg::Color<'_>>().min_dimensions(QR_CODE_SIZE, QR_CODE_SIZE).build();
+    let image =
+        qr_code.render::<svg::Color<'_>>().min_dimensions(QR_CODE_SIZE, QR_CODE_SIZE).build();
     // An XML declaration is not allowed inside a page.
     let element = image.find("<svg").map_or("", |start| &image[start..]);
     element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)

@@ -16,8 +16,8 @@ use carrel_model::{
     ErrorCode,
     lattice::Row,
     wire::{
-        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, ChangesEvent, MAX_PULL_ROWS, PullReply, PulledRow,
-        PushReply, PushRequest,
+        ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PullReply,
+        PulledRow, PushReply, PushRequest,
     },
 };
 use serde::Deserialize;
@@ -231,6 +231,7 @@ pub async fn events(
 }
 
 fn changes_event(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
-    let data = serde_json::to_string(&ChangesEvent { usn, epoch: epoch.to_owned() }).unwrap_or_default();
+    let data =
+        serde_json::to_string(&ChangesEvent { usn, epoch: epoch.to_owned() }).unwrap_or_default();
     Ok(sse::Event::default().event("changes").id(usn.to_string()).data(data))
 }

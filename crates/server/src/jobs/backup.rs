@@ -42,7 +42,11 @@ impl Job for ScheduledBackup {
             let to = folder.join(format!("{PREFIX}{now_ms}"));
             let metadata = backup::backup(engine.as_ref(), &from, &to, now_ms)?;
             let removed = remove_old(&folder, kept as usize)?;
-            Ok(format!("created {} ({} blobs), removed {removed} older backups", to.display(), metadata.blobs))
+            Ok(format!(
+                "created {} ({} blobs), removed {removed} older backups",
+                to.display(),
+                metadata.blobs
+            ))
         });
         work.await.map_err(|e| Error::Refused(e.to_string()))?
     }

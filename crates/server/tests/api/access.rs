@@ -48,14 +48,15 @@ async fn every_route_exists_and_checks_its_access() {
                     assert!(reply.header("www-authenticate").starts_with("Bearer"), "{route:?}");
                 }
             }
-            let reply = server.call(route.method.clone(), &uri(&route), &noor.access_token, None).await;
+            let reply =
+                server.call(route.method.clone(), &uri(&route), &noor.access_token, None).await;
             assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{route:?}");
             assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{route:?}");
             let is_staff = matches!(route.access, Access::Staff(_));
             // On other routes the handler may also refuse a student (the progress belongs to another learner).
             assert!(!is_staff || reply.status == StatusCode::FORBIDDEN, "{route:?}");
-            let is_unknown_route = reply.status == StatusCode::NOT_FOUND
-                && reply.problem().detail == "no such path";
+            let is_unknown_route =
+                reply.status == StatusCode::NOT_FOUND && reply.problem().detail == "no such path";
             assert!(!is_unknown_route, "{route:?}");
         }
     }
@@ -150,7 +151,10 @@ async fn staff_routes_require_the_permission_of_the_role() {
         for (token, expected) in tokens {
             let reply = server.get("/api/test/staff", &token).await;
             assert_eq!(reply.status.as_u16(), expected, "{permission:?}");
-            assert_eq!(server.get("/api/test/public_by_mistake", &token).await.status.as_u16(), 401);
+            assert_eq!(
+                server.get("/api/test/public_by_mistake", &token).await.status.as_u16(),
+                401
+            );
         }
     }
 }

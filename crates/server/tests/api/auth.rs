@@ -27,7 +27,10 @@ async fn registration_and_sign_in_ignore_case() {
     let again =
         json!({"login": "NOOR", "name": "x", "password": "12345678", "deviceId": device(1)});
     let conflict = server.post("/api/auth/register", "", &again).await;
-    assert_eq!((conflict.status, conflict.problem().code), (StatusCode::CONFLICT, ErrorCode::Conflict));
+    assert_eq!(
+        (conflict.status, conflict.problem().code),
+        (StatusCode::CONFLICT, ErrorCode::Conflict)
+    );
 }
 
 #[tokio::test]
@@ -78,7 +81,10 @@ async fn a_refresh_token_is_accepted_again_within_the_grace_period() {
     let first_reply: TokenReply = server.refresh(&first.refresh_token).await.ok();
     server.clock.advance(MINUTE);
     let again: TokenReply = server.refresh(&first.refresh_token).await.ok();
-    assert!(server.accepts(&again.access_token).await && server.accepts(&first_reply.access_token).await);
+    assert!(
+        server.accepts(&again.access_token).await
+            && server.accepts(&first_reply.access_token).await
+    );
     let next: TokenReply = server.refresh(&again.refresh_token).await.ok();
     assert!(server.accepts(&next.access_token).await);
 }
@@ -92,7 +98,10 @@ async fn reuse_after_the_grace_revokes_the_whole_sign_in_and_no_other() {
     server.clock.advance(MINUTE + 1);
     assert_eq!(server.refresh(&first.refresh_token).await.status, StatusCode::UNAUTHORIZED);
     assert!(!server.accepts(&next.access_token).await);
-    assert_eq!(server.refresh(&next.refresh_token).await.problem().code, ErrorCode::Unauthenticated);
+    assert_eq!(
+        server.refresh(&next.refresh_token).await.problem().code,
+        ErrorCode::Unauthenticated
+    );
     assert!(server.accepts(&tablet.access_token).await);
 }
 
@@ -135,7 +144,10 @@ async fn guesses_are_limited_per_login() {
     server.learner("amin").await;
     let wrong = json!({"login": "noor", "password": "wrong password", "deviceId": device(7)});
     for _ in 0..3 {
-        assert_eq!(server.post("/api/auth/login", "", &wrong).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            server.post("/api/auth/login", "", &wrong).await.status,
+            StatusCode::UNAUTHORIZED
+        );
     }
     let limited = server.post("/api/auth/login", "", &wrong).await;
     let problem = limited.problem();
@@ -176,7 +188,8 @@ async fn guesses_are_counted_for_the_account_the_network_and_both() {
     let mut guesses = 0;
     for n in 0..20 {
         for _ in 0..3 {
-            guesses += u32::from(server.guess("noor", &format!("192.0.2.{n}"), 7).await == not_limited);
+            guesses +=
+                u32::from(server.guess("noor", &format!("192.0.2.{n}"), 7).await == not_limited);
         }
     }
     assert_eq!(guesses, 6);
@@ -322,7 +335,9 @@ async fn old_tokens_and_sign_ins_are_purged() {
     for n in 0..30 {
         let tablet = server.sign_in("noor", 100 + n).await;
         if n % 2 == 0 {
-            server.post("/api/auth/logout", "", &json!({"refreshToken": tablet.refresh_token})).await;
+            server
+                .post("/api/auth/logout", "", &json!({"refreshToken": tablet.refresh_token}))
+                .await;
         }
     }
     assert_eq!(server.rows_of("sign_in"), 31);
@@ -341,7 +356,8 @@ async fn old_tokens_and_sign_ins_are_purged() {
 async fn signing_out_with_an_access_token_ends_the_sign_in() {
     let server = TestServer::new();
     let noor = server.learner("noor").await;
-    let reply = server.post("/api/auth/logout", "", &json!({"refreshToken": noor.access_token})).await;
+    let reply =
+        server.post("/api/auth/logout", "", &json!({"refreshToken": noor.access_token})).await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
     assert!(!server.accepts(&noor.access_token).await);
     assert_eq!(server.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);

@@ -9,7 +9,12 @@ use carrel_server::Settings;
 
 use super::support::{Reply, TestServer};
 
-async fn get_blob(server: &TestServer, method: Method, hash: BlobHash, headers: &[(&str, &str)]) -> Reply {
+async fn get_blob(
+    server: &TestServer,
+    method: Method,
+    hash: BlobHash,
+    headers: &[(&str, &str)],
+) -> Reply {
     let mut request = Request::builder().method(method).uri(format!("/api/blobs/{hash}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -98,11 +103,19 @@ async fn text_is_compressed_with_a_weak_tag_and_media_is_not() {
         assert_eq!(compressed.header("content-encoding"), coding);
         assert_eq!(compressed.header("etag"), format!("W/\"{text}\""));
         assert!((compressed.body.len() as u64) < size / 2, "{coding}");
-        let uncompressed = get_blob(&server, Method::GET, sound, &[("accept-encoding", coding)]).await;
-        assert_eq!((uncompressed.header("content-encoding"), uncompressed.body.len() as u64), ("", sound_size));
-        let part =
-            get_blob(&server, Method::GET, text, &[("accept-encoding", coding), ("range", "bytes=0-299")])
-                .await;
+        let uncompressed =
+            get_blob(&server, Method::GET, sound, &[("accept-encoding", coding)]).await;
+        assert_eq!(
+            (uncompressed.header("content-encoding"), uncompressed.body.len() as u64),
+            ("", sound_size)
+        );
+        let part = get_blob(
+            &server,
+            Method::GET,
+            text,
+            &[("accept-encoding", coding), ("range", "bytes=0-299")],
+        )
+        .await;
         assert_eq!(
             (part.status.as_u16(), part.header("content-encoding"), part.body.len()),
             (206, "", 300)

@@ -69,7 +69,8 @@ async fn filters_and_search() {
     assert_eq!(hits.items[0].kind, SearchKind::Section);
     assert_eq!(hits.items[0].item.as_str(), "how-rivers-work/meanders/read");
     assert!(hits.items[0].snippet.contains("valley"));
-    let second: ListPage<CourseSummary> = server.get("/api/courses?page=2&pageSize=1", "").await.ok();
+    let second: ListPage<CourseSummary> =
+        server.get("/api/courses?page=2&pageSize=1", "").await.ok();
     assert_eq!((second.total, second.items.len()), (1, 0));
 }
 

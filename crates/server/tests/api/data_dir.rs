@@ -26,8 +26,11 @@ async fn an_invalid_package_lists_all_its_problems_and_changes_nothing() {
         .replace("check.json", "gone.json");
     std::fs::write(invalid.join("course.json"), course).unwrap();
     std::fs::write(invalid.join("read.md"), "![Rain](nowhere.mp3)\n").unwrap();
-    let report =
-        server.data_dir.import(&[server.dir.path().join("lib"), server.dir.path().join("nothing")]).await.unwrap();
+    let report = server
+        .data_dir
+        .import(&[server.dir.path().join("lib"), server.dir.path().join("nothing")])
+        .await
+        .unwrap();
     assert!(!report.is_ok());
     assert_eq!((report.packages.len(), report.failed()), (3, 2));
     let lines: Vec<String> = report.packages[0].problems.iter().map(ToString::to_string).collect();
@@ -73,16 +76,22 @@ async fn a_restored_backup_has_a_new_epoch() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
-    let pushed: Value =
-        server.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await.ok();
+    let pushed: Value = server
+        .push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)])
+        .await
+        .ok();
     let to = server.dir.path().join("backup");
     let metadata = backup::backup(engine(), &server.folder(), &to, NOW).unwrap();
     assert!(metadata.blobs > 3 && metadata.blob_bytes > 0);
     assert!(
-        backup::backup(engine(), &server.folder(), &to, NOW).unwrap_err().to_string().contains("exists")
+        backup::backup(engine(), &server.folder(), &to, NOW)
+            .unwrap_err()
+            .to_string()
+            .contains("exists")
     );
     // Work that is missing from the backup.
-    server.push(&noor.access_token, &[progress("how-rivers-work/meanders/check", 7000)])
+    server
+        .push(&noor.access_token, &[progress("how-rivers-work/meanders/check", 7000)])
         .await
         .ok::<Value>();
 
@@ -96,7 +105,11 @@ async fn a_restored_backup_has_a_new_epoch() {
 
     let restored = Config { clock: std::sync::Arc::clone(&server.clock) as _, ..config(&data) };
     let data_dir = DataDir::open(restored).unwrap();
-    let restored_server = TestServer { router: carrel_server::http::app(data_dir.app().unwrap()), data_dir, ..server };
+    let restored_server = TestServer {
+        router: carrel_server::http::app(data_dir.app().unwrap()),
+        data_dir,
+        ..server
+    };
     // Signing key, sign-in and blobs are the same.
     let rows = restored_server.pull(&noor.access_token, 0).await;
     assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
@@ -165,7 +178,11 @@ async fn an_exported_library_matches_the_server() {
     export::export(&server.data_dir, &to).await.unwrap();
     let other = server.dir.path().join("package");
     assert!(
-        export::export(&server.data_dir, &other).await.unwrap_err().to_string().contains("neither empty")
+        export::export(&server.data_dir, &other)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("neither empty")
     );
 }
 
@@ -224,7 +241,8 @@ async fn a_failing_package_does_not_block_the_others() {
     let put_story = |folder: &str, id: &str| {
         std::fs::create_dir_all(library.join(folder)).unwrap();
         std::fs::write(library.join(folder).join("story.json"), story(id)).unwrap();
-        std::fs::write(library.join(folder).join("story.md"), "# A Story\n\n##\n\nIt rains.\n").unwrap();
+        std::fs::write(library.join(folder).join("story.md"), "# A Story\n\n##\n\nIt rains.\n")
+            .unwrap();
     };
     server.publish().await;
     // A story with the id of the course is between two valid ones; truncated course files are in the same folder.

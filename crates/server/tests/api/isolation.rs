@@ -24,7 +24,8 @@ async fn two_learners_share_nothing() {
     ];
     let pushed: Value = server.push(&noor.access_token, &rows).await.ok();
     assert_eq!(codes(&pushed), ["ok", "ok", "ok"]);
-    server.post("/api/courses/how-rivers-work/enrolment", &noor.access_token, &json!({}))
+    server
+        .post("/api/courses/how-rivers-work/enrolment", &noor.access_token, &json!({}))
         .await
         .ok::<Value>();
 
@@ -32,7 +33,8 @@ async fn two_learners_share_nothing() {
     assert_eq!(server.pull(&amin.access_token, 0).await["rows"], json!([]));
     let epoch: Value = server.get("/api/sync/epoch", &amin.access_token).await.ok();
     assert_eq!(epoch["usn"], 0);
-    let progress_uri = |learner: &TokenReply| format!("/api/progress/{}/how-rivers-work", learner.user.id);
+    let progress_uri =
+        |learner: &TokenReply| format!("/api/progress/{}/how-rivers-work", learner.user.id);
     let other = server.get(&progress_uri(&noor), &amin.access_token).await;
     let unknown = server
         .get(&format!("/api/progress/{}/how-rivers-work", device(12345)), &amin.access_token)
@@ -52,21 +54,23 @@ async fn two_learners_share_nothing() {
             "hlc": "01a0000000000009", "device": device(1)}),
     ];
     assert_eq!(codes(&server.push(&amin.access_token, &same_keys).await.ok()), ["ok", "ok", "ok"]);
-    server.post(
-        "/api/progress/update",
-        &amin.access_token,
-        &json!({"kind": "section", "item": "how-rivers-work/meanders/read", "percent": 2}),
-    )
-    .await
-    .ok::<Value>();
-    server.call(
-        axum::http::Method::DELETE,
-        "/api/courses/how-rivers-work/enrolment",
-        &amin.access_token,
-        None,
-    )
-    .await
-    .ok::<Value>();
+    server
+        .post(
+            "/api/progress/update",
+            &amin.access_token,
+            &json!({"kind": "section", "item": "how-rivers-work/meanders/read", "percent": 2}),
+        )
+        .await
+        .ok::<Value>();
+    server
+        .call(
+            axum::http::Method::DELETE,
+            "/api/courses/how-rivers-work/enrolment",
+            &amin.access_token,
+            None,
+        )
+        .await
+        .ok::<Value>();
     assert_eq!(server.pull(&noor.access_token, 0).await, before);
 
     // A row cannot name its owner: such a field is stored as an unknown one.
@@ -76,7 +80,8 @@ async fn two_learners_share_nothing() {
     assert_eq!(server.pull(&noor.access_token, 0).await, before);
 
     // Signing out with one's own token does not end another learner's sign-in.
-    server.post("/api/auth/logout", &amin.access_token, &json!({"refreshToken": amin.refresh_token}))
+    server
+        .post("/api/auth/logout", &amin.access_token, &json!({"refreshToken": amin.refresh_token}))
         .await;
     assert_eq!(server.get("/api/sync/epoch", &noor.access_token).await.status.as_u16(), 200);
 }

@@ -208,7 +208,10 @@ async fn no_blob_is_removed_while_an_import_runs() {
     drop(lock);
     server.run_job("clean-up").await.unwrap();
     let stored_blobs = server.data_dir.store.blobs().await.unwrap();
-    assert!(stored_blobs.len() > 3 && stored_blobs.iter().all(|b| server.data_dir.blobs.size(b.hash).is_some()));
+    assert!(
+        stored_blobs.len() > 3
+            && stored_blobs.iter().all(|b| server.data_dir.blobs.size(b.hash).is_some())
+    );
 }
 
 impl TestServer {

@@ -30,7 +30,8 @@ async fn enrolment_is_a_request_and_a_decision() {
     assert_eq!(withdrawn.status, None);
     let after = server.pull(token, 2).await;
     assert_eq!(after["rows"][0]["row"]["value"], "null");
-    let enrolled_again: EnrolmentReply = server.call(Method::POST, ENROLMENT, token, None).await.ok();
+    let enrolled_again: EnrolmentReply =
+        server.call(Method::POST, ENROLMENT, token, None).await.ok();
     assert_eq!(enrolled_again.status, Some(DecisionStatus::Active));
 }
 
@@ -138,7 +139,10 @@ async fn the_server_grades_submitted_attempts() {
     assert_eq!(server.get("/api/sync/epoch", token).await.ok::<Value>(), before);
     // A late answer counts, because this attempt was submitted without its answers.
     let name = |seq: u32, value: Value| answer("name", seq, value);
-    server.push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))]).await.ok::<Value>();
+    server
+        .push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))])
+        .await
+        .ok::<Value>();
     assert_eq!(grades(&server.pull(token, 0).await), [(2, 2000, 2000)]);
     // Changes after the submission do not count, whether right or wrong.
     for late_row in [
@@ -152,7 +156,10 @@ async fn the_server_grades_submitted_attempts() {
     // An attempt at an unknown quiz is not graded.
     let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32),
         "startedMs": NOW, "submittedMs": NOW});
-    assert_eq!(codes(&server.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()), ["ok", "ok"]);
+    assert_eq!(
+        codes(&server.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()),
+        ["ok", "ok"]
+    );
     assert_eq!(grades(&server.pull(token, 0).await).len(), 1);
 }
 
@@ -380,7 +387,11 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
     }
     // Other learners have their own attempts.
     let sam = server.learner("sam").await.access_token;
-    server.push(&sam, &[submitted(30, &unlimited, 9), submitted(31, &again, 8), submitted(32, &quiz, 7)])
+    server
+        .push(
+            &sam,
+            &[submitted(30, &unlimited, 9), submitted(31, &again, 8), submitted(32, &quiz, 7)],
+        )
         .await
         .ok::<Value>();
     assert_eq!(graded(&server, &sam).await.0, [31, 32]);
@@ -492,7 +503,11 @@ async fn times_in_the_far_future_are_refused() {
         (completed(-month), "ok"),
     ];
     for (row, code) in table {
-        assert_eq!(codes(&server.push(&noor, std::slice::from_ref(&row)).await.ok()), [code], "{row}");
+        assert_eq!(
+            codes(&server.push(&noor, std::slice::from_ref(&row)).await.ok()),
+            [code],
+            "{row}"
+        );
     }
     let update =
         json!({"kind": "section", "item": "a/b/d", "percent": 10_000, "doneMs": NOW + limit + 1});
@@ -527,7 +542,8 @@ async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
     // Stored answers may change, and another attempt has its own bound.
     let mut change = answer(6, "q7");
     change["seq"] = json!(2);
-    let reply: Value = server.push(token, &[change, answer(6, "q2600"), answer(7, "q1")]).await.ok();
+    let reply: Value =
+        server.push(token, &[change, answer(6, "q2600"), answer(7, "q1")]).await.ok();
     assert_eq!(codes(&reply), ["ok", "invalid", "ok"]);
 }
 

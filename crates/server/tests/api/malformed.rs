@@ -30,7 +30,16 @@ fn case(
     status: u16,
     code: ErrorCode,
 ) -> Case {
-    Case { name, method, uri: uri.into(), headers: vec![], body: vec![], status, code, detail_contains: "" }
+    Case {
+        name,
+        method,
+        uri: uri.into(),
+        headers: vec![],
+        body: vec![],
+        status,
+        code,
+        detail_contains: "",
+    }
 }
 impl Case {
     fn json(mut self, body: impl Into<Vec<u8>>) -> Self {
@@ -81,7 +90,9 @@ async fn every_invalid_request_has_its_own_status() {
             .detail_contains("application/json"),
         case("form instead of JSON", "POST", "/api/auth/login", 415, InvalidRequest)
             .header("content-type", "application/x-www-form-urlencoded"),
-        case("empty body", "POST", "/api/auth/login", 400, InvalidRequest).json("").detail_contains("EOF"),
+        case("empty body", "POST", "/api/auth/login", 400, InvalidRequest)
+            .json("")
+            .detail_contains("EOF"),
         case("truncated JSON", "POST", "/api/auth/login", 400, InvalidRequest)
             .json(r#"{"login":"#)
             .detail_contains("line 1"),
@@ -140,12 +151,21 @@ async fn every_invalid_request_has_its_own_status() {
             .detail_contains("pageSize"),
         case("unknown difficulty", "GET", "/api/courses?difficulty=HARD", 400, InvalidRequest)
             .detail_contains("HARD"),
-        case("unknown level", "GET", "/api/stories?level=6", 400, InvalidRequest).detail_contains("level"),
-        case("search without words", "GET", "/api/search", 400, InvalidRequest).detail_contains("q"),
+        case("unknown level", "GET", "/api/stories?level=6", 400, InvalidRequest)
+            .detail_contains("level"),
+        case("search without words", "GET", "/api/search", 400, InvalidRequest)
+            .detail_contains("q"),
         case("invalid course id", "GET", "/api/courses/Not%20An%20Id", 400, InvalidRequest)
             .detail_contains("id"),
-        case("course id with path traversal", "GET", "/api/courses/..%2f..%2fetc", 400, InvalidRequest),
-        case("unknown course", "GET", "/api/courses/atlantis", 404, NotFound).detail_contains("atlantis"),
+        case(
+            "course id with path traversal",
+            "GET",
+            "/api/courses/..%2f..%2fetc",
+            400,
+            InvalidRequest,
+        ),
+        case("unknown course", "GET", "/api/courses/atlantis", 404, NotFound)
+            .detail_contains("atlantis"),
         case("unknown manifest", "GET", "/api/courses/atlantis/manifest", 404, NotFound),
         case("course id as a story id", "GET", "/api/stories/how-rivers-work", 404, NotFound),
         case("invalid hash", "GET", "/api/blobs/abc", 400, InvalidRequest).detail_contains("64"),
@@ -172,7 +192,8 @@ async fn every_invalid_request_has_its_own_status() {
             InvalidRequest,
         ))
         .detail_contains("query"),
-        authorized(case("limit 0", "GET", "/api/sync/pull?limit=0", 400, InvalidRequest)).detail_contains("limit"),
+        authorized(case("limit 0", "GET", "/api/sync/pull?limit=0", 400, InvalidRequest))
+            .detail_contains("limit"),
         authorized(case("large limit", "GET", "/api/sync/pull?limit=2001", 400, InvalidRequest))
             .detail_contains("2000"),
         authorized(case("newer sync", "GET", "/api/sync/pull", 426, TooNew))
@@ -193,8 +214,14 @@ async fn every_invalid_request_has_its_own_status() {
             .detail_contains("2000"),
         authorized(case("push too large", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&large))),
-        authorized(case("progress that is text", "POST", "/api/progress/update", 400, InvalidRequest))
-            .json("\"x\""),
+        authorized(case(
+            "progress that is text",
+            "POST",
+            "/api/progress/update",
+            400,
+            InvalidRequest,
+        ))
+        .json("\"x\""),
         authorized(case("too many updates", "POST", "/api/progress/update", 413, TooLarge))
             .json(serde_json::to_vec(&vec![json!({}); MAX_PUSH_ITEMS + 1]).unwrap()),
         authorized(case(
@@ -218,7 +245,13 @@ async fn every_invalid_request_has_its_own_status() {
             403,
             Forbidden,
         )),
-        authorized(case("enrol in an unknown course", "POST", "/api/courses/atlantis/enrolment", 404, NotFound)),
+        authorized(case(
+            "enrol in an unknown course",
+            "POST",
+            "/api/courses/atlantis/enrolment",
+            404,
+            NotFound,
+        )),
         case(
             "enrol without a token",
             "POST",

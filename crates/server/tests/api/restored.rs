@@ -105,7 +105,10 @@ async fn all_sign_ins_can_be_ended_with_a_restore() {
     let options = restore::Options { end_sign_ins: true, ..restore::Options::default() };
     let server = server.restored(&to, options);
     for token in [&noor, &later] {
-        assert_eq!(server.refresh_with_certificate(token).await.problem().code, ErrorCode::Unauthenticated);
+        assert_eq!(
+            server.refresh_with_certificate(token).await.problem().code,
+            ErrorCode::Unauthenticated
+        );
     }
     assert_eq!(server.sign_in("noor", 1).await.user.id, noor.user.id);
 }
@@ -175,8 +178,10 @@ async fn a_device_that_signed_out_before_the_restore_signs_in_to_the_same_accoun
         .post("/api/auth/login", "", &sign_in("another password", &noor.account_certificate))
         .await;
     assert_eq!(wrong.problem().code, ErrorCode::BadCredentials);
-    let back: TokenReply =
-        server.post("/api/auth/login", "", &sign_in(PASSWORD, &noor.account_certificate)).await.ok();
+    let back: TokenReply = server
+        .post("/api/auth/login", "", &sign_in(PASSWORD, &noor.account_certificate))
+        .await
+        .ok();
     assert_eq!(back.user.id, noor.user.id);
 }
 
@@ -199,8 +204,9 @@ async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
         let reply = server.post("/api/auth/adopt", &new.access_token, &body).await;
         assert_eq!(reply.status, StatusCode::NO_CONTENT);
     }
-    let second =
-        server.post("/api/auth/adopt", &mallory.access_token, &adopt(&tablet.refresh_token, "")).await;
+    let second = server
+        .post("/api/auth/adopt", &mallory.access_token, &adopt(&tablet.refresh_token, ""))
+        .await;
     assert_eq!(second.status, StatusCode::CONFLICT);
     // The other sign-ins of the old account continue as sign-ins of the new one.
     let next: TokenReply = server.refresh_with_certificate(&tablet).await.ok();
@@ -273,7 +279,10 @@ async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certific
 }
 
 /// Fails at the step with this number, to simulate a kill.
-fn fail_at(at: usize, mut run: impl FnMut(Failpoint<'_>) -> Result<(), Error>) -> Result<(), Error> {
+fn fail_at(
+    at: usize,
+    mut run: impl FnMut(Failpoint<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut n = 0;
     run(&mut |_| {
         n += 1;
@@ -341,7 +350,8 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                     assert!(is_unfinished(&data), "step {at}");
                     assert!(Server::start(config(&data)).await.is_err());
                     assert!(
-                        backup::backup(engine(), &data, &server.dir.path().join("never"), NOW).is_err()
+                        backup::backup(engine(), &data, &server.dir.path().join("never"), NOW)
+                            .is_err()
                     );
                 }
                 if undo && unfinished {
@@ -406,7 +416,8 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
         // If the named backup no longer exists, the interrupted restore is finished without an error.
         let again = server.dir.path().join(format!("again-{at}"));
         assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
-        restore::restore(engine(), &server.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
+        restore::restore(engine(), &server.dir.path().join("gone"), &again, options, NOW + 2)
+            .unwrap();
     }
     assert!(finished > 2, "{finished}");
 }
@@ -475,7 +486,10 @@ async fn repeatedly_killed_restores_can_be_completed() {
             }
         }
     }
-    assert!(outcomes.get(&true).is_some_and(|n| *n > 0) && outcomes.contains_key(&false), "{outcomes:?}");
+    assert!(
+        outcomes.get(&true).is_some_and(|n| *n > 0) && outcomes.contains_key(&false),
+        "{outcomes:?}"
+    );
 }
 
 #[tokio::test]
@@ -516,7 +530,8 @@ async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
         // A temporary file would change the modification time of the folder.
         (all, folder.metadata().unwrap().modified().unwrap())
     };
-    let (before, bytes) = (names(&complete), std::fs::read(complete.join(engine().file())).unwrap());
+    let (before, bytes) =
+        (names(&complete), std::fs::read(complete.join(engine().file())).unwrap());
     backup::check(engine(), &complete).unwrap();
     assert_eq!(
         (names(&complete), std::fs::read(complete.join(engine().file())).unwrap()),
@@ -526,7 +541,9 @@ async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
     let theirs = server.dir.path().join("mine.part");
     std::fs::create_dir(&theirs).unwrap();
     std::fs::write(theirs.join("thesis.txt"), "years of work").unwrap();
-    assert!(backup::backup(engine(), &server.folder(), &server.dir.path().join("mine"), NOW).is_err());
+    assert!(
+        backup::backup(engine(), &server.folder(), &server.dir.path().join("mine"), NOW).is_err()
+    );
     assert!(theirs.join("thesis.txt").exists());
 }
 

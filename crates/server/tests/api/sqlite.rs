@@ -184,7 +184,10 @@ async fn an_oversized_row_of_an_earlier_release_is_truncated() {
             "INSERT INTO account (id, login, login_key, name, role, password, usn, created_ms) VALUES (?1, 'noor', 'noor', ?2, 'student', '', 2, 0)",
             "Noor",
         );
-        execute("INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL", "e1");
+        execute(
+            "INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL",
+            "e1",
+        );
         let fields: Vec<String> =
             (0..8_000).map(|n| format!(r#""f{n:05}":"{}""#, "v".repeat(4_000))).collect();
         let extra = format!("{{{}}}", fields.join(","));

@@ -27,7 +27,8 @@ impl TestServer {
 
 #[tokio::test]
 async fn the_start_page_shows_name_address_and_code() {
-    let server = TestServer::with(Settings { name: "Rivers & <Sons>".into(), ..Settings::default() });
+    let server =
+        TestServer::with(Settings { name: "Rivers & <Sons>".into(), ..Settings::default() });
     let page = server.page("192.168.1.4:7300").await;
     assert!(page.contains("<h1>Rivers &amp; &lt;Sons&gt;</h1>"), "{page}");
     assert!(page.contains("<code>http://192.168.1.4:7300</code>"), "{page}");

@@ -46,7 +46,7 @@ const ENGINES: &[(&str, &dyn Fixture)] = &[("sqlite", &super::sqlite::SqliteFixt
 
 pub fn fixture() -> &'static dyn Fixture {
     let name = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
-    let found = ENGINES.iter().find(|(name, _)| *name == name);
+    let found = ENGINES.iter().find(|(engine, _)| *engine == name);
     found.unwrap_or_else(|| panic!("no engine {name:?} among the fixtures")).1
 }
 

@@ -14,7 +14,9 @@ use carrel_server::{
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::support::{NOW, PASSWORD, TestServer, codes, config, device, fixture, progress, push_body};
+use super::support::{
+    NOW, PASSWORD, TestServer, codes, config, device, fixture, progress, push_body,
+};
 
 #[tokio::test]
 async fn an_invalid_row_never_blocks_the_others() {
@@ -116,8 +118,10 @@ async fn pages_follow_each_other_without_a_gap() {
     server.push(&noor.access_token, &rows).await.ok::<Value>();
     let (mut since, mut seen, mut pages) = (0, Vec::new(), 0);
     loop {
-        let page: Value =
-            server.get(&format!("/api/sync/pull?since={since}&limit=10"), &noor.access_token).await.ok();
+        let page: Value = server
+            .get(&format!("/api/sync/pull?since={since}&limit=10"), &noor.access_token)
+            .await
+            .ok();
         seen.extend(page["rows"].as_array().unwrap().iter().map(|r| r["usn"].as_u64().unwrap()));
         since = page["next"].as_u64().unwrap();
         pages += 1;
@@ -200,7 +204,10 @@ async fn no_pull_ends_early_while_another_device_pushes() {
             since = page["next"].as_u64().unwrap();
             if page["more"] == false {
                 let at_least = known["usn"].as_u64().unwrap();
-                assert!(since >= at_least, "pull {pull} ended at {since}, expected at least {at_least}");
+                assert!(
+                    since >= at_least,
+                    "pull {pull} ended at {since}, expected at least {at_least}"
+                );
                 break;
             }
         }
@@ -224,7 +231,8 @@ async fn a_pull_reads_no_more_than_it_returns() {
         assert_eq!(codes(&server.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
     }
     for (max_bytes, max_rows) in [(0, 1), (200_000, 4), (4 << 20, 65), (usize::MAX, 140)] {
-        let (rows, more) = server.data_dir.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
+        let (rows, more) =
+            server.data_dir.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
         assert!((1..=max_rows).contains(&rows.len()), "{} rows of {max_bytes} bytes", rows.len());
         assert_eq!(more, rows.len() < 140);
     }
@@ -354,7 +362,11 @@ async fn a_learner_over_the_byte_quota_can_still_change_stored_rows() {
     let used = server.stored_bytes();
     assert!((MIB * 5 / 4..MIB * 5 / 4 + 100 * 1024).contains(&used), "{used}");
     assert_eq!(server.usage(noor.user.id).await.bytes, server.stored_bytes());
-    assert_eq!(codes(&server.push(token, &[progress("a/b/c", 1)]).await.ok()), ["forbidden"], "new");
+    assert_eq!(
+        codes(&server.push(token, &[progress("a/b/c", 1)]).await.ok()),
+        ["forbidden"],
+        "new"
+    );
     let shorter: Vec<Value> = (0..20).map(|n| kv(n, 100, 5)).collect();
     assert_eq!(codes(&server.push(token, &shorter).await.ok()), ["ok"; 20], "stored rows");
 }
@@ -366,7 +378,10 @@ async fn fields_of_a_newer_version_are_returned() {
     let mut row = progress("a/b/c", 5);
     row["mood"] = json!({"colour": "blue", "depth": [1, 2]});
     server.push(&noor.access_token, &[row]).await.ok::<Value>();
-    assert_eq!(server.pull(&noor.access_token, 0).await["rows"][0]["row"]["mood"]["colour"], "blue");
+    assert_eq!(
+        server.pull(&noor.access_token, 0).await["rows"][0]["row"]["mood"]["colour"],
+        "blue"
+    );
 }
 
 #[tokio::test]
@@ -377,7 +392,8 @@ async fn concurrent_pushes_give_each_row_its_own_number() {
     let pushes = (0..40).map(|n| {
         let token = noor.access_token.clone();
         async move {
-            server.push(&token, &[progress(&format!("a/b/s{n}"), n), progress("a/b/same", n)])
+            server
+                .push(&token, &[progress(&format!("a/b/s{n}"), n), progress("a/b/same", n)])
                 .await
                 .ok::<Value>()
         }
@@ -438,7 +454,8 @@ impl Socket {
         reply.json().await.unwrap()
     }
     async fn push(&self, tokens: &Value, items: &[Value]) -> Value {
-        let request = self.http.post(format!("{}/api/sync/push", self.url)).bearer_auth(token(tokens));
+        let request =
+            self.http.post(format!("{}/api/sync/push", self.url)).bearer_auth(token(tokens));
         request.json(&push_body(items)).send().await.unwrap().json().await.unwrap()
     }
     async fn events(&self, tokens: &Value) -> Events {
@@ -492,7 +509,8 @@ async fn other_devices_are_notified_and_the_sender_is_not() {
     let socket = Socket::new(server.url());
     let laptop = socket.sign_in("register", 1).await;
     let phone = socket.sign_in("login", 2).await;
-    let (mut phone_events, mut laptop_events) = (socket.events(&phone).await, socket.events(&laptop).await);
+    let (mut phone_events, mut laptop_events) =
+        (socket.events(&phone).await, socket.events(&laptop).await);
     assert_eq!(phone_events.next().await.unwrap()["usn"], 0);
     assert_eq!(laptop_events.next().await.unwrap()["usn"], 0);
     let mut times = Vec::new();

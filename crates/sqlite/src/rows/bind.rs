@@ -348,8 +348,9 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
         RowType::Decision => {
             use DecisionStatus::{Active, Pending, Refused};
             let (course, rev) = (c.parsed()?, c.small()?);
-            let status =
-                c.parsed_with(|t| [Pending, Active, Refused].into_iter().find(|s| s.as_str() == t))?;
+            let status = c.parsed_with(|t| {
+                [Pending, Active, Refused].into_iter().find(|s| s.as_str() == t)
+            })?;
             Row::Decision(Decision { course, rev, status, reason: c.text()?, extra: c.extra()? })
         }
         RowType::NoteRevision => {

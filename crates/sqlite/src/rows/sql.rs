@@ -79,7 +79,8 @@ fn statements(spec: &TableSpec, scope: Scope) -> Statements {
         Scope::Client => ("", 1),
         Scope::Server => ("user_id = ?1", 2),
     };
-    let mut by_key: Vec<String> = if by_user.is_empty() { vec![] } else { vec![by_user.to_owned()] };
+    let mut by_key: Vec<String> =
+        if by_user.is_empty() { vec![] } else { vec![by_user.to_owned()] };
     by_key.extend(spec.keys.iter().zip(first..).map(|(c, i)| format!("{} = ?{i}", c.name)));
     let by_key = by_key.join(" AND ");
     let where_user = if by_user.is_empty() { String::new() } else { format!(" WHERE {by_user}") };

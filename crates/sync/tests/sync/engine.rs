@@ -18,7 +18,7 @@ use carrel_system::Clock as _;
 use carrel_testkit::{
     FakeClock, FakeServer,
     fake_server::{Outcome, problem},
-    work::{item, slug, finished},
+    work::{finished, item, slug},
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -604,7 +604,9 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     device.learning.record(at("b1")).await.unwrap();
     device.finish("a/b/d").await;
     device.sync_until_idle().await;
-    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("the row was not pushed") };
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else {
+        panic!("the row was not pushed")
+    };
     assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
     assert!(device.refused().await.is_empty());
     // New stamps are right immediately.
@@ -643,7 +645,11 @@ async fn times_of_a_wrong_clock_are_corrected() {
         device.learning.save_word(&item("a/word"), true).await.unwrap();
         // Finished sections with and without a position, an open attempt, and a submitted one that took ten seconds.
         device.finish("a/b/s0").await;
-        device.learning.record(Step { pos: Some("b1".into()), ..finish("a/b/s1") }).await.unwrap();
+        device
+            .learning
+            .record(Step { pos: Some("b1".into()), ..finished("a/b/s1") })
+            .await
+            .unwrap();
         let hash = BlobHash::of(b"a quiz");
         let first = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
         clock.advance(10_000);
@@ -720,7 +726,9 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     device.learning.submit_attempt(attempt).await.unwrap();
     device.sync_until_idle().await;
     assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
-    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("the row was not pushed") };
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else {
+        panic!("the row was not pushed")
+    };
     let now = server.state().clock_ms.unwrap();
     assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
     let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);

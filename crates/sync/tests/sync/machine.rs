@@ -87,7 +87,11 @@ fn next_step_after_each_push_result() {
         (Fault::TooLarge { from_server: true }, 100, Push(50)),
         (Fault::TooLarge { from_server: false }, 3, Push(1)),
         (Fault::TooLarge { from_server: true }, 1, Quarantine("invalid")),
-        (Fault::TooLarge { from_server: false }, 1, Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000)),
+        (
+            Fault::TooLarge { from_server: false },
+            1,
+            Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000),
+        ),
         (refused(), 101, Push(50)),
         (refused(), 2, Push(1)),
         (refused(), 1, Quarantine("invalid")),

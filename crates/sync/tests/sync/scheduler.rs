@@ -20,7 +20,12 @@ async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Advances virtual time while all tasks sleep, until the server received `times` requests.
-async fn advance_until_requested(server: &FakeServer, clock: &FakeClock, path: &'static str, times: usize) {
+async fn advance_until_requested(
+    server: &FakeServer,
+    clock: &FakeClock,
+    path: &'static str,
+    times: usize,
+) {
     within_limit("a request", async {
         while server.requests(path) < times {
             if let Some(ms) = clock.next_wake_in() {

@@ -10,7 +10,7 @@ use carrel_sync::{Engine, Event, Machine, Transport};
 use carrel_system::{Clock, IdGen};
 use carrel_testkit::{
     FakeClock, FakeServer, SeededIds,
-    work::{options, finished},
+    work::{finished, options},
 };
 use tempfile::TempDir;
 

@@ -158,7 +158,8 @@ fn lessons<'a>(
             let section_id = section.require_slug("id");
             section_ids.add(&section, section_id.as_ref(), "a section of this lesson with the id");
             let own_language = section.language();
-            let own_language = own_language.map(|lang| (metadata::direction(&section, &lang), lang));
+            let own_language =
+                own_language.map(|lang| (metadata::direction(&section, &lang), lang));
             section.node("dir");
             let (dir, lang) = own_language.unwrap_or_else(|| (dir, lang.clone()));
             let section_type = section.one_of("type", &TYPES);
@@ -166,7 +167,10 @@ fn lessons<'a>(
             sections.push(SectionDraft {
                 line: section.line,
                 id: section_id.map(|i| i.value),
-                title: section.require_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
+                title: section
+                    .require_text("title")
+                    .map(|t| t.value.to_owned())
+                    .unwrap_or_default(),
                 lang,
                 dir,
                 section_type,

@@ -91,7 +91,8 @@ fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> 
         cover.ornament = ornament;
     }
     let folder = paths::parent(fields.file);
-    cover.image = vocabulary::image_and_audio(context, &cover_fields, folder, &Scope::default(), "").0;
+    cover.image =
+        vocabulary::image_and_audio(context, &cover_fields, folder, &Scope::default(), "").0;
     cover_fields.finish();
     cover
 }

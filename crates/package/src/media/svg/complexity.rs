@@ -79,13 +79,17 @@ pub(super) fn check_render_cost<'a, 'i>(root: Node<'a, 'i>) -> Result<(), (Node<
         for text in sheet.children().filter_map(|c| c.text()) {
             for id in references(text) {
                 let Some(part) = cost.by_id.get(id).copied() else { continue };
-                style_cost = style_cost.saturating_add(cost.count(part, 0)?.saturating_mul(elements));
+                style_cost =
+                    style_cost.saturating_add(cost.count(part, 0)?.saturating_mul(elements));
             }
         }
     }
     let total = cost.count(root, 0)?.saturating_add(style_cost);
     if total > MAX_RENDERED_ELEMENTS {
-        return Err((root, format!("the drawing renders more than {MAX_RENDERED_ELEMENTS} elements")));
+        return Err((
+            root,
+            format!("the drawing renders more than {MAX_RENDERED_ELEMENTS} elements"),
+        ));
     }
     Ok(())
 }
@@ -100,7 +104,9 @@ impl<'a, 'i> RenderCost<'a, 'i> {
                 self.costs.insert(node.id(), Some(cached));
                 return Ok(cached);
             }
-            Some(None) => return Err((node, "an element of the drawing refers to itself".to_owned())),
+            Some(None) => {
+                return Err((node, "an element of the drawing refers to itself".to_owned()));
+            }
             None => {}
         }
         let mut total = 1_u64;

@@ -62,7 +62,10 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
         .map_err(|what| (line, media_error("svg-broken", what, "simplify the drawing")))?;
     complexity::check_render_cost(root).map_err(|(node, what)| {
         let line = document.text_pos_at(node.range().start).row;
-        (line, media_error("svg-too-complex", what, "simplify the drawing, or export it as a picture"))
+        (
+            line,
+            media_error("svg-too-complex", what, "simplify the drawing, or export it as a picture"),
+        )
     })?;
     Ok(Drawing { svg, width, height, removed })
 }

@@ -333,7 +333,8 @@ impl<'t> BlockReader<'_, 't> {
                     return;
                 }
                 let mut visible = inside.iter().filter(|(e, _)| !matches!(e, Event::SoftBreak));
-                if let (Some((Event::DisplayMath(tex), range)), None) = (visible.next(), visible.next())
+                if let (Some((Event::DisplayMath(tex), range)), None) =
+                    (visible.next(), visible.next())
                 {
                     self.flush();
                     if let Some(mathml) = self.maths(tex, true, range.start) {
@@ -403,12 +404,7 @@ impl<'t> BlockReader<'_, 't> {
             Ok(()) => Some(html::clean(html)),
             Err(reason) => {
                 let at = self.lines.at(offset);
-                self.problems.error(
-                    at,
-                    "too-complex",
-                    reason,
-                    "simplify the text, or split it",
-                );
+                self.problems.error(at, "too-complex", reason, "simplify the text, or split it");
                 None
             }
         }
