@@ -129,6 +129,8 @@ impl Desk {
         let (net, dir, clock) = (self.net.clone(), self.dir.clone(), self.clock.clone());
         let (disk, below) = (self.disk.clone(), self.below.clone());
         let root = self.dir.path().join("shared/blobs");
+        let index = self.content.library.storage().db().clone();
+        let cache = self.content.library.cache().database().clone();
         drop(self);
         // Whoever still writes puts it down first.
         soon("the files to be put down", async {
@@ -137,6 +139,9 @@ impl Desk {
             }
         })
         .await;
+        // Tasks that have not ended yet may still hold them, and Windows deletes no open file.
+        index.close().await;
+        cache.close().await;
         meanwhile(dir.path());
         Self::at(&net, dir, &clock, &disk, below)
     }
