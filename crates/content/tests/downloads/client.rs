@@ -139,6 +139,8 @@ impl TestClient {
         let (server, dir, clock) = (self.server.clone(), self.dir.clone(), self.clock.clone());
         let (disk, shared_store) = (self.disk.clone(), self.shared_store.clone());
         let root = self.dir.path().join("shared/blobs");
+        let index = self.content.library.storage().db().clone();
+        let cache = self.content.library.cache().database().clone();
         drop(self);
         // Waits for tasks that still close their files.
         with_timeout("the files to be closed", async {
@@ -147,6 +149,9 @@ impl TestClient {
             }
         })
         .await;
+        // Running tasks may still hold the databases, and Windows deletes no open file.
+        index.close().await;
+        cache.close().await;
         meanwhile(dir.path());
         Self::open_at(&server, dir, &clock, &disk, shared_store)
     }
