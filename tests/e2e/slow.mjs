@@ -25,7 +25,9 @@ async function measurePaint(page, hash, title, content) {
         document.querySelector("main").innerText.includes(content);
       while (!isShown()) {
         if (performance.now() - from > 10_000)
-          throw new Error(`${hash} is not shown without the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
+          throw new Error(
+            `${hash} is not shown without the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`,
+          );
         await new Promise((done) => requestAnimationFrame(done));
       }
       // The frame that shows it ends before the task started by a message.

@@ -94,7 +94,12 @@ const states = [
     "quiz-order",
     "",
     "read/how-rivers-work/exam/exam",
-    seq(click(".quiz .button.primary"), click(".actions .strong"), click(".actions .strong"), click(".actions .strong")),
+    seq(
+      click(".quiz .button.primary"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+    ),
   ],
   [
     "quiz-match",

@@ -35,7 +35,10 @@ describe("contrast", () => {
   });
   it.each(themes)("%s: text at least 4.5 to 1", (_, tokens) => {
     for (const [foreground, background] of text)
-      expect(contrast(tokens[foreground]!, tokens[background]!), `${foreground} on ${background}`).toBeGreaterThanOrEqual(4.5);
+      expect(
+        contrast(tokens[foreground]!, tokens[background]!),
+        `${foreground} on ${background}`,
+      ).toBeGreaterThanOrEqual(4.5);
   });
   it.each(themes)("%s: edges of controls at least 3 to 1", (_, tokens) => {
     for (const background of backgrounds)

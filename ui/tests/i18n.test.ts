@@ -80,10 +80,14 @@ describe("claims of the messages", () => {
     /teacher|school|librarian|administrator|professeur|école|enseignant|bibliothécaire|معلّم|معلم|المدرسة|أمين/i;
   const reset =
     /reset|set a new|new password|forgot|recover|réinitialis|nouveau mot de passe|oublié|إعادة تعيين|كلمة مرور جديدة|نسيت/i;
-  it.each(["en", "fr", "ar"] as const)("%s: no message promises a password reset, which the server does not offer", (language) => {
-    for (const [key, text] of lines(language))
-      if (password.test(text)) expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
-  });
+  it.each(["en", "fr", "ar"] as const)(
+    "%s: no message promises a password reset, which the server does not offer",
+    (language) => {
+      for (const [key, text] of lines(language))
+        if (password.test(text))
+          expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
+    },
+  );
   it.each(["en", "fr", "ar"] as const)(
     "%s: messages name the rate limit of 15 minutes, and none a shorter time",
     (language) => {

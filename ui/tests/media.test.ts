@@ -75,7 +75,14 @@ beforeEach(() => {
   useTransport({
     call: (name, request) => {
       if (name === "record_progress") saved.push(request as (typeof saved)[number]);
-      return Promise.resolve({ percent: 0, done: false, pos: storedPosition, posDevice: "", posAtMs: 0, waiting: false });
+      return Promise.resolve({
+        percent: 0,
+        done: false,
+        pos: storedPosition,
+        posDevice: "",
+        posAtMs: 0,
+        waiting: false,
+      });
     },
     listen: () => ({ ready: Promise.resolve(), stop: () => undefined }),
   });
@@ -357,7 +364,10 @@ describe("the narration of a story", () => {
 
   it("is started again if the engine stalls after the window reappears", async () => {
     vi.useFakeTimers();
-    const narration = new Narration({ url: (hash) => `http://x.test/${hash}`, metadata: () => ({ title: "", album: "" }) });
+    const narration = new Narration({
+      url: (hash) => `http://x.test/${hash}`,
+      metadata: () => ({ title: "", album: "" }),
+    });
     const element = player(3);
     const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
     const detach = narration.attach(element);
@@ -519,7 +529,8 @@ describe("pictures", () => {
       { path: "h700?w=640", width: 640 },
     ]);
     expect(generatedWidths(image([variant(300)]))).toEqual([]);
-    for (const type of ["image/svg+xml", "image/gif"]) expect(generatedWidths(image([variant(1900, type)]))).toEqual([]);
+    for (const type of ["image/svg+xml", "image/gif"])
+      expect(generatedWidths(image([variant(1900, type)]))).toEqual([]);
   });
   it("show the reason if they cannot be shown", async () => {
     for (const [status, reason] of [

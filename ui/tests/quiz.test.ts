@@ -71,7 +71,7 @@ describe("the result of an attempt", () => {
       close();
       return text;
     };
-    expect(said({})).toContain("confirms it after the next sync");
+    expect(said({})).toContain("confirms the result after the next sync");
     expect(said({ provisional: false })).toContain("Confirmed by the school");
     for (const provisional of [true, false]) {
       const text = said({ counts: false, provisional });

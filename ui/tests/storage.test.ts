@@ -46,9 +46,7 @@ afterEach(() => close.forEach((c) => c()));
 describe("the figures", () => {
   it("show the core's figures and the limit", async () => {
     const { target } = await open();
-    expect(text(byRole(target, "region", "Content on this device"))).toContain(
-      "1.3 GB of 2.1 GB allowed for content",
-    );
+    expect(text(byRole(target, "region", "Content on this device"))).toContain("1.3 GB of 2.1 GB allowed for content");
     expect(
       [
         "Your downloads",
@@ -221,12 +219,7 @@ describe("the space for content", () => {
   it("offers no more than the organisation allows", async () => {
     stored = { ...stored, budgetPolicy: 2_000_000_000 };
     const { target } = await open();
-    expect(allByRole(select(target), "option").map((o) => text(o))).toEqual([
-      "Automatic",
-      "500 MB",
-      "1 GB",
-      "2 GB",
-    ]);
+    expect(allByRole(select(target), "option").map((o) => text(o))).toEqual(["Automatic", "500 MB", "1 GB", "2 GB"]);
   });
 });
 

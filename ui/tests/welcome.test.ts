@@ -160,10 +160,7 @@ describe("creating an account", () => {
     platform.replies["register"] = () => fail("conflict");
     await press(target, "Create an account");
     expect(text(byRole(target, "alert"))).toBe("This user name is taken. Choose another, or sign in if it is yours.");
-    expect([login(target).value, field(target, "Display name").value]).toEqual([
-      "amina",
-      "Amina Diallo",
-    ]);
+    expect([login(target).value, field(target, "Display name").value]).toEqual(["amina", "Amina Diallo"]);
     expect(document.activeElement).toBe(login(target));
   });
 

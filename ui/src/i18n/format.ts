@@ -42,9 +42,10 @@ export function bytes(value: number): string {
 }
 /** Time of day: "14:05". */
 export function clock(ms: number): string {
-  return cached(`c ${locale()}`, () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" })).format(
-    ms,
-  );
+  return cached(
+    `c ${locale()}`,
+    () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" }),
+  ).format(ms);
 }
 const DAY = 86_400_000;
 function sameDay(a: number, b: number): boolean {

@@ -15,6 +15,8 @@ export function onEvent(listener: Listener): () => void {
 
 /** Resolves once the channel delivers events; no later event is missed. */
 export function listening(): Promise<void> {
-  started ??= transport().then((host) => host.listen((event) => listeners.forEach((listener) => listener(event))).ready);
+  started ??= transport().then(
+    (host) => host.listen((event) => listeners.forEach((listener) => listener(event))).ready,
+  );
   return started;
 }

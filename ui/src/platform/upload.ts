@@ -22,7 +22,9 @@ export async function uploadFile(
     request.upload.onprogress = (e) => e.lengthComputable && onProgress(e.loaded / e.total);
     request.onload = () => {
       if (request.status === 200) return resolve(request.response as UploadedFile);
-      reject(asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"));
+      reject(
+        asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"),
+      );
     };
     request.onerror = () => reject(asFailure("the file could not be uploaded", "storage"));
     request.onabort = () => reject(asFailure("upload cancelled", "cancelled"));

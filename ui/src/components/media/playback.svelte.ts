@@ -179,7 +179,8 @@ export class Playback implements Holder {
     if (!this.#source.root) return;
     const saved = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
     const seconds = parsePosition(saved?.pos ?? null);
-    if (seconds === undefined || this.#hasInput || seconds < RESTORE_MARGIN || seconds > this.duration - RESTORE_MARGIN) return;
+    if (seconds === undefined || this.#hasInput || seconds < RESTORE_MARGIN || seconds > this.duration - RESTORE_MARGIN)
+      return;
     this.#savedAt = seconds;
     this.#seekTo(seconds);
     this.resumed = seconds;

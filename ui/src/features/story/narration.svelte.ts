@@ -68,7 +68,11 @@ export class Narration implements Holder {
         "pause",
         () => {
           // An engine may pause playback when its window is hidden or shown; the listener did not request that.
-          if (this.#requested && !element.ended && (document.hidden || performance.now() - this.#visibilityChangedAt < VISIBILITY_GRACE_MS))
+          if (
+            this.#requested &&
+            !element.ended &&
+            (document.hidden || performance.now() - this.#visibilityChangedAt < VISIBILITY_GRACE_MS)
+          )
             return void this.#play();
           this.#requested = this.playing = false;
           updateMediaSession(this, false);

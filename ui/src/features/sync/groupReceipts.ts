@@ -25,7 +25,8 @@ export type ReceiptGroup = {
   rows: (Pick<Receipt, "rowType" | "percent" | "activeMs"> & { name: Key })[];
 };
 
-const maxOrNull = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
+const maxOrNull = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : Math.max(a, b);
 const sumOrNull = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
 
 const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
