@@ -176,7 +176,7 @@ describe("the list of receipts", () => {
     expect(titles(target, "Accepted")).toContain("The Goat on the Bus");
   });
 
-  it("is read again after a change of receipts, and after no other change", async () => {
+  it("is read again after a change of topic 'receipts', but not of topic 'words'", async () => {
     const { target } = await open({ waiting: 3 }, { waiting });
     platform.replies["list_receipts"] = () => ({ waiting: waiting.slice(1), refused, accepted: [] });
     platform.emit({ kind: "changed", topics: [{ topic: "words" }] });

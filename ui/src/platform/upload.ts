@@ -8,10 +8,10 @@ export interface UploadedFile {
   bytes: number;
 }
 
-/** Uploads `file`. Calls `moved` with the share that was sent (0 to 1). Rejects with `CommandFailure`. */
+/** Uploads `file`. Calls `onProgress` with the fraction that was sent (0 to 1). Rejects with `CommandFailure`. */
 export async function uploadFile(
   file: File,
-  onProgress: (share: number) => void,
+  onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<UploadedFile> {
   const { url } = await api.getUploadUrl();

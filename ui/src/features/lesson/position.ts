@@ -1,4 +1,4 @@
-//! Reading position in a section: the current block as `b7` (from 1), and the share of the section that was shown.
+//! Reading position in a section: the current block as `b7` (from 1), and the fraction of the section that was shown.
 import type { SectionBody } from "../../api/types";
 
 type Block = SectionBody["blocks"][number];
@@ -34,14 +34,14 @@ const SETTLE_MS = 1200;
 
 /**
  * Follows scrolling in `element`, whose blocks carry `data-block`. Calls `save(block, furthest)` if the block changed,
- * once scrolling has settled and when the page is left, and `progressed(share)` in each frame in which the share grew.
- * Shares are 0 to 1.
+ * once scrolling has settled and when the page is left, and `progressed(fraction)` in each frame in which the fraction
+ * grew. Fractions are 0 to 1.
  */
 export function trackPosition(
   element: HTMLElement,
   blocks: number,
   save: (block: number, furthest: number) => void,
-  progressed: (share: number) => void,
+  progressed: (fraction: number) => void,
 ): () => void {
   let savedBlock = -1;
   let block = 0;
@@ -59,9 +59,9 @@ export function trackPosition(
       if (node.getBoundingClientRect().top > readingLine) break;
       block = Number(node.dataset["block"]);
     }
-    const share = Math.min(1, Math.max(0, (innerHeight - box.top) / box.height));
-    if (share > furthest) {
-      furthest = share;
+    const fraction = Math.min(1, Math.max(0, (innerHeight - box.top) / box.height));
+    if (fraction > furthest) {
+      furthest = fraction;
       progressed(furthest);
     }
   };
