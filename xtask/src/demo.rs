@@ -1,4 +1,4 @@
-//! Runs a server with the demo library and one learner, for `run`, the walk and the benchmarks.
+//! Runs a server with the demo library and one learner, for `run`, the window tests and the benchmarks.
 
 use std::{
     net::TcpStream,

@@ -26,7 +26,8 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   run [--fresh]       build everything, start a server with the demo library, open the app signed in to it;
-                      without a display, run the walk in the real window and write screenshots to target/walk
+                      without a display, run the main scenario in the real window and write screenshots to
+                      target/scenario
   test [--long]       every check of the repository; --long adds other platforms and the long tests
        [--only NAME]  only the steps whose name contains NAME
   dev [--browser]     run the app with live reload; --browser: the UI in a browser with the bridge

@@ -224,7 +224,7 @@ fn window_tests() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
-    passed(window::walk::walk())
+    passed(window::scenario::run())
 }
 
 fn media_window_tests() -> Result<Outcome> {

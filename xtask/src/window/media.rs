@@ -1,4 +1,4 @@
-//! Tests recordings and films in the real window with the server stopped: playback, seeking, speed, captions, playback
+//! Tests recordings and videos in the real window with the server stopped: playback, seeking, speed, captions, playback
 //! while the window is hidden, and the saved position after a restart and on the next device.
 
 use std::{fs, path::PathBuf, process::Command};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     driver::Window,
-    walk::{Device, download, print_result, sign_in},
+    scenario::{Device, download, print_result, sign_in},
 };
 use crate::{
     demo::Demo,

@@ -22,7 +22,7 @@ use self::{
     start::{Memory, Program, StartTimes, Started},
     table::{Table, median_and_p99},
 };
-use super::{driver::Window, screen::Screen, walk};
+use super::{driver::Window, scenario, screen::Screen};
 use crate::{
     demo::Demo,
     setup::{self, Part},
@@ -112,7 +112,7 @@ fn library(folder: &Path) -> Result<Demo> {
 /// Signs the device in, waits until it lists every course, and downloads the courses that are read later.
 fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
     let started = app.start(screen)?;
-    walk::sign_in(&started.window, &demo.address())?;
+    scenario::sign_in(&started.window, &demo.address())?;
     let all = courses::COUNT + DEMO_COURSES.len();
     started.window.wait_call(
         "every course to be listed",

@@ -1,5 +1,5 @@
-//! Walks through the main use case in the real window: study, disconnect the network, study offline, restart,
-//! reconnect, and compare the state with a second device. Prints the results; writes screenshots to target/walk.
+//! Runs the main scenario in the real window: study, disconnect the network, study offline, restart, reconnect, and
+//! compare the state with a second device. Prints the results; writes screenshots to target/scenario.
 
 use std::{
     fs,
@@ -27,12 +27,12 @@ pub(super) struct Device {
     size: (u32, u32),
 }
 
-/// Runs the walk once. The error contains the condition that timed out and the text of the window.
-pub fn walk() -> Result {
+/// Runs the scenario once. The error contains the condition that timed out and the text of the window.
+pub fn run() -> Result {
     if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
     }
-    let folder = sh::target().join("walk");
+    let folder = sh::target().join("scenario");
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
