@@ -93,9 +93,9 @@ pub(super) fn settle(
 ) -> Result<Pushed> {
     let mut done = Pushed { sent: batch.sent.len(), ..Pushed::default() };
     let known = tx.state().epoch.clone();
-    // Change numbers are comparable only within one database, and a pull may have found another one meanwhile.
+    // Change numbers are comparable only within one epoch, and a pull may have found a new epoch meanwhile.
     let is_older = batch.epoch == batch.reply.epoch && batch.reply.usn < batch.pulled;
-    // Another database, or an older state of the same one: acknowledged rows may be missing, so nothing is
+    // A new epoch, or an older state of the same database: acknowledged rows may be missing there, so nothing is
     // acknowledged.
     if !known.is_empty() && (known != batch.reply.epoch || is_older) {
         change_epoch(tx, &batch.reply.epoch)?;
@@ -187,12 +187,13 @@ impl BatchOutcome {
     }
 }
 
-/// Handles another server database: everything is pulled from the start and sent again. Joins are idempotent, so this
-/// is safe. Grades and decisions are deleted: those of this database may differ, and are pulled.
+/// Stores a new epoch of the server's database: everything is pulled from the start and sent again. Joins are
+/// idempotent, so this is safe. Grades and decisions are deleted: those in the server's database may differ, and are
+/// pulled.
 pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tracing::info!(
         sync.epoch = epoch,
-        "the server has another database: pulling and pushing everything"
+        "the epoch of the server's database changed: pulling and pushing everything"
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;

@@ -9,7 +9,7 @@ use crate::{Error, Result, batch::change_epoch, machine::Pulled};
 pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
     let known = tx.state().epoch.clone();
     if known != epoch || tx.state().pulled != since {
-        // A push found another database meanwhile, and the cursor was reset: the reply is outdated.
+        // A push found a new epoch meanwhile, and the cursor was reset: the reply is outdated.
         let usn = tx.state().pulled;
         return Ok(Pulled { more: true, usn, epoch: known, other_epoch: false });
     }

@@ -538,7 +538,7 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
     let engine = device.engine.clone();
     let pull = tokio::spawn(async move { engine.run(Instruction::Pull { limit: 10 }).await });
     was_received.await.unwrap();
-    // Meanwhile a push finds another database with other rows.
+    // Meanwhile a push finds a new epoch, whose database has other rows.
     {
         let mut server_state = server.state();
         server_state.epoch = "e2".into();

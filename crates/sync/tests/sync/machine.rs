@@ -1,4 +1,4 @@
-//! Table tests of the machine: events and the instructions that follow.
+//! Tests of the state machine of sync: sequences of events, and the instructions that must follow.
 
 use carrel_model::{
     ErrorCode,
@@ -30,7 +30,7 @@ fn refused() -> Fault {
 fn failed(fault: Fault, sent: usize) -> Event {
     Event::PushFailed { fault, sent, first: Some((key(), 7)) }
 }
-/// A pull that ended at change number `usn`.
+/// Returns the result of a pull that ended at change number `usn`.
 fn pulled_to(usn: u64) -> Pulled {
     Pulled { usn, epoch: "e".into(), ..Pulled::default() }
 }
@@ -40,13 +40,13 @@ fn listen(stream: u64) -> Instruction {
 fn pulled() -> Event {
     Event::Pulled(pulled_to(10))
 }
-/// Push and pull are running.
+/// Returns a machine whose push and pull are running.
 fn started() -> Machine {
     let mut m = Machine::new(1, false);
     assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull()]);
     m
 }
-/// Nothing is due.
+/// Returns a machine in which no lane is running or due.
 fn idle() -> Machine {
     let mut m = started();
     assert_eq!(m.handle(10, Event::Pushed(Pushed::default())), []);
@@ -54,7 +54,7 @@ fn idle() -> Machine {
     assert_eq!((m.phase(), m.next_wake()), (Phase::Idle, Some(10 + POLL_MS)));
     m
 }
-/// Only a push is running.
+/// Returns a machine of which only the push is running.
 fn pushing() -> Machine {
     let mut m = idle();
     m.handle(20, Event::LocalChange);
@@ -63,10 +63,10 @@ fn pushing() -> Machine {
 }
 
 #[test]
-fn next_step_after_each_push_result() {
-    /// What follows at once.
+fn next_step_after_each_push_fault() {
+    /// The expected reaction to a failed push.
     enum NextStep {
-        /// Nothing; the next try after at least this time.
+        /// No instruction, and a retry after at least this time in ms.
         Wait(Phase, ErrorCode, i64),
         Push(usize),
         Quarantine(&'static str),
@@ -102,26 +102,26 @@ fn next_step_after_each_push_result() {
         ),
         (Fault::SignedOut, 100, Stop),
     ];
-    for (fault, sent, then) in table {
+    for (fault, sent, expected) in table {
         let mut m = pushing();
         let now = 5_000;
         let out = m.handle(now, failed(fault.clone(), sent));
-        match then {
-            Wait(phase, code, floor) => {
+        match expected {
+            Wait(phase, code, min_ms) => {
                 assert_eq!(out, [], "{fault:?}");
                 assert_eq!((m.phase(), m.error()), (phase, Some(code)), "{fault:?}");
                 let next = m.next_try().expect("a timer") - now;
-                assert!((floor..=15 * MIN).contains(&next), "{fault:?} waits {next}");
+                assert!((min_ms..=15 * MIN).contains(&next), "{fault:?} waits {next} ms");
                 assert_eq!(m.next_wake(), Some(now + next.min(10 + POLL_MS - now)));
                 assert_eq!(
                     m.handle(now + next - 1, Event::Timer).len(),
                     0,
-                    "{fault:?}: not earlier"
+                    "{fault:?}: no retry before the wait ends"
                 );
                 assert_eq!(
                     m.handle(now + next, Event::Timer),
                     [push(MAX_PUSH_ITEMS)],
-                    "{fault:?}: then"
+                    "{fault:?}: retry at the end of the wait"
                 );
             }
             Push(limit) => assert_eq!(out, [push(limit)], "{fault:?} of {sent}"),
@@ -131,7 +131,7 @@ fn next_step_after_each_push_result() {
                     assert_eq!(
                         m.handle(now, Event::Quarantined),
                         [push(MAX_PUSH_ITEMS)],
-                        "the other rows follow"
+                        "the remaining rows are pushed"
                     );
                 }
                 other => panic!("{fault:?}: {other:?}"),
@@ -193,9 +193,9 @@ fn sync_now_while_a_request_hangs_is_not_lost() {
     assert_eq!(
         m.handle(30_000, failed(Fault::Offline, 5)),
         [push(MAX_PUSH_ITEMS)],
-        "the failed round began before the event"
+        "the failed round began before the event, so it is repeated at once"
     );
-    assert_eq!(m.handle(60_000, failed(Fault::Offline, 5)), [], "but only once");
+    assert_eq!(m.handle(60_000, failed(Fault::Offline, 5)), [], "the second failure waits");
 }
 
 #[test]
@@ -204,9 +204,9 @@ fn local_changes_are_debounced_without_starvation() {
     for ms in 0..10 {
         m.handle(100 + ms * 90, Event::LocalChange);
     }
-    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "from the first one on");
+    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "counted from the first change");
     assert_eq!(m.handle(100 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
-    // A change during the push is not forgotten.
+    // A change during a push starts another push.
     m.handle(1_200, Event::LocalChange);
     assert_eq!(
         m.handle(
@@ -296,14 +296,15 @@ fn known_changes_cause_no_request() {
     assert_eq!(m.handle(12, Event::Changes { usn: 9, epoch: "e".into() }), []);
     assert_eq!(m.handle(13, Event::Changes { usn: 11, epoch: "e".into() }), [pull()]);
     m.handle(14, Event::Changes { usn: 12, epoch: "e".into() });
-    assert_eq!(m.handle(15, Event::Pulled(pulled_to(11))), [pull()], "asked again");
+    assert_eq!(m.handle(15, Event::Pulled(pulled_to(11))), [pull()], "pulled again");
     m.handle(16, pulled());
     assert_eq!(
         m.handle(17, Event::Changes { usn: 1, epoch: "other".into() }),
         [pull()],
-        "another database"
+        "a change number of another epoch is not comparable"
     );
-    // While offline, reported changes show that the network works; a server's `Retry-After` is respected.
+    // Reported changes end the wait after `Offline`, because they show that the network works. They do not end a wait
+    // requested by the server.
     let mut m = idle();
     m.handle(20, Event::SyncNow);
     m.handle(21, Event::PullFailed(Fault::Offline));
@@ -327,7 +328,7 @@ fn the_event_stream_is_reopened() {
     m.handle(1, Event::Pushed(Pushed::default()));
     m.handle(1, pulled());
     m.handle(1, Event::ListenOpened { stream: 1 });
-    assert!(!m.handle(2, Event::SyncNow).contains(&listen(2)), "it is open");
+    assert!(!m.handle(2, Event::SyncNow).contains(&listen(2)), "the stream is open already");
     m.handle(3, Event::Pushed(Pushed::default()));
     m.handle(3, pulled());
     assert_eq!(m.handle(4, Event::ListenEnded { stream: 1, fault: Fault::Offline }), []);
@@ -350,8 +351,8 @@ fn store_failures_are_retried_after_a_wait() {
 }
 
 #[test]
-fn no_state_is_without_a_timer_while_something_waits() {
-    // In any order of events, a signed-in machine that runs nothing always has a next wake.
+fn a_signed_in_machine_always_has_a_next_wake() {
+    // After each event of random sequences.
     let events = [
         Event::Start,
         Event::Resume,
@@ -390,7 +391,7 @@ fn no_state_is_without_a_timer_while_something_waits() {
 }
 
 #[test]
-fn another_database_is_pulled_from_the_start_at_once() {
+fn a_new_epoch_is_pulled_at_once() {
     let mut m = pushing();
     let other = Pushed { sent: 3, left: 9, other_epoch: true, ..Pushed::default() };
     assert_eq!(m.handle(5_000, Event::Pushed(other)), [pull()]);
@@ -414,14 +415,14 @@ fn events_of_an_earlier_stream_are_ignored() {
         let out = m.handle(5, Event::ListenEnded { stream: 1, fault: fault.clone() });
         assert_eq!((out, m.phase()), (vec![], Phase::Idle), "{fault:?}");
         m.handle(6, Event::ListenOpened { stream: 1 });
-        // The second one is open: no third is opened, and it is closed at the end.
+        // The second stream stays open: no third one is opened, and signing out closes the second.
         let poll = m.next_wake().expect("the poll");
         assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()], "{fault:?}");
         assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::CloseStream], "{fault:?}");
     }
 }
 
-/// Replies of a scripted server: one for each request of a lane, repeated.
+/// Replies of a scripted server. Each request takes the next reply of its lane; the lists are repeated.
 #[derive(Debug, Clone)]
 struct Script {
     pushes: Vec<Event>,
@@ -494,7 +495,7 @@ fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
     requests
 }
 
-/// Replies without progress.
+/// Returns replies that settle no row, except by quarantine.
 fn pushes_without_progress() -> Vec<Event> {
     vec![
         Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
@@ -540,8 +541,8 @@ fn random_events(of: &[Event], seed: &mut u64) -> Vec<Event> {
 
 #[test]
 fn alternating_epochs_cause_no_hot_loop() {
-    // Each request reaches the other server: both lanes find another epoch each time, with and without a page of rows
-    // between.
+    // Two servers behind one address answer in turn: both lanes find a changed epoch each time, with and without pages
+    // of rows in between.
     let epoch = |name: &str| {
         Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
     };
@@ -575,7 +576,7 @@ fn alternating_epochs_cause_no_hot_loop() {
 }
 
 #[test]
-fn replies_without_progress_never_make_a_hot_loop() {
+fn replies_without_progress_cause_no_hot_loop() {
     let count = if std::env::var_os("CARREL_LONG").is_some() { 200_000 } else { 3_000 };
     let ends = [Fault::Offline, Fault::BadReply, busy(503, Some(0)), Fault::Unauthenticated]
         .map(|fault| Event::ListenEnded { stream: 0, fault });
@@ -594,7 +595,8 @@ fn replies_without_progress_never_make_a_hot_loop() {
             takes_ms: [0, 1, 300][n % 3],
         };
         let minutes = requests_per_minute(&script, seed, 60 * MIN);
-        // Bisecting takes at most eleven requests for each of nine rows; all else is a few.
+        // Halving the batches takes at most eleven requests for each of nine quarantined rows; the other requests are
+        // few.
         assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
         let late = minutes[30..60].iter().sum::<u32>();
         assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
@@ -603,7 +605,7 @@ fn replies_without_progress_never_make_a_hot_loop() {
 
 #[test]
 fn endless_pages_are_rate_limited() {
-    // Every page advances the cursor, without end.
+    // Every page advances the cursor and reports that there are more rows.
     let mut m = Machine::new(5, false);
     let (mut now, mut usn, mut requests) = (0, 0, 0);
     let mut todo = m.handle(now, Event::Start);
