@@ -60,7 +60,7 @@ async fn two_devices_converge_under_every_fault() {
 
 #[tokio::test]
 async fn three_devices_converge_over_crashes_and_clock_jumps() {
-    let scenario = Scenario { crashes: true, jumps: Jumps::Wild, ..Scenario::devices(3) };
+    let scenario = Scenario { crashes: true, jumps: Jumps::Large, ..Scenario::devices(3) };
     let seeds = seeds(10_001, 12, 400);
     let many = seeds.len() > 1;
     let stats = run_all("three_devices_converge", seeds, scenario).await;
@@ -127,14 +127,14 @@ async fn cloned_and_restored_disks_converge() {
 #[tokio::test]
 async fn a_seed_determines_its_run() {
     let scenario =
-        Scenario { crashes: true, jumps: Jumps::Wild, events: 60, ..Scenario::devices(2) };
+        Scenario { crashes: true, jumps: Jumps::Large, events: 60, ..Scenario::devices(2) };
     for seed in [3, 4] {
         let (first, second) = (run(seed, &scenario).await, run(seed, &scenario).await);
         assert_eq!(first, second, "seed {seed}");
     }
 }
 
-/// Every known bug of a server is detected within a few seeds, and the correct server passes the same ones.
+/// A run against a server with a known bug fails within 24 seeds.
 #[tokio::test]
 async fn known_server_bugs_are_detected() {
     for bug in ServerBug::ALL {

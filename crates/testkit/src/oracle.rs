@@ -94,12 +94,12 @@ impl Oracle {
             };
             if exact && theirs != row {
                 return Err(format!(
-                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?}"
+                    "{who} has a wrong {key:?}:\n  actual   {theirs:?}\n  expected {row:?}"
                 ));
             }
             if without_register(theirs) != without_register(row) {
                 return Err(format!(
-                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (ignoring registers)"
+                    "{who} has a wrong {key:?} (ignoring registers):\n  actual   {theirs:?}\n  expected {row:?}"
                 ));
             }
             if let Some(value) = register(theirs)
@@ -128,7 +128,7 @@ impl Oracle {
             replica.values().filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None });
         let time = carrel_model::derive::time_studied(sessions);
         if time != self.time_ms() {
-            return Err(format!("{who} counts {time} ms, {} ms were studied", self.time_ms()));
+            return Err(format!("{who} has {time} ms of study time, expected {}", self.time_ms()));
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl Oracle {
                 {
                     let key = RowKey { row_type: RowType::Decision, key: kv.key.clone() };
                     if !server.contains_key(&key) {
-                        return Err(format!("no decision on {}", kv.key));
+                        return Err(format!("no decision on the enrolment in {}", kv.key));
                     }
                 }
                 _ => {}
@@ -226,7 +226,7 @@ fn without_register(row: &Row) -> Row {
     row
 }
 
-/// Checks that no row was lost or shrank: joining a row of `before` changes nothing.
+/// Checks that no row was lost and none has less data: joining a row of `before` changes nothing.
 /// Last-writer-wins parts are ignored, because they may be restamped.
 pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
@@ -237,7 +237,7 @@ pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), Strin
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
-            return Err(format!("{who} shrank {key:?}:\n  from {old:?}\n  to   {new:?}"));
+            return Err(format!("{who} lost data of {key:?}:\n  before {old:?}\n  after  {new:?}"));
         }
     }
     Ok(())
