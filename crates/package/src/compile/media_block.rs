@@ -11,11 +11,11 @@ use carrel_model::{
 };
 
 use crate::compile::context::CompileContext;
+use crate::media::audio;
 use crate::media::error::MediaError;
 use crate::media::mp4;
 use crate::media::picture;
 use crate::media::probe::{Kind, kind_on_disk};
-use crate::media::sound;
 use crate::media::svg;
 use crate::media::vtt;
 use crate::media::webm;
@@ -54,11 +54,11 @@ impl CompileContext<'_> {
         let kind = kind_on_disk(disk);
         let wanted = match allowed {
             AllowedMedia::Any => {
-                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a video (mp4, webm), \
+                "a picture (png, jpeg, webp, gif, svg), an audio file (mp3, ogg, wav, m4a, flac), a video (mp4, webm), \
                  a quiz or a story"
             }
             AllowedMedia::Image => "a picture (png, jpeg, webp, gif, svg)",
-            AllowedMedia::Audio => "a sound (mp3, ogg, wav, m4a, flac)",
+            AllowedMedia::Audio => "an audio file (mp3, ogg, wav, m4a, flac)",
         };
         let report_type = |context: &Self, what: &str| {
             let message = format!("{path:?} {what}");
@@ -101,7 +101,7 @@ impl CompileContext<'_> {
                         .map(MediaBlock::Video),
                     None => {
                         let media_type = if kind == Kind::Mp4 { "audio/mp4" } else { "audio/webm" };
-                        self.sound(path, media_type, alt, duration_ms, scope, allowed)
+                        self.audio(path, media_type, alt, duration_ms, scope, allowed)
                             .map(MediaBlock::Audio)
                     }
                 }
@@ -114,7 +114,7 @@ impl CompileContext<'_> {
                     Kind::Wav => "audio/wav",
                     _ => "audio/flac",
                 };
-                self.sound(path, media_type, alt, duration_ms, scope, allowed)
+                self.audio(path, media_type, alt, duration_ms, scope, allowed)
                     .map(MediaBlock::Audio)
             }
         }
@@ -238,10 +238,10 @@ impl CompileContext<'_> {
     fn duration(&mut self, path: &str) -> Option<u64> {
         let disk = self.entry(path)?.disk.clone();
         let key = self.file_blob(path, "")?.hash;
-        let cached = self.shared.sounds.get(&key).cloned();
+        let cached = self.shared.durations.get(&key).cloned();
         let result = cached.unwrap_or_else(|| {
-            let result = sound::duration_ms(&disk);
-            self.shared.sounds.insert(key, result.clone());
+            let result = audio::duration_ms(&disk);
+            self.shared.durations.insert(key, result.clone());
             result
         });
         result.map_err(|error| self.report_error(path, 1, error)).ok()
@@ -254,8 +254,8 @@ impl CompileContext<'_> {
         let report_broken = |what: String| {
             self.problems.error(
                 at,
-                "film-broken",
-                format!("the video or sound cannot be read: {what}"),
+                "video-broken",
+                format!("the video or audio cannot be read: {what}"),
                 "export it again as mp4 or webm",
             );
         };
@@ -267,7 +267,7 @@ impl CompileContext<'_> {
                 let hint = "export it for the web (\"fast start\")";
                 self.problems.warn(
                     at,
-                    "film-slow-start",
+                    "video-slow-start",
                     "playback starts only after the whole file is loaded",
                     hint,
                 );
@@ -278,7 +278,7 @@ impl CompileContext<'_> {
                 let message = format!("not every device can play {:?}", metadata.codec);
                 self.problems.warn(
                     at,
-                    "film-codec",
+                    "video-codec",
                     message,
                     "use H.264 (avc1), which every device can play",
                 );
@@ -299,7 +299,7 @@ impl CompileContext<'_> {
         Some((video, duration_ms))
     }
 
-    fn sound(
+    fn audio(
         &mut self,
         path: &str,
         media_type: &str,
@@ -310,11 +310,11 @@ impl CompileContext<'_> {
     ) -> Option<AudioRef> {
         let blob = self.file_blob(path, media_type)?;
         let blob = self.put(blob);
-        // Short sounds (narration, vocabulary, a question) have their text beside them and need no transcript.
+        // Short recordings (narration, vocabulary, a question) have their text beside them and need no transcript.
         let is_block = allowed == AllowedMedia::Any;
         let captions = if is_block { self.captions(path, duration_ms) } else { None };
         let transcript = if is_block { self.transcript(path, scope) } else { String::new() };
-        // A waveform is drawn only for sounds that are blocks of their own.
+        // A waveform is drawn only for recordings that are blocks of their own.
         let peaks = if is_block { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
         Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
     }
@@ -323,7 +323,7 @@ impl CompileContext<'_> {
         if let Some(cached) = self.shared.peaks.get(&hash) {
             return cached.clone();
         }
-        let result = self.entry(path).map_or_else(Vec::new, |e| sound::peaks(&e.disk, duration_ms));
+        let result = self.entry(path).map_or_else(Vec::new, |e| audio::peaks(&e.disk, duration_ms));
         self.shared.peaks.insert(hash, result.clone());
         result
     }

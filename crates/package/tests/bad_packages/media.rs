@@ -1,4 +1,4 @@
-//! Problems in pictures, drawings, sound, video and captions.
+//! Problems in pictures, drawings, audio, video and captions.
 
 use crate::Case;
 use crate::support::{png, wav};
@@ -61,13 +61,13 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "truncated sound",
+        "truncated audio",
         |t| {
             let mut w = wav(1000);
             w.truncate(4000);
             t.put("media/rain.wav", w);
         },
-        "sound-broken",
+        "audio-broken",
         "media/rain.wav",
         1,
     ),
@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         |t| {
             t.put("media/rain.wav", b"ID3\x04\0\0\0\0\0\x0anothing at all in here");
         },
-        "sound-broken",
+        "audio-broken",
         "media/rain.wav",
         1,
     ),
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
         |t| {
             t.put("media/rain.wav", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\xff\xffmoov");
         },
-        "film-broken",
+        "video-broken",
         "media/rain.wav",
         1,
     ),
@@ -94,7 +94,7 @@ pub const CASES: &[Case] = &[
         |t| {
             t.put("media/rain.wav", b"\x1a\x45\xdf\xa3\x80");
         },
-        "film-broken",
+        "video-broken",
         "media/rain.wav",
         1,
     ),

@@ -152,7 +152,7 @@ pub const CASES: &[Case] = &[
         17,
     ),
     (
-        "question's sound is a picture",
+        "question's audio is a picture",
         |t| {
             t.edit(
                 "one/check.json",

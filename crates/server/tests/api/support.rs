@@ -220,7 +220,7 @@ pub fn codes(reply: &Value) -> Vec<String> {
     results.iter().map(|r| r["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Writes a course as a teacher would, with every kind of content that the server reads: text, sound, a quiz, a
+/// Writes a course as a teacher would, with every kind of content that the server reads: text, audio, a quiz, a
 /// story.
 pub fn write_course(at: &Path) {
     let put = |name: &str, text: &str| {

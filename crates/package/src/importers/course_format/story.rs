@@ -166,7 +166,7 @@ fn pages(
                         at,
                         "html-removed",
                         format!("{:?} was removed", raw.trim()),
-                        "a story is plain text, pictures and sound",
+                        "a story is plain text, pictures and audio",
                     );
                 }
             }

@@ -1,4 +1,4 @@
-//! Computes durations of sound files by reading their packets without decoding, and the peaks for drawing a waveform.
+//! Computes durations of audio files by reading their packets without decoding, and the peaks for drawing a waveform.
 //!
 //! Not here: M4A and WebM, whose containers are read by `mp4` and `webm`.
 
@@ -11,13 +11,13 @@ use symphonia::core::{
 
 use super::error::MediaError;
 
-pub(crate) type SoundResult = Result<u64, MediaError>;
+pub(crate) type DurationResult = Result<u64, MediaError>;
 
 /// Returns the duration of an mp3, ogg, wav or flac file in milliseconds.
-pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
+pub(crate) fn duration_ms(disk: &Path) -> DurationResult {
     let read_error = |what: String| MediaError {
-        code: "sound-broken",
-        message: format!("the sound cannot be read: {what}"),
+        code: "audio-broken",
+        message: format!("the audio cannot be read: {what}"),
         hint: "export it again as mp3, ogg, wav, m4a or flac".to_owned(),
     };
     let file = File::open(disk).map_err(|e| read_error(e.to_string()))?;
@@ -99,14 +99,14 @@ fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
             continue;
         }
         // A damaged packet has little effect on the waveform and is skipped.
-        let Ok(sound) = decoder.decode(&packet) else { continue };
-        let (spec, channels) = (*sound.spec(), sound.spec().channels.count().max(1));
-        let capacity = sound.capacity() as u64;
-        if buffer.as_ref().is_none_or(|b| b.capacity() < sound.capacity() * channels) {
+        let Ok(decoded) = decoder.decode(&packet) else { continue };
+        let (spec, channels) = (*decoded.spec(), decoded.spec().channels.count().max(1));
+        let capacity = decoded.capacity() as u64;
+        if buffer.as_ref().is_none_or(|b| b.capacity() < decoded.capacity() * channels) {
             buffer = Some(SampleBuffer::new(capacity, spec));
         }
         let samples = buffer.as_mut()?;
-        samples.copy_interleaved_ref(sound);
+        samples.copy_interleaved_ref(decoded);
         for frame in samples.samples().chunks(channels) {
             let index =
                 (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
