@@ -25,14 +25,14 @@ const SECTIONS: usize = 27;
 const FILES: usize = 246;
 const TOTAL_BYTES: usize = 10_900_000;
 /// Size of the long file in bytes.
-const VIDEO_BYTES: usize = 64 * 1024 * 1024;
+const LONG_FILE_BYTES: usize = 64 * 1024 * 1024;
 const RUNS: u64 = 5;
 
 pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
     let packages = dir.join("many");
     let ids: Vec<Slug> = (0..COURSES).map(|n| write_course(&packages, n)).collect();
-    let film = Slug::new("film").expect("an id");
-    write_film(&packages.join("film"));
+    let long_course = Slug::new("long").expect("an id");
+    write_long_course(&packages.join("long"));
     let report = server.import(&[packages]).await.expect("the courses are imported");
     assert!(report.is_ok(), "{report:#?}");
 
@@ -57,8 +57,8 @@ pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
     let (mut ours, mut baselines) = (Vec::new(), Vec::new());
     for run in RUNS..2 * RUNS {
         let device = Device::new(server, dir, run).await;
-        ours.push(device.download(std::slice::from_ref(&film)).await);
-        let hash = device.largest(&film).await;
+        ours.push(device.download(std::slice::from_ref(&long_course)).await);
+        let hash = device.largest(&long_course).await;
         baselines.push(curl_and_hash(&device, hash, &dir.join("curl-output")));
         device.client.close().await;
     }
@@ -180,12 +180,12 @@ fn write_course(packages: &Path, n: usize) -> Slug {
     id
 }
 
-fn write_film(dir: &Path) {
+fn write_long_course(dir: &Path) {
     fs::create_dir_all(dir).expect("a folder");
-    fs::write(dir.join("film.wav"), wav(9_999, VIDEO_BYTES)).expect("a recording");
-    fs::write(dir.join("film.md"), "The transcript.\n").expect("its transcript");
-    fs::write(dir.join("s.md"), "# One\n\n![The film](film.wav)\n").expect("a text");
-    write(dir, "film", &[json!({ "id": "s", "type": "TEXT", "title": "One", "file": "s.md" })]);
+    fs::write(dir.join("long.wav"), wav(9_999, LONG_FILE_BYTES)).expect("a recording");
+    fs::write(dir.join("long.md"), "The transcript.\n").expect("its transcript");
+    fs::write(dir.join("s.md"), "# One\n\n![A long recording](long.wav)\n").expect("a text");
+    write(dir, "long", &[json!({ "id": "s", "type": "TEXT", "title": "One", "file": "s.md" })]);
 }
 
 fn write(dir: &Path, id: &str, sections: &[serde_json::Value]) {

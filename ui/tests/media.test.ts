@@ -232,7 +232,7 @@ describe("the video player", () => {
     });
     await appState.load();
     const video = {
-      title: "A film",
+      title: "A video",
       hash: "b".repeat(64),
       size: 1,
       type: "video/mp4",
