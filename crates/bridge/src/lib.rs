@@ -136,7 +136,7 @@ async fn stream_events(
         async move {
             match event {
                 Ok(event) => vec![event],
-                // Some events were lost on the way to this page, so it gets the complete state.
+                // This page's receiver lagged and missed events, so it gets the complete state.
                 Err(_) => {
                     let all = events::all_events(host.client()).await.into_iter();
                     all.filter_map(|event| serde_json::to_value(event).ok()).collect()
