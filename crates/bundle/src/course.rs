@@ -103,7 +103,7 @@ impl CourseBundle {
         let mut sizes: BTreeMap<BlobHash, ManifestBlob> = BTreeMap::new();
         let mut manifests = Vec::with_capacity(header.courses.len());
         for course in &header.courses {
-            let manifest = course.signed.verify(None).map_err(signature)?;
+            let manifest = course.signed.verify(None).map_err(signature_fault)?;
             if course.signed.key != key {
                 return Err(Fault::ManyKeys);
             }
@@ -133,7 +133,7 @@ fn to_json(header: &CourseHeader) -> Result<Vec<u8>> {
     serde_json::to_vec(header).map_err(|e| Fault::HeaderUnreadable(e.to_string()))
 }
 
-fn signature(e: SignatureError) -> Fault {
+fn signature_fault(e: SignatureError) -> Fault {
     match e {
         SignatureError::Malformed => Fault::KeyMalformed,
         SignatureError::WrongKey | SignatureError::Mismatch => Fault::SignatureWrong,
