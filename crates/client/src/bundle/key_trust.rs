@@ -2,7 +2,7 @@
 //!
 //! An account with a server trusts the key of that server only: courses of two libraries must not mix, because
 //! progress refers to their ids and is sent to that server. The account without a server holds courses of any library
-//! that the user confirmed; the confirmation is stored for that account only and never becomes the expected key of a
+//! whose key the user accepted. An accepted key is stored for one account only and never becomes the pinned key of a
 //! server.
 
 use carrel_bundle::{CourseHeader, fingerprint};
@@ -14,7 +14,7 @@ use crate::{ImportError, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyTrust {
     Trusted,
-    /// The user has to confirm the library's name and the key's fingerprint.
+    /// The user has to accept the key; the UI shows the library's name and the key's fingerprint.
     Unconfirmed,
     Rejected(ImportError),
 }
@@ -48,7 +48,7 @@ pub(super) fn check(
         });
     }
     let known = [library.key_of(&header.server)?, library.accepted_of(&header.server)?];
-    // A key that the user confirmed for one library is not valid for another.
+    // If this address already has a different key, a key accepted for another library does not count.
     if known.iter().flatten().any(|k| k != key) {
         return Ok(wrong());
     }

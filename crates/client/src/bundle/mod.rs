@@ -12,7 +12,8 @@
 //! | `inspect` | the contents of a file, and whether it can be imported |
 //! | `import_courses`, `import_work` | imports the contents of a file |
 //!
-//! Not here: the file format (`carrel_bundle`); how rows merge (`learning`); which content is local (`content`).
+//! Not here: the file format (`carrel_bundle`); how rows merge (`carrel_learning`); which content is local
+//! (`carrel_content`).
 
 mod device_key;
 mod export;
@@ -54,7 +55,7 @@ use crate::{
 /// File name extension of bundles.
 pub const EXTENSION: &str = "carrel";
 
-/// The account that is exported from or imported into.
+/// The account to export from or import into, with the client's shared state.
 pub(crate) struct Context<'c> {
     pub account: Arc<OpenAccount>,
     pub info: AccountInfo,

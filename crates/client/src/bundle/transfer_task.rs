@@ -1,4 +1,4 @@
-//! The running export or import: its progress and cancellation. One runs at a time.
+//! The running export or import: its progress and cancellation. At most one runs at a time.
 //!
 //! Not here: what is transferred (`export`, `import_courses`, `import_work`).
 
@@ -24,7 +24,7 @@ pub struct TransferProgress {
     pub bytes_total: u64,
 }
 
-/// The exports and imports of a client, of which one runs at a time.
+/// The exports and imports of a client, of which at most one runs at a time.
 pub struct Transfers {
     changes: Changes,
     clock: Arc<dyn Clock>,
@@ -85,7 +85,7 @@ impl Transfers {
 
 impl Drop for RunningTransfer<'_> {
     fn drop(&mut self) {
-        // If the call was dropped, the task on its blocking thread has to end as well.
+        // If the future that started the task was dropped, its blocking thread may still run and has to stop.
         self.task.cancelled.cancel();
         *self.transfers.running.lock() = None;
         self.transfers.changes.publish_one(Change::Transfer);

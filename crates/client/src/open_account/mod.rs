@@ -1,7 +1,7 @@
 //! An account while it is open: its database, content, sync and tasks.
 //!
-//! [`OpenAccount`] owns all of it. Dropping it at any point, also while it is being opened, stops the tasks and closes
-//! the database.
+//! [`OpenAccount`] owns all of it. Dropping it, or cancelling [`OpenAccount::open`], stops the tasks and closes the
+//! database.
 //!
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
@@ -136,7 +136,7 @@ impl OpenAccount {
         };
         failpoints.at("store")?;
         let options = shared.store_options(session.is_some(), shared.changes.clone());
-        // Held until the database is owned by this call, or closed because the call was cancelled.
+        // Keeps `closing` busy until this call owns the database or, if the call is cancelled, until it is closed.
         let token = shared.closing.token();
         let opened = blocking(move || Ok::<_, Error>((Store::open(&folder, options)?, token)));
         let store = Arc::new(opened.await?.0);
@@ -152,7 +152,7 @@ impl OpenAccount {
             changes: shared.changes.clone(),
         };
         let content = blocking(move || Ok::<_, Error>(Content::open(content_config)?)).await?;
-        // From here on the value owns everything, so an error or a cancelled call drops it.
+        // From here on, an error or a cancelled call drops `account`, which closes everything.
         let account = Self {
             id: info.id.clone(),
             learning: Arc::new(Learning::new(store.clone(), config.ids.clone())),
@@ -223,8 +223,8 @@ impl OpenAccount {
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
-    /// Returns when the sign-in expires if the server is not reached before (UTC, ms). None: unknown, expired, or no
-    /// server.
+    /// Returns the time at which the sign-in expires unless it is renewed before (UTC, ms). None: unknown, expired, or
+    /// no server.
     pub async fn signed_in_until_ms(&self) -> Option<i64> {
         self.session.as_ref()?.good_until_ms().await
     }
@@ -279,8 +279,7 @@ fn start_sync(
     Sync::start(engine, Some(session.clone()))
 }
 
-/// Stores the identity that an account's server proved. An account created before servers had identities gets it if
-/// its manifests were signed with the same key.
+/// Stores the identity that an account's server proved, unless the account has pinned a different signing key.
 pub(crate) async fn store_identity(
     accounts: &Arc<Accounts>,
     id: &str,
