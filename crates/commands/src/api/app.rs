@@ -17,7 +17,7 @@ pub struct Empty {}
 pub struct AppState {
     /// Release of the app, for display.
     pub version: String,
-    /// The open account; none: show First run.
+    /// The open account; none: the UI shows the Welcome screen.
     pub account: Option<Account>,
     /// All accounts on this device.
     pub accounts: Vec<Account>,
@@ -58,13 +58,13 @@ pub struct OpenFailure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairReport {
-    /// When the damage was found (UTC, ms).
+    /// Time of the repair (UTC, ms).
     pub at_ms: i64,
-    /// Rows that could be identified, each as kind and key.
+    /// Lost rows whose keys are known, each as row type and key.
     pub lost: Vec<String>,
-    /// Number of changes that could not be identified.
+    /// Number of lost changes whose rows are not known.
     pub unreadable: u32,
-    /// Changes since this time may be missing undetected (UTC, ms); 0: since the beginning.
+    /// Changes after this time may be missing without being listed (UTC, ms); 0: any change; none: no change.
     pub unknown_since_ms: Option<i64>,
 }
 
@@ -78,7 +78,7 @@ pub struct Account {
     /// Display name of the school or library.
     pub server_name: String,
     pub user: UserInfo,
-    /// The session ended: sign in again. Unsent changes are kept.
+    /// The learner has to sign in again: the session ended, or they signed out. Unsent changes are kept.
     pub needs_sign_in: bool,
 }
 
