@@ -279,7 +279,7 @@ impl Accounts {
         }
         Ok(())
     }
-    /// Sets the active account; none shows First run. Returns `Error::NotFound` for an unknown id.
+    /// Sets the active account; if none, the UI shows the Welcome screen. Returns `Error::NotFound` for an unknown id.
     pub fn set_active(&self, id: Option<&str>) -> Result<()> {
         self.change(|list| {
             match id {

@@ -102,7 +102,7 @@ impl Client {
     pub fn accounts(&self) -> &Accounts {
         &self.shared.accounts
     }
-    /// Returns the open account; none shows First run.
+    /// Returns the open account; if none, the UI shows the Welcome screen.
     pub fn account(&self) -> Option<Arc<OpenAccount>> {
         self.open.read().clone()
     }
