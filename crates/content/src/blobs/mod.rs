@@ -1,6 +1,6 @@
 //! Blob store: small blobs in `content.db`, large ones in files, and partial files.
 //!
-//! Not here: fetching (`library`, `download`), quota (`storage`).
+//! Not here: fetching (`fetch`), quota and eviction (`storage`).
 
 use std::sync::Arc;
 
@@ -21,6 +21,6 @@ pub use space_guard::SpaceGuard;
 pub use store::{BlobLocation, BlobOrigin, BlobStore, MAX_INLINE, MissingBlob};
 pub(crate) use verify::mark_for_deletion;
 
-/// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
-/// there.
+/// A callback for tests, called with the name of each step at which the process may be killed
+/// without loss. Tests end the process there.
 pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;

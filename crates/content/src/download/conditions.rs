@@ -1,4 +1,4 @@
-//! Conditions of network and battery, combined from the UI and the system. Webviews on Linux report
+//! Network and battery conditions, combined from the UI and the system. Web views on Linux report
 //! neither, so the system is queried: the kernel for the battery, NetworkManager for metered
 //! networks.
 //!
@@ -40,7 +40,7 @@ impl ReportedConditions {
     }
 }
 
-/// Reads the conditions from the system. Blocking, a few milliseconds.
+/// Reads the conditions from the system. Blocking, usually for a few milliseconds.
 pub trait Sensors: Send + Sync + 'static {
     /// Returns the conditions known now.
     fn read(&self) -> ReportedConditions;
@@ -77,7 +77,7 @@ fn power(supplies: &Path) -> Option<Power> {
         let drains = read(&dir, "status").as_deref() == Some("Discharging");
         let this = if drains { Power::Battery(left.min(100)) } else { Power::Mains };
         found = Some(match (found, this) {
-            // With several batteries, the fullest one is relevant.
+            // With several discharging batteries, the charge of the fullest one is returned.
             (Some(Power::Battery(a)), Power::Battery(b)) => Power::Battery(a.max(b)),
             (Some(Power::Battery(a)), Power::Mains) => Power::Battery(a),
             (_, this) => this,
@@ -113,12 +113,12 @@ mod tests {
     use super::*;
 
     fn supplies(of: &[(&str, &[(&str, &str)])]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a temporary folder is created");
         for (name, files) in of {
             let folder = dir.path().join(name);
-            fs::create_dir(&folder).expect("a folder");
+            fs::create_dir(&folder).expect("the folder is created");
             for (file, text) in *files {
-                fs::write(folder.join(file), format!("{text}\n")).expect("a file");
+                fs::write(folder.join(file), format!("{text}\n")).expect("the file is written");
             }
         }
         dir
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_of_the_ui_precede_those_of_the_system() {
+    fn conditions_of_the_ui_take_precedence_over_those_of_the_system() {
         let ui = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
         let system = ReportedConditions {
             online: None,
@@ -166,7 +166,7 @@ mod tests {
         let both = ui.or(system).conditions();
         assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
         assert_eq!(ReportedConditions::default().conditions(), Conditions::default());
-        let gone = ReportedConditions { online: Some(false), ..ui };
-        assert_eq!(gone.conditions().network, Network::Offline);
+        let offline = ReportedConditions { online: Some(false), ..ui };
+        assert_eq!(offline.conditions().network, Network::Offline);
     }
 }

@@ -12,7 +12,7 @@
 //! | `blob_writer` | stores verified blobs, small ones in groups |
 //! | `stop_reason` | why an attempt ended, and what starts the next one. Pure |
 //! | `progress` | bytes, rate, remaining time |
-//! | `verify` | "ready for offline": hashes every byte, lists what is missing |
+//! | `verify` | "available offline": hashes every byte, lists what is missing |
 //! | `imported` | versions imported from a file |
 //!
 //! Not here: eviction and quota (`storage`).
