@@ -373,7 +373,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/domain/attempts.rs",
         good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
         bad: "        if !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
-        tests: api!("a_graded_attempt_may_be_revised_after_the_last_one"),
+        tests: api!("an_attempt_graded_within_the_limit_may_be_regraded"),
     },
     Mutant {
         name: "the attempt limit is that of the attempt's quiz version",
@@ -694,7 +694,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/model/src/lattice/session.rs",
         good: "        check(near, \"day\", \"is not the day of startedMs in any time zone\")?;",
         bad: "        check(near || day.is_some(), \"day\", \"is not the day of startedMs in any time zone\")?;",
-        tests: unit!("carrel-model", "a_day_is_a_date_of_the_calendar_near_the_start"),
+        tests: unit!("carrel-model", "a_day_is_a_calendar_date_near_the_start"),
     },
     Mutant {
         name: "signing out with an access token has no effect",

@@ -1,4 +1,4 @@
-//! The catalogue: lists, filters, search, tags.
+//! The catalogue: lists, filters, search, ETags.
 
 use axum::{body::Body, http::Request};
 use carrel_model::{
@@ -33,7 +33,7 @@ async fn a_published_course_is_listed_and_verifies() {
         assert_eq!(reply.body.len() as u64, blob.size);
         assert_eq!(carrel_model::BlobHash::of(&reply.body), blob.hash);
     }
-    // A tag from before the import does not match after it.
+    // An ETag from before the import does not match after it.
     let stale = if_none_match(&server, "/api/courses", before.header("etag")).await;
     assert_eq!(stale.status.as_u16(), 200);
 }
