@@ -19,7 +19,7 @@ pub(crate) enum Draft {
     Story(StoryDraft),
 }
 
-/// Fields common to courses and stories. `None` where a value was missing or wrong, which was reported.
+/// Fields common to courses and stories. `None` where a value was missing or invalid; a problem was reported then.
 pub(crate) struct Metadata {
     pub id: Option<Slug>,
     pub title: String,

@@ -130,7 +130,7 @@ impl Source {
                         &original_path,
                         "link",
                         "this is a link",
-                        "replace the link by the file",
+                        "replace the link with the file",
                     ),
                 ));
                 continue;

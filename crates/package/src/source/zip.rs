@@ -1,7 +1,7 @@
 //! Unpacks an untrusted zip.
 //!
-//! The central directory is read first and every name checked. Size limits are checked while entries are unpacked, so
-//! that a zip bomb is rejected when it reaches a limit.
+//! The central directory is read first, and every name and declared size is checked. The limits are checked again while
+//! entries are unpacked, so that a zip bomb with false sizes is rejected when it reaches a limit.
 //!
 //! Not here: folders, and the meaning of the files.
 
@@ -22,7 +22,7 @@ type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
 
 const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
 
-/// Unpacks to a private folder, into files named by numbers.
+/// Unpacks to a temporary folder. Each unpacked file is named by the index of its entry.
 pub(crate) fn unpack(
     path: &Path,
     display_name: &str,
@@ -57,12 +57,13 @@ fn unpack_into(
             return None;
         }
         Err(DirectoryError::TooMany(count)) => {
-            let message = format!("{count} entries; {} are allowed", limits.files);
+            let message =
+                format!("the zip has {count} entries; at most {} are allowed", limits.files);
             problems.error(archive_location, "too-many-files", message, "split the course");
             return None;
         }
     };
-    // Of two entries with one name the library keeps the last; the author should be informed of both.
+    // The `zip` crate keeps only the last of several entries with the same name; the author must be informed.
     let mut seen = std::collections::BTreeSet::new();
     for name in &names {
         if !seen.insert(name) {
@@ -70,7 +71,7 @@ fn unpack_into(
             problems.error(
                 SourceLocation { file: &name, line: 1 },
                 "path-duplicate",
-                "the zip has this file twice",
+                "the zip contains this file more than once",
                 "pack the folder again",
             );
         }
@@ -156,7 +157,7 @@ fn unpack_into(
     Some((files, folder))
 }
 
-/// Checks the central directory. Returns index and name of the entries to unpack.
+/// Checks the entries of the central directory. Returns index and path of the entries to unpack.
 fn select_entries(
     archive: &mut ::zip::ZipArchive<File>,
     limits: &Limits,
@@ -195,7 +196,7 @@ fn select_entries(
                 at,
                 "link",
                 "this is a link or a device",
-                "replace the link by the file",
+                "replace the link with the file",
             );
             continue;
         }
@@ -252,7 +253,7 @@ enum ExtractError {
     Io(io::Error),
 }
 
-/// Unpacks one entry and counts its bytes: the size in the header may be wrong.
+/// Unpacks one entry. Counts the bytes, because the size in the header may be wrong.
 fn extract_entry(
     from: &mut dyn Read,
     disk: &Path,
@@ -321,8 +322,8 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Director
     if count > limits.files {
         return Err(DirectoryError::TooMany(count));
     }
-    // Names, extra fields and comments have at most 3 * 65,535 bytes each; valid directories are much smaller than
-    // this limit.
+    // An entry can have up to 3 * 65,535 bytes of name, extra field and comment, but the directory of a normal zip is
+    // much smaller than 64 MiB.
     if size > 64 << 20 || size > table_end {
         return Err(DirectoryError::Broken("its central directory has an impossible size".into()));
     }

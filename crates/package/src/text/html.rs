@@ -231,7 +231,7 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(format!("it is nested more than {MAX_DEPTH} deep"));
+            return Err(format!("it is nested more than {MAX_DEPTH} levels deep"));
         }
         if elements > MAX_ELEMENTS {
             return Err(format!("it has more than {MAX_ELEMENTS} elements"));

@@ -72,7 +72,7 @@ fn check_source(tex: &str) -> Result<(), String> {
             _ => commands_in_row = 0,
         }
         if depth > MAX_GROUPS {
-            return Err(format!("it is nested more than {MAX_GROUPS} deep"));
+            return Err(format!("it is nested more than {MAX_GROUPS} levels deep"));
         }
         if commands_in_row > MAX_COMMANDS {
             return Err(format!("it has more than {MAX_COMMANDS} commands in a row"));
@@ -92,7 +92,7 @@ fn render(tex: &str, display: bool) -> Result<String, String> {
     let mut events = Vec::new();
     for event in Parser::new(tex, &storage) {
         if events.len() >= MAX_EVENTS {
-            return Err(format!("it has more than {MAX_EVENTS} parts"));
+            return Err(format!("it has more than {MAX_EVENTS} elements"));
         }
         match event {
             Ok(event) => events.push(Ok::<_, std::fmt::Error>(event)),

@@ -1,7 +1,7 @@
-//! Compiles Markdown to blocks and HTML.
+//! Compiles Markdown to pieces (HTML, formulas, code, media) or to HTML only.
 //!
-//! Not here: media (a media paragraph becomes a [`Piece::Media`], which the caller compiles), files, and which HTML is
-//! allowed (`html`).
+//! Not here: compiling media (the caller does that for each [`Piece::Media`]), reading files, and which HTML is allowed
+//! (`html`).
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -18,7 +18,7 @@ use crate::problem::{Problems, SourceLocation};
 use crate::text::html::{self, RawHtml};
 use crate::text::maths;
 
-/// The targets that links in a text may refer to.
+/// The context of a text: its language, and the targets that its links may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     /// Id of the course or story.
@@ -67,7 +67,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A part of a text.
+/// A part of a compiled text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Sanitised HTML.
@@ -105,10 +105,12 @@ pub(crate) type Spanned<'t> = (Event<'t>, Range<usize>);
 
 /// Maximum nesting depth of quotes, lists, emphasis and links.
 const MAX_NESTING: usize = 48;
-/// Maximum number of parser events per text. Tables with many columns and short rows have more events than text.
+/// Maximum number of parser events per text. Limited separately, because a short table with many columns and incomplete
+/// rows produces far more events than it has characters.
 const MAX_EVENTS: usize = 1_000_000;
 
-/// Returns the parser events of a text; None if there are too many, which was reported.
+/// Returns the parser events of a text. Returns None, and reports a problem, if there are too many or they are nested
+/// too deep.
 pub(crate) fn events<'t>(
     text: &'t str,
     options: Options,
@@ -120,7 +122,7 @@ pub(crate) fn events<'t>(
         problems.error(lines.at(offset), "too-complex", message, hint);
         None
     };
-    let too_deep_message = || format!("the text is nested more than {MAX_NESTING} deep");
+    let too_deep_message = || format!("the text is nested more than {MAX_NESTING} levels deep");
     if let Some(offset) = find_too_deep_line(text) {
         return refuse(offset, too_deep_message());
     }
@@ -136,15 +138,15 @@ pub(crate) fn events<'t>(
             return refuse(range.start, too_deep_message());
         }
         if events.len() >= MAX_EVENTS {
-            return refuse(range.start, format!("the text has more than {MAX_EVENTS} parts"));
+            return refuse(range.start, format!("the text has more than {MAX_EVENTS} elements"));
         }
         events.push((event, range));
     }
     Some(events)
 }
 
-/// Returns the first line that opens more containers than allowed. The parser checks each open container for each
-/// line.
+/// Returns the byte offset of the first line that opens too many containers (quotes, lists). Called before the parser,
+/// which checks each open container on each line and would be slow.
 fn find_too_deep_line(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -165,7 +167,8 @@ fn find_too_deep_line(text: &str) -> Option<usize> {
             markers += 1;
             rest = tail.trim_start_matches([' ', '\t']);
         }
-        // A line that consists only of dashes or stars is a rule.
+        // A line of only `-` or `*` is a thematic break. A line of other list markers alone is left to `events`, which
+        // checks the depth.
         let is_rule = rest.trim().is_empty() && !line.contains('>');
         if markers > MAX_NESTING && !is_rule {
             return Some(at);
@@ -175,7 +178,7 @@ fn find_too_deep_line(text: &str) -> Option<usize> {
     None
 }
 
-/// Parses a text into pieces. Problems are reported with their lines.
+/// Compiles a text to pieces. Problems are reported with their lines.
 pub(crate) fn read(
     text: &str,
     origin: Origin<'_>,
@@ -319,7 +322,7 @@ struct BlockReader<'a, 't> {
 }
 
 impl<'t> BlockReader<'_, 't> {
-    /// Processes a top-level block.
+    /// Compiles a top-level block: ends the current run of rich text with a piece, or adds to the run.
     fn group(&mut self, events: &[Spanned<'t>]) {
         if self.rich.is_empty() {
             self.rich_start = events[0].1.start;
@@ -382,7 +385,7 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Ends the current run of rich text.
+    /// Ends the current run of rich text and appends it as a piece.
     fn flush(&mut self) {
         self.raw.end_block();
         if self.rich.is_empty() {
@@ -397,8 +400,8 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Returns the sanitised HTML of the text from `offset` on, or None if it is more than a reader can display, which
-    /// was reported.
+    /// Returns sanitised HTML. Returns None, and reports a problem at `offset`, if the HTML is too large or nested too
+    /// deep to display.
     fn clean(&self, html: &str, offset: usize) -> Option<String> {
         match html::check_size(html) {
             Ok(()) => Some(html::clean(html)),
@@ -534,7 +537,7 @@ impl<'t> BlockReader<'_, 't> {
 
     /// Appends the referenced footnotes, in the order of their numbers, as the last block.
     fn footnotes_section(&mut self, events: &[Spanned<'t>]) {
-        // A note may refer to another note.
+        // A footnote may refer to another one, which then extends `order` during the loop.
         let mut next = 0;
         let mut items: Vec<String> = Vec::new();
         while next < self.footnotes.order.len() {
@@ -563,7 +566,7 @@ impl<'t> BlockReader<'_, 't> {
     }
 }
 
-/// Returns the media of a paragraph that contains nothing else.
+/// Returns the media of a paragraph; None if it contains anything else.
 pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<Media>> {
     let mut list = Vec::new();
     let mut i = 0;
