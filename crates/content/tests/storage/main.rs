@@ -1,5 +1,5 @@
-//! Space on a device: budget, reservations, floor, eviction, killed processes, full disks, shared
-//! and moved stores, usage figures.
+//! Space on a device: budget, reservations, free-space floor, eviction, killed processes, full
+//! disks, shared and moved stores, stored server responses, usage figures.
 
 mod blobs;
 mod evict;
