@@ -21,7 +21,7 @@ pub struct SearchText {
     pub item: ItemId,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Plain text; words are separated by single spaces.
     pub text: String,

@@ -48,7 +48,7 @@ pub struct CourseMeta {
     /// Plain text; may be empty.
     #[serde(default)]
     pub description: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the texts.
     #[serde(default)]
@@ -94,7 +94,7 @@ pub struct StoryMeta {
     /// Plain text; may be empty.
     #[serde(default)]
     pub description: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the texts.
     #[serde(default)]

@@ -13,16 +13,16 @@ use crate::Slug;
 pub struct QuestionResult {
     /// Id of the question.
     pub question: Slug,
-    /// Points reached, in thousandths.
+    /// Points scored, in thousandths.
     pub points: i64,
-    /// Greatest possible points, in thousandths.
+    /// Maximum points, in thousandths.
     pub max_points: i64,
     /// True if there is an answer, right or wrong.
     pub answered: bool,
 }
 
 impl QuestionResult {
-    /// True if the answer has full points.
+    /// Returns true if the answer scores the maximum points.
     pub fn is_right(&self) -> bool {
         self.points == self.max_points
     }
@@ -32,9 +32,9 @@ impl QuestionResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Score {
-    /// Points reached, in thousandths.
+    /// Points scored, in thousandths.
     pub points: i64,
-    /// Greatest possible points, in thousandths.
+    /// Maximum points, in thousandths.
     pub max_points: i64,
     /// True if the percentage reaches the quiz's `pass`.
     pub passed: bool,
@@ -49,7 +49,7 @@ impl Score {
     }
 }
 
-/// Scores a quiz; a missing answer or one of another kind scores 0.
+/// Scores a quiz. A missing answer, or one that does not match the kind of its question, scores 0.
 pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) -> Score {
     let questions: Vec<QuestionResult> = quiz
         .questions
@@ -113,7 +113,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
             share(kept, items.len().saturating_sub(1))
         }
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
-            // If the same text occurs twice on the right side, either choice is right.
+            // If the same text occurs twice on the right side, either one is correct.
             let hit = |(i, r): (usize, &Option<u32>)| {
                 r.and_then(|r| pairs.get(r as usize))
                     .zip(pairs.get(i))
@@ -128,7 +128,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
     }
 }
 
-/// Normalises a typed answer for comparison: NFKC, lower case, outer and repeated spaces removed.
+/// Normalises a typed answer for comparison: NFKC, lower case, no outer white space, inner white space as one space.
 pub fn normalise_answer(text: &str) -> String {
     let text: String = text.nfkc().flat_map(char::to_lowercase).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")

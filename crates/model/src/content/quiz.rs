@@ -14,7 +14,7 @@ pub struct Quiz {
     pub id: Slug,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the texts.
     #[serde(default)]

@@ -14,7 +14,7 @@ pub struct Story {
     pub id: Slug,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the text.
     #[serde(default)]

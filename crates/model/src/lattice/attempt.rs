@@ -8,8 +8,8 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time};
 use crate::{AttemptId, BlobHash, ItemId, Slug};
 
-/// A quiz attempt. Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts
-/// are kept; best, latest and mean are derived.
+/// A quiz attempt. Lattice: the immutable fields of the row with the greatest payload hash; the least
+/// `(submitted_ms, answers)`. All attempts are kept; best, latest and mean are derived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -160,9 +160,9 @@ pub struct Grade {
     pub attempt: AttemptId,
     /// Increased by one with each grading of the attempt.
     pub rev: u32,
-    /// Points reached, in thousandths.
+    /// Points scored, in thousandths.
     pub points: i64,
-    /// Greatest possible points, in thousandths.
+    /// Maximum points, in thousandths.
     pub max_points: i64,
     /// UTC, ms since 1970.
     pub graded_ms: i64,

@@ -10,7 +10,7 @@ use crate::{
     wire::ResultCode,
 };
 
-/// `GET /api/meta`: the information a client needs before it signs in.
+/// Reply to `GET /api/meta`: the information a client needs before it signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -113,7 +113,7 @@ pub struct StorySummary {
     pub version: BlobHash,
 }
 
-/// `GET /api/courses/{id}`.
+/// Reply to `GET /api/courses/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -125,7 +125,7 @@ pub struct CourseReply {
     pub outline: CourseOutline,
 }
 
-/// `GET /api/stories/{id}`.
+/// Reply to `GET /api/stories/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -163,13 +163,13 @@ pub struct SearchHit {
     pub item: ItemId,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Plain text around the first match.
     pub snippet: String,
 }
 
-/// `POST` / `DELETE /api/courses/{id}/enrolment`.
+/// Reply to `POST` and `DELETE /api/courses/{id}/enrolment`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -227,7 +227,7 @@ pub struct ProgressResult {
     pub reason: String,
 }
 
-/// `GET /api/progress/{userId}/{courseId}`.
+/// Reply to `GET /api/progress/{userId}/{courseId}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

@@ -17,7 +17,7 @@ pub const MAX_PUSH_BYTES: usize = 512 * 1024;
 /// Maximum number of rows in the reply to a pull.
 pub const MAX_PULL_ROWS: u32 = 2_000;
 
-/// `POST /api/sync/push`.
+/// Body of `POST /api/sync/push`.
 ///
 /// Items are kept as raw JSON: each is parsed separately, so that one invalid row never blocks the others.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub enum ResultCode {
     ClockSkew,
 }
 
-/// `GET /api/sync/pull?since=USN&limit=N`: rows by (usn, type, key).
+/// Reply to `GET /api/sync/pull?since=USN&limit=N`: rows by (usn, type, key).
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -113,7 +113,7 @@ pub struct PulledRow {
     pub row: Box<RawValue>,
 }
 
-/// `GET /api/sync/epoch`.
+/// Reply to `GET /api/sync/epoch`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
