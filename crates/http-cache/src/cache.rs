@@ -187,7 +187,7 @@ impl Cache {
     pub fn network_changed(&self) {
         self.inner.failures.network_changed();
     }
-    /// True for a few seconds after the server could not be reached.
+    /// Returns true for a few seconds after the server could not be reached.
     pub fn is_offline(&self) -> bool {
         self.inner.failures.is_unreachable(self.inner.clock.monotonic_ms())
     }

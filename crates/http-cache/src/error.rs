@@ -48,7 +48,7 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
-    /// True if the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }

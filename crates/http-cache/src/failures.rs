@@ -68,7 +68,7 @@ impl Failures {
             None => KnownFailure::Missing { status },
         })
     }
-    /// True if the server could not be reached within the last `UNREACHABLE_MS`.
+    /// Returns true if the server could not be reached within the last `UNREACHABLE_MS`.
     pub fn is_unreachable(&self, now: i64) -> bool {
         self.state().unreachable_until.is_some_and(|until| now < until)
     }

@@ -71,11 +71,11 @@ impl Policy {
     pub fn lifetime(&self, heuristic: Duration) -> Duration {
         self.lifetime_s.map_or(heuristic, Duration::from_secs)
     }
-    /// True if it may be used without a request (4.2). `age` is `None` if it is unknown.
+    /// Returns true if it may be used without a request (4.2). `age` is `None` if it is unknown.
     pub fn is_fresh(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         age.is_some_and(|age| age < self.lifetime(heuristic))
     }
-    /// True if it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
+    /// Returns true if it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
     pub fn while_revalidating(
         &self,
         age: Option<Duration>,
@@ -86,8 +86,8 @@ impl Policy {
         let end = self.lifetime(heuristic).saturating_add(window);
         self.allows_stale(self.is_fresh(age, heuristic)) && age.is_some_and(|age| age < end)
     }
-    /// True if it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows
-    /// `window`. An answer of unknown age may be used unless the server set the limit.
+    /// Returns true if it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that
+    /// allows `window`. An answer of unknown age may be used unless the server set the limit.
     pub fn on_error(&self, age: Option<Duration>, heuristic: Duration, window: Duration) -> bool {
         let end = |window| self.lifetime(heuristic).saturating_add(window);
         let in_time = match (age, self.if_error_s) {
@@ -97,7 +97,7 @@ impl Policy {
         };
         self.allows_stale(self.is_fresh(age, heuristic)) && in_time
     }
-    /// True if the server allows its use at any age.
+    /// Returns true if the server allows its use at any age.
     pub fn at_any_age(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         self.allows_stale(self.is_fresh(age, heuristic))
     }

@@ -33,19 +33,19 @@ impl Stored {
     pub fn lifetime(&self, route: &Route) -> Duration {
         self.entry.policy.lifetime(route.fresh)
     }
-    /// True if it may be used without a request.
+    /// Returns true if it may be used without a request.
     pub fn is_fresh(&self, route: &Route) -> bool {
         self.entry.policy.is_fresh(self.age, route.fresh)
     }
-    /// True if it may be used whatever its age. The server can forbid this.
+    /// Returns true if it may be used whatever its age. The server can forbid this.
     pub fn at_any_age(&self, route: &Route) -> bool {
         self.entry.policy.at_any_age(self.age, route.fresh)
     }
-    /// True if it may be used because the network or the server failed.
+    /// Returns true if it may be used because the network or the server failed.
     pub fn on_error(&self, route: &Route) -> bool {
         self.entry.policy.on_error(self.age, route.fresh, route.if_error)
     }
-    /// True if it may be used while it is requested again.
+    /// Returns true if it may be used while it is requested again.
     pub fn while_revalidating(&self, route: &Route) -> bool {
         self.entry.policy.while_revalidating(self.age, route.fresh, route.stale)
     }

@@ -34,7 +34,7 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     {
         self.lock().map.get(key).map(|(v, _)| v.clone())
     }
-    /// True if there is a value. Does not count as a use.
+    /// Returns true if there is a value. Does not count as a use.
     pub fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

@@ -64,7 +64,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// True if the server itself refused: no stored answer is used instead.
+    /// Returns true if the server itself refused: no stored answer is used instead.
     pub fn is_final(&self) -> bool {
         // 407 is from a proxy; 408, 425 and 429 are temporary.
         matches!(self, Self::Status { status: 400..=499, .. })

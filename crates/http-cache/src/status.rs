@@ -148,7 +148,7 @@ impl Cached {
     pub fn fallback(&self) -> Option<Fallback> {
         self.status.fallback
     }
-    /// True if it should be displayed with "as of ...": stale, or a fallback.
+    /// Returns true if it should be displayed with "as of ...": stale, or a fallback.
     pub fn is_dated(&self) -> bool {
         self.stale || self.status.fallback.is_some()
     }

@@ -29,7 +29,7 @@ impl Account {
         names.iter().map(|n| format!("{n}: {}\n", self.value(n))).collect()
     }
 
-    /// True if an answer stored under `selecting` matches a request of this account.
+    /// Returns true if an answer stored under `selecting` matches a request of this account.
     pub fn matches(&self, selecting: &str) -> bool {
         selecting.lines().all(|line| {
             line.split_once(": ").is_some_and(|(name, value)| self.value(name) == value)

@@ -22,7 +22,7 @@ impl Completion {
             (u64::from(self.done) * 10_000 / u64::from(self.total)) as u16
         }
     }
-    /// True if there is at least one section and all are finished.
+    /// Returns true if there is at least one section and all are finished.
     pub fn is_complete(self) -> bool {
         self.total > 0 && self.done == self.total
     }

@@ -50,7 +50,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// True if the same call may succeed later without any change by the user.
+    /// Returns true if the same call may succeed later without any change by the user.
     pub fn is_retryable(self) -> bool {
         matches!(
             self,

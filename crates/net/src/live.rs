@@ -50,8 +50,8 @@ fn failure(e: &reqwest::Error) -> Failure {
     Failure::new(kind, message)
 }
 
-/// True if the body does not match its `Content-Encoding`. `reqwest` also reports a connection that broke within a body
-/// as a decoding error, so the kind of the I/O error at the root decides.
+/// Returns true if the body does not match its `Content-Encoding`. `reqwest` also reports a connection that broke
+/// within a body as a decoding error, so the kind of the I/O error at the root decides.
 fn is_decoding(e: &reqwest::Error) -> bool {
     use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
     let mut source = std::error::Error::source(e);

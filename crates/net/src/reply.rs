@@ -158,7 +158,7 @@ pub fn classify(
     ClassifiedReply { class, status, problem, is_html, retry_after_ms }
 }
 
-/// True if the content type is HTML.
+/// Returns true if the content type is HTML.
 pub fn is_html(headers: &HeaderMap) -> bool {
     let media_type = text(headers, header::CONTENT_TYPE).map(|t| t.trim().to_ascii_lowercase());
     media_type.is_some_and(|t| t.starts_with("text/html"))

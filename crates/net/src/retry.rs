@@ -19,7 +19,7 @@ pub enum Retry {
 }
 
 impl Retry {
-    /// True if a change of the environment starts the next attempt at once.
+    /// Returns true if a change of the environment starts the next attempt at once.
     pub fn is_on_change(self) -> bool {
         self == Self::OnChange
     }

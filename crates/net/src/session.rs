@@ -32,7 +32,7 @@ pub trait SecretStore: Send + Sync + 'static {
     fn set(&self, name: &str, secret: &str) -> Result<()>;
     /// Deletes a secret; succeeds if it does not exist.
     fn delete(&self, name: &str) -> Result<()>;
-    /// True if secrets are stored in a file because the keychain does not work; the user is informed.
+    /// Returns true if secrets are stored in a file because the keychain does not work; the user is informed.
     fn fallback_in_use(&self) -> bool {
         false
     }
@@ -162,7 +162,7 @@ impl Session {
     pub fn tokens_found(&self) -> watch::Receiver<bool> {
         self.shared.tokens_found.subscribe()
     }
-    /// True if the session ended. See `ended`.
+    /// Returns true if the session ended. See `ended`.
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
     }

@@ -163,7 +163,7 @@ impl BatchOutcome {
     pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
         self.sent.iter().map(|w| &w.key)
     }
-    /// True if everything was accepted by the known database, and nothing else is in doubt.
+    /// Returns true if everything was accepted by the known database, and nothing else is in doubt.
     pub(super) fn is_all_accepted(&self) -> bool {
         !self.is_clock_off
             && self.reply.epoch == self.epoch
@@ -178,7 +178,7 @@ impl BatchOutcome {
         // Each row uses at most one number.
         (grown <= self.sent.len() as u64).then_some(self.reply.usn)
     }
-    /// True if the clock was known to be off; it may have been corrected since.
+    /// Returns true if the clock was known to be off; it may have been corrected since.
     pub(super) fn was_clock_off(&self) -> bool {
         self.is_clock_off
     }

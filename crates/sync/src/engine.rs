@@ -61,7 +61,7 @@ impl Engine {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_wake().map(|at| (at - now).max(0))
     }
-    /// True if neither push nor pull runs or is due. See [`Machine::is_settled`].
+    /// Returns true if neither push nor pull runs or is due. See [`Machine::is_settled`].
     pub fn is_settled(&self) -> bool {
         let now = self.store.clock().monotonic_ms();
         self.machine().is_settled(now)

@@ -117,7 +117,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// True if a request failed because the session is over.
+    /// Returns true if a request failed because the session is over.
     pub fn is_signed_out(&self) -> bool {
         matches!(
             self,
@@ -516,7 +516,7 @@ impl Machine {
         };
         [waits(&self.push), waits(&self.pull)].into_iter().flatten().min()
     }
-    /// True if neither push nor pull runs or is due at `now`, or while signed out.
+    /// Returns true if neither push nor pull runs or is due at `now`, or while signed out.
     pub fn is_settled(&self, now: i64) -> bool {
         let is_idle = |l: &LaneSchedule| {
             l.state != LaneState::Running && self.wake(l).is_none_or(|at| at > now)

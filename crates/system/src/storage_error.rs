@@ -40,7 +40,7 @@ impl StorageError {
             cause => cause.code(),
         }
     }
-    /// True if the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }

@@ -147,7 +147,7 @@ impl Journal {
         Ok(())
     }
 
-    /// True if backup and journal together are not complete without a new backup.
+    /// Returns true if backup and journal together are not complete without a new backup.
     pub fn needs_backup(&self) -> bool {
         self.incomplete
     }
@@ -213,11 +213,11 @@ pub(super) fn prune(dir: &Path, backup_ms: i64) {
     }
 }
 
-/// True if the journal has a segment that was begun for the backup of `backup_ms`.
+/// Returns true if the journal has a segment that was begun for the backup of `backup_ms`.
 pub(super) fn covers(dir: &Path, backup_ms: i64) -> bool {
     segments(&dir.join(FOLDER)).iter().any(|s| s.at_ms == backup_ms)
 }
-/// True if anything was ever written to the journal.
+/// Returns true if anything was ever written to the journal.
 pub(super) fn exists(dir: &Path) -> bool {
     segments(&dir.join(FOLDER)).iter().any(|s| fs::metadata(&s.path).is_ok_and(|m| m.len() > 0))
 }

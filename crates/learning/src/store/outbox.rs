@@ -176,7 +176,7 @@ pub fn waiting_of_type(conn: &Connection, row_type: RowType) -> Result<BTreeSet<
     Ok(stmt.query_map([row_type.as_str()], |r| r.get("key"))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// True if the key is in the outbox.
+/// Returns true if the key is in the outbox.
 pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
     let mut stmt = conn.prepare_cached("SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2")?;
     Ok(stmt.query_row([key.row_type.as_str(), &key.key], |_| Ok(())).optional()?.is_some())

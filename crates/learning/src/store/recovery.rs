@@ -60,13 +60,13 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// True if every acknowledged change was restored.
+    /// Returns true if every acknowledged change was restored.
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty() && self.unreadable == 0 && self.unknown_since_ms.is_none()
     }
 }
 
-/// True if there is a file that a missing `user.db` can be rebuilt from.
+/// Returns true if there is a file that a missing `user.db` can be rebuilt from.
 pub(super) fn can_rebuild(dir: &Path) -> bool {
     let log = fs::metadata(with_suffix(&dir.join(FILE), "-wal")).is_ok_and(|m| m.len() > 0);
     log || !backups::all(dir).is_empty() || journal::exists(dir) || !damaged_files(dir).is_empty()

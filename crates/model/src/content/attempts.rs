@@ -16,7 +16,7 @@ pub struct Submitted {
     pub is_graded: bool,
 }
 
-/// True if one more attempt counts after `counted` others. `limit` 0: no limit.
+/// Returns true if one more attempt counts after `counted` others. `limit` 0: no limit.
 pub fn has_attempts_left(limit: u32, counted: usize) -> bool {
     limit == 0 || u32::try_from(counted).is_ok_and(|counted| counted < limit)
 }

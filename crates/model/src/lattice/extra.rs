@@ -43,7 +43,7 @@ impl Extra {
     /// Maximum size of the stored form in bytes.
     pub const MAX_BYTES: usize = 2 + Self::MAX_FIELDS * (Self::MAX_FIELD_BYTES + 1);
 
-    /// True if there are no fields, within the limits or over them.
+    /// Returns true if there are no fields, within the limits or over them.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

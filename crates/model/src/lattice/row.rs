@@ -162,7 +162,7 @@ impl RowKey {
 }
 
 impl RowType {
-    /// True for types that only the server may write.
+    /// Returns true for types that only the server may write.
     pub fn is_server_only(self) -> bool {
         matches!(self, Self::Grade | Self::Decision)
     }
@@ -193,7 +193,7 @@ impl Row {
         c.text(self.row_type().as_str()).bytes(&self.canonical().into_bytes());
         c.hash()
     }
-    /// True for rows that only the server may write.
+    /// Returns true for rows that only the server may write.
     pub fn is_server_only(&self) -> bool {
         self.row_type().is_server_only()
     }
