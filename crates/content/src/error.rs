@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Limit {
     /// The device's budget for content.
     Budget,
-    /// The disk itself, or the floor that stays free on it.
+    /// The free space of the disk, or the floor that has to stay free.
     Disk,
     /// Not a limit: the index (`content.db`) cannot be opened at the moment.
     Index,

@@ -1,6 +1,6 @@
-//! Decides by the header of an image file whether it may be shown as it is. The UI decodes such an
-//! image itself, without our budget, so that a file that would be refused as a variant is refused
-//! as a whole, too.
+//! Decides by the header of an image file whether it may be shown unchanged. The UI decodes such an
+//! image itself, without the memory limit of `decode`, so that a file that would be refused as a
+//! variant is refused as a whole, too.
 //!
 //! Not here: the limits (`decode`), caching of results (`carrel-content::images`).
 
@@ -17,13 +17,13 @@ use crate::{
 /// Largest number of JPEG segments skipped before the pixels; regular files have some dozens.
 const MAX_SEGMENTS: u32 = 4096;
 
-/// Checks whether an image in memory may be shown as it is; the error says why not.
+/// Returns an error, with the reason, if an image in memory must not be shown unchanged.
 pub fn check_bytes(bytes: &[u8]) -> Result<(), ImageError> {
     check(Cursor::new(bytes), is_progressive(bytes))
 }
 
-/// Checks whether an image in a file may be shown as it is; the error says why not. Usually reads a
-/// few KiB.
+/// Returns an error, with the reason, if an image in a file must not be shown unchanged. Usually
+/// reads a few KiB.
 pub fn check_file(file: File, is_jpeg: bool) -> Result<(), ImageError> {
     let mut file = BufReader::new(file);
     if !is_jpeg {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `error` | why an image is not shown |
 //! | `request` | the requested variant: width, height, quality, format, fit |
-//! | `header` | whether a file may be shown as it is, by its header alone |
+//! | `header` | whether a file may be shown unchanged, by its header alone |
 //! | `decode` | facts from a header, limits, decoding |
 //! | `resize` | scaling |
 //! | `render` | from the bytes of a file to the bytes of a variant |

@@ -50,7 +50,7 @@ pub struct Images {
     workers: Arc<Semaphore>,
     /// Memory for decoding all images, in MiB.
     memory: Arc<Semaphore>,
-    /// Whether a blob may be shown as it is; never changes, as its bytes do not.
+    /// Whether a blob may be shown unchanged. Entries stay valid, because blobs are immutable.
     checked: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
 }
 
@@ -90,8 +90,8 @@ impl Images {
         flight.await.unwrap_or_else(|| Err(ImageError::Decode("the decoder panicked".to_owned())))
     }
 
-    /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
-    /// get, according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
+    /// Returns an error if the blob must not be shown unchanged: the error that a variant would get
+    /// according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
     /// only once.
     pub async fn whole(
         &self,
@@ -163,8 +163,8 @@ impl Images {
 
 /// Checks the header of a blob. `ImageError::UnsupportedFormat`: not an image.
 ///
-/// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
-/// variant is refused as a whole, too.
+/// The UI decodes the image itself, without the memory limit of `carrel_imaging`, so that a blob that
+/// would be refused as a variant is refused as a whole, too.
 fn check_header(location: &BlobLocation) -> Result<(), ImageError> {
     let kind = media_type(&location.read_at(0, 512)?);
     match location {

@@ -33,7 +33,8 @@ use crate::{
 const DATABASE: &str = "content.db";
 /// Name of the setting that means that every blob file has its row.
 const COMPLETE: &str = "complete";
-/// A file with this many of our tables is ours, whatever its list of migrations contains.
+/// A file with this many tables of the schema is a content index, whatever its list of migrations
+/// contains.
 const MIN_OUR_TABLES: usize = 8;
 
 /// The database of one store.
@@ -552,7 +553,7 @@ fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
 }
 
 /// Returns what is wrong with the schema of a file whose list of migrations is complete, or that
-/// contains our tables without such a list.
+/// contains the tables of the schema without such a list.
 fn schema_problem(conn: &Connection) -> Result<Option<String>> {
     static OURS: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
     let ours = match OURS.get() {

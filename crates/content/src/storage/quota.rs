@@ -35,9 +35,9 @@ impl Limits {
         self.floor.unwrap_or(DEFAULT_FLOOR)
     }
 
-    /// Returns the budget: the least of the chosen one (or 2 GiB), the organisation's, and a tenth
-    /// of the space that would be free without our content. The latter is included so that the
-    /// budget does not shrink while it is used.
+    /// Returns the budget: the lowest of the chosen one (or 2 GiB), the organisation's, and a tenth
+    /// of free plus used space. Used space is included so that the budget does not shrink as content
+    /// is stored.
     pub fn budget(&self, now: Measured) -> u64 {
         let chosen = self.budget.unwrap_or(DEFAULT_BUDGET);
         let tenth = now.free.saturating_add(now.used) / 10;
