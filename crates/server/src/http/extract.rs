@@ -174,7 +174,7 @@ impl FromRequestParts<App> for Peer {
         if !app.settings.trust_forwarded_for {
             return Ok(direct);
         }
-        // The last entry was written by our own proxy.
+        // The last entry was written by the proxy in front of this server.
         let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
         let last = forwarded.and_then(|v| v.to_str().ok()).and_then(|v| v.rsplit(',').next());
         Ok(last.and_then(|ip| ip.trim().parse().ok()).map_or(direct, Self))
