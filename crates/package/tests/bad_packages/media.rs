@@ -5,7 +5,7 @@ use crate::support::{png, wav};
 
 pub const CASES: &[Case] = &[
     (
-        "text named png",
+        "text file named .png",
         |t| {
             t.put("media/square.png", "hello");
         },
@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "huge picture",
+        "picture with too many pixels",
         |t| {
             t.put("media/square.png", huge_png());
         },
@@ -43,7 +43,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "broken drawing",
+        "invalid SVG",
         |t| {
             t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\">\n<rect>\n</svg>");
         },
@@ -52,7 +52,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "drawing without size",
+        "SVG without size",
         |t| {
             t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
         },
@@ -99,7 +99,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "bad captions",
+        "invalid captions",
         |t| {
             t.put("media/rain.vtt", "WEBVTT\n\n00:01,000 --> 00:02,000\nx\n");
         },

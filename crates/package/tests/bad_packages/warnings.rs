@@ -9,7 +9,7 @@ use crate::{
 fn warnings_do_not_stop() {
     let rows: &[Case] = &[
         (
-            "transcript",
+            "missing transcript",
             |t| {
                 t.remove("media/rain.md");
             },
@@ -45,7 +45,7 @@ fn warnings_do_not_stop() {
             9,
         ),
         (
-            "script in a drawing",
+            "script in an SVG",
             |t| {
                 t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\">\n<script>x()</script>\n</svg>");
             },
