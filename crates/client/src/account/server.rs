@@ -71,7 +71,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
     })
 }
 
-/// Returns whether a host is this machine or on the local network.
+/// Returns true if a host is this machine or on the local network.
 fn is_local_network(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
