@@ -121,7 +121,7 @@ pub struct RecordProgress {
     #[serde(default)]
     #[ts(optional)]
     pub pos: Option<String>,
-    /// Start again from 0; a finished item stays finished.
+    /// Restart the item at 0; a finished item stays finished.
     #[serde(default)]
     pub restart: bool,
 }
