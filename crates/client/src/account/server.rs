@@ -185,7 +185,7 @@ async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
             let reply = http.send(get(&redirect)).await?;
             Ok((base.to_owned(), read(&redirect, reply).await?))
         }
-        _ => Err(Error::BadReply { url, problem: "it redirects to another route or http".into() }),
+        _ => Err(Error::BadReply { url, problem: "redirects to another route or to http".into() }),
     }
 }
 
