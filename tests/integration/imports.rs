@@ -279,7 +279,7 @@ async fn check_complete(account: &OpenAccount, kind: Kind, step: &str) {
         }
     };
     assert_eq!(listed, [id.to_string()], "{step}");
-    let manifest = library.ready_manifest(kind, &id).expect("a manifest").expect("it is ready");
+    let manifest = library.ready_manifest(kind, &id).expect("the library").expect("a manifest");
     for blob in &manifest.manifest.blobs {
         assert!(
             library.blobs().verify(blob.hash).expect("a proof"),

@@ -73,7 +73,7 @@ async fn learners_and_servers_on_one_device_are_isolated() {
     client.switch(&bela).await.expect("bela's account opens");
     client
         .require_account()
-        .expect("it is open")
+        .expect("the open account")
         .learning
         .record(finish_section(5))
         .await

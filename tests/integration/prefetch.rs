@@ -15,7 +15,7 @@ use crate::client::{self, InterceptedHttp, within_a_minute};
 async fn until_done(account: &OpenAccount) -> PrefetchState {
     let mut state = account.content.prefetcher.state();
     within_a_minute("the prefetch", async {
-        state.wait_for(|r| r.is_done).await.expect("it runs").clone()
+        state.wait_for(|r| r.is_done).await.expect("the status").clone()
     })
     .await
 }
@@ -71,7 +71,7 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     open(&account, 0).await;
     let mut state = account.content.prefetcher.state();
     let waits = within_a_minute("the wait", async {
-        state.wait_for(|r| r.is_waiting).await.expect("it runs").clone()
+        state.wait_for(|r| r.is_waiting).await.expect("the status").clone()
     })
     .await;
     assert_eq!(waits.fetched, 0, "no prefetch on a metered network");
@@ -110,10 +110,10 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
 
     let net = InterceptedHttp::new(client::live_http());
     let reopened = client::open(dir.path(), net.clone(), &clock, 1, false).await;
-    let account = reopened.account().expect("it opens with the last account");
+    let account = reopened.account().expect("the last account");
     let mut state = account.content.prefetcher.state();
     let loaded = within_a_minute("the warm-up", async {
-        state.wait_for(|r| r.is_loaded).await.expect("it runs").clone()
+        state.wait_for(|r| r.is_loaded).await.expect("the status").clone()
     })
     .await;
     assert!(loaded.loaded >= 4, "{loaded:?}");

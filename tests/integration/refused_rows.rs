@@ -85,7 +85,7 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     // Without the fault, it is sent again and accepted.
     http.stop();
     let id = account.sync.receipts().await.expect("the receipts").refused[0].id.clone();
-    account.sync.retry_refused(&id).await.expect("it is pending again");
+    account.sync.retry_refused(&id).await.expect("the row is pending again");
     let status = sync(&account).await;
     assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
     compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))

@@ -284,7 +284,7 @@ async fn content_is_moved_from_the_storage_screen() {
     // Into a folder that contains other files.
     fs::create_dir_all(path("new")).expect("a folder");
     fs::write(path("new/letter.txt"), "not ours").expect("a letter");
-    let view = ui.move_to(&path("new")).await.expect("it is moved");
+    let view = ui.move_to(&path("new")).await.expect("the content is moved");
     assert_eq!((&view["folder"], &view["used"]), (&json!(path("new")), &before["used"]));
     assert_eq!(content_files(&old), [""; 0], "no content is left in the old folder");
     assert!(old.join("accounts").is_dir(), "other files are kept");

@@ -91,7 +91,7 @@ mod tests {
                 "clock::tests::local_day_uses_the_system_time_zone",
                 "--nocapture",
             ]);
-            let out = child.env(CHILD, "1").env("TZ", zone).output().expect("it runs");
+            let out = child.env(CHILD, "1").env("TZ", zone).output().expect("the child process");
             let text = String::from_utf8_lossy(&out.stdout).into_owned();
             let found = text.lines().find_map(|l| Some(l.split_once("day=")?.1.trim().to_owned()));
             let after = day(clock.now_ms());

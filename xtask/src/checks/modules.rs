@@ -380,7 +380,7 @@ mod tests {
             fs::create_dir_all(file.parent().expect("a folder")).expect("made");
             fs::write(file, text).expect("written");
         }
-        let found = Crate::read("c", &dir.join("lib.rs")).expect("it parses").problems();
+        let found = Crate::read("c", &dir.join("lib.rs")).expect("the crate is parsed").problems();
         fs::remove_dir_all(dir).expect("removed");
         found
     }
