@@ -19,7 +19,7 @@
 //! | ok, but no row was settled | again in 1 s, then after increasing waits |
 //! | ok, no rows remain | idle |
 //! | offline, busy, bad reply, too new, 401 in a valid session | wait 1 s to 15 min, jittered; at least `Retry-After` |
-//! | too large | half the batch at once; a single row that the server itself finds too large: quarantine |
+//! | too large | half the batch at once; a single row: quarantine if the server replied, wait if a proxy did |
 //! | refused | half the batch at once; a single row: quarantine |
 //! | signed out | stop; all rows are kept |
 //!
