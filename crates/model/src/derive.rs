@@ -14,7 +14,7 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Returns hundredths of a percent, rounded down, so that 100 % means all.
+    /// Returns hundredths of a percent, rounded down: 10,000 only if all sections are finished.
     pub fn percent(self) -> u16 {
         if self.total == 0 {
             0
@@ -55,7 +55,7 @@ pub fn course_completion(
 }
 
 /// Returns the milliseconds studied: the length of the union of the intervals `[started, started + active)`, so that
-/// concurrent sessions count once.
+/// overlapping time counts once.
 pub fn time_studied<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> i64 {
     let mut spans: Vec<(i64, i64)> = sessions
         .into_iter()
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_devices_count_once() {
+    fn overlapping_sessions_count_once() {
         let table: [(&[(i64, i64)], i64); 6] = [
             (&[], 0),
             (&[(0, 10)], 10),

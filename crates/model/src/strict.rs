@@ -1,5 +1,5 @@
-//! Deserialisation of structs from JSON objects only. Serde's derived structs also accept an array of the fields, which
-//! the protocol does not.
+//! Deserialises structs from JSON objects only. Implementations derived by serde also accept an array of the fields,
+//! which the protocol does not allow.
 
 use std::fmt;
 

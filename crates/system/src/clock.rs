@@ -81,8 +81,8 @@ mod tests {
         ];
         for (zone, minutes) in zones {
             let day = |now_ms: i64| {
-                let at =
-                    jiff::Timestamp::from_millisecond(now_ms + minutes * 60_000).expect("a timestamp");
+                let at = jiff::Timestamp::from_millisecond(now_ms + minutes * 60_000)
+                    .expect("a timestamp");
                 at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
             };
             let before = day(clock.now_ms());

@@ -222,7 +222,7 @@ mod hours {
             if (0.0..=10_000.0).contains(&hours) {
                 Ok(Self((hours * 100.0).round() as u32))
             } else {
-                Err(serde::de::Error::custom("hours are between 0 and 10000"))
+                Err(serde::de::Error::custom("hours must be between 0 and 10000"))
             }
         }
     }

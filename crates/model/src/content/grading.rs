@@ -36,7 +36,7 @@ pub struct Score {
     pub points: i64,
     /// Maximum points, in thousandths.
     pub max_points: i64,
-    /// True if the percentage reaches the quiz's `pass`.
+    /// True if the percentage is at least the quiz's `pass`.
     pub passed: bool,
     /// Score of each question, in the order of the quiz.
     pub questions: Vec<QuestionResult>,
@@ -113,7 +113,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
             share(kept, items.len().saturating_sub(1))
         }
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
-            // If the same text occurs twice on the right side, either one is correct.
+            // If the same text occurs twice on the right side, either occurrence is correct.
             let hit = |(i, r): (usize, &Option<u32>)| {
                 r.and_then(|r| pairs.get(r as usize))
                     .zip(pairs.get(i))

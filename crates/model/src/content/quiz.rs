@@ -24,7 +24,7 @@ pub struct Quiz {
     pub attempts: u32,
     /// Percentage of the points needed to pass, 0 to 100.
     pub pass: u8,
-    /// Show the choices in a different order in each attempt.
+    /// True if the choices are shuffled for each attempt.
     #[serde(default)]
     pub shuffle: bool,
     /// Questions in order.
@@ -75,7 +75,7 @@ pub enum QuestionKind {
     Fill {
         /// Accepted spellings for each blank.
         blanks: Vec<Vec<String>>,
-        /// Compare the exact text, without normalisation.
+        /// True if answers are compared exactly, without normalisation.
         #[serde(default)]
         exact: bool,
     },
@@ -99,7 +99,7 @@ pub struct Choice {
     pub id: Slug,
     /// Sanitised inline HTML.
     pub text: String,
-    /// The choice is right.
+    /// True if the choice is right.
     #[serde(default)]
     pub correct: bool,
     /// Sanitised inline HTML, shown after the choice was chosen; may be empty.
@@ -128,7 +128,7 @@ pub enum Response {
     },
     /// Answer to a matching question.
     Match {
-        /// For each left side in order, the index of the chosen right side; none if left open.
+        /// For each left side in order, the index of the chosen right side, or `null` if none is chosen.
         right: Vec<Option<u32>>,
     },
 }

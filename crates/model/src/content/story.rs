@@ -26,7 +26,7 @@ pub struct Story {
     /// Entries for the words that have a card.
     #[serde(default)]
     pub vocabulary: Vec<VocabularyEntry>,
-    /// Exercises for the story.
+    /// The quiz of the story.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub quiz: Option<StoryQuiz>,

@@ -22,12 +22,12 @@ pub struct Attempt {
     pub quiz_hash: BlobHash,
     /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// UTC, ms since 1970. Once set, the answers are frozen.
+    /// Time of submission (UTC, ms since 1970). If present, the answers are frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub submitted_ms: Option<i64>,
-    /// The submitted answers: for each question the response as compact JSON text. Only these count, whatever answer
-    /// rows arrive, in any order. None: not submitted, or submitted by a release that did not write them.
+    /// The submitted answers: for each question the response as compact JSON text. After submission only these count,
+    /// not the answer rows. Absent if not submitted, or if submitted by a release that did not write them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub answers: Option<BTreeMap<Slug, String>>,
@@ -41,16 +41,16 @@ pub struct Attempt {
 impl Attempt {
     /// Maximum number of answers in a submission, and of answer rows that the server stores per attempt.
     pub const MAX_ANSWERS: usize = 1_000;
-    /// Maximum size of the submitted answers as JSON in bytes: such a row still fits into one push.
+    /// Maximum size of the submitted answers as JSON in bytes, so that the row fits into one push.
     pub const MAX_ANSWERS_BYTES: usize = 256 * 1024;
 
-    /// Returns the submitted answers as compact JSON; empty for none.
+    /// Returns the submitted answers as compact JSON; an empty text if there are none.
     pub fn answers_text(&self) -> String {
         self.answers
             .as_ref()
             .map_or_else(String::new, |a| serde_json::to_string(a).unwrap_or_default())
     }
-    /// Returns the order of submissions: the least one wins.
+    /// Returns the key by which submissions are compared: the least wins.
     fn submission(&self) -> (i64, String) {
         (self.submitted_ms.unwrap_or(i64::MAX), self.answers_text())
     }

@@ -49,7 +49,7 @@ pub struct Progress {
     /// 0 to 10,000 (hundredths of a percent).
     #[serde(default)]
     pub percent: u16,
-    /// When it was first finished (UTC, ms since 1970).
+    /// When the item was first finished (UTC, ms since 1970).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub done_ms: Option<i64>,

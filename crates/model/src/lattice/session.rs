@@ -22,7 +22,7 @@ pub struct Session {
     pub device: DeviceId,
     /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// The learner's local calendar day at the start: `2026-11-20`.
+    /// The learner's local calendar day at the start, such as `2026-11-20`.
     pub day: String,
     /// Study time since `started_ms` in milliseconds, measured with a monotonic clock.
     pub active_ms: i64,

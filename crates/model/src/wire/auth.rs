@@ -65,8 +65,8 @@ pub struct LoginRequest {
     /// Name of the device for display; may be empty.
     #[serde(default)]
     pub device_name: String,
-    /// The last account certificate that the device received for this login; allows a server restored from a backup
-    /// older than the account to recreate it.
+    /// The last account certificate that the device received for this login; with it, a server restored from a backup
+    /// older than the account can create the account again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }

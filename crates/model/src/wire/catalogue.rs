@@ -31,7 +31,7 @@ pub struct Meta {
     pub identity_proof: Option<String>,
     /// Supported sync versions, ascending.
     pub sync_versions: Vec<u32>,
-    /// ed25519 public key of its manifests, hex.
+    /// ed25519 public key that verifies the server's manifests, hex.
     pub signing_key: String,
     /// True if new users may register themselves.
     pub registration_open: bool,
@@ -39,8 +39,8 @@ pub struct Meta {
     pub now_ms: i64,
 }
 
-/// Returns the text that a server signs to prove that it has its key. Id and public key alone can be copied by another
-/// server.
+/// Returns the text that a server signs to prove that it has the private key. The id and the public key could be copied
+/// by another server.
 pub fn identity_text(server_id: &str, challenge: &str) -> String {
     format!("carrel-server-identity-1\n{server_id}\n{challenge}")
 }
@@ -176,7 +176,7 @@ pub struct SearchHit {
 pub struct EnrolmentReply {
     /// Id of the course.
     pub course: Slug,
-    /// The server's decision; none if not enrolled.
+    /// The server's decision; `null` if not enrolled.
     pub status: Option<DecisionStatus>,
     /// Reason of a refusal, for display; may be empty.
     #[serde(default)]
@@ -234,11 +234,11 @@ pub struct ProgressResult {
 pub struct ProgressReply {
     /// Id of the course.
     pub course: Slug,
-    /// Finished sections of the current manifest as a share of all, in hundredths of a percent.
+    /// Share of finished sections among all sections of the current manifest, in hundredths of a percent.
     pub percent: u16,
     /// True if all sections are finished.
     pub completed: bool,
-    /// Study time in milliseconds, overlaps of devices counted once.
+    /// Study time in milliseconds; overlapping time on several devices counts once.
     pub time_spent_ms: i64,
     /// Progress of the sections.
     pub rows: Vec<Progress>,

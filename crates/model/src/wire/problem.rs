@@ -10,8 +10,8 @@ use crate::ErrorCode;
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1), identifies the problem type; clients
-    /// branch on `code`. Older servers wrote `about:blank#CODE`.
+    /// Identifies the problem type: `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1). Clients
+    /// branch on `code` instead. Older servers sent `about:blank#CODE`.
     #[serde(rename = "type")]
     pub problem_type: String,
     /// Short description of the problem type.
