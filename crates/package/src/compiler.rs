@@ -70,7 +70,7 @@ impl Compiler {
                     &package.name(),
                     "internal",
                     "the package cannot be compiled",
-                    "please report this with the package",
+                    "report this error with the package",
                 ));
             }
             return Err(problems.into_sorted());

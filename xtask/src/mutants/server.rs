@@ -443,7 +443,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/precis.rs",
         good: "    let narrow: String = word.chars().flat_map(width_mapped).collect();",
         bad: "    let narrow: String = word.to_owned();",
-        tests: unit!("carrel-server", "equal_logins_have_one_key"),
+        tests: unit!("carrel-server", "equal_logins_have_equal_keys"),
     },
     Mutant {
         name: "a password in another normal form is a different password",
@@ -509,7 +509,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/server.rs",
         good: "        .filter_map(|(is_open, warning)| is_open.then_some(warning))",
         bad: "        .filter_map(|(is_open, warning)| (is_open && addr.port() == 0).then_some(warning))",
-        tests: unit!("carrel-server", "public_access_is_logged_at_the_start"),
+        tests: unit!("carrel-server", "public_access_from_the_network_causes_a_warning"),
     },
     Mutant {
         name: "guesses for one login from many networks are not counted",
@@ -530,7 +530,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/rate_limits.rs",
         good: "            let [a, b, c, d, ..] = ip.segments();\n            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()",
         bad: "            ip.into()",
-        tests: unit!("carrel-server", "one_network_has_one_key"),
+        tests: unit!("carrel-server", "addresses_of_one_network_have_equal_keys"),
     },
     Mutant {
         name: "guesses of others block a device that the learner uses",
@@ -554,7 +554,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/rate_limits.rs",
         good: "        if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {",
         bad: "        if full_at.len() >= MAX_KEYS * 1_000 && !full_at.contains_key(key) {",
-        tests: unit!("carrel-server", "the_least_used_keys_are_dropped_first"),
+        tests: unit!("carrel-server", "the_keys_farthest_from_their_limit_are_removed_first"),
     },
     Mutant {
         name: "an export deletes any folder with a meta.json",

@@ -1,6 +1,6 @@
 //! Access to routes, and the guard that checks it before the handler runs.
 //!
-//! An `Entry` combines handlers and access, so that no handler can be mounted without one.
+//! An `Entry` combines handlers and their access, so that no handler can be mounted without an access.
 
 use axum::{
     Router,

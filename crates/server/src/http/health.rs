@@ -1,4 +1,4 @@
-//! `/health`: the state of the server, for load balancers and monitoring. Cheap, and contains no secrets.
+//! `/health`: the state of the server, for load balancers and monitoring. Uses few resources and contains no secrets.
 
 use std::time::Duration;
 

@@ -58,10 +58,10 @@ pub struct State {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    /// The folder on whose disk `/health` reports the free space.
+    /// `/health` reports the free space of the disk with this folder.
     pub data_dir: PathBuf,
     pub blobs: Arc<dyn BlobStore>,
-    /// Signs the challenge in the reply to `GET /api/meta`.
+    /// Signs the identity proof in the reply to `GET /api/meta`.
     pub signer: Arc<dyn Signer>,
     pub passwords: Passwords,
     pub tokens: TokenKeys,
@@ -73,7 +73,7 @@ pub struct State {
 }
 
 impl DataDir {
-    /// Creates the state of the routes.
+    /// Creates the state of the handlers.
     pub fn app(&self) -> Result<App, Error> {
         let limiters = LocalRateLimiters;
         let settings = self.config.settings.clone();

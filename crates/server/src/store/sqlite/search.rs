@@ -1,5 +1,6 @@
 //! Full-text search with FTS5. The index `passage_words` ignores case and accents; `passage_trigrams` is for scripts
-//! without spaces between words. Shorter words in such a script are found by a scan of the texts.
+//! without spaces between words. Words of such a script with fewer than three characters are found by a scan of the
+//! texts.
 
 use carrel_model::{
     ItemId,
