@@ -1,9 +1,9 @@
--- cache.db: answers of the server of one account, by path and query. May be deleted at any time.
+-- cache.db: responses of the server of one account, by path and query. May be deleted at any time.
 CREATE TABLE entry (
   path TEXT NOT NULL,
   -- Request fields listed in Vary with their values: one "name: value" line each (RFC 9111, 4.1). Empty without Vary.
   selecting TEXT NOT NULL,
-  -- Stored header fields of the answer, one "name: value" line each.
+  -- Stored header fields of the response, one "name: value" line each.
   head TEXT NOT NULL,
   -- Age at arrival, including the duration of the request (RFC 9111, 4.2.3).
   initial_age_ms INTEGER NOT NULL,

@@ -210,7 +210,7 @@ fn cache_faults() -> Result<Outcome> {
     let folder = sh::target().join("faults");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let results = folder.join("carrel.json");
-    let test = "faults::every_row_of_the_fault_table";
+    let test = "faults::every_case_of_the_fault_table_has_the_expected_result";
     let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", test];
     sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &results))?;
     setup::install_node_modules("tests/workbox")?;

@@ -420,10 +420,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/download/stop_reason.rs",
         good: "Error::Storage(_) => paused(Reason::Storage, Retry::Backoff),",
         bad: "Error::Storage(_) => paused(Reason::DiskFull, Retry::OnChange),",
-        tests: &["-p", "carrel-content", "--lib", "-E", "test(every_error_has_its_reason)"],
+        tests: &["-p", "carrel-content", "--lib", "-E", "test(errors_have_the_expected_reasons)"],
     },
     Mutant {
-        name: "an answer over the size limit counts as stored",
+        name: "a response over the size limit counts as stored",
         file: "crates/http-cache/src/entries.rs",
         good: "            self.remove(path).await?;\n            return Err(Error::NoSpace { missing: size });",
         bad: "            return self.remove(path).await;",

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// Sources of cache answers since the start, and the size of the cache.
+/// Sources of cache responses since the start, and the size of the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheFigures {
@@ -33,7 +33,7 @@ pub struct RouteFigures {
     pub counts: TierCounts,
 }
 
-/// Number of answers by the source of their bytes, and by other properties.
+/// Number of responses by the source of their bytes, and by other properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct TierCounts {
@@ -46,10 +46,10 @@ pub struct TierCounts {
     pub stale: u64,
     /// Shared the network request of another caller.
     pub coalesced: u64,
-    /// Answered without a request, because a recent one failed or returned "not found".
+    /// Not requested, because a recent one failed or returned "not found".
     pub negative: u64,
-    /// Requests without an answer.
+    /// Requests without a response.
     pub failed: u64,
-    /// Share of answers without bytes from the network, in hundredths of a percent; none if there were no answers.
+    /// Share of responses without bytes from the network, in hundredths of a percent; none if there were no responses.
     pub hit_rate: Option<u16>,
 }
