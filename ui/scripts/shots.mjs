@@ -153,7 +153,7 @@ const states = [
   ["progress-empty", "empty", "progress"],
   ["sync", "", "sync"],
   ["sync-offline", "offline", "sync"],
-  ["sync-trouble", "trouble", "sync"],
+  ["sync-server-error", "server-error", "sync"],
   ["sync-export", "offline", "sync", click(".reason .link")],
   ["sync-demo", "demo", "sync"],
   ["export-courses", "", "", click(".file-actions .link:last-child")],

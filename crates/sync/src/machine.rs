@@ -230,7 +230,7 @@ pub enum Phase {
     /// Signing in is required.
     SignedOut,
     /// The server replied with a fault; retried later.
-    Trouble,
+    ServerError,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -491,7 +491,7 @@ impl Machine {
         } else if faults().any(|f| matches!(f, Fault::Offline)) {
             Phase::Offline
         } else if faults().next().is_some() {
-            Phase::Trouble
+            Phase::ServerError
         } else if is_running(&self.push) || is_running(&self.pull) {
             Phase::Running
         } else {
@@ -504,7 +504,7 @@ impl Machine {
         match self.phase() {
             Phase::SignedOut => Some(ErrorCode::Unauthenticated),
             Phase::Offline => Some(ErrorCode::Offline),
-            Phase::Trouble => faults.into_iter().flatten().next().map(Fault::code),
+            Phase::ServerError => faults.into_iter().flatten().next().map(Fault::code),
             _ => None,
         }
     }

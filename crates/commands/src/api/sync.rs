@@ -18,7 +18,7 @@ pub enum SyncPhase {
     /// The session ended: sign in again. Unsent changes are kept.
     SignedOut,
     /// The server returned an error; retried automatically.
-    Trouble,
+    ServerError,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

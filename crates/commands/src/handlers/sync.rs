@@ -33,7 +33,7 @@ pub(crate) fn status_view(status: &Status) -> SyncStatus {
         Phase::Running => SyncPhase::Running,
         Phase::Offline => SyncPhase::Offline,
         Phase::SignedOut => SyncPhase::SignedOut,
-        Phase::Trouble => SyncPhase::Trouble,
+        Phase::ServerError => SyncPhase::ServerError,
     };
     SyncStatus {
         phase,

@@ -75,22 +75,22 @@ fn next_step_after_each_push_fault() {
     use NextStep::{Push, Quarantine, Stop, Wait};
     let table: Vec<(Fault, usize, NextStep)> = vec![
         (Fault::Offline, 100, Wait(Phase::Offline, ErrorCode::Offline, 1_000)),
-        (busy(408, None), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
-        (busy(425, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
-        (busy(429, Some(30)), 100, Wait(Phase::Trouble, ErrorCode::RateLimited, 30_000)),
-        (busy(500, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
-        (busy(503, Some(120)), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 120_000)),
-        (Fault::BadReply, 100, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
-        (Fault::BadReply, 1, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
-        (Fault::TooNew, 1, Wait(Phase::Trouble, ErrorCode::TooNew, 1_000)),
-        (Fault::Unauthenticated, 1, Wait(Phase::Trouble, ErrorCode::Unauthenticated, 1_000)),
+        (busy(408, None), 100, Wait(Phase::ServerError, ErrorCode::Unavailable, 1_000)),
+        (busy(425, None), 1, Wait(Phase::ServerError, ErrorCode::Unavailable, 1_000)),
+        (busy(429, Some(30)), 100, Wait(Phase::ServerError, ErrorCode::RateLimited, 30_000)),
+        (busy(500, None), 1, Wait(Phase::ServerError, ErrorCode::Unavailable, 1_000)),
+        (busy(503, Some(120)), 100, Wait(Phase::ServerError, ErrorCode::Unavailable, 120_000)),
+        (Fault::BadReply, 100, Wait(Phase::ServerError, ErrorCode::BadReply, 1_000)),
+        (Fault::BadReply, 1, Wait(Phase::ServerError, ErrorCode::BadReply, 1_000)),
+        (Fault::TooNew, 1, Wait(Phase::ServerError, ErrorCode::TooNew, 1_000)),
+        (Fault::Unauthenticated, 1, Wait(Phase::ServerError, ErrorCode::Unauthenticated, 1_000)),
         (Fault::TooLarge { from_server: true }, 100, Push(50)),
         (Fault::TooLarge { from_server: false }, 3, Push(1)),
         (Fault::TooLarge { from_server: true }, 1, Quarantine("invalid")),
         (
             Fault::TooLarge { from_server: false },
             1,
-            Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000),
+            Wait(Phase::ServerError, ErrorCode::TooLarge, 1_000),
         ),
         (refused(), 101, Push(50)),
         (refused(), 2, Push(1)),
@@ -165,7 +165,7 @@ fn push_and_pull_do_not_block_each_other() {
         1,
         Event::Pushed(Pushed { sent: 1, settled: 1, accepted: 1, left: 5, ..Pushed::default() }),
     );
-    assert_eq!(m.phase(), Phase::Trouble);
+    assert_eq!(m.phase(), Phase::ServerError);
     m.handle(2, Event::Pushed(Pushed::default()));
     m.handle(2, Event::LocalChange);
     assert_eq!(m.handle(2 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
