@@ -1,14 +1,13 @@
-//! Network and battery conditions, combined from the UI and the system. Web views on Linux report
-//! neither, so the system is queried: the kernel for the battery, NetworkManager for metered
-//! networks.
+//! Network and battery conditions, from the UI and the system. Web views on Linux report neither
+//! batteries nor metered networks; on Linux the kernel and NetworkManager are queried.
 //!
-//! Not here: the decision based on them (`policy`).
+//! Not here: the decision (`policy`).
 
 use std::{fs, path::Path};
 
 use crate::download::{Conditions, Network, Power};
 
-/// Conditions known to one source.
+/// Conditions reported by one source; `None` if unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReportedConditions {
     /// Whether there is a network.
@@ -20,7 +19,7 @@ pub struct ReportedConditions {
 }
 
 impl ReportedConditions {
-    /// Returns these conditions, with unknown ones taken from `other`.
+    /// Returns these conditions, with unknown ones replaced by those of `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -29,7 +28,7 @@ impl ReportedConditions {
             power: self.power.or(other.power),
         }
     }
-    /// Returns the conditions; unknown ones count as unmetered and plugged in.
+    /// Returns the conditions; unknown ones count as an unmetered network and mains power.
     pub fn conditions(self) -> Conditions {
         let network = match (self.online, self.metered) {
             (Some(false), _) => Network::Offline,
@@ -42,7 +41,7 @@ impl ReportedConditions {
 
 /// Reads the conditions from the system. Blocking, usually for a few milliseconds.
 pub trait Sensors: Send + Sync + 'static {
-    /// Returns the conditions known now.
+    /// Returns the current conditions.
     fn read(&self) -> ReportedConditions;
 }
 
@@ -60,15 +59,15 @@ impl Sensors for SystemSensors {
     }
 }
 
-/// Returns the power source according to the kernel: battery if one of the machine's own batteries
-/// is discharging, `None` if it has no battery.
+/// Returns the power source according to the kernel: battery if a battery of the machine is
+/// discharging; `None` if the machine has no battery.
 fn power(supplies: &Path) -> Option<Power> {
     let read =
         |dir: &Path, name: &str| Some(fs::read_to_string(dir.join(name)).ok()?.trim().to_owned());
     let mut found = None;
     for supply in fs::read_dir(supplies).ok()?.flatten() {
         let dir = supply.path();
-        // Peripherals have batteries, too: their scope is "Device".
+        // Batteries of peripherals have the scope "Device".
         let own = read(&dir, "scope").is_none_or(|s| s != "Device");
         if !own || read(&dir, "type").as_deref() != Some("Battery") {
             continue;
@@ -77,7 +76,7 @@ fn power(supplies: &Path) -> Option<Power> {
         let drains = read(&dir, "status").as_deref() == Some("Discharging");
         let this = if drains { Power::Battery(left.min(100)) } else { Power::Mains };
         found = Some(match (found, this) {
-            // With several discharging batteries, the charge of the fullest one is returned.
+            // Of several discharging batteries, the charge of the fullest is returned.
             (Some(Power::Battery(a)), Power::Battery(b)) => Power::Battery(a.max(b)),
             (Some(Power::Battery(a)), Power::Mains) => Power::Battery(a),
             (_, this) => this,
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_of_the_ui_take_precedence_over_those_of_the_system() {
+    fn conditions_of_the_ui_override_those_of_the_system() {
         let ui = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
         let system = ReportedConditions {
             online: None,

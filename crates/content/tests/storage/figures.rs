@@ -37,7 +37,7 @@ fn figures_match_the_lengths_of_files() {
     assert_eq!(f.cache, (png.len() + text.len()) as u64);
     assert_eq!(f.unfinished, MIB);
     let of = |kind| f.by_kind.iter().find(|k| k.kind == kind).map(|k| (k.blobs, k.bytes)).unwrap();
-    assert_eq!(of(MediaKind::Picture), (1, png.len() as u64));
+    assert_eq!(of(MediaKind::Image), (1, png.len() as u64));
     assert_eq!(of(MediaKind::Text), (1, text.len() as u64));
     assert_eq!(f.measured.used, f.mine + f.others + f.cache + f.unfinished);
     // The total equals all files in the folder except the reserve file.
