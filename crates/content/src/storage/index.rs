@@ -1,8 +1,8 @@
-//! Opening `content.db` in any state. A usable file is compared with `records/`. A file that is
-//! proven to be damaged, or missing, is recreated from `records/` and the blob files. While the
-//! file cannot be opened, an in-memory database filled in the same way is used.
+//! Opening `content.db` in any state. A usable file is compared with `records/` and corrected. A file
+//! that is missing or confirmed to be damaged is recreated from `records/` and the blob files. If the
+//! file cannot be opened, an in-memory database with the same contents replaces it.
 //!
-//! Files are renamed or deleted only if damage is proven and no other process uses the folder.
+//! A file is set aside only if its damage is confirmed and no other process uses the folder.
 
 use std::{
     collections::BTreeMap,
@@ -31,27 +31,27 @@ use crate::{
 };
 
 const DATABASE: &str = "content.db";
-/// Name of the setting that means that every blob file has its row.
+/// Name of the setting that means: every blob file has its row.
 const COMPLETE: &str = "complete";
-/// A file with this many tables of the schema is a content index, whatever its list of migrations
-/// contains.
-const MIN_OUR_TABLES: usize = 8;
+/// A file with at least this many tables, indices and triggers of the schema is a content index, even
+/// without a list of migrations.
+const MIN_KNOWN_OBJECTS: usize = 8;
 
 /// The database of one store.
 pub(super) struct Index {
     dir: PathBuf,
-    /// There is a shared store below this one, whose blobs have no rows here.
+    /// There is a shared store, whose blobs have no rows in this database.
     has_shared_store: bool,
     clock: Arc<dyn Clock>,
-    /// Held shared while the folder is used; `None` if it could not be locked.
+    /// Locked shared while the folder is in use; `None` if it is not locked.
     lock: Mutex<Option<File>>,
     /// Why the database is in memory; `None` while the file is open.
     degraded: Mutex<Option<Cause>>,
-    /// Set while `degraded` is, for code that deletes files.
+    /// True while `degraded` is set; read by code that deletes files.
     read_only: Arc<AtomicBool>,
 }
 
-/// Why the file cannot be used at the moment.
+/// Why the file cannot be used.
 struct IndexError {
     cause: Cause,
     text: String,
@@ -101,7 +101,7 @@ impl Index {
         self.lock().take();
     }
 
-    /// Opens the file, or an in-memory substitute. Fails only if that fails as well.
+    /// Opens the file, or else an in-memory database. Fails only if both fail.
     pub fn open(&self) -> Result<Connection> {
         match self.open_file() {
             Ok(conn) => {
@@ -112,7 +112,7 @@ impl Index {
         }
     }
 
-    /// Opens the file; `None` if that is still impossible.
+    /// Opens the file again; `None` if that fails.
     pub fn reopen(&self) -> Option<Connection> {
         match self.open_file() {
             Ok(conn) => {
@@ -140,7 +140,7 @@ impl Index {
     fn open_file(&self) -> Result<Connection, IndexError> {
         self.lock_folder()?;
         match self.open_or_recreate() {
-            // Frees enough for the WAL index and a few pages; recreated when there is space.
+            // Frees space for the WAL index and a few pages. Recreated by `Storage::recheck`.
             Err(error) if error.cause == Cause::Full && self.delete_reserve_file() => {
                 self.open_or_recreate()
             }
@@ -170,7 +170,7 @@ impl Index {
         Ok(conn)
     }
 
-    /// Returns whether the file itself is damaged, instead of only a call having failed.
+    /// Returns whether the file is damaged, as opposed to a failed call.
     fn is_damage_confirmed(&self, path: &Path, error: &IndexError) -> bool {
         if !matches!(error.cause, Cause::Corrupt | Cause::Other) {
             return false;
@@ -180,15 +180,15 @@ impl Index {
             Ok(None) => {}
             Err(_) => return false,
         }
-        // SQLite's check does not detect a changed byte within a text, so the schema and all
-        // indices are compared.
+        // `confirm_damage` does not detect a changed byte in a text; therefore the schema and all
+        // indices are compared, too.
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
         schema_problem(&conn).is_ok_and(|found| found.is_some())
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 
-    /// Sets the damaged file aside, if no other process has it open.
+    /// Renames the damaged file, if no other process uses the folder.
     fn set_damaged_aside(&self, path: &Path, found: &str) -> Result<(), IndexError> {
         let mut lock = self.lock();
         let busy = || IndexError {
@@ -196,7 +196,7 @@ impl Index {
             text: "content.db is corrupt and in use by another process".into(),
         };
         let file = lock.as_ref().ok_or_else(busy)?;
-        // The conversion of a lock is not atomic: on failure the shared lock is taken again.
+        // A lock cannot be converted atomically: on failure the shared lock is acquired again.
         file.unlock()?;
         if file.try_lock().is_err() {
             if file.try_lock_shared().is_err() {
@@ -213,14 +213,14 @@ impl Index {
         Ok(())
     }
 
-    /// Creates and locks the folder. In a shared folder the database file is created with the
-    /// group's permissions before SQLite would create it.
+    /// Creates and locks the folder. Creates the database file, in a shared folder with the group's
+    /// permissions, which SQLite would not set.
     fn lock_folder(&self) -> Result<(), IndexError> {
         fs::create_dir_all(&self.dir)?;
         let mut lock = self.lock();
         if lock.is_none() {
             let file = make_shared(&self.dir, LOCK)?;
-            // Locked exclusively by a process that moves the content.
+            // Fails while another process moves the content.
             file.try_lock_shared()
                 .map_err(|e| IndexError { cause: Cause::Busy, text: e.to_string() })?;
             *lock = Some(file);
@@ -247,14 +247,14 @@ impl Index {
         if differences.is_empty() {
             return Ok(());
         }
-        // Checked first: a row may be missing only because an index is damaged.
+        // Checked first, because a damaged index can hide rows.
         if !differences.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
             carrel_sqlite::integrity_check(conn)?;
         }
         let now = self.clock.now_ms();
         let tx =
             conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
-        if differences.fresh {
+        if differences.is_new {
             set_complete(&tx, self.has_no_files())?;
         }
         if let (true, Some(keys)) = (differences.keys, &keys) {
@@ -285,17 +285,17 @@ impl Index {
     ) -> Result<Differences> {
         let tx = conn.transaction()?;
         let mut differences = Differences::default();
-        let settings: i64 = tx.query_row(
+        let count: i64 = tx.query_row(
             "SELECT (SELECT count(*) FROM setting WHERE name = ?1) + (SELECT count(*) FROM blob)",
             [COMPLETE],
             |r| r.get(0),
         )?;
-        differences.fresh = settings == 0;
+        differences.is_new = count == 0;
         if let Some(keys) = keys {
-            let here = Keys::of_rows(&tx)?;
-            differences.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
-                || keys.signing.iter().any(|(server, key)| here.signing.get(server) != Some(key))
-                || keys.accepted.iter().any(|key| !here.accepted.contains(key));
+            let stored = Keys::of_rows(&tx)?;
+            differences.keys = (keys.limits != stored.limits && !has_new_limits(&tx)?)
+                || keys.signing.iter().any(|(server, key)| stored.signing.get(server) != Some(key))
+                || keys.accepted.iter().any(|key| !stored.accepted.contains(key));
         }
         let mut is_whole = BTreeMap::new();
         for record in downloads {
@@ -315,8 +315,8 @@ impl Index {
         Ok(differences)
     }
 
-    /// Returns whether the rows match the record. `seen`: versions already compared, with their
-    /// digest and whether all their blobs have rows.
+    /// Returns whether the rows match the record. `seen`: versions compared already, with digest and
+    /// whether all blobs have rows.
     fn matches_record(
         &self,
         conn: &Connection,
@@ -337,7 +337,7 @@ impl Index {
             return Ok(false);
         }
         let (Some(recorded), Some(version)) = (&record.ready, ready) else {
-            // A version that became ready before records existed gets its record later.
+            // A ready version without a record gets its record from the sweep.
             return Ok(record.ready.is_none());
         };
         let (digest, is_whole) = match seen.get(&version) {
@@ -395,15 +395,15 @@ const PINS: &str = "(SELECT count(*) FROM download d WHERE d.pinned = 1 AND (d.w
 
 #[derive(Default)]
 struct Differences {
-    /// The database has no blob rows, and files without rows have not been classified yet.
-    fresh: bool,
+    /// The database has no blobs and no setting `COMPLETE`: it is new.
+    is_new: bool,
     keys: bool,
     pins: bool,
     downloads: Vec<DownloadRecord>,
 }
 impl Differences {
     fn is_empty(&self) -> bool {
-        !self.fresh && !self.keys && !self.pins && self.downloads.is_empty()
+        !self.is_new && !self.keys && !self.pins && self.downloads.is_empty()
     }
 }
 
@@ -418,7 +418,7 @@ pub(super) fn set_complete(tx: &Connection, complete: bool) -> Result<()> {
     Ok(())
 }
 
-/// Restores the row of a download and all it needs from its record, its pack and the blob files.
+/// Restores a download and its version from its record, its pack and the blob files.
 fn restore_download(
     tx: &Connection,
     record: &DownloadRecord,
@@ -434,7 +434,7 @@ fn restore_download(
                 .filter(|pack| pack.version.is_authentic());
             match pack {
                 Some(pack) => Some(restore_pack(tx, &pack, dir)?),
-                // Without its pack the version is used only if its row still exists.
+                // Without a pack, the version is used if its row exists.
                 None => known_version(tx, record)?,
             }
         }
@@ -488,8 +488,7 @@ fn restore_download(
     Ok(())
 }
 
-/// Restores a version from its pack; returns its number and whether all its blobs are on this
-/// device.
+/// Restores a version from its pack; returns its number and whether all its blobs have rows.
 fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)> {
     let version = restore_version(tx, &pack.version)?;
     let mut is_whole = true;
@@ -508,7 +507,7 @@ fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)>
         let size = size.unsigned_abs();
         match (pack.bodies.get(hash), file) {
             (Some(body), _) => restore_blob(tx, (*hash, *kind), body.len() as u64, Some(body), 0)?,
-            // The sweep hashes its bytes.
+            // Verified by the sweep.
             (None, Ok(m)) if m.len() == size => restore_blob(tx, (*hash, *kind), size, None, 0)?,
             _ => {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
@@ -536,7 +535,7 @@ fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64
     Ok(Some((version, !is_incomplete)))
 }
 
-/// Returns tables, indices and triggers as text, with normalised line ends.
+/// Returns type, name and SQL of tables, indices and triggers, with normalised line ends.
 fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
     let mut rows = conn
         .prepare(
@@ -552,20 +551,20 @@ fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
     Ok(rows)
 }
 
-/// Returns what is wrong with the schema of a file whose list of migrations is complete, or that
-/// contains the tables of the schema without such a list.
+/// Checks the schema and the list of applied migrations of a content index. Returns what is wrong with
+/// them; `None` for a correct, older, newer or foreign file.
 fn schema_problem(conn: &Connection) -> Result<Option<String>> {
-    static OURS: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
-    let ours = match OURS.get() {
-        Some(ours) => ours,
+    static EXPECTED: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
+    let expected = match EXPECTED.get() {
+        Some(expected) => expected,
         None => {
-            let ours = schema_of(&in_memory(MIGRATIONS, 0)?)?;
-            OURS.get_or_init(|| ours)
+            let expected = schema_of(&in_memory(MIGRATIONS, 0)?)?;
+            EXPECTED.get_or_init(|| expected)
         }
     };
     let found = schema_of(conn)?;
-    if &found == ours {
-        // Only the list of migrations can be wrong.
+    if &found == expected {
+        // The schema is correct; the list of migrations may be wrong.
         return Ok(match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
             Ok(true) => None,
             Ok(false) => Some("the list of applied migrations is incomplete".into()),
@@ -573,10 +572,10 @@ fn schema_problem(conn: &Connection) -> Result<Option<String>> {
             Err(e) => Some(format!("the list of applied migrations is corrupt: {e}")),
         });
     }
-    let same = found.iter().filter(|row| ours.contains(row)).count();
+    let same = found.iter().filter(|row| expected.contains(row)).count();
     match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
         Ok(true) => Ok(Some("the schema does not match the applied migrations".into())),
-        Err(carrel_sqlite::Error::ForeignDatabase) if same >= MIN_OUR_TABLES => {
+        Err(carrel_sqlite::Error::ForeignDatabase) if same >= MIN_KNOWN_OBJECTS => {
             Ok(Some("the list of applied migrations is missing".into()))
         }
         _ => Ok(None),
