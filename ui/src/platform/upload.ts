@@ -3,7 +3,7 @@ import { api } from "../api/client";
 import { asFailure } from "./failure";
 
 export interface UploadedFile {
-  /** The core's copy of the file. */
+  /** Path of the core's copy. */
   path: string;
   bytes: number;
 }
@@ -26,7 +26,7 @@ export async function uploadFile(
         asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"),
       );
     };
-    request.onerror = () => reject(asFailure("the file could not be uploaded", "storage"));
+    request.onerror = () => reject(asFailure("upload failed", "storage"));
     request.onabort = () => reject(asFailure("upload cancelled", "cancelled"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
