@@ -11,7 +11,7 @@ CREATE TABLE server_fact (
 CREATE TABLE account (
     id BLOB NOT NULL PRIMARY KEY,
     login TEXT NOT NULL,
-    -- lower case, because logins are compared without regard to case
+    -- key by which logins are compared
     login_key TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     role TEXT NOT NULL CHECK (role IN ('student', 'instructor', 'administrator')),
@@ -22,13 +22,13 @@ CREATE TABLE account (
     created_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Sign-ins, one for each device that signed in. All tokens of a sign-in end with it.
+-- Sign-ins on devices. The tokens of a sign-in are deleted with it.
 CREATE TABLE sign_in (
     id BLOB NOT NULL PRIMARY KEY,
     user_id BLOB NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     device BLOB NOT NULL,
     device_name TEXT NOT NULL,
-    -- generation of the last redeemed refresh token, and when it was redeemed
+    -- generation of the last redeemed refresh token, and the time of its redemption
     redeemed INTEGER NOT NULL DEFAULT 0,
     redeemed_ms INTEGER NOT NULL DEFAULT 0,
     created_ms INTEGER NOT NULL
@@ -73,7 +73,7 @@ CREATE TABLE blob (
     media_type TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Compiled quizzes of all versions ever published, because an attempt is graded by the version with which it began.
+-- Compiled quizzes of all versions ever published, because an attempt is graded by the version at its start.
 CREATE TABLE quiz (
     hash BLOB NOT NULL PRIMARY KEY,
     item TEXT NOT NULL,
@@ -86,7 +86,7 @@ CREATE TABLE passage (
     id INTEGER NOT NULL PRIMARY KEY,
     root_kind TEXT NOT NULL,
     root TEXT NOT NULL,
-    -- 'course' or 'story' for a whole publication, 'section' or 'page' for a text in it
+    -- 'course' or 'story' for a whole publication, 'section' or 'story_text' for a text in it
     kind TEXT NOT NULL,
     item TEXT NOT NULL,
     lang TEXT NOT NULL,
@@ -98,7 +98,7 @@ CREATE INDEX passage_root ON passage (root_kind, root);
 CREATE VIRTUAL TABLE passage_words USING fts5 (
     title, text, content = 'passage', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );
--- For languages written without spaces between words.
+-- For scripts without spaces between words.
 CREATE VIRTUAL TABLE passage_trigrams USING fts5 (
     title, text, content = 'passage', content_rowid = 'id', tokenize = 'trigram'
 );

@@ -4,7 +4,7 @@ CREATE TABLE job (
     name TEXT NOT NULL PRIMARY KEY,
     -- 9223372036854775807: the job runs only on request
     due_ms INTEGER NOT NULL,
-    -- number of runs begun since the last success
+    -- number of runs started since the last success
     attempts INTEGER NOT NULL DEFAULT 0,
     -- the process that holds the lease; '' if none
     worker TEXT NOT NULL DEFAULT '',

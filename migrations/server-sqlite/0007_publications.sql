@@ -10,7 +10,7 @@ INSERT OR IGNORE INTO publication_blob (kind, id, hash)
     SELECT p.kind, p.id, unhex(json_extract(b.value, '$.hash'))
     FROM publication p, json_each(json_extract(p.manifest, '$.manifest'), '$.blobs') b;
 
--- Since when no publication contains the blob. 0: a publication contains it, or this was not checked yet.
+-- Time since which no publication contains the blob; 0 if a publication contains it or this has not been checked.
 ALTER TABLE blob ADD COLUMN unused_since_ms INTEGER NOT NULL DEFAULT 0;
 
 -- Identifies the release that derived summary, reply, quizzes and passages from the manifest. If the running release

@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_queue_waits_for_the_other() {
+    fn a_full_queue_does_not_delay_the_other() {
         let queues = Queues::default();
         let order = Arc::new(Mutex::new(Vec::new()));
         let job = |name: &'static str| -> HashJob {

@@ -72,14 +72,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/domain/sessions.rs",
         good: "accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;",
         bad: "accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);",
-        tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
+        tests: api!("sign_ins_stay_valid_after_the_restore_of_an_older_backup"),
     },
     Mutant {
         name: "a refresh token that skips generations is treated as reused",
         file: "crates/server/src/domain/sessions.rs",
         good: "        _ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
         bad: "        _ if position.generation == last.map_or(redeemed_floor, |last| last.generation) + 1 => {",
-        tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
+        tests: api!("sign_ins_stay_valid_after_the_restore_of_an_older_backup"),
     },
     Mutant {
         name: "the MAC of a refresh token is not verified",
@@ -317,14 +317,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/domain/attempts.rs",
         good: "                if !quiz.questions.contains(&answer.question) =>",
         bad: "                if quiz.questions.is_empty() =>",
-        tests: api!("an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"),
+        tests: api!("answers_outside_the_quiz_or_above_the_limit_are_refused"),
     },
     Mutant {
         name: "answers of an attempt at an unknown quiz are not limited",
         file: "crates/server/src/domain/attempts.rs",
         good: "            Some(AcceptedAnswers::Any(0)) => {",
         bad: "            Some(AcceptedAnswers::Any(usize::MAX)) => {",
-        tests: api!("an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"),
+        tests: api!("answers_outside_the_quiz_or_above_the_limit_are_refused"),
     },
     Mutant {
         name: "the later submission of an attempt wins",
@@ -624,7 +624,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/http/layers.rs",
         good: "            headers.insert(header::CONNECTION, HeaderValue::from_static(\"upgrade\"));",
         bad: "            headers.remove(header::UPGRADE);",
-        tests: api!("a_426_names_the_protocol_to_upgrade_to"),
+        tests: api!("a_426_contains_the_protocol_to_upgrade_to"),
     },
     Mutant {
         name: "a problem type is not a URL",
@@ -638,7 +638,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/password.rs",
         good: "        let registration_first = self.registration_is_next;",
         bad: "        let registration_first = self.registration_is_next || !self.registrations.is_empty();",
-        tests: unit!("carrel-server", "neither_queue_waits_for_the_other"),
+        tests: unit!("carrel-server", "a_full_queue_does_not_delay_the_other"),
     },
     Mutant {
         name: "the second reply to one refresh token revokes the sign-in",
@@ -708,7 +708,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/http/layers.rs",
         good: "    let result = match oversized(&request) {",
         bad: "    let result = match oversized(&request).filter(|_| false) {",
-        tests: api!("heads_that_are_too_large_are_answered_with_problem_details"),
+        tests: api!("heads_that_are_too_large_get_problem_details"),
     },
     Mutant {
         name: "a device keeps the grades of another copy of the server's database",

@@ -1,4 +1,4 @@
-//! Enrolment, the progress routes for single rows, and the server's grades.
+//! Enrolment, the progress routes, and grades.
 
 use axum::http::Method;
 use carrel_model::{
@@ -59,7 +59,7 @@ async fn an_offline_request_is_decided_when_it_arrives() {
 }
 
 #[tokio::test]
-async fn progress_is_returned_merged() {
+async fn progress_replies_contain_the_merged_rows() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -88,7 +88,7 @@ async fn progress_is_returned_merged() {
         json!({"type": "session", "id": device(id), "item": read, "device": device(id), "startedMs": NOW + from,
             "day": "2026-09-21", "activeMs": ms})
     };
-    // Sessions on two devices that overlap by ten seconds, and a session of another course: its id begins with the id
+    // Sessions on two devices that overlap by ten seconds, and a session of another course whose id starts with the id
     // of this one.
     let mut other = session(3, 0, 99_000);
     other["item"] = json!("how-rivers-work-2/a/b");
@@ -145,7 +145,7 @@ async fn the_server_grades_submitted_attempts() {
         .await
         .ok::<Value>();
     assert_eq!(grades(&server.pull(token, 0).await), [(2, 2000, 2000)]);
-    // Later changes of graded answers do not count, whether right or wrong.
+    // Later changes of graded answers do not count, whether correct or wrong.
     for late_row in [
         name(2, json!("oxbow")),
         name(3, json!({"kind": "fill", "texts": ["delta"]})),
@@ -177,7 +177,7 @@ const RIGHT: &str = r#"{"kind":"choice","chosen":["out"]}"#;
 const WRONG: &str = r#"{"kind":"choice","chosen":["in"]}"#;
 const OXBOW: &str = r#"{"kind":"fill","texts":["oxbow"]}"#;
 
-/// Only answers submitted with the attempt count, in whatever order and however often rows arrive.
+/// Only answers submitted with the attempt count, whatever the order and number of pushes.
 #[tokio::test]
 async fn only_submitted_answers_are_graded() {
     let server = TestServer::new();
@@ -219,8 +219,8 @@ async fn only_submitted_answers_are_graded() {
         ];
         (submission, later_rows)
     };
-    // The rows of the submission in every order (every seventh unless CARREL_LONG is set), each in its own push; then
-    // rows that only a modified client would send.
+    // The rows of the submission in every order (every seventh unless CARREL_LONG is set), each in a separate push;
+    // then rows that only a modified client would send.
     let step = if std::env::var_os("CARREL_LONG").is_some() { 1 } else { 7 };
     for (id, order) in (1000..).zip(permutations(5)).step_by(step) {
         let (submission, later_rows) = rows(id);
@@ -299,7 +299,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
         assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)], "{row}");
     }
     assert_eq!(server.rows_of("open_grade"), 0);
-    // One sign-in deletes at most 20 open grades. The expired ones that remain take no answers either.
+    // One sign-in deletes at most 20 open grades. Further answers do not count for the remaining expired ones either.
     for id in 100..140 {
         server.push(&noor, &submission(id)[..2]).await.ok::<Value>();
     }
@@ -311,7 +311,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
         assert_eq!(grades_of(&server, &noor, id).await, [(1, 1000)], "{id}");
     }
     let noor = server.sign_in("noor", 1).await.access_token;
-    // An open grade that is exactly 24 hours old is kept and still takes answers.
+    // An open grade that is exactly 24 hours old is kept, and further answers count.
     server.push(&noor, &submission(6)[..2]).await.ok::<Value>();
     server.clock.advance(24 * 3_600_000);
     let noor = server.sign_in("noor", 1).await.access_token;
@@ -320,8 +320,8 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     assert_eq!(grades_of(&server, &noor, 6).await, [(2, 2000)]);
 }
 
-/// Publishes the small course with a limit on attempts at its quiz (0: none). Another `title` creates another version
-/// of the quiz. Returns hash and id of the quiz.
+/// Publishes the course of `write_course` with a limit on attempts at its quiz (0: no limit). Another `title` creates
+/// another version of the quiz. Returns hash and id of the quiz.
 async fn publish_limited(server: &TestServer, limit: u32, title: &str) -> (String, String) {
     let package = server.dir.path().join("package");
     super::support::write_course(&package);
@@ -337,7 +337,7 @@ async fn publish_limited(server: &TestServer, limit: u32, title: &str) -> (Strin
     quiz_of(server).await
 }
 
-/// Returns a submitted attempt with a right answer to one of two questions.
+/// Returns a submitted attempt with a correct answer to one of two questions.
 fn submitted(id: u128, (hash, item): &(String, String), at: i64) -> Value {
     json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW,
         "submittedMs": NOW + at, "answers": {"fast": RIGHT}})
@@ -362,7 +362,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
     let server = TestServer::new();
     let quiz = publish_limited(&server, 2, "Two tries").await;
     let noor = server.learner("noor").await.access_token;
-    // In one push the earliest attempts count; at equal times, the lesser id comes first.
+    // In one push the earliest attempts count; at equal times, the attempt with the lesser id.
     let rows = [
         submitted(1, &quiz, 50),
         submitted(2, &quiz, 40),
@@ -371,7 +371,11 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         submitted(5, &quiz, 60),
     ];
     assert_eq!(codes(&server.push(&noor, &rows).await.ok()), ["ok"; 5]);
-    assert_eq!(graded(&server, &noor).await, (vec![2, 4], 5), "all are kept, two are graded");
+    assert_eq!(
+        graded(&server, &noor).await,
+        (vec![2, 4], 5),
+        "all attempts are stored, two are graded"
+    );
     // Later attempts: with an earlier time, repeated, without answers (graded question by question), one row at a
     // time.
     let mut open = submitted(6, &quiz, 1);
@@ -389,7 +393,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         server.push(&noor, &[submitted(id, version, 0)]).await.ok::<Value>();
         assert_eq!(graded(&server, &noor).await.0, [2, 4], "{id}");
     }
-    // Other learners have their own attempts.
+    // The limit applies to each learner separately.
     let sam = server.learner("sam").await.access_token;
     server
         .push(
@@ -399,7 +403,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         .await
         .ok::<Value>();
     assert_eq!(graded(&server, &sam).await.0, [31, 32]);
-    // Existing grades are kept when the limit is lowered to 1; a limit of 3 allows one more.
+    // Existing grades are kept when the limit is lowered to 1. A limit of 3 allows one more grade.
     publish_limited(&server, 1, "One try").await;
     server.push(&noor, &rows).await.ok::<Value>();
     assert_eq!(graded(&server, &noor).await.0, [2, 4]);
@@ -426,8 +430,8 @@ async fn an_attempt_graded_within_the_limit_may_be_regraded() {
     assert_eq!(graded(&server, &noor).await.0, [1]);
 }
 
-/// A merge would keep the greater of two payloads. The grade would then belong to another quiz, and the attempt would
-/// no longer count against the limit of its own quiz.
+/// A merge could replace the quiz. The grade would then belong to another quiz, and the attempt would no longer count
+/// towards the limit of its quiz.
 #[tokio::test]
 async fn the_quiz_of_an_attempt_cannot_change() {
     let server = TestServer::new();
@@ -475,7 +479,7 @@ async fn times_in_the_far_future_are_refused() {
     let quiz = publish_limited(&server, 0, "No limit").await;
     let noor = server.learner("noor").await.access_token;
     let month = 31 * 24 * 3_600_000_i64;
-    // `publish_limited` has set the server's clock back to one second before NOW.
+    // `publish_limited` has set the clock of the server to one second before NOW.
     let limit = month - 1_000;
     let attempt = |started: i64, submitted_at: Option<i64>| {
         let mut row = submitted(1, &quiz, 0);
@@ -520,7 +524,7 @@ async fn times_in_the_far_future_are_refused() {
 }
 
 #[tokio::test]
-async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
+async fn answers_outside_the_quiz_or_above_the_limit_are_refused() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -534,7 +538,7 @@ async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
         .ok();
     assert_eq!(codes(&reply), ["invalid", "ok", "ok", "invalid"]);
     assert!(reply["results"][0]["reason"].as_str().unwrap().contains("other"), "{reply}");
-    // For an attempt that is unknown, or whose quiz is unknown, a bounded number of answers is accepted.
+    // If the attempt or its quiz is unknown, a limited number of answers is accepted.
     let mut accepted = 0;
     for batch in 0..3 {
         let rows: Vec<Value> =
@@ -543,7 +547,7 @@ async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
         accepted += codes(&reply).iter().filter(|c| *c == "ok").count();
     }
     assert_eq!(accepted, 1_000);
-    // Stored answers may change, and another attempt has its own bound.
+    // Stored answers may change. The limit applies to each attempt separately.
     let mut change = answer(6, "q7");
     change["seq"] = json!(2);
     let reply: Value =

@@ -61,7 +61,7 @@ impl Fixture for SqliteFixture {
     }
 }
 
-/// A database of an earlier release: lower-case login keys, hashes of the bytes as typed, random refresh tokens.
+/// A database of an earlier release: lower-case login keys, hashes of passwords as typed, random refresh tokens.
 #[tokio::test]
 async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
@@ -110,7 +110,7 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     let data_dir = carrel_server::DataDir::open(config).unwrap();
     let router = carrel_server::http::app(data_dir.app().unwrap());
     let server = TestServer { data_dir, router, ..server };
-    // Each account is still found by its own login, whichever account has the key now.
+    // Each account is found by its exact login, even if another account now has its key.
     for (n, login) in logins.iter().enumerate() {
         for password in [decomposed, "caf\u{e9} au lait"] {
             let body = json!({"login": login, "password": password, "deviceId": device(60)});
