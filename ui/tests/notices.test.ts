@@ -56,9 +56,9 @@ describe("notices about the file with the learner's work", () => {
       await appState.replace(state({ readOnly: code }));
       flushSync();
       const text = target.textContent ?? "";
-      expect(text).toContain("Nothing can be recorded now.");
+      expect(text).toContain("Your work cannot be saved now.");
       expect(text, code).not.toContain("work.");
-      expect(text.length, code).toBeGreaterThan("Nothing can be recorded now. ".length);
+      expect(text.length, code).toBeGreaterThan("Your work cannot be saved now. ".length);
     }
     await appState.replace(state({}));
     flushSync();

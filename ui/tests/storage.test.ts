@@ -77,7 +77,7 @@ describe("storage figures", () => {
   });
 
   it.each([
-    ["disk", "163 MB more is needed. Downloads wait; your work is still saved."],
+    ["disk", "163 MB more is needed. Downloads are paused; your work is still saved."],
     ["budget", "163 MB more is needed. Raise the limit below"],
     ["index", "Downloaded content can be read and your work is saved."],
   ] as const)("are preceded by a notice if the limit '%s' stops downloads", async (limit, notice) => {

@@ -21,15 +21,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a message states a shorter delay than the server's",
         file: "ui/src/i18n/fr.json",
-        good: "cela prend jusqu’à 15 minutes.",
+        good: "la connexion est bloquée pendant 15 minutes au plus.",
         bad: "attendez une minute.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
         name: "a message promises that refused work is sent again automatically",
         file: "ui/src/i18n/en.json",
-        good: "Set it right, then send it again.",
-        bad: "Set it right; it is sent again by itself.",
+        good: "Correct it, then send it again.",
+        bad: "Correct it; it is sent again by itself.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
