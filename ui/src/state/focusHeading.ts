@@ -11,12 +11,12 @@ function restoreScroll(top: number): void {
   const stop = (): void => void (frames = 0);
   for (const event of ["wheel", "touchstart", "keydown", "pointerdown"])
     addEventListener(event, stop, { once: true, passive: true });
-  const again = (): void => {
+  const retry = (): void => {
     if (frames-- <= 0 || Math.abs(scrollY - top) < 2) return;
     scrollTo(0, top);
-    requestAnimationFrame(again);
+    requestAnimationFrame(retry);
   };
-  requestAnimationFrame(again);
+  requestAnimationFrame(retry);
 }
 
 /**

@@ -40,7 +40,7 @@ export class Narration implements Holder {
   #element: HTMLAudioElement | undefined;
   #page: Page | undefined;
   /** Time in milliseconds at which to stop, if only one sentence was requested. */
-  #until: number | undefined;
+  #stopAtMs: number | undefined;
   #frame = 0;
   /** Whether narration has to start on the page that is being loaded. */
   #continues = false;
@@ -126,7 +126,7 @@ export class Narration implements Holder {
   setPage(page: Page | undefined, continues = false): void {
     this.#element?.pause();
     this.#requested = this.playing = false;
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     this.#page = page;
     this.sentence = -1;
     this.failed = false;
@@ -170,23 +170,23 @@ export class Narration implements Holder {
   /** Plays this sentence only; if the page is being narrated, continues after it. */
   playSentence(index: number): void {
     const span = this.#page && spanOf(this.#page, index);
-    const continues = this.playing && this.#until === undefined;
+    const continues = this.playing && this.#stopAtMs === undefined;
     if (!this.#element || !this.#page?.narration) return;
     if (!span) return void this.#play();
     this.#seekTo(span.start / 1000);
     this.sentence = index;
-    this.#until = continues || this.loop ? undefined : span.end;
+    this.#stopAtMs = continues || this.loop ? undefined : span.end;
     void this.#play();
   }
 
   metadata = (): { title: string; album: string; picture?: string } => this.#host.metadata();
   play = (): void => {
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     void this.#play();
   };
   pause = (): void => this.stop();
   seek = (to: number): void => {
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     this.#seekTo(to);
   };
   position = (): { duration: number; position: number; rate: number } | undefined => {
@@ -269,7 +269,7 @@ export class Narration implements Holder {
     const looped = this.loop && this.sentence >= 0 ? spanOf(page, this.sentence) : undefined;
     if (looped && at >= looped.end) {
       element.currentTime = looped.start / 1000;
-    } else if (this.#until !== undefined && at >= this.#until) {
+    } else if (this.#stopAtMs !== undefined && at >= this.#stopAtMs) {
       this.stop();
     } else {
       const current = sentenceAt(page.sentences, at);
@@ -278,9 +278,9 @@ export class Narration implements Holder {
   }
   #ended(): void {
     if (this.loop && this.sentence >= 0) return this.playSentence(this.sentence);
-    const isSingle = this.#until !== undefined;
+    const isSingle = this.#stopAtMs !== undefined;
     this.#requested = this.playing = false;
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     if (this.#element) this.#element.currentTime = 0;
     if (!isSingle) this.#host.ended?.();
   }
