@@ -1,5 +1,5 @@
-//! Measures fresh downloads on loopback: four courses of many files, and one long file relative to `curl` and one
-//! BLAKE3 pass over its output.
+//! Measures first downloads over loopback: four courses of many files, and one long file relative to `curl` followed by
+//! one BLAKE3 pass over its output.
 
 use std::{
     fs,
@@ -48,7 +48,7 @@ pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
     table.row(
         "fresh download of 4 courses, verified",
         format!("{} worst {}", format_duration(median), format_duration(worst)),
-        format!("{} files, {FILES} planned", files),
+        format!("{} files, {FILES} expected", files),
         micros(median) / 1e3,
         250.0,
         "ms",
@@ -95,7 +95,7 @@ impl Device {
         let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
         Self { client, url, token: reply.access_token }
     }
-    /// Measures from the download request until all are ready.
+    /// Measures the time from the download requests until all courses are ready.
     async fn download(&self, ids: &[Slug]) -> Duration {
         let account = self.client.require_account().expect("an account");
         let downloads = &account.content.downloads;
@@ -135,7 +135,7 @@ impl Device {
     }
 }
 
-/// Baseline: `curl` into a file, then a hash of the file.
+/// Measures the baseline: `curl` into a file, then the hash of the file.
 fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
     let _ = fs::remove_file(to);
     let start = Instant::now();
@@ -147,7 +147,7 @@ fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
         .arg(format!("{}/api/blobs/{hash}", device.url))
         .status()
         .expect("curl runs");
-    assert!(status.success(), "curl fetches the file");
+    assert!(status.success(), "curl exits with 0");
     let actual = BlobHash::of(&fs::read(to).expect("the file"));
     let took = start.elapsed();
     assert_eq!(actual, hash);

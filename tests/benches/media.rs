@@ -1,7 +1,7 @@
-//! Measures the cost of images relative to the libraries alone in the same run. `cargo xtask bench media`.
+//! Measures the scaling and encoding of images, relative to the libraries alone in the same run.
+//! `cargo xtask bench media`.
 //!
-//! Budget: thumbnails at 80 % of the resize library's own speed or more. Runs of both alternate, so that other load on
-//! the machine affects both alike.
+//! Budget: at least 80 % of the libraries' speed. The two are run alternately: other load on the machine affects both.
 use std::time::{Duration, Instant};
 
 use carrel_content::{
@@ -24,7 +24,7 @@ fn alternating_medians(mut ours: impl FnMut(), mut baseline: impl FnMut()) -> (D
         run();
         start.elapsed()
     };
-    // One unmeasured run, to warm caches and pages.
+    // Not measured: fills the caches.
     ours();
     baseline();
     let (mut a, mut b): (Vec<_>, Vec<_>) =
@@ -78,11 +78,11 @@ pub fn measure(table: &mut Table) {
         let request = ImageRequest { fit: Fit::Inside, ..ImageRequest::width(width) };
         let times = alternating_medians(
             || {
-                let facts = images::probe(&file).expect("a picture");
+                let facts = images::probe(&file).expect("an image");
                 drop(images::render(&file, &facts, &request).expect("rendered"));
             },
             || {
-                let photo_image = image::load_from_memory(&file).expect("a picture").into_rgb8();
+                let photo_image = image::load_from_memory(&file).expect("an image").into_rgb8();
                 let from = Image::from_vec_u8(4000, 3000, photo_image.into_raw(), PixelType::U8x3);
                 let mut out = Image::new(width, height, PixelType::U8x3);
                 let from = from.expect("the same pixels");
