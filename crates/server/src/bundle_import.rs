@@ -202,7 +202,7 @@ pub struct Accepted {
 /// Options chosen by the administrator for accepting a work file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AcceptOptions<'a> {
-    /// Accept the file from a device whose key is not registered on this server.
+    /// Accepts the file from a device whose key is not registered on this server.
     pub trust_device: bool,
     /// Login of the account that receives the work of an account unknown to this server. Set by the administrator, so
     /// no further proof is required.

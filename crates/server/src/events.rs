@@ -128,9 +128,9 @@ mod tests {
         let user = UserId::from_u128(1);
         let (laptop, tablet) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let mut open: Vec<_> =
-            (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).expect("a stream")).collect();
+            (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).unwrap()).collect();
         assert!(hub.subscribe(user, tablet).is_none());
-        let newest = hub.subscribe(user, laptop).expect("a stream");
+        let newest = hub.subscribe(user, laptop).unwrap();
         assert_eq!(open[0].events.try_recv(), Ok(StreamEvent::Replaced(open[0].id)));
         drop(open.remove(0));
         drop(open.remove(0));

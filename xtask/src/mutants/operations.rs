@@ -113,7 +113,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "            \"DELETE FROM passage WHERE root_kind = ?1 AND root = ?2\",\n        ] {",
         bad: "        ] {",
-        tests: api!("an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs"),
+        tests: api!("an_unpublished_course_is_not_listed_and_its_blobs_are_kept"),
     },
     Mutant {
         name: "scheduled backups are never pruned",

@@ -680,7 +680,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/model/src/lattice/kv.rs",
         good: "            check(known, \"value\", \"is not true, false or null\")?;",
         bad: "            check(known || !known, \"value\", \"is not true, false or null\")?;",
-        tests: api!("only_true_requests_enrolment"),
+        tests: api!("only_the_value_true_requests_enrolment"),
     },
     Mutant {
         name: "a session may start in the far future",
@@ -729,7 +729,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "--test",
             "client",
             "-E",
-            "test(decisions_of_a_restored_server_replace_earlier_ones)",
+            "test(grades_and_decisions_of_a_restored_server_replace_earlier_ones)",
         ],
     },
     Mutant {

@@ -138,7 +138,7 @@ pub(super) fn account_of_token(
     }
 }
 
-/// Assigns the work of an unknown account to `adoption.user`. The first valid claim wins.
+/// Assigns the work of an unknown account to `adoption.user`. Only the first valid adoption is stored.
 fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<AdoptionResult, StoreError> {
     if adoption.other == adoption.user {
         return Ok(AdoptionResult::Done);

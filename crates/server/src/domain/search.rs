@@ -1,6 +1,6 @@
 //! Search queries: all words must match, ignoring case and accents; the last word also matches as a prefix. Scripts
-//! without spaces between words (Chinese, Japanese, Thai ...) are searched by trigrams, or by a scan if a word has
-//! only one or two characters.
+//! without spaces between words (such as Chinese, Japanese and Thai) are searched by trigrams, or by a scan if a word
+//! has only one or two characters.
 
 use carrel_model::wire::SearchHit;
 

@@ -20,7 +20,7 @@ use super::{App, api_error::ApiError, extract::SignedInUser};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
-    /// Everyone, or signed-in users only if `public_catalogue` is false.
+    /// Everyone; only signed-in users if `public_catalogue` is false.
     Catalogue,
     SignedIn,
     /// Signed-in users whose role has this permission.

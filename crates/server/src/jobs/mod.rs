@@ -92,7 +92,7 @@ impl JobRunner {
             None => Ok(None),
         }
     }
-    /// Runs one job now. Returns `Refused` if there is no such job or another process runs it.
+    /// Runs the named job now, due or not. Returns `Refused` if the job is unknown or another process is running it.
     pub async fn run_named(&self, name: &str) -> Result<JobReport, Error> {
         self.schedule().await?;
         match self.data.store.lease_job(name, &self.worker, self.now_ms()).await? {

@@ -49,8 +49,8 @@ impl StoreError {
         Self::Unavailable("the store is closed".to_owned().into())
     }
     /// Returns the error for a stored value that cannot be parsed.
-    pub fn unreadable(what: &str, problem: impl fmt::Display) -> Self {
-        Self::Corrupt(format!("failed to parse a stored {what}: {problem}").into())
+    pub fn unreadable(name: &str, problem: impl fmt::Display) -> Self {
+        Self::Corrupt(format!("failed to parse a stored {name}: {problem}").into())
     }
     /// Returns the code for replies and exit statuses. A full disk is `Unavailable`, so that clients retry later.
     pub fn code(&self) -> ErrorCode {

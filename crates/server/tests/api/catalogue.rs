@@ -14,7 +14,7 @@ async fn if_none_match(server: &TestServer, uri: &str, tag: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_published_course_is_listed_and_verifies() {
+async fn a_published_course_is_listed_and_its_manifest_is_valid() {
     let server = TestServer::new();
     let before = server.get("/api/courses", "").await;
     assert_eq!(before.ok::<ListPage<CourseSummary>>().total, 0);

@@ -263,7 +263,7 @@ async fn publications_of_an_earlier_release_are_derived_again() {
 }
 
 #[tokio::test]
-async fn an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs() {
+async fn an_unpublished_course_is_not_listed_and_its_blobs_are_kept() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;

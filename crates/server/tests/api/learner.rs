@@ -12,7 +12,7 @@ use super::support::{NOW, TestServer, codes, device, progress};
 const ENROLMENT: &str = "/api/courses/how-rivers-work/enrolment";
 
 #[tokio::test]
-async fn enrolment_is_a_request_and_a_decision() {
+async fn enrolling_stores_a_request_and_a_decision() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -76,9 +76,9 @@ async fn progress_replies_contain_the_merged_rows() {
         7
     ]);
     let reply: ProgressUpdateReply = server.post("/api/progress/update", token, &many).await.ok();
-    let seen: Vec<_> = reply.results.iter().map(|r| r.code).collect();
+    let result_codes: Vec<_> = reply.results.iter().map(|r| r.code).collect();
     use ResultCode::{Invalid, Ok};
-    assert_eq!(seen, [Ok, Invalid, Ok, Invalid, Invalid]);
+    assert_eq!(result_codes, [Ok, Invalid, Ok, Invalid, Invalid]);
     // Both updates of the same row return the merged row.
     assert_eq!(reply.results[0].row, reply.results[2].row);
     assert_eq!(reply.results[0].row.as_ref().unwrap().percent, 10_000);
@@ -207,7 +207,8 @@ async fn only_submitted_answers_are_graded() {
             submitted,
         ];
         let later_rows = [
-            // Answers with greater sequence numbers: a wrong one, and a right one in place of the submitted "not JSON".
+            // Answers with greater sequence numbers: a wrong answer, and a correct answer instead of the submitted "not
+            // JSON".
             answer("fast", 9, WRONG),
             answer("name", 9, OXBOW),
             // The attempt submitted again: earlier, at the same time and later with other answers; earlier without
@@ -556,7 +557,7 @@ async fn answers_outside_the_quiz_or_above_the_limit_are_refused() {
 }
 
 #[tokio::test]
-async fn only_true_requests_enrolment() {
+async fn only_the_value_true_requests_enrolment() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;

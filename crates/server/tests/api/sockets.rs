@@ -232,7 +232,7 @@ async fn an_http2_client_that_sends_no_window_update_is_closed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_server_with_few_descriptors_serves_despite_silent_sockets() {
+async fn silent_sockets_do_not_block_a_server_with_few_descriptors() {
     use std::{io::BufRead, process::Stdio};
     let dir = tempfile::tempdir().unwrap();
     let script = format!(

@@ -195,7 +195,7 @@ async fn an_oversized_row_of_an_earlier_release_is_truncated() {
             "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
             &extra,
         );
-        // Answers submitted by a newer client while the server did not know the field.
+        // Answers submitted by a newer client, which the earlier release stored as an unknown field.
         let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
         execute(
             "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",

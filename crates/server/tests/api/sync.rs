@@ -116,24 +116,24 @@ async fn pages_contain_every_row_once() {
     let noor = server.learner("noor").await;
     let rows: Vec<Value> = (0..25).map(|n| progress(&format!("a/b/s{n}"), n)).collect();
     server.push(&noor.access_token, &rows).await.ok::<Value>();
-    let (mut since, mut seen, mut pages) = (0, Vec::new(), 0);
+    let (mut since, mut numbers, mut pages) = (0, Vec::new(), 0);
     loop {
         let page: Value = server
             .get(&format!("/api/sync/pull?since={since}&limit=10"), &noor.access_token)
             .await
             .ok();
-        seen.extend(page["rows"].as_array().unwrap().iter().map(|r| r["usn"].as_u64().unwrap()));
+        numbers.extend(page["rows"].as_array().unwrap().iter().map(|r| r["usn"].as_u64().unwrap()));
         since = page["next"].as_u64().unwrap();
         pages += 1;
         if page["more"] == false {
             break;
         }
     }
-    assert_eq!((pages, seen), (3, (1..=25).collect::<Vec<_>>()));
+    assert_eq!((pages, numbers), (3, (1..=25).collect::<Vec<_>>()));
 }
 
 #[tokio::test]
-async fn a_page_of_long_notes_ends_early_without_loss() {
+async fn a_page_of_long_notes_is_shorter_and_no_note_is_missing() {
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     for batch in 0..10_u128 {
