@@ -42,8 +42,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "commands in one row of a formula are not limited",
         file: "crates/package/src/text/maths.rs",
-        good: "        if commands_in_row > MAX_COMMANDS {",
-        bad: "        if commands_in_row > MAX_COMMANDS * 1_000 {",
+        good: "        if consecutive_commands > MAX_COMMANDS {",
+        bad: "        if consecutive_commands > MAX_COMMANDS * 1_000 {",
         tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
@@ -114,14 +114,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/package/src/problem.rs",
         good: "        if severity == Severity::Error {\n            self.errors",
         bad: "        if severity == Severity::Error && self.list.borrow().len() < MAX_PROBLEMS {\n            self.errors",
-        tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
+        tests: unit!("carrel-package", "errors_are_listed_after_many_warnings"),
     },
     Mutant {
         name: "a warning displaces an error",
         file: "crates/package/src/problem.rs",
         good: "            let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };\n            list.remove(warning);",
         bad: "            return;",
-        tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
+        tests: unit!("carrel-package", "errors_are_listed_after_many_warnings"),
     },
     Mutant {
         name: "footnotes lose their ids",

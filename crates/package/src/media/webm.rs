@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub(crate) struct WebM {
     /// 0 if the header does not state it (a recording that was never finished).
     pub duration_ms: u64,
-    /// Size in pixels. None if there is no video track.
+    /// Size in pixels; `None` if there is no video track.
     pub video: Option<(u32, u32)>,
     pub audio: bool,
 }
@@ -18,7 +18,7 @@ const INFO: u32 = 0x1549_A966;
 const TRACKS: u32 = 0x1654_AE6B;
 const CLUSTER: u32 = 0x1F43_B675;
 
-/// Reads duration and size, or returns what is invalid.
+/// Reads duration and size. The error states what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
     let mut metadata = WebM::default();
@@ -64,7 +64,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     Ok(metadata)
 }
 
-/// Returns id, size (None if unknown) and position of the body of the element at `at`.
+/// Returns id, size (`None` if unknown) and position of the body of the element at `at`.
 #[allow(clippy::type_complexity)]
 fn header(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u32, Option<u64>, u64)>> {
     file.seek(SeekFrom::Start(at))?;
@@ -154,7 +154,7 @@ mod tests {
         let mut out = id.to_vec();
         out.push(0x08);
         out.extend(&(body.len() as u32).to_be_bytes());
-        // 0x08 declares a size of five bytes.
+        // 0x08 starts a size field of five bytes.
         out.extend(body);
         out
     }

@@ -63,7 +63,7 @@ fn unpack_into(
             return None;
         }
     };
-    // The `zip` crate keeps only the last of several entries with the same name; the author must be informed.
+    // The `zip` crate ignores all but the last of several entries with the same name, so duplicates are reported here.
     let mut seen = std::collections::BTreeSet::new();
     for name in &names {
         if !seen.insert(name) {
@@ -110,7 +110,7 @@ fn unpack_into(
                 problems.error(
                     at,
                     code,
-                    format!("it cannot be unpacked: {e}"),
+                    format!("the entry cannot be unpacked: {e}"),
                     "pack the folder again with the usual method (deflate)",
                 );
                 continue;
@@ -124,7 +124,8 @@ fn unpack_into(
                 files.insert(paths::nfc(&original_path), SourceFile { disk, size, original_path });
             }
             Err(ExtractError::Ratio) => {
-                let message = format!("it unpacks to more than {} times its size", limits.ratio);
+                let message =
+                    format!("the entry unpacks to more than {} times its size", limits.ratio);
                 problems.error(
                     at,
                     "zip-ratio",
@@ -134,7 +135,7 @@ fn unpack_into(
                 return None;
             }
             Err(ExtractError::File) => {
-                let message = format!("it unpacks to more than {} bytes", limits.file_bytes);
+                let message = format!("the entry unpacks to more than {} bytes", limits.file_bytes);
                 problems.error(at, "file-too-large", message, "make it smaller or split it");
                 return None;
             }
@@ -149,7 +150,7 @@ fn unpack_into(
                 return None;
             }
             Err(ExtractError::Io(e)) => {
-                let message = format!("it cannot be unpacked: {e}");
+                let message = format!("the entry cannot be unpacked: {e}");
                 problems.error(at, "zip-broken", message, BROKEN_HINT);
             }
         }
@@ -195,7 +196,7 @@ fn select_entries(
             problems.error(
                 at,
                 "link",
-                "this is a link or a device",
+                "the entry is a link or a device",
                 "replace the link with the file",
             );
             continue;
@@ -207,7 +208,7 @@ fn select_entries(
             problems.error(
                 at,
                 "zip-encrypted",
-                "it is encrypted with a password",
+                "the entry is encrypted with a password",
                 "pack the folder without a password",
             );
             continue;
@@ -225,7 +226,7 @@ fn select_entries(
         if entry.size() > limits.ratio_min_bytes
             && entry.size() / limits.ratio > entry.compressed_size()
         {
-            let message = format!("it unpacks to more than {} times its size", limits.ratio);
+            let message = format!("the entry unpacks to more than {} times its size", limits.ratio);
             problems.error(at, "zip-ratio", message, "this looks like a zip bomb: remove the file");
         }
         declared_bytes = declared_bytes.saturating_add(entry.size());

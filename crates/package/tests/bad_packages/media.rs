@@ -1,4 +1,4 @@
-//! Problems in pictures, drawings, audio, video and captions.
+//! Problems in images, SVG drawings, audio, video and captions.
 
 use crate::Case;
 use crate::support::{png, wav};
@@ -14,7 +14,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "empty picture",
+        "empty image",
         |t| {
             t.put("media/square.png", "");
         },
@@ -23,7 +23,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "broken picture",
+        "broken image",
         |t| {
             let mut p = png(40, 40);
             p.truncate(60);
@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "picture with too many pixels",
+        "image with too many pixels",
         |t| {
             t.put("media/square.png", huge_png());
         },

@@ -139,7 +139,7 @@ pub const CASES: &[Case] = &[
         10,
     ),
     (
-        "question's picture without alt",
+        "question's image without alt",
         |t| {
             t.edit(
                 "one/check.json",
@@ -152,7 +152,7 @@ pub const CASES: &[Case] = &[
         17,
     ),
     (
-        "question's audio is a picture",
+        "question's audio is an image",
         |t| {
             t.edit(
                 "one/check.json",

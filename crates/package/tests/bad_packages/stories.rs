@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         9,
     ),
     (
-        "two pictures",
+        "two images",
         |t| {
             t.edit(
                 "stories/tale/story.md",

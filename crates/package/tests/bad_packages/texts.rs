@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         0,
     ),
     (
-        "picture without alternative text",
+        "image without alternative text",
         |t| {
             t.edit("one/read.md", "A blue square", "");
         },
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "picture inside a line of text",
+        "image inside a line of text",
         |t| {
             t.edit("one/read.md", "![A blue", "See ![A blue");
         },
@@ -94,7 +94,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "missing picture",
+        "missing image",
         |t| {
             t.remove("media/square.png");
         },
@@ -103,7 +103,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "picture with an external address",
+        "image with an external address",
         |t| {
             t.edit("one/read.md", "../media/square.png", "https://example.org/a.png");
         },

@@ -1,4 +1,4 @@
-//! Problems that do not stop the compiler.
+//! Problems that are warnings.
 
 use crate::{
     Case,
@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn warnings_do_not_stop() {
+fn warnings_do_not_reject_a_package() {
     let rows: &[Case] = &[
         (
             "missing transcript",

@@ -30,7 +30,7 @@ pub(crate) struct Scope {
     pub sections: BTreeSet<String>,
 }
 
-/// Source of a Markdown text: a file of its own, or a string inside a JSON file.
+/// Source of a Markdown text: a Markdown file, or a string inside a JSON file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
     File(&'a str),
@@ -109,8 +109,8 @@ const MAX_NESTING: usize = 48;
 /// rows produces far more events than it has characters.
 const MAX_EVENTS: usize = 1_000_000;
 
-/// Returns the parser events of a text. Returns None, and reports a problem, if there are too many or they are nested
-/// too deep.
+/// Returns the parser events of a text. Reports a problem and returns `None` if there are too many or they are nested
+/// too deeply.
 pub(crate) fn events<'t>(
     text: &'t str,
     options: Options,
@@ -167,8 +167,8 @@ fn find_too_deep_line(text: &str) -> Option<usize> {
             markers += 1;
             rest = tail.trim_start_matches([' ', '\t']);
         }
-        // A line of only `-` or `*` is a thematic break. A line of other list markers alone is left to `events`, which
-        // checks the depth.
+        // A line of only `-` or `*` is a thematic break. For a line of other list markers alone, `events` checks the
+        // depth.
         let is_rule = rest.trim().is_empty() && !line.contains('>');
         if markers > MAX_NESTING && !is_rule {
             return Some(at);
@@ -255,7 +255,7 @@ pub(crate) fn to_inline_html(
     let protected = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
     let html = to_html(&protected, origin, scope, problems);
     let html = html.replacen("<p>&nbsp;", "<p>", usize::from(protected.len() > text.len()));
-    // A single paragraph, the usual case, needs no <p>; several keep theirs.
+    // A single paragraph is returned without <p>.
     match html.strip_prefix("<p>").and_then(|h| h.strip_suffix("</p>")) {
         Some(inner) if !inner.contains("<p>") => inner.to_owned(),
         _ => html,
@@ -322,7 +322,7 @@ struct BlockReader<'a, 't> {
 }
 
 impl<'t> BlockReader<'_, 't> {
-    /// Compiles a top-level block: ends the current run of rich text with a piece, or adds to the run.
+    /// Compiles a top-level block to a piece, or appends it to the current run of rich text.
     fn group(&mut self, events: &[Spanned<'t>]) {
         if self.rich.is_empty() {
             self.rich_start = events[0].1.start;
@@ -400,8 +400,8 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Returns sanitised HTML. Returns None, and reports a problem at `offset`, if the HTML is too large or nested too
-    /// deep to display.
+    /// Returns sanitised HTML. Reports a problem at `offset` and returns `None` if the HTML is too large or nested too
+    /// deeply to display.
     fn clean(&self, html: &str, offset: usize) -> Option<String> {
         match html::check_size(html) {
             Ok(()) => Some(html::clean(html)),
@@ -438,7 +438,7 @@ impl<'t> BlockReader<'_, 't> {
         let mut i = 0;
         while i < events.len() {
             let (event, range) = &events[i];
-            if self.raw.is_dropping() && matches!(event, Event::Text(_) | Event::Code(_)) {
+            if self.raw.is_removing() && matches!(event, Event::Text(_) | Event::Code(_)) {
                 i += 1;
                 continue;
             }
@@ -449,12 +449,12 @@ impl<'t> BlockReader<'_, 't> {
                     continue;
                 }
                 Event::Start(Tag::Image { dest_url, .. }) => {
-                    let message = format!("the picture {dest_url:?} is inside a line of text");
+                    let message = format!("the image {dest_url:?} is inside a line of text");
                     self.problems.error(
                         at,
                         "media-inline",
                         message,
-                        "give it a paragraph of its own, with an empty line before and after",
+                        "put it into a separate paragraph, with an empty line before and after",
                     );
                     i = group_end(events, i);
                     continue;
@@ -566,7 +566,7 @@ impl<'t> BlockReader<'_, 't> {
     }
 }
 
-/// Returns the media of a paragraph; None if it contains anything else.
+/// Returns the media of a paragraph; `None` if it contains anything else.
 pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<Media>> {
     let mut list = Vec::new();
     let mut i = 0;
