@@ -20,9 +20,9 @@ pub enum ReceiptState {
     SavedHere,
     /// In a batch in flight.
     Sent,
-    /// The server has it.
+    /// Accepted by the server.
     Accepted,
-    /// The server refused it, or it cannot be read on this device.
+    /// Refused by the server, or unreadable on this device.
     Refused,
 }
 
@@ -33,16 +33,16 @@ pub struct Receipt {
     pub id: String,
     /// The row's type and key.
     pub key: RowKey,
-    /// The row as stored on this device; none if it is missing or unreadable.
+    /// The row as stored on this device; `None` if it is missing or unreadable.
     pub row: Option<Row>,
     /// Sync state of the row.
     pub state: ReceiptState,
     /// Time of the first unsent change, of the acceptance or of the refusal, in UTC milliseconds.
     pub at_ms: i64,
-    /// For a refused row: `invalid`, `forbidden`, `too_new`, `clock_skew`, or `damaged` if this device cannot read it.
-    /// Else empty.
+    /// Of a refused row: `invalid`, `forbidden`, `too_new`, `clock_skew`, or `damaged` if this device cannot read it;
+    /// else empty.
     pub code: String,
-    /// For a refused row: the server's message, or why this device cannot read the row; else empty.
+    /// Of a refused row: the server's message, or why this device cannot read it; else empty.
     pub reason: String,
 }
 

@@ -147,8 +147,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "only the last of several batches is removed from the outbox",
         file: "crates/sync/src/engine.rs",
-        good: "self.settle(answered.take(), None), replies",
-        bad: "self.settle(answered.take().filter(|_| false), None), replies",
+        good: "self.settle(unsettled.take(), None), replies",
+        bad: "self.settle(unsettled.take().filter(|_| false), None), replies",
         tests: &[
             "-p",
             "carrel-client",

@@ -1,4 +1,4 @@
-//! Tests of the state machine of sync: sequences of events, and the instructions that must follow.
+//! Tests of the state machine of sync: sequences of events and the expected instructions.
 
 use carrel_model::{
     ErrorCode,
@@ -30,7 +30,7 @@ fn refused() -> Fault {
 fn failed(fault: Fault, sent: usize) -> Event {
     Event::PushFailed { fault, sent, first: Some((key(), 7)) }
 }
-/// Returns the result of a pull that ended at change number `usn`.
+/// Returns the result of a pull up to change number `usn`.
 fn pulled_to(usn: u64) -> Pulled {
     Pulled { usn, epoch: "e".into(), ..Pulled::default() }
 }
@@ -54,7 +54,7 @@ fn idle() -> Machine {
     assert_eq!((m.phase(), m.next_wake()), (Phase::Idle, Some(10 + POLL_MS)));
     m
 }
-/// Returns a machine of which only the push is running.
+/// Returns a machine in which only the push is running.
 fn pushing() -> Machine {
     let mut m = idle();
     m.handle(20, Event::LocalChange);
@@ -63,7 +63,7 @@ fn pushing() -> Machine {
 }
 
 #[test]
-fn next_step_after_each_push_fault() {
+fn each_push_fault_has_its_next_step() {
     /// The expected reaction to a failed push.
     enum NextStep {
         /// No instruction, and a retry after at least this time in ms.
@@ -179,7 +179,7 @@ fn sync_now_or_network_change_resets_all_waits() {
         m.handle(1, Event::PullFailed(Fault::Offline));
         assert_eq!(m.handle(2, event.clone()), [push(MAX_PUSH_ITEMS), pull()], "{event:?}");
         assert_eq!(m.phase(), Phase::Running);
-        // The waits start small again.
+        // The waits are short again.
         m.handle(3, Event::PullFailed(Fault::Offline));
         m.handle(3, failed(Fault::Offline, 5));
         assert!(m.next_try().unwrap() <= 3 + 3_000);
@@ -187,15 +187,19 @@ fn sync_now_or_network_change_resets_all_waits() {
 }
 
 #[test]
-fn sync_now_while_a_request_hangs_is_not_lost() {
+fn sync_now_during_a_failing_push_repeats_it_at_once() {
     let mut m = pushing();
     assert_eq!(m.handle(2_000, Event::SyncNow), [pull()]);
     assert_eq!(
         m.handle(30_000, failed(Fault::Offline, 5)),
         [push(MAX_PUSH_ITEMS)],
-        "the failed round began before the event, so it is repeated at once"
+        "the failed round started before the event, so it is repeated at once"
     );
-    assert_eq!(m.handle(60_000, failed(Fault::Offline, 5)), [], "the second failure waits");
+    assert_eq!(
+        m.handle(60_000, failed(Fault::Offline, 5)),
+        [],
+        "a wait follows the second failure"
+    );
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn local_changes_are_debounced_without_starvation() {
     for ms in 0..10 {
         m.handle(100 + ms * 90, Event::LocalChange);
     }
-    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "counted from the first change");
+    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "measured from the first change");
     assert_eq!(m.handle(100 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
     // A change during a push starts another push.
     m.handle(1_200, Event::LocalChange);
@@ -251,7 +255,7 @@ fn remaining_rows_are_sent_at_once_in_growing_batches() {
 }
 
 #[test]
-fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
+fn rows_are_quarantined_slowly_if_the_server_refuses_all() {
     let mut m = pushing();
     let mut quarantined = 0;
     let mut now = 2_000;
@@ -275,7 +279,7 @@ fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
 }
 
 #[test]
-fn pulls_repeat_while_more_and_shrink_after_oversized_replies() {
+fn pulls_continue_to_the_last_page_and_shrink_after_invalid_replies() {
     let mut m = started();
     let more = Event::Pulled(Pulled { more: true, ..pulled_to(500) });
     assert_eq!(m.handle(1, more), [pull()]);
@@ -296,15 +300,19 @@ fn known_changes_cause_no_request() {
     assert_eq!(m.handle(12, Event::Changes { usn: 9, epoch: "e".into() }), []);
     assert_eq!(m.handle(13, Event::Changes { usn: 11, epoch: "e".into() }), [pull()]);
     m.handle(14, Event::Changes { usn: 12, epoch: "e".into() });
-    assert_eq!(m.handle(15, Event::Pulled(pulled_to(11))), [pull()], "pulled again");
+    assert_eq!(
+        m.handle(15, Event::Pulled(pulled_to(11))),
+        [pull()],
+        "changes reported during a pull cause another one"
+    );
     m.handle(16, pulled());
     assert_eq!(
         m.handle(17, Event::Changes { usn: 1, epoch: "other".into() }),
         [pull()],
         "a change number of another epoch is not comparable"
     );
-    // Reported changes end the wait after `Offline`, because they show that the network works. They do not end a wait
-    // requested by the server.
+    // Reported changes end the wait after `Offline`, because the event stream works. They do not end a wait requested
+    // by the server.
     let mut m = idle();
     m.handle(20, Event::SyncNow);
     m.handle(21, Event::PullFailed(Fault::Offline));
@@ -346,13 +354,13 @@ fn store_failures_are_retried_after_a_wait() {
     for lane in [Lane::Push, Lane::Pull] {
         let mut m = started();
         assert_eq!(m.handle(1, Event::StoreFailed(lane)), []);
-        assert!(m.next_try().is_some(), "{lane:?} has a timer");
+        assert!(m.next_try().is_some(), "{lane:?} is retried");
     }
 }
 
 #[test]
 fn a_signed_in_machine_always_has_a_next_wake() {
-    // After each event of random sequences.
+    // Checked after each event of random sequences.
     let events = [
         Event::Start,
         Event::Resume,
@@ -391,7 +399,7 @@ fn a_signed_in_machine_always_has_a_next_wake() {
 }
 
 #[test]
-fn a_new_epoch_is_pulled_at_once() {
+fn a_changed_epoch_causes_a_pull_at_once() {
     let mut m = pushing();
     let other = Pushed { sent: 3, left: 9, other_epoch: true, ..Pushed::default() };
     assert_eq!(m.handle(5_000, Event::Pushed(other)), [pull()]);
@@ -406,7 +414,7 @@ fn events_of_an_earlier_stream_are_ignored() {
         m.handle(1, Event::Pushed(Pushed::default()));
         m.handle(1, pulled());
         m.handle(2, Event::ListenOpened { stream: 1 });
-        // The network changes: the first stream is closed and a second one opened, before the end of the first is
+        // On a network change the first stream is closed and a second one opened, before the end of the first is
         // reported.
         let out = m.handle(3, Event::NetworkChanged);
         assert!(out.contains(&Instruction::CloseStream) && out.contains(&listen(2)), "{out:?}");
@@ -422,13 +430,13 @@ fn events_of_an_earlier_stream_are_ignored() {
     }
 }
 
-/// Replies of a scripted server. Each request takes the next reply of its lane; the lists are repeated.
+/// Replies of a scripted server. Each request gets the next reply of its list; the lists are repeated.
 #[derive(Debug, Clone)]
 struct Script {
     pushes: Vec<Event>,
     pulls: Vec<Event>,
     streams: Vec<Event>,
-    /// Sent after each reply and each timer.
+    /// Event after each reply and each timer.
     changes: Option<Event>,
     /// Duration of a request.
     takes_ms: i64,
@@ -451,7 +459,7 @@ fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
             };
             let reply = match instruction {
                 Instruction::Push { limit } => match next(&script.pushes, &mut pushes) {
-                    // A reply never covers more rows than were sent.
+                    // At most `limit` rows are sent.
                     Event::PushFailed { fault, sent, first } => {
                         Event::PushFailed { fault, sent: sent.min(limit), first }
                     }
@@ -495,7 +503,7 @@ fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
     requests
 }
 
-/// Returns replies that settle no row, except by quarantine.
+/// Returns results that settle no row, except by quarantine.
 fn pushes_without_progress() -> Vec<Event> {
     vec![
         Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
@@ -541,8 +549,8 @@ fn random_events(of: &[Event], seed: &mut u64) -> Vec<Event> {
 
 #[test]
 fn alternating_epochs_cause_no_hot_loop() {
-    // Two servers behind one address answer in turn: both lanes find a changed epoch each time, with and without pages
-    // of rows in between.
+    // Two servers behind one address reply in turn: both lanes receive a changed epoch each time, with and without
+    // pages of rows between.
     let epoch = |name: &str| {
         Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
     };
@@ -595,17 +603,17 @@ fn replies_without_progress_cause_no_hot_loop() {
             takes_ms: [0, 1, 300][n % 3],
         };
         let minutes = requests_per_minute(&script, seed, 60 * MIN);
-        // Halving the batches takes at most eleven requests for each of nine quarantined rows; the other requests are
-        // few.
+        // Halving batches needs at most eleven requests for each of nine quarantined rows; there are few other
+        // requests.
         assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
         let late = minutes[30..60].iter().sum::<u32>();
-        assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
+        assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half of the hour");
     }
 }
 
 #[test]
 fn endless_pages_are_rate_limited() {
-    // Every page advances the cursor and reports that there are more rows.
+    // Each page advances the cursor and has `more`.
     let mut m = Machine::new(5, false);
     let (mut now, mut usn, mut requests) = (0, 0, 0);
     let mut todo = m.handle(now, Event::Start);
@@ -645,7 +653,7 @@ fn rows_changed_during_a_push_are_not_a_stall() {
 }
 
 #[test]
-fn a_restored_backup_is_followed_at_once_and_again_a_day_later() {
+fn one_change_of_epoch_a_day_causes_no_wait() {
     let mut m = idle();
     for day in 0..3 {
         let now = 100_000 + day * 24 * 60 * MIN;
