@@ -65,7 +65,7 @@ pub enum CloseReason {
     Idle,
     /// The client did not read the response within the write deadline.
     Write,
-    /// Closed at a limit, to admit another connection.
+    /// Closed to free a slot or a file descriptor for another connection.
     Shed,
 }
 

@@ -117,7 +117,8 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     }
 }
 
-/// Returns why an item is not a row: its type is unknown or written only by the server, or its fields are invalid.
+/// Returns why an item is not a valid row: its type is unknown or written only by the server, or its fields are
+/// invalid.
 fn parse_refusal(json: &str, problem: &serde_json::Error) -> Refusal {
     let Ok(TypeField { row_type }) = strict::from_slice(json.as_bytes()) else {
         return (ResultCode::Invalid, format!("not a row: {problem}"));

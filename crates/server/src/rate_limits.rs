@@ -156,7 +156,7 @@ enum Key {
 }
 
 impl SignInAttempt<'_> {
-    /// Uncounts the attempt: the password was correct, or was not verified.
+    /// Removes the attempt from the counts: the password was correct, or was not verified.
     pub fn refund(mut self) {
         self.is_refunded = true;
     }

@@ -249,8 +249,8 @@ fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
     }
 }
 
-/// Limits the unsent data in the kernel, so that the bytes written to the socket, which the deadlines count, are at
-/// most a few kilobytes ahead of the bytes that the client has read.
+/// Limits the unsent data in the kernel. Otherwise a send buffer of megabytes would accept a response that the client
+/// does not read, and a slow reader would make progress only in large steps.
 fn limit_unsent(socket: &tokio::net::TcpStream) {
     let socket = socket2::SockRef::from(socket);
     #[cfg(target_os = "linux")]

@@ -123,7 +123,7 @@ mod tests {
         };
         let (a, b, c, d) = tokio::join!(put("a", 0), put("b", 1), put("c", 2), put("d", 0));
         assert!(a.is_ok() && b.is_err() && c.is_err() && d.is_ok());
-        // The same for single jobs.
+        // Failed jobs that are committed alone, without a savepoint, are rolled back too.
         assert!(put("e", 1).await.is_err());
         assert!(put("f", 2).await.is_err());
         for (name, expected) in
