@@ -45,10 +45,10 @@ pub fn course_completion(
                 .iter()
                 .filter(|s| done.contains(&ItemId::section(course, &lesson.id, &s.id)))
                 .count();
-            let one = Completion { done: count as u32, total: lesson.sections.len() as u32 };
-            all.done += one.done;
-            all.total += one.total;
-            one
+            let completion = Completion { done: count as u32, total: lesson.sections.len() as u32 };
+            all.done += completion.done;
+            all.total += completion.total;
+            completion
         })
         .collect();
     (lessons, all)

@@ -21,7 +21,7 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<T,
     T::deserialize(Object(d))
 }
 
-/// For `#[serde(deserialize_with, default)]`: same, for an optional struct.
+/// Like `object`, for an optional struct with `#[serde(deserialize_with, default)]`.
 pub fn option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
     struct Strict<T>(T);
     impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {

@@ -120,7 +120,11 @@ fn extra_at_its_limits() {
         };
         let (la, lb) = (limited(a), limited(b));
         prop_assert_eq!(&la.to_text(), &a.to_text(), "the stored form is within the limits");
-        prop_assert_eq!(join(a, b).to_text(), join(&la, &lb).to_text(), "a homomorphism");
+        prop_assert_eq!(
+            join(a, b).to_text(),
+            join(&la, &lb).to_text(),
+            "the limits before the join do not change the result"
+        );
         let joined = join(&join(a, b), c);
         prop_assert!(!joined.clone().limit(), "nothing is over the limits");
         prop_assert!(joined.to_text().len() <= Extra::MAX_BYTES);
@@ -131,7 +135,7 @@ fn extra_at_its_limits() {
     });
 }
 
-/// Valid rows never join into one that a device or the server rejects, or that does not fit into one push.
+/// A join of valid rows is accepted by devices and the server, and fits into one push.
 #[test]
 fn a_join_of_valid_rows_is_valid() {
     // The rows are large, so few cases are run.

@@ -21,7 +21,7 @@ pub struct Request {
     pub url: String,
     /// Header fields, without those that the client adds.
     pub headers: HeaderMap,
-    /// Body, already encoded.
+    /// Encoded body.
     pub body: Option<Bytes>,
     /// Maximum time until the head of the reply, and between two chunks of its body.
     pub timeout: Duration,
@@ -70,7 +70,7 @@ impl Request {
 /// The body of a reply, in chunks as they are received.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 
-/// The head of a reply, and its unread body.
+/// A reply whose body has not been read.
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -125,7 +125,7 @@ pub enum FailureKind {
     Decode,
     /// The body exceeds the limit of the caller.
     TooLarge,
-    /// The request itself is invalid (a malformed URL).
+    /// The request is invalid, for example its URL.
     Request,
 }
 

@@ -80,7 +80,7 @@ pub struct Session {
 struct Shared {
     http: Arc<dyn Http>,
     base: String,
-    /// Id of the account: the name of the tokens in the secret store.
+    /// Id of the account, under which the secret store contains the tokens.
     account: String,
     secrets: Arc<dyn SecretStore>,
     clock: OnceLock<Arc<dyn Clock>>,

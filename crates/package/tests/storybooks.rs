@@ -1,4 +1,4 @@
-//! Tests with the Global Storybooks folder beside the repository: real texts in 90 languages.
+//! Tests with a Global Storybooks folder, which is not in the repository: texts in 90 languages.
 
 #![allow(clippy::print_stderr, reason = "reports that the test is skipped")]
 
@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 use carrel_model::content::{Dir, ManifestContent, Story};
 use carrel_package::{Compiler, Limits, MemorySink, Options, find};
 
-/// Returns `CARREL_CONTENT`, or `shared/content` beside the repository.
+/// Returns the folder `african-storybook` in `CARREL_CONTENT`, or else in `shared/content` beside the repository;
+/// `None` if it does not exist.
 fn content() -> Option<PathBuf> {
     let root = std::env::var_os("CARREL_CONTENT").map(PathBuf::from);
     let root = root.unwrap_or_else(|| {

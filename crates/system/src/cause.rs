@@ -104,7 +104,7 @@ impl fmt::Display for Cause {
 
 #[cfg(unix)]
 fn too_many_files(errno: i32) -> bool {
-    // ENFILE and EMFILE, the same numbers on Linux, Android, macOS, iOS and the BSDs.
+    // ENFILE and EMFILE, which have these numbers on Linux, Android, macOS, iOS and the BSDs.
     matches!(errno, 23 | 24)
 }
 #[cfg(windows)]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-/// Wall and monotonic time, and timers.
+/// Wall-clock time, monotonic time and timers.
 pub trait Clock: Send + Sync + 'static {
     /// Returns the wall clock: UTC, ms since 1970. May jump forwards or backwards.
     fn now_ms(&self) -> i64;
@@ -15,7 +15,7 @@ pub trait Clock: Send + Sync + 'static {
     fn local_day(&self) -> String;
 }
 
-/// The clocks of the machine.
+/// The clocks of the operating system.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     start: std::time::Instant,

@@ -8,7 +8,7 @@ pub trait Disk: Send + Sync + 'static {
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
-/// The file systems of the machine.
+/// The file systems of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemDisk;
 

@@ -101,7 +101,7 @@ pub enum Block {
         language: String,
         /// The code as plain text.
         text: String,
-        /// The learner may edit the code.
+        /// True if the learner may edit the code.
         editable: bool,
     },
     /// A quiz of this course.

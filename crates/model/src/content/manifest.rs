@@ -89,7 +89,7 @@ impl Manifest {
 pub struct SignedManifest {
     /// The manifest's canonical JSON, as text.
     pub manifest: String,
-    /// ed25519 public key, 64 hex digits. The client pins the first key it receives from a server.
+    /// ed25519 public key, 64 hex digits. The client pins the first key that it receives from a server.
     pub key: String,
     /// ed25519 signature over `manifest`, 128 hex digits.
     pub signature: String,

@@ -210,7 +210,7 @@ impl Row {
             _ => None,
         }
     }
-    /// Replaces the stamp returned by `stamp`; false if the row has none.
+    /// Replaces the stamp returned by `stamp`; returns false if the row has none.
     pub fn set_stamp(&mut self, stamp: Hlc) -> bool {
         match self {
             Self::Progress(r) => match &mut r.pos {

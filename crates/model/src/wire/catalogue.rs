@@ -10,7 +10,7 @@ use crate::{
     wire::ResultCode,
 };
 
-/// Reply to `GET /api/meta`: the information a client needs before it signs in.
+/// Reply to `GET /api/meta`: the information that a client needs before it signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -202,12 +202,12 @@ pub struct ProgressUpdate {
     pub done_ms: Option<i64>,
 }
 
-/// The joined rows, in the order of the request.
+/// Reply to `POST /api/progress/update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressUpdateReply {
-    /// One result for each element.
+    /// Results of the elements, in the order of the request.
     pub results: Vec<ProgressResult>,
 }
 

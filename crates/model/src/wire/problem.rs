@@ -32,7 +32,7 @@ pub struct Problem {
     /// Identifies the request in the server's log.
     #[serde(default)]
     pub correlation_id: String,
-    /// Earliest time of a retry, in milliseconds from now.
+    /// Minimum time before a retry, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub retry_after_ms: Option<u64>,

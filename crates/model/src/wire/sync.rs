@@ -32,7 +32,7 @@ pub struct PushRequest {
     pub epoch: String,
     /// Random id of this upload, for logs.
     pub batch_id: BatchId,
-    /// Hybrid clock of the sender, to detect a clock that is far ahead.
+    /// Hybrid logical clock of the sender, used to detect a clock that is far ahead.
     pub hlc_now: Hlc,
     /// Each item is the JSON of a `lattice::Row`.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<crate::lattice::Row>))]
@@ -52,7 +52,7 @@ pub struct PushReply {
     /// pulled up to `own_since` has them already and continues at `usn`. Absent if other rows changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_since: Option<u64>,
-    /// One for each item, in the order of `index`.
+    /// Results of the items, in the order of `index`.
     pub results: Vec<PushResult>,
 }
 

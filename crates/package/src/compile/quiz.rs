@@ -245,7 +245,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
             fields.line,
             "blank-count",
             "the prompt has no blank".to_owned(),
-            "write ___ where the answer goes",
+            "write ___ in the place of the answer",
         );
     } else if matches!(node.value, Value::List(_)) && accepted.len() != blanks {
         let message = format!("the prompt has {blanks} blanks, \"blanks\" has {}", accepted.len());

@@ -205,7 +205,8 @@ const MAX_BYTES: usize = 7_500_000;
 /// and each character from U+0080 to U+00BF.
 const MAX_SCANNED_BYTES: usize = 1_000_000_000;
 
-/// Rejects HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
+/// Rejects HTML that is too large or nested too deeply for the reader. Called before the HTML is parsed; reads the text
+/// once.
 pub(crate) fn check_size(html: &str) -> Result<(), String> {
     if html.len() > MAX_BYTES {
         return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));

@@ -166,7 +166,7 @@ fn pages(
                         at,
                         "html-removed",
                         format!("{:?} was removed", raw.trim()),
-                        "a story is plain text, images and audio",
+                        "use only plain text, images and audio",
                     );
                 }
             }

@@ -24,7 +24,7 @@ pub(crate) struct Scope {
     /// Id of the course or story.
     pub root: Option<Slug>,
     pub lang: String,
-    /// Ids of the vocabulary.
+    /// Ids of the words in the vocabulary.
     pub words: BTreeSet<String>,
     /// Sections of the course, as `lesson/section`.
     pub sections: BTreeSet<String>,
@@ -211,7 +211,7 @@ pub(crate) fn read(
     reader.pieces
 }
 
-/// Returns the sanitised HTML of a text without media: credits, transcripts.
+/// Returns the sanitised HTML of a text that must not contain media, such as credits or a transcript.
 pub(crate) fn to_html(
     text: &str,
     origin: Origin<'_>,
@@ -244,7 +244,7 @@ pub(crate) fn to_html(
     out.trim().to_owned()
 }
 
-/// Returns the sanitised HTML of a single line of text: a prompt, a choice.
+/// Returns the sanitised HTML of a single line of text, such as a prompt or a choice.
 pub(crate) fn to_inline_html(
     text: &str,
     origin: Origin<'_>,
