@@ -1,5 +1,5 @@
 //! One run: a server, devices of one or more learners, a faulty network, and random events in an order derived from a
-//! seed. Time is virtual. Events run one after another; a change or crash may occur while a request is held.
+//! seed. Time is virtual. Events run one after another; a change or crash may also occur during a request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,26 +29,27 @@ pub struct Scenario {
     pub learners: Vec<usize>,
     pub events: u32,
     pub faults: FaultRates,
-    /// Devices lose power, sometimes during a request.
+    /// Devices crash, some of them during a request.
     pub crashes: bool,
     pub jumps: Jumps,
     /// The server is restored from an older backup.
     pub server_restored: bool,
     /// Learners also register after a backup. The server is restored twice, each time from a random backup.
     pub accounts_after_backup: bool,
-    /// The disk of a device is copied, and both devices continue.
+    /// The disk of a device is copied, and both copies are used as devices.
     pub disk_cloned: bool,
     /// A device's disk is reset to an older state when its outbox is empty.
     pub disk_restored: bool,
-    /// Bug of the server, which the run must detect.
+    /// Bug of the server that the run must detect.
     pub bug: Option<ServerBug>,
 }
 
-/// How the devices' wall clocks jump.
+/// Jumps of the devices' wall clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jumps {
     None,
-    /// Jumps of one minute to three days in both directions: the server refuses stamps, and they are recreated.
+    /// Jumps of a minute or more, up to one day back or three days ahead: the server refuses stamps, and the device
+    /// replaces them.
     Large,
 }
 
@@ -135,8 +136,8 @@ impl StateBefore {
     async fn of(device: &Device) -> Self {
         Self { rows: device.rows().await, epoch: device.sync_state().await.epoch }
     }
-    /// Checks that no row was lost and none has less data. Grades and decisions are exempt if the device has found a
-    /// new epoch of the server's database.
+    /// Checks that no row was lost and none has less data. Grades and decisions are exempt if the epoch of the server's
+    /// database has changed.
     async fn check_no_loss(mut self, device: &Device) -> Result<(), String> {
         if device.sync_state().await.epoch != self.epoch {
             self.rows.retain(|_, row| !row.is_server_only());
@@ -273,7 +274,7 @@ impl Simulation {
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
         let who = NewDevice { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
-        // The app also starts with this event, which sets the first timers.
+        // Sets the first timers, as at the start of the app.
         let _ = device.step(Event::Start).await;
         self.add(learner, device);
     }
@@ -307,7 +308,7 @@ impl Simulation {
         before.check_no_loss(device).await
     }
 
-    /// Finishes a section while a request is pending.
+    /// Performs a step in a section while a request is pending.
     async fn change_in_flight(
         &mut self,
         at: usize,
@@ -388,7 +389,8 @@ impl Simulation {
         self.stats.jumps += 1;
     }
 
-    /// Copies the disk. If a copy exists, restores it instead, unless rows are pending or refused, which would be lost.
+    /// Copies the disk. If a copy exists, restores it instead, but not while rows are pending or refused: they would be
+    /// lost.
     async fn copy_or_restore_disk(&mut self, at: usize) {
         let SimulatedDevice { device, simulated_learner, old_disk, .. } = &mut self.devices[at];
         match old_disk.take() {
@@ -412,7 +414,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// Makes the network healthy. Timers must then deliver all rows to all devices, while learners only sign in again
+    /// Makes the network healthy. Timers alone must then deliver all rows to all devices; learners only sign in again
     /// and retry refused rows.
     async fn converge(&mut self) -> Result<(), String> {
         for simulated in &self.devices {
@@ -467,7 +469,7 @@ impl Simulation {
                 let engine = &simulated.device.app().engine;
                 let timer_ms = match engine.next_wake_in() {
                     Some(timer_ms) => timer_ms,
-                    // The learner signs in in the next round.
+                    // The device is signed in again in the next round.
                     None if engine.phase().0 == Phase::SignedOut => 0,
                     None => return Err(format!("{} has no timer", simulated.device.name)),
                 };

@@ -7,7 +7,7 @@ mod crash;
 mod full_disk;
 mod imports;
 mod interrupted_downloads;
-mod invalid_answers;
+mod invalid_replies;
 mod isolation;
 mod offline;
 mod prefetch;

@@ -1,5 +1,5 @@
-//! Tests of a server that moves, a server that impersonates another, a UI that missed events, receipts of missing
-//! items, and the last attempt at a quiz made on two devices.
+//! Tests of a server that is moved, a server that impersonates another, a UI that missed events, receipts of missing
+//! items, and the last attempt at a quiz on two devices.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -44,7 +44,7 @@ fn forward_to(request: &Request, url: &str, names: &[&str]) -> Interception {
     }
 }
 
-struct Unreachable {
+struct UnreachableServer {
     server: TestServer,
     net: Arc<InterceptedHttp>,
     client: Arc<Client>,
@@ -54,7 +54,7 @@ struct Unreachable {
 
 /// Returns a client whose account on the server at `OLD` has one finished section sent and one pending. The server is
 /// no longer reachable.
-async fn unreachable_server() -> Unreachable {
+async fn unreachable_server() -> UnreachableServer {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
@@ -70,7 +70,7 @@ async fn unreachable_server() -> Unreachable {
     assert_eq!(status.phase, Phase::Offline);
     assert!(status.waiting > 0);
     let id = account.id().to_owned();
-    Unreachable { server, net, client, id, _dir: dir }
+    UnreachableServer { server, net, client, id, _dir: dir }
 }
 
 async fn sections_at(server: &TestServer, client: &Client) -> usize {
@@ -110,7 +110,7 @@ async fn a_moved_server_is_recognised_and_receives_pending_rows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_copies_an_id_receives_no_work() {
     let m = unreachable_server().await;
-    // The impostor forwards requests to the real server, so that id, key and user are correct. It does not forward the
+    // The impostor forwards requests to the real server: id, key and user are correct. It does not forward the
     // challenge, and cannot sign it.
     let url = m.server.url();
     m.net.intercept(move |request| {
@@ -154,7 +154,7 @@ async fn another_server_at_the_old_address_receives_no_work() {
     let account = m.client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
     assert_ne!(account.id(), m.id);
     assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
-    // The other server is not asked to adopt the work either.
+    // The other server receives no request to adopt the work either.
     let requests = m.net.take_requests();
     assert!(
         !requests.is_empty() && requests.iter().all(|r| !r.url.contains("/adopt")),
@@ -183,7 +183,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     assert_eq!(
         info.id,
         AccountInfo::of(OLD, "", info.user.clone()).id,
-        "its id is derived from the address"
+        "the account's id is derived from the address"
     );
     assert!(info.identity().is_none());
     account.learning.record(finish_section(0)).await.expect("recorded");
@@ -191,7 +191,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     client.close().await;
     drop(account);
     drop(client);
-    // The server was updated. The client starts, syncs, and learns the server's id.
+    // The server is updated. The client starts, syncs and stores the server's id.
     route_only(&net, &server, &[OLD]);
     let client = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = client.account().expect("the account opens");
@@ -239,7 +239,7 @@ async fn a_restore_keeps_the_server_id_and_changes_the_epoch() {
     // An invalid challenge is refused.
     for bad in ["", "xyz", &"0".repeat(63), &"g".repeat(64)] {
         let request = Request::get(format!("{}/api/meta?challenge={bad}", server.url()));
-        assert_eq!(http.send(request).await.expect("an answer").status, 400, "{bad:?}");
+        assert_eq!(http.send(request).await.expect("a reply").status, 400, "{bad:?}");
     }
 }
 
@@ -348,7 +348,7 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
 }
 
 /// Two offline devices each use the last attempt at a quiz. Both show their own score as provisional. Then the server
-/// grades the attempt that arrives first, and both devices show that this one counts.
+/// grades the attempt that it receives first, and both devices show that this attempt counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_last_attempts_the_graded_one_counts_on_all_devices() {
     let clock = FakeClock::noon();
