@@ -1,4 +1,4 @@
-//! Requests that find a server, verify its identity, register, sign in, adopt lost work, and sign out.
+//! Requests that check a server and its identity, register, sign in, adopt lost work, and sign out.
 //!
 //! Not here: adding tokens to requests and refreshing them (`carrel_net`), storing tokens (`secrets`).
 
@@ -27,8 +27,8 @@ pub struct ServerCheck {
 
 /// Returns the addresses to try for an address as typed, in order.
 ///
-/// Without a scheme: http, then https, for this machine, private addresses and local names (without a dot, `.local`,
-/// `.home.arpa`), which usually have no certificate; only https for all others, because a password will be sent.
+/// Without a scheme, hosts of the local network get http and then https, because they usually have no certificate; all
+/// others get https only, because a password is sent.
 pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let typed = typed.trim();
     let invalid = |why: &str| {
@@ -41,7 +41,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
         return Err(invalid("it is empty"));
     }
     if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(invalid("it contains spaces"));
+        return Err(invalid("it contains spaces or control characters"));
     }
     let with_scheme = typed.contains("://");
     let text = if with_scheme { typed.to_owned() } else { format!("https://{typed}") };
@@ -71,7 +71,8 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
     })
 }
 
-/// Returns true if a host is this machine or on the local network.
+/// Returns true for this machine, private addresses, and local names: without a dot, or below `.local`, `.localhost` or
+/// `.home.arpa`.
 fn is_local_network(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
@@ -85,12 +86,12 @@ fn is_local_network(host: &Host<&str>) -> bool {
     }
 }
 
-/// Checks whether a Carrel server answers at an address.
+/// Checks whether a Carrel server responds at an address.
 ///
 /// # Errors
 ///
-/// `Error::Offline` if nothing answered; `Error::BadReply` if something else did, for example the sign-in page of a
-/// Wi-Fi network.
+/// `Error::Offline` if there was no reply; `Error::BadReply` if the reply is not from a Carrel server, for example the
+/// sign-in page of a Wi-Fi network.
 pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Result<ServerCheck> {
     let mut failed = None;
     for address in addresses(typed)? {
@@ -99,7 +100,7 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
                 let clock_ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
                 return Ok(ServerCheck { address, meta, clock_ahead_ms });
             }
-            // An error reply is reported in preference to a missing reply.
+            // A missing reply is reported only if no address returned an error reply.
             Err(e @ Error::Offline(_)) => failed = failed.or(Some(e)),
             Err(e) => failed = Some(e),
         }
@@ -117,8 +118,8 @@ pub struct Identity {
 
 /// Returns the identity of the server at `address`, if it has one and proves it by signing a random challenge.
 ///
-/// A server that copied the id and public key of another server fails. A proxy that forwards the challenge to the other
-/// server passes; such a man in the middle could read the password anyway.
+/// A server that copied the id and public key of another server cannot sign. A proxy that forwards the challenge to the
+/// other server passes; it could read the password anyway.
 pub async fn identity(
     http: &dyn Http,
     address: &str,
@@ -164,8 +165,8 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-/// Fetches the server's description and returns it with its address. One redirect is followed if it leads to the same
-/// route, such as from http to https.
+/// Fetches the server's description and returns it with the server's address. One redirect is followed if it leads to
+/// the same route, for example from http to https.
 async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
     let url = format!("{address}/api/meta");
     let reply = http.send(get(&url)).await?;
@@ -204,12 +205,12 @@ pub async fn register(
     post(http, &format!("{address}/api/auth/register"), request).await
 }
 
-/// Signs in. A wrong name or password is `Error::Server` with `bad_credentials`.
+/// Signs in. Returns `Error::Server` with the code `bad_credentials` if the login or password is wrong.
 pub async fn login(http: &dyn Http, address: &str, request: &LoginRequest) -> Result<TokenReply> {
     post(http, &format!("{address}/api/auth/login"), request).await
 }
 
-/// Asks the server to assign the work of an account that it does not know to the learner whose session `http` is.
+/// Assigns the work of an account that the server lost to the learner whose session `http` uses.
 pub async fn adopt(http: &dyn Http, address: &str, request: &AdoptRequest) -> Result<()> {
     let url = format!("{address}/api/auth/adopt");
     let reply = http.send(Request::post_json(&url, request)?).await?;
