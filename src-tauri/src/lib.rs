@@ -2,6 +2,7 @@
 //!
 //! Not here: application logic, SQL, HTTP. A call from the window goes to `host`, which returns only the reply.
 
+#[cfg(debug_assertions)]
 mod dev_sign_in;
 mod host;
 mod shell;

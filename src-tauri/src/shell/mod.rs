@@ -3,7 +3,6 @@
 //! Not here: commands (`host`).
 
 pub mod device;
-#[cfg(debug_assertions)]
 pub mod log;
 pub mod profile;
 pub mod window;
