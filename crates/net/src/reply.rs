@@ -104,8 +104,8 @@ impl ClassifiedReply {
         Error::Server { status, code, detail, retry_after_ms }
     }
 
-    /// Returns the error for a file request whose reply is neither 200 nor 206. A reply 401 or 403 must contain a
-    /// problem document; 404 need not, because servers of static files send none.
+    /// Returns the error for a file request whose reply is neither 200 nor 206. Without a problem document a reply 401
+    /// or 403 is `BadReply`; 404 is accepted, because servers of static files send none.
     pub fn into_file_error(self, url: &str) -> Error {
         let (status, retry_after_ms) = (self.status, self.retry_after_ms);
         let code = match (self.problem.as_ref().map(|p| p.code), status) {

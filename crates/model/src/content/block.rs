@@ -73,7 +73,7 @@ pub enum Block {
         /// Sanitised HTML.
         html: String,
     },
-    /// A formula on its own line.
+    /// A formula in a separate line.
     Math {
         /// The formula as MathML with `display="block"`.
         mathml: String,
@@ -285,7 +285,7 @@ impl Cover {
         Ornament::Sun,
         Ornament::Steps,
     ];
-    /// Returns the default cover, derived from the title alone, so that it is the same on every device.
+    /// Returns the default cover, derived only from the title, so that it is the same on every device.
     pub fn from_title(title: &str) -> Self {
         let hash = BlobHash::of(title.as_bytes()).0;
         Self {

@@ -17,15 +17,8 @@ pub struct QuestionResult {
     pub points: i64,
     /// Maximum points, in thousandths.
     pub max_points: i64,
-    /// True if there is an answer, right or wrong.
+    /// True if there is an answer, correct or not.
     pub answered: bool,
-}
-
-impl QuestionResult {
-    /// Returns true if the answer scores the maximum points.
-    pub fn is_right(&self) -> bool {
-        self.points == self.max_points
-    }
 }
 
 /// Score of an attempt, in thousandths of a point.

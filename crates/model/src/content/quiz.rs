@@ -39,7 +39,7 @@ pub struct Question {
     pub id: Slug,
     /// Sanitised inline HTML; in a fill-in question each `<span data-blank="0">` is a blank.
     pub prompt: String,
-    /// Points for a right answer.
+    /// Points for a correct answer.
     pub points: u32,
     /// Image shown with the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,12 +61,12 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum QuestionKind {
-    /// One choice is right.
+    /// One choice is correct.
     Single {
         /// The choices in the author's order.
         choices: Vec<Choice>,
     },
-    /// Several choices may be right.
+    /// Several choices may be correct.
     Multiple {
         /// The choices in the author's order.
         choices: Vec<Choice>,
@@ -81,7 +81,7 @@ pub enum QuestionKind {
     },
     /// Items to put into order.
     Order {
-        /// Inline HTML, in the right order.
+        /// Inline HTML, in the correct order.
         items: Vec<String>,
     },
     /// Pairs to match.
@@ -99,7 +99,7 @@ pub struct Choice {
     pub id: Slug,
     /// Sanitised inline HTML.
     pub text: String,
-    /// True if the choice is right.
+    /// True if the choice is correct.
     #[serde(default)]
     pub correct: bool,
     /// Sanitised inline HTML, shown after the choice was chosen; may be empty.

@@ -69,7 +69,7 @@ pub struct Page {
 pub struct Sentence {
     /// Plain text, no markup.
     pub text: String,
-    /// True if a new paragraph begins with this sentence.
+    /// True if this sentence starts a paragraph.
     #[serde(default)]
     pub paragraph: bool,
     /// Start within the page's narration in milliseconds, if known.

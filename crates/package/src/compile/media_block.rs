@@ -1,5 +1,5 @@
-//! Compiles a media file of a package: checks its kind, reads its size and duration, and adds captions and a
-//! transcript from the files beside it.
+//! Compiles a media file of a package: checks its kind, reads its size and duration, and adds captions and a transcript
+//! from the files with the same name.
 //!
 //! Not here: sniffing and decoding (`media`).
 

@@ -31,7 +31,7 @@ pub(super) fn lower(
 ) -> Option<CompiledStory> {
     let StoryDraft { file, metadata, level, pages, mut vocabulary, quiz } = draft;
     let pages: Vec<_> = pages.into_iter().map(|draft| page(context, &file, draft)).collect();
-    // A story can be opened on its own, so it includes the course vocabulary that it uses.
+    // A story can be opened separately, so it includes the course vocabulary that it uses.
     let used: BTreeSet<_> =
         pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
     let own_ids: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();

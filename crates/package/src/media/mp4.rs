@@ -39,7 +39,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
         let end = offset
             .checked_add(size)
             .filter(|end| *end >= body)
-            .ok_or("a box has an impossible size")?;
+            .ok_or("a box has an invalid size")?;
         if end > length {
             return Err(format!("it is truncated: {} of {end} bytes", length));
         }

@@ -30,7 +30,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
         match id {
             SEGMENT => {
                 if let Some(size) = size {
-                    end = body.checked_add(size).ok_or("an element has an impossible size")?;
+                    end = body.checked_add(size).ok_or("an element has an invalid size")?;
                     if end > length {
                         return Err(format!("it is truncated: {length} of {end} bytes"));
                     }
@@ -40,7 +40,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
             }
             INFO | TRACKS => {
                 let size =
-                    size.filter(|s| *s < 16 << 20).ok_or("its header has an impossible size")?;
+                    size.filter(|s| *s < 16 << 20).ok_or("its header has an invalid size")?;
                 let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
                 file.seek(SeekFrom::Start(body))
                     .and_then(|_| file.read_exact(&mut bytes))
@@ -56,7 +56,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
             _ => {}
         }
         let Some(size) = size else { break };
-        at = body.checked_add(size).ok_or("an element has an impossible size")?;
+        at = body.checked_add(size).ok_or("an element has an invalid size")?;
     }
     if !has_tracks || metadata.video.is_none() && !metadata.audio {
         return Err("it has neither an audio nor a video track".to_owned());

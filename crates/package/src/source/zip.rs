@@ -326,7 +326,7 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Director
     // An entry can have up to 3 * 65,535 bytes of name, extra field and comment, but the directory of a normal zip is
     // much smaller than 64 MiB.
     if size > 64 << 20 || size > table_end {
-        return Err(DirectoryError::Broken("its central directory has an impossible size".into()));
+        return Err(DirectoryError::Broken("its central directory has an invalid size".into()));
     }
     let mut table = vec![0; usize::try_from(size).unwrap_or_default()];
     file.seek(SeekFrom::Start(table_end - size)).map_err(io)?;

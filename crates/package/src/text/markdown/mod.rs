@@ -84,7 +84,7 @@ pub(crate) enum Piece {
     Media(Media),
 }
 
-/// A media paragraph: `![alt](link "caption")` alone in its paragraph.
+/// A media file `![alt](link "caption")` in a paragraph that contains only such media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Media {
     pub alt: String,
