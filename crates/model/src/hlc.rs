@@ -26,7 +26,7 @@ impl Hlc {
     /// and a clock at the greatest value could not advance further.
     pub const MAX_PLAUSIBLE_MS: i64 = *TIME_MS.end();
 
-    /// The least stamp of a written value: all others win.
+    /// The least stamp of a written value: every other stamp wins.
     pub const LEAST: Self = Self(1);
 
     /// Creates a stamp from wall-clock milliseconds and a counter; milliseconds outside `0..=MAX_MS` are clamped.

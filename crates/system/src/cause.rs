@@ -75,9 +75,7 @@ impl Cause {
     /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Corrupt => {
-                "restore the newest backup, then sync: rows that the server has are pulled again"
-            }
+            Self::Corrupt => "restore the newest backup; the next sync transfers the missing rows",
             Self::Full => "free some disk space; no data was lost",
             Self::Busy => "close the other program that uses the file, then try again",
             Self::Newer => "update Carrel; the file is unchanged",
