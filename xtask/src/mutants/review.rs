@@ -598,7 +598,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/storage/mod.rs",
         good: "Database::new(index.open()?, RepairIndex(index.clone()))",
         bad: "{ let _ = RepairIndex(index.clone()); Database::new(index.open()?, carrel_sqlite::NoHooks) }",
-        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(damage_that_is_found)"],
+        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(damage_detected_while_the_app_runs)"],
     },
     Mutant {
         name: "content.db destroyed: a ready download is not recorded",
@@ -618,7 +618,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "--test",
             "downloads",
             "-E",
-            "test(does_not_come_back_with)",
+            "test(is_not_restored_from_its_record)",
         ],
     },
     Mutant {

@@ -1,5 +1,5 @@
-//! Server responses are stored in `cache.db`, in the content folder. Writing them respects the
-//! free-space floor: a response that does not fit is kept in memory until the process ends.
+//! Responses of the server are stored in `cache.db` only above the free-space floor; below it they are
+//! kept in memory.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::support::*;
 
-/// A server that answers every request.
+/// A server that replies to every request.
 struct Server;
 
 #[async_trait]
@@ -93,23 +93,23 @@ async fn below_the_floor_responses_stay_in_memory() {
     disk.disk.set_capacity(60 * MIB);
     clock.advance(5_000);
     let response = client.refresh("late").await;
-    assert!(!response.status.stored && !response.stale, "the server's response is returned");
+    assert!(!response.status.stored && !response.stale, "the response of the server is returned");
     assert_eq!(client.stored("late").await, Some(Origin::Memory));
     drop(client);
     let client = TestClient::open(dir.path(), &disk, &clock, 2);
-    // Unlike on a full disk, no stored response was evicted for the new one.
+    // No stored response was evicted for the new one, unlike on a full disk.
     assert_eq!(
         (client.stored("late").await, client.stored("early").await),
         (None, Some(Origin::Disk))
     );
 
-    // New free space is noticed within 5 s, when the disk is queried again.
+    // New free space is used after at most 5 s, when the disk is queried again.
     assert!(!client.refresh("late").await.status.stored);
     disk.disk.set_capacity(100 * GIB);
     clock.advance(5_000);
     assert!(client.refresh("late").await.status.stored);
 
-    // Reserved space is not free, and bytes written since the last query of the disk are subtracted.
+    // Reserved bytes, and bytes written since the last query, are subtracted.
     let reservation = client.storage.reserve(8 * MIB).unwrap();
     let used = length_of(&dir.path().join("cache/accounts/asha"));
     disk.disk.set_capacity(used + 68 * MIB + 4 * KIB);
