@@ -1,4 +1,4 @@
-// A server that replies to each request as the row of the table specifies.
+// A server that replies to each request as the case specifies.
 import { createServer } from "node:http";
 
 /** Replaces `{now}`, `{now+60}`, `{now-60}` with HTTP dates. */
@@ -68,8 +68,8 @@ export class Network {
   }
 
   /**
-   * `age`: seconds that pass before the next use. The browser's own cache gets them as `Age`, because its clock cannot
-   * be changed.
+   * `age`: seconds that pass before the next use. They are sent as `Age` to the browser's cache, because the browser's
+   * clock cannot be changed.
    */
   reply({ status, headers = {}, body = "", body_of }, age, res) {
     // A correct server sends its time (RFC 9110, 6.6.1); an empty `date` sends none.

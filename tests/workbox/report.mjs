@@ -17,7 +17,7 @@ const chain = (parts) => parts.join(" > ");
 export function print(rows, versions) {
   const out = [];
   out.push(`The fault table: Carrel, and Workbox ${versions.workbox} in Chromium ${versions.chromium} with the browser's HTTP cache on.`);
-  out.push("response ·requests for each step; none: an error and no response; waits: no response in 4 s; refused: the response is rejected; page: a sign-in page is shown");
+  out.push("response ·requests for each step; none: an error and no response; waits: no response within 4 s; refused: the response is rejected; page: a sign-in page is returned");
   out.push("= conforms to the RFCs   ! does not   p deviates intentionally   - not run\n");
   const count = {};
   for (const strategy of STRATEGIES) {

@@ -19,7 +19,7 @@ const ROUTES = {
   "network-only": {},
   "cache-only": {},
 };
-/** A response that takes longer counts as none. */
+/** Time limit of a request; a later response is reported as `waits`. */
 const TIMEOUT_MS = 4_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -44,7 +44,7 @@ function browser() {
   return chromium.launch({ executablePath, headless: true, args });
 }
 
-/** Sends one request from the page, or several at once; returns the page's result in the terms of the table. */
+/** Sends `many` concurrent requests from the page; returns the result as the table names it. */
 function request(page, url, init, many) {
   return page.evaluate(
     async ([address, options, times, timeout]) => {
