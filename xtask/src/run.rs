@@ -1,4 +1,4 @@
-//! `run`: builds everything, starts a server and opens the app signed in to it. Without a display, runs the main
+//! `run`: builds everything, starts a server, and opens the app, signed in to it. Without a display, runs the main
 //! scenario in a virtual one.
 
 use std::fs;

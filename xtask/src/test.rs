@@ -1,4 +1,4 @@
-//! `test`: runs all checks, in one table. A step that fails does not stop the others.
+//! `test`: runs all checks and prints a table of the results. A failed step does not stop the others.
 
 use std::{
     env, fs,
@@ -26,7 +26,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-/// The steps of a normal run: quick checks first; the UI before the app, which embeds it.
+/// The steps of a normal run: quick checks first; the UI before the app, because the app embeds it.
 const STEPS: &[Step] = &[
     Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
     Step { name: "crate dependencies", run: || passed(dependencies::check()) },

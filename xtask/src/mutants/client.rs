@@ -296,7 +296,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "migrations/content/0003_manifests.sql",
         good: "SELECT version, signed FROM version;",
         bad: "SELECT version, signed FROM version WHERE 0;",
-        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(the_third_migration_keeps_manifests)"],
+        tests: &[
+            "-p",
+            "carrel-content",
+            "--test",
+            "storage",
+            "-E",
+            "test(the_third_migration_keeps_manifests)",
+        ],
     },
     Mutant {
         name: "no blob counts as near the learner's position",
@@ -366,7 +373,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/library/mod.rs",
         good: "inner: self.inner.clone(), waits_for_network: false",
         bad: "inner: self.inner.clone(), waits_for_network: true",
-        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(a_library_without_waiting)"],
+        tests: &[
+            "-p",
+            "carrel-content",
+            "--test",
+            "downloads",
+            "-E",
+            "test(a_library_without_waiting)",
+        ],
     },
     Mutant {
         name: "a partial file that is being closed is not awaited",

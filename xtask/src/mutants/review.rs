@@ -598,7 +598,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/storage/mod.rs",
         good: "Database::new(index.open()?, RepairIndex(index.clone()))",
         bad: "{ let _ = RepairIndex(index.clone()); Database::new(index.open()?, carrel_sqlite::NoHooks) }",
-        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(damage_detected_while_the_app_runs)"],
+        tests: &[
+            "-p",
+            "carrel-content",
+            "--test",
+            "downloads",
+            "-E",
+            "test(damage_detected_while_the_app_runs)",
+        ],
     },
     Mutant {
         name: "content.db destroyed: a ready download is not recorded",

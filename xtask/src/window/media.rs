@@ -1,5 +1,5 @@
 //! Tests recordings and videos in the real window with the server stopped: playback, seeking, speed, captions, playback
-//! while the window is hidden, and the saved position after a restart and on the next device.
+//! while the window is hidden, and the saved position after a restart and on a second device.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -187,7 +187,7 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
     );
     let speed = window.script_async(&measure)?.as_f64().unwrap_or_default();
     if !(1.4..2.7).contains(&speed) {
-        return Err(format!("{name}: at speed 2 it played {speed:.2} s per second"));
+        return Err(format!("{name}: at speed 2, {speed:.2} s were played per second"));
     }
     window.script(&format!("{element}.pause()"), &[])?;
     window.wait_true("playback to pause", &format!("{element}.paused"))?;
@@ -291,7 +291,7 @@ fn narration(window: &Window, story: &str) -> Result {
         "story",
         &format!(
             "{story}: {length:.1} s, seek to {to:.1} s ended at {ended_at:.2} s, \
-             then the next page was read automatically"
+             then the narration of the next page started automatically"
         ),
     );
     Ok(())
@@ -324,7 +324,8 @@ fn hidden_window(window: &Window, laptop: &Device, story: &str) -> Result {
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
     window.wait_true("the page to be visible", "document.visibilityState === 'visible'")?;
-    // WebKitGTK 2.50 under Xvfb sometimes pauses the element at this point without an event; a tap must then resume it.
+    // WebKitGTK 2.50 under Xvfb sometimes pauses the element at this point without an event; a click must then
+    // resume it.
     let playing = format!("{element}.currentTime > 0.5");
     let clicked = window.wait_true("the next page to play", &playing).is_err();
     if clicked {
@@ -337,7 +338,7 @@ fn hidden_window(window: &Window, laptop: &Device, story: &str) -> Result {
     Ok(())
 }
 
-/// Waits; the error contains the state of the media element.
+/// Waits until `expression` is true; the error contains the state of the media element.
 fn wait_for_media(window: &Window, element: &str, what: &str, expression: &str) -> Result {
     window.wait_true(what, expression).or_else(|e| {
         let facts = format!(

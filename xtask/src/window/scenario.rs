@@ -166,7 +166,7 @@ pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.wait_for("nav a[href='#/sync']").map(drop)
 }
 
-/// Downloads a course with its button or a story by the command, and waits until all its files are verified.
+/// Downloads a course with its button or a story with the command, and waits until all its files are verified.
 pub(super) fn download(window: &Window, id: &str, is_story: bool) -> Result {
     let request = json!({ "id": id, "isStory": is_story });
     if is_story {
@@ -181,7 +181,8 @@ pub(super) fn download(window: &Window, id: &str, is_story: bool) -> Result {
     Ok(())
 }
 
-/// Reads sections until one with a recording was played, then a page of the story. Returns descriptions of the steps.
+/// Finishes sections until the recording of one was played, then turns a page of the story. Returns descriptions of the
+/// steps.
 fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
     let mut done = Vec::new();
     window.navigate(&format!("#/course/{COURSE}"))?;

@@ -8,9 +8,9 @@ use crate::sh::{self, Result};
 
 /// Number of courses in the library.
 pub const COUNT: usize = 1_000;
-/// Course with enough sections for the measurement of finished sections.
+/// Id of the course with enough sections for the measurement of finished sections.
 pub const LONG_COURSE: &str = "one-hundred-twenty-pages";
-/// Number of its lessons, and sections per lesson.
+/// Lessons of [`LONG_COURSE`], and sections per lesson.
 const LONG_COURSE_SIZE: (usize, usize) = (12, 10);
 
 const SUBJECTS: &[&str] = &[

@@ -1,7 +1,7 @@
 //! Measures the budgets that need the real window, on a release build: starts, lessons, finished sections, web vitals,
 //! memory.
 //!
-//! `start` starts programs and times them, `page.js` measures inside the page, `courses` generates a large library.
+//! `start` measures starts of programs, `page.js` measures inside the page, `courses` generates a large library.
 //! The baselines are an empty window (src-tauri/examples/empty-window) and one paint without a visible change.
 //! Does not measure the time from the engine's frame to the display.
 
@@ -39,7 +39,7 @@ const OPENINGS: usize = 240;
 const LESSONS_PER_SCRIPT: usize = 40;
 /// Number of 30 s waits for the download of all courses.
 const MAX_WAITS: usize = 10;
-/// Courses of the demo library: pages with pictures, formulas and recordings.
+/// Courses of the demo library: pages with images, formulas and recordings.
 const DEMO_COURSES: &[&str] = &[
     "waves-and-sound",
     "how-rivers-work",
@@ -100,7 +100,7 @@ fn program(name: &str) -> PathBuf {
     sh::target().join(PROFILE).join(name)
 }
 
-/// Prepares a server with the demo library and 1,000 generated courses.
+/// Prepares a server with the demo library and the generated courses.
 fn library(folder: &Path) -> Result<Demo> {
     let courses = folder.join("courses");
     courses::write(&courses)?;
@@ -141,7 +141,7 @@ fn download_all(app: &Program, screen: &Screen) -> Result {
     let page = json!({ "onDevice": true, "pageSize": 1 });
     let all = (courses::COUNT + DEMO_COURSES.len()) as u64;
     let complete = |list: &Value| list["total"].as_u64() == Some(all);
-    let poll = || started.window.wait_call("every course", "list_courses", page.clone(), complete);
+    let poll = || started.window.wait_call("the downloads", "list_courses", page.clone(), complete);
     // A thousand downloads take longer than one wait.
     (1..MAX_WAITS).find(|_| poll().is_ok()).map_or_else(poll, |_| Ok(Value::Null))?;
     started.window.close()
@@ -254,7 +254,7 @@ fn slowest(pages: &[&Value], opened: &[Duration]) {
     println!("  slowest: {}", named.collect::<Vec<_>>().join(", "));
 }
 
-/// Sends keys and clicks, each measured to the next frame.
+/// Sends keys and clicks, and measures the time from each to the next frame.
 fn inputs(table: &mut Table, started: &Started, paint: &str) -> Result {
     let window = &started.window;
     window.script("window.bench.recordInputs()", &[])?;
@@ -321,7 +321,7 @@ fn layout_shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result 
     Ok(())
 }
 
-/// Measures the layout shift of a page for `ms`; true if the measurement began before the first paint.
+/// Measures the layout shift of a page for `ms`; true if the measurement started before the first paint.
 fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; window.bench.shift({ms}).then(done, (error) => done(String(error)))"
@@ -334,7 +334,7 @@ fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     Ok((score, seen["early"] == true))
 }
 
-/// Returns the sections of these courses, alternating between courses, without two equal titles in a row.
+/// Returns the sections of these courses, alternating between courses, without equal consecutive titles.
 fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
     let mut found: Vec<Vec<Value>> = Vec::new();
     for course in courses {
