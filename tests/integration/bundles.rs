@@ -324,13 +324,13 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
         guest.content.library.courses(&ALL).await.expect("an empty list").value.items.is_empty()
     );
 
-    // The first file from this server: the user has to confirm its name and the fingerprint of its key.
+    // The first file from this server: the user has to accept the key.
     let BundleInfo::Courses(found) =
         client.inspect_file(&sent.path).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
-    assert_eq!(found.trust, KeyTrust::Unconfirmed);
+    assert_eq!(found.trust, KeyTrust::NotAccepted);
     assert_eq!(found.fingerprint, carrel_client::bundle::fingerprint(&key));
     let error = import_error(
         client.import_courses(&sent.path, None).await.expect_err("no key was accepted"),
@@ -367,7 +367,7 @@ async fn a_guest_confirms_the_key_and_its_work_is_claimed() {
     };
     assert_eq!(
         (found.trust, found.courses[0].local),
-        (KeyTrust::Unconfirmed, LocalState::OtherLibrary)
+        (KeyTrust::NotAccepted, LocalState::OtherLibrary)
     );
     let error = import_error(
         client

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 const NAME: &str = "device-key";
 
-/// Reads the key, or creates it.
+/// Returns the key; creates it if there is none.
 pub(super) async fn device_key(
     secrets: &Arc<dyn SecretStore>,
     ids: &Arc<dyn IdGen>,

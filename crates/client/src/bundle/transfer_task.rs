@@ -41,7 +41,7 @@ pub(super) struct TransferTask {
     reported_ms: AtomicI64,
 }
 
-/// Ends the task when dropped.
+/// Cancels the task when dropped; the next task can then start.
 pub(super) struct RunningTransfer<'t> {
     transfers: &'t Transfers,
     pub(super) task: Arc<TransferTask>,
@@ -58,13 +58,13 @@ impl Transfers {
             bytes_total: task.total.load(Ordering::Relaxed),
         })
     }
-    /// Cancels the running task. It ends with `Error::Cancelled` and leaves no incomplete file or course.
+    /// Cancels the running task. It fails with `Error::Cancelled` and leaves no incomplete file or course.
     pub fn cancel(&self) {
         if let Some(task) = self.running.lock().as_ref() {
             task.cancelled.cancel();
         }
     }
-    /// Starts a task. Returns `ImportError::Busy` if another one runs.
+    /// Starts a task. Returns `ImportError::Busy` if another task runs.
     pub(super) fn begin(&self) -> Result<RunningTransfer<'_>> {
         let mut running = self.running.lock();
         if running.is_some() {

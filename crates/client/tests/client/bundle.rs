@@ -137,7 +137,7 @@ fn bundles_and_sync_in_any_order_converge() {
                     let changed: Vec<_> =
                         after.keys().filter(|k| before.get(k) != after.get(k)).collect();
                     prop_assert_eq!(imported.changed as usize, changed.len());
-                    prop_assert_eq!(imported.unread, 0);
+                    prop_assert_eq!(imported.unreadable, 0);
                     let waiting = devices[to].waiting().await;
                     for key in changed {
                         prop_assert!(
@@ -184,7 +184,7 @@ async fn grades_in_a_bundle_are_ignored_and_unreadable_rows_are_kept() {
     .map(str::to_owned)
     .into();
     let imported = device.store.write("test", move |tx| join_rows(tx, &rows, false)).await.unwrap();
-    assert_eq!((imported.rows, imported.changed, imported.unread), (5, 1, 3));
+    assert_eq!((imported.rows, imported.changed, imported.unreadable), (5, 1, 3));
     assert_eq!(device.rows().await.len(), 1, "grades in files are ignored");
     let kept: i64 = device
         .store

@@ -185,11 +185,12 @@ pub struct ImportWork {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedWork {
+    /// Number of rows in the file.
     pub rows: u64,
-    /// Number of them that changed local data.
+    /// Number of rows that changed local data.
     pub changed: u64,
-    /// Rows that this release cannot read, kept for a later one.
-    pub unread: u64,
+    /// Number of rows that this release cannot read; they are kept for a later release.
+    pub unreadable: u64,
 }
 
 /// Progress of the running export or import.
