@@ -1,8 +1,8 @@
--- content.db: the content on this device, shared by all its learners and by several processes. Blobs can be fetched
--- again; downloads record which content was requested. Order of eviction: docs/CACHE.md.
+-- content.db: content on this device, shared by its learners and by several processes. Order of eviction:
+-- docs/CACHE.md.
 
--- Index of all blobs. A row is never committed without its bytes: the file is renamed into place before the row is
--- committed, and deleted after the row.
+-- All blobs. A committed row always has its bytes: the file is renamed to its final name before the row is committed,
+-- and deleted after the row.
 CREATE TABLE blob (
   hash BLOB NOT NULL PRIMARY KEY,
   size INTEGER NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE blob (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_used ON blob (origin, used_ms, hash);
 
--- Small bodies. Not in the index, so that listing 50,000 blobs does not read them.
+-- Small bodies, in a separate table, so that queries of `blob` do not read them.
 CREATE TABLE blob_body (
   hash BLOB NOT NULL PRIMARY KEY REFERENCES blob ON DELETE CASCADE,
   body BLOB NOT NULL
@@ -37,7 +37,7 @@ CREATE TRIGGER derived_blob_delete AFTER DELETE ON blob BEGIN
   DELETE FROM derived WHERE hash = old.hash;
 END;
 
--- Number and size of the blobs of each kind, so that the used space is known without reading the index.
+-- Number and size of the blobs of each kind, so that the used space is known without reading `blob`.
 CREATE TABLE tally (
   kind INTEGER NOT NULL PRIMARY KEY,
   blobs INTEGER NOT NULL,
@@ -66,21 +66,20 @@ CREATE TABLE part (
   bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Space reserved for running downloads. A reservation that was not renewed expires at until_ms, because its process
--- ended.
+-- Reserved disk space. A reservation expires at until_ms unless its process renews it.
 CREATE TABLE reservation (
   reservation INTEGER NOT NULL PRIMARY KEY,
   bytes INTEGER NOT NULL,
   until_ms INTEGER NOT NULL
 ) STRICT;
 
--- Storage limits that users of this device chose, in bytes: budget, floor.
+-- Limits set on this device, in bytes (budget, floor), and marks of the database (0002_records).
 CREATE TABLE setting (
   name TEXT NOT NULL PRIMARY KEY,
   value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Versions of courses, stories and lessons that a download requests or has: the roots of garbage collection.
+-- Versions of courses, stories and lessons that a download requests or has.
 CREATE TABLE version (
   version INTEGER NOT NULL PRIMARY KEY,
   -- Hash of the signed manifest text.
@@ -99,9 +98,9 @@ CREATE TABLE version (
   audio_bytes INTEGER NOT NULL,
   video_bytes INTEGER NOT NULL,
   other_bytes INTEGER NOT NULL,
-  -- Number of pinned downloads that request it or have it. Above 0: its blobs are never evicted.
+  -- Number of pinned downloads that request or have the version. If above 0, its blobs are never evicted.
   pins INTEGER NOT NULL DEFAULT 0,
-  -- The signed manifest as received (JSON). The last column, because it is long and rarely read.
+  -- The signed manifest as received (JSON).
   signed TEXT NOT NULL,
   UNIQUE (hash, scope, signer)
 ) STRICT;
@@ -182,8 +181,7 @@ CREATE TABLE signing_key (
   key TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Signing keys of other libraries that a user accepted for an account when importing a file. They never replace the key
--- of a server in signing_key.
+-- Signing keys that users accepted for imports, by account. They never replace the key of a server in signing_key.
 CREATE TABLE accepted_key (
   account TEXT NOT NULL,
   key TEXT NOT NULL,
@@ -193,8 +191,8 @@ CREATE TABLE accepted_key (
   PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 
--- Content imported from files: the library it is from, and when the exporting device last knew this version to be the
--- newest.
+-- Imported content: the server it is from, and when that server last listed this version as the newest, according to the
+-- exporting device.
 CREATE TABLE carried (
   account TEXT NOT NULL,
   kind TEXT NOT NULL,
