@@ -229,14 +229,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Mutant {
-        name: "a Retry-After delay ends with any change",
+        name: "a change of the environment ends a Retry-After delay early",
         file: "crates/content/src/download/task.rs",
         good: "!stop.retry.is_on_change() || environment.changed()",
         bad: "environment.changed()",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Mutant {
-        name: "a download about to wait misses the learner's input",
+        name: "a retry that is requested just before a download waits is lost",
         file: "crates/content/src/download/task.rs",
         good: "self.retry_signal.notify_one();",
         bad: "self.retry_signal.notify_waiters();",
@@ -250,7 +250,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Mutant {
-        name: "a course is ready before its media are local",
+        name: "a course is ready before its media are downloaded",
         file: "crates/content/src/download/attempt.rs",
         good: "job.fetch(&WorkQueue::new(rest, &plan, run)).await?;",
         bad: "let _ = (&rest, &plan, &run);",
@@ -278,14 +278,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-content", "--test", "storage"],
     },
     Mutant {
-        name: "eviction stops within an hour of last use",
+        name: "eviction stops before all blobs of an hour were considered",
         file: "crates/content/src/storage/evict.rs",
         good: "if sum >= bytes && found",
         bad: "if sum >= bytes || found",
         tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(the_largest_blob)"],
     },
     Mutant {
-        name: "the smallest blobs of an hour are evicted first",
+        name: "the smallest blobs of an hour are evicted before larger ones",
         file: "crates/content/src/storage/evict.rs",
         good: "std::cmp::Reverse(*size)",
         bad: "*size",
@@ -306,7 +306,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "no blob counts as near the learner's position",
+        name: "blobs near the learner's position are evicted like other blobs",
         file: "crates/content/src/storage/evict.rs",
         good: "\"NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)\"",
         bad: "\"1\"",
@@ -355,7 +355,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Mutant {
-        name: "a download blocks the thread that serves it",
+        name: "a download blocks an async thread",
         file: "crates/content/src/download/attempt.rs",
         good: "if library.blocking(move |library| library.blobs().has(blob.hash)).await? {",
         bad: "if library.blobs().has(blob.hash)? {",
@@ -369,7 +369,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a list waits for content that is not local",
+        name: "a list waits for content from the network",
         file: "crates/content/src/library/mod.rs",
         good: "inner: self.inner.clone(), waits_for_network: false",
         bad: "inner: self.inner.clone(), waits_for_network: true",
@@ -383,7 +383,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a partial file that is being closed is not awaited",
+        name: "a partial file is opened while its last writer closes it",
         file: "crates/content/src/blobs/part.rs",
         good: "        drop(self.ended.wait_while(self.table(), is_closing));\n",
         bad: "        let _ = is_closing;\n        let _ = &hash;\n",
@@ -404,14 +404,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(content_is_moved)"],
     },
     Mutant {
-        name: "a move that was refused at its end continues later",
+        name: "a move that failed at its last step is continued later",
         file: "crates/client/src/client/content_location.rs",
         good: "            Err(e) => location.cancel().and(Err(e)),\n",
         bad: "            Err(e) => Err(e),\n",
         tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(content_is_moved)"],
     },
     Mutant {
-        name: "an image without a width is not checked",
+        name: "an image requested without a width is not checked",
         file: "crates/content/src/media/mod.rs",
         good: "match images.whole(hash, &location).await {",
         bad: "match images.whole(hash, &location).await.or(Ok::<(), ImageError>(())) {",

@@ -18,20 +18,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-package"],
     },
     Mutant {
-        name: "a story of a course is indexed under the story's own id",
+        name: "a story of a course is indexed without the id of the course",
         file: "crates/model/src/search_text.rs",
         good: "                entries.push(story_entry(ItemId::within(&meta.id, &s.id), body));",
         bad: "                entries.push(story_entry(s.id.clone().into(), body));",
         tests: api!("a_hit_in_a_story_of_a_course_resolves_to_the_story"),
     },
     Mutant {
-        name: "every tag is a word boundary in the search index",
+        name: "inline tags are word boundaries in the search index",
         file: "crates/model/src/search_text.rs",
         good: "            if !name.is_some_and(|name| INLINE_TAGS.contains(&name)) {",
         bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
         tests: unit!("carrel-model", "blocks_are_converted_to_plain_text"),
     },
-    // One or more for each fault in the table of docs/TESTING.md.
+    // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "nesting of a formula is not limited",
         file: "crates/package/src/text/maths.rs",
@@ -89,7 +89,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Mutant {
-        name: "references of a drawing are not limited",
+        name: "rendered elements of a drawing are not limited",
         file: "crates/package/src/media/svg/complexity.rs",
         good: "    if total > MAX_RENDERED_ELEMENTS {",
         bad: "    if total == 0 {",

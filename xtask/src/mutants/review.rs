@@ -90,7 +90,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-sqlite", "--test", "files"],
     },
     Mutant {
-        name: "user.db: an empty file is created during a repair",
+        name: "user.db: a new file is created although the missing one can be rebuilt",
         file: "crates/learning/src/store/lifecycle.rs",
         good: "let new_file = is_empty(&path)? && !recovery::can_rebuild(dir);",
         bad: "let new_file = is_empty(&path)?;",
@@ -141,7 +141,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(transactions)"],
     },
     Mutant {
-        name: "a 200 reply truncates a partial file before it is validated",
+        name: "a partial file is truncated before a 200 reply is validated",
         file: "crates/content/src/fetch/mod.rs",
         good: "        let (reply, length) =",
         bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.restart()?;\n        }\n        let (reply, length) =",
@@ -265,7 +265,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-content", "--lib", "-E", "test(actions_of_the_learner)"],
     },
     Mutant {
-        name: "the task's own state overwrites the learner's pause",
+        name: "the state that a task writes replaces the learner's pause",
         file: "crates/content/src/download/queue.rs",
         good: "SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}",
         bad: "SET phase = ?5, reason = ?6 WHERE {ROW}",
@@ -314,7 +314,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "every new epoch is followed without a delay",
+        name: "repeated changes of the epoch cause no delay",
         file: "crates/sync/src/machine.rs",
         good: "        if first {\n            self.epoch_retry.reset();",
         bad: "        if first || now > i64::MIN {\n            self.epoch_retry.reset();",
@@ -336,7 +336,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "rounds after a new epoch are not counted",
+        name: "rounds of a lane per minute are not limited",
         file: "crates/sync/src/machine.rs",
         good: "if self.rounds >= MAX_ROUNDS {",
         bad: "if self.rounds == u32::MAX && self.rounds >= MAX_ROUNDS {",
@@ -402,7 +402,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a UI that missed events does not receive the state of sync",
+        name: "a UI that missed events does not receive the sync status",
         file: "crates/commands/src/events.rs",
         good: "        events.extend(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
         bad: "        drop(sync_event(&account).await);\n    }\n    events\n}\n\nasync fn sync_event",
@@ -430,7 +430,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-http-cache", "--test", "cache", "-E", "test(budget)"],
     },
     Mutant {
-        name: "a session that ends later reverts a sign-out",
+        name: "the end of a session after a sign-out reverts the sign-out",
         file: "crates/client/src/account/registry.rs",
         good: "a.id == id && !a.signed_out && a.needs_sign_in != needs_sign_in",
         bad: "a.id == id && a.needs_sign_in != needs_sign_in",
@@ -524,7 +524,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-content", "--lib", "-E", "test(only_origins_of_the_app)"],
     },
     Mutant {
-        name: "an implausible stamp stops the clock",
+        name: "an implausible stamp stops the hybrid logical clock",
         file: "crates/model/src/hlc.rs",
         good: "            Some(next) if next.is_plausible() => now.max(next),\n            _ => now,",
         bad: "            Some(next) => now.max(next),\n            _ => self,",
@@ -573,7 +573,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "the learner's day is the UTC day",
+        name: "the learner's day is the day in UTC",
         file: "crates/system/src/clock.rs",
         good: "jiff::Zoned::now().date().to_string()",
         bad: "jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string()",

@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Mutant {
-        name: "a client that sent part of a row is not told to pull the rest",
+        name: "the reply to a push does not request a pull of merged rows",
         file: "crates/server/src/domain/change_log.rs",
         good: "self.has_more |= joined.changed && !joined.as_sent;",
         bad: "self.has_more |= joined.changed && !joined.changed;",
@@ -66,7 +66,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         bad: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES * 1024;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    // One or more for each fault in the table of docs/TESTING.md.
+    // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "a restored server does not accept sign-ins created after the backup",
         file: "crates/server/src/domain/sessions.rs",
@@ -103,7 +103,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("all_sign_ins_can_be_ended_with_a_restore"),
     },
     Mutant {
-        name: "work of an unknown account is adopted with another login's certificate",
+        name: "work of an unknown account is adopted with the certificate of another login",
         file: "crates/server/src/domain/accounts.rs",
         good: "        if !is_same {\n",
         bad: "        if !is_same && false {\n",
@@ -159,7 +159,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(extra_at_its_limits)"],
     },
     Mutant {
-        name: "an over-long stored row is loaded completely",
+        name: "all unknown fields of an over-long stored row are loaded",
         file: "crates/model/src/lattice/extra.rs",
         good: "                        if kept.0.len() > Extra::MAX_FIELDS {",
         bad: "                        if kept.0.len() > Extra::MAX_FIELDS * 1_000 {",
@@ -278,7 +278,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
     Mutant {
-        name: "an undone restore does not put the old database back",
+        name: "an undone restore does not restore the old database",
         file: "crates/server/src/restore.rs",
         good: "            if old.exists() {\n                fs::rename(&old, &target_path)",
         bad: "            if old.exists() && name != engine.file() {\n                fs::rename(&old, &target_path)",
@@ -571,7 +571,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-server", "a_panic_becomes_a_problem_of_its_package"),
     },
     Mutant {
-        name: "an id in use by the other kind aborts the import",
+        name: "a package that cannot be published aborts the import",
         file: "crates/server/src/import.rs",
         good: "                    publish_result(&name, published.catch_unwind().await)\n                }\n                None",
         bad: "                    Ok(published.await?)\n                }\n                None",
@@ -613,7 +613,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("commands_do_not_create_a_server_in_a_wrong_folder"),
     },
     Mutant {
-        name: "a server without its database starts as a new one",
+        name: "a server whose database is missing starts as a new server",
         file: "crates/server/src/data_dir.rs",
         good: "        if !has_server && has_leftover_files(dir, &blobs) {",
         bad: "        if !has_server && has_leftover_files(dir, &blobs) && false {",
@@ -627,28 +627,28 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("a_426_contains_the_protocol_to_upgrade_to"),
     },
     Mutant {
-        name: "a problem type is not a URL",
+        name: "a problem type is not a path on the server",
         file: "crates/server/src/http/api_error.rs",
         good: "            problem_type: format!(\"/problems/{}\", self.code.as_str()),",
         bad: "            problem_type: format!(\"about:blank#{}\", self.code.as_str()),",
         tests: api!("wrong_password_and_unknown_login_get_the_same_reply"),
     },
     Mutant {
-        name: "sign-ins wait behind registrations",
+        name: "sign-ins wait until all registrations are done",
         file: "crates/server/src/password.rs",
         good: "        let registration_first = self.registration_is_next;",
         bad: "        let registration_first = self.registration_is_next || !self.registrations.is_empty();",
         tests: unit!("carrel-server", "a_full_queue_does_not_delay_the_other"),
     },
     Mutant {
-        name: "the second reply to one refresh token revokes the sign-in",
+        name: "the second use of a refresh token within the grace period revokes the sign-in",
         file: "crates/server/src/domain/sessions.rs",
         good: "            rotation.new_branch\n",
         bad: "            position.branch\n",
         tests: api!("both_branches_of_a_repeated_refresh_stay_valid"),
     },
     Mutant {
-        name: "a forgotten branch of refresh tokens is accepted again",
+        name: "a deleted branch of refresh tokens is accepted",
         file: "crates/server/src/store/sqlite/sessions.rs",
         good: "UPDATE sign_in SET redeemed_floor = max(redeemed_floor, ?2) WHERE id = ?1",
         bad: "UPDATE sign_in SET redeemed_floor = max(redeemed_floor, ?2 - ?2) WHERE id = ?1",
@@ -669,7 +669,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-model", "an_array_is_rejected"),
     },
     Mutant {
-        name: "a hybrid clock value has several text forms",
+        name: "a stamp has several text forms",
         file: "crates/model/src/hlc.rs",
         good: "        let is_hex = text.len() == 16 && text.bytes().all(is_digit);",
         bad: "        let is_hex = text.len() == 16 || text.bytes().all(is_digit);",
@@ -733,7 +733,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "an attempt with a wrong clock is quarantined",
+        name: "an attempt with the times of a wrong clock is quarantined",
         file: "crates/sync/src/batch.rs",
         good: "            if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {",
         bad: "            if (started_ms, submitted_ms) != (r.started_ms, r.submitted_ms) {",
@@ -755,7 +755,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a start time that other devices have is changed after a wrong clock",
+        name: "a valid start time is changed after a clock jump",
         file: "crates/sync/src/batch.rs",
         good: "    if ms <= now_ms {\n        return ms;\n    }\n",
         bad: "",
@@ -799,7 +799,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a finished item without a position is quarantined",
+        name: "an item finished at a wrong time is quarantined if it has no position",
         file: "crates/sync/src/batch.rs",
         good: "            if !is_moved && pos.is_none() {",
         bad: "            if pos.is_none() {",
