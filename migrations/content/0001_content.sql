@@ -191,8 +191,8 @@ CREATE TABLE accepted_key (
   PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 
--- Imported content: the server it is from, and when that server last listed this version as the newest, according to the
--- exporting device.
+-- Imported content: the server it is from, and when that server last listed this version as the newest, according to
+-- the exporting device.
 CREATE TABLE carried (
   account TEXT NOT NULL,
   kind TEXT NOT NULL,

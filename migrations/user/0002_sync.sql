@@ -1,7 +1,7 @@
 -- Sync tables of a device: rows to send, rejected rows, accepted rows, pull cursor.
 
--- Keys of rows to send. A key is queued once, regardless of the number of changes. `rev` is the local revision of the last
--- change; an acknowledgement removes the key only if the revision that was sent is still the last one.
+-- Keys of rows to send. A key is queued once, regardless of the number of changes. `rev` is the local revision of the
+-- last change; an acknowledgement removes the key only if the revision that was sent is still the last one.
 CREATE TABLE outbox (
     row_type TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -14,7 +14,8 @@ CREATE TABLE outbox (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX outbox_rev ON outbox (rev);
 
--- Rows that the server rejected, with the reasons. The rows stay in their tables; a new local change queues a row again.
+-- Rows that the server rejected, with the reasons. The rows stay in their tables; a new local change queues a row
+-- again.
 CREATE TABLE quarantine (
     row_type TEXT NOT NULL,
     key TEXT NOT NULL,
