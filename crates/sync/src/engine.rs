@@ -7,7 +7,8 @@
 //!     todo.extend(engine.handle(engine.run(instruction).await));
 //! }
 //! // then let time pass until engine.next_wake(), and engine.handle(Event::Timer)
-//! ``` Dropping the future of `run` at any point is equivalent to a crash: the request may or may not have arrived, the
+//! ```
+//! Dropping the future of `run` at any point is equivalent to a crash: the request may or may not have arrived, the
 //! transaction may or may not have been committed. For `Listen`, call `listen` to receive events while the stream is
 //! open.
 

@@ -18,8 +18,7 @@
 //! | ok, but no row was settled | repeat after 1 s, then after increasing waits |
 //! | ok, no rows remain | idle |
 //! | offline, busy, bad reply, too new, 401 in a valid session | wait 1 s to 15 min, jittered; at least `Retry-After` |
-//! | too large | half the batch at once; a single row: quarantine if the reply is the server's, wait if it is a proxy's
-//! |
+//! | too large | half the batch at once; a single row: quarantine; wait if the reply is a proxy's |
 //! | refused | half the batch at once; a single row: quarantine |
 //! | signed out | stop; all rows are kept |
 //!
