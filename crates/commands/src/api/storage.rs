@@ -22,7 +22,7 @@ pub struct StorageView {
     pub floor: u64,
     /// Free space on the disk now.
     pub free: u64,
-    /// All content: the sum of the next four.
+    /// All content: the sum of the next four fields.
     pub used: u64,
     /// This account's downloads; blobs shared by several courses count once.
     pub downloads: u64,
@@ -34,12 +34,12 @@ pub struct StorageView {
     pub unfinished: u64,
     /// Lists, search index and content index; not included in `used`.
     pub index: u64,
-    /// This account's learning records. Never removed.
+    /// This account's learning records, which are never removed.
     pub work: u64,
     pub kinds: StorageKinds,
     /// Folder in which content is stored.
     pub folder: String,
-    /// The folder can be moved from the UI.
+    /// The learner may move the content to another folder.
     pub can_move: bool,
     pub shortage: Option<StorageShortage>,
     /// One page of this account's downloads, largest first.
