@@ -5,7 +5,7 @@ use tauri::{AppHandle, Runtime};
 
 use crate::host::ClientState;
 
-/// `ADDRESS LOGIN PASSWORD`, all for a server on the loopback address.
+/// Environment variable with `ADDRESS LOGIN PASSWORD` for a server on the loopback address.
 const SIGN_IN: &str = "CARREL_SIGN_IN";
 
 /// Signs in with the values of the environment variable, unless an account is already open. A failure is logged; the
