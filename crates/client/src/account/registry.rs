@@ -161,7 +161,7 @@ impl Accounts {
                     list
                 }
                 Err(e) => {
-                    tracing::error!(error = %e, "the list of accounts is corrupt; rebuilding it from the accounts' folders");
+                    tracing::error!(error = %e, "the list of accounts is corrupt; rebuilding it from the folders");
                     let damaged_path =
                         dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
                     if let Err(e) = fs::rename(&path, damaged_path) {
