@@ -413,8 +413,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an image requested without a width is not checked",
         file: "crates/content/src/media/mod.rs",
-        good: "match images.whole(hash, &location).await {",
-        bad: "match images.whole(hash, &location).await.or(Ok::<(), ImageError>(())) {",
+        good: "match images.check_original(hash, &location).await {",
+        bad: "match images.check_original(hash, &location).await.or(Ok::<(), ImageError>(())) {",
         tests: &["-p", "carrel-content", "--test", "loopback"],
     },
     Mutant {

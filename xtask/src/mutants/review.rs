@@ -258,7 +258,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a download starts although it was paused or removed meanwhile",
+        name: "a download that was paused or removed starts",
         file: "crates/content/src/download/queue.rs",
         good: "        if !may_run {\n",
         bad: "        if !may_run && false {\n",
@@ -631,8 +631,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "content.db destroyed: limits that could not be recorded are reset at the next start",
         file: "crates/content/src/storage/mod.rs",
-        good: "            crate::records::note_new_limits(tx)",
-        bad: "            let _ = crate::records::note_new_limits;\n            Ok(())",
+        good: "            crate::records::mark_new_limits(tx)",
+        bad: "            let _ = crate::records::mark_new_limits;\n            Ok(())",
         tests: &[
             "-p",
             "carrel-content",

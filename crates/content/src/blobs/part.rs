@@ -95,8 +95,8 @@ impl PartFile {
     pub(crate) fn lease(&self) -> Lease {
         self.lease.0.clone()
     }
-    /// Publishes the final size in bytes, which allows playback before the blob is complete.
-    pub fn expect(&self, total: u64) {
+    /// Publishes the final size in bytes, which makes playback possible before the blob is complete.
+    pub fn set_total(&self, total: u64) {
         self.progress.set_total(total);
     }
 
@@ -176,7 +176,7 @@ impl PartFile {
     pub fn is_verified(&self) -> bool {
         self.hasher.finalize().as_bytes() == &self.hash.0
     }
-    /// Verifies the hash, syncs the file and gives it its final name.
+    /// Verifies the hash, syncs the file and renames it to its final name.
     ///
     /// # Errors
     ///

@@ -191,9 +191,9 @@ impl Job<'_> {
             };
             match library.fetcher().fetch(request, partial_bytes, options).await {
                 Ok(Fetched::Bytes(bytes)) => {
-                    pending.push_back(self.inner.blob_writer.small(blob.hash, bytes));
+                    pending.push_back(self.inner.blob_writer.store_small(blob.hash, bytes));
                 }
-                Ok(Fetched::File(file)) => pending.push_back(BlobWriter::large(*file)),
+                Ok(Fetched::File(file)) => pending.push_back(BlobWriter::store_large(*file)),
                 // The other blobs are still fetched.
                 Err(e) if is_single_file_error(&e) => last = Err(e),
                 Err(e) => return Err(e),

@@ -44,7 +44,7 @@ impl BlobWriter {
     }
 
     /// Queues a verified small blob. The blob is stored even if the returned value is dropped.
-    pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
+    pub fn store_small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
         let (sender, stored) = oneshot::channel();
         let mut queue = self.queue();
         queue.waiting.push((hash, bytes, sender));
@@ -57,7 +57,7 @@ impl BlobWriter {
     }
 
     /// Stores a complete partial file. The blob is stored even if the returned value is dropped.
-    pub fn large(file: CompleteFile) -> Stored {
+    pub fn store_large(file: CompleteFile) -> Stored {
         let (sender, stored) = oneshot::channel();
         spawn(move || {
             let _ = sender.send(file.finish());

@@ -225,7 +225,7 @@ impl Transfer<'_, '_> {
             BufferedWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.origin).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
-            part.expect(total);
+            part.set_total(total);
         }
         self.part = Some(part);
         Ok(())

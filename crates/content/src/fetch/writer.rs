@@ -56,9 +56,9 @@ impl BufferedWriter {
         self.len() == 0
     }
     /// Publishes the final size in bytes, which allows playback before the blob is complete.
-    pub(super) fn expect(&self, total: u64) {
+    pub(super) fn set_total(&self, total: u64) {
         if let Some(part) = &self.part {
-            part.expect(total);
+            part.set_total(total);
         }
     }
     /// Returns whether all bytes are written and match the hash.

@@ -38,7 +38,7 @@ pub enum Variant {
 
 type VariantResult = Result<Variant, ImageError>;
 
-/// Memory for results of `whole`, in bytes, about 100 for each.
+/// Memory for results of `check_original`, in bytes, about 100 for each.
 const CHECKED_BYTES: usize = 512 * 1024;
 
 /// Creates variants. Concurrent requests for one variant share its creation. The number of threads and
@@ -50,7 +50,7 @@ pub struct Images {
     workers: Arc<Semaphore>,
     /// Memory for decoding, in MiB.
     memory: Arc<Semaphore>,
-    /// Results of `whole`.
+    /// Results of `check_original`.
     checked: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
 }
 
@@ -93,7 +93,7 @@ impl Images {
     /// Checks whether the original may be shown as an image. Reads only its header, and caches the
     /// result. Returns the error that creating a variant would return for this header;
     /// `ImageError::UnsupportedFormat` if the blob is not an image.
-    pub async fn whole(
+    pub async fn check_original(
         &self,
         hash: BlobHash,
         location: &Arc<BlobLocation>,
@@ -161,7 +161,7 @@ impl Images {
     }
 }
 
-/// Checks the header of a blob; see `Images::whole`. The UI decodes originals without the memory limit
+/// Checks the header of a blob; see `Images::check_original`. The UI decodes originals without the memory limit
 /// of `carrel_imaging`. Therefore an original is refused if its variants would be refused.
 fn check_header(location: &BlobLocation) -> Result<(), ImageError> {
     let kind = media_type(&location.read_at(0, 512)?);

@@ -102,7 +102,7 @@ async fn original(
         },
         Err(e) => return error_response(hash, &e),
     };
-    match images.whole(hash, &location).await {
+    match images.check_original(hash, &location).await {
         Ok(()) => response::of_blob(hash, location, method, headers).await,
         // Audio, video or captions.
         Err(ImageError::UnsupportedFormat) if !is_image_request(headers) => {

@@ -122,7 +122,7 @@ async fn first_bytes(mut reader: PartReader) -> Result<Option<(&'static str, u64
     Ok(first.await.ok().map(|first| (media_type(&first), total)))
 }
 
-/// Reads bytes from the partial file as they arrive.
+/// Returns a body that reads the partial file while it is written, and then the stored blob.
 async fn from_part_file(
     library: Library,
     hash: BlobHash,

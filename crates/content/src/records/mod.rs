@@ -14,5 +14,5 @@ mod rows;
 pub(crate) use files::{RECORDS, Records};
 pub(crate) use rows::{
     DownloadRecord, ImportedRecord, Keys, NEW_LIMITS, Pack, ReadyVersion, VersionRecord,
-    has_new_limits, note_new_limits, restore_blob, restore_version,
+    has_new_limits, mark_new_limits, restore_blob, restore_version,
 };

@@ -188,10 +188,10 @@ impl Keys {
 }
 
 /// Name of the setting that means: the limits in the database are newer than the record.
-pub(crate) const NEW_LIMITS: &str = "limits are new";
+pub(crate) const NEW_LIMITS: &str = "new_limits";
 
 /// Sets `NEW_LIMITS`; `write_keys` deletes it.
-pub(crate) fn note_new_limits(tx: &Connection) -> Result<()> {
+pub(crate) fn mark_new_limits(tx: &Connection) -> Result<()> {
     tx.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, 1)", [NEW_LIMITS])?;
     Ok(())
 }

@@ -157,7 +157,7 @@ impl Index {
         if !self.is_damage_confirmed(&path, &error) {
             return Err(error);
         }
-        self.set_damaged_aside(&path, &error.text)?;
+        self.rename_damaged_file(&path, &error.text)?;
         self.open_existing(&path)
     }
 
@@ -189,7 +189,7 @@ impl Index {
     }
 
     /// Renames the damaged file, if no other process uses the folder.
-    fn set_damaged_aside(&self, path: &Path, found: &str) -> Result<(), IndexError> {
+    fn rename_damaged_file(&self, path: &Path, found: &str) -> Result<(), IndexError> {
         let mut lock = self.lock();
         let busy = || IndexError {
             cause: Cause::Busy,

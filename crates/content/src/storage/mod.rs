@@ -278,7 +278,7 @@ impl Storage {
                 };
             }
             // If the record cannot be written, its older limits are not restored at the next start.
-            crate::records::note_new_limits(tx)
+            crate::records::mark_new_limits(tx)
         })?;
         self.enforce_budget()?;
         if let Err(e) = self.write_keys() {

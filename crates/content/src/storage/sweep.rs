@@ -115,8 +115,8 @@ impl Storage {
         self.sweep_files(first, &folder, &files, report)
     }
 
-    /// Queues ready downloads that need one of these missing blobs again. Their other content stays
-    /// readable. Returns whether there was such a download.
+    /// Requeues ready downloads that need one of these missing blobs. Their other content stays readable.
+    /// Returns whether there was such a download.
     pub fn report_lost(&self, lost: &[BlobHash]) -> Result<bool> {
         // Checked first without a write lock: usually no download needs the blobs.
         let is_needed = self.inner.db.read_blocking(|conn| {
@@ -334,7 +334,7 @@ fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-/// Queues ready downloads that need the missing blob again; returns their number.
+/// Requeues ready downloads that need the missing blob; returns their number.
 fn requeue_downloads_of(tx: &Connection, hash: BlobHash) -> Result<usize> {
     Ok(tx
         .prepare_cached(

@@ -69,7 +69,7 @@ fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a small PNG whose header states `w` x `h` pixels, of this PNG colour type and bit depth.
-pub fn png_claiming(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
+pub fn png_with_size(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat();
     let data = deflated(&[0; 64]);
     [
@@ -116,7 +116,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a GIF whose header states `w` x `h` pixels.
-pub fn gif_claiming(w: u16, h: u16) -> Vec<u8> {
+pub fn gif_with_size(w: u16, h: u16) -> Vec<u8> {
     let (w, h) = (w.to_le_bytes(), h.to_le_bytes());
     [
         &b"GIF89a"[..],
@@ -144,7 +144,7 @@ pub fn gif(frames: u8) -> Vec<u8> {
 }
 
 /// Returns the header of a lossless WebP of `w` x `h` pixels (at most 16384).
-pub fn webp_claiming(w: u32, h: u32) -> Vec<u8> {
+pub fn webp_with_size(w: u32, h: u32) -> Vec<u8> {
     let bits = (w - 1) | (h - 1) << 14;
     let data = [&[0x2f][..], &bits.to_le_bytes(), &[0; 9]].concat();
     let size = (data.len() as u32 + 12).to_le_bytes();
@@ -173,7 +173,7 @@ pub fn animated_webp() -> Vec<u8> {
 }
 
 /// Returns a JPEG whose header states `w` x `h` pixels.
-pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
+pub fn jpeg_with_size(w: u16, h: u16) -> Vec<u8> {
     let mut out = jpeg(&quarters(16, 16));
     let at = out.windows(2).position(|m| m == [0xff, 0xc0]).unwrap();
     out[at + 5..at + 7].copy_from_slice(&h.to_be_bytes());

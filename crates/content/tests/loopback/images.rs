@@ -86,19 +86,19 @@ async fn image_files_are_shown_or_refused() {
         ("animated png", apng(), Original),
         ("svg", drawing, Original),
         ("not wider than requested", jpeg(&quarters(300, 200)), Original),
-        ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), Refused(413)),
-        ("png that claims 4 gigapixels", png_claiming(65_535, 65_535, 16, 6), Refused(413)),
-        ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
+        ("png of stated 144 megapixels", png_with_size(12_000, 12_000, 8, 2), Refused(413)),
+        ("png of stated 4 gigapixels", png_with_size(65_535, 65_535, 16, 6), Refused(413)),
+        ("png of 2^31 - 1", png_with_size(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
         ("png of 100 megapixels", png_with_pixels(10_000, 10_000), Refused(413)),
-        ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), Refused(413)),
-        ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), Refused(413)),
-        ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), Refused(413)),
+        ("gif of stated 4 gigapixels", gif_with_size(65_535, 65_535), Refused(413)),
+        ("webp of stated 268 megapixels", webp_with_size(16_383, 16_383), Refused(413)),
+        ("jpeg of stated 4 gigapixels", jpeg_with_size(65_500, 65_500), Refused(413)),
         ("png truncated in its pixels", cut(&png, 60), Refused(422)),
         ("png truncated in its header", png[..20].to_vec(), Refused(422)),
-        ("webp with only a header", webp_claiming(800, 400), Refused(422)),
-        ("gif with only a header", gif_claiming(800, 400)[..20].to_vec(), Refused(422)),
+        ("webp with only a header", webp_with_size(800, 400), Refused(422)),
+        ("gif with only a header", gif_with_size(800, 400)[..20].to_vec(), Refused(422)),
         ("jpeg truncated in its header", jpg[..40].to_vec(), Refused(422)),
-        ("png of no pixels", png_claiming(0, 10, 8, 2), Refused(422)),
+        ("png of no pixels", png_with_size(0, 10, 8, 2), Refused(422)),
         ("text", b"text instead of an image".to_vec(), Refused(415)),
         ("audio", super::client::recording(4000, 1).to_vec(), Refused(415)),
         ("an empty file", Vec::new(), Refused(415)),
@@ -132,7 +132,7 @@ async fn images_without_a_width_are_checked() {
     let (jpg, png) = (jpeg(&quarters(800, 400)), encode(&rgb, ImageFormat::Png));
     let with_segments = |segments: &[usize]| with_app_segments(&jpg, segments);
     // A GIF with a small logical screen and a large first frame.
-    let mut frame = gif_claiming(65_535, 65_535);
+    let mut frame = gif_with_size(65_535, 65_535);
     frame[6..10].copy_from_slice(&[1, 0, 1, 0]);
     let mut with_stray_bytes = jpg.clone();
     with_stray_bytes.splice(2..2, [7, 7, 7]);
@@ -152,22 +152,22 @@ async fn images_without_a_width_are_checked() {
         ("animated png", apng(), 200),
         ("svg", drawing, 200),
         ("png truncated in its pixels", png[..png.len() * 60 / 100].to_vec(), 200),
-        ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), 413),
-        ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
+        ("png of stated 144 megapixels", png_with_size(12_000, 12_000, 8, 2), 413),
+        ("png of 2^31 - 1", png_with_size(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
         ("png of 100 megapixels", png_with_pixels(10_000, 10_000), 413),
-        ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), 413),
-        ("gif whose first frame claims 4 gigapixels", frame, 413),
-        ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), 413),
-        ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), 413),
+        ("gif of stated 4 gigapixels", gif_with_size(65_535, 65_535), 413),
+        ("gif whose first frame has 4 gigapixels", frame, 413),
+        ("webp of stated 268 megapixels", webp_with_size(16_383, 16_383), 413),
+        ("jpeg of stated 4 gigapixels", jpeg_with_size(65_500, 65_500), 413),
         (
-            "jpeg that claims 4 gigapixels after many segments",
-            with_app_segments(&jpeg_claiming(65_500, 65_500), &[65_533; 40]),
+            "jpeg of stated 4 gigapixels after many segments",
+            with_app_segments(&jpeg_with_size(65_500, 65_500), &[65_533; 40]),
             413,
         ),
         ("png truncated in its header", png[..20].to_vec(), 422),
-        ("gif with only a header", gif_claiming(800, 400)[..20].to_vec(), 422),
+        ("gif with only a header", gif_with_size(800, 400)[..20].to_vec(), 422),
         ("jpeg truncated in its header", jpg[..40].to_vec(), 422),
-        ("png of no pixels", png_claiming(0, 10, 8, 2), 422),
+        ("png of no pixels", png_with_size(0, 10, 8, 2), 422),
     ];
     let client = TestClient::new().await;
     let expect = async |name: &str, hash, bytes: &[u8], status, headers: &[(&str, &str)]| {
@@ -211,7 +211,7 @@ async fn images_without_a_width_are_checked() {
         expect(name, hash, &bytes, 415, &image).await;
     }
     // A blob that is only on the server is checked after it is fetched.
-    let bomb = bytes::Bytes::from(png_claiming(12_000, 12_000, 8, 2));
+    let bomb = bytes::Bytes::from(png_with_size(12_000, 12_000, 8, 2));
     let hash = client.serve(&bomb, None);
     expect("from the server", hash, &bomb, 413, &[]).await;
 }
