@@ -87,30 +87,30 @@ impl Oracle {
 
     /// Compares a replica with the expected state. `exact`: registers must have the last value, because
     /// the clocks were correct; otherwise any value written to them.
-    pub fn check(&self, who: &str, replica: &Rows, exact: bool) -> Result<(), String> {
+    pub fn check(&self, name: &str, replica: &Rows, exact: bool) -> Result<(), String> {
         for (key, row) in &self.rows {
             let Some(actual) = replica.get(key) else {
-                return Err(format!("{who} lost {key:?}: {row:?}"));
+                return Err(format!("{name} lacks {key:?}: {row:?}"));
             };
             if exact && actual != row {
                 return Err(format!(
-                    "{who} has a wrong {key:?}:\n  actual   {actual:?}\n  expected {row:?}"
+                    "{name} has a wrong {key:?}:\n  actual   {actual:?}\n  expected {row:?}"
                 ));
             }
             if without_register(actual) != without_register(row) {
                 return Err(format!(
-                    "{who} has a wrong {key:?} (ignoring registers):\n  actual   {actual:?}\n  expected {row:?}"
+                    "{name} has a wrong {key:?} (ignoring registers):\n  actual   {actual:?}\n  expected {row:?}"
                 ));
             }
             if let Some(value) = register(actual)
                 && !self.registers.get(key).is_some_and(|known| known.contains(&value))
             {
-                return Err(format!("{who} has the unexpected value {value:?} of {key:?}"));
+                return Err(format!("{name} has the unexpected value {value:?} of {key:?}"));
             }
         }
         for (key, row) in replica {
             if !self.rows.contains_key(key) && !self.is_derived(row) {
-                return Err(format!("{who} has the unexpected row {row:?}"));
+                return Err(format!("{name} has the unexpected row {row:?}"));
             }
         }
         for (key, (generation, percent)) in &self.percent {
@@ -120,7 +120,7 @@ impl Oracle {
             };
             if shown != (*generation, *percent) {
                 return Err(format!(
-                    "{who} has {shown:?} of {key:?}, expected {generation} {percent}"
+                    "{name} has {shown:?} of {key:?}, expected {generation} {percent}"
                 ));
             }
         }
@@ -128,7 +128,7 @@ impl Oracle {
             replica.values().filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None });
         let time = carrel_model::derive::time_studied(sessions);
         if time != self.time_ms() {
-            return Err(format!("{who} has {time} ms of study time, expected {}", self.time_ms()));
+            return Err(format!("{name} has {time} ms of study time, expected {}", self.time_ms()));
         }
         Ok(())
     }
@@ -227,16 +227,18 @@ fn without_register(row: &Row) -> Row {
 
 /// Checks that `after` contains all rows and data of `before`: joining a row of `before` changes
 /// nothing. Ignores last-writer-wins parts, because their stamps may change.
-pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
+pub fn check_no_loss(name: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
         let Some(new) = after.get(key) else {
-            return Err(format!("{who} lost {old:?}"));
+            return Err(format!("{name} lacks {old:?}"));
         };
         let new = without_register(new);
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
-            return Err(format!("{who} lost data of {key:?}:\n  before {old:?}\n  after  {new:?}"));
+            return Err(format!(
+                "{name} lost data of {key:?}:\n  before {old:?}\n  after  {new:?}"
+            ));
         }
     }
     Ok(())
