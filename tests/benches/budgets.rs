@@ -383,7 +383,7 @@ async fn sync(
     let status = account.sync.sync_now().await.expect("synced");
     let took = start_time.elapsed();
     let requests = http.requests.load(Ordering::Relaxed) - before;
-    assert_eq!((status.waiting, status.refused), (0, 0), "everything was accepted");
+    assert_eq!((status.waiting, status.refused), (0, 0), "all rows were accepted");
     table.row(
         "push 10,000 rows, durable on both sides",
         format_duration(took),

@@ -81,7 +81,7 @@ fn request(to: SocketAddr) -> Duration {
     let request = b"GET /api/meta HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     socket.write_all(request).expect("sent");
     let mut reply = Vec::new();
-    socket.read_to_end(&mut reply).expect("answered");
+    socket.read_to_end(&mut reply).expect("a reply");
     assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
     start.elapsed()
 }
@@ -116,7 +116,7 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     let request_times = |n: usize| {
         tokio::task::spawn_blocking(move || median_and_p99((0..n).map(|_| request(to)).collect()))
     };
-    request_times(50).await.expect("answered");
+    request_times(50).await.expect("a reply");
     let before = resident_mib();
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args([HOLD_SOCKETS, &to.to_string(), &SOCKETS.to_string()])
@@ -130,7 +130,7 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     assert_eq!(reported.trim(), SOCKETS.to_string(), "all connections are open");
     wait_for_connections(&server, "opened", |n| n >= SOCKETS).await;
     let open = resident_mib();
-    let (p50, p99) = request_times(200).await.expect("answered");
+    let (p50, p99) = request_times(200).await.expect("a reply");
     drop(child.stdin.take());
     child.wait().expect("ended");
     wait_for_connections(&server, "closed", |n| n == 0).await;
@@ -244,7 +244,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
         let start = Instant::now();
         for (n, body) in batches.iter().enumerate() {
             let rows = push_validation::check(body, NOW).rows;
-            bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
+            bare.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
             let mut insert = bare.prepare_cached(sql).expect("a statement");
             for (index, row) in rows.iter().enumerate() {
                 let carrel_model::lattice::Row::Progress(p) = row else { continue };
@@ -377,7 +377,7 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
         "MiB",
     );
     table.row(
-        "  another learner's push during one of them",
+        "  a concurrent push of another learner",
         format!("{} p99 {}", format_duration(p50), format_duration(p99)),
         format!("hostile learner {}", format_duration(own)),
         p99.as_secs_f64() * 1e3,

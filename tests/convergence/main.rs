@@ -1,4 +1,4 @@
-//! Many devices, one server, a faulty network: in the end every device has all rows, exactly once, and no others.
+//! Several devices, one server, a faulty network: in the end every device has all rows, exactly once, and no others.
 //!
 //! Each test runs its tasks on one thread. With two threads, a task could advance the virtual clocks while another task
 //! runs, and a seed would not determine the run.
@@ -91,7 +91,7 @@ async fn devices_converge_after_the_server_is_restored_from_an_old_backup() {
     assert_eq!(stats.server_restored, count);
 }
 
-/// Restores a random one of three backups, twice. Learners registered after the backup do not have to sign in again.
+/// Restores one of three backups at random, twice. Learners registered after the backup do not have to sign in again.
 #[tokio::test]
 async fn accounts_and_sign_ins_created_after_the_backup_survive_a_restore() {
     let scenario = Scenario {

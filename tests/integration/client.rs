@@ -1,4 +1,4 @@
-//! A whole client in its own folder, and a network whose requests tests can intercept.
+//! A complete client in its own folder, and a network whose requests tests can intercept.
 
 use std::{
     future::Future,

@@ -1,4 +1,4 @@
-//! The whole client on a full disk: it starts, shows downloaded content, reports why nothing can be written, records
+//! The complete client on a full disk: it starts, shows downloaded content, reports why nothing can be written, records
 //! progress as long as there is a reserve, and recovers when there is space again. The test needs root to mount a small
 //! file system; without root it prints a message and passes.
 

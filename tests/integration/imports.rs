@@ -241,7 +241,7 @@ impl Fixture {
         client.import_work(&self.file("work.carrel"), false).await.expect(step);
         compare(("all", &self.after), ("now", &client::rows(&account).await)).expect(step);
         let again = client.import_work(&self.file("work.carrel"), false).await.expect(step);
-        assert_eq!(again.changed, 0, "{step}: work counts once");
+        assert_eq!(again.changed, 0, "{step}: the second import changes nothing");
         assert_eq!(account.learning.time_spent_total().await.expect("the time"), 9_000, "{step}");
         assert_eq!(
             account.learning.done_sections(content::COURSE).await.expect("done").len(),
@@ -340,15 +340,15 @@ fn print_summary(steps: u64, kills: u64) {
 }
 
 async fn check_killed_course_imports(paused: bool) {
-    let f = Fixture::new(paused).await;
-    let file = f.file("courses.carrel");
+    let fixture = Fixture::new(paused).await;
+    let file = fixture.file("courses.carrel");
     let steps = at_each_step(async |kills| {
-        let dir = f.device();
+        let dir = fixture.device();
         let killed = kills
             .iter()
             .map(|step| run_killed_at(&[dir.path(), &file], "import", *step))
             .collect::<Vec<_>>();
-        f.check_courses(dir.path(), &format!("killed at {kills:?}")).await;
+        fixture.check_courses(dir.path(), &format!("killed at {kills:?}")).await;
         killed
     })
     .await;
@@ -367,15 +367,15 @@ async fn a_killed_import_keeps_a_paused_download_paused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_work_import_killed_at_any_step_counts_once() {
-    let f = Fixture::new(false).await;
-    let file = f.file("work.carrel");
+    let fixture = Fixture::new(false).await;
+    let file = fixture.file("work.carrel");
     let steps = at_each_step(async |kills| {
-        let dir = f.device();
+        let dir = fixture.device();
         let killed = kills
             .iter()
             .map(|step| run_killed_at(&[dir.path(), &file], "import", *step))
             .collect::<Vec<_>>();
-        f.check_work(dir.path(), &format!("killed at {kills:?}")).await;
+        fixture.check_work(dir.path(), &format!("killed at {kills:?}")).await;
         killed
     })
     .await;
@@ -384,7 +384,7 @@ async fn a_work_import_killed_at_any_step_counts_once() {
 
 /// A server with its own first version of the course and the story.
 struct ServerFixture {
-    f: Fixture,
+    base: Fixture,
     data: TempDir,
     /// A second version, as packages.
     packages: TempDir,
@@ -399,7 +399,7 @@ async fn published(library: &carrel_server::DataDir) -> BlobHash {
 
 impl ServerFixture {
     async fn new() -> Self {
-        let f = Fixture::new(false).await;
+        let base = Fixture::new(false).await;
         let (packages, data) = (scratch(), scratch());
         content::write_library(packages.path()).expect("the packages");
         write_recordings(&packages.path().join(content::COURSE), 3);
@@ -415,7 +415,7 @@ impl ServerFixture {
         )
         .expect("the package");
         write_recordings(&packages.path().join(content::COURSE), 11);
-        Self { f, data, packages, old }
+        Self { base, data, packages, old }
     }
 
     /// Checks what must hold after a kill at any step; then repeats the import.
@@ -426,13 +426,13 @@ impl ServerFixture {
         let library = server.data();
         let actual = published(library).await;
         check_catalogue(library, step).await;
-        let paths = [self.f.file("courses.carrel"), self.packages.path().to_owned()];
+        let paths = [self.base.file("courses.carrel"), self.packages.path().to_owned()];
         let report =
-            library.import_from(&paths, std::slice::from_ref(&self.f.key)).await.expect(step);
+            library.import_from(&paths, std::slice::from_ref(&self.base.key)).await.expect(step);
         assert!(report.is_ok(), "{step}: {report:?}");
         let new = published(library).await;
         assert!(new != self.old, "{step}");
-        assert!([self.old, self.f.new, new].contains(&actual), "{step}: {actual:?}");
+        assert!([self.old, self.base.new, new].contains(&actual), "{step}: {actual:?}");
         check_catalogue(library, step).await;
         let again = library.import(&paths[1..]).await.expect(step);
         assert!(
@@ -454,12 +454,13 @@ async fn check_catalogue(library: &carrel_server::DataDir, step: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
     let fixture = ServerFixture::new().await;
-    let (file, packages) = (fixture.f.file("courses.carrel"), fixture.packages.path().to_owned());
+    let (file, packages) =
+        (fixture.base.file("courses.carrel"), fixture.packages.path().to_owned());
     let steps = at_each_step(async |kills| {
         let dir = scratch();
         copy_dir(fixture.data.path(), dir.path()).expect("a copy");
         let arguments =
-            [Path::new("import"), dir.path(), Path::new(&fixture.f.key), &file, &packages];
+            [Path::new("import"), dir.path(), Path::new(&fixture.base.key), &file, &packages];
         let killed: Vec<bool> =
             kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
         fixture.check(dir.path(), &format!("killed at {kills:?}")).await;
@@ -471,12 +472,12 @@ async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_work_import_killed_at_any_step_counts_once() {
-    let f = Fixture::new(false).await;
-    let file = f.file("work.carrel");
+    let fixture = Fixture::new(false).await;
+    let file = fixture.file("work.carrel");
     let steps = at_each_step(async |kills| {
         let step = format!("killed at {kills:?}");
         let dir = scratch();
-        copy_dir(f.server.path(), dir.path()).expect("a copy");
+        copy_dir(fixture.server.path(), dir.path()).expect("a copy");
         let arguments = [Path::new("accept"), dir.path(), &file];
         let killed: Vec<bool> =
             kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
@@ -488,8 +489,13 @@ async fn a_server_work_import_killed_at_any_step_counts_once() {
         let again = carrel_server::bundle_import::accept_work(&library, &file, acceptance)
             .await
             .expect(&step);
-        assert_eq!((again.changed, again.refused), (0, 0), "{step}: work counts once");
-        let (rows, _) = library.store.pull(f.user, 0, 10_000, usize::MAX).await.expect("the rows");
+        assert_eq!(
+            (again.changed, again.refused),
+            (0, 0),
+            "{step}: the second import changes nothing"
+        );
+        let (rows, _) =
+            library.store.pull(fixture.user, 0, 10_000, usize::MAX).await.expect("the rows");
         let done = rows
             .iter()
             .filter(|(_, r)| matches!(r, Row::Progress(p) if p.done_ms.is_some()))

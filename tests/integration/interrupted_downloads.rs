@@ -153,15 +153,15 @@ fn read_disk(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
         .expect("the file opens");
     carrel_sqlite::integrity_check(&conn).expect("the file is intact");
     let mut rows = conn.prepare("SELECT hash FROM blob").expect("the blobs");
-    let whole = rows.query_map([], |r| r.get(0).map(BlobHash)).expect("the blobs");
-    let whole = whole.collect::<Result<_, _>>().expect("the blobs");
+    let complete = rows.query_map([], |r| r.get(0).map(BlobHash)).expect("the blobs");
+    let complete = complete.collect::<Result<_, _>>().expect("the blobs");
     let folders = std::fs::read_dir(cache.join("blobs")).into_iter().flatten().flatten();
     let files = folders.filter_map(|f| std::fs::read_dir(f.path()).ok()).flatten().flatten();
     let parts = files.filter_map(|f| {
         let name = f.file_name().into_string().ok()?;
         Some((name.strip_suffix(".part")?.parse().ok()?, f.metadata().ok()?.len()))
     });
-    (whole, parts.filter(|(_, len)| *len > 0).collect())
+    (complete, parts.filter(|(_, len)| *len > 0).collect())
 }
 
 /// Writes the library with recordings that are long enough for many interruptions.

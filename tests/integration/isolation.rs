@@ -81,7 +81,8 @@ async fn learners_and_servers_on_one_device_are_isolated() {
         .expect("recorded");
     client.sign_out().await.expect("signed out");
     assert!(client.switch(&bela).await.is_err(), "the account is signed out");
-    let reopened = client.sign_in(&one.url(), "bela", PASSWORD).await.expect("bela signs in again");
+    let reopened =
+        client.sign_in(&one.url(), "bela", PASSWORD).await.expect("a second sign-in of bela");
     assert_eq!(reopened.id(), bela);
     assert_eq!(
         reopened

@@ -48,7 +48,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let address = server.url().trim_start_matches("http://").to_owned();
     assert!(TcpStream::connect(&address).is_err(), "the port is closed");
 
-    let quizzes = read_everything(&account).await;
+    let quizzes = open_all_content(&account).await;
     for n in 1..6 {
         account.learning.record(finish_section(n)).await.expect("recorded");
     }
@@ -101,7 +101,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
         account.learning.done_sections(content::COURSE).await.expect("the finished sections").len(),
         6
     );
-    read_everything(&account).await;
+    open_all_content(&account).await;
 
     // Connects again.
     server.start().await;
@@ -143,7 +143,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
 }
 
 /// Opens the lists, every section, quiz and blob. Returns the quizzes.
-async fn read_everything(
+async fn open_all_content(
     account: &carrel_client::OpenAccount,
 ) -> Vec<(carrel_model::ItemId, carrel_model::BlobHash, Quiz)> {
     let library = &account.content.library;

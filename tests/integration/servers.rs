@@ -52,8 +52,8 @@ struct UnreachableServer {
     _dir: tempfile::TempDir,
 }
 
-/// Returns a client whose account on the server at `OLD` has one finished section sent and one pending. The server is
-/// no longer reachable.
+/// Returns a client whose account on the server at `OLD` has sent one finished section; another is pending. The server
+/// is no longer reachable.
 async fn unreachable_server() -> UnreachableServer {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
@@ -85,82 +85,86 @@ async fn done(account: &OpenAccount) -> usize {
 async fn a_moved_server_is_recognised_and_receives_pending_rows() {
     // The learner signs in at the new address, or changes the address of the signed-in account.
     for signs_in in [true, false] {
-        let m = unreachable_server().await;
-        route_only(&m.net, &m.server, &[NEW]);
-        m.net.take_requests();
+        let fixture = unreachable_server().await;
+        route_only(&fixture.net, &fixture.server, &[NEW]);
+        fixture.net.take_requests();
         let account = match signs_in {
-            true => m.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in"),
-            false => m.client.move_server(NEW).await.expect("the server is moved"),
+            true => fixture.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in"),
+            false => fixture.client.move_server(NEW).await.expect("the server is moved"),
         };
-        assert_eq!((account.id(), done(&account).await), (m.id.as_str(), 2), "the same account");
-        assert_eq!(m.client.accounts().all().len(), 1);
+        assert_eq!(
+            (account.id(), done(&account).await),
+            (fixture.id.as_str(), 2),
+            "the same account"
+        );
+        assert_eq!(fixture.client.accounts().all().len(), 1);
         assert_eq!(sync(&account).await.waiting, 0);
-        assert_eq!(sections_at(&m.server, &m.client).await, 2);
-        let requests = m.net.take_requests();
+        assert_eq!(sections_at(&fixture.server, &fixture.client).await, 2);
+        let requests = fixture.net.take_requests();
         assert!(requests.iter().all(|r| r.url.starts_with(NEW)), "no request to the old address");
         if !signs_in {
             assert!(requests.iter().all(|r| !r.url.contains("/auth/login")), "no new sign-in");
         }
-        let info = m.client.account_info().expect("the account");
+        let info = fixture.client.account_info().expect("the account");
         assert_eq!(info.server.as_deref(), Some(NEW));
-        m.client.close().await;
+        fixture.client.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_copies_an_id_receives_no_work() {
-    let m = unreachable_server().await;
+    let fixture = unreachable_server().await;
     // The impostor forwards requests to the real server: id, key and user are correct. It does not forward the
     // challenge, and cannot sign it.
-    let url = m.server.url();
-    m.net.intercept(move |request| {
+    let url = fixture.server.url();
+    fixture.net.intercept(move |request| {
         Some(match request.url.contains("challenge=") {
             true => Interception::Reply(hostile::reply(404, "text/html", "no")),
             false => forward_to(request, &url, &[IMPOSTOR]),
         })
     });
     assert_eq!(
-        m.client.move_server(IMPOSTOR).await.err().map(|e| e.code()),
+        fixture.client.move_server(IMPOSTOR).await.err().map(|e| e.code()),
         Some(ErrorCode::InvalidRequest)
     );
-    assert_eq!(m.client.account_info().expect("the account").server.as_deref(), Some(OLD));
-    m.net.take_requests();
-    let account = m.client.sign_in(IMPOSTOR, "asha", PASSWORD).await.expect("a sign-in");
-    assert_ne!(account.id(), m.id, "another account");
+    assert_eq!(fixture.client.account_info().expect("the account").server.as_deref(), Some(OLD));
+    fixture.net.take_requests();
+    let account = fixture.client.sign_in(IMPOSTOR, "asha", PASSWORD).await.expect("a sign-in");
+    assert_ne!(account.id(), fixture.id, "another account");
     sync(&account).await;
-    let pushed = m.net.take_requests().into_iter().filter(|r| r.url.contains("/sync/push"));
+    let pushed = fixture.net.take_requests().into_iter().filter(|r| r.url.contains("/sync/push"));
     for push in pushed {
         let pending = content::sections()[1].to_string();
         let body = String::from_utf8_lossy(&push.body.unwrap_or_default()).into_owned();
         assert!(!body.contains(&pending), "pending work of another server was sent");
     }
-    assert_eq!(sections_at(&m.server, &m.client).await, 1);
+    assert_eq!(sections_at(&fixture.server, &fixture.client).await, 1);
     // The real server at its new address receives the pending work, in the same account.
-    route_only(&m.net, &m.server, &[NEW]);
-    let account = m.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
-    assert_eq!(account.id(), m.id);
+    route_only(&fixture.net, &fixture.server, &[NEW]);
+    let account = fixture.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
+    assert_eq!(account.id(), fixture.id);
     assert_eq!(sync(&account).await.waiting, 0);
-    assert_eq!(sections_at(&m.server, &m.client).await, 2);
-    m.client.close().await;
+    assert_eq!(sections_at(&fixture.server, &fixture.client).await, 2);
+    fixture.client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_server_at_the_old_address_receives_no_work() {
-    let m = unreachable_server().await;
-    let other = TestServer::with_library(m.server.clock()).await;
-    route_only(&m.net, &other, &[OLD]);
-    assert!(m.client.move_server(OLD).await.is_err());
-    m.net.take_requests();
-    let account = m.client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
-    assert_ne!(account.id(), m.id);
+    let fixture = unreachable_server().await;
+    let other = TestServer::with_library(fixture.server.clock()).await;
+    route_only(&fixture.net, &other, &[OLD]);
+    assert!(fixture.client.move_server(OLD).await.is_err());
+    fixture.net.take_requests();
+    let account = fixture.client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
+    assert_ne!(account.id(), fixture.id);
     assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
     // The other server receives no request to adopt the work either.
-    let requests = m.net.take_requests();
+    let requests = fixture.net.take_requests();
     assert!(
         !requests.is_empty() && requests.iter().all(|r| !r.url.contains("/adopt")),
         "{requests:?}"
     );
-    m.client.close().await;
+    fixture.client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -354,7 +358,7 @@ async fn of_two_last_attempts_the_graded_one_counts_on_all_devices() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let packages = scratch();
-    content::write_course(packages.path(), content::COURSE, "Rivers, with one try")
+    content::write_course(packages.path(), content::COURSE, "Rivers, with one attempt")
         .expect("a course");
     for lesson in content::LESSONS {
         let path = packages.path().join(lesson).join("check.json");

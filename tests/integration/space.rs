@@ -1,5 +1,5 @@
-//! Disk space and location of content in the whole client: imports while another process reserves the same space, and
-//! moves of content from the Storage screen.
+//! Disk space and location of content in the complete client: imports while another process reserves the same space,
+//! and moves of content from the Storage screen.
 
 use std::{
     fs, io,
@@ -77,30 +77,35 @@ fn open_in_another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> St
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_imports_do_not_reserve_the_same_space() {
-    let s = export_fixture().await;
-    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
+    let fixture = export_fixture().await;
+    let sent = fixture
+        .client
+        .export_courses(&course_and_story(), fixture.drive.path())
+        .await
+        .expect("a file");
     let (dir, disk) = (scratch(), FakeDisk::new(100 * GIB));
     let callback_clock =
-        Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
+        Arc::new(CallbackClock { clock: fixture.clock.clone(), callback: Mutex::default() });
     let client = open_with_disk(dir.path(), disk.clone(), callback_clock.clone(), 2).await;
-    let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    let other_account =
+        client.sign_in(&fixture.server.url(), "asha", PASSWORD).await.expect("a sign-in");
     let BundleInfo::Courses(found) =
         client.inspect_file(&sent.path).await.expect("the file is inspected")
     else {
         panic!("not a course file")
     };
-    // There is space for one and a half imports.
+    // There is space for one import, but not for two.
     let (storage, need) = (other_account.content.library.storage().clone(), found.new_bytes);
     let free = storage.measure().expect("figures").free;
     storage.set_limits(None, Some(free - need * 3 / 2)).expect("a limit");
-    let other = open_in_another_process(storage.dir(), disk, &s.clock);
+    let other = open_in_another_process(storage.dir(), disk, &fixture.clock);
 
     // The other process has reserved the space: the import is refused with a reason, and no download is started.
     let other_reservation = other.reserve(need).expect("a reservation");
     let error =
         import_error(client.import_courses(&sent.path, None).await.expect_err("not enough space"));
-    let ImportError::NoSpace { need: wanted, free } = error else { panic!("{error:?}") };
-    assert!(wanted == need && free < need, "{wanted} and {free}");
+    let ImportError::NoSpace { need: required, free } = error else { panic!("{error:?}") };
+    assert!(required == need && free < need, "required {required}, free {free}");
     for kind in [Kind::Course, Kind::Story] {
         assert_eq!(phase(&other_account, kind), Phase::Absent);
     }

@@ -26,8 +26,8 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   run [--fresh]       build everything, start a server with the demo library, and open the app, signed in to it;
-                      without a display, run the main scenario in a virtual one and write screenshots to
-                      target/scenario
+                      without a display, run the main scenario in a virtual display and write screenshots
+                      to target/scenario
   test [--long]       run all checks; --long adds the long tests and the other platforms
        [--only NAME]  only the steps whose name contains NAME
   dev [--browser]     run the app with live reload; --browser: the UI in a browser with the bridge

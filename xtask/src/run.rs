@@ -1,5 +1,5 @@
 //! `run`: builds everything, starts a server, and opens the app, signed in to it. Without a display, runs the main
-//! scenario in a virtual one.
+//! scenario in a virtual display.
 
 use std::fs;
 

@@ -61,7 +61,7 @@ pub fn run(args: &[String]) -> Result {
     };
     install_packages(&parts)?;
     install_node_modules("ui")?;
-    println!("everything is installed");
+    println!("all packages are installed");
     Ok(())
 }
 

@@ -72,7 +72,7 @@ fn start_error(command: &Command, error: &std::io::Error) -> String {
 /// Formats the command with its environment variables, as for a shell in the root folder.
 fn command_line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?.to_str()?)));
-    // PATH is this process's own with one folder prepended: too long to print.
+    // PATH is that of this process with one more folder: too long to print.
     let set = set.filter(|(key, _)| *key != "PATH").map(|(key, value)| format!("{key}={value} "));
     let text = set.collect::<String>() + &without_env(command);
     text.replace(&format!("{}/", root().display()), "")

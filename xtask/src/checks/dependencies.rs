@@ -122,7 +122,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
     (
         "reqwest",
         &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
-        "network access goes through carrel-net",
+        "only carrel-net sends requests of the client",
     ),
     ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
 ];

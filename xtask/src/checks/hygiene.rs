@@ -1,5 +1,5 @@
 //! Checks for content that does not belong in the repository: large files, debugging code, merge conflict markers,
-//! keys, absolute paths of one machine.
+//! keys, absolute paths of a machine.
 
 use std::fs;
 
@@ -15,9 +15,9 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("-----BEGIN ", "PRIVATE KEY", "a private key"),
     ("-----BEGIN RSA ", "PRIVATE KEY", "a private key"),
     ("untrusted comment: rsign encrypted ", "secret key", "a signing key"),
-    ("/home", "/", "an absolute path of one machine"),
-    ("/Users", "/", "an absolute path of one machine"),
-    ("C:\\", "Users\\", "an absolute path of one machine"),
+    ("/home", "/", "an absolute path of a machine"),
+    ("/Users", "/", "an absolute path of a machine"),
+    ("C:\\", "Users\\", "an absolute path of a machine"),
 ];
 
 /// Debugging and unfinished code, forbidden in source files.

@@ -491,7 +491,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("accounts_and_sign_ins_of_an_earlier_release_stay_valid"),
     },
     Mutant {
-        name: "a pull loads a page of whole rows before counting their bytes",
+        name: "a pull loads all rows of a page before it counts their bytes",
         file: "crates/sqlite/src/rows/mod.rs",
         good: "        if bytes > max_bytes && !page.rows.is_empty() {",
         bad: "        if bytes == usize::MAX && !page.rows.is_empty() {",

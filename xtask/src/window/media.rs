@@ -152,9 +152,11 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
         "playback to start",
         &format!("{element}.currentTime > 0.4 && !{element}.paused"),
     )?;
-    let begin = number(window, &format!("{element}.currentTime"))?;
-    window
-        .wait_true("playback to continue", &format!("{element}.currentTime > {}", begin + 0.5))?;
+    let position = number(window, &format!("{element}.currentTime"))?;
+    window.wait_true(
+        "playback to continue",
+        &format!("{element}.currentTime > {}", position + 0.5),
+    )?;
 
     let to = (length * 0.55 * 10.0).round() / 10.0;
     let seek = format!(
