@@ -224,15 +224,17 @@ mod tests {
             "a response of unknown age is outside every window"
         );
         assert!(plain.on_error(None, ten, day) && plain.on_error(s(1 << 40), ten, Duration::MAX));
-        let said =
+        let limited =
             policy(&[("cache-control", "max-age=10, stale-while-revalidate=5, stale-if-error=7")]);
         assert!(
-            said.while_revalidating(s(14), ten, day) && !said.while_revalidating(s(15), ten, day)
+            limited.while_revalidating(s(14), ten, day)
+                && !limited.while_revalidating(s(15), ten, day)
         );
         assert!(
-            said.on_error(s(16), ten, Duration::MAX) && !said.on_error(s(17), ten, Duration::MAX)
+            limited.on_error(s(16), ten, Duration::MAX)
+                && !limited.on_error(s(17), ten, Duration::MAX)
         );
-        assert!(!said.on_error(None, ten, Duration::MAX), "the server set a limit");
+        assert!(!limited.on_error(None, ten, Duration::MAX), "the server set a limit");
         let strict = policy(&[("cache-control", "max-age=10, must-revalidate")]);
         assert!(strict.on_error(s(9), ten, day), "a fresh response may be used");
         assert!(!strict.on_error(s(10), ten, day) && !strict.while_revalidating(s(10), ten, day));

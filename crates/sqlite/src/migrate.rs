@@ -136,8 +136,8 @@ pub fn is_migrated(conn: &Connection, migrations: &[Migration]) -> Result<bool> 
 
 /// Returns how many of `migrations` the file has, after comparing their checksums.
 fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
-    let ours = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
-    if conn.query_row(ours, [], |_| Ok(())).optional()?.is_none() {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
+    if conn.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
         let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
         return if tables == 0 { Ok(0) } else { Err(Error::ForeignDatabase) };
     }

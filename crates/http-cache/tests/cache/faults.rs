@@ -80,7 +80,7 @@ struct Step {
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
     /// Carrel's result if it differs, or is not the first of the allowed ones; `reason` explains it.
-    carrel: Option<Seen>,
+    carrel: Option<StepResult>,
     #[serde(default)]
     reason: String,
     /// Status that Carrel reports with the response.
@@ -154,7 +154,7 @@ struct ReplySpec {
 
 /// Result of a step.
 #[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
-struct Seen {
+struct StepResult {
     response: String,
     requests: usize,
 }
@@ -261,7 +261,7 @@ async fn run_step(
     table: &Table,
     case: &Case,
     step: &Step,
-) -> (Seen, Option<Cached>) {
+) -> (StepResult, Option<Cached>) {
     fixture.clock.advance(step.wait_s * 1000);
     fixture.clock.jump(step.jump_s * 1000);
     if step.restart {
@@ -310,20 +310,25 @@ async fn run_step(
         "{}: callers received different responses: {texts:?}",
         case.name
     );
-    let seen = Seen { response: texts[0].clone(), requests: fixture.requests() - before };
-    (seen, results.into_iter().next().and_then(Result::ok))
+    let result = StepResult { response: texts[0].clone(), requests: fixture.requests() - before };
+    (result, results.into_iter().next().and_then(Result::ok))
 }
 
-fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, fixture: &Fixture) -> Vec<String> {
+fn check(
+    step: &Step,
+    result: &StepResult,
+    cached: Option<&Cached>,
+    fixture: &Fixture,
+) -> Vec<String> {
     let mut problems = Vec::new();
     let (responses, requests) = (step.response.all(), step.requests.all());
     // Of several allowed results Carrel returns the first.
     let expected = step
         .carrel
         .clone()
-        .unwrap_or_else(|| Seen { response: responses[0].clone(), requests: requests[0] });
-    if *seen != expected {
-        problems.push(format!("got {seen:?}, expected {expected:?}"));
+        .unwrap_or_else(|| StepResult { response: responses[0].clone(), requests: requests[0] });
+    if *result != expected {
+        problems.push(format!("got {result:?}, expected {expected:?}"));
     }
     let right = responses.contains(&expected.response) && requests.contains(&expected.requests);
     if step.carrel.is_some() && step.reason.is_empty() {
@@ -373,8 +378,8 @@ async fn every_case_of_the_fault_table_has_the_expected_result() {
         let mut fixture = Fixture::with_routes(routes(&case.strategy, case.route));
         let mut all = Vec::new();
         for (n, step) in case.steps.iter().enumerate() {
-            let (seen, cached) = run_step(&mut fixture, &table, case, step).await;
-            for problem in check(step, &seen, cached.as_ref(), &fixture) {
+            let (result, cached) = run_step(&mut fixture, &table, case, step).await;
+            for problem in check(step, &result, cached.as_ref(), &fixture) {
                 problems.push(format!(
                     "{}: {}: step {}: {problem}",
                     case.strategy,
@@ -382,7 +387,7 @@ async fn every_case_of_the_fault_table_has_the_expected_result() {
                     n + 1
                 ));
             }
-            all.push(seen);
+            all.push(result);
         }
         results.push(
             serde_json::json!({ "strategy": case.strategy, "name": case.name, "steps": all }),

@@ -111,12 +111,12 @@ async fn refresh_always_sends_a_request_and_stored_never_does() {
     assert_eq!((fixture.stored(ONE).await.unwrap().body, fixture.requests()), ("[2]".into(), 3));
     // A stored response used after a server error is marked.
     fixture.enqueue([reply(503, &[], "")]);
-    let instead = fixture.refresh(ONE).await.unwrap();
-    assert_eq!((&instead.body[..], instead.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
-    assert!(instead.is_dated() && !instead.offline);
+    let fallback = fixture.refresh(ONE).await.unwrap();
+    assert_eq!((&fallback.body[..], fallback.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
+    assert!(fallback.is_dated() && !fallback.offline);
     fixture.enqueue([Net::Refused]);
-    let instead = fixture.refresh(ONE).await.unwrap();
-    assert!(instead.offline && instead.fallback() == Some(Fallback::Offline));
+    let fallback = fixture.refresh(ONE).await.unwrap();
+    assert!(fallback.offline && fallback.fallback() == Some(Fallback::Offline));
     // `refresh` stores nothing under a network-only route.
     fixture.cache.network_changed();
     fixture.enqueue([first()]);

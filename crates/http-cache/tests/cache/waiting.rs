@@ -125,13 +125,13 @@ async fn memory_hits_and_writes_do_not_block_async_tasks() {
     let (running, is_running) = tokio::sync::oneshot::channel();
     let (released, mut running) = (std::sync::Mutex::new(released), Some(running));
     let database = fixture.cache.database().clone();
-    let holds = tokio::spawn(async move {
-        let holds = database.write("hold", move |_| {
+    let held = tokio::spawn(async move {
+        let held = database.write("hold", move |_| {
             running.take().map(|r| r.send(()));
             let _ = released.lock().unwrap().recv();
             Ok(())
         });
-        holds.await
+        held.await
     });
     is_running.await.unwrap();
     let hit = fixture.get(LIST).now_or_never().expect("a memory hit does not wait").unwrap();
@@ -150,6 +150,6 @@ async fn memory_hits_and_writes_do_not_block_async_tasks() {
     let stories = fixture.get("/api/stories").await.unwrap();
     assert_eq!(stories.origin, Origin::Disk, "reads do not wait for writes");
     release.send(()).unwrap();
-    holds.await.unwrap().unwrap();
+    held.await.unwrap().unwrap();
     assert!(storing.await.unwrap().status.stored);
 }

@@ -88,7 +88,7 @@ impl Journal {
             Some(segment) => {
                 File::options().append(true).open(&segment.path).map(|f| journal.file = Some(f))
             }
-            None => journal.begin(now_ms),
+            None => journal.start_segment(now_ms),
         };
         if let Err(e) = opened {
             tracing::warn!(error = %e, "the journal cannot be written: changes are stored in user.db only");
@@ -142,7 +142,7 @@ impl Journal {
         if let Some(file) = &self.file {
             file.sync_data()?;
         }
-        self.begin(now_ms)?;
+        self.start_segment(now_ms)?;
         self.incomplete = false;
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Journal {
         self.incomplete = true;
     }
 
-    fn begin(&mut self, now_ms: i64) -> io::Result<()> {
+    fn start_segment(&mut self, now_ms: i64) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let path = self.folder.join(format!("{:020}-{now_ms}.log", self.next));
         let mut options = File::options();

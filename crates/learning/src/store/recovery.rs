@@ -74,7 +74,7 @@ pub(super) fn can_rebuild(dir: &Path) -> bool {
 
 /// Builds a new file and replaces the damaged one.
 pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> Result<Repair> {
-    failpoints.at("begun");
+    failpoints.at("started");
     let building = dir.join(BUILDING);
     remove_database(&building)?;
     let at_ms = unused_number(dir, options.clock.now_ms());

@@ -448,9 +448,9 @@ fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, Temp
 async fn an_interrupted_repair_continues_at_the_next_start() {
     let folders = [folder_with_work(true).await, folder_with_work(false).await];
     let mut seen = BTreeMap::new();
-    let (mut kills, wanted) = (0, runs(80, 500));
+    let (mut kills, min_kills) = (0, runs(80, 500));
     for seed in 0.. {
-        if kills >= wanted {
+        if kills >= min_kills {
             break;
         }
         let folder = &folders[(seed % 2) as usize];

@@ -436,8 +436,8 @@ async fn a_closed_store_keeps_no_connection() {
     assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a running read completes");
     let path = dir.path().canonicalize().unwrap().join("user.db");
     let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let ours = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
-    assert_eq!(ours.count(), 0, "no open descriptor of the file");
+    let descriptors = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
+    assert_eq!(descriptors.count(), 0, "no open descriptor of the file");
 }
 
 /// Two statements of one read return the same state, whatever is written at the same time.
