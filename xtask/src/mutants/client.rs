@@ -450,14 +450,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/client/src/open_account/mod.rs",
         good: "        shared.closing.wait().await;\n",
         bad: "",
-        tests: &[
-            "-p",
-            "carrel-client",
-            "--test",
-            "client",
-            "-E",
-            "test(an_opening_that_is_cancelled)",
-        ],
+        tests: &["-p", "carrel-client", "--test", "client", "-E", "test(cancelled_opening)"],
     },
     Mutant {
         name: "the list of accounts is written on an async thread",

@@ -309,7 +309,11 @@ fn account_is_matched_by_server_identity_not_address() {
     let other = account_at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
     assert_ne!(account_at("https://school.example", Some(&school("third"))), old);
-    assert_ne!(account_at("https://evil.example", None), old, "an address of another server without a proof");
+    assert_ne!(
+        account_at("https://evil.example", None),
+        old,
+        "an address of another server without a proof"
+    );
     // Another server at the old address of this one.
     let next = Identity { server_id: "next".into(), key: "n".into() };
     assert_ne!(account_at("http://192.168.1.4", Some(&next)), old);
@@ -375,7 +379,10 @@ async fn identity_requires_a_signature() {
     }
     // A failed connection proves nothing; a server without an identity gets no challenge.
     let unreachable = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
-    assert_eq!(identity(&unreachable, "https://school.example", &meta, &SeededIds::new(1)).await, None);
+    assert_eq!(
+        identity(&unreachable, "https://school.example", &meta, &SeededIds::new(1)).await,
+        None
+    );
     let unused =
         HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };

@@ -1,4 +1,4 @@
-//! Rows exchanged by bundle, by sync and by both, in any order: every device ends with the rows that the model's `fold`
+//! Rows are exchanged by bundle and by sync in any order: all devices then have the rows that the model's `fold`
 //! computes, and imported rows are in the outbox.
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
@@ -24,7 +24,7 @@ struct Device {
 
 impl Device {
     fn new(n: usize) -> Self {
-        // On a memory file system if possible, so that thousands of commits do not wait for the disk.
+        // In memory if possible, so that thousands of commits do not wait for the disk.
         let memory = std::path::Path::new("/dev/shm");
         let dir = match memory.is_dir() {
             true => tempfile::tempdir_in(memory).unwrap(),
@@ -222,7 +222,7 @@ async fn far_future_timestamp_in_a_bundle_never_wins() {
         let hlc = device.store.read(state::load).await.unwrap().hlc;
         assert!(hlc.ms() <= FakeClock::NOON, "the clock is not advanced: {hlc:?}");
     }
-    // A timestamp that a correct clock may have is stored unchanged.
+    // A timestamp that a clock can plausibly have is stored unchanged.
     let device = Device::new(0);
     device.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
     let near = kv("known", "theirs", Hlc::new(FakeClock::NOON + day, 0));
