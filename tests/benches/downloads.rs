@@ -54,20 +54,20 @@ pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
         "ms",
     );
 
-    let (mut ours, mut baselines) = (Vec::new(), Vec::new());
+    let (mut client_times, mut baselines) = (Vec::new(), Vec::new());
     for run in RUNS..2 * RUNS {
         let device = Device::new(server, dir, run).await;
-        ours.push(device.download(std::slice::from_ref(&long_course)).await);
+        client_times.push(device.download(std::slice::from_ref(&long_course)).await);
         let hash = device.largest(&long_course).await;
         baselines.push(curl_and_hash(&device, hash, &dir.join("curl-output")));
         device.client.close().await;
     }
-    let (ours, baseline) = (median_and_p99(ours).0, median_and_p99(baselines).0);
+    let (client_median, baseline) = (median_and_p99(client_times).0, median_and_p99(baselines).0);
     table.row(
         "verified download, 64 MiB",
-        format_duration(ours),
+        format_duration(client_median),
         format!("curl + BLAKE3 {}", format_duration(baseline)),
-        micros(ours) / micros(baseline),
+        micros(client_median) / micros(baseline),
         1.2,
         "x curl + BLAKE3",
     );

@@ -1,9 +1,9 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Changes only a
-//! copy of the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target
-//! folder. docs/TESTING.md lists the faults that the mutants represent.
+//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Changes only a copy of the tree
+//! (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
+//! docs/TESTING.md lists the faults that the mutants represent.
 
 /// Arguments for one unit test of a crate's library.
 macro_rules! unit {

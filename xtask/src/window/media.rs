@@ -20,7 +20,7 @@ const STORY: &str = "the-lamp-by-the-sea";
 /// Tolerance of a seek and of a restored position. Seconds.
 const TOLERANCE_S: f64 = 0.3;
 
-/// Where a recording was paused: page, element, position in seconds.
+/// A paused recording or video: its page, element, position in seconds and name.
 struct Paused {
     page: String,
     css: &'static str,
@@ -62,13 +62,13 @@ pub fn test() -> Result {
     );
     print_result("engine", &media_features(&window)?);
 
-    let mut all_paused = Vec::new();
+    let mut paused_recordings = Vec::new();
     for (kind, css) in [("audio", ".player audio"), ("video", "figure video")] {
         let item = section_with(&window, kind)?;
-        all_paused.push(play(&window, &format!("#/read/{item}"), css, kind)?);
+        paused_recordings.push(play(&window, &format!("#/read/{item}"), css, kind)?);
         laptop.screenshot(kind)?;
     }
-    transcript(&window, &all_paused[0])?;
+    transcript(&window, &paused_recordings[0])?;
     for story in &stories {
         narration(&window, story)?;
         laptop.screenshot(story)?;
@@ -77,7 +77,7 @@ pub fn test() -> Result {
     window.close()?;
 
     let window = laptop.open()?;
-    for paused in &all_paused {
+    for paused in &paused_recordings {
         check_position(&window, paused)?;
     }
     print_result("restart", "restarted offline: every recording is at its saved position");
@@ -90,7 +90,7 @@ pub fn test() -> Result {
     let window = phone.open()?;
     sign_in(&window, &demo.address())?;
     // Nothing is downloaded on this device: media is streamed from the server through the loopback server.
-    for paused in &all_paused {
+    for paused in &paused_recordings {
         check_position(&window, paused)?;
     }
     phone.screenshot("second-device")?;

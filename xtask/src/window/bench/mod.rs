@@ -69,9 +69,9 @@ pub fn measure() -> Result {
 
     let mut table = Table::new();
     demo.stop();
-    let floor = Starts::of(&app, &empty, &screen, STARTS)?;
-    floor.rows(&mut table);
-    let mut table = lessons(table, &app, &screen, &floor)?;
+    let offline = Starts::of(&app, &empty, &screen, STARTS)?;
+    offline.rows(&mut table);
+    let mut table = lessons(table, &app, &screen, &offline)?;
     demo.start()?;
     let online = Starts::of(&app, &empty, &screen, STARTS)?;
     online.start_row(&mut table, "start to list, the server running");
@@ -183,18 +183,18 @@ impl Starts {
             ("first contentful paint, from navigation", contents as fn(&StartTimes) -> f64, 150.0),
             ("largest paint (the list), from navigation", |it: &StartTimes| it.list, 300.0),
         ] {
-            let (ours, floor) = (median(&self.app, since(at)), median(&self.empty, since(at)));
-            let baseline = format!("empty window {floor:.0} ms");
-            table.row(what, format!("{ours:.0} ms"), baseline, ours, max, "ms");
+            let (app, empty) = (median(&self.app, since(at)), median(&self.empty, since(at)));
+            let baseline = format!("empty window {empty:.0} ms");
+            table.row(what, format!("{app:.0} ms"), baseline, app, max, "ms");
         }
         self.memory_row(table, "memory, 1,000 courses");
     }
 
     fn start_row(&self, table: &mut Table, what: &str) {
         let list = |(times, _): &(StartTimes, Memory)| times.list;
-        let (ours, floor) = (median(&self.app, list), median(&self.empty, list));
-        let baseline = format!("empty window {floor:.0} ms");
-        table.row(what, format!("{ours:.0} ms"), baseline, ours - floor, 400.0, "ms over baseline");
+        let (app, empty) = (median(&self.app, list), median(&self.empty, list));
+        let baseline = format!("empty window {empty:.0} ms");
+        table.row(what, format!("{app:.0} ms"), baseline, app - empty, 400.0, "ms over baseline");
     }
 
     fn memory_row(&self, table: &mut Table, what: &str) {
@@ -204,16 +204,16 @@ impl Starts {
     }
 
     fn add_memory_row(&self, table: &mut Table, what: &str, memory: &Memory) {
-        let floor = median(&self.empty, |(_, memory)| memory.own);
-        let floors = median(&self.empty, |(_, memory)| memory.all);
+        let empty_own = median(&self.empty, |(_, memory)| memory.own);
+        let empty_all = median(&self.empty, |(_, memory)| memory.all);
         let figure = format!("{:.1} MiB, engine {:.0}", memory.own, memory.all - memory.own);
-        let baseline = format!("empty {floor:.1} MiB, engine {:.0}", floors - floor);
-        table.row(what, figure, baseline, memory.own - floor, 80.0, "MiB over baseline");
+        let baseline = format!("empty {empty_own:.1} MiB, engine {:.0}", empty_all - empty_own);
+        table.row(what, figure, baseline, memory.own - empty_own, 80.0, "MiB over baseline");
     }
 }
 
 /// Measures lessons, finished sections, inputs, layout shift and memory in one window, offline.
-fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> Result<Table> {
+fn lessons(mut table: Table, app: &Program, screen: &Screen, starts: &Starts) -> Result<Table> {
     let started = app.start(screen)?;
     let window = &started.window;
     started.times()?;
@@ -238,7 +238,7 @@ fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> 
     row(&mut table, "finish a section, to paint", finished, &paint);
     inputs(&mut table, &started, &paint)?;
     layout_shifts(&mut table, window, &real)?;
-    floor.add_memory_row(&mut table, "memory after all measurements", &started.memory()?);
+    starts.add_memory_row(&mut table, "memory after all measurements", &started.memory()?);
     started.window.close()?;
     Ok(table)
 }
