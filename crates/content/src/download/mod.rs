@@ -269,7 +269,7 @@ impl Downloads {
             .send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
-    /// Fetches the blobs of this section first if its course is being downloaded, now or later.
+    /// Makes current and later downloads of the course fetch the blobs of this section first.
     pub fn prioritize(&self, item: &ItemId) {
         let Ok(course) = Slug::new(item.root()) else { return };
         let mut table = self.table();

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::download::Reason;
 
-/// State of the network. An unknown state counts as unmetered, so that downloads are not blocked on
-/// unmetered networks.
+/// State of the network. An unknown state counts as unmetered; otherwise downloads would be blocked on
+/// systems that do not report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
     /// Connected, and not known to be metered.
@@ -44,12 +44,12 @@ pub struct Conditions {
 /// Setting: downloads allowed over a metered network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Metered {
-    /// None.
+    /// No downloads.
     #[default]
     Never,
     /// Downloads with at most `SMALL_DOWNLOAD` missing bytes.
     Small,
-    /// All.
+    /// All downloads.
     Always,
 }
 
@@ -58,7 +58,7 @@ pub enum Metered {
 pub struct Rules {
     /// Use of metered networks.
     pub metered: Metered,
-    /// Download only while charging.
+    /// Downloads only while charging.
     pub only_charging: bool,
     /// The organisation forbids downloads.
     pub forbidden: bool,
@@ -84,7 +84,7 @@ pub const SMALL_DOWNLOAD: u64 = 5_000_000;
 pub const LOW_BATTERY: u8 = 15;
 /// Largest number of concurrent transfers of one download.
 pub const MAX_TRANSFERS: usize = 4;
-/// The same over a metered network, where bytes of aborted transfers may cost money.
+/// Largest number over a metered network, where bytes of aborted transfers may cost money.
 pub const MAX_TRANSFERS_METERED: usize = 2;
 
 /// Properties of a download.

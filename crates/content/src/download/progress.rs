@@ -154,11 +154,11 @@ mod tests {
         }
         let progress = meter.progress(10_000);
         assert_eq!(progress.done, 1_000_000);
-        let rate = progress.rate.expect("a rate");
+        let rate = progress.rate.expect("the rate is known");
         assert!((98_000..=102_000).contains(&rate), "{rate}");
-        let left = progress.left_ms.expect("an end");
+        let left = progress.left_ms.expect("the remaining time is known");
         assert!((88_000..=92_000).contains(&left), "{left}");
-        let later = meter.progress(20_000).rate.expect("a rate");
+        let later = meter.progress(20_000).rate.expect("the rate is known");
         assert!(later < rate / 3, "after ten seconds without data: {later}");
     }
 

@@ -1,4 +1,4 @@
-//! The library of one account: catalogue, verified manifests, bodies, search. All work offline.
+//! The library of one account: catalogue, verified manifests, bodies, search, also offline.
 //!
 //! Not here: progress (`carrel-learning`), storing blobs (`blobs`), downloading a course
 //! (`download`).
@@ -51,7 +51,7 @@ enum ManifestSource {
 pub struct ContentConfig {
     /// The storage, shared by the users of this device.
     pub storage: Storage,
-    /// The account's own folder, which holds `cache.db`.
+    /// The folder of the account, which contains `cache.db`.
     pub account_dir: PathBuf,
     /// Key of the account in `content.db`.
     pub account: String,
@@ -224,7 +224,7 @@ impl Library {
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
     }
-    /// Returns the account's HTTP client.
+    /// Returns the HTTP client of the account.
     pub fn http(&self) -> &Arc<dyn Http> {
         &self.inner.http
     }
@@ -432,7 +432,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// `Error::Corrupt` if the body does not have the shape of `T`.
+    /// `Error::Corrupt` if the body is not a valid `T`.
     pub async fn body<T>(&self, hash: BlobHash) -> Result<T>
     where
         T: DeserializeOwned + Send + 'static,

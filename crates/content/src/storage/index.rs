@@ -2,7 +2,7 @@
 //! that is missing or confirmed to be damaged is recreated from `records/` and the blob files. If the
 //! file cannot be opened, an in-memory database with the same contents replaces it.
 //!
-//! A file is set aside only if its damage is confirmed and no other process uses the folder.
+//! A file is renamed only if its damage is confirmed and no other process uses the folder.
 
 use std::{
     collections::BTreeMap,

@@ -15,7 +15,7 @@
 //! | `index` | opening `content.db` in any state |
 //! | `records` | writing the files from which `content.db` can be rebuilt |
 //!
-//! Not here: storing blobs (`blobs`), download targets (`download`).
+//! Not here: storing blobs (`blobs`), downloads (`download`).
 
 mod content_location;
 mod evict;
@@ -348,7 +348,7 @@ impl Storage {
                     "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
                 )?
                 .exists([])?;
-            // If no download is waiting for space, the shortage ends when the limits are kept.
+            // If no download is waiting for space, the shortage ends when no limit is exceeded.
             let wanted = if waits { short.wanted } else { 0 };
             Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
         })?;

@@ -116,7 +116,7 @@ async fn a_downloaded_lesson_is_complete_and_opens_offline() {
         .library
         .body::<carrel_model::content::SectionBody>(body)
         .await
-        .expect("the text of the section");
+        .expect("the text of the section is read");
     // The download of the whole course fetches only the rest.
     server.set_fault(None);
     server.reset_counts();
