@@ -17,7 +17,7 @@ use crate::{Result, machine::Pushed};
 
 /// Maximum size of the fields around the items, in bytes.
 const ENVELOPE_BYTES: usize = 1024;
-/// A smaller offset of the clock is ignored.
+/// A smaller clock offset counts as 0.
 const MIN_CLOCK_OFFSET_MS: i64 = 30_000;
 /// How far ahead of its clock the server accepts a stamp.
 const MAX_AHEAD_MS: i64 = 5 * 60_000;
@@ -202,7 +202,7 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tx.mark_all_dirty()
 }
 
-/// Sets the clock offset, with which new stamps are by the server's clock.
+/// Sets the offset that is added to the local clock for new stamps.
 fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
     let offset_ms =
         if offset_ms.unsigned_abs() < MIN_CLOCK_OFFSET_MS.unsigned_abs() { 0 } else { offset_ms };

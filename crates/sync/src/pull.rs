@@ -33,7 +33,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply)
                     Err(e) => return Err(e),
                 }
             }
-            // A row type or a value unknown to this release.
+            // The row type or a value is unknown to this release.
             Err(why) => keep(tx, text, &why.to_string())?,
         }
     }

@@ -28,7 +28,7 @@ const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Maximum time without data on the event stream: three keep-alive intervals of the server.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(45);
-/// Smaller bodies in bytes are not compressed.
+/// Minimum size in bytes of a body that is compressed.
 const MIN_COMPRESSED_BYTES: usize = 1024;
 const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
 
@@ -50,8 +50,8 @@ pub struct EncodedBatch {
 }
 
 impl Transport {
-    /// `http` adds the access token; `base` has no trailing slash. A 401 is `Fault::SignedOut` only if there is a
-    /// `session` and it ended.
+    /// Creates a transport. `http` adds the access token; `base` has no trailing slash. A 401 is `Fault::SignedOut`
+    /// only if there is a `session` and it ended.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,

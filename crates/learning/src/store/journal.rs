@@ -2,7 +2,7 @@
 //! the change is acknowledged. It is read only to repair `user.db`: the newest backup joined with the journal contains
 //! all acknowledged changes.
 //!
-//! Appending costs one write call and no fsync: `user.db` is the durable copy. After a power cut the end of the journal
+//! Appending needs one write call and no fsync: `user.db` is the durable copy. After a power cut the end of the journal
 //! may be missing. If `user.db` is damaged too, the gap is counted and reported.
 //!
 //! `journal/<first number>-<ms>.log` is one segment; each backup starts a new one. A line is `<checksum> <number> <ms>

@@ -118,7 +118,8 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
     Ok(batch)
 }
 
-/// Removes keys that cannot be sent from the outbox. Each is added to the quarantine with the code `damaged`.
+/// Removes keys that cannot be sent from the outbox. A key of a known row type whose row is missing or unreadable is
+/// added to the quarantine with the code `damaged`.
 pub fn quarantine_broken(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
     for Broken { key, rev, problem } in broken {
         tracing::error!(sync.key = ?key, error = problem, "a key in the outbox has no row that can be sent");

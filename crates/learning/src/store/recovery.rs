@@ -91,7 +91,7 @@ pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> 
     let (conn, repair) = repair;
     failpoints.at("joined");
     carrel_sqlite::quick_check(&conn)?;
-    // Merge the log, so that only one file has to be renamed.
+    // Checkpoint the log, so that only one file has to be renamed.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, e)| e)?;
     sync(&building)?;
@@ -335,7 +335,7 @@ fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
     keys
 }
 
-/// Returns the pairs up to the first read error.
+/// Returns the pairs of texts that a statement returns up to the first read error.
 fn text_keys(conn: &Connection, sql: &str) -> Vec<(String, String)> {
     let Ok(mut stmt) = conn.prepare(sql) else { return Vec::new() };
     let Ok(rows) = stmt.query_map([], |r| Ok((r.get(0)?, r.get(1)?))) else { return Vec::new() };
