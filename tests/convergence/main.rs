@@ -3,7 +3,7 @@
 //! Each test runs its tasks on one thread. With two threads, a task could advance the virtual clocks while another task
 //! runs, and a seed would not determine the run.
 //!
-//! `CARREL_LONG=1` runs 2,000 seeds instead of 60; `CARREL_SEED=n` runs one. See docs/TESTING.md.
+//! `CARREL_LONG=1` runs 2,500 seeds instead of 74; `CARREL_SEED=n` runs one. See docs/TESTING.md.
 
 mod faulty_server;
 mod simulation;
