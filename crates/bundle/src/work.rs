@@ -19,7 +19,7 @@ pub const WORK_FORMAT: &str = "carrel-cable-work/1";
 /// Prepended to the header for signing, so that the signature is valid for no other purpose.
 const CONTEXT: &[u8] = b"carrel-cable-work/1\n";
 const SIGNATURE_BYTES: u64 = 64;
-/// Maximum size of all rows in bytes; they are read into memory. A year of daily study has about 5 MB.
+/// Maximum size of all rows in bytes; they are read into memory. The rows of a year of daily study have about 5 MB.
 const MAX_ROW_BYTES: u64 = 512 * 1024 * 1024;
 
 /// The learner whose work the file contains.

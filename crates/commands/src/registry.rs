@@ -31,7 +31,7 @@ pub struct CommandInfo {
 
 /// A kind of change that makes the reply of a query stale.
 pub struct Dependency {
-    /// Returns whether a topic is of this kind.
+    /// Returns true for topics of this kind.
     pub topic: fn(&Topic) -> bool,
     /// The request's field with the id of a course, story or item, if only changes under its root affect the query.
     pub field: Option<&'static str>,
@@ -122,7 +122,7 @@ commands! {
     library::get_continue(Empty) -> ContinueReply, stale on [Catalogue, Downloads, Progress, Enrolment];
     /// Returns a course's outline with progress.
     library::get_course(CourseRef) -> CourseView, stale on [Catalogue, Downloads, Progress(course), Enrolment(course)];
-    /// Enrols in a course. Works offline; the server decides later.
+    /// Requests enrolment in a course. Works offline; the server decides at a later sync.
     library::enrol(CourseRef) -> EnrolmentView;
     /// Withdraws the enrolment in a course.
     library::unenrol(CourseRef) -> EnrolmentView;
@@ -139,7 +139,7 @@ commands! {
     reading::get_position(PositionRef) -> ItemProgress, stale on [Progress(item)];
     /// Records progress. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
-    /// Reports that the learner is reading or stopped.
+    /// Reports that the learner is reading or has stopped.
     reading::study_heartbeat(StudyHeartbeat) -> StudyHeartbeatReply;
 
     /// Returns a quiz with its attempts.
@@ -160,7 +160,7 @@ commands! {
 
     /// Downloads a course, a lesson or a story for offline use. A paused or failed download continues.
     download::start_download(StartDownload) -> DownloadState;
-    /// Pauses a download; downloaded data is kept for the next start.
+    /// Pauses a download. Downloaded data is kept.
     download::pause_download(DownloadRef) -> DownloadState;
     /// Removes a course, a lesson or a story from this device. Progress is kept.
     download::remove_download(DownloadRef) -> DownloadState;
@@ -182,7 +182,7 @@ commands! {
 
     /// Returns the phase of sync, and the numbers of unsent and refused changes.
     sync::get_sync_status(Empty) -> SyncStatus, stale on [Account, Receipts];
-    /// Returns the receipts: waiting, refused, accepted.
+    /// Returns the receipts of unsent, refused and accepted changes.
     sync::list_receipts(Empty) -> ReceiptList, stale on [Receipts];
     /// Syncs now; replies when the sync has ended.
     sync::sync_now(Empty) -> SyncStatus;

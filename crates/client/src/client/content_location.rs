@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use crate::{Error, Result, client::Client};
 
 /// How often a shortage of space is checked.
-const SPACE_CHECK: Duration = Duration::from_secs(20);
+const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(20);
 
 impl Client {
     /// Returns the content of this device, which all its learners share. The first call opens it and starts a sweep in
@@ -56,7 +56,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content now.
+    /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content.
     pub async fn move_content(&self, to: PathBuf) -> Result<()> {
         if !self.can_move_content() {
             return Err(Error::Invalid("the content folder is set by the organisation".into()));
@@ -135,7 +135,7 @@ fn watch_space(
         }
         loop {
             let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
-            clock.sleep(SPACE_CHECK).await;
+            clock.sleep(SPACE_CHECK_INTERVAL).await;
             // After a move, a new storage with its own task is used.
             let Some(storage) = weak_storage.upgrade() else { return };
             let was_degraded = storage.degraded().is_some();

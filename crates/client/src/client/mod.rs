@@ -63,7 +63,7 @@ pub struct OpenFailure {
 impl Client {
     /// Opens the list of accounts, and the account that was open last. Requires a Tokio runtime.
     ///
-    /// Succeeds also if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
+    /// Also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
     /// account and the error.
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How often to check whether a database backup is due.
-const BACKUP_CHECK: Duration = Duration::from_secs(3600);
+const BACKUP_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Backs up the database once a day.
 pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
@@ -27,7 +27,7 @@ pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
         if let Err(e) = store.maintain().await {
             tracing::warn!(error = %e, "the daily backup failed");
         }
-        clock.sleep(BACKUP_CHECK).await;
+        clock.sleep(BACKUP_CHECK_INTERVAL).await;
     }
 }
 

@@ -72,8 +72,8 @@ pub struct ExportedFile {
     pub count: u64,
 }
 
-/// Address to which the UI uploads a file that the user chose or dropped: `PUT` with the bytes as body returns `{ path,
-/// bytes }`.
+/// Address to which the UI uploads a file that the user chose or dropped. `PUT` with the bytes as body returns the path
+/// and the size as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadUrl {

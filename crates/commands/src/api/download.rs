@@ -13,7 +13,7 @@ pub enum DownloadPhase {
     Absent,
     Queued,
     Running,
-    /// Continues automatically when `reason` no longer applies; with the reason `user` only at the next start.
+    /// Continues automatically when `reason` no longer applies; with the reason `user` only when it is started again.
     Paused,
     /// All bytes are stored and verified.
     Ready,
@@ -144,7 +144,7 @@ pub struct SetConditions {
     pub online: Option<bool>,
     #[ts(optional)]
     pub metered: Option<bool>,
-    /// Battery charge in percent; missing while the battery is charging.
+    /// Battery charge in percent, if the battery is not charging.
     #[ts(optional)]
     pub on_battery: Option<u8>,
 }

@@ -25,7 +25,7 @@ pub enum UiEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Topic {
-    /// The signed-in account.
+    /// The open account, or the list of accounts.
     Account,
     /// Lists of courses and stories.
     Catalogue,
@@ -37,7 +37,7 @@ pub enum Topic {
     Enrolment {
         course: String,
     },
-    /// Saved words.
+    /// Words on the review list.
     Words,
     Settings,
     /// Unsent, accepted and refused changes.

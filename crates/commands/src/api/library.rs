@@ -141,7 +141,7 @@ pub struct CourseView {
     pub percent: u16,
     pub done: u32,
     pub total: u32,
-    /// Sections added by an update after the course was completed.
+    /// For sections added by an update after the course was completed; always 0, because they are not counted yet.
     pub new_sections: u32,
     /// Milliseconds over all devices; overlapping periods count once.
     pub time_spent_ms: i64,

@@ -221,7 +221,8 @@ async fn continue_card(
     }
 }
 
-/// Returns the first unfinished section after `after`; if there is none, or without `after`, that of the course.
+/// Returns the first unfinished section after `after`. If there is none, or `after` is none, returns the first
+/// unfinished section of the course.
 fn first_unfinished(
     meta: &CourseMeta,
     outline: &CourseOutline,
