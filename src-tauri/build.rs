@@ -1,8 +1,8 @@
-//! Prepares the app's context: capabilities and permissions lie in src-tauri/, the config at the root.
+//! Prepares the app's build context: capabilities and permissions are in src-tauri/, the configuration at the root.
 
 use std::{fs, path::Path};
 
-/// Shown when the program was built before the UI: says what to do instead of a blank window.
+/// Shown if the program was built before the UI; says what to do, instead of a blank window.
 const PLACEHOLDER: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Carrel</title>\
 <body><main><h1>Carrel</h1><p>The interface has not been built into this program. \
 Run <code>cargo xtask run</code>, which builds it first.</p></main></body></html>\n";
@@ -13,7 +13,7 @@ fn main() {
         fs::create_dir_all(dist).expect("ui/dist can be created");
         fs::write(dist.join("index.html"), PLACEHOLDER).expect("ui/dist can be written");
     }
-    // The UI is compiled into the program: a new ui/dist is a new program.
+    // The UI is compiled into the program, so a changed ui/dist requires a rebuild.
     println!("cargo:rerun-if-changed=ui/dist");
     println!("cargo:rerun-if-changed=src-tauri/capabilities");
     println!("cargo:rerun-if-changed=src-tauri/permissions");

@@ -1,4 +1,5 @@
-//! Client and server together. Here: what the parts of the program share that tests start in order to kill it (`src/mortal`).
+//! Tests of client and server together. This library contains only the code shared by the processes that tests kill
+//! (`src/crash_target`).
 
 use std::{
     io::{self, Write as _},
@@ -10,15 +11,16 @@ use std::{
 };
 
 use carrel_client::{Client, Config, Result, Space, account::FileSecrets};
-use carrel_content::storage::Steps;
+use carrel_content::storage::Failpoints;
 use carrel_net::LiveHttp;
 use carrel_system::{SystemClock, SystemIds};
 
-/// The variable that names the step at which a process ends itself.
+/// Environment variable with the number of the step at which a process ends itself.
 pub const STEP: &str = "CARREL_TEST_STEP";
 
-/// Ends the process without unwinding, as by SIGKILL, at the step whose number `CARREL_TEST_STEP` gives (1: the first).
-pub fn ends_at_step() -> Option<Steps> {
+/// Ends the process without unwinding, as SIGKILL does, at the step whose number is in `CARREL_TEST_STEP` (the first is
+/// 1). Returns `None` if the variable is not set or not a number.
+pub fn aborts_at_failpoint() -> Option<Failpoints> {
     let last: u64 = std::env::var(STEP).ok()?.parse().ok()?;
     let passed = AtomicU64::new(0);
     Some(Arc::new(move |_| {
@@ -28,20 +30,24 @@ pub fn ends_at_step() -> Option<Steps> {
     }))
 }
 
-/// A client on the folder `dir`, with real sockets, clock and ids. It keeps no event stream open.
+/// Opens a client in the folder `dir` with real sockets, clock and ids, without an event stream.
 pub async fn open(dir: &Path, name: &str) -> Result<Arc<Client>> {
     open_with(dir, name, None).await
 }
 
-/// The same, with a call at each step of a change of content.
-pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<Arc<Client>> {
-    // Tests call content directly, which may block.
+/// Does the same as [`open`] and calls `failpoints` at each step of a change of content.
+pub async fn open_with(
+    dir: &Path,
+    name: &str,
+    failpoints: Option<Failpoints>,
+) -> Result<Arc<Client>> {
+    // Tests call content functions directly, which may block.
     carrel_system::allow_blocking();
     let ids = Arc::new(SystemIds);
     Client::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
-        space: Space { steps, ..Space::default() },
+        space: Space { failpoints, ..Space::default() },
         demo_dir: None,
         http: Arc::new(LiveHttp::new("Carrel/test")?),
         clock: Arc::new(SystemClock::new()),
@@ -49,13 +55,13 @@ pub async fn open_with(dir: &Path, name: &str, steps: Option<Steps>) -> Result<A
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: name.into(),
         app_version: "0.1.0".into(),
-        listens: false,
+        event_stream: false,
     })
     .await
 }
 
-/// One line for the test that listens, on its way before this returns.
-pub fn say(line: &str) -> io::Result<()> {
+/// Prints one line and flushes it, so that the test receives it before this returns.
+pub fn report(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()

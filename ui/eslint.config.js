@@ -1,3 +1,4 @@
+// ESLint rules of the user interface, with the import rules of README.md.
 import js from "@eslint/js";
 import svelte from "eslint-plugin-svelte";
 import globals from "globals";
@@ -7,9 +8,9 @@ import svelteConfig from "./svelte.config.js";
 /** Files that type-aware rules cover. */
 const TYPED = ["**/*.ts", "**/*.svelte"];
 
-/** Only `state` listens to changes: screens show `live(...)` queries, which know what makes them stale. */
-const EVENTS = { regex: "/platform/events$", message: "Show a `live` query; it is refreshed by itself." };
-/** `folders` must not be imported. */
+/** Only `state` subscribes to events. Screens show `live(...)` queries, which declare what makes them stale. */
+const EVENTS = { regex: "/platform/events$", message: "Use a `live` query; it is refreshed automatically." };
+/** A pattern that forbids imports from `folders`. */
 function closed(folders, message) {
   return { regex: `^\\.\\.?/(?:.*/)?(?:${folders.join("|")})/`, message };
 }
@@ -49,46 +50,46 @@ export default ts.config(
     files: TYPED,
     languageOptions: { globals: globals.browser },
     rules: {
-      // TypeScript resolves names; it knows more than this rule.
+      // TypeScript checks names more precisely than this rule.
       "no-undef": "off",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
-      // Control characters separate the parts of ids and mark the hits of a search.
+      // Control characters separate the parts of ids and mark the matches in search results.
       "no-control-regex": "off",
     },
   },
   {
     files: ["**/*.svelte"],
     rules: {
-      // The parser gives snippets and items of the template the type `any`; svelte-check knows and checks their types.
+      // The parser types snippets and template items as `any`; svelte-check checks their types.
       "@typescript-eslint/no-unsafe-argument": "off",
       "@typescript-eslint/no-unsafe-assignment": "off",
       "@typescript-eslint/no-unsafe-return": "off",
-      // Comments for warnings that only svelte-check gives.
+      // Some ignore comments are for warnings that only svelte-check reports.
       "svelte/no-unused-svelte-ignore": "off",
-      // `{" "}` is a space that formatting keeps.
+      // `{" "}` keeps a space through formatting.
       "svelte/no-useless-mustaches": "off",
-      // The variant of the plugin knows that props are assigned by others.
+      // The plugin's variant excludes props, which the parent assigns.
       "prefer-const": "off",
       "svelte/prefer-const": ["error", { excludedRunes: ["$props", "$bindable"] }],
     },
   },
   {
-    // Stand-ins are put into prototypes of the browser's classes, and taken out of them again.
+    // Tests replace methods on prototypes of browser classes and restore them.
     files: ["tests/**"],
     rules: { "@typescript-eslint/unbound-method": "off" },
   },
 
   // Which folder may import which: see README.md.
   boundary("features", [
-    { regex: "^\\.\\./(?!\\.\\./)", message: "A feature does not import another; move what both need to components." },
-    closed(["app", "features"], "A feature imports neither the shell nor another feature."),
+    { regex: "^\\.\\./(?!\\.\\./)", message: "A feature must not import another; move shared code to components." },
+    closed(["app", "features"], "A feature must import neither the shell nor another feature."),
     EVENTS,
   ]),
-  boundary("components", [closed(["app", "features"], "Features use components, not the other way round."), EVENTS]),
-  boundary("state", [closed(["app", "features", "components"], "State does not know what shows it.")]),
-  boundary("i18n", [closed(["app", "features", "components", "state"], "Texts do not know who shows them.")]),
+  boundary("components", [closed(["app", "features"], "Components must not import features or the shell."), EVENTS]),
+  boundary("state", [closed(["app", "features", "components"], "State must not import user interface code.")]),
+  boundary("i18n", [closed(["app", "features", "components", "state"], "i18n must import only platform and api.")]),
   boundary("platform", [
-    closed(["app", "features", "components", "state", "i18n"], "The platform only knows the API."),
+    closed(["app", "features", "components", "state", "i18n"], "The platform must import only the API."),
   ]),
 );

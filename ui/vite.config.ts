@@ -1,3 +1,4 @@
+//! Build, development server and test runner of the user interface.
 import { createReadStream, statSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,7 +17,7 @@ const types: Record<string, string> = {
   ".vtt": "text/vtt",
 };
 
-/** While developing with `?fixture`, pictures and sound come from the sources of the demo library. Never part of a build. */
+/** Serves `?fixture` with images and audio from the sources of the demo library. Development only. */
 function fixtureMedia(): Plugin {
   return {
     name: "carrel-fixture-media",
@@ -54,7 +55,7 @@ export default defineConfig({
     port: 5173,
     strictPort: true,
     fs: { allow: [".."] },
-    // `npm run dev` beside a running bridge: the page is Vite's, the commands are the bridge's.
+    // `npm run dev` with a running bridge: the page comes from Vite, the commands from the bridge.
     proxy: process.env["CARREL_BRIDGE"] ? { "/api": process.env["CARREL_BRIDGE"] } : {},
   },
   build: {

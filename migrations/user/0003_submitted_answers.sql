@@ -1,11 +1,11 @@
--- The answers as they were submitted with an attempt; '' for none. A release before this one kept them as an unknown field.
+-- The submitted answers of an attempt; '' for none. Earlier releases stored them as an unknown field.
 ALTER TABLE attempt ADD COLUMN answers TEXT NOT NULL DEFAULT '';
 UPDATE attempt SET answers = json_extract(extra, '$.answers'), extra = json_remove(extra, '$.answers')
 WHERE submitted_ms < 9223372036854775807 AND instr(extra, '"answers"') > 0 AND json_type(extra, '$.answers') = 'object'
     AND NOT EXISTS (SELECT 1 FROM json_each(attempt.extra, '$.answers') WHERE type <> 'text');
 UPDATE attempt SET extra = '' WHERE extra = '{}';
 
--- Unknown fields that earlier releases stored beyond the limits of one row: cut back as each join now does.
+-- Reduces unknown fields that earlier releases stored over the limits of a row, as each join does now.
 UPDATE progress SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE study_session SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE attempt SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;

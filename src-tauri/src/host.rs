@@ -1,6 +1,6 @@
-//! The window's end of the command registry: one command in, one event channel out.
+//! Connects the window to the command registry, with one Tauri command and one event channel.
 //!
-//! Not here: what a command does. This file opens the client, and carries JSON between it and the window.
+//! Not here: the implementation of commands. This file opens the client and passes JSON between it and the window.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,23 +17,23 @@ use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
 
 use crate::shell::profile::Profile;
 
-/// The channel that carries every event to the window.
+/// The channel of all events sent to the window.
 pub const EVENT: &str = "carrel://event";
 
-/// The client with what only this program can do for it.
-pub struct Desk {
+/// The client, with the functions that only this program provides.
+pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
 }
 
-impl Host for Desk {
+impl Host for AppHost {
     fn client(&self) -> &Arc<Client> {
         &self.client
     }
 
     fn open_url(&self, url: &str) -> Result<(), CommandError> {
         tauri_plugin_opener::open_url(url, None::<&str>)
-            .map_err(|e| CommandError::unavailable(format!("no browser was opened: {e}")))
+            .map_err(|e| CommandError::unavailable(format!("the browser could not be opened: {e}")))
     }
 
     fn downloads_dir(&self) -> Option<PathBuf> {
@@ -41,34 +41,37 @@ impl Host for Desk {
     }
 }
 
-/// The client behind the window, or none while it cannot be opened: then each call tries to open it again, and answers
-/// with why it could not, so that the window can show it and stay.
-pub struct Open {
-    desk: RwLock<Option<Arc<Desk>>>,
-    /// One attempt at a time.
-    attempt: Mutex<()>,
+/// The client, or none if it could not be opened. In that case each call tries again and returns the error, so that
+/// the window stays open and can show it.
+pub struct ClientState {
+    host: RwLock<Option<Arc<AppHost>>>,
+    /// Serializes attempts to open the client.
+    opening: Mutex<()>,
     profile: Profile,
 }
 
-/// Opens the client on the files of `profile`, and starts carrying its events to every window.
-pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> Open {
-    let open =
-        Open { desk: RwLock::default(), attempt: Mutex::default(), profile: profile.clone() };
-    if let Err(error) = tauri::async_runtime::block_on(open.desk(app)) {
+/// Opens the client on the files of `profile`, and starts forwarding its events to every window.
+pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> ClientState {
+    let state = ClientState {
+        host: RwLock::default(),
+        opening: Mutex::default(),
+        profile: profile.clone(),
+    };
+    if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
-    open
+    state
 }
 
 async fn open_client<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
 ) -> Result<Arc<Client>, CommandError> {
-    let placed = |e: tauri::Error| Error::Internal(e.to_string());
+    let path_error = |e: tauri::Error| Error::Internal(e.to_string());
     let version = app.package_info().version.to_string();
     let client = Client::open(Config {
-        data_dir: profile.data_dir(app).map_err(placed)?,
-        cache_dir: profile.cache_dir(app).map_err(placed)?,
+        data_dir: profile.data_dir(app).map_err(path_error)?,
+        cache_dir: profile.cache_dir(app).map_err(path_error)?,
         space: Default::default(),
         demo_dir: profile.demo_dir(app),
         http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
@@ -77,73 +80,75 @@ async fn open_client<R: Runtime>(
         secrets: None,
         device_name: crate::shell::device::name(),
         app_version: version,
-        listens: true,
+        event_stream: true,
     });
     let client = client.await?;
-    client.watch_machine(Arc::new(SystemSensors));
+    client.watch_sensors(Arc::new(SystemSensors));
     Ok(client)
 }
 
-impl Open {
-    /// Runs a command by its name; both ways JSON.
+impl ClientState {
+    /// Runs a command by its name. Request and reply are JSON.
     pub async fn call<R: Runtime>(
         &self,
         app: &AppHandle<R>,
         name: &str,
         payload: Value,
     ) -> Result<Value, CommandError> {
-        let desk = self.desk(app).await?;
-        dispatch(desk.as_ref(), name, payload).await
+        let host = self.host(app).await?;
+        dispatch(host.as_ref(), name, payload).await
     }
 
-    async fn desk<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<Desk>, CommandError> {
-        if let Some(desk) = self.ready() {
-            return Ok(desk);
+    async fn host<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<AppHost>, CommandError> {
+        if let Some(host) = self.ready() {
+            return Ok(host);
         }
-        let _one = self.attempt.lock().await;
-        if let Some(desk) = self.ready() {
-            return Ok(desk);
+        let _guard = self.opening.lock().await;
+        if let Some(host) = self.ready() {
+            return Ok(host);
         }
         let client = open_client(app, &self.profile).await?;
-        let desk =
-            Arc::new(Desk { client: client.clone(), downloads: self.profile.downloads_dir(app) });
-        *self.desk.write() = Some(desk.clone());
+        let host = Arc::new(AppHost {
+            client: client.clone(),
+            downloads: self.profile.downloads_dir(app),
+        });
+        *self.host.write() = Some(host.clone());
         let app = app.clone();
         tauri::async_runtime::spawn(events::forward(client, move |event| {
             if let Err(error) = app.emit(EVENT, event) {
-                tracing::warn!(error = %error, "an event did not reach the window");
+                tracing::warn!(error = %error, "an event could not be sent to the window");
             }
         }));
-        Ok(desk)
+        Ok(host)
     }
 
-    fn ready(&self) -> Option<Arc<Desk>> {
-        self.desk.read().clone()
+    fn ready(&self) -> Option<Arc<AppHost>> {
+        self.host.read().clone()
     }
 
-    /// The app is in front again, after sleep perhaps: look for news.
+    /// Notifies the client that the app is in the foreground again, possibly after sleep, so that it syncs.
     pub fn resume(&self) {
-        if let Some(desk) = self.ready()
-            && let Some(account) = desk.client.account()
+        if let Some(host) = self.ready()
+            && let Some(account) = host.client.account()
         {
             account.sync.resume();
         }
     }
 
-    /// Closes the learner's files, so that the program can end.
+    /// Closes the learner's files before the program exits.
     pub fn close(&self) {
-        if let Some(desk) = self.ready() {
-            tauri::async_runtime::block_on(desk.client.close());
+        if let Some(host) = self.ready() {
+            tauri::async_runtime::block_on(host.client.close());
         }
     }
 }
 
-/// The one command of the app: `invoke("call", { name, payload })`.
+/// The only Tauri command of the app: `invoke("call", { name, payload })`.
 #[tauri::command]
 pub async fn call<R: Runtime>(
     app: AppHandle<R>,
     name: String,
     payload: Value,
 ) -> Result<Value, CommandError> {
-    app.state::<Open>().call(&app, &name, payload).await
+    app.state::<ClientState>().call(&app, &name, payload).await
 }

@@ -1,6 +1,6 @@
-//! The shell, and only the shell: it builds the window and puts the command registry behind it.
+//! The desktop shell: it opens the window and connects it to the command registry.
 //!
-//! Not here: rules, SQL, HTTP. A call from the window goes to `host`, and nothing comes back but its reply.
+//! Not here: application logic, SQL, HTTP. A call from the window goes to `host`, which returns only the reply.
 
 mod dev_sign_in;
 mod host;
@@ -10,11 +10,11 @@ use std::process::ExitCode;
 
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 
-/// Runs the app until its last window is closed. A start that fails is logged with its cause and gives exit code 1.
+/// Runs the app until its last window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     shell::log::start();
-    match build().map(|app| app.run_return(heard)) {
+    match build().map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -28,30 +28,30 @@ fn build() -> tauri::Result<tauri::App> {
     shell::plugins(tauri::Builder::default(), &profile)
         .invoke_handler(tauri::generate_handler![host::call])
         .setup(move |app| {
-            let open = host::open(app.handle(), &profile);
+            let state = host::open(app.handle(), &profile);
             #[cfg(debug_assertions)]
-            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &open));
-            app.manage(open);
+            tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &state));
+            app.manage(state);
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
         .build(context())
 }
 
-/// What the system tells the app; the first of it comes before `setup`. Getting the window back may mean that the
-/// computer slept.
-fn heard(app: &AppHandle, event: RunEvent) {
-    let Some(open) = app.try_state::<host::Open>() else { return };
+/// Handles events of the system, of which the first arrives before `setup`. When the window regains focus, the
+/// computer may have been asleep.
+fn on_run_event(app: &AppHandle, event: RunEvent) {
+    let Some(state) = app.try_state::<host::ClientState>() else { return };
     match event {
         RunEvent::WindowEvent { event: WindowEvent::Focused(true), .. } | RunEvent::Resumed => {
-            open.resume();
+            state.resume();
         }
-        RunEvent::Exit => open.close(),
+        RunEvent::Exit => state.close(),
         _ => {}
     }
 }
 
-/// tauri.conf.json, the UI and the icons, compiled in.
+/// Returns tauri.conf.json, the UI and the icons, which are compiled in.
 #[expect(clippy::disallowed_methods, reason = "the macro's own code")]
 fn context() -> tauri::Context {
     tauri::generate_context!()

@@ -1,4 +1,4 @@
-//! The desktop program: everything is in the library, so that phones share it.
+//! The desktop program. All code is in the library, which phones share.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 fn main() -> std::process::ExitCode {

@@ -1,4 +1,5 @@
-//! Fresh downloads on loopback: four courses of many files, and one long file beside `curl` and one pass of BLAKE3 over what it wrote.
+//! Measures fresh downloads on loopback: four courses of many files, and one long file relative to `curl` and one
+//! BLAKE3 pass over its output.
 
 use std::{
     fs,
@@ -9,71 +10,71 @@ use std::{
 };
 
 use carrel_client::{Client, account};
-use carrel_content::{Kind, download::Wish};
+use carrel_content::{Kind, download::DownloadTarget};
 use carrel_model::{BlobHash, DeviceId, Slug, content::ManifestContent, wire::LoginRequest};
 use carrel_net::LiveHttp;
 use carrel_server::RunningServer;
-use carrel_testkit::Chance;
+use carrel_testkit::SeededRng;
 use serde_json::json;
 
-use super::{PASSWORD, Table, core, micros, show, spread};
+use super::{PASSWORD, Table, format_duration, median_and_p99, micros, open_client};
 
 /// Four courses: 108 sections, 246 files, 10.9 MB.
 const COURSES: usize = 4;
 const SECTIONS: usize = 27;
 const FILES: usize = 246;
-const BYTES: usize = 10_900_000;
-/// The long file.
-const FILM: usize = 64 * 1024 * 1024;
+const TOTAL_BYTES: usize = 10_900_000;
+/// Size of the long file in bytes.
+const VIDEO_BYTES: usize = 64 * 1024 * 1024;
 const RUNS: u64 = 5;
 
 pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
-    let books = dir.join("many");
-    let ids: Vec<Slug> = (0..COURSES).map(|n| write_course(&books, n)).collect();
+    let packages = dir.join("many");
+    let ids: Vec<Slug> = (0..COURSES).map(|n| write_course(&packages, n)).collect();
     let film = Slug::new("film").expect("an id");
-    write_film(&books.join("film"));
-    let report = server.import(&[books]).await.expect("the courses are imported");
+    write_film(&packages.join("film"));
+    let report = server.import(&[packages]).await.expect("the courses are imported");
     assert!(report.is_ok(), "{report:#?}");
 
     let mut times = Vec::new();
     let mut files = 0;
     for run in 0..RUNS {
         let device = Device::new(server, dir, run).await;
-        times.push(device.fetch(&ids).await);
+        times.push(device.download(&ids).await);
         files = device.files(&ids).await;
-        device.core.close().await;
+        device.client.close().await;
     }
-    let (half, most) = spread(times);
+    let (median, worst) = median_and_p99(times);
     table.row(
         "fresh download of 4 courses, verified",
-        format!("{} worst {}", show(half), show(most)),
+        format!("{} worst {}", format_duration(median), format_duration(worst)),
         format!("{} files, {FILES} planned", files),
-        micros(half) / 1e3,
+        micros(median) / 1e3,
         250.0,
         "ms",
     );
 
-    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    let (mut ours, mut baselines) = (Vec::new(), Vec::new());
     for run in RUNS..2 * RUNS {
         let device = Device::new(server, dir, run).await;
-        ours.push(device.fetch(std::slice::from_ref(&film)).await);
+        ours.push(device.download(std::slice::from_ref(&film)).await);
         let hash = device.largest(&film).await;
-        floors.push(curl_and_hash(&device, hash, &dir.join("curled")));
-        device.core.close().await;
+        baselines.push(curl_and_hash(&device, hash, &dir.join("curl-output")));
+        device.client.close().await;
     }
-    let (ours, floor) = (spread(ours).0, spread(floors).0);
+    let (ours, baseline) = (median_and_p99(ours).0, median_and_p99(baselines).0);
     table.row(
         "verified download, 64 MiB",
-        show(ours),
-        format!("curl + BLAKE3 {}", show(floor)),
-        micros(ours) / micros(floor),
+        format_duration(ours),
+        format!("curl + BLAKE3 {}", format_duration(baseline)),
+        micros(ours) / micros(baseline),
         1.2,
         "x curl + BLAKE3",
     );
 }
 
 struct Device {
-    core: Arc<Client>,
+    client: Arc<Client>,
     url: String,
     token: String,
 }
@@ -81,9 +82,9 @@ struct Device {
 impl Device {
     async fn new(server: &RunningServer, dir: &Path, n: u64) -> Self {
         let http = Arc::new(LiveHttp::new("Carrel/bench").expect("a client"));
-        let core = core(&dir.join(format!("fresh-{n}")), http.clone(), 100 + n).await;
+        let client = open_client(&dir.join(format!("fresh-{n}")), http.clone(), 100 + n).await;
         let url = server.url();
-        core.sign_in(&url, "asha", PASSWORD).await.expect("signed in");
+        client.sign_in(&url, "asha", PASSWORD).await.expect("signed in");
         let request = LoginRequest {
             login: "asha".into(),
             password: PASSWORD.into(),
@@ -92,31 +93,32 @@ impl Device {
             account_certificate: String::new(),
         };
         let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
-        Self { core, url, token: reply.access_token }
+        Self { client, url, token: reply.access_token }
     }
-    /// From the wish to the last switch.
-    async fn fetch(&self, ids: &[Slug]) -> Duration {
-        let account = self.core.need_account().expect("an account");
+    /// Measures from the download request until all are ready.
+    async fn download(&self, ids: &[Slug]) -> Duration {
+        let account = self.client.require_account().expect("an account");
         let downloads = &account.content.downloads;
-        let mut changes = self.core.changes().listen();
-        let began = Instant::now();
+        let mut changes = self.client.changes().subscribe();
+        let start = Instant::now();
         for id in ids {
-            downloads.start(Kind::Course, id).expect("wanted");
+            downloads.start(Kind::Course, id).expect("started");
         }
         let ready =
             |id: &Slug| downloads.state(Kind::Course, id).expect("a state").ready_version.is_some();
         while !ids.iter().all(ready) {
             let _ = changes.recv().await;
         }
-        let took = began.elapsed();
+        let took = start.elapsed();
         for id in ids {
-            let proof = downloads.prove(&Wish::whole(Kind::Course, id)).await.expect("a proof");
-            assert!(proof.lacks.is_empty());
+            let verification =
+                downloads.verify(&DownloadTarget::whole(Kind::Course, id)).await.expect("a proof");
+            assert!(verification.missing_files.is_empty());
         }
         took
     }
     async fn files(&self, ids: &[Slug]) -> usize {
-        let account = self.core.need_account().expect("an account");
+        let account = self.client.require_account().expect("an account");
         let mut files = 0;
         for id in ids {
             let manifest = account.content.library.manifest(Kind::Course, id).await;
@@ -125,7 +127,7 @@ impl Device {
         files
     }
     async fn largest(&self, id: &Slug) -> BlobHash {
-        let account = self.core.need_account().expect("an account");
+        let account = self.client.require_account().expect("an account");
         let manifest = account.content.library.manifest(Kind::Course, id).await;
         let manifest = manifest.expect("a manifest").value;
         assert!(matches!(manifest.manifest.content, ManifestContent::Course { .. }));
@@ -133,10 +135,10 @@ impl Device {
     }
 }
 
-/// What anybody could do: `curl` into a file, then the hash of the file.
+/// Baseline: `curl` into a file, then a hash of the file.
 fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
     let _ = fs::remove_file(to);
-    let began = Instant::now();
+    let start = Instant::now();
     let status = Command::new("curl")
         .args(["--silent", "--fail", "--output"])
         .arg(to)
@@ -146,28 +148,28 @@ fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
         .status()
         .expect("curl runs");
     assert!(status.success(), "curl fetches the file");
-    let here = BlobHash::of(&fs::read(to).expect("the file"));
-    let took = began.elapsed();
-    assert_eq!(here, hash);
+    let actual = BlobHash::of(&fs::read(to).expect("the file"));
+    let took = start.elapsed();
+    assert_eq!(actual, hash);
     took
 }
 
-fn write_course(books: &Path, n: usize) -> Slug {
+fn write_course(packages: &Path, n: usize) -> Slug {
     let id = Slug::new(format!("many-{n}")).expect("an id");
-    let dir = books.join(id.as_str());
+    let dir = packages.join(id.as_str());
     fs::create_dir_all(&dir).expect("a folder");
     let media = FILES - COURSES * SECTIONS;
-    let mine: Vec<usize> = (0..media).filter(|m| m % COURSES == n).collect();
+    let own_media: Vec<usize> = (0..media).filter(|m| m % COURSES == n).collect();
     let sections: Vec<_> = (0..SECTIONS)
         .map(|s| {
             let mut text = format!("# Section {s}\n\n");
             for word in 0..150 {
                 text.push_str(&format!("Word {word} of section {s} of course {n}. "));
             }
-            for m in mine.iter().filter(|m| (*m / COURSES) % SECTIONS == s) {
+            for m in own_media.iter().filter(|m| (*m / COURSES) % SECTIONS == s) {
                 let file = format!("r{m}.wav");
-                fs::write(dir.join(&file), wav(*m as u64, BYTES / media - 4_000)).expect("a recording");
-                fs::write(dir.join(format!("r{m}.md")), "What is heard.\n").expect("its words");
+                fs::write(dir.join(&file), wav(*m as u64, TOTAL_BYTES / media - 4_000)).expect("a recording");
+                fs::write(dir.join(format!("r{m}.md")), "The transcript.\n").expect("its transcript");
                 text.push_str(&format!("\n\n![Recording {m}]({file})\n"));
             }
             fs::write(dir.join(format!("s{s}.md")), text).expect("a text");
@@ -180,8 +182,8 @@ fn write_course(books: &Path, n: usize) -> Slug {
 
 fn write_film(dir: &Path) {
     fs::create_dir_all(dir).expect("a folder");
-    fs::write(dir.join("film.wav"), wav(9_999, FILM)).expect("a recording");
-    fs::write(dir.join("film.md"), "What is heard.\n").expect("its words");
+    fs::write(dir.join("film.wav"), wav(9_999, VIDEO_BYTES)).expect("a recording");
+    fs::write(dir.join("film.md"), "The transcript.\n").expect("its transcript");
     fs::write(dir.join("s.md"), "# One\n\n![The film](film.wav)\n").expect("a text");
     write(dir, "film", &[json!({ "id": "s", "type": "TEXT", "title": "One", "file": "s.md" })]);
 }
@@ -196,7 +198,7 @@ fn write(dir: &Path, id: &str, sections: &[serde_json::Value]) {
     fs::write(dir.join("course.json"), text).expect("a course");
 }
 
-/// Noise of so many bytes: nothing on the way can pack it.
+/// Returns a recording of `bytes` bytes of noise, which cannot be compressed.
 fn wav(seed: u64, bytes: usize) -> Vec<u8> {
     let bytes = u32::try_from(bytes & !7).expect("short enough");
     let mut wav = Vec::with_capacity(44 + bytes as usize);
@@ -207,7 +209,7 @@ fn wav(seed: u64, bytes: usize) -> Vec<u8> {
     wav.extend_from_slice(&16_000_u32.to_le_bytes());
     wav.extend_from_slice(b"\x02\0\x10\0data");
     wav.extend_from_slice(&bytes.to_le_bytes());
-    let chance = Chance::new(seed);
-    wav.extend((0..bytes / 8).flat_map(|_| chance.next().to_le_bytes()));
+    let rng = SeededRng::new(seed);
+    wav.extend((0..bytes / 8).flat_map(|_| rng.next().to_le_bytes()));
     wav
 }

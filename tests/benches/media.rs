@@ -1,7 +1,7 @@
-//! What pictures cost, each beside what the libraries alone need in the same run. `cargo xtask bench media`.
+//! Measures the cost of images relative to the libraries alone in the same run. `cargo xtask bench media`.
 //!
-//! Held: thumbnails at 80 % of the resize library's own speed or more. The runs of ours and of the floor alternate, so that a busy machine
-//! slows both alike.
+//! Budget: thumbnails at 80 % of the resize library's own speed or more. Runs of both alternate, so that other load on
+//! the machine affects both alike.
 use std::time::{Duration, Instant};
 
 use carrel_content::{
@@ -11,33 +11,40 @@ use carrel_content::{
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
 use image::{DynamicImage, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 
-use super::{Table, micros, show};
+use super::{Table, format_duration, micros};
 
 /// A speed of 80 % is 1.25 times the time.
-const MOST: f64 = 1.25;
+const MAX_RATIO: f64 = 1.25;
 const RUNS: usize = 15;
 
-/// Median times of both, run in turn.
-fn beside(mut ours: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
+/// Returns the median times of both, run alternately.
+fn alternating_medians(mut ours: impl FnMut(), mut baseline: impl FnMut()) -> (Duration, Duration) {
     let timed = |run: &mut dyn FnMut()| {
         let start = Instant::now();
         run();
         start.elapsed()
     };
-    // Once for nothing: caches and pages.
+    // One unmeasured run, to warm caches and pages.
     ours();
-    floor();
+    baseline();
     let (mut a, mut b): (Vec<_>, Vec<_>) =
-        (0..RUNS).map(|_| (timed(&mut ours), timed(&mut floor))).unzip();
+        (0..RUNS).map(|_| (timed(&mut ours), timed(&mut baseline))).unzip();
     a.sort_unstable();
     b.sort_unstable();
     (a[RUNS / 2], b[RUNS / 2])
 }
 
-fn row(table: &mut Table, what: &str, (ours, floor): (Duration, Duration)) {
-    let held = micros(ours) / micros(floor);
-    let unit = format!("x, {:.0} % of its speed", 100.0 / held);
-    table.row(what, show(ours), format!("alone {}", show(floor)), held, MOST, &unit);
+fn row(table: &mut Table, what: &str, (ours, baseline): (Duration, Duration)) {
+    let ratio = micros(ours) / micros(baseline);
+    let unit = format!("x, {:.0} % of the library's speed", 100.0 / ratio);
+    table.row(
+        what,
+        format_duration(ours),
+        format!("library only {}", format_duration(baseline)),
+        ratio,
+        MAX_RATIO,
+        &unit,
+    );
 }
 
 fn photo(width: u32, height: u32) -> RgbImage {
@@ -50,17 +57,17 @@ fn photo(width: u32, height: u32) -> RgbImage {
 
 pub fn measure(table: &mut Table) {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    let picture = photo(4000, 3000);
+    let photo_image = photo(4000, 3000);
     let mut file = Vec::new();
-    let encoded = JpegEncoder::new_with_quality(&mut file, 85).encode_image(&picture);
+    let encoded = JpegEncoder::new_with_quality(&mut file, 85).encode_image(&photo_image);
     encoded.expect("a JPEG in memory");
     for width in [320, 640, 1280] {
         let height = width * 3 / 4;
-        let ours = DynamicImage::ImageRgb8(picture.clone());
-        let raw = Image::from_vec_u8(4000, 3000, picture.clone().into_raw(), PixelType::U8x3);
+        let ours = DynamicImage::ImageRgb8(photo_image.clone());
+        let raw = Image::from_vec_u8(4000, 3000, photo_image.clone().into_raw(), PixelType::U8x3);
         let raw = raw.expect("the same pixels");
-        let times = beside(
-            || drop(images::scaled(&ours, (width, height), false)),
+        let times = alternating_medians(
+            || drop(images::scale(&ours, (width, height), false)),
             || {
                 let mut out = Image::new(width, height, PixelType::U8x3);
                 Resizer::new().resize(&raw, &mut out, &options).expect("resized");
@@ -68,20 +75,24 @@ pub fn measure(table: &mut Table) {
         );
         row(table, &format!("scale 12 megapixels to {width}"), times);
 
-        let ask = ImageRequest { fit: Fit::Inside, ..ImageRequest::width(width) };
-        let times = beside(
+        let request = ImageRequest { fit: Fit::Inside, ..ImageRequest::width(width) };
+        let times = alternating_medians(
             || {
                 let facts = images::probe(&file).expect("a picture");
-                drop(images::render(&file, &facts, &ask).expect("rendered"));
+                drop(images::render(&file, &facts, &request).expect("rendered"));
             },
             || {
-                let picture = image::load_from_memory(&file).expect("a picture").into_rgb8();
-                let from = Image::from_vec_u8(4000, 3000, picture.into_raw(), PixelType::U8x3);
+                let photo_image = image::load_from_memory(&file).expect("a picture").into_rgb8();
+                let from = Image::from_vec_u8(4000, 3000, photo_image.into_raw(), PixelType::U8x3);
                 let mut out = Image::new(width, height, PixelType::U8x3);
                 let from = from.expect("the same pixels");
                 Resizer::new().resize(&from, &mut out, &options).expect("resized");
                 let encoder = webp::Encoder::from_rgb(out.buffer(), width, height);
-                drop(encoder.encode_simple(false, f32::from(images::QUALITY)).expect("encoded"));
+                drop(
+                    encoder
+                        .encode_simple(false, f32::from(images::DEFAULT_QUALITY))
+                        .expect("encoded"),
+                );
             },
         );
         row(table, &format!("file to file, 12 megapixels to {width}"), times);

@@ -1,7 +1,7 @@
-//! What hostile clients cost the server: memory that silent connections take, and an hour of pushes of one learner beside others.
-//! `cargo xtask bench sockets hostile`.
+//! Measures what hostile clients cost the server: memory for silent connections, and an hour of pushes of one learner
+//! while another learner syncs. `cargo xtask bench sockets hostile`.
 //!
-//! What is held: memory in MiB, and how long somebody else waits meanwhile.
+//! The budgets limit memory in MiB and the waiting time of other clients.
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
@@ -20,16 +20,16 @@ use carrel_server::{
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
 
-use super::{Table, resident_kib, show, spread};
+use super::{Table, format_duration, median_and_p99, resident_kib};
 
-/// The argument with which this program only holds sockets.
-pub const HOLD: &str = "hold-sockets";
-/// Silent connections.
+/// Argument with which this program only keeps sockets open.
+pub const HOLD_SOCKETS: &str = "hold-sockets";
+/// Number of silent connections.
 const SOCKETS: usize = 10_000;
-/// Addresses of the loopback network that they come from.
+/// Number of loopback source addresses that they use.
 const SOURCES: usize = 200;
 
-/// (what, the most)
+/// Budgets of the measurements.
 const MAX_SOCKETS_MIB: f64 = 96.0;
 const MAX_SOCKETS_LEFT_MIB: f64 = 64.0;
 const MAX_REQUEST_MS: f64 = 250.0;
@@ -37,15 +37,15 @@ const MAX_HOSTILE_MIB: f64 = 48.0;
 const MAX_HOSTILE_WAIT_MS: f64 = 500.0;
 /// 1 is linear, 2 quadratic.
 const MAX_UPDATES_EXPONENT: f64 = 1.3;
-/// Of a push, against plain inserts of its rows.
+/// Time of a push relative to plain inserts of its rows.
 const MAX_PUSH_FACTOR: f64 = 2.0;
 
 fn resident_mib() -> f64 {
     resident_kib() / 1024.0
 }
 
-/// The other side of `sockets`: opens so many connections to an address, says so, and holds them until its input ends. A process of its
-/// own, so that neither its descriptors nor its memory count.
+/// The client of `sockets`: opens a number of connections to an address, reports it, and keeps them open until its
+/// input ends. Runs in its own process, so that neither its descriptors nor its memory count.
 pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
     let to: SocketAddr = args.next().and_then(|a| a.parse().ok()).expect("an address");
     let count: usize = args.next().and_then(|n| n.parse().ok()).expect("a number");
@@ -55,7 +55,7 @@ pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
         let source = Ipv4Addr::new(127, 0, 1, (n % SOURCES + 1) as u8);
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
             .expect("a socket");
-        // The port is chosen when it connects: each source address has all of them.
+        // The port is chosen on connect: each source address has its own range.
         socket.bind(&SocketAddr::V4(SocketAddrV4::new(source, 0)).into()).expect("bound");
         socket.connect(&to.into()).expect("connected");
         held.push(socket);
@@ -74,7 +74,7 @@ fn raise_open_files() {
     }
 }
 
-/// A request of a new client on a connection of its own.
+/// Measures a request of a new client on a new connection.
 fn request(to: SocketAddr) -> Duration {
     let start = Instant::now();
     let mut socket = TcpStream::connect(to).expect("connected");
@@ -86,19 +86,19 @@ fn request(to: SocketAddr) -> Duration {
     start.elapsed()
 }
 
-/// Waits until the server has so many connections.
-async fn until(server: &RunningServer, what: &str, reached: impl Fn(usize) -> bool) {
-    let mut tick = tokio::time::interval(Duration::from_millis(20));
+/// Waits until `accept` accepts the server's number of connections.
+async fn wait_for_connections(server: &RunningServer, what: &str, accept: impl Fn(usize) -> bool) {
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..3_000 {
-        if reached(server.connections()) {
+        if accept(server.connections()) {
             return;
         }
-        tick.tick().await;
+        interval.tick().await;
     }
     panic!("{what}: {} connections after a minute", server.connections());
 }
 
-/// 10,000 connections that say nothing: memory while they are open and after they were closed, and requests meanwhile.
+/// 10,000 silent connections: memory while they are open and after they are closed, and the time of requests meanwhile.
 pub async fn sockets(table: &mut Table, dir: &Path) {
     let server = Server::start(Config {
         listen: "127.0.0.1:0".parse().expect("an address"),
@@ -112,27 +112,27 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     .await
     .expect("the server starts");
     let to = server.addr;
-    let asked = |n: usize| {
-        tokio::task::spawn_blocking(move || spread((0..n).map(|_| request(to)).collect()))
+    let request_times = |n: usize| {
+        tokio::task::spawn_blocking(move || median_and_p99((0..n).map(|_| request(to)).collect()))
     };
-    asked(50).await.expect("answered");
+    request_times(50).await.expect("answered");
     let before = resident_mib();
     let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args([HOLD, &to.to_string(), &SOCKETS.to_string()])
+        .args([HOLD_SOCKETS, &to.to_string(), &SOCKETS.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("the other side");
-    let mut said = String::new();
+        .expect("the client starts");
+    let mut reported = String::new();
     let mut output = BufReader::new(child.stdout.take().expect("its output"));
-    output.read_line(&mut said).expect("a line");
-    assert_eq!(said.trim(), SOCKETS.to_string(), "all of them are open");
-    until(&server, "opened", |n| n >= SOCKETS).await;
+    output.read_line(&mut reported).expect("a line");
+    assert_eq!(reported.trim(), SOCKETS.to_string(), "all of them are open");
+    wait_for_connections(&server, "opened", |n| n >= SOCKETS).await;
     let open = resident_mib();
-    let (half, most) = asked(200).await.expect("answered");
+    let (p50, p99) = request_times(200).await.expect("answered");
     drop(child.stdin.take());
     child.wait().expect("ended");
-    until(&server, "closed", |n| n == 0).await;
+    wait_for_connections(&server, "closed", |n| n == 0).await;
     let after = resident_mib();
     table.row(
         "10,000 silent sockets: memory",
@@ -151,17 +151,17 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
         "MiB",
     );
     table.row(
-        "  a request beside them",
-        format!("{} p99 {}", show(half), show(most)),
+        "  a request meanwhile",
+        format!("{} p99 {}", format_duration(p50), format_duration(p99)),
         String::new(),
-        most.as_secs_f64() * 1e3,
+        p99.as_secs_f64() * 1e3,
         MAX_REQUEST_MS,
         "ms p99",
     );
     server.shutdown().await;
 }
 
-/// Progress updates in one body: the time must grow with their number, not with its square.
+/// Progress updates in one body: the time must grow linearly with their number.
 pub async fn updates(table: &mut Table, dir: &Path) {
     const FEW: usize = 200;
     let mut config = Config::new(dir.join("updates"));
@@ -195,21 +195,21 @@ pub async fn updates(table: &mut Table, dir: &Path) {
             times[which].push(took);
         }
     }
-    let [few, many] = times.map(|t| spread(t).0);
+    let [few, many] = times.map(|t| median_and_p99(t).0);
     let exponent =
         (many.as_secs_f64() / few.as_secs_f64()).ln() / (MAX_PUSH_ITEMS as f64 / FEW as f64).ln();
     table.row(
         "2,000 progress updates in one body",
-        show(many),
-        format!("200: {}", show(few)),
+        format_duration(many),
+        format!("200: {}", format_duration(few)),
         exponent,
         MAX_UPDATES_EXPONENT,
         "exponent",
     );
 }
 
-/// A push of 10,000 new rows on the server alone, in requests of 2,000: against reading the same bodies and inserting the same rows with
-/// plain statements into tables with the same indices, durable after each 2,000.
+/// A push of 10,000 new rows to the server in requests of 2,000, relative to parsing the same bodies and inserting the
+/// same rows with plain statements into tables with the same indices, durable after each 2,000.
 pub async fn push(table: &mut Table, dir: &Path) {
     const ROWS: usize = 10_000;
     let item = |round: usize, n: usize| {
@@ -222,7 +222,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
     let bodies = |round: usize| -> Vec<Vec<Box<RawValue>>> {
         let all: Vec<usize> = (0..ROWS).collect();
         all.chunks(MAX_PUSH_ITEMS)
-            .map(|some| some.iter().map(|n| item(round, *n)).collect())
+            .map(|chunk| chunk.iter().map(|n| item(round, *n)).collect())
             .collect()
     };
     let data = DataDir::open(Config::new(dir.join("push"))).expect("a server's folder");
@@ -236,8 +236,8 @@ pub async fn push(table: &mut Table, dir: &Path) {
         .expect("the tables");
     let sql = "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, usn)
                VALUES (?1, 'section', ?2, 0, ?3, 0, x'', '', 9223372036854775807, ?4)";
-    let (mut floors, mut pushes) = (Vec::new(), Vec::new());
-    // In turn, so that a disk that is slow for a while is slow for both.
+    let (mut baselines, mut pushes) = (Vec::new(), Vec::new());
+    // Alternating, so that a slow period of the disk affects both.
     for round in 0..9 {
         let batches = bodies(round);
         let start = Instant::now();
@@ -245,9 +245,9 @@ pub async fn push(table: &mut Table, dir: &Path) {
             let rows = push_validation::check(body, NOW).rows;
             bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
             let mut insert = bare.prepare_cached(sql).expect("a statement");
-            for (place, row) in rows.iter().enumerate() {
+            for (index, row) in rows.iter().enumerate() {
                 let carrel_model::lattice::Row::Progress(p) = row else { continue };
-                let usn = round * ROWS + n * MAX_PUSH_ITEMS + place + 1;
+                let usn = round * ROWS + n * MAX_PUSH_ITEMS + index + 1;
                 insert
                     .execute((user.0.as_bytes(), p.item.as_str(), p.percent, usn as i64))
                     .expect("inserted");
@@ -255,7 +255,7 @@ pub async fn push(table: &mut Table, dir: &Path) {
             drop(insert);
             bare.execute_batch("COMMIT").expect("committed");
         }
-        floors.push(start.elapsed());
+        baselines.push(start.elapsed());
         let start = Instant::now();
         for body in &batches {
             let rows = push_validation::check(body, NOW).rows;
@@ -264,14 +264,14 @@ pub async fn push(table: &mut Table, dir: &Path) {
         }
         pushes.push(start.elapsed());
     }
-    let ((floor, _), (half, most)) = (spread(floors), spread(pushes));
+    let ((baseline, _), (p50, p99)) = (median_and_p99(baselines), median_and_p99(pushes));
     table.row(
-        "10,000 new rows on the server alone",
-        format!("{} p99 {}", show(half), show(most)),
-        format!("read, plain inserts, commits {}", show(floor)),
-        half.as_secs_f64() / floor.as_secs_f64(),
+        "10,000 new rows, server only",
+        format!("{} p99 {}", format_duration(p50), format_duration(p99)),
+        format!("read, plain inserts, commits {}", format_duration(baseline)),
+        p50.as_secs_f64() / baseline.as_secs_f64(),
         MAX_PUSH_FACTOR,
-        "x floor",
+        "x baseline",
     );
 }
 
@@ -281,7 +281,8 @@ fn id(n: usize) -> String {
 
 const NOW: i64 = 1_790_000_000_000;
 
-/// One batch of each kind of hostile rows: growing unknown fields, answers without end, submitted attempts, new rows beyond the quota.
+/// Returns one batch of each kind of hostile rows: growing unknown fields, unlimited answers, submitted attempts, new
+/// rows over the quota.
 fn batches(round: usize) -> [Vec<String>; 4] {
     let field = |n: usize| format!(r#""f{n:07}":"{}""#, "v".repeat(4_000));
     let fields = (0..7).map(|row| {
@@ -321,7 +322,8 @@ fn read(items: Vec<String>) -> Vec<carrel_model::lattice::Row> {
     push_validation::check(&items, NOW).rows
 }
 
-/// A hostile learner's pushes, and another learner's behind each of them. `CARREL_LONG=1`: those of an hour, 60 a minute.
+/// Pushes of a hostile learner, each followed by a push of another learner. `CARREL_LONG=1`: those of an hour, 60 per
+/// minute.
 pub async fn hostile(table: &mut Table, dir: &Path) {
     let pushes = if std::env::var_os("CARREL_LONG").is_some() { 60 * 60 } else { 60 };
     let mut config = Config::new(dir.join("hostile"));
@@ -335,12 +337,12 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
         let account = NewAccount { user, password: String::new() };
         data.store.add_account(account, None, NOW).await.expect("an account");
     }
-    // The caches are filled and the tables are there.
+    // Fills the caches and creates the tables.
     for items in batches(0) {
         data.store.push(hostile, read(items), false, NOW).await.expect("pushed");
     }
     let before = resident_mib();
-    let (mut theirs, mut waits) = (Vec::new(), Vec::new());
+    let (mut hostile_times, mut wait_times) = (Vec::new(), Vec::new());
     for round in 1..=pushes / 4 {
         for (kind, items) in batches(round).into_iter().enumerate() {
             let rows = read(items);
@@ -351,33 +353,33 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
                 let done = data.store.push(hostile, rows, false, NOW).await;
                 (done, start.elapsed())
             };
-            let behind = async {
+            let other_push = async {
                 let done = data.store.push(other, one, false, NOW).await;
                 (done, start.elapsed())
             };
-            let ((attacked, long), (done, wait)) = tokio::join!(attack, behind);
+            let ((attacked, long), (done, wait)) = tokio::join!(attack, other_push);
             attacked.expect("a result for each row");
             done.expect("pushed");
-            theirs.push(long);
-            waits.push(wait);
+            hostile_times.push(long);
+            wait_times.push(wait);
         }
     }
-    let grown = resident_mib() - before;
-    let ((own, _), (half, most)) = (spread(theirs), spread(waits));
+    let growth = resident_mib() - before;
+    let ((own, _), (p50, p99)) = (median_and_p99(hostile_times), median_and_p99(wait_times));
     let file = std::fs::metadata(dir.join("hostile/server.db")).map_or(0, |m| m.len());
     table.row(
         &format!("{pushes} hostile pushes: memory"),
-        format!("{grown:.1} MiB more"),
+        format!("{growth:.1} MiB more"),
         format!("database {} MiB", file / (1024 * 1024)),
-        grown,
+        growth,
         MAX_HOSTILE_MIB,
         "MiB",
     );
     table.row(
-        "  another learner's push behind one of them",
-        format!("{} p99 {}", show(half), show(most)),
-        format!("a hostile one {}", show(own)),
-        most.as_secs_f64() * 1e3,
+        "  another learner's push during one of them",
+        format!("{} p99 {}", format_duration(p50), format_duration(p99)),
+        format!("hostile learner {}", format_duration(own)),
+        p99.as_secs_f64() * 1e3,
         MAX_HOSTILE_WAIT_MS,
         "ms p99",
     );

@@ -1,7 +1,7 @@
-//! A device's content at 1x, 10x and 100x (10,000 courses, 200,000 sections, 50,000 blobs): start, sweep, storage page, list, search and
-//! clean-up, with the exponent of their growth. `cargo xtask bench storage`.
+//! Measures a device's content at 1x, 10x and 100x (10,000 courses, 200,000 sections, 50,000 blobs): start, sweep,
+//! storage page, list, search and clean-up, with the exponent of their growth. `cargo xtask bench storage`.
 //!
-//! Limits: the exponent from 10x to 100x (1 is linear), and a time for the largest.
+//! The budgets limit the exponent from 10x to 100x (1 is linear), and the time at 100x.
 use std::{
     path::Path,
     sync::Arc,
@@ -18,50 +18,50 @@ use super::Table;
 const COURSES: [u64; 3] = [100, 1_000, 10_000];
 const SECTIONS: u64 = 20;
 const BLOBS: u64 = 5;
-/// Courses are opened one after the other, this far apart.
+/// Interval between the uses of two courses.
 const BETWEEN_USES_MS: i64 = 600_000;
 
-/// (what, the most for the largest in ms)
-const MOST: [(&str, f64); 6] = [
+/// (operation, maximum in ms at 100x)
+const MAX_MS: [(&str, f64); 6] = [
     // Compares every download with its record: 55 to 100 us each.
     ("open", 1_500.0),
     ("sweep", 3_000.0),
     ("storage page", 150.0),
     ("list of downloads", 30.0),
     ("search", 50.0),
-    ("clean-up of a tenth", 500.0),
+    ("eviction of a tenth", 500.0),
 ];
-/// Cost grows with the data, not faster.
-const EXPONENT: f64 = 1.15;
+/// Maximum exponent: cost must not grow faster than the data.
+const MAX_EXPONENT: f64 = 1.15;
 
 pub fn measure(table: &mut Table, dir: &Path) {
     let rows: Vec<Vec<(&str, f64)>> =
-        COURSES.iter().map(|n| one_size(&dir.join(format!("content-{n}")), *n)).collect();
-    for (n, (what, most)) in MOST.iter().enumerate() {
+        COURSES.iter().map(|n| measure_size(&dir.join(format!("content-{n}")), *n)).collect();
+    for (n, (operation, max)) in MAX_MS.iter().enumerate() {
         let [one, ten, hundred] = [0, 1, 2].map(|size: usize| rows[size][n].1);
-        assert_eq!(rows[0][n].0, *what);
+        assert_eq!(rows[0][n].0, *operation);
         let exponent = (hundred / ten).log10();
         let smaller = format!("1x {one:.2} ms, 10x {ten:.2} ms");
         let figure = format!("{hundred:.2} ms");
-        table.row(&format!("100x content: {what}"), figure, smaller, hundred, *most, "ms");
-        // Below a millisecond noise grows faster than work.
+        table.row(&format!("100x content: {operation}"), figure, smaller, hundred, *max, "ms");
+        // Below 1 ms the measurement is dominated by noise.
         if hundred > 1.0 {
             table.row(
-                "  its growth from 10x to 100x",
+                "  growth from 10x to 100x",
                 String::new(),
                 String::new(),
                 exponent,
-                EXPONENT,
+                MAX_EXPONENT,
                 "exponent",
             );
         }
     }
 }
 
-fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
+fn measure_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
     let filled = open(dir);
     fill(&filled, courses);
-    // Writes the records of what was filled in, which a download writes as it ends.
+    // Writes the records that a download writes when it ends.
     filled.sweep().expect("swept");
     drop(filled);
     let opened = median(5, || drop(open(dir)));
@@ -86,7 +86,7 @@ fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
         });
         assert!(hits.expect("found") > 0);
     });
-    let cleaned = median(1, || {
+    let evicted = median(1, || {
         let freed = storage.evict(courses * 100 / 10).expect("freed");
         assert!(freed >= courses * 10);
     });
@@ -96,7 +96,7 @@ fn one_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
         ("storage page", page),
         ("list of downloads", list),
         ("search", search),
-        ("clean-up of a tenth", cleaned),
+        ("eviction of a tenth", evicted),
     ]
 }
 
@@ -107,13 +107,13 @@ fn open(dir: &Path) -> Storage {
         disk: Arc::new(SystemDisk),
         clock: Arc::new(SystemClock::new()),
         changes: Changes::new(),
-        steps: None,
-        below: None,
+        failpoints: None,
+        shared_store: None,
     });
     storage.expect("a store")
 }
 
-/// Four blobs of each course are pinned (one of them a file), the fifth was only opened once.
+/// Inserts the content: four blobs of each course are pinned (one of them a file), the fifth was only opened once.
 fn fill(storage: &Storage, courses: u64) {
     let blobs = storage.dir().join("blobs");
     let filled = storage.db().write_blocking("test", |tx| {
@@ -174,7 +174,7 @@ fn fill(storage: &Storage, courses: u64) {
         .expect("checkpointed");
 }
 
-/// Median of `n` runs, in milliseconds.
+/// Returns the median of `n` runs in milliseconds.
 fn median(n: usize, mut run: impl FnMut()) -> f64 {
     let mut times: Vec<Duration> = (0..n)
         .map(|_| {

@@ -1,46 +1,49 @@
-//! The table of the budgets: a row is a figure beside its floor, and what is held of it.
+//! Prints the table of the budgets: each row contains a measured figure, its baseline and the budget.
 //!
-//! Also read by `xtask`, which measures the window and can see no crate of the workspace: only `std` here.
+//! Also included by `xtask`, which measures the window and depends on no crate of the workspace: uses only `std`.
 
 use std::time::Duration;
 
-/// The table, row by row.
+/// A table that is printed row by row and counts the rows over budget.
 #[derive(Default)]
 pub struct Table {
-    over: u32,
+    over_budget: u32,
 }
 
 impl Table {
-    /// Begins with the names of the columns.
-    pub fn begin() -> Self {
-        println!("{:<44} {:>22} {:>28} {:>9}    budget", "what", "figure", "floor", "held");
+    /// Prints the names of the columns.
+    pub fn new() -> Self {
+        println!(
+            "{:<44} {:>22} {:>28} {:>9}    budget",
+            "measurement", "figure", "baseline", "value"
+        );
         Self::default()
     }
 
-    /// `figure` and `floor` with their unit; `held` is the ratio or count that is held, with its most.
+    /// Prints a row. `figure` and `baseline` include their units; `value` is the ratio or count with the budget `max`.
     pub fn row(
         &mut self,
-        what: &str,
+        name: &str,
         figure: String,
-        floor: String,
-        held: f64,
-        most: f64,
+        baseline: String,
+        value: f64,
+        max: f64,
         unit: &str,
     ) {
-        let good = held <= most;
-        self.over += u32::from(!good);
-        let mark = if good { "" } else { "  OVER" };
-        println!("{what:<44} {figure:>22} {floor:>28} {held:>9.2} <= {most:<6} {unit}{mark}");
+        let within = value <= max;
+        self.over_budget += u32::from(!within);
+        let mark = if within { "" } else { "  OVER" };
+        println!("{name:<44} {figure:>22} {baseline:>28} {value:>9.2} <= {max:<6} {unit}{mark}");
     }
 
-    /// How many rows are over their budget.
-    pub fn over(&self) -> u32 {
-        self.over
+    /// Returns the number of rows over budget.
+    pub fn over_budget(&self) -> u32 {
+        self.over_budget
     }
 }
 
-/// Median and 99th percentile.
-pub fn spread(mut times: Vec<Duration>) -> (Duration, Duration) {
+/// Returns the median and the 99th percentile.
+pub fn median_and_p99(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     (times[times.len() / 2], times[times.len() * 99 / 100])
 }

@@ -1,2 +1,2 @@
-// The rules of the user interface; its packages are used, so that there is one version of each.
+// Uses the rules and packages of the UI, so that there is one version of each.
 export { scripts as default } from "../../ui/eslint.config.js";

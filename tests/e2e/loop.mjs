@@ -1,9 +1,9 @@
-// The whole loop in a browser on the bridge: sign in, download, lose the network, study by keyboard alone, be killed, come back, and see
-// the same on a second device. Then axe on every screen.
+// The main use case in a browser with the bridge: sign in, download, disconnect, study with the keyboard alone, kill
+// the process, reconnect, and compare with a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { axe, desktop, heading, open, phone, press, run, signIn, stands, step, text } from "./hands.mjs";
-import { browser, Device, School } from "./world.mjs";
+import { axe, desktop, heading, open, phone, press, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
+import { browser, Device, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
@@ -13,19 +13,19 @@ if (pictures) mkdirSync(pictures, { recursive: true });
 async function picture(page, name) {
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`) });
 }
-async function until(what, look) {
+async function waitUntil(what, check) {
   const end = Date.now() + 60_000;
-  while (!(await look())) {
-    if (Date.now() > end) throw new Error(`waited a minute for ${what}`);
+  while (!(await check())) {
+    if (Date.now() > end) throw new Error(`timed out after a minute: ${what}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
-function same(a, b, what) {
+function assertEqual(a, b, what) {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   if (left !== right) throw new Error(`${what} differ:\n  ${left}\n  ${right}`);
 }
 
-/** Answers every question of the quiz that is open, whatever its kind, and hands it in. */
+/** Answers every question of the open quiz, whatever its kind, and submits it. */
 async function takeQuiz(page) {
   for (let n = 0; n < 20; n++) {
     const kind = await page.evaluate(() => {
@@ -54,9 +54,9 @@ async function takeQuiz(page) {
       for (const key of ["Space", "ArrowDown", "Space"]) await page.keyboard.press(key);
     }
     await press(page, /^Check$/);
-    await page.locator(".acts .go").waitFor();
+    await page.locator(".actions .primary").waitFor();
     await press(page, /^(Next question|See the result)$/);
-    const over = await page
+    const isOver = await page
       .getByText(/Passed|Not passed yet/)
       .first()
       .waitFor({ timeout: 1_500 })
@@ -64,9 +64,9 @@ async function takeQuiz(page) {
         () => true,
         () => false,
       );
-    if (over) return;
+    if (isOver) return;
   }
-  throw new Error("the quiz has no end");
+  throw new Error("the quiz did not end after 20 questions");
 }
 
 async function everyScreen(page, name) {
@@ -86,21 +86,21 @@ async function everyScreen(page, name) {
   for (const [screen, [hash, title]] of Object.entries(screens)) {
     await page.evaluate((h) => (location.hash = h), hash);
     await heading(page, title);
-    await stands(page);
+    await waitUntilLoaded(page);
     await picture(page, `${screen}-${name}`);
     await axe(page, `${screen} (${name})`);
   }
 }
 
-/** What opens over a screen, by its button. */
-async function everySheet(page, name) {
-  const sheets = [
+/** Opens each dialog of a screen with its button. */
+async function everyDialog(page, name) {
+  const dialogs = [
     ["#/storage", "Storage", "Move content to another folder"],
-    ["#/settings", "Settings", "Where answers came from"],
-    ["#/settings", "Settings", "Licences of the faces"],
+    ["#/settings", "Settings", "Cache and network"],
+    ["#/settings", "Settings", "Font licences"],
     ["#/read/how-rivers-work/meanders/read", "Why rivers wander", "Reading settings"],
   ];
-  for (const [hash, title, button] of sheets) {
+  for (const [hash, title, button] of dialogs) {
     await page.evaluate((h) => (location.hash = h), hash);
     await heading(page, title);
     await page.getByRole("button", { name: button }).click();
@@ -113,49 +113,49 @@ async function everySheet(page, name) {
 }
 
 async function main() {
-  const school = new School();
+  const server = new TestServer();
   const [laptop, tablet] = [new Device("Laptop"), new Device("Phone")];
-  await step("a school with the demo library", () => school.prepare());
-  await school.open();
+  await step("a server with the demo library", () => server.prepare());
+  await server.open();
   await laptop.open();
   const chrome = await browser();
   try {
     let page = await open(chrome, laptop, desktop, "paper");
     await step("first run: axe", () => axe(page, "first run"));
-    await step("sign in, by keyboard", () => signIn(page, school.address));
-    await step("open a course and a story and fetch them", async () => {
+    await step("sign in, by keyboard", () => signIn(page, server.address));
+    await step("open and download a course and a story", async () => {
       await press(page, new RegExp(COURSE));
       await heading(page, COURSE);
       await press(page, /^Download/);
-      await text(page, "Ready for offline");
+      await text(page, "Available offline");
       await laptop.call("start_download", { id: "the-lamp-by-the-sea", isStory: true });
-      await until(
-        "the story to be here",
+      await waitUntil(
+        "the story is downloaded",
         async () => (await laptop.call("list_stories", { onDevice: true })).total === 1,
       );
     });
-    await step("the network is really gone", () => school.close());
+    await step("disconnect the network", () => server.close());
     await step("read and finish a section", async () => {
-      await press(page, /^(Begin|Start|Continue)/);
+      await press(page, /^(Start|Continue)/);
       await heading(page, "The shape of a river");
-      // Reading is measured by beats a few seconds apart: stay until the first was counted.
-      await until(
-        "time to be counted",
+      // Study time is measured by heartbeats a few seconds apart: wait until the first was counted.
+      await waitUntil(
+        "study time is recorded",
         async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
       );
-      await press(page, /^I have finished this/);
+      await press(page, /^Mark as finished/);
       await text(page, /^Finished/);
       await picture(page, "finished-offline");
     });
     await step("take a quiz", async () => {
       await page.evaluate(() => (location.hash = "#/read/how-rivers-work/down-to-the-sea/check"));
       await heading(page, "Check yourself");
-      await press(page, /^(Begin|Go on)$/);
+      await press(page, /^(Start|Continue)$/);
       await page.locator(".stage .head").waitFor();
       await takeQuiz(page);
       await picture(page, "quiz-offline");
     });
-    await step("read a story with its words", async () => {
+    await step("read a story and open its words", async () => {
       await page.evaluate(() => (location.hash = "#/"));
       await heading(page, "Library");
       await press(page, new RegExp(STORY));
@@ -165,113 +165,114 @@ async function main() {
       await page.keyboard.press("ArrowLeft");
       await text(page, "Page 1 of 8");
       await press(page, /^lighthouse$/);
-      await press(page, /^Add to review/);
-      await text(page, "On your list");
+      await press(page, /^Add to my words/);
+      await text(page, "In my words");
       await page.keyboard.press("Escape");
     });
-    await step("hear it, with the server gone", async () => {
+    await step("play the narration without the server", async () => {
       await press(page, /^Read to me/);
       await page.waitForFunction(() =>
         [...document.querySelectorAll("audio")].some((a) => a.currentTime > 0.3 && !a.error),
       );
     });
     let before;
-    await step("the core is killed and comes up again, offline", async () => {
+    await step("kill and restart the core, offline", async () => {
       before = await laptop.call("get_course", { course: "how-rivers-work" });
-      if (before.done < 1) throw new Error("nothing was finished");
-      page.noFaults();
+      if (before.done < 1) throw new Error("no section is finished");
+      page.assertNoErrors();
       await page.context().close();
       await laptop.kill();
       await laptop.open();
       page = await open(chrome, laptop, desktop, "paper");
       await heading(page, "Library");
       const after = await laptop.call("get_course", { course: "how-rivers-work" });
-      same(before.lessons, after.lessons, "the outlines before and after the kill");
+      assertEqual(before.lessons, after.lessons, "the outlines before and after the kill");
     });
-    await step("a course goes by file to a device without an account or a network", async () => {
-      const { places } = await laptop.call("list_places");
+    await step("transfer a course by file to a device without account or network", async () => {
+      const { folders } = await laptop.call("list_removable_media");
       const sent = await laptop.call("export_courses", {
         items: [{ id: "how-rivers-work", isStory: false }],
-        place: places.at(-1).path,
+        folder: folders.at(-1).path,
       });
       const guest = new Device("Guest");
       await guest.open();
-      const there = await open(chrome, guest, phone, "paper");
-      await heading(there, "A quiet desk in a good library");
-      await press(there, /^Open a file from a stick/);
-      await heading(there, "Library");
-      // The chooser's own window is the system's; what it gives is streamed to the core's slot, from another origin.
-      await there.locator("dialog input[type=file]").setInputFiles(sent.path);
-      await text(there, "This is the first file from");
-      await axe(there, "add from a file");
-      await there.getByRole("checkbox").focus();
-      await there.keyboard.press("Space");
-      await picture(there, "cable-ask");
-      await press(there, /^Add to this device/);
-      await text(there, "1 course or story is ready for offline.");
-      await press(there, /^Close/);
-      await press(there, new RegExp(COURSE));
-      await heading(there, COURSE);
-      await text(there, "Ready for offline");
-      await press(there, /^(Begin|Start|Continue)/);
-      await heading(there, "The shape of a river");
-      there.noFaults();
-      await there.context().close();
+      const guestPage = await open(chrome, guest, phone, "paper");
+      await heading(guestPage, "Learn anywhere, online or offline");
+      await press(guestPage, /^Open a file from a USB drive/);
+      await heading(guestPage, "Library");
+      // The file chooser is a window of the system; the chosen file is uploaded to the client's loopback upload
+      // endpoint, which has another origin.
+      await guestPage.locator("dialog input[type=file]").setInputFiles(sent.path);
+      await text(guestPage, "This is the first file from");
+      await axe(guestPage, "add from a file");
+      await guestPage.getByRole("checkbox").focus();
+      await guestPage.keyboard.press("Space");
+      await picture(guestPage, "import-confirm");
+      await press(guestPage, /^Add to this device/);
+      await text(guestPage, "1 course or story is available offline.");
+      await press(guestPage, /^Close/);
+      await press(guestPage, new RegExp(COURSE));
+      await heading(guestPage, COURSE);
+      await text(guestPage, "Available offline");
+      await press(guestPage, /^(Start|Continue)/);
+      await heading(guestPage, "The shape of a river");
+      guestPage.assertNoErrors();
+      await guestPage.context().close();
       await guest.kill();
     });
-    await step("sync shows what waits", async () => {
+    await step("the sync screen lists waiting items", async () => {
       await press(page, /^Sync/);
       await heading(page, "Sync");
-      await text(page, /wait for the network/);
+      await text(page, /waiting for the network/);
       await picture(page, "sync-waiting");
       await axe(page, "sync, offline");
       const status = await laptop.call("get_sync_status");
-      if (status.waiting < 3) throw new Error(`only ${status.waiting} wait`);
+      if (status.waiting < 3) throw new Error(`only ${status.waiting} rows are waiting`);
     });
-    await step("come back, sync", async () => {
-      await school.open();
-      await press(page, /^(Try now|Sync now)/);
-      await text(page, "Everything is in the library's hands");
+    await step("reconnect and sync", async () => {
+      await server.open();
+      await press(page, /^(Retry now|Sync now)/);
+      await text(page, "All work is synced");
       const status = await laptop.call("get_sync_status");
-      same([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
+      assertEqual([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
     });
-    page.noFaults();
-    await step("the second device agrees", async () => {
+    page.assertNoErrors();
+    await step("the second device has the same state", async () => {
       await tablet.open();
       const second = await open(chrome, tablet, phone, "night");
-      await signIn(second, school.address);
+      await signIn(second, server.address);
       await tablet.call("sync_now");
       const [a, b] = await Promise.all(
         [laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })),
       );
-      const known = (c) => [
+      const comparable = (c) => [
         c.percent,
         c.done,
         c.timeSpentMs,
         c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore])),
       ];
-      same(known(a), known(b), "the two devices");
-      if (a.timeSpentMs <= 0) throw new Error("no time was counted");
+      assertEqual(comparable(a), comparable(b), "the two devices");
+      if (a.timeSpentMs <= 0) throw new Error("no study time was recorded");
       const words = await Promise.all(
         [laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)),
       );
-      same(words[0], words[1], "the word lists");
-      same(words[0], ["the-lamp-by-the-sea/lighthouse"], "the saved word");
+      assertEqual(words[0], words[1], "the word lists");
+      assertEqual(words[0], ["the-lamp-by-the-sea/lighthouse"], "the saved word");
       await second.evaluate(() => (location.hash = "#/course/how-rivers-work"));
       await heading(second, COURSE);
       await picture(second, "second-device");
-      second.noFaults();
+      second.assertNoErrors();
       await second.context().close();
     });
-    await step("news crosses without being asked for", async () => {
+    await step("a change is pushed to the other device", async () => {
       await laptop.call("record_progress", {
         kind: "section",
         item: "how-rivers-work/down-to-the-sea/map",
         percent: 10000,
         done: true,
       });
-      await until(
-        "the tick",
+      await waitUntil(
+        "the section is finished on the other device",
         async () => (await tablet.call("get_course", { course: "how-rivers-work" })).lessons[0].sections[1].done,
       );
     });
@@ -281,12 +282,12 @@ async function main() {
     ]) {
       for (const theme of ["paper", "night"]) {
         await step(`axe on every screen: ${size}, ${theme}`, async () => {
-          const look = await open(chrome, laptop, viewport, theme);
-          await heading(look, "Library");
-          await everyScreen(look, `${size}-${theme}`);
-          await everySheet(look, `${size}-${theme}`);
-          look.noFaults();
-          await look.context().close();
+          const screen = await open(chrome, laptop, viewport, theme);
+          await heading(screen, "Library");
+          await everyScreen(screen, `${size}-${theme}`);
+          await everyDialog(screen, `${size}-${theme}`);
+          screen.assertNoErrors();
+          await screen.context().close();
         });
       }
     }

@@ -1,7 +1,7 @@
-// A network on which no request is answered for as long as the learner looks: every screen shows what is known at once, and what is
-// newer appears when the answers come.
-import { desktop, heading, open, run, signIn, stands, step, text } from "./hands.mjs";
-import { browser, Device, Network, School } from "./world.mjs";
+// A network on which requests stay unanswered: every screen shows stored data at once, and newer data appears when the
+// answers arrive.
+import { desktop, heading, open, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
+import { browser, Device, Network, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
@@ -14,21 +14,23 @@ const SCREENS = [
   ["sync", "#/sync", "Sync", "Why rivers wander"],
 ];
 
-/** Opens a screen; gives the milliseconds until its heading and its content are painted. */
-async function painted(page, hash, title, content) {
+/** Opens a screen and returns the milliseconds until its heading and content are painted. */
+async function measurePaint(page, hash, title, content) {
   return page.evaluate(
     async ([hash, title, content]) => {
       const from = performance.now();
       location.hash = hash;
-      const isThere = () =>
+      const isShown = () =>
         document.querySelector("h1")?.textContent.trim() === title &&
         document.querySelector("main").innerText.includes(content);
-      while (!isThere()) {
+      while (!isShown()) {
         if (performance.now() - from > 10_000)
-          throw new Error(`${hash} waits for the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`);
+          throw new Error(
+            `${hash} is not shown without the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`,
+          );
         await new Promise((done) => requestAnimationFrame(done));
       }
-      // The frame that shows it ends before the task that a message starts.
+      // The frame that shows it ends before the task started by a message.
       await new Promise((done) => {
         requestAnimationFrame(() => {
           const channel = new MessageChannel();
@@ -43,16 +45,16 @@ async function painted(page, hash, title, content) {
 }
 
 async function main() {
-  const [school, network, device] = [new School(), new Network(), new Device("Laptop")];
-  await step("a school with the demo library", () => school.prepare());
-  await school.open();
-  await network.open(school.port);
+  const [server, network, device] = [new TestServer(), new Network(), new Device("Laptop")];
+  await step("a server with the demo library", () => server.prepare());
+  await server.open();
+  await network.open(server.port);
   await device.open();
   const chrome = await browser();
   try {
     let page = await open(chrome, device, desktop, "paper");
     await step("sign in", () => signIn(page, network.address));
-    await step("look at every screen once, and download nothing", async () => {
+    await step("open every screen once without downloading", async () => {
       await device.call("open_section", { item: "how-rivers-work/meanders/read" });
       await device.call("open_story", { item: "the-lamp-by-the-sea" });
       await device.call("save_word", { word: "the-lamp-by-the-sea/lighthouse", saved: true });
@@ -63,45 +65,45 @@ async function main() {
         done: false,
       });
       await device.call("sync_now");
-      for (const [, hash, title, content] of SCREENS) await painted(page, hash, title, content);
+      for (const [, hash, title, content] of SCREENS) await measurePaint(page, hash, title, content);
     });
-    await step("no request is answered any more, and the course has a new edition", async () => {
-      school.republish("how-rivers-work", "course.json", (course) =>
+    await step("hold all requests and publish a new version of the course", async () => {
+      server.republish("how-rivers-work", "course.json", (course) =>
         course.replace("Meanders and oxbow lakes", "Meanders and old lakes"),
       );
       network.hold();
     });
-    const walk = async () => {
+    const openEveryScreen = async () => {
       const times = [];
       for (const [name, hash, title, content] of SCREENS) {
         await page.evaluate(() => (location.hash = "#/settings"));
         await heading(page, "Settings");
-        times.push(`${name} ${await painted(page, hash, title, content)} ms`);
+        times.push(`${name} ${await measurePaint(page, hash, title, content)} ms`);
       }
       console.log(`    ${times.join(", ")}`);
     };
-    await step("every screen shows what is known", walk);
-    await step("after a restart too", async () => {
+    await step("every screen shows local data", openEveryScreen);
+    await step("the same after a restart", async () => {
       await page.context().close();
       await device.kill();
       await device.open();
       page = await open(chrome, device, desktop, "paper");
       await heading(page, "Library");
       await text(page, COURSE);
-      await walk();
-      if (network.held.length === 0) throw new Error("nothing was requested");
+      await openEveryScreen();
+      if (network.held.length === 0) throw new Error("no request was made");
     });
-    await step("the answer comes, and the course shows its new edition", async () => {
-      await painted(page, "#/course/how-rivers-work", COURSE, "Meanders and oxbow lakes");
+    await step("after the response the course shows its new version", async () => {
+      await measurePaint(page, "#/course/how-rivers-work", COURSE, "Meanders and oxbow lakes");
       network.release();
       await text(page, "Meanders and old lakes");
-      await stands(page);
+      await waitUntilLoaded(page);
     });
-    await step("a story of which nothing was known is opened when the answer comes", async () => {
+    await step("an unknown story opens after the response", async () => {
       await page.evaluate(() => (location.hash = "#/story/the-lamp-by-the-sea"));
       await heading(page, STORY);
     });
-    page.noFaults();
+    page.assertNoErrors();
   } finally {
     await chrome.close();
     network.close();

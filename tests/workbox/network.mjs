@@ -1,18 +1,18 @@
-// A server that does with each request what the row of the table says.
+// A server that answers each request as the row of the table specifies.
 import { createServer } from "node:http";
 
-/** `{now}`, `{now+60}`, `{now-60}` as HTTP dates. */
-function dated(value) {
+/** Replaces `{now}`, `{now+60}`, `{now-60}` with HTTP dates. */
+function expandDate(value) {
   const found = /^\{now([+-]\d+)?\}$/.exec(value);
   if (!found) return value;
   return new Date(Date.now() + Number(found[1] ?? 0) * 1000).toUTCString();
 }
 
 export class Network {
-  /** What comes next; the first is taken off by each request. */
+  /** The next answers; each request removes the first. */
   next = [];
   requests = 0;
-  /** Answers that wait to be let go. */
+  /** Held answers. */
   held = [];
 
   constructor(table, files) {
@@ -25,12 +25,12 @@ export class Network {
     this.address = `http://127.0.0.1:${this.server.address().port}`;
   }
   close() {
-    this.letGo();
+    this.release();
     this.server.closeAllConnections();
     return new Promise((done) => this.server.close(done));
   }
-  /** Late answers come now. */
-  letGo() {
+  /** Sends the held answers. */
+  release() {
     for (const answer of this.held.splice(0)) answer();
   }
 
@@ -67,11 +67,14 @@ export class Network {
     return this.reply(wire, age, res);
   }
 
-  /** `age`: seconds that pass before the next use. The browser's own cache learns of them by `Age`, because its clock cannot be moved. */
+  /**
+   * `age`: seconds that pass before the next use. The browser's own cache gets them as `Age`, because its clock cannot
+   * be changed.
+   */
   reply({ status, headers = {}, body = "", body_of }, age, res) {
-    // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
-    const told = Object.entries({ date: "{now}", ...headers }).filter(([, value]) => value !== "");
-    const all = Object.fromEntries(told.map(([name, value]) => [name, dated(value)]));
+    // A correct server sends its time (RFC 9110, 6.6.1); an empty `date` sends none.
+    const sent = Object.entries({ date: "{now}", ...headers }).filter(([, value]) => value !== "");
+    const all = Object.fromEntries(sent.map(([name, value]) => [name, expandDate(value)]));
     if (age > 0) all.age = String(Number(all.age ?? 0) + age);
     res.writeHead(status, { ...all, connection: "close" });
     res.end(body_of ? `["${"x".repeat(body_of)}"]` : body);

@@ -1,5 +1,6 @@
-// The fault table of tests/faults/cases.json against Workbox in Chromium, beside what Carrel did with the same rows (CARREL_FAULTS, written
-// by the test `every_row_of_the_fault_table`). Prints both; ends with 1 if Carrel's results are missing or a case could not be run.
+// Runs the fault table tests/faults/cases.json against Workbox in Chromium and prints it beside Carrel's results
+// (CARREL_FAULTS, written by the test `every_row_of_the_fault_table`). Exits with 1 if Carrel's results are missing or
+// a case could not be run.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -18,38 +19,38 @@ const ROUTES = {
   "network-only": {},
   "cache-only": {},
 };
-/** An answer that takes longer than this is none: no learner waits so long. */
-const PATIENCE_MS = 4_000;
+/** An answer that takes longer counts as none. */
+const TIMEOUT_MS = 4_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function bundle() {
   const { build } = await import(pathToFileURL(join(root, "ui/node_modules/vite/dist/node/index.js")));
-  const made = await build({
+  const output = await build({
     configFile: false,
     root: here,
     logLevel: "error",
     define: { "process.env.NODE_ENV": '"production"' },
     build: { write: false, minify: false, lib: { entry: join(here, "sw.js"), formats: ["iife"], name: "sw" } },
   });
-  return [made].flat()[0].output[0].code;
+  return [output].flat()[0].output[0].code;
 }
 
 function browser() {
-  const known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const executablePath = process.env.CARREL_CHROMIUM ?? known.find((p) => existsSync(p));
-  if (!executablePath) throw new Error("no Chromium was found; hint: install chromium, or set CARREL_CHROMIUM");
+  const paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+  const executablePath = process.env.CARREL_CHROMIUM ?? paths.find((p) => existsSync(p));
+  if (!executablePath) throw new Error("no Chromium was found\nhint: install chromium, or set CARREL_CHROMIUM");
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
   return chromium.launch({ executablePath, headless: true, args });
 }
 
-/** One question from the page, or several at once: what the page got, in the table's words. */
-function ask(page, url, init, many) {
+/** Sends one request from the page, or several at once; returns the page's result in the terms of the table. */
+function request(page, url, init, many) {
   return page.evaluate(
-    async ([address, options, times, patience]) => {
+    async ([address, options, times, timeout]) => {
       const one = async () => {
         try {
-          const reply = await fetch(address, { ...options, signal: AbortSignal.timeout(patience) });
+          const reply = await fetch(address, { ...options, signal: AbortSignal.timeout(timeout) });
           if (reply.status !== 200) return reply.status === 410 ? "404" : String(reply.status);
           const text = await reply.text();
           return text.startsWith("<") ? "page" : text.length > 1000 ? "long" : text;
@@ -60,11 +61,11 @@ function ask(page, url, init, many) {
       const all = await Promise.all(Array.from({ length: times }, one));
       return [...new Set(all)].join(" or ");
     },
-    [url, init, many, PATIENCE_MS],
+    [url, init, many, TIMEOUT_MS],
   );
 }
 
-/** Seconds that pass between the answer of step `n` and its next use. */
+/** Returns the seconds between the answer of step `n` and its next use. */
 function ageAt(steps, n) {
   let age = 0;
   for (const step of steps.slice(n + 1)) {
@@ -74,7 +75,7 @@ function ageAt(steps, n) {
   return age;
 }
 
-async function take(number, row, network, page, devtools) {
+async function runCase(number, row, network, page, devtools) {
   const seen = [];
   let shift = 0;
   for (const [n, step] of row.steps.entries()) {
@@ -85,34 +86,36 @@ async function take(number, row, network, page, devtools) {
     shift += (step.wait_s ?? 0) + (step.jump_s ?? 0);
     if (step.restart) await devtools.send("ServiceWorker.stopAllWorkers");
     if (step.fill_disk) await devtools.send("Storage.overrideQuotaForOrigin", { origin: network.address, quotaSize: 1 });
-    if (step.land === true) {
-      network.letGo();
+    if (step.release === true) {
+      network.release();
       await pause(200);
     }
     const before = network.requests;
     const age = ageAt(row.steps, n);
-    network.next = [...step.net, ...(step.unasked ?? [])].map((wire) => ({ wire, age }));
+    network.next = [...step.net, ...(step.further_net ?? [])].map((wire) => ({ wire, age }));
     const route = { ...ROUTES[row.strategy], name: step.strategy ?? row.strategy, cache: `case-${number}`, shift };
     if (row.route) Object.assign(route, { freshS: row.route.fresh_s, ...(row.route.stale_s ? { staleS: row.route.stale_s } : {}), ifErrorS: row.route.if_error_s });
-    const init = { headers: { ...step.headers, "x-told": JSON.stringify(route) } };
-    const asking = ask(page, `/case/${number}${step.path ?? "/api/thing"}`, init, step.many ?? 1);
-    if (step.land === "while") {
+    const init = { headers: { ...step.headers, "x-route": JSON.stringify(route) } };
+    const pending = request(page, `/case/${number}${step.path ?? "/api/thing"}`, init, step.many ?? 1);
+    if (step.release === "while") {
       await pause(900);
-      network.letGo();
+      network.release();
     }
-    const answer = await asking;
-    // What happens behind the page's back happens now.
+    const answer = await pending;
+    // Wait for requests in the background.
     await pause(120);
     seen.push({ answer, requests: network.requests - before });
   }
-  network.letGo();
+  network.release();
   if (row.steps.some((s) => s.fill_disk)) await devtools.send("Storage.overrideQuotaForOrigin", { origin: network.address });
   return seen;
 }
 
 async function main() {
   const file = process.env.CARREL_FAULTS;
-  if (!file || !existsSync(file)) throw new Error("CARREL_FAULTS names no file with Carrel's results; hint: cargo xtask test --long --only Workbox");
+  if (!file || !existsSync(file)) {
+    throw new Error("CARREL_FAULTS does not name an existing file\nhint: cargo xtask test --long --only Workbox");
+  }
   const carrel = JSON.parse(readFileSync(file, "utf8"));
   const html = "<!doctype html><title>faults</title>";
   const network = new Network(table, {
@@ -134,9 +137,10 @@ async function main() {
     await devtools.send("ServiceWorker.enable");
     const rows = [];
     for (const [number, row] of table.cases.entries()) {
-      const known = carrel.find((c) => c.strategy === row.strategy && c.name === row.name);
-      if (!known) throw new Error(`Carrel has no result for "${row.name}": the results are of another table`);
-      rows.push({ row, carrel: known.steps, workbox: await take(number, row, network, page, devtools) });
+      const result = carrel.find((c) => c.strategy === row.strategy && c.name === row.name);
+      if (!result)
+        throw new Error(`no result of Carrel for "${row.name}": the results belong to another version of the table`);
+      rows.push({ row, carrel: result.steps, workbox: await runCase(number, row, network, page, devtools) });
     }
     const text = print(rows, { chromium: chrome.version(), workbox: JSON.parse(readFileSync(join(here, "node_modules/workbox-core/package.json"))).version });
     console.log(text);

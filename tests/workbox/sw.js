@@ -1,9 +1,9 @@
-// The service worker under test: Workbox's five strategies as its documentation sets them up, one cache for each case. Which one answers is
-// said by the page in a header, and so is how far the clock is to be ahead.
+// The service worker under test: Workbox's five strategies set up as in its documentation, one cache per case. The page
+// selects the strategy and the clock's offset with request headers.
 import { ExpirationPlugin } from "workbox-expiration";
 import { CacheFirst, CacheOnly, NetworkFirst, NetworkOnly, StaleWhileRevalidate } from "workbox-strategies";
 
-/** Short, because nobody moves the browser's own clock. Carrel's cache waits for the time limit of the request. */
+/** Short, because the browser's own clock cannot be advanced. Carrel's cache uses the time limit of the request. */
 const TIMEOUT_S = 0.5;
 
 let shiftMs = 0;
@@ -17,17 +17,17 @@ function strategy({ name, cache, freshS, staleS, ifErrorS }) {
   return strategies.get(key);
 
   function make() {
-    const kept = (maxAgeSeconds) => ({
+    const options = (maxAgeSeconds) => ({
       cacheName: cache,
       plugins: [new ExpirationPlugin({ maxEntries: 500, ...(maxAgeSeconds ? { maxAgeSeconds } : {}), purgeOnQuotaError: true })],
     });
     switch (name) {
       case "cache-first":
-        return new CacheFirst(kept());
+        return new CacheFirst(options());
       case "network-first":
-        return new NetworkFirst({ ...kept(ifErrorS && freshS + ifErrorS), networkTimeoutSeconds: TIMEOUT_S });
+        return new NetworkFirst({ ...options(ifErrorS && freshS + ifErrorS), networkTimeoutSeconds: TIMEOUT_S });
       case "stale-while-revalidate":
-        return new StaleWhileRevalidate(kept(freshS + staleS));
+        return new StaleWhileRevalidate(options(freshS + staleS));
       case "network-only":
         return new NetworkOnly({ networkTimeoutSeconds: TIMEOUT_S });
       case "cache-only":
@@ -39,12 +39,12 @@ function strategy({ name, cache, freshS, staleS, ifErrorS }) {
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (event) => {
-  const told = event.request.headers.get("x-told");
-  if (!told) return;
-  const { shift, ...route } = JSON.parse(told);
+  const config = event.request.headers.get("x-route");
+  if (!config) return;
+  const { shift, ...route } = JSON.parse(config);
   shiftMs = shift * 1000;
   const headers = new Headers(event.request.headers);
-  headers.delete("x-told");
+  headers.delete("x-route");
   const request = new Request(event.request, { headers });
   event.respondWith(strategy(route).handle({ event, request }));
 });

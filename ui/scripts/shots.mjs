@@ -1,4 +1,4 @@
-// Pictures of every screen and state from the fixture, and what axe finds on each.
+// Takes a screenshot of every screen and state from the fixture, and reports what axe finds on each.
 // Needs `npm run dev`. Usage: node scripts/shots.mjs [name-filter] [--axe] [--out DIR]
 import { mkdirSync, readFileSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -44,7 +44,7 @@ const type = (selector, text) => async (page) => {
   await page.waitForTimeout(500);
 };
 
-/** name, fixture flavour, address, steps before the picture */
+/** Name, fixture flavour, address, steps before the screenshot. */
 const states = [
   ["library", "", ""],
   ["library-below", "", "", toBottom],
@@ -58,12 +58,12 @@ const states = [
   ["welcome-signin", "first", "", seq(type("#address", "school.example"), click(".inline .button"))],
   ["course", "offline", "course/how-rivers-work"],
   ["course-absent", "", "course/bookkeeping"],
-  ["course-downloading", "still", "course/bookkeeping", seq(click(".download .button"))],
+  ["course-downloading", "stalled", "course/bookkeeping", seq(click(".download .button"))],
   ["course-metered", "metered", "course/bookkeeping", seq(click(".download .button"))],
   ["course-server", "server", "course/bookkeeping", seq(click(".download .button"))],
   ["course-offline-check", "", "course/how-rivers-work", seq(click(".download .link"))],
   ["course-offline-lacks", "damaged", "course/how-rivers-work", seq(click(".download .link"))],
-  ["lesson", "elsewhere", "read/how-rivers-work/meanders/read"],
+  ["lesson", "otherdevice", "read/how-rivers-work/meanders/read"],
   ["lesson-media", "", "read/how-rivers-work/meanders/read", toBlock(3)],
   [
     "lesson-heard",
@@ -73,39 +73,44 @@ const states = [
   ],
   ["lesson-table", "", "read/how-rivers-work/meanders/read", toBlock(5)],
   ["lesson-code", "", "read/how-rivers-work/meanders/read", toBlock(6)],
-  ["lesson-end", "offline", "read/how-rivers-work/meanders/read", seq(toBottom, click("footer .button.go"))],
+  ["lesson-end", "offline", "read/how-rivers-work/meanders/read", seq(toBottom, click("footer .button.primary"))],
   ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
-  ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".aa")],
+  ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".settings-button")],
   ["lesson-missing", "notdownloaded", "read/how-rivers-work/meanders/read"],
-  ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.go")],
+  ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.primary")],
   [
     "quiz-checked",
     "",
     "read/how-rivers-work/meanders/check",
-    seq(click(".quiz .button.go"), click(".choice:nth-of-type(2)"), click(".acts .button")),
+    seq(click(".quiz .button.primary"), click(".choice:nth-of-type(2)"), click(".actions .button")),
   ],
   [
     "quiz-fill",
     "",
     "read/how-rivers-work/exam/exam",
-    seq(click(".quiz .button.go"), click(".acts .ink"), click(".acts .ink")),
+    seq(click(".quiz .button.primary"), click(".actions .strong"), click(".actions .strong")),
   ],
   [
     "quiz-order",
     "",
     "read/how-rivers-work/exam/exam",
-    seq(click(".quiz .button.go"), click(".acts .ink"), click(".acts .ink"), click(".acts .ink")),
+    seq(
+      click(".quiz .button.primary"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+    ),
   ],
   [
     "quiz-match",
     "",
     "read/how-rivers-work/exam/exam",
     seq(
-      click(".quiz .button.go"),
-      click(".acts .ink"),
-      click(".acts .ink"),
-      click(".acts .ink"),
-      click(".acts .ink"),
+      click(".quiz .button.primary"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
       async (p) => {
         await p.locator(".left").first().focus();
       },
@@ -117,19 +122,19 @@ const states = [
     "",
     "read/how-rivers-work/exam/exam",
     seq(
-      click(".quiz .button.go"),
+      click(".quiz .button.primary"),
       click(".choice"),
-      click(".acts .ink"),
-      click(".acts .ink"),
-      click(".acts .ink"),
-      click(".acts .ink"),
-      click(".acts .go"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .primary"),
       click(".note .link"),
     ),
   ],
   ["story", "", "story/the-lamp-by-the-sea", seq(click("button.play"), async (p) => p.waitForTimeout(900))],
   ["story-word", "", "story/the-lamp-by-the-sea", click(".word")],
-  ["story-elsewhere", "elsewhere", "story/the-lamp-by-the-sea"],
+  ["story-other-device", "otherdevice", "story/the-lamp-by-the-sea"],
   ["story-end", "", "story/the-lamp-by-the-sea", press(...Array(8).fill("ArrowRight"))],
   ["story-ar", "ar", "story/al-qitta-allati-lam-tasal"],
   ["story-zh", "", "story/huo"],
@@ -148,33 +153,33 @@ const states = [
   ["sync", "", "sync"],
   ["sync-offline", "offline", "sync"],
   ["sync-trouble", "trouble", "sync"],
-  ["sync-export", "offline", "sync", click(".why .link")],
+  ["sync-export", "offline", "sync", click(".reason .link")],
   ["sync-demo", "demo", "sync"],
-  ["cable-carry", "", "", click(".by-cable .link:last-child")],
-  ["cable-carry-one", "nostick", "course/how-rivers-work", click(".links .link:nth-child(2)")],
-  ["cable-writing", "still", "", seq(click(".by-cable .link:last-child"), click("dialog .go"))],
+  ["export-courses", "", "", click(".file-actions .link:last-child")],
+  ["export-course", "noremovable", "course/how-rivers-work", click(".links .link:nth-child(2)")],
+  ["export-writing", "stalled", "", seq(click(".file-actions .link:last-child"), click("dialog .primary"))],
   [
-    "cable-written",
+    "export-written",
     "",
     "",
-    seq(click(".by-cable .link:last-child"), click("dialog .go"), async (p) => p.waitForTimeout(900)),
+    seq(click(".file-actions .link:last-child"), click("dialog .primary"), async (p) => p.waitForTimeout(900)),
   ],
-  ["cable-take", "", "", click(".by-cable .link")],
-  ["cable-ask", "ask", "", seq(click(".by-cable .link"), click("dialog .file"))],
-  ["cable-forged", "forged", "", seq(click(".by-cable .link"), click("dialog .file"))],
-  ["cable-taken", "", "", seq(click(".by-cable .link"), click("dialog .file"), click("dialog .go"))],
-  ["cable-work", "", "sync", seq(toBottom, click(".hands .button"))],
+  ["import", "", "", click(".file-actions .link")],
+  ["import-confirm", "confirm", "", seq(click(".file-actions .link"), click("dialog .file"))],
+  ["import-forged", "forged", "", seq(click(".file-actions .link"), click("dialog .file"))],
+  ["import-done", "", "", seq(click(".file-actions .link"), click("dialog .file"), click("dialog .primary"))],
+  ["export-work", "", "sync", seq(toBottom, click(".file-actions .button"))],
   [
-    "cable-claim",
+    "import-claim",
     "claim",
     "sync",
-    seq(toBottom, click(".hands .button:last-child"), click("dialog li:last-child .file")),
+    seq(toBottom, click(".file-actions .button:last-child"), click("dialog li:last-child .file")),
   ],
   [
-    "cable-others",
-    "ar-others",
+    "import-other-learner",
+    "ar-otherlearner",
     "sync",
-    seq(toBottom, click(".hands .button:last-child"), click("dialog li:last-child .file")),
+    seq(toBottom, click(".file-actions .button:last-child"), click("dialog li:last-child .file")),
   ],
   ["sync-signedout", "signedout", "sync"],
   ["settings", "", "settings"],
@@ -183,22 +188,22 @@ const states = [
   ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
   ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
   ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
-  ["settings-address", "", "settings", click(".people .plain")],
+  ["settings-address", "", "settings", click(".accounts .plain")],
   [
     "settings-address-other",
     "",
     "settings",
-    seq(click(".people .plain"), type("#new-address", "other.example"), click("dialog .go")),
+    seq(click(".accounts .plain"), type("#new-address", "other.example"), click("dialog .primary")),
   ],
   ["work-unopened", "unopened", ""],
   ["work-readonly", "readonly", "read/how-rivers-work/meanders/read"],
   ["work-repaired", "repaired", ""],
   ["storage-noindex", "noindex", "storage"],
-  ["lost", "", "nowhere/at/all"],
+  ["not-found", "", "nowhere/at/all"],
   ["broken", "broken", ""],
-  ["failed-screen", "wrong", "progress"],
-  ["failed-details", "wrong", "progress", click("summary")],
-  ["failed-ar", "wrong-ar", "progress"],
+  ["failed-screen", "throws", "progress"],
+  ["failed-details", "throws", "progress", click("summary")],
+  ["failed-ar", "throws-ar", "progress"],
   ["failed-chunk", "", "sync"],
 ];
 
@@ -222,7 +227,7 @@ const browser = await chromium.launch({
   ],
 });
 let findings = 0;
-let faults = 0;
+let errors = 0;
 for (const [size, viewport] of sizes) {
   for (const theme of themes) {
     const context = await browser.newContext({
@@ -232,28 +237,28 @@ for (const [size, viewport] of sizes) {
       reducedMotion: "reduce",
       deviceScaleFactor: 1,
     });
-    // The window of the app freezes this; the page must not mind.
+    // Tauri does the same in the app (`freezePrototype`).
     await context.addInitScript(() => Object.freeze(Object.prototype));
     for (const [name, flavour, path, steps] of states) {
       const full = `${name}-${size}-${theme}`;
       if (filter && !full.includes(filter)) continue;
       const page = await context.newPage();
       page.on("pageerror", (error) => {
-        faults++;
-        console.log(`${full}: FAULT ${error.message}`);
+        errors++;
+        console.log(`${full}: page error: ${error.message}`);
       });
       page.on("console", (m) => {
         if (m.type() === "error" && !name.startsWith("failed-") && !/Failed to load resource/.test(m.text())) {
-          faults++;
+          errors++;
           console.log(`${full}: console ${m.text().slice(0, 300)}`);
         }
       });
-      // This chunk cannot be fetched.
+      // Simulates a chunk that cannot be loaded.
       if (name === "failed-chunk") await page.route("**/Sync.svelte*", (route) => route.abort());
       const lang = /(^|-)(ar|fr)(-|$)/.test(flavour) ? "" : "-en";
       await page.goto(`${base}/?fixture=${[flavour, theme].filter(Boolean).join("-")}${lang}#/${path}`);
       await page.waitForSelector("h1", { timeout: 15000 }).catch(() => {
-        faults++;
+        errors++;
         console.log(`${full}: no h1`);
       });
       await page.evaluate(() => document.fonts.ready);
@@ -261,13 +266,13 @@ for (const [size, viewport] of sizes) {
       try {
         if (steps) await steps(page);
       } catch (error) {
-        faults++;
+        errors++;
         console.log(`${full}: step failed: ${error.message.split("\n")[0]}`);
       }
       await page.waitForTimeout(100);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (wide > 0) {
-        faults++;
+        errors++;
         console.log(`${full}: ${wide} px wider than the window`);
       }
       await page.screenshot({ path: `${out}/${full}.png` });
@@ -296,5 +301,5 @@ for (const [size, viewport] of sizes) {
   }
 }
 await browser.close();
-console.log(`${axe ? `axe: ${findings} findings; ` : ""}${faults} faults`);
-process.exitCode = findings + faults > 0 ? 1 : 0;
+console.log(`${axe ? `axe: ${findings} findings; ` : ""}${errors} errors`);
+process.exitCode = findings + errors > 0 ? 1 : 0;

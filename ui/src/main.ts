@@ -1,3 +1,4 @@
+//! Entry point: loads the styles, mounts the app.
 import "./styles/tokens.css";
 import "./styles/fonts.css";
 import "./styles/base.css";
@@ -9,6 +10,6 @@ import { followSystem } from "./state/appearance";
 import { pick, setLanguage } from "./i18n/index.svelte";
 
 followSystem();
-// The likeliest catalogue comes while the core answers.
+// Loads the most likely catalogue while the core answers.
 void setLanguage(pick(""));
 mount(App, { target: document.getElementById("app")! });

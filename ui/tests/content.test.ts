@@ -3,12 +3,12 @@ import type { ImageRef } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
 import Blocks from "../src/features/lesson/Blocks.svelte";
 import Picture from "../src/components/content/Picture.svelte";
-import Rich from "../src/components/content/Rich.svelte";
+import RichText from "../src/components/content/RichText.svelte";
 import { fixture } from "../src/platform/fixture";
 import { useTransport } from "../src/platform/transport";
 import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
 import { appState } from "../src/state/appState.svelte";
-import { BEAT_MS, IDLE_MS, study } from "../src/components/reading/study.svelte";
+import { HEARTBEAT_MS, IDLE_MS, trackStudyTime } from "../src/components/reading/studyTime.svelte";
 import { thumbUrl } from "../src/components/content/thumb";
 import { settle, show } from "./support";
 
@@ -31,7 +31,7 @@ function html(text: string): string {
 }
 
 describe("HTML from content", () => {
-  it("loses everything that acts", () => {
+  it("is stripped of scripts, forms and handlers", () => {
     const bad = html(
       `<p onclick="x()" style="color:red" class="a" id="b">ok</p><script>x()</scr` +
         `ipt><img src=x onerror=x()><iframe src="//x"></iframe><form><input></form><a href="javascript:x()">a</a><a href="data:text/html,x">b</a><svg><script>x</scr` +
@@ -54,15 +54,15 @@ describe("HTML from content", () => {
     ])
       expect(good).toContain(part);
   });
-  it("leads sections to this course and lets no relative address through", () => {
+  it("links sections to this course and removes relative addresses", () => {
     expect(html(`<a data-section="meanders/try">x</a>`)).toContain('href="#/read/course/meanders/try"');
     expect(html(`<a href="/api/call/sign_out">x</a>`)).not.toContain("href");
     expect(html(`<a href="https://example.org/">x</a>`)).toContain("noopener");
   });
-  it("opens words by click and key, and the web through the core", async () => {
+  it("opens words by click and key, and web links through the core", async () => {
     const words: string[] = [];
     const { target } = show(
-      Rich as never,
+      RichText as never,
       {
         html: `<a data-word="meander">m</a> <a href="https://example.org/a">web</a>`,
         onword: (word: string) => words.push(word),
@@ -82,13 +82,13 @@ describe("HTML from content", () => {
 
 describe("pictures", () => {
   const hash = "3b0a0a1a0c6788988f8778777878877787788f8707";
-  it("decode their blur to a PNG, once, and never throw", () => {
+  it("decode their thumbhash to a PNG once and never throw", () => {
     const url = thumbUrl(hash);
     expect(url).toMatch(/^data:image\/png;base64,iVBOR/);
     expect(thumbUrl(hash)).toBe(url);
     for (const bad of ["", "zz", "3b", "not hex at all", "3b0"]) expect(thumbUrl(bad)).toBe("");
   });
-  it("keep their room before they arrive", () => {
+  it("reserve their space before they load", () => {
     const image: ImageRef = {
       alt: "A delta",
       caption: "",
@@ -113,35 +113,35 @@ describe("pictures", () => {
   });
 });
 
-describe("time of study", () => {
+describe("study time", () => {
   const beats = (): boolean[] =>
-    calls.filter((c) => c.name === "study_beat").map((c) => (c.request as { reading: boolean }).reading);
-  it("is told only while somebody reads", async () => {
+    calls.filter((c) => c.name === "study_heartbeat").map((c) => (c.request as { reading: boolean }).reading);
+  it("is reported only while the learner is reading", async () => {
     vi.useFakeTimers();
     vi.spyOn(document, "hasFocus").mockReturnValue(true);
     let now = 0;
-    const stop = study("a/b/c", { now: () => now });
+    const stop = trackStudyTime("a/b/c", { now: () => now });
     const pass = async (ms: number): Promise<void> => {
-      for (let t = 0; t < ms; t += BEAT_MS) {
-        now += BEAT_MS;
-        await vi.advanceTimersByTimeAsync(BEAT_MS);
+      for (let t = 0; t < ms; t += HEARTBEAT_MS) {
+        now += HEARTBEAT_MS;
+        await vi.advanceTimersByTimeAsync(HEARTBEAT_MS);
       }
     };
     await vi.advanceTimersByTimeAsync(0);
     expect(beats()).toEqual([true]);
     await pass(30_000);
     expect(beats()).toEqual([true, true, true, true]);
-    // Nobody touches anything for a minute: one "stopped", then silence.
+    // No input for a minute: one "stopped" heartbeat, then none.
     await pass(IDLE_MS + 60_000);
     expect(beats().at(-1)).toBe(false);
     const quiet = beats().length;
     await pass(60_000);
     expect(beats().length).toBe(quiet);
-    // A key: reading again at once.
+    // Input: a heartbeat at once.
     dispatchEvent(new KeyboardEvent("keydown", { key: "j" }));
     await vi.advanceTimersByTimeAsync(0);
     expect(beats().at(-1)).toBe(true);
-    // The window goes behind another.
+    // The window loses the focus.
     vi.spyOn(document, "hasFocus").mockReturnValue(false);
     dispatchEvent(new Event("blur"));
     await vi.advanceTimersByTimeAsync(0);
@@ -152,7 +152,7 @@ describe("time of study", () => {
 });
 
 describe("footnotes, tasks, formulas and mail in content", () => {
-  it("keeps footnotes with ids of their own, and the links between them", () => {
+  it("keeps footnotes with unique ids, and the links between them", () => {
     const box = document.createElement("div");
     box.append(
       clean(
@@ -166,15 +166,15 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     expect(box.querySelector("li > a")?.getAttribute("href")).toBe("#n7-fnref-1");
     expect(box.querySelector("li > a")?.getAttribute("role")).toBe("doc-backlink");
   });
-  it("keeps no id or class that content could use against the page", () => {
+  it("removes ids and classes that could conflict with the page", () => {
     const bad = html(
-      `<p id="page" class="slips visually-hidden">a</p><a id="desk" name="desk" href="#page">b</a><li id="fn-x">c</li><section id="fn-1" class="footnotes hostile">d</section><code class="language-rust evil">e</code>`,
+      `<p id="page" class="toasts visually-hidden">a</p><a id="app" name="app" href="#page">b</a><li id="fn-x">c</li><section id="fn-1" class="footnotes hostile">d</section><code class="language-rust evil">e</code>`,
     );
-    expect(bad).not.toMatch(/id=|name=|slips|hidden|hostile|evil|href/);
+    expect(bad).not.toMatch(/id=|name=|toasts|hidden|hostile|evil|href/);
     expect(bad).toContain('class="footnotes"');
     expect(bad).toContain('class="language-rust"');
   });
-  it("shows tasks that cannot be changed, and no other field", () => {
+  it("shows task list items read-only, and no other field", () => {
     const tasks = html(
       `<ul><li><input type="checkbox" checked="" onclick="x()" name="a" id="b" form="c">done</li><li><input type="CHECKBOX">open</li></ul><input type="text"><input><input type="password"><input type="submit">`,
     );
@@ -195,8 +195,8 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     expect(good).toContain('class="menv-alignlike menv-align"');
     expect(good).toContain('class="cell-right"');
   });
-  it("opens mail through the core, and nothing that only looks like it", async () => {
-    const { target } = show(Rich as never, { html: `<a href="mailto:amina@school.example">mail</a>` } as never);
+  it("opens mailto links through the core, and no malformed ones", async () => {
+    const { target } = show(RichText as never, { html: `<a href="mailto:amina@school.example">mail</a>` } as never);
     const click = new MouseEvent("click", { bubbles: true, cancelable: true });
     target.querySelector("a")!.dispatchEvent(click);
     await settle();
@@ -205,12 +205,12 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     for (const bad of ["mailto:", "mailto:nobody", "mailto:a b@c", "mailtojavascript:x()"])
       expect(html(`<a href="${bad}">x</a>`), bad).not.toContain("href");
   });
-  it("takes a footnote's link to the note of the same text and leaves the route alone", () => {
+  it("follows a footnote link within the same text without changing the route", () => {
     const text = (n: number): string =>
       `<p>${n}<sup class="footnote-ref"><a href="#fn-1" id="fnref-1">1</a></sup></p><section class="footnotes"><ol><li id="fn-1">note ${n} <a href="#fnref-1">back</a></li></ol></section>`;
     const before = location.hash;
-    const first = show(Rich as never, { html: text(1) } as never).target;
-    const second = show(Rich as never, { html: text(2) } as never).target;
+    const first = show(RichText as never, { html: text(1) } as never).target;
+    const second = show(RichText as never, { html: text(2) } as never).target;
     for (const target of [second, first]) {
       target.querySelector<HTMLElement>("sup a")!.click();
       expect(document.activeElement).toBe(target.querySelector("li"));
@@ -222,7 +222,7 @@ describe("footnotes, tasks, formulas and mail in content", () => {
       document.querySelectorAll("[id]").length,
     );
   });
-  it("finds the note in another block of the same section", () => {
+  it("finds the footnote in another block of the same section", () => {
     const body = {
       lang: "en",
       dir: "ltr",
@@ -240,9 +240,9 @@ describe("footnotes, tasks, formulas and mail in content", () => {
   });
 });
 
-describe("content that is too much", () => {
+describe("content over the limits", () => {
   const nested = (tag: string, n: number): string => `<${tag}>`.repeat(n) + "deep" + `</${tag}>`.repeat(n);
-  // Each family at a size that the limits refuse: what is left is its text, in one node.
+  // Each kind of markup above the limits: only its text remains, in one node.
   it.each([
     ["formula of nested groups", `<math>${nested("mrow", 3000)}</math>`],
     ["formula of nested fractions", `<math>${"<mfrac>".repeat(3000)}<mi>deep</mi>${"</mfrac>".repeat(3000)}</math>`],
@@ -253,22 +253,22 @@ describe("content that is too much", () => {
     ["quotes", nested("blockquote", 3000)],
     ["lists", `${"<ul><li>".repeat(3000)}deep${"</li></ul>".repeat(3000)}`],
     ["tags that are never closed", `${"<span>".repeat(3000)}deep`],
-    ["very many elements", `${"<b></b>".repeat(MAX_ELEMENTS + 1)}deep`],
+    ["too many elements", `${"<b></b>".repeat(MAX_ELEMENTS + 1)}deep`],
     [
       "misnested tags that the parser multiplies",
       `${Array.from({ length: 80 }, (_, i) => `<a title="${i}"><em title="${i}"><strong title="${i}">`).join("")}<p>deep`,
     ],
-    // As many tags are closed as are opened, but not those: the parser opens them again in each paragraph.
+    // As many tags are closed as opened, but different ones: the parser reopens the elements in each paragraph.
     [
       "formatting that other tags close",
       `${Array.from({ length: 150 }, (_, i) => `<p><em title="${i}"></x></p>`).join("")}deep`,
     ],
-  ])("%s become plain text", (_, text) => {
+  ])("%s: shown as plain text", (_, text) => {
     const fragment = clean(text, "course");
     expect(fragment.querySelectorAll("*").length).toBe(0);
     expect(fragment.textContent).toContain("deep");
   });
-  it("what is below the limits keeps its form", () => {
+  it("content within the limits keeps its markup", () => {
     expect(clean(nested("blockquote", MAX_DEPTH - 1), "course").querySelectorAll("blockquote").length).toBe(
       MAX_DEPTH - 1,
     );
@@ -276,7 +276,7 @@ describe("content that is too much", () => {
       1000,
     );
   });
-  it("plain text is never markup", () => {
+  it("plain text is never parsed as markup", () => {
     const fragment = clean(`${"<span>".repeat(3000)}<img src=x onerror=x()>&lt;script&gt;x()&lt;/script&gt;`, "course");
     expect(fragment.querySelectorAll("*").length).toBe(0);
   });

@@ -9,17 +9,17 @@ for (const block of css.matchAll(/(?::root|\[data-theme="(\w+)"\]) \{([^}]*)\}/g
   const tokens = Object.fromEntries([...block[2]!.matchAll(/--([\w-]+): (#[0-9a-f]{6})/g)].map((m) => [m[1]!, m[2]!]));
   if (tokens["background"]) themes.push([block[1] ?? "paper", tokens]);
 }
-const grounds = ["background", "surface", "surface-sunken"];
+const backgrounds = ["background", "surface", "surface-sunken"];
 const text: [string, string][] = [
-  ...["text", "text-secondary", "text-muted"].flatMap((ink) =>
-    grounds.map((ground): [string, string] => [ink, ground]),
+  ...["text", "text-secondary", "text-muted"].flatMap((foreground) =>
+    backgrounds.map((background): [string, string] => [foreground, background]),
   ),
-  ...["accent", "success", "warning"].flatMap((ink) =>
-    [...grounds, `${ink}-surface`].map((ground): [string, string] => [ink, ground]),
+  ...["accent", "success", "warning"].flatMap((foreground) =>
+    [...backgrounds, `${foreground}-surface`].map((background): [string, string] => [foreground, background]),
   ),
-  ...["accent-surface", "success-surface", "warning-surface", "highlight"].map((ground): [string, string] => [
+  ...["accent-surface", "success-surface", "warning-surface", "highlight"].map((background): [string, string] => [
     "text",
-    ground,
+    background,
   ]),
   ["text-secondary", "accent-surface"],
   ["text-secondary", "success-surface"],
@@ -34,20 +34,23 @@ describe("contrast", () => {
     expect(themes.map(([name]) => name)).toEqual(["paper", "night", "sepia", "contrast"]);
   });
   it.each(themes)("%s: text at least 4.5 to 1", (_, tokens) => {
-    for (const [ink, ground] of text)
-      expect(contrast(tokens[ink]!, tokens[ground]!), `${ink} on ${ground}`).toBeGreaterThanOrEqual(4.5);
+    for (const [foreground, background] of text)
+      expect(
+        contrast(tokens[foreground]!, tokens[background]!),
+        `${foreground} on ${background}`,
+      ).toBeGreaterThanOrEqual(4.5);
   });
   it.each(themes)("%s: edges of controls at least 3 to 1", (_, tokens) => {
-    for (const ground of grounds)
+    for (const background of backgrounds)
       for (const edge of ["border-strong", "accent"])
-        expect(contrast(tokens[edge]!, tokens[ground]!), `${edge} on ${ground}`).toBeGreaterThanOrEqual(3);
+        expect(contrast(tokens[edge]!, tokens[background]!), `${edge} on ${background}`).toBeGreaterThanOrEqual(3);
   });
   it("high contrast is 7 to 1", () => {
     const tokens = themes.find(([name]) => name === "contrast")![1];
-    for (const ink of ["text", "text-secondary", "text-muted", "accent", "success", "warning"])
-      expect(contrast(tokens[ink]!, tokens["background"]!), ink).toBeGreaterThanOrEqual(7);
+    for (const foreground of ["text", "text-secondary", "text-muted", "accent", "success", "warning"])
+      expect(contrast(tokens[foreground]!, tokens["background"]!), foreground).toBeGreaterThanOrEqual(7);
   });
-  it("a title can be read on any cloth", () => {
+  it("a title is legible on any cover colour", () => {
     for (const color of [
       "#7a3b2e",
       "#2b3a67",
@@ -65,8 +68,8 @@ describe("contrast", () => {
       "#808080",
       "nonsense",
     ]) {
-      const paint = coverColors(color);
-      expect(contrast(paint.cloth, paint.ink), color).toBeGreaterThanOrEqual(4.5);
+      const colors = coverColors(color);
+      expect(contrast(colors.background, colors.text), color).toBeGreaterThanOrEqual(4.5);
     }
   });
 });
@@ -77,7 +80,7 @@ describe("colours", () => {
   );
   const literal =
     /#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch)\(|:\s*(?:white|black|red|green|blue|gr[ae]y)\b/i;
-  it("are written in tokens.css alone", () => {
+  it("are defined only in tokens.css", () => {
     expect(files.length).toBeGreaterThan(50);
     for (const file of files.filter((name) => !name.endsWith("tokens.css"))) {
       const source = readFileSync(join("src", file), "utf8");
@@ -85,13 +88,13 @@ describe("colours", () => {
       expect(literal.exec(styles)?.[0], file).toBeUndefined();
     }
   });
-  it("that a style names exist", () => {
+  it("used by a style are defined", () => {
     const defined = new Set([...css.matchAll(/--([\w-]+):/g)].map((m) => m[1]));
     for (const old of ["paper", "ink", "ribbon", "leaf", "brass", "lamp", "veil"])
       expect(defined.has(old), old).toBe(false);
     for (const file of files) {
       const source = readFileSync(join("src", file), "utf8");
-      // A property that a component sets on itself is its own.
+      // Custom properties that the component sets itself.
       const own = new Set([...source.matchAll(/(?:--|style:--)([\w-]+)[:=]/g)].map((m) => m[1]));
       for (const [, name] of source.matchAll(/var\(--([\w-]+)\)/g))
         expect(defined.has(name) || own.has(name), `${file}: ${name}`).toBe(true);

@@ -9,7 +9,7 @@ import { router, type Route } from "../src/state/router.svelte";
 import { Screens } from "../src/app/screens.svelte";
 import ThrowsAtMount from "./components/ThrowsAtMount.svelte";
 import ThrowsInEffect from "./components/ThrowsInEffect.svelte";
-import { trouble } from "./components/trouble";
+import { faults } from "./components/faults";
 import { reactive } from "./reactive.svelte";
 import { settle, show } from "./support";
 
@@ -29,18 +29,18 @@ const button = (target: Element, text: string): HTMLElement => {
 };
 const heading = (target: Element): string => target.querySelector("h1")?.textContent ?? "";
 const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-/** The screen's chunk is fetched by a real import. */
+/** Waits for a heading, because the screen's chunk is loaded by a real import. */
 const loaded = (target: Element, text: string): Promise<void> =>
   vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
 
 beforeAll(async () => {
-  // Screens are not fetched ahead of time: the tests decide what is fetched when.
+  // Disables prefetching, so that the tests control what is loaded.
   window.requestIdleCallback = () => 0;
   useTransport(fixture("en"));
   await setLanguage("en");
 });
 beforeEach(() => {
-  trouble.on = true;
+  faults.enabled = true;
   log.mockClear();
 });
 afterEach(() => {
@@ -59,7 +59,7 @@ describe.each([
     });
     return { props, ...show(ScreenHost as never, props as never) };
   };
-  it("is replaced by a page that says so, and is logged", () => {
+  it("is replaced by an error page and is logged", () => {
     const { target, close } = open();
     expect(heading(target)).toBe("This page stopped working");
     expect(button(target, "Go to the library").getAttribute("href")).toBe("#/");
@@ -67,12 +67,12 @@ describe.each([
     expect(log).toHaveBeenCalledOnce();
     close();
   });
-  it("is shown again by 'Try again', as often as needed", () => {
+  it("is shown again by 'Try again', repeatedly", () => {
     const { target, close } = open();
     button(target, "Try again").click();
     flushSync();
     expect(heading(target)).toBe("This page stopped working");
-    trouble.on = false;
+    faults.enabled = false;
     button(target, "Try again").click();
     flushSync();
     expect(heading(target)).toBe("It works");
@@ -80,7 +80,7 @@ describe.each([
   });
   it("is shown again after the route changed", () => {
     const { target, props, close } = open();
-    trouble.on = false;
+    faults.enabled = false;
     props.route = { name: "sync" };
     flushSync();
     expect(heading(target)).toBe("It works");
@@ -107,7 +107,7 @@ describe("details of an error", () => {
     expect(button(target, "Details copied")).toBeDefined();
     close();
   });
-  it("are shown where the clipboard is closed", async () => {
+  it("are shown if the clipboard is not accessible", async () => {
     vi.stubGlobal("navigator", {
       userAgent: "test",
       clipboard: { writeText: () => Promise.reject(new Error("not allowed")) },
@@ -123,7 +123,7 @@ describe("details of an error", () => {
 
 describe("a chunk that does not load", () => {
   const open = (loads: (() => Promise<{ default: unknown }>)[]) => {
-    trouble.on = false;
+    faults.enabled = false;
     const reload = vi.fn(() => Promise.resolve());
     const screens = new Screens({}, { sync: () => loads.shift()!() }, reload);
     return {
@@ -134,7 +134,7 @@ describe("a chunk that does not load", () => {
   };
   const refuse = (): Promise<never> => Promise.reject(new TypeError("Importing a module script failed."));
   const give = () => Promise.resolve({ default: ThrowsAtMount });
-  it("says so and is loaded by 'Try again'", async () => {
+  it("shows an error and is loaded by 'Try again'", async () => {
     const { target, reload, close } = open([refuse, give]);
     await settle();
     expect(heading(target)).toBe("This page did not load");
@@ -145,7 +145,7 @@ describe("a chunk that does not load", () => {
     expect(reload).not.toHaveBeenCalled();
     close();
   });
-  it("loads the whole page again when the engine keeps refusing it", async () => {
+  it("reloads the page if the engine fails again", async () => {
     const { target, reload, close } = open([refuse, refuse]);
     await settle();
     button(target, "Try again").click();
@@ -154,8 +154,8 @@ describe("a chunk that does not load", () => {
     expect(heading(target)).toBe("This page did not load");
     close();
   });
-  it("is tried again when the screen is opened after it failed ahead of time", async () => {
-    trouble.on = false;
+  it("is loaded when its screen is opened after its prefetch failed", async () => {
+    faults.enabled = false;
     const loads = [refuse, give];
     const screens = new Screens({}, { sync: () => loads.shift()!() }, () => Promise.resolve());
     await screens.load("sync");
@@ -164,7 +164,7 @@ describe("a chunk that does not load", () => {
     expect(heading(target)).toBe("It works");
     close();
   });
-  it("is fetched once however often it is asked for", async () => {
+  it("is fetched once for concurrent requests", async () => {
     const load = vi.fn(give);
     const screens = new Screens({}, { sync: load });
     await Promise.all([screens.load("sync"), screens.load("sync")]);
@@ -174,7 +174,7 @@ describe("a chunk that does not load", () => {
 
 describe("the app", () => {
   const navigation = (target: Element): number => target.querySelectorAll("nav a").length;
-  it("keeps its navigation when a screen throws or does not load, and leaves it by the navigation", async () => {
+  it("keeps its navigation when a screen throws or does not load, and navigates away from it", async () => {
     const { target, close } = show(App as never, {} as never);
     await loaded(target, "Library");
     const links = navigation(target);

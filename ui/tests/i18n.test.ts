@@ -8,26 +8,26 @@ import type { ErrorCode } from "../src/api/types";
 
 type Entry = string | Plural;
 const english = en as Record<string, Entry>;
-// Without a cast: a key that is missing, or a text in place of a plural, does not compile.
+// Without a cast, a missing key or a string in place of a plural does not compile.
 const typed: Record<"fr" | "ar", Catalogue> = { fr, ar };
 const others: Record<string, Record<string, Entry>> = typed;
 const forms = (entry: Entry): string[] => (typeof entry === "string" ? [entry] : Object.values(entry));
 const names = (text: string): string[] => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
 
 describe("catalogues", () => {
-  it.each(Object.keys(others))("%s has every key and no other, nothing empty", (language) => {
+  it.each(Object.keys(others))("%s has exactly the keys of English, none empty", (language) => {
     expect(Object.keys(others[language]!).sort()).toEqual(Object.keys(english).sort());
     for (const [key, entry] of Object.entries(others[language]!))
       for (const form of forms(entry)) expect(form.trim(), key).not.toBe("");
   });
-  it.each(Object.keys(others))("%s names what English names", (language) => {
+  it.each(Object.keys(others))("%s uses the parameters of English", (language) => {
     for (const [key, entry] of Object.entries(english)) {
       const wanted = new Set(forms(entry).flatMap(names));
       for (const form of forms(others[language]![key]!)) {
-        // "{n}" may be said in words ("one lesson"); everything else must be there.
-        const said = names(form);
-        for (const name of said) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
-        for (const name of wanted) if (name !== "{n}") expect(said, `${key}: ${form}`).toContain(name);
+        // "{n}" may be written in words ("one lesson"); every other parameter must occur.
+        const used = names(form);
+        for (const name of used) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
+        for (const name of wanted) if (name !== "{n}") expect(used, `${key}: ${form}`).toContain(name);
       }
       expect(forms(others[language]![key]!).flatMap(names).includes("{n}"), key).toBe(wanted.has("{n}"));
     }
@@ -37,12 +37,12 @@ describe("catalogues", () => {
     for (const [key, entry] of Object.entries(others["ar"]!))
       if (typeof entry !== "string") expect(Object.keys(entry).sort(), key).toEqual([...categories].sort());
   });
-  it("keeps plural where English is plural", () => {
+  it("has plural forms exactly where English has them", () => {
     for (const [key, entry] of Object.entries(english))
       for (const other of Object.values(others))
         expect(typeof other[key] === "string", key).toBe(typeof entry === "string");
   });
-  it("has words for every error code", () => {
+  it("has messages for every error code", () => {
     const codes: ErrorCode[] = [
       "invalid_request",
       "unauthenticated",
@@ -69,7 +69,7 @@ describe("catalogues", () => {
   });
 });
 
-describe("what the texts promise", () => {
+describe("claims of the messages", () => {
   const catalogues: Record<string, Record<string, Entry>> = { en: english, ...others };
   const lines = (language: string): [string, string][] =>
     Object.entries(catalogues[language]!).flatMap(([key, entry]) =>
@@ -80,25 +80,29 @@ describe("what the texts promise", () => {
     /teacher|school|librarian|administrator|professeur|école|enseignant|bibliothécaire|معلّم|معلم|المدرسة|أمين/i;
   const reset =
     /reset|set a new|new password|forgot|recover|réinitialis|nouveau mot de passe|oublié|إعادة تعيين|كلمة مرور جديدة|نسيت/i;
-  it.each(["en", "fr", "ar"] as const)("%s: nobody resets a password, as no route of the server does", (language) => {
-    for (const [key, text] of lines(language))
-      if (password.test(text)) expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
-  });
   it.each(["en", "fr", "ar"] as const)(
-    "%s: too many tries take up to 15 minutes, and no text says less",
+    "%s: no message promises a password reset, which the server does not offer",
+    (language) => {
+      for (const [key, text] of lines(language))
+        if (password.test(text))
+          expect([staff.test(text), reset.test(text)], `${key}: ${text}`).toEqual([false, false]);
+    },
+  );
+  it.each(["en", "fr", "ar"] as const)(
+    "%s: messages name the rate limit of 15 minutes, and none a shorter time",
     (language) => {
       expect(catalogues[language]!["error.rate_limited.text"]).toContain("15");
       const wait = /wait a (minute|moment)|attendez une minute|patientez une minute|انتظر دقيقة/i;
       for (const [key, text] of lines(language)) expect(wait.test(text), `${key}: ${text}`).toBe(false);
     },
   );
-  it.each(["en", "fr", "ar"] as const)("%s: what was refused is not said to be sent by itself", (language) => {
-    const alone = /by itself|tout seul|de lui-même|وحده|تلقائي/i;
+  it.each(["en", "fr", "ar"] as const)("%s: no message claims that refused rows are sent automatically", (language) => {
+    const alone = /by itself|automatically|tout seul|de lui-même|automatiquement|وحده|تلقائي/i;
     const why = lines(language).filter(([key]) => key.startsWith("sync.why."));
     expect(why.length).toBeGreaterThan(4);
     for (const [key, text] of why) expect(alone.test(text), `${key}: ${text}`).toBe(false);
   });
-  it.each(["en", "fr", "ar"] as const)("%s: no text refers to a number that is not shown", (language) => {
+  it.each(["en", "fr", "ar"] as const)("%s: no message refers to a number that is not shown", (language) => {
     const below = /number (below|above)|numéro (ci-dessous|ci-dessus)|الرقم (أدناه|أعلاه)/i;
     for (const [key, text] of lines(language)) expect(below.test(text), `${key}: ${text}`).toBe(false);
     expect(catalogues[language]!["common.reference"]).toContain("{id}");
@@ -106,23 +110,23 @@ describe("what the texts promise", () => {
 });
 
 describe("rendering", () => {
-  const say = (entry: Entry, language: string, params: Record<string, string | number>): string =>
+  const renderText = (entry: Entry, language: string, params: Record<string, string | number>): string =>
     render(entry, new Intl.PluralRules(language), new Intl.NumberFormat(language), params);
-  it("chooses the form by n and writes numbers as the language does", () => {
-    expect(say(english["library.lessons"]!, "en", { n: 1 })).toBe("1 lesson");
-    expect(say(english["library.lessons"]!, "en", { n: 1200 })).toBe("1,200 lessons");
-    expect(say(others["ar"]!["library.lessons"]!, "ar-u-nu-latn", { n: 2 })).toBe("درسان");
-    expect(say(others["fr"]!["library.lessons"]!, "fr", { n: 0 })).toBe("0 leçon");
+  it("selects the plural form by n and formats numbers for the language", () => {
+    expect(renderText(english["library.lessons"]!, "en", { n: 1 })).toBe("1 lesson");
+    expect(renderText(english["library.lessons"]!, "en", { n: 1200 })).toBe("1,200 lessons");
+    expect(renderText(others["ar"]!["library.lessons"]!, "ar-u-nu-latn", { n: 2 })).toBe("درسان");
+    expect(renderText(others["fr"]!["library.lessons"]!, "fr", { n: 0 })).toBe("0 leçon");
   });
-  it("leaves unknown names alone and does not fill what was filled in", () => {
-    expect(say("{a} {b}", "en", { a: "{b}" })).toBe("{b} {b}");
+  it("keeps unknown names and does not substitute inside parameters", () => {
+    expect(renderText("{a} {b}", "en", { a: "{b}" })).toBe("{b} {b}");
   });
-  it("picks what was chosen, then the system's, then English", () => {
+  it("selects the chosen language, then the system's, then English", () => {
     expect(pick("fr", ["ar"])).toBe("fr");
     expect(pick("", ["de-DE", "ar-EG"])).toBe("ar");
     expect(pick("xx", ["ar"])).toBe("en");
   });
-  it("writes as the learner's region does, where the system names one", () => {
+  it("formats for the learner's region if the system names one", () => {
     expect(regional("en", ["de-AT", "en-GB", "en"])).toBe("en-GB");
     expect(regional("fr", ["en-GB", "fro"])).toBe("fr");
     expect(regional("ar", ["ar", "ar-EG"])).toBe("ar");

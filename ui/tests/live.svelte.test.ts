@@ -6,7 +6,7 @@ import { useTransport } from "../src/platform/transport";
 import { reactive } from "./reactive.svelte";
 import { settle } from "./support";
 import { CommandFailure } from "../src/platform/failure";
-import { forgetKept, isEverything, live, Live } from "../src/state/live.svelte";
+import { clearKeptReplies, isEverything, live, Live } from "../src/state/live.svelte";
 
 function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (cause: unknown) => void } {
   let give!: (value: T) => void;
@@ -16,7 +16,7 @@ function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (c
 }
 
 describe("topics", () => {
-  it("stand for all courses only without an id", () => {
+  it("mean all courses only without an id", () => {
     expect(isEverything({ topic: "progress", root: "" })).toBe(true);
     expect(isEverything({ topic: "enrolment", course: "" })).toBe(true);
     expect(isEverything({ topic: "progress", root: "rivers" })).toBe(false);
@@ -27,7 +27,7 @@ describe("topics", () => {
 
 describe("a query", () => {
   const changed = (topic: Topic["topic"], id = ""): Topic => ({ topic, root: id, course: id });
-  it("is stale after a change of a topic of its table, and of no other", () => {
+  it("is stale only after a change of one of its topics", () => {
     expect(api.listWords.isStale({ topic: "words" }, {})).toBe(true);
     expect(api.listWords.isStale({ topic: "receipts" }, {})).toBe(false);
     expect(api.listCourses.isStale(changed("progress", "rivers"), { onDevice: false })).toBe(true);
@@ -45,7 +45,7 @@ describe("a query", () => {
     expect(api.getCourse.isStale(changed("progress"), { course: "rivers" })).toBe(true);
     expect(api.openSection.isStale(changed("progress"), { item: "rivers/deltas/read" })).toBe(true);
   });
-  it("is asked again by a component when its reply is stale", async () => {
+  it("is repeated by a component when its reply is stale", async () => {
     let deliver: (event: UiEvent) => void = () => undefined;
     const asked: unknown[] = [];
     useTransport({
@@ -83,15 +83,15 @@ describe("a query", () => {
 
 describe("live data", () => {
   beforeEach(() => {
-    forgetKept();
+    clearKeptReplies();
     vi.useRealTimers();
   });
-  it("drops an answer that a later question overtook", async () => {
+  it("drops the reply to an outdated request", async () => {
     const store = new Live<string>();
     const slow = later<string>();
     const quick = later<string>();
-    const first = store.ask("q a", () => slow.promise);
-    const second = store.ask("q ab", () => quick.promise);
+    const first = store.request("q a", () => slow.promise);
+    const second = store.request("q ab", () => quick.promise);
     quick.give("ab");
     await second;
     slow.give("a");
@@ -102,18 +102,18 @@ describe("live data", () => {
   it("drops a late failure as well", async () => {
     const store = new Live<string>();
     const slow = later<string>();
-    const first = store.ask("x", () => slow.promise);
-    await store.ask("y", () => Promise.resolve("y"));
+    const first = store.request("x", () => slow.promise);
+    await store.request("y", () => Promise.resolve("y"));
     slow.refuse(new Error("too late"));
     await first;
     expect(store.error).toBeUndefined();
     expect(store.value).toBe("y");
   });
-  it("keeps what is shown while it asks again, and when that fails", async () => {
+  it("keeps the value during a reload, and when it fails", async () => {
     const store = new Live<string>();
-    await store.ask("x", () => Promise.resolve("old"));
+    await store.request("x", () => Promise.resolve("old"));
     const again = later<string>();
-    const asking = store.ask("x", () => again.promise);
+    const asking = store.request("x", () => again.promise);
     expect(store.value).toBe("old");
     again.refuse({ code: "offline", message: "", hint: "", retryable: true, correlationId: "" });
     await asking;
@@ -121,24 +121,24 @@ describe("live data", () => {
     expect(store.error).toBeInstanceOf(CommandFailure);
     expect(store.error?.code).toBe("offline");
   });
-  it("shows a page that was open before at once", async () => {
-    await new Live<string>().ask("course a", () => Promise.resolve("a"));
+  it("shows a kept reply at once", async () => {
+    await new Live<string>().request("course a", () => Promise.resolve("a"));
     const store = new Live<string>();
-    void store.ask("course a", () => later<string>().promise);
+    void store.request("course a", () => later<string>().promise);
     expect(store.value).toBe("a");
   });
-  it("forgets everything when another learner opens the app", async () => {
-    await new Live<string>().ask("course a", () => Promise.resolve("a"));
-    forgetKept();
+  it("clears kept replies when another learner signs in", async () => {
+    await new Live<string>().request("course a", () => Promise.resolve("a"));
+    clearKeptReplies();
     const store = new Live<string>();
-    void store.ask("course a", () => later<string>().promise);
+    void store.request("course a", () => later<string>().promise);
     expect(store.value).toBeUndefined();
   });
-  it("an optimistic value is not undone by an answer to an older question", async () => {
+  it("an optimistic value is not replaced by the reply to an older request", async () => {
     const store = new Live<string>();
-    await store.ask("x", () => Promise.resolve("before"));
+    await store.request("x", () => Promise.resolve("before"));
     const old = later<string>();
-    const asking = store.ask("x", () => old.promise);
+    const asking = store.request("x", () => old.promise);
     store.put("hoped");
     old.give("before");
     await asking;
@@ -148,7 +148,7 @@ describe("live data", () => {
     vi.useFakeTimers();
     const store = new Live<string>();
     const answer = later<string>();
-    const asking = store.ask("x", () => answer.promise);
+    const asking = store.request("x", () => answer.promise);
     vi.advanceTimersByTime(199);
     expect(store.slow).toBe(false);
     vi.advanceTimersByTime(1);

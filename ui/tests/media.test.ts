@@ -4,8 +4,8 @@ import { MAX_CUES, parseCues } from "../src/components/media/captions";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { acquireMediaSession, onKey, releaseMediaSession, type Holder } from "../src/components/media/mediaSession";
 import { Narration } from "../src/features/story/narration.svelte";
-import { madeHere, reasonFor } from "../src/components/content/pictures";
-import { parsePlace, placeAt, Playback } from "../src/components/media/playback.svelte";
+import { generatedWidths, failureReason } from "../src/components/content/pictures";
+import { parsePosition, formatPosition, Playback } from "../src/components/media/playback.svelte";
 import { useTransport } from "../src/platform/transport";
 import { MAX_COMPARISONS, markCues } from "../src/components/media/transcript";
 import Transcript from "../src/components/media/Transcript.svelte";
@@ -13,16 +13,16 @@ import { reactive } from "./reactive.svelte";
 import VideoPlayer from "../src/components/media/VideoPlayer.svelte";
 import { fixture } from "../src/platform/fixture";
 import { appState } from "../src/state/appState.svelte";
-import { settle as shownSettle, show } from "./support";
+import { settle as settleComponent, show } from "./support";
 import Waveform from "../src/components/media/Waveform.svelte";
 
-/** An element that plays as far as a test says. */
+/** An element that plays as far as a test requests. */
 function player(duration = 100): HTMLAudioElement & { tick(to: number): void; ready(): void } {
   const element = document.createElement("audio") as HTMLAudioElement & { tick(to: number): void; ready(): void };
   let state = 0;
   let at = 0;
   let paused = true;
-  const say = (name: string): boolean => element.dispatchEvent(new Event(name));
+  const dispatch = (name: string): boolean => element.dispatchEvent(new Event(name));
   Object.defineProperties(element, {
     readyState: { get: () => state },
     duration: { get: () => (state > 0 ? duration : Number.NaN) },
@@ -32,33 +32,33 @@ function player(duration = 100): HTMLAudioElement & { tick(to: number): void; re
       configurable: true,
       get: () => at,
       set: (to: number) => {
-        // Before its length is known an element forgets where it was sent.
+        // An element ignores a new position until its metadata is loaded.
         if (state === 0) return;
         at = to;
-        say("seeked");
+        dispatch("seeked");
       },
     },
   });
   element.play = () => {
     paused = false;
-    say("play");
-    say("playing");
+    dispatch("play");
+    dispatch("playing");
     return Promise.resolve();
   };
   element.pause = () => {
     if (!paused) {
       paused = true;
-      say("pause");
+      dispatch("pause");
     }
   };
   element.load = () => undefined;
   element.tick = (to) => {
     at = to;
-    say("timeupdate");
+    dispatch("timeupdate");
   };
   element.ready = () => {
     state = 4;
-    say("loadedmetadata");
+    dispatch("loadedmetadata");
   };
   return element;
 }
@@ -67,31 +67,38 @@ const settle = async (): Promise<void> => {
   for (let i = 0; i < 6; i++) await Promise.resolve();
 };
 
-let kept: { kind: string; item: string; pos?: string; percent?: number; done: boolean }[] = [];
-let left: string | null = null;
+let saved: { kind: string; item: string; pos?: string; percent?: number; done: boolean }[] = [];
+let storedPosition: string | null = null;
 beforeEach(() => {
-  kept = [];
-  left = null;
+  saved = [];
+  storedPosition = null;
   useTransport({
     call: (name, request) => {
-      if (name === "record_progress") kept.push(request as (typeof kept)[number]);
-      return Promise.resolve({ percent: 0, done: false, pos: left, posDevice: "", posAtMs: 0, waiting: false });
+      if (name === "record_progress") saved.push(request as (typeof saved)[number]);
+      return Promise.resolve({
+        percent: 0,
+        done: false,
+        pos: storedPosition,
+        posDevice: "",
+        posAtMs: 0,
+        waiting: false,
+      });
     },
     listen: () => ({ ready: Promise.resolve(), stop: () => undefined }),
   });
 });
 
-describe("a recording's place", () => {
+describe("the saved position of a recording", () => {
   const what = { hash: "a".repeat(64), durationMs: 100_000, title: "A drop", root: "rivers" };
 
   it("is written and read in milliseconds", () => {
-    expect(placeAt(61.5)).toBe("t61500");
-    expect(parsePlace("t61500")).toBe(61.5);
-    for (const other of ["p3.s2", "b7", "t", "t-1", "", null]) expect(parsePlace(other)).toBeUndefined();
+    expect(formatPosition(61.5)).toBe("t61500");
+    expect(parsePosition("t61500")).toBe(61.5);
+    for (const other of ["p3.s2", "b7", "t", "t-1", "", null]) expect(parsePosition(other)).toBeUndefined();
   });
 
-  it("is put back once the length is known, and said so until something is touched", async () => {
-    left = "t61500";
+  it("is restored once the duration is known, and shown as restored until the next input", async () => {
+    storedPosition = "t61500";
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -106,9 +113,9 @@ describe("a recording's place", () => {
     detach();
   });
 
-  it("is not put back at either end, nor under the hand of a learner who was quicker", async () => {
+  it("is not restored near either end, or after the learner's input", async () => {
     for (const pos of ["t1000", "t99000", "t999000", "p1"]) {
-      left = pos;
+      storedPosition = pos;
       const playback = new Playback(what);
       const element = player();
       const detach = playback.attach(element);
@@ -117,7 +124,7 @@ describe("a recording's place", () => {
       expect([pos, element.currentTime]).toEqual([pos, 0]);
       detach();
     }
-    left = "t50000";
+    storedPosition = "t50000";
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -128,7 +135,7 @@ describe("a recording's place", () => {
     detach();
   });
 
-  it("is kept when a page is left before the last seek has landed, and not when nothing was touched", async () => {
+  it("is saved when the page is left during a seek, and not without input", async () => {
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
@@ -136,36 +143,36 @@ describe("a recording's place", () => {
     await settle();
     playback.seek(7);
     await settle();
-    // The element says where it was sent at once, and that it is there some time later.
+    // The element reports the new position at once; `seeked` follows later.
     Object.defineProperty(element, "currentTime", { value: 23.34, configurable: true });
     detach();
     await settle();
-    expect(kept.map((place) => place.pos)).toEqual(["t7000", "t23340"]);
+    expect(saved.map((place) => place.pos)).toEqual(["t7000", "t23340"]);
 
-    left = "t50000";
+    storedPosition = "t50000";
     const other = new Playback(what);
     const leave = other.attach(player());
     await settle();
     leave();
     await settle();
-    expect(kept.length).toBe(2);
+    expect(saved.length).toBe(2);
   });
 
-  it("is kept every few seconds, when it stops, when it is left, and begins anew at the end", async () => {
+  it("is saved every few seconds, on pause and on leaving, and is reset at the end", async () => {
     const playback = new Playback(what);
     const element = player();
     const detach = playback.attach(element);
     element.ready();
     await settle();
-    expect(kept).toEqual([]);
+    expect(saved).toEqual([]);
     playback.play();
     element.tick(1);
     element.tick(4);
-    const first = kept.length;
+    const first = saved.length;
     element.tick(7);
     await settle();
-    expect(kept.length).toBeGreaterThan(first);
-    expect(kept.at(-1)).toMatchObject({
+    expect(saved.length).toBeGreaterThan(first);
+    expect(saved.at(-1)).toMatchObject({
       kind: "media",
       item: `rivers/${what.hash}`,
       pos: "t7000",
@@ -175,15 +182,15 @@ describe("a recording's place", () => {
     element.tick(9);
     playback.pause();
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t9000" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t9000" });
     playback.seek(30);
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t30000" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t30000" });
     playback.play();
     element.tick(31);
     detach();
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t31000" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t31000" });
     const again = new Playback(what);
     const other = player();
     const leave = again.attach(other);
@@ -192,13 +199,13 @@ describe("a recording's place", () => {
     other.tick(100);
     other.dispatchEvent(new Event("ended"));
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t0", percent: 10_000, done: true });
+    expect(saved.at(-1)).toMatchObject({ pos: "t0", percent: 10_000, done: true });
     leave();
     await settle();
-    expect(kept.at(-1)).toMatchObject({ pos: "t0" });
+    expect(saved.at(-1)).toMatchObject({ pos: "t0" });
   });
 
-  it("is nobody's where there is no course", async () => {
+  it("is not saved without a course", async () => {
     const playback = new Playback({ ...what, root: "" });
     const element = player();
     const detach = playback.attach(element);
@@ -208,17 +215,17 @@ describe("a recording's place", () => {
     playback.pause();
     detach();
     await settle();
-    expect(kept).toEqual([]);
+    expect(saved).toEqual([]);
   });
 });
 
-describe("a film's player", () => {
-  it("stays the same when there is news of the app", async () => {
+describe("the video player", () => {
+  it("is not recreated by app events", async () => {
     let asked = 0;
     const inner = fixture("en");
     useTransport({
       call: (name, request) => {
-        if (name === "get_place") asked += 1;
+        if (name === "get_position") asked += 1;
         return inner.call(name, request);
       },
       listen: inner.listen,
@@ -245,24 +252,24 @@ describe("a film's player", () => {
     const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
     expect(shown.target.querySelector("video"), "its room comes first").toBeNull();
     await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
-    await shownSettle();
+    await settleComponent();
     expect(asked).toBe(1);
-    await appState.take({ ...appState.app });
-    await shownSettle();
+    await appState.replace({ ...appState.app });
+    await settleComponent();
     expect(asked).toBe(1);
     shown.close();
   });
 });
 
 describe("media keys", () => {
-  const holder = (): Holder & { did: string[] } => {
-    const did: string[] = [];
+  const holder = (): Holder & { calls: string[] } => {
+    const calls: string[] = [];
     return {
-      did,
-      facts: () => ({ title: "t", album: "a" }),
-      play: () => did.push("play"),
-      pause: () => did.push("pause"),
-      seek: (to) => did.push(`seek ${to}`),
+      calls,
+      metadata: () => ({ title: "t", album: "a" }),
+      play: () => calls.push("play"),
+      pause: () => calls.push("pause"),
+      seek: (to) => calls.push(`seek ${to}`),
       position: () => ({ duration: 100, position: 50, rate: 1 }),
     };
   };
@@ -276,20 +283,20 @@ describe("media keys", () => {
   beforeEach(() => vi.stubGlobal("navigator", { mediaSession: session, languages: ["en"] }));
   afterEach(() => vi.unstubAllGlobals());
 
-  it("drive who played last, and only one plays", () => {
+  it("control the player that started last; only one plays", () => {
     const [one, two] = [holder(), holder()];
     acquireMediaSession(one);
     acquireMediaSession(two);
-    expect(one.did).toEqual(["pause"]);
+    expect(one.calls).toEqual(["pause"]);
     handlers.get("seekforward")!({});
     handlers.get("seekbackward")!({ seekOffset: 20 });
     handlers.get("seekto")!({ seekTime: 3 });
     handlers.get("pause")!({});
-    expect(two.did).toEqual(["seek 60", "seek 30", "seek 3", "pause"]);
+    expect(two.calls).toEqual(["seek 60", "seek 30", "seek 3", "pause"]);
     expect(handlers.get("nexttrack")).toBeNull();
     expect(session.playbackState).toBe("playing");
     onKey(new KeyboardEvent("keydown", { key: "MediaPlay" }));
-    expect(two.did.at(-1)).toBe("play");
+    expect(two.calls.at(-1)).toBe("play");
     releaseMediaSession(one);
     expect(session.playbackState).toBe("playing");
     releaseMediaSession(two);
@@ -297,7 +304,7 @@ describe("media keys", () => {
   });
 });
 
-describe("the voice of a story", () => {
+describe("the narration of a story", () => {
   const sentence = (startMs: number, endMs: number): object => ({
     text: "x",
     paragraph: false,
@@ -311,89 +318,92 @@ describe("the voice of a story", () => {
       narration: { hash, durationMs: 3000 },
     }) as never;
 
-  it("follows its sentences by the element's own events: a hidden window has no frames", async () => {
+  it("tracks sentences by the element's events, without animation frames", async () => {
     vi.stubGlobal("requestAnimationFrame", () => 0);
     const ended = vi.fn();
-    const voice = new Narration({
+    const narration = new Narration({
       url: (hash) => `http://x.test/${hash}`,
-      facts: () => ({ title: "", album: "" }),
+      metadata: () => ({ title: "", album: "" }),
       ended,
     });
     const element = player(3);
-    const detach = voice.attach(element);
-    voice.turn(page("one"));
+    const detach = narration.attach(element);
+    narration.setPage(page("one"));
     expect(element.src).toBe("http://x.test/one");
     element.ready();
-    voice.toggle();
+    narration.toggle();
     element.tick(1.2);
-    expect(voice.sentence).toBe(1);
+    expect(narration.sentence).toBe(1);
     element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
-    // The next page in the same element, which the learner has let play.
-    voice.turn(page("two"), true);
-    expect([element.src, voice.playing]).toEqual(["http://x.test/two", true]);
-    // An engine that drops a play() while it changes recordings is asked again.
+    // The next page plays in the same element, which the learner's click permits to play.
+    narration.setPage(page("two"), true);
+    expect([element.src, narration.playing]).toEqual(["http://x.test/two", true]);
+    // A play() that the engine drops during a change of the source is repeated.
     const play = element.play;
     element.pause();
     element.play = () => Promise.reject(Object.assign(new Error("overtaken"), { name: "AbortError" }));
-    voice.turn(page("three"), true);
+    narration.setPage(page("three"), true);
     await settle();
-    expect(voice.playing).toBe(false);
+    expect(narration.playing).toBe(false);
     element.play = play;
     element.dispatchEvent(new Event("canplay"));
-    expect([voice.playing, element.paused]).toEqual([true, false]);
-    // One sentence alone stops at its end, and no page is turned.
-    voice.stop();
-    voice.hear(1);
+    expect([narration.playing, element.paused]).toEqual([true, false]);
+    // A single sentence stops at its end and does not turn the page.
+    narration.stop();
+    narration.playSentence(1);
     expect(element.currentTime).toBe(1);
     element.tick(2.01);
-    expect([voice.playing, element.paused]).toEqual([false, true]);
-    voice.hear(2);
+    expect([narration.playing, element.paused]).toEqual([false, true]);
+    narration.playSentence(2);
     element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
     detach();
     vi.unstubAllGlobals();
   });
 
-  it("is roused when its window is seen again and the engine has left it standing", async () => {
+  it("is started again if the engine stalls after the window reappears", async () => {
     vi.useFakeTimers();
-    const voice = new Narration({ url: (hash) => `http://x.test/${hash}`, facts: () => ({ title: "", album: "" }) });
+    const narration = new Narration({
+      url: (hash) => `http://x.test/${hash}`,
+      metadata: () => ({ title: "", album: "" }),
+    });
     const element = player(3);
     const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
-    const detach = voice.attach(element);
+    const detach = narration.attach(element);
     const seen = (): void => void document.dispatchEvent(new Event("visibilitychange"));
-    // Nobody listens: nothing is roused.
+    // Nothing was playing: playback is not started.
     seen();
     await vi.advanceTimersByTimeAsync(10_000);
-    voice.turn(page("one"), true);
+    narration.setPage(page("one"), true);
     expect([load.mock.calls.length, play.mock.calls.length]).toEqual([0, 1]);
-    // Not loaded at all: begun anew, and again; not for ever.
+    // Not loaded: loaded again, a limited number of times.
     seen();
     await vi.advanceTimersByTimeAsync(1500);
-    expect([load.mock.calls.length, play.mock.calls.length, voice.playing]).toEqual([1, 2, true]);
+    expect([load.mock.calls.length, play.mock.calls.length, narration.playing]).toEqual([1, 2, true]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(load).toHaveBeenCalledTimes(4);
-    // Loaded, but it stands: asked to play, from where it is.
+    // Loaded but stalled: play() is called again at the current position.
     element.ready();
     element.tick(1.2);
     seen();
     await vi.advanceTimersByTimeAsync(1500);
     expect([load.mock.calls.length, play.mock.calls.length, element.currentTime]).toEqual([4, 6, 1.2]);
-    // Paused by the engine in that moment: it goes on; later, or by the learner: it does not.
+    // Paused by the engine at this moment: it continues. Paused later, or by the learner: it does not.
     seen();
     element.pause();
-    expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
+    expect([narration.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
     await vi.advanceTimersByTimeAsync(10_000);
     play.mockClear();
     element.pause();
-    expect([voice.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
-    voice.play();
+    expect([narration.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
+    narration.play();
     seen();
-    voice.pause();
-    expect([voice.playing, element.paused]).toEqual([false, true]);
-    voice.play();
+    narration.pause();
+    expect([narration.playing, element.paused]).toEqual([false, true]);
+    narration.play();
     play.mockClear();
-    // It moves: left alone.
+    // Playback progresses: nothing is done.
     seen();
     for (const at of [1.4, 2, 2.5, 2.9]) {
       element.tick(at);
@@ -405,21 +415,21 @@ describe("the voice of a story", () => {
     vi.useRealTimers();
   });
 
-  it("begins with the sentence where it was left, and tells where it stops", () => {
+  it("starts at the saved sentence and reports where it stops", () => {
     const stopped = vi.fn();
-    const voice = new Narration({
+    const narration = new Narration({
       url: (hash) => `http://x.test/${hash}`,
-      facts: () => ({ title: "", album: "" }),
+      metadata: () => ({ title: "", album: "" }),
       stopped,
     });
     const element = player(3);
-    voice.attach(element);
-    voice.turn(page("one"));
+    narration.attach(element);
+    narration.setPage(page("one"));
     element.ready();
-    voice.begin(2);
-    voice.toggle();
+    narration.startAt(2);
+    narration.toggle();
     expect(element.currentTime).toBe(2);
-    voice.toggle();
+    narration.toggle();
     expect(stopped).toHaveBeenCalledWith(2);
   });
 });
@@ -429,7 +439,7 @@ describe("a transcript", () => {
     "WEBVTT\n\n00:00.000 --> 00:01.000\nOne quarter.\n\n00:01.000 --> 00:02.000\nTwo quarters: that is\none half.\n\n00:02.000 --> 00:03.000\nNobody says this.\n\n00:03.000 --> 00:04.000\nOne quarter.\n",
   );
 
-  it("leads from each sentence to its moment, in order", () => {
+  it("seeks from each sentence to its time, in order", () => {
     const box = document.createElement("div");
     box.innerHTML =
       "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p><p>Two quarters: that is one half. One quarter.</p>";
@@ -449,7 +459,7 @@ describe("a transcript", () => {
     for (const span of box.querySelectorAll("[data-cue]"))
       expect([span.getAttribute("role"), (span as HTMLElement).tabIndex]).toEqual(["button", 0]);
   });
-  it("marks the sentence that is heard, also when the captions come later", async () => {
+  it("marks the current sentence, also if captions load later", async () => {
     const props = reactive({
       html: "<p>One quarter. Two quarters: that is one half.</p>",
       cues: [] as typeof cues,
@@ -459,20 +469,20 @@ describe("a transcript", () => {
     });
     const shown = show(Transcript as never, props as never);
     props.cues = cues;
-    await shownSettle();
+    await settleComponent();
     const marked = (): string[] =>
       [...shown.target.querySelectorAll<HTMLElement>("[aria-current]")].map((s) => s.dataset["cue"]!);
     props.at = 1.5;
-    await shownSettle();
+    await settleComponent();
     expect(marked()).toEqual(["1"]);
     props.at = 0.5;
-    await shownSettle();
+    await settleComponent();
     expect(marked()).toEqual(["0"]);
     shown.target.querySelector<HTMLElement>("[data-cue='1']")!.click();
     expect(props.onseek).toHaveBeenCalledWith(1);
     shown.close();
   });
-  it("stays as it is where the captions say something else", () => {
+  it("is unchanged if the captions do not match", () => {
     const box = document.createElement("div");
     box.innerHTML = "<p>Quite another text.</p>";
     expect(markCues(box, cues)).toBe(0);
@@ -480,8 +490,8 @@ describe("a transcript", () => {
   });
 });
 
-describe("the shape of a recording", () => {
-  it("is a slider that speaks in minutes and moves by keys", async () => {
+describe("the waveform", () => {
+  it("is a slider with a text value in minutes and keyboard control", async () => {
     await setLanguage("en");
     const onseek = vi.fn();
     const target = document.createElement("div");
@@ -490,7 +500,7 @@ describe("the shape of a recording", () => {
     const slider = target.querySelector("input")!;
     expect(slider.getAttribute("aria-valuetext")).toBe("1:05 of 2:10");
     expect(target.querySelectorAll("svg path")).toHaveLength(2);
-    expect(target.querySelector<SVGElement>("svg.heard")!.style.clipPath).toContain("50%");
+    expect(target.querySelector<SVGElement>("svg.played")!.style.clipPath).toContain("50%");
     for (const [key, to] of [
       ["ArrowRight", 70],
       ["ArrowLeft", 60],
@@ -510,18 +520,19 @@ describe("pictures", () => {
   const image = (variants: never[]): never =>
     ({ alt: "", caption: "", width: 3000, height: 1000, thumbhash: "", variants }) as never;
 
-  it("are made here in the widths that the course does not bring", () => {
+  it("are generated locally in widths that the course does not contain", () => {
     expect(
-      madeHere(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)])),
+      generatedWidths(image([variant(320), variant(640), variant(768), variant(1024), variant(1280), variant(1920)])),
     ).toEqual([]);
-    expect(madeHere(image([variant(700, "image/jpeg")]))).toEqual([
+    expect(generatedWidths(image([variant(700, "image/jpeg")]))).toEqual([
       { path: "h700?w=320", width: 320 },
       { path: "h700?w=640", width: 640 },
     ]);
-    expect(madeHere(image([variant(300)]))).toEqual([]);
-    for (const type of ["image/svg+xml", "image/gif"]) expect(madeHere(image([variant(1900, type)]))).toEqual([]);
+    expect(generatedWidths(image([variant(300)]))).toEqual([]);
+    for (const type of ["image/svg+xml", "image/gif"])
+      expect(generatedWidths(image([variant(1900, type)]))).toEqual([]);
   });
-  it("say why they are not shown", async () => {
+  it("show the reason if they cannot be shown", async () => {
     for (const [status, reason] of [
       [413, "image.tooLarge"],
       [422, "image.broken"],
@@ -530,16 +541,16 @@ describe("pictures", () => {
       [404, "image.absent"],
     ] as const) {
       vi.stubGlobal("fetch", () => Promise.resolve({ status }));
-      expect(await reasonFor("x")).toBe(reason);
+      expect(await failureReason("x")).toBe(reason);
     }
     vi.stubGlobal("fetch", () => Promise.reject(new Error("gone")));
-    expect(await reasonFor("x")).toBe("image.absent");
+    expect(await failureReason("x")).toBe("image.absent");
     vi.unstubAllGlobals();
   });
 });
 
-describe("captions that are too much", () => {
-  it("are read in one pass, however hostile", () => {
+describe("captions over the limits", () => {
+  it("are parsed in one pass, also if malicious", () => {
     const block = (text: string): string => `00:00.000 --> 00:01.000\n${text}\n\n`;
     expect(parseCues(`WEBVTT\n\n${block("<".repeat(2_000_000))}`)).toHaveLength(1);
     expect(parseCues(`WEBVTT\n\n${"1".repeat(2_000_000)} --> ${"2".repeat(2_000_000)}\nx\n`)).toEqual([]);

@@ -4,7 +4,7 @@ import type { AppState, ErrorCode } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
 import MoveServerDialog from "../src/features/settings/MoveServerDialog.svelte";
 import WorkNotices from "../src/app/WorkNotices.svelte";
-import { amina, stateOf, demo, idle } from "../src/platform/fixture/people";
+import { amina, stateOf, demo, idle } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
 import { fail, scriptPlatform, settle, show } from "./support";
 
@@ -24,7 +24,7 @@ describe("notices about the file with the learner's work", () => {
   it("name the account that did not open with a reason, and a retry that fails shows the new reason", async () => {
     const failed = (code: ErrorCode): AppState =>
       state({ account: demo, openFailure: { account: amina, code, message: "" } });
-    await appState.take(failed("disk_full"));
+    await appState.replace(failed("disk_full"));
     const { target, close } = show(WorkNotices, {});
     expect(target.textContent).toContain("Amina Diallo");
     expect(target.textContent).toContain("disk is full");
@@ -42,7 +42,7 @@ describe("notices about the file with the learner's work", () => {
     close();
   });
 
-  it("have a sentence for every cause, also for one without a sentence of its own", async () => {
+  it("have a message for every cause, including unknown ones", async () => {
     const { target, close } = show(WorkNotices, {});
     for (const code of [
       "disk_full",
@@ -53,21 +53,21 @@ describe("notices about the file with the learner's work", () => {
       "internal",
       "keychain",
     ] as ErrorCode[]) {
-      await appState.take(state({ readOnly: code }));
+      await appState.replace(state({ readOnly: code }));
       flushSync();
       const text = target.textContent ?? "";
       expect(text).toContain("Nothing can be recorded now.");
       expect(text, code).not.toContain("work.");
       expect(text.length, code).toBeGreaterThan("Nothing can be recorded now. ".length);
     }
-    await appState.take(state({}));
+    await appState.replace(state({}));
     flushSync();
     expect(target.querySelector(".note")).toBeNull();
     close();
   });
 
-  it("list what a repair lost by name until the learner closes the list", async () => {
-    await appState.take(
+  it("list the entries that a repair lost until the learner closes the list", async () => {
+    await appState.replace(
       state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }),
     );
     const { target, close } = show(WorkNotices, {});
@@ -84,7 +84,7 @@ describe("notices about the file with the learner's work", () => {
 
 describe("the new address of a server", () => {
   it("is checked by the core; another server is named as the reason and nothing changes", async () => {
-    await appState.take(state({}));
+    await appState.replace(state({}));
     let closed = 0;
     const { target, close } = show(MoveServerDialog, { server: amina.server, onclose: () => closed++ });
     const field = target.querySelector<HTMLInputElement>("input")!;

@@ -1,38 +1,40 @@
 import { flushSync } from "svelte";
 import { beforeAll, describe, expect, it } from "vitest";
 import { setLanguage } from "../src/i18n/index.svelte";
-import { emptyAnswer, isAnswered, matched, moved, startOrder } from "../src/components/quiz/answers";
+import { emptyAnswer, isAnswered, paired, moveItem, initialOrder } from "../src/components/quiz/answers";
 import Match from "../src/components/quiz/Match.svelte";
 import Order from "../src/components/quiz/Order.svelte";
 import Fill from "../src/components/quiz/Fill.svelte";
+import QuizBox from "../src/components/quiz/QuizBox.svelte";
 import Result from "../src/components/quiz/Result.svelte";
 import type { AttemptView, Question, Quiz } from "../src/api/types";
 import { reactive } from "./reactive.svelte";
-import { press, settle, show } from "./support";
+import { allByRole, rendered, press, scriptPlatform, settle, show, text } from "./support";
 
+const platform = scriptPlatform();
 beforeAll(() => setLanguage("en"));
 
 describe("answers", () => {
-  it("an order never begins right, and begins the same for the same attempt", () => {
+  it("an initial order is never right and is the same for the same attempt", () => {
     for (let n = 2; n < 8; n++) {
       for (let k = 0; k < 40; k++) {
-        const order = startOrder(n, `attempt ${k}`);
+        const order = initialOrder(n, `attempt ${k}`);
         expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
         expect(order.every((x, i) => x === i)).toBe(false);
-        expect(startOrder(n, `attempt ${k}`)).toEqual(order);
+        expect(initialOrder(n, `attempt ${k}`)).toEqual(order);
       }
     }
   });
-  it("moving keeps every item and stays within the list", () => {
-    expect(moved(["a", "b", "c", "d"], 0, 2)).toEqual(["b", "c", "a", "d"]);
-    expect(moved(["a", "b", "c"], 2, -5)).toEqual(["c", "a", "b"]);
-    expect(moved(["a", "b", "c"], 0, 99)).toEqual(["b", "c", "a"]);
+  it("a move keeps every item and stays within the list", () => {
+    expect(moveItem(["a", "b", "c", "d"], 0, 2)).toEqual(["b", "c", "a", "d"]);
+    expect(moveItem(["a", "b", "c"], 2, -5)).toEqual(["c", "a", "b"]);
+    expect(moveItem(["a", "b", "c"], 0, 99)).toEqual(["b", "c", "a"]);
   });
-  it("a partner belongs to one side only", () => {
-    expect(matched([1, null, 0], 1, 1)).toEqual([null, 1, 0]);
-    expect(matched([1, null, 0], 0, null)).toEqual([null, null, 0]);
+  it("a right item is paired with one left item only", () => {
+    expect(paired([1, null, 0], 1, 1)).toEqual([null, 1, 0]);
+    expect(paired([1, null, 0], 0, null)).toEqual([null, null, 0]);
   });
-  it("nothing counts as answered before something is", () => {
+  it("an initial answer does not count as answered", () => {
     const base = { id: "q", prompt: "", points: 1, explanation: "" };
     const fill: Question = { ...base, kind: "fill", blanks: [["a"], ["b"]], exact: false };
     expect(isAnswered(fill, emptyAnswer(fill, "k"))).toBe(false);
@@ -62,20 +64,47 @@ describe("the result of an attempt", () => {
     counts: true,
     score: { points: 1000, maxPoints: 2000, passed: false, questions: [] },
   };
-  it("says whether it counts, is provisional or confirmed", () => {
+  it("shows whether it counts, is provisional or confirmed", () => {
     const said = (change: Partial<AttemptView>): string => {
       const { target, close } = show(Result as never, { quiz, attempt: { ...attempt, ...change } } as never);
       const text = target.querySelector("[role=status]")?.textContent ?? "";
       close();
       return text;
     };
-    expect(said({})).toContain("confirms it after the next sync");
+    expect(said({})).toContain("confirms the result after the next sync");
     expect(said({ provisional: false })).toContain("Confirmed by the school");
     for (const provisional of [true, false]) {
       const text = said({ counts: false, provisional });
       expect(text).toContain("Does not count: all attempts were used.");
       expect(text).not.toMatch(/confirm/i);
     }
+  });
+});
+
+describe("a quiz with limited attempts", () => {
+  const quiz: Quiz = {
+    id: "q",
+    title: "Q",
+    lang: "en",
+    dir: "ltr",
+    attempts: 3,
+    pass: 60,
+    shuffle: false,
+    questions: [],
+  };
+  it.each([
+    { attemptsLeft: 2, shown: "2 attempts left", buttons: ["Start"] },
+    { attemptsLeft: 1, shown: "1 attempt left", buttons: ["Start"] },
+    { attemptsLeft: 0, shown: "No attempts left. Your best result counts.", buttons: [] },
+  ])("shows '$shown'", async ({ attemptsLeft, shown, buttons }) => {
+    platform.replies["open_quiz"] = () => ({ quiz, attempts: [], best: null, attemptsLeft });
+    const props = { quiz: `q${attemptsLeft}`, body: "b".repeat(64), title: "Q" };
+    const { target, close } = show(QuizBox as never, props as never);
+    await rendered();
+    expect(text(target)).toContain(shown);
+    expect(text(target)).not.toContain("0 attempts");
+    expect(allByRole(target, "button").map((button) => text(button))).toEqual(buttons);
+    close();
   });
 });
 
@@ -91,7 +120,7 @@ describe("ordering by keyboard", () => {
     const { target } = show(Order as never, props as never);
     return { props, target, handle: (i: number) => target.querySelectorAll<HTMLElement>(".handle")[i]! };
   }
-  it("Space lifts, arrows move, Space puts down; focus stays on the item", async () => {
+  it("Space picks up, arrows move, Space drops; focus stays on the item", async () => {
     const { props, handle } = open();
     handle(0).focus();
     press(handle(0), " ");
@@ -105,9 +134,9 @@ describe("ordering by keyboard", () => {
     expect(props.order).toEqual([0, 1, 2]);
     press(document.activeElement!, " ");
     expect(document.activeElement?.getAttribute("aria-pressed")).toBe("false");
-    expect(document.querySelector("[aria-live=assertive]")?.textContent).toContain("place 3 of 3");
+    expect(document.querySelector("[aria-live=assertive]")?.textContent).toContain("position 3 of 3");
   });
-  it("Escape takes the whole move back", async () => {
+  it("Escape reverts the whole move", async () => {
     const { props, handle } = open();
     press(handle(1), " ");
     press(handle(1), "ArrowUp");
@@ -115,7 +144,7 @@ describe("ordering by keyboard", () => {
     press(document.activeElement!, "Escape");
     expect(props.order).toEqual([2, 0, 1]);
   });
-  it("arrows without lifting only walk", async () => {
+  it("arrows without lifting move the focus only", async () => {
     const { props, handle } = open();
     handle(0).focus();
     press(handle(0), "ArrowDown");
@@ -137,7 +166,7 @@ describe("ordering by keyboard", () => {
 });
 
 describe("matching by keyboard", () => {
-  it("a letter gives the partner and goes on to the next open one", async () => {
+  it("a letter selects the partner and moves to the next unmatched item", async () => {
     const props = reactive({
       pairs: [
         ["l0", "r0"],
@@ -152,7 +181,7 @@ describe("matching by keyboard", () => {
     });
     const { target } = show(Match as never, props as never);
     const left = target.querySelectorAll<HTMLElement>(".left");
-    const shown = startOrder(3, "s");
+    const shown = initialOrder(3, "s");
     left[0]!.focus();
     press(left[0]!, "b");
     await settle();
@@ -160,7 +189,7 @@ describe("matching by keyboard", () => {
     expect(document.activeElement).toBe(left[1]);
     press(left[1]!, "B");
     await settle();
-    // The partner was taken away from the first side.
+    // The partner was removed from the first item.
     expect(props.right).toEqual([null, shown[1], null]);
     press(left[1]!, "Delete");
     await settle();

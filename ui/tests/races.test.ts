@@ -13,17 +13,17 @@ import Course from "../src/features/course/Course.svelte";
 import Lesson from "../src/features/lesson/Lesson.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { reactive } from "./reactive.svelte";
-import { drawn, press, settle, show } from "./support";
+import { rendered, press, settle, show } from "./support";
 
 interface Held {
   name: string;
   request: Record<string, unknown>;
   /** Lets the command run and return. */
-  go: (reply?: unknown) => void;
-  refuse: (cause: unknown) => void;
+  release: (reply?: unknown) => void;
+  reject: (cause: unknown) => void;
 }
-/** Commands that wait until the test lets them return. */
-let waits: Set<string>;
+/** Commands that are held until the test releases them. */
+let heldCommands: Set<string>;
 let held: Held[] = [];
 let calls: { name: string; request: Record<string, unknown> }[] = [];
 const order: string[] = [];
@@ -31,18 +31,18 @@ const inner = fixture("en");
 const deliver = new Set<(event: UiEvent) => void>();
 
 beforeAll(async () => {
-  waits = new Set();
+  heldCommands = new Set();
   useTransport({
     call: (name, request) => {
       order.push(name);
       calls.push({ name, request: request as Record<string, unknown> });
-      if (!waits.has(name)) return inner.call(name, request);
-      return new Promise((resolve, refuse) => {
+      if (!heldCommands.has(name)) return inner.call(name, request);
+      return new Promise((resolve, reject) => {
         held.push({
           name,
           request: request as Record<string, unknown>,
-          go: (reply) => resolve(reply ?? inner.call(name, request)),
-          refuse,
+          release: (reply) => resolve(reply ?? inner.call(name, request)),
+          reject,
         });
       });
     },
@@ -57,7 +57,7 @@ beforeAll(async () => {
   await setLanguage("en");
 });
 beforeEach(() => {
-  waits.clear();
+  heldCommands.clear();
   held = [];
   calls = [];
 });
@@ -67,52 +67,52 @@ const done: ItemProgress = { percent: 10_000, done: true, pos: null, posDevice: 
 const A = "how-rivers-work/meanders/read";
 const B = "how-rivers-work/deltas/read";
 
-describe("a command that returns after the page was turned", () => {
+describe("a command that returns after navigation", () => {
   const lesson = async (item: string) => {
     const props = reactive({ route: { name: "read", item } });
     const shown = show(Lesson as never, props as never);
-    await drawn();
+    await rendered();
     return {
       ...shown,
-      turn: async (to: string) => {
+      open: async (to: string) => {
         props.route = { name: "read", item: to };
         flushSync();
-        await drawn();
+        await rendered();
       },
     };
   };
-  it("finishes the section that was finished, and shows nothing of it on the other", async () => {
+  it("finishes its own section and does not affect the open one", async () => {
     const page = await lesson(A);
-    waits.add("record_progress");
+    heldCommands.add("record_progress");
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A]);
-    await page.turn(B);
-    const before = announcer.quiet.turn;
-    held.filter((h) => h.request["done"] === true).forEach((h) => h.go(done));
-    await drawn();
+    await page.open(B);
+    const before = announcer.announcement.count;
+    held.filter((h) => h.request["done"] === true).forEach((h) => h.release(done));
+    await rendered();
     expect(finished()).toEqual([A]);
     expect(page.target.querySelector(".finished")).toBeNull();
-    expect(announcer.quiet.turn).toBe(before);
+    expect(announcer.announcement.count).toBe(before);
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A, B]);
     page.close();
   });
-  it("opens no word of the section before", async () => {
+  it("does not open a word of the previous section", async () => {
     const page = await lesson(A);
     const link = page.target.querySelector<HTMLElement>("a[data-word]");
     expect(link).not.toBeNull();
-    waits.add("get_word");
+    heldCommands.add("get_word");
     link!.click();
     await settle();
-    await page.turn(B);
-    held.forEach((h) => h.go());
-    await drawn();
+    await page.open(B);
+    held.forEach((h) => h.release());
+    await rendered();
     expect(page.target.ownerDocument.querySelector("[popover]")).toBeNull();
     page.close();
   });
-  it("a quiz that was handed in finishes its own section", async () => {
+  it("a submitted quiz finishes its own section", async () => {
     const submitted: string[] = [];
     const body = "b".repeat(64);
     const props = reactive({
@@ -125,108 +125,108 @@ describe("a command that returns after the page was turned", () => {
     await settle();
     target.querySelector<HTMLElement>("button")!.click();
     await settle();
-    waits.add("submit_attempt");
-    // Through to the last question without an answer is not offered in a quiz; hand it in as a test does.
+    heldCommands.add("submit_attempt");
+    // A quiz does not skip to the last question without answers; submit it as a test does.
     (props as Record<string, unknown>)["assessment"] = true;
     flushSync();
     for (
       let i = 0;
-      i < 20 && !/hand|submit/i.test([...target.querySelectorAll(".acts button")].at(-1)?.textContent ?? "");
+      i < 20 && !/submit/i.test([...target.querySelectorAll(".actions button")].at(-1)?.textContent ?? "");
       i++
     ) {
-      [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
+      [...target.querySelectorAll<HTMLElement>(".actions button")].at(-1)!.click();
       await settle();
     }
-    [...target.querySelectorAll<HTMLElement>(".acts button")].at(-1)!.click();
+    [...target.querySelectorAll<HTMLElement>(".actions button")].at(-1)!.click();
     await settle();
     target.querySelector<HTMLElement>("[role=alert] button")?.click();
     await settle();
     expect(held.map((h) => h.name)).toEqual(["submit_attempt"]);
     props.onsubmitted = () => void submitted.push("second");
     flushSync();
-    held[0]!.go();
+    held[0]!.release();
     await settle();
     expect(submitted).toEqual(["first"]);
     close();
   });
-  it("a refused enrolment of one course leaves another one alone", async () => {
+  it("a refused enrolment of one course does not affect another one", async () => {
     const props = reactive({ route: { name: "course", course: "how-rivers-work" } });
     const { target, close } = show(Course as never, props as never);
-    await drawn();
-    waits.add("unenrol");
-    waits.add("enrol");
+    await rendered();
+    heldCommands.add("unenrol");
+    heldCommands.add("enrol");
     target.querySelector<HTMLElement>(".enrolled")?.click();
     await settle();
-    [...target.querySelectorAll<HTMLElement>(".acts button")].find((b) => !b.classList.contains("plain"))?.click();
+    [...target.querySelectorAll<HTMLElement>(".actions button")].find((b) => !b.classList.contains("plain"))?.click();
     await settle();
     expect(held.length).toBe(1);
     props.route = { name: "course", course: "ink-and-paper" };
     flushSync();
-    await drawn();
+    await rendered();
     const other = target.querySelector("h1")?.textContent;
-    held[0]!.refuse({ code: "unavailable", message: "", hint: "", retryable: true, correlationId: "" });
-    await drawn();
+    held[0]!.reject({ code: "unavailable", message: "", hint: "", retryable: true, correlationId: "" });
+    await rendered();
     expect(target.querySelector("h1")?.textContent).toBe(other);
     close();
   });
 });
 
-describe("the state of the window", () => {
-  it("is asked for once events are heard, never before", () => {
+describe("the app state", () => {
+  it("is requested only after the event channel is open", () => {
     const first = order.indexOf("get_app_state");
     expect(order.indexOf("listen")).toBeGreaterThanOrEqual(0);
     expect(order.indexOf("listening")).toBeLessThan(first);
   });
   const status = (waiting: number) => ({ ...appState.app.sync, phase: "idle" as const, waiting });
-  it("keeps what an event told while the state was on its way", async () => {
-    waits.add("get_app_state");
+  it("keeps an event that arrived during the request", async () => {
+    heldCommands.add("get_app_state");
     const asking = appState.refresh();
     await settle();
     const old = { ...appState.app, sync: status(3) };
     deliver.forEach((hear) => hear({ kind: "sync", status: status(7) }));
-    held[0]!.go(old);
+    held[0]!.release(old);
     await asking;
     expect(appState.app.sync.waiting).toBe(7);
   });
-  it("drops a state that a later one overtook", async () => {
-    waits.add("get_app_state");
+  it("drops an outdated state", async () => {
+    heldCommands.add("get_app_state");
     const first = appState.refresh();
     const second = appState.refresh();
     await settle();
-    held[1]!.go({ ...appState.app, sync: status(2) });
+    held[1]!.release({ ...appState.app, sync: status(2) });
     await second;
-    held[0]!.go({ ...appState.app, sync: status(1) });
+    held[0]!.release({ ...appState.app, sync: status(1) });
     await first;
     expect(appState.app.sync.waiting).toBe(2);
   });
 });
 
 describe("announcements", () => {
-  it("equal texts are new text in a live region each time", async () => {
+  it("equal texts are announced each time", async () => {
     const { target, close } = show(Announcements as never, {} as never);
     const regions = (): string[] => [...target.querySelectorAll("[data-region]")].map((r) => r.textContent ?? "");
-    announcer.whisper("Finished");
+    announcer.announce("Finished");
     await settle();
     const first = regions();
-    announcer.whisper("Finished");
+    announcer.announce("Finished");
     await settle();
     expect(first.filter(Boolean)).toEqual(["Finished"]);
     expect(regions()).toEqual([...first].reverse());
-    announcer.say({ text: "Copied" });
+    announcer.showToast({ text: "Copied" });
     await settle();
     const shown = target.querySelector(".toast");
-    announcer.say({ text: "Copied" });
+    announcer.showToast({ text: "Copied" });
     await settle();
     expect(target.querySelector(".toast")).not.toBe(shown);
     close();
   });
 });
 
-describe("keys that are single characters", () => {
-  it("do nothing once they are switched off; arrows still turn", async () => {
+describe("single-character shortcuts", () => {
+  it("do nothing when switched off; arrows still turn pages", async () => {
     const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
-    await drawn();
-    await appState.set({ keyShortcuts: false });
+    await rendered();
+    await appState.changeSettings({ keyShortcuts: false });
     for (const key of ["f", "j", "k", "?"]) press(document.body, key);
     await settle();
     expect(finished()).toEqual([]);
@@ -234,7 +234,7 @@ describe("keys that are single characters", () => {
     const sheet = show(ShortcutsDialog as never, { onclose: () => undefined } as never);
     expect([...sheet.target.querySelectorAll("kbd")].map((k) => k.textContent)).not.toContain("F");
     sheet.close();
-    await appState.set({ keyShortcuts: true });
+    await appState.changeSettings({ keyShortcuts: true });
     press(document.body, "f");
     await settle();
     expect(finished()).toEqual([A]);
@@ -245,34 +245,34 @@ describe("keys that are single characters", () => {
 describe("a long list", () => {
   const page = (from: string) => (n: number) =>
     Promise.resolve({ items: [0, 1, 2].map((i) => `${from}${n}.${i}`), total: 30 });
-  it("keeps what is drawn when there is news, and asks again only for that", async () => {
+  it("keeps rendered items after a change and refetches only those", async () => {
     const asked: number[] = [];
     let from = "a";
     const list = new Pages<string>(3, (n) => (asked.push(n), page(from)(n)));
-    list.ask({ items: ["a1.0", "a1.1", "a1.2"], total: 30 });
-    list.need(24);
+    list.start({ items: ["a1.0", "a1.1", "a1.2"], total: 30 });
+    list.ensure(24);
     await settle();
     expect(list.at(24)).toBe("a9.0");
     from = "b";
-    list.news({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
-    // Nothing on the screen was taken away.
+    list.invalidate({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
+    // Nothing on the screen was discarded.
     expect([list.at(0), list.at(24), list.total]).toEqual(["b1.0", "a9.0", 29]);
-    list.need(24);
+    list.ensure(24);
     await settle();
     expect(list.at(24)).toBe("b9.0");
     expect(asked).toEqual([9, 9]);
   });
-  it("a new question replaces everything, whatever was on its way", async () => {
+  it("a new query replaces everything, including pending replies", async () => {
     const replies: ((list: { items: string[]; total: number }) => void)[] = [];
     const list = new Pages<string>(3, () => new Promise((resolve) => replies.push(resolve)));
-    list.ask({ items: ["old"], total: 9 });
-    list.need(3);
+    list.start({ items: ["old"], total: 9 });
+    list.ensure(3);
     await settle();
-    list.ask();
+    list.start();
     replies[0]!({ items: ["late"], total: 9 });
     await settle();
     expect(list.at(3)).toBeUndefined();
-    list.news();
+    list.invalidate();
     replies.at(-1)!({ items: ["new"], total: 1 });
     await settle();
     expect([list.at(0), list.at(3), list.total]).toEqual(["new", undefined, 1]);

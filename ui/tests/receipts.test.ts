@@ -17,7 +17,7 @@ const receipt = (part: Partial<Receipt>): Receipt => ({
 });
 
 describe("receipts", () => {
-  it("puts what belongs to one thing into one group", () => {
+  it("groups the receipts of one item", () => {
     const list = groupReceipts([
       receipt({ id: "a", rowType: "session", activeMs: 60_000, atMs: 9 }),
       receipt({ id: "b", title: "Deltas" }),
@@ -36,13 +36,13 @@ describe("receipts", () => {
       ],
     });
   });
-  it("calls a register by what it holds", () => {
+  it("names a key-value row by its namespace", () => {
     const name = (id: string): string | undefined => groupReceipts([receipt({ id, rowType: "kv" })])[0]?.rows[0]?.name;
     expect(name("kv:device\u001f01a1f8d3")).toBe("sync.row.kv.device");
     expect(name("kv:enrolment\u001frivers")).toBe("sync.row.kv.enrolment");
     expect(name("kv:of-a-later-version\u001fx")).toBe("sync.row.kv");
   });
-  it("keeps apart what is in another state or another course", () => {
+  it("does not group different states or courses", () => {
     expect(groupReceipts([receipt({}), receipt({ state: "accepted" }), receipt({ courseTitle: "Seas" })])).toHaveLength(
       3,
     );

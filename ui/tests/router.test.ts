@@ -14,10 +14,10 @@ describe("addresses", () => {
     { name: "settings" },
     { name: "welcome" },
   ];
-  it("come back as they went", () => {
+  it("survive a round trip", () => {
     for (const route of routes) expect(parse(href(route))).toEqual(route);
   });
-  it("that lead nowhere are lost, not guessed", () => {
+  it("that are unknown lead to the not-found page", () => {
     for (const bad of [
       "#/course",
       "#/course/A",
@@ -32,16 +32,16 @@ describe("addresses", () => {
       "#/course/%3Cscript%3E",
       `#/course/${"x".repeat(65)}`,
     ]) {
-      expect(parse(bad), bad).toEqual({ name: "lost" });
+      expect(parse(bad), bad).toEqual({ name: "notFound" });
     }
   });
-  it("without anything is the library", () => {
+  it("without a path is the library", () => {
     for (const home of ["", "#", "#/", "/"]) expect(parse(home)).toEqual({ name: "library" });
   });
 });
 
 describe("the window's history", () => {
-  it("shows the page when the engine refuses to number its entry", () => {
+  it("shows the page if the engine rejects the state of its history entry", () => {
     const stop = router.start();
     const refuse = vi.spyOn(history, "replaceState").mockImplementation(() => {
       throw new DOMException("more than 100 times per 10 seconds", "SecurityError");

@@ -2,10 +2,10 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import Announcements from "../src/app/Announcements.svelte";
 import type { Settings as Stored } from "../src/api/types";
 import Settings from "../src/features/settings/Settings.svelte";
-import { amina, demo, idle, settings, stateOf, yusuf } from "../src/platform/fixture/people";
+import { amina, demo, idle, settings, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 const page = document.documentElement;
@@ -15,13 +15,13 @@ async function open() {
   const screen = show(Settings, {});
   const messages = show(Announcements, {});
   close = [screen.close, messages.close];
-  await drawn();
+  await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
 const radio = (target: Element, name: string) => byRole<HTMLInputElement>(target, "radio", name);
 const slider = (target: Element, name: string) => byRole<HTMLInputElement>(target, "slider", name);
 const language = (target: Element) => byRole<HTMLSelectElement>(target, "combobox", "Language");
-/** Catalogues are fetched by a real import. */
+/** Waits for a title, because catalogues are loaded by a real import. */
 const titled = (target: Element, title: string): Promise<void> =>
   vi.waitFor(() => expect(text(byRole(target, "heading", title))).toBe(title), { interval: 5, timeout: 5000 });
 
@@ -33,14 +33,14 @@ beforeEach(async () => {
   };
   platform.calls = [];
   announcer.clear();
-  await appState.take(stateOf(amina, idle, [amina, yusuf, demo]));
+  await appState.replace(stateOf(amina, idle, [amina, yusuf, demo]));
 });
 afterEach(() => close.forEach((c) => c()));
 
 describe("a setting that is changed", () => {
   it("is written and shown: the theme", async () => {
     const { target } = await open();
-    expect(radio(target, "As the system").checked).toBe(true);
+    expect(radio(target, "Match system").checked).toBe(true);
     await click(radio(target, "Night"));
     expect(platform.requests("set_settings")).toEqual([{ theme: "night" }]);
     expect(radio(target, "Night").checked).toBe(true);
@@ -51,17 +51,17 @@ describe("a setting that is changed", () => {
     const { target } = await open();
     await change(language(target), "fr");
     await titled(target, "Réglages");
-    await drawn();
+    await rendered();
     expect(platform.requests("set_settings")).toEqual([{ language: "fr" }]);
     expect(byRole<HTMLSelectElement>(target, "combobox", "Langue").value).toBe("fr");
     expect(page.lang).toBe("fr");
   });
 
-  it("is written and shown: the size of the text, once the slider is let go", async () => {
+  it("is written and shown: the text size, once the slider is released", async () => {
     const { target } = await open();
-    const size = slider(target, "Size of the text");
+    const size = slider(target, "Text size");
     type(size, "150");
-    await drawn();
+    await rendered();
     expect(platform.requests("set_settings")).toEqual([]);
     expect(size.getAttribute("aria-valuetext")).toBe("150%");
     const sizeOfPage = page.style.getPropertyValue("--reading-size");
@@ -77,16 +77,16 @@ describe("a setting that is changed", () => {
     platform.replies["set_settings"] = () => new Promise<Stored>((resolve) => (write = resolve));
     await click(radio(target, "Sepia"));
     expect(page.dataset["theme"]).toBe("sepia");
-    // The core answers with what it stored.
+    // The core returns the value that it stored.
     write({ ...settings, theme: "paper" });
-    await drawn();
+    await rendered();
     expect([radio(target, "Paper").checked, page.dataset["theme"]]).toEqual([true, "paper"]);
   });
 });
 
 describe.each([
   ["storage", "The database of this device cannot be read"],
-  ["disk_full", "Make some room"],
+  ["disk_full", "Free some space"],
 ] as const)("a setting that cannot be written ('%s') returns to its stored value, with the error", (code, words) => {
   const openFailing = async () => {
     platform.replies["set_settings"] = () => fail(code);
@@ -97,28 +97,28 @@ describe.each([
     const before = page.dataset["theme"];
     await click(radio(target, "Night"));
     expect(message()).toContain(words);
-    expect([radio(target, "Night").checked, radio(target, "As the system").checked]).toEqual([false, true]);
+    expect([radio(target, "Night").checked, radio(target, "Match system").checked]).toEqual([false, true]);
     expect(page.dataset["theme"]).toBe(before);
   });
   it("for the language", async () => {
     const { target, message } = await openFailing();
     await change(language(target), "fr");
     await vi.waitFor(() => expect(message()).toContain(words), { interval: 5, timeout: 5000 });
-    await drawn();
+    await rendered();
     expect(text(byRole(target, "heading", "Settings"))).toBe("Settings");
     expect(language(target).value).toBe("");
     expect(page.lang).toBe("en");
   });
-  it("for the size of the text", async () => {
+  it("for the text size", async () => {
     const { target, message } = await openFailing();
     const before = page.style.getPropertyValue("--reading-size");
-    const size = slider(target, "Size of the text");
+    const size = slider(target, "Text size");
     await change(size, "180");
     expect(message()).toContain(words);
     expect([size.value, size.getAttribute("aria-valuetext")]).toEqual(["100", "100%"]);
     expect(page.style.getPropertyValue("--reading-size")).toBe(before);
   });
-  it("for the speed of narration", async () => {
+  it("for the narration speed", async () => {
     const { target, message } = await openFailing();
     const speed = allByRole<HTMLInputElement>(target, "slider").find((e) => e.id === "speed")!;
     await change(speed, "150");
@@ -131,6 +131,17 @@ describe.each([
     await click(charging);
     expect(message()).toContain(words);
     expect(charging.checked).toBe(false);
+  });
+});
+
+describe("the list of accounts", () => {
+  it("names the account in each button that switches to it", async () => {
+    const { target } = await open();
+    const names = allByRole(target, "button").map((button) => text(button));
+    expect(names.filter((name) => name.startsWith("Switch to "))).toEqual([
+      `Switch to ${yusuf.user.name}`,
+      `Switch to ${demo.serverName}`,
+    ]);
   });
 });
 
@@ -148,9 +159,9 @@ describe("the dialog for a new address of the server", () => {
       submit: () => click(byRole(dialog, "button", TITLE)),
     };
   };
-  it("names the present address, and asks for one without a command while the field is blank", async () => {
+  it("shows the current address, and requires a new one before it runs a command", async () => {
     const { dialog, field, submit } = await openDialog();
-    expect(text(dialog)).toContain("Present address: https://school.example");
+    expect(text(dialog)).toContain("Current address: https://school.example");
     for (const blank of ["", "   "]) {
       type(field, blank);
       await submit();
@@ -160,9 +171,9 @@ describe("the dialog for a new address of the server", () => {
   });
 
   it.each([
-    ["invalid_request", "This is another server, or it could not prove that it is the same one"],
+    ["invalid_request", "This is another server, it could not prove that it is the same one"],
     ["offline", "The server cannot be reached."],
-    ["bad_reply", "That is not a Carrel server."],
+    ["bad_reply", "The response did not come from a Carrel server."],
   ] as const)("shows what is wrong with an address ('%s') and keeps it", async (code, words) => {
     platform.replies["move_server"] = () => fail(code);
     const { dialog, field, submit } = await openDialog();
@@ -174,7 +185,7 @@ describe("the dialog for a new address of the server", () => {
     expect(appState.app.account?.server).toBe("https://school.example");
   });
 
-  it("sends the address without blanks, closes and says that it is done", async () => {
+  it("sends the trimmed address, closes and announces the change", async () => {
     const moved = { ...amina, server: "https://new.example" };
     platform.replies["move_server"] = () => stateOf(moved, idle, [moved, yusuf, demo]);
     const { target, message, field, submit } = await openDialog();
@@ -184,7 +195,7 @@ describe("the dialog for a new address of the server", () => {
     expect(allByRole(target, "dialog")).toEqual([]);
     expect(message()).toContain("The address was changed.");
     await click(byRole(target, "button", TITLE));
-    expect(text(byRole(target, "dialog", TITLE))).toContain("Present address: https://new.example");
+    expect(text(byRole(target, "dialog", TITLE))).toContain("Current address: https://new.example");
   });
 
   it("changes nothing after 'Cancel'", async () => {

@@ -1,4 +1,4 @@
-// What jsdom lacks of a browser.
+// Browser features that jsdom lacks.
 import { afterEach } from "vitest";
 
 window.matchMedia ??= ((query: string) => ({

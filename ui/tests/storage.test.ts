@@ -2,26 +2,26 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import Announcements from "../src/app/Announcements.svelte";
 import type { StorageView } from "../src/api/types";
 import Storage from "../src/features/storage/Storage.svelte";
-import { amina, idle, stateOf } from "../src/platform/fixture/people";
+import { amina, idle, stateOf } from "../src/platform/fixture/accounts";
 import { storageView } from "../src/platform/fixture/storage";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { forgetKept } from "../src/state/live.svelte";
-import { allByRole, byRole, change, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+import { clearKeptReplies } from "../src/state/live.svelte";
+import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
 
-/** What the platform reports as stored. */
+/** What the platform returns as stored. */
 let stored: StorageView;
 async function open() {
   const screen = show(Storage, {});
   const messages = show(Announcements, {});
   close = [screen.close, messages.close];
-  await drawn();
+  await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
-/** Takes one course off the stored list, as the core does. */
+/** The stored storage report without one course, as the core returns it after a removal. */
 const without = (id: string): StorageView => ({ ...stored, courses: stored.courses.filter((c) => c.id !== id) });
 const titles = (target: Element): string[] =>
   allByRole(byRole(target, "region", "On this device"), "link").map((link) => text(link));
@@ -32,31 +32,29 @@ const figure = (target: Element, term: string): string => {
 
 beforeAll(async () => {
   await appState.load();
-  await appState.take(stateOf(amina, idle, [amina]));
+  await appState.replace(stateOf(amina, idle, [amina]));
 });
 beforeEach(() => {
   stored = storageView(false, null);
   platform.replies = { get_storage: () => stored };
   platform.calls = [];
-  forgetKept();
+  clearKeptReplies();
   announcer.clear();
 });
 afterEach(() => close.forEach((c) => c()));
 
 describe("the figures", () => {
-  it("show what the core counted, and how much is allowed", async () => {
+  it("show the core's figures and the limit", async () => {
     const { target } = await open();
-    expect(text(byRole(target, "region", "Content on this device"))).toContain(
-      "1.3 GB of 2.1 GB that content may take",
-    );
+    expect(text(byRole(target, "region", "Content on this device"))).toContain("1.3 GB of 2.1 GB allowed for content");
     expect(
       [
         "Your downloads",
-        "Downloads of others",
-        "Opened lately",
-        "Begun downloads",
+        "Downloads of other users",
+        "Recently opened",
+        "Unfinished downloads",
         "Your work",
-        "Free on the disk",
+        "Free disk space",
       ].map((term) => figure(target, term)),
     ).toEqual(["625 MB", "340 MB", "212 MB", "81 MB", "8.6 MB", "41 GB"]);
     expect(titles(target)).toEqual([
@@ -66,22 +64,22 @@ describe("the figures", () => {
       "The Living Soil: layers",
     ]);
     expect(text(byRole(target, "region", "On this device"))).toContain("81 MB of 244 MB");
-    expect(allByRole(target, "img", "Text 40 kB, Pictures 5.2 MB, and Sound 4.2 MB")).toHaveLength(1);
+    expect(allByRole(target, "img", "Text 40 kB, Pictures 5.2 MB, and Audio 4.2 MB")).toHaveLength(1);
   });
 
   it("leave out what is empty, and say that nothing is downloaded", async () => {
     stored = storageView(true, null);
     const { target } = await open();
-    expect(figure(target, "Downloads of others")).toBe("not shown");
+    expect(figure(target, "Downloads of other users")).toBe("not shown");
     expect(figure(target, "Your work")).toBe("8.6 MB");
     expect(text(byRole(target, "region", "On this device"))).toContain("Nothing is downloaded.");
-    expect(allByRole(target, "button", "Clear what was opened lately, 0 byte")).toEqual([]);
+    expect(allByRole(target, "button", "Clear recently opened content, 0 byte")).toEqual([]);
   });
 
   it.each([
-    ["disk", "163 MB are missing. Downloads wait; your work is still saved."],
-    ["budget", "163 MB are missing. Allow more below"],
-    ["index", "What is downloaded can be read and your work is saved."],
+    ["disk", "163 MB more is needed. Downloads wait; your work is still saved."],
+    ["budget", "163 MB more is needed. Raise the limit below"],
+    ["index", "Downloaded content can be read and your work is saved."],
   ] as const)("say what to do when the limit '%s' stops downloads", async (limit, words) => {
     stored = storageView(false, limit);
     const { target } = await open();
@@ -102,11 +100,11 @@ describe("the figures", () => {
     async (topic) => {
       const { target } = await open();
       stored = { ...without("how-rivers-work"), downloads: 12_600_000 };
-      platform.tell({ kind: "changed", topics: [{ topic: "words" }] });
-      await drawn();
+      platform.emit({ kind: "changed", topics: [{ topic: "words" }] });
+      await rendered();
       expect(titles(target)).toContain("How Rivers Work");
-      platform.tell({ kind: "changed", topics: [{ topic }] });
-      await drawn();
+      platform.emit({ kind: "changed", topics: [{ topic }] });
+      await rendered();
       expect(titles(target)).not.toContain("How Rivers Work");
       expect(figure(target, "Your downloads")).toBe("13 MB");
     },
@@ -114,12 +112,12 @@ describe("the figures", () => {
 });
 
 describe("removing a download", () => {
-  it("asks first and says what is freed and what stays", async () => {
+  it("asks for confirmation with the space freed and kept", async () => {
     platform.replies["check_removal"] = () => ({ freed: 598_000_000, shared: 14_000_000 });
     const { target, message } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
     const dialog = byRole(target, "dialog", "Remove How Rivers Work");
-    expect(text(dialog)).toContain("This gives back 598 MB. 14 MB stay, because other downloads need them.");
+    expect(text(dialog)).toContain("This frees 598 MB. 14 MB is kept because other downloads need it.");
     expect(platform.requests("check_removal")).toEqual([{ id: "how-rivers-work", isStory: false }]);
     expect(platform.requests("remove_download")).toEqual([]);
 
@@ -128,17 +126,17 @@ describe("removing a download", () => {
     expect(platform.requests("remove_download")).toEqual([{ id: "how-rivers-work", isStory: false }]);
     expect(titles(target)).not.toContain("How Rivers Work");
     expect(allByRole(target, "dialog")).toEqual([]);
-    expect(announcer.quiet.text).toBe("How Rivers Work is off this device");
+    expect(announcer.announcement.text).toBe("How Rivers Work was removed");
     expect(message()).toBe("");
   });
 
-  it("does not speak of what stays if nothing does", async () => {
+  it("omits the kept space if it is zero", async () => {
     platform.replies["check_removal"] = () => ({ freed: 9_400_000, shared: 0 });
     const { target } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
     const words = text(byRole(target, "dialog"));
-    expect(words).toContain("This gives back 9.4 MB.");
-    expect(words).not.toContain("stay");
+    expect(words).toContain("This frees 9.4 MB.");
+    expect(words).not.toContain("other downloads");
   });
 
   it("removes one lesson by the id that it has in its course", async () => {
@@ -161,7 +159,7 @@ describe("removing a download", () => {
     expect(allByRole(target, "dialog", "Remove How Rivers Work")).toHaveLength(1);
   });
 
-  it("shows why it cannot be checked, and does not ask", async () => {
+  it("shows why it cannot be checked, without a confirmation", async () => {
     platform.replies["check_removal"] = () => fail("unavailable");
     const { target, message } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
@@ -176,13 +174,13 @@ describe("removing a download", () => {
     await click(byRole(byRole(target, "dialog"), "button", "Remove"));
     expect(message()).toContain("The database of this device cannot be read");
     expect(byRole<HTMLButtonElement>(target, "button", "Remove How Rivers Work").disabled).toBe(false);
-    expect(announcer.quiet.text).not.toBe("How Rivers Work is off this device");
+    expect(announcer.announcement.text).not.toBe("How Rivers Work was removed");
   });
 });
 
-describe("clearing what was opened lately", () => {
-  const CLEAR = "Clear what was opened lately, 212 MB";
-  it("asks first, then says what is free again", async () => {
+describe("clearing recently opened content", () => {
+  const CLEAR = "Clear recently opened content, 212 MB";
+  it("asks for confirmation, then shows the space freed", async () => {
     const { target, message } = await open();
     await click(byRole(target, "button", CLEAR));
     await click(byRole(byRole(target, "dialog", CLEAR), "button", "Cancel"));
@@ -193,8 +191,8 @@ describe("clearing what was opened lately", () => {
     await click(byRole(byRole(target, "dialog", CLEAR), "button", "Clear"));
     expect(platform.requests("clear_cache")).toHaveLength(1);
     expect(allByRole(target, "dialog")).toEqual([]);
-    expect(message()).toContain("200 MB are free again");
-    expect(figure(target, "Opened lately")).toBe("not shown");
+    expect(message()).toContain("200 MB freed");
+    expect(figure(target, "Recently opened")).toBe("not shown");
   });
 });
 
@@ -206,7 +204,7 @@ describe("the space for content", () => {
     await change(select(target), "5000000000");
     expect(platform.requests("set_budget")).toEqual([{ budget: 5_000_000_000 }]);
     expect(select(target).value).toBe("5000000000");
-    expect(text(byRole(target, "region", "Space for content"))).toContain("It is 4.1 GB now");
+    expect(text(byRole(target, "region", "Space for content"))).toContain("Currently 4.1 GB");
   });
 
   it("returns to its stored value if it cannot be written, and shows the error", async () => {
@@ -221,12 +219,7 @@ describe("the space for content", () => {
   it("offers no more than the organisation allows", async () => {
     stored = { ...stored, budgetPolicy: 2_000_000_000 };
     const { target } = await open();
-    expect(allByRole(select(target), "option").map((o) => text(o))).toEqual([
-      "As Carrel thinks best",
-      "500 MB",
-      "1 GB",
-      "2 GB",
-    ]);
+    expect(allByRole(select(target), "option").map((o) => text(o))).toEqual(["Automatic", "500 MB", "1 GB", "2 GB"]);
   });
 });
 
@@ -240,7 +233,7 @@ describe("moving the content to another folder", () => {
     type(field, "/mnt/big");
     platform.replies["move_content"] = () => fail("disk_full");
     await click(byRole(dialog, "button", "Move"));
-    expect(message()).toContain("Make some room");
+    expect(message()).toContain("Free some space");
     expect(field.value).toBe("/mnt/big");
     platform.replies["move_content"] = () => ({ ...stored, folder: "/mnt/big/carrel" });
     await click(byRole(dialog, "button", "Move"));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Page, Sentence } from "../src/api/types";
 import { cueAt, parseCues } from "../src/components/media/captions";
-import { blockPlace, opening, parseBlockPlace } from "../src/features/lesson/place";
-import { parseStoryPlace, pieces, sentenceAt, spanOf, storyPlace } from "../src/features/story/timing";
+import { formatBlockPosition, firstFrameBlocks, parseBlockPosition } from "../src/features/lesson/position";
+import { parseStoryPosition, pieces, sentenceAt, spanOf, formatStoryPosition } from "../src/features/story/timing";
 
 const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({
   text,
@@ -17,7 +17,7 @@ const page: Page = {
 };
 
 describe("narration", () => {
-  it("knows the sentence at each moment; a pause belongs to the sentence before", () => {
+  it("finds the sentence at each time; a pause belongs to the sentence before", () => {
     const table: [number, number][] = [
       [0, -1],
       [499, -1],
@@ -31,7 +31,7 @@ describe("narration", () => {
     ];
     for (const [ms, index] of table) expect(sentenceAt(page.sentences, ms), `${ms}`).toBe(index);
   });
-  it("highlights nothing where times are not known", () => {
+  it("highlights nothing without times", () => {
     expect(sentenceAt([sentence("One."), sentence("Two.")], 100)).toBe(-1);
     expect(spanOf({ sentences: [sentence("One.")] }, 0)).toBeUndefined();
   });
@@ -55,7 +55,7 @@ describe("words in a sentence", () => {
       { text: "قطة", word: "qitta" },
     ]);
   });
-  it("that overlap or lie outside are left out, no letter is lost", () => {
+  it("that overlap or are out of range are skipped, without losing text", () => {
     const odd = sentence("abc def", 0, 1, [
       { start: 4, end: 7, word: "d" },
       { start: 0, end: 5, word: "x" },
@@ -69,24 +69,24 @@ describe("words in a sentence", () => {
   });
 });
 
-describe("places", () => {
+describe("positions", () => {
   it("fills a window with the first blocks, and no more", () => {
     const text = (length: number) => ({ kind: "rich_text" as const, html: "x".repeat(length) });
-    expect(opening([])).toBe(0);
-    expect(opening([text(100), text(100)])).toBe(2);
-    expect(opening([text(2_000), text(600), text(600)])).toBe(2);
-    expect(opening([text(9_000), text(1)])).toBe(1);
+    expect(firstFrameBlocks([])).toBe(0);
+    expect(firstFrameBlocks([text(100), text(100)])).toBe(2);
+    expect(firstFrameBlocks([text(2_000), text(600), text(600)])).toBe(2);
+    expect(firstFrameBlocks([text(9_000), text(1)])).toBe(1);
   });
   it("are written from 1 and read back", () => {
-    expect(storyPlace(2, 1)).toBe("p3.s2");
-    expect(parseStoryPlace("p3.s2")).toEqual({ page: 2, sentence: 1 });
-    expect(parseStoryPlace(storyPlace(4, -1))).toEqual({ page: 4, sentence: -1 });
-    expect(parseBlockPlace(blockPlace(6))).toBe(6);
+    expect(formatStoryPosition(2, 1)).toBe("p3.s2");
+    expect(parseStoryPosition("p3.s2")).toEqual({ page: 2, sentence: 1 });
+    expect(parseStoryPosition(formatStoryPosition(4, -1))).toEqual({ page: 4, sentence: -1 });
+    expect(parseBlockPosition(formatBlockPosition(6))).toBe(6);
   });
-  it("of another kind are not understood", () => {
+  it("of another kind are rejected", () => {
     for (const bad of [null, "", "t61500", "p", "p1.s", "b7x", "x"]) {
-      expect(parseStoryPlace(bad)).toBeUndefined();
-      expect(parseBlockPlace(bad)).toBeUndefined();
+      expect(parseStoryPosition(bad)).toBeUndefined();
+      expect(parseBlockPosition(bad)).toBeUndefined();
     }
   });
 });

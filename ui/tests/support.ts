@@ -1,3 +1,4 @@
+//! Helpers of the component tests: mounting, waiting, replies of commands, finding elements by role.
 import { computeAccessibleName, getRole, isInaccessible } from "dom-accessibility-api";
 import { flushSync, mount, unmount, type Component } from "svelte";
 import type { ErrorCode, UiEvent } from "../src/api/types";
@@ -26,28 +27,28 @@ export async function settle(): Promise<void> {
   flushSync();
 }
 /** Waits until frames, promises and effects have run. */
-export async function drawn(): Promise<void> {
+export async function rendered(): Promise<void> {
   for (let i = 0; i < 4; i++) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
     await settle();
   }
 }
 
-/** Fails a command with this code. */
+/** Throws a `CommandFailure` with this code. */
 export function fail(code: ErrorCode): never {
   throw new CommandFailure({ code, message: code, hint: "", retryable: false, correlationId: "" });
 }
 export interface ScriptedPlatform {
-  /** Replies of commands, in place of the fixture's. */
+  /** Replies of commands that replace those of the fixture. */
   replies: Record<string, () => unknown>;
   /** Commands in the order in which they were called. */
   calls: { name: string; request: unknown }[];
   /** Requests of one command. */
   requests: (name: string) => unknown[];
   /** Delivers an event of the core. */
-  tell: (event: UiEvent) => void;
+  emit: (event: UiEvent) => void;
 }
-/** Makes the fixture the platform of this test file; the test replaces replies and delivers events. */
+/** Uses the fixture as the platform of this test file. Tests replace replies and deliver events. */
 export function scriptPlatform(): ScriptedPlatform {
   const inner = fixture("en");
   const listeners = new Set<(event: UiEvent) => void>();
@@ -55,20 +56,20 @@ export function scriptPlatform(): ScriptedPlatform {
     replies: {},
     calls: [],
     requests: (name) => platform.calls.filter((c) => c.name === name).map((c) => c.request),
-    tell: (event) => listeners.forEach((hear) => hear(event)),
+    emit: (event) => listeners.forEach((listener) => listener(event)),
   };
   useTransport({
     call: (name, request) => {
       platform.calls.push({ name, request });
       return Promise.resolve().then(() => platform.replies[name]?.() ?? inner.call(name, request));
     },
-    listen: (hear) => {
-      listeners.add(hear);
-      const channel = inner.listen(hear);
+    listen: (listener) => {
+      listeners.add(listener);
+      const channel = inner.listen(listener);
       return {
         ready: channel.ready,
         stop: () => {
-          listeners.delete(hear);
+          listeners.delete(listener);
           channel.stop();
         },
       };
@@ -77,7 +78,7 @@ export function scriptPlatform(): ScriptedPlatform {
   return platform;
 }
 
-/** Elements that assistive technology finds by this role, and by this name if one is given. */
+/** Elements that assistive technology finds by this role, and by this name if it is given. */
 export function allByRole<E extends HTMLElement = HTMLElement>(root: Element, role: string, name?: string): E[] {
   return [...root.querySelectorAll<E>("*")].filter(
     (e) => getRole(e) === role && !isInaccessible(e) && (name === undefined || computeAccessibleName(e) === name),
@@ -92,15 +93,15 @@ export function byRole<E extends HTMLElement = HTMLElement>(root: Element, role:
     `${found.length} elements "${role}" are named ${JSON.stringify(name)}; names: ${JSON.stringify(names)}`,
   );
 }
-/** Text as it is read: white space counts once. */
+/** The text of an element, with white space collapsed. */
 export function text(element: Element): string {
   return (element.textContent ?? "").replace(/\s+/g, " ").trim();
 }
-/** Clicks as a person does: the focus moves to the element first. */
+/** Focuses an element and clicks it, as a user's click does. */
 export async function click(element: HTMLElement): Promise<void> {
   element.focus();
   element.click();
-  await drawn();
+  await rendered();
 }
 /** Types a value into a text field. */
 export function type(field: HTMLInputElement, value: string): void {
@@ -109,11 +110,11 @@ export function type(field: HTMLInputElement, value: string): void {
   field.dispatchEvent(new Event("input", { bubbles: true }));
   flushSync();
 }
-/** Changes the value of a select or a slider, and leaves it there. */
+/** Changes the value of a select or a slider and commits it. */
 export async function change(control: HTMLInputElement | HTMLSelectElement, value: string): Promise<void> {
   control.value = value;
   control.dispatchEvent(new Event("input", { bubbles: true }));
   flushSync();
   control.dispatchEvent(new Event("change", { bubbles: true }));
-  await drawn();
+  await rendered();
 }

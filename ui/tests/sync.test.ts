@@ -3,29 +3,29 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import Announcements from "../src/app/Announcements.svelte";
 import type { Receipt, ReceiptList, SyncStatus } from "../src/api/types";
 import Sync from "../src/features/sync/Sync.svelte";
-import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../src/platform/fixture/people";
+import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../src/platform/fixture/accounts";
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { forgetKept } from "../src/state/live.svelte";
-import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text } from "./support";
+import { clearKeptReplies } from "../src/state/live.svelte";
+import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text } from "./support";
 
-const SYNCED = "Everything is in the library's hands";
+const SYNCED = "All work is synced";
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
 
 const second: Receipt = { ...refused[0]!, id: "attempt 9", title: "Deltas: test", reason: "", code: "too_new" };
 
-/** Opens the screen in this state; also mounts the messages of the window. */
+/** Opens the screen in this state, together with the announcements. */
 async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> = {}) {
-  await appState.take(stateOf(amina, { ...idle, ...status }, [amina]));
+  await appState.replace(stateOf(amina, { ...idle, ...status }, [amina]));
   platform.replies["list_receipts"] ??= () => ({ waiting: [], refused: [], accepted: [], ...receipts });
   const screen = show(Sync, {});
   const messages = show(Announcements, {});
   close = [screen.close, messages.close];
-  await drawn();
+  await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
-/** Titles in one section of the screen, in order; none if the section is not shown. */
+/** Titles in one section of the screen, in order; empty if the section is not shown. */
 const titles = (target: Element, section: string): string[] =>
   allByRole(target, "region", section)
     .flatMap((region) => allByRole(region, "listitem"))
@@ -35,7 +35,7 @@ beforeAll(() => appState.load());
 beforeEach(() => {
   platform.replies = {};
   platform.calls = [];
-  forgetKept();
+  clearKeptReplies();
   announcer.clear();
 });
 afterEach(() => {
@@ -45,19 +45,19 @@ afterEach(() => {
 });
 
 describe("the state of sync", () => {
-  it("shows how many things wait and a row for each", async () => {
+  it("shows the number of waiting items and a row for each", async () => {
     const { target } = await open(offline, { waiting });
-    expect(text(byRole(target, "status"))).toContain("3 things wait for the network");
+    expect(text(byRole(target, "status"))).toContain("3 items are waiting for the network");
     expect(titles(target, "Waiting")).toEqual(["The Lamp by the Sea", "Check yourself", "Why rivers wander"]);
   });
 
   it.each([
     { waits: 0, refuses: 0, says: SYNCED },
-    { waits: 2, refuses: 0, says: "2 things wait to be sent" },
-    { waits: 0, refuses: 1, says: "1 thing was not accepted" },
-    { waits: 0, refuses: 2, says: "2 things were not accepted" },
-    { waits: 1, refuses: 1, says: "1 thing waits to be sent" },
-  ])("with $waits waiting and $refuses refused says: $says", async ({ waits, refuses, says }) => {
+    { waits: 2, refuses: 0, says: "2 items are waiting to be sent" },
+    { waits: 0, refuses: 1, says: "1 item was not accepted" },
+    { waits: 0, refuses: 2, says: "2 items were not accepted" },
+    { waits: 1, refuses: 1, says: "1 item is waiting to be sent" },
+  ])("with $waits waiting and $refuses refused shows: $says", async ({ waits, refuses, says }) => {
     const { target } = await open({ waiting: waits, refused: refuses });
     expect(text(byRole(target, "status"))).toContain(says);
     expect(text(byRole(target, "status")).includes(SYNCED)).toBe(says === SYNCED);
@@ -66,11 +66,11 @@ describe("the state of sync", () => {
   it("does not say that all is synced while offline, signed out or in trouble", async () => {
     const { target } = await open({ phase: "offline" });
     for (const phase of ["offline", "signed_out", "trouble", "running", "local"] as const) {
-      platform.tell({ kind: "sync", status: { ...idle, phase } });
+      platform.emit({ kind: "sync", status: { ...idle, phase } });
       flushSync();
       expect(text(byRole(target, "status")), phase).not.toContain(SYNCED);
     }
-    platform.tell({ kind: "sync", status: idle });
+    platform.emit({ kind: "sync", status: idle });
     flushSync();
     expect(text(byRole(target, "status"))).toContain(SYNCED);
   });
@@ -127,7 +127,7 @@ describe("refused rows", () => {
     const { target, message } = await open({ refused: 1 }, { refused });
     platform.replies["retry_refused"] = () => fail("disk_full");
     await click(byRole(target, "button", "send it again"));
-    expect(message()).toContain("Make some room");
+    expect(message()).toContain("Free some space");
     expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
 
     const again = refused.map((r): Receipt => ({ ...r, state: "saved_here" }));
@@ -147,14 +147,14 @@ describe("'Sync now'", () => {
     await click(byRole(target, "button", "Sync now"));
     expect(byRole<HTMLButtonElement>(target, "button", "Syncing").disabled).toBe(true);
     finish(idle);
-    await drawn();
+    await rendered();
     expect(byRole<HTMLButtonElement>(target, "button", "Sync now").disabled).toBe(false);
-    expect(announcer.quiet.text).toBe("Sync is finished");
+    expect(announcer.announcement.text).toBe("Sync is finished");
   });
 
   it.each([
-    ["unavailable", "The server is there but cannot do this now. Try again in a moment."],
-    ["offline", "The server cannot be reached. What is on this device works as always."],
+    ["unavailable", "The server cannot handle this request now. Try again in a moment."],
+    ["offline", "The server cannot be reached. Content on this device is still available."],
     ["unauthenticated", "Your session ended. Everything you did is kept on this device."],
   ] as const)("that fails with '%s' shows what to do, and can be pressed again", async (code, hint) => {
     const { target, message } = await open({ waiting: 2 });
@@ -179,11 +179,11 @@ describe("the list of receipts", () => {
   it("is read again after a change of receipts, and after no other change", async () => {
     const { target } = await open({ waiting: 3 }, { waiting });
     platform.replies["list_receipts"] = () => ({ waiting: waiting.slice(1), refused, accepted: [] });
-    platform.tell({ kind: "changed", topics: [{ topic: "words" }] });
-    await drawn();
+    platform.emit({ kind: "changed", topics: [{ topic: "words" }] });
+    await rendered();
     expect(titles(target, "Waiting")).toHaveLength(3);
-    platform.tell({ kind: "changed", topics: [{ topic: "receipts" }] });
-    await drawn();
+    platform.emit({ kind: "changed", topics: [{ topic: "receipts" }] });
+    await rendered();
     expect(titles(target, "Waiting")).toEqual(["Check yourself", "Why rivers wander"]);
     expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
   });

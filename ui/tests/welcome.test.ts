@@ -1,33 +1,33 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Account } from "../src/api/types";
 import Welcome from "../src/features/welcome/Welcome.svelte";
-import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/people";
+import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, click, drawn, fail, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: () => void;
 
-/** Opens the screen as this account sees it; without one, as on a new device. */
+/** Opens the screen for this account; without one, as on a new device. */
 async function open(account: Account | null = null) {
-  await appState.take(stateOf(account, idle, account ? [account] : []));
+  await appState.replace(stateOf(account, idle, account ? [account] : []));
   const screen = show(Welcome, {});
   close = screen.close;
-  await drawn();
+  await rendered();
   return screen.target;
 }
 const field = (target: Element, name: string) => byRole<HTMLInputElement>(target, "textbox", name);
-const address = (target: Element) => field(target, "Address of the server");
-const login = (target: Element) => field(target, "Name to sign in with");
+const address = (target: Element) => field(target, "Server address");
+const login = (target: Element) => field(target, "User name");
 /** A password field has no role. */
 const password = (target: Element) => target.querySelector<HTMLInputElement>("input[type=password]")!;
 const press = (target: Element, name: string) => click(byRole(target, "button", name));
 
 async function find(target: Element, typed: string): Promise<void> {
   type(address(target), typed);
-  await press(target, "Find it");
+  await press(target, "Connect");
 }
-/** Opens the form for signing in, with these values in it. */
+/** Opens the sign-in form and fills in these values. */
 async function openForm(name: string, word: string): Promise<HTMLElement> {
   const target = await open();
   await find(target, "school.example");
@@ -45,7 +45,7 @@ beforeEach(() => {
 afterEach(() => close());
 
 describe("the address of the server", () => {
-  it("is asked for without a command while the field is blank", async () => {
+  it("is required before a command runs", async () => {
     const target = await open();
     for (const blank of ["", "  "]) {
       await find(target, blank);
@@ -55,9 +55,9 @@ describe("the address of the server", () => {
   });
 
   it.each([
-    ["offline", "No network just now. The server cannot be reached."],
-    ["bad_reply", "Something else answered. That is not a Carrel server."],
-    ["invalid_request", "That cannot be right. Something in the request was not understood."],
+    ["offline", "No network. The server cannot be reached."],
+    ["bad_reply", "Unexpected response. The response did not come from a Carrel server."],
+    ["invalid_request", "Invalid input. Check what you entered, then try again."],
   ] as const)("stays in its field with the reason when it is not found ('%s')", async (code, words) => {
     platform.replies["check_server"] = () => fail(code);
     const target = await open();
@@ -65,20 +65,20 @@ describe("the address of the server", () => {
     expect(text(byRole(target, "alert"))).toContain(words);
     expect([address(target).value, address(target).getAttribute("aria-invalid")]).toEqual(["nowhere.example", "true"]);
     expect(document.activeElement).toBe(address(target));
-    expect(byRole<HTMLButtonElement>(target, "button", "Find it").disabled).toBe(false);
+    expect(byRole<HTMLButtonElement>(target, "button", "Connect").disabled).toBe(false);
   });
 
-  it("leads to the form of the server that was found, and back without losing what was typed", async () => {
+  it("opens the sign-in form of the server, and returns without losing the input", async () => {
     const target = await open();
     platform.replies["check_server"] = () => fail("offline");
     await find(target, " school.example ");
     platform.replies = {};
-    await press(target, "Find it");
+    await press(target, "Connect");
     expect(platform.requests("check_server").at(-1)).toEqual({ address: "school.example" });
     expect(allByRole(target, "alert")).toEqual([]);
     expect(text(target)).toContain("Lakeside School");
     expect(document.activeElement).toBe(login(target));
-    await press(target, "Another server");
+    await press(target, "Use another server");
     expect(address(target).value).toBe(" school.example ");
     expect(allByRole(target, "alert")).toEqual([]);
   });
@@ -86,11 +86,11 @@ describe("the address of the server", () => {
 
 describe("signing in", () => {
   it.each([
-    ["bad_credentials", "Name or password is wrong. Check both; capital letters count in the password."],
-    ["offline", "No network just now. The server cannot be reached."],
-    ["rate_limited", "Too many tries. Try again later."],
+    ["bad_credentials", "Wrong user name or password. Check both; capital letters count in the password."],
+    ["offline", "No network. The server cannot be reached."],
+    ["rate_limited", "Too many attempts. Try again later."],
     ["keychain", "Unlock it, then try again."],
-  ] as const)("that fails ('%s') says why, keeps the name and goes to the password", async (code, words) => {
+  ] as const)("that fails ('%s') shows the reason, keeps the name and focuses the password", async (code, words) => {
     platform.replies["sign_in"] = () => fail(code);
     const target = await openForm("amina", "a wrong password");
     await press(target, "Sign in");
@@ -100,7 +100,7 @@ describe("signing in", () => {
     expect(location.hash).toBe("#/welcome");
   });
 
-  it("takes the message away when it is tried again", async () => {
+  it("removes the message on the next attempt", async () => {
     platform.replies["sign_in"] = () => fail("bad_credentials");
     const target = await openForm("amina", "a wrong password");
     await press(target, "Sign in");
@@ -115,14 +115,14 @@ describe("signing in", () => {
     ["amina", "", () => password],
     ["  ", "a password", () => login],
   ])(
-    "with the name '%s' and the password '%s' sends nothing and goes to the empty field",
+    "with the name '%s' and the password '%s' sends nothing and focuses the empty field",
     async (name, word, empty) => {
       const target = await openForm(name, word);
       await press(target, "Sign in");
       expect(platform.requests("sign_in")).toEqual([]);
       const wrong = empty()(target);
       expect(wrong.getAttribute("aria-invalid")).toBe("true");
-      expect(text(target.querySelector(`#${wrong.getAttribute("aria-describedby")}`)!)).toBe("Please fill this in.");
+      expect(text(target.querySelector(`#${wrong.getAttribute("aria-describedby")}`)!)).toBe("This field is required.");
       expect(document.activeElement).toBe(wrong);
     },
   );
@@ -142,34 +142,31 @@ describe("signing in", () => {
   it("again starts with the address and the name of the account", async () => {
     const target = await open(yusuf);
     expect(address(target).value).toBe("https://school.example");
-    expect(text(target)).toContain("Work that waits on this device is kept");
-    await press(target, "Find it");
+    expect(text(target)).toContain("Unsent work is kept on this device");
+    await press(target, "Connect");
     expect(login(target).value).toBe("yusuf");
   });
 });
 
-describe("making an account", () => {
+describe("creating an account", () => {
   const openNew = async (word: string): Promise<HTMLElement> => {
     const target = await openForm("amina", word);
     await press(target, "I have no account yet");
-    type(field(target, "Your name, as others see it"), "Amina Diallo");
+    type(field(target, "Display name"), "Amina Diallo");
     return target;
   };
-  it("whose name is taken says so, keeps what was typed and goes to the name", async () => {
+  it("with a taken user name shows an error, keeps the input and focuses the user name", async () => {
     const target = await openNew("a good password");
     platform.replies["register"] = () => fail("conflict");
-    await press(target, "Make an account");
-    expect(text(byRole(target, "alert"))).toBe("This name is taken. Choose another, or sign in if it is yours.");
-    expect([login(target).value, field(target, "Your name, as others see it").value]).toEqual([
-      "amina",
-      "Amina Diallo",
-    ]);
+    await press(target, "Create an account");
+    expect(text(byRole(target, "alert"))).toBe("This user name is taken. Choose another, or sign in if it is yours.");
+    expect([login(target).value, field(target, "Display name").value]).toEqual(["amina", "Amina Diallo"]);
     expect(document.activeElement).toBe(login(target));
   });
 
-  it("needs a password of 8 characters, and goes to it", async () => {
+  it("requires a password of 8 characters, and focuses it", async () => {
     const target = await openNew("short");
-    await press(target, "Make an account");
+    await press(target, "Create an account");
     expect(platform.requests("register")).toEqual([]);
     expect(text(target)).toContain("The password needs at least 8 characters.");
     expect(document.activeElement).toBe(password(target));
@@ -178,7 +175,7 @@ describe("making an account", () => {
   it("opens the library with the new account", async () => {
     const target = await openNew("a good password");
     platform.replies["register"] = () => stateOf(amina, idle, [amina]);
-    await press(target, "Make an account");
+    await press(target, "Create an account");
     expect(platform.requests("register")).toEqual([
       { address: "https://school.example", login: "amina", name: "Amina Diallo", password: "a good password" },
     ]);
@@ -186,15 +183,15 @@ describe("making an account", () => {
   });
 });
 
-describe("the ways in without an account", () => {
-  it("open the demo library", async () => {
+describe("starting without an account", () => {
+  it("opens the demo library", async () => {
     const target = await open();
     await press(target, "Open the demo library");
     expect(platform.requests("open_demo")).toHaveLength(1);
     expect(location.hash).toBe("#/");
   });
 
-  it("show why the demo library does not open", async () => {
+  it("shows why the demo library does not open", async () => {
     platform.replies["open_demo"] = () => fail("disk_full");
     const target = await open();
     await press(target, "Open the demo library");

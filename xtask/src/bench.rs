@@ -1,6 +1,7 @@
-//! `bench [study|downloads|media|storage|sign-ins|sockets|updates|hostile|window]`: the budgets, measured on a release build, each beside its floor.
+//! `bench [study|downloads|media|storage|sign-ins|sockets|push|updates|hostile|window]`: measures the budgets on a
+//! release build, each next to its baseline.
 //!
-//! Figures that need no window are made by carrel-tests, those of the window by `window::bench`.
+//! carrel-tests measures what needs no window, `window::bench` the rest.
 
 use crate::{
     sh::{self, Result},
@@ -19,7 +20,7 @@ pub fn run(args: &[String]) -> Result {
         done = sh::run(&mut command);
     }
     if args.is_empty() || !windows.is_empty() {
-        // A row that is over its budget does not keep the others from being measured.
+        // A figure over its budget does not stop the other measurements.
         done = done.and(window::bench::measure());
     }
     done

@@ -1,6 +1,7 @@
-//! `bundle`: the installers this system can make, with the demo library inside. On Linux deb and rpm, in target/release/bundle.
+//! `bundle`: builds the installers of this system with the demo library inside. On Linux these are deb and rpm, in
+//! target/release/bundle.
 //!
-//! Not here: what an installer holds besides the program and the demo library (`tauri.conf.json`).
+//! Does not define the other contents of an installer; see `tauri.conf.json`.
 
 use crate::{
     demo,
@@ -8,12 +9,12 @@ use crate::{
     sh::{self, Result},
 };
 
-/// Where the app looks for the demo library, in the folder of its resources.
-const PLACE: &str = "demo-library";
+/// Folder of the demo library below the app's resources.
+const LIBRARY_DIR: &str = "demo-library";
 
 pub fn run(args: &[String]) -> Result {
-    setup::system(&[Part::App])?;
-    setup::node("ui")?;
+    setup::install_packages(&[Part::App])?;
+    setup::install_node_modules("ui")?;
     let bundles = if cfg!(target_os = "linux") {
         "deb,rpm"
     } else if cfg!(windows) {
@@ -22,22 +23,22 @@ pub fn run(args: &[String]) -> Result {
         "app,dmg"
     };
     sh::run(sh::cargo().args(["build", "--release", "--locked", "--package", "carrel-server"]))?;
-    let library = sh::target().join(PLACE);
-    demo::pack(&demo::server_program("release"), &library)?;
+    let library = sh::target().join(LIBRARY_DIR);
+    demo::build_library(&demo::server_program("release"), &library)?;
     let cli = sh::root().join("ui/node_modules/.bin").join(if cfg!(windows) {
         "tauri.cmd"
     } else {
         "tauri"
     });
-    // Not in tauri.conf.json: there it would have to be made before every build of the app.
+    // Not in tauri.conf.json: there the library would have to exist before every build of the app.
     let resources = format!(
-        r#"{{"bundle":{{"resources":{{"{}":"{PLACE}"}}}}}}"#,
+        r#"{{"bundle":{{"resources":{{"{}":"{LIBRARY_DIR}"}}}}}}"#,
         library.display().to_string().replace('\\', "/")
     );
     let mut command = sh::program(cli);
     command.args(["build", "--ci", "--bundles", bundles, "--config", &resources]).args(args);
-    // The app is not a default member: name it.
+    // The app is not a default member and has to be named.
     sh::run(command.args(["--", "--package", "carrel", "--locked"]))?;
-    println!("in {}", sh::target().join("release/bundle").display());
+    println!("installers: {}", sh::target().join("release/bundle").display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A server of one's own with the demo library and a learner in it, for `run` and for the walk.
+//! Runs a server with the demo library and one learner, for `run`, the walk and the benchmarks.
 
 use std::{
     net::TcpStream,
@@ -9,12 +9,12 @@ use std::{
 
 use crate::sh::{self, Background, Result};
 
-/// The learner that `run` signs in. Lives on the loopback of this machine only.
+/// Login of the learner that `run` signs in; the server listens on loopback only.
 pub const LOGIN: &str = "ada";
-/// Her password.
+/// Password of [`LOGIN`].
 pub const PASSWORD: &str = "a quiet desk";
 
-/// A data folder with a library, and the server on it while it is started.
+/// A data folder with the demo library, and its server while it is running.
 pub struct Demo {
     server: PathBuf,
     data: PathBuf,
@@ -24,21 +24,21 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Fills `data` with the demo library and the learner, unless an earlier run did.
+    /// Fills `data` with the demo library and the learner, unless an earlier run has done so.
     pub fn prepare(data: &Path, logs: &Path) -> Result<Self> {
-        Self::prepare_as("debug", data, logs)
+        Self::prepare_with_profile("debug", data, logs)
     }
 
-    /// The same with the server as built with `profile` (`debug`, `release`).
-    pub fn prepare_as(profile: &str, data: &Path, logs: &Path) -> Result<Self> {
+    /// Does the same as [`Self::prepare`] with the server built with `profile` (`debug`, `release`).
+    pub fn prepare_with_profile(profile: &str, data: &Path, logs: &Path) -> Result<Self> {
         let server = server_program(profile);
-        let filled = data.join("filled");
-        if !filled.exists() {
+        let complete = data.join("complete");
+        if !complete.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
             import(sh::program(&server), data)?;
             add_learner(sh::program(&server), data)?;
             export(sh::program(&server), data, &library(data))?;
-            sh::create(&filled)?;
+            sh::create(&complete)?;
         }
         Ok(Self {
             server,
@@ -49,9 +49,9 @@ impl Demo {
         })
     }
 
-    /// Compiles and publishes another folder of packages, before the server runs.
-    pub fn import_more(&self, folder: &Path) -> Result {
-        // A line for each package, which may be a thousand.
+    /// Compiles and publishes another folder of packages. The server must not be running.
+    pub fn import_packages(&self, folder: &Path) -> Result {
+        // Prints one line per package, of which there may be a thousand.
         let log = self.logs.join("import.log");
         let mut command = self.program();
         command.arg("import").arg(folder).arg("--data").arg(&self.data).stdout(sh::create(&log)?);
@@ -59,22 +59,22 @@ impl Demo {
             .map_err(|e| format!("{e}\nhint: {} lists the problems", log.display()))
     }
 
-    /// The address that a person types.
+    /// Server address as entered in the sign-in form.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The demo library as plain files: what an installed app carries for those who have no account.
+    /// Folder of the demo library as plain files, as an installed app contains it for users without an account.
     pub fn library(&self) -> PathBuf {
         library(&self.data)
     }
 
-    /// Where the server listens while it runs.
+    /// Host and port of the server.
     pub fn socket(&self) -> (&'static str, u16) {
         ("127.0.0.1", self.port)
     }
 
-    /// Starts the server, at the same address each time, and waits until it answers.
+    /// Starts the server, always at the same address, and waits until it accepts connections.
     pub fn start(&mut self) -> Result {
         let mut command = self.program();
         command
@@ -96,15 +96,16 @@ impl Demo {
         sh::program(&self.server)
     }
 
-    /// Ends the server: from here on the network is really gone.
+    /// Stops the server, so that connections to it fail.
     pub fn stop(&mut self) {
         self.running = None;
     }
 }
 
-/// Compiles the demo library with the server program `server` and writes it to `library` as plain files, made anew.
-pub fn pack(server: &Path, library: &Path) -> Result {
-    let data = library.with_extension("making");
+/// Compiles the demo library with the server program `server` and writes it to `library` as plain files, replacing an
+/// existing folder.
+pub fn build_library(server: &Path, library: &Path) -> Result {
+    let data = library.with_extension("build");
     for old in [library, &data] {
         if old.exists() {
             std::fs::remove_dir_all(old).map_err(|e| format!("{}: {e}", old.display()))?;
@@ -131,12 +132,12 @@ fn export(mut server: Command, data: &Path, library: &Path) -> Result {
     sh::run(server.arg("export-library").arg(library).arg("--data").arg(data))
 }
 
-/// The server program as built with `profile` (`debug`, `release`).
+/// Path of the server program built with `profile` (`debug`, `release`).
 pub fn server_program(profile: &str) -> PathBuf {
     sh::target().join(profile).join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// `user add` reads the password from its input, so that it is on no command line.
+/// Adds the learner. `user add` reads the password from its input, so that no command line contains it.
 fn add_learner(mut server: Command, data: &Path) -> Result {
     let failed = |e: std::io::Error| format!("carrel-server user add: {e}");
     let mut child = server
@@ -145,7 +146,7 @@ fn add_learner(mut server: Command, data: &Path) -> Result {
         .stdin(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let mut input = child.stdin.take().ok_or("carrel-server takes no input")?;
+    let mut input = child.stdin.take().ok_or("carrel-server has no standard input")?;
     std::io::Write::write_all(&mut input, format!("{PASSWORD}\n").as_bytes()).map_err(failed)?;
     drop(input);
     let status = child.wait().map_err(failed)?;

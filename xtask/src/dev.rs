@@ -1,4 +1,4 @@
-//! `dev`: live reload. The app with Vite behind it, or the UI in a browser over the bridge.
+//! `dev`: runs the app with live reload from Vite, or the UI in a browser with the bridge.
 
 use crate::{
     setup::{self, Part},
@@ -6,11 +6,11 @@ use crate::{
 };
 
 pub fn run(args: &[String]) -> Result {
-    setup::node("ui")?;
+    setup::install_node_modules("ui")?;
     if args.iter().any(|arg| arg == "--browser") {
         return browser();
     }
-    setup::system(&[Part::App])?;
+    setup::install_packages(&[Part::App])?;
     let cli = sh::root().join("ui/node_modules/.bin").join(if cfg!(windows) {
         "tauri.cmd"
     } else {
@@ -28,7 +28,7 @@ fn browser() -> Result {
     command.args(["--port", &port, "--data"]).arg(data.join("device"));
     command.arg("--ui").arg(sh::root().join("ui/dist"));
     let bridge = Background::start("carrel-bridge", &command, &log)?;
-    println!("the bridge's log: {}", log.display());
+    println!("log of the bridge: {}", log.display());
     let mut vite = sh::npm("ui");
     let result =
         sh::run(vite.args(["run", "dev"]).env("CARREL_BRIDGE", format!("http://127.0.0.1:{port}")));

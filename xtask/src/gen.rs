@@ -1,6 +1,6 @@
-//! `gen`: the TypeScript types and client of ui/src/api, from the command registry.
+//! `gen`: generates the TypeScript types and client in ui/src/api from the command registry.
 //!
-//! Not here: what is generated. That is crates/commands/examples/gen.rs.
+//! Does not define the output; see crates/commands/examples/gen.rs.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ pub fn run(args: &[String]) -> Result {
     if args.iter().any(|arg| arg == "--check") { check() } else { generate() }
 }
 
-/// The built generator, if there is one.
+/// Path of the generator, if it is built.
 pub fn generator() -> Option<PathBuf> {
     let name = format!("gen{}", std::env::consts::EXE_SUFFIX);
     Some(sh::target().join("debug/examples").join(name)).filter(|path| path.is_file())
@@ -32,12 +32,12 @@ fn generate() -> Result {
     sh::run(Command::new(generator).arg(sh::root().join(API)))
 }
 
-/// Generates, and fails if that changed anything.
+/// Generates the files and returns an error if any of them changed.
 pub fn check() -> Result {
-    let place = sh::root().join(API);
-    let before = contents(&place);
+    let folder = sh::root().join(API);
+    let before = contents(&folder);
     generate()?;
-    let after = contents(&place);
+    let after = contents(&folder);
     let changed: Vec<String> = before
         .keys()
         .chain(after.keys())
@@ -47,16 +47,19 @@ pub fn check() -> Result {
     if changed.is_empty() {
         return Ok(());
     }
-    Err(format!("{API} was not up to date: {}\nhint: it is now; commit it", changed.join(", ")))
+    Err(format!(
+        "{API} was not up to date: {}\nhint: it was regenerated; commit the changes",
+        changed.join(", ")
+    ))
 }
 
 fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut out = BTreeMap::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(dir) = open.pop() {
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
         for path in fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if path.is_dir() {
-                open.push(path);
+                pending.push(path);
             } else if let Ok(bytes) = fs::read(&path) {
                 out.insert(path, bytes);
             }

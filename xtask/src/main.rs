@@ -1,20 +1,17 @@
 //! The repository's own commands. `cargo xtask help` lists them.
 //!
-//! One file per command; `checks/` holds what `test` looks at itself, `window/` what drives the real window.
-//! Not here: anything that ships. This crate sees no other crate of the workspace.
+//! One file per command; `checks/` contains the checks that `test` performs itself, `window/` drives the real window.
+//! Contains nothing that is shipped. This crate depends on no other crate of the workspace.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "measures and waits for other programs; nothing here is simulated"
-)]
+#![allow(clippy::disallowed_methods, reason = "measures and waits for other programs in real time")]
 
 mod bench;
-mod breaks;
 mod bundle;
 mod checks;
 mod demo;
 mod dev;
 mod r#gen;
+mod mutants;
 mod platforms;
 mod programs;
 mod run;
@@ -29,20 +26,22 @@ const HELP: &str = "\
 usage: cargo xtask <command>
 
   run [--fresh]       build everything, start a server with the demo library, open the app signed in to it;
-                      without a display, walk the main job in the real window and keep pictures (target/walk)
+                      without a display, run the walk in the real window and write screenshots to target/walk
   test [--long]       every check of the repository; --long adds other platforms and the long tests
        [--only NAME]  only the steps whose name contains NAME
-  dev [--browser]     the app with live reload; --browser: the UI in a browser over the bridge
-  gen [--check]       write ui/src/api from the command registry
+  dev [--browser]     run the app with live reload; --browser: the UI in a browser with the bridge
+  gen [--check]       generate ui/src/api from the command registry; --check: fail if it changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, sign-ins, sockets,
-                      updates, hostile, window
-  break [PART]        break the code on purpose, fault by fault, and want a red test; PART: of a fault's name or file
-  platforms [NAME]    link for Windows, check for Android, macOS and iOS; NAME: windows, wine, android, macos, ios
-  bundle              deb and rpm in target/release/bundle
-  setup [PART]        install what is missing; PART: app, e2e, platforms (default: app and e2e)
+                      push, updates, hostile, window
+  mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
+                      or file
+  platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
+                      NAME: windows, wine, android, macos, ios
+  bundle              build the installers of this system (Linux: deb and rpm) in target/release/bundle
+  setup [PART]        install missing packages; PART: app, e2e, platforms (default: app and e2e)
 
 environment
-  CARREL_NO_SETUP=1   never install anything; say what is missing instead
+  CARREL_NO_SETUP=1   never install system packages; list the missing ones instead
 ";
 
 fn main() -> ExitCode {
@@ -55,7 +54,7 @@ fn main() -> ExitCode {
         "dev" => dev::run(&rest),
         "gen" => r#gen::run(&rest),
         "bench" => bench::run(&rest),
-        "break" => breaks::run(&rest),
+        "mutants" => mutants::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
         "setup" => setup::run(&rest),
@@ -63,7 +62,7 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        other => Err(format!("no command is called `{other}`\n\n{HELP}")),
+        other => Err(format!("unknown command `{other}`\n\n{HELP}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,26 +1,26 @@
-//! Builds the programs, and says where they are.
+//! Builds the programs and returns their paths.
 
 use crate::{
     setup,
     sh::{self, Result},
 };
 
-/// The UI, then the programs: the app has the UI inside.
+/// Builds the UI, then the programs: the app embeds the UI.
 pub fn build() -> Result {
-    setup::node("ui")?;
+    setup::install_node_modules("ui")?;
     if sh::root().join("ui/package.json").exists() {
         sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
     }
     build_tests()
 }
 
-/// The built app.
+/// Path of the app.
 pub fn app() -> std::path::PathBuf {
     sh::target().join("debug").join(format!("carrel{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Builds every program and test. Always the whole workspace, so that features, and with them every build, are
-/// the same for each step: a build of one package alone would compile half of the dependencies a second time.
+/// Builds all programs and tests. Always the whole workspace, so that every step uses the same features and thus the
+/// same artifacts: building one package alone would compile half of the dependencies a second time.
 pub fn build_tests() -> Result {
     sh::run(sh::cargo().args([
         "build",

@@ -1,4 +1,4 @@
-//! `run`: from a clone to a learner at the desk. Builds everything, starts a server, opens the app signed in to it.
+//! `run`: builds everything, starts a server and opens the app signed in to it.
 
 use std::fs;
 
@@ -11,18 +11,18 @@ use crate::{
 };
 
 pub fn run(args: &[String]) -> Result {
-    let alone = !screen::person_present();
-    setup::system(if alone { &[Part::App, Part::E2e] } else { &[Part::App] })?;
+    let headless = !screen::has_display();
+    setup::install_packages(if headless { &[Part::App, Part::E2e] } else { &[Part::App] })?;
     programs::build()?;
-    if alone {
-        println!("no display: walking through the real window by itself");
+    if headless {
+        println!("no display: running the walk in a virtual display");
         return walk::walk();
     }
-    let place = sh::target().join("run");
-    if args.iter().any(|arg| arg == "--fresh") && place.exists() {
-        fs::remove_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    let folder = sh::target().join("run");
+    if args.iter().any(|arg| arg == "--fresh") && folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    let mut demo = Demo::prepare(&place.join("server"), &place)?;
+    let mut demo = Demo::prepare(&folder.join("server"), &folder)?;
     demo.start()?;
     println!(
         "server: {}    login: {}    password: {}",
@@ -31,8 +31,8 @@ pub fn run(args: &[String]) -> Result {
         demo::PASSWORD
     );
     let mut app = sh::program(programs::app());
-    // A debug build signs in by itself when it finds this; a release build knows no such thing.
+    // A debug build signs in with this variable; a release build ignores it.
     app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
-    app.env("CARREL_DATA_DIR", place.join("device")).env("CARREL_DEMO_DIR", demo.library());
-    Background::start("carrel", &app, &place.join("app.log"))?.wait()
+    app.env("CARREL_DATA_DIR", folder.join("device")).env("CARREL_DEMO_DIR", demo.library());
+    Background::start("carrel", &app, &folder.join("app.log"))?.wait()
 }

@@ -1,19 +1,19 @@
-//! `setup`: installs what is missing, and nothing else. A second run only looks.
+//! `setup`: installs missing system packages and Node modules. A second run changes nothing.
 //!
-//! Knows Debian and its children. Elsewhere it names what is needed and leaves the rest to the person.
+//! Supports Debian and its derivatives. On other systems it lists the required packages and installs none.
 
 use std::{env, fs, process::Command};
 
 use crate::sh::{self, Result};
 
-/// What a set of commands needs of the system.
+/// Groups of system packages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// Building and running the app.
+    /// Needed to build and run the app.
     App,
-    /// Driving the real window and a browser.
+    /// Needed to drive the real window and a browser.
     E2e,
-    /// `cargo xtask platforms`.
+    /// Needed by `cargo xtask platforms`.
     Platforms,
 }
 
@@ -56,20 +56,20 @@ pub fn run(args: &[String]) -> Result {
         Some("e2e") => vec![Part::E2e],
         Some("platforms") => vec![Part::Platforms],
         Some(other) => {
-            return Err(format!("setup knows no part `{other}`\nhint: app, e2e or platforms"));
+            return Err(format!("unknown part `{other}`\nhint: app, e2e or platforms"));
         }
     };
-    system(&parts)?;
-    node("ui")?;
-    println!("everything is there");
+    install_packages(&parts)?;
+    install_node_modules("ui")?;
+    println!("everything is installed");
     Ok(())
 }
 
-/// Makes sure that the system's packages for these parts are installed.
-pub fn system(parts: &[Part]) -> Result {
+/// Installs the missing system packages of `parts`.
+pub fn install_packages(parts: &[Part]) -> Result {
     if !cfg!(target_os = "linux") {
         return if parts.contains(&Part::Platforms) {
-            Err("`platforms` runs on Debian 12; the shipped builds of other systems are made there"
+            Err("`platforms` runs on Debian 12 only\nhint: build for this system with `cargo xtask bundle`"
                 .into())
         } else {
             Ok(())
@@ -78,41 +78,43 @@ pub fn system(parts: &[Part]) -> Result {
     let wanted: Vec<&str> = parts.iter().flat_map(|part| part.packages()).copied().collect();
     if sh::which("dpkg-query").is_none() || sh::which("apt-get").is_none() {
         println!(
-            "  this system has no apt: make sure of WebKitGTK 4.1, D-Bus and GStreamer (base, good, libav)"
+            "  apt was not found: install WebKitGTK 4.1, D-Bus and GStreamer (base, good, libav)"
         );
-        println!("  with their headers, Xvfb, WebKitWebDriver, ImageMagick and Chromium");
+        println!("  with their headers, and Xvfb, WebKitWebDriver, ImageMagick and Chromium");
         return Ok(());
     }
     let missing = missing(&wanted);
-    if missing.is_empty() { Ok(()) } else { install(&missing) }
+    if missing.is_empty() { Ok(()) } else { apt_install(&missing) }
 }
 
 fn missing<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
-    // Fails when a name is unknown, yet prints the others: the exit code says nothing here.
-    let known = Command::new("dpkg-query")
+    // dpkg-query fails if one name is unknown but still lists the others, so its exit code is ignored.
+    let listing = Command::new("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status} ${Package}\n"])
         .args(wanted)
         .output()
         .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
         .unwrap_or_default();
-    not_installed(wanted, &known)
+    not_installed(wanted, &listing)
 }
 
 fn not_installed<'a>(wanted: &[&'a str], listing: &str) -> Vec<&'a str> {
-    let there = |name: &str| listing.lines().any(|line| line == format!("installed {name}"));
-    wanted.iter().copied().filter(|name| !there(name)).collect()
+    let is_installed = |name: &str| listing.lines().any(|line| line == format!("installed {name}"));
+    wanted.iter().copied().filter(|name| !is_installed(name)).collect()
 }
 
-fn install(missing: &[&str]) -> Result {
-    let by_hand = format!("sudo apt-get update && sudo apt-get install -y {}", missing.join(" "));
+fn apt_install(missing: &[&str]) -> Result {
+    let manual = format!("sudo apt-get update && sudo apt-get install -y {}", missing.join(" "));
     if env::var_os("CARREL_NO_SETUP").is_some() {
-        return Err(format!("packages are missing, and CARREL_NO_SETUP is set\nhint: {by_hand}"));
+        return Err(format!(
+            "system packages are missing and CARREL_NO_SETUP is set\nhint: {manual}"
+        ));
     }
     let root = sh::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let sudo = !root && sh::output(Command::new("sudo").args(["-n", "true"])).is_ok();
     if !root && !sudo {
         return Err(format!(
-            "packages are missing, and only an administrator can install them\nhint: {by_hand}"
+            "system packages are missing and installing them needs root\nhint: {manual}"
         ));
     }
     let apt = || {
@@ -125,25 +127,27 @@ fn install(missing: &[&str]) -> Result {
     };
     sh::run(apt().args(["-qq", "update"]))?;
     sh::run(apt().args(["-qq", "install", "-y", "--no-install-recommends"]).args(missing))
-        .map_err(|e| format!("{e}\nhint: {by_hand}"))
+        .map_err(|e| format!("{e}\nhint: {manual}"))
 }
 
-/// Makes sure that `dir/node_modules` is what `dir/package-lock.json` says.
-pub fn node(dir: &str) -> Result {
-    let place = sh::root().join(dir);
-    if !place.join("package.json").exists() {
+/// Runs `npm ci` in `dir` unless its `node_modules` already match `package-lock.json`.
+pub fn install_node_modules(dir: &str) -> Result {
+    let folder = sh::root().join(dir);
+    if !folder.join("package.json").exists() {
         return Ok(());
     }
     if sh::which("npm").is_none() {
-        return Err("Node.js 20.19 or newer with npm is needed\nhint: https://nodejs.org, or your system's package".into());
+        return Err("npm was not found: Node.js 20.19 or newer is required\n\
+                    hint: install it from https://nodejs.org or as a system package"
+            .into());
     }
-    let lock = sh::read(&place.join("package-lock.json"))?;
-    let stamp = place.join("node_modules/.installed-lock.json");
-    if fs::read_to_string(&stamp).is_ok_and(|old| old == lock) {
+    let lock = sh::read(&folder.join("package-lock.json"))?;
+    let installed_lock = folder.join("node_modules/.installed-lock.json");
+    if fs::read_to_string(&installed_lock).is_ok_and(|old| old == lock) {
         return Ok(());
     }
     sh::run(sh::npm(dir).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
-    sh::write_if_changed(&stamp, &lock)
+    sh::write_if_changed(&installed_lock, &lock)
 }
 
 #[cfg(test)]
@@ -151,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_really_installed_counts() {
+    fn only_installed_packages_count() {
         let listing = "installed xvfb\nconfig-files chromium\nnot-installed wine64\ninstalled chromium-common\n";
         assert_eq!(
             not_installed(&["xvfb", "chromium", "wine64", "imagemagick"], listing),

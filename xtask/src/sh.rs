@@ -1,4 +1,4 @@
-//! Other programs: how they are called, watched and ended.
+//! Starts, monitors and stops other programs.
 
 use std::{
     env,
@@ -10,15 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What went wrong, for the person at the terminal.
+/// Result whose error is a message for the user.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// The repository's root.
+/// Root folder of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The folder cargo builds into.
+/// Target folder of cargo.
 pub fn target() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
@@ -26,60 +26,60 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Cargo, with this repository as its place.
+/// Returns a cargo command with the repository's root as its working directory.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// `program` with this repository as its place.
+/// Returns a command for `name` with the repository's root as its working directory.
 pub fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
     command.current_dir(root());
     command
 }
 
-/// npm in `dir`, a folder below the root.
+/// Returns an npm command in `dir`, a folder below the root.
 pub fn npm(dir: &str) -> Command {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     command.current_dir(root().join(dir));
     command
 }
 
-/// Prints the command line, runs it to its end and makes a failure an error.
+/// Prints the command line, runs the command to its end and returns an error if it fails.
 pub fn run(command: &mut Command) -> Result {
-    println!("  $ {}", line(command));
-    let status = command.status().map_err(|e| not_started(command, &e))?;
-    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", words(command))) }
+    println!("  $ {}", command_line(command));
+    let status = command.status().map_err(|e| start_error(command, &e))?;
+    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", without_env(command))) }
 }
 
-/// Runs it quietly and gives what it printed; on failure, what it complained of.
+/// Runs the command without printing and returns its stdout; the error contains its stderr.
 pub fn output(command: &mut Command) -> Result<String> {
-    let out = command.stdin(Stdio::null()).output().map_err(|e| not_started(command, &e))?;
+    let out = command.stdin(Stdio::null()).output().map_err(|e| start_error(command, &e))?;
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&out.stderr);
-    Err(format!("`{}`: {}\n{}", words(command), out.status, complaint.trim_end()))
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    Err(format!("`{}`: {}\n{}", without_env(command), out.status, stderr.trim_end()))
 }
 
-fn not_started(command: &Command, error: &std::io::Error) -> String {
+fn start_error(command: &Command, error: &std::io::Error) -> String {
     let name = command.get_program().to_string_lossy();
     format!("`{name}` could not be started: {error}")
 }
 
-/// The command with what was set for it, as it could be typed at the root.
-fn line(command: &Command) -> String {
+/// Formats the command with its environment variables, as it could be typed at the root.
+fn command_line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?.to_str()?)));
-    // PATH is this process's own with a folder in front: too long to read.
+    // PATH is this process's own with one folder prepended: too long to print.
     let set = set.filter(|(key, _)| *key != "PATH").map(|(key, value)| format!("{key}={value} "));
-    let text = set.collect::<String>() + &words(command);
+    let text = set.collect::<String>() + &without_env(command);
     text.replace(&format!("{}/", root().display()), "")
 }
 
-/// The command alone.
-fn words(command: &Command) -> String {
+/// Formats the command without its environment.
+fn without_env(command: &Command) -> String {
     let path = Path::new(command.get_program());
     let name = path.file_name().filter(|_| path.is_absolute()).unwrap_or(path.as_os_str());
     let mut out = name.to_string_lossy().into_owned();
@@ -90,7 +90,7 @@ fn words(command: &Command) -> String {
     out.replace(&format!("{}/", root().display()), "")
 }
 
-/// Where `name` lies on PATH.
+/// Searches PATH for `name`.
 pub fn which(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
@@ -100,26 +100,26 @@ pub fn which(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A program in the background. It ends when this value goes, and when this process dies in any other way.
+/// A background program. It ends when this value is dropped, and when this process dies in any other way.
 pub struct Background {
     name: String,
     child: Child,
 }
 
 impl Background {
-    /// Starts `command` in a process group of its own, its output in `log`.
+    /// Starts `command` in its own process group with its output in `log`.
     pub fn start(name: &str, command: &Command, log: &Path) -> Result<Self> {
-        let mut tied = tied(command);
+        let mut bound_to_parent = bound_to_parent(command);
         let file = create(log)?;
         let errors = file.try_clone().map_err(|e| format!("{}: {e}", log.display()))?;
-        tied.stdin(Stdio::null()).stdout(file).stderr(errors);
+        bound_to_parent.stdin(Stdio::null()).stdout(file).stderr(errors);
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut tied, 0);
-        let child = tied.spawn().map_err(|e| not_started(command, &e))?;
+        std::os::unix::process::CommandExt::process_group(&mut bound_to_parent, 0);
+        let child = bound_to_parent.spawn().map_err(|e| start_error(command, &e))?;
         Ok(Self { name: name.to_owned(), child })
     }
 
-    /// Waits until `ready` gives something, for at most `limit`; an early end of the program is an error.
+    /// Waits at most `limit` until `ready` returns a value; returns an error if the program ends earlier.
     pub fn wait_until<T>(
         &mut self,
         limit: Duration,
@@ -131,7 +131,7 @@ impl Background {
                 return Ok(found);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("{} ended too early: {status}", self.name));
+                return Err(format!("{} exited before it was ready: {status}", self.name));
             }
             if start.elapsed() > limit {
                 return Err(format!("{} was not ready after {} s", self.name, limit.as_secs()));
@@ -140,13 +140,13 @@ impl Background {
         }
     }
 
-    /// Waits for its end, however long it takes.
+    /// Waits for the end of the program, without a time limit.
     pub fn wait(&mut self) -> Result {
         let status = self.child.wait().map_err(|e| format!("{}: {e}", self.name))?;
         if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.name)) }
     }
 
-    /// Ends it now, as `Drop` would.
+    /// Stops the program, as `Drop` does.
     pub fn stop(self) {}
 
     fn signal(&self, name: &str) {
@@ -162,7 +162,7 @@ impl Drop for Background {
             let start = Instant::now();
             while start.elapsed() < Duration::from_secs(3) {
                 if matches!(self.child.try_wait(), Ok(Some(_))) {
-                    // Its own children may outlive it by a moment.
+                    // Its child processes may still be running.
                     self.signal("-KILL");
                     return;
                 }
@@ -175,8 +175,8 @@ impl Drop for Background {
     }
 }
 
-/// The same command, ended by the kernel when this process is no more (Linux; elsewhere unchanged).
-fn tied(command: &Command) -> Command {
+/// Returns the same command, terminated by the kernel when this process ends (Linux; elsewhere unchanged).
+fn bound_to_parent(command: &Command) -> Command {
     let mut out = if cfg!(target_os = "linux") && which("setpriv").is_some() {
         let mut out = Command::new("setpriv");
         out.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program());
@@ -197,7 +197,7 @@ fn tied(command: &Command) -> Command {
     out
 }
 
-/// A new, empty file; its folder is made.
+/// Creates an empty file, and its folder if missing.
 pub fn create(path: &Path) -> Result<fs::File> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -205,12 +205,12 @@ pub fn create(path: &Path) -> Result<fs::File> {
     fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Reads a text file; the error names it.
+/// Reads a text file; the error contains its path.
 pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Writes a text file only if its content differs, so that nothing is rebuilt for it.
+/// Writes a text file only if its content differs, so that no rebuild is triggered.
 pub fn write_if_changed(path: &Path, text: &str) -> Result {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
@@ -219,7 +219,7 @@ pub fn write_if_changed(path: &Path, text: &str) -> Result {
         .map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Writes a script that can be started; unchanged files are left alone.
+/// Writes an executable script; an unchanged file is not rewritten.
 pub fn write_script(path: &Path, text: &str) -> Result {
     write_if_changed(path, text)?;
     #[cfg(unix)]
@@ -231,12 +231,12 @@ pub fn write_script(path: &Path, text: &str) -> Result {
     Ok(())
 }
 
-/// A TCP port on the loopback that was free a moment ago.
+/// Returns a loopback TCP port that was free when this was called.
 pub fn free_port() -> Result<u16> {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(|e| format!("no free port on the loopback: {e}"))
+        .map_err(|e| format!("no free loopback port: {e}"))
 }
 
 #[cfg(test)]
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_background_program_ends_with_its_guard_children_too() {
+    fn dropping_a_background_program_ends_it_and_its_children() {
         let log = target().join("xtask-test/background.log");
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & echo $!; wait"]);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_program_is_an_error_with_its_words() {
+    fn a_failing_program_is_an_error_with_its_stderr() {
         let error = output(cargo().arg("no-such-command")).unwrap_err();
         assert!(error.contains("no-such-command"), "{error}");
     }

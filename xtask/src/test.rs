@@ -1,4 +1,4 @@
-//! `test`: every check, in one table. A step that fails does not stop the others.
+//! `test`: runs all checks, in one table. A step that fails does not stop the others.
 
 use std::{
     env, fs,
@@ -7,15 +7,14 @@ use std::{
 };
 
 use crate::{
-    breaks,
-    checks::{arrows, hygiene, licences, modules, weight},
-    r#gen, platforms, programs,
+    checks::{dependencies, hygiene, licences, modules, ui_size},
+    r#gen, mutants, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
     window,
 };
 
-/// How a step ended.
+/// Result of a step.
 enum Outcome {
     Passed,
     Failed(String),
@@ -27,10 +26,10 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-/// Everything a change must pass. Quick looks first; the UI before the app, which has it inside.
+/// The steps of a normal run: quick checks first; the UI before the app, which embeds it.
 const STEPS: &[Step] = &[
     Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
-    Step { name: "arrows", run: || passed(arrows::check()) },
+    Step { name: "crate dependencies", run: || passed(dependencies::check()) },
     Step { name: "repository", run: || passed(hygiene::check()) },
     Step { name: "licences", run: || passed(licences::check()) },
     Step { name: "modules", run: || passed(modules::check()) },
@@ -39,7 +38,7 @@ const STEPS: &[Step] = &[
     Step { name: "ui types", run: || ui("check") },
     Step { name: "ui tests", run: || ui("test") },
     Step { name: "ui build", run: || ui("build") },
-    Step { name: "ui weight", run: || if has_ui() { passed(weight::check()) } else { Ok(NO_UI) } },
+    Step { name: "ui size", run: || if has_ui() { passed(ui_size::check()) } else { Ok(NO_UI) } },
     Step { name: "clippy", run: clippy },
     Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
@@ -56,20 +55,20 @@ const STEPS: &[Step] = &[
             ])))
         },
     },
-    Step { name: "in a browser", run: || e2e("e2e") },
-    Step { name: "in the window", run: in_the_window },
-    Step { name: "listening in the window", run: listening },
+    Step { name: "browser tests", run: || e2e("e2e") },
+    Step { name: "window tests", run: window_tests },
+    Step { name: "window media tests", run: media_window_tests },
 ];
 
-/// What `--long` adds.
+/// Steps added by `--long`.
 const LONG: &[Step] = &[
     Step { name: "long rust tests", run: long_tests },
-    Step { name: "faults on purpose", run: || passed(breaks::run(&[])) },
-    Step { name: "faults (Workbox)", run: faults },
+    Step { name: "mutation tests", run: || passed(mutants::run(&[])) },
+    Step { name: "faults (Workbox)", run: cache_faults },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
 ];
 
-const NO_UI: Outcome = Outcome::Skipped("ui/package.json is not there");
+const NO_UI: Outcome = Outcome::Skipped("ui/package.json does not exist");
 
 pub fn run(args: &[String]) -> Result {
     let mut only = None;
@@ -78,8 +77,8 @@ pub fn run(args: &[String]) -> Result {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--long" => long = true,
-            "--only" => only = Some(args.next().ok_or("--only wants a part of a step's name")?),
-            other => return Err(format!("test knows no `{other}`\nhint: --long, --only NAME")),
+            "--only" => only = Some(args.next().ok_or("--only requires a part of a step's name")?),
+            other => return Err(format!("unknown argument `{other}`\nhint: --long, --only NAME")),
         }
     }
     let steps: Vec<&Step> = STEPS
@@ -88,15 +87,15 @@ pub fn run(args: &[String]) -> Result {
         .filter(|step| only.is_none_or(|part| step.name.contains(part.as_str())))
         .collect();
     if steps.is_empty() {
-        return Err("no step has such a name".into());
+        return Err(format!("no step name contains `{}`", only.map_or("", String::as_str)));
     }
-    setup::system(&[Part::App, Part::E2e])?;
-    setup::node("ui")?;
-    let done: Vec<(&str, Duration, Outcome)> = steps.into_iter().map(take).collect();
+    setup::install_packages(&[Part::App, Part::E2e])?;
+    setup::install_node_modules("ui")?;
+    let done: Vec<(&str, Duration, Outcome)> = steps.into_iter().map(run_step).collect();
     report(&done)
 }
 
-fn take(step: &Step) -> (&'static str, Duration, Outcome) {
+fn run_step(step: &Step) -> (&'static str, Duration, Outcome) {
     println!("\n== {}", step.name);
     let start = Instant::now();
     let outcome = (step.run)().unwrap_or_else(Outcome::Failed);
@@ -107,10 +106,10 @@ fn take(step: &Step) -> (&'static str, Duration, Outcome) {
 }
 
 fn report(done: &[(&str, Duration, Outcome)]) -> Result {
-    println!("\n{:<18} {:>8}", "step", "time");
+    println!("\n{:<20} {:>8}", "step", "time");
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, time, outcome) in done {
-        let word = match outcome {
+        let result = match outcome {
             Outcome::Passed => {
                 passed += 1;
                 "passed".to_owned()
@@ -124,13 +123,13 @@ fn report(done: &[(&str, Duration, Outcome)]) -> Result {
                 format!("skipped: {why}")
             }
         };
-        println!("{name:<18} {:>6.1} s  {word}", time.as_secs_f64());
+        println!("{name:<20} {:>6.1} s  {result}", time.as_secs_f64());
     }
     let total: Duration = done.iter().map(|(_, time, _)| *time).sum();
-    println!("{:<18} {:>6.1} s\n", "all", total.as_secs_f64());
+    println!("{:<20} {:>6.1} s\n", "total", total.as_secs_f64());
     let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     println!("{passed} passed, {failed} failed{skipped}");
-    if failed > 0 { Err("not every step passed".into()) } else { Ok(()) }
+    if failed > 0 { Err(format!("{failed} steps failed")) } else { Ok(()) }
 }
 
 fn passed(result: Result) -> Result<Outcome> {
@@ -183,14 +182,14 @@ fn long_tests() -> Result<Outcome> {
     passed(sh::run(command.env("CARREL_LONG", "1")))
 }
 
-/// A script of tests/e2e, told where the programs lie.
+/// Runs a script of tests/e2e with the folder of the programs in `CARREL_BIN_DIR`.
 fn e2e(script: &str) -> Result<Outcome> {
     let package = sh::root().join("tests/e2e/package.json");
     let text = fs::read_to_string(package).unwrap_or_default();
     if !text.contains(&format!("\"{script}\"")) {
         return Ok(Outcome::Skipped("tests/e2e has no such script"));
     }
-    setup::node("tests/e2e")?;
+    setup::install_node_modules("tests/e2e")?;
     let mut command = sh::npm("tests/e2e");
     command.args(["run", "--silent", script]).env("CARREL_BIN_DIR", sh::target().join("debug"));
     passed(sh::run(with_chromium(&mut command)))
@@ -205,31 +204,32 @@ fn with_chromium(command: &mut Command) -> &mut Command {
     }
 }
 
-/// The fault table of the cache, Carrel and Workbox side by side. Kept in `target/faults/report.txt` too.
-fn faults() -> Result<Outcome> {
-    let place = sh::target().join("faults");
-    fs::create_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
-    let ours = place.join("carrel.json");
-    let row = "faults::every_row_of_the_fault_table";
-    let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", row];
-    sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &ours))?;
-    setup::node("tests/workbox")?;
+/// Prints the fault table of the cache for Carrel and Workbox side by side, and writes it to
+/// `target/faults/report.txt`.
+fn cache_faults() -> Result<Outcome> {
+    let folder = sh::target().join("faults");
+    fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let results = folder.join("carrel.json");
+    let test = "faults::every_row_of_the_fault_table";
+    let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", test];
+    sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &results))?;
+    setup::install_node_modules("tests/workbox")?;
     let mut command = sh::npm("tests/workbox");
-    command.args(["run", "--silent", "faults"]).env("CARREL_FAULTS", &ours);
-    command.env("CARREL_FAULTS_REPORT", place.join("report.txt"));
+    command.args(["run", "--silent", "faults"]).env("CARREL_FAULTS", &results);
+    command.env("CARREL_FAULTS_REPORT", folder.join("report.txt"));
     passed(sh::run(with_chromium(&mut command)))
 }
 
-fn in_the_window() -> Result<Outcome> {
+fn window_tests() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
-        return Ok(Outcome::Skipped("the window is driven on Linux"));
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::walk::walk())
 }
 
-fn listening() -> Result<Outcome> {
+fn media_window_tests() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
-        return Ok(Outcome::Skipped("the window is driven on Linux"));
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
-    passed(window::listen::listen())
+    passed(window::media::test())
 }

@@ -1,6 +1,10 @@
-//! The command registry over loopback HTTP, so that a real browser can drive the real client: tests and `cargo xtask dev`. Never shipped.
+//! Serves the command registry over loopback HTTP, so that a browser can use the real client in tests and `cargo xtask
+//! dev`. Not part of a release.
 //!
-//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for what the client tells; everything else is the built UI.
+//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for the client's events; any other path is a
+//! file of the built UI.
+//!
+//! Not here: the commands themselves (`carrel_commands`).
 
 use std::{
     convert::Infallible,
@@ -27,13 +31,13 @@ use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 use tokio_stream::wrappers::BroadcastStream;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-/// The app's own configuration, so that its policy and the bridge's cannot drift apart.
-const APP: &str = include_str!("../../../tauri.conf.json");
+/// The app's configuration, so that the bridge uses the same policy as the app.
+const TAURI_CONFIG: &str = include_str!("../../../tauri.conf.json");
 
-/// The app's content security policy. It allows the page to call its own origin, which is where the bridge is.
+/// Returns the app's content security policy. It allows the page to call its own origin, which is the bridge.
 pub fn content_security_policy() -> Option<HeaderValue> {
-    let app: Value = serde_json::from_str(APP).ok()?;
-    let directives = app.pointer("/app/security/csp")?.as_object()?;
+    let config: Value = serde_json::from_str(TAURI_CONFIG).ok()?;
+    let directives = config.pointer("/app/security/csp")?.as_object()?;
     let policy: Option<Vec<_>> = directives
         .iter()
         .map(|(name, sources)| Some(format!("{name} {}", sources.as_str()?)))
@@ -41,7 +45,7 @@ pub fn content_security_policy() -> Option<HeaderValue> {
     policy?.join("; ").parse().ok()
 }
 
-/// A browser as the host of commands.
+/// The host of the commands when the UI runs in a browser.
 struct BrowserHost {
     client: Arc<Client>,
 }
@@ -51,7 +55,7 @@ impl Host for BrowserHost {
         &self.client
     }
     fn open_url(&self, _url: &str) -> Result<(), CommandError> {
-        Err(CommandError::unavailable("the bridge opens no other pages"))
+        Err(CommandError::unavailable("the browser bridge cannot open external pages"))
     }
     fn downloads_dir(&self) -> Option<PathBuf> {
         let folder = self.client.config().data_dir.join("downloads");
@@ -59,7 +63,7 @@ impl Host for BrowserHost {
     }
 }
 
-/// The running bridge. It ends when dropped.
+/// A running bridge. It stops when dropped.
 pub struct Bridge {
     pub addr: SocketAddr,
     tasks: [JoinHandle<()>; 2],
@@ -78,22 +82,23 @@ struct Shared {
 }
 
 impl Bridge {
-    /// Serves the commands of `core` and the files of `ui` (the built UI) on the loopback address; port 0 takes a free one.
+    /// Serves the commands of `client` and the files of the built UI in `ui` on the loopback address. Port 0 selects a
+    /// free port.
     pub async fn start(client: Arc<Client>, ui: &Path, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
         let (sender, _) = broadcast::channel(256);
-        let telling = sender.clone();
+        let forwarded = sender.clone();
         let forward = events::forward(client.clone(), move |event| {
             if let Ok(value) = serde_json::to_value(event) {
-                // Nobody listening is fine.
-                let _ = telling.send(value);
+                // An error means that no page is listening.
+                let _ = forwarded.send(value);
             }
         });
         let shared = Shared { host: Arc::new(BrowserHost { client }), events: sender };
         let app = Router::new()
             .route("/api/call/{name}", post(call))
-            .route("/api/events", get(listen))
+            .route("/api/events", get(stream_events))
             .fallback_service(ServeDir::new(ui))
             .layer(SetResponseHeaderLayer::overriding(
                 header::CONTENT_SECURITY_POLICY,
@@ -104,7 +109,7 @@ impl Bridge {
             .with_state(shared);
         let serve = async move {
             if let Err(e) = axum::serve(listener, app).await {
-                tracing::error!(error = %e, "the bridge ended");
+                tracing::error!(error = %e, "the bridge's HTTP server stopped");
             }
         };
         Ok(Self { addr, tasks: [tokio::spawn(forward), tokio::spawn(serve)] })
@@ -122,7 +127,7 @@ async fn call(
     }
 }
 
-async fn listen(
+async fn stream_events(
     State(shared): State<Shared>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let host = shared.host.clone();
@@ -131,9 +136,9 @@ async fn listen(
         async move {
             match event {
                 Ok(event) => vec![event],
-                // Some were lost on the way to this page: it is told everything anew.
+                // Some events were lost on the way to this page, so it gets the complete state.
                 Err(_) => {
-                    let all = events::everything(host.client()).await.into_iter();
+                    let all = events::all_events(host.client()).await.into_iter();
                     all.filter_map(|event| serde_json::to_value(event).ok()).collect()
                 }
             }
@@ -151,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_is_the_apps_and_lets_the_bridge_be_called() {
+    fn content_security_policy_of_the_app_allows_calls_to_the_bridge() {
         let policy = content_security_policy().unwrap();
         let policy = policy.to_str().unwrap();
-        let app: Value = serde_json::from_str(APP).unwrap();
-        let written = app.pointer("/app/security/csp").unwrap().as_object().unwrap();
-        assert_eq!(policy.split("; ").count(), written.len());
-        for (name, sources) in written {
+        let config: Value = serde_json::from_str(TAURI_CONFIG).unwrap();
+        let directives = config.pointer("/app/security/csp").unwrap().as_object().unwrap();
+        assert_eq!(policy.split("; ").count(), directives.len());
+        for (name, sources) in directives {
             assert!(policy.contains(&format!("{name} {}", sources.as_str().unwrap())), "{name}");
         }
         let directive = |name: &str| policy.split(';').find_map(|d| d.trim().strip_prefix(name));

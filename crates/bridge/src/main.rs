@@ -1,4 +1,6 @@
-//! `carrel-bridge`: Carrel's client for a browser. For tests and development only.
+//! `carrel-bridge`: Carrel's client for a browser, for tests and development only.
+//!
+//! Not here: the server part (`lib.rs`).
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,13 +16,13 @@ use clap::Parser;
 /// Carrel's client behind a loopback address, with the built UI.
 #[derive(Parser)]
 struct Args {
-    /// Accounts and work.
+    /// Folder of accounts and learning records.
     #[arg(long)]
     data: PathBuf,
-    /// The built UI: `ui/dist`.
+    /// Folder of the built UI: `ui/dist`.
     #[arg(long)]
     ui: PathBuf,
-    /// A library exported by `carrel-server export-library`.
+    /// Folder of a library exported by `carrel-server export-library`.
     #[arg(long)]
     demo: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
@@ -38,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     std::fs::create_dir_all(&args.data)?;
     let ids = Arc::new(SystemIds);
-    // A desktop's keychain is not a browser test's to fill.
+    // Browser tests must not write to the desktop's keychain.
     let secrets: Arc<dyn SecretStore> = Arc::new(FileSecrets::new(&args.data, ids.clone()));
     let client = Client::open(Config {
         cache_dir: args.data.join("cache"),
@@ -51,19 +53,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         secrets: Some(secrets),
         device_name: args.device_name,
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
-        listens: true,
+        event_stream: true,
     })
     .await?;
     let bridge = Bridge::start(client.clone(), &args.ui, args.port).await?;
-    // The one line that whoever started this waits for.
+    // The process that started the bridge waits for this line.
     tracing::info!(bridge.addr = %bridge.addr, "ready");
-    say(&format!("http://{}/", bridge.addr));
+    print_line(&format!("http://{}/", bridge.addr));
     tokio::signal::ctrl_c().await?;
     client.close().await;
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a program that is started by others says where it is")]
-fn say(line: &str) {
+#[expect(
+    clippy::print_stdout,
+    reason = "the process that starts the bridge reads its address from standard output"
+)]
+fn print_line(line: &str) {
     println!("{line}");
 }

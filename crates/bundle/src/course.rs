@@ -1,6 +1,9 @@
-//! A course file: signed manifests in its head, then the bytes of all blobs that they name, in order of their hashes, each once.
+//! Course files: the signed manifests in the header, then the bytes of all blobs that they list, ordered by hash, each
+//! once.
 //!
-//! No blob has a header of its own: which bytes come where follows from the signed manifests alone.
+//! Blobs have no headers: the position of each blob follows from the signed manifests alone.
+//!
+//! Not here: the layout of the header (`frame`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,29 +16,29 @@ use carrel_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, PREFIX, Result, frame::frame};
+use crate::{Fault, PREFIX_BYTES, Result, frame::frame};
 
-/// The format this code writes and reads.
+/// The format that this code writes and reads.
 pub const COURSE_FORMAT: &str = "carrel-cable-course/1";
-/// The most courses and stories in one file.
-const MOST: usize = 1_000;
-const CHUNK: usize = 256 * 1024;
+/// Maximum number of courses and stories in a file.
+const MAX_COURSES: usize = 1_000;
+const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The head of a course file. Only the manifests are signed; everything else is information for people and is not trusted.
+/// The header of a course file. Only the manifests are signed; all other fields are informative and not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CourseHead {
+pub struct CourseHeader {
     pub format: String,
-    /// The address under which the sender knows the server, and what it calls itself.
+    /// Address and name of the server, as known to the sender.
     pub server: String,
     pub server_name: String,
-    /// When the file was made (UTC, ms since 1970), and with what.
+    /// When (UTC, ms since 1970) and by which program the file was written.
     pub made_ms: i64,
     pub made_by: String,
     pub courses: Vec<BundledCourse>,
 }
 
-/// One course or story of a file.
+/// A course or story of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BundledCourse {
@@ -44,34 +47,34 @@ pub struct BundledCourse {
     pub signed: SignedManifest,
 }
 
-/// A course file that was checked, except for the bytes of its blobs.
+/// A course file after all checks except those of its blobs.
 #[derive(Debug, Clone)]
 pub struct CourseBundle {
-    pub head: CourseHead,
-    /// In the order of `head.courses`.
+    pub header: CourseHeader,
+    /// In the order of `header.courses`.
     pub manifests: Vec<Manifest>,
-    /// The one key that all are signed with: 64 hex digits.
+    /// The key with which all manifests are signed: 64 hex digits.
     pub key: String,
-    /// All blobs of all manifests by hash, each once: the order of their bytes in the file.
+    /// All blobs of all manifests, each once, ordered by hash as in the file.
     pub blobs: Vec<ManifestBlob>,
     /// The sum of their sizes.
     pub blob_bytes: u64,
-    /// Where the first of them begins.
+    /// Offset of the first blob in the file.
     pub start: u64,
 }
 
 impl CourseBundle {
-    /// Checks courses that are to be written to a file. Every signature is checked here too, so that no file is written that its reader
-    /// would refuse.
-    pub fn new(head: CourseHead) -> Result<Self> {
-        let bytes = to_json(&head)?;
-        Self::check(head, bytes.len())
+    /// Checks courses before they are written to a file. Signatures are checked here too, so that no file is written
+    /// that a reader would reject.
+    pub fn new(header: CourseHeader) -> Result<Self> {
+        let bytes = to_json(&header)?;
+        Self::check(header, bytes.len())
     }
     /// Returns the bytes before the first blob.
-    pub fn beginning(&self) -> Result<Vec<u8>> {
-        frame(&to_json(&self.head)?)
+    pub fn prefix_and_header(&self) -> Result<Vec<u8>> {
+        frame(&to_json(&self.header)?)
     }
-    /// The length of the whole file in bytes.
+    /// Returns the length of the whole file in bytes.
     pub fn len(&self) -> u64 {
         self.start + self.blob_bytes
     }
@@ -79,10 +82,10 @@ impl CourseBundle {
         self.len() == 0
     }
 
-    pub(crate) fn from_head(head: &[u8], len: u64) -> Result<Self> {
-        let read = serde_json::from_slice(head);
+    pub(crate) fn from_header(header: &[u8], len: u64) -> Result<Self> {
+        let read = serde_json::from_slice(header);
         let bundle =
-            Self::check(read.map_err(|e| Fault::HeadUnreadable(e.to_string()))?, head.len())?;
+            Self::check(read.map_err(|e| Fault::HeaderUnreadable(e.to_string()))?, header.len())?;
         match len.cmp(&bundle.len()) {
             std::cmp::Ordering::Less => Err(Fault::Truncated { have: len, need: bundle.len() }),
             std::cmp::Ordering::Greater => Err(Fault::TooLong { extra: len - bundle.len() }),
@@ -90,23 +93,23 @@ impl CourseBundle {
         }
     }
 
-    fn check(head: CourseHead, head_len: usize) -> Result<Self> {
-        let first = head.courses.first().ok_or(Fault::Nothing)?;
-        if head.courses.len() > MOST {
-            return Err(Fault::TooManyCourses(head.courses.len(), MOST));
+    fn check(header: CourseHeader, header_len: usize) -> Result<Self> {
+        let first = header.courses.first().ok_or(Fault::NoContent)?;
+        if header.courses.len() > MAX_COURSES {
+            return Err(Fault::TooManyCourses(header.courses.len(), MAX_COURSES));
         }
         let key = first.signed.key.clone();
         let mut ids: BTreeSet<(bool, Slug)> = BTreeSet::new();
         let mut sizes: BTreeMap<BlobHash, ManifestBlob> = BTreeMap::new();
-        let mut manifests = Vec::with_capacity(head.courses.len());
-        for course in &head.courses {
+        let mut manifests = Vec::with_capacity(header.courses.len());
+        for course in &header.courses {
             let manifest = course.signed.verify(None).map_err(signature)?;
             if course.signed.key != key {
                 return Err(Fault::ManyKeys);
             }
             let is_story = matches!(manifest.content, ManifestContent::Story { .. });
             if !ids.insert((is_story, manifest.id().clone())) {
-                return Err(Fault::Twice(manifest.id().clone()));
+                return Err(Fault::Duplicate(manifest.id().clone()));
             }
             for blob in &manifest.blobs {
                 let known = sizes.entry(blob.hash).or_insert_with(|| blob.clone());
@@ -119,15 +122,15 @@ impl CourseBundle {
         }
         let blobs: Vec<ManifestBlob> = sizes.into_values().collect();
         let sum = blobs.iter().try_fold(0_u64, |sum, b| sum.checked_add(b.size));
-        let start = (PREFIX + head_len) as u64;
-        // No file system has files of more than 2^63 bytes.
+        let start = (PREFIX_BYTES + header_len) as u64;
+        // No file system supports files over 2^63 bytes.
         let blob_bytes = sum.filter(|s| *s < i64::MAX as u64 - start).ok_or(Fault::Impossible)?;
-        Ok(Self { head, manifests, key, blobs, blob_bytes, start })
+        Ok(Self { header, manifests, key, blobs, blob_bytes, start })
     }
 }
 
-fn to_json(head: &CourseHead) -> Result<Vec<u8>> {
-    serde_json::to_vec(head).map_err(|e| Fault::HeadUnreadable(e.to_string()))
+fn to_json(header: &CourseHeader) -> Result<Vec<u8>> {
+    serde_json::to_vec(header).map_err(|e| Fault::HeaderUnreadable(e.to_string()))
 }
 
 fn signature(e: SignatureError) -> Fault {
@@ -138,7 +141,7 @@ fn signature(e: SignatureError) -> Fault {
     }
 }
 
-/// Fails if the outline names a blob that is not in the manifest's list.
+/// Returns an error if the outline names a blob that is not in the manifest's list.
 fn check_outline(manifest: &Manifest) -> Result<()> {
     let named: Vec<BlobHash> = match &manifest.content {
         ManifestContent::Course { outline, .. } => {
@@ -157,8 +160,8 @@ fn check_outline(manifest: &Manifest) -> Result<()> {
     }
 }
 
-/// Reads the bytes of the next blob, passes them to `sink` in pieces, and verifies their hash at the end. What `sink` stores is only valid
-/// once this has returned `Ok`.
+/// Reads the bytes of the next blob, passes them to `sink` in pieces, and verifies their hash at the end. The data
+/// passed to `sink` is valid only if this returns `Ok`.
 pub fn copy_verified<E: From<Fault>>(
     from: &mut impl Read,
     blob: &ManifestBlob,
@@ -166,10 +169,11 @@ pub fn copy_verified<E: From<Fault>>(
 ) -> Result<(), E> {
     let mut hasher = blake3::Hasher::new();
     let mut left = blob.size;
-    let mut buffer = vec![0; CHUNK.min(usize::try_from(blob.size).unwrap_or(CHUNK).max(1))];
+    let buffer_bytes = usize::try_from(blob.size).unwrap_or(CHUNK_BYTES).clamp(1, CHUNK_BYTES);
+    let mut buffer = vec![0; buffer_bytes];
     while left > 0 {
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(buffer.len()));
-        let n = match from.read(&mut buffer[..most]) {
+        let max = buffer.len().min(usize::try_from(left).unwrap_or(buffer.len()));
+        let n = match from.read(&mut buffer[..max]) {
             Ok(0) => {
                 let have = blob.size - left;
                 return Err(Fault::Truncated { have, need: blob.size }.into());

@@ -1,4 +1,6 @@
-//! Everything that can be wrong with a file, each with a word of its own: people are told what to do about it, not "error".
+//! The faults of a file, each with a stable code from which the UI chooses its text.
+//!
+//! Not here: reasons that depend on this device, such as missing space (`carrel_client`).
 
 use carrel_model::{BlobHash, ErrorCode, Slug};
 
@@ -8,56 +10,56 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 pub enum Fault {
     #[error("the file is empty")]
     Empty,
-    #[error("this is not a file that Carrel wrote")]
+    #[error("not a Carrel file")]
     NotCarrel,
-    /// Its first bytes were changed the way programs change text.
-    #[error("the file was changed on the way, as if it were text")]
+    /// Its first bytes were changed by a text conversion.
+    #[error("the file was damaged by a text conversion")]
     Mangled,
-    #[error("the file has {have} bytes, {need} belong to it")]
+    #[error("the file is truncated: {have} of {need} bytes")]
     Truncated { have: u64, need: u64 },
-    #[error("{extra} bytes follow after the end")]
+    #[error("{extra} unexpected bytes at the end of the file")]
     TooLong { extra: u64 },
-    #[error("its head has {bytes} bytes, the most is {limit}")]
-    HeadTooLarge { bytes: u64, limit: u64 },
-    #[error("its head is damaged")]
-    HeadDamaged,
-    #[error("its head cannot be read: {0}")]
-    HeadUnreadable(String),
-    #[error("it is written as {0:?}, which this version does not read")]
+    #[error("the header has {bytes} bytes; the limit is {limit}")]
+    HeaderTooLarge { bytes: u64, limit: u64 },
+    #[error("the header is damaged")]
+    HeaderDamaged,
+    #[error("invalid header: {0}")]
+    HeaderUnreadable(String),
+    #[error("unsupported format {0:?}")]
     Newer(String),
-    #[error("it carries nothing")]
-    Nothing,
-    #[error("it carries {0} courses, the most is {1}")]
+    #[error("the file contains nothing to import")]
+    NoContent,
+    #[error("the file contains {0} courses; the limit is {1}")]
     TooManyCourses(usize, usize),
-    #[error("{0} is in it twice")]
-    Twice(Slug),
-    #[error("a key or a signature in it is not hex of the right length")]
+    #[error("the file contains {0} twice")]
+    Duplicate(Slug),
+    #[error("a key or signature is not hex of the expected length")]
     KeyMalformed,
-    #[error("a signature in it does not fit: somebody changed what was signed")]
+    #[error("invalid signature: the signed data was changed")]
     SignatureWrong,
-    #[error("its courses are signed with more than one key")]
+    #[error("the courses are signed with different keys")]
     ManyKeys,
-    #[error("a manifest in it cannot be read: {0}")]
+    #[error("invalid manifest: {0}")]
     ManifestUnreadable(String),
-    #[error("two manifests name blob {0:?} with two sizes")]
+    #[error("the manifests list blob {0:?} with different sizes")]
     SizesDiffer(BlobHash),
-    #[error("{course} needs blob {blob:?}, which its manifest does not list")]
+    #[error("{course} refers to blob {blob:?}, which its manifest does not list")]
     Dangling { course: Slug, blob: BlobHash },
-    #[error("it says that it carries more bytes than there can be")]
+    #[error("the declared size is too large")]
     Impossible,
-    #[error("the bytes of blob {0:?} are damaged")]
+    #[error("blob {0:?} is damaged")]
     BlobDamaged(BlobHash),
-    #[error("its rows are damaged")]
+    #[error("the rows are damaged")]
     RowsDamaged,
-    #[error("it carries {have} rows, its head says {said}")]
-    RowsMiscounted { have: u64, said: u64 },
-    /// Reading broke off: the stick was pulled out, the disk has a fault.
-    #[error("it cannot be read: {0}")]
+    #[error("the file contains {have} rows, but its header declares {declared}")]
+    RowsMiscounted { have: u64, declared: u64 },
+    /// Reading failed: the drive was removed, or the disk has a fault.
+    #[error("the file cannot be read: {0}")]
     Unreadable(String),
 }
 
 impl Fault {
-    /// Stable over releases; the UI has a sentence for each.
+    /// Returns a code that is stable across releases; the UI has a message for each.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -65,12 +67,12 @@ impl Fault {
             Self::Mangled => "mangled",
             Self::Truncated { .. } => "truncated",
             Self::TooLong { .. } => "too_long",
-            Self::HeadTooLarge { .. } => "head_too_large",
-            Self::HeadDamaged | Self::HeadUnreadable(_) => "head_damaged",
+            Self::HeaderTooLarge { .. } => "head_too_large",
+            Self::HeaderDamaged | Self::HeaderUnreadable(_) => "head_damaged",
             Self::Newer(_) => "newer",
-            Self::Nothing => "nothing",
+            Self::NoContent => "nothing",
             Self::TooManyCourses(..) => "too_many",
-            Self::Twice(_) => "twice",
+            Self::Duplicate(_) => "twice",
             Self::KeyMalformed => "key_malformed",
             Self::SignatureWrong => "signature_wrong",
             Self::ManyKeys => "many_keys",
@@ -85,9 +87,9 @@ impl Fault {
     }
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Empty | Self::NotCarrel | Self::Nothing => ErrorCode::InvalidRequest,
+            Self::Empty | Self::NotCarrel | Self::NoContent => ErrorCode::InvalidRequest,
             Self::Newer(_) => ErrorCode::TooNew,
-            Self::HeadTooLarge { .. } | Self::TooManyCourses(..) | Self::Impossible => {
+            Self::HeaderTooLarge { .. } | Self::TooManyCourses(..) | Self::Impossible => {
                 ErrorCode::TooLarge
             }
             Self::Unreadable(_) => ErrorCode::Storage,

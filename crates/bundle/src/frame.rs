@@ -1,4 +1,6 @@
-//! The frame of every file: eight bytes that say what it is, the length of the head, the head's hash, the head.
+//! The frame of every file: eight magic bytes, the length of the header, the header's hash, the header.
+//!
+//! Not here: the contents of the header (`course`, `work`).
 
 use std::io::Read;
 
@@ -7,71 +9,72 @@ use serde::Deserialize;
 
 use crate::{COURSE_FORMAT, Fault, Result, WORK_FORMAT};
 
-/// Not text: a program that "repairs" line ends or cuts the eighth bit off destroys it, and is found out.
+/// Deliberately not text: a program that converts line ends or clears the eighth bit changes it, which is detected.
 pub const MAGIC: [u8; 8] = *b"\x89CRL\r\n\x1a\n";
-/// Bytes before the head: magic, length (big-endian), hash.
-pub const PREFIX: usize = 8 + 4 + 32;
-/// The most bytes of a head: it is read whole. A manifest of 10,000 blobs has about 1.3 MB.
-pub const HEAD_LIMIT: u32 = 64 * 1024 * 1024;
+/// Number of bytes before the header: magic, length (big-endian), hash.
+pub const PREFIX_BYTES: usize = 8 + 4 + 32;
+/// Maximum size of a header in bytes: it is read as a whole. A manifest of 10,000 blobs has about 1.3 MB.
+pub const MAX_HEADER_BYTES: u32 = 64 * 1024 * 1024;
 
 pub(crate) enum Format {
     Course,
     Work,
 }
 
-/// The beginning of a file with this head.
-pub fn frame(head: &[u8]) -> Result<Vec<u8>> {
-    let len = u32::try_from(head.len()).unwrap_or(u32::MAX);
-    if len > HEAD_LIMIT {
-        return Err(Fault::HeadTooLarge { bytes: len.into(), limit: HEAD_LIMIT.into() });
+/// Returns the first bytes of a file: the prefix and this header.
+pub fn frame(header: &[u8]) -> Result<Vec<u8>> {
+    let len = u32::try_from(header.len()).unwrap_or(u32::MAX);
+    if len > MAX_HEADER_BYTES {
+        return Err(Fault::HeaderTooLarge { bytes: len.into(), limit: MAX_HEADER_BYTES.into() });
     }
-    let hash = BlobHash::of(head).0;
-    Ok([&MAGIC[..], &len.to_be_bytes(), &hash, head].concat())
+    let hash = BlobHash::of(header).0;
+    Ok([&MAGIC[..], &len.to_be_bytes(), &hash, header].concat())
 }
 
-/// The head of a file of `len` bytes, whole and undamaged.
+/// Reads and verifies the header of a file of `len` bytes.
 pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
     if len == 0 {
         return Err(Fault::Empty);
     }
-    let mut start = Vec::with_capacity(PREFIX);
-    from.by_ref().take(PREFIX as u64).read_to_end(&mut start)?;
+    let mut start = Vec::with_capacity(PREFIX_BYTES);
+    from.by_ref().take(PREFIX_BYTES as u64).read_to_end(&mut start)?;
     if !MAGIC.starts_with(&start[..start.len().min(8)]) {
-        // "CRL" without the eighth bit before it, or with other line ends after it.
+        // "CRL" after a changed eighth bit, or before changed line ends.
         let mangled = start.get(1..4) == Some(b"CRL") || start.starts_with(b"\xc2\x89CRL");
         return Err(if mangled { Fault::Mangled } else { Fault::NotCarrel });
     }
     let short = |need: u64| Fault::Truncated { have: len, need };
-    if start.len() < PREFIX {
-        return Err(short(PREFIX as u64));
+    if start.len() < PREFIX_BYTES {
+        return Err(short(PREFIX_BYTES as u64));
     }
     let bytes = u32::from_be_bytes([start[8], start[9], start[10], start[11]]);
-    if bytes > HEAD_LIMIT {
-        return Err(Fault::HeadTooLarge { bytes: bytes.into(), limit: HEAD_LIMIT.into() });
+    if bytes > MAX_HEADER_BYTES {
+        return Err(Fault::HeaderTooLarge { bytes: bytes.into(), limit: MAX_HEADER_BYTES.into() });
     }
-    let need = PREFIX as u64 + u64::from(bytes);
+    let need = PREFIX_BYTES as u64 + u64::from(bytes);
     if len < need {
         return Err(short(need));
     }
-    let mut head = Vec::with_capacity(bytes as usize);
-    from.by_ref().take(bytes.into()).read_to_end(&mut head)?;
-    if head.len() < bytes as usize {
-        return Err(Fault::Truncated { have: PREFIX as u64 + head.len() as u64, need });
+    let mut header = Vec::with_capacity(bytes as usize);
+    from.by_ref().take(bytes.into()).read_to_end(&mut header)?;
+    if header.len() < bytes as usize {
+        return Err(Fault::Truncated { have: PREFIX_BYTES as u64 + header.len() as u64, need });
     }
-    if BlobHash::of(&head).0 != start[12..PREFIX] {
-        return Err(Fault::HeadDamaged);
+    if BlobHash::of(&header).0 != start[12..PREFIX_BYTES] {
+        return Err(Fault::HeaderDamaged);
     }
-    Ok(head)
+    Ok(header)
 }
 
-/// What the head says it is. The format first: a newer file should be called newer, not broken.
-pub(crate) fn format_of(head: &[u8]) -> Result<Format> {
+/// Returns the format named in the header. It is checked first, so that a file of a newer format is reported as newer
+/// and not as damaged.
+pub(crate) fn format_of(header: &[u8]) -> Result<Format> {
     #[derive(Deserialize)]
-    struct Head {
+    struct Header {
         format: String,
     }
-    let Head { format } =
-        serde_json::from_slice(head).map_err(|e| Fault::HeadUnreadable(e.to_string()))?;
+    let Header { format } =
+        serde_json::from_slice(header).map_err(|e| Fault::HeaderUnreadable(e.to_string()))?;
     match format.as_str() {
         COURSE_FORMAT => Ok(Format::Course),
         WORK_FORMAT => Ok(Format::Work),

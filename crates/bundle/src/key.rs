@@ -1,19 +1,22 @@
-//! Signing keys in hex, and fingerprints that two people can compare.
+//! Signing keys in hex, and their fingerprints for comparison by people.
+//!
+//! Not here: where keys are stored and which are trusted.
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 
-/// The `N` bytes of exactly `2 * N` lower-case hex digits.
+/// Returns the `N` bytes of exactly `2 * N` lower-case hex digits.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-/// A key from its 32 secret bytes in hex.
+/// Returns the key of 32 secret bytes in hex.
 pub fn signing_key(secret: &str) -> Option<SigningKey> {
     from_hex(secret).map(|bytes| SigningKey::from_bytes(&bytes))
 }
 
-/// Twenty digits of the key's hash, in groups of four: what a teacher reads out and a learner compares. `key` as in manifests.
+/// Returns twenty hex digits of the key's hash in groups of four, for a teacher and a learner to compare. `key` as in
+/// manifests.
 pub fn fingerprint(key: &str) -> String {
     let hash = blake3::derive_key("carrel 2026 fingerprint of a signing key", key.as_bytes());
     let digits = HEXLOWER.encode(&hash[..10]);
@@ -37,7 +40,7 @@ mod tests {
         let (a, b) = (fingerprint(&"0".repeat(64)), fingerprint(&"1".repeat(64)));
         assert_eq!(a.len(), 24);
         assert_ne!(a, b);
-        // Documented in docs/CABLE.md: other programs must come to the same digits.
+        // Documented in docs/BUNDLES.md: other programs must compute the same digits.
         assert_eq!(a, "ebc8 cde7 c556 544d 937f");
     }
 }

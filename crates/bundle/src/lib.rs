@@ -1,9 +1,11 @@
-//! The format of the files that carry courses and work without a network (docs/CABLE.md): reading and writing.
+//! Reading and writing of bundles, the files that transfer courses and work without a network. See docs/BUNDLES.md.
 //!
-//! A file is a frame (`frame`) with a head in JSON, followed by bytes whose lengths and hashes the head names. Nothing is compressed, so
-//! nothing can expand on reading; there are no file names, so there is no path traversal. Everything is verified while it is read.
+//! A file is a frame (`frame`) with a JSON header, followed by bytes whose lengths and hashes the header lists.
+//! Nothing is compressed, so reading cannot expand data; there are no file names, so there is no path traversal.
+//! Everything is verified while it is read.
 //!
-//! Not here: where blobs and rows are stored, and which keys are trusted (`carrel_client::bundle`, the server's commands).
+//! Not here: where blobs and rows are stored, and which keys are trusted (`carrel_client::bundle`, the server's
+//! commands).
 
 mod course;
 mod fault;
@@ -11,27 +13,27 @@ mod frame;
 mod key;
 mod work;
 
-pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, copy_verified};
+pub use course::{BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, copy_verified};
 pub use fault::{Fault, Result};
-pub use frame::{HEAD_LIMIT, MAGIC, PREFIX, frame};
+pub use frame::{MAGIC, MAX_HEADER_BYTES, PREFIX_BYTES, frame};
 pub use key::{fingerprint, signing_key};
-pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHead, WorkLearner};
+pub use work::{WORK_FORMAT, WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 
 use std::io::Read;
 
-/// The content of a file. The blobs of a course file are still to be read.
+/// The contents of a file. The blobs of a course file are read separately.
 #[derive(Debug)]
 pub enum Bundle {
     Courses(CourseBundle),
     Work(WorkBundle),
 }
 
-/// Reads and checks a file without its blobs: the head, every signature, every length; a work file completely. `len` is the length of
-/// the whole file.
+/// Reads and checks a file except its blobs: the header, every signature, every length; a work file completely. `len`
+/// is the length of the whole file.
 pub fn open(from: &mut impl Read, len: u64) -> Result<Bundle> {
-    let head = frame::read(from, len)?;
-    match frame::format_of(&head)? {
-        frame::Format::Course => Ok(Bundle::Courses(CourseBundle::from_head(&head, len)?)),
-        frame::Format::Work => Ok(Bundle::Work(WorkBundle::from_head(head, from, len)?)),
+    let header = frame::read(from, len)?;
+    match frame::format_of(&header)? {
+        frame::Format::Course => Ok(Bundle::Courses(CourseBundle::from_header(&header, len)?)),
+        frame::Format::Work => Ok(Bundle::Work(WorkBundle::from_header(header, from, len)?)),
     }
 }

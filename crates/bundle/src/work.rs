@@ -1,7 +1,11 @@
-//! A work file: who, which device, when; then the learner's rows as JSON, one in a line, as push and pull carry them.
+//! Work files: learner, device and time, then the learner's rows as JSON, one per line, in the format of push and
+//! pull.
 //!
-//! The device signs the head, and the head names the hash of the rows. Rows that only the server writes (grades, decisions) do not
-//! travel: whoever has a file could write them, and the server tells every device itself.
+//! The device signs the header, which contains the hash of the rows. Rows that only the server writes (grades,
+//! decisions) are not included: anyone who writes a file could forge them, and the server sends them to every device
+//! itself.
+//!
+//! Not here: how rows are merged (`carrel_client::bundle`).
 
 use std::io::Read;
 
@@ -10,27 +14,27 @@ use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, PREFIX, Result, frame::frame, key::from_hex};
+use crate::{Fault, PREFIX_BYTES, Result, frame::frame, key::from_hex};
 
-/// The format this code writes and reads.
+/// The format that this code writes and reads.
 pub const WORK_FORMAT: &str = "carrel-cable-work/1";
-/// Before the head, when it is signed: the signature can be taken for nothing else.
+/// Prepended to the header before it is signed, so that the signature is valid for no other purpose.
 const CONTEXT: &[u8] = b"carrel-cable-work/1\n";
-const SIGNATURE: u64 = 64;
-/// The most bytes of rows: they are read whole. A year of study every day has about 5 MB.
-const ROWS_LIMIT: u64 = 512 * 1024 * 1024;
+const SIGNATURE_BYTES: u64 = 64;
+/// Maximum size of the rows in bytes: they are read as a whole. A year of daily study has about 5 MB.
+const MAX_ROW_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Whose work it is.
+/// The learner whose work the file contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkLearner {
-    /// The id that the server gave; all zeros for work without an account.
+    /// The id assigned by the server; all zeros for work without an account.
     pub id: UserId,
     pub login: String,
     pub name: String,
 }
 
-/// Where it was written.
+/// The device that wrote the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkDevice {
@@ -42,30 +46,30 @@ pub struct WorkDevice {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WorkHead {
+pub struct WorkHeader {
     pub format: String,
     pub learner: WorkLearner,
-    /// The server's address as this device knows it and its name; both empty for work without an account.
+    /// The server's address and name as known to this device; both empty for work without an account.
     pub server: String,
     pub server_name: String,
-    /// The key of its manifests, if this device knows it.
+    /// The key that signs its manifests, if known to this device.
     pub server_key: String,
     pub device: WorkDevice,
     /// UTC, ms since 1970, by the device's clock.
     pub made_ms: i64,
     pub made_by: String,
-    /// The account certificate that the server gave to this device: with it a server that was restored from a backup older than the
-    /// account can tell that it was its own. Empty if there is none.
+    /// The account certificate that the server issued to this device. A server restored from a backup older than the
+    /// account recognises the account by it. Empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
-    /// Filled in by `WorkBundle::write`.
+    /// Set by `WorkBundle::write`.
     pub rows: u64,
     pub row_bytes: u64,
     pub row_hash: BlobHash,
 }
 
-impl WorkHead {
-    /// True for work that was done without an account.
+impl WorkHeader {
+    /// Returns true for work that was done without an account.
     pub fn is_guest(&self) -> bool {
         self.learner.id == UserId::from_u128(0)
     }
@@ -74,31 +78,31 @@ impl WorkHead {
 /// A work file whose signature and hashes were verified.
 #[derive(Debug, Clone)]
 pub struct WorkBundle {
-    pub head: WorkHead,
-    /// One row each, as JSON. Not parsed: a kind that this release does not know stands in the way of none.
+    pub header: WorkHeader,
+    /// One row each, as JSON. Not parsed, so that rows of an unknown kind do not block the others.
     pub rows: Vec<String>,
 }
 
 impl WorkBundle {
-    /// The bytes of a file with these rows, signed by the device whose key is given. Grades and decisions are left out.
+    /// Returns the bytes of a file with these rows, signed with `key`. Grades and decisions are left out.
     pub fn write<'r>(
-        mut head: WorkHead,
+        mut header: WorkHeader,
         rows: impl IntoIterator<Item = &'r Row>,
         key: &SigningKey,
     ) -> Result<Vec<u8>> {
-        let unwritten = |e: serde_json::Error| Fault::HeadUnreadable(e.to_string());
+        let unserialisable = |e: serde_json::Error| Fault::HeaderUnreadable(e.to_string());
         let mut body = Vec::new();
-        head.rows = 0;
+        header.rows = 0;
         for row in rows.into_iter().filter(|r| !r.is_server_only()) {
-            serde_json::to_writer(&mut body, row).map_err(unwritten)?;
+            serde_json::to_writer(&mut body, row).map_err(unserialisable)?;
             body.push(b'\n');
-            head.rows += 1;
+            header.rows += 1;
         }
-        head.format = WORK_FORMAT.to_owned();
-        head.device.key = HEXLOWER.encode(key.verifying_key().as_bytes());
-        head.row_bytes = body.len() as u64;
-        head.row_hash = BlobHash::of(&body);
-        let text = serde_json::to_vec(&head).map_err(unwritten)?;
+        header.format = WORK_FORMAT.to_owned();
+        header.device.key = HEXLOWER.encode(key.verifying_key().as_bytes());
+        header.row_bytes = body.len() as u64;
+        header.row_hash = BlobHash::of(&body);
+        let text = serde_json::to_vec(&header).map_err(unserialisable)?;
         let signature = key.sign(&[CONTEXT, &text].concat()).to_bytes();
         let mut file = frame(&text)?;
         file.extend_from_slice(&signature);
@@ -106,39 +110,42 @@ impl WorkBundle {
         Ok(file)
     }
 
-    pub(crate) fn from_head(text: Vec<u8>, from: &mut impl Read, len: u64) -> Result<Self> {
-        let head: WorkHead =
-            serde_json::from_slice(&text).map_err(|e| Fault::HeadUnreadable(e.to_string()))?;
-        if head.row_bytes > ROWS_LIMIT {
+    pub(crate) fn from_header(text: Vec<u8>, from: &mut impl Read, len: u64) -> Result<Self> {
+        let header: WorkHeader =
+            serde_json::from_slice(&text).map_err(|e| Fault::HeaderUnreadable(e.to_string()))?;
+        if header.row_bytes > MAX_ROW_BYTES {
             return Err(Fault::Impossible);
         }
-        let need = PREFIX as u64 + text.len() as u64 + SIGNATURE + head.row_bytes;
+        let need = PREFIX_BYTES as u64 + text.len() as u64 + SIGNATURE_BYTES + header.row_bytes;
         match len.cmp(&need) {
             std::cmp::Ordering::Less => return Err(Fault::Truncated { have: len, need }),
             std::cmp::Ordering::Greater => return Err(Fault::TooLong { extra: len - need }),
             std::cmp::Ordering::Equal => {}
         }
         let mut signature = Vec::new();
-        from.by_ref().take(SIGNATURE).read_to_end(&mut signature)?;
+        from.by_ref().take(SIGNATURE_BYTES).read_to_end(&mut signature)?;
         let signature: [u8; 64] =
             signature.try_into().map_err(|_| Fault::Truncated { have: len, need })?;
-        let key: [u8; 32] = from_hex(&head.device.key).ok_or(Fault::KeyMalformed)?;
+        let key: [u8; 32] = from_hex(&header.device.key).ok_or(Fault::KeyMalformed)?;
         let key = VerifyingKey::from_bytes(&key).map_err(|_| Fault::KeyMalformed)?;
         key.verify_strict(&[CONTEXT, &text].concat(), &Signature::from_bytes(&signature))
             .map_err(|_| Fault::SignatureWrong)?;
         let mut body = Vec::new();
-        from.by_ref().take(head.row_bytes).read_to_end(&mut body)?;
-        if (body.len() as u64) < head.row_bytes {
-            return Err(Fault::Truncated { have: need - head.row_bytes + body.len() as u64, need });
+        from.by_ref().take(header.row_bytes).read_to_end(&mut body)?;
+        if (body.len() as u64) < header.row_bytes {
+            return Err(Fault::Truncated {
+                have: need - header.row_bytes + body.len() as u64,
+                need,
+            });
         }
-        if BlobHash::of(&body) != head.row_hash {
+        if BlobHash::of(&body) != header.row_hash {
             return Err(Fault::RowsDamaged);
         }
         let body = String::from_utf8(body).map_err(|_| Fault::RowsDamaged)?;
         let rows: Vec<String> = body.lines().map(str::to_owned).collect();
-        if rows.len() as u64 != head.rows {
-            return Err(Fault::RowsMiscounted { have: rows.len() as u64, said: head.rows });
+        if rows.len() as u64 != header.rows {
+            return Err(Fault::RowsMiscounted { have: rows.len() as u64, declared: header.rows });
         }
-        Ok(Self { head, rows })
+        Ok(Self { header, rows })
     }
 }

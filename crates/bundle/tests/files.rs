@@ -1,10 +1,11 @@
-//! Files of both kinds: what is written is read again, and everything that can happen to a file on its way is found and called by name.
+//! Tests of both kinds of files: a written file can be read, and every kind of damage or manipulation is detected and
+//! reported as such.
 
 use std::io::{Cursor, Read};
 
 use carrel_bundle::{
-    Bundle, BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, Fault, MAGIC, PREFIX,
-    WorkBundle, WorkDevice, WorkHead, WorkLearner, copy_verified, frame,
+    Bundle, BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, Fault, MAGIC, PREFIX_BYTES,
+    WorkBundle, WorkDevice, WorkHeader, WorkLearner, copy_verified, frame,
 };
 use carrel_model::{
     BlobHash, DeviceId, ItemId, Slug, UserId,
@@ -18,13 +19,13 @@ use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer, SigningKey};
 
 const TEXT: &[u8] = b"{\"a story\":1}";
-const FILM: usize = 700_000;
+const VIDEO_BYTES: usize = 700_000;
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
 }
-fn film() -> Vec<u8> {
-    (0..FILM).map(|i| (i % 251) as u8).collect()
+fn video() -> Vec<u8> {
+    (0..VIDEO_BYTES).map(|i| (i % 251) as u8).collect()
 }
 fn blob(bytes: &[u8]) -> ManifestBlob {
     let (hash, size) = (BlobHash::of(bytes), bytes.len() as u64);
@@ -48,7 +49,7 @@ fn manifest(id: &str) -> Manifest {
         narrated: false,
         total_bytes: 2,
     };
-    let mut blobs = vec![blob(TEXT), blob(&film())];
+    let mut blobs = vec![blob(TEXT), blob(&video())];
     blobs.sort();
     Manifest {
         format: MANIFEST_FORMAT.into(),
@@ -63,8 +64,8 @@ fn sign_text(manifest: String, key: &SigningKey) -> SignedManifest {
 fn sign(manifest: &Manifest) -> SignedManifest {
     sign_text(manifest.to_canonical(), &key(1))
 }
-fn head(signed: Vec<SignedManifest>) -> CourseHead {
-    CourseHead {
+fn header(signed: Vec<SignedManifest>) -> CourseHeader {
+    CourseHeader {
         format: COURSE_FORMAT.into(),
         server: "https://school.example".into(),
         server_name: "Rivers School".into(),
@@ -76,29 +77,32 @@ fn head(signed: Vec<SignedManifest>) -> CourseHead {
             .collect(),
     }
 }
-/// A file that nobody judged before it was written.
-fn raw(head: &CourseHead, body: &[u8]) -> Vec<u8> {
-    let mut file = frame(&serde_json::to_vec(head).unwrap()).unwrap();
+/// Writes a file without any checks.
+fn unchecked_file(header: &CourseHeader, body: &[u8]) -> Vec<u8> {
+    let mut file = frame(&serde_json::to_vec(header).unwrap()).unwrap();
     file.extend_from_slice(body);
     file
 }
 fn bodies(manifest: &Manifest) -> Vec<u8> {
-    let known = [TEXT.to_vec(), film()];
+    let known = [TEXT.to_vec(), video()];
     let find = |b: &ManifestBlob| known.iter().find(|k| BlobHash::of(k) == b.hash).unwrap().clone();
     manifest.blobs.iter().flat_map(find).collect()
 }
-fn good() -> Vec<u8> {
+fn valid_file() -> Vec<u8> {
     let manifest = manifest("a-story");
-    raw(&head(vec![sign(&manifest)]), &bodies(&manifest))
+    unchecked_file(&header(vec![sign(&manifest)]), &bodies(&manifest))
 }
-fn story_of(change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
+fn with_manifest(change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
     let mut manifest = manifest("a-story");
     change(&mut manifest);
-    raw(&head(vec![sign(&manifest)]), &bodies(&self::manifest("a-story")))
+    unchecked_file(&header(vec![sign(&manifest)]), &bodies(&self::manifest("a-story")))
 }
-fn text_of(change: impl FnOnce(String) -> String) -> Vec<u8> {
+fn with_manifest_text(change: impl FnOnce(String) -> String) -> Vec<u8> {
     let manifest = manifest("a-story");
-    raw(&head(vec![sign_text(change(manifest.to_canonical()), &key(1))]), &bodies(&manifest))
+    unchecked_file(
+        &header(vec![sign_text(change(manifest.to_canonical()), &key(1))]),
+        &bodies(&manifest),
+    )
 }
 
 /// Reads a file to its end, as an import does.
@@ -115,8 +119,8 @@ fn read(file: &[u8]) -> Result<usize, Fault> {
     }
 }
 
-fn work_head() -> WorkHead {
-    WorkHead {
+fn work_header() -> WorkHeader {
+    WorkHeader {
         format: String::new(),
         learner: WorkLearner {
             id: UserId::from_u128(7),
@@ -139,7 +143,7 @@ fn work_head() -> WorkHead {
         row_hash: BlobHash([0; 32]),
     }
 }
-fn tick(item: &str) -> Row {
+fn progress_row(item: &str) -> Row {
     Progress {
         kind: ItemKind::Section,
         item: ItemId::new(item).unwrap(),
@@ -152,15 +156,16 @@ fn tick(item: &str) -> Row {
     .into()
 }
 fn work() -> Vec<u8> {
-    WorkBundle::write(work_head(), &[tick("a/b/c"), tick("a/b/d")], &key(3)).unwrap()
+    WorkBundle::write(work_header(), &[progress_row("a/b/c"), progress_row("a/b/d")], &key(3))
+        .unwrap()
 }
-fn head_len(file: &[u8]) -> usize {
+fn header_len(file: &[u8]) -> usize {
     u32::from_be_bytes(file[8..12].try_into().unwrap()) as usize
 }
-/// The same file with another head; the signature behind it stays.
-fn with_head(file: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
-    let end = PREFIX + head_len(file);
-    let text = change(String::from_utf8(file[PREFIX..end].to_vec()).unwrap());
+/// Replaces the header of a file; the signature stays.
+fn with_header(file: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
+    let end = PREFIX_BYTES + header_len(file);
+    let text = change(String::from_utf8(file[PREFIX_BYTES..end].to_vec()).unwrap());
     let mut out = frame(text.as_bytes()).unwrap();
     out.extend_from_slice(&file[end..]);
     out
@@ -171,31 +176,31 @@ fn flip(mut file: Vec<u8>, at: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn written_files_can_be_read() {
     let (one, two) = (manifest("a-story"), manifest("another"));
-    let bundle = CourseBundle::new(head(vec![sign(&one), sign(&two)])).unwrap();
-    let mut file = bundle.beginning().unwrap();
+    let bundle = CourseBundle::new(header(vec![sign(&one), sign(&two)])).unwrap();
+    let mut file = bundle.prefix_and_header().unwrap();
     assert_eq!(file.len() as u64, bundle.start);
     file.extend(bodies(&one));
-    assert_eq!(file.len() as u64, bundle.len(), "shared blobs are in it once");
+    assert_eq!(file.len() as u64, bundle.len(), "shared blobs are stored once");
     assert_eq!(read(&file), Ok(2));
     let mut from = Cursor::new(&file);
     let Ok(Bundle::Courses(again)) = carrel_bundle::open(&mut from, file.len() as u64) else {
         panic!("not a course file")
     };
-    assert_eq!((again.head, again.manifests), (bundle.head, vec![one, two]));
+    assert_eq!((again.header, again.manifests), (bundle.header, vec![one, two]));
 
     let Ok(Bundle::Work(work)) = carrel_bundle::open(&mut Cursor::new(work()), work().len() as u64)
     else {
         panic!("not a work file")
     };
     let rows: Vec<Row> = work.rows.iter().map(|r| serde_json::from_str(r).unwrap()).collect();
-    assert_eq!(rows, [tick("a/b/c"), tick("a/b/d")]);
-    assert_eq!((work.head.rows, work.head.learner.name.as_str()), (2, "Asha"));
+    assert_eq!(rows, [progress_row("a/b/c"), progress_row("a/b/d")]);
+    assert_eq!((work.header.rows, work.header.learner.name.as_str()), (2, "Asha"));
 }
 
 #[test]
-fn grades_do_not_travel() {
+fn grades_are_not_exported() {
     let attempt = carrel_model::AttemptId::from_u128(1);
     let grade = Grade {
         attempt,
@@ -205,153 +210,177 @@ fn grades_do_not_travel() {
         graded_ms: 1_790_000_000_000,
         extra: Default::default(),
     };
-    let file = WorkBundle::write(work_head(), &[grade.into(), tick("a/b/c")], &key(3)).unwrap();
+    let file =
+        WorkBundle::write(work_header(), &[grade.into(), progress_row("a/b/c")], &key(3)).unwrap();
     assert_eq!(read(&file), Ok(1));
 }
 
 #[test]
-fn bad_files_are_called_by_name() {
-    let whole = good();
-    let (head_end, work_end) = (PREFIX + head_len(&whole), PREFIX + head_len(&work()));
+fn each_invalid_file_returns_its_fault() {
+    let file_bytes = valid_file();
+    let (header_end, work_end) =
+        (PREFIX_BYTES + header_len(&file_bytes), PREFIX_BYTES + header_len(&work()));
     let two = || vec![sign(&manifest("a-story")), sign(&manifest("a-story"))];
     let body = bodies(&manifest("a-story"));
     let other_key = sign_text(manifest("other").to_canonical(), &key(2));
     let dangling = BlobHash([9; 32]);
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
-        ("nothing at all", vec![], "empty"),
+        ("empty file", vec![], "empty"),
         ("a zip", b"PK\x03\x04 and so on, a zip file of another program".to_vec(), "not_carrel"),
-        ("a page of a Wi-Fi", b"<!doctype html><title>Sign in</title>".to_vec(), "not_carrel"),
-        ("seven bytes of something", b"carrel!".to_vec(), "not_carrel"),
-        ("line ends repaired", [b"\x89CRL\n\x1a\n", &whole[8..]].concat(), "mangled"),
-        ("the eighth bit cut off", [b"\x09CRL\r\n\x1a\n", &whole[8..]].concat(), "mangled"),
-        ("read as Latin, written as UTF-8", [b"\xc2\x89CRL\r\n", &whole[6..]].concat(), "mangled"),
-        ("five bytes of it", whole[..5].to_vec(), "truncated"),
-        ("cut in the prefix", whole[..20].to_vec(), "truncated"),
-        ("cut in the head", whole[..head_end - 10].to_vec(), "truncated"),
-        ("cut before the first blob", whole[..head_end].to_vec(), "truncated"),
-        ("cut in a blob", whole[..whole.len() - 100_000].to_vec(), "truncated"),
-        ("the last byte missing", whole[..whole.len() - 1].to_vec(), "truncated"),
-        ("a byte too much", [&whole[..], b"!"].concat(), "too_long"),
-        ("twice in a row", [&whole[..], &whole].concat(), "too_long"),
-        ("a head of 4 GB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
-        ("a bit of the head's hash", flip(whole.clone(), 20), "head_damaged"),
-        ("a bit of the server's name", flip(whole.clone(), PREFIX + 40), "head_damaged"),
-        ("a bit of the first blob", flip(whole.clone(), head_end + 3), "blob_damaged"),
-        ("a bit of the last blob", flip(whole.clone(), whole.len() - 1), "blob_damaged"),
+        ("a Wi-Fi sign-in page", b"<!doctype html><title>Sign in</title>".to_vec(), "not_carrel"),
+        ("seven other bytes", b"carrel!".to_vec(), "not_carrel"),
+        ("line ends converted", [b"\x89CRL\n\x1a\n", &file_bytes[8..]].concat(), "mangled"),
+        ("the eighth bit cleared", [b"\x09CRL\r\n\x1a\n", &file_bytes[8..]].concat(), "mangled"),
+        (
+            "read as Latin, written as UTF-8",
+            [b"\xc2\x89CRL\r\n", &file_bytes[6..]].concat(),
+            "mangled",
+        ),
+        ("only five bytes", file_bytes[..5].to_vec(), "truncated"),
+        ("truncated in the prefix", file_bytes[..20].to_vec(), "truncated"),
+        ("truncated in the header", file_bytes[..header_end - 10].to_vec(), "truncated"),
+        ("truncated before the first blob", file_bytes[..header_end].to_vec(), "truncated"),
+        ("truncated in a blob", file_bytes[..file_bytes.len() - 100_000].to_vec(), "truncated"),
+        ("the last byte missing", file_bytes[..file_bytes.len() - 1].to_vec(), "truncated"),
+        ("one extra byte", [&file_bytes[..], b"!"].concat(), "too_long"),
+        ("the file twice in a row", [&file_bytes[..], &file_bytes].concat(), "too_long"),
+        ("a header of 4 GB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
+        ("a bit of the header's hash", flip(file_bytes.clone(), 20), "head_damaged"),
+        ("a bit of the server's name", flip(file_bytes.clone(), PREFIX_BYTES + 40), "head_damaged"),
+        ("a bit of the first blob", flip(file_bytes.clone(), header_end + 3), "blob_damaged"),
+        ("a bit of the last blob", flip(file_bytes.clone(), file_bytes.len() - 1), "blob_damaged"),
         (
             "blobs in another order",
             {
                 let (a, b) = body.split_at(manifest("a-story").blobs[0].size as usize);
-                raw(&head(vec![sign(&manifest("a-story"))]), &[b, a].concat())
+                unchecked_file(&header(vec![sign(&manifest("a-story"))]), &[b, a].concat())
             },
             "blob_damaged",
         ),
         (
-            "zeros where blobs were",
+            "blobs overwritten with zeros",
             {
-                let mut file = whole.clone();
-                file[head_end..].fill(0);
+                let mut file = file_bytes.clone();
+                file[header_end..].fill(0);
                 file
             },
             "blob_damaged",
         ),
-        ("a head that is no JSON", frame(b"not JSON").unwrap(), "head_damaged"),
-        ("a head of a list", frame(b"[]").unwrap(), "head_damaged"),
+        ("a header that is not JSON", frame(b"not JSON").unwrap(), "head_damaged"),
+        ("a header that is a list", frame(b"[]").unwrap(), "head_damaged"),
         (
-            "a head without courses",
+            "a header without courses",
             frame(br#"{"format":"carrel-cable-course/1"}"#).unwrap(),
             "head_damaged",
         ),
-        ("a newer course file", with_head(&whole, |h| h.replace("course/1", "course/2")), "newer"),
-        ("a newer work file", with_head(&work(), |h| h.replace("work/1", "work/2")), "newer"),
-        ("another kind of file", frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(), "newer"),
-        ("no course in it", raw(&head(vec![]), &[]), "nothing"),
-        ("1,001 courses", raw(&head(vec![sign(&manifest("s")); 1_001]), &[]), "too_many"),
-        ("one course twice", raw(&head(two()), &body), "twice"),
-        ("two keys", raw(&head(vec![sign(&manifest("a-story")), other_key]), &body), "many_keys"),
         (
-            "a key that is no key",
-            with_head(&whole, |h| h.replace("\"key\":\"", "\"key\":\"zz")),
+            "a newer course file",
+            with_header(&file_bytes, |h| h.replace("course/1", "course/2")),
+            "newer",
+        ),
+        ("a newer work file", with_header(&work(), |h| h.replace("work/1", "work/2")), "newer"),
+        ("another kind of file", frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(), "newer"),
+        ("no courses", unchecked_file(&header(vec![]), &[]), "nothing"),
+        (
+            "1,001 courses",
+            unchecked_file(&header(vec![sign(&manifest("s")); 1_001]), &[]),
+            "too_many",
+        ),
+        ("one course twice", unchecked_file(&header(two()), &body), "twice"),
+        (
+            "two keys",
+            unchecked_file(&header(vec![sign(&manifest("a-story")), other_key]), &body),
+            "many_keys",
+        ),
+        (
+            "a malformed key",
+            with_header(&file_bytes, |h| h.replace("\"key\":\"", "\"key\":\"zz")),
             "key_malformed",
         ),
         (
-            "a title that nobody signed",
-            with_head(&whole, |h| h.replace("\\\"title\\\":\\\"Ä", "\\\"title\\\":\\\"Ö")),
+            "a title changed after signing",
+            with_header(&file_bytes, |h| h.replace("\\\"title\\\":\\\"Ä", "\\\"title\\\":\\\"Ö")),
             "signature_wrong",
         ),
         (
-            "signed by somebody else under the school's key",
+            "signed with another key than the one named",
             {
                 let mut signed = sign_text(manifest("a-story").to_canonical(), &key(2));
                 signed.key = HEXLOWER.encode(key(1).verifying_key().as_bytes());
-                raw(&head(vec![signed]), &body)
+                unchecked_file(&header(vec![signed]), &body)
             },
             "signature_wrong",
         ),
         (
             "a newer manifest",
-            text_of(|t| t.replace("carrel-manifest/1", "carrel-manifest/9")),
+            with_manifest_text(|t| t.replace("carrel-manifest/1", "carrel-manifest/9")),
             "manifest_unreadable",
         ),
         (
-            "an id that leads out of a folder",
-            text_of(|t| t.replace("\"a-story\"", "\"../../../.bashrc\"")),
+            "an id with path traversal",
+            with_manifest_text(|t| t.replace("\"a-story\"", "\"../../../.bashrc\"")),
             "manifest_unreadable",
         ),
         (
-            "a hash that leads out of a folder",
-            text_of(|t| t.replace(&BlobHash::of(TEXT).to_hex(), "../../../../etc/passwd")),
+            "a hash with path traversal",
+            with_manifest_text(|t| {
+                t.replace(&BlobHash::of(TEXT).to_hex(), "../../../../etc/passwd")
+            }),
             "manifest_unreadable",
         ),
-        ("a size below nothing", text_of(|t| t.replace(":13,", ":-13,")), "manifest_unreadable"),
-        ("blobs that are not sorted", story_of(|m| m.blobs.reverse()), "manifest_unreadable"),
+        (
+            "a negative size",
+            with_manifest_text(|t| t.replace(":13,", ":-13,")),
+            "manifest_unreadable",
+        ),
+        ("blobs that are not sorted", with_manifest(|m| m.blobs.reverse()), "manifest_unreadable"),
         (
             "a blob named twice",
-            story_of(|m| m.blobs.insert(0, m.blobs[0].clone())),
+            with_manifest(|m| m.blobs.insert(0, m.blobs[0].clone())),
             "manifest_unreadable",
         ),
         (
-            "a body that is not in the list",
-            story_of(|m| {
+            "a body that is not listed",
+            with_manifest(|m| {
                 if let ManifestContent::Story { body, .. } = &mut m.content {
                     *body = dangling;
                 }
             }),
             "dangling",
         ),
-        ("more bytes than there can be", story_of(|m| m.blobs[0].size = u64::MAX), "impossible"),
+        ("an impossible size", with_manifest(|m| m.blobs[0].size = u64::MAX), "impossible"),
         (
-            "a sum that runs over",
-            story_of(|m| m.blobs.iter_mut().for_each(|b| b.size = u64::MAX / 2 + 1)),
+            "a sum that overflows",
+            with_manifest(|m| m.blobs.iter_mut().for_each(|b| b.size = u64::MAX / 2 + 1)),
             "impossible",
         ),
-        ("16 exabytes in 700 kB", story_of(|m| m.blobs[0].size = 1 << 60), "truncated"),
+        ("16 exabytes in 700 kB", with_manifest(|m| m.blobs[0].size = 1 << 60), "truncated"),
         (
-            "one blob, two sizes",
+            "one blob with two sizes",
             {
                 let mut other = manifest("other");
                 other.blobs[0].size += 1;
-                raw(&head(vec![sign(&manifest("a-story")), sign(&other)]), &body)
+                unchecked_file(&header(vec![sign(&manifest("a-story")), sign(&other)]), &body)
             },
             "sizes_differ",
         ),
-        ("work: cut in the signature", work()[..work_end + 10].to_vec(), "truncated"),
-        ("work: cut in the rows", work()[..work().len() - 5].to_vec(), "truncated"),
-        ("work: a byte too much", [&work()[..], b"\n"].concat(), "too_long"),
+        ("work: truncated in the signature", work()[..work_end + 10].to_vec(), "truncated"),
+        ("work: truncated in the rows", work()[..work().len() - 5].to_vec(), "truncated"),
+        ("work: one extra byte", [&work()[..], b"\n"].concat(), "too_long"),
         ("work: a bit of the signature", flip(work(), work_end + 2), "signature_wrong"),
         (
             "work: another learner's name",
-            with_head(&work(), |h| h.replace("Asha", "Bela")),
+            with_header(&work(), |h| h.replace("Asha", "Bela")),
             "signature_wrong",
         ),
         (
             "work: another learner's id",
-            with_head(&work(), |h| h.replace("000000000007", "000000000008")),
+            with_header(&work(), |h| h.replace("000000000007", "000000000008")),
             "signature_wrong",
         ),
         (
             "work: another device's key",
-            with_head(&work(), |h| {
+            with_header(&work(), |h| {
                 h.replace(
                     &HEXLOWER.encode(key(3).verifying_key().as_bytes()),
                     &HEXLOWER.encode(key(4).verifying_key().as_bytes()),
@@ -360,14 +389,14 @@ fn bad_files_are_called_by_name() {
             "signature_wrong",
         ),
         (
-            "work: a key that is no key",
-            with_head(&work(), |h| h.replace("\"key\":\"", "\"key\":\"q")),
+            "work: a malformed key",
+            with_header(&work(), |h| h.replace("\"key\":\"", "\"key\":\"q")),
             "key_malformed",
         ),
         ("work: a bit of a row", flip(work(), work().len() - 30), "rows_damaged"),
         (
             "work: a gigabyte of rows",
-            with_head(&work(), |h| h.replace("\"rowBytes\":", "\"rowBytes\":9999999")),
+            with_header(&work(), |h| h.replace("\"rowBytes\":", "\"rowBytes\":9999999")),
             "impossible",
         ),
     ];
@@ -383,43 +412,43 @@ fn bad_files_are_called_by_name() {
     }
 }
 
-/// Every bit of the head and every 97th byte after it: no change passes.
+/// One bit of each byte of the header, and of every 97,001st byte after it: every change is detected.
 #[test]
-fn no_bit_can_be_changed() {
-    let whole = good();
-    assert_eq!(read(&whole), Ok(2));
-    let head_end = PREFIX + head_len(&whole);
-    for at in (0..head_end).chain((head_end..whole.len()).step_by(97_001)) {
-        let mut file = whole.clone();
+fn every_bit_flip_is_detected() {
+    let file_bytes = valid_file();
+    assert_eq!(read(&file_bytes), Ok(2));
+    let header_end = PREFIX_BYTES + header_len(&file_bytes);
+    for at in (0..header_end).chain((header_end..file_bytes.len()).step_by(97_001)) {
+        let mut file = file_bytes.clone();
         file[at] ^= 1 << (at % 8);
         assert!(read(&file).is_err(), "byte {at}");
     }
-    let whole = work();
-    for at in 0..whole.len() {
-        let mut file = whole.clone();
+    let file_bytes = work();
+    for at in 0..file_bytes.len() {
+        let mut file = file_bytes.clone();
         file[at] ^= 1 << (at % 8);
         assert!(read(&file).is_err(), "work: byte {at}");
     }
 }
 
-/// A stick that is pulled out while it is read.
+/// The drive is removed during reading.
 #[test]
-fn a_reader_that_breaks_off_is_an_error() {
-    struct Broken(Cursor<Vec<u8>>, u64);
-    impl Read for Broken {
+fn read_failure_returns_an_error() {
+    struct FailingReader(Cursor<Vec<u8>>, u64);
+    impl Read for FailingReader {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             if self.0.position() >= self.1 {
                 return Err(std::io::Error::other("no such device"));
             }
-            let most = buffer.len().min((self.1 - self.0.position()) as usize);
-            self.0.read(&mut buffer[..most])
+            let max = buffer.len().min((self.1 - self.0.position()) as usize);
+            self.0.read(&mut buffer[..max])
         }
     }
-    let whole = good();
-    for stop in [0, 5, 30, 200, whole.len() as u64 - 1] {
-        let mut from = Broken(Cursor::new(whole.clone()), stop);
-        let ended = carrel_bundle::open(&mut from, whole.len() as u64).and_then(|carried| {
-            let Bundle::Courses(bundle) = carried else { return Err(Fault::Nothing) };
+    let file_bytes = valid_file();
+    for stop in [0, 5, 30, 200, file_bytes.len() as u64 - 1] {
+        let mut from = FailingReader(Cursor::new(file_bytes.clone()), stop);
+        let ended = carrel_bundle::open(&mut from, file_bytes.len() as u64).and_then(|bundle| {
+            let Bundle::Courses(bundle) = bundle else { return Err(Fault::NoContent) };
             bundle
                 .blobs
                 .iter()

@@ -1,47 +1,54 @@
-//! What a client is started with.
+//! The start-up configuration of a client.
+//!
+//! Not here: the learner's settings (`carrel_learning`).
 
 use std::{path::PathBuf, sync::Arc};
 
-use carrel_content::storage::Steps;
+use carrel_content::storage::Failpoints;
 use carrel_net::{Http, SecretStore};
 use carrel_system::{Clock, Disk, IdGen, SystemDisk};
 
 /// The folders, the network, the clock and the identity of a client.
 #[derive(Clone)]
 pub struct Config {
-    /// Accounts, learners' work, tokens: never deleted by the system.
+    /// Accounts, learning records and tokens; never deleted by the system.
     pub data_dir: PathBuf,
-    /// Content: can be fetched again.
+    /// Content, which can be downloaded again.
     pub cache_dir: PathBuf,
     pub space: Space,
-    /// The library that came with this build.
+    /// The library included in this build.
     pub demo_dir: Option<PathBuf>,
     pub http: Arc<dyn Http>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGen>,
-    /// None: the system's keychain, with an encrypted file to fall back to.
+    /// None: the system's keychain, with an encrypted file as fallback.
     pub secrets: Option<Arc<dyn SecretStore>>,
-    /// For people: "Asha's laptop".
+    /// Display name, for example "Asha's laptop".
     pub device_name: String,
     pub app_version: String,
-    /// Keep an event stream open, so that the work of other devices is shown at once.
-    pub listens: bool,
+    /// Keep an event stream open, so that changes from other devices are shown without delay.
+    pub event_stream: bool,
 }
 
-/// Where content lies and how much space it may take.
+/// Where content is stored and how much space it may use.
 #[derive(Clone)]
 pub struct Space {
     /// A folder for all users of this machine; none: `cache_dir`.
     pub content_dir: Option<PathBuf>,
-    /// The most that the organisation allows, in bytes.
+    /// The organisation's limit for content, in bytes.
     pub policy_budget: Option<u64>,
     pub disk: Arc<dyn Disk>,
-    /// Called at each step of a change of content; tests end the process there.
-    pub steps: Option<Steps>,
+    /// Called at each step of a content change; tests end the process there.
+    pub failpoints: Option<Failpoints>,
 }
 
 impl Default for Space {
     fn default() -> Self {
-        Self { content_dir: None, policy_budget: None, disk: Arc::new(SystemDisk), steps: None }
+        Self {
+            content_dir: None,
+            policy_budget: None,
+            disk: Arc::new(SystemDisk),
+            failpoints: None,
+        }
     }
 }

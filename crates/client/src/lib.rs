@@ -1,18 +1,18 @@
-//! Carrel's client without a UI: accounts, and the open account with everything that belongs to it.
+//! Carrel's client without a UI: the accounts, and the open account with its database, content and sync.
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `error`, `config` | errors; what a client is started with |
+//! | `error`, `config` | errors; start-up configuration |
 //! | `account` | accounts of this device, secret stores, sign-in |
 //! | `open_account` | an account while it is open: database, content, sync, tasks |
-//! | `bundle` | courses and work as files, for machines without a network |
-//! | `client` | which account is open, where content lies |
+//! | `bundle` | courses and work as files, for devices without a network |
+//! | `client` | which account is open, where content is stored |
 //!
-//! A module uses those above it in this table, and none below.
+//! A module uses only modules above it in this table.
 //!
-//! The crates below are re-exported for the hosts of the commands, which depend on this one alone.
+//! The lower crates are re-exported for the hosts of the commands, which depend on this crate alone.
 //!
-//! Not here: windows, commands, anything of Tauri; the server.
+//! Not here: windows, commands, Tauri, the server.
 
 pub mod account;
 pub mod bundle;

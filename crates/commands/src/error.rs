@@ -1,4 +1,6 @@
-//! How errors of the client become the one shape that the UI knows.
+//! Converts errors of the client to the error type of the commands.
+//!
+//! Not here: the error type itself (`api::error`).
 
 use carrel_client::{Error, content, learning, net};
 use carrel_model::ErrorCode;
@@ -19,7 +21,7 @@ impl CommandError {
         }
     }
     pub(crate) fn unknown(name: &str) -> Self {
-        Self::new(ErrorCode::NotFound, format!("there is no command {name:?}"), "update the app")
+        Self::new(ErrorCode::NotFound, format!("unknown command {name:?}"), "update the app")
     }
     pub(crate) fn bad_request(name: &str, error: &serde_json::Error) -> Self {
         Self::new(ErrorCode::InvalidRequest, format!("{name}: {error}"), "")
@@ -30,7 +32,7 @@ impl CommandError {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidRequest, message.into(), "")
     }
-    /// Something that only this shell cannot do.
+    /// Returns the error for a function that this host does not provide.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unavailable, message.into(), "")
     }

@@ -1,4 +1,6 @@
-//! What the client changed, as the window hears it.
+//! Converts changes of the client to events for the UI.
+//!
+//! Not here: how events reach the UI; each host sends them.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -6,7 +8,7 @@ use carrel_client::{
     Change, Client, OpenAccount,
     content::{
         Kind,
-        download::{Phase, State, Wish},
+        download::{DownloadTarget, Phase, State},
     },
 };
 use carrel_model::Slug;
@@ -17,30 +19,30 @@ use crate::{
     handlers::{bundle, download::state_view, sync::status_view},
 };
 
-/// Calls `emit` for each event. It holds the client, so it ends only with its task: run it as one of its own.
+/// Calls `emit` for each event. The future holds the client and does not end by itself: run it as a task of its own.
 pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) {
-    let mut changes = client.changes().listen();
+    let mut changes = client.changes().subscribe();
     loop {
         match changes.recv().await {
             Ok(set) => events(&client, &set).await.into_iter().for_each(&emit),
-            // Some were lost: whoever shows anything asks again.
-            Err(RecvError::Lagged(_)) => everything(&client).await.into_iter().for_each(&emit),
+            // Some changes were lost, so every view has to query again.
+            Err(RecvError::Lagged(_)) => all_events(&client).await.into_iter().for_each(&emit),
             Err(RecvError::Closed) => break,
         }
     }
 }
 
-/// Every topic, and the present state of all that has events of its own: for a window that missed some.
-pub async fn everything(client: &Client) -> Vec<UiEvent> {
+/// Returns every topic and the current state of everything with its own events, for a UI that missed some.
+pub async fn all_events(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
-    events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
+    events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
     if let Some(account) = client.account() {
         match account.content.blocking(|content| content.downloads.all_states()).await {
-            Ok(states) => events.extend(states.into_iter().map(|(wish, state)| {
-                let id = wish.name().to_owned();
+            Ok(states) => events.extend(states.into_iter().map(|(target, state)| {
+                let id = target.name().to_owned();
                 UiEvent::Download { id, state: state_view(&state, 0, None) }
             })),
-            Err(e) => tracing::warn!(error = %e, "the states of downloads could not be read"),
+            Err(e) => tracing::warn!(error = %e, "the download states could not be read"),
         }
         events.extend(sync_event(&account).await);
     }
@@ -69,15 +71,15 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Settings => topics.push(Topic::Settings),
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),
-            Change::DownloadMoved(id) => {
-                let state = state_view(&moved(account.as_deref(), id).await, 0, None);
+            Change::DownloadProgress(id) => {
+                let state = state_view(&download_state(account.as_deref(), id).await, 0, None);
                 events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
-            Change::Cable => {
-                events.push(UiEvent::Cable { state: bundle::state_view(client.transfers()) });
+            Change::Transfer => {
+                events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
             }
-            // What waits is part of the status: offline nothing else would tell the window that there is more of it.
+            // The status includes the number of unsent changes: offline, no other event reports that it grew.
             Change::Sync | Change::Outbox => status_changed = true,
         }
     }
@@ -90,17 +92,18 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
     events
 }
 
-/// The state of what events call `id`: a course, a story, or a lesson by its item id. Nothing of that name on this device any more: absent.
-async fn moved(account: Option<&OpenAccount>, id: &str) -> State {
+/// Returns the download state of an event's id: a course, a story, or a lesson by its item id. Absent if there is no
+/// such item on this device.
+async fn download_state(account: Option<&OpenAccount>, id: &str) -> State {
     let Some(account) = account else { return State::default() };
-    let wishes = match id.split_once('/') {
-        Some((course, _)) => Slug::new(course).map(|c| vec![Wish::lesson(&c, id)]),
+    let targets = match id.split_once('/') {
+        Some((course, _)) => Slug::new(course).map(|c| vec![DownloadTarget::lesson(&c, id)]),
         None => Slug::new(id)
-            .map(|id| [Kind::Course, Kind::Story].map(|k| Wish::whole(k, &id)).to_vec()),
+            .map(|id| [Kind::Course, Kind::Story].map(|k| DownloadTarget::whole(k, &id)).to_vec()),
     };
     let found = account.content.blocking(move |content| {
         let states =
-            wishes.into_iter().flatten().filter_map(|w| content.downloads.state_of(&w).ok());
+            targets.into_iter().flatten().filter_map(|w| content.downloads.state_of(&w).ok());
         Ok(states.into_iter().find(|s| s.phase != Phase::Absent).unwrap_or_default())
     });
     found.await.unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What commands need of the program they run in: the client, and the few things only a shell can do.
+//! What the commands require from the host program: the client, and operations that only the host can perform.
 //!
 //! Deliberately not here: windows, menus, file dialogs, the clipboard.
 
@@ -10,15 +10,15 @@ use crate::api::error::CommandError;
 
 pub trait Host: Send + Sync + 'static {
     fn client(&self) -> &Arc<Client>;
-    /// Opens a page in the system's browser.
+    /// Opens an address in the system's browser or mail program.
     fn open_url(&self, url: &str) -> Result<(), CommandError>;
-    /// The system's folder for downloads, if there is one; on a phone the app's documents.
+    /// Returns the system's downloads folder, if there is one; on a phone the app's documents folder.
     fn downloads_dir(&self) -> Option<PathBuf> {
         None
     }
 }
 
-/// The account that is open, or "sign in".
+/// Returns the open account, or the error "sign in".
 pub(crate) fn account(host: &dyn Host) -> Result<Arc<OpenAccount>, CommandError> {
     host.client().account().ok_or_else(|| carrel_client::Error::UNAUTHENTICATED.into())
 }

@@ -1,4 +1,4 @@
-//! Every command of the UI, over a narrow `Host`: the window's shell and the browser bridge call the same registry.
+//! All commands of the UI, over a narrow `Host`: the desktop shell and the browser bridge use the same registry.
 //!
 //! Not here: windows, sockets, SQL.
 

@@ -1,7 +1,9 @@
-//! The one list of commands. The dispatch for every host and the TypeScript client are made from it.
+//! The list of commands, from which the dispatch for every host and the TypeScript client are generated.
 //!
 //! `stale on [...]` lists the topics that make a query's reply outdated. `Progress(course)` means: only progress under
-//! the course, story or item that the request's field `course` names. The UI refreshes what it shows by this list.
+//! the course, story or item in the request's field `course`. The UI refreshes its views by this list.
+//!
+//! Not here: the implementation of the commands (`handlers`).
 
 use std::{future::Future, pin::Pin};
 
@@ -23,19 +25,19 @@ pub struct CommandInfo {
     pub request: fn(&ts_rs::Config) -> String,
     pub reply: fn(&ts_rs::Config) -> String,
     pub export: fn(&ts_rs::Config) -> Result<(), ts_rs::ExportError>,
-    /// When a reply that the UI still shows has to be asked for again. Empty: the reply is used once, not kept.
+    /// Changes after which a displayed reply has to be queried again. Empty: the reply is used once and not kept.
     pub stale_on: &'static [Dependency],
 }
 
-/// A kind of change after which the reply of a query may be different.
+/// A kind of change that can outdate the reply of a query.
 pub struct Dependency {
-    /// Whether a topic is of this kind.
+    /// Returns whether a topic is of this kind.
     pub topic: fn(&Topic) -> bool,
-    /// The request's field with the id of the course, story or item: only changes under its root concern the query.
+    /// The request's field with the id of the course, story or item: only changes under its root affect the query.
     pub field: Option<&'static str>,
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, CommandError>> + Send + 'a>>;
+type CommandFuture<'a> = Pin<Box<dyn Future<Output = Result<Value, CommandError>> + Send + 'a>>;
 
 macro_rules! dependency_field {
     ($request:ty) => {
@@ -55,8 +57,8 @@ macro_rules! commands {
         $module:ident::$name:ident($request:ty) -> $reply:ty
         $(, stale on [$($topic:ident $(($field:ident))?),+])?;
     )*) => {
-        /// Runs the command `name` with `request` (JSON) and gives its reply (JSON).
-        pub fn dispatch<'a>(host: &'a dyn Host, name: &'a str, request: Value) -> Answer<'a> {
+        /// Runs the command `name` with `request` (JSON) and returns its reply (JSON).
+        pub fn dispatch<'a>(host: &'a dyn Host, name: &'a str, request: Value) -> CommandFuture<'a> {
             Box::pin(async move {
                 match name {
                     $(stringify!($name) => {
@@ -69,14 +71,14 @@ macro_rules! commands {
             })
         }
 
-        /// Every command, in the order of this list.
+        /// All commands, in the order of this list.
         pub const COMMANDS: &[CommandInfo] = &[$(CommandInfo {
             name: stringify!($name),
             doc: concat!($($doc, "\n"),+),
             request: |c| <$request as ts_rs::TS>::name(c),
             reply: |c| <$reply as ts_rs::TS>::name(c),
             stale_on: &[$($(Dependency {
-                // Also checks that the topic exists and that the request has the field.
+                // Also checks at compile time that the topic exists and that the request has the field.
                 topic: |topic| matches!(topic, Topic::$topic { .. }),
                 field: dependency_field!($request $(, $field)?),
             }),+)?],
@@ -89,132 +91,132 @@ macro_rules! commands {
 }
 
 commands! {
-    /// Everything the shell needs at start.
+    /// Returns the state that the UI needs at start.
     app::get_app_state(Empty) -> AppState, stale on [Account, Settings];
-    /// Asks whether a Carrel server answers at this address.
+    /// Checks whether a Carrel server answers at an address.
     app::check_server(CheckServer) -> ServerInfo;
     /// Signs in and opens the account.
     app::sign_in(SignIn) -> AppState;
-    /// The server of the open account has another address now, and proves there that it is the same: the learner stays signed in.
+    /// Moves the open account to a new address of its server, which has to prove its identity. The session is kept.
     app::move_server(MoveServer) -> AppState;
-    /// Makes an account on the server and opens it.
+    /// Creates an account on the server and opens it.
     app::register(Register) -> AppState;
     /// Opens the demo library: no account, no network.
     app::open_demo(Empty) -> AppState;
-    /// Opens the account without a server: the demo library if there is one, and imported courses.
+    /// Opens the account without a server: the demo library, if included, and imported courses.
     bundle::open_guest(Empty) -> AppState;
     /// Opens another account of this device.
     app::switch_account(AccountRef) -> AppState;
-    /// Signs out; work that waits is kept for the next sign-in.
+    /// Signs out; unsent changes are kept for the next sign-in.
     app::sign_out(AccountRef) -> AppState;
-    /// The learner has read what a repair could not bring back.
+    /// Deletes the report of a repair after the learner has read it.
     app::forget_repair(Empty) -> AppState;
-    /// Opens a web page in the system's browser.
+    /// Opens a web page or e-mail address in the system's program.
     app::open_url(OpenUrl) -> Empty;
 
-    /// Courses, filtered, a page at a time.
+    /// Returns one page of the filtered courses.
     library::list_courses(ListRequest) -> CourseList, stale on [Catalogue, Downloads, Progress, Enrolment];
-    /// Stories, filtered, a page at a time.
+    /// Returns one page of the filtered stories.
     library::list_stories(ListRequest) -> StoryList, stale on [Catalogue, Downloads, Progress];
-    /// Where to go on.
+    /// Returns where to continue reading.
     library::get_continue(Empty) -> ContinueReply, stale on [Catalogue, Downloads, Progress, Enrolment];
-    /// A course's page: outline with progress.
+    /// Returns a course's outline with progress.
     library::get_course(CourseRef) -> CourseView, stale on [Catalogue, Downloads, Progress(course), Enrolment(course)];
-    /// Enrols; works offline, the server decides later.
+    /// Enrols in a course. Works offline; the server decides later.
     library::enrol(CourseRef) -> EnrolmentView;
-    /// Takes the enrolment back.
+    /// Withdraws the enrolment in a course.
     library::unenrol(CourseRef) -> EnrolmentView;
-    /// Full-text search.
+    /// Searches the full text.
     library::search(SearchRequest) -> SearchReply, stale on [Catalogue, Downloads, Enrolment];
 
-    /// A section's text and media, and the learner's place in it.
+    /// Returns a section's text and media, and the learner's progress in it.
     reading::open_section(ItemRef) -> SectionPage, stale on [Catalogue, Downloads, Progress(item)];
-    /// A story and the learner's place in it.
+    /// Returns a story and the learner's progress in it.
     reading::open_story(ItemRef) -> StoryPage, stale on [Catalogue, Downloads, Words];
-    /// The card of a word.
+    /// Returns the vocabulary entry of a word.
     reading::get_word(ItemRef) -> WordView, stale on [Words];
-    /// Where the learner stopped in a section, story or recording.
-    reading::get_place(PlaceRef) -> ItemProgress, stale on [Progress(item)];
-    /// Records how far the learner came. Durable when the reply arrives.
+    /// Returns the learner's position in a section, story or recording.
+    reading::get_position(PositionRef) -> ItemProgress, stale on [Progress(item)];
+    /// Records progress. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
-    /// The learner is reading, or stopped.
-    reading::study_beat(StudyBeat) -> StudyBeatReply;
+    /// Reports that the learner is reading or stopped.
+    reading::study_heartbeat(StudyHeartbeat) -> StudyHeartbeatReply;
 
-    /// A quiz with its attempts.
+    /// Returns a quiz with its attempts.
     quiz::open_quiz(OpenQuiz) -> QuizView, stale on [Progress(quiz)];
-    /// Begins an attempt, or gives the one that is still open.
+    /// Starts an attempt, or returns the one that is still open.
     quiz::start_attempt(OpenQuiz) -> AttemptView;
     /// Saves an answer. Durable when the reply arrives.
     quiz::save_answer(SaveAnswer) -> SavedAnswer;
-    /// Hands the attempt in: answers are frozen, the score is provisional until the server has graded it.
+    /// Submits the attempt: answers are frozen; the score is provisional until the server has graded it.
     quiz::submit_attempt(AttemptRef) -> AttemptView;
 
-    /// Puts a word on the review list or takes it off.
+    /// Adds a word to the review list or removes it.
     learning::save_word(SaveWord) -> WordList;
-    /// The words on the review list, newest first.
+    /// Returns the words on the review list, newest first.
     learning::list_words(Empty) -> WordList, stale on [Catalogue, Words, Downloads];
-    /// Time, streak and courses.
+    /// Returns study time, streak and course progress.
     learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment];
 
-    /// Fetches a course, a lesson or a story for offline use; one that waits tries now.
+    /// Downloads a course, a lesson or a story for offline use; one that is waiting is retried now.
     download::start_download(StartDownload) -> DownloadState;
-    /// Pauses a download; what was fetched is kept for the next start.
-    download::cancel_download(DownloadRef) -> DownloadState;
-    /// Takes a course, a lesson or a story off this device. Progress is kept.
+    /// Pauses a download; downloaded data is kept for the next start.
+    download::pause_download(DownloadRef) -> DownloadState;
+    /// Removes a course, a lesson or a story from this device. Progress is kept.
     download::remove_download(DownloadRef) -> DownloadState;
-    /// Proves every byte against its hash, and names what is missing.
+    /// Verifies all bytes of a download against their hashes, and lists what is missing.
     download::check_offline(DownloadRef) -> OfflineCheck;
-    /// What the window knows of network and battery: downloads go by it.
+    /// Sets the network and battery state on which downloads depend.
     download::set_conditions(SetConditions) -> Empty;
 
-    /// What takes space on this device, and how much of it is left.
+    /// Returns the storage use of this device and the space left.
     storage::get_storage(StorageRequest) -> StorageView, stale on [Storage, Downloads];
-    /// What taking a download off this device would give back.
+    /// Returns how much space removing a download would free.
     storage::check_removal(StorageRef) -> StorageRemoval;
-    /// Removes everything that no download needs.
+    /// Removes all content that no download needs.
     storage::clear_cache(Empty) -> StorageCleared;
-    /// How much space content may take.
+    /// Sets the storage limit for content.
     storage::set_budget(SetBudget) -> StorageView;
-    /// Moves all content to another folder; answers when it is there.
+    /// Moves all content to another folder; replies when the move is complete.
     storage::move_content(MoveContent) -> StorageView;
 
-    /// What waits, what was refused, how the last round went.
+    /// Returns the phase of sync, and the numbers of unsent and refused changes.
     sync::get_sync_status(Empty) -> SyncStatus, stale on [Account, Receipts];
-    /// Receipts: waiting, refused, accepted.
+    /// Returns the receipts: waiting, refused, accepted.
     sync::list_receipts(Empty) -> ReceiptList, stale on [Receipts];
-    /// Syncs now and answers when the round is over.
+    /// Syncs now; replies when the sync has ended.
     sync::sync_now(Empty) -> SyncStatus;
     /// Sends a refused row again.
     sync::retry_refused(ReceiptRef) -> ReceiptList;
-    /// Refused rows as a file for the teacher.
+    /// Returns the refused rows as a file for the teacher.
     sync::export_refused(Empty) -> ExportReply;
 
-    /// Sticks and folders for files, and the files of ours that lie there.
-    bundle::list_places(Empty) -> PlaceList;
-    /// Where the window puts a file that a person chose.
-    bundle::open_slot(Empty) -> SlotView;
-    /// Writes downloaded courses and stories into one file. Answers when it is whole.
+    /// Returns the folders for bundles (removable media, downloads), and the bundles in them.
+    bundle::list_removable_media(Empty) -> BundleFolderList;
+    /// Returns the address to which the UI uploads a file that the user chose.
+    bundle::get_upload_url(Empty) -> UploadUrl;
+    /// Exports downloaded courses and stories to one file. Replies when it is complete.
     bundle::export_courses(ExportCourses) -> ExportedFile;
-    /// Writes the learner's work into a file.
+    /// Exports the learner's work to a file.
     bundle::export_work(ExportWork) -> ExportedFile;
-    /// What a file carries, and whether it would be taken in.
-    bundle::look_at_file(FileRef) -> FileView;
-    /// Takes the courses of a file in. Answers when all are ready.
+    /// Returns the contents of a file, and whether it can be imported.
+    bundle::inspect_file(FileRef) -> FileView;
+    /// Imports the courses of a file. Replies when all are ready.
     bundle::import_courses(ImportCourses) -> ImportedCourses;
-    /// Joins the work of a file with what is here.
+    /// Merges the work of a file with the local work.
     bundle::import_work(ImportWork) -> ImportedWork;
-    /// Stops the file that is under way.
-    bundle::stop_file(Empty) -> Empty;
+    /// Cancels the running export or import.
+    bundle::cancel_transfer(Empty) -> Empty;
 
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;
 
-    /// Where answers came from since the start, by route and tier, and how much is kept.
+    /// Returns the sources of cache answers since the start, by route, and the size of the cache.
     diagnostics::cache_figures(Empty) -> CacheFigures;
 }
 
 fn parse<T: serde::de::DeserializeOwned>(name: &str, request: Value) -> Result<T, CommandError> {
-    // A command without arguments may be called with nothing at all.
+    // The arguments of a command without any may be omitted.
     let request = if request.is_null() { Value::Object(Default::default()) } else { request };
     serde_json::from_value(request).map_err(|e| CommandError::bad_request(name, &e))
 }
@@ -227,18 +229,19 @@ fn render<T: serde::Serialize>(reply: T) -> Result<Value, CommandError> {
 mod tests {
     use super::*;
 
-    /// Reads that have no topic: nothing reports that a removable disk was plugged in.
-    const UNOBSERVED: &[&str] = &["list_places"];
-    /// Commands that only read and whose name begins like that of an action.
-    const OPENED: &[&str] = &["search", "open_section", "open_story", "open_quiz"];
+    /// Queries without a topic: no event reports that removable media was connected; an upload address is used once.
+    const UNOBSERVED: &[&str] = &["list_removable_media", "get_upload_url"];
+    /// Commands that only read, although their names begin with the verb of an action.
+    const OTHER_QUERIES: &[&str] = &["search", "open_section", "open_story", "open_quiz"];
 
     #[test]
     fn every_query_names_the_topics_that_make_its_reply_stale() {
         for command in COMMANDS {
             let name = command.name;
-            let reads =
-                name.starts_with("get_") || name.starts_with("list_") || OPENED.contains(&name);
-            let expected = reads && !UNOBSERVED.contains(&name);
+            let is_query = name.starts_with("get_")
+                || name.starts_with("list_")
+                || OTHER_QUERIES.contains(&name);
+            let expected = is_query && !UNOBSERVED.contains(&name);
             assert_eq!(!command.stale_on.is_empty(), expected, "{name}: `stale on [...]`");
         }
     }

@@ -1,8 +1,9 @@
-//! What can go wrong with content.
+//! Errors of this crate, their codes and hints.
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{DatabaseError, StorageError, storage_error};
 
+/// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The limit that a request exceeds.
@@ -12,38 +13,55 @@ pub enum Limit {
     Budget,
     /// The disk itself, or the floor that stays free on it.
     Disk,
-    /// No limit: the index of content cannot be opened now.
+    /// Not a limit: the index (`content.db`) cannot be opened at the moment.
     Index,
 }
 
-/// Everything this crate reports.
+/// Any error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A request that cannot be met as it is.
+    /// An invalid request, with the reason.
     #[error("{0}")]
     Invalid(String),
+    /// The server or this device does not have it; holds what was looked for.
     #[error("not found: {0}")]
     NotFound(String),
-    /// It is not on this device and there is no network. `size` in bytes, if known.
-    #[error("not on this device: {what}")]
-    NotDownloaded { what: String, size: Option<u64> },
-    /// Bytes that do not have the expected hash, or a signature that is wrong.
-    #[error("corrupt: {0}")]
+    /// The content is not stored on this device, and was not fetched because there is no network or
+    /// the caller does not wait for it.
+    #[error("not downloaded: {what}")]
+    NotDownloaded {
+        /// What was requested.
+        what: String,
+        /// Its size in bytes, if known.
+        size: Option<u64>,
+    },
+    /// Bytes do not match the expected hash, or a signature is invalid.
+    #[error("corrupt content: {0}")]
     Corrupt(String),
-    /// It does not fit: so many bytes are missing. Nothing was written.
-    #[error("{missing} bytes are missing ({limit:?})")]
-    NoSpace { missing: u64, limit: Limit },
+    /// Not enough space. Nothing was written.
+    #[error("not enough space: {missing} bytes missing (limit: {limit:?})")]
+    NoSpace {
+        /// Number of missing bytes.
+        missing: u64,
+        /// The limit that would be exceeded.
+        limit: Limit,
+    },
+    /// A network failure or an error response.
     #[error(transparent)]
     Net(#[from] carrel_net::Error),
+    /// A database or file system failure.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    #[error("stopped")]
+    /// The operation was stopped.
+    #[error("cancelled")]
     Cancelled,
-    #[error("internal: {0}")]
+    /// A bug or an unexpected state.
+    #[error("internal error: {0}")]
     Internal(String),
 }
 
 impl Error {
+    /// Returns the error code that clients branch on.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
@@ -57,18 +75,19 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
+    /// Returns whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoSpace { limit: Limit::Budget, .. } => {
-                "allow more space in Storage, or remove something from this device"
+                "raise the budget in Storage, or remove downloads from this device"
             }
             Self::NoSpace { .. } => "free some space on this device",
-            Self::NotDownloaded { .. } => "download it while the network is there",
-            Self::Corrupt(_) => "check the download; damaged parts are fetched again",
+            Self::NotDownloaded { .. } => "download it while connected to the network",
+            Self::Corrupt(_) => "verify the download; damaged files are fetched again",
             Self::Net(e) => e.hint(),
             Self::Storage(e) => e.hint(),
             _ => "",

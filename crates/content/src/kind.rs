@@ -1,24 +1,27 @@
-//! What content is: a course or a story.
+//! The two kinds of content: courses and stories.
 
-/// Courses or stories.
+/// A course or a story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
+    /// A course: lessons, stories and quizzes.
     Course,
+    /// A story that is not part of a course.
     Story,
 }
 
 impl Kind {
+    /// Returns the name used in databases and events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Course => "course",
             Self::Story => "story",
         }
     }
-    /// What `as_str` wrote.
+    /// Parses the output of `as_str`; any other text is a course.
     pub fn of_str(text: &str) -> Self {
         if text == "story" { Self::Story } else { Self::Course }
     }
-    /// The plural that the server's paths use.
+    /// Returns the plural used in the server's URL paths.
     pub fn path(self) -> &'static str {
         match self {
             Self::Course => "courses",

@@ -4,18 +4,21 @@
 //! |---|---|
 //! | `kind`, `target` | what can be downloaded, and the state of a download |
 //! | `records` | files from which `content.db` can be rebuilt |
-//! | `blobs` | blobs by hash in `content.db` and files, partial files |
-//! | `fetch` | one blob from the server |
-//! | `storage` | quota, eviction, sweep, figures, where content lies |
+//! | `blobs` | blobs by hash in `content.db` and in files, partial files |
+//! | `fetch` | fetching one blob from the server |
+//! | `storage` | quota, eviction, sweep, usage figures, location of the content folder |
 //! | `library` | courses and stories: catalogue, manifests, bodies, search |
-//! | `download` | whole courses and stories onto this device |
-//! | `prefetch` | what the learner needs next |
-//! | `images` | image variants in the width that a screen needs |
-//! | `media` | loopback server for images, audio and video, also while they are being fetched |
+//! | `download` | downloads of whole courses and stories, and of lessons |
+//! | `prefetch` | prefetching of what the learner reads next |
+//! | `images` | image variants for the width of a screen |
+//! | `media` | loopback server for images, audio and video, including partial ones |
 //!
-//! A module uses those above it in this table, and none below.
+//! A module uses only modules above it in this table.
 //!
-//! Not here: a learner's work (`carrel-learning`), files without a network (`carrel-client`).
+//! Not here: the learner's work (`carrel-learning`), exchange of files without a network
+//! (`carrel-client`).
+
+#![warn(missing_docs)]
 
 pub mod blobs;
 pub mod download;
@@ -40,34 +43,42 @@ pub use error::{Error, Limit, Result};
 pub use kind::Kind;
 pub use library::ContentConfig;
 
-use crate::{download::Downloads, library::Library, prefetch::Ahead};
+use crate::{download::Downloads, library::Library, prefetch::Prefetcher};
 
-/// Everything of one account that can be fetched again.
+/// The content of one account: everything that can be fetched from the server again.
 pub struct Content {
+    /// Catalogue, manifests, bodies and search.
     pub library: Library,
+    /// The download queue.
     pub downloads: Downloads,
-    pub ahead: Ahead,
+    /// The prefetcher.
+    pub prefetcher: Prefetcher,
 }
 
 impl Content {
-    /// Opens the files and goes on with downloads that were under way. Blocking; needs a Tokio runtime.
+    /// Opens the databases and files, and resumes interrupted downloads. Blocking; needs a Tokio
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `cache.db` cannot be opened. Leftovers of an import are only logged.
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
-        // The account opens whatever the state of content is.
-        if let Err(e) = download::imported::tidy(&library) {
-            tracing::warn!(error = %e, "what an import left half done stays for the next start");
+        // Leftovers of an import must not keep the account from opening.
+        if let Err(e) = download::imported::cancel_interrupted(&library) {
+            tracing::warn!(error = %e, "cannot remove an incomplete import; retrying at the next start");
         }
         let downloads = Downloads::open(library.clone());
         library.set_repair(Box::new(downloads.waker()));
         downloads.resume();
-        let searched = library.clone();
+        let indexed = library.clone();
         tokio::spawn(async move {
-            if let Err(e) = searched.blocking(Library::index_missing).await {
-                tracing::debug!(error = %e, "not everything that is downloaded can be searched");
+            if let Err(e) = indexed.blocking(Library::index_missing).await {
+                tracing::debug!(error = %e, "cannot index all downloaded content");
             }
         });
-        let ahead = Ahead::new(library.clone(), downloads.clone());
-        Ok(Arc::new(Self { library, downloads, ahead }))
+        let prefetcher = Prefetcher::new(library.clone(), downloads.clone());
+        Ok(Arc::new(Self { library, downloads, prefetcher }))
     }
     /// Runs `f`, which may block, on a thread for blocking calls.
     pub async fn blocking<T: Send + 'static>(
@@ -77,16 +88,16 @@ impl Content {
         let content = self.clone();
         blocking(move || f(&content)).await
     }
-    /// The network may be another one now.
+    /// Retries requests, downloads and prefetching after a possible change of network.
     pub fn network_changed(&self) {
         self.library.cache().network_changed();
         self.downloads.resume();
-        self.ahead.again();
+        self.prefetcher.restart();
     }
-    /// Nothing is fetched any more; what was under way goes on when it is opened again.
+    /// Stops downloads and prefetching. They resume when the content is opened again.
     pub fn close(&self) {
         self.downloads.close();
-        self.ahead.stop();
+        self.prefetcher.stop();
     }
 }
 

@@ -1,8 +1,8 @@
-//! The media type by content: a blob is only a hash and bytes.
+//! Detects the media type from the content, because a blob has no name and no type.
 
-/// Reads the first bytes; 512 are enough.
-pub(crate) fn media_type(head: &[u8]) -> &'static str {
-    let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
+/// Returns the media type for the first bytes of a blob; 512 bytes suffice.
+pub(crate) fn media_type(prefix: &[u8]) -> &'static str {
+    let is = |at: usize, magic: &[u8]| prefix.get(at..at + magic.len()) == Some(magic);
     if is(0, b"\x89PNG") {
         "image/png"
     } else if is(0, b"\xff\xd8\xff") {
@@ -14,7 +14,7 @@ pub(crate) fn media_type(head: &[u8]) -> &'static str {
     } else if is(0, b"RIFF") && is(8, b"WAVE") {
         "audio/wav"
     } else if is(0, b"ID3")
-        || (is(0, b"\xff") && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0))
+        || (is(0, b"\xff") && prefix.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0))
     {
         "audio/mpeg"
     } else if is(0, b"OggS") {
@@ -29,15 +29,15 @@ pub(crate) fn media_type(head: &[u8]) -> &'static str {
         "video/webm"
     } else if is(0, b"WEBVTT") || is(0, b"\xef\xbb\xbfWEBVTT") {
         "text/vtt; charset=utf-8"
-    } else if carrel_imaging::is_svg(head) {
+    } else if carrel_imaging::is_svg(prefix) {
         "image/svg+xml"
     } else {
         "application/octet-stream"
     }
 }
 
-/// Whether it is heard or watched, and so may be played before its hash is proved.
-pub(crate) fn plays(media_type: &str) -> bool {
+/// Returns whether the type is audio or video, which may be played before its hash is verified.
+pub(crate) fn is_playable(media_type: &str) -> bool {
     media_type.starts_with("audio/") || media_type.starts_with("video/")
 }
 
@@ -46,8 +46,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_sound_and_film_play_unproved() {
-        for (head, kind, unproved) in [
+    fn only_audio_and_video_play_unverified() {
+        for (prefix, kind, unverified) in [
             (&b"ID3\x04..."[..], "audio/mpeg", true),
             (b"\xff\xfb\x90\x00", "audio/mpeg", true),
             (b"....ftypisom", "video/mp4", true),
@@ -61,7 +61,7 @@ mod tests {
             (b"<!doctype html>", "application/octet-stream", false),
             (b"", "application/octet-stream", false),
         ] {
-            assert_eq!((media_type(head), plays(media_type(head))), (kind, unproved));
+            assert_eq!((media_type(prefix), is_playable(media_type(prefix))), (kind, unverified));
         }
     }
 }

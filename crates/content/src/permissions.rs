@@ -1,8 +1,10 @@
-//! A folder that its group may write to is shared: what is made in it is for the group too, whatever this user's usual mode is.
+//! Permissions of files in a shared folder. A folder that its group may write to is shared: files
+//! and folders created in it stay writable for the group, whatever the user's umask is.
 
 use std::path::Path;
 
-/// Gives `path` the group's rights of `like`, if that is a shared folder. Somebody else's file stays as it is.
+/// Copies the group permissions of `like` to `path` if `like` is a shared folder. Errors are
+/// ignored: a file of another user keeps its mode.
 #[cfg(unix)]
 pub(crate) fn share(path: &Path, like: &Path) {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,13 +12,14 @@ pub(crate) fn share(path: &Path, like: &Path) {
     if theirs.mode() & 0o020 == 0 {
         return;
     }
-    // Read and write for the group, what others may do there; a folder keeps its group for what is made in it.
+    // Files get read and write for the group and the folder's bits for others; folders keep the
+    // setgid bit, so that new files inherit the group.
     let mode = if ours.is_dir() { theirs.mode() & 0o7777 } else { 0o660 | (theirs.mode() & 0o006) };
     if ours.mode() & 0o7777 != mode {
         let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
     }
 }
 
-/// Elsewhere what is made inherits the rights of its folder.
+/// Does nothing: on other systems a new file inherits the permissions of its folder.
 #[cfg(not(unix))]
 pub(crate) fn share(_: &Path, _: &Path) {}

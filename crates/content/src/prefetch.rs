@@ -1,8 +1,9 @@
-//! Ahead of the learner: what they read last lies in memory before the window asks, and the next two lessons come onto the device while
-//! nobody pays for each byte.
+//! Prefetching. At the start the content that was read last is loaded into memory before the UI
+//! requests it. While a lesson is read, the rest of it and the next two lessons are fetched over
+//! unmetered networks.
 //!
-//! Not here: whole courses (`download`); which of it goes first when space is short (the store's: what came ahead goes before what was
-//! asked for).
+//! Not here: whole courses (`download`); the order of eviction (`storage`), which evicts prefetched
+//! blobs before requested ones.
 
 use std::{
     collections::HashSet,
@@ -24,43 +25,45 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-/// Lessons after the one that is read.
-const LESSONS: usize = 2;
-/// One blob that comes ahead is not longer, and all of one run together are not ...
-const FETCH_EACH: u64 = 8 * 1024 * 1024;
-const FETCH_ALL: u64 = 64 * 1024 * 1024;
-/// ... and what is put into memory at the start: texts and thumbnails, half of the tier.
-const WARM_EACH: u64 = 1024 * 1024;
-const WARM_ALL: u64 = 12 * 1024 * 1024;
+/// Lessons that are prefetched after the current one.
+const LESSONS_AHEAD: usize = 2;
+/// Largest blob that is prefetched, and the limit for all blobs of one run, in bytes.
+const MAX_FETCHED_BLOB: u64 = 8 * 1024 * 1024;
+const MAX_FETCHED: u64 = 64 * 1024 * 1024;
+/// Largest blob that is loaded into memory at the start, and the limit for all of them, in bytes:
+/// half of the memory tier.
+const MAX_LOADED_BLOB: u64 = 1024 * 1024;
+const MAX_LOADED: u64 = 12 * 1024 * 1024;
 
-/// How far it came.
+/// Progress of prefetching.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrefetchState {
-    /// Blobs that were put into memory at the start.
-    pub warmed: usize,
-    /// The start is over: what was to be warm is.
-    pub is_warm: bool,
-    /// Blobs that came ahead since the start.
+    /// Blobs that were loaded into memory at the start.
+    pub loaded: usize,
+    /// Loading into memory at the start is complete.
+    pub is_loaded: bool,
+    /// Blobs prefetched since the start.
     pub fetched: usize,
-    /// Waits for a line that costs nothing.
-    pub waits: bool,
-    /// Nothing more to do until the learner goes on or the network changes.
+    /// Waiting for an unmetered network.
+    pub is_waiting: bool,
+    /// Nothing is left to fetch until the learner's position or the network changes.
     pub is_done: bool,
 }
 
-/// Clones share the work. One run at a time; a newer place replaces the older one.
+/// The prefetcher. Clones share state. At most one run is active; a new position aborts the
+/// previous run.
 #[derive(Clone)]
-pub struct Ahead {
+pub struct Prefetcher {
     inner: Arc<PrefetchInner>,
 }
 
 struct PrefetchInner {
     library: Library,
     downloads: Downloads,
-    /// Where the learner is, with the version of the course.
-    place: Mutex<Option<Position>>,
+    /// The learner's position, with the version of the course.
+    position: Mutex<Option<Position>>,
     task: Mutex<Option<AbortHandle>>,
-    reach: watch::Sender<PrefetchState>,
+    state: watch::Sender<PrefetchState>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -70,30 +73,34 @@ struct Position {
     lesson: usize,
 }
 
-impl Ahead {
+impl Prefetcher {
+    /// Creates a prefetcher that does nothing until `start` or `set_position` is called.
     pub fn new(library: Library, downloads: Downloads) -> Self {
         let inner = PrefetchInner {
             library,
             downloads,
-            place: Mutex::default(),
+            position: Mutex::default(),
             task: Mutex::default(),
-            reach: watch::Sender::default(),
+            state: watch::Sender::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
-    pub fn reach(&self) -> watch::Receiver<PrefetchState> {
-        self.inner.reach.subscribe()
+    /// Watches the progress.
+    pub fn state(&self) -> watch::Receiver<PrefetchState> {
+        self.inner.state.subscribe()
     }
 
-    /// At the start: puts what was read last into memory, from this device alone, and then looks ahead. `false`: nothing of it is here.
-    pub async fn begin(&self, item: &ItemId) -> Result<bool> {
+    /// Loads the content of `item`, which was read last, into memory, without the network, and then
+    /// starts prefetching. Returns `false` if its manifest is not on this device or does not contain
+    /// `item`.
+    pub async fn start(&self, item: &ItemId) -> Result<bool> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let Ok(root) = Slug::new(parts[0]) else { return Ok(false) };
         let library = &self.inner.library;
         let kind = if parts.len() == 1 { Kind::Story } else { Kind::Course };
         let Some(manifest) = library.known_manifest(kind, &root).await? else { return Ok(false) };
-        let (first, covers, place) = match &manifest.manifest.content {
+        let (first, covers, position) = match &manifest.manifest.content {
             ManifestContent::Story { meta, body } => (vec![*body], thumbnails(&meta.cover), None),
             ManifestContent::Course { meta, outline } => {
                 let at = outline.lessons.iter().position(|l| Some(&l.id.as_str()) == parts.get(1));
@@ -106,37 +113,39 @@ impl Ahead {
                 (bodies, thumbnails(&meta.cover), at)
             }
         };
-        let warmed = library.blocking(move |library| warm(library, first, covers)).await?;
-        self.inner.reach.send_modify(|r| (r.warmed, r.is_warm) = (warmed, true));
-        if let Some(lesson) = place {
-            self.reading(&manifest, lesson);
+        let loaded =
+            library.blocking(move |library| load_into_memory(library, first, covers)).await?;
+        self.inner.state.send_modify(|r| (r.loaded, r.is_loaded) = (loaded, true));
+        if let Some(lesson) = position {
+            self.set_position(&manifest, lesson);
         }
         Ok(true)
     }
 
-    /// The learner is in this lesson.
-    pub fn reading(&self, manifest: &OpenManifest, lesson: usize) {
+    /// Sets the learner's position to lesson number `lesson` (from 0) of a course and starts
+    /// prefetching.
+    pub fn set_position(&self, manifest: &OpenManifest, lesson: usize) {
         let course = manifest.manifest.id().clone();
-        let place = Position { course, version: manifest.version, lesson };
-        let mut known = self.inner.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref() == Some(&place) {
+        let position = Position { course, version: manifest.version, lesson };
+        let mut current = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref() == Some(&position) {
             return;
         }
-        *known = Some(place);
-        drop(known);
-        self.again();
+        *current = Some(position);
+        drop(current);
+        self.restart();
     }
 
-    /// The line is another one, or there is one again.
-    pub fn again(&self) {
-        let place = self.inner.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(place) = place else { return };
-        let me = self.clone();
+    /// Starts a run for the last position again, after a change of network.
+    pub fn restart(&self) {
+        let position = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(position) = position else { return };
+        let this = self.clone();
         let run = tokio::spawn(async move {
-            if let Err(e) = me.look_ahead(&place).await {
-                tracing::debug!(ahead.course = %place.course, error = %e, "nothing more comes ahead");
+            if let Err(e) = this.prefetch(&position).await {
+                tracing::debug!(prefetch.course = %position.course, error = %e, "prefetching stopped");
             }
-            me.inner.reach.send_modify(|r| r.is_done = true);
+            this.inner.state.send_modify(|r| r.is_done = true);
         });
         let mut task = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = task.replace(run.abort_handle()) {
@@ -144,17 +153,17 @@ impl Ahead {
         }
     }
 
-    /// Stops; what came so far stays.
+    /// Aborts the current run. Blobs that were fetched are kept.
     pub fn stop(&self) {
         if let Some(task) = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
     }
 
-    async fn look_ahead(&self, place: &Position) -> Result<()> {
-        self.inner.reach.send_modify(|r| r.is_done = false);
+    async fn prefetch(&self, position: &Position) -> Result<()> {
+        self.inner.state.send_modify(|r| r.is_done = false);
         let library = &self.inner.library;
-        let Some(manifest) = library.known_manifest(Kind::Course, &place.course).await? else {
+        let Some(manifest) = library.known_manifest(Kind::Course, &position.course).await? else {
             return Ok(());
         };
         let ManifestContent::Course { outline, .. } = &manifest.manifest.content else {
@@ -163,14 +172,14 @@ impl Ahead {
         let lessons: Vec<Vec<BlobHash>> = outline
             .lessons
             .iter()
-            .skip(place.lesson)
-            .take(1 + LESSONS)
+            .skip(position.lesson)
+            .take(1 + LESSONS_AHEAD)
             .map(|lesson| lesson.sections.iter().map(|s| s.body).collect())
             .collect();
-        // Texts of all lessons first: a short line brings what can be read.
-        let mut left = FETCH_ALL;
+        // Texts of all lessons come first, so that a slow network delivers readable content early.
+        let mut left = MAX_FETCHED;
         for hash in lessons.iter().flatten() {
-            self.bring(&manifest, *hash, &mut left).await?;
+            self.fetch(&manifest, *hash, &mut left).await?;
         }
         let mut near = HashSet::new();
         for (n, bodies) in lessons.into_iter().enumerate() {
@@ -179,11 +188,12 @@ impl Ahead {
                 if !seen.insert(hash) {
                     continue;
                 }
-                let size = self.bring(&manifest, hash, &mut left).await?;
-                let named = library.blocking(move |library| named_by(library, hash, size));
-                waiting.extend(named.await?.into_iter().map(|n| n.hash));
+                let size = self.fetch(&manifest, hash, &mut left).await?;
+                let references =
+                    library.blocking(move |library| references_of(library, hash, size));
+                waiting.extend(references.await?.into_iter().map(|n| n.hash));
             }
-            // The lesson that is read and the next one go last when space is short.
+            // The current and the next lesson are evicted last.
             if n < 2 {
                 near.extend(seen);
                 let near: Vec<BlobHash> = near.iter().copied().collect();
@@ -195,72 +205,81 @@ impl Ahead {
         Ok(())
     }
 
-    /// Fetches one blob if it is not here, not too long, and costs nothing. Gives its size.
-    async fn bring(&self, manifest: &OpenManifest, hash: BlobHash, left: &mut u64) -> Result<u64> {
+    /// Fetches one blob when the network is unmetered, if it is missing and within the limits.
+    /// Returns its size in bytes.
+    async fn fetch(&self, manifest: &OpenManifest, hash: BlobHash, left: &mut u64) -> Result<u64> {
         let library = &self.inner.library;
         let blobs = &manifest.manifest.blobs;
         let size =
             blobs.binary_search_by(|b| b.hash.cmp(&hash)).map_or(u64::MAX, |at| blobs[at].size);
-        let is_short = size <= FETCH_EACH.min(*left);
-        if !is_short || library.blocking(move |library| library.blobs().has(hash)).await? {
+        let is_within_limits = size <= MAX_FETCHED_BLOB.min(*left);
+        if !is_within_limits || library.blocking(move |library| library.blobs().has(hash)).await? {
             return Ok(size);
         }
-        self.inner.reach.send_modify(|r| r.waits = true);
-        self.inner.downloads.until_free().await;
-        self.inner.reach.send_modify(|r| r.waits = false);
-        library.fetch_ahead(hash).await?;
+        self.inner.state.send_modify(|r| r.is_waiting = true);
+        self.inner.downloads.until_prefetch_allowed().await;
+        self.inner.state.send_modify(|r| r.is_waiting = false);
+        library.prefetch_blob(hash).await?;
         *left -= size;
-        self.inner.reach.send_modify(|r| r.fetched += 1);
+        self.inner.state.send_modify(|r| r.fetched += 1);
         Ok(size)
     }
 }
 
-/// Puts bodies, what is small of what they name, and covers into memory. Says how many blobs that were.
-fn warm(library: &Library, bodies: Vec<BlobHash>, covers: Vec<BlobHash>) -> Result<usize> {
-    let (mut waiting, mut seen, mut left, mut warmed) = (bodies, HashSet::new(), WARM_ALL, 0);
+/// Loads bodies, covers, and the texts and thumbnails that bodies refer to into memory. Returns the
+/// number of blobs.
+fn load_into_memory(
+    library: &Library,
+    bodies: Vec<BlobHash>,
+    covers: Vec<BlobHash>,
+) -> Result<usize> {
+    let (mut waiting, mut seen, mut left, mut loaded) = (bodies, HashSet::new(), MAX_LOADED, 0);
     waiting.extend(covers);
     waiting.reverse();
     while let Some(hash) = waiting.pop() {
         if !seen.insert(hash) {
             continue;
         }
-        let Some(place) = library.blobs().locate(hash)? else { continue };
-        let size = place.size();
-        if size > WARM_EACH.min(left) || library.blobs().get(hash)?.is_none() {
+        let Some(location) = library.blobs().locate(hash)? else { continue };
+        let size = location.size();
+        if size > MAX_LOADED_BLOB.min(left) || library.blobs().get(hash)?.is_none() {
             continue;
         }
-        (left, warmed) = (left - size, warmed + 1);
-        let named = named_by(library, hash, size)?;
-        // Of a picture the narrowest; sound comes in pieces when it is played.
-        waiting.extend(named.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
+        (left, loaded) = (left - size, loaded + 1);
+        let references = references_of(library, hash, size)?;
+        // Only the narrowest variant of an image; audio is read in pieces when it is played.
+        waiting
+            .extend(references.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
     }
-    Ok(warmed)
+    Ok(loaded)
 }
 
 fn thumbnails(cover: &Cover) -> Vec<BlobHash> {
     cover.image.iter().filter_map(|i| i.variants.first()).map(|v| v.blob.hash).collect()
 }
 
-/// A blob that another one names.
+/// A blob that another blob refers to.
 #[derive(Debug, PartialEq, Eq)]
-struct Named {
+struct Reference {
     hash: BlobHash,
     is_text: bool,
     is_thumbnail: bool,
 }
 
-/// What a section, quiz or story names, if it is here and it is one of them.
-fn named_by(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Named>> {
-    if size > WARM_EACH {
+/// Returns the blobs that a section, quiz or story refers to; empty if it is not stored or too
+/// long.
+fn references_of(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Reference>> {
+    if size > MAX_LOADED_BLOB {
         return Ok(Vec::new());
     }
     let Some(bytes) = library.blobs().get(hash)? else { return Ok(Vec::new()) };
-    Ok(names_in(&bytes))
+    Ok(references_in(&bytes))
 }
 
-/// Compiled bodies name pictures, sound and other bodies in a few shapes that all kinds share: `{hash, size, type}`, the variants of a
-/// picture, and `body`. One walk over the JSON finds them, also in kinds that this version does not know.
-fn names_in(bytes: &Bytes) -> Vec<Named> {
+/// Compiled bodies refer to images, audio and other bodies in a few shapes that all block kinds
+/// share: `{hash, size, type}`, the variants of an image, and `body`. One traversal of the JSON
+/// finds them, including those in block kinds that this version does not know.
+fn references_in(bytes: &Bytes) -> Vec<Reference> {
     let mut found = Vec::new();
     if bytes.first() == Some(&b'{')
         && let Ok(value) = serde_json::from_slice(bytes)
@@ -270,19 +289,19 @@ fn names_in(bytes: &Bytes) -> Vec<Named> {
     found
 }
 
-fn walk(value: &Value, is_thumbnail: bool, found: &mut Vec<Named>) {
+fn walk(value: &Value, is_thumbnail: bool, found: &mut Vec<Reference>) {
     let hash = |v: Option<&Value>| v.and_then(Value::as_str).and_then(|t| t.parse().ok());
     match value {
         Value::Object(fields) => {
             if let (Some(hash), true) = (hash(fields.get("hash")), fields.contains_key("size")) {
-                found.push(Named { hash, is_text: false, is_thumbnail });
+                found.push(Reference { hash, is_text: false, is_thumbnail });
             }
             if let Some(hash) = hash(fields.get("body")) {
-                found.push(Named { hash, is_text: true, is_thumbnail: false });
+                found.push(Reference { hash, is_text: true, is_thumbnail: false });
             }
             for (name, field) in fields {
                 match field {
-                    // The narrowest variant is the first.
+                    // Variants are ordered by width.
                     Value::Array(all) if name == "variants" => {
                         all.iter().enumerate().for_each(|(n, v)| walk(v, n == 0, found));
                     }
@@ -300,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_names_pictures_sound_and_other_bodies() {
+    fn references_of_a_body_are_found() {
         let hash = |n: u8| BlobHash([n; 32]);
         let blob =
             |n| serde_json::json!({ "hash": hash(n), "size": 9, "type": "x/y", "width": 320 });
@@ -310,7 +329,7 @@ mod tests {
             { "kind": "audio", "audio": { "hash": hash(3), "size": 9, "type": "audio/mpeg", "durationMs": 1, "captions": blob(4) } },
             { "kind": "quiz", "quiz": "a/b", "title": "", "body": hash(5) },
         ] });
-        let mut found = names_in(&Bytes::from(body.to_string()));
+        let mut found = references_in(&Bytes::from(body.to_string()));
         found.sort_by_key(|n| n.hash);
         let seen: Vec<_> = found.iter().map(|n| (n.hash.0[0], n.is_text, n.is_thumbnail)).collect();
         assert_eq!(
@@ -323,7 +342,7 @@ mod tests {
                 (5, true, false)
             ]
         );
-        assert_eq!(names_in(&Bytes::from_static(b"\x89PNG")), []);
-        assert_eq!(names_in(&Bytes::from_static(b"{\"body\": \"no hash\"}")), []);
+        assert_eq!(references_in(&Bytes::from_static(b"\x89PNG")), []);
+        assert_eq!(references_in(&Bytes::from_static(b"{\"body\": \"no hash\"}")), []);
     }
 }

@@ -1,43 +1,54 @@
-//! What can be downloaded, and the state of a download.
+//! Download targets, and the state of a download.
 
 use carrel_model::{BlobHash, Slug};
 
 use crate::kind::Kind;
 
-/// What is wanted: a whole course or story, or one lesson of a course.
+/// A download target: a whole course or story, or one lesson of a course.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Wish {
+pub struct DownloadTarget {
+    /// Course or story.
     pub kind: Kind,
+    /// Id of the course or story.
     pub id: Slug,
-    /// Empty: the whole; else the lesson's item id.
+    /// Item id of the lesson; empty for the whole course or story.
     pub scope: String,
 }
 
-impl Wish {
+impl DownloadTarget {
+    /// Returns the target for a whole course or story.
     pub fn whole(kind: Kind, id: &Slug) -> Self {
         Self { kind, id: id.clone(), scope: String::new() }
     }
-    /// `lesson`: `course/lesson`.
+    /// Returns the target for one lesson; `lesson` is its item id, `course/lesson`.
     pub fn lesson(course: &Slug, lesson: &str) -> Self {
         Self { kind: Kind::Course, id: course.clone(), scope: lesson.to_owned() }
     }
+    /// Returns whether the target is a whole course or story.
     pub fn is_whole(&self) -> bool {
         self.scope.is_empty()
     }
-    /// The id of the course or story, or the lesson's item id: what events name.
+    /// Returns the lesson's item id, or else the id of the course or story. Events use this name.
     pub fn name(&self) -> &str {
         if self.is_whole() { self.id.as_str() } else { &self.scope }
     }
 }
 
+/// Phase of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
+    /// Not requested.
     #[default]
     Absent,
+    /// Waiting to run.
     Queued,
+    /// Being fetched.
     Running,
+    /// Stopped until the learner or a changed condition resumes it.
     Paused,
+    /// All bytes are on this device.
     Ready,
+    /// Failed; only the learner can retry.
     Failed,
 }
 
@@ -60,26 +71,33 @@ impl Phase {
     }
 }
 
-/// Why a download waits or failed.
+/// Why a download is waiting or has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reason {
+    /// No reason.
     #[default]
     None,
+    /// The server cannot be reached.
     Offline,
-    /// This network's sign-in page is in between.
+    /// A captive portal answers instead of the server.
     Portal,
-    /// Somebody pays for each byte of this network.
+    /// The network is metered.
     Metered,
+    /// The battery is low, or charging is required by the settings.
     Battery,
+    /// The budget or the disk is full.
     DiskFull,
-    /// The organisation, or the server's refusal.
+    /// Forbidden by the organisation's policy, or refused by the server.
     Policy,
+    /// Paused by the learner.
     User,
-    /// Busy or broken.
+    /// The server is overloaded or responds with an error.
     Server,
+    /// Bytes did not match their hash.
     Corrupt,
+    /// The session has expired.
     SignIn,
-    /// A file of this device cannot be read or written now, for another reason than space.
+    /// A local file cannot be read or written, for a reason other than space.
     Storage,
 }
 
@@ -118,21 +136,27 @@ impl Reason {
     }
 }
 
+/// State of one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State {
+    /// Phase of the download.
     pub phase: Phase,
+    /// Why it waits or failed.
     pub reason: Reason,
+    /// Bytes that are stored.
     pub bytes_done: u64,
+    /// Bytes of the whole version; 0 while unknown.
     pub bytes_total: u64,
-    /// When every byte was last proved; `None` if never.
+    /// When every byte was last verified (UTC, ms); `None` if never.
     pub checked_ms: Option<i64>,
-    /// The version whose bytes are all here.
+    /// The version whose bytes are all on this device.
     pub ready_version: Option<BlobHash>,
-    /// By a learner's wish: it is never removed by itself.
+    /// Requested by the learner, and therefore never evicted.
     pub pinned: bool,
-    /// While it runs: bytes a second, and milliseconds to the end.
+    /// Smoothed rate in bytes per second, while it runs.
     pub rate: Option<u64>,
+    /// Estimated milliseconds to the end, while it runs.
     pub left_ms: Option<u64>,
-    /// While it waits for its next try: when that is (UTC, ms).
+    /// Time of the next attempt (UTC, ms), while it waits for one.
     pub retry_at_ms: Option<i64>,
 }

@@ -1,7 +1,7 @@
-//! The cache of one account: `get` by the route table, `refresh` by the network, `stored` without it.
+//! The cache of one account: `get` follows the route table, `refresh` uses the network, `stored` does not.
 //!
-//! Not here: what header fields mean (`freshness`, `stored_headers`, `vary`), the request and the checks of its answer
-//! (`request`).
+//! Not here: the meaning of header fields (`freshness`, `stored_headers`, `vary`), requests and the validation of
+//! answers (`request`).
 
 use std::{
     path::Path,
@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use crate::{
     ByteLru, Cached, Error, Fallback, Figures, Forward, FreeSpaceCheck, Origin, Result, Route,
     Strategy,
-    entries::{Answers, Page},
+    entries::{Answers, Variants},
     failures::Failures,
     figures::{Count, Counters},
     in_flight::{Ends, InFlight, Waiter},
@@ -40,36 +40,39 @@ const MIGRATIONS: &[Migration] = &[
 ];
 const MEMORY_BUDGET: usize = 8 * 1024 * 1024;
 
-/// Checks whether an answer is what belongs to its path. A rejected answer is not stored.
+/// Checks whether an answer is valid for its path. A rejected answer is not stored.
 pub type ResponseValidator = Box<dyn Fn(&str, &[u8]) -> Result<(), Rejection> + Send + Sync>;
 
-/// Why an answer is not stored.
+/// Why an answer was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// It has the right form, but its signature or hash is wrong.
+    /// The form is valid, but the signature or hash is wrong.
     Corrupt(String),
-    /// It is not what belongs to the path.
+    /// The body is not a valid document for the path.
     BadReply(String),
 }
 
-/// What a cache is opened with.
+/// Configuration of a cache.
 pub struct CacheConfig<'a> {
+    /// Path of `cache.db`.
     pub file: &'a Path,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub base_url: &'a str,
-    /// The account that the file belongs to.
+    /// Id of the account that the file belongs to.
     pub account: &'a str,
-    /// Adds tokens itself.
+    /// Must add access tokens itself.
     pub http: Arc<dyn Http>,
+    /// Wall and monotonic clock, for ages and remembered failures.
     pub clock: Arc<dyn Clock>,
+    /// Generates the id of this run of the app.
     pub ids: &'a dyn IdGen,
     /// The route table: `ROUTES`, except in tests of the cache.
     pub routes: &'static [Route],
-    /// Bytes of all answers in the file: `DISK_BUDGET`, except in tests of the cache.
+    /// Maximum size of all answers in the file in bytes: `DISK_BUDGET`, except in tests of the cache.
     pub disk_budget: u64,
-    /// An answer is used and stored only if it is valid. None: every JSON document is.
+    /// Answers are used and stored only if it accepts them. None: every JSON document is valid.
     pub validator: Option<ResponseValidator>,
-    /// An answer is written to the file only if there is space; otherwise it is in memory only. None: there is space.
+    /// Answers are written to the file only if it allows it, otherwise kept in memory. None: always allowed.
     pub free_space: Option<FreeSpaceCheck>,
 }
 
@@ -82,6 +85,7 @@ pub(super) struct CacheRequest {
 }
 
 impl CacheRequest {
+    /// False for network-only routes.
     pub fn is_storable(&self) -> bool {
         self.route.strategy != Strategy::NetworkOnly
     }
@@ -102,11 +106,12 @@ pub(super) struct CacheInner {
     pub run: [u8; 16],
     pub account: Account,
     pub answers: Answers,
-    pub memory: ByteLru<String, Arc<Page>>,
-    /// Grows with every change of what is stored. A result that was read before a change is not put into memory.
+    pub memory: ByteLru<String, Arc<Variants>>,
+    /// Incremented with every change of the stored answers. A result that was read before a change is not put into
+    /// memory.
     pub changes: Mutex<u64>,
     /// Reads of `cache.db`, one at a time for each path.
-    pub reads: InFlight<String, Result<Arc<Page>>>,
+    pub reads: InFlight<String, Result<Arc<Variants>>>,
     db: Database<Error>,
     routes: &'static [Route],
     requests: InFlight<String, Fetched>,
@@ -122,10 +127,10 @@ impl Cache {
         let db = Database::open_disposable(config.file, MIGRATIONS, now_ms)?;
         let open = || Answers::open(db.clone(), config.disk_budget);
         let mut answers = open()
-            // The second try comes after a check of the file; the third is made without the file.
+            // The second attempt follows a check of the file; the third runs without the file.
             .or_else(|_| open())
             .or_else(|e| {
-                tracing::warn!(error = %e, "the cache cannot be read: this run does without its file");
+                tracing::warn!(error = %e, "the cache file cannot be read: caching in memory only");
                 db.replace_blocking(|| Ok((in_memory(MIGRATIONS, now_ms)?, ())))?;
                 open()
             })?;
@@ -150,10 +155,11 @@ impl Cache {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The database, for tables that are stored beside the answers.
+    /// Returns the database, for tables of other modules in the same file.
     pub fn database(&self) -> &Database<Error> {
         &self.inner.db
     }
+    /// Returns the counters since start-up and the present sizes.
     pub fn figures(&self) -> Figures {
         let inner = &self.inner;
         Figures {
@@ -165,7 +171,8 @@ impl Cache {
             evicted: inner.answers.evicted(),
         }
     }
-    /// Counts a blob that was used or fetched under its route. `None`: it could not be had.
+    /// Counts a blob that was used or fetched under its route. `None`: it could not be obtained. `joined`: the request
+    /// was shared.
     pub fn count_blob(&self, origin: Option<Origin>, joined: bool) {
         let (route, counters) = (self.route("/api/blobs/-"), &self.inner.counters);
         match origin {
@@ -176,21 +183,21 @@ impl Cache {
             counters.add(&route, Count::Coalesced);
         }
     }
-    /// Forgets failures: another network may reach what the last one did not.
+    /// Discards remembered failures that may not apply to another network.
     pub fn network_changed(&self) {
         self.inner.failures.network_changed();
     }
-    /// Returns true for a few seconds after the server could not be reached.
+    /// True for a few seconds after the server could not be reached.
     pub fn is_offline(&self) -> bool {
         self.inner.failures.is_unreachable(self.inner.clock.monotonic_ms())
     }
-    /// The row of the route table for a path.
+    /// Returns the row of the route table for a path.
     pub fn route(&self, path: &str) -> Route {
         routes::find(self.inner.routes, path)
     }
 
-    /// Answers `GET path` by the route table. `path` begins with `/api/`. `on_change` runs if an answer that was served
-    /// stale turns out to have changed.
+    /// Answers `GET path` according to the route table. `path` begins with `/api/`. `on_change` is called if an answer
+    /// that was served stale turns out to have changed.
     pub async fn get(
         &self,
         path: &str,
@@ -201,9 +208,9 @@ impl Cache {
         self.counted(&request, done)
     }
 
-    /// Asks the server now, with the validators of what is stored, and stores the answer. If a request for the path is
-    /// in progress, waits for it. If the server cannot be reached or fails, returns the stored answer if it may
-    /// still be used, marked as a fallback (`Cached::fallback`).
+    /// Sends a request with the validators of the stored answer, and stores the new answer. Joins a request for the
+    /// path that is in progress. If the server cannot be reached or fails, returns the stored answer, marked as a
+    /// fallback (`Cached::fallback`), if there is one that may be used.
     pub async fn refresh(&self, path: &str) -> Result<Cached> {
         let request = self.request(path);
         let done = match self.lookup(&request).await {
@@ -216,8 +223,8 @@ impl Cache {
         self.counted(&request, done)
     }
 
-    /// Gives the stored answer, whatever its age, without the network. Error: `NotStored` if there is none, or if the
-    /// server does not allow its use without a request.
+    /// Returns the stored answer, whatever its age, without the network. Returns `NotStored` if there is none, or if
+    /// the server does not allow its use without a request.
     pub async fn stored(&self, path: &str) -> Result<Cached> {
         let request = self.request(path);
         let done = self.lookup(&request).await.and_then(|lookup| match lookup.stored {
@@ -291,7 +298,7 @@ impl Cache {
         self.forward(request, Some(stored), why).await
     }
 
-    /// Gives the server's answer; without one the stored answer, if it may be used instead.
+    /// Returns the server's answer; if the request fails, the stored answer, if it may be used instead.
     async fn forward(
         &self,
         request: &CacheRequest,
@@ -300,10 +307,10 @@ impl Cache {
     ) -> Result<Cached> {
         let (route, fetch) = (&request.route, self.fetch(request));
         let joined = fetch.joined;
-        let Some(Fetched { outcome, is_known }) = fetch.await else {
-            return Err(Error::Internal("a request was stopped by a fault".into()));
+        let Some(Fetched { outcome, is_known_failure }) = fetch.await else {
+            return Err(Error::Internal("a request task panicked".into()));
         };
-        if is_known {
+        if is_known_failure {
             self.inner.counters.add(route, Count::Negative);
         }
         if let Outcome::Body { entry, origin, stored, .. } = outcome {
@@ -324,7 +331,7 @@ impl Cache {
     /// Sends one request for all concurrent callers.
     fn fetch(&self, request: &CacheRequest) -> Waiter<Fetched> {
         let (inner, owned) = (self.inner.clone(), request.clone());
-        // An answer that is not stored is of no use once nobody waits for it.
+        // An answer that is not stored is useless once no caller waits for it.
         let ends = if request.is_storable() { Ends::WhenDone } else { Ends::WithoutWaiters };
         let start = move || async move { inner.request(&owned).await }.boxed();
         self.inner.requests.join_until(request.path.clone(), ends, start)
@@ -341,7 +348,9 @@ impl Cache {
             Outcome::Bad { problem, .. } => Net::BadReply { url, problem }.into(),
             Outcome::Corrupt(problem) => Error::Corrupt(problem),
             Outcome::Failed(f) => Net::from(f).into(),
-            Outcome::Body { .. } => Error::Internal("an answer is not an error".into()),
+            Outcome::Body { .. } => {
+                Error::Internal("a successful outcome was handled as an error".into())
+            }
         }
     }
 }

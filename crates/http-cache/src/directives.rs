@@ -1,11 +1,12 @@
-//! The directives of `Cache-Control` (RFC 9111, 5.2): names without case, values as tokens or quoted strings.
+//! Parses the directives of `Cache-Control` (RFC 9111, 5.2): names are case-insensitive, values are tokens or quoted
+//! strings.
 //!
-//! Not here: what a directive means (`freshness`).
+//! Not here: the meaning of directives (`freshness`).
 
-/// The greatest number of seconds that counts; what is longer is this (RFC 9111, 1.2.2).
-pub const MOST_S: u64 = 1 << 31;
+/// Greatest number of seconds; larger values are reduced to it (RFC 9111, 1.2.2).
+pub const MAX_SECONDS: u64 = 1 << 31;
 
-/// The directives of a header field, all its lines joined by commas: `(name in lower case, value)`.
+/// Returns the directives of a header field, with all its lines joined by commas: `(name in lower case, value)`.
 pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     for part in split(text, ',') {
@@ -21,7 +22,7 @@ pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
     found
 }
 
-/// `text` at each `at` that is not inside a quoted string.
+/// Splits `text` at each `at` outside quoted strings.
 fn split(text: &str, at: char) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (i, c) in text.char_indices() {
@@ -47,11 +48,11 @@ fn unquoted(value: &str) -> String {
     }
 }
 
-/// Seconds. What is no number is none: the caller takes the careful side (RFC 9111, 4.2.1).
+/// Parses seconds. None for an invalid number: the caller then uses the cautious value (RFC 9111, 4.2.1).
 pub fn seconds(value: Option<&str>) -> Option<u64> {
     let value = value?.trim();
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| value.parse().unwrap_or(MOST_S).min(MOST_S))
+    digits.then(|| value.parse().unwrap_or(MAX_SECONDS).min(MAX_SECONDS))
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directives_are_read_with_quotes_case_and_unknown_names() {
+    fn parses_quoted_mixed_case_and_unknown_directives() {
         let read = |text| {
             let all = directives(text).into_iter();
             all.map(|(n, v)| v.map_or(n.clone(), |v| format!("{n}={v}"))).collect::<Vec<_>>()
@@ -74,9 +75,9 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_whole_and_end_at_two_to_the_31() {
+    fn seconds_are_integers_up_to_two_to_the_31() {
         assert_eq!(seconds(Some(" 60")), Some(60));
-        assert_eq!(seconds(Some("99999999999999999999999")), Some(MOST_S));
+        assert_eq!(seconds(Some("99999999999999999999999")), Some(MAX_SECONDS));
         for bad in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("'60'")] {
             assert_eq!(seconds(bad), None, "{bad:?}");
         }

@@ -1,6 +1,6 @@
-//! Answers of the server in `cache.db`, bounded by bytes: the least recently used are removed first.
+//! Stores the server's answers in `cache.db`, with a limit in bytes: the least recently used are removed first.
 //!
-//! Uses, also in memory, are noted and written with the next answer, so that reading does not write.
+//! Uses, including those in memory, are recorded and written with the next answer, so that reading does not write.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -17,50 +17,57 @@ use crate::{
     stored_headers::StoredHeaders,
 };
 
-/// Whether so many bytes may be written to the disk of `cache.db`; they are counted as written then. Called for each
-/// answer, on the thread that writes: it must be cheap.
+/// Returns whether this number of bytes may be written to the disk of `cache.db`; they then count as written. Called
+/// for each answer on the writer thread, so it must be fast.
 pub type FreeSpaceCheck = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
-/// Bytes of all answers in `cache.db`. One answer may have a quarter, which is the longest body there is.
+/// Maximum size of all answers in `cache.db` in bytes. One answer may use a quarter, which is also the longest body
+/// that is read.
 pub const DISK_BUDGET: u64 = 64 * 1024 * 1024;
-/// A row costs about this much besides its texts.
-const ROW: u64 = 200;
-/// The most uses that are noted until the next write.
-const MAX_NOTED: usize = 4_096;
-/// The most answers to one path that differ by their `selecting`.
+/// Approximate size of a row without its texts in bytes.
+const ROW_BYTES: u64 = 200;
+/// Maximum number of uses recorded until the next write.
+const MAX_RECORDED_USES: usize = 4_096;
+/// Maximum number of answers to one path with different `selecting`.
 pub const MAX_VARIANTS: u32 = 4;
 
 /// One stored answer.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The request fields that `Vary` named, as they were.
+    /// The request fields listed in `Vary`, with the values of the request.
     pub selecting: String,
+    /// The stored header fields.
     pub headers: StoredHeaders,
-    /// What `headers` say.
+    /// Parsed from `headers`.
     pub policy: Policy,
+    /// Age at arrival, including the duration of the request.
     pub initial_age_ms: u64,
+    /// Time of arrival.
     pub arrival: Arrival,
+    /// The JSON document.
     pub body: Bytes,
 }
 
 impl Entry {
-    /// Bytes that it counts for, in memory and on the disk.
+    /// Returns the size that is counted, in memory and on the disk, in bytes.
     pub fn size(&self, path: &str) -> u64 {
-        (self.body.len() + path.len() + self.selecting.len()) as u64 + ROW
+        (self.body.len() + path.len() + self.selecting.len()) as u64 + ROW_BYTES
     }
 }
 
-/// All stored answers to one path, the newest first.
+/// All stored answers to one path, newest first.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct Variants {
+    /// The answers, which differ by their `selecting`.
     pub all: Vec<Arc<Entry>>,
-    /// The number of writes when its use was last noted.
-    noted: AtomicU64,
+    /// Value of `writes` when its use was last recorded.
+    recorded_at: AtomicU64,
 }
 
-impl Page {
+impl Variants {
+    /// Creates a list whose use was not yet recorded.
     pub fn new(all: Vec<Arc<Entry>>) -> Self {
-        Self { all, noted: AtomicU64::new(0) }
+        Self { all, recorded_at: AtomicU64::new(0) }
     }
 }
 
@@ -72,19 +79,19 @@ pub struct Answers {
     totals: Arc<Totals>,
 }
 
-/// Sums over all answers, changed when a transaction is committed.
+/// Totals over all answers, updated when a transaction is committed.
 struct Totals {
     bytes: AtomicU64,
     evicted: AtomicU64,
     next_use: AtomicI64,
-    /// The latest wall clock at which any stored answer arrived.
+    /// Latest arrival of any stored answer by the wall clock.
     latest_ms: AtomicI64,
-    /// Paths that were used since the last write, the latest last.
+    /// Paths used since the last write, most recent last.
     used: Mutex<Vec<String>>,
     writes: AtomicU64,
 }
 
-/// Answers that were removed for space.
+/// Answers that were removed to free space.
 #[derive(Debug, Clone, Copy, Default)]
 struct Evicted {
     bytes: u64,
@@ -92,7 +99,7 @@ struct Evicted {
 }
 
 impl Answers {
-    /// Blocking.
+    /// Reads the totals from the database. Blocking.
     pub fn open(db: Database<Error>, budget: u64) -> Result<Self> {
         let (bytes, next_use, latest_ms) = db.with_connection(|conn| {
             Ok(conn.query_row(
@@ -112,53 +119,58 @@ impl Answers {
         Ok(Self { db, budget, free_space: None, totals: Arc::new(totals) })
     }
 
+    /// Size of all stored answers in bytes.
     pub fn bytes(&self) -> u64 {
         self.totals.bytes()
     }
+    /// Limit of `bytes`.
     pub fn budget(&self) -> u64 {
         self.budget
     }
+    /// Number of answers removed to stay within the limit, since start-up.
     pub fn evicted(&self) -> u64 {
         self.totals.evicted.load(Relaxed)
     }
+    /// Latest arrival of any stored answer by the wall clock (UTC, ms).
     pub fn latest_ms(&self) -> i64 {
         self.totals.latest_ms.load(Relaxed)
     }
+    /// Sets the check that is called before each write.
     pub fn set_free_space_check(&mut self, check: Option<FreeSpaceCheck>) {
         self.free_space = check.map(Arc::new);
     }
 
-    /// All answers to a path, the newest first.
+    /// Returns all answers to a path, newest first.
     pub async fn get(&self, path: &str) -> Result<Vec<Arc<Entry>>> {
         let path = path.to_owned();
         self.db.read(move |conn| stored(conn, &path)).await
     }
 
-    /// Notes that `page` was used, once between two writes.
-    pub fn note(&self, path: &str, page: &Page) {
+    /// Records a use of `variants`, once between two writes.
+    pub fn record_use(&self, path: &str, variants: &Variants) {
         let writes = self.totals.writes.load(Relaxed);
-        if page.noted.swap(writes, Relaxed) == writes {
+        if variants.recorded_at.swap(writes, Relaxed) == writes {
             return;
         }
         let mut used = self.totals.used();
-        if used.len() >= MAX_NOTED {
-            used.drain(..MAX_NOTED / 2);
+        if used.len() >= MAX_RECORDED_USES {
+            used.drain(..MAX_RECORDED_USES / 2);
         }
         used.push(path.to_owned());
     }
 
-    /// Stores an answer within the budget. On a full disk, twice the space that is needed is freed, and the write is
-    /// tried once more. Error: `NoSpace` if the check of free space forbids the write, for which nothing is removed, or
-    /// if the answer is too large.
+    /// Stores an answer within the budget. On a full disk, twice the required space is freed and the write is repeated
+    /// once. Returns `NoSpace` if the check of free space forbids the write (nothing is removed then), or if the answer
+    /// is too large.
     pub async fn put(&self, path: &str, entry: &Arc<Entry>) -> Result<()> {
         let size = entry.size(path);
-        if size > self.budget / 4 + ROW * 10 {
+        if size > self.budget / 4 + ROW_BYTES * 10 {
             self.remove(path).await?;
             return Err(Error::NoSpace { missing: size });
         }
         let check = self.free_space.clone();
-        let is_low = move || check.as_ref().is_some_and(|may| !may(size));
-        match self.write(path, entry, size, is_low).await {
+        let is_space_low = move || check.as_ref().is_some_and(|may| !may(size));
+        match self.write(path, entry, size, is_space_low).await {
             Err(e) if e.is_full() => {
                 self.evict(2 * size).await?;
                 self.write(path, entry, size, || false).await
@@ -167,31 +179,31 @@ impl Answers {
         }
     }
 
-    /// `is_low`: whether the disk has too little free space. Called once, on the thread that writes, because it may ask
-    /// the disk.
+    /// `is_space_low`: whether the disk has too little free space. Called once, on the writer thread, because it may
+    /// query the disk.
     async fn write(
         &self,
         path: &str,
         entry: &Arc<Entry>,
         size: u64,
-        is_low: impl Fn() -> bool + Send + 'static,
+        is_space_low: impl Fn() -> bool + Send + 'static,
     ) -> Result<()> {
         self.totals.writes.fetch_add(1, Relaxed);
         let used = std::mem::take(&mut *self.totals.used());
         let (path, entry, totals) = (path.to_owned(), entry.clone(), self.totals.clone());
         let budget = self.budget;
-        let mut low = None;
+        let mut space_low = None;
         let written = self.db.write("store an answer", move |tx| {
-            if *low.get_or_insert_with(&is_low) {
+            if *space_low.get_or_insert_with(&is_space_low) {
                 return Err(Error::NoSpace { missing: size });
             }
             for path in &used {
                 tx.prepare_cached("UPDATE entry SET used = ?2 WHERE path = ?1")?
                     .execute(params![path, totals.next_use()])?;
             }
-            let before = weight(tx, &path)?;
+            let before = stored_size(tx, &path)?;
             insert(tx, &path, &entry, size, totals.next_use())?;
-            let after = weight(tx, &path)?;
+            let after = stored_size(tx, &path)?;
             let bytes = (totals.bytes() + after).saturating_sub(before);
             let evicted = match bytes.saturating_sub(budget) {
                 0 => Evicted::default(),
@@ -202,31 +214,32 @@ impl Answers {
             tx.after_commit(move || {
                 totals.latest_ms.fetch_max(latest_ms, Relaxed);
                 totals.bytes.fetch_add(after, Relaxed);
-                totals.less(before);
-                totals.count(evicted);
+                totals.subtract(before);
+                totals.count_evicted(evicted);
             });
             Ok(())
         });
         written.await
     }
 
-    /// Removes answers of at least `bytes`.
+    /// Removes answers of at least `bytes` in total.
     async fn evict(&self, bytes: u64) -> Result<()> {
         let totals = self.totals.clone();
         let evicted = self.db.write("evict answers", move |tx| {
             let (evicted, totals) = (evict(tx, bytes)?, totals.clone());
-            tx.after_commit(move || totals.count(evicted));
+            tx.after_commit(move || totals.count_evicted(evicted));
             Ok(())
         });
         evicted.await
     }
 
+    /// Removes all answers to a path.
     pub async fn remove(&self, path: &str) -> Result<()> {
         let (path, totals) = (path.to_owned(), self.totals.clone());
         let removed = self.db.write("remove an answer", move |tx| {
-            let (before, totals) = (weight(tx, &path)?, totals.clone());
+            let (before, totals) = (stored_size(tx, &path)?, totals.clone());
             tx.prepare_cached("DELETE FROM entry WHERE path = ?1")?.execute([&path])?;
-            tx.after_commit(move || totals.less(before));
+            tx.after_commit(move || totals.subtract(before));
             Ok(())
         });
         removed.await
@@ -243,11 +256,11 @@ impl Totals {
     fn used(&self) -> MutexGuard<'_, Vec<String>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn less(&self, bytes: u64) {
+    fn subtract(&self, bytes: u64) {
         let _ = self.bytes.fetch_update(Relaxed, Relaxed, |b| Some(b.saturating_sub(bytes)));
     }
-    fn count(&self, evicted: Evicted) {
-        self.less(evicted.bytes);
+    fn count_evicted(&self, evicted: Evicted) {
+        self.subtract(evicted.bytes);
         self.evicted.fetch_add(evicted.answers, Relaxed);
     }
 }
@@ -276,7 +289,7 @@ fn stored(conn: &Connection, path: &str) -> Result<Vec<Arc<Entry>>> {
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
 }
 
-/// Inserts or replaces an answer; the oldest variant is removed if there are too many.
+/// Inserts or replaces an answer; removes the oldest variant if there are too many.
 fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) -> Result<()> {
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     conn.prepare_cached(
@@ -304,9 +317,9 @@ fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) ->
     Ok(())
 }
 
-/// Removes answers of at least `bytes`, the least recently used first.
+/// Removes answers of at least `bytes` in total, least recently used first.
 fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
-    let mut gone = Vec::new();
+    let mut evicted = Vec::new();
     let mut freed = 0;
     {
         let mut stmt = conn.prepare_cached("SELECT rowid, size FROM entry ORDER BY used")?;
@@ -314,18 +327,18 @@ fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
         while freed < bytes
             && let Some(row) = rows.next()?
         {
-            gone.push(row.get::<_, i64>("rowid")?);
+            evicted.push(row.get::<_, i64>("rowid")?);
             freed += row.get::<_, i64>("size")?.unsigned_abs();
         }
     }
-    for id in &gone {
+    for id in &evicted {
         conn.prepare_cached("DELETE FROM entry WHERE rowid = ?1")?.execute([id])?;
     }
-    Ok(Evicted { bytes: freed, answers: gone.len() as u64 })
+    Ok(Evicted { bytes: freed, answers: evicted.len() as u64 })
 }
 
-/// Bytes of all answers to a path.
-fn weight(conn: &Connection, path: &str) -> Result<u64> {
+/// Returns the size of all answers to a path in bytes.
+fn stored_size(conn: &Connection, path: &str) -> Result<u64> {
     let sum: i64 = conn
         .prepare_cached("SELECT coalesce(sum(size), 0) FROM entry WHERE path = ?1")?
         .query_row([path], |r| r.get(0))?;

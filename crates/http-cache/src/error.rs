@@ -1,35 +1,42 @@
-//! What can go wrong with a cached request.
+//! Errors of this crate, and their conversion from SQLite and JSON errors.
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{DatabaseError, StorageError, storage_error};
 
+/// Result with [`Error`] as the default error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything this crate reports.
+/// Any error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The network or the server failed, or the reply cannot be used.
+    /// The network or the server failed, or the reply is unusable.
     #[error(transparent)]
     Net(#[from] carrel_net::Error),
-    /// The server does not have it.
+    /// The server replied 404 or 410.
     #[error("not found: {0}")]
     NotFound(String),
-    /// Nothing is stored for this path that may be used without the network.
+    /// There is no stored answer for this path that may be used without the network.
     #[error("not stored: {0}")]
     NotStored(String),
-    /// The answer is complete, but its validator rejects it.
+    /// The answer is complete, but was rejected by the validator.
     #[error("corrupt: {0}")]
     Corrupt(String),
-    /// The answer is larger than what may be stored, or the disk must keep its free space.
-    #[error("{missing} bytes are missing")]
-    NoSpace { missing: u64 },
+    /// The answer is over the size limit, or the disk has too little free space.
+    #[error("no space for an answer of {missing} bytes")]
+    NoSpace {
+        /// Size of the answer in bytes.
+        missing: u64,
+    },
+    /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A defect of the program, such as a panic on a worker thread.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Error {
+    /// Returns the error code for callers.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Net(e) => e.code(),
@@ -41,10 +48,11 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
+    /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Net(e) => e.hint(),

@@ -1,5 +1,5 @@
-//! Failures that are remembered for a while, so that the request is not repeated: a path that was not found, a server that
-//! could not be reached, a server that asked for a delay. Times are of the monotonic clock, and in memory only.
+//! Remembers failures for a while, so that the request is not repeated: a path that was not found, a server that could
+//! not be reached, a `Retry-After`. Times are monotonic and kept in memory only.
 
 use std::{
     collections::HashMap,
@@ -10,28 +10,35 @@ use carrel_model::ErrorCode;
 
 /// How long a path that was not found is not requested again.
 pub const MISSING_MS: i64 = 60_000;
-/// How long a server that could not be reached is not asked again.
+/// How long no request is sent to a server that could not be reached.
 pub const UNREACHABLE_MS: i64 = 5_000;
-/// The longest `Retry-After` that is respected.
-pub const MAX_HOLD_MS: i64 = 15 * 60_000;
-/// The most paths that are remembered.
+/// Longest `Retry-After` that is respected.
+pub const MAX_RETRY_AFTER_MS: i64 = 15 * 60_000;
+/// Maximum number of remembered paths.
 const MAX_PATHS: usize = 4_096;
 
-/// A failure that is known without a request.
+/// A failure that is returned without a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownFailure {
+    /// The server could not be reached.
     Unreachable,
+    /// The path was not found.
     Missing {
+        /// HTTP status of the reply.
         status: u16,
     },
-    /// The server asked for a delay (`Retry-After`, RFC 9110, 10.2.3).
-    Held {
+    /// The server sent a `Retry-After` (RFC 9110, 10.2.3).
+    RetryAfter {
+        /// HTTP status of the reply.
         status: u16,
+        /// Error code of the reply.
         code: ErrorCode,
+        /// Remaining time in milliseconds.
         left_ms: i64,
     },
 }
 
+/// The remembered failures of one server.
 #[derive(Default)]
 pub struct Failures(Mutex<State>);
 
@@ -45,57 +52,69 @@ impl Failures {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// The failure because of which `path` is not requested at `now`.
-    pub fn known(&self, path: &str, now: i64) -> Option<KnownFailure> {
+    /// Returns the failure because of which `path` is not requested at `now`.
+    pub fn find(&self, path: &str, now: i64) -> Option<KnownFailure> {
         let mut state = self.state();
         if state.unreachable_until.is_some_and(|until| now < until) {
             return Some(KnownFailure::Unreachable);
         }
-        let (until, status, held) = *state.paths.get(path)?;
+        let (until, status, retry_after) = *state.paths.get(path)?;
         if until <= now {
             state.paths.remove(path);
             return None;
         }
-        Some(match held {
-            Some(code) => KnownFailure::Held { status, code, left_ms: until - now },
+        Some(match retry_after {
+            Some(code) => KnownFailure::RetryAfter { status, code, left_ms: until - now },
             None => KnownFailure::Missing { status },
         })
     }
+    /// True if the server could not be reached within the last `UNREACHABLE_MS`.
     pub fn is_unreachable(&self, now: i64) -> bool {
         self.state().unreachable_until.is_some_and(|until| now < until)
     }
-    pub fn unreachable(&self, now: i64) {
+    /// Records that the server could not be reached.
+    pub fn record_unreachable(&self, now: i64) {
         self.state().unreachable_until = Some(now + UNREACHABLE_MS);
     }
-    pub fn reached(&self) {
+    /// Records that the server replied.
+    pub fn record_reply(&self) {
         self.state().unreachable_until = None;
     }
-    /// `for_ms`: how long, if the server said it.
-    pub fn missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
+    /// Records a path that was not found. `for_ms`: the lifetime of the reply, if the server stated one; at most
+    /// `MISSING_MS` of it applies.
+    pub fn record_missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
         let until = now + for_ms.unwrap_or(MISSING_MS).min(MISSING_MS);
-        self.note(path, now, (until, status, None));
+        self.insert(path, now, (until, status, None));
     }
-    pub fn hold(&self, path: &str, status: u16, code: ErrorCode, now: i64, for_ms: i64) {
-        self.note(path, now, (now + for_ms.min(MAX_HOLD_MS), status, Some(code)));
+    /// Records a `Retry-After` for a path.
+    pub fn record_retry_after(
+        &self,
+        path: &str,
+        status: u16,
+        code: ErrorCode,
+        now: i64,
+        for_ms: i64,
+    ) {
+        self.insert(path, now, (now + for_ms.min(MAX_RETRY_AFTER_MS), status, Some(code)));
     }
-    fn note(&self, path: &str, now: i64, what: (i64, u16, Option<ErrorCode>)) {
+    fn insert(&self, path: &str, now: i64, failure: (i64, u16, Option<ErrorCode>)) {
         let mut state = self.state();
         if state.paths.len() >= MAX_PATHS {
             state.paths.retain(|_, (until, ..)| now < *until);
         }
-        if state.paths.len() < MAX_PATHS && what.0 > now {
-            state.paths.insert(path.to_owned(), what);
+        if state.paths.len() < MAX_PATHS && failure.0 > now {
+            state.paths.insert(path.to_owned(), failure);
         }
     }
-    /// Allows a request for the path: it was answered.
-    pub fn forget(&self, path: &str) {
+    /// Removes the failure of a path, because it was answered.
+    pub fn remove(&self, path: &str) {
         self.state().paths.remove(path);
     }
-    /// Forgets what another network may change. A `Retry-After` stays: it is the same server.
+    /// Discards failures that another network may change. A `Retry-After` is kept, as the server is the same.
     pub fn network_changed(&self) {
         let mut state = self.state();
         state.unreachable_until = None;
-        state.paths.retain(|_, (_, _, held)| held.is_some());
+        state.paths.retain(|_, (_, _, retry_after)| retry_after.is_some());
     }
 }
 
@@ -104,34 +123,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_end_after_their_time_and_with_another_network() {
+    fn failures_expire_and_are_discarded_on_network_change() {
         let n = Failures::default();
-        n.missing("/a", 404, 0, None);
-        n.missing("/short", 410, 0, Some(1_000));
-        n.missing("/never", 404, 0, Some(0));
-        n.hold("/b", 429, ErrorCode::RateLimited, 0, 9_000);
-        n.hold("/long", 503, ErrorCode::Unavailable, 0, i64::MAX);
-        assert_eq!(n.known("/a", 59_999), Some(KnownFailure::Missing { status: 404 }));
-        assert_eq!(n.known("/a", 60_000), None);
-        assert_eq!((n.known("/short", 1_000), n.known("/never", 0)), (None, None));
-        n.missing("/a", 404, 60_000, Some(i64::MAX));
-        n.unreachable(60_000);
-        assert_eq!(n.known("/else", 64_999), Some(KnownFailure::Unreachable));
-        assert_eq!(n.known("/else", 65_000), None);
-        n.unreachable(1_000);
+        n.record_missing("/a", 404, 0, None);
+        n.record_missing("/short", 410, 0, Some(1_000));
+        n.record_missing("/never", 404, 0, Some(0));
+        n.record_retry_after("/b", 429, ErrorCode::RateLimited, 0, 9_000);
+        n.record_retry_after("/long", 503, ErrorCode::Unavailable, 0, i64::MAX);
+        assert_eq!(n.find("/a", 59_999), Some(KnownFailure::Missing { status: 404 }));
+        assert_eq!(n.find("/a", 60_000), None);
+        assert_eq!((n.find("/short", 1_000), n.find("/never", 0)), (None, None));
+        n.record_missing("/a", 404, 60_000, Some(i64::MAX));
+        n.record_unreachable(60_000);
+        assert_eq!(n.find("/else", 64_999), Some(KnownFailure::Unreachable));
+        assert_eq!(n.find("/else", 65_000), None);
+        n.record_unreachable(1_000);
         n.network_changed();
-        assert_eq!((n.known("/a", 60_001), n.is_unreachable(1_001)), (None, false));
-        let held = KnownFailure::Held { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
-        assert_eq!(n.known("/b", 1_001), Some(held));
-        assert_eq!(n.known("/long", MAX_HOLD_MS), None);
+        assert_eq!((n.find("/a", 60_001), n.is_unreachable(1_001)), (None, false));
+        let retry_after =
+            KnownFailure::RetryAfter { status: 429, code: ErrorCode::RateLimited, left_ms: 7_999 };
+        assert_eq!(n.find("/b", 1_001), Some(retry_after));
+        assert_eq!(n.find("/long", MAX_RETRY_AFTER_MS), None);
     }
 
     #[test]
     fn the_number_of_paths_is_bounded() {
         let n = Failures::default();
-        (0..10_000).for_each(|i| n.missing(&format!("/{i}"), 404, 0, None));
+        (0..10_000).for_each(|i| n.record_missing(&format!("/{i}"), 404, 0, None));
         assert_eq!(n.state().paths.len(), MAX_PATHS);
-        n.missing("/new", 404, 60_000, None);
+        n.record_missing("/new", 404, 60_000, None);
         assert_eq!(n.state().paths.len(), 1, "expired paths are removed");
     }
 }

@@ -1,23 +1,27 @@
-//! Counters of answers by route and tier since the start, for diagnostics: numbers only, no paths.
+//! Counts answers by route and tier since start-up, for diagnostics: numbers only, no paths.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Origin, Route};
 
-/// What is counted. An answer counts in one of the first four; the others say more about it.
+/// A counter. Each answer is counted in one of the first four; the others add details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
+    /// Read from memory.
     Memory,
+    /// Read from `cache.db`.
     Disk,
+    /// Body received from the server.
     Network,
+    /// Stored answer confirmed by a 304.
     Revalidated,
-    /// Used although stale, or in place of the server's answer.
+    /// Used although stale, or as a fallback.
     Stale,
-    /// Shared the request of another caller.
+    /// Joined the request of another caller.
     Coalesced,
-    /// Not requested, because a failure is remembered.
+    /// Not requested because of a remembered failure.
     Negative,
-    /// No answer at all.
+    /// No answer.
     Failed,
 }
 
@@ -25,34 +29,42 @@ const COUNTS: usize = 8;
 
 /// The counters of one route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RouteCounts {
+    /// Answers read from memory.
     pub memory: u64,
+    /// Answers read from `cache.db`.
     pub disk: u64,
+    /// Answers received from the server.
     pub network: u64,
+    /// Stored answers confirmed by a 304.
     pub revalidated: u64,
+    /// Answers used although stale, or as a fallback.
     pub stale: u64,
+    /// Answers of a shared request.
     pub coalesced: u64,
+    /// Requests not sent because of a remembered failure.
     pub negative: u64,
+    /// Calls without an answer.
     pub failed: u64,
 }
 
-impl Tally {
+impl RouteCounts {
     fn of(counts: &[AtomicU64; COUNTS]) -> Self {
         let [memory, disk, network, revalidated, stale, coalesced, negative, failed] =
             [0, 1, 2, 3, 4, 5, 6, 7].map(|i| counts[i].load(Ordering::Relaxed));
         Self { memory, disk, network, revalidated, stale, coalesced, negative, failed }
     }
-    /// Answers in all.
+    /// Returns the number of all answers.
     pub fn answers(&self) -> u64 {
         self.memory + self.disk + self.network + self.revalidated
     }
-    /// Answers whose bytes did not come over the network.
+    /// Returns the number of answers whose body was not sent over the network.
     pub fn hits(&self) -> u64 {
         self.memory + self.disk + self.revalidated
     }
 }
 
-impl std::ops::Add for Tally {
+impl std::ops::Add for RouteCounts {
     type Output = Self;
     fn add(self, o: Self) -> Self {
         Self {
@@ -68,43 +80,49 @@ impl std::ops::Add for Tally {
     }
 }
 
-/// Everything that diagnostics show of a cache.
+/// Figures of a cache for diagnostics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
-    /// One for each row of the route table, in its order, and one for everything else.
-    pub routes: Vec<(Route, Tally)>,
-    /// Bytes of answers in memory, and the limit.
+    /// One for each row of the route table, in its order, and one for all other paths.
+    pub routes: Vec<(Route, RouteCounts)>,
+    /// Size of the answers in memory in bytes.
     pub memory_bytes: u64,
+    /// Limit of `memory_bytes`.
     pub memory_budget: u64,
-    /// Bytes of answers in `cache.db`, and the limit.
+    /// Size of the answers in `cache.db` in bytes.
     pub disk_bytes: u64,
+    /// Limit of `disk_bytes`.
     pub disk_budget: u64,
     /// Answers that were removed from `cache.db` to stay within the limit.
     pub evicted: u64,
 }
 
 impl Figures {
-    pub fn total(&self) -> Tally {
-        self.routes.iter().fold(Tally::default(), |all, (_, one)| all + *one)
+    /// Returns the sum over all routes.
+    pub fn total(&self) -> RouteCounts {
+        self.routes.iter().fold(RouteCounts::default(), |all, (_, one)| all + *one)
     }
 }
 
 /// The counters of all routes.
 pub(super) struct Counters {
     routes: &'static [Route],
-    /// One for each row, and one for everything else.
+    /// One for each row of the table, and one for all other paths.
     counts: Vec<[AtomicU64; COUNTS]>,
 }
 
 impl Counters {
+    /// Creates counters at zero.
     pub fn new(routes: &'static [Route]) -> Self {
         Self { routes, counts: (0..=routes.len()).map(|_| Default::default()).collect() }
     }
+    /// Increments one counter of a route.
     pub fn add(&self, route: &Route, what: Count) {
         let row = self.routes.iter().position(|r| r.pattern == route.pattern);
         self.counts[row.unwrap_or(self.routes.len())][what as usize]
             .fetch_add(1, Ordering::Relaxed);
     }
+    /// Counts an answer by its tier.
     pub fn answer(&self, route: &Route, origin: Origin) {
         self.add(
             route,
@@ -116,8 +134,9 @@ impl Counters {
             },
         );
     }
-    pub fn by_route(&self) -> Vec<(Route, Tally)> {
+    /// Returns the counters by route, in the order of the table.
+    pub fn by_route(&self) -> Vec<(Route, RouteCounts)> {
         let routes = self.routes.iter().copied().chain([Route::OTHER]);
-        routes.zip(self.counts.iter().map(Tally::of)).collect()
+        routes.zip(self.counts.iter().map(RouteCounts::of)).collect()
     }
 }

@@ -1,12 +1,13 @@
-//! How long an answer is fresh, how old it is, and whether it may be used when it is stale: RFC 9111, sections 4.2 and
+//! Computes how long an answer is fresh, its age, and whether it may be used when stale: RFC 9111, sections 4.2 and
 //! 5.2.2, and RFC 5861, for a private cache. Pure functions of header fields and times.
 //!
-//! Decisions where the RFC leaves a choice:
-//! - `Date` is not compared with this device's clock, which is often wrong by hours on school laptops: an answer would be
-//!   stale on arrival. The age at arrival is `Age` and the time that the request took (4.2.3 allows `corrected_age_value`
-//!   alone). `Expires` is measured against the server's own `Date`.
-//! - The heuristic lifetime (4.2.2) is the route's, never a part of `Last-Modified`: it is the same on each device.
-//! - `s-maxage`, `public` and `proxy-revalidate` are about shared caches and are ignored.
+//! Decisions where the RFC allows a choice:
+//! - `Date` is not compared with the device's clock, which may be wrong by hours: an answer would be stale on arrival.
+//!   The age at arrival is `Age` plus the duration of the request (4.2.3 allows `corrected_age_value` alone). `Expires`
+//!   is compared with the server's own `Date`.
+//! - The heuristic lifetime (4.2.2) is that of the route, never a fraction of `Last-Modified`, so that it is the same
+//!   on every device.
+//! - `s-maxage`, `public` and `proxy-revalidate` concern shared caches and are ignored.
 
 use std::time::Duration;
 
@@ -18,27 +19,28 @@ use crate::{
     stored_headers::StoredHeaders,
 };
 
-/// What the fields of an answer say about storing and using it.
+/// Rules for storing and using an answer, from its header fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `no-store`, or `Vary: *`.
     pub no_store: bool,
-    /// Never used without the server's word, not even fresh (5.2.2.4).
+    /// Never used without revalidation, not even while fresh (5.2.2.4).
     pub no_cache: bool,
-    /// Once stale, never used without the server's word (5.2.2.2).
+    /// Never used without revalidation once stale (5.2.2.2).
     pub must_revalidate: bool,
-    /// Seconds of freshness; `None`: the server said nothing, the route decides.
+    /// Lifetime in seconds; `None`: not given by the server, the route's lifetime applies.
     pub lifetime_s: Option<u64>,
-    /// RFC 5861, 3. Overrules the route's window.
+    /// RFC 5861, 3, in seconds. Overrides the route's window.
     pub while_revalidate_s: Option<u64>,
-    /// RFC 5861, 4. Overrules the route's window.
+    /// RFC 5861, 4, in seconds. Overrides the route's window.
     pub if_error_s: Option<u64>,
-    /// Seconds old when it was sent (5.1).
+    /// Age in seconds when it was sent (5.1).
     pub age_s: u64,
 }
 
 impl Policy {
-    /// `arrived_ms`: the wall clock at arrival, for `Expires` without `Date` (RFC 9110, 6.6.1).
+    /// Parses the header fields. `arrived_ms`: the wall clock at arrival, for `Expires` without `Date` (RFC 9110,
+    /// 6.6.1).
     pub fn of(headers: &StoredHeaders, arrived_ms: i64) -> Self {
         let mut policy = Self::default();
         let (mut understood, mut max_age) = (false, None);
@@ -46,12 +48,12 @@ impl Policy {
             let given = || seconds(value.as_deref());
             match name.as_str() {
                 "no-store" => policy.no_store = true,
-                // With names of fields it is about those fields alone (`StoredHeaders::of`).
+                // With field names it applies to those fields only (`StoredHeaders::of`).
                 "no-cache" if value.is_none() => policy.no_cache = true,
                 "must-revalidate" => policy.must_revalidate = true,
-                // 200 is the only status that is kept, and it is understood (5.2.2.3).
+                // Only status 200 is stored, which is understood (5.2.2.3).
                 "must-understand" => understood = true,
-                // Said twice, the first counts; what cannot be read is stale (4.2.1).
+                // The first of several values applies; an invalid value means stale (4.2.1).
                 "max-age" => max_age = max_age.or(Some(given().unwrap_or(0))),
                 "stale-while-revalidate" => policy.while_revalidate_s = Some(given().unwrap_or(0)),
                 "stale-if-error" => policy.if_error_s = Some(given().unwrap_or(0)),
@@ -65,15 +67,15 @@ impl Policy {
         policy
     }
 
-    /// How long the answer is fresh, under a route that says `heuristic`.
+    /// Returns the lifetime of the answer, under a route with the lifetime `heuristic`.
     pub fn lifetime(&self, heuristic: Duration) -> Duration {
         self.lifetime_s.map_or(heuristic, Duration::from_secs)
     }
-    /// Whether it may be used without a request (4.2). `age` is `None` if it is unknown.
+    /// True if it may be used without a request (4.2). `age` is `None` if it is unknown.
     pub fn is_fresh(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         age.is_some_and(|age| age < self.lifetime(heuristic))
     }
-    /// Whether it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
+    /// True if it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
     pub fn while_revalidating(
         &self,
         age: Option<Duration>,
@@ -84,8 +86,8 @@ impl Policy {
         let end = self.lifetime(heuristic).saturating_add(window);
         self.allows_stale(self.is_fresh(age, heuristic)) && age.is_some_and(|age| age < end)
     }
-    /// Whether it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows
-    /// `window`. An answer of unknown age may, unless the server set the limit.
+    /// True if it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows
+    /// `window`. An answer of unknown age may be used unless the server set the limit.
     pub fn on_error(&self, age: Option<Duration>, heuristic: Duration, window: Duration) -> bool {
         let end = |window| self.lifetime(heuristic).saturating_add(window);
         let in_time = match (age, self.if_error_s) {
@@ -95,7 +97,7 @@ impl Policy {
         };
         self.allows_stale(self.is_fresh(age, heuristic)) && in_time
     }
-    /// Whether the server allows its use at any age.
+    /// True if the server allows its use at any age.
     pub fn at_any_age(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         self.allows_stale(self.is_fresh(age, heuristic))
     }
@@ -104,7 +106,7 @@ impl Policy {
     }
 }
 
-/// `Expires` minus `Date`; what cannot be read is in the past (5.3).
+/// Returns `Expires` minus `Date`; an invalid value is in the past (5.3).
 fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
     let expires = headers.get(header::EXPIRES);
     if expires.is_empty() {
@@ -118,18 +120,20 @@ fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
 /// A time by both clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arrival {
+    /// Wall clock: UTC, ms since 1970.
     pub wall_ms: i64,
+    /// Monotonic clock of the run in ms.
     pub mono_ms: i64,
-    /// The run of the app whose monotonic clock this was.
+    /// Id of the run of the app that the monotonic clock belongs to.
     pub run: [u8; 16],
 }
 
-/// The age of an answer that was `initial_ms` old when it arrived. `None`: unknown, because the wall clock was set back
-/// since an earlier run.
+/// Returns the age of an answer that was `initial_ms` old when it arrived. `None`: unknown, because the wall clock was
+/// set back since an earlier run.
 ///
-/// Within a run the greater difference of the two clocks counts: the monotonic clock stands while the machine sleeps. A
-/// wall clock that was set forward makes an answer look older than it is, which costs a request, and never younger.
-/// `latest_ms` is the latest wall clock at which any stored answer arrived.
+/// Within a run the greater difference of the two clocks applies: the monotonic clock stops during suspend. A wall
+/// clock that was set forward makes an answer appear older than it is, which costs a request, but never younger.
+/// `latest_ms` is the latest arrival of any stored answer by the wall clock.
 pub fn age(initial_ms: u64, arrival: Arrival, now: Arrival, latest_ms: i64) -> Option<Duration> {
     let wall = now.wall_ms - arrival.wall_ms;
     let resident_ms = if arrival.run == now.run {
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn header_fields_as_the_rfcs_read_them() {
+    fn policy_follows_the_rfcs() {
         let base = Policy::default();
         let for_s = |s| Policy { lifetime_s: Some(s), ..base };
         let cc = |v: &'static str| [("cache-control", v)];
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_who_overrules_them() {
+    fn server_windows_override_route_windows() {
         let s = |n| Some(Duration::from_secs(n));
         let (ten, day) = (Duration::from_secs(10), Duration::from_secs(86_400));
         let plain = policy(&[]);
@@ -236,10 +240,11 @@ mod tests {
     fn age_survives_clock_jumps() {
         let at = |wall_ms, mono_ms, run| Arrival { wall_ms, mono_ms, run: [run; 16] };
         let secs = |s| Some(Duration::from_secs(s));
-        // Same run: set back, the monotonic clock counts; asleep or set forward, the wall clock does.
+        // Same run: if the clock was set back, the monotonic clock applies; after suspend or if set forward, the wall
+        // clock.
         assert_eq!(age(1_000, at(0, 0, 1), at(-9_000_000, 5_000, 1), 0), secs(6));
         assert_eq!(age(0, at(0, 0, 1), at(9_000_000, 5_000, 1), 0), secs(9_000));
-        // Another run: the wall clock, and unknown if it was set back.
+        // Another run: the wall clock applies; unknown if it was set back.
         assert_eq!(age(0, at(1_000, 99_000, 1), at(4_000, 0, 2), 1_000), secs(3));
         assert_eq!(age(0, at(4_000, 0, 1), at(1_000, 0, 2), 4_000), None);
         assert_eq!(

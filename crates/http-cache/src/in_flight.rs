@@ -1,8 +1,7 @@
-//! One request at a time for each key: later callers wait for the same answer. A waiter that is dropped stops nothing
-//! for the others.
+//! Limits requests to one at a time for each key: later callers join it. Dropping a waiter does not affect the others.
 //!
-//! When all waiters are dropped, a request whose answer is stored continues, because the next caller uses the answer; a
-//! request whose answer nobody would see (`Ends::WithoutWaiters`) is stopped.
+//! When all waiters are dropped, a request whose answer is stored continues, because the next caller can use it; a
+//! request whose answer is not stored (`Ends::WithoutWaiters`) is aborted.
 
 use std::{
     collections::HashMap,
@@ -23,12 +22,12 @@ pub(super) enum Ends {
     WithoutWaiters,
 }
 
-type Answer<T> = Shared<BoxFuture<'static, Option<T>>>;
+type SharedAnswer<T> = Shared<BoxFuture<'static, Option<T>>>;
 
-/// Waits for an answer, with others. Gives `None` only if the request panicked.
+/// Waits for a shared answer. Resolves to `None` only if the request panicked.
 pub struct Waiter<T: Clone> {
-    answer: Answer<T>,
-    /// The request was under way already.
+    answer: SharedAnswer<T>,
+    /// The request was already in progress.
     pub joined: bool,
     _abort: Arc<AbortOnDrop>,
 }
@@ -40,7 +39,7 @@ impl<T: Clone> Future for Waiter<T> {
     }
 }
 
-/// Held by every waiter; stops the request, if it is to be stopped, when the last one is dropped.
+/// Shared by all waiters; when the last one is dropped, aborts the request unless it continues without waiters.
 struct AbortOnDrop(Option<AbortHandle>);
 
 impl Drop for AbortOnDrop {
@@ -51,15 +50,15 @@ impl Drop for AbortOnDrop {
     }
 }
 
-struct Running<T: Clone> {
-    answer: Answer<T>,
+struct RunningRequest<T: Clone> {
+    answer: SharedAnswer<T>,
     abort: Weak<AbortOnDrop>,
     /// Keeps a request joinable that continues without waiters.
-    _kept: Option<Arc<AbortOnDrop>>,
+    _keep_alive: Option<Arc<AbortOnDrop>>,
     number: u64,
 }
 
-/// Requests that are under way.
+/// Requests in progress, by key.
 pub struct InFlight<K, T: Clone> {
     requests: Arc<Mutex<Requests<K, T>>>,
 }
@@ -71,19 +70,20 @@ impl<K, T: Clone> Default for InFlight<K, T> {
 }
 
 struct Requests<K, T: Clone> {
-    running: HashMap<K, Running<T>>,
+    running: HashMap<K, RunningRequest<T>>,
     next: u64,
 }
 
 impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> InFlight<K, T> {
+    /// Creates an empty map.
     pub fn new() -> Self {
         Self::default()
     }
-    /// Waits for the request of `key` that is under way, or for `start` if there is none. It continues without waiters.
+    /// Joins the request of `key` that is in progress, or begins `start`. The request continues without waiters.
     pub fn join(&self, key: K, start: impl FnOnce() -> BoxFuture<'static, T>) -> Waiter<T> {
         self.join_until(key, Ends::WhenDone, start)
     }
-    /// Does the same; `ends` says whether the request continues without waiters.
+    /// Same; `ends` determines whether the request continues without waiters.
     pub(super) fn join_until(
         &self,
         key: K,
@@ -99,20 +99,20 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
         requests.next += 1;
         let number = requests.next;
         let ended = RemoveOnDrop { requests: self.requests.clone(), key: key.clone(), number };
-        let work = start();
+        let request = start();
         let task = tokio::spawn(async move {
             let ended = ended;
-            let answer = work.await;
+            let answer = request.await;
             drop(ended);
             answer
         });
-        let stops = ends == Ends::WithoutWaiters;
-        let abort = Arc::new(AbortOnDrop(stops.then(|| task.abort_handle())));
+        let aborts = ends == Ends::WithoutWaiters;
+        let abort = Arc::new(AbortOnDrop(aborts.then(|| task.abort_handle())));
         let answer = async move { task.await.ok() }.boxed().shared();
-        let running = Running {
+        let running = RunningRequest {
             answer: answer.clone(),
             abort: Arc::downgrade(&abort),
-            _kept: (!stops).then(|| abort.clone()),
+            _keep_alive: (!aborts).then(|| abort.clone()),
             number,
         };
         requests.running.insert(key, running);
@@ -120,7 +120,7 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
     }
 }
 
-/// Removes a request that ended, panicked or was stopped.
+/// Removes a request that ended, panicked or was aborted.
 struct RemoveOnDrop<K: Hash + Eq, T: Clone> {
     requests: Arc<Mutex<Requests<K, T>>>,
     key: K,
@@ -130,7 +130,7 @@ struct RemoveOnDrop<K: Hash + Eq, T: Clone> {
 impl<K: Hash + Eq, T: Clone> Drop for RemoveOnDrop<K, T> {
     fn drop(&mut self) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        // A stopped request may have been replaced before its task was dropped.
+        // An aborted request may have been replaced before its task was dropped.
         let removed = match requests.running.get(&self.key) {
             Some(running) if running.number == self.number => requests.running.remove(&self.key),
             _ => None,
@@ -150,36 +150,37 @@ mod tests {
 
     struct Fixture {
         in_flight: InFlight<&'static str, u32>,
-        began: Arc<AtomicU32>,
+        started: Arc<AtomicU32>,
         ended: Arc<AtomicU32>,
-        gate: Arc<Semaphore>,
+        permits: Arc<Semaphore>,
     }
 
     impl Fixture {
         fn new() -> Self {
             Self {
                 in_flight: InFlight::new(),
-                began: Arc::default(),
+                started: Arc::default(),
                 ended: Arc::default(),
-                gate: Arc::new(Semaphore::new(0)),
+                permits: Arc::new(Semaphore::new(0)),
             }
         }
         fn join(&self, ends: Ends) -> Waiter<u32> {
-            let (began, ended, gate) = (self.began.clone(), self.ended.clone(), self.gate.clone());
+            let (started, ended, permits) =
+                (self.started.clone(), self.ended.clone(), self.permits.clone());
             self.in_flight.join_until("a", ends, move || {
                 async move {
-                    began.fetch_add(1, Ordering::SeqCst);
-                    gate.acquire().await.unwrap().forget();
+                    started.fetch_add(1, Ordering::SeqCst);
+                    permits.acquire().await.unwrap().forget();
                     ended.fetch_add(1, Ordering::SeqCst) + 1
                 }
                 .boxed()
             })
         }
-        fn seen(&self) -> (u32, u32) {
-            (self.began.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst))
+        fn counts(&self) -> (u32, u32) {
+            (self.started.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst))
         }
-        async fn until(&self, seen: (u32, u32)) {
-            while self.seen() != seen {
+        async fn wait_until(&self, expected: (u32, u32)) {
+            while self.counts() != expected {
                 tokio::task::yield_now().await;
             }
         }
@@ -192,11 +193,11 @@ mod tests {
             let (first, second, third) =
                 (fixture.join(ends), fixture.join(ends), fixture.join(ends));
             assert_eq!([first.joined, second.joined, third.joined], [false, true, true]);
-            fixture.until((1, 0)).await;
+            fixture.wait_until((1, 0)).await;
             drop(first);
-            fixture.gate.add_permits(1);
+            fixture.permits.add_permits(1);
             assert_eq!((second.await, third.await), (Some(1), Some(1)), "{ends:?}");
-            fixture.gate.add_permits(1);
+            fixture.permits.add_permits(1);
             assert_eq!(fixture.join(ends).await, Some(2), "a new request after the end");
         }
     }
@@ -205,19 +206,19 @@ mod tests {
     async fn a_request_without_waiters_continues_or_stops_as_requested() {
         let fixture = Fixture::new();
         drop((fixture.join(Ends::WhenDone), fixture.join(Ends::WhenDone)));
-        fixture.gate.add_permits(1);
-        fixture.until((1, 1)).await;
+        fixture.permits.add_permits(1);
+        fixture.wait_until((1, 1)).await;
 
         let fixture = Fixture::new();
         let waiters = (fixture.join(Ends::WithoutWaiters), fixture.join(Ends::WithoutWaiters));
-        fixture.until((1, 0)).await;
+        fixture.wait_until((1, 0)).await;
         drop(waiters);
-        // The next caller does not get the request that was stopped.
+        // The next caller does not join the aborted request.
         let next = fixture.join(Ends::WithoutWaiters);
         assert!(!next.joined);
-        fixture.until((2, 0)).await;
-        fixture.gate.add_permits(2);
+        fixture.wait_until((2, 0)).await;
+        fixture.permits.add_permits(2);
         assert_eq!(next.await, Some(1));
-        assert_eq!(fixture.seen(), (2, 1), "the first request did not end");
+        assert_eq!(fixture.counts(), (2, 1), "the first request did not end");
     }
 }

@@ -1,4 +1,4 @@
-//! Stored answers, in memory and in `cache.db`: which one fits a request, and what is reported when it is used.
+//! Finds the stored answer for a request, in memory or in `cache.db`, and reports its use.
 
 use std::{
     sync::{Arc, MutexGuard, PoisonError},
@@ -10,42 +10,46 @@ use futures_util::FutureExt as _;
 use crate::{
     ByteLru, CacheStatus, Cached, Error, Fallback, Forward, Origin, Result, Route,
     cache::CacheInner,
-    entries::{Entry, MAX_VARIANTS, Page},
+    entries::{Entry, MAX_VARIANTS, Variants},
     freshness::{Arrival, age},
 };
 
-/// A stored answer that fits a request.
+/// A stored answer that matches a request.
 pub(super) struct Stored {
     pub entry: Arc<Entry>,
     pub origin: Origin,
     pub age: Option<Duration>,
 }
 
-/// What is stored under a path.
+/// Result of looking up a path.
 pub(super) struct Lookup {
     pub stored: Option<Stored>,
-    /// There are answers, but none of them fits (`Vary`).
+    /// There are answers, but none matches (`Vary`).
     pub others: bool,
 }
 
 impl Stored {
+    /// Returns how long the answer is fresh.
     pub fn lifetime(&self, route: &Route) -> Duration {
         self.entry.policy.lifetime(route.fresh)
     }
+    /// True if it may be used without a request.
     pub fn is_fresh(&self, route: &Route) -> bool {
         self.entry.policy.is_fresh(self.age, route.fresh)
     }
-    /// Whether it may be used whatever its age. The server can forbid that.
+    /// True if it may be used whatever its age. The server can forbid this.
     pub fn at_any_age(&self, route: &Route) -> bool {
         self.entry.policy.at_any_age(self.age, route.fresh)
     }
+    /// True if it may be used because the network or the server failed.
     pub fn on_error(&self, route: &Route) -> bool {
         self.entry.policy.on_error(self.age, route.fresh, route.if_error)
     }
+    /// True if it may be used while it is requested again.
     pub fn while_revalidating(&self, route: &Route) -> bool {
         self.entry.policy.while_revalidating(self.age, route.fresh, route.stale)
     }
-    /// Seconds of freshness left, negative since it is stale.
+    /// Returns the remaining lifetime in seconds, negative if stale.
     pub fn ttl_s(&self, route: &Route) -> Option<i64> {
         let (lifetime, age) = (self.lifetime(route), self.age?);
         let whole = |d: Duration| i64::try_from(d.as_secs()).ok();
@@ -55,7 +59,7 @@ impl Stored {
 }
 
 impl Lookup {
-    /// Why a request is sent although the path was looked up.
+    /// Returns why a request is sent although the path was looked up.
     pub fn why(&self, route: &Route) -> Forward {
         match &self.stored {
             None if self.others => Forward::VaryMiss,
@@ -71,20 +75,20 @@ impl CacheInner {
         Arrival { wall_ms: self.clock.now_ms(), mono_ms: self.clock.monotonic_ms(), run: self.run }
     }
 
-    /// Finds what is stored under a path. An answer in memory is found without waiting.
+    /// Looks up a path. An answer in memory is found without waiting.
     pub(super) async fn lookup(self: &Arc<Self>, path: &str) -> Result<Lookup> {
-        let (page, origin) = match self.memory.get(path) {
-            Some(page) => (page, Origin::Memory),
+        let (variants, origin) = match self.memory.get(path) {
+            Some(variants) => (variants, Origin::Memory),
             None => {
-                let page = self.read(path).await?;
-                if page.all.is_empty() {
+                let variants = self.read(path).await?;
+                if variants.all.is_empty() {
                     return Ok(Lookup { stored: None, others: false });
                 }
-                (page, Origin::Disk)
+                (variants, Origin::Disk)
             }
         };
-        self.answers.note(path, &page);
-        let entry = page.all.iter().find(|e| self.account.fits(&e.selecting)).cloned();
+        self.answers.record_use(path, &variants);
+        let entry = variants.all.iter().find(|e| self.account.matches(&e.selecting)).cloned();
         let stored = entry.map(|entry| Stored {
             age: age(entry.initial_age_ms, entry.arrival, self.now(), self.answers.latest_ms()),
             entry,
@@ -93,46 +97,46 @@ impl CacheInner {
         Ok(Lookup { others: stored.is_none(), stored })
     }
     /// Reads the answers of a path from `cache.db`, once for all concurrent callers, and puts them into memory.
-    async fn read(self: &Arc<Self>, path: &str) -> Result<Arc<Page>> {
+    async fn read(self: &Arc<Self>, path: &str) -> Result<Arc<Variants>> {
         let (inner, owned) = (self.clone(), path.to_owned());
         let reading = self.reads.join(path.to_owned(), move || {
             async move {
                 let before = *inner.changes();
-                let page = Arc::new(Page::new(inner.answers.get(&owned).await?));
+                let variants = Arc::new(Variants::new(inner.answers.get(&owned).await?));
                 let changes = inner.changes();
-                if *changes == before && !page.all.is_empty() {
-                    remember(&inner.memory, &owned, page.clone());
+                if *changes == before && !variants.all.is_empty() {
+                    remember(&inner.memory, &owned, variants.clone());
                 }
-                Ok(page)
+                Ok(variants)
             }
             .boxed()
         });
-        reading.await.unwrap_or_else(|| Err(Error::Internal("a read was stopped".into())))
+        reading.await.unwrap_or_else(|| Err(Error::Internal("a read task panicked".into())))
     }
     fn changes(&self) -> MutexGuard<'_, u64> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// Changes what is in memory. A read of `cache.db` that began before does not put its result into memory.
-    fn change(&self, f: impl FnOnce(&ByteLru<String, Arc<Page>>)) {
+    /// Changes the answers in memory. A read of `cache.db` that began before does not put its result into memory.
+    fn change(&self, f: impl FnOnce(&ByteLru<String, Arc<Variants>>)) {
         let mut changes = self.changes();
         *changes += 1;
         f(&self.memory);
     }
-    /// Stores an answer, and returns whether it is in `cache.db`. Without that it is in memory for this run.
+    /// Stores an answer. Returns true if it is in `cache.db`; otherwise it is kept in memory for this run.
     pub(super) async fn store(self: &Arc<Self>, path: &str, entry: &Arc<Entry>) -> bool {
         let before = match self.memory.get(path) {
-            Some(page) => page,
+            Some(variants) => variants,
             None => self.read(path).await.unwrap_or_default(),
         };
         self.change(|memory| {
             let before = memory.get(path).unwrap_or(before);
             let others = before.all.iter().filter(|e| e.selecting != entry.selecting);
             let all = [entry].into_iter().chain(others).take(MAX_VARIANTS as usize).cloned();
-            remember(memory, path, Arc::new(Page::new(all.collect())));
+            remember(memory, path, Arc::new(Variants::new(all.collect())));
         });
         let put = self.answers.put(path, entry).await;
         self.change(|memory| {
-            // Meanwhile the answer that was stored before may have been read again.
+            // The previous answer may have been read again meanwhile.
             if memory.get(path).is_some_and(|p| !p.all.iter().any(|e| Arc::ptr_eq(e, entry))) {
                 memory.remove(path);
             }
@@ -141,7 +145,7 @@ impl CacheInner {
             Ok(()) => {}
             // Expected for every answer until there is space again.
             Err(e @ Error::NoSpace { .. }) => {
-                tracing::debug!(cache.path = path, error = %e, "an answer is in memory only");
+                tracing::debug!(cache.path = path, error = %e, "an answer was stored in memory only");
             }
             Err(e) => {
                 tracing::warn!(cache.path = path, error = %e, "an answer could not be stored")
@@ -169,7 +173,7 @@ impl CacheInner {
             status: CacheStatus { ttl_s, ..CacheStatus::hit(stored.origin) },
         }
     }
-    /// Gives the stored answer in place of the server's answer.
+    /// Returns the stored answer in place of the server's.
     pub(super) fn fall_back(
         &self,
         stored: &Stored,
@@ -216,7 +220,7 @@ impl CacheInner {
     }
 }
 
-fn remember(memory: &ByteLru<String, Arc<Page>>, path: &str, page: Arc<Page>) {
-    let bytes: u64 = page.all.iter().map(|e| e.size(path)).sum();
-    memory.put(path.to_owned(), page, usize::try_from(bytes).unwrap_or(usize::MAX));
+fn remember(memory: &ByteLru<String, Arc<Variants>>, path: &str, variants: Arc<Variants>) {
+    let bytes: u64 = variants.all.iter().map(|e| e.size(path)).sum();
+    memory.put(path.to_owned(), variants, usize::try_from(bytes).unwrap_or(usize::MAX));
 }

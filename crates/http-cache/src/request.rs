@@ -1,5 +1,5 @@
-//! One request over the network and the checks of its answer. Only a complete 200 that is what a Carrel server sends is
-//! stored; a 304 updates the stored answer; 404 and 410 remove it; everything else leaves it as it is.
+//! Sends one request and validates its answer. Only a complete and valid 200 is stored; a 304 updates the stored
+//! answer; 404 and 410 remove it; all other replies leave it unchanged.
 //!
 //! Not here: when a request is sent and what is used if it fails (`cache`).
 
@@ -24,18 +24,18 @@ use crate::{
     stored_headers::{Match, StoredHeaders},
 };
 
-/// The longest JSON answer that is read.
+/// Limit of a JSON answer in bytes.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// The longest body that is parsed on the thread of the task.
+/// Longest body in bytes that is parsed on the thread of the task.
 const MAX_INLINE_BODY: usize = 16 * 1024;
-const PORTAL: &str = "is this network's sign-in page in between?";
+const PORTAL: &str = "hint: the network may require signing in to its portal";
 
-/// What a request ended with; every waiter gets a copy.
+/// Result of a request; every waiter gets a copy.
 #[derive(Debug, Clone)]
 pub(super) struct Fetched {
     pub outcome: Outcome,
-    /// No request was sent, because the failure is known (`failures`).
-    pub is_known: bool,
+    /// No request was sent because of a remembered failure (`failures`).
+    pub is_known_failure: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -53,23 +53,24 @@ pub(super) enum Outcome {
         detail: String,
         retry_after_ms: Option<u64>,
     },
-    /// Not what a Carrel server sends.
+    /// Not a reply of a Carrel server.
     Bad {
         status: u16,
         problem: String,
     },
-    /// Right in form, but with a wrong signature or hash.
+    /// Valid form, but wrong signature or hash.
     Corrupt(String),
     Failed(Failure),
 }
 
 impl Outcome {
-    /// Whether the server itself refuses: no stored answer is used instead.
+    /// True if the server itself refused: no stored answer is used instead.
     pub fn is_final(&self) -> bool {
-        // 407 is a proxy's, 408, 425 and 429 are "not now".
+        // 407 is from a proxy; 408, 425 and 429 are temporary.
         matches!(self, Self::Status { status: 400..=499, .. })
             && !matches!(self, Self::Status { status: 407 | 408 | 421 | 425 | 429, .. })
     }
+    /// Returns the HTTP status of the reply.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } | Self::Bad { status, .. } => Some(*status),
@@ -84,8 +85,8 @@ impl Outcome {
 impl CacheInner {
     pub(super) async fn request(self: &Arc<Self>, request: &CacheRequest) -> Fetched {
         let now = self.clock.monotonic_ms();
-        if let Some(known) = self.failures.known(&request.path, now) {
-            return Fetched { outcome: as_before(known), is_known: true };
+        if let Some(known) = self.failures.find(&request.path, now) {
+            return Fetched { outcome: known_outcome(known), is_known_failure: true };
         }
         let stored = match request.is_storable() {
             true => self.lookup(&request.path).await.ok().and_then(|lookup| lookup.stored),
@@ -94,16 +95,16 @@ impl CacheInner {
         let stored = stored.map(|s| s.entry);
         let outcome = match self.exchange(request, stored.as_deref()).await {
             Some(outcome) => outcome,
-            // The 304 is about another answer than the stored one: sent again without a condition.
+            // The 304 refers to another answer than the stored one: send the request again without a condition.
             None => match self.exchange(request, None).await {
                 Some(outcome) => outcome,
-                None => Outcome::bad(304, "304 to a request without a condition"),
+                None => Outcome::bad(304, "304 to an unconditional request"),
             },
         };
-        Fetched { outcome, is_known: false }
+        Fetched { outcome, is_known_failure: false }
     }
 
-    /// Sends one request over the network. `None`: a 304 that is not about the stored answer.
+    /// Sends one request over the network. `None`: a 304 that does not refer to the stored answer.
     async fn exchange(
         self: &Arc<Self>,
         request: &CacheRequest,
@@ -114,9 +115,9 @@ impl CacheInner {
             Ok(reply) => reply,
             Err(failure) => return Some(self.unreachable(failure)),
         };
-        self.failures.reached();
+        self.failures.record_reply();
         let arrival = self.now();
-        // The time that the request took counts as age (RFC 9111, 4.2.3).
+        // The duration of the request counts as age (RFC 9111, 4.2.3).
         let delay_ms = u64::try_from(arrival.mono_ms - sent_ms).unwrap_or(0);
         if reply.status == 304 {
             let entry = stored.filter(|e| e.headers.matches(&reply.headers) == Match::Same)?;
@@ -148,7 +149,7 @@ impl CacheInner {
             arrival,
             body,
         };
-        Some(self.take_in(request, entry, Origin::Network, changed).await)
+        Some(self.accept(request, entry, Origin::Network, changed).await)
     }
 
     fn conditional(&self, path: &str, stored: Option<&Entry>) -> Request {
@@ -168,7 +169,7 @@ impl CacheInner {
 
     fn unreachable(&self, failure: Failure) -> Outcome {
         if matches!(failure.kind, FailureKind::Connect | FailureKind::Timeout) {
-            self.failures.unreachable(self.clock.monotonic_ms());
+            self.failures.record_unreachable(self.clock.monotonic_ms());
         }
         Outcome::Failed(failure)
     }
@@ -181,7 +182,7 @@ impl CacheInner {
         arrival: Arrival,
         delay_ms: u64,
     ) -> Outcome {
-        let headers = old.headers.freshened(headers);
+        let headers = old.headers.updated_by(headers);
         let policy = Policy::of(&headers, arrival.wall_ms);
         let entry = Entry {
             selecting: self.account.selecting(headers.get(header::VARY)),
@@ -191,10 +192,10 @@ impl CacheInner {
             arrival,
             body: old.body.clone(),
         };
-        self.take_in(request, entry, Origin::Revalidated, false).await
+        self.accept(request, entry, Origin::Revalidated, false).await
     }
 
-    async fn take_in(
+    async fn accept(
         self: &Arc<Self>,
         request: &CacheRequest,
         entry: Entry,
@@ -202,7 +203,7 @@ impl CacheInner {
         changed: bool,
     ) -> Outcome {
         let entry = Arc::new(entry);
-        self.failures.forget(&request.path);
+        self.failures.remove(&request.path);
         let stored = match request.is_storable() {
             true if entry.policy.no_store => {
                 self.remove(&request.path).await;
@@ -214,7 +215,7 @@ impl CacheInner {
         Outcome::Body { entry, origin, stored, changed }
     }
 
-    /// Rejects what is not called JSON, cannot be read as JSON, or is not what belongs to the path.
+    /// Rejects a body that is not declared as JSON, is not valid JSON, or is not valid for the path.
     async fn validated(
         &self,
         path: &str,
@@ -232,7 +233,7 @@ impl CacheInner {
         if validator.is_none() && body.len() <= MAX_INLINE_BODY {
             return validated(None, path, body);
         }
-        // A signature, a hash or a long body is checked on a thread for blocking calls.
+        // Signatures, hashes and long bodies are checked on a blocking thread.
         let (path, body) = (path.to_owned(), body.clone());
         blocking(move || Ok::<_, Panicked>(validated(validator.as_deref(), &path, &body)))
             .await
@@ -242,19 +243,25 @@ impl CacheInner {
     async fn refused(&self, path: &str, headers: &HeaderMap, reply: ClassifiedReply) -> Outcome {
         let status = reply.status;
         match reply.class {
-            ReplyClass::Portal if reply.is_page => {
-                return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
+            ReplyClass::Portal if reply.is_html => {
+                return Outcome::bad(
+                    status,
+                    format!("an HTML page with status {status}; {PORTAL}"),
+                );
             }
             ReplyClass::Portal => {
-                return Outcome::bad(status, format!("status {status}: {PORTAL}"));
+                return Outcome::bad(status, format!("status {status}; {PORTAL}"));
             }
-            // Sign-in pages come with any status, also with 429.
-            _ if reply.is_page && status < 500 => {
-                return Outcome::bad(status, format!("a page with status {status}: {PORTAL}"));
+            // Captive portals use any status, including 429.
+            _ if reply.is_html && status < 500 => {
+                return Outcome::bad(
+                    status,
+                    format!("an HTML page with status {status}; {PORTAL}"),
+                );
             }
             // A part that was not requested, or an empty reply.
             ReplyClass::Ok | ReplyClass::Partial | ReplyClass::NotModified => {
-                return Outcome::bad(status, format!("status {status} in place of an answer"));
+                return Outcome::bad(status, format!("unexpected status {status}"));
             }
             _ => {}
         }
@@ -265,15 +272,21 @@ impl CacheInner {
             let max_age_ms = policy
                 .lifetime_s
                 .map(|s| i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000));
-            self.failures.missing(
+            self.failures.record_missing(
                 path,
                 status,
                 now,
                 if policy.no_store { Some(0) } else { max_age_ms },
             );
             self.remove(path).await;
-        } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_page) {
-            self.failures.hold(path, status, code, now, i64::try_from(wait).unwrap_or(i64::MAX));
+        } else if let (429 | 503, Some(wait), false) = (status, wait, reply.is_html) {
+            self.failures.record_retry_after(
+                path,
+                status,
+                code,
+                now,
+                i64::try_from(wait).unwrap_or(i64::MAX),
+            );
         }
         let detail = reply.problem.map(|p| p.detail).unwrap_or_default();
         Outcome::Status { status, code, detail, retry_after_ms: wait }
@@ -296,16 +309,17 @@ fn validated(
 }
 
 fn not_json() -> Outcome {
-    Outcome::bad(200, format!("the answer is not JSON: {PORTAL}"))
+    Outcome::bad(200, format!("the answer is not JSON; {PORTAL}"))
 }
 
-/// Reads the body. Error: it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
+/// Reads the body. Fails if it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
 async fn complete(reply: Reply) -> Result<Bytes, Failure> {
     let length = reply.header(header::CONTENT_LENGTH).map(|l| seconds(Some(l)));
     let body = reply.bytes(BODY_LIMIT).await?;
     match length {
         Some(length) if length != Some(body.len() as u64) => {
-            let message = format!("{} bytes came, which is not the Content-Length", body.len());
+            let message =
+                format!("received {} bytes, which differs from the Content-Length", body.len());
             Err(Failure::new(FailureKind::Broken, message))
         }
         _ => Ok(body),
@@ -316,7 +330,7 @@ fn initial_age_ms(policy: &Policy, delay_ms: u64) -> u64 {
     policy.age_s.saturating_mul(1000).saturating_add(delay_ms)
 }
 
-fn as_before(known: KnownFailure) -> Outcome {
+fn known_outcome(known: KnownFailure) -> Outcome {
     let status = |status, code, detail: &str, retry_after_ms| Outcome::Status {
         status,
         code,
@@ -326,13 +340,16 @@ fn as_before(known: KnownFailure) -> Outcome {
     match known {
         KnownFailure::Unreachable => Outcome::Failed(Failure::new(
             FailureKind::Connect,
-            "the server could not be reached a moment ago",
+            "the server could not be reached; not retried yet",
         )),
         KnownFailure::Missing { status: s } => {
-            status(s, ErrorCode::NotFound, "was not there a moment ago", None)
+            status(s, ErrorCode::NotFound, "was not found; not requested again yet", None)
         }
-        KnownFailure::Held { status: s, code, left_ms } => {
-            status(s, code, "asked to wait", u64::try_from(left_ms).ok())
-        }
+        KnownFailure::RetryAfter { status: s, code, left_ms } => status(
+            s,
+            code,
+            "the server requested a delay (Retry-After)",
+            u64::try_from(left_ms).ok(),
+        ),
     }
 }

@@ -1,25 +1,26 @@
-//! The route table: how each path is cached. It is the only place that says so; docs/CACHE.md shows it.
+//! The route table: how each path is cached. docs/CACHE.md contains a copy that a test compares.
 
 use std::time::Duration;
 
-/// How `Cache::get` finds an answer. docs/CACHE.md has the exact meaning of each.
+/// How `Cache::get` answers. Exact definitions: docs/CACHE.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// The stored answer is used; a missing one is fetched and stored.
     CacheFirst,
     /// The stored answer is used; if it is stale it is also requested in the background.
     StaleWhileRevalidate,
-    /// The server is asked, and nothing is stored.
+    /// A request is sent, and nothing is stored.
     NetworkOnly,
 }
 
-/// One row of the table.
+/// A row of the route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// Segments of the path; `*` stands for one segment.
+    /// Segments of the path; `*` matches one segment.
     pub pattern: &'static str,
+    /// How the answers are cached.
     pub strategy: Strategy,
-    /// How long an answer is fresh if the server does not say it.
+    /// Lifetime of an answer if the server does not state one.
     pub fresh: Duration,
     /// How long after that it is still used while it is requested again; `Duration::MAX` for no limit.
     pub stale: Duration,
@@ -33,7 +34,7 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// The first match counts; a path without a match is `Route::OTHER`.
+/// The first match applies; a path without a match uses `Route::OTHER`.
 pub const ROUTES: &[Route] = &[
     Route {
         pattern: "/api/courses",
@@ -84,7 +85,7 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
-    // Named by its hash, so never stale. `carrel-content` stores blobs itself and counts them here.
+    // Addressed by hash, so never stale. `carrel-content` stores blobs itself and counts them here.
     Route {
         pattern: "/api/blobs/*",
         strategy: Strategy::CacheFirst,
@@ -105,10 +106,10 @@ impl Route {
     };
 }
 
-/// The row of `routes` for a path, without its query string.
+/// Returns the row of `routes` for a path, ignoring its query string.
 pub(super) fn find(routes: &[Route], path: &str) -> Route {
     let path = path.split(['?', '#']).next().unwrap_or(path);
-    let fits = |pattern: &str| {
+    let matches = |pattern: &str| {
         let mut a = pattern.split('/');
         let mut b = path.split('/');
         loop {
@@ -120,14 +121,15 @@ pub(super) fn find(routes: &[Route], path: &str) -> Route {
             }
         }
     };
-    routes.iter().find(|r| fits(r.pattern)).copied().unwrap_or(Route::OTHER)
+    routes.iter().find(|r| matches(r.pattern)).copied().unwrap_or(Route::OTHER)
 }
 
-/// The table as docs/CACHE.md shows it. A test compares the two.
+/// Formats the table as in docs/CACHE.md. A test compares the two.
 #[cfg(test)]
 fn as_markdown() -> String {
     let mut out = String::from(
-        "| Path | Strategy | Fresh | Stale, used while requested again | Stale, if the server fails |\n|---|---|---|---|---|\n",
+        "| Path | Strategy | Fresh | Stale, used while requested again | Stale, if the server fails |\n\
+         |---|---|---|---|---|\n",
     );
     for r in ROUTES.iter().chain([&Route::OTHER]) {
         let strategy = match r.strategy {
@@ -136,10 +138,13 @@ fn as_markdown() -> String {
             Strategy::NetworkOnly => "network-only".to_owned(),
         };
         let stored = r.strategy != Strategy::NetworkOnly;
-        let path =
-            if r.pattern == "*" { "anything else".to_owned() } else { format!("`{}`", r.pattern) };
+        let path = if r.pattern == "*" {
+            "all other paths".to_owned()
+        } else {
+            format!("`{}`", r.pattern)
+        };
         let revalidated = r.strategy == Strategy::StaleWhileRevalidate;
-        let cell = |used: bool, d| if used { span(d) } else { "-".to_owned() };
+        let cell = |used: bool, d| if used { format_duration(d) } else { "-".to_owned() };
         let row = [
             path,
             strategy,
@@ -153,7 +158,7 @@ fn as_markdown() -> String {
 }
 
 #[cfg(test)]
-fn span(d: Duration) -> String {
+fn format_duration(d: Duration) -> String {
     match d.as_secs() {
         _ if d == Duration::MAX => "no limit".to_owned(),
         s if s >= DAY && s % DAY == 0 => format!("{} d", s / DAY),
@@ -168,12 +173,12 @@ mod tests {
 
     /// `CARREL_WRITE=1` writes the table into the page instead.
     #[test]
-    fn the_page_shows_this_table() {
+    fn the_docs_contain_this_table() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CACHE.md");
         let text = std::fs::read_to_string(page).unwrap().replace('\r', "");
         let (begin, end) = ("<!-- routes: from the code -->\n", "<!-- end of routes -->");
-        let (before, rest) = text.split_once(begin).expect("the page has a place for the table");
-        let (shown, after) = rest.split_once(end).expect("the place has an end");
+        let (before, rest) = text.split_once(begin).expect("the start marker of the table");
+        let (shown, after) = rest.split_once(end).expect("the end marker of the table");
         let table = as_markdown();
         if std::env::var_os("CARREL_WRITE").is_some() {
             std::fs::write(page, format!("{before}{begin}{table}{end}{after}")).unwrap();
@@ -183,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_has_its_row() {
+    fn paths_match_their_routes() {
         let strategy = |path| find(ROUTES, path).strategy;
         for page in ["/api/courses?page=2", "/api/courses/rivers", "/api/courses/rivers/manifest"] {
             assert_eq!(strategy(page), Strategy::StaleWhileRevalidate, "{page}");

@@ -1,16 +1,19 @@
-//! Where an answer came from: `Cache-Status`, RFC 9211.
+//! Reports where an answer came from: `Cache-Status`, RFC 9211.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// The tier that the bytes came from.
+/// The tier that the body came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
+    /// Read from memory.
     Memory,
+    /// Read from `cache.db`.
     Disk,
+    /// Received from the server.
     Network,
-    /// The server said that the stored answer is still right (304).
+    /// Stored, and confirmed by the server with a 304.
     Revalidated,
 }
 
@@ -30,39 +33,43 @@ impl Origin {
 pub enum Forward {
     /// The route is network-only.
     Bypass,
-    /// Nothing under this path.
+    /// There is no stored answer for this path.
     UriMiss,
-    /// Something under this path, but for other request fields (`Vary`).
+    /// There are stored answers for this path, but for other request fields (`Vary`).
     VaryMiss,
     /// The stored answer is not fresh.
     Stale,
-    /// The stored answer is fresh, but the server is to be asked.
+    /// The stored answer is fresh, but a refresh was requested.
     Request,
 }
 
 /// Why a stored answer is used in place of the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
-    /// The server cannot be reached.
+    /// The server could not be reached.
     Offline,
-    /// It answered with a fault (429, 5xx) or with something that no Carrel server sends.
+    /// The reply was an error (429, 5xx) or not from a Carrel server.
     Fault,
 }
 
-/// One cache's member of `Cache-Status`.
+/// Fields of a `Cache-Status` member for one cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus {
-    /// Answered without the server.
+    /// Answered without a request.
     pub hit: bool,
+    /// Why a request was sent; none for a hit.
     pub forward: Option<Forward>,
-    /// What the server answered to the forwarded request, if that is not what was used.
+    /// Status of the reply to the forwarded request, if it is not the answer that was used.
     pub forward_status: Option<u16>,
-    /// Seconds that the answer stays fresh; negative since it is stale.
+    /// Remaining lifetime in seconds; negative if stale.
     pub ttl_s: Option<i64>,
+    /// The answer is in `cache.db`.
     pub stored: bool,
     /// The request of another caller was shared.
     pub collapsed: bool,
+    /// Where the body came from.
     pub origin: Origin,
+    /// Why a stored answer was used after the request; none if the answer is the server's.
     pub fallback: Option<Fallback>,
 }
 
@@ -81,7 +88,7 @@ impl CacheStatus {
     }
 }
 
-/// As the field is written: `carrel; hit; ttl=540; detail=memory`.
+/// Written as a field value: `carrel; hit; ttl=540; detail=memory`.
 impl fmt::Display for CacheStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("carrel")?;
@@ -119,26 +126,29 @@ impl fmt::Display for CacheStatus {
     }
 }
 
-/// An answer and where it came from.
+/// An answer with its origin.
 #[derive(Debug, Clone)]
 pub struct Cached {
+    /// The JSON document.
     pub body: Bytes,
     /// When the server last sent or confirmed it (UTC, ms).
     pub as_of_ms: i64,
-    /// Its lifetime is over (RFC 9111, 4.2), or its age is unknown.
+    /// The lifetime has ended (RFC 9111, 4.2), or the age is unknown.
     pub stale: bool,
     /// The server could not be reached.
     pub offline: bool,
+    /// Where the body came from.
     pub origin: Origin,
+    /// `Cache-Status` of the answer.
     pub status: CacheStatus,
 }
 
 impl Cached {
-    /// The server was asked, and this is not its answer.
+    /// Returns why a stored answer was used although a request was sent.
     pub fn fallback(&self) -> Option<Fallback> {
         self.status.fallback
     }
-    /// To be shown with "as of ...": stale, or in place of an answer that did not come.
+    /// True if it should be displayed with "as of ...": stale, or a fallback.
     pub fn is_dated(&self) -> bool {
         self.stale || self.status.fallback.is_some()
     }
@@ -149,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_as_rfc_9211_says() {
+    fn written_as_in_rfc_9211() {
         let hit = CacheStatus { ttl_s: Some(540), ..CacheStatus::hit(Origin::Memory) };
         assert_eq!(hit.to_string(), "carrel; hit; ttl=540; detail=memory");
         let fault = CacheStatus {

@@ -1,12 +1,12 @@
-//! The header fields that are stored with an answer, and how a 304 updates them (RFC 9111, 3.1, 3.2 and 4.3.4).
+//! The header fields that are stored with an answer, and their update by a 304 (RFC 9111, 3.1, 3.2 and 4.3.4).
 //!
-//! Not here: what they say about freshness (`freshness`). Fields that nobody reads again are not stored.
+//! Not here: their meaning for freshness (`freshness`). Fields that are never read again are not stored.
 
 use http::{HeaderMap, HeaderName, header};
 
 use crate::directives::directives;
 
-/// Every field that is stored. The others are about the connection or the transfer, or have no use here.
+/// All stored fields. Others concern the connection or the transfer, or are not used.
 const STORED: [HeaderName; 7] = [
     header::AGE,
     header::CACHE_CONTROL,
@@ -21,17 +21,18 @@ const STORED: [HeaderName; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredHeaders(Vec<(&'static str, String)>);
 
-/// Whether a 304 is about the stored answer.
+/// Whether a 304 refers to the stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// It is: its fields are updated and it is used.
+    /// It does: the fields are updated and the answer is used.
     Same,
-    /// It is about another answer.
+    /// It refers to another answer.
     Other,
 }
 
 impl StoredHeaders {
-    /// Fields that `private="..."` or `no-cache="..."` name are not stored (RFC 9111, 5.2.2.4 and 5.2.2.7).
+    /// Selects the fields to store. Fields named in `private="..."` or `no-cache="..."` are not stored (RFC 9111,
+    /// 5.2.2.4 and 5.2.2.7).
     pub fn of(headers: &HeaderMap) -> Self {
         let mut stored = Self(Vec::new());
         for name in &STORED {
@@ -50,20 +51,20 @@ impl StoredHeaders {
         stored
     }
 
-    /// The field's value; empty if there is none.
+    /// Returns the value of a field; empty if it is absent.
     pub fn get(&self, name: HeaderName) -> &str {
         self.0.iter().find(|(n, _)| *n == name.as_str()).map_or("", |(_, v)| v)
     }
 
-    /// Replaces the fields that a 304 brings (RFC 9111, 3.2). `Age` and `Date` are of the message: without one in the 304
-    /// there is none any more.
-    pub fn freshened(&self, by: &HeaderMap) -> Self {
+    /// Returns the fields updated by a 304 (RFC 9111, 3.2). `Age` and `Date` belong to a single message: if the 304 has
+    /// none, they are removed.
+    pub fn updated_by(&self, by: &HeaderMap) -> Self {
         let new = Self::of(by);
-        let stays = |name: &str| name != "age" && name != "date";
+        let is_kept = |name: &str| name != "age" && name != "date";
         let mut all: Vec<_> = self
             .0
             .iter()
-            .filter(|(n, _)| stays(n) && new.0.iter().all(|(m, _)| m != n))
+            .filter(|(n, _)| is_kept(n) && new.0.iter().all(|(m, _)| m != n))
             .cloned()
             .chain(new.0.iter().cloned())
             .collect();
@@ -71,8 +72,8 @@ impl StoredHeaders {
         Self(all)
     }
 
-    /// Says whether a 304 is about this answer (RFC 9111, 4.3.4). A strong tag must be the same strong tag; a weak one is
-    /// compared weakly; a 304 without a tag or a date is about the answer of the conditional request.
+    /// Compares a 304 with this answer (RFC 9111, 4.3.4). A strong tag must equal a strong tag; a weak one is compared
+    /// weakly; a 304 without a tag or a date refers to the answer of the conditional request.
     pub fn matches(&self, not_modified: &HeaderMap) -> Match {
         let text = |name| joined(not_modified, &name).unwrap_or_default();
         let (tag, stored) = (text(header::ETAG), self.get(header::ETAG));
@@ -87,10 +88,11 @@ impl StoredHeaders {
         if same { Match::Same } else { Match::Other }
     }
 
-    /// One line for each field, for the database.
+    /// Returns one line for each field, for the database.
     pub fn to_text(&self) -> String {
         self.0.iter().map(|(n, v)| format!("{n}: {v}\n")).collect()
     }
+    /// Parses the text of `to_text`; unknown fields are ignored.
     pub fn from_text(text: &str) -> Self {
         let field = |line: &str| {
             let (name, value) = line.split_once(": ")?;
@@ -113,7 +115,7 @@ fn static_name(name: &HeaderName) -> &'static str {
     }
 }
 
-/// Joins the lines of a list by commas (RFC 9110, 5.3); of other fields the first line counts (RFC 9111, 4.2.1).
+/// Joins the lines of a list with commas (RFC 9110, 5.3); of other fields the first line is used (RFC 9111, 4.2.1).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
     let is_list = *name == header::CACHE_CONTROL || *name == header::VARY;
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_replaces_what_it_brings_and_leaves_the_rest() {
+    fn a_304_updates_only_its_own_fields() {
         let old = StoredHeaders::of(&map(&[
             ("etag", "\"v1\""),
             ("cache-control", "max-age=600"),
@@ -151,19 +153,19 @@ mod tests {
             ("date", "Fri, 20 Nov 2026 12:00:00 GMT"),
             ("x-else", "1"),
         ]));
-        let new = old.freshened(&map(&[("vary", "accept-language")]));
+        let new = old.updated_by(&map(&[("vary", "accept-language")]));
         assert_eq!(
             new.to_text(),
             "cache-control: max-age=600\netag: \"v1\"\nvary: accept-language\n"
         );
-        let new = old.freshened(&map(&[("cache-control", "no-store"), ("age", "2")]));
+        let new = old.updated_by(&map(&[("cache-control", "no-store"), ("age", "2")]));
         assert_eq!((new.get(header::CACHE_CONTROL), new.get(header::AGE)), ("no-store", "2"));
         assert_eq!(StoredHeaders::from_text(&old.to_text()), old);
     }
 
     #[test]
-    fn a_304_is_about_the_stored_answer_or_about_another_one() {
-        let head = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
+    fn a_304_is_matched_by_its_validators() {
+        let headers = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
         let table = [
             ("\"v1\"", Some("\"v1\""), Match::Same),
             ("\"v1\"", Some("\"v2\""), Match::Other),
@@ -175,7 +177,7 @@ mod tests {
         ];
         for (here, tag, expected) in table {
             let reply = tag.map_or_else(HeaderMap::new, |t| map(&[("etag", t)]));
-            assert_eq!(head(here).matches(&reply), expected, "{here} {tag:?}");
+            assert_eq!(headers(here).matches(&reply), expected, "{here} {tag:?}");
         }
         let dated = StoredHeaders::of(&map(&[("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT")]));
         let later = map(&[("last-modified", "Fri, 20 Nov 2026 13:00:00 GMT")]);
@@ -184,11 +186,11 @@ mod tests {
 
     #[test]
     fn named_fields_are_not_stored() {
-        let head = StoredHeaders::of(&map(&[
+        let headers = StoredHeaders::of(&map(&[
             ("cache-control", "no-cache=\"ETag\", private=\"Last-Modified\", max-age=9"),
             ("etag", "\"v1\""),
             ("last-modified", "Fri, 20 Nov 2026 12:00:00 GMT"),
         ]));
-        assert_eq!((head.get(header::ETAG), head.get(header::LAST_MODIFIED)), ("", ""));
+        assert_eq!((headers.get(header::ETAG), headers.get(header::LAST_MODIFIED)), ("", ""));
     }
 }

@@ -1,14 +1,15 @@
-//! Which stored answer fits a request: the request fields that `Vary` names (RFC 9111, 4.1).
+//! Selects the stored answer for a request by the request fields listed in `Vary` (RFC 9111, 4.1).
 //!
-//! The cache sends the same fields with every request, and every token of an account belongs to the same learner. So only
-//! the account tells two requests apart: it stands for `Authorization` and `Cookie`, which are added below the cache.
+//! The cache sends the same fields with every request, and every token of an account belongs to the same learner.
+//! Requests therefore differ only by account, which represents `Authorization` and `Cookie`; both are added below the
+//! cache.
 
 /// The account that a cache belongs to.
 #[derive(Debug, Clone)]
 pub(super) struct Account(pub String);
 
 impl Account {
-    /// The value of the request field `name` (lower case), as it is compared.
+    /// Returns the value of the request field `name` (lower case) for comparison.
     fn value(&self, name: &str) -> &str {
         match name {
             "authorization" | "cookie" => &self.0,
@@ -16,7 +17,7 @@ impl Account {
         }
     }
 
-    /// `name: value` lines of the request fields that `vary` names.
+    /// Returns `name: value` lines of the request fields listed in `vary`.
     pub fn selecting(&self, vary: &str) -> String {
         let mut names: Vec<String> = vary
             .split(',')
@@ -28,8 +29,8 @@ impl Account {
         names.iter().map(|n| format!("{n}: {}\n", self.value(n))).collect()
     }
 
-    /// Whether an answer that was stored under `selecting` fits a request of this account.
-    pub fn fits(&self, selecting: &str) -> bool {
+    /// True if an answer stored under `selecting` matches a request of this account.
+    pub fn matches(&self, selecting: &str) -> bool {
         selecting.lines().all(|line| {
             line.split_once(": ").is_some_and(|(name, value)| self.value(name) == value)
         })
@@ -41,13 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_answers_fit_by_the_fields_that_vary_names() {
+    fn stored_answers_match_by_the_fields_of_vary() {
         let asha = Account("asha".into());
         let stored = asha.selecting("Accept-Language, authorization,accept-encoding");
         assert_eq!(stored, "accept-encoding: \naccept-language: \nauthorization: asha\n");
-        assert!(asha.fits(&stored));
+        assert!(asha.matches(&stored));
         let noor = Account("noor".into());
-        assert!(!noor.fits(&stored), "another learner");
-        assert!(noor.fits(""), "an answer without Vary fits every request");
+        assert!(!noor.matches(&stored), "another learner");
+        assert!(noor.matches(""), "an answer without Vary fits every request");
     }
 }

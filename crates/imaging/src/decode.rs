@@ -1,4 +1,4 @@
-//! What a picture's file says of itself before a pixel is decoded, and decoding it within the budget.
+//! Reading the facts of an image header before decoding, and decoding within the budget.
 
 use std::io::{BufRead, Cursor, Seek};
 
@@ -8,47 +8,49 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::{Fit, ImageRequest, Refusal, header::first_frame};
+use crate::{Fit, ImageError, ImageRequest, header::first_frame};
 
-/// Bytes that decoding may hold at once, over all pictures. One that needs more alone is refused.
-pub const BUDGET: u64 = 256 * 1024 * 1024;
-/// Bytes that everything in a file besides its pixels may unpack to: profiles, camera's notes.
-pub(super) const BESIDE: u64 = 16 * 1024 * 1024;
-/// More are never decoded: no screen shows them.
-pub const PIXELS: u64 = 50_000_000;
+/// Bytes that decoding may hold at once, for all images; an image that needs more is refused.
+pub const MEMORY_BUDGET: u64 = 256 * 1024 * 1024;
+/// Bytes that metadata of a file, such as profiles and EXIF, may unpack to.
+pub(super) const METADATA_LIMIT: u64 = 16 * 1024 * 1024;
+/// Largest number of pixels that is decoded.
+pub const MAX_PIXELS: u64 = 50_000_000;
 
-/// What the header says.
+/// Information from the header of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Facts {
-    format: Codec,
-    /// Pixels as they are shown: after EXIF orientation.
+pub struct ImageInfo {
+    format: SourceFormat,
+    /// Pixels as shown, after EXIF orientation; 0 for a drawing.
     pub width: u32,
+    /// Pixels as shown, after EXIF orientation; 0 for a drawing.
     pub height: u32,
-    /// More than one frame: it is shown as it is.
+    /// More than one frame; shown without changes.
     pub animated: bool,
-    /// Estimate of the bytes that decoding and scaling hold.
+    /// Estimated bytes that decoding and scaling hold.
     pub cost: u64,
     orientation: Orientation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Codec {
-    Drawn,
-    Still(ImageFormat),
+enum SourceFormat {
+    Svg,
+    Raster(ImageFormat),
 }
 
-impl Facts {
-    /// The original is the answer: it is drawn, it moves, or it stands upright and is not larger than asked for.
-    pub fn passes(&self, ask: &ImageRequest) -> bool {
+impl ImageInfo {
+    /// Returns whether the original satisfies the request: a drawing, an animation, or an upright
+    /// image not larger than requested.
+    pub fn satisfies(&self, request: &ImageRequest) -> bool {
         let size = (self.width, self.height);
-        self.format == Codec::Drawn
+        self.format == SourceFormat::Svg
             || self.animated
             || self.orientation == Orientation::NoTransforms
-                && ask.fit == Fit::Inside
-                && ask.sizes(size).picture == size
+                && request.fit == Fit::Inside
+                && request.sizes(size).image == size
     }
-    /// Quarter turns swap the sides.
-    pub(super) fn lies_down(&self) -> bool {
+    /// Returns whether the orientation includes a quarter turn, which swaps the sides.
+    pub(super) fn swaps_sides(&self) -> bool {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         matches!(self.orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
     }
@@ -57,18 +59,19 @@ impl Facts {
     }
 }
 
-/// True if the first bytes are those of an SVG drawing.
+/// Returns whether the first bytes are those of an SVG drawing.
 pub fn is_svg(bytes: &[u8]) -> bool {
     let head = bytes.get(..512).unwrap_or(bytes);
-    // The metadata of a raster image may contain the text too, and its pixels must be checked.
+    // The metadata of a raster image may contain this text, too, and its pixels must be checked.
     image::guess_format(head).is_err() && head.windows(4).any(|w| w == b"<svg")
 }
 
-/// Reads the header. No pixel is decoded, so a file that claims a hundred megapixels costs nothing.
-pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
+/// Reads the header. Decodes no pixels, so that a file that claims a hundred megapixels costs
+/// nothing.
+pub fn probe(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     if is_svg(bytes) {
-        return Ok(Facts {
-            format: Codec::Drawn,
+        return Ok(ImageInfo {
+            format: SourceFormat::Svg,
             width: 0,
             height: 0,
             animated: false,
@@ -81,80 +84,82 @@ pub fn probe(bytes: &[u8]) -> Result<Facts, Refusal> {
         ImageFormat::Gif => first_frame(&mut Cursor::new(bytes))?,
         _ => (0, 0),
     };
-    let cost = allowed(format, &decoder, frame, is_progressive(bytes))?;
+    let cost = decode_cost(format, &decoder, frame, is_progressive(bytes))?;
     let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut facts = Facts {
-        format: Codec::Still(format),
+    let mut info = ImageInfo {
+        format: SourceFormat::Raster(format),
         width,
         height,
         animated: is_animated(bytes, format),
         cost,
         orientation,
     };
-    if facts.lies_down() {
-        (facts.width, facts.height) = (height, width);
+    if info.swaps_sides() {
+        (info.width, info.height) = (height, width);
     }
-    Ok(facts)
+    Ok(info)
 }
 
-/// Finds out the format and reads the header. `Refusal::Unknown`: none of the formats that are shown.
+/// Detects the format and reads the header. `ImageError::UnsupportedFormat`: not a supported format.
 pub(super) fn open<'a, R: BufRead + Seek + 'a>(
     input: R,
-) -> Result<(ImageFormat, impl ImageDecoder + 'a), Refusal> {
+) -> Result<(ImageFormat, impl ImageDecoder + 'a), ImageError> {
     let reader = reader(input)?;
-    let format = reader.format().ok_or(Refusal::Unknown)?;
+    let format = reader.format().ok_or(ImageError::UnsupportedFormat)?;
     let decoder = reader.into_decoder().map_err(|e| match e {
-        // One row of it is more than a header may take.
-        image::ImageError::Limits(_) => Refusal::TooLarge { width: 0, height: 0 },
-        e => Refusal::Broken(e.to_string()),
+        // A single row exceeds the limit for headers.
+        image::ImageError::Limits(_) => ImageError::TooLarge { width: 0, height: 0 },
+        e => ImageError::Decode(e.to_string()),
     })?;
     Ok((format, decoder))
 }
 
-/// Estimate of the bytes that decoding holds, if it may be decoded. `frame`: a part of it that claims more than the whole, as far as is known.
-pub(super) fn allowed(
+/// Returns the estimated bytes that decoding holds, or a refusal. `frame`: the extent of a frame
+/// that may exceed the header's; (0, 0) if unknown.
+pub(super) fn decode_cost(
     format: ImageFormat,
     decoder: &impl ImageDecoder,
     frame: (u32, u32),
     progressive: bool,
-) -> Result<u64, Refusal> {
+) -> Result<u64, ImageError> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
-        return Err(Refusal::Broken("it has no pixels".to_owned()));
+        return Err(ImageError::Decode("no pixels".to_owned()));
     }
     let (width, height) = (width.max(frame.0), height.max(frame.1));
     let pixels = u64::from(width) * u64::from(height);
-    let colours = u64::from(decoder.color_type().bytes_per_pixel());
-    // Beside the pixels themselves: a progressive JPEG holds all coefficients, WebP its planes, GIF the canvas below.
-    let beside = match format {
+    let bytes_per_pixel = u64::from(decoder.color_type().bytes_per_pixel());
+    // Additional bytes per pixel: JPEG coefficients if progressive, WebP planes, the canvas of a
+    // GIF.
+    let extra = match format {
         ImageFormat::Jpeg if progressive => 6,
         ImageFormat::Jpeg => 1,
         ImageFormat::WebP | ImageFormat::Gif => 4,
         _ => 1,
     };
-    let cost = pixels.saturating_mul(colours + beside);
-    if pixels > PIXELS || cost > BUDGET {
-        return Err(Refusal::TooLarge { width, height });
+    let cost = pixels.saturating_mul(bytes_per_pixel + extra);
+    if pixels > MAX_PIXELS || cost > MEMORY_BUDGET {
+        return Err(ImageError::TooLarge { width, height });
     }
     Ok(cost)
 }
 
-/// The pixels as they lie in the file, not yet turned.
-pub(super) fn decode(bytes: &[u8], facts: &Facts) -> Result<DynamicImage, Refusal> {
-    let broken = |e: image::ImageError| match e {
-        // Frames and chunks inside may claim more than the header did.
+/// Decodes the pixels, without applying the orientation.
+pub(super) fn decode(bytes: &[u8], info: &ImageInfo) -> Result<DynamicImage, ImageError> {
+    let decode_error = |e: image::ImageError| match e {
+        // Frames and chunks may be larger than the header claims.
         image::ImageError::Limits(_) => {
-            Refusal::TooLarge { width: facts.width, height: facts.height }
+            ImageError::TooLarge { width: info.width, height: info.height }
         }
-        e => Refusal::Broken(e.to_string()),
+        e => ImageError::Decode(e.to_string()),
     };
-    let mut decoder = reader(Cursor::new(bytes))?.into_decoder().map_err(broken)?;
+    let mut decoder = reader(Cursor::new(bytes))?.into_decoder().map_err(decode_error)?;
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(BUDGET);
-    decoder.set_limits(limits).map_err(broken)?;
-    let picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    Ok(match picture.color() {
+    limits.max_alloc = Some(MEMORY_BUDGET);
+    decoder.set_limits(limits).map_err(decode_error)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
+    Ok(match image.color() {
         ColorType::L8
         | ColorType::La8
         | ColorType::Rgb8
@@ -162,24 +167,24 @@ pub(super) fn decode(bytes: &[u8], facts: &Facts) -> Result<DynamicImage, Refusa
         | ColorType::L16
         | ColorType::La16
         | ColorType::Rgb16
-        | ColorType::Rgba16 => picture,
-        _ => DynamicImage::ImageRgba8(picture.into_rgba8()),
+        | ColorType::Rgba16 => image,
+        _ => DynamicImage::ImageRgba8(image.into_rgba8()),
     })
 }
 
-fn reader<R: BufRead + Seek>(input: R) -> Result<ImageReader<R>, Refusal> {
+fn reader<R: BufRead + Seek>(input: R) -> Result<ImageReader<R>, ImageError> {
     let reader = ImageReader::new(input).with_guessed_format();
-    let mut reader = reader.map_err(|e| Refusal::Broken(e.to_string()))?;
+    let mut reader = reader.map_err(|e| ImageError::Decode(e.to_string()))?;
     if reader.format().is_none() {
-        return Err(Refusal::Unknown);
+        return Err(ImageError::UnsupportedFormat);
     }
-    reader.limits(beside());
+    reader.limits(metadata_limits());
     Ok(reader)
 }
 
-fn beside() -> Limits {
+fn metadata_limits() -> Limits {
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(BESIDE);
+    limits.max_alloc = Some(METADATA_LIMIT);
     limits
 }
 
@@ -188,14 +193,13 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Gif => gif_frames(bytes) > 1,
         ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
-        ImageFormat::Png => {
-            PngDecoder::with_limits(cursor(), beside()).is_ok_and(|d| d.is_apng().unwrap_or(false))
-        }
+        ImageFormat::Png => PngDecoder::with_limits(cursor(), metadata_limits())
+            .is_ok_and(|d| d.is_apng().unwrap_or(false)),
         _ => false,
     }
 }
 
-/// Frames of a GIF, counted up to two by walking over its blocks (GIF89a, 15 to 23): nothing is unpacked.
+/// Counts the frames of a GIF, up to two, by its blocks (GIF89a, 15 to 23), without unpacking.
 fn gif_frames(bytes: &[u8]) -> u32 {
     fn walk(bytes: &[u8]) -> Option<u32> {
         let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
@@ -229,7 +233,7 @@ fn gif_frames(bytes: &[u8]) -> u32 {
     walk(bytes).unwrap_or(0)
 }
 
-/// Whether a JPEG's frame header is one of the progressive ones (ITU T.81, table B.1).
+/// Returns whether a JPEG's frame header is a progressive one (ITU T.81, table B.1).
 pub(super) fn is_progressive(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
@@ -252,12 +256,12 @@ mod tests {
 
     #[test]
     fn raster_images_that_mention_svg_are_checked() {
-        // A logical screen of 65,535 x 65,535 pixels, then a comment with the start of a drawing, then a frame.
+        // A logical screen of 65,535 x 65,535 pixels, then a comment with `<svg`, then a frame.
         let mut gif = b"GIF89a\xff\xff\xff\xff\x00\x00\x00".to_vec();
         gif.extend_from_slice(b"\x21\xfe\x04<svg\x00");
         gif.extend_from_slice(b"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b");
         let found = probe(&gif);
-        assert!(matches!(found, Err(Refusal::TooLarge { .. })), "{found:?}");
+        assert!(matches!(found, Err(ImageError::TooLarge { .. })), "{found:?}");
         assert!(is_svg(b"<?xml version=\"1.0\"?><svg/>"));
     }
 }

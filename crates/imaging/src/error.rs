@@ -1,34 +1,35 @@
-//! Why an image is not shown.
+//! Reasons for which an image is not shown.
 
-/// The window shows the text in place of the image.
+/// Why an image is not shown. The UI shows the text in place of the image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Decoding it would need more memory than images may have.
-    #[error("the picture is too large: {width} x {height} pixels")]
+pub enum ImageError {
+    /// Decoding would exceed the memory budget or the largest number of pixels.
+    #[error("image too large: {width} x {height} pixels")]
     TooLarge { width: u32, height: u32 },
-    /// None of the formats that are shown.
-    #[error("it is no picture")]
-    Unknown,
-    #[error("the picture cannot be read: {0}")]
-    Broken(String),
-    /// The file could not be read or stored; another try may succeed.
+    /// Not a supported image format.
+    #[error("not a supported image format")]
+    UnsupportedFormat,
+    /// The file is malformed; holds the reason.
+    #[error("cannot decode image: {0}")]
+    Decode(String),
+    /// The file could not be read or stored; a retry may succeed.
     #[error("{0}")]
     Storage(String),
 }
 
-impl Refusal {
-    /// The HTTP status that fits: 413, 415, 422 or 500.
+impl ImageError {
+    /// Returns the matching HTTP status: 413, 415, 422 or 500.
     pub fn status(&self) -> u16 {
         match self {
             Self::TooLarge { .. } => 413,
-            Self::Unknown => 415,
-            Self::Broken(_) => 422,
+            Self::UnsupportedFormat => 415,
+            Self::Decode(_) => 422,
             Self::Storage(_) => 500,
         }
     }
 }
 
-impl From<std::io::Error> for Refusal {
+impl From<std::io::Error> for ImageError {
     fn from(e: std::io::Error) -> Self {
         Self::Storage(e.to_string())
     }

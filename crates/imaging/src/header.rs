@@ -1,7 +1,8 @@
-//! The head of a picture's file alone: enough to say whether it may be shown as it is. The window decodes such a picture itself, with no
-//! budget of ours over it, so what would be refused as a variant is refused whole too.
+//! Decides by the header of an image file whether it may be shown as it is. The UI decodes such an
+//! image itself, without our budget, so that a file that would be refused as a variant is refused
+//! as a whole, too.
 //!
-//! Not here: the limits (`decode`), results that are kept (`carrel-content::images`).
+//! Not here: the limits (`decode`), caching of results (`carrel-content::images`).
 
 use std::{
     fs::File,
@@ -9,31 +10,32 @@ use std::{
 };
 
 use crate::{
-    FILE_LIMIT, Refusal,
-    decode::{BESIDE, allowed, is_progressive, open},
+    ImageError, MAX_FILE_SIZE,
+    decode::{METADATA_LIMIT, decode_cost, is_progressive, open},
 };
 
-/// Segments before the pixels of a JPEG that are passed over; honest ones have some dozens.
-const SEGMENTS: u32 = 4096;
+/// Largest number of JPEG segments skipped before the pixels; regular files have some dozens.
+const MAX_SEGMENTS: u32 = 4096;
 
-/// Whether an image in memory may be shown as it is.
-pub fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
-    judge(Cursor::new(bytes), is_progressive(bytes))
+/// Checks whether an image in memory may be shown as it is; the error says why not.
+pub fn check_bytes(bytes: &[u8]) -> Result<(), ImageError> {
+    check(Cursor::new(bytes), is_progressive(bytes))
 }
 
-/// Whether an image in a file may be shown as it is. Reads a few KiB, wherever in the file they lie.
-pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
+/// Checks whether an image in a file may be shown as it is; the error says why not. Usually reads a
+/// few KiB.
+pub fn check_file(file: File, is_jpeg: bool) -> Result<(), ImageError> {
     let mut file = BufReader::new(file);
     if !is_jpeg {
-        return judge(file, false);
+        return check(file, false);
     }
     if let Some(head) = jpeg_head(&mut file)? {
         return check_bytes(&head);
     }
-    // Bytes between its segments: only a decoder finds its way, and it wants all of it.
+    // Malformed segments: only a decoder can parse them, and it needs the whole file.
     let size = file.get_ref().metadata()?.len();
-    if size > FILE_LIMIT {
-        return Err(Refusal::Broken(format!("it has {size} bytes")));
+    if size > MAX_FILE_SIZE {
+        return Err(ImageError::Decode(format!("file too large: {size} bytes")));
     }
     let mut whole = Vec::new();
     file.rewind()?;
@@ -41,17 +43,18 @@ pub fn check_file(file: File, is_jpeg: bool) -> Result<(), Refusal> {
     check_bytes(&whole)
 }
 
-fn judge(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), Refusal> {
+fn check(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), ImageError> {
     let frame = match input.fill_buf()?.starts_with(b"GIF8") {
         true => first_frame(&mut input)?,
         false => (0, 0),
     };
     input.rewind()?;
     let (format, decoder) = open(input)?;
-    allowed(format, &decoder, frame, progressive).map(|_| ())
+    decode_cost(format, &decoder, frame, progressive).map(|_| ())
 }
 
-/// A JPEG up to its pixels (ITU T.81, B.1.1), without what cameras and programs note beside them. `None`: not as the standard says.
+/// Reads a JPEG up to its pixels (ITU T.81, B.1.1), without metadata segments. Returns `None` if it
+/// does not follow the standard.
 fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     let mut head = vec![0; 2];
     let ended = |e: io::Error| match e.kind() {
@@ -61,7 +64,7 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     if let Err(e) = input.read_exact(&mut head) {
         return ended(e);
     }
-    for _ in 0..SEGMENTS {
+    for _ in 0..MAX_SEGMENTS {
         let mut start = [0; 4];
         if let Err(e) = input.read_exact(&mut start) {
             return ended(e);
@@ -70,7 +73,7 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
         let length = u16::from_be_bytes([high, low]);
         let Some(rest) = length.checked_sub(2) else { return Ok(None) };
         match marker {
-            // Adobe's says how the colours are to be read.
+            // All application segments except Adobe's (APP14), which defines the colour transform.
             0xe0..=0xed | 0xef | 0xfe => {
                 input.seek_relative(i64::from(rest))?;
             }
@@ -90,8 +93,9 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// How far the first frame of a GIF reaches (GIF89a, 20): browsers make room for it whatever the header says. (0, 0): it has none.
-pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), Refusal> {
+/// Returns the extent of the first frame of a GIF (GIF89a, 20), for which browsers allocate memory
+/// whatever the header states; (0, 0) if there is none.
+pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), ImageError> {
     fn walk(input: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
         let mut screen = [0; 13];
         input.read_exact(&mut screen)?;
@@ -99,14 +103,14 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
             input.seek_relative(3 << ((screen[10] & 7) + 1))?;
         }
         let mut passed = 0;
-        while passed < BESIDE {
+        while passed < METADATA_LIMIT {
             match byte(input)? {
                 0x21 => {
                     byte(input)?;
                     loop {
                         let length = byte(input)?;
                         passed += 1 + u64::from(length);
-                        if length == 0 || passed >= BESIDE {
+                        if length == 0 || passed >= METADATA_LIMIT {
                             break;
                         }
                         input.seek_relative(i64::from(length))?;
@@ -125,7 +129,7 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
     }
     match walk(input) {
         Ok(Some(reach)) => Ok(reach),
-        Ok(None) => Err(Refusal::Broken("its first frame does not come".to_owned())),
+        Ok(None) => Err(ImageError::Decode("no frame found".to_owned())),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
         Err(e) => Err(e.into()),
     }

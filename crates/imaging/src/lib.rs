@@ -1,12 +1,13 @@
-//! Images for the course compiler and the device: what a header reports, decoding within a budget, resizing, variants.
+//! Images for the course compiler and the device: facts from headers, decoding within a budget,
+//! variants.
 //!
 //! | Module | Content |
 //! |---|---|
 //! | `error` | why an image is not shown |
-//! | `request` | the variant that is requested: width, height, quality, format, fit |
+//! | `request` | the requested variant: width, height, quality, format, fit |
 //! | `header` | whether a file may be shown as it is, by its header alone |
-//! | `decode` | the decode guard: facts of a header, limits, decoding |
-//! | `resize` | another size |
+//! | `decode` | facts from a header, limits, decoding |
+//! | `resize` | scaling |
 //! | `render` | from the bytes of a file to the bytes of a variant |
 //!
 //! Not here: where files are stored and who requests variants (`carrel-content`), the variants of a course
@@ -19,12 +20,12 @@ mod render;
 mod request;
 mod resize;
 
-pub use decode::{BUDGET, Facts, PIXELS, is_svg, probe};
-pub use error::Refusal;
+pub use decode::{ImageInfo, MAX_PIXELS, MEMORY_BUDGET, is_svg, probe};
+pub use error::ImageError;
 pub use header::{check_bytes, check_file};
-pub use render::{encode, render, scaled};
-pub use request::{Fit, Format, ImageRequest, QUALITY, Sizes, WIDTHS};
+pub use render::{encode, render, scale};
+pub use request::{DEFAULT_QUALITY, Fit, Format, ImageRequest, Sizes, WIDTHS};
 pub use resize::resize;
 
-/// Files above this are not decoded, in bytes.
-pub const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+/// Largest file, in bytes, that is decoded.
+pub const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;

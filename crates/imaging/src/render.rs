@@ -1,4 +1,4 @@
-//! From a file's bytes to a variant's: decode, scale, turn upright, encode. All of it is work for a blocking thread.
+//! Renders variants: decode, scale, rotate upright, encode. CPU-bound, for a thread that may block.
 
 use std::io::Cursor;
 
@@ -7,85 +7,89 @@ use image::{
     metadata::Orientation,
 };
 
-use crate::{Facts, Fit, Format, ImageRequest, Refusal, decode::decode, resize};
+use crate::{Fit, Format, ImageError, ImageInfo, ImageRequest, decode::decode, resize};
 
-/// The bytes of the variant. `facts` are those that `probe` read from the same `bytes`.
-pub fn render(bytes: &[u8], facts: &Facts, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
-    let sizes = ask.sizes((facts.width, facts.height));
-    // Turned after scaling: there are far fewer pixels to move then.
-    let turned = |(w, h): (u32, u32)| if facts.lies_down() { (h, w) } else { (w, h) };
-    let picture = decode(bytes, facts)?;
-    let mut small = scaled(&picture, turned(sizes.picture), ask.fit == Fit::Cover)?;
-    drop(picture);
-    if facts.orientation() != Orientation::NoTransforms {
-        small.apply_orientation(facts.orientation());
+/// Returns the encoded variant. `info` must be what `probe` returned for the same `bytes`.
+pub fn render(
+    bytes: &[u8],
+    info: &ImageInfo,
+    request: &ImageRequest,
+) -> Result<Vec<u8>, ImageError> {
+    let sizes = request.sizes((info.width, info.height));
+    // Rotated after scaling, when there are fewer pixels to move.
+    let oriented = |(w, h): (u32, u32)| if info.swaps_sides() { (h, w) } else { (w, h) };
+    let image = decode(bytes, info)?;
+    let mut scaled = scale(&image, oriented(sizes.image), request.fit == Fit::Cover)?;
+    drop(image);
+    if info.orientation() != Orientation::NoTransforms {
+        scaled.apply_orientation(info.orientation());
     }
-    if sizes.canvas != sizes.picture {
-        small = framed(&small, sizes.canvas);
+    if sizes.canvas != sizes.image {
+        scaled = on_canvas(&scaled, sizes.canvas);
     }
-    encode(small, ask)
+    encode(scaled, request)
 }
 
-/// The picture in another size; with `crop` what does not fit the shape is cut off on both sides.
-pub fn scaled(
-    picture: &DynamicImage,
+/// Scales an image; with `crop` both sides are cropped to the new shape.
+pub fn scale(
+    image: &DynamicImage,
     (width, height): (u32, u32),
     crop: bool,
-) -> Result<DynamicImage, Refusal> {
-    if (picture.width(), picture.height()) == (width, height) {
-        return Ok(picture.clone());
+) -> Result<DynamicImage, ImageError> {
+    if (image.width(), image.height()) == (width, height) {
+        return Ok(image.clone());
     }
-    resize(picture, (width, height), crop).map_err(|e| Refusal::Broken(e.to_string()))
+    resize(image, (width, height), crop).map_err(|e| ImageError::Decode(e.to_string()))
 }
 
-/// In the middle of an empty canvas.
-fn framed(picture: &DynamicImage, (width, height): (u32, u32)) -> DynamicImage {
+/// Centres an image on an empty canvas.
+fn on_canvas(image: &DynamicImage, (width, height): (u32, u32)) -> DynamicImage {
     let mut canvas = RgbaImage::new(width, height);
-    let middle = |room: u32, taken: u32| i64::from(room.saturating_sub(taken) / 2);
-    let (x, y) = (middle(width, picture.width()), middle(height, picture.height()));
-    imageops::replace(&mut canvas, &picture.to_rgba8(), x, y);
+    let middle = |available: u32, used: u32| i64::from(available.saturating_sub(used) / 2);
+    let (x, y) = (middle(width, image.width()), middle(height, image.height()));
+    imageops::replace(&mut canvas, &image.to_rgba8(), x, y);
     DynamicImage::ImageRgba8(canvas)
 }
 
-/// In the format that was asked for.
-pub fn encode(picture: DynamicImage, ask: &ImageRequest) -> Result<Vec<u8>, Refusal> {
-    let broken = |e: image::ImageError| Refusal::Broken(e.to_string());
-    let clear = picture.color().has_alpha();
+/// Encodes an image in the requested format.
+pub fn encode(image: DynamicImage, request: &ImageRequest) -> Result<Vec<u8>, ImageError> {
+    let encode_error = |e: image::ImageError| ImageError::Decode(e.to_string());
+    let has_alpha = image.color().has_alpha();
     let mut out = Vec::new();
-    match ask.format {
+    match request.format {
         Format::Webp => {
-            let quality = f32::from(ask.quality);
-            let (width, height) = (picture.width(), picture.height());
-            let made = if clear {
-                let pixels = picture.into_rgba8();
+            let quality = f32::from(request.quality);
+            let (width, height) = (image.width(), image.height());
+            let encoded = if has_alpha {
+                let pixels = image.into_rgba8();
                 webp::Encoder::from_rgba(&pixels, width, height).encode_simple(false, quality)
             } else {
-                let pixels = picture.into_rgb8();
+                let pixels = image.into_rgb8();
                 webp::Encoder::from_rgb(&pixels, width, height).encode_simple(false, quality)
             };
-            out.extend_from_slice(&made.map_err(|e| Refusal::Broken(format!("{e:?}")))?);
+            out.extend_from_slice(&encoded.map_err(|e| ImageError::Decode(format!("{e:?}")))?);
         }
         Format::Jpeg => {
-            let pixels = if clear { on_white(picture) } else { picture };
+            let pixels = if has_alpha { on_white(image) } else { image };
             let pixels = pixels.into_rgb8();
-            let mut encoder = JpegEncoder::new_with_quality(&mut out, ask.quality);
-            encoder.encode_image(&pixels).map_err(broken)?;
+            let mut encoder = JpegEncoder::new_with_quality(&mut out, request.quality);
+            encoder.encode_image(&pixels).map_err(encode_error)?;
         }
         Format::Png => {
-            let pixels = if clear {
-                DynamicImage::ImageRgba8(picture.into_rgba8())
+            let pixels = if has_alpha {
+                DynamicImage::ImageRgba8(image.into_rgba8())
             } else {
-                DynamicImage::ImageRgb8(picture.into_rgb8())
+                DynamicImage::ImageRgb8(image.into_rgb8())
             };
-            pixels.write_to(&mut Cursor::new(&mut out), ImageFormat::Png).map_err(broken)?;
+            pixels.write_to(&mut Cursor::new(&mut out), ImageFormat::Png).map_err(encode_error)?;
         }
     }
     Ok(out)
 }
 
-fn on_white(picture: DynamicImage) -> DynamicImage {
-    let mut paper =
-        RgbaImage::from_pixel(picture.width(), picture.height(), Rgba([255, 255, 255, 255]));
-    imageops::overlay(&mut paper, &picture.into_rgba8(), 0, 0);
-    DynamicImage::ImageRgba8(paper)
+fn on_white(image: DynamicImage) -> DynamicImage {
+    let mut background =
+        RgbaImage::from_pixel(image.width(), image.height(), Rgba([255, 255, 255, 255]));
+    imageops::overlay(&mut background, &image.into_rgba8(), 0, 0);
+    DynamicImage::ImageRgba8(background)
 }

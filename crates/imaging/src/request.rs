@@ -1,61 +1,72 @@
-//! What is asked of a picture: `?w=640&q=75&fmt=webp&fit=inside`.
+//! Requests for image variants: `?w=640&q=75&fmt=webp&fit=inside`.
 
-/// Widths that are made, in device pixels. Others are answered with the next wider one, so that few variants are kept.
+/// Widths of variants, in device pixels. Other widths are rounded up to one of these, so that few
+/// variants are stored.
 pub const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
-/// What `q` is when it is not given.
-pub const QUALITY: u8 = 75;
+/// Default quality.
+pub const DEFAULT_QUALITY: u8 = 75;
 
+/// Format of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Format {
+    /// Lossy WebP.
     #[default]
     Webp,
+    /// JPEG, without transparency.
     Jpeg,
+    /// PNG.
     Png,
 }
 
-/// How a picture lies in the box `w` x `h`.
+/// How the image is fitted into the box `w` x `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fit {
-    /// As large as fits; the box is not filled. Without `h` only the width counts.
+    /// As large as fits; the box is not filled. Without `h` only the width limits it.
     #[default]
     Inside,
-    /// Fills the box; what hangs over is cut off on both sides alike.
+    /// Fills the box; the image is cropped equally on both sides.
     Cover,
-    /// All of it, and the rest of the box stays empty (white where the format knows no transparency).
+    /// The whole image, centred; the rest of the box is transparent (white in JPEG).
     Contain,
 }
 
+/// A requested variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ImageRequest {
+    /// Width in device pixels, one of `WIDTHS`.
     pub width: u32,
-    /// 0: whatever follows from the width.
+    /// Height in device pixels; 0 if it follows from the width.
     pub height: u32,
-    /// 1 to 100; a PNG has none.
+    /// 1 to 100; 0 for PNG.
     pub quality: u8,
+    /// Format of the result.
     pub format: Format,
+    /// How the image is fitted into the box.
     pub fit: Fit,
 }
 
 impl ImageRequest {
+    /// Returns a WebP request of this width, with default quality.
     pub fn width(width: u32) -> Self {
-        Self { width, height: 0, quality: QUALITY, format: Format::Webp, fit: Fit::Inside }
+        Self { width, height: 0, quality: DEFAULT_QUALITY, format: Format::Webp, fit: Fit::Inside }
     }
 
-    /// Reads a query. `Ok(None)` if it asks for no variant; an error says which field is wrong.
+    /// Parses a query. Returns `None` if it does not request a variant, and the wrong field as an
+    /// error.
     pub fn parse(query: &str) -> Result<Option<Self>, String> {
-        let mut ask = Self::width(0);
-        let mut wide = None;
+        let mut request = Self::width(0);
+        let mut wanted_width = None;
         for (name, value) in query.split('&').filter_map(|field| field.split_once('=')) {
             let wrong = || format!("{name}={value}");
-            let number = |most: u32| {
-                value.parse::<u32>().ok().filter(|n| (1..=most).contains(n)).ok_or_else(wrong)
+            let number = |max: u32| {
+                value.parse::<u32>().ok().filter(|n| (1..=max).contains(n)).ok_or_else(wrong)
             };
             match name {
-                "w" => wide = Some(number(100_000)?),
-                "h" => ask.height = number(WIDTHS[5])?,
-                "q" => ask.quality = u8::try_from(number(100)?).unwrap_or(QUALITY),
+                "w" => wanted_width = Some(number(100_000)?),
+                "h" => request.height = number(WIDTHS[5])?,
+                "q" => request.quality = u8::try_from(number(100)?).unwrap_or(DEFAULT_QUALITY),
                 "fmt" => {
-                    ask.format = match value {
+                    request.format = match value {
                         "webp" => Format::Webp,
                         "jpeg" => Format::Jpeg,
                         "png" => Format::Png,
@@ -63,69 +74,72 @@ impl ImageRequest {
                     }
                 }
                 "fit" => {
-                    ask.fit = match value {
+                    request.fit = match value {
                         "inside" => Fit::Inside,
                         "cover" => Fit::Cover,
                         "contain" => Fit::Contain,
                         _ => return Err(wrong()),
                     }
                 }
-                // Others may pass a reader's own marks along.
+                // Unknown fields are ignored, such as a cache-busting parameter.
                 _ => {}
             }
         }
-        let Some(wide) = wide else { return Ok(None) };
-        ask.width = WIDTHS.into_iter().find(|w| *w >= wide).unwrap_or(WIDTHS[5]);
-        if ask.height == 0 && ask.fit != Fit::Inside {
-            return Err("h is missing: a box has two sides".to_owned());
+        let Some(wanted_width) = wanted_width else { return Ok(None) };
+        request.width = WIDTHS.into_iter().find(|w| *w >= wanted_width).unwrap_or(WIDTHS[5]);
+        if request.height == 0 && request.fit != Fit::Inside {
+            return Err("h is required with fit=cover and fit=contain".to_owned());
         }
-        if ask.format == Format::Png {
-            ask.quality = 0;
+        if request.format == Format::Png {
+            request.quality = 0;
         }
-        Ok(Some(ask))
+        Ok(Some(request))
     }
 
-    /// The same text for the same variant: its name in the table of derived blobs.
+    /// Returns a text that identifies the variant in the table of variants.
     pub fn key(&self) -> String {
         let Self { width, height, quality, format, fit } = self;
         format!("{width}x{height} {quality} {format:?} {fit:?}").to_ascii_lowercase()
     }
 
-    /// Pixels of the box and of the picture in it, for an upright original of `from` pixels. Neither is larger than the original allows.
+    /// Returns the sizes of the box and of the image in it, for an upright original of `from`
+    /// pixels. Neither exceeds the original.
     pub fn sizes(&self, from: (u32, u32)) -> Sizes {
         let (fw, fh) = (f64::from(from.0.max(1)), f64::from(from.1.max(1)));
         let (w, h) = (f64::from(self.width), f64::from(self.height));
-        let whole = |n: f64| (n.round() as u32).max(1);
+        let pixels = |n: f64| (n.round() as u32).max(1);
         match self.fit {
             Fit::Inside => {
-                let by = if self.height == 0 { w / fw } else { (w / fw).min(h / fh) };
-                let by = by.min(1.0);
-                let picture = (whole(fw * by), whole(fh * by));
-                Sizes { canvas: picture, picture }
+                let scale = if self.height == 0 { w / fw } else { (w / fw).min(h / fh) };
+                let scale = scale.min(1.0);
+                let image = (pixels(fw * scale), pixels(fh * scale));
+                Sizes { canvas: image, image }
             }
             Fit::Cover => {
-                // A box that the picture cannot fill becomes a smaller box of the same shape.
-                let by = (w / fw).max(h / fh).max(1.0);
-                let canvas = (whole(w / by), whole(h / by));
-                Sizes { canvas, picture: canvas }
+                // A box that the image cannot fill becomes a smaller box of the same shape.
+                let scale = (w / fw).max(h / fh).max(1.0);
+                let canvas = (pixels(w / scale), pixels(h / scale));
+                Sizes { canvas, image: canvas }
             }
             Fit::Contain => {
-                let by = (w / fw).min(h / fh);
-                let shrink = by.max(1.0);
-                let by = by.min(1.0);
-                let picture = (whole(fw * by), whole(fh * by));
-                let canvas = (whole(w / shrink).max(picture.0), whole(h / shrink).max(picture.1));
-                Sizes { canvas, picture }
+                let scale = (w / fw).min(h / fh);
+                let shrink = scale.max(1.0);
+                let scale = scale.min(1.0);
+                let image = (pixels(fw * scale), pixels(fh * scale));
+                let canvas = (pixels(w / shrink).max(image.0), pixels(h / shrink).max(image.1));
+                Sizes { canvas, image }
             }
         }
     }
 }
 
-/// Pixels, upright.
+/// Sizes in pixels, upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
+    /// The whole variant.
     pub canvas: (u32, u32),
-    pub picture: (u32, u32),
+    /// The scaled image in it.
+    pub image: (u32, u32),
 }
 
 #[cfg(test)]
@@ -133,30 +147,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_are_read() {
-        let ask = |q: &str| ImageRequest::parse(q);
-        assert_eq!(ask(""), Ok(None));
-        assert_eq!(ask("v=2"), Ok(None));
-        assert_eq!(ask("w=640"), Ok(Some(ImageRequest::width(640))));
-        assert_eq!(ask("w=641"), Ok(Some(ImageRequest::width(768))), "the next wider one");
-        assert_eq!(ask("w=5000"), Ok(Some(ImageRequest::width(1920))));
-        let full = ask("w=320&h=240&q=60&fmt=jpeg&fit=cover").unwrap().unwrap();
+    fn queries_are_parsed() {
+        let request = |q: &str| ImageRequest::parse(q);
+        assert_eq!(request(""), Ok(None));
+        assert_eq!(request("v=2"), Ok(None));
+        assert_eq!(request("w=640"), Ok(Some(ImageRequest::width(640))));
+        assert_eq!(request("w=641"), Ok(Some(ImageRequest::width(768))), "the next wider one");
+        assert_eq!(request("w=5000"), Ok(Some(ImageRequest::width(1920))));
+        let full = request("w=320&h=240&q=60&fmt=jpeg&fit=cover").unwrap().unwrap();
         let (format, fit) = (Format::Jpeg, Fit::Cover);
         assert_eq!(full, ImageRequest { width: 320, height: 240, quality: 60, format, fit });
         for bad in
             ["w=0", "w=x", "w=1&q=0", "w=1&q=101", "w=1&fmt=bmp", "w=1&fit=fill", "w=1&fit=cover"]
         {
-            assert!(ask(bad).is_err(), "{bad}");
+            assert!(request(bad).is_err(), "{bad}");
         }
         assert_ne!(full.key(), ImageRequest { fit: Fit::Contain, ..full }.key());
         assert_ne!(full.key(), ImageRequest { quality: 61, ..full }.key());
-        let png = |q| ask(&format!("w=320&fmt=png&q={q}")).unwrap().unwrap().key();
+        let png = |q| request(&format!("w=320&fmt=png&q={q}")).unwrap().unwrap().key();
         assert_eq!(png(10), png(90), "a PNG has no quality");
     }
 
     #[test]
     fn nothing_is_enlarged_and_shapes_are_kept() {
-        let ask = |fit, w, h| ImageRequest { fit, height: h, ..ImageRequest::width(w) };
+        let request = |fit, w, h| ImageRequest { fit, height: h, ..ImageRequest::width(w) };
         let table = [
             (Fit::Inside, (640, 0), (1000, 500), (640, 320), (640, 320)),
             (Fit::Inside, (640, 0), (300, 900), (300, 900), (300, 900)),
@@ -167,8 +181,8 @@ mod tests {
             (Fit::Contain, (320, 320), (1000, 500), (320, 320), (320, 160)),
             (Fit::Contain, (320, 320), (100, 50), (100, 100), (100, 50)),
         ];
-        for (fit, (w, h), from, canvas, picture) in table {
-            assert_eq!(ask(fit, w, h).sizes(from), Sizes { canvas, picture }, "{fit:?} {w}x{h}");
+        for (fit, (w, h), from, canvas, image) in table {
+            assert_eq!(request(fit, w, h).sizes(from), Sizes { canvas, image }, "{fit:?} {w}x{h}");
         }
     }
 }

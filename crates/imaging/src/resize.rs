@@ -1,25 +1,31 @@
 //! Resizes images.
 //!
-//! The course compiler and the device must resize alike, so both use this crate. The loops of `fast_image_resize` are
-//! generic and compiled wherever they are called: here, once, optimised in development too.
+//! Shared by the course compiler and the device, so that both resize identically. The generic loops
+//! of `fast_image_resize` are compiled in the calling crate; here they are compiled once, and
+//! optimised in development builds, too.
 //!
-//! Not here: which sizes (`request`, `carrel-package`), decoding (`decode`), encoding (`render`).
+//! Not here: the choice of sizes (`request`, `carrel-package`), decoding (`decode`), encoding
+//! (`render`).
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 use image::DynamicImage;
 
-/// Resizes an image to `width` x `height` pixels, by Lanczos of three lobes. With `crop` its shape is kept, and what does
-/// not fit is cut off on both sides. Fails for colour types that cannot be resized, and for an empty size.
+/// Resizes an image to `width` x `height` pixels with a Lanczos filter of three lobes. `crop` keeps
+/// the shape and crops both sides.
+///
+/// # Errors
+///
+/// Fails for colour types that cannot be resized, and for an empty size.
 pub fn resize(
-    picture: &DynamicImage,
+    image: &DynamicImage,
     (width, height): (u32, u32),
     crop: bool,
 ) -> Result<DynamicImage, ResizeError> {
-    let mut out = DynamicImage::new(width, height, picture.color());
+    let mut out = DynamicImage::new(width, height, image.color());
     let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     if crop {
         options = options.fit_into_destination(None);
     }
-    Resizer::new().resize(picture, &mut out, &options)?;
+    Resizer::new().resize(image, &mut out, &options)?;
     Ok(out)
 }

@@ -1,4 +1,4 @@
-//! Quiz attempts: started, answered, submitted; then frozen.
+//! Quiz attempts: start, answer, submit. The answers of a submitted attempt do not change on this device.
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
@@ -13,40 +13,50 @@ use crate::{
     store::{checked, outbox},
 };
 
-/// An attempt with everything that belongs to it.
+/// An attempt with its answers and grade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRecord {
+    /// The attempt row.
     pub attempt: Attempt,
-    /// By question. Once it was submitted, the answers that were submitted.
+    /// Answers by question; once submitted, the answers as submitted.
     pub answers: Vec<Answer>,
-    /// The server's; none yet: a score made here is provisional.
+    /// The server's grade. Until it exists, a score computed on the device is provisional.
     pub grade: Option<Grade>,
+    /// True while the attempt or one of its answers is in the outbox.
     pub waiting: bool,
 }
 
 impl Learning {
-    /// The open attempt at this quiz as it is now (`quiz_hash`), or a new one.
+    /// Returns the open attempt at this version of the quiz (`quiz_hash`), or starts a new one.
     pub async fn start_attempt(&self, quiz: &ItemId, quiz_hash: BlobHash) -> Result<AttemptRecord> {
         let quiz = quiz.clone();
         let id = AttemptId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("start_attempt", move |tx| {
-                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 ORDER BY started_ms DESC, id LIMIT 1";
+                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 \
+                              ORDER BY started_ms DESC, id LIMIT 1";
                 let open = (quiz.as_str(), quiz_hash.0.as_slice(), NEVER);
                 if let Some(attempt) = checked::query::<Attempt>(tx.conn(), clause, open)?.pop() {
                     return record(tx.conn(), attempt);
                 }
                 let started_ms = tx.now_ms();
-                let attempt =
-                    Attempt { id, quiz: quiz.clone(), quiz_hash, started_ms, submitted_ms: None, answers: None, extra: Default::default() };
+                let attempt = Attempt {
+                    id,
+                    quiz: quiz.clone(),
+                    quiz_hash,
+                    started_ms,
+                    submitted_ms: None,
+                    answers: None,
+                    extra: Default::default(),
+                };
                 tx.join(attempt.clone())?;
                 record(tx.conn(), attempt)
             })
             .await
     }
 
-    /// Saves the answer to one question, also a change of mind. `Error::NotFound` for an unknown attempt, `Error::Invalid` for one that
-    /// was submitted.
+    /// Stores the answer to one question, replacing an earlier one. Returns `Error::NotFound` for an unknown attempt,
+    /// `Error::Invalid` for a submitted one.
     pub async fn save_answer(
         &self,
         attempt: AttemptId,
@@ -59,35 +69,41 @@ impl Learning {
                 let of = find(tx, attempt)?;
                 if of.submitted_ms.is_some() {
                     return Err(Error::Invalid(format!(
-                        "attempt {attempt} was submitted and its answers are frozen; hint: start another attempt"
+                        "attempt {attempt} is submitted and cannot be changed; hint: start another attempt"
                     )));
                 }
                 let before: Option<Answer> = tx.find(&[attempt.to_string(), question.to_string()])?;
                 let seq = match &before {
-                    // The same once more says nothing.
+                    // An unchanged answer is not written again.
                     Some(b) if b.value == value => return Ok(b.clone()),
                     Some(b) => b.seq + 1,
                     None => 1,
                 };
-                let answer = Answer { attempt, question: question.clone(), seq, value: value.clone(), extra: Default::default() };
+                let answer = Answer {
+                    attempt,
+                    question: question.clone(),
+                    seq,
+                    value: value.clone(),
+                    extra: Default::default(),
+                };
                 tx.join(answer.clone())?;
                 Ok(answer)
             })
             .await
     }
 
-    /// Hands the attempt in: its answers are frozen. Twice is as good as once.
+    /// Submits the attempt and freezes its answers. Idempotent.
     pub async fn submit_attempt(&self, attempt: AttemptId) -> Result<AttemptRecord> {
         self.store
             .write("submit_attempt", move |tx| {
                 let mut of = find(tx, attempt)?;
                 if of.submitted_ms.is_none() {
-                    // A clock that was set back must not hand in before the start.
+                    // If the clock was set back, the attempt must not end before it started.
                     of.submitted_ms = Some(tx.now_ms().max(of.started_ms));
                     let found = answers_of(tx.conn(), attempt)?;
                     of.answers = Some(found.into_iter().map(|a| (a.question, a.value)).collect());
                     if of.validate().is_err() {
-                        // Too long to be sent as one row: the server counts the answer rows.
+                        // Too long to be sent as one row: the server grades the answer rows instead.
                         of.answers = None;
                     }
                     tx.join(of.clone())?;
@@ -97,7 +113,7 @@ impl Learning {
             .await
     }
 
-    /// One attempt.
+    /// Returns one attempt, or `Error::NotFound`.
     pub async fn attempt(&self, attempt: AttemptId) -> Result<AttemptRecord> {
         self.store
             .read(move |conn| {
@@ -108,7 +124,7 @@ impl Learning {
             .await
     }
 
-    /// All attempts at a quiz, oldest first, with answers and grades.
+    /// Returns all attempts at a quiz, oldest first, with answers and grades.
     pub async fn attempts(&self, quiz: &ItemId) -> Result<Vec<AttemptRecord>> {
         let quiz = quiz.clone();
         self.store
@@ -123,12 +139,13 @@ impl Learning {
             .await
     }
 
-    /// All submitted attempts under a course or story: for best scores in an outline.
+    /// Returns all submitted attempts below a course or story, oldest first.
     pub async fn attempts_under(&self, root: &str) -> Result<Vec<AttemptRecord>> {
         let root = root.to_owned();
         self.store
             .read(move |conn| {
-                let clause = "WHERE quiz > ?1 || '/' AND quiz < ?1 || '0' AND submitted_ms <> ?2 ORDER BY started_ms, id";
+                let clause = "WHERE quiz > ?1 || '/' AND quiz < ?1 || '0' AND submitted_ms <> ?2 \
+                              ORDER BY started_ms, id";
                 let found: Vec<Attempt> = checked::query(conn, clause, (root, NEVER))?;
                 found.into_iter().map(|a| record(conn, a)).collect()
             })
@@ -155,7 +172,7 @@ fn record(conn: &Connection, attempt: Attempt) -> Result<AttemptRecord> {
         waiting = waiting || waits(answer.clone().into())?;
     }
     if let Some(submitted) = &attempt.answers {
-        // Another device may have answered before it knew of the submission: that does not count.
+        // Answers that another device recorded before it received the submission do not count.
         answers = submitted
             .iter()
             .map(|(question, value)| {

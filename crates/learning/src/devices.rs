@@ -1,4 +1,4 @@
-//! The learner's devices by name, for "from your phone". Names travel as last-writer-wins registers.
+//! Names of the learner's devices, for "from your phone". They are synced as last-writer-wins registers.
 
 use carrel_model::{
     DeviceId,
@@ -10,7 +10,7 @@ use crate::{Learning, Result, store::checked};
 const DEVICE: &str = "device";
 
 impl Learning {
-    /// Tells the other devices what this one is called.
+    /// Stores the name of this device. Unchanged names are not written again.
     pub async fn name_this_device(&self, name: &str) -> Result<()> {
         let value = serde_json::to_string(name)?;
         self.store
@@ -34,7 +34,7 @@ impl Learning {
             .await
     }
 
-    /// The name of another device; empty for this one, `?` for one that never said.
+    /// Returns the name of another device: empty for this device, `?` for one without a name.
     pub async fn other_device_name(&self, device: DeviceId) -> Result<String> {
         if device == self.store.device() {
             return Ok(String::new());

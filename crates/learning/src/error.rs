@@ -1,25 +1,30 @@
-//! What can go wrong with a learner's work.
+//! Errors of this crate, and their conversion from SQLite, file system and JSON errors.
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{Cause, DatabaseError, StorageError, storage_error};
 
+/// Result with [`Error`] as the default error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything this crate reports.
+/// Any error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A request that cannot be met as it is.
+    /// The request cannot be fulfilled: a value is out of range or too long, or the row is in the wrong state.
     #[error("{0}")]
     Invalid(String),
+    /// The named row or file does not exist.
     #[error("not found: {0}")]
     NotFound(String),
+    /// The database or the file system failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A defect of the program, such as a panic on a worker thread.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Error {
+    /// Returns the error code for callers.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
@@ -28,25 +33,26 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
+    /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Storage(e) => e.hint(),
             _ => "",
         }
     }
-    /// The disk is full.
+    /// Creates an error for a full disk.
     pub fn full(text: impl Into<String>) -> Self {
         Self::Storage(StorageError::full(text))
     }
-    /// Another program holds the file.
+    /// Creates an error for a file that is locked by another process.
     pub fn busy(text: impl Into<String>) -> Self {
         Self::Storage(StorageError::new(Cause::Busy, text))
     }
-    /// A stored value that cannot be what it claims to be.
+    /// Creates an error for a stored value that is invalid.
     pub fn corrupt(text: impl Into<String>) -> Self {
         Self::Storage(StorageError::corrupt(text))
     }

@@ -1,14 +1,18 @@
-//! What a learner does: progress, time, attempts, words, settings, enrolment. Everything is a row in `user.db`, saved before the call
-//! returns, and everything shown is derived from rows.
+//! What a learner does: progress, study time, attempts, saved words, settings, enrolment. Everything is a row in
+//! `user.db`, durable before the call returns; every displayed value is derived from rows.
 //!
-//! Not here: course and story content (`library`), sending (`sync`), titles and scores of quizzes (whoever has the content).
+//! Not here: course and story content (`library`), sending (`sync`), titles and scores of quizzes (computed where the
+//! content is available).
+
+#![warn(missing_docs)]
 
 mod attempts;
 mod devices;
+mod enrolment;
 mod error;
 mod overview;
 mod progress;
-mod registers;
+mod settings;
 pub mod store;
 mod time;
 mod words;
@@ -17,34 +21,36 @@ use std::sync::Arc;
 
 pub use attempts::AttemptRecord;
 use carrel_system::IdGen;
+pub use enrolment::Enrolment;
 pub use error::{Error, Result};
 pub use overview::{Overview, RootTime};
 pub use progress::{ProgressRecord, Step};
-pub use registers::Enrolment;
 use rusqlite::Connection;
 use store::{Store, checked};
-use time::Stretch;
+use time::StudyTimer;
 use tokio::sync::Mutex;
 pub use words::Word;
 
-/// The doors to one learner's work.
+/// Reads and writes the work of one learner. One instance per open [`Store`].
 pub struct Learning {
     store: Arc<Store>,
     ids: Arc<dyn IdGen>,
-    /// What is being studied now.
-    stretch: Mutex<Stretch>,
+    /// The study session in progress, in memory.
+    timer: Mutex<StudyTimer>,
 }
 
 impl Learning {
+    /// Uses `store` for rows and clock; `ids` generates the ids of attempts, sessions and review events.
     pub fn new(store: Arc<Store>, ids: Arc<dyn IdGen>) -> Self {
-        Self { store, ids, stretch: Mutex::new(Stretch::default()) }
+        Self { store, ids, timer: Mutex::new(StudyTimer::default()) }
     }
 }
 
-/// Rows under a course or story: the item itself and everything below it (`/` is followed by `0` in the order of bytes).
+/// SQL condition for the rows of a course or story, `?1`: the item itself and everything below it. In byte order `/` is
+/// followed by `0`, so the condition is a range.
 const UNDER: &str = "(item = ?1 OR (item > ?1 || '/' AND item < ?1 || '0'))";
 
-/// The rows of one kind under a root.
+/// Returns the rows of one kind below a root.
 fn under<T: carrel_model::lattice::RowKind>(conn: &Connection, root: &str) -> Result<Vec<T>> {
     checked::query(conn, &format!("WHERE {UNDER}"), [root])
 }

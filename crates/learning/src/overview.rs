@@ -1,4 +1,4 @@
-//! The Progress page: derived from the rows on this device, nothing of it stored.
+//! Totals for the Progress page, derived from the rows on this device; nothing is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,37 +12,42 @@ use rusqlite::Connection;
 
 use crate::{Error, Learning, Result, store::checked};
 
-const DAYS: i64 = 28;
+const OVERVIEW_DAYS: i64 = 28;
 
-/// What was studied.
+/// Study totals over all courses and stories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// The last 28 days up to today, oldest first, with those on which nothing was studied: (`2026-11-20`, ms).
+    /// The last 28 days up to today, oldest first, including days without study: (`2026-11-20`, ms).
     pub days: Vec<(String, i64)>,
-    /// Days in a row with study, up to today, or up to yesterday if there was none yet today.
+    /// Consecutive days with study, up to today, or up to yesterday if there was no study yet today.
     pub streak_days: u32,
+    /// Study time in milliseconds, overlaps of devices counted once.
     pub total_ms: i64,
+    /// Number of finished sections.
     pub sections_done: u32,
+    /// Number of finished stories.
     pub stories_done: u32,
-    /// Different quizzes with at least one submitted attempt.
+    /// Number of distinct quizzes with at least one submitted attempt.
     pub quizzes_taken: u32,
-    /// Courses and stories that were studied, the latest first.
+    /// Courses and stories with study time, most recent first.
     pub roots: Vec<RootTime>,
 }
 
-/// Time on one course or story.
+/// Study time of one course or story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootTime {
     /// Id of the course, or of the story.
     pub root: String,
-    /// The root itself was read, so it is a story and not a course.
+    /// True if the root itself was read, so it is a story and not a course.
     pub is_story: bool,
+    /// Study time in milliseconds.
     pub time_spent_ms: i64,
-    /// When it was studied last.
+    /// End of the last session, in UTC milliseconds.
     pub last_ms: i64,
 }
 
 impl Learning {
+    /// Computes the overview up to the local calendar day.
     pub async fn overview(&self) -> Result<Overview> {
         let today = self.store.clock().local_day();
         self.store.read(move |conn| overview(conn, &today)).await
@@ -51,12 +56,12 @@ impl Learning {
 
 fn overview(conn: &Connection, today: &str) -> Result<Overview> {
     let today: Date =
-        today.parse().map_err(|e| Error::Internal(format!("today is no day: {e}")))?;
+        today.parse().map_err(|e| Error::Internal(format!("the local day is not a date: {e}")))?;
     let sessions: Vec<Session> = checked::query(conn, "", [])?;
     let by_day = time_by_day(&sessions);
     let mut days = Vec::new();
-    for back in (0..DAYS).rev() {
-        let day = day_before(today, back)?;
+    for days_back in (0..OVERVIEW_DAYS).rev() {
+        let day = day_before(today, days_back)?;
         let active_ms = by_day.get(day.as_str()).copied().unwrap_or(0);
         days.push((day, active_ms));
     }
@@ -78,18 +83,18 @@ fn overview(conn: &Connection, today: &str) -> Result<Overview> {
     })
 }
 
-fn day_before(day: Date, back: i64) -> Result<String> {
-    let day = day.checked_sub(back.days()).map_err(|e| Error::Internal(e.to_string()))?;
+fn day_before(day: Date, days_back: i64) -> Result<String> {
+    let day = day.checked_sub(days_back.days()).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(day.to_string())
 }
 
 fn streak(today: Date, by_day: &BTreeMap<&str, i64>) -> Result<u32> {
     let studied = |day: &str| by_day.get(day).is_some_and(|ms| *ms > 0);
-    let mut back = i64::from(!studied(&today.to_string()));
+    let mut days_back = i64::from(!studied(&today.to_string()));
     let mut days = 0;
-    while studied(&day_before(today, back)?) {
+    while studied(&day_before(today, days_back)?) {
         days += 1;
-        back += 1;
+        days_back += 1;
     }
     Ok(days)
 }

@@ -1,4 +1,4 @@
-//! How far the learner is, and where they stopped.
+//! Progress through sections, stories and media, and the last position in each.
 
 use std::collections::BTreeSet;
 
@@ -15,31 +15,36 @@ use crate::{
     under,
 };
 
-/// One step forward. Only what is given is written; progress never shrinks but for `restart`.
+/// A progress update. Only the fields that are set are written; `percent` never decreases except through `restart`.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// Kind of the item: section, story or media.
     pub kind: ItemKind,
+    /// The item that was studied.
     pub item: ItemId,
-    /// 0 to 10,000.
+    /// 0 to 10,000 (hundredths of a percent).
     pub percent: Option<u16>,
-    /// Finished now: also 100 %.
+    /// The item is finished now; sets `percent` to 10,000.
     pub done: bool,
-    /// At most 200 bytes, in the item's own terms.
+    /// Position within the item, in a format that the item's view defines; at most 200 bytes.
     pub pos: Option<String>,
-    /// Begin again at 0 in a new generation; what was finished stays finished.
+    /// Starts again at 0 in a new generation; the time of completion is kept.
     pub restart: bool,
 }
 
 impl Step {
+    /// Creates an update that changes nothing; set the fields that change.
     pub fn at(kind: ItemKind, item: ItemId) -> Self {
         Self { kind, item, percent: None, done: false, pos: None, restart: false }
     }
 }
 
-/// A row and whether it waits to be sent.
+/// A progress row with its sync state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgressRecord {
+    /// The row as stored; all zero if no row exists.
     pub row: Progress,
+    /// True while the row is in the outbox.
     pub waiting: bool,
 }
 
@@ -48,7 +53,8 @@ fn key(kind: ItemKind, item: &ItemId) -> RowKey {
 }
 
 impl Learning {
-    /// Saves a step. When this returns, it is on the disk. `Error::Invalid` for a percent over 10,000 or a position that is too long.
+    /// Stores an update; durable when this returns. Returns `Error::Invalid` for a percentage over 10,000 or a position
+    /// that is too long.
     pub async fn record(&self, step: Step) -> Result<ProgressRecord> {
         self.store
             .write("record_progress", move |tx| {
@@ -74,7 +80,7 @@ impl Learning {
                 let waiting = outbox::is_waiting(tx.conn(), &key)?;
                 match tx.get(&key)? {
                     Some(Row::Progress(row)) => Ok(ProgressRecord { row, waiting }),
-                    // A step that says nothing leaves no row.
+                    // An empty update creates no row.
                     _ => Ok(ProgressRecord {
                         row: Progress::none(step.kind, step.item.clone()),
                         waiting,
@@ -84,7 +90,7 @@ impl Learning {
             .await
     }
 
-    /// Where the learner is in one item; none if it was never touched.
+    /// Returns the progress of one item; none if no row exists.
     pub async fn progress(&self, kind: ItemKind, item: &ItemId) -> Result<Option<ProgressRecord>> {
         let key = key(kind, item);
         self.store
@@ -98,7 +104,7 @@ impl Learning {
             .await
     }
 
-    /// All progress under a course or story, with what waits.
+    /// Returns all progress below a course or story.
     pub async fn progress_under(&self, root: &str) -> Result<Vec<ProgressRecord>> {
         let root = root.to_owned();
         self.store
@@ -110,13 +116,13 @@ impl Learning {
             .await
     }
 
-    /// The finished sections of a course.
+    /// Returns the finished sections of a course.
     pub async fn done_sections(&self, root: &str) -> Result<BTreeSet<ItemId>> {
         let root = root.to_owned();
         self.store.read(move |conn| done(conn, &root)).await
     }
 
-    /// All finished items of one kind, over all courses: what a library list needs in one go.
+    /// Returns all finished items of one kind, over all courses, in one query.
     pub async fn done_items(&self, kind: ItemKind) -> Result<BTreeSet<ItemId>> {
         self.store
             .read(move |conn| {
@@ -126,7 +132,7 @@ impl Learning {
                 let mut found = stmt.query((kind.as_str(), NEVER))?;
                 let mut items = BTreeSet::new();
                 while let Some(r) = found.next()? {
-                    // One that is no id is damaged, and hides no other.
+                    // A damaged id is skipped.
                     items.extend(ItemId::new(r.get_ref("item")?.as_str().unwrap_or_default()).ok());
                 }
                 Ok(items)
@@ -134,7 +140,7 @@ impl Learning {
             .await
     }
 
-    /// The places that were left last in sections and stories, over all devices, newest first: for "continue".
+    /// Returns the sections and stories with the most recent positions over all devices, newest first, for "continue".
     pub async fn latest(&self, limit: usize) -> Result<Vec<ProgressRecord>> {
         self.store
             .read(move |conn| {
@@ -147,7 +153,7 @@ impl Learning {
             .await
     }
 
-    /// All keys of one kind that wait to be sent (the text of `RowKey::key`).
+    /// Returns the keys in the outbox of one row type, as in `RowKey::key`.
     pub async fn waiting(&self, row_type: RowType) -> Result<BTreeSet<String>> {
         self.store.read(move |conn| outbox::waiting_of_type(conn, row_type)).await
     }

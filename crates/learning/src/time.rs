@@ -1,7 +1,9 @@
-//! Time studied. A session is one stretch without a pause, keyed by a random id, measured with the monotonic clock and saved at each beat.
+//! Study time. A session is one uninterrupted period, keyed by a random id, measured with the monotonic clock and
+//! stored at each heartbeat.
 //!
-//! The interval of a session must be true, because overlapping devices are counted once: so whatever makes a stretch doubtful (a gap, a
-//! long beat, the wall clock moving by itself, a sleeping machine, a new day) ends it, and the next one is a new row.
+//! Sessions that overlap on several devices are counted once, so the interval of a session must be accurate. Anything
+//! that makes it doubtful (a gap, a long heartbeat, a change of the wall clock, suspend, a new day) ends the session
+//! and starts a new row.
 
 use carrel_model::{
     ItemId, SessionId,
@@ -12,78 +14,84 @@ use carrel_system::Clock;
 
 use crate::{Learning, Result, store::checked, under};
 
-/// A pause longer than this ends the stretch, and is not counted.
-const GAP_MS: i64 = 20_000;
-/// The most that one beat counts.
-const BEAT_MS: i64 = 15_000;
-/// How far a session may start after the wall clock, so that a clock set back does not lay one over the one before.
-const CHAIN_MS: i64 = 2 * 3_600_000;
+/// A longer pause ends the session and is not counted.
+const MAX_PAUSE_MS: i64 = 20_000;
+/// Maximum time that one heartbeat adds.
+const MAX_HEARTBEAT_MS: i64 = 15_000;
+/// Maximum time a session may start after the wall clock, so that it does not overlap the previous one after the clock
+/// was set back.
+const MAX_START_AHEAD_MS: i64 = 2 * 3_600_000;
 
-/// What is being studied now, in memory.
+/// The study session in progress, in memory.
 #[derive(Default)]
-pub(super) struct Stretch {
-    open: Option<Open>,
-    /// Wall time of the end of the last session of this run.
+pub(super) struct StudyTimer {
+    open: Option<OpenSession>,
+    /// Wall-clock end of the last session since start-up.
     last_end_ms: i64,
 }
 
 #[derive(Clone)]
-struct Open {
+struct OpenSession {
     row: Session,
-    /// Monotonic and wall time of the last beat.
-    beat_mono_ms: i64,
-    beat_wall_ms: i64,
+    /// Monotonic and wall time of the last heartbeat.
+    last_mono_ms: i64,
+    last_wall_ms: i64,
 }
 
-impl Stretch {
-    /// The learner is (or, with `reading` false, stops) reading `item` now. Gives the session that grew, if one did.
-    fn beat(
+impl StudyTimer {
+    /// Records that the learner is reading `item` or, with `reading` false, stops. Returns the session if it became
+    /// longer.
+    fn heartbeat(
         &mut self,
         item: &ItemId,
         reading: bool,
         clock: &dyn Clock,
-        new_id: impl FnOnce(i64) -> Session,
+        new_row: impl FnOnce(i64) -> Session,
     ) -> Option<Session> {
         let (mono, wall) =
             (clock.monotonic_ms(), clock.now_ms().clamp(*TIME_MS.start(), *TIME_MS.end()));
-        let mut grown = None;
-        let mut goes_on = false;
+        let mut extended = None;
+        let mut continues = false;
         if let Some(open) = self.open.as_mut().filter(|o| o.row.item == *item) {
-            let passed = mono - open.beat_mono_ms;
-            if (0..=GAP_MS).contains(&passed) {
-                let room = Session::MAX_ACTIVE_MS - open.row.active_ms;
-                open.row.active_ms += passed.min(BEAT_MS).min(room);
-                let drift = (wall - open.beat_wall_ms) - passed;
-                goes_on = passed <= BEAT_MS
-                    && drift.abs() <= GAP_MS
+            let passed = mono - open.last_mono_ms;
+            if (0..=MAX_PAUSE_MS).contains(&passed) {
+                let left_ms = Session::MAX_ACTIVE_MS - open.row.active_ms;
+                open.row.active_ms += passed.min(MAX_HEARTBEAT_MS).min(left_ms);
+                let drift = (wall - open.last_wall_ms) - passed;
+                continues = passed <= MAX_HEARTBEAT_MS
+                    && drift.abs() <= MAX_PAUSE_MS
                     && open.row.active_ms < Session::MAX_ACTIVE_MS
                     && day_of(clock.local_day(), wall) == open.row.day;
-                (open.beat_mono_ms, open.beat_wall_ms) = (mono, wall);
+                (open.last_mono_ms, open.last_wall_ms) = (mono, wall);
                 self.last_end_ms = open.row.started_ms + open.row.active_ms;
-                // A session of no time says nothing.
-                grown = (open.row.active_ms > 0).then(|| open.row.clone());
+                // A session without time is not stored.
+                extended = (open.row.active_ms > 0).then(|| open.row.clone());
             }
         }
         if !reading {
             self.open = None;
-        } else if !goes_on {
+        } else if !continues {
             let ahead = self.last_end_ms - wall;
-            let started_ms = if (0..=CHAIN_MS).contains(&ahead) { self.last_end_ms } else { wall };
-            self.open =
-                Some(Open { row: new_id(started_ms), beat_mono_ms: mono, beat_wall_ms: wall });
+            let started_ms =
+                if (0..=MAX_START_AHEAD_MS).contains(&ahead) { self.last_end_ms } else { wall };
+            self.open = Some(OpenSession {
+                row: new_row(started_ms),
+                last_mono_ms: mono,
+                last_wall_ms: wall,
+            });
         }
-        grown
+        extended
     }
 }
 
 impl Learning {
-    /// "The learner is reading `item` now": call it every few seconds while the page is visible, and with `reading` false when it is left.
-    /// Saves the session so far. Gives the time spent on the item over all devices, in ms.
-    pub async fn study_beat(&self, item: &ItemId, reading: bool) -> Result<i64> {
-        // Held over the save, so that two beats are saved in their order.
-        let mut stretch = self.stretch.lock().await;
+    /// Records that `item` is being read: call it every few seconds while the page is visible, and with `reading` false
+    /// when the page is closed. Stores the session so far. Returns the time spent on the item over all devices, in ms.
+    pub async fn study_heartbeat(&self, item: &ItemId, reading: bool) -> Result<i64> {
+        // Locked until the row is stored, so that heartbeats are stored in order.
+        let mut timer = self.timer.lock().await;
         let clock = self.store.clock().clone();
-        let grown = stretch.beat(item, reading, clock.as_ref(), |started_ms| Session {
+        let extended = timer.heartbeat(item, reading, clock.as_ref(), |started_ms| Session {
             id: SessionId(self.ids.uuid_v7(started_ms)),
             item: item.clone(),
             device: self.store.device(),
@@ -92,14 +100,14 @@ impl Learning {
             active_ms: 0,
             extra: Default::default(),
         });
-        if let Some(session) = grown {
-            self.store.write("study_beat", move |tx| tx.join(session.clone())).await?;
+        if let Some(session) = extended {
+            self.store.write("study_heartbeat", move |tx| tx.join(session.clone())).await?;
         }
-        drop(stretch);
+        drop(timer);
         self.time_spent(item).await
     }
 
-    /// Milliseconds on one item over all devices, overlaps counted once.
+    /// Returns the milliseconds spent on one item over all devices, overlaps counted once.
     pub async fn time_spent(&self, item: &ItemId) -> Result<i64> {
         let item = item.clone();
         self.store
@@ -110,13 +118,13 @@ impl Learning {
             .await
     }
 
-    /// Milliseconds on everything under a course or story.
+    /// Returns the milliseconds spent on a course or story.
     pub async fn time_spent_under(&self, root: &str) -> Result<i64> {
         let root = root.to_owned();
         self.store.read(move |conn| Ok(time_studied(&under::<Session>(conn, &root)?))).await
     }
 
-    /// Milliseconds on everything.
+    /// Returns the milliseconds spent on everything.
     pub async fn time_spent_total(&self) -> Result<i64> {
         self.store
             .read(move |conn| Ok(time_studied(&checked::query::<Session>(conn, "", [])?)))

@@ -1,4 +1,4 @@
-//! The review list: a word is on it while an "added" event of it stands that nobody took back.
+//! The review list. A word is on it while at least one of its "added" events has not been voided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,35 +10,35 @@ use rusqlite::Connection;
 
 use crate::{Learning, Result, store::checked};
 
-/// A saved word.
+/// A word on the review list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// `root/word`.
+    /// The word's id, `root/word`.
     pub item: ItemId,
-    /// When it was put on the list (the first time that still stands).
+    /// Time of the earliest "added" event that has not been voided, in UTC milliseconds.
     pub saved_ms: i64,
 }
 
-/// "Added" events that stand.
-const STANDING: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
+/// SQL condition for "added" events that have not been voided.
+const NOT_VOIDED: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
 
 impl Learning {
-    /// Puts a word on the list, or takes it off. Twice is as good as once.
+    /// Adds a word to the list or removes it. Idempotent.
     pub async fn save_word(&self, word: &ItemId, saved: bool) -> Result<()> {
         let word = word.clone();
         let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("save_word", move |tx| {
-                let standing: Vec<Review> = checked::query(
+                let added: Vec<Review> = checked::query(
                     tx.conn(),
-                    &format!("{STANDING} AND word = ?1"),
+                    &format!("{NOT_VOIDED} AND word = ?1"),
                     [word.as_str()],
                 )?;
                 if !saved {
-                    for review in standing {
+                    for review in added {
                         tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
                     }
-                } else if standing.is_empty() {
+                } else if added.is_empty() {
                     let at_ms = tx.now_ms();
                     tx.join(Review {
                         id,
@@ -54,17 +54,17 @@ impl Learning {
             .await
     }
 
-    /// The list, newest first.
+    /// Returns the list, newest first.
     pub async fn words(&self) -> Result<Vec<Word>> {
         self.store.read(words).await
     }
 
-    /// Which words of a course or story are on the list.
+    /// Returns the words of a course or story that are on the list.
     pub async fn saved_words(&self, root: &str) -> Result<BTreeSet<ItemId>> {
         let root = root.to_owned();
         self.store
             .read(move |conn| {
-                let clause = format!("{STANDING} AND word > ?1 || '/' AND word < ?1 || '0'");
+                let clause = format!("{NOT_VOIDED} AND word > ?1 || '/' AND word < ?1 || '0'");
                 Ok(checked::query::<Review>(conn, &clause, [root])?
                     .into_iter()
                     .map(|r| r.word)
@@ -76,7 +76,7 @@ impl Learning {
 
 fn words(conn: &Connection) -> Result<Vec<Word>> {
     let mut first: BTreeMap<ItemId, i64> = BTreeMap::new();
-    for review in checked::query::<Review>(conn, STANDING, [])? {
+    for review in checked::query::<Review>(conn, NOT_VOIDED, [])? {
         let at = first.entry(review.word).or_insert(i64::MAX);
         *at = review.at_ms.min(*at);
     }

@@ -1,8 +1,9 @@
-//! Strategies for rows of every kind, for property tests here and in the crates above (feature `arbitrary`).
+//! Strategies for rows of every type, for property tests here and in dependent crates (feature `arbitrary`).
 //!
-//! Domains are small, so that keys and values collide often, and hold the edges: zero, the greatest numbers, texts whose order
-//! differs between UTF-8 and UTF-16 or between upper and lower case, texts with zero bytes, unknown fields. Rows need not be valid:
-//! the laws hold for all. One thing is left out, as storage cannot tell it from "never": the time `i64::MAX`.
+//! Domains are small, so that keys and values often collide, and contain edge cases: zero, the greatest numbers, texts
+//! whose order differs between UTF-8 and UTF-16 or between upper and lower case, texts with zero bytes, unknown fields.
+//! Rows need not be valid: the laws hold for all. The time `i64::MAX` is excluded, as storage cannot distinguish it
+//! from "never".
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-/// Rows of one kind over at most `keys` different keys (at least 1).
+/// Generates rows of one type with at most `keys` different keys (at least 1).
 pub fn row(row_type: RowType, keys: u8) -> BoxedStrategy<Row> {
     match row_type {
         RowType::Progress => progress(keys).prop_map(Row::from).boxed(),
@@ -35,11 +36,12 @@ pub fn row(row_type: RowType, keys: u8) -> BoxedStrategy<Row> {
     }
 }
 
-/// Rows of all kinds, each kind over at most `keys` keys.
+/// Generates rows of all types, each with at most `keys` different keys.
 pub fn any_row(keys: u8) -> BoxedStrategy<Row> {
     proptest::strategy::Union::new(RowType::ALL.iter().map(|t| row(*t, keys))).boxed()
 }
 
+/// Generates progress rows with at most `keys` different keys.
 pub fn progress(keys: u8) -> impl Strategy<Value = Progress> {
     let kind = nth(keys, [ItemKind::Story, ItemKind::Section, ItemKind::Media]);
     let values = (
@@ -53,6 +55,7 @@ pub fn progress(keys: u8) -> impl Strategy<Value = Progress> {
         Progress { kind, item: ItemId::from(slug("a")), generation, percent, done_ms, pos, extra }
     })
 }
+/// Generates positions over few stamps and devices.
 pub fn position() -> impl Strategy<Value = Position> {
     (hlc(), uuid(), text()).prop_map(|(hlc, device, at)| Position {
         hlc,
@@ -60,6 +63,7 @@ pub fn position() -> impl Strategy<Value = Position> {
         at,
     })
 }
+/// Generates sessions with at most `keys` different keys.
 pub fn session(keys: u8) -> impl Strategy<Value = Session> {
     let payload = (item(), uuid(), int(), text());
     (id(keys), payload, int(), extra()).prop_map(
@@ -74,6 +78,7 @@ pub fn session(keys: u8) -> impl Strategy<Value = Session> {
         },
     )
 }
+/// Generates attempts with at most `keys` different keys, submitted or not.
 pub fn attempt(keys: u8) -> impl Strategy<Value = Attempt> {
     let submission = (option::of(int()), option::of(answers()));
     (id(keys), item(), hash(), int(), submission, extra()).prop_map(
@@ -92,6 +97,7 @@ fn answers() -> impl Strategy<Value = BTreeMap<Slug, String>> {
     vec((select(vec!["a", "b"]), text()), 0..3)
         .prop_map(|all| all.into_iter().map(|(q, value)| (slug(q), value)).collect())
 }
+/// Generates answers with at most `keys` different keys.
 pub fn answer(keys: u8) -> impl Strategy<Value = Answer> {
     (id(keys), small_u32(), text(), extra()).prop_map(|(attempt, seq, value, extra)| Answer {
         attempt: AttemptId(attempt),
@@ -101,6 +107,7 @@ pub fn answer(keys: u8) -> impl Strategy<Value = Answer> {
         extra,
     })
 }
+/// Generates grades with at most `keys` different keys.
 pub fn grade(keys: u8) -> impl Strategy<Value = Grade> {
     (id(keys), small_u32(), int(), int(), int(), extra()).prop_map(
         |(attempt, rev, points, max_points, graded_ms, extra)| Grade {
@@ -113,6 +120,7 @@ pub fn grade(keys: u8) -> impl Strategy<Value = Grade> {
         },
     )
 }
+/// Generates reviews with at most `keys` different keys.
 pub fn review(keys: u8) -> impl Strategy<Value = Review> {
     (id(keys), item(), any::<u8>().prop_map(|n| n % 5), int(), int(), extra()).prop_map(
         |(id, word, rating, at_ms, duration_ms, extra)| Review {
@@ -125,9 +133,11 @@ pub fn review(keys: u8) -> impl Strategy<Value = Review> {
         },
     )
 }
+/// Generates voids with at most `keys` different keys.
 pub fn review_void(keys: u8) -> impl Strategy<Value = ReviewVoid> {
     (id(keys), extra()).prop_map(|(id, extra)| ReviewVoid { id: EventId(id), extra })
 }
+/// Generates registers with at most `keys` different keys.
 pub fn kv(keys: u8) -> impl Strategy<Value = Kv> {
     let key = nth(
         keys,
@@ -142,6 +152,7 @@ pub fn kv(keys: u8) -> impl Strategy<Value = Kv> {
         extra,
     })
 }
+/// Generates decisions with at most `keys` different keys.
 pub fn decision(keys: u8) -> impl Strategy<Value = Decision> {
     let status =
         select(vec![DecisionStatus::Pending, DecisionStatus::Active, DecisionStatus::Refused]);
@@ -155,6 +166,7 @@ pub fn decision(keys: u8) -> impl Strategy<Value = Decision> {
         },
     )
 }
+/// Generates note revisions with at most `keys` different keys.
 pub fn note_revision(keys: u8) -> impl Strategy<Value = NoteRevision> {
     let payload = (uuid(), vec(uuid(), 0..3), hlc(), item(), text(), text());
     (id(keys), payload, extra()).prop_map(|(rev, (note, base, hlc, item, body, anchor), extra)| {
@@ -170,6 +182,7 @@ pub fn note_revision(keys: u8) -> impl Strategy<Value = NoteRevision> {
         }
     })
 }
+/// Generates note deletions with at most `keys` different keys.
 pub fn note_life(keys: u8) -> impl Strategy<Value = NoteLife> {
     (id(keys), hlc(), extra()).prop_map(|(note, deleted, extra)| NoteLife {
         note: RevisionId(note),
@@ -178,7 +191,7 @@ pub fn note_life(keys: u8) -> impl Strategy<Value = NoteLife> {
     })
 }
 
-/// Mostly none; else up to three unknown fields with values of all JSON types.
+/// Generates unknown fields: often none, else up to three with values of all JSON types.
 pub fn extra() -> impl Strategy<Value = Extra> {
     prop_oneof![
         2 => Just(Extra::default()),
@@ -186,10 +199,10 @@ pub fn extra() -> impl Strategy<Value = Extra> {
     ]
 }
 
-/// Unknown fields at, below and above each of their limits: count, bytes, depth.
+/// Generates unknown fields at, below and above each of their limits: count, bytes, depth.
 pub fn edge_extra() -> impl Strategy<Value = Extra> {
     let max = Extra::MAX_FIELD_BYTES;
-    // The text of a string field is its name, its value and 5 signs.
+    // The text of a string field is its name, its value and 5 characters.
     let long = (name(), max - 12..max + 2, select(vec!["n", "\u{1}", "é"])).prop_map(
         move |(name, bytes, letter)| {
             let each = json!(letter).to_string().len() - 2;
@@ -223,14 +236,16 @@ fn name() -> impl Strategy<Value = String> {
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => select(vec![Value::Null, json!(true), json!(0), json!(-1), json!(10), json!(9), json!("9"), json!("")]),
-        2 => select(vec![json!([1, "é"]), json!([]), json!({"b": 1, "a": [{}]}), json!({}), json!(u64::MAX), json!(i64::MIN)]),
-        1 => select(vec![json!(0.1), json!(-0.0), json!(0.0), json!(1.0), json!(1e300), json!(5e-324), json!(0.30000000000000004)]),
+        2 => select(vec![json!([1, "é"]), json!([]), json!({"b": 1, "a": [{}]}), json!({}), json!(u64::MAX),
+            json!(i64::MIN)]),
+        1 => select(vec![json!(0.1), json!(-0.0), json!(0.0), json!(1.0), json!(1e300), json!(5e-324),
+            json!(0.30000000000000004)]),
         1 => any::<f64>().prop_map(|f| json!(f)),
         1 => text().prop_map(Value::String),
     ]
 }
 
-/// Valid rows of one kind with every part at the edge of its limits, for "a join of valid rows is valid".
+/// Generates valid rows of one type with every part at the edge of its limits, for "a join of valid rows is valid".
 pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
     let edge = |kept: std::ops::RangeInclusive<i64>| {
         select(vec![*kept.start(), *kept.start() + 1, *kept.end() - 1, *kept.end()])
@@ -298,9 +313,9 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
             .boxed(),
         RowType::Kv => {
             (kv(1), long(16 * 1024), any::<bool>(), select(vec!["true", "false", "null"]))
-                .prop_map(|(row, value, wish, wanted)| {
+                .prop_map(|(row, value, is_enrolment, wanted)| {
                     let hlc = row.hlc.max(Hlc::ZERO.tick(1));
-                    match wish {
+                    match is_enrolment {
                         true => Kv {
                             ns: crate::lattice::ENROLMENT.into(),
                             key: "c".into(),
@@ -337,7 +352,7 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
         .boxed()
 }
 
-/// As many and as large unknown fields as are kept.
+/// Generates the greatest number of unknown fields of the greatest size within the limits.
 fn full_extra() -> impl Strategy<Value = Extra> {
     (0..3_usize).prop_map(|from| {
         let field = |n: usize| {
@@ -349,7 +364,7 @@ fn full_extra() -> impl Strategy<Value = Extra> {
     })
 }
 
-/// Texts that sort differently under collations, UTF-16 or C strings.
+/// Generates texts that sort differently under collations, UTF-16 or C strings.
 pub fn text() -> impl Strategy<Value = String> {
     let edges = [
         "",
@@ -373,9 +388,11 @@ pub fn text() -> impl Strategy<Value = String> {
         1 => vec(any::<char>(), 0..6).prop_map(String::from_iter),
     ]
 }
+/// Generates stamps including the edge values.
 pub fn hlc() -> impl Strategy<Value = Hlc> {
     select(vec![0, 1, 2, 1 << 16, i64::MAX]).prop_map(|n| Hlc::from_raw(n).unwrap_or_default())
 }
+/// Generates ids including the edge values.
 pub fn uuid() -> impl Strategy<Value = Uuid> {
     prop_oneof![4 => select(vec![0, 1, 2, u128::MAX]), 1 => any::<u128>()].prop_map(Uuid::from_u128)
 }
@@ -390,7 +407,11 @@ fn nth<T: Copy + std::fmt::Debug + 'static, const N: usize>(
     (0..usize::from(keys).clamp(1, N)).prop_map(move |n| of[n])
 }
 fn int() -> impl Strategy<Value = i64> {
-    prop_oneof![5 => 0..4_i64, 2 => select(vec![i64::MIN, -1, 1_790_000_000_000, i64::MAX - 1, i64::MAX]), 1 => any::<i64>()]
+    prop_oneof![
+        5 => 0..4_i64,
+        2 => select(vec![i64::MIN, -1, 1_790_000_000_000, i64::MAX - 1, i64::MAX]),
+        1 => any::<i64>()
+    ]
 }
 fn small_u32() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 0..4_u32, 1 => Just(u32::MAX)]

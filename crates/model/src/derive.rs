@@ -1,18 +1,20 @@
-//! What people see, derived from joined rows and the current manifest. Derived values are never synced as truth (R3).
+//! Displayed values, derived from joined rows and the current manifest. Derived values are never synced (R3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{ItemId, content::CourseOutline, lattice::Session};
 
-/// Finished and all sections of a course or lesson.
+/// Number of finished sections and of all sections of a course or lesson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Completion {
+    /// Finished sections.
     pub done: u32,
+    /// All sections.
     pub total: u32,
 }
 
 impl Completion {
-    /// Hundredths of a percent, rounded down, so that 100 % means all.
+    /// Returns hundredths of a percent, rounded down, so that 100 % means all.
     pub fn percent(self) -> u16 {
         if self.total == 0 {
             0
@@ -20,12 +22,14 @@ impl Completion {
             (u64::from(self.done) * 10_000 / u64::from(self.total)) as u16
         }
     }
+    /// True if there is at least one section and all are finished.
     pub fn is_complete(self) -> bool {
         self.total > 0 && self.done == self.total
     }
 }
 
-/// Completion of each lesson in order, and of the whole course. Finished sections that the course no longer has do not count.
+/// Returns the completion of each lesson in order, and of the whole course. Finished sections that the course no longer
+/// contains are not counted.
 pub fn course_completion(
     course: &crate::Slug,
     outline: &CourseOutline,
@@ -50,7 +54,8 @@ pub fn course_completion(
     (lessons, all)
 }
 
-/// Milliseconds studied: the union of the sessions' intervals `[started, started + active)`, so that two devices at once count once.
+/// Returns the milliseconds studied: the length of the union of the intervals `[started, started + active)`, so that
+/// concurrent sessions count once.
 pub fn time_studied<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> i64 {
     let mut spans: Vec<(i64, i64)> = sessions
         .into_iter()
@@ -70,7 +75,7 @@ pub fn time_studied<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> i64 
     total
 }
 
-/// Milliseconds studied on each of the learner's calendar days.
+/// Returns the milliseconds studied on each of the learner's calendar days.
 pub fn time_by_day<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> BTreeMap<&'a str, i64> {
     let mut days: BTreeMap<&str, Vec<&Session>> = BTreeMap::new();
     for s in sessions {

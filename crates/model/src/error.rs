@@ -1,62 +1,63 @@
-//! The error codes that somebody branches on. Text for people is written by the UI from the code; `message` is for logs.
+//! Error codes for callers to branch on. The UI derives its messages from the code; `message` is for logs.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// A code that is stable over releases. It crosses the wire (problem details, RFC 9457) and the UI boundary as `snake_case` text.
+/// An error code, stable over releases. Written as `snake_case` text on the wire (problem details, RFC 9457) and to the
+/// UI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The request cannot be understood: bad JSON, a missing field, a wrong type, an impossible value.
+    /// The request is malformed: bad JSON, a missing field, a wrong type, an invalid value.
     InvalidRequest,
-    /// Nobody is signed in, or the token is no longer good: sign in again. Work that waits is kept.
+    /// Not signed in, or the token is no longer valid: sign in again. Unsent rows are kept.
     Unauthenticated,
-    /// The name or the password is wrong.
+    /// Wrong login or password.
     BadCredentials,
-    /// Signed in, but this is not yours.
+    /// Signed in, but without permission.
     Forbidden,
-    /// There is no such thing, or it is not visible to you.
+    /// The object does not exist, or is not visible to the user.
     NotFound,
-    /// It exists already: a name that is taken, an id that is used.
+    /// The object already exists: a name that is taken, an id that is used.
     Conflict,
-    /// Too large: body, row count or file.
+    /// A body, a number of rows or a file is over its limit.
     TooLarge,
-    /// Too many requests: come back after `retryAfterMs`.
+    /// Too many requests: retry after `retryAfterMs`.
     RateLimited,
-    /// The other side speaks a newer protocol: update the app.
+    /// The other side requires a newer protocol: update the app.
     TooNew,
-    /// No network, no server, or no answer in time. A state, not a fault.
+    /// No network, no server, or no reply in time. A state, not a defect.
     Offline,
-    /// Something answered that is not a Carrel server: a sign-in page of a Wi-Fi, a proxy, HTML, cut-off JSON.
+    /// The reply is not from a Carrel server: a captive portal, a proxy, HTML, truncated JSON.
     BadReply,
-    /// It is not on this device: offer the download.
+    /// The content is not on this device: offer the download.
     NotDownloaded,
-    /// Bytes do not have the hash that the manifest names, or a signature is wrong.
+    /// The bytes do not have the hash in the manifest, or a signature is wrong.
     Corrupt,
-    /// No space is left for this; learner's work is still saved.
+    /// No space for this operation. The learner's work can still be saved.
     DiskFull,
     /// The database cannot be opened or is newer than this app.
     Storage,
-    /// The secret store refused.
+    /// The secret store failed.
     Keychain,
-    /// The person stopped it.
+    /// The user cancelled the operation.
     Cancelled,
-    /// The server is up but cannot do it now.
+    /// The server is temporarily unavailable.
     Unavailable,
-    /// A fault of ours. The correlation id finds it in the log.
+    /// A defect of the program. The correlation id identifies it in the log.
     Internal,
 }
 
 impl ErrorCode {
-    /// True if the same call may work later without anybody changing anything.
+    /// True if the same call may succeed later without any change by the user.
     pub fn is_retryable(self) -> bool {
         matches!(
             self,
             Self::RateLimited | Self::Offline | Self::BadReply | Self::Unavailable | Self::Internal
         )
     }
-    /// The code as it crosses the wire.
+    /// Returns the code as written on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",

@@ -1,4 +1,4 @@
-//! The address of a blob: its BLAKE3 hash, 64 lower-case hex digits in text.
+//! The hash of a blob, used as its address: BLAKE3, 64 lower-case hex digits in text.
 
 use std::{fmt, str::FromStr};
 
@@ -12,15 +12,17 @@ use ts_rs::TS;
 #[ts(type = "string")]
 pub struct BlobHash(pub [u8; 32]);
 
+/// The text is not a hash; contains its first 80 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a hash is 64 lower-case hex digits: {0:?}")]
 pub struct HashError(String);
 
 impl BlobHash {
-    /// The hash of these bytes.
+    /// Computes the hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+    /// Returns 64 lower-case hex digits.
     pub fn to_hex(self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()
     }

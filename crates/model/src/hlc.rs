@@ -1,15 +1,15 @@
-//! Hybrid logical clocks (Kulkarni et al., 2014): 48 bits of milliseconds since 1970 and a 16-bit counter in one integer that
-//! orders last-writer-wins registers, and nothing else.
+//! Hybrid logical clocks (Kulkarni et al., 2014): 48 bits of milliseconds since 1970 and a 16-bit counter in one
+//! integer. Used only to order last-writer-wins registers.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
 
-/// Times a row may carry: from 2000-01-01 to 2200-01-01, in milliseconds since 1970 (UTC).
+/// Valid times in rows: from 2000-01-01 to 2200-01-01, in milliseconds since 1970 (UTC).
 pub const TIME_MS: std::ops::RangeInclusive<i64> = 946_684_800_000..=7_258_118_400_000;
 
-/// A hybrid logical time. `Hlc::ZERO` means "never written". In JSON 16 hex digits, because JavaScript's numbers are too short.
+/// A hybrid logical time. In JSON 16 hex digits, because JavaScript numbers have fewer bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(value_type = String, example = "01a0b1c2d3e40000"))]
@@ -17,28 +17,30 @@ pub const TIME_MS: std::ops::RangeInclusive<i64> = 946_684_800_000..=7_258_118_4
 pub struct Hlc(i64);
 
 impl Hlc {
+    /// Never written.
     pub const ZERO: Self = Self(0);
-    /// The last moment that fits: in the year 6429, so that the integer stays positive in SQL.
+    /// The greatest representable time in milliseconds, in the year 6429, so that the integer is positive in SQL.
     pub const MAX_MS: i64 = (1 << 47) - 1;
-    /// The last plausible moment (2200-01-01). A clock never follows a stamp after it: no correct device writes one, and a clock that
-    /// had reached the last value could not go on.
+    /// The last plausible time (2200-01-01). A clock never follows a later stamp: no correct device writes one, and a
+    /// clock at the greatest value could not advance.
     pub const MAX_PLAUSIBLE_MS: i64 = *TIME_MS.end();
 
-    /// The least time that was ever written: it loses against every other.
+    /// The least stamp of a written value: it loses against every other.
     pub const LEAST: Self = Self(1);
 
-    /// From wall-clock milliseconds and a counter; milliseconds outside `0..=MAX_MS` are clamped.
+    /// Creates a stamp from wall-clock milliseconds and a counter; milliseconds outside `0..=MAX_MS` are clamped.
     pub fn new(ms: i64, counter: u16) -> Self {
         Self((ms.clamp(0, Self::MAX_MS) << 16) | i64::from(counter))
     }
+    /// Reads a stored integer; none if it is negative.
     pub fn from_raw(raw: i64) -> Option<Self> {
         (raw >= 0).then_some(Self(raw))
     }
-    /// The integer that is stored and compared.
+    /// Returns the integer that is stored and compared.
     pub fn raw(self) -> i64 {
         self.0
     }
-    /// The wall-clock part, in milliseconds.
+    /// Returns the wall-clock part in milliseconds.
     pub fn ms(self) -> i64 {
         self.0 >> 16
     }
@@ -46,8 +48,8 @@ impl Hlc {
     pub fn is_plausible(self) -> bool {
         self.ms() <= Self::MAX_PLAUSIBLE_MS
     }
-    /// The next local time: after `self` and not behind the wall clock. A clock that is past `MAX_PLAUSIBLE_MS` was set by a damaged or
-    /// hostile stamp: it starts again at the wall clock.
+    /// Returns the next local time: after `self` and not before the wall clock. A clock past `MAX_PLAUSIBLE_MS` came
+    /// from a damaged or hostile stamp: it restarts at the wall clock.
     #[must_use]
     pub fn tick(self, now_ms: i64) -> Self {
         let now = Self::new(now_ms.min(Self::MAX_PLAUSIBLE_MS), 0);
@@ -56,7 +58,7 @@ impl Hlc {
             _ => now,
         }
     }
-    /// What this clock becomes after it has seen `other`. An implausible stamp is ignored.
+    /// Returns this clock after receiving `other`. An implausible stamp is ignored.
     #[must_use]
     pub fn observe(self, other: Self) -> Self {
         if other.is_plausible() { self.max(other) } else { self }
@@ -80,14 +82,14 @@ impl Serialize for Hlc {
 impl<'de> Deserialize<'de> for Hlc {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        // One text for each value: no sign, no upper case.
+        // Each value has exactly one text: no sign, no upper case.
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let is_hex = text.len() == 16 && text.bytes().all(is_digit);
         let raw = is_hex.then(|| i64::from_str_radix(&text, 16).ok()).flatten();
         raw.and_then(Self::from_raw).ok_or_else(|| {
-            let shown: String = text.chars().take(40).collect();
+            let excerpt: String = text.chars().take(40).collect();
             serde::de::Error::custom(format_args!(
-                "a hybrid clock is 16 hex digits in lower case: {shown:?}"
+                "a hybrid clock is 16 hex digits in lower case: {excerpt:?}"
             ))
         })
     }
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_json() {
+    fn round_trips_through_json() {
         let a = Hlc::new(1_790_000_000_000, 7);
         let text = serde_json::to_string(&a).unwrap();
         assert_eq!(serde_json::from_str::<Hlc>(&text).unwrap(), a);
@@ -134,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn no_stamp_stops_the_clock() {
+    fn extreme_stamps_do_not_stop_the_clock() {
         let now = 1_790_000_000_000;
         let last = Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX);
         for stamp in
             [Hlc(i64::MAX), Hlc(i64::MAX - 1), Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0), last]
         {
-            // Seen from outside, or stored by an earlier release.
+            // Received, or stored by an earlier release.
             for clock in [Hlc::ZERO.tick(now).observe(stamp), stamp] {
                 let first = clock.tick(now);
                 let next = first.tick(now);

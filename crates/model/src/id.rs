@@ -1,6 +1,6 @@
-//! Identifiers: slugs written by authors, paths made of slugs, and random ids made by devices.
+//! Identifiers: slugs chosen by authors, paths of slugs, and random ids generated on devices.
 //!
-//! Not here: how ids are made (the `IdGen` trait of the side that needs one).
+//! Not here: how ids are generated (the `IdGen` trait).
 
 use std::{fmt, str::FromStr};
 
@@ -8,13 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 use uuid::Uuid;
 
-/// What is wrong with an id that came from outside.
+/// Why a text is not a valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
+    /// Not a slug; contains the text.
     #[error(
         "an id is 1 to 64 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit: {0:?}"
     )]
     Slug(String),
+    /// Not an item path; contains the text.
     #[error("an item is 1 to 4 ids joined by '/': {0:?}")]
     Item(String),
 }
@@ -29,11 +31,12 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Checks the text and keeps it.
+            /// Validates the text.
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 if $check(&text) { Ok(Self(text)) } else { Err($err(text)) }
             }
+            /// Returns the id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -80,25 +83,25 @@ fn is_item(s: &str) -> bool {
 }
 
 text_id!(
-    /// An author's id of a course, lesson, section, story, quiz or word: `how-rivers-work`.
+    /// An id chosen by an author, of a course, lesson, section, story, quiz or word: `how-rivers-work`.
     Slug, is_slug, IdError::Slug
 );
 text_id!(
-    /// What a learner's row is about: a path of slugs such as `how-rivers-work/meanders/read` (a section),
-    /// `the-tall-man` (a story) or `how-rivers-work/meander` (a word of that course's vocabulary).
+    /// The subject of a learner's row: a path of 1 to 4 slugs, such as `how-rivers-work/meanders/read` (a section),
+    /// `the-tall-man` (a story) or `how-rivers-work/meander` (a word in the vocabulary of that course).
     ItemId, is_item, IdError::Item
 );
 
 impl ItemId {
-    /// The section `course/lesson/section`.
+    /// Returns the id of a section: `course/lesson/section`.
     pub fn section(course: &Slug, lesson: &Slug, section: &Slug) -> Self {
         Self(format!("{course}/{lesson}/{section}"))
     }
-    /// Two ids in one path: a quiz of a course, a word of a course or story.
-    pub fn within(root: &Slug, leaf: &Slug) -> Self {
-        Self(format!("{root}/{leaf}"))
+    /// Returns a path of two ids: a quiz of a course, or a word of a course or story.
+    pub fn within(root: &Slug, id: &Slug) -> Self {
+        Self(format!("{root}/{id}"))
     }
-    /// The first id of the path: the course or story that it belongs to.
+    /// Returns the first id of the path: the course or story that the item belongs to.
     pub fn root(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
@@ -120,7 +123,7 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A fixed id for tests and tables: the number in the last bytes.
+            /// Returns a fixed id for tests and tables; the number is in the last bytes.
             pub const fn from_u128(n: u128) -> Self {
                 Self(Uuid::from_u128(n))
             }
@@ -138,19 +141,19 @@ macro_rules! uuid_id {
         }
     };
 }
-uuid_id!(/// One installation of Carrel. Random; a cloned disk shares it until the clone is noticed.
+uuid_id!(/// An installation of Carrel. Random; a cloned disk has the same id until the clone is detected.
     DeviceId);
 uuid_id!(/// A learner on one server.
     UserId);
-uuid_id!(/// One stretch of study without a pause (UUID v7).
+uuid_id!(/// A study session without a pause (UUID v7).
     SessionId);
-uuid_id!(/// One try at a quiz (UUID v7).
+uuid_id!(/// An attempt at a quiz (UUID v7).
     AttemptId);
-uuid_id!(/// One review of one word (UUID v7).
+uuid_id!(/// A review event of a word (UUID v7).
     EventId);
 uuid_id!(/// A note, or one revision of it.
     RevisionId);
-uuid_id!(/// One upload, for logs and receipts.
+uuid_id!(/// An upload of rows, for logs.
     BatchId);
 
 #[cfg(test)]

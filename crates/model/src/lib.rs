@@ -1,8 +1,10 @@
-//! What both sides of Carrel agree on: ids, the content model, the lattices and their joins, the wire types
-//! and the error codes.
+//! Types shared by client and server: ids, the content model, the lattices and their joins, the wire types and the
+//! error codes.
 //!
-//! Not here: I/O, clocks, randomness, SQL. Everything in this crate is a pure function of its arguments, so
-//! that client and server cannot disagree about what a merge means.
+//! Not here: I/O, clocks, randomness, SQL. Everything in this crate is a pure function of its arguments, so that client
+//! and server compute the same merge.
+
+#![warn(missing_docs)]
 
 #[cfg(feature = "arbitrary")]
 pub mod arbitrary;

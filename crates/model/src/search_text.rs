@@ -1,4 +1,4 @@
-//! Derives the text of the full-text index from a manifest and its bodies. The index of the server and that of a device
+//! Derives the text of the full-text index from a manifest and its bodies. The indices of the server and of the devices
 //! are filled from this list.
 //!
 //! Not here: the index itself, and how the bodies are read.
@@ -9,27 +9,31 @@ use crate::{
     wire::SearchKind,
 };
 
-/// Raised whenever the same bodies give another text, so that an index which keeps it knows that it has to be filled
-/// again.
+/// Increased whenever the same bodies result in another text, so that an index which stores this number is rebuilt.
 pub const REVISION: u32 = 1;
 
 /// One entry of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchText {
+    /// What the entry describes.
     pub kind: SearchKind,
     /// A course, a section (`course/lesson/section`), a story, or a story of a course (`course/story`).
     pub item: ItemId,
+    /// Title for display.
     pub title: String,
     /// BCP 47.
     pub lang: String,
-    /// Plain text, words separated by single spaces.
+    /// Plain text; words are separated by single spaces.
     pub text: String,
 }
 
-/// Reads the compiled bodies that a manifest names. `None`: the body is left out of the index.
+/// Reads the compiled bodies of a manifest. A body read as `None` is left out of the index.
 pub trait BodyReader {
+    /// Error of the underlying storage.
     type Error;
+    /// Reads the body of a section.
     fn section(&mut self, body: BlobHash) -> Result<Option<SectionBody>, Self::Error>;
+    /// Reads the body of a story.
     fn story(&mut self, body: BlobHash) -> Result<Option<Story>, Self::Error>;
 }
 
@@ -46,7 +50,7 @@ pub fn search_text<R: BodyReader>(
                 item: meta.id.clone().into(),
                 title: meta.title.clone(),
                 lang: meta.lang.clone(),
-                text: about(&meta.description, &meta.category, &meta.tags),
+                text: metadata_text(&meta.description, &meta.category, &meta.tags),
             });
             for lesson in &outline.lessons {
                 for s in &lesson.sections {
@@ -71,7 +75,7 @@ pub fn search_text<R: BodyReader>(
                 item: meta.id.clone().into(),
                 title: meta.title.clone(),
                 lang: meta.lang.clone(),
-                text: about(&meta.description, &meta.category, &meta.tags),
+                text: metadata_text(&meta.description, &meta.category, &meta.tags),
             });
             if let Some(body) = bodies.story(*body)? {
                 entries.push(story_entry(meta.id.clone().into(), body));
@@ -81,7 +85,7 @@ pub fn search_text<R: BodyReader>(
     Ok(entries)
 }
 
-fn about(description: &str, category: &str, tags: &[String]) -> String {
+fn metadata_text(description: &str, category: &str, tags: &[String]) -> String {
     collapse(&format!("{description} {category} {}", tags.join(" ")))
 }
 
@@ -97,7 +101,7 @@ fn story_entry(item: ItemId, story: Story) -> SearchText {
     }
 }
 
-/// The words of a section: tags removed, entities resolved.
+/// Returns the text of a section: tags removed, entities resolved.
 fn section_text(body: &SectionBody) -> String {
     let mut text = String::new();
     for block in &body.blocks {
@@ -131,7 +135,7 @@ fn collapse(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The tags of compiled texts that do not end a word: "H<sub>2</sub>O" is one word.
+/// Tags that do not end a word: "H<sub>2</sub>O" is one word.
 const INLINE_TAGS: [&str; 10] =
     ["a", "abbr", "code", "del", "em", "kbd", "span", "strong", "sub", "sup"];
 
@@ -170,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_and_blocks_become_words() {
+    fn blocks_are_converted_to_plain_text() {
         let rich = |html: &str| Block::RichText { html: html.into() };
         let table = [
             (

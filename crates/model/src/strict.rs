@@ -1,5 +1,5 @@
-//! JSON objects that must be written as objects. Serde's derived structs also take an array with the fields in their order, which no
-//! part of the protocol means.
+//! Deserialisation of structs from JSON objects only. Serde's derived structs also accept an array of the fields, which
+//! the protocol does not.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-/// Reads a struct from a JSON text; an array in its place is an error.
+/// Reads a struct from JSON bytes. An array in its place is an error.
 pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = object(&mut reader)?;
@@ -16,12 +16,12 @@ pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Resu
     Ok(value)
 }
 
-/// For `#[serde(deserialize_with)]`: a struct from an object.
+/// For `#[serde(deserialize_with)]`: reads a struct from an object.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     T::deserialize(Object(d))
 }
 
-/// For `#[serde(deserialize_with, default)]`: the same, or none.
+/// For `#[serde(deserialize_with, default)]`: same, for an optional struct.
 pub fn option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
     struct Strict<T>(T);
     impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
@@ -32,7 +32,7 @@ pub fn option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Op
     Ok(Option::<Strict<T>>::deserialize(d)?.map(|s| s.0))
 }
 
-/// Hands structs on as maps; everything else as it is.
+/// Deserialises structs as maps; forwards all other types.
 struct Object<D>(D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
@@ -57,12 +57,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        // `serde_json::value::RawValue` and others have a name that only the reader itself knows.
+        // `serde_json::value::RawValue` and others use a name that only the inner deserializer recognises.
         self.0.deserialize_newtype_struct(name, visitor)
     }
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple
-        tuple_struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct enum identifier ignored_any
     }
 }
 
@@ -85,12 +85,12 @@ mod tests {
     use crate::{lattice::Position, wire::LoginRequest};
 
     #[test]
-    fn an_array_is_no_object() {
+    fn an_array_is_rejected() {
         let id = "00000000-0000-0000-0000-000000000001";
         let object = format!(r#"{{"hlc":"000000000000000a","device":"{id}","at":"p3"}}"#);
         let array = format!(r#"["000000000000000a","{id}","p3"]"#);
         assert_eq!(from_slice::<Position>(object.as_bytes()).unwrap().at, "p3");
-        assert!(serde_json::from_str::<Position>(&array).is_ok(), "what serde takes by itself");
+        assert!(serde_json::from_str::<Position>(&array).is_ok(), "serde accepts an array");
         assert!(from_slice::<Position>(array.as_bytes()).is_err());
         assert!(from_slice::<Position>(format!("{object} x").as_bytes()).is_err());
         let login = format!(r#"["noor","secret","{id}",""]"#);

@@ -1,5 +1,5 @@
-//! The laws of every lattice: commutative, associative, idempotent, monotone; and that a fold does not see order, repeats or
-//! batches. By property tests over all rows with one key, and exhaustively over a small scope.
+//! Checks the laws of every lattice (commutative, associative, idempotent, monotone), and that a fold does not depend
+//! on order, repetition or batches. Property tests over all rows with one key, and exhaustive tests over a small scope.
 
 use carrel_model::{
     DeviceId, Hlc, ItemId, Slug, arbitrary,
@@ -19,7 +19,7 @@ fn join<T: Join + Clone>(a: &T, b: &T) -> T {
     joined.join(b);
     joined
 }
-/// The order of the lattice: `b` says all that `a` says.
+/// The order of the lattice: `b` contains everything that `a` contains.
 fn below<T: Join + Clone + PartialEq>(a: &T, b: &T) -> bool {
     join(a, b) == *b
 }
@@ -33,16 +33,16 @@ fn laws<T: Join + Clone + PartialEq + std::fmt::Debug>(
     prop_assert_eq!(&ab, &join(b, a), "commutative");
     prop_assert_eq!(join(&ab, c), join(a, &join(b, c)), "associative");
     prop_assert_eq!(&join(a, a), a, "idempotent");
-    prop_assert_eq!(&join(&ab, b), &ab, "a repeat says nothing new");
+    prop_assert_eq!(&join(&ab, b), &ab, "a repeated join changes nothing");
     prop_assert!(below(a, &ab) && below(b, &ab), "the join is above both");
     prop_assert!(below(&join(a, c), &join(&ab, c)), "monotone");
-    // The least one: whatever is above both is above the join.
+    // Least upper bound: whatever is above both is above the join.
     let above = join(&ab, c);
     prop_assert!(below(a, &above) && below(b, &above) && below(&ab, &above), "least");
     Ok(())
 }
 
-/// The number of cases, and a smaller one for rows that are large.
+/// The number of cases; smaller for large rows unless `CARREL_LONG` is set.
 fn cases(large: u32) -> u32 {
     if std::env::var_os("CARREL_LONG").is_some() { CASES } else { large }
 }
@@ -68,11 +68,11 @@ fn check_cases<S>(
     }
 }
 
-/// Each lattice by itself: rows with one key.
+/// Checks one lattice with rows of one key.
 fn check_rows(row_type: RowType) {
     check(arbitrary::row(row_type, 1), |a, b, c| {
         laws(a, b, c)?;
-        // The hash is how replicas compare themselves: it must not see more than equality does.
+        // Replicas compare themselves by hash: it must agree with equality.
         prop_assert_eq!(join(a, b).hash(), join(b, a).hash());
         prop_assert_eq!(a == b, a.hash() == b.hash());
         prop_assert_eq!(join(a, b).key(), a.key());
@@ -87,7 +87,7 @@ macro_rules! lattices {
             check_rows(RowType::$variant);
         })*
         #[test]
-        fn no_lattice_is_forgotten() {
+        fn every_row_type_is_tested() {
             assert_eq!(RowType::ALL, [$(RowType::$variant),*]);
         }
     };
@@ -101,13 +101,14 @@ lattices! {
 fn extra() {
     check(arbitrary::extra().boxed(), |a, b, c| {
         laws(a, b, c)?;
-        prop_assert_eq!(&Extra::from_text(&a.to_text()), a, "the stored form loses nothing");
+        prop_assert_eq!(&Extra::from_text(&a.to_text()), a, "the stored form is complete");
         prop_assert_eq!(join(a, b).to_text(), join(b, a).to_text());
         Ok(())
     });
 }
 
-/// The limits of unknown fields are part of the join: dropping what is over them before a join, after it or both is the same.
+/// The limits of unknown fields are part of the join: removing fields over them before a join, after it or both is
+/// equivalent.
 #[test]
 fn extra_at_its_limits() {
     check_cases(cases(500), arbitrary::edge_extra().boxed(), |a, b, c| {
@@ -123,17 +124,17 @@ fn extra_at_its_limits() {
         let joined = join(&join(a, b), c);
         prop_assert!(!joined.clone().limit(), "nothing is over the limits");
         prop_assert!(joined.to_text().len() <= Extra::MAX_BYTES);
-        // What an earlier release stored without limits is read within them.
+        // A text that an earlier release stored without limits is read within them.
         let raw = serde_json::to_string(&a.0).unwrap();
         prop_assert_eq!(Extra::from_text(&raw).to_text(), a.to_text());
         Ok(())
     });
 }
 
-/// Rows that are valid by themselves never join into one that a device or the server refuses, or that does not fit into one push.
+/// Valid rows never join into one that a device or the server rejects, or that does not fit into one push.
 #[test]
 fn a_join_of_valid_rows_is_valid() {
-    // The rows are large: fewer cases, and no long search for a smaller failure.
+    // The rows are large: fewer cases, and no long shrinking.
     let cases = if std::env::var_os("CARREL_LONG").is_some() { 200 } else { 4 };
     for row_type in RowType::ALL {
         let config =
@@ -153,7 +154,7 @@ fn a_join_of_valid_rows_is_valid() {
             prop_assert_eq!(joined.validate(), Ok(()));
             let json = serde_json::to_string(&joined).unwrap();
             prop_assert!(json.len() + 1024 <= MAX_PUSH_BYTES, "{} bytes", json.len());
-            prop_assert_eq!(Row::from_json(&json).unwrap(), joined, "it comes back whole");
+            prop_assert_eq!(Row::from_json(&json).unwrap(), joined, "the JSON round trip");
             Ok(())
         });
         if let Err(e) = run {
@@ -163,7 +164,7 @@ fn a_join_of_valid_rows_is_valid() {
 }
 
 #[test]
-fn what_an_earlier_release_took_is_still_taken() {
+fn rows_accepted_by_an_earlier_release_are_valid() {
     let fields = |n: usize, value: serde_json::Value| {
         Extra((0..n).map(|i| (format!("k{i:03}"), value.clone())).collect())
     };
@@ -187,7 +188,7 @@ fn what_an_earlier_release_took_is_still_taken() {
     }
 }
 
-/// 31 MiB of unknown fields, which two releases ago could be stored: read without being held.
+/// 31 MiB of unknown fields, which earlier releases could store: parsed without keeping them in memory.
 #[test]
 fn an_over_long_stored_form_is_read_within_the_limits() {
     let mut text = String::from("{");
@@ -227,7 +228,7 @@ fn only_the_earliest_submission_counts_together_with_its_answers() {
 }
 
 #[test]
-fn a_wish_to_be_enrolled_is_true_false_or_null() {
+fn an_enrolment_request_is_true_false_or_null() {
     let kv = |ns: &str, key: &str, value: &str| Kv {
         ns: ns.into(),
         key: key.into(),
@@ -246,7 +247,7 @@ fn a_wish_to_be_enrolled_is_true_false_or_null() {
 }
 
 #[test]
-fn rows_survive_json() {
+fn rows_round_trip_through_json() {
     let config =
         ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let run = TestRunner::new(config).run(&arbitrary::any_row(2), |row| {
@@ -255,7 +256,11 @@ fn rows_survive_json() {
             serde_json::from_str(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
         prop_assert_eq!(back.hash(), row.hash());
         prop_assert_eq!(&back, &row);
-        prop_assert_eq!(Row::from_json(&text).ok(), Some(back), "the quick reader reads the same");
+        prop_assert_eq!(
+            Row::from_json(&text).ok(),
+            Some(back),
+            "the fast parser returns the same row"
+        );
         Ok(())
     });
     if let Err(e) = run {
@@ -264,7 +269,7 @@ fn rows_survive_json() {
 }
 
 #[test]
-fn the_quick_reader_refuses_what_serde_refuses() {
+fn the_fast_parser_rejects_the_same_rows_as_serde() {
     let progress = r#""kind":"section","item":"a/b/c","percent":5"#;
     let table = [
         format!(r#"{{"type":"progress",{progress}}}"#),
@@ -297,12 +302,12 @@ fn the_quick_reader_refuses_what_serde_refuses() {
         format!(r#"{{"type":"progress",{progress},"pos":{pos}}}"#),
         format!(r#"{{"type":["progress"],{progress}}}"#),
     ] {
-        assert!(Row::from_json(&array).is_err(), "an array is no object: {array}");
+        assert!(Row::from_json(&array).is_err(), "an array is rejected: {array}");
     }
 }
 
 #[test]
-fn a_fold_does_not_see_order_repeats_or_batches() {
+fn a_fold_is_independent_of_order_repetition_and_batches() {
     let config =
         ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let history = proptest::collection::vec(arbitrary::any_row(2), 0..16).prop_shuffle();

@@ -1,6 +1,6 @@
-//! The network, through one trait. `reqwest` in the app, a folder for the demo library, a network that breaks in tests.
+//! The network behind one trait: `reqwest` in the app, a folder for the demo library, an unreliable network in tests.
 //!
-//! Not here: tokens (`account`), freshness (`cache`), retries (`sync`, `download`).
+//! Not here: tokens (`session`), freshness (`carrel-http-cache`), when to retry (`retry`).
 
 use std::{pin::Pin, time::Duration};
 
@@ -11,18 +11,23 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::Result;
 
-/// One request. `url` is absolute.
+/// An HTTP request.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// HTTP method.
     pub method: Method,
+    /// Absolute URL.
     pub url: String,
+    /// Header fields, without those that the client adds.
     pub headers: HeaderMap,
+    /// Body, already encoded.
     pub body: Option<Bytes>,
-    /// Until the head of the answer, and between two pieces of its body.
+    /// Maximum wait for the head of the reply, and between two chunks of its body.
     pub timeout: Duration,
 }
 
 impl Request {
+    /// Creates a request without header fields and body.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self {
             method,
@@ -32,10 +37,11 @@ impl Request {
             timeout: Duration::from_secs(30),
         }
     }
+    /// Creates a GET request.
     pub fn get(url: impl Into<String>) -> Self {
         Self::new(Method::GET, url)
     }
-    /// A POST with a JSON body.
+    /// Creates a POST request with a JSON body.
     pub fn post_json(url: impl Into<String>, body: &impl serde::Serialize) -> Result<Self> {
         let mut request = Self::new(Method::POST, url);
         request
@@ -44,6 +50,7 @@ impl Request {
         request.body = Some(serde_json::to_vec(body)?.into());
         Ok(request)
     }
+    /// Adds a header field.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -51,6 +58,7 @@ impl Request {
         }
         self
     }
+    /// Sets the maximum wait.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -58,22 +66,25 @@ impl Request {
     }
 }
 
-/// The bytes of an answer as they come.
+/// The bytes of a reply as they arrive.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 
-/// The head of an answer, and its body still to be read.
+/// The head of a reply, and its unread body.
 pub struct Reply {
+    /// HTTP status.
     pub status: u16,
+    /// Header fields.
     pub headers: HeaderMap,
+    /// Unread body.
     pub body: Body,
 }
 
 impl Reply {
-    /// A header as text, if it is there and readable.
+    /// Returns a header field as text; none if it is absent or not ASCII.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
-    /// The whole body, at most `limit` bytes: a hostile answer cannot fill the memory.
+    /// Reads the whole body, at most `limit` bytes, so that a hostile reply cannot exhaust the memory.
     pub async fn bytes(mut self, limit: usize) -> Result<Bytes, Failure> {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.body.next().await {
@@ -81,7 +92,7 @@ impl Reply {
             if whole.len() + piece.len() > limit {
                 return Err(Failure::new(
                     FailureKind::TooLarge,
-                    format!("the answer is over {limit} bytes"),
+                    format!("the reply exceeds {limit} bytes"),
                 ));
             }
             whole.extend_from_slice(&piece);
@@ -90,35 +101,42 @@ impl Reply {
     }
 }
 
-/// Why there is no answer, or not all of one.
+/// Why there is no reply, or only part of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
+    /// Kind of the failure, for callers to branch on.
     pub kind: FailureKind,
+    /// What failed, for logs.
     pub message: String,
 }
 
+/// Kind of a network failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// No route, refused, no such host, TLS failed.
+    /// No route, connection refused, unknown host, or TLS failed.
     Connect,
+    /// No data within the timeout, or too low a throughput.
     Timeout,
-    /// The connection broke while the answer came.
+    /// The connection broke while the reply was received.
     Broken,
-    /// The body came, but cannot be unpacked as its `Content-Encoding` says.
+    /// The body was received, but does not match its `Content-Encoding`.
     Decode,
-    /// More bytes than any honest answer has.
+    /// More bytes than the limit of the reader.
     TooLarge,
-    /// The request itself is wrong (a bad address).
+    /// The request itself is invalid (a malformed URL).
     Request,
 }
 
 impl Failure {
+    /// Creates a failure.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }
+/// An HTTP client.
 #[async_trait]
 pub trait Http: Send + Sync + 'static {
+    /// Sends a request; returns once the head of the reply was received.
     async fn send(&self, request: Request) -> Result<Reply, Failure>;
 }

@@ -1,40 +1,44 @@
-//! What can go wrong between this device and a server.
+//! Errors between this device and a server.
 
 use carrel_model::ErrorCode;
 use carrel_system::StorageError;
 
 use crate::{Failure, FailureKind};
 
+/// Result with [`Error`] as the default error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything this crate reports.
+/// Any error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The request cannot be sent as it is, for example because of its address.
+    /// The request cannot be sent, for example because of its URL.
     #[error("{0}")]
     Invalid(String),
-    /// Nobody is signed in, or the session ended.
-    #[error("sign in to go on")]
+    /// Not signed in, or the session ended.
+    #[error("not signed in")]
     Unauthenticated,
-    /// No network, no server, or no answer in time.
+    /// No network, no server, or no reply in time.
     #[error("offline: {0}")]
     Offline(String),
-    /// An answer that no Carrel server sends.
-    #[error("unexpected answer from {url}: {problem}")]
+    /// A reply that a Carrel server never sends.
+    #[error("unexpected reply from {url}: {problem}")]
     BadReply { url: String, problem: String },
-    /// A refusal by the server, with its code.
+    /// The server refused the request, with its code.
     #[error("server: {status} {code:?}: {detail}")]
     Server { status: u16, code: ErrorCode, detail: String, retry_after_ms: Option<u64> },
-    /// The store of the tokens does not answer.
+    /// The secret store failed.
     #[error("secrets: {0}")]
     Secrets(String),
+    /// The file system failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A defect of the program, such as a panic on a worker thread.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Error {
+    /// Returns the error code for callers.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
@@ -47,18 +51,19 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
+    /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(&self) -> &'static str {
         if let Self::Storage(e) = self {
             return e.hint();
         }
         match self.code() {
-            ErrorCode::Unauthenticated => "sign in again; everything that waits is kept",
+            ErrorCode::Unauthenticated => "sign in again; unsent changes are kept",
             ErrorCode::BadCredentials => "check the name and the password",
-            ErrorCode::Offline => "it continues when the network is back",
+            ErrorCode::Offline => "retried automatically when the network is available",
             ErrorCode::BadReply => "check the address, or sign in to the Wi-Fi first",
             ErrorCode::TooNew => "update the app",
             _ => "",

@@ -1,4 +1,5 @@
-//! A library in a folder, read through the same routes as a server's: what `carrel-server export-library` writes. The demo library is one.
+//! Serves a library in a folder, as written by `carrel-server export-library`, through the routes of a server. Used for
+//! the demo library.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +10,17 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::{Failure, FailureKind, Http, Reply, Request};
 
-/// Answers `GET http://library.invalid/api/...` from files; anything else is 404. (`.invalid` is reserved by RFC 2606: it never resolves.)
+/// Answers `GET http://library.invalid/api/...` from files; anything else is 404. (`.invalid` is reserved by RFC 2606
+/// and never resolves.)
 pub struct FolderHttp {
     root: PathBuf,
 }
 
 impl FolderHttp {
-    /// The address under which the folder is asked.
+    /// Base URL of the folder.
     pub const BASE: &'static str = "http://library.invalid";
 
+    /// Serves the library in `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -30,15 +33,15 @@ impl FolderHttp {
             let hex = hash.to_hex();
             return Some((self.root.join("blobs").join(&hex[..2]).join(hex), true));
         }
-        let plain = path.split('/').all(|p| {
+        let is_valid = path.split('/').all(|p| {
             !p.is_empty()
                 && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
-        plain.then(|| (self.root.join(format!("{path}.json")), false))
+        is_valid.then(|| (self.root.join(format!("{path}.json")), false))
     }
 }
 
-const NO_PAGE: &[u8] = br#"{"items":[],"page":1,"pageSize":200,"total":0}"#;
+const EMPTY_PAGE: &[u8] = br#"{"items":[],"page":1,"pageSize":200,"total":0}"#;
 
 fn reply(status: u16, content_type: &'static str, cache: &'static str, bytes: Bytes) -> Reply {
     let mut headers = HeaderMap::new();
@@ -74,12 +77,12 @@ impl Http for FolderHttp {
             });
         }
         if request.method == Method::GET && is_list {
-            // A folder without a library is a library without courses.
+            // A folder without a library is served as an empty library.
             return Ok(reply(
                 200,
                 "application/json",
                 "private, max-age=600",
-                Bytes::from_static(NO_PAGE),
+                Bytes::from_static(EMPTY_PAGE),
             ));
         }
         Ok(reply(404, "application/json", "no-store", Bytes::from_static(b"{}")))

@@ -1,15 +1,16 @@
-//! The network: one HTTP client trait and its implementations, the signed-in session, the meaning of replies, retries.
+//! The network: one HTTP client trait and its implementations, the signed-in session, the classification of replies,
+//! retries.
 //!
 //! | Module | Content |
 //! |---|---|
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
 //! | `live`, `folder` | `Http` over `reqwest`; over a folder, for the demo library |
-//! | `min_throughput` | aborts a response whose throughput stays below a minimum |
-//! | `session` | attaches the access token, refreshes it once for all who need it |
+//! | `min_throughput` | aborts a reply whose throughput stays below a minimum |
+//! | `session` | attaches the access token, refreshes it once for all concurrent requests |
 //! | `reply` | classifies replies; `Retry-After` |
-//! | `retry` | what begins the next attempt, and the wait before it |
+//! | `retry` | what starts the next attempt, and the wait before it |
 //!
-//! Not here: caching (`carrel-http-cache`), what is sent and received.
+//! Not here: caching (`carrel-http-cache`), the content of requests and replies.
 
 mod client;
 mod error;

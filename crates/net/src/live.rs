@@ -1,4 +1,4 @@
-//! The real network: one client for everything, with the system's proxy and certificate store.
+//! The real network: one client for all requests, with the system's proxy and certificate store.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use futures_util::StreamExt;
 
 use crate::{Error, Failure, FailureKind, Http, Reply, Request, Result};
 
+/// `Http` over `reqwest`.
 pub struct LiveHttp {
     client: reqwest::Client,
 }
 
 impl LiveHttp {
-    /// `user_agent` such as `Carrel/0.1.0`.
+    /// Creates the client. `user_agent` such as `Carrel/0.1.0`.
     pub fn new(user_agent: &str) -> Result<Self> {
-        // Twice is fine: the first provider stays.
+        // An error means that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
@@ -22,7 +23,7 @@ impl LiveHttp {
             .pool_idle_timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|e| Error::Internal(format!("the HTTP client does not start: {e}")))?;
+            .map_err(|e| Error::Internal(format!("cannot create the HTTP client: {e}")))?;
         Ok(Self { client })
     }
 }
@@ -39,7 +40,7 @@ fn failure(e: &reqwest::Error) -> Failure {
     } else {
         FailureKind::Broken
     };
-    // The chain names the cause ("connection refused"); the URL may hold nothing secret here, but is logged elsewhere.
+    // The source chain contains the cause ("connection refused").
     let mut message = e.to_string();
     let mut source = std::error::Error::source(e);
     while let Some(s) = source {
@@ -49,8 +50,8 @@ fn failure(e: &reqwest::Error) -> Failure {
     Failure::new(kind, message)
 }
 
-/// True if the bytes came and are not what `Content-Encoding` says. `reqwest` calls a connection that broke in the middle of a body a
-/// decoding error too, so the kind of the I/O error at the root decides.
+/// True if the body does not match its `Content-Encoding`. `reqwest` also reports a connection that broke within a body
+/// as a decoding error, so the kind of the I/O error at the root decides.
 fn is_decoding(e: &reqwest::Error) -> bool {
     use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
     let mut source = std::error::Error::source(e);
@@ -76,7 +77,7 @@ impl Http for LiveHttp {
         let late = move || {
             Failure::new(
                 FailureKind::Timeout,
-                format!("no answer within {} ms", timeout.as_millis()),
+                format!("no reply within {} ms", timeout.as_millis()),
             )
         };
         let reply = tokio::time::timeout(timeout, builder.send())
@@ -85,7 +86,7 @@ impl Http for LiveHttp {
             .map_err(|e| failure(&e))?;
         let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
         let stream = Box::pin(reply.bytes_stream());
-        // A body that drips slower than one piece per timeout is as good as none.
+        // A body without a chunk within the timeout is aborted.
         let body = futures_util::stream::unfold(Some(stream), move |stream| async move {
             let mut stream = stream?;
             match tokio::time::timeout(timeout, stream.next()).await {

@@ -1,7 +1,7 @@
-//! Patience that ends. A body that drips, each byte just before the time limit between two pieces, would keep a request open for weeks;
-//! one that brings less than a very bad line would is as good as none.
+//! Aborts a body whose throughput stays below a minimum. Single bytes just before each timeout would otherwise keep a
+//! request open for weeks.
 //!
-//! Not here: how long a head or the next piece may take (`Request::timeout`, kept by the network itself).
+//! Not here: the timeout for the head and for the next chunk (`Request::timeout`, applied by the network itself).
 
 use std::sync::Arc;
 
@@ -12,18 +12,19 @@ use http::header;
 
 use crate::{Failure, FailureKind, Http, Reply, Request};
 
-/// A body may begin slowly for this long ...
-const GRACE_MS: i64 = 60_000;
-/// ... and then brings at least so many bytes a second on average: a tenth of the slowest line that anybody still uses.
-const BYTES_PER_S: i64 = 100;
+/// Time in which the throughput of a body is not checked.
+const GRACE_PERIOD_MS: i64 = 60_000;
+/// Minimum average in bytes per second after that: a tenth of the slowest connection in use.
+const MIN_BYTES_PER_S: i64 = 100;
 
-/// An `Http` whose bodies end or come on. Event streams may be silent.
+/// An `Http` that aborts slow bodies. Event streams are exempt.
 pub struct MinThroughput {
     inner: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
 }
 
 impl MinThroughput {
+    /// Wraps `inner`; `clock` measures the throughput.
     pub fn new(inner: Arc<dyn Http>, clock: Arc<dyn Clock>) -> Self {
         Self { inner, clock }
     }
@@ -36,20 +37,21 @@ impl Http for MinThroughput {
         if reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream")) {
             return Ok(reply);
         }
-        let (clock, began) = (self.clock.clone(), self.clock.monotonic_ms());
+        let (clock, start_ms) = (self.clock.clone(), self.clock.monotonic_ms());
         let mut received: i64 = 0;
-        let watched = reply.body.map(move |piece| {
+        let checked = reply.body.map(move |piece| {
             let piece = piece?;
             received = received.saturating_add(i64::try_from(piece.len()).unwrap_or(i64::MAX));
-            let took = clock.monotonic_ms() - began;
-            if took > GRACE_MS && received < took / 1_000 * BYTES_PER_S {
-                let message = format!("the answer drips: {received} bytes in {} s", took / 1_000);
+            let elapsed_ms = clock.monotonic_ms() - start_ms;
+            if elapsed_ms > GRACE_PERIOD_MS && received < elapsed_ms / 1_000 * MIN_BYTES_PER_S {
+                let message =
+                    format!("reply too slow: {received} bytes in {} s", elapsed_ms / 1_000);
                 return Err(Failure::new(FailureKind::Timeout, message));
             }
             Ok(piece)
         });
-        // After a fault there is nothing more.
-        let body = watched.scan(false, |ended, piece| {
+        // The stream ends after an error.
+        let body = checked.scan(false, |ended, piece| {
             let next = (!*ended).then_some(piece);
             *ended = matches!(next, None | Some(Err(_)));
             std::future::ready(next)

@@ -1,9 +1,9 @@
-//! The meaning of a reply: one classification for sync, sign-in, sessions, the HTTP cache and downloads.
+//! Classifies replies, in the same way for sync, sign-in, sessions, the HTTP cache and downloads.
 //!
-//! Only a Carrel server sends problem details. What a proxy or a network sends instead (a sign-in page, a redirect) must not end a
-//! session, refuse a learner or delete what is stored.
+//! Only a Carrel server sends problem details. What a proxy or a network sends instead (a captive portal, a redirect)
+//! must not end a session, refuse a learner or delete stored data.
 //!
-//! Not here: what follows from a class. The callers differ in that.
+//! Not here: what follows from a class, which differs between callers.
 
 use bytes::Bytes;
 use carrel_model::{ErrorCode, wire::Problem};
@@ -11,11 +11,12 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::{Error, Failure, Reply};
 
-/// The longest `Retry-After` that is followed: a wrong one must not stop a device for a year.
+/// Longest `Retry-After` that is respected in milliseconds: a wrong one must not block a device for a year.
 pub const MAX_RETRY_AFTER_MS: u64 = 3_600_000;
 /// Limit in bytes for problem details.
-const PROBLEM_LIMIT: usize = 256 * 1024;
+const MAX_PROBLEM_BYTES: usize = 256 * 1024;
 
+/// Class of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyClass {
     /// 2xx with a body for the whole request.
@@ -24,9 +25,9 @@ pub enum ReplyClass {
     Partial,
     /// 304.
     NotModified,
-    /// Sent by the network or a proxy instead of the server: a sign-in page, a redirect, 407, 511.
+    /// Sent by the network or a proxy instead of the server: a captive portal, a redirect, 407, 511.
     Portal,
-    /// 408, 425, 429 and 5xx: the server, or a proxy before it, cannot do it now.
+    /// 408, 425, 429 and 5xx: the server, or a proxy in front of it, is temporarily unable to answer.
     RetryLater,
     /// 404 and 410, or a problem document with the code `not_found`.
     NotFound,
@@ -38,38 +39,40 @@ pub enum ReplyClass {
     RangeNotSatisfiable,
     /// 401 with a problem document.
     Unauthenticated,
-    /// A problem document that says that the app must be updated.
+    /// A problem document with the code `too_new` or the status 426: the app must be updated.
     TooNew,
     /// Another 4xx with a problem document.
     Refused,
-    /// Anything else that no Carrel server sends.
+    /// Any other reply that a Carrel server never sends.
     Unusable,
 }
 
-/// A reply whose body was read, and what it means.
+/// A reply whose body was read, with its class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassifiedReply {
+    /// Class of the reply.
     pub class: ReplyClass,
+    /// HTTP status.
     pub status: u16,
-    /// The problem document of a Carrel server.
+    /// The problem document, if the reply is from a Carrel server and contains one.
     pub problem: Option<Problem>,
     /// The content type is HTML.
-    pub is_page: bool,
-    /// At most `MAX_RETRY_AFTER_MS`.
+    pub is_html: bool,
+    /// `Retry-After` in milliseconds, at most `MAX_RETRY_AFTER_MS`.
     pub retry_after_ms: Option<u64>,
 }
 
 impl ClassifiedReply {
-    /// Reads the body, at most 256 KiB of it, and classifies the reply. A body that breaks off counts as empty.
+    /// Reads the body, at most 256 KiB, and classifies the reply. An incomplete body counts as empty.
     ///
     /// `now_ms` is the wall clock, for a `Retry-After` date from a server that sends no `Date`.
     pub async fn read(reply: Reply, now_ms: Option<i64>) -> Self {
         let (status, headers) = (reply.status, reply.headers.clone());
-        let body = reply.bytes(PROBLEM_LIMIT).await.unwrap_or_default();
+        let body = reply.bytes(MAX_PROBLEM_BYTES).await.unwrap_or_default();
         classify(status, &headers, &body, now_ms)
     }
 
-    /// The code of the problem document, or the usual one for the status.
+    /// Returns the code of the problem document, or the usual one for the status.
     pub fn code(&self) -> ErrorCode {
         match (&self.problem, self.status) {
             (Some(problem), _) => problem.code,
@@ -83,35 +86,37 @@ impl ClassifiedReply {
         }
     }
 
-    /// The error for a request to the API whose reply is not a success.
+    /// Returns the error for an API request whose reply is not a success.
     pub fn into_error(self, url: &str) -> Error {
         let Self { status, retry_after_ms, .. } = self;
         let (code, detail) = match self.problem {
             Some(problem) => (problem.code, problem.detail),
             None if status >= 500 => {
-                (ErrorCode::Unavailable, "the server or its proxy has a fault".to_owned())
+                (ErrorCode::Unavailable, "internal error of the server or its proxy".to_owned())
             }
             None => {
-                let problem = format!("status {status}, and not from a Carrel server");
+                let problem =
+                    format!("status {status} without problem details, not from a Carrel server");
                 return Error::BadReply { url: url.to_owned(), problem };
             }
         };
         Error::Server { status, code, detail, retry_after_ms }
     }
 
-    /// The error for a file whose reply is neither 200 nor 206. A problem document is needed to end a session or to refuse a learner;
-    /// servers of static files may answer 404 without one.
+    /// Returns the error for a file request whose reply is neither 200 nor 206. Only a problem document can end a
+    /// session or refuse a learner; servers of static files may reply 404 without one.
     pub fn into_file_error(self, url: &str) -> Error {
         let (status, retry_after_ms) = (self.status, self.retry_after_ms);
         let code = match (self.problem.as_ref().map(|p| p.code), status) {
             (Some(_), 401) => return Error::Unauthenticated,
             (Some(code), 403) => code,
-            (code, 404 | 410) if !self.is_page => code.unwrap_or(ErrorCode::NotFound),
+            (code, 404 | 410) if !self.is_html => code.unwrap_or(ErrorCode::NotFound),
             (code, 408 | 425 | 429) => code.unwrap_or(ErrorCode::RateLimited),
             (code, 500..) => code.unwrap_or(ErrorCode::Unavailable),
             _ => {
-                let problem =
-                    format!("status {status}: is this network's sign-in page in between?");
+                let problem = format!(
+                    "status {status}; hint: the network may require signing in to its portal"
+                );
                 return Error::BadReply { url: url.to_owned(), problem };
             }
         };
@@ -127,8 +132,8 @@ pub fn classify(
     body: &[u8],
     now_ms: Option<i64>,
 ) -> ClassifiedReply {
-    let is_page = is_page(headers);
-    let problem: Option<Problem> = if is_page { None } else { serde_json::from_slice(body).ok() };
+    let is_html = is_html(headers);
+    let problem: Option<Problem> = if is_html { None } else { serde_json::from_slice(body).ok() };
     let class = match (status, problem.as_ref().map(|p| p.code)) {
         (206, _) => ReplyClass::Partial,
         (200..=299, _) => ReplyClass::Ok,
@@ -139,8 +144,8 @@ pub fn classify(
         (413, _) => ReplyClass::TooLarge,
         (415, _) => ReplyClass::UnsupportedEncoding,
         (416, _) => ReplyClass::RangeNotSatisfiable,
-        // A page says nothing about what a Carrel server has, or who may have it.
-        (400..=499, _) if is_page => ReplyClass::Portal,
+        // An HTML page does not come from a Carrel server.
+        (400..=499, _) if is_html => ReplyClass::Portal,
         (401, Some(_)) => ReplyClass::Unauthenticated,
         (426, Some(_)) | (400..=499, Some(ErrorCode::TooNew)) => ReplyClass::TooNew,
         (404 | 410, _) | (400..=499, Some(ErrorCode::NotFound)) => ReplyClass::NotFound,
@@ -150,11 +155,11 @@ pub fn classify(
     let header_ms = retry_after_ms(headers, now_ms);
     let problem_ms = problem.as_ref().and_then(|p| p.retry_after_ms);
     let retry_after_ms = header_ms.max(problem_ms).map(|ms| ms.min(MAX_RETRY_AFTER_MS));
-    ClassifiedReply { class, status, problem, is_page, retry_after_ms }
+    ClassifiedReply { class, status, problem, is_html, retry_after_ms }
 }
 
 /// True if the content type is HTML.
-pub fn is_page(headers: &HeaderMap) -> bool {
+pub fn is_html(headers: &HeaderMap) -> bool {
     let media_type = text(headers, header::CONTENT_TYPE).map(|t| t.trim().to_ascii_lowercase());
     media_type.is_some_and(|t| t.starts_with("text/html"))
 }
@@ -163,16 +168,16 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// `Retry-After` in ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7. A date is compared with the
-/// server's own `Date` if there is one.
+/// Parses `Retry-After` into ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7.
+/// A date is compared with the server's own `Date` if there is one.
 fn retry_after_ms(headers: &HeaderMap, now_ms: Option<i64>) -> Option<u64> {
     let value = text(headers, header::RETRY_AFTER)?.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than a number holds still mean "much later".
+        // A number that overflows still means "much later".
         return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1_000));
     }
     let at_ms = date_ms(value).or_else(|| {
-        // A numeric zone, as in mail: not allowed, but understood.
+        // A numeric time zone, as in mail: invalid, but accepted.
         let parser = jiff::fmt::rfc2822::DateTimeParser::new();
         Some(parser.parse_timestamp(value).ok()?.as_millisecond())
     })?;
@@ -186,7 +191,7 @@ pub fn date_ms(value: &str) -> Option<i64> {
     i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Reads a reply with a small body and classifies it; the body is returned beside it.
+/// Reads a reply with a small body and classifies it; also returns the body.
 pub(crate) async fn read_small(
     reply: Reply,
     limit: usize,
@@ -217,7 +222,7 @@ mod tests {
     #[test]
     fn every_status_with_every_kind_of_body_has_its_class() {
         use ReplyClass::*;
-        // Without a body; a problem document with this code and its class; HTML without a content type; HTML with one.
+        // Without a body; a problem document with this code, and its class; HTML without a content type; HTML with one.
         let table = [
             (200, Ok, ("conflict", Ok), Ok, Ok),
             (204, Ok, ("conflict", Ok), Ok, Ok),
@@ -264,7 +269,7 @@ mod tests {
             (100, Unusable, ("unavailable", Unusable), Unusable, Unusable),
         ];
         let page = headers(&[(header::CONTENT_TYPE, "Text/HTML; charset=utf-8")]);
-        for (status, empty, (code, told), untyped, html) in table {
+        for (status, empty, (code, with_problem), untyped, html) in table {
             let class = |headers: &HeaderMap, body: &str| {
                 classify(status, headers, body.as_bytes(), None).class
             };
@@ -274,15 +279,15 @@ mod tests {
                 class(&none, &problem(code)),
                 class(&none, HTML),
                 class(&page, HTML),
-                // A page is a page, whatever it holds.
+                // An HTML content type decides, whatever the body.
                 class(&page, &problem(code)),
             );
-            assert_eq!(found, (empty, told, untyped, html, html), "{status} {code}");
+            assert_eq!(found, (empty, with_problem, untyped, html, html), "{status} {code}");
         }
     }
 
     #[test]
-    fn retry_after_in_seconds_as_a_date_and_in_nonsense() {
+    fn retry_after_as_seconds_date_and_invalid_text() {
         let max = Some(MAX_RETRY_AFTER_MS);
         let table = [
             ("7", Some(7_000)),
@@ -365,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_in_three_forms() {
+    fn parses_the_three_date_formats() {
         for form in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",

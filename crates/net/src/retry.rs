@@ -1,31 +1,31 @@
-//! When a failed request is tried again: one policy for sync and downloads.
+//! Decides when a failed request is repeated: one policy for sync and downloads.
 //!
-//! The waits have decorrelated jitter: each is random between the base and three times the last one, so that a thousand devices that lost
-//! the same server do not come back at the same time (Brooker, "Exponential Backoff And Jitter").
+//! Waits have decorrelated jitter: each is random between the base and three times the last one, so that many devices
+//! that lost the same server do not return at the same time (Brooker, "Exponential Backoff And Jitter").
 
 use crate::reply::MAX_RETRY_AFTER_MS;
 
-/// What makes the next attempt begin.
+/// What starts the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// A change of the environment (network, sign-in, free space), or the next wait.
+    /// A change of the environment (network, sign-in, free space), or the end of the wait.
     OnChange,
-    /// The next wait, and nothing else: a server that is asked more often recovers no sooner.
+    /// Only the end of the wait: more requests do not help an overloaded server.
     Backoff,
-    /// The next wait, which is no shorter than this `Retry-After` in ms; at most an hour of it is followed.
+    /// The end of the wait, which is at least this `Retry-After` in ms; at most an hour of it is respected.
     After(u64),
     /// Only the user.
     ByUser,
 }
 
 impl Retry {
-    /// True if a change of the environment begins the next attempt at once.
+    /// True if a change of the environment starts the next attempt at once.
     pub fn is_on_change(self) -> bool {
         self == Self::OnChange
     }
 }
 
-/// Counts the attempts of one task and returns the waits between them.
+/// Returns the waits between the attempts of one task.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
     backoff: Backoff,
@@ -33,17 +33,17 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// `seed` for the jitter.
+    /// Creates a policy with short waits. `seed` for the jitter.
     pub fn new(seed: u64) -> Self {
         Self { backoff: Backoff::new(seed), max_on_change_ms: Backoff::CAP_MS }
     }
-    /// Sets the longest wait for `Retry::OnChange`: not every change of the network is reported.
+    /// Sets the longest wait in ms for `Retry::OnChange`, as not every change of the network is reported.
     #[must_use]
     pub fn max_on_change_ms(mut self, ms: i64) -> Self {
         self.max_on_change_ms = ms;
         self
     }
-    /// Returns the wait before the next attempt, in ms. `None`: only the user begins it.
+    /// Returns the wait before the next attempt, in ms. `None`: only the user starts it.
     pub fn next_wait(&mut self, retry: Retry) -> Option<i64> {
         match retry {
             Retry::OnChange => Some(self.next_backoff().min(self.max_on_change_ms)),
@@ -52,22 +52,22 @@ impl RetryPolicy {
             Retry::ByUser => None,
         }
     }
-    /// Returns the wait for `Retry::Backoff`.
+    /// Returns the wait for `Retry::Backoff`, in ms.
     pub fn next_backoff(&mut self) -> i64 {
         self.backoff.next_wait()
     }
-    /// Returns the wait for `Retry::After`, or for `Retry::Backoff` if the server said nothing.
+    /// Returns the wait for `Retry::After`, in ms, or for `Retry::Backoff` if there is no `Retry-After`.
     pub fn next_after(&mut self, retry_after_ms: Option<u64>) -> i64 {
-        let told_ms = retry_after_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
-        self.next_backoff().max(i64::try_from(told_ms).unwrap_or(i64::MAX))
+        let requested_ms = retry_after_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
+        self.next_backoff().max(i64::try_from(requested_ms).unwrap_or(i64::MAX))
     }
-    /// Begins with short waits again: an attempt made progress, the environment changed, or the user asked.
+    /// Resets to short waits: an attempt made progress, the environment changed, or the user requested a retry.
     pub fn reset(&mut self) {
         self.backoff.reset();
     }
 }
 
-/// Waits from 1 s to 15 min. The random numbers come from a seed, so that a run can be repeated.
+/// Computes waits from 1 s to 15 min. The random numbers are seeded, so that a run can be reproduced.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     last_ms: i64,
@@ -75,20 +75,23 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Least wait in ms.
     pub const BASE_MS: i64 = 1_000;
+    /// Greatest wait in ms.
     pub const CAP_MS: i64 = 15 * 60_000;
 
+    /// Creates a backoff with short waits. `seed` for the jitter.
     pub fn new(seed: u64) -> Self {
         Self { last_ms: Self::BASE_MS, seed }
     }
-    /// The next wait, in ms.
+    /// Returns the next wait in ms.
     pub fn next_wait(&mut self) -> i64 {
-        let most = (self.last_ms * 3).clamp(Self::BASE_MS + 1, Self::CAP_MS);
+        let max_ms = (self.last_ms * 3).clamp(Self::BASE_MS + 1, Self::CAP_MS);
         self.last_ms =
-            Self::BASE_MS + (self.random() % (most - Self::BASE_MS + 1).unsigned_abs()) as i64;
+            Self::BASE_MS + (self.random() % (max_ms - Self::BASE_MS + 1).unsigned_abs()) as i64;
         self.last_ms
     }
-    /// Begins with short waits again.
+    /// Resets to short waits.
     pub fn reset(&mut self) {
         self.last_ms = Self::BASE_MS;
     }
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn two_devices_do_not_wait_in_step() {
+    fn waits_of_two_devices_differ() {
         let (mut a, mut b) = (Backoff::new(1), Backoff::new(2));
         assert!((0..10).any(|_| a.next_wait() != b.next_wait()));
     }

@@ -1,8 +1,9 @@
-//! The session with one server: attaches the access token to each request, and on a 401 refreshes once and sends again.
+//! The session with one server: attaches the access token to each request; after a 401 it refreshes the token once and
+//! sends the request again.
 //!
-//! However many requests find the token too old at once, one refresh is made. A new refresh token is on the disk before anything is
-//! done with it; a reply that got lost on the way is covered by the server's grace of 60 s. Only the server's own word (problem details
-//! with 401 or 403 from the refresh) ends a session: never a dead network, never the sign-in page of a Wi-Fi.
+//! Concurrent requests with an expired token share one refresh. A new refresh token is stored before it is used; if a
+//! reply is lost, the server accepts the previous token for 60 s. Only a reply of the server itself (problem details
+//! with 401 or 403 to the refresh) ends a session: never a network failure or a captive portal.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,32 +24,37 @@ use crate::{
     reply::{ReplyClass, read_small},
 };
 
-/// Small secrets by name. Calls may block for a few seconds: not on the threads that serve everybody.
+/// Stores small secrets by name. Calls may block for a few seconds: call them on a blocking thread.
 pub trait SecretStore: Send + Sync + 'static {
+    /// Returns a secret; none if it does not exist.
     fn get(&self, name: &str) -> Result<Option<String>>;
+    /// Stores or replaces a secret.
     fn set(&self, name: &str, secret: &str) -> Result<()>;
+    /// Deletes a secret; succeeds if it does not exist.
     fn delete(&self, name: &str) -> Result<()>;
-    /// True if secrets lie in a file because the keychain does not work: people are told.
+    /// True if secrets are stored in a file because the keychain does not work; the user is informed.
     fn fallback_in_use(&self) -> bool {
         false
     }
 }
 
-/// Problem details and token replies are small.
-const LIMIT: usize = 64 * 1024;
+/// Limit of problem details and token replies in bytes.
+const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
 
-/// What a sign-in gives.
+/// The tokens of a session, as stored in the secret store.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
+    /// Access token.
     pub access: String,
+    /// Refresh token.
     pub refresh: String,
-    /// How long the refresh token is good from the moment it came, in ms; 0 if nobody said.
+    /// Validity of the refresh token from its receipt, in ms; 0 if unknown.
     #[serde(default)]
     pub refresh_ms: i64,
-    /// Until when that is (UTC, ms); 0 if it is not known.
+    /// End of that validity (UTC, ms); 0 if unknown.
     #[serde(default)]
     pub good_until_ms: i64,
-    /// The server's proof that the account exists, sent back with each refresh; empty if there is none.
+    /// The server's account certificate, sent with each refresh; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
 }
@@ -65,7 +71,7 @@ impl From<&TokenReply> for Tokens {
     }
 }
 
-/// An `Http` that is signed in. Clones share the session.
+/// An `Http` that adds the access token. Clones share the session.
 #[derive(Clone)]
 pub struct Session {
     shared: Arc<Shared>,
@@ -74,35 +80,36 @@ pub struct Session {
 struct Shared {
     http: Arc<dyn Http>,
     base: String,
-    /// The name of the tokens in the secret store: the account's id.
+    /// Id of the account: the name of the tokens in the secret store.
     account: String,
     secrets: Arc<dyn SecretStore>,
     clock: OnceLock<Arc<dyn Clock>>,
     tokens: Mutex<State>,
     ended: watch::Sender<bool>,
-    /// What the last refresh said of the learner.
+    /// User and account certificate from the last refresh.
     user: watch::Sender<Option<(UserInfo, String)>>,
     /// True once tokens were found in the secret store.
-    found: watch::Sender<bool>,
+    tokens_found: watch::Sender<bool>,
 }
 
 enum State {
-    /// In the secret store, not read yet.
+    /// In the secret store, not yet read.
     Stored,
-    Have(Tokens),
+    Loaded(Tokens),
     Ended,
 }
 
-/// What a refresh came to.
+/// Result of a refresh.
 enum Refreshed {
     Fresh(String),
     Ended,
-    /// The server, or something before it, has another fault: to be handed on as it is.
+    /// The server, or a proxy in front of it, replied with another error, which is returned unchanged.
     Fault(Reply),
 }
 
 impl Session {
-    /// The session of `account` with the server at `base` (no slash at the end). Tokens are read when they are first needed.
+    /// Creates the session of `account` with the server at `base` (without a trailing slash). Tokens are read at the
+    /// first use.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,
@@ -118,81 +125,84 @@ impl Session {
             tokens: Mutex::new(State::Stored),
             ended: watch::Sender::new(false),
             user: watch::Sender::new(None),
-            found: watch::Sender::new(false),
+            tokens_found: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// With a clock the session knows how long it lasts.
+    /// Sets the clock, which is needed to compute the end of the session.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         let _ = self.shared.clock.set(clock);
         self
     }
 
-    /// Until when the sign-in lasts if the server is not met meanwhile (UTC, ms); none if it is not known, or over.
+    /// Returns the end of the session without further contact to the server (UTC, ms); none if unknown, or if the
+    /// session ended.
     pub async fn good_until_ms(&self) -> Option<i64> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.ok().flatten()?;
         (tokens.good_until_ms > 0).then_some(tokens.good_until_ms)
     }
 
-    /// True once the server said that the session is over, or there are no tokens; false again after `renew`.
+    /// True once the server ended the session, or if there are no tokens; false again after `renew`.
     pub fn ended(&self) -> watch::Receiver<bool> {
         self.shared.ended.subscribe()
     }
-    /// The learner and the account certificate, as the last refresh told them.
+    /// User and account certificate from the last refresh.
     pub fn user(&self) -> watch::Receiver<Option<(UserInfo, String)>> {
         self.shared.user.subscribe()
     }
-    /// Sends a request without a token, also when the session is over: for what the server tells everybody.
+    /// Sends a request without a token, even after the session ended: for public routes.
     pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {
         self.shared.http.send(request).await
     }
-    /// True once tokens were found in the secret store: whatever was noted in an earlier run, the learner is signed in.
-    pub fn found(&self) -> watch::Receiver<bool> {
-        self.shared.found.subscribe()
+    /// True once tokens were found in the secret store: the learner is signed in, whatever was recorded in an earlier
+    /// run.
+    pub fn tokens_found(&self) -> watch::Receiver<bool> {
+        self.shared.tokens_found.subscribe()
     }
+    /// True if the session ended. See `ended`.
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
     }
 
-    /// New tokens after signing in again.
+    /// Stores new tokens after signing in again.
     pub async fn renew(&self, tokens: Tokens) -> Result<()> {
-        let tokens = self.shared.dated(tokens);
+        let tokens = self.shared.with_expiry(tokens);
         let mut state = self.shared.tokens.lock().await;
         self.shared.persist(&tokens).await?;
-        *state = State::Have(tokens);
-        self.shared.found.send_replace(true);
+        *state = State::Loaded(tokens);
+        self.shared.tokens_found.send_replace(true);
         self.shared.ended.send_replace(false);
         Ok(())
     }
 
-    /// Forgets the tokens. Gives the refresh token, so that the server can be told.
+    /// Deletes the tokens. Returns the refresh token, so that the server can be informed.
     pub async fn drop_tokens(&self) -> Result<Option<String>> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "the tokens could not be read: the server is not told of the sign-out");
+            tracing::warn!(error = %e, "the tokens cannot be read: the server is not informed of the sign-out");
             None
         });
         *state = State::Ended;
         self.shared.ended.send_replace(true);
-        self.shared.forget().await?;
+        self.shared.delete_stored().await?;
         Ok(tokens.map(|t| t.refresh))
     }
 
     async fn refresh(&self, used: String) -> Result<Refreshed, Failure> {
         let shared = self.shared.clone();
-        // Not cut off by whoever waits for it: a rotated token must reach the disk.
+        // A separate task, so that a dropped caller does not prevent a rotated token from being stored.
         let done = tokio::spawn(async move { shared.refresh(&used).await }).await;
         done.unwrap_or_else(|e| {
-            Err(Failure::new(FailureKind::Broken, format!("the refresh ended badly: {e}")))
+            Err(Failure::new(FailureKind::Broken, format!("the token refresh failed: {e}")))
         })
     }
 }
 
 impl Shared {
-    fn dated(&self, mut tokens: Tokens) -> Tokens {
+    fn with_expiry(&self, mut tokens: Tokens) -> Tokens {
         if let Some(clock) = self.clock.get()
             && tokens.refresh_ms > 0
         {
@@ -200,16 +210,16 @@ impl Shared {
         }
         tokens
     }
-    /// `Err`: the secret store does not answer now. Nothing follows from that, and it is asked again at the next use.
+    /// `Err`: the secret store failed. The state is unchanged, and it is read again at the next use.
     async fn load(&self, state: &mut State) -> Result<Option<Tokens>> {
         if let State::Stored = state {
             let (secrets, name) = (self.secrets.clone(), self.account.clone());
             let found = blocking(move || secrets.get(&name)).await?;
-            // What cannot be read is as good as none: sign in again.
+            // Unreadable tokens count as missing: the learner signs in again.
             *state = match found.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(tokens) => {
-                    self.found.send_replace(true);
-                    State::Have(tokens)
+                    self.tokens_found.send_replace(true);
+                    State::Loaded(tokens)
                 }
                 None => {
                     self.ended.send_replace(true);
@@ -218,7 +228,7 @@ impl Shared {
             };
         }
         Ok(match state {
-            State::Have(tokens) => Some(tokens.clone()),
+            State::Loaded(tokens) => Some(tokens.clone()),
             _ => None,
         })
     }
@@ -227,7 +237,7 @@ impl Shared {
             (self.secrets.clone(), self.account.clone(), serde_json::to_string(tokens)?);
         blocking(move || secrets.set(&name, &text)).await
     }
-    async fn forget(&self) -> Result<()> {
+    async fn delete_stored(&self) -> Result<()> {
         let (secrets, name) = (self.secrets.clone(), self.account.clone());
         blocking(move || secrets.delete(&name)).await
     }
@@ -239,13 +249,13 @@ impl Shared {
     }
 
     async fn refresh(&self, used: &str) -> Result<Refreshed, Failure> {
-        // Held until the end: one refresh at a time.
+        // Locked until the end: one refresh at a time.
         let mut state = self.tokens.lock().await;
         let Some(tokens) = self.load(&mut state).await.map_err(unreadable)? else {
             return Ok(Refreshed::Ended);
         };
         if tokens.access != used {
-            // Somebody else was faster.
+            // Refreshed by another request meanwhile.
             return Ok(Refreshed::Fresh(tokens.access));
         }
         let url = format!("{}/api/auth/refresh", self.base);
@@ -255,33 +265,33 @@ impl Shared {
         let request = Request::post_json(&url, &body)
             .map_err(|e| Failure::new(FailureKind::Request, e.to_string()))?;
         let reply = self.http.send(request).await?;
-        let (classified, headers, body) = read_small(reply, LIMIT).await?;
+        let (classified, headers, body) = read_small(reply, MAX_SMALL_REPLY_BYTES).await?;
         match classified.status {
             200..=299 => {
-                let strange = |_| {
+                let not_carrel = |_| {
                     Failure::new(
                         FailureKind::Broken,
-                        "the answer to a refresh is not a Carrel server's",
+                        "the reply to a token refresh is not from a Carrel server",
                     )
                 };
-                let fresh: TokenReply = serde_json::from_slice(&body).map_err(strange)?;
-                let mut tokens = self.dated(Tokens::from(&fresh));
+                let fresh: TokenReply = serde_json::from_slice(&body).map_err(not_carrel)?;
+                let mut tokens = self.with_expiry(Tokens::from(&fresh));
                 if tokens.certificate.is_empty() {
                     tokens.certificate = certificate;
                 }
                 if let Err(e) = self.persist(&tokens).await {
-                    // It is still good until the end of this run.
+                    // It remains valid until the end of this run.
                     tracing::error!(error = %e, "the new token could not be saved");
                 }
                 let access = tokens.access.clone();
                 self.user.send_replace(Some((fresh.user, tokens.certificate.clone())));
-                *state = State::Have(tokens);
+                *state = State::Loaded(tokens);
                 Ok(Refreshed::Fresh(access))
             }
             401 | 403 if classified.problem.is_some() => {
                 tracing::info!("the session ended: sign in again");
                 *state = State::Ended;
-                if let Err(e) = self.forget().await {
+                if let Err(e) = self.delete_stored().await {
                     tracing::warn!(error = %e, "the old tokens could not be deleted");
                 }
                 self.ended.send_replace(true);
@@ -295,12 +305,12 @@ impl Shared {
 #[async_trait]
 impl Http for Session {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let ours = request
+        let is_own_server = request
             .url
             .strip_prefix(self.shared.base.as_str())
             .is_some_and(|rest| rest.starts_with('/'));
-        if !ours {
-            // A token is shown to nobody else.
+        if !is_own_server {
+            // The token is only sent to its own server.
             return self.shared.http.send(request).await;
         }
         let Some(access) = self.shared.access().await? else { return Ok(sign_in_again()) };
@@ -308,7 +318,7 @@ impl Http for Session {
         if reply.status != 401 {
             return Ok(reply);
         }
-        let (classified, headers, body) = read_small(reply, LIMIT).await?;
+        let (classified, headers, body) = read_small(reply, MAX_SMALL_REPLY_BYTES).await?;
         let reply = of_bytes(classified.status, headers, body);
         if classified.class != ReplyClass::Unauthenticated {
             return Ok(reply);
@@ -338,15 +348,15 @@ fn unreadable(e: Error) -> Failure {
     Failure::new(FailureKind::Broken, format!("the tokens cannot be read: {e}"))
 }
 
-/// What is answered here, without the network, once the session is over.
+/// Returns a local reply, without the network, once the session is over.
 fn sign_in_again() -> Reply {
     let problem = Problem {
         problem_type: "about:blank#unauthenticated".into(),
         title: "sign in again".into(),
         status: 401,
         code: ErrorCode::Unauthenticated,
-        detail: "the session is over".into(),
-        hint: "sign in again; everything that waits is kept".into(),
+        detail: "the session has ended".into(),
+        hint: "sign in again; unsent changes are kept".into(),
         retryable: false,
         correlation_id: String::new(),
         retry_after_ms: None,

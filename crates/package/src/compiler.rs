@@ -1,5 +1,5 @@
-//! Compiles packages: an importer reads a draft, the draft is lowered to the content of a manifest, and the blobs go to
-//! the sink.
+//! Compiles packages: an importer reads a draft, the draft is compiled to the content of a manifest, and the blobs are
+//! passed to the sink.
 //!
 //! Not here: the steps (`compile`), the formats (`importers`).
 
@@ -16,7 +16,7 @@ use crate::{
         context::{CompileContext, Options, Shared},
     },
     importers::Package,
-    problem::{Problem, Problems, one},
+    problem::{Problem, Problems, file_error},
     sink::BlobSink,
 };
 
@@ -28,13 +28,13 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
-/// Compiles packages one after the other. What they share is worked on once: a picture that 60 translations show is
+/// Compiles packages one after the other. Shared files are processed once: a picture used in 60 translations is
 /// decoded and scaled for the first of them.
 #[derive(Debug)]
 pub struct Compiler {
     options: Options,
     shared: Shared,
-    /// Ids of this import and the packages that have them.
+    /// Ids used in this import, and the package of each.
     ids: HashMap<Slug, String>,
 }
 
@@ -43,8 +43,11 @@ impl Compiler {
         Self { options, shared: Shared::default(), ids: HashMap::new() }
     }
 
-    /// Compiles a package and fills the sink. If there is an error, the sink gets nothing and the list has every
-    /// problem found, warnings included, by file and line.
+    /// Compiles a package and fills the sink.
+    ///
+    /// # Errors
+    ///
+    /// All problems found, including warnings, sorted by file and line. The sink stays empty.
     pub fn compile(
         &mut self,
         package: &Package,
@@ -60,10 +63,10 @@ impl Compiler {
             &self.options,
         );
         let content = package.draft(&mut context).and_then(|d| compile::lower(&mut context, d));
-        let stage = context.stage;
+        let staged_blobs = context.staged_blobs;
         let Some(mut content) = content.filter(|_| !problems.has_errors()) else {
             if !problems.has_errors() {
-                problems.add(one(
+                problems.add(file_error(
                     &package.name(),
                     "internal",
                     "the package cannot be compiled",
@@ -72,25 +75,25 @@ impl Compiler {
             }
             return Err(problems.into_sorted());
         };
-        let total: u64 = stage.values().map(|b| b.size).sum();
+        let total: u64 = staged_blobs.values().map(|b| b.size).sum();
         match &mut content {
             ManifestContent::Course { meta, .. } => meta.total_bytes = total,
             ManifestContent::Story { meta, .. } => meta.total_bytes = total,
         }
-        let blobs = stage
+        let blobs = staged_blobs
             .values()
             .map(|b| ManifestBlob { hash: b.hash, size: b.size, media_type: b.media_type.clone() })
             .collect();
         let manifest = Manifest { format: MANIFEST_FORMAT.to_owned(), content, blobs };
         if let Some(first) = self.ids.get(manifest.id()).filter(|first| **first != package.name()) {
             let file = if package.is_course() { "course.json" } else { "story.json" };
-            let message = format!("the id {:?} is that of {first} too", manifest.id().as_str());
-            problems.add(one(file, "duplicate-id", message, "give one of them another id"));
+            let message = format!("the id {:?} is also used by {first}", manifest.id().as_str());
+            problems.add(file_error(file, "duplicate-id", message, "give one of them another id"));
             return Err(problems.into_sorted());
         }
-        for blob in stage.values() {
+        for blob in staged_blobs.values() {
             if let Err(e) = sink.put(blob) {
-                problems.add(one(
+                problems.add(file_error(
                     &package.name(),
                     "not-written",
                     format!("a blob cannot be written: {e}"),
@@ -100,7 +103,7 @@ impl Compiler {
             }
         }
         self.ids.insert(manifest.id().clone(), package.name());
-        tracing::debug!(package.name = %package.name(), package.blobs = stage.len(), package.bytes = total, "compiled a package");
+        tracing::debug!(package.name = %package.name(), package.blobs = staged_blobs.len(), package.bytes = total, "compiled a package");
         Ok(Compiled { manifest, warnings: problems.into_sorted() })
     }
 }

@@ -1,7 +1,9 @@
-//! What an importer has read of a course or story, whatever the format was. `compile::lower` makes the manifest content
-//! of it.
+//! The contents of a course or story as read by an importer, in a form that is the same for all formats.
+//! `compile::lower` compiles it to the content of a manifest.
 //!
-//! Media that a draft names are staged already. Texts and quizzes of sections are files of the package, by their paths.
+//! Media of a draft are already staged. Texts and quizzes of sections are files of the package, given by their paths.
+//!
+//! Not here: the formats (`importers`).
 
 use carrel_model::{
     Slug,
@@ -17,32 +19,32 @@ pub(crate) enum Draft {
     Story(StoryDraft),
 }
 
-/// What courses and stories have alike. `None` where a value was missing or wrong, which was reported.
+/// Fields common to courses and stories. `None` where a value was missing or wrong, which was reported.
 pub(crate) struct Metadata {
     pub id: Option<Slug>,
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 tag.
     pub lang: String,
     pub dir: Dir,
     pub description: String,
     pub category: String,
     pub tags: Vec<String>,
     pub authors: Vec<String>,
-    /// SPDX.
+    /// SPDX identifier.
     pub license: String,
-    /// Clean HTML.
+    /// Sanitised HTML.
     pub credits: String,
     pub cover: Cover,
 }
 
 pub(crate) struct CourseDraft {
-    /// The file that describes the course, for messages.
+    /// File that describes the course, for messages.
     pub file: String,
     pub metadata: Metadata,
     pub difficulty: Option<Difficulty>,
     pub hours: Hours,
     pub vocabulary: Vec<VocabularyEntry>,
-    /// The folder of each story and the story.
+    /// The folder and draft of each story.
     pub stories: Vec<(String, StoryDraft)>,
     pub lessons: Vec<LessonDraft>,
 }
@@ -65,18 +67,18 @@ pub(crate) struct SectionDraft {
     pub minutes: u32,
     /// Path of the Markdown file.
     pub text: Option<String>,
-    /// Path of the quiz that the section ends with.
+    /// Path of the quiz at the end of the section.
     pub quiz: Option<String>,
 }
 
 pub(crate) struct StoryDraft {
-    /// The file of the text, for messages.
+    /// File of the text, for messages.
     pub file: String,
     pub metadata: Metadata,
     /// 1 to 5.
     pub level: u8,
     pub pages: Vec<PageDraft>,
-    /// The story's own words.
+    /// The vocabulary of the story itself.
     pub vocabulary: Vec<VocabularyEntry>,
     pub quiz: Option<StoryQuiz>,
 }

@@ -1,7 +1,7 @@
 //! Problems of a package: what is wrong, in which file and line, and what to do.
 //!
-//! Not here: deciding what is wrong. The other modules report into [`Problems`] and go on, so that an author gets the
-//! whole list at once.
+//! Not here: detecting them. The other modules report to [`Problems`] and continue, so that authors get the complete
+//! list.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,19 +9,19 @@ use std::{
     fmt,
 };
 
-/// An error stops the compiler from writing anything; a warning does not.
+/// Severity of a problem. An error prevents the compiler from writing anything; a warning does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     Error,
     Warning,
 }
 
-/// One problem. `code` is stable (docs/PACKAGE.md has the table); `message` and `hint` are for people.
+/// A problem of a package. `code` is stable (see the table in docs/PACKAGE.md); `message` and `hint` are for authors.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Path inside the package with `/`, or the path that was given when the package itself is at fault.
+    /// Path inside the package with `/`, or the path as given for a problem of the package itself.
     pub file: String,
-    /// From 1; 1 where a line has no meaning (a broken picture).
+    /// From 1; 1 where lines do not apply (a broken picture).
     pub line: u32,
     pub severity: Severity,
     pub code: &'static str,
@@ -32,7 +32,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// True if this stops the compiler.
+    /// Returns true if this prevents the compiler from writing anything.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -54,23 +54,23 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// How many problems are kept.
+/// Maximum number of stored problems.
 const MAX_PROBLEMS: usize = 2_000;
-/// Characters of one message: it may quote a whole file.
+/// Maximum length of a message in characters: it may quote a whole file.
 const MAX_MESSAGE: usize = 1_000;
 
-/// Collects problems through a shared reference, so that readers of a file can report while they hold parts of it.
+/// Collects problems through a shared reference, so that readers of a file can report while they borrow parts of it.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: RefCell<Vec<Problem>>,
-    /// Errors, whether kept or not: whether a package may be published does not depend on the cap.
+    /// Number of errors, including those beyond the limit: whether a package may be published must not depend on it.
     errors: Cell<usize>,
-    /// Problems beyond the cap.
-    left_out: Cell<usize>,
+    /// Number of problems beyond the limit.
+    omitted: Cell<usize>,
     seen: RefCell<BTreeSet<(String, u32, &'static str, String)>>,
 }
 
-/// A file of the package and a line.
+/// A location in a file of the package.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SourceLocation<'a> {
     pub file: &'a str,
@@ -109,24 +109,24 @@ impl Problems {
         }
         let (message, hint) = (shortened(message), shortened(hint));
         let mut list = self.list.borrow_mut();
-        let full = list.len() >= MAX_PROBLEMS;
-        if full && severity == Severity::Warning {
-            return self.left_out.set(self.left_out.get() + 1);
+        let is_full = list.len() >= MAX_PROBLEMS;
+        if is_full && severity == Severity::Warning {
+            return self.omitted.set(self.omitted.get() + 1);
         }
-        // A picture that is used twice is reported once.
+        // The same problem of a picture that is used twice is reported once.
         let key = (at.file.to_owned(), at.line, code, message.clone());
         let mut seen = self.seen.borrow_mut();
-        let fresh = !seen.contains(&key);
-        if fresh && !full {
+        let is_new = !seen.contains(&key);
+        if is_new && !is_full {
             seen.insert(key);
         }
-        if fresh && full {
-            self.left_out.set(self.left_out.get() + 1);
-            // An error explains why nothing was published: it takes the place of a warning.
+        if is_new && is_full {
+            self.omitted.set(self.omitted.get() + 1);
+            // An error explains why nothing was published, so it replaces a warning.
             let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };
             list.remove(warning);
         }
-        if fresh {
+        if is_new {
             list.push(Problem {
                 file: at.file.to_owned(),
                 line: at.line,
@@ -150,13 +150,13 @@ impl Problems {
     pub fn has_errors(&self) -> bool {
         self.errors.get() > 0
     }
-    /// All problems by file and line.
+    /// Returns all problems, sorted by file and line.
     pub fn into_sorted(self) -> Vec<Problem> {
         let mut list = self.list.into_inner();
         list.sort();
-        let left_out = self.left_out.get();
-        if let (true, Some(last)) = (left_out > 0, list.last()) {
-            let message = format!("{left_out} more problems are not listed");
+        let omitted = self.omitted.get();
+        if let (true, Some(last)) = (omitted > 0, list.last()) {
+            let message = format!("{omitted} more problems are not listed");
             let file = last.file.clone();
             let severity = Severity::Warning;
             let hint = "correct these first".to_owned();
@@ -180,8 +180,8 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// Makes one error, for callers that stop at the first.
-pub(crate) fn one(
+/// Returns a single error, for callers that stop at the first.
+pub(crate) fn file_error(
     file: &str,
     code: &'static str,
     message: impl Into<String>,
@@ -236,7 +236,7 @@ mod tests {
             same.error(
                 SourceLocation { file: "a.png", line: 1 },
                 "image-broken",
-                "it is cut off",
+                "it is truncated",
                 "",
             );
         }

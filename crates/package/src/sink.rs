@@ -1,5 +1,5 @@
-//! Where compiled bytes go. The compiler stages everything first and empties the stage into a [`BlobSink`] only if the
-//! package has no error.
+//! The destination of compiled blobs. The compiler stages everything first and moves the staged blobs to a
+//! [`BlobSink`] only if the package has no errors.
 //!
 //! Not here: databases, manifests, uploads (the server's sink).
 
@@ -12,11 +12,11 @@ use std::{
 
 use carrel_model::BlobHash;
 
-/// Bytes with their address. Large media stay on disk until they are copied.
+/// Bytes with their hash. Large media stay on disk until they are copied.
 #[derive(Debug, Clone)]
 pub struct Blob {
     pub hash: BlobHash,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// MIME type.
     pub media_type: String,
@@ -30,7 +30,7 @@ enum Content {
 }
 
 impl Blob {
-    /// A blob in memory.
+    /// Creates a blob in memory.
     pub fn from_bytes(bytes: Vec<u8>, media_type: &str) -> Self {
         Self {
             hash: BlobHash::of(&bytes),
@@ -39,7 +39,7 @@ impl Blob {
             content: Content::Bytes(bytes),
         }
     }
-    /// A blob that stays in a file: read once for its hash.
+    /// Creates a blob that stays in a file, which is read once for its hash.
     pub fn from_file(path: &Path, media_type: &str) -> io::Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let size = io::copy(&mut File::open(path)?, &mut hasher)?;
@@ -50,14 +50,14 @@ impl Blob {
             content: Content::File(path.to_owned()),
         })
     }
-    /// The bytes from the beginning.
+    /// Opens the bytes for reading from the start.
     pub fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match &self.content {
             Content::Bytes(bytes) => Box::new(bytes.as_slice()),
             Content::File(path) => Box::new(File::open(path)?),
         })
     }
-    /// Copies the bytes and makes sure that they still have the hash (the file may have been edited since it was read).
+    /// Copies the bytes and verifies that they still have the hash (the file may have been edited meanwhile).
     pub fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut hasher = blake3::Hasher::new();
         let mut from = self.open()?;
@@ -77,7 +77,7 @@ impl Blob {
         }
         Ok(())
     }
-    /// All bytes in memory.
+    /// Reads all bytes into memory.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
         self.copy_to(&mut bytes)?;
@@ -85,23 +85,23 @@ impl Blob {
     }
 }
 
-/// Takes blobs. `put` must be idempotent: the same blob comes again with every package that shares it.
+/// A destination for blobs. `put` must be idempotent: a blob shared by several packages is passed once for each.
 pub trait BlobSink {
     fn put(&mut self, blob: &Blob) -> io::Result<()>;
 }
 
-/// Blobs in memory, for tests and checks.
+/// Stores blobs in memory, for tests and checks.
 #[derive(Debug, Default)]
 pub struct MemorySink {
     pub blobs: BTreeMap<BlobHash, (String, Vec<u8>)>,
 }
 
 impl MemorySink {
-    /// The bytes of a blob.
+    /// Returns the bytes of a blob.
     pub fn bytes(&self, hash: BlobHash) -> Option<&[u8]> {
         self.blobs.get(&hash).map(|(_, bytes)| bytes.as_slice())
     }
-    /// A compiled JSON blob.
+    /// Parses a compiled JSON blob.
     pub fn json<T: serde::de::DeserializeOwned>(&self, hash: BlobHash) -> Option<T> {
         serde_json::from_slice(self.bytes(hash)?).ok()
     }
@@ -116,7 +116,7 @@ impl BlobSink for MemorySink {
     }
 }
 
-/// Forgets everything: `check` needs the problems only.
+/// Discards all blobs, for `check`, which only needs the problems.
 #[derive(Debug, Default)]
 pub struct NullSink;
 
@@ -126,20 +126,20 @@ impl BlobSink for NullSink {
     }
 }
 
-/// Blobs as files `ab/abcd...` below a folder. A file appears under its name only when it is whole and on disk.
+/// Stores blobs as files `ab/abcd...` below a folder. A file gets its name only when it is complete and on disk.
 #[derive(Debug)]
 pub struct DirSink {
     root: PathBuf,
 }
 
 impl DirSink {
-    /// `root` is made if it is missing.
+    /// Creates the sink. `root` is created if missing.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         std::fs::create_dir_all(&root)?;
         Ok(Self { root })
     }
-    /// Where a blob lies.
+    /// Returns the path of a blob's file.
     pub fn path(&self, hash: BlobHash) -> PathBuf {
         let hex = hash.to_hex();
         self.root.join(&hex[..2]).join(hex)

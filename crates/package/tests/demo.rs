@@ -1,4 +1,4 @@
-//! Everything under `assets/` compiles without an error: the demo library is the first customer.
+//! Tests that all packages under `assets/` (the demo library) compile without errors.
 
 #![allow(clippy::print_stderr, reason = "warnings of the demo library should be seen")]
 
@@ -10,19 +10,19 @@ use carrel_package::{Compiler, Limits, NullSink, Options, find};
 fn the_demo_library_compiles() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
     let mut compiler = Compiler::new(Options::default());
-    let mut bad = Vec::new();
-    let mut warned = 0;
-    for part in ["courses", "stories"] {
-        let Ok(packages) = find(&assets.join(part), &Limits::default()) else { continue };
+    let mut errors = Vec::new();
+    let mut warning_count = 0;
+    for folder in ["courses", "stories"] {
+        let Ok(packages) = find(&assets.join(folder), &Limits::default()) else { continue };
         for package in packages {
             match compiler.compile(&package, &mut NullSink) {
                 Ok(compiled) => {
-                    warned += compiled.warnings.len();
+                    warning_count += compiled.warnings.len();
                     for warning in compiled.warnings {
                         eprintln!("{}: {warning}", package.name());
                     }
                 }
-                Err(problems) => bad.extend(
+                Err(problems) => errors.extend(
                     problems
                         .into_iter()
                         .filter(|p| p.is_error())
@@ -31,6 +31,6 @@ fn the_demo_library_compiles() {
             }
         }
     }
-    eprintln!("{warned} warnings");
-    assert!(bad.is_empty(), "{} errors:\n{}", bad.len(), bad.join("\n"));
+    eprintln!("{warning_count} warnings");
+    assert!(errors.is_empty(), "{} errors:\n{}", errors.len(), errors.join("\n"));
 }

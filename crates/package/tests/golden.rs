@@ -1,4 +1,4 @@
-//! What a good package becomes, exactly; and the same every time.
+//! Tests the exact output for a valid package, and that it is reproducible.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn a_course_becomes_a_manifest_and_blobs() {
     assert_eq!((meta.cover.color.as_str(), meta.cover.ornament), ("#28505a", Ornament::Waves));
     assert_eq!(meta.credits, "<p>By <em>hand</em>.</p>");
     assert_eq!(meta.total_bytes, sink.blobs.values().map(|(_, b)| b.len() as u64).sum::<u64>());
-    // The manifest names exactly what the sink got, with true sizes and hashes.
+    // The manifest lists exactly the blobs in the sink, with correct sizes and hashes.
     assert_eq!(manifest.blobs.len(), sink.blobs.len());
     for blob in &manifest.blobs {
         let bytes = sink.bytes(blob.hash).unwrap();
@@ -88,17 +88,17 @@ fn a_course_becomes_a_manifest_and_blobs() {
     assert_eq!(words[0].translations["fr"], "courbe");
 
     let tale: Story = sink.json(outline.stories[0].body).unwrap();
-    // The word comes from the course's vocabulary.
+    // The word is in the course's vocabulary.
     assert_eq!(tale.vocabulary.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(), ["lamp"]);
     let [Page { sentences, narration: Some(narration), image: Some(_) }, _] = tale.pages.as_slice()
     else {
         panic!("{tale:#?}")
     };
     assert_eq!(narration.duration_ms, 1000);
-    let shown: Vec<_> =
+    let timed_sentences: Vec<_> =
         sentences.iter().map(|s| (s.text.as_str(), s.paragraph, s.start_ms, s.end_ms)).collect();
     assert_eq!(
-        shown,
+        timed_sentences,
         [
             ("She lights a lamp.", true, Some(0), Some(400)),
             ("It burns.", false, Some(400), Some(1000))
@@ -139,11 +139,12 @@ fn the_same_package_gives_the_same_hashes() {
     let tree = course();
     tree.write(&folder.path().join("a"));
     tree.write_in_order(&folder.path().join("b"), tree.0.keys().rev());
-    let of = |name: &str| compile(&folder.path().join(name)).unwrap().0.manifest.to_canonical();
-    let first = of("a");
-    assert_eq!(first, of("a"));
-    assert_eq!(first, of("b"));
-    // Byte order marks, Windows line ends and decomposed names change nothing either.
+    let canonical_manifest =
+        |name: &str| compile(&folder.path().join(name)).unwrap().0.manifest.to_canonical();
+    let first = canonical_manifest("a");
+    assert_eq!(first, canonical_manifest("a"));
+    assert_eq!(first, canonical_manifest("b"));
+    // Byte order marks, Windows line ends and decomposed names do not change the output.
     let mut windows = tree.clone();
     for path in [
         "course.json",
@@ -157,16 +158,16 @@ fn the_same_package_gives_the_same_hashes() {
         windows.put(path, format!("\u{feff}{text}"));
     }
     windows.write(&folder.path().join("c"));
-    assert_eq!(first, of("c"));
-    let mut spelled = tree.clone();
-    spelled.edit("one/read.md", "square.png", "caf\u{e9}.png").remove("media/square.png");
-    spelled.put("media/cafe\u{301}.png", &tree.0["media/square.png"]);
-    spelled.write(&folder.path().join("d"));
-    let mut other = spelled.clone();
+    assert_eq!(first, canonical_manifest("c"));
+    let mut decomposed = tree.clone();
+    decomposed.edit("one/read.md", "square.png", "caf\u{e9}.png").remove("media/square.png");
+    decomposed.put("media/cafe\u{301}.png", &tree.0["media/square.png"]);
+    decomposed.write(&folder.path().join("d"));
+    let mut other = decomposed.clone();
     other.edit("one/read.md", "caf\u{e9}.png", "cafe%CC%81.png");
     other.write(&folder.path().join("e"));
-    assert_eq!(of("d"), first);
-    assert_eq!(of("e"), first);
+    assert_eq!(canonical_manifest("d"), first);
+    assert_eq!(canonical_manifest("e"), first);
 }
 
 #[test]
@@ -198,8 +199,8 @@ fn a_sink_that_fails_is_an_error() {
     assert_eq!(problems[0].code, "not-written");
 }
 
-/// The image block of a course whose picture is `bytes`.
-fn shown(
+/// Returns the image block of a course whose picture is `bytes`.
+fn compile_image(
     bytes: &[u8],
 ) -> (carrel_model::content::ImageRef, MemorySink, Vec<carrel_package::Problem>) {
     let mut tree = course();
@@ -214,7 +215,7 @@ fn shown(
     (image.unwrap(), sink, compiled.warnings)
 }
 
-/// A JPEG with an EXIF orientation, and a place in which it was taken.
+/// Returns a JPEG with an EXIF orientation and a GPS location.
 fn jpeg_with_exif(picture: &image::DynamicImage, orientation: u8) -> Vec<u8> {
     let plain = encoded(picture, image::ImageFormat::Jpeg);
     let mut tiff = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -229,7 +230,7 @@ fn jpeg_with_exif(picture: &image::DynamicImage, orientation: u8) -> Vec<u8> {
 }
 
 #[test]
-fn photographs_are_turned_upright_and_lose_their_exif() {
+fn exif_orientation_is_applied_and_exif_removed() {
     // Left half red, right half blue.
     let picture = image::RgbImage::from_fn(80, 40, |x, _| {
         if x < 40 { image::Rgb([250, 0, 0]) } else { image::Rgb([0, 0, 250]) }
@@ -238,7 +239,7 @@ fn photographs_are_turned_upright_and_lose_their_exif() {
     for (orientation, size, top_left_is_red) in
         [(1, (80, 40), true), (3, (80, 40), false), (6, (40, 80), true), (8, (40, 80), false)]
     {
-        let (image, sink, _) = shown(&jpeg_with_exif(&picture, orientation));
+        let (image, sink, _) = compile_image(&jpeg_with_exif(&picture, orientation));
         assert_eq!((image.width, image.height), size, "{orientation}");
         let last = image.variants.last().unwrap();
         let bytes = sink.bytes(last.blob.hash).unwrap();
@@ -258,7 +259,7 @@ fn variants_are_as_wide_as_screens_and_never_wider_than_the_original() {
         (1000, vec![320, 640, 768, 1000]),
         (2400, vec![320, 640, 768, 1024, 1280, 1920]),
     ] {
-        let (image, sink, _) = shown(&png(width, 60));
+        let (image, sink, _) = compile_image(&png(width, 60));
         assert_eq!(image.variants.iter().map(|v| v.width).collect::<Vec<_>>(), widths);
         assert_eq!(image.width, width);
         for variant in &image.variants {
@@ -270,11 +271,11 @@ fn variants_are_as_wide_as_screens_and_never_wider_than_the_original() {
 
 #[test]
 fn small_originals_and_animations_are_kept_and_large_ones_noted() {
-    let flat = encoded(&image::DynamicImage::new_rgb8(300, 300), image::ImageFormat::Png);
-    let clear = encoded(&image::DynamicImage::new_rgba8(400, 10), image::ImageFormat::Png);
-    let (image, _, _) = shown(&clear);
+    let one_color = encoded(&image::DynamicImage::new_rgb8(300, 300), image::ImageFormat::Png);
+    let transparent = encoded(&image::DynamicImage::new_rgba8(400, 10), image::ImageFormat::Png);
+    let (image, _, _) = compile_image(&transparent);
     assert_eq!(image.variants.len(), 2);
-    // One colour: no encoding beats this GIF, and two frames make it an animation.
+    // One colour: no encoding is smaller than this GIF, and two frames make it an animation.
     let mut gif = Vec::new();
     {
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut gif);
@@ -283,22 +284,22 @@ fn small_originals_and_animations_are_kept_and_large_ones_noted() {
             encoder.encode_frame(image::Frame::new(frame)).unwrap();
         }
     }
-    let (image, sink, _) = shown(&gif);
+    let (image, sink, _) = compile_image(&gif);
     assert_eq!(image.variants.len(), 1);
     assert_eq!(image.variants[0].blob.media_type, "image/gif");
     assert_eq!(sink.bytes(image.variants[0].blob.hash).unwrap(), gif);
-    let (image, _, warnings) = shown(&flat);
+    let (image, _, warnings) = compile_image(&one_color);
     assert_eq!((image.variants.len(), warnings.len()), (1, 0));
     let large = encoded(&image::DynamicImage::new_luma8(4000, 2100), image::ImageFormat::Png);
-    let (image, _, warnings) = shown(&large);
+    let (image, _, warnings) = compile_image(&large);
     assert_eq!((image.width, image.variants.last().unwrap().width), (4000, 1920));
     assert_eq!((warnings[0].code, warnings[0].file.as_str()), ("image-large", "media/square.png"));
 }
 
 #[test]
-fn drawings_keep_their_lines_and_lose_their_scripts() {
+fn drawings_are_kept_without_scripts() {
     let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 300 200\" onload=\"x()\"><script>x()</script><path d=\"M0 0L9 9\"/></svg>";
-    let (image, sink, warnings) = shown(svg.as_bytes());
+    let (image, sink, warnings) = compile_image(svg.as_bytes());
     assert_eq!((image.width, image.height, image.thumbhash.as_str()), (300, 200, ""));
     assert_eq!(image.variants[0].blob.media_type, "image/svg+xml");
     let text =

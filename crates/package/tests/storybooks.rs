@@ -1,4 +1,4 @@
-//! The Global Storybooks folder beside the repository: real texts in 90 languages.
+//! Tests with the Global Storybooks folder beside the repository: real texts in 90 languages.
 
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use carrel_model::content::{Dir, ManifestContent, Story};
 use carrel_package::{Compiler, Limits, MemorySink, Options, find};
 
-/// `CARREL_CONTENT`, or `shared/content` beside the repository.
+/// Returns `CARREL_CONTENT`, or `shared/content` beside the repository.
 fn content() -> Option<PathBuf> {
     let root = std::env::var_os("CARREL_CONTENT").map(PathBuf::from);
     let root = root.unwrap_or_else(|| {

@@ -1,11 +1,11 @@
-//! Zips that nobody should trust: each is refused at the door, at the limit, with its own code.
+//! Tests of untrusted zips: each is rejected when it is opened or when it reaches a limit, with its own code.
 
 mod support;
 
 use carrel_package::{Limits, Problem, find};
 use support::{Entry, Tree, compile_with, course, deflated_zeros, zip};
 
-fn refused(bytes: &[u8], limits: &Limits) -> Vec<Problem> {
+fn problems_of_zip(bytes: &[u8], limits: &Limits) -> Vec<Problem> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.zip");
     std::fs::write(&path, bytes).unwrap();
@@ -15,14 +15,14 @@ fn refused(bytes: &[u8], limits: &Limits) -> Vec<Problem> {
     }
 }
 
-fn with(extra: Vec<Entry>) -> Vec<u8> {
+fn zip_with(extra: Vec<Entry>) -> Vec<u8> {
     let mut entries: Vec<Entry> = course().0.iter().map(|(n, b)| Entry::stored(n, b)).collect();
     entries.extend(extra);
     zip(&entries)
 }
 
 #[test]
-fn a_good_zip_gives_what_its_folder_gives() {
+fn zip_and_folder_compile_to_the_same_output() {
     let folder = tempfile::tempdir().unwrap();
     let (tree, limits) = (course(), Limits::default());
     tree.write(&folder.path().join("f"));
@@ -33,14 +33,14 @@ fn a_good_zip_gives_what_its_folder_gives() {
     }
     nested.put("__MACOSX/small-main/._course.json", "x").put("small-main/.DS_Store", "x");
     std::fs::write(folder.path().join("nested.zip"), nested.zip()).unwrap();
-    let of = |name: &str| {
+    let manifest_of = |name: &str| {
         compile_with(&folder.path().join(name), &limits)
             .unwrap_or_else(|p| panic!("{p:#?}"))
             .0
             .manifest
     };
-    assert_eq!(of("f"), of("top.zip"));
-    assert_eq!(of("f"), of("nested.zip"));
+    assert_eq!(manifest_of("f"), manifest_of("top.zip"));
+    assert_eq!(manifest_of("f"), manifest_of("nested.zip"));
 }
 
 #[test]
@@ -67,29 +67,29 @@ fn hostile_names_are_refused_before_anything_is_unpacked() {
         ("course.json", "path-duplicate"),
         (&"long/".repeat(60), "path-long"),
     ] {
-        let problems = refused(&with(vec![Entry::stored(name, b"x")]), &limits);
+        let problems = problems_of_zip(&zip_with(vec![Entry::stored(name, b"x")]), &limits);
         assert!(problems.iter().any(|p| p.code == code), "{name:?}: {problems:#?}");
     }
-    // One letter, two spellings: composed and not.
-    let twice =
-        with(vec![Entry::stored("caf\u{e9}.md", b"x"), Entry::stored("cafe\u{301}.md", b"x")]);
-    assert_eq!(refused(&twice, &limits)[0].code, "path-duplicate");
-    // All of them at once.
-    let many = with(vec![
+    // One letter in two spellings: composed and decomposed.
+    let composed_and_decomposed =
+        zip_with(vec![Entry::stored("caf\u{e9}.md", b"x"), Entry::stored("cafe\u{301}.md", b"x")]);
+    assert_eq!(problems_of_zip(&composed_and_decomposed, &limits)[0].code, "path-duplicate");
+    // All of these problems in one zip.
+    let many = zip_with(vec![
         Entry::stored("../a", b"x"),
         Entry::stored("/b", b"x"),
         Entry::stored("nul", b"x"),
     ]);
-    assert_eq!(refused(&many, &limits).len(), 3);
+    assert_eq!(problems_of_zip(&many, &limits).len(), 3);
 }
 
 #[test]
-fn links_devices_locks_and_unknown_methods_are_refused() {
+fn links_devices_encryption_and_unknown_methods_are_rejected() {
     let limits = Limits::default();
     let entry = |change: fn(&mut Entry)| {
         let mut entry = Entry::stored("x.md", b"/etc/passwd");
         change(&mut entry);
-        with(vec![entry])
+        zip_with(vec![entry])
     };
     for (bytes, code) in [
         (entry(|e| e.unix_mode = 0o120_777), "link"),
@@ -106,7 +106,7 @@ fn links_devices_locks_and_unknown_methods_are_refused() {
             "zip-broken",
         ),
     ] {
-        let problems = refused(&bytes, &limits);
+        let problems = problems_of_zip(&bytes, &limits);
         assert!(
             problems
                 .iter()
@@ -123,29 +123,42 @@ fn bombs_are_refused_at_the_limit() {
     let entry =
         |size: u32| Entry { data: bomb.clone(), method: 8, size, ..Entry::stored("bomb.md", b"") };
     let limits = Limits::default();
-    // The header says what comes out.
-    let honest = refused(&with(vec![entry(8 << 20)]), &limits);
-    assert_eq!((honest[0].code, honest[0].file.as_str()), ("zip-ratio", "bomb.md"), "{honest:#?}");
-    // The header lies: the bytes are counted as they come.
-    let lying = refused(&with(vec![entry(10)]), &limits);
-    assert_eq!(lying[0].code, "zip-ratio", "{lying:#?}");
-    let tight = Limits { file_bytes: 2 << 20, ratio: u64::MAX, ..limits };
-    assert_eq!(refused(&with(vec![entry(10)]), &tight)[0].code, "file-too-large");
-    assert_eq!(refused(&with(vec![entry(8 << 20)]), &tight)[0].code, "file-too-large");
-    let tight = Limits { total_bytes: 3 << 20, ratio: u64::MAX, ..limits };
-    assert_eq!(refused(&with(vec![entry(10)]), &tight)[0].code, "too-large");
+    // The header declares the true size.
+    let declared = problems_of_zip(&zip_with(vec![entry(8 << 20)]), &limits);
     assert_eq!(
-        refused(
-            &with(vec![entry(2 << 20), Entry { name: b"b2.md".to_vec(), ..entry(2 << 20) }]),
-            &tight
+        (declared[0].code, declared[0].file.as_str()),
+        ("zip-ratio", "bomb.md"),
+        "{declared:#?}"
+    );
+    // The header declares a false size: bytes are counted while unpacking.
+    let undeclared = problems_of_zip(&zip_with(vec![entry(10)]), &limits);
+    assert_eq!(undeclared[0].code, "zip-ratio", "{undeclared:#?}");
+    let small_limits = Limits { file_bytes: 2 << 20, ratio: u64::MAX, ..limits };
+    assert_eq!(
+        problems_of_zip(&zip_with(vec![entry(10)]), &small_limits)[0].code,
+        "file-too-large"
+    );
+    assert_eq!(
+        problems_of_zip(&zip_with(vec![entry(8 << 20)]), &small_limits)[0].code,
+        "file-too-large"
+    );
+    let small_limits = Limits { total_bytes: 3 << 20, ratio: u64::MAX, ..limits };
+    assert_eq!(problems_of_zip(&zip_with(vec![entry(10)]), &small_limits)[0].code, "too-large");
+    assert_eq!(
+        problems_of_zip(
+            &zip_with(vec![entry(2 << 20), Entry { name: b"b2.md".to_vec(), ..entry(2 << 20) }]),
+            &small_limits
         )[0]
         .code,
         "too-large"
     );
     // Many small files.
     let many: Vec<Entry> = (0..30).map(|n| Entry::stored(&format!("f{n}.md"), b"")).collect();
-    assert_eq!(refused(&with(many), &Limits { files: 20, ..limits })[0].code, "too-many-files");
-    // Zeros that stay under every limit are only zeros.
+    assert_eq!(
+        problems_of_zip(&zip_with(many), &Limits { files: 20, ..limits })[0].code,
+        "too-many-files"
+    );
+    // A zip of zeros within all limits is accepted.
     let small = Entry {
         data: deflated_zeros(1 << 20),
         method: 8,
@@ -154,48 +167,48 @@ fn bombs_are_refused_at_the_limit() {
         ..Entry::stored("zeros.md", b"")
     };
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("p.zip"), with(vec![small])).unwrap();
+    std::fs::write(folder.path().join("p.zip"), zip_with(vec![small])).unwrap();
     compile_with(&folder.path().join("p.zip"), &limits).unwrap_or_else(|p| panic!("{p:#?}"));
 }
 
 #[test]
-fn broken_zips_are_called_broken() {
-    let (good, limits) = (course().zip(), Limits::default());
-    for cut in [0, 3, 10, 100, good.len() / 2, good.len() - 23, good.len() - 1] {
-        let problems = refused(&good[..cut], &limits);
+fn damaged_zips_are_reported() {
+    let (valid, limits) = (course().zip(), Limits::default());
+    for cut in [0, 3, 10, 100, valid.len() / 2, valid.len() - 23, valid.len() - 1] {
+        let problems = problems_of_zip(&valid[..cut], &limits);
         assert!(problems.iter().all(|p| p.code == "zip-broken"), "{cut}: {problems:#?}");
     }
-    let mut count = good.clone();
-    let end = good.len() - 22;
+    let mut count = valid.clone();
+    let end = valid.len() - 22;
     count[end + 8..end + 12].copy_from_slice(&[0xff, 0x01, 0xff, 0x01]);
-    assert_eq!(refused(&count, &limits)[0].code, "zip-broken");
-    // No bit that is turned makes it panic.
+    assert_eq!(problems_of_zip(&count, &limits)[0].code, "zip-broken");
+    // No changed bit causes a panic.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.zip");
-    let table = good.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
-    for at in (table..good.len()).step_by(7) {
-        let mut bad = good.clone();
-        bad[at] ^= 0x55;
-        std::fs::write(&path, &bad).unwrap();
+    let table = valid.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    for at in (table..valid.len()).step_by(7) {
+        let mut damaged = valid.clone();
+        damaged[at] ^= 0x55;
+        std::fs::write(&path, &damaged).unwrap();
         let _ = find(&path, &limits);
     }
 }
 
 #[test]
-fn what_is_no_package_says_so() {
+fn other_files_are_reported_as_not_a_package() {
     let folder = tempfile::tempdir().unwrap();
-    let of = |name: &str| {
+    let error_code = |name: &str| {
         find(&folder.path().join(name), &Limits::default()).map(|p| p.len()).unwrap_err()[0].code
     };
     std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     std::fs::write(folder.path().join("no.zip"), zip(&[Entry::stored("readme.md", b"x")])).unwrap();
     std::fs::write(folder.path().join("text.zip"), "this is text").unwrap();
-    assert_eq!(of("none"), "not-found");
-    assert_eq!(of("a.txt"), "no-package");
-    assert_eq!(of("empty"), "no-package");
-    assert_eq!(of("no.zip"), "no-package");
-    assert_eq!(of("text.zip"), "zip-broken");
+    assert_eq!(error_code("none"), "not-found");
+    assert_eq!(error_code("a.txt"), "no-package");
+    assert_eq!(error_code("empty"), "no-package");
+    assert_eq!(error_code("no.zip"), "no-package");
+    assert_eq!(error_code("text.zip"), "zip-broken");
 }
 
 #[cfg(unix)]
@@ -225,6 +238,6 @@ fn a_library_is_a_folder_of_packages_and_its_ids_differ() {
     let problems = compiler.compile(&packages[1], &mut sink).unwrap_err();
     assert_eq!((problems[0].code, problems[0].file.as_str()), ("duplicate-id", "course.json"));
     assert!(compiler.compile(&packages[2], &mut sink).is_ok());
-    // The same package again is no duplicate.
+    // Compiling the same package again is not a duplicate.
     assert!(compiler.compile(&packages[0], &mut sink).is_ok());
 }

@@ -1,5 +1,6 @@
-//! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second for checking
-//! alone, joining new rows (each batch durable), replaying them, and the time of a pull of nothing.
+//! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second
+//! for validation alone, for merging new rows (each batch durable) and for replaying them, and the time of an empty
+//! pull.
 
 #![allow(clippy::disallowed_methods, reason = "it measures real time")]
 #![allow(clippy::print_stdout)]
@@ -48,26 +49,27 @@ fn item(n: usize) -> String {
     }
 }
 
-/// Nanoseconds that all threads of this process were on a core (Linux; 0 elsewhere): what counts on a machine that others use too.
-fn on_core_ns() -> u64 {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let read = tasks.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());
+/// Returns the CPU time of all threads of this process in nanoseconds (Linux; 0 elsewhere). Unlike wall time, it is
+/// comparable on a machine that runs other work.
+fn cpu_time_ns() -> u64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let read = threads.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());
     read.filter_map(|s| s.split(' ').next()?.parse::<u64>().ok()).sum()
 }
 
-struct Clock(Instant, u64);
+struct Stopwatch(Instant, u64);
 
-impl Clock {
+impl Stopwatch {
     fn start() -> Self {
-        Self(Instant::now(), on_core_ns())
+        Self(Instant::now(), cpu_time_ns())
     }
     fn rate(self, what: &str, rows: usize) {
-        let (wall, core) = (self.0.elapsed().as_secs_f64(), (on_core_ns() - self.1) as f64 / 1e9);
-        let per = |s: f64| if s > 0.0 { rows as f64 / s } else { 0.0 };
+        let (wall, cpu) = (self.0.elapsed().as_secs_f64(), (cpu_time_ns() - self.1) as f64 / 1e9);
+        let per_second = |s: f64| if s > 0.0 { rows as f64 / s } else { 0.0 };
         println!(
-            "{what:<40} {:>9.0} rows/s by the wall, {:>9.0} by the core",
-            per(wall),
-            per(core)
+            "{what:<40} {:>9.0} rows/s (wall time), {:>9.0} (CPU time)",
+            per_second(wall),
+            per_second(cpu)
         );
     }
 }
@@ -84,14 +86,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let id = user.id;
     let token = "merge-rate";
-    let far = i64::MAX / 2;
+    let far_future = i64::MAX / 2;
     let sign_in = NewSignIn {
         id: uuid::Uuid::from_u128(1),
         user: id,
         device: DeviceId::from_u128(1),
         device_name: String::new(),
-        access: (*blake3::hash(token.as_bytes()).as_bytes(), far),
-        refresh_expires_ms: far,
+        access: (*blake3::hash(token.as_bytes()).as_bytes(), far_future),
+        refresh_expires_ms: far_future,
     };
     data.store
         .add_account(NewAccount { user, password: String::new() }, Some(sign_in), NOW)
@@ -102,18 +104,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Result<_, _>>()?;
     let total = BATCHES * ROWS;
 
-    let start = Clock::start();
+    let start = Stopwatch::start();
     let checked: Vec<_> =
         batches.iter().map(|b| push_validation::check(b, NOW + 1_000_000).rows).collect();
-    start.rate("parse, check, fold", total);
+    start.rate("parse, validate, fold", total);
 
-    let start = Clock::start();
+    let start = Stopwatch::start();
     for rows in &checked {
         data.store.push(id, rows.clone(), false, NOW).await?;
     }
-    start.rate("join new rows, one commit per 1,000", total);
+    start.rate("merge new rows, one commit per 1,000", total);
 
-    let start = Clock::start();
+    let start = Stopwatch::start();
     let mut changed = 0;
     for rows in &checked {
         changed += data.store.push(id, rows.clone(), false, NOW).await?.changed;
@@ -129,17 +131,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let router = router.clone();
         async move { Ok::<_, Box<dyn Error>>(router.oneshot(request?).await?) }
     };
-    let start = Clock::start();
+    let start = Stopwatch::start();
     for _ in 0..1000 {
         let reply = get(format!("/api/sync/pull?since={total}")).await?;
         assert!(reply.status().is_success());
     }
     println!(
-        "pull of nothing, through the router            {:>10.3} ms",
+        "empty pull, through the router            {:>10.3} ms",
         start.0.elapsed().as_secs_f64()
     );
 
-    let start = Clock::start();
+    let start = Stopwatch::start();
     let (mut since, mut rows) = (0, 0);
     loop {
         let (found, more) = data.store.pull(id, since, 2000, usize::MAX).await?;

@@ -1,7 +1,7 @@
-//! A backup is a folder: a compact copy of the database, the signing key, all blobs (hard links where that is possible: they never
-//! change), and `backup.json`. It is made while the server runs.
+//! Backup of a running server into a folder: a compact copy of the database, the signing key, all blobs (hard links
+//! where possible, since blobs are immutable) and `backup.json`.
 //!
-//! Not here: putting one into a data folder (`restore`).
+//! Restoring a backup is in `restore`.
 
 use std::{fs, io as stdio, path::Path};
 
@@ -10,59 +10,61 @@ use serde::{Deserialize, Serialize};
 use crate::{
     blobs::{self, BlobFolder, BlobStore},
     error::{Error, io},
-    folders::{Step, copy_file, finish_part, new_part, require_server, write_synced},
+    folders::{Failpoint, copy_file, finish_part, new_part, require_server, write_synced},
     key_file,
     store::Engine,
 };
 
 const FORMAT: &str = "carrel-backup/1";
-const FACTS: &str = "backup.json";
-/// What a backup says of itself.
+const METADATA_FILE: &str = "backup.json";
+/// Metadata of a backup, stored as `backup.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BackupFacts {
+pub struct BackupMetadata {
     pub format: String,
     pub version: String,
-    /// The epoch of the database that was copied.
+    /// Epoch of the copied database.
     pub epoch: String,
     pub created_ms: i64,
     pub blobs: u64,
-    /// Bytes of all blobs.
+    /// Total size of all blobs, in bytes.
     pub blob_bytes: u64,
 }
 
-/// Copies a data folder to `to`, which must not exist. The name appears only when the backup is complete and on the disk.
+/// Copies a data folder to `to`, which must not exist. `to` appears only when the backup is complete and synced to
+/// disk.
 pub fn backup(
     engine: &dyn Engine,
     data_dir: &Path,
     to: &Path,
     now_ms: i64,
-) -> Result<BackupFacts, Error> {
-    backup_in_steps(engine, data_dir, to, now_ms, &mut |_| Ok(()))
+) -> Result<BackupMetadata, Error> {
+    backup_with_failpoints(engine, data_dir, to, now_ms, &mut |_| Ok(()))
 }
 
-/// `backup`, with a function that is called before each step. Tests return an error to end it there, as a kill would.
-pub fn backup_in_steps(
+/// Like `backup`, but calls `failpoint` before each step. Tests return an error from it to simulate a kill at that
+/// point.
+pub fn backup_with_failpoints(
     engine: &dyn Engine,
     data_dir: &Path,
     to: &Path,
     now_ms: i64,
-    step: Step<'_>,
-) -> Result<BackupFacts, Error> {
+    failpoint: Failpoint<'_>,
+) -> Result<BackupMetadata, Error> {
     if to.exists() {
-        return Err(Error::Refused(format!("{to:?} exists already: name a new folder")));
+        return Err(Error::Refused(format!("{to:?} already exists; hint: name a new folder")));
     }
     require_server(engine, data_dir)?;
-    step("create the folder")?;
+    failpoint("create the folder")?;
     let part = new_part(to)?;
-    step("copy the database")?;
+    failpoint("copy the database")?;
     engine.copy(data_dir, &part)?;
-    step("copy the key")?;
+    failpoint("copy the key")?;
     copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
-    // The list is taken from the copy: a blob that is imported meanwhile belongs to the next backup.
-    let copied = engine.copy_facts(&part)?;
+    // The list comes from the copy: a blob imported in the meantime belongs to the next backup.
+    let copied = engine.copy_metadata(&part)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
-    let mut facts = BackupFacts {
+    let mut metadata = BackupMetadata {
         format: FORMAT.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         epoch: copied.epoch,
@@ -71,26 +73,27 @@ pub fn backup_in_steps(
         blob_bytes: 0,
     };
     for (hash, size) in copied.blobs {
-        step("copy a blob")?;
+        failpoint("copy a blob")?;
         from.copy_to(hash, &into.path(hash)).map_err(io("copy", from.path(hash)))?;
-        facts.blobs += 1;
-        facts.blob_bytes += size;
+        metadata.blobs += 1;
+        metadata.blob_bytes += size;
     }
-    let text = serde_json::to_string_pretty(&facts).unwrap_or_default();
-    step("write the facts")?;
-    write_synced(&part.join(FACTS), &text)?;
-    step("name the folder")?;
+    let text = serde_json::to_string_pretty(&metadata).unwrap_or_default();
+    failpoint("write the metadata")?;
+    write_synced(&part.join(METADATA_FILE), &text)?;
+    failpoint("rename the folder")?;
     finish_part(&part, to)?;
-    Ok(facts)
+    Ok(metadata)
 }
 
-/// Reads a whole backup: the database's integrity, the key and every blob's hash. Writes nothing, also not to the database's folder.
-pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
-    let facts = facts(from)?;
+/// Verifies a whole backup: the database's integrity, the key and the hash of every blob. Writes nothing, not even to
+/// the database's folder.
+pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupMetadata, Error> {
+    let metadata = read_metadata(from)?;
     key_file::read(from)?;
     engine.check_copy(from)?;
     let folder = BlobFolder::of(from);
-    for (hash, _) in engine.copy_facts(from)?.blobs {
+    for (hash, _) in engine.copy_metadata(from)?.blobs {
         let path = folder.path(hash);
         let mut hasher = blake3::Hasher::new();
         let read = fs::File::open(&path).and_then(|mut f| stdio::copy(&mut f, &mut hasher));
@@ -98,27 +101,27 @@ pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupFacts, Error> {
         if hasher.finalize().as_bytes() != &hash.0 {
             return Err(Error::Damaged {
                 path,
-                problem: "the bytes do not have the hash of the name".into(),
+                problem: "the content does not match the hash in the file name".into(),
             });
         }
     }
-    Ok(facts)
+    Ok(metadata)
 }
 
-/// Reads what a backup says about itself.
-pub(crate) fn facts(from: &Path) -> Result<BackupFacts, Error> {
-    let path = from.join(FACTS);
+/// Reads `backup.json`.
+pub(crate) fn read_metadata(from: &Path) -> Result<BackupMetadata, Error> {
+    let path = from.join(METADATA_FILE);
     let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-    let facts: BackupFacts = serde_json::from_str(&text)
+    let metadata: BackupMetadata = serde_json::from_str(&text)
         .map_err(|e| Error::Damaged { path: path.clone(), problem: e.to_string() })?;
-    if facts.format != FORMAT {
+    if metadata.format != FORMAT {
         return Err(Error::Damaged {
             path,
-            problem: format!("the format {:?} is not known here", facts.format),
+            problem: format!("unknown format {:?}", metadata.format),
         });
     }
-    Ok(facts)
+    Ok(metadata)
 }
 
-/// The blobs folder of a backup has the layout of a data folder.
+/// Name of the blobs folder, which has the same layout as in a data folder.
 pub const BLOBS: &str = blobs::FOLDER;

@@ -1,6 +1,7 @@
-//! The bytes of blobs: through a trait, so that several processes can share an object store. `BlobFolder` keeps them in files.
+//! Storage of blob content, behind a trait so that several processes can share an object store. `BlobFolder` stores
+//! blobs as files.
 //!
-//! Not here: which blobs belong to the catalogue (`store`).
+//! Which blobs the catalogue references is in `store`.
 
 use std::{
     collections::HashSet,
@@ -15,21 +16,21 @@ use carrel_model::BlobHash;
 use carrel_package::{BlobSink, DirSink};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 
-/// The name of the folder in the data folder.
+/// Name of the blobs folder in the data folder.
 pub const FOLDER: &str = "blobs";
-/// How the names of files begin that are being written (`tempfile`).
-const UNFINISHED: &str = ".tmp";
+/// Prefix of temporary file names (set by `tempfile`).
+const PARTIAL_PREFIX: &str = ".tmp";
 
-/// A blob that is being written. It has no name until `finish`.
+/// A blob being written. It is not visible in the store until `finish`.
 pub trait NewBlob: Write + Send {
-    /// Waits until the bytes are on disk and gives them their name. The caller has checked their hash.
+    /// Syncs the bytes to disk and makes the blob visible. The caller has verified the hash.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-/// Bytes by their hash. All calls but `open` block.
+/// Blob content by hash. All methods except `open` block.
 #[async_trait]
 pub trait BlobStore: Send + Sync + 'static {
-    /// `len` bytes from `first`.
+    /// Returns a reader of `len` bytes from offset `first`.
     async fn open(
         &self,
         hash: BlobHash,
@@ -37,30 +38,30 @@ pub trait BlobStore: Send + Sync + 'static {
         len: u64,
     ) -> io::Result<Box<dyn AsyncRead + Send + Unpin>>;
     fn read(&self, hash: BlobHash) -> io::Result<Vec<u8>>;
-    /// The size of a blob that is there.
+    /// Returns the size in bytes, or `None` if the blob is not stored.
     fn size(&self, hash: BlobHash) -> Option<u64>;
     fn create(&self, hash: BlobHash) -> io::Result<Box<dyn NewBlob>>;
-    /// Where compiled packages put their blobs. A blob that is there is not written again.
+    /// Returns the sink for blobs of compiled packages. A blob that is already stored is not written again.
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>>;
-    /// Makes a file of a blob; a hard link if both are on one disk.
+    /// Copies a blob to the file `to`, as a hard link if both are on the same file system.
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()>;
-    /// Removes blobs that are not among `keep`, and what was not finished, if they were written before `before_ms`.
+    /// Removes blobs not in `keep` and unfinished files, if they were last written before `before_ms`.
     fn remove_others(&self, keep: &HashSet<BlobHash>, before_ms: i64) -> io::Result<Removed>;
 }
 
-/// What was removed.
+/// Number and total size of the removed files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
     pub blobs: u64,
     pub bytes: u64,
 }
 
-/// Files `ab/abcd...`, named by their hash.
+/// Blobs as files `ab/abcd...`, named by their hash.
 #[derive(Debug, Clone)]
 pub struct BlobFolder(PathBuf);
 
 impl BlobFolder {
-    /// The blobs of a data folder or a backup.
+    /// The blobs of a data folder or of a backup.
     pub fn of(folder: &Path) -> Self {
         Self(folder.join(FOLDER))
     }
@@ -98,7 +99,7 @@ impl BlobStore for BlobFolder {
         let folder = target.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder)?;
         let part = tempfile::NamedTempFile::new_in(folder)?;
-        Ok(Box::new(NewFile { part, target }))
+        Ok(Box::new(NewBlobFile { part, target }))
     }
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>> {
         Ok(Box::new(DirSink::new(&self.0)?))
@@ -113,30 +114,30 @@ impl BlobStore for BlobFolder {
             let name = entry.file_name().to_string_lossy();
             let is_other = match name.parse::<BlobHash>() {
                 Ok(hash) => !keep.contains(&hash),
-                Err(_) => name.starts_with(UNFINISHED),
+                Err(_) => name.starts_with(PARTIAL_PREFIX),
             };
-            let facts = entry.metadata()?;
-            if is_other && facts.is_file() && modified_ms(&facts)? < before_ms {
+            let metadata = entry.metadata()?;
+            if is_other && metadata.is_file() && modified_ms(&metadata)? < before_ms {
                 fs::remove_file(entry.path())?;
                 removed.blobs += 1;
-                removed.bytes += facts.len();
+                removed.bytes += metadata.len();
             }
         }
         Ok(removed)
     }
 }
 
-fn modified_ms(facts: &fs::Metadata) -> io::Result<i64> {
-    let since = facts.modified()?.duration_since(UNIX_EPOCH);
+fn modified_ms(metadata: &fs::Metadata) -> io::Result<i64> {
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH);
     Ok(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
 }
 
-struct NewFile {
+struct NewBlobFile {
     part: tempfile::NamedTempFile,
     target: PathBuf,
 }
 
-impl Write for NewFile {
+impl Write for NewBlobFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.part.write(bytes)
     }
@@ -145,7 +146,7 @@ impl Write for NewFile {
     }
 }
 
-impl NewBlob for NewFile {
+impl NewBlob for NewBlobFile {
     fn finish(self: Box<Self>) -> io::Result<()> {
         self.part.as_file().sync_all()?;
         self.part.persist(&self.target).map_err(|e| e.error)?;
@@ -153,7 +154,7 @@ impl NewBlob for NewFile {
     }
 }
 
-/// Blobs never change, so two names for one file are as good as two files. A copy gets its name when it is whole.
+/// Blobs are immutable, so a hard link is as good as a copy. A copy is renamed into place when it is complete.
 pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if to.exists() {
         return Ok(());

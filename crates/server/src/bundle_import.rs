@@ -1,8 +1,7 @@
-//! Files that came by cable (docs/CABLE.md): courses of another library into the catalogue, learners' work to their
-//! rows.
+//! Imports files transferred offline (docs/BUNDLES.md): courses of another library into the catalogue, learners' work
+//! into their rows.
 //!
-//! Not here: the shape of the files (`carrel_bundle`), packages (`import`), what is sent over the network
-//! (`http::sync`).
+//! The file format is in `carrel_bundle`, packages are in `import`, network sync is in `http::sync`.
 
 use std::{
     fs::{self, File},
@@ -12,12 +11,12 @@ use std::{
 };
 
 use carrel_bundle::{
-    Bundle, CourseBundle, Fault, MAGIC, WorkBundle, WorkHead, copy_verified, fingerprint,
+    Bundle, CourseBundle, Fault, MAGIC, WorkBundle, WorkHeader, copy_verified, fingerprint,
 };
 use carrel_model::{
     DeviceId, UserId,
     lattice::{Kv, Row, fold},
-    wire::{PULL_LIMIT, ResultCode, UserInfo},
+    wire::{MAX_PULL_ROWS, ResultCode, UserInfo},
 };
 use carrel_package::{Problem, Severity};
 
@@ -30,42 +29,44 @@ use crate::{
     signing::hex,
 };
 
-/// How the names of files end.
+/// File name extension.
 const EXTENSION: &str = "carrel";
-/// Rows that are joined at once.
+/// Number of rows merged in one transaction.
 const BATCH: usize = 1_000;
-/// The name space in which a device tells the key that it signs with.
+/// Key-value namespace in which a device stores its public signing key.
 const DEVICE_KEY: &str = "device_key";
 
-/// The course files that a path means: itself, or those that lie in the folder, beside whatever else is there.
+/// Returns the course files for `path`: the file itself, or the course files directly in the folder. Other files in
+/// the folder are ignored.
 pub(crate) fn course_files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
-        let is_one = is_named(path) || begins_like_one(path);
-        return if is_one { vec![path.to_owned()] } else { Vec::new() };
+        let is_bundle = has_extension(path) || has_magic(path);
+        return if is_bundle { vec![path.to_owned()] } else { Vec::new() };
     }
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     let mut files: Vec<_> =
-        entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && is_named(p)).collect();
+        entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && has_extension(p)).collect();
     files.sort();
     files
 }
 
-fn is_named(path: &Path) -> bool {
+fn has_extension(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION))
 }
 
-fn begins_like_one(path: &Path) -> bool {
+fn has_magic(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|f| f.take(MAGIC.len() as u64).read_to_end(&mut start));
     read.is_ok() && start == MAGIC
 }
 
-/// Puts the courses of a file into the catalogue, under this server's key. `accept`: fingerprints of other libraries'
-/// keys that the administrator trusts with what their pages show. `data` none: the file is only checked.
+/// Imports the courses of a file into the catalogue, signed with this server's key. `accepted_keys`: fingerprints of
+/// other libraries' keys that the administrator trusts to publish pages here. If `data` is `None`, the file is only
+/// verified.
 pub(crate) async fn import(
     data: Option<&DataDir>,
     path: &Path,
-    accept: &[String],
+    accepted_keys: &[String],
 ) -> Result<Vec<PackageReport>, Error> {
     let name = path.display().to_string();
     let refused = |code, message: String, hint: &str| {
@@ -73,39 +74,46 @@ pub(crate) async fn import(
         let problem = Problem { file, line: 1, severity: Severity::Error, code, message, hint };
         PackageReport { name: name.clone(), problems: vec![problem], outcome: None }
     };
-    let again = "copy the file again; nothing was changed";
+    let copy_hint = "copy the file again; nothing was changed";
     let bundle = match open(path) {
         Ok((Bundle::Courses(bundle), _)) => bundle,
         Ok((Bundle::Work(_), _)) => {
-            let hint = "hand it in with `carrel-server accept-work`";
-            return Ok(vec![refused("carried-work", "this is a learner's work".into(), hint)]);
+            let hint = "import it with `carrel-server accept-work`";
+            let message = "the file contains a learner's work, not courses".to_owned();
+            return Ok(vec![refused("bundle-work", message, hint)]);
         }
-        Err(fault) => return Ok(vec![refused("carried-file", fault.to_string(), again)]),
+        Err(fault) => return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]),
     };
-    let print = fingerprint(&bundle.key);
-    let own = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
-    if !own && !accept.iter().any(|a| plain(a) == plain(&print)) {
-        let message =
-            format!("it is signed by {:?}, whose key is {print}", bundle.head.server_name);
-        let hint = format!("compare the digits with theirs, then add --accept-key \"{print}\"");
-        return Ok(vec![refused("carried-key", message, &hint)]);
+    let key_fingerprint = fingerprint(&bundle.key);
+    let is_own_key = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
+    if !is_own_key && !accepted_keys.iter().any(|a| normalized(a) == normalized(&key_fingerprint)) {
+        let message = format!(
+            "the file is signed by {:?} with an unaccepted key, {key_fingerprint}",
+            bundle.header.server_name
+        );
+        let hint = format!(
+            "compare the fingerprint with that of the other library, then add --accept-key \"{key_fingerprint}\""
+        );
+        return Ok(vec![refused("bundle-key", message, &hint)]);
     }
-    let (blobs, steps) = (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::steps));
-    let (source, whole) = (path.to_owned(), bundle.clone());
-    let step = move |name| {
-        if let Some(steps) = &steps {
-            steps(name);
+    let (blobs, failpoints) =
+        (data.map(|d| Arc::clone(&d.blobs)), data.and_then(DataDir::failpoints));
+    let (source, contents) = (path.to_owned(), bundle.clone());
+    let failpoint = move |name| {
+        if let Some(failpoints) = &failpoints {
+            failpoints(name);
         }
     };
-    let copied =
-        tokio::task::spawn_blocking(move || take_blobs(&source, &whole, blobs.as_deref(), &step))
-            .await
-            .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
+    let copied = tokio::task::spawn_blocking(move || {
+        import_blobs(&source, &contents, blobs.as_deref(), &failpoint)
+    })
+    .await
+    .map_err(|e| Error::Refused(format!("{name}: {e}")))?;
     match copied {
-        Err(Stopped::Fault(fault)) => {
-            return Ok(vec![refused("carried-file", fault.to_string(), again)]);
+        Err(CopyError::Fault(fault)) => {
+            return Ok(vec![refused("bundle-file", fault.to_string(), copy_hint)]);
         }
-        Err(Stopped::Io(e)) => return Err(io("write", path)(e)),
+        Err(CopyError::Io(e)) => return Err(io("write", path)(e)),
         Ok(()) => {}
     }
     let mut reports = Vec::with_capacity(bundle.manifests.len());
@@ -115,7 +123,7 @@ pub(crate) async fn import(
             Some(data) => publish(data, &manifest).await,
             None => Ok(imported(&manifest, false)),
         };
-        // One course that cannot be published does not hold up the others of the file.
+        // A course that cannot be published does not block the others in the file.
         let (outcome, problems) = match outcome {
             Ok(outcome) => (Some(outcome), Vec::new()),
             Err(e) => {
@@ -128,7 +136,7 @@ pub(crate) async fn import(
     Ok(reports)
 }
 
-fn plain(digits: &str) -> String {
+fn normalized(digits: &str) -> String {
     digits.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase()
 }
 
@@ -139,203 +147,208 @@ fn open(path: &Path) -> Result<(Bundle, BufReader<File>), Fault> {
     Ok((carrel_bundle::open(&mut file, len)?, file))
 }
 
-enum Stopped {
+enum CopyError {
     Fault(Fault),
     Io(std::io::Error),
 }
-impl From<Fault> for Stopped {
+impl From<Fault> for CopyError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
-impl From<std::io::Error> for Stopped {
+impl From<std::io::Error> for CopyError {
     fn from(e: std::io::Error) -> Self {
         Self::Io(e)
     }
 }
 
-/// Every blob proved; kept under its hash when it is whole and on the disk. Those that are here already are proved all
-/// the same.
-fn take_blobs(
+/// Verifies every blob, including those already stored, and stores the missing ones; a blob becomes visible only when
+/// it is complete and synced to disk.
+fn import_blobs(
     path: &Path,
     bundle: &CourseBundle,
     blobs: Option<&dyn BlobStore>,
-    step: &dyn Fn(&'static str),
-) -> Result<(), Stopped> {
+    failpoint: &dyn Fn(&'static str),
+) -> Result<(), CopyError> {
     let (_, mut file) = open(path)?;
     for blob in &bundle.blobs {
         match blobs.filter(|blobs| blobs.size(blob.hash) != Some(blob.size)) {
-            None => copy_verified(&mut file, blob, |_| Ok::<_, Stopped>(()))?,
+            None => copy_verified(&mut file, blob, |_| Ok::<_, CopyError>(()))?,
             Some(blobs) => {
                 let mut part = blobs.create(blob.hash)?;
-                copy_verified(&mut file, blob, |piece| Ok::<_, Stopped>(part.write_all(piece)?))?;
-                step("blob written");
+                copy_verified(&mut file, blob, |piece| Ok::<_, CopyError>(part.write_all(piece)?))?;
+                failpoint("blob written");
                 part.finish()?;
-                step("blob named");
+                failpoint("blob stored");
             }
         }
     }
     Ok(())
 }
 
-/// What became of a learner's work.
+/// Result of accepting a learner's work file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub login: String,
     pub name: String,
     pub device_name: String,
     pub rows: u64,
-    /// Rows that said anything new.
+    /// Rows that changed the stored state.
     pub changed: u64,
-    /// Rows that were not taken, and why, each reason once.
+    /// Rows that were refused. `reasons` lists each distinct reason once, at most 20.
     pub refused: u64,
     pub reasons: Vec<String>,
 }
 
-/// How the administrator wants a work file to be taken.
+/// Options chosen by the administrator for accepting a work file.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Acceptance<'a> {
-    /// Take it from a device that never told this server its key.
+pub struct AcceptOptions<'a> {
+    /// Accept the file from a device whose key is not registered on this server.
     pub trust_device: bool,
-    /// The login of the account that gets the work of an account that is not known here. The administrator vouches for
-    /// it.
+    /// Login of the account that receives the work of an account unknown to this server. The administrator vouches
+    /// for the assignment.
     pub login: Option<&'a str>,
 }
 
-/// Joins the rows of a work file, as if the learner had pushed them. Taking the same file again changes nothing.
+/// Merges the rows of a work file as if the learner had pushed them. Accepting the same file again changes nothing.
 ///
-/// The account of the file must be known here, or the file must carry its certificate (then it is created again), or
-/// `login` names the account that gets the work.
+/// The account of the file must exist on this server, or the file must contain its certificate (the account is then
+/// recreated), or `login` names the receiving account.
 pub async fn accept_work(
     data: &DataDir,
     path: &Path,
-    how: Acceptance<'_>,
+    options: AcceptOptions<'_>,
 ) -> Result<Accepted, Error> {
-    let shown = path.display();
-    let refuse = |why: String| Error::Refused(format!("{shown}: {why}"));
+    let display = path.display();
+    let refuse = |reason: String| Error::Refused(format!("{display}: {reason}"));
     let opened = path.to_owned();
     let work = tokio::task::spawn_blocking(move || open(&opened))
         .await
         .map_err(|e| refuse(e.to_string()))?
         .map_err(|fault| refuse(fault.to_string()))?;
-    let (Bundle::Work(WorkBundle { head, rows }), _) = work else {
-        return Err(refuse("this is a file of courses; hint: use `carrel-server import`".into()));
+    let (Bundle::Work(WorkBundle { header, rows }), _) = work else {
+        return Err(refuse("the file contains courses; hint: use `carrel-server import`".into()));
     };
-    if head.is_guest() {
+    if header.is_guest() {
         return Err(refuse(
-            "it was done without an account; hint: the learner takes it in on a device where they are signed in".into(),
+            "the work was done without an account; hint: import it on a device where the learner is signed in".into(),
         ));
     }
-    let (user, is_vouched_for) = match owner(data, &head, how).await {
+    let (user, is_trusted) = match owner(data, &header, options).await {
         Ok(owner) => owner,
-        Err(Error::Refused(why)) => return Err(refuse(why)),
+        Err(Error::Refused(reason)) => return Err(refuse(reason)),
         Err(e) => return Err(e),
     };
-    match device_key(data, user.id, head.device.id).await? {
-        Some(key) if key == head.device.key => {}
-        _ if how.trust_device || is_vouched_for => {}
+    match device_key(data, user.id, header.device.id).await? {
+        Some(key) if key == header.device.key => {}
+        _ if options.trust_device || is_trusted => {}
         Some(_) => {
             return Err(refuse(format!(
-                "{:?} signs with another key than it told this server; hint: ask the learner, then add --trust-device",
-                head.device.name
+                "{:?} signs with a key that differs from the one registered on this server; \
+                 hint: ask the learner, then add --trust-device",
+                header.device.name
             )));
         }
         None => {
             return Err(refuse(format!(
-                "{:?} has never told this server its key; hint: ask the learner, then add --trust-device",
-                head.device.name
+                "{:?} has no key registered on this server; hint: ask the learner, then add --trust-device",
+                header.device.name
             )));
         }
     }
     let now = data.config.clock.now_ms();
-    let mut done = Accepted {
+    let mut accepted = Accepted {
         login: user.login,
         name: user.name,
-        device_name: head.device.name,
+        device_name: header.device.name,
         rows: rows.len() as u64,
         changed: 0,
         refused: 0,
         reasons: Vec::new(),
     };
     for batch in rows.chunks(BATCH) {
-        let mut good = Vec::with_capacity(batch.len());
+        let mut valid = Vec::with_capacity(batch.len());
         for text in batch {
-            let verdict = match Row::from_json(text) {
+            let checked = match Row::from_json(text) {
                 Ok(row) => push_validation::check_row(&row, now).map(|()| row),
                 Err(e) => Err((ResultCode::TooNew, e.to_string())),
             };
-            match verdict {
-                Ok(row) => good.push(row),
+            match checked {
+                Ok(row) => valid.push(row),
                 Err((_, reason)) => {
-                    done.refused += 1;
-                    if done.reasons.len() < 20 && !done.reasons.contains(&reason) {
-                        done.reasons.push(reason);
+                    accepted.refused += 1;
+                    if accepted.reasons.len() < 20 && !accepted.reasons.contains(&reason) {
+                        accepted.reasons.push(reason);
                     }
                 }
             }
         }
-        let good = fold(good).into_values().collect();
-        data.step("batch read");
-        let pushed = data.store.push(user.id, good, false, now).await?;
-        data.step("batch joined");
-        done.changed += pushed.changed;
+        let valid = fold(valid).into_values().collect();
+        data.failpoint("batch read");
+        let pushed = data.store.push(user.id, valid, false, now).await?;
+        data.failpoint("batch merged");
+        accepted.changed += pushed.changed;
         for (_, (_, reason)) in pushed.refused {
-            done.refused += 1;
-            if done.reasons.len() < 20 && !done.reasons.contains(&reason) {
-                done.reasons.push(reason);
+            accepted.refused += 1;
+            if accepted.reasons.len() < 20 && !accepted.reasons.contains(&reason) {
+                accepted.reasons.push(reason);
             }
         }
     }
-    tracing::info!(user.id = %user.id, work.rows = done.rows, work.changed = done.changed, "work was handed in as a file");
-    Ok(done)
+    tracing::info!(
+        user.id = %user.id, work.rows = accepted.rows, work.changed = accepted.changed,
+        "accepted a work file"
+    );
+    Ok(accepted)
 }
 
-/// Whose rows they become, and whether the administrator vouches for the file.
+/// Returns the account that receives the rows, and whether the administrator vouches for the file.
 async fn owner(
     data: &DataDir,
-    head: &WorkHead,
-    how: Acceptance<'_>,
+    header: &WorkHeader,
+    options: AcceptOptions<'_>,
 ) -> Result<(UserInfo, bool), Error> {
-    let learner = &head.learner;
+    let learner = &header.learner;
     let known = data.store.account_by_id(learner.id).await?.map(|a| a.user);
-    if let Some(login) = how.login {
-        let named = data.store.account(login, None).await?.map(|a| a.user);
-        let named = named.ok_or_else(|| {
-            Error::Refused(format!("nobody has the login {login:?} here; hint: check --as"))
+    if let Some(login) = options.login {
+        let receiver = data.store.account(login, None).await?.map(|a| a.user);
+        let receiver = receiver.ok_or_else(|| {
+            Error::Refused(format!("no account has the login {login:?}; hint: check --as"))
         })?;
         return match known {
-            Some(known) if known.id != named.id => Err(Error::Refused(format!(
-                "it is the work of {} ({}), who has an account here; hint: leave out --as",
+            Some(known) if known.id != receiver.id => Err(Error::Refused(format!(
+                "the work belongs to {} ({}), who has an account on this server; hint: omit --as",
                 known.name, known.login
             ))),
-            _ => Ok((named, true)),
+            _ => Ok((receiver, true)),
         };
     }
     if let Some(known) = known {
         return Ok((known, false));
     }
-    let certificate = data.token_keys().open_certificate(&head.certificate);
+    let certificate = data.token_keys().open_certificate(&header.certificate);
     match certificate.filter(|c| c.user.id == learner.id) {
-        // The device is not known here either, so that without trust in it no account is made.
-        Some(certificate) if how.trust_device => {
+        // The device's key is unknown too, so the account is recreated only if the administrator trusts the device.
+        Some(certificate) if options.trust_device => {
             let now = data.config.clock.now_ms();
             let account = data.store.recreate_account(certificate, now).await?;
-            data.step("account created");
+            data.failpoint("account created");
             Ok((account.user, false))
         }
         Some(_) => Err(Error::Refused(format!(
-            "{} ({}) had an account here that this database does not know, and {:?} has never told this server its key; \
+            "the account of {} ({}) is missing from this database, and {:?} has no key registered on this server; \
              hint: ask the learner, then add --trust-device",
-            learner.name, learner.login, head.device.name
+            learner.name, learner.login, header.device.name
         ))),
         None => Err(Error::Refused(format!(
-            "{} ({}) has no account here; it is for {}; hint: --as LOGIN gives it to an account of this server",
-            learner.name, learner.login, head.server_name
+            "{} ({}) has no account on this server; the file is addressed to {}; \
+             hint: --as LOGIN assigns it to an account of this server",
+            learner.name, learner.login, header.server_name
         ))),
     }
 }
 
-/// The key that the learner's device told.
+/// Returns the public key that the learner's device registered.
 async fn device_key(
     data: &DataDir,
     user: UserId,
@@ -344,7 +357,7 @@ async fn device_key(
     let device = device.to_string();
     let mut since = 0;
     loop {
-        let (rows, more) = data.store.pull(user, since, PULL_LIMIT, usize::MAX).await?;
+        let (rows, more) = data.store.pull(user, since, MAX_PULL_ROWS, usize::MAX).await?;
         for (usn, row) in rows {
             since = usn;
             if let Row::Kv(Kv { ns, key, value, .. }) = row

@@ -1,4 +1,4 @@
-//! What an administrator can set: a TOML file for the school, fields for tests. docs/OPERATIONS.md lists them.
+//! Server configuration: settings read from a TOML file, and fields set by tests. docs/OPERATIONS.md lists the keys.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -14,24 +14,24 @@ use crate::{
     store::{Engine, sqlite::SqliteEngine},
 };
 
-/// The port of a server, unless it is told another one.
+/// Default port of a server.
 pub const DEFAULT_PORT: u16 = 7300;
 
-/// A server's settings. `Config::new` has the defaults.
+/// Configuration of a server. `Config::new` sets the defaults.
 #[derive(Clone)]
 pub struct Config {
-    /// Database, blobs and signing key live here.
+    /// Folder with database, blobs and signing key.
     pub data_dir: PathBuf,
-    /// Port 0 takes any free port.
+    /// Port 0 selects any free port.
     pub listen: SocketAddr,
     pub clock: Arc<dyn Clock>,
-    /// What keeps the database.
+    /// The database engine.
     pub engine: Arc<dyn Engine>,
     pub settings: Settings,
 }
 
 impl Config {
-    /// Defaults, on a free loopback port.
+    /// Returns the defaults, listening on a free loopback port.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -43,60 +43,62 @@ impl Config {
     }
 }
 
-/// The keys of the configuration file.
+/// Keys of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The name of the school or library.
+    /// Name of the school or library.
     pub name: String,
-    /// The address that the start page shows, such as `http://192.168.1.4:7300`. If it is empty, the page shows the `Host` of the request.
+    /// Address shown on the start page, such as `http://192.168.1.4:7300`. If empty, the page shows the `Host` of the
+    /// request.
     pub address: String,
-    /// Anybody who reaches the server may make an account.
+    /// Anyone who can reach the server may register an account.
     pub registration_open: bool,
     /// The catalogue and its blobs can be read without signing in.
     pub public_catalogue: bool,
-    /// A proxy in front speaks TLS: send Strict-Transport-Security.
+    /// A proxy in front of the server terminates TLS: send Strict-Transport-Security.
     pub behind_tls: bool,
-    /// Take the client's address from the last `X-Forwarded-For` entry. Only behind a proxy that sets it.
+    /// Take the client's address from the last `X-Forwarded-For` entry. Use only behind a proxy that sets it.
     pub trust_forwarded_for: bool,
-    /// Statements slower than this are logged.
+    /// Transactions that take at least this long are logged.
     pub slow_query_ms: u64,
-    /// A request must have arrived and been answered by then.
+    /// Time limit for receiving and answering a request.
     pub request_timeout_s: u64,
-    /// Open connections.
+    /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Open connections from one address (IPv6: one /64); 0: a quarter of all. Not for loopback, not behind a proxy.
+    /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of the total limit. Not applied
+    /// to loopback or behind a proxy.
     pub max_connections_per_address: usize,
-    /// From accept to a complete head.
+    /// Time from accept to a complete request head.
     pub head_timeout_s: u64,
-    /// From a response to the next request on the same connection.
+    /// Time from a response to the next request on the same connection.
     pub idle_timeout_s: u64,
-    /// Within this, a client must take 8 KiB of a response.
+    /// Time in which a client must read 8 KiB of a response.
     pub write_timeout_s: u64,
-    /// Reading connections to the database; 0 chooses by the number of cores.
+    /// Number of read connections to the database; 0: chosen from the number of cores.
     pub readers: usize,
-    /// Wrong passwords for one login from one network (an IPv4 address, an IPv6 /64) in 15 minutes. Three times as many are let
-    /// through for one login from everywhere, six times as many from one network for all logins.
+    /// Wrong passwords allowed per login and network (an IPv4 address or IPv6 /64) in 15 minutes. The limit is three
+    /// times this number per login across all networks, and six times this number per network across all logins.
     pub login_attempts: u32,
-    /// `/health` is not ok with less space on the disk.
+    /// `/health` reports an error if the disk has less free space than this.
     pub min_free_disk_mib: u64,
-    /// Run the jobs of the server in this process.
+    /// Run background jobs in this process.
     pub run_jobs: bool,
-    /// Blobs that no publication has any more are kept for so long: devices may be downloading them.
+    /// How long blobs without a publication are kept: devices may still be downloading them.
     pub keep_unused_blobs_hours: u32,
-    /// Whether backups are made by themselves.
+    /// Schedule of automatic backups.
     pub backup: BackupSchedule,
-    /// Where they are put; default: `scheduled-backups` in the data folder. Better on another disk.
+    /// Folder of automatic backups; default: `scheduled-backups` in the data folder. Another disk is safer.
     pub backup_dir: Option<PathBuf>,
-    /// How many of them are kept.
+    /// Number of automatic backups kept.
     pub backups_kept: u32,
-    /// The most rows of one learner: new ones beyond it are refused.
+    /// Maximum number of rows per learner; new rows beyond it are refused.
     pub max_rows_per_learner: u64,
-    /// The most MiB that the rows of one learner take.
+    /// Maximum total size of the rows of one learner, in MiB.
     pub max_mib_per_learner: u64,
 }
 
-/// When backups are made by themselves.
+/// Schedule of automatic backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackupSchedule {
@@ -140,7 +142,7 @@ impl Default for Settings {
     }
 }
 
-/// Why a configuration file is not used.
+/// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("read {path:?}: {source}")]
@@ -150,14 +152,14 @@ pub enum ConfigError {
 }
 
 impl Settings {
-    /// Reads a TOML file. An unknown key is an error that names the line.
+    /// Reads a TOML file. An unknown key is an error that names the key and its line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         toml::from_str(&text)
             .map_err(|e| ConfigError::Parse { path: path.into(), problem: e.to_string() })
     }
-    /// How long a request may take.
+    /// Returns the time limit of a request, at least 1 s.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_s.max(1))
     }

@@ -1,9 +1,10 @@
-//! Open connections: their deadlines, the caps on their number, and which one is closed to make space for a new one.
+//! Open connections: their deadlines, the limits on their number, and which one is closed to admit a new one.
 //!
-//! Deadlines belong to the connection, not to the state of a parser: whatever a client leaves out (a TLS hello on the plain port, half of a
-//! head, an HTTP/2 preface without a stream, a response that is never read) ends one of three waits. One task looks at all connections.
+//! Deadlines depend on bytes and requests, not on the state of a parser: every incomplete exchange (a TLS hello on
+//! the plain port, half of a request head, an HTTP/2 preface without a stream, a response that is never read) falls
+//! under one of three deadlines. One task checks all connections.
 //!
-//! Not here: sockets and HTTP (`server`), how long a handler may work (`http`).
+//! Sockets and HTTP are in `server`, the time limit of handlers in `http`.
 
 mod watched;
 
@@ -23,19 +24,19 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 pub use watched::{WatchedBody, WatchedSocket};
 
-/// A reader must take this much within the write deadline, or it counts as one that does not read.
+/// Bytes that a client must read within the write deadline.
 const MIN_PROGRESS: u64 = 8 * 1024;
-/// Descriptors that are kept for the database, blobs and the log.
+/// File descriptors reserved for the database, blobs and the log.
 const RESERVED_FILES: u64 = 128;
 
 /// How long a connection may wait for its client.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// From accept to a complete head, and from the first byte of a later head to its end.
+    /// From accept to a complete request head, and from the first byte of a later head to its end.
     pub head: Duration,
     /// From the end of a response to the next complete head.
     pub idle: Duration,
-    /// Within this, the client must take `MIN_PROGRESS` bytes of a response.
+    /// Time in which the client must read `MIN_PROGRESS` bytes of a response.
     pub write: Duration,
 }
 
@@ -48,154 +49,156 @@ impl Deadlines {
             write: seconds(settings.write_timeout_s),
         }
     }
-    /// How often connections are looked at: a deadline is late by this much at most.
+    /// Returns the interval between checks; a connection is closed at most this long after its deadline.
     pub fn tick(&self) -> Duration {
         (self.head.min(self.idle).min(self.write) / 4)
             .clamp(Duration::from_millis(50), Duration::from_secs(2))
     }
 }
 
-/// Why a connection is closed by the server.
+/// Why the server closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
-    /// No complete head in time.
+pub enum CloseReason {
+    /// No complete request head in time.
     Head,
-    /// No request for too long.
+    /// No request within the idle deadline.
     Idle,
-    /// The client does not read what it asked for.
+    /// The client does not read the response.
     Write,
-    /// Another connection needed the space.
+    /// Closed to admit another connection.
     Shed,
 }
 
 #[derive(Debug)]
-struct Facts {
+struct ConnectionState {
     accepted: Instant,
-    /// Requests whose response is not complete.
+    /// Number of requests whose response is not complete.
     open: usize,
-    /// At least one head was complete.
+    /// At least one request head was complete.
     served: bool,
-    /// HTTP/2 sends frames that are no head at any time.
+    /// HTTP/2 connection: frames other than request heads can arrive at any time.
     http2: bool,
-    /// The end of the last response, or `MIN_PROGRESS` bytes taken by the client.
+    /// End of the last response, or the time at which the client last completed `MIN_PROGRESS` bytes.
     progress: Instant,
-    /// First byte after the last response.
-    head_began: Option<Instant>,
+    /// Time of the first byte after the last response.
+    head_started: Option<Instant>,
     /// Bytes written since `progress`.
     written: u64,
-    /// Parts of responses that hyper took and has not asked beyond: by request.
-    handed: HashMap<u64, Instant>,
+    /// By request: when hyper took the current part of the response, until it polls for the next part.
+    pending_frames: HashMap<u64, Instant>,
     next_request: u64,
-    closed: Option<Closed>,
+    close_reason: Option<CloseReason>,
 }
 
 /// One open connection.
 #[derive(Debug)]
 pub struct Connection {
-    facts: Mutex<Facts>,
-    /// Bytes read are of interest: no request is open.
+    state: Mutex<ConnectionState>,
+    /// No request is open, so that bytes read start a request head.
     waiting: AtomicBool,
-    /// Cancelled when the server closes it.
+    /// Cancelled when the server closes the connection.
     pub closing: CancellationToken,
 }
 
 impl Connection {
     fn new(now: Instant) -> Self {
-        let facts = Facts {
+        let state = ConnectionState {
             accepted: now,
             open: 0,
             served: false,
             http2: false,
             progress: now,
-            head_began: None,
+            head_started: None,
             written: 0,
-            handed: HashMap::new(),
+            pending_frames: HashMap::new(),
             next_request: 0,
-            closed: None,
+            close_reason: None,
         };
         let closing = CancellationToken::new();
-        Self { facts: Mutex::new(facts), waiting: AtomicBool::new(true), closing }
+        Self { state: Mutex::new(state), waiting: AtomicBool::new(true), closing }
     }
-    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// A complete head has arrived. The request is open until the answer is dropped.
+    /// Records a complete request head. The request is open until the returned value is dropped.
     pub fn begin(self: &Arc<Self>, http2: bool) -> OpenRequest {
-        OpenRequest { id: self.started(http2), connection: Arc::clone(self) }
+        OpenRequest { id: self.request_started(http2), connection: Arc::clone(self) }
     }
-    fn started(&self, http2: bool) -> u64 {
-        let mut facts = self.facts();
-        facts.open += 1;
-        facts.served = true;
-        facts.http2 = http2;
-        facts.head_began = None;
-        facts.next_request += 1;
+    fn request_started(&self, http2: bool) -> u64 {
+        let mut state = self.state();
+        state.open += 1;
+        state.served = true;
+        state.http2 = http2;
+        state.head_started = None;
+        state.next_request += 1;
         self.waiting.store(false, Ordering::Relaxed);
-        facts.next_request
+        state.next_request
     }
-    /// hyper took a part of this response.
-    fn handed(&self, request: u64, now: Instant) {
-        self.facts().handed.insert(request, now);
+    /// Records that hyper took a part of the response.
+    fn frame_sent(&self, request: u64, now: Instant) {
+        self.state().pending_frames.insert(request, now);
     }
-    /// hyper asks for the next part: the client took the one before.
-    fn asked(&self, request: u64) {
-        self.facts().handed.remove(&request);
+    /// Records that hyper polls for the next part: the client read the previous one.
+    fn frame_requested(&self, request: u64) {
+        self.state().pending_frames.remove(&request);
     }
-    fn ended(&self, request: u64, now: Instant) {
-        let mut facts = self.facts();
-        facts.handed.remove(&request);
-        facts.open -= 1;
-        if facts.open == 0 {
-            facts.progress = now;
-            facts.written = 0;
-            facts.head_began = None;
+    fn request_ended(&self, request: u64, now: Instant) {
+        let mut state = self.state();
+        state.pending_frames.remove(&request);
+        state.open -= 1;
+        if state.open == 0 {
+            state.progress = now;
+            state.written = 0;
+            state.head_started = None;
             self.waiting.store(true, Ordering::Relaxed);
         }
     }
-    /// Why it was closed, if it was closed by the server.
-    pub fn closed(&self) -> Option<Closed> {
-        self.facts().closed
+    /// Returns why the server closed the connection, if it did.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.state().close_reason
     }
-    fn close(&self, why: Closed) {
-        self.facts().closed.get_or_insert(why);
+    fn close(&self, reason: CloseReason) {
+        self.state().close_reason.get_or_insert(reason);
         self.closing.cancel();
     }
-    fn was_read(&self, now: impl FnOnce() -> Instant) {
+    fn bytes_read(&self, now: impl FnOnce() -> Instant) {
         if self.waiting.load(Ordering::Relaxed) {
-            let mut facts = self.facts();
-            if facts.head_began.is_none() {
-                facts.head_began = Some(now());
+            let mut state = self.state();
+            if state.head_started.is_none() {
+                state.head_started = Some(now());
             }
         }
     }
-    fn was_written(&self, bytes: usize, now: impl FnOnce() -> Instant) {
-        let mut facts = self.facts();
-        facts.written += bytes as u64;
-        if facts.written >= MIN_PROGRESS {
-            facts.written = 0;
-            facts.progress = now();
+    fn bytes_written(&self, bytes: usize, now: impl FnOnce() -> Instant) {
+        let mut state = self.state();
+        state.written += bytes as u64;
+        if state.written >= MIN_PROGRESS {
+            state.written = 0;
+            state.progress = now();
         }
     }
-    /// The deadline that has passed.
-    fn overdue(&self, now: Instant, limits: &Deadlines) -> Option<Closed> {
-        let facts = self.facts();
-        if facts.open > 0 {
-            let oldest = facts.handed.values().min()?;
-            return (now >= (*oldest).max(facts.progress) + limits.write).then_some(Closed::Write);
+    /// Returns the deadline that has passed, if any.
+    fn overdue(&self, now: Instant, deadlines: &Deadlines) -> Option<CloseReason> {
+        let state = self.state();
+        if state.open > 0 {
+            let oldest = state.pending_frames.values().min()?;
+            return (now >= (*oldest).max(state.progress) + deadlines.write)
+                .then_some(CloseReason::Write);
         }
-        if !facts.served {
-            return (now >= facts.accepted + limits.head).then_some(Closed::Head);
+        if !state.served {
+            return (now >= state.accepted + deadlines.head).then_some(CloseReason::Head);
         }
-        let began = facts.head_began.filter(|_| !facts.http2);
-        if began.is_some_and(|began| now >= began + limits.head) {
-            return Some(Closed::Head);
+        let started = state.head_started.filter(|_| !state.http2);
+        if started.is_some_and(|started| now >= started + deadlines.head) {
+            return Some(CloseReason::Head);
         }
-        (now >= facts.progress + limits.idle).then_some(Closed::Idle)
+        (now >= state.progress + deadlines.idle).then_some(CloseReason::Idle)
     }
-    /// Since when it waits for a request; none while one is open.
+    /// Returns since when the connection has waited for a request, or `None` if one is open or the connection is
+    /// closed.
     fn waiting_since(&self) -> Option<Instant> {
-        let facts = self.facts();
-        (facts.open == 0 && facts.closed.is_none()).then_some(facts.progress)
+        let state = self.state();
+        (state.open == 0 && state.close_reason.is_none()).then_some(state.progress)
     }
 }
 
@@ -208,32 +211,33 @@ pub struct OpenRequest {
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.connection.ended(self.id, Instant::now());
+        self.connection.request_ended(self.id, Instant::now());
     }
 }
 
-/// The caps.
+/// Limits on the number of connections.
 #[derive(Debug, Clone, Copy)]
-pub struct Caps {
+pub struct ConnectionLimits {
     pub total: usize,
-    /// None: addresses say nothing, because a proxy stands in front.
+    /// `None` if addresses cannot be told apart, because all connections come from a proxy.
     pub per_address: Option<usize>,
 }
 
-impl Caps {
+impl ConnectionLimits {
     pub fn of(settings: &Settings) -> Self {
         let files =
             usize::try_from(open_files().saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX);
         let total = settings.max_connections.min(files).max(1);
-        let chosen = match settings.max_connections_per_address {
+        let per_address = match settings.max_connections_per_address {
             0 => total.div_ceil(4),
             n => n,
         };
-        Self { total, per_address: (!settings.trust_forwarded_for).then_some(chosen.max(1)) }
+        Self { total, per_address: (!settings.trust_forwarded_for).then_some(per_address.max(1)) }
     }
 }
 
-/// How many descriptors this process may have. The soft limit (often 1,024) is raised to the hard one.
+/// Returns the number of file descriptors this process may open, after raising the soft limit (often 1,024) to the
+/// hard limit.
 fn open_files() -> u64 {
     #[cfg(unix)]
     {
@@ -252,23 +256,23 @@ fn open_files() -> u64 {
 /// All open connections.
 #[derive(Debug)]
 pub struct Connections {
-    caps: Caps,
+    limits: ConnectionLimits,
     deadlines: Deadlines,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
     by_id: HashMap<u64, (IpAddr, Arc<Connection>)>,
-    /// Connections that count: neither loopback nor closed by the server.
+    /// Connections per address, excluding those closed by the server.
     by_address: HashMap<IpAddr, usize>,
-    /// Connections that were not closed by the server.
+    /// Number of connections not closed by the server.
     live: usize,
 }
 
-impl Open {
-    fn leave(&mut self, address: IpAddr) {
+impl OpenConnections {
+    fn release(&mut self, address: IpAddr) {
         self.live = self.live.saturating_sub(1);
         if let Some(count) = self.by_address.get_mut(&address) {
             *count -= 1;
@@ -279,7 +283,7 @@ impl Open {
     }
 }
 
-/// An admitted connection; dropping it makes its place free.
+/// An admitted connection; dropping it frees its slot.
 pub struct Slot {
     connections: Arc<Connections>,
     id: u64,
@@ -290,34 +294,35 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut open = self.connections.open();
         if let Some((address, connection)) = open.by_id.remove(&self.id)
-            && connection.closed().is_none()
+            && connection.close_reason().is_none()
         {
-            open.leave(address);
+            open.release(address);
         }
     }
 }
 
 impl Connections {
-    pub fn new(caps: Caps, deadlines: Deadlines) -> Arc<Self> {
-        Arc::new(Self { caps, deadlines, open: Mutex::default() })
+    pub fn new(limits: ConnectionLimits, deadlines: Deadlines) -> Arc<Self> {
+        Arc::new(Self { limits, deadlines, open: Mutex::default() })
     }
-    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+    fn open(&self) -> std::sync::MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub fn deadlines(&self) -> Deadlines {
         self.deadlines
     }
-    /// Takes a new connection in. At a cap, the connection that has waited longest for a request is closed for it: one of the same
-    /// address if that is over its cap, else one of the address with the most connections. None: all of them have a request open.
+    /// Admits a new connection. At a limit, closes the connection that has waited longest for a request: one of the
+    /// same address if that address is at its limit, else one of the address with the most connections. Returns
+    /// `None` if all candidates have a request open.
     pub fn admit(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Slot> {
-        let address = counted(peer);
+        let address = counting_address(peer);
         let mut open = self.open();
         let own = open.by_address.get(&address).copied().unwrap_or_default();
-        let limited = self.caps.per_address.filter(|_| !address.is_loopback());
-        if limited.is_some_and(|most| own >= most) && !shed(&mut open, Some(address)) {
+        let limited = self.limits.per_address.filter(|_| !address.is_loopback());
+        if limited.is_some_and(|max| own >= max) && !shed(&mut open, Some(address)) {
             return None;
         }
-        if open.live >= self.caps.total && !shed(&mut open, None) {
+        if open.live >= self.limits.total && !shed(&mut open, None) {
             return None;
         }
         open.next += 1;
@@ -328,35 +333,36 @@ impl Connections {
         open.by_id.insert(id, (address, Arc::clone(&connection)));
         Some(Slot { connections: Arc::clone(self), id, connection })
     }
-    /// Closes up to `most` connections that wait for a request. Returns how many.
-    pub fn shed(&self, most: usize) -> usize {
+    /// Closes up to `max` connections that wait for a request. Returns the number closed.
+    pub fn shed(&self, max: usize) -> usize {
         let mut open = self.open();
-        (0..most).take_while(|_| shed(&mut open, None)).count()
+        (0..max).take_while(|_| shed(&mut open, None)).count()
     }
-    /// Closes what is over a deadline.
+    /// Closes connections whose deadline has passed.
     pub fn sweep(&self, now: Instant) {
         let mut open = self.open();
         let overdue: Vec<_> = open
             .by_id
             .values()
-            .filter(|(_, connection)| connection.closed().is_none())
+            .filter(|(_, connection)| connection.close_reason().is_none())
             .filter_map(|(address, connection)| {
                 Some((*address, Arc::clone(connection), connection.overdue(now, &self.deadlines)?))
             })
             .collect();
-        for (address, connection, why) in overdue {
-            connection.close(why);
-            open.leave(address);
+        for (address, connection, reason) in overdue {
+            connection.close(reason);
+            open.release(address);
         }
     }
-    /// How many are open and not about to be closed.
-    pub fn live(&self) -> usize {
+    /// Returns the number of connections not closed by the server.
+    pub fn count(&self) -> usize {
         self.open().live
     }
 }
 
-/// Closes the connection that has waited longest for a request: of this address, or of the one with the most connections.
-fn shed(open: &mut Open, address: Option<IpAddr>) -> bool {
+/// Closes the connection that has waited longest for a request: one of `address`, or of the address with the most
+/// connections. Returns false if there is none.
+fn shed(open: &mut OpenConnections, address: Option<IpAddr>) -> bool {
     let count = |a: &IpAddr| open.by_address.get(a).copied().unwrap_or_default();
     let oldest = open
         .by_id
@@ -368,13 +374,13 @@ fn shed(open: &mut Open, address: Option<IpAddr>) -> bool {
         .min_by_key(|(count, since, ..)| (*count, *since))
         .map(|(_, _, a, connection)| (a, Arc::clone(connection)));
     let Some((a, connection)) = oldest else { return false };
-    connection.close(Closed::Shed);
-    open.leave(a);
+    connection.close(CloseReason::Shed);
+    open.release(a);
     true
 }
 
-/// The address that is counted: IPv6 by the network that one customer has.
-fn counted(peer: IpAddr) -> IpAddr {
+/// Returns the address used for counting: the /64 network for IPv6, which one customer usually has.
+fn counting_address(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
             let [a, b, c, d, ..] = v6.segments();
@@ -388,60 +394,68 @@ fn counted(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: Deadlines = Deadlines {
+    const DEADLINES: Deadlines = Deadlines {
         head: Duration::from_secs(15),
         idle: Duration::from_secs(60),
         write: Duration::from_secs(30),
     };
     const S: fn(u64) -> Duration = Duration::from_secs;
 
-    /// What happens on a connection; after each, the given seconds pass.
+    /// An event on a connection; each is followed by a wait of the given number of seconds.
     enum Step {
         Read,
         Begin,
         BeginH2,
         End,
-        Handed,
-        Asked,
+        FrameSent,
+        FrameRequested,
         Written(usize),
     }
 
     #[test]
-    fn every_kind_of_silence_has_a_deadline() {
+    fn every_inactive_state_has_a_deadline() {
         use Step::*;
-        type Case = (&'static str, &'static [(Step, u64)], Option<(u64, Closed)>);
+        type Case = (&'static str, &'static [(Step, u64)], Option<(u64, CloseReason)>);
         let cases: &[Case] = &[
-            ("says nothing", &[], Some((15, Closed::Head))),
-            ("drips a head, a byte a second", &[(Read, 10), (Read, 4)], Some((1, Closed::Head))),
-            ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, Closed::Head))),
-            ("keeps a connection alive", &[(Begin, 1), (End, 0)], Some((60, Closed::Idle))),
+            ("sends nothing", &[], Some((15, CloseReason::Head))),
             (
-                "drips its second head",
+                "sends a head, one byte per second",
+                &[(Read, 10), (Read, 4)],
+                Some((1, CloseReason::Head)),
+            ),
+            ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, CloseReason::Head))),
+            ("keeps a connection alive", &[(Begin, 1), (End, 0)], Some((60, CloseReason::Idle))),
+            (
+                "sends its second head slowly",
                 &[(Begin, 1), (End, 20), (Read, 5), (Read, 5)],
-                Some((5, Closed::Head)),
+                Some((5, CloseReason::Head)),
             ),
             (
-                "HTTP/2 frames between requests are no head",
+                "HTTP/2 frames between requests do not count as a head",
                 &[(BeginH2, 1), (End, 20), (Read, 20)],
-                Some((20, Closed::Idle)),
+                Some((20, CloseReason::Idle)),
             ),
             ("a handler works", &[(Begin, 3_600)], None),
-            ("a stream of events says nothing", &[(Begin, 0), (Handed, 0), (Asked, 3_600)], None),
-            ("never reads", &[(Begin, 0), (Handed, 0)], Some((30, Closed::Write))),
+            (
+                "an event stream without events",
+                &[(Begin, 0), (FrameSent, 0), (FrameRequested, 3_600)],
+                None,
+            ),
+            ("never reads", &[(Begin, 0), (FrameSent, 0)], Some((30, CloseReason::Write))),
             (
                 "reads a byte now and then",
-                &[(Begin, 0), (Handed, 10), (Written(1), 10), (Written(1), 9)],
-                Some((1, Closed::Write)),
+                &[(Begin, 0), (FrameSent, 10), (Written(1), 10), (Written(1), 9)],
+                Some((1, CloseReason::Write)),
             ),
             (
                 "reads slowly",
-                &[(Begin, 0), (Handed, 29), (Written(8_192), 29), (Written(8_192), 0)],
-                Some((30, Closed::Write)),
+                &[(Begin, 0), (FrameSent, 29), (Written(8_192), 29), (Written(8_192), 0)],
+                Some((30, CloseReason::Write)),
             ),
             (
                 "reads the end of a large response slowly",
-                &[(Begin, 0), (Handed, 0), (End, 50), (Written(8_192), 50), (Written(8_192), 0)],
-                Some((60, Closed::Idle)),
+                &[(Begin, 0), (FrameSent, 0), (End, 50), (Written(8_192), 50), (Written(8_192), 0)],
+                Some((60, CloseReason::Idle)),
             ),
         ];
         for (what, steps, expected) in cases {
@@ -450,25 +464,29 @@ mod tests {
             let mut requests = Vec::new();
             for (step, wait) in *steps {
                 match step {
-                    Read => connection.was_read(|| now),
-                    Begin => requests.push(connection.started(false)),
-                    BeginH2 => requests.push(connection.started(true)),
-                    End => connection.ended(requests.pop().unwrap(), now),
-                    Handed => connection.handed(*requests.last().unwrap(), now),
-                    Asked => connection.asked(*requests.last().unwrap()),
-                    Written(n) => connection.was_written(*n, || now),
+                    Read => connection.bytes_read(|| now),
+                    Begin => requests.push(connection.request_started(false)),
+                    BeginH2 => requests.push(connection.request_started(true)),
+                    End => connection.request_ended(requests.pop().unwrap(), now),
+                    FrameSent => connection.frame_sent(*requests.last().unwrap(), now),
+                    FrameRequested => connection.frame_requested(*requests.last().unwrap()),
+                    Written(n) => connection.bytes_written(*n, || now),
                 }
                 now += S(*wait);
                 if *wait > 0 {
-                    assert_eq!(connection.overdue(now, &LIMITS), None, "{what}");
+                    assert_eq!(connection.overdue(now, &DEADLINES), None, "{what}");
                 }
             }
             match *expected {
-                None => assert_eq!(connection.overdue(now + S(86_400), &LIMITS), None, "{what}"),
-                Some((left, why)) => {
+                None => assert_eq!(connection.overdue(now + S(86_400), &DEADLINES), None, "{what}"),
+                Some((left, reason)) => {
                     let early = now + S(left) - Duration::from_millis(1);
-                    assert_eq!(connection.overdue(early, &LIMITS), None, "{what}: early");
-                    assert_eq!(connection.overdue(now + S(left), &LIMITS), Some(why), "{what}");
+                    assert_eq!(connection.overdue(early, &DEADLINES), None, "{what}: early");
+                    assert_eq!(
+                        connection.overdue(now + S(left), &DEADLINES),
+                        Some(reason),
+                        "{what}"
+                    );
                 }
             }
         }
@@ -479,39 +497,46 @@ mod tests {
     }
 
     #[test]
-    fn a_full_server_closes_who_waits_longest_of_the_largest_address() {
-        let caps = Caps { total: 4, per_address: Some(3) };
-        let connections = Connections::new(caps, LIMITS);
+    fn a_full_server_closes_the_longest_waiting_connection_of_the_largest_address() {
+        let limits = ConnectionLimits { total: 4, per_address: Some(3) };
+        let connections = Connections::new(limits, DEADLINES);
         let start = Instant::now();
         let at = |a: &str, s: u64| connections.admit(ip(a), start + S(s));
         let admit = |a: &str| at(a, 10);
-        let school = admit("192.0.2.1").unwrap();
+        let client = admit("192.0.2.1").unwrap();
         let mut flood: Vec<_> = (11..14).map(|s| at("198.51.100.7", s).unwrap()).collect();
-        // The same address is over its cap: its own oldest goes.
+        // The address is at its limit: its own longest-waiting connection is closed.
         flood.push(at("198.51.100.7", 14).unwrap());
-        let closed =
-            |slots: &[Slot]| slots.iter().map(|s| s.connection.closed()).collect::<Vec<_>>();
-        assert_eq!(closed(&flood), [Some(Closed::Shed), None, None, None]);
-        // The server is full: the flood loses one, the older connection of another address stays.
+        let close_reason =
+            |slots: &[Slot]| slots.iter().map(|s| s.connection.close_reason()).collect::<Vec<_>>();
+        assert_eq!(close_reason(&flood), [Some(CloseReason::Shed), None, None, None]);
+        // The server is full: the address with the most connections loses one; the older connection of another
+        // address stays.
         let other = admit("203.0.113.9").unwrap();
-        assert_eq!(closed(&flood), [Some(Closed::Shed), Some(Closed::Shed), None, None]);
-        assert_eq!((school.connection.closed(), other.connection.closed()), (None, None));
-        assert_eq!(connections.live(), 4);
-        // With a request open on all of them there is no place.
+        assert_eq!(
+            close_reason(&flood),
+            [Some(CloseReason::Shed), Some(CloseReason::Shed), None, None]
+        );
+        assert_eq!(
+            (client.connection.close_reason(), other.connection.close_reason()),
+            (None, None)
+        );
+        assert_eq!(connections.count(), 4);
+        // All connections have an open request, so none can be closed.
         let busy: Vec<_> =
-            [&school, &flood[2], &flood[3], &other].map(|slot| slot.connection.begin(false)).into();
+            [&client, &flood[2], &flood[3], &other].map(|slot| slot.connection.begin(false)).into();
         assert!(admit("203.0.113.10").is_none());
         drop(busy);
         assert!(admit("203.0.113.10").is_some());
-        drop((school, flood, other));
-        assert_eq!(connections.live(), 0);
+        drop((client, flood, other));
+        assert_eq!(connections.count(), 0);
         assert!(connections.open().by_address.is_empty() && connections.open().by_id.is_empty());
     }
 
     #[test]
-    fn addresses_are_counted_as_customers_have_them() {
+    fn ipv6_addresses_are_counted_by_network() {
         let now = Instant::now();
-        let caps = Caps { total: 100, per_address: Some(1) };
+        let limits = ConnectionLimits { total: 100, per_address: Some(1) };
         for (first, second, same) in [
             ("192.0.2.1", "192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
@@ -521,13 +546,13 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", false),
             ("::1", "::1", false),
         ] {
-            let connections = Connections::new(caps, LIMITS);
+            let connections = Connections::new(limits, DEADLINES);
             let one = connections.admit(ip(first), now).unwrap();
             let _two = connections.admit(ip(second), now).unwrap();
-            assert_eq!(one.connection.closed().is_some(), same, "{first} {second}");
+            assert_eq!(one.connection.close_reason().is_some(), same, "{first} {second}");
         }
         // Behind a proxy all connections come from the proxy.
         let settings = Settings { trust_forwarded_for: true, ..Settings::default() };
-        assert_eq!(Caps::of(&settings).per_address, None);
+        assert_eq!(ConnectionLimits::of(&settings).per_address, None);
     }
 }

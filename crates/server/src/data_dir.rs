@@ -1,4 +1,4 @@
-//! An opened data folder that is not (yet) served: database, blobs and signing key. What commands and tests work on.
+//! An open data folder (database, blobs and signing key) that is not served: used by commands and tests.
 
 use std::{
     fs::{File, TryLockError},
@@ -18,50 +18,52 @@ use crate::{
     tokens::TokenKeys,
 };
 
-/// See the module. The parts are behind traits: this is where the local implementations are chosen.
+/// An open data folder. Its parts are behind traits; the local implementations are chosen in `open`.
 pub struct DataDir {
     pub config: Config,
     pub store: Store,
     pub signer: Arc<dyn Signer>,
     pub blobs: Arc<dyn BlobStore>,
     pub events: Arc<dyn EventBus>,
-    steps: OnceLock<Steps>,
+    failpoints: OnceLock<Failpoints>,
 }
 
-/// Held shared by imports, and alone by the removal of blobs.
+/// Lock file: shared by imports, exclusive for the removal of blobs.
 const IMPORT_LOCK: &str = "import.lock";
 
-/// Called at each step of an import, with the step's name. Tests end the process there.
-pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+/// Called at each step of an import, with the name of the step. Tests kill the process there.
+pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 impl DataDir {
-    /// From now on `steps` is called at each step of an import.
-    pub fn set_steps(&self, steps: Steps) {
-        let _ = self.steps.set(steps);
+    /// Sets the function called at each step of an import. Only the first call has an effect.
+    pub fn set_failpoints(&self, failpoints: Failpoints) {
+        let _ = self.failpoints.set(failpoints);
     }
-    pub(crate) fn steps(&self) -> Option<Steps> {
-        self.steps.get().cloned()
+    pub(crate) fn failpoints(&self) -> Option<Failpoints> {
+        self.failpoints.get().cloned()
     }
-    pub(crate) fn step(&self, name: &'static str) {
-        if let Some(steps) = self.steps.get() {
-            steps(name);
+    pub(crate) fn failpoint(&self, name: &'static str) {
+        if let Some(failpoints) = self.failpoints.get() {
+            failpoints(name);
         }
     }
-    /// Opens the data folder of a server, and migrates it. `Error::NoServer` if there is none.
+    /// Opens and migrates the data folder of an existing server. Returns `Error::NoServer` if there is none.
     pub fn open_existing(config: Config) -> Result<Self, Error> {
         require_server(config.engine.as_ref(), &config.data_dir)?;
         Self::open(config)
     }
-    /// Opens, makes or migrates the data folder. Blocks for some milliseconds.
+    /// Opens, creates or migrates the data folder. Blocks for some milliseconds.
     ///
-    /// Errors: `Unfinished` if a restore into the folder was interrupted; `NoDatabase` and `NoSigningKey` if a part of a server is missing.
+    /// # Errors
+    /// `Unfinished` if a restore into the folder was interrupted; `NoDatabase` or `NoSigningKey` if that part is
+    /// missing.
     pub fn open(config: Config) -> Result<Self, Error> {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
         refuse_unfinished(config.engine.as_ref(), dir)?;
         let has_server = config.engine.exists(dir);
         let blobs = BlobFolder::of(dir);
-        if !has_server && is_remainder(dir, &blobs) {
+        if !has_server && has_leftover_files(dir, &blobs) {
             return Err(Error::NoDatabase(dir.clone()));
         }
         std::fs::create_dir_all(blobs.root()).map_err(io("create", blobs.root()))?;
@@ -81,10 +83,11 @@ impl DataDir {
             blobs: Arc::new(blobs),
             events,
             config,
-            steps: OnceLock::new(),
+            failpoints: OnceLock::new(),
         })
     }
-    /// Is held while an import runs: it counts on blobs that are there already. Waits while blobs are removed.
+    /// Takes the shared import lock, waiting while blobs are removed. Held during an import, which relies on blobs
+    /// already stored.
     pub(crate) async fn begin_import(&self) -> Result<File, Error> {
         let path = self.config.data_dir.join(IMPORT_LOCK);
         let work = tokio::task::spawn_blocking(move || {
@@ -94,7 +97,7 @@ impl DataDir {
         });
         work.await.map_err(|e| Error::Refused(e.to_string()))?
     }
-    /// Is held while blobs are removed. None: an import is running.
+    /// Takes the exclusive import lock for removing blobs. Returns `None` if an import is running.
     pub(crate) fn lock_blobs(&self) -> Result<Option<File>, Error> {
         let path = self.config.data_dir.join(IMPORT_LOCK);
         let file = File::create(&path).map_err(io("create", &path))?;
@@ -104,21 +107,23 @@ impl DataDir {
             Err(TryLockError::Error(e)) => Err(io("lock", &path)(e)),
         }
     }
-    /// The fingerprint of this server's key, for people to compare.
+    /// Returns the fingerprint of this server's key, for users to compare.
     pub fn fingerprint(&self) -> String {
         carrel_bundle::fingerprint(&hex(&self.signer.public_key()))
     }
-    /// The keys of refresh tokens and account certificates.
+    /// Returns the keys of refresh tokens and account certificates.
     pub fn token_keys(&self) -> TokenKeys {
         TokenKeys::new(self.signer.as_ref(), self.store.token_salt())
     }
 }
 
-/// True if the folder holds what only a server that ran for a while leaves: a new one would hide that its database is lost.
-fn is_remainder(dir: &Path, blobs: &BlobFolder) -> bool {
-    let holds = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
+/// Returns true if the folder contains data that only a used server leaves behind. Creating a new server there would
+/// hide the loss of the database.
+fn has_leftover_files(dir: &Path, blobs: &BlobFolder) -> bool {
+    let has_entries =
+        |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());
     let was_replaced = std::fs::read_dir(dir).is_ok_and(|found| {
         found.flatten().any(|e| e.file_name().to_string_lossy().starts_with("replaced-"))
     });
-    holds(blobs.root()) || holds(&dir.join("backups")) || was_replaced
+    has_entries(blobs.root()) || has_entries(&dir.join("backups")) || was_replaced
 }

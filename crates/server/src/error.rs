@@ -1,4 +1,4 @@
-//! What stops a command or a start. Errors of single requests: `http::api_error`.
+//! Errors that end a command or the start of the server. Errors of single requests are in `http::api_error`.
 
 use std::path::PathBuf;
 
@@ -25,11 +25,11 @@ pub enum Error {
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{0:?} is not a signing key of 64 hex digits")]
     SigningKey(PathBuf),
-    #[error("{0:?} is missing, but there is a database")]
+    #[error("{0:?} is missing, but a database exists")]
     NoSigningKey(PathBuf),
     #[error("{0:?} is not the data folder of a server")]
     NoServer(PathBuf),
-    #[error("{0:?} holds files of a server, but no database")]
+    #[error("{0:?} contains files of a server, but no database")]
     NoDatabase(PathBuf),
     #[error("a restore into {0:?} was interrupted")]
     Unfinished(PathBuf),
@@ -65,21 +65,23 @@ impl Error {
             | Self::Damaged { .. } => ErrorCode::Corrupt,
         }
     }
-    /// What an administrator can do; empty if the message says it all.
+    /// Returns what an administrator can do; empty if the message is sufficient.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Config(_) => "docs/OPERATIONS.md lists the settings",
             Self::Domain(e) => e.hint(),
-            Self::Listen { .. } => "choose another port with --listen, or stop what holds it",
-            Self::NoServer(_) => "check --data; `serve` and `import` make a new server",
+            Self::Listen { .. } => {
+                "choose another port with --listen, or stop the process that uses it"
+            }
+            Self::NoServer(_) => "check --data; `serve` and `import` create a new server",
             Self::NoDatabase(_) => {
-                "put the database back or restore a backup; for a new server name an empty folder"
+                "put the database back or restore a backup; for a new server, choose an empty folder"
             }
             Self::Unfinished(_) => {
                 "run `carrel-server restore` again to finish it, or with --abandon to undo it"
             }
             Self::SigningKey(_) | Self::NoSigningKey(_) => {
-                "restore it from a backup: clients have pinned its public half"
+                "restore it from a backup: clients have pinned the public key"
             }
             Self::Damaged { .. } => "use another backup; nothing was changed",
             _ => "",
@@ -87,7 +89,7 @@ impl Error {
     }
 }
 
-/// Names the file in an I/O error.
+/// Adds action and path to an I/O error.
 pub(crate) fn io(
     action: &'static str,
     path: impl Into<PathBuf>,

@@ -1,7 +1,7 @@
-//! Events of committed writes: they wake the event streams of a learner's devices.
+//! Events of committed writes, sent to the event streams of a learner's devices.
 //!
-//! `Store` publishes an event when its transaction is committed. `EventHub` serves the streams of this process; a bus for several
-//! processes also passes events on to the others (PostgreSQL: LISTEN and NOTIFY).
+//! `Store` publishes an event after its transaction is committed. `EventHub` serves the streams of this process; a
+//! bus for several processes also forwards events to the others (PostgreSQL: LISTEN and NOTIFY).
 
 use std::{
     collections::HashMap,
@@ -15,12 +15,12 @@ use carrel_model::UserId;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-/// What a committed transaction did.
+/// A change made by a committed transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The learner has rows up to the change number `usn`. `from`: the sign-in that wrote them.
+    /// The learner's change number is now `usn`. `from`: the sign-in that wrote the rows.
     RowsChanged { user: UserId, usn: u64, from: Option<Uuid> },
-    /// The sign-in is over: its streams end.
+    /// The sign-in has ended: its streams end.
     SignInEnded { user: UserId, sign_in: Uuid },
 }
 
@@ -32,29 +32,30 @@ impl Event {
     }
 }
 
-/// Carries events to the streams that are open.
+/// Delivers events to the open streams.
 pub trait EventBus: Send + Sync + 'static {
     /// Returns at once. Without a listener nothing is lost: the rows are in the store.
     fn publish(&self, event: Event);
-    /// Opens a stream. If the learner has `MAX_STREAMS`, it replaces the oldest one of the same sign-in: a client that reconnects before
-    /// the server has noticed the end of its last connection is not refused. None if there is none to replace.
+    /// Opens a stream. If the learner has `MAX_STREAMS` open, it replaces the oldest one of the same sign-in, so that
+    /// a client can reconnect before the server notices that its last connection has ended. Returns `None` if there
+    /// is none to replace.
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription>;
 }
 
-/// How many streams one learner may hold open.
+/// Maximum number of open streams of one learner.
 pub const MAX_STREAMS: usize = 16;
-/// Events that a slow stream may be behind.
+/// Number of events buffered for a slow stream.
 const CAPACITY: usize = 64;
 
-/// What a stream receives.
+/// A message to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
+pub enum StreamEvent {
     Event(Event),
-    /// The stream with this id ends: a newer one of the same sign-in replaced it.
+    /// The stream with this id ends, because a newer one of the same sign-in replaced it.
     Replaced(u64),
 }
 
-/// The bus of one process: one channel for each learner with an open stream. Clones share it.
+/// Event bus of one process, with one channel for each learner with an open stream. Clones share the channels.
 #[derive(Default, Clone)]
 pub struct EventHub {
     channels: Arc<Mutex<HashMap<UserId, Channel>>>,
@@ -62,17 +63,17 @@ pub struct EventHub {
 }
 
 struct Channel {
-    sender: broadcast::Sender<Signal>,
-    /// The open streams, the oldest first.
+    sender: broadcast::Sender<StreamEvent>,
+    /// Open streams, the oldest first.
     streams: Vec<(u64, Uuid)>,
 }
 
-/// An open stream; closed when it is dropped.
+/// An open stream; dropping it closes the stream.
 pub struct Subscription {
     hub: EventHub,
     user: UserId,
     pub id: u64,
-    pub signals: broadcast::Receiver<Signal>,
+    pub events: broadcast::Receiver<StreamEvent>,
 }
 
 impl Drop for Subscription {
@@ -90,7 +91,7 @@ impl Drop for Subscription {
 impl EventBus for EventHub {
     fn publish(&self, event: Event) {
         if let Some(channel) = self.lock().get(&event.user()) {
-            let _ = channel.sender.send(Signal::Event(event));
+            let _ = channel.sender.send(StreamEvent::Event(event));
         }
     }
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription> {
@@ -100,14 +101,14 @@ impl EventBus for EventHub {
             streams: Vec::new(),
         });
         if channel.streams.len() >= MAX_STREAMS {
-            let oldest = channel.streams.iter().position(|(_, of)| *of == sign_in)?;
+            let oldest = channel.streams.iter().position(|(_, owner)| *owner == sign_in)?;
             let (replaced, _) = channel.streams.remove(oldest);
-            let _ = channel.sender.send(Signal::Replaced(replaced));
+            let _ = channel.sender.send(StreamEvent::Replaced(replaced));
         }
         let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
         channel.streams.push((id, sign_in));
-        let signals = channel.sender.subscribe();
-        Some(Subscription { hub: self.clone(), user, id, signals })
+        let events = channel.sender.subscribe();
+        Some(Subscription { hub: self.clone(), user, id, events })
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_stream_of_a_sign_in_takes_the_place_of_its_oldest() {
+    fn the_newest_stream_of_a_sign_in_replaces_its_oldest() {
         let hub = EventHub::default();
         let user = UserId::from_u128(1);
         let (laptop, tablet) = (Uuid::from_u128(1), Uuid::from_u128(2));
@@ -130,7 +131,7 @@ mod tests {
             (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).expect("a stream")).collect();
         assert!(hub.subscribe(user, tablet).is_none());
         let newest = hub.subscribe(user, laptop).expect("a stream");
-        assert_eq!(open[0].signals.try_recv(), Ok(Signal::Replaced(open[0].id)));
+        assert_eq!(open[0].events.try_recv(), Ok(StreamEvent::Replaced(open[0].id)));
         drop(open.remove(0));
         drop(open.remove(0));
         assert!(hub.subscribe(user, tablet).is_some());

@@ -1,6 +1,7 @@
-//! The whole catalogue as plain files in the layout of its URLs: a library that can be read without a server or an account.
+//! Exports the whole catalogue as plain files in the layout of its URLs: a library that can be read without a server
+//! or an account.
 //!
-//! Not here: learners' rows.
+//! Learners' rows are not exported.
 
 use std::{
     fs,
@@ -24,7 +25,7 @@ use crate::{
     store::{Filter, Kind},
 };
 
-/// What was written.
+/// Number of exported courses, stories and blobs, and the total size of the blobs in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
     pub courses: u64,
@@ -38,59 +39,60 @@ struct Summary {
     id: Slug,
 }
 
-/// What an exported library consists of.
+/// Entries of the folder of an exported library.
 const ENTRIES: [&str; 6] =
     ["meta.json", "courses.json", "courses", "stories.json", "stories", BLOBS];
 
-/// Writes `meta.json`, `courses.json`, `courses/<id>.json`, `courses/<id>/manifest.json`, the same for stories, and `blobs/ab/<hash>`.
-/// A library that was exported there before is replaced; any other folder that is not empty is refused.
+/// Writes `meta.json`, `courses.json`, `courses/<id>.json`, `courses/<id>/manifest.json`, the same for stories, and
+/// `blobs/ab/<hash>`. Replaces a library exported to the same folder earlier; any other folder that is not empty is
+/// refused.
 pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
     if !is_empty(to) && !is_exported_library(to) {
         return Err(Error::Refused(format!(
-            "{to:?} is not empty and not an exported library: name another folder"
+            "{to:?} is neither empty nor an exported library; hint: name another folder"
         )));
     }
     let part = new_part(to)?;
     let meta = meta_of(&data.app()?).await.map_err(|f| Error::Refused(f.detail))?;
     write(&part.join("meta.json"), &serde_json::to_string(&meta).unwrap_or_default())?;
-    let mut done = Exported::default();
-    let into = BlobFolder::of(&part);
+    let mut exported = Exported::default();
+    let target_blobs = BlobFolder::of(&part);
     for (kind, name) in [(Kind::Course, "courses"), (Kind::Story, "stories")] {
         let found =
             data.store.list(kind, None, Filter { limit: u32::MAX, ..Filter::default() }).await?;
         let page_size = found.items.len() as u32;
         write(&part.join(format!("{name}.json")), &page_json(&found, 1, page_size))?;
         for summary in &found.items {
-            let Summary { id } = parsed(&part, summary)?;
+            let Summary { id } = parse(&part, summary)?;
             let Some(published) = data.store.published(kind, &id).await? else { continue };
             write(&part.join(name).join(format!("{id}.json")), &published.reply)?;
             write(&part.join(name).join(id.as_str()).join("manifest.json"), &published.manifest)?;
-            let signed: SignedManifest = parsed(&part, &published.manifest)?;
-            let manifest: Manifest = parsed(&part, &signed.manifest)?;
+            let signed: SignedManifest = parse(&part, &published.manifest)?;
+            let manifest: Manifest = parse(&part, &signed.manifest)?;
             for blob in &manifest.blobs {
-                let target = into.path(blob.hash);
+                let target = target_blobs.path(blob.hash);
                 if !target.exists() {
                     data.blobs.copy_to(blob.hash, &target).map_err(io("copy", &target))?;
-                    done.blobs += 1;
-                    done.bytes += blob.size;
+                    exported.blobs += 1;
+                    exported.bytes += blob.size;
                 }
             }
             match kind {
-                Kind::Course => done.courses += 1,
-                Kind::Story => done.stories += 1,
+                Kind::Course => exported.courses += 1,
+                Kind::Story => exported.stories += 1,
             }
         }
     }
     if to.exists() {
-        // Aside first: an export that is killed here leaves the old library or the new one, never neither.
-        let old = aside_of(to);
+        // The old library is renamed first: an export killed here leaves at least one of the two complete.
+        let old = old_path(to);
         fs::rename(to, &old).map_err(io("rename", to))?;
         finish_part(&part, to)?;
         fs::remove_dir_all(&old).map_err(io("remove", &old))?;
     } else {
         finish_part(&part, to)?;
     }
-    Ok(done)
+    Ok(exported)
 }
 
 fn is_empty(folder: &Path) -> bool {
@@ -100,20 +102,20 @@ fn is_empty(folder: &Path) -> bool {
     }
 }
 
-/// True if the folder holds what `export` writes and nothing else.
+/// Returns true if the folder contains what `export` writes and nothing else.
 fn is_exported_library(folder: &Path) -> bool {
     let meta = fs::read_to_string(folder.join("meta.json"));
     let is_meta = meta.is_ok_and(|text| serde_json::from_str::<Meta>(&text).is_ok());
-    let nothing_else = fs::read_dir(folder).is_ok_and(|found| {
+    let has_only_known_entries = fs::read_dir(folder).is_ok_and(|found| {
         found
             .into_iter()
             .all(|entry| entry.is_ok_and(|e| ENTRIES.iter().any(|known| e.file_name() == *known)))
     });
-    is_meta && nothing_else
+    is_meta && has_only_known_entries
 }
 
-/// A free name beside the folder.
-fn aside_of(to: &Path) -> PathBuf {
+/// Returns an unused path beside the folder.
+fn old_path(to: &Path) -> PathBuf {
     let name = |n: u32| {
         let mut name = to.as_os_str().to_owned();
         name.push(format!(".old-{n}"));
@@ -122,7 +124,7 @@ fn aside_of(to: &Path) -> PathBuf {
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {
     serde_json::from_str(text)
         .map_err(|e| Error::Damaged { path: path.to_owned(), problem: e.to_string() })
 }

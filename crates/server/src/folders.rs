@@ -1,5 +1,5 @@
-//! Data folders and other folders of files: what state they are in, who has them, and files that are written so that a kill leaves
-//! nothing half.
+//! Data folders and other folders of files: their state, their locks, and writes that leave no partial result when
+//! the process is killed.
 
 use std::{
     fs, io as stdio,
@@ -11,60 +11,62 @@ use crate::{
     store::Engine,
 };
 
-/// Held by a server as long as it runs.
+/// Lock file held by a running server.
 pub const LOCK: &str = "server.lock";
 
-/// The folder in which a restore is prepared.
+/// Folder in which a restore is prepared.
 pub(crate) const STAGING: &str = "restoring";
 
-/// Traces of a release that prepared the database beside its place.
-pub(crate) const OLD_TRACES: [&str; 3] =
+/// Files left by a release that prepared a restored database in the data folder itself.
+pub(crate) const OLD_RELEASE_FILES: [&str; 3] =
     ["server.db.part", "server.db.part-wal", "server.db.part-shm"];
 
-/// Called before each step with its name. Tests return an error to end the restore there, as a kill would.
-pub type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
+/// Called before each step with its name. Tests return an error from it to simulate a kill at that point.
+pub type Failpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 
-/// The folder must be a server's, and no restore into it may be unfinished.
+/// Returns an error unless the folder belongs to a server and no restore into it is unfinished.
 pub(crate) fn require_server(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     refuse_unfinished(engine, data_dir)?;
     if engine.exists(data_dir) { Ok(()) } else { Err(Error::NoServer(data_dir.to_owned())) }
 }
 
-/// True if a restore into the folder was interrupted.
+/// Returns true if a restore into the folder was interrupted.
 pub fn is_unfinished(data_dir: &Path) -> bool {
     fs::read_dir(data_dir.join(STAGING)).is_ok_and(|mut found| found.next().is_some())
 }
 
-/// Refuses a folder into which a restore was interrupted. Also one of a release that prepared the database as `server.db.part`.
+/// Refuses a folder with an interrupted restore, including one by a release that prepared the database as
+/// `server.db.part`.
 pub(crate) fn refuse_unfinished(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
-    let is_old_trace = OLD_TRACES[..2].iter().any(|name| data_dir.join(name).exists())
-        && !data_dir.join(engine.file()).exists();
-    if is_unfinished(data_dir) || is_old_trace {
+    let is_old_interruption =
+        OLD_RELEASE_FILES[..2].iter().any(|name| data_dir.join(name).exists())
+            && !data_dir.join(engine.file()).exists();
+    if is_unfinished(data_dir) || is_old_interruption {
         return Err(Error::Unfinished(data_dir.to_owned()));
     }
     Ok(())
 }
 
-/// Takes the folder for one process. The lock ends with the file.
+/// Locks the folder for one process. Dropping the file releases the lock.
 pub(crate) fn lock(data_dir: &Path) -> Result<fs::File, Error> {
     let path = data_dir.join(LOCK);
     let file = fs::File::create(&path).map_err(io("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Error::Refused(format!(
-            "a server runs on {data_dir:?}: stop it first, or name another folder"
+            "a server is running on {data_dir:?}; hint: stop it first, or name another folder"
         ))),
         Err(fs::TryLockError::Error(e)) => Err(io("lock", &path)(e)),
     }
 }
 
-/// Copies bytes and mode, and waits until they are on the disk.
+/// Copies content and mode, and syncs the copy to disk.
 pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     fs::copy(from, to).map_err(io("copy", from))?;
     fs::OpenOptions::new().write(true).open(to).and_then(|f| f.sync_all()).map_err(io("sync", to))
 }
 
-/// Writes a small file and waits until it is on the disk.
+/// Writes a small file and syncs it and its folder to disk.
 pub(crate) fn write_synced(path: &Path, text: &str) -> Result<(), Error> {
     let written = fs::File::create(path).and_then(|mut f| {
         stdio::Write::write_all(&mut f, text.as_bytes()).and_then(|()| f.sync_all())
@@ -73,7 +75,7 @@ pub(crate) fn write_synced(path: &Path, text: &str) -> Result<(), Error> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Waits until the names in a folder are on the disk. Windows has no such call and needs none.
+/// Syncs the entries of a folder to disk. Windows has no such call and needs none.
 pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
     if cfg!(unix) {
         fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io("sync", folder))?;
@@ -81,32 +83,33 @@ pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Marks a folder that was made by `new_part`: only such a folder is ever deleted.
-const PART_MARK: &str = ".carrel-part";
+/// Marks a folder created by `new_part`: only such a folder, or an empty one, is ever deleted.
+const PART_MARKER: &str = ".carrel-part";
 
-/// A new folder beside `to`, to be filled and then renamed. What an interrupted run left there is deleted, anything else refused.
+/// Creates a folder beside `to`, to be filled and then renamed. Deletes the remains of an interrupted run; refuses a
+/// folder with other content.
 pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
     let mut name = to.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
     if part.exists() {
         let is_empty = fs::read_dir(&part).is_ok_and(|mut found| found.next().is_none());
-        if !is_empty && !part.join(PART_MARK).is_file() {
+        if !is_empty && !part.join(PART_MARKER).is_file() {
             return Err(Error::Refused(format!(
-                "{part:?} is in the way: move it, or name another folder"
+                "{part:?} already exists; hint: move it, or name another folder"
             )));
         }
         fs::remove_dir_all(&part).map_err(io("remove", &part))?;
     }
     fs::create_dir_all(&part).map_err(io("create", &part))?;
-    fs::write(part.join(PART_MARK), "").map_err(io("write", &part))?;
+    fs::write(part.join(PART_MARKER), "").map_err(io("write", &part))?;
     Ok(part)
 }
 
-/// Gives a filled folder its name, when its names are on the disk.
+/// Renames a filled folder to `to` after its entries are synced to disk.
 pub(crate) fn finish_part(part: &Path, to: &Path) -> Result<(), Error> {
-    let mark = part.join(PART_MARK);
-    fs::remove_file(&mark).map_err(io("remove", &mark))?;
+    let marker = part.join(PART_MARKER);
+    fs::remove_file(&marker).map_err(io("remove", &marker))?;
     sync_dir(part)?;
     fs::rename(part, to).map_err(io("rename", part))?;
     to.parent().filter(|f| !f.as_os_str().is_empty()).map_or(Ok(()), sync_dir)

@@ -1,7 +1,7 @@
-//! From packages to the catalogue: compile, sign, publish. Each package whole or not at all; an invalid one never
-//! blocks the others.
+//! Imports packages into the catalogue: compile, sign, publish. Each package is published completely or not at all;
+//! an invalid one never blocks the others.
 //!
-//! Not here: what is right or wrong in a package (`carrel-package`).
+//! The rules for packages are in `carrel-package`.
 
 use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
@@ -13,20 +13,20 @@ use futures_util::FutureExt;
 use crate::{
     blobs::BlobStore,
     bundle_import,
-    data_dir::{DataDir, Steps},
+    data_dir::{DataDir, Failpoints},
     error::Error,
     publish::{ImportReport, PackageReport, imported, publish},
 };
 
-/// One compilation on a thread that may block; the compiler comes back with what packages share.
-type CompileStep = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
+/// Result of a compilation on a blocking thread. Returns the compiler, which holds what the packages share.
+type CompileResult = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
 impl DataDir {
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
         import(self, paths, &[]).await
     }
-    /// The same, and course files of other libraries whose keys have these fingerprints.
+    /// Like `import`, and also imports course files of other libraries whose keys have these fingerprints.
     pub async fn import_from(
         &self,
         paths: &[PathBuf],
@@ -36,8 +36,8 @@ impl DataDir {
     }
 }
 
-/// Compiles and publishes everything under the paths.
-/// `accept`: fingerprints of other libraries' keys, for course files that they signed.
+/// Compiles and publishes everything under the paths. `accept`: fingerprints of the keys of other libraries whose
+/// course files are accepted.
 async fn import(
     data: &DataDir,
     paths: &[PathBuf],
@@ -51,7 +51,7 @@ pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
     run(paths, None, &[]).await
 }
 
-/// Every package by itself: whatever stops one of them becomes a line of the report, and the next one follows.
+/// Processes each package separately: an error becomes an entry of the report, and the next package follows.
 async fn run(
     paths: &[PathBuf],
     data: Option<&DataDir>,
@@ -65,47 +65,48 @@ async fn run(
     let mut compiler = new_compiler();
     for path in paths {
         let files = bundle_import::course_files(path);
-        let any_file = !files.is_empty();
+        let has_bundles = !files.is_empty();
         for file in files {
             let name = file.display().to_string();
             let imported = AssertUnwindSafe(bundle_import::import(data, &file, accept));
-            match settled(&name, imported.catch_unwind().await) {
+            match publish_result(&name, imported.catch_unwind().await) {
                 Ok(packages) => report.packages.extend(packages),
                 Err(problem) => report.refuse(name, vec![problem]),
             }
         }
-        if any_file && !path.is_dir() {
+        if has_bundles && !path.is_dir() {
             continue;
         }
-        let shown = path.display().to_string();
-        let (name, looked_at) = (shown.clone(), path.clone());
-        let found = on_a_thread(&shown, move || {
-            guarded(&name, || carrel_package::find(&looked_at, &Limits::default()))
+        let display = path.display().to_string();
+        let (name, search_path) = (display.clone(), path.clone());
+        let found = run_blocking(&display, move || {
+            catch_panic(&name, || carrel_package::find(&search_path, &Limits::default()))
         });
         let packages = match found.await {
             Ok(Ok(packages)) => packages,
-            // A folder of course files need not have packages as well.
-            Ok(Err(problems)) if any_file && problems.iter().all(|p| p.code == "no-package") => {
+            // A folder of course files need not contain packages.
+            Ok(Err(problems)) if has_bundles && problems.iter().all(|p| p.code == "no-package") => {
                 continue;
             }
             Ok(Err(problems)) => {
-                report.refuse(shown, problems);
+                report.refuse(display, problems);
                 continue;
             }
             Err(problem) => {
-                report.refuse(shown, vec![problem]);
+                report.refuse(display, vec![problem]);
                 continue;
             }
         };
         for package in packages {
             let name = package.name();
             let blobs = data.map(|d| Arc::clone(&d.blobs));
-            let steps = data.and_then(DataDir::steps);
-            let step =
-                on_a_thread(&name, move || compile(compiler, &package, blobs.as_deref(), steps));
+            let failpoints = data.and_then(DataDir::failpoints);
+            let step = run_blocking(&name, move || {
+                compile(compiler, &package, blobs.as_deref(), failpoints)
+            });
             let compiled = match step.await {
-                Ok((back, compiled)) => {
-                    compiler = back;
+                Ok((returned, compiled)) => {
+                    compiler = returned;
                     compiled
                 }
                 Err(problem) => {
@@ -123,7 +124,7 @@ async fn run(
             let outcome = match data {
                 Some(data) => {
                     let published = AssertUnwindSafe(publish(data, &compiled.manifest));
-                    settled(&name, published.catch_unwind().await)
+                    publish_result(&name, published.catch_unwind().await)
                 }
                 None => Ok(imported(&compiled.manifest, false)),
             };
@@ -139,17 +140,17 @@ fn new_compiler() -> Box<Compiler> {
     Box::new(Compiler::new(Options::default()))
 }
 
-/// A sink for blobs that calls `steps` after each one.
-struct SteppedSink {
+/// A blob sink that calls `failpoints` after each blob.
+struct FailpointSink {
     sink: Box<dyn BlobSink + Send>,
-    steps: Option<Steps>,
+    failpoints: Option<Failpoints>,
 }
 
-impl BlobSink for SteppedSink {
+impl BlobSink for FailpointSink {
     fn put(&mut self, blob: &Blob) -> std::io::Result<()> {
         self.sink.put(blob)?;
-        if let Some(steps) = &self.steps {
-            steps("blob of a package named");
+        if let Some(failpoints) = &self.failpoints {
+            failpoints("package blob stored");
         }
         Ok(())
     }
@@ -159,66 +160,66 @@ fn compile(
     mut compiler: Box<Compiler>,
     package: &Package,
     blobs: Option<&dyn BlobStore>,
-    steps: Option<Steps>,
-) -> CompileStep {
+    failpoints: Option<Failpoints>,
+) -> CompileResult {
     let name = package.name();
     let compiled = match blobs.map(BlobStore::sink).transpose() {
         Ok(Some(sink)) => {
-            let mut sink = SteppedSink { sink, steps };
-            guarded(&name, || compiler.compile(package, &mut sink))
+            let mut sink = FailpointSink { sink, failpoints };
+            catch_panic(&name, || compiler.compile(package, &mut sink))
         }
-        Ok(None) => guarded(&name, || compiler.compile(package, &mut NullSink)),
+        Ok(None) => catch_panic(&name, || compiler.compile(package, &mut NullSink)),
         Err(e) => Err(vec![problem(
             &name,
             "not-written",
-            format!("the folder for blobs cannot be made: {e}"),
-            "check who may write there, and the space",
+            format!("failed to create the blobs folder: {e}"),
+            "check the folder's permissions and the free disk space",
         )]),
     };
     (compiler, compiled)
 }
 
-/// Runs what may block beside the tasks of the server.
-async fn on_a_thread<T: Send + 'static>(
+/// Runs blocking work on a separate thread.
+async fn run_blocking<T: Send + 'static>(
     name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
+    f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| internal(name, &e.to_string()))
+    tokio::task::spawn_blocking(f).await.map_err(|e| internal(name, &e.to_string()))
 }
 
-/// A panic of the compiler is a problem of this package alone.
-fn guarded<T>(
+/// Converts a panic of the compiler to a problem of this package.
+fn catch_panic<T>(
     name: &str,
-    work: impl FnOnce() -> Result<T, Vec<Problem>>,
+    f: impl FnOnce() -> Result<T, Vec<Problem>>,
 ) -> Result<T, Vec<Problem>> {
-    std::panic::catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(vec![internal(name, &said(panic.as_ref()))]))
+    std::panic::catch_unwind(AssertUnwindSafe(f))
+        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))
 }
 
-/// The same for a step that has ended: its value, or the problem for the report.
-fn settled<T>(
+/// Returns the value of a finished step, or the problem for the report.
+fn publish_result<T>(
     name: &str,
-    ended: Result<Result<T, Error>, Box<dyn Any + Send>>,
+    result: Result<Result<T, Error>, Box<dyn Any + Send>>,
 ) -> Result<T, Problem> {
-    match ended {
+    match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(e @ Error::Refused(_))) => Err(problem(name, "refused", e.to_string(), e.hint())),
         Ok(Err(e)) => {
-            tracing::error!(package.name = %name, error = %e, "a package could not be published");
+            tracing::error!(package.name = %name, error = %e, "failed to publish a package");
             Err(problem(name, "not-published", e.to_string(), e.hint()))
         }
-        Err(panic) => Err(internal(name, &said(panic.as_ref()))),
+        Err(panic) => Err(internal(name, &panic_message(panic.as_ref()))),
     }
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
 fn internal(name: &str, what: &str) -> Problem {
     let hint = "please report this with the package";
-    problem(name, "internal", format!("the compiler stopped: {what}"), hint)
+    problem(name, "internal", format!("the compiler panicked: {what}"), hint)
 }
 
 fn problem(name: &str, code: &'static str, message: String, hint: &str) -> Problem {
@@ -231,15 +232,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_a_problem_of_its_package() {
+    fn a_panic_becomes_a_problem_of_its_package() {
         type Compile = fn() -> Result<(), Vec<Problem>>;
         let panics: [Compile; 3] = [
             || panic!("a plain text"),
             || panic!("a text with {}", 1),
             || std::panic::panic_any(7_u8),
         ];
-        for (work, message) in panics.into_iter().zip(["a plain text", "a text with 1", "panic"]) {
-            let problems = guarded("school/rivers", work).unwrap_err();
+        for (f, message) in panics.into_iter().zip(["a plain text", "a text with 1", "panic"]) {
+            let problems = catch_panic("school/rivers", f).unwrap_err();
             assert_eq!(problems.len(), 1);
             assert_eq!(
                 (problems[0].file.as_str(), problems[0].code),
@@ -247,8 +248,9 @@ mod tests {
             );
             assert!(problems[0].message.ends_with(message), "{}", problems[0].message);
         }
-        let refused = settled::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
+        let refused =
+            publish_result::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
         assert_eq!((refused.code, refused.message.as_str()), ("refused", "taken"));
-        assert_eq!(settled::<()>("a", Err(Box::new("x"))).unwrap_err().code, "internal");
+        assert_eq!(publish_result::<()>("a", Err(Box::new("x"))).unwrap_err().code, "internal");
     }
 }

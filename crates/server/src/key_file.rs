@@ -1,4 +1,4 @@
-//! The signing key in its file: made at the first start, readable by its owner alone, never changed by itself.
+//! The file of the signing key: created at the first start, readable only by its owner, never replaced.
 
 use std::{io::Write, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     signing::{LocalKey, hex},
 };
 
-/// The name of the file in the data folder: 64 hex digits.
+/// Name of the file in the data folder. It contains 64 hex digits.
 pub const FILE: &str = "signing.key";
 
 /// Reads the key of a data folder or a backup.
@@ -21,8 +21,8 @@ pub fn read(folder: &Path) -> Result<LocalKey, Error> {
     secret.map(|secret| LocalKey::from_bytes(&secret)).ok_or(Error::SigningKey(path))
 }
 
-/// Reads the key of a data folder, or makes it if there is no server yet. A server whose key is missing is refused: with a new key its
-/// clients would trust neither its manifests nor its tokens.
+/// Reads the key of a data folder, or creates it if there is no server yet. If a server exists without its key,
+/// returns `NoSigningKey`: with a new key, its clients would reject its manifests and tokens.
 pub fn open(data_dir: &Path, has_server: bool) -> Result<LocalKey, Error> {
     let path = data_dir.join(FILE);
     match read(data_dir) {
@@ -31,14 +31,14 @@ pub fn open(data_dir: &Path, has_server: bool) -> Result<LocalKey, Error> {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::NoSigningKey(path));
         }
-        // Cut off while it was written at the first start.
+        // Truncated, because the first start was interrupted while writing it.
         Err(Error::SigningKey(_)) if !has_server && path.metadata().is_ok_and(|m| m.len() < 65) => {
             std::fs::remove_file(&path).map_err(io("remove", &path))?;
         }
         other => return other,
     }
     let secret =
-        random::<32>().map_err(|e| io("make", &path)(std::io::Error::other(e.to_string())))?;
+        random::<32>().map_err(|e| io("create", &path)(std::io::Error::other(e.to_string())))?;
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);
     #[cfg(unix)]

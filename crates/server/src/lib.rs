@@ -1,11 +1,12 @@
-//! The Carrel server: accounts, catalogue, blobs and sync over HTTP, kept in one folder.
+//! The Carrel server: accounts, catalogue, blobs and sync over HTTP, stored in one folder.
 //!
-//! A request goes through `http` (parse, call, render), `domain` (the rules, over transactions) and `store` (transactions and SQL, one
-//! implementation for each engine). `import`, `backup` and `export` are what the program's commands do. What is local to this process is
-//! behind a trait: `blobs`, `clock`, `events`, `rate_limits`, `signing`.
+//! A request passes through `http` (parse, call, render), `domain` (the rules, over transactions) and `store`
+//! (transactions and SQL, one implementation for each engine). `import`, `backup` and `export` implement the commands
+//! of the program. Everything local to this process is behind a trait: `blobs`, `clock`, `events`, `rate_limits`,
+//! `signing`.
 //!
-//! Not here: what a merge means (`carrel-model`), the joins in SQL (`carrel-sqlite`), compiling packages (`carrel-package`), and
-//! anything that a device does.
+//! Not here: the merge of rows (`carrel-model`) and its SQL (`carrel-sqlite`), compiling packages (`carrel-package`),
+//! and client code.
 
 pub mod backup;
 pub mod blobs;
@@ -37,6 +38,6 @@ pub mod tokens;
 
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use config::{Config, Settings};
-pub use data_dir::{DataDir, Steps};
+pub use data_dir::{DataDir, Failpoints};
 pub use error::Error;
 pub use server::{RunningServer, Server};

@@ -12,13 +12,13 @@ use std::{
 use carrel_model::{Slug, wire::Role};
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
-    bundle_import::{Acceptance, accept_work},
+    bundle_import::{AcceptOptions, accept_work},
     config::DEFAULT_PORT,
     domain::accounts::NewAccount,
     export,
     http::auth::{check_password, new_user},
     import,
-    jobs::Runner,
+    jobs::JobRunner,
     password,
     publish::ImportReport,
     restore,
@@ -40,36 +40,36 @@ enum Command {
     Serve {
         #[arg(long)]
         data: PathBuf,
-        /// Address and port; port 0 takes any free one.
+        /// Address and port; port 0 selects a free port.
         #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)))]
         listen: SocketAddr,
-        /// TOML; docs/OPERATIONS.md lists the keys.
+        /// Configuration file (TOML); docs/OPERATIONS.md lists the keys.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// Everybody who reaches the server may make an account, whatever the configuration says.
+        /// Allow anyone who can reach the server to register, overriding the configuration.
         #[arg(long)]
         open_registration: bool,
     },
-    /// Compile packages and publish them: folders, zips, libraries, Storybooks folders; and course files that came by cable.
+    /// Compile packages (folders, zips, libraries, Storybooks folders) and publish them; also import course files.
     Import {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// The fingerprint of another library's key, whose course files are to be trusted.
+        /// Accept course files signed by the library whose key has this fingerprint.
         #[arg(long)]
         accept_key: Vec<String>,
     },
-    /// Join the work that learners carried here as files.
+    /// Accept learners' work from files.
     AcceptWork {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// Take it from a device that never told this server its key.
+        /// Accept work from a device whose key is not registered on this server.
         #[arg(long)]
         trust_device: bool,
-        /// Give the work of an account that this server does not know to the account with this login.
+        /// Assign the work of an account unknown to this server to the account with this login.
         #[arg(long = "as", value_name = "LOGIN")]
         login: Option<String>,
     },
@@ -83,43 +83,43 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Take courses or stories out of the catalogue. What devices have downloaded stays usable.
+    /// Remove courses or stories from the catalogue. Content downloaded to devices stays usable.
     Unpublish {
         #[arg(required = true)]
         ids: Vec<Slug>,
         #[arg(long)]
         data: PathBuf,
     },
-    /// Work that the server does by schedule.
+    /// List or run scheduled jobs.
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
     },
-    /// Accounts.
+    /// Manage accounts.
     User {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Copy database, signing key and blobs to a new folder; the server may run.
+    /// Copy database, signing key and blobs to a new folder; the server may be running.
     Backup {
         file: PathBuf,
         #[arg(long)]
         data: PathBuf,
     },
-    /// Check a backup and put it into a data folder, with a new epoch. Finishes a restore that was interrupted.
+    /// Verify a backup and restore it into a data folder, with a new epoch. Finishes an interrupted restore.
     Restore {
         /// The folder of the backup.
         #[arg(required_unless_present = "abandon")]
         file: Option<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// Move a database that is there aside.
+        /// Move an existing database aside.
         #[arg(long)]
         replace: bool,
-        /// End all sign-ins, also those that were made or ended after the backup: everybody signs in again.
+        /// End all sign-ins, including those created after the backup: all users sign in again.
         #[arg(long)]
         end_sign_ins: bool,
-        /// Undo a restore that was interrupted.
+        /// Undo an interrupted restore.
         #[arg(long, conflicts_with_all = ["file", "replace", "end_sign_ins"])]
         abandon: bool,
     },
@@ -140,12 +140,12 @@ enum JobsCommand {
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Run one job now; the server may run.
+    /// Run one job now; the server may be running.
     Run {
         name: String,
         #[arg(long)]
         data: PathBuf,
-        /// The configuration of the server: some jobs have settings.
+        /// Configuration file of the server; some jobs have settings.
         #[arg(long)]
         config: Option<PathBuf>,
     },
@@ -153,7 +153,7 @@ enum JobsCommand {
 
 #[derive(Subcommand)]
 enum UserCommand {
-    /// Make an account. Without --password-stdin a password is made and printed.
+    /// Create an account. Without --password-stdin, a password is generated and printed.
     Add {
         #[arg(long)]
         data: PathBuf,
@@ -185,12 +185,12 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let cli = Cli::parse();
-    let done = tokio::runtime::Builder::new_multi_thread()
+    let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| Error::Refused(format!("no runtime: {e}")))
+        .map_err(|e| Error::Refused(format!("failed to start the async runtime: {e}")))
         .and_then(|runtime| runtime.block_on(run(cli.command)));
-    match done {
+    match result {
         Ok(code) => code,
         Err(e) => {
             eprintln!("error: {e}");
@@ -218,8 +218,9 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             return Ok(print_report(&report, "imported"));
         }
         Command::AcceptWork { files, data, trust_device, login } => {
-            let how = Acceptance { trust_device, login: login.as_deref() };
-            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, how).await;
+            let options = AcceptOptions { trust_device, login: login.as_deref() };
+            return accept_files(&DataDir::open_existing(Config::new(data))?, &files, options)
+                .await;
         }
         Command::Fingerprint { data } => {
             println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
@@ -233,15 +234,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Jobs { command: JobsCommand::List { data, config } } => {
             let data = open_with(data, config.as_deref())?;
-            Runner::new(Arc::clone(&data)).schedule().await?;
+            JobRunner::new(Arc::clone(&data)).schedule().await?;
             let now_ms = SystemClock.now_ms();
-            data.store.jobs().await?.iter().for_each(|job| println!("{}", shown(job, now_ms)));
+            data.store.jobs().await?.iter().for_each(|job| println!("{}", job_line(job, now_ms)));
         }
         Command::Jobs { command: JobsCommand::Run { name, data, config } } => {
             let data = open_with(data, config.as_deref())?;
-            let ran = Runner::new(data).run_named(&name).await?;
-            match ran.result {
-                Ok(done) => println!("{name}: {done}"),
+            let report = JobRunner::new(data).run_named(&name).await?;
+            match report.result {
+                Ok(message) => println!("{name}: {message}"),
                 Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
             }
         }
@@ -249,20 +250,20 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             add_user(data, &login, &name, role, password_stdin).await?;
         }
         Command::Backup { file, data } => {
-            let facts = {
+            let metadata = {
                 let engine = Config::new(&data).engine;
                 backup::backup(engine.as_ref(), &data, &file, SystemClock.now_ms())?
             };
             println!(
                 "backed up to {}: {} blobs, {} bytes",
                 file.display(),
-                facts.blobs,
-                facts.blob_bytes
+                metadata.blobs,
+                metadata.blob_bytes
             );
         }
         Command::Restore { data, abandon: true, .. } => {
             restore::abandon(Config::new(&data).engine.as_ref(), &data)?;
-            println!("the restore into {} is undone", data.display());
+            println!("undid the restore into {}", data.display());
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
@@ -272,18 +273,19 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
             };
             println!(
-                "restored into {}; new epoch {epoch}: devices send what the backup lacks",
+                "restored into {}; new epoch {epoch}: devices will send the rows missing from the backup",
                 data.display()
             );
         }
         Command::ExportLibrary { dir, data } => {
-            let done = export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
+            let exported =
+                export::export(&DataDir::open_existing(Config::new(data))?, &dir).await?;
             println!(
                 "exported {} courses, {} stories, {} blobs ({} bytes) to {}",
-                done.courses,
-                done.stories,
-                done.blobs,
-                done.bytes,
+                exported.courses,
+                exported.stories,
+                exported.blobs,
+                exported.bytes,
                 dir.display()
             );
         }
@@ -310,38 +312,43 @@ async fn unpublish(data: &DataDir, ids: &[Slug]) -> Result<ExitCode, Error> {
     Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One line for a job.
-fn shown(job: &JobRow, now_ms: i64) -> String {
-    let minutes = |ms: i64| (ms - now_ms) / 60_000;
+/// Formats a job as one line.
+fn job_line(job: &JobRow, now_ms: i64) -> String {
+    let minutes_from_now = |ms: i64| (ms - now_ms) / 60_000;
     let state = match job.due_ms {
         _ if !job.worker.is_empty() && job.lease_until_ms > now_ms => "running".to_owned(),
-        i64::MAX => "only when asked for".to_owned(),
+        i64::MAX => "only on request".to_owned(),
         due_ms if due_ms <= now_ms => "due".to_owned(),
-        due_ms => format!("due in {} min", minutes(due_ms)),
+        due_ms => format!("due in {} min", minutes_from_now(due_ms)),
     };
     let last = match job.succeeded_ms {
         0 => "never succeeded".to_owned(),
-        ms => format!("succeeded {} min ago", -minutes(ms)),
+        ms => format!("succeeded {} min ago", -minutes_from_now(ms)),
     };
     let error = if job.error.is_empty() { String::new() } else { format!("; {}", job.error) };
     format!("{:<10} {state:<22} {last}{error}", job.name)
 }
 
-/// Each file by itself: one that is refused never blocks the others.
+/// Accepts each file separately; a refused file never blocks the others.
 async fn accept_files(
     data: &DataDir,
     files: &[PathBuf],
-    how: Acceptance<'_>,
+    options: AcceptOptions<'_>,
 ) -> Result<ExitCode, Error> {
     let mut failed = 0;
     for file in files {
-        match accept_work(data, file, how).await {
-            Ok(done) => {
+        match accept_work(data, file, options).await {
+            Ok(accepted) => {
                 println!(
                     "accepted from {} ({}), {}: {} rows, {} new, {} refused",
-                    done.name, done.login, done.device_name, done.rows, done.changed, done.refused
+                    accepted.name,
+                    accepted.login,
+                    accepted.device_name,
+                    accepted.rows,
+                    accepted.changed,
+                    accepted.refused
                 );
-                done.reasons.iter().for_each(|r| println!("  refused: {r}"));
+                accepted.reasons.iter().for_each(|r| println!("  refused: {r}"));
             }
             Err(e @ Error::Refused(_)) => {
                 failed += 1;
@@ -357,16 +364,21 @@ async fn accept_files(
 fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
     for package in &report.packages {
         for problem in &package.problems {
-            // The package itself is at fault, or a file inside it.
-            let inside = problem.file != package.name;
+            // The problem concerns the package itself, or a file inside it.
+            let is_inside = problem.file != package.name;
             println!(
                 "{}{problem}",
-                if inside { format!("{}/", package.name) } else { String::new() }
+                if is_inside { format!("{}/", package.name) } else { String::new() }
             );
         }
-        if let Some(done) = &package.outcome {
-            let unchanged = if done.changed || verb == "checked" { "" } else { " (unchanged)" };
-            println!("{verb} {} {}: {}{unchanged}", done.kind.as_str(), done.id, done.title);
+        if let Some(imported) = &package.outcome {
+            let unchanged = if imported.changed || verb == "checked" { "" } else { " (unchanged)" };
+            println!(
+                "{verb} {} {}: {}{unchanged}",
+                imported.kind.as_str(),
+                imported.id,
+                imported.title
+            );
         }
     }
     println!(
@@ -392,7 +404,7 @@ async fn add_user(
     let secret = if from_stdin {
         let mut bytes = Vec::new();
         let read = std::io::stdin().take(4096).read_to_end(&mut bytes);
-        read.map_err(|e| Error::Refused(format!("the password cannot be read: {e}")))?;
+        read.map_err(|e| Error::Refused(format!("failed to read the password: {e}")))?;
         password::first_line(&bytes)?
     } else {
         carrel_server::clock::new_id().simple().to_string()[..16].to_owned()
@@ -410,7 +422,7 @@ async fn add_user(
     Ok(())
 }
 
-/// Ctrl-C, or what a service supervisor sends.
+/// Waits for Ctrl-C or, on Unix, SIGTERM.
 async fn stop_signal() {
     #[cfg(unix)]
     {

@@ -1,9 +1,10 @@
-//! Passwords: argon2id on a few threads of its own. And random tokens.
+//! Password hashing with argon2id on dedicated threads, and random tokens.
 //!
-//! Each thread keeps its block of memory (19 MiB) and uses it again for every hash. Blocks that are allocated per hash and freed
-//! again stay with the process: glibc raises its threshold for mapped memory to the size of the block and keeps them in its heaps.
+//! Each thread keeps its block of memory (19 MiB) and reuses it for every hash. Blocks allocated per hash would stay
+//! with the process after they are freed: glibc raises its mmap threshold to the size of the block and keeps them in
+//! its heaps.
 //!
-//! Not here: who may sign in (`http::auth`), where hashes are kept (`store`).
+//! Not here: who may sign in (`http::auth`), storage of hashes (`store`).
 
 use std::{
     collections::VecDeque,
@@ -21,7 +22,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::precis;
 
-/// Why a password could not be hashed or compared.
+/// Why a password could not be hashed or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     #[error("too many sign-ins at once")]
@@ -30,55 +31,55 @@ pub enum PasswordError {
     Hash(String),
 }
 
-/// What a hash is computed for. Each kind has its own queue, so that neither waits for a flood of the other.
+/// What a hash is computed for. Each purpose has its own queue, so that many requests of one do not delay the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     SignIn,
     Registration,
 }
 
-/// The answer to a comparison.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     Wrong,
-    Right,
-    /// Right, but the stored hash is of another form of the same password: to be replaced by this one.
-    RightRehashed(String),
+    Correct,
+    /// Right, but the stored hash is of another form of the password and has to be replaced by this one.
+    CorrectRehashed(String),
 }
 
-/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on as many threads as there are cores, at most `MAX_THREADS`.
+/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on one thread per core, at most `MAX_THREADS`.
 pub struct Passwords {
     queues: Arc<Queues>,
     threads: Vec<JoinHandle<()>>,
-    /// Compared with when there is no such login, so that both cases take as long.
+    /// Verified against if there is no such login, so that both cases take the same time.
     dummy: String,
 }
 
-/// Each thread holds its block of memory for good: 19 MiB.
+/// Limited because each thread holds its block of 19 MiB permanently.
 const MAX_THREADS: usize = 4;
-/// How many may wait in one queue before the next one is sent away.
+/// Maximum length of a queue; further jobs are refused.
 const MAX_WAITING: usize = 256;
-/// The largest memory that a stored hash may ask for, in KiB.
+/// Maximum memory parameter of a stored hash, in KiB.
 const MAX_MEMORY_KIB: u32 = 64 * 1024;
 
 type HashJob = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 #[derive(Default)]
 struct Queues {
-    state: Mutex<Waiting>,
-    news: Condvar,
+    state: Mutex<QueueState>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueueState {
     sign_ins: VecDeque<HashJob>,
     registrations: VecDeque<HashJob>,
-    /// Whose turn it is if both wait.
+    /// Which queue is served next if both have jobs.
     registration_is_next: bool,
     closed: bool,
 }
 
-impl Waiting {
+impl QueueState {
     fn take(&mut self) -> Option<HashJob> {
         let registration_first = self.registration_is_next;
         self.registration_is_next = !registration_first;
@@ -92,10 +93,10 @@ impl Waiting {
 }
 
 impl Queues {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// The next job; `None` when there will be no more.
+    /// Waits for the next job. Returns `None` when the queues are closed and empty.
     fn next(&self) -> Option<HashJob> {
         let mut waiting = self.lock();
         loop {
@@ -105,7 +106,7 @@ impl Queues {
             if waiting.closed {
                 return None;
             }
-            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
     fn push(&self, purpose: Purpose, job: HashJob) -> Result<(), PasswordError> {
@@ -118,7 +119,7 @@ impl Queues {
             return Err(PasswordError::Busy);
         }
         queue.push_back(job);
-        self.news.notify_one();
+        self.changed.notify_one();
         Ok(())
     }
 }
@@ -131,7 +132,7 @@ impl Passwords {
             .map(|n| {
                 let queues = Arc::clone(&queues);
                 std::thread::Builder::new().name(format!("carrel-password-{n}")).spawn(move || {
-                    // Allocated by the first hash, then kept.
+                    // Allocated by the first hash, then reused.
                     let mut blocks = Vec::new();
                     while let Some(job) = queues.next() {
                         job(&mut blocks);
@@ -143,36 +144,37 @@ impl Passwords {
         Ok(Self { queues, threads, dummy: dummy_hash()? })
     }
 
-    /// The PHC string to keep.
+    /// Returns the PHC string to store.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
         self.run(Purpose::Registration, move |blocks| hash_in(&password, blocks)).await?
     }
 
-    /// Compares a typed password with a stored hash. Without a stored hash the answer is `Wrong`, in the same time.
+    /// Verifies a typed password against a stored hash. Without a stored hash, returns `Wrong` after the same time.
     ///
-    /// Compared as OpaqueString first; older hashes may be of the password as it was typed or decomposed, and are then hashed again.
+    /// The OpaqueString form is compared first. An older hash may be of the password as typed or decomposed (NFD);
+    /// the password is then hashed again.
     pub async fn verify(
         &self,
         password: String,
         stored: Option<String>,
     ) -> Result<Verified, PasswordError> {
-        let known = stored.as_ref().is_some_and(|s| !s.is_empty());
+        let has_stored_hash = stored.as_ref().is_some_and(|s| !s.is_empty());
         let stored = stored.filter(|s| !s.is_empty()).unwrap_or_else(|| self.dummy.clone());
         let verified = self
             .run(Purpose::SignIn, move |blocks| {
                 let forms = forms(&password);
                 for (n, form) in forms.iter().enumerate() {
-                    if is_right(form, &stored, blocks)? {
+                    if is_correct(form, &stored, blocks)? {
                         return Ok(match n {
-                            0 => Verified::Right,
-                            _ => Verified::RightRehashed(hash_in(&forms[0], blocks)?),
+                            0 => Verified::Correct,
+                            _ => Verified::CorrectRehashed(hash_in(&forms[0], blocks)?),
                         });
                     }
                 }
                 Ok(Verified::Wrong)
             })
             .await??;
-        Ok(if known { verified } else { Verified::Wrong })
+        Ok(if has_stored_hash { verified } else { Verified::Wrong })
     }
 
     async fn run<T: Send + 'static>(
@@ -180,15 +182,15 @@ impl Passwords {
         purpose: Purpose,
         f: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         let job = Box::new(move |blocks: &mut Vec<Block>| {
-            // A caller that has gone away (its request timed out) needs no hash any more.
+            // A caller whose request has timed out no longer needs the hash.
             if !reply.is_closed() {
                 let _ = reply.send(f(blocks));
             }
         });
         self.queues.push(purpose, job)?;
-        answer.await.map_err(|_| PasswordError::Busy)
+        receiver.await.map_err(|_| PasswordError::Busy)
     }
 }
 
@@ -200,14 +202,14 @@ impl Drop for Passwords {
             waiting.sign_ins.clear();
             waiting.registrations.clear();
         }
-        self.queues.news.notify_all();
+        self.queues.changed.notify_all();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-/// The forms in which a password may have been hashed; the first is the one that is hashed today.
+/// Returns the forms in which a password may have been hashed, the current one first.
 fn forms(password: &str) -> Vec<String> {
     let typed = password.to_owned();
     let mut forms = vec![precis::opaque(password).unwrap_or_else(|_| typed.clone())];
@@ -221,32 +223,36 @@ fn forms(password: &str) -> Vec<String> {
 
 fn hash_in(password: &str, blocks: &mut Vec<Block>) -> Result<String, PasswordError> {
     let password = precis::opaque(password).unwrap_or_else(|_| password.to_owned());
-    let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
+    let salt = SaltString::encode_b64(&random::<16>()?).map_err(hash_error)?;
     let params = Params::default();
     let output = compute(&password, salt.as_salt(), &params, Params::DEFAULT_OUTPUT_LEN, blocks)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: (&params).try_into().map_err(failed)?,
+        params: (&params).try_into().map_err(hash_error)?,
         salt: Some(salt.as_salt()),
         hash: Some(output),
     };
     Ok(hash.to_string())
 }
 
-fn is_right(password: &str, stored: &str, blocks: &mut Vec<Block>) -> Result<bool, PasswordError> {
-    let parsed = PasswordHash::new(stored).map_err(failed)?;
+fn is_correct(
+    password: &str,
+    stored: &str,
+    blocks: &mut Vec<Block>,
+) -> Result<bool, PasswordError> {
+    let parsed = PasswordHash::new(stored).map_err(hash_error)?;
     let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
-        return Err(PasswordError::Hash("the stored hash is not complete".into()));
+        return Err(PasswordError::Hash("the stored hash is incomplete".into()));
     };
     if parsed.algorithm != Algorithm::Argon2id.ident() {
         return Err(PasswordError::Hash("the stored hash is not argon2id".into()));
     }
-    let params = Params::try_from(&parsed).map_err(failed)?;
+    let params = Params::try_from(&parsed).map_err(hash_error)?;
     if params.m_cost() > MAX_MEMORY_KIB {
-        return Err(PasswordError::Hash("the stored hash asks for too much memory".into()));
+        return Err(PasswordError::Hash("the stored hash requires too much memory".into()));
     }
-    // Compared in constant time.
+    // `Output` is compared in constant time.
     Ok(compute(password, salt, &params, expected.len(), blocks)? == expected)
 }
 
@@ -257,47 +263,48 @@ fn compute(
     len: usize,
     blocks: &mut Vec<Block>,
 ) -> Result<Output, PasswordError> {
-    let need = params.block_count();
-    if blocks.len() < need {
-        blocks.resize(need, Block::default());
+    let block_count = params.block_count();
+    if blocks.len() < block_count {
+        blocks.resize(block_count, Block::default());
     }
     let mut buffer = [0; 64];
-    let salt = salt.decode_b64(&mut buffer).map_err(failed)?;
+    let salt = salt.decode_b64(&mut buffer).map_err(hash_error)?;
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     Output::init_with(len, |out| {
         Ok(argon.hash_password_into_with_memory(
             password.as_bytes(),
             salt,
             out,
-            &mut blocks[..need],
+            &mut blocks[..block_count],
         )?)
     })
-    .map_err(failed)
+    .map_err(hash_error)
 }
 
-fn failed(e: impl std::fmt::Display) -> PasswordError {
+fn hash_error(e: impl std::fmt::Display) -> PasswordError {
     PasswordError::Hash(e.to_string())
 }
 
-/// A hash that no password has: the comparison with it takes as long as with a real one.
+/// Returns a hash that matches no password; verifying against it takes as long as against a real one.
 fn dummy_hash() -> Result<String, PasswordError> {
-    let salt = SaltString::encode_b64(&random::<16>()?).map_err(failed)?;
+    let salt = SaltString::encode_b64(&random::<16>()?).map_err(hash_error)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: (&Params::default()).try_into().map_err(failed)?,
+        params: (&Params::default()).try_into().map_err(hash_error)?,
         salt: Some(salt.as_salt()),
-        hash: Some(Output::new(&random::<32>()?).map_err(failed)?),
+        hash: Some(Output::new(&random::<32>()?).map_err(hash_error)?),
     };
     Ok(hash.to_string())
 }
 
-/// The PHC string of a password, for command lines: blocks for about 20 ms.
+/// Returns the PHC string of a password, for command lines. Blocks for about 20 ms.
 pub fn hash_blocking(password: &str) -> Result<String, PasswordError> {
     hash_in(password, &mut Vec::new())
 }
 
-/// The password in the first line of a file or pipe: without the byte-order mark and line end that editors and PowerShell add.
+/// Returns the password in the first line of a file or pipe, without the byte-order mark and line end that editors
+/// and PowerShell add.
 pub fn first_line(bytes: &[u8]) -> Result<String, PasswordError> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         PasswordError::Hash("the password is not UTF-8 (UTF-16 with a byte-order mark?)".into())
@@ -306,21 +313,21 @@ pub fn first_line(bytes: &[u8]) -> Result<String, PasswordError> {
     Ok(text.split(['\r', '\n']).next().unwrap_or_default().to_owned())
 }
 
-/// Random bytes from the system.
+/// Returns random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| PasswordError::Hash(e.to_string()))?;
     Ok(bytes)
 }
 
-/// An opaque token of 256 random bits, as text, and the hash under which it is kept.
+/// Returns an opaque token of 256 random bits as text, and the hash under which it is stored.
 pub(crate) fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
     let text = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let hash = token_hash(&text);
     Ok((text, hash))
 }
 
-/// Tokens are compared by their hash, so that the comparison tells nothing about the token.
+/// Tokens are looked up by their hash, so that the time of a comparison reveals nothing about the token.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
@@ -331,25 +338,25 @@ mod tests {
 
     use super::*;
 
-    /// A hash as releases before PRECIS made it: of the bytes as typed.
+    /// Hashes the bytes as typed, like releases before PRECIS.
     fn old_hash(password: &str) -> String {
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
     }
 
     #[tokio::test]
-    async fn hashes_are_those_of_the_crate() {
+    async fn hashes_match_the_argon2_crate() {
         let passwords = Passwords::new().unwrap();
         let hash = passwords.hash("a good long password".into()).await.unwrap();
         let parsed = PasswordHash::new(&hash).unwrap();
         assert!(Argon2::default().verify_password(b"a good long password", &parsed).is_ok());
         let old = Some(old_hash("a good long password"));
-        let right = passwords.verify("a good long password".into(), old.clone()).await.unwrap();
-        assert_eq!(right, Verified::Right);
+        let verified = passwords.verify("a good long password".into(), old.clone()).await.unwrap();
+        assert_eq!(verified, Verified::Correct);
         assert_eq!(passwords.verify("another".into(), old).await.unwrap(), Verified::Wrong);
         for stored in [None, Some(String::new())] {
-            let nobody = passwords.verify("nobody".into(), stored).await.unwrap();
-            assert_eq!(nobody, Verified::Wrong);
+            let result = passwords.verify("nobody".into(), stored).await.unwrap();
+            assert_eq!(result, Verified::Wrong);
         }
     }
 
@@ -361,7 +368,7 @@ mod tests {
         let new = passwords.hash(decomposed.into()).await.unwrap();
         for typed in [composed, decomposed] {
             let verified = passwords.verify(typed.into(), Some(new.clone())).await.unwrap();
-            assert_eq!(verified, Verified::Right);
+            assert_eq!(verified, Verified::Correct);
         }
         for old in
             [old_hash(decomposed), old_hash(composed), old_hash("caf\u{e9}\u{a0}r\u{e9}sum\u{e9}")]
@@ -372,10 +379,10 @@ mod tests {
                 "caf\u{e9}\u{a0}r\u{e9}sum\u{e9}"
             };
             match passwords.verify(typed.into(), Some(old.clone())).await.unwrap() {
-                Verified::Right => assert_eq!(old, old_hash(composed)),
-                Verified::RightRehashed(hash) => {
+                Verified::Correct => assert_eq!(old, old_hash(composed)),
+                Verified::CorrectRehashed(hash) => {
                     let again = passwords.verify(composed.into(), Some(hash)).await.unwrap();
-                    assert_eq!(again, Verified::Right, "{typed:?}");
+                    assert_eq!(again, Verified::Correct, "{typed:?}");
                 }
                 Verified::Wrong => panic!("{typed:?}"),
             }
@@ -383,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_from_a_file_has_no_mark_and_no_line_end() {
+    fn first_line_strips_byte_order_mark_and_line_end() {
         for bytes in [
             "\u{feff}a good password\r\n".as_bytes(),
             b"a good password\n",
@@ -418,15 +425,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_block_of_memory_serves_all_hashes_of_a_thread() {
+    async fn hashes_reuse_one_memory_block() {
         let mut blocks = Vec::new();
         hash_in("a good long password", &mut blocks).unwrap();
-        let (at, len) = (blocks.as_ptr(), blocks.len());
+        let (pointer, len) = (blocks.as_ptr(), blocks.len());
         assert_eq!(len, Params::default().block_count());
         for _ in 0..3 {
             let stored = hash_in("another good password", &mut blocks).unwrap();
-            assert!(is_right("another good password", &stored, &mut blocks).unwrap());
+            assert!(is_correct("another good password", &stored, &mut blocks).unwrap());
         }
-        assert_eq!((blocks.as_ptr(), blocks.len()), (at, len));
+        assert_eq!((blocks.as_ptr(), blocks.len()), (pointer, len));
     }
 }

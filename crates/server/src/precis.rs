@@ -1,8 +1,9 @@
-//! Comparison of logins and passwords: the PRECIS profiles UsernameCaseMapped and OpaqueString (RFC 8264, RFC 8265), and the
-//! skeleton of UTS 39 that finds look-alike logins.
+//! Comparison of logins and passwords: the PRECIS profiles UsernameCaseMapped and OpaqueString (RFC 8264, RFC 8265),
+//! and the skeleton of UTS 39 that finds look-alike logins.
 //!
-//! The derived property of a character is computed from the general categories of the current Unicode version, as RFC 8264,
-//! section 8 describes. Crates with fixed tables stop at Unicode 6.3 and refuse scripts that were added since (Adlam, for example).
+//! The derived property of a character is computed from the general categories of the current Unicode version, as
+//! described in RFC 8264, section 8. Crates with fixed tables stop at Unicode 6.3 and refuse scripts added since then
+//! (such as Adlam).
 
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
@@ -16,7 +17,7 @@ pub enum PrecisError {
     Control(char),
     #[error("contains the invisible character U+{:04X}", u32::from(*.0))]
     Invisible(char),
-    #[error("contains the character U+{:04X}, which is not assigned", u32::from(*.0))]
+    #[error("contains the unassigned character U+{:04X}", u32::from(*.0))]
     Unassigned(char),
     #[error("contains {:?} (U+{:04X}), which is not allowed here", .0, u32::from(*.0))]
     NotAllowed(char),
@@ -24,15 +25,16 @@ pub enum PrecisError {
     MixedDirections,
 }
 
-/// The key under which a login is compared: width and case mapped, NFC. Words are separated by single spaces.
+/// Returns the key by which a login is compared: width and case mapped, NFC, words separated by single spaces.
 ///
-/// Errors: a character that the IdentifierClass of RFC 8264 does not contain, or letters of both directions in one word.
+/// # Errors
+/// A character outside the IdentifierClass of RFC 8264, or letters of both directions in one word.
 pub fn username(login: &str) -> Result<String, PrecisError> {
     let words: Vec<String> = login.split_whitespace().map(userpart).collect::<Result<_, _>>()?;
     if words.is_empty() { Err(PrecisError::Empty) } else { Ok(words.join(" ")) }
 }
 
-/// The form of a password that is hashed: NFC, with every space as U+0020. Case and width are kept.
+/// Returns the form of a password that is hashed: NFC, with every space as U+0020. Case and width are kept.
 pub fn opaque(password: &str) -> Result<String, PrecisError> {
     let is_space = |c: char| c.general_category() == GeneralCategory::SpaceSeparator;
     let mapped: String =
@@ -47,25 +49,27 @@ pub fn opaque(password: &str) -> Result<String, PrecisError> {
     Ok(mapped)
 }
 
-/// A display name: the free-form class, NFC, without spaces at the ends and with single spaces inside.
+/// Returns a display name in normal form: free-form class, NFC, no spaces at the ends and single spaces inside.
 pub fn display_name(name: &str) -> Result<String, PrecisError> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     opaque(&name)
 }
 
-/// The key of a login that PRECIS refuses or that another account has taken since: no key of a new login begins with a space.
+/// Returns the key of a login that PRECIS refuses or that another account has taken since. It begins with a space,
+/// which no key of a new login does.
 pub fn legacy_key(login: &str) -> String {
     format!(" {}", login.trim().to_lowercase())
 }
 
-/// The skeleton of a login key (UTS 39, section 4): equal for keys that look alike.
+/// Returns the skeleton of a login key (UTS 39, section 4), which is equal for keys that look alike.
 pub fn skeleton(key: &str) -> String {
     unicode_security::skeleton(key).collect::<String>().nfc().collect()
 }
 
 fn userpart(word: &str) -> Result<String, PrecisError> {
     let narrow: String = word.chars().flat_map(width_mapped).collect();
-    // Case mapping can bring characters out of NFC, and NFC can bring upper case back: until nothing changes.
+    // Case mapping can produce characters outside NFC, and NFC can produce upper case: repeated until nothing
+    // changes.
     let mut mapped: String = narrow.to_lowercase().nfc().collect();
     for _ in 0..3 {
         let next: String = mapped.to_lowercase().nfc().collect();
@@ -82,7 +86,7 @@ fn userpart(word: &str) -> Result<String, PrecisError> {
     Ok(mapped)
 }
 
-/// Full-width and half-width forms become the characters that they are forms of.
+/// Maps full-width and half-width forms to the characters that they are forms of.
 fn width_mapped(c: char) -> impl Iterator<Item = char> {
     let is_form = matches!(c, '\u{3000}' | '\u{FF01}'..='\u{FFDC}' | '\u{FFE0}'..='\u{FFEE}');
     let mapped: Vec<char> = if is_form { [c].into_iter().nfkc().collect() } else { vec![c] };
@@ -95,7 +99,7 @@ enum Class {
     Freeform,
 }
 
-/// RFC 8264, section 8, in its order.
+/// Checks a character by RFC 8264, section 8, in the order given there.
 fn check(chars: &[char], at: usize, class: Class) -> Result<(), PrecisError> {
     let c = chars[at];
     if let Some(allowed) = exception(chars, at) {
@@ -146,7 +150,8 @@ fn check(chars: &[char], at: usize, class: Class) -> Result<(), PrecisError> {
     if is_allowed { Ok(()) } else { Err(PrecisError::NotAllowed(c)) }
 }
 
-/// The exceptions of RFC 5892, section 2.6, with the context rules of its appendix A. `None`: the general rules decide.
+/// Applies the exceptions of RFC 5892, section 2.6, with the context rules of its appendix A. Returns `None` if the
+/// general rules apply.
 fn exception(chars: &[char], at: usize) -> Option<bool> {
     let before = at.checked_sub(1).map(|i| chars[i]);
     let after = chars.get(at + 1).copied();
@@ -167,7 +172,7 @@ fn exception(chars: &[char], at: usize) -> Option<bool> {
     })
 }
 
-/// A joiner is visible only after a virama; in free text a non-joiner also stands between two letters.
+/// Returns true if a joiner is allowed here: after a virama or, for a non-joiner in free text, between two letters.
 fn joins(chars: &[char], at: usize, class: Class) -> bool {
     let is_letter = |c: &char| c.general_category() == GeneralCategory::OtherLetter;
     let before = at.checked_sub(1).map(|i| chars[i]);
@@ -208,8 +213,8 @@ fn is_ignorable(c: char) -> bool {
     )
 }
 
-/// The part of the Bidi Rule (RFC 5893) that keeps a login readable: a word with a right-to-left letter has no letter of the
-/// other direction and does not begin with a digit or a mark.
+/// Checks the part of the Bidi Rule (RFC 5893) that keeps a login readable: a word with a right-to-left letter has no
+/// letter of the other direction and does not begin with a digit or a mark.
 fn check_direction(chars: &[char]) -> Result<(), PrecisError> {
     let is_letter = |c: &char| c.general_category_group() == GeneralCategoryGroup::Letter;
     if !chars.iter().any(is_right_to_left) {
@@ -222,7 +227,7 @@ fn check_direction(chars: &[char]) -> Result<(), PrecisError> {
     Ok(())
 }
 
-/// Letters of the blocks whose default direction is right to left.
+/// Returns true for letters of the blocks whose default direction is right to left.
 fn is_right_to_left(c: &char) -> bool {
     let in_block = matches!(
         c,
@@ -247,7 +252,7 @@ mod tests {
             ("\u{ff2e}\u{ff4f}\u{ff4f}\u{ff52}", "noor"),
             (" Noor  Khan ", "noor khan"),
             ("\u{3a3}\u{391}\u{3a3}", "\u{3c3}\u{3b1}\u{3c2}"),
-            // Hangul syllables typed as jamo, as macOS hands them over.
+            // Hangul syllables as a sequence of jamo (NFD), as macOS file names contain them.
             ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
             ("I", "i"),
         ] {
@@ -269,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_refused() {
+    fn invisible_characters_are_refused() {
         for (text, error) in [
             ("pw3\u{200b}", PrecisError::Invisible('\u{200b}')),
             ("no\u{202e}or", PrecisError::Invisible('\u{202e}')),

@@ -1,4 +1,4 @@
-//! From a manifest whose blobs are stored to the catalogue, and what is reported about it.
+//! Publishes a manifest whose blobs are stored; also the report of an import.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::{
     store::{Kind, Publication},
 };
 
-/// What became of everything that was found under the paths.
+/// Report of everything found under the imported paths.
 #[derive(Debug, Default)]
 pub struct ImportReport {
     pub packages: Vec<PackageReport>,
 }
 
-/// What became of one package.
+/// Report of one package.
 #[derive(Debug)]
 pub struct PackageReport {
-    /// As it is called in messages: the path that was given and the folder inside.
+    /// Name in messages: the path that was given and the folder inside it.
     pub name: String,
     /// Errors and warnings, by file and line.
     pub problems: Vec<Problem>,
-    /// None if there were errors.
+    /// `None` if there were errors.
     pub outcome: Option<Imported>,
 }
 
@@ -39,16 +39,16 @@ pub struct Imported {
     pub id: Slug,
     pub title: String,
     pub version: BlobHash,
-    /// False: this very version was there already, or it was only checked.
+    /// False if this version was already published, or the package was only checked.
     pub changed: bool,
 }
 
 impl ImportReport {
-    /// True if every package found was good, and there was one.
+    /// Returns true if there was at least one package and all packages are without errors.
     pub fn is_ok(&self) -> bool {
         !self.packages.is_empty() && self.packages.iter().all(|p| p.outcome.is_some())
     }
-    /// How many packages have errors.
+    /// Returns the number of packages with errors.
     pub fn failed(&self) -> usize {
         self.packages.iter().filter(|p| p.outcome.is_none()).count()
     }
@@ -57,7 +57,7 @@ impl ImportReport {
     }
 }
 
-/// The report about a manifest without errors.
+/// Returns the outcome for a manifest without errors.
 pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
     let version = BlobHash::of(manifest.to_canonical().as_bytes());
     let (kind, id, title) = publishing::identity(manifest);
@@ -71,7 +71,7 @@ pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Impor
     if data.store.published(other, &outcome.id).await?.is_some() {
         // Progress is stored by the id alone.
         let message = format!(
-            "{} is the id of a {} already: give this one another",
+            "the id {} is already used by a {}; hint: choose another id",
             outcome.id,
             other.as_str()
         );
@@ -80,13 +80,13 @@ pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Impor
     let before = data.store.published(outcome.kind, &outcome.id).await?;
     let changed = before.is_none_or(|p| p.version != outcome.version);
     let publication = render(data, publishing::sign(manifest, data.signer.as_ref())).await?;
-    data.step("publication prepared");
+    data.failpoint("publication prepared");
     data.store.publish(publication, data.config.clock.now_ms()).await?;
-    data.step("published");
+    data.failpoint("published");
     Ok(Imported { changed, ..outcome })
 }
 
-/// Derives a publication from its manifest on a thread that may block.
+/// Derives a publication from its manifest on a blocking thread.
 pub(crate) async fn render(data: &DataDir, signed: SignedManifest) -> Result<Publication, Error> {
     let blobs = Arc::clone(&data.blobs);
     let rendered = tokio::task::spawn_blocking(move || publishing::render(&signed, blobs.as_ref()));

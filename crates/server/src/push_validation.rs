@@ -1,6 +1,7 @@
-//! What becomes of each pushed item before the store sees it: parsed by itself, checked, folded.
+//! Validation of pushed items before they reach the store: each is parsed and checked separately, and rows with the
+//! same key are merged.
 //!
-//! Not here: the joins and change numbers (`domain`).
+//! Not here: merging with stored rows, and change numbers (`domain`).
 
 use std::collections::BTreeMap;
 
@@ -15,45 +16,45 @@ use serde_json::value::RawValue;
 
 use crate::domain::change_log::Refusal;
 
-/// A stamp may be this far ahead of the server's clock.
+/// Maximum time by which a stamp may be ahead of the server's clock.
 pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
-/// Other times (`Row::wall_ms`) may be this far ahead: they order nothing, and a clock that is some days wrong is common. What lies
-/// further ahead would count as studied, submitted or finished in a time that has not come.
+/// The same for other times (`Row::wall_ms`), which do not order rows; clocks that are wrong by some days are common.
+/// A time further ahead would count as studied, submitted or finished in the future.
 pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
 
-/// The result of each item, and the rows to join: one for each key, in key order.
+/// The result of each item, and the rows to merge: one for each key, in key order.
 pub struct Checked {
     pub results: Vec<PushResult>,
     pub rows: Vec<Row>,
-    /// For each item the place of its row.
+    /// For each item, the index of its row in `rows`.
     row_of: Vec<Option<usize>>,
 }
 
-/// Checks every item by itself; an invalid one never blocks the others.
+/// Checks each item separately; an invalid one never blocks the others.
 pub fn check(items: &[Box<RawValue>], now_ms: i64) -> Checked {
     Checked::of(items.iter().map(|item| check_one(item.get(), now_ms)))
 }
 
 impl Checked {
-    /// Joins the rows that share a key.
+    /// Merges the rows that share a key.
     pub fn of(items: impl Iterator<Item = Result<Row, Refusal>>) -> Self {
-        let mut good = Vec::with_capacity(items.size_hint().0);
+        let mut valid = Vec::with_capacity(items.size_hint().0);
         let mut results = Vec::with_capacity(items.size_hint().0);
         for (index, item) in items.enumerate() {
             let (code, reason) = match item {
                 Ok(row) => {
-                    good.push((row.key(), index, row));
+                    valid.push((row.key(), index, row));
                     (ResultCode::Ok, String::new())
                 }
                 Err(refusal) => refusal,
             };
             results.push(PushResult { index: index as u32, code, reason });
         }
-        good.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        valid.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut row_of = vec![None; results.len()];
-        let mut rows: Vec<Row> = Vec::with_capacity(good.len());
+        let mut rows: Vec<Row> = Vec::with_capacity(valid.len());
         let mut last = None;
-        for (key, index, row) in good {
+        for (key, index, row) in valid {
             match rows.last_mut().filter(|_| last.as_ref() == Some(&key)) {
                 Some(joined) => joined.join(&row),
                 None => rows.push(row),
@@ -63,26 +64,26 @@ impl Checked {
         }
         Self { results, rows, row_of }
     }
-    /// Notes which rows the store did not take.
+    /// Records which rows the store refused.
     pub fn refuse(&mut self, refused: Vec<(usize, Refusal)>) {
         if refused.is_empty() {
             return;
         }
         let refused: BTreeMap<usize, Refusal> = refused.into_iter().collect();
-        for (result, place) in self.results.iter_mut().zip(&self.row_of) {
-            if let Some((code, reason)) = place.and_then(|p| refused.get(&p)) {
+        for (result, row_index) in self.results.iter_mut().zip(&self.row_of) {
+            if let Some((code, reason)) = row_index.and_then(|p| refused.get(&p)) {
                 (result.code, result.reason) = (*code, reason.clone());
             }
         }
     }
-    /// The place of an item's row in `rows`.
+    /// Returns the index of an item's row in `rows`.
     pub fn row_of(&self, index: usize) -> Option<usize> {
         self.row_of.get(index).copied().flatten()
     }
 }
 
 #[derive(Deserialize)]
-struct Typed {
+struct TypeField {
     #[serde(rename = "type")]
     row_type: String,
 }
@@ -90,15 +91,15 @@ struct Typed {
 fn check_one(json: &str, now_ms: i64) -> Result<Row, Refusal> {
     let row = match Row::from_json(json) {
         Ok(row) => row,
-        Err(problem) => return Err(unread(json, &problem)),
+        Err(problem) => return Err(parse_refusal(json, &problem)),
     };
     check_row(&row, now_ms).map(|()| row)
 }
 
-/// The same rules for a row that came another way.
+/// Checks a parsed row. Also used for rows that were not pushed.
 pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     if row.is_server_only() {
-        return Err((ResultCode::Forbidden, only_the_server(row.row_type())));
+        return Err((ResultCode::Forbidden, server_only_reason(row.row_type())));
     }
     row.validate().map_err(|e| (ResultCode::Invalid, e.to_string()))?;
     if let Some(ahead) = row.wall_ms().map(|ms| ms.saturating_sub(now_ms))
@@ -116,23 +117,22 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     }
 }
 
-/// Says why an item is no row: one of a newer version, the server's own, or wrong.
-fn unread(json: &str, problem: &serde_json::Error) -> Refusal {
-    let Ok(Typed { row_type }) = strict::from_slice(json.as_bytes()) else {
+/// Returns why an item is not a valid row: its type is newer or written only by the server, or its fields are
+/// invalid.
+fn parse_refusal(json: &str, problem: &serde_json::Error) -> Refusal {
+    let Ok(TypeField { row_type }) = strict::from_slice(json.as_bytes()) else {
         return (ResultCode::Invalid, format!("not a row: {problem}"));
     };
     match RowType::parse(&row_type) {
-        None => {
-            (ResultCode::TooNew, format!("no row of type {:?} is known here", short(&row_type)))
-        }
+        None => (ResultCode::TooNew, format!("unknown row type {:?}", truncated(&row_type))),
         Some(t @ (RowType::Grade | RowType::Decision)) => {
-            (ResultCode::Forbidden, only_the_server(t))
+            (ResultCode::Forbidden, server_only_reason(t))
         }
         Some(t) => (ResultCode::Invalid, format!("{}: {problem}", t.as_str())),
     }
 }
 
-fn only_the_server(row_type: RowType) -> String {
+fn server_only_reason(row_type: RowType) -> String {
     format!("only the server writes rows of type {}", row_type.as_str())
 }
 
@@ -140,7 +140,7 @@ fn is_ahead(stamp: Hlc, now_ms: i64) -> bool {
     stamp.ms() > now_ms.saturating_add(MAX_AHEAD_MS)
 }
 
-fn short(text: &str) -> String {
+fn truncated(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_item_gets_its_own_verdict() {
+    fn each_item_is_checked_separately() {
         let now = 1_790_000_000_000;
         let stamp = |ms: i64| Hlc::new(ms, 0).to_string();
         let kv = |hlc: String| {
@@ -215,7 +215,7 @@ mod tests {
             assert_eq!(result.code, *code, "{json}: {}", result.reason);
             assert!(result.reason.contains(reason), "{json}: {}", result.reason);
         }
-        // One for each key: two sessions share one.
+        // One for each key: two sessions have the same key.
         assert_eq!(checked.rows.len(), 4);
     }
 }

@@ -1,8 +1,9 @@
-//! Slows down guessing: failed sign-ins by account, by network and by both; registrations by network.
+//! Rate limits against password guessing: failed sign-ins by login, by network and by both; registrations by network.
 //!
-//! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): whoever has used it up waits for the next
-//! part of it, and is not locked out for the whole window. The counters are behind a trait, so that several processes can share them;
-//! `LocalRateLimiter` counts for one. (The crate `governor` has no way to take an event back and no clock that may be turned back.)
+//! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): a client that has used it
+//! up waits for the next part of it, not for the whole window. The counters are behind a trait, so that several
+//! processes can share them; `LocalRateLimiter` counts in one process. (The crate `governor` cannot take an event
+//! back and has no clock that can be set back.)
 
 use std::{
     collections::HashMap,
@@ -17,13 +18,14 @@ use tokio::sync::Notify;
 /// Counts events by key.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
-    /// Counts one event. `Err(milliseconds to wait)` if the key has used up its burst: then nothing is counted.
+    /// Counts one event. Returns `Err(milliseconds to wait)`, without counting it, if the key has used up its burst.
     async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64>;
-    /// Takes one event back: it was no failure. Returns at once.
-    fn give_back(&self, key: &str);
+    /// Takes one event back, because it was not a failure. Does not block.
+    fn refund(&self, key: &str);
 }
 
-/// Makes limiters: at most `burst` events of one key at once, and the same number again over `window_ms`. `name` tells them apart.
+/// Creates limiters that allow `burst` events of one key at once and refill over `window_ms`. `name` identifies the
+/// limiter.
 pub trait RateLimiters: Send + Sync + 'static {
     fn limiter(&self, name: &'static str, window_ms: i64, burst: u32) -> Box<dyn RateLimiter>;
 }
@@ -38,15 +40,15 @@ impl RateLimiters for LocalRateLimiters {
     }
 }
 
-/// See `LocalRateLimiters`.
+/// A limiter of `LocalRateLimiters`.
 pub struct LocalRateLimiter {
     window_ms: i64,
     interval_ms: i64,
-    /// When each key would have its whole burst again.
+    /// When each key has its whole burst again.
     full_at: Mutex<HashMap<String, i64>>,
 }
 
-/// Past this many keys, those that have their whole burst are dropped; then the half that has used least of it.
+/// At this number of keys, those with their whole burst are dropped, then the half that has used least of it.
 const MAX_KEYS: usize = 50_000;
 
 impl LocalRateLimiter {
@@ -57,13 +59,13 @@ impl LocalRateLimiter {
     fn count(&self, key: &str, now_ms: i64) -> Result<(), u64> {
         let mut full_at = self.lock();
         if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {
-            make_room(&mut full_at, now_ms);
+            evict_keys(&mut full_at, now_ms);
         }
         if !full_at.contains_key(key) {
             full_at.insert(key.to_owned(), now_ms);
         }
         let Some(at) = full_at.get_mut(key) else { return Ok(()) };
-        // A clock that was turned back must not lock anybody out.
+        // A clock that was set back must not block anyone.
         if *at < now_ms || *at > now_ms + 2 * self.window_ms {
             *at = now_ms;
         }
@@ -85,15 +87,15 @@ impl RateLimiter for LocalRateLimiter {
     async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64> {
         self.count(key, now_ms)
     }
-    fn give_back(&self, key: &str) {
+    fn refund(&self, key: &str) {
         if let Some(at) = self.lock().get_mut(key) {
             *at -= self.interval_ms;
         }
     }
 }
 
-/// Keeps the keys that are closest to their limit. Half of them go at a time, so that this is rare.
-fn make_room(full_at: &mut HashMap<String, i64>, now_ms: i64) {
+/// Keeps the keys that are closest to their limit. Half of them are dropped at a time, so that this is rare.
+fn evict_keys(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     full_at.retain(|_, at| *at > now_ms);
     if full_at.len() >= MAX_KEYS / 2 {
         let mut times: Vec<i64> = full_at.values().copied().collect();
@@ -103,7 +105,7 @@ fn make_room(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     }
 }
 
-/// The part of an address that one household or school controls: an IPv4 address, or an IPv6 /64.
+/// Returns the part of an address that one household or school controls: an IPv4 address, or an IPv6 /64.
 pub fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
@@ -114,54 +116,56 @@ pub fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Failed sign-ins are counted over this long.
+/// Window in which failed sign-ins and registrations are counted.
 pub const WINDOW_MS: i64 = 15 * 60_000;
-/// Failed sign-ins for one account from all networks, as a multiple of those from one network.
+/// Limit for one login from all networks, as a multiple of the limit from one network.
 const LOGIN_FACTOR: u32 = 3;
-/// Failed sign-ins from one network for all accounts: a class that types its first passwords behind one router.
+/// Limit for one network over all logins, as the same multiple: a class behind one router may mistype its first
+/// passwords.
 const NETWORK_FACTOR: u32 = 6;
 
-/// Limits failed sign-ins: for one login from one network, for one login from anywhere, for one network whatever the login. A device
-/// on which the learner has signed in before has a limit of its own, so that guesses of others never lock it out.
+/// Limits failed sign-ins: for one login from one network, for one login from all networks, and for one network over
+/// all logins. A device on which the user has signed in before has its own limit, so that guesses of others never
+/// block it.
 pub struct SignInLimits {
-    both: Box<dyn RateLimiter>,
+    login_and_network: Box<dyn RateLimiter>,
     login: Box<dyn RateLimiter>,
     network: Box<dyn RateLimiter>,
     device: Box<dyn RateLimiter>,
-    /// Tries of each network whose password is being compared.
+    /// By network, the attempts whose password is being verified.
     running: Mutex<HashMap<IpAddr, u32>>,
-    ended: Notify,
+    attempt_ended: Notify,
 }
 
-/// A try that counts as failed until it `was_right`.
-pub struct Try<'l> {
+/// An attempt that counts as failed unless `refund` is called.
+pub struct SignInAttempt<'l> {
     limits: &'l SignInLimits,
     network: IpAddr,
     key: Key,
-    is_right: bool,
+    is_refunded: bool,
 }
 
 #[derive(Clone)]
 enum Key {
-    /// The keys of the limiters by login and network, and by login.
+    /// Keys of the limiters by login and network, and by login.
     Login {
-        both: String,
+        login_and_network: String,
         login: String,
     },
     KnownDevice(String),
 }
 
-impl Try<'_> {
-    /// It was no guess: the password was right, or it was never compared.
-    pub fn was_right(mut self) {
-        self.is_right = true;
+impl SignInAttempt<'_> {
+    /// Takes the attempt back: the password was right, or was not compared.
+    pub fn refund(mut self) {
+        self.is_refunded = true;
     }
 }
 
-impl Drop for Try<'_> {
+impl Drop for SignInAttempt<'_> {
     fn drop(&mut self) {
-        if self.is_right {
-            self.limits.give_back(&self.key, self.network);
+        if self.is_refunded {
+            self.limits.refund(&self.key, self.network);
         }
         let mut running = self.limits.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = running.get_mut(&self.network) {
@@ -171,51 +175,51 @@ impl Drop for Try<'_> {
             }
         }
         drop(running);
-        self.limits.ended.notify_waiters();
+        self.limits.attempt_ended.notify_waiters();
     }
 }
 
 impl SignInLimits {
-    /// `attempts`: failed sign-ins for one login from one network in a window.
+    /// `attempts`: failed sign-ins allowed for one login from one network in a window.
     pub fn new(limiters: &dyn RateLimiters, attempts: u32) -> Self {
         let attempts = attempts.max(1);
         let limiter =
             |name, factor| limiters.limiter(name, WINDOW_MS, attempts.saturating_mul(factor));
         Self {
-            both: limiter("sign-in by login and network", 1),
+            login_and_network: limiter("sign-in by login and network", 1),
             login: limiter("sign-in by login", LOGIN_FACTOR),
             network: limiter("sign-in by network", NETWORK_FACTOR),
             device: limiter("sign-in by known device", 1),
             running: Mutex::default(),
-            ended: Notify::new(),
+            attempt_ended: Notify::new(),
         }
     }
-    /// Counts a try as failed. At a limit it waits while tries of the same network are under way: they may turn out to be right (a
-    /// whole school signs in at once). `Err(milliseconds to wait)` when none is. `known`: the account and the device, if the learner
-    /// has signed in there.
+    /// Counts an attempt as failed. At a limit, waits while attempts of the same network are running, since they may
+    /// be right (a whole school signs in at once); when none is, returns `Err(milliseconds to wait)`. `known`: the
+    /// account and the device, if the user has signed in there before.
     pub async fn begin(
         &self,
         login: String,
         ip: IpAddr,
         known: Option<(UserId, DeviceId)>,
         now_ms: i64,
-    ) -> Result<Try<'_>, u64> {
+    ) -> Result<SignInAttempt<'_>, u64> {
         let network = network(ip);
         let key = match known {
             Some((user, device)) => Key::KnownDevice(format!("{user} {device}")),
-            None => Key::Login { both: format!("{network} {login}"), login },
+            None => Key::Login { login_and_network: format!("{network} {login}"), login },
         };
         loop {
-            let mut ended = std::pin::pin!(self.ended.notified());
-            // Registered before the look, so that no end is missed.
-            ended.as_mut().enable();
+            let mut attempt_ended = std::pin::pin!(self.attempt_ended.notified());
+            // Registered before the check, so that no notification is missed.
+            attempt_ended.as_mut().enable();
             match self.take(&key, network, now_ms).await {
                 Ok(()) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     *running.entry(network).or_default() += 1;
-                    return Ok(Try { limits: self, network, key, is_right: false });
+                    return Ok(SignInAttempt { limits: self, network, key, is_refunded: false });
                 }
-                Err(_) if self.is_running(network) => ended.await,
+                Err(_) if self.is_running(network) => attempt_ended.await,
                 Err(wait) => return Err(wait),
             }
         }
@@ -224,24 +228,27 @@ impl SignInLimits {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&network)
     }
     async fn take(&self, key: &Key, network: IpAddr, now_ms: i64) -> Result<(), u64> {
-        let (both, login) = match key {
+        let (login_and_network, login) = match key {
             Key::KnownDevice(device) => return self.device.take(device, now_ms).await,
-            Key::Login { both, login } => (both, login),
+            Key::Login { login_and_network, login } => (login_and_network, login),
         };
-        self.both.take(both, now_ms).await?;
-        self.login.take(login, now_ms).await.inspect_err(|_| self.both.give_back(both))?;
+        self.login_and_network.take(login_and_network, now_ms).await?;
+        self.login
+            .take(login, now_ms)
+            .await
+            .inspect_err(|_| self.login_and_network.refund(login_and_network))?;
         self.network.take(&network.to_string(), now_ms).await.inspect_err(|_| {
-            self.both.give_back(both);
-            self.login.give_back(login);
+            self.login_and_network.refund(login_and_network);
+            self.login.refund(login);
         })
     }
-    fn give_back(&self, key: &Key, network: IpAddr) {
+    fn refund(&self, key: &Key, network: IpAddr) {
         match key {
-            Key::KnownDevice(device) => self.device.give_back(device),
-            Key::Login { both, login } => {
-                self.network.give_back(&network.to_string());
-                self.login.give_back(login);
-                self.both.give_back(both);
+            Key::KnownDevice(device) => self.device.refund(device),
+            Key::Login { login_and_network, login } => {
+                self.network.refund(&network.to_string());
+                self.login.refund(login);
+                self.login_and_network.refund(login_and_network);
             }
         }
     }
@@ -252,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_refills_evenly_and_survives_a_clock_turned_back() {
+    fn a_burst_refills_evenly_even_if_the_clock_is_set_back() {
         let t = LocalRateLimiter::new(1_000, 2);
         assert_eq!((t.count("k", 10_000), t.count("k", 10_000)), (Ok(()), Ok(())));
         assert_eq!(t.count("k", 10_100), Err(400));
@@ -264,18 +271,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_no_failure_is_given_back() {
+    fn refunded_attempts_do_not_count() {
         let t = LocalRateLimiter::new(1_000, 1);
         for now in 0..100 {
             assert_eq!(t.count("k", now), Ok(()));
-            t.give_back("k");
+            t.refund("k");
         }
         assert_eq!(t.count("k", 100), Ok(()));
         assert!(t.count("k", 100).is_err());
     }
 
     #[test]
-    fn many_keys_push_out_those_that_used_least() {
+    fn the_least_used_keys_are_dropped_first() {
         let t = LocalRateLimiter::new(1_000_000, 4);
         for _ in 0..4 {
             assert_eq!(t.count("tried", 0), Ok(()));
@@ -288,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_school_that_signs_in_at_once_waits_and_is_not_refused() {
+    async fn simultaneous_sign_ins_of_one_network_wait_instead_of_failing() {
         let limits = SignInLimits::new(&LocalRateLimiters, 1);
         let ip: IpAddr = "192.0.2.1".parse().unwrap();
         let begin = |n: u32| limits.begin(format!("pupil-{n}"), ip, None, 0);
@@ -303,9 +310,9 @@ mod tests {
             () = std::future::ready(()) => true,
         };
         assert!(is_waiting);
-        running.remove(0).was_right();
+        running.remove(0).refund();
         assert!(waits.await.is_ok());
-        // All others were wrong: the next one is refused, and a cancelled try counts as wrong.
+        // All others were wrong: the next one is refused. A cancelled attempt counts as wrong.
         drop(running);
         assert!(begin(100).await.is_err());
         assert!(!limits.is_running(network(ip)));

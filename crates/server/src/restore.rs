@@ -1,10 +1,11 @@
-//! Puts a backup into a data folder so that a kill at any point leaves either the old server or the new one.
+//! Restores a backup into a data folder so that a kill at any point leaves either the old server or the new one.
 //!
-//! Everything is prepared in `restoring/` inside the data folder and synced; blobs go to their final names at once, because a name is
-//! the hash of its bytes. `restoring/ready.json` is written last: from then on a kill is continued and not begun again. The swap moves
-//! the old files to `replaced-<ms>/` and the new ones into their place, the database last.
+//! Everything is prepared in `restoring/` inside the data folder and synced. Blobs are written to their final paths,
+//! because a name is the hash of the content. `restoring/ready.json` is written last: a restore killed after that is
+//! continued, not started again. The swap moves the old files to `replaced-<ms>/` and the new ones into their place,
+//! the database last.
 //!
-//! While `restoring/` holds anything, every command but `restore` refuses the folder (`Library::open`).
+//! While `restoring/` contains anything, every command except `restore` refuses the folder (`DataDir::open`).
 
 use std::{
     fs,
@@ -17,36 +18,42 @@ use crate::{
     backup,
     blobs::{BlobFolder, BlobStore},
     error::{Error, io},
-    folders::{OLD_TRACES, STAGING, Step, copy_file, is_unfinished, lock, sync_dir, write_synced},
+    folders::{
+        Failpoint, OLD_RELEASE_FILES, STAGING, copy_file, is_unfinished, lock, sync_dir,
+        write_synced,
+    },
     key_file,
     store::Engine,
 };
 
-const READY: &str = "ready.json";
-/// How a backup is restored.
+const PLAN_FILE: &str = "ready.json";
+/// Options of a restore.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// A server that is in the folder is moved aside.
+    /// Move an existing server in the folder aside.
     pub replace: bool,
-    /// No sign-in of the backup, or made after it, is good any more: for a server whose tokens may be in wrong hands.
+    /// Invalidate all sign-ins, including those created after the backup: for a server whose tokens may have been
+    /// stolen.
     pub end_sign_ins: bool,
 }
 
-/// The plan of a swap, written when everything is prepared.
+/// Plan of a swap, written when everything is prepared.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Ready {
+struct RestorePlan {
     epoch: String,
-    /// The name of the folder for the old files.
+    /// Name of the folder for the old files.
     aside: String,
-    /// Which backup is restored: the epoch and the time of its copy. None: written by an earlier release.
+    /// Which backup is restored: the epoch and the time of its copy. `None` if an earlier release wrote the plan.
     #[serde(default)]
     backup: Option<(String, i64)>,
 }
 
-/// Checks a backup to the last byte and puts it into `data_dir` with a new epoch, which is returned. A server that is there is refused,
-/// or with `replace` moved aside. No server may run on the folder. A restore that was interrupted after everything was prepared is
-/// finished first; if it was one of another backup than `from`, that is an error that says so.
+/// Verifies a backup completely and restores it into `data_dir` with a new epoch, which is returned. An existing
+/// server is refused or, with `replace`, moved aside. No server may be running on the folder.
+///
+/// A restore that was interrupted after everything was prepared is finished first. If it was one of a backup other
+/// than `from`, an error is returned.
 pub fn restore(
     engine: &dyn Engine,
     from: &Path,
@@ -54,89 +61,90 @@ pub fn restore(
     options: Options,
     now_ms: i64,
 ) -> Result<String, Error> {
-    restore_in_steps(engine, from, data_dir, options, now_ms, &mut |_| Ok(()))
+    restore_with_failpoints(engine, from, data_dir, options, now_ms, &mut |_| Ok(()))
 }
 
-/// `restore`, with a function that is called before each step.
-pub fn restore_in_steps(
+/// Like `restore`, but calls `failpoint` before each step.
+pub fn restore_with_failpoints(
     engine: &dyn Engine,
     from: &Path,
     data_dir: &Path,
     options: Options,
     now_ms: i64,
-    step: Step<'_>,
+    failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
-    if let Some(ready) = ready(data_dir)? {
+    if let Some(plan) = read_plan(data_dir)? {
         let _lock = lock(data_dir)?;
-        tracing::info!("finishing the restore that was interrupted");
-        let epoch = swap(engine, data_dir, &ready, step)?;
-        // A backup that is gone meanwhile is not needed any more.
-        let asked = backup::facts(from).ok().map(|f| (f.epoch, f.created_ms));
-        if asked.is_some() && ready.backup.is_some() && asked != ready.backup {
+        tracing::info!("finishing an interrupted restore");
+        let epoch = swap(engine, data_dir, &plan, failpoint)?;
+        // The backup may have been deleted in the meantime; it is no longer needed.
+        let requested = backup::read_metadata(from).ok().map(|f| (f.epoch, f.created_ms));
+        if requested.is_some() && plan.backup.is_some() && requested != plan.backup {
             return Err(Error::Refused(format!(
-                "an interrupted restore of another backup was finished, {from:?} was not restored: to restore it, run the command again with --replace"
+                "finished an interrupted restore of another backup; {from:?} was not restored; \
+                 hint: to restore it, run the command again with --replace"
             )));
         }
         return Ok(epoch);
     }
-    step("check")?;
-    let facts = backup::check(engine, from)?;
+    failpoint("check")?;
+    let metadata = backup::check(engine, from)?;
     fs::create_dir_all(data_dir).map_err(io("create", data_dir))?;
     let _lock = lock(data_dir)?;
     let file = data_dir.join(engine.file());
     if file.exists() && !options.replace {
         return Err(Error::Refused(format!(
-            "{file:?} exists: restore into an empty folder, or add --replace (it is moved aside, not deleted)"
+            "{file:?} exists; hint: restore into an empty folder, or add --replace (moves it aside, does not delete it)"
         )));
     }
     let staging = data_dir.join(STAGING);
     if staging.exists() {
-        step("discard what was prepared")?;
+        failpoint("discard what was prepared")?;
         fs::remove_dir_all(&staging).map_err(io("remove", &staging))?;
     }
-    step("create the staging folder")?;
+    failpoint("create the staging folder")?;
     fs::create_dir(&staging).map_err(io("create", &staging))?;
-    step("copy the database")?;
+    failpoint("copy the database")?;
     copy_file(&from.join(engine.file()), &staging.join(engine.file()))?;
-    step("copy the key")?;
+    failpoint("copy the key")?;
     copy_file(&from.join(key_file::FILE), &staging.join(key_file::FILE))?;
     let (source, into) = (BlobFolder::of(from), BlobFolder::of(data_dir));
-    for (hash, size) in engine.copy_facts(&staging)?.blobs {
-        step("copy a blob")?;
+    for (hash, size) in engine.copy_metadata(&staging)?.blobs {
+        failpoint("copy a blob")?;
         let target = into.path(hash);
-        // Of a copy that was interrupted by an older release.
+        // Left by an interrupted copy of an older release.
         if target.metadata().is_ok_and(|m| m.len() != size) {
             fs::remove_file(&target).map_err(io("remove", &target))?;
         }
         source.copy_to(hash, &target).map_err(io("copy", source.path(hash)))?;
     }
-    step("prepare the database")?;
+    failpoint("prepare the database")?;
     let epoch = engine.prepare_restored(&staging, options.end_sign_ins, now_ms)?;
     sync_dir(&staging)?;
-    let backup = Some((facts.epoch.clone(), facts.created_ms));
-    let ready = Ready { epoch, aside: aside(data_dir, now_ms), backup };
-    step("mark it as prepared")?;
-    write_synced(&staging.join(READY), &serde_json::to_string(&ready).unwrap_or_default())?;
-    let epoch = swap(engine, data_dir, &ready, step)?;
-    tracing::info!(backup.epoch = %facts.epoch, server.epoch = %epoch, "restored");
+    let backup = Some((metadata.epoch.clone(), metadata.created_ms));
+    let plan = RestorePlan { epoch, aside: aside(data_dir, now_ms), backup };
+    failpoint("write the plan")?;
+    write_synced(&staging.join(PLAN_FILE), &serde_json::to_string(&plan).unwrap_or_default())?;
+    let epoch = swap(engine, data_dir, &plan, failpoint)?;
+    tracing::info!(backup.epoch = %metadata.epoch, server.epoch = %epoch, "restored");
     Ok(epoch)
 }
 
-/// Undoes a restore that was interrupted: the old server is as it was. Error if there is none to undo.
+/// Undoes an interrupted restore and puts the old server back. Returns an error if there is none to undo.
 pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     let _lock = lock(data_dir)?;
     let staging = data_dir.join(STAGING);
-    if let Some(ready) = ready(data_dir)? {
+    if let Some(plan) = read_plan(data_dir)? {
         if !staging.join(engine.file()).exists() {
             return Err(Error::Refused(
-                "the restored database is in place already: `restore` finishes it".into(),
+                "the restored database is already in place; hint: run `restore` to finish".into(),
             ));
         }
-        let aside = data_dir.join(&ready.aside);
+        let aside = data_dir.join(&plan.aside);
         for name in files(engine).chain([key_file::FILE]) {
-            let (old, place) = (aside.join(name), data_dir.join(name));
+            let (old, target_path) = (aside.join(name), data_dir.join(name));
             if old.exists() {
-                fs::rename(&old, &place).map_err(io("move", &old))?;
+                fs::rename(&old, &target_path).map_err(io("move", &old))?;
             }
         }
         let _ = fs::remove_dir(&aside);
@@ -144,39 +152,39 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     } else if !is_unfinished(data_dir) {
         return Err(Error::Refused(format!("no restore into {data_dir:?} was interrupted")));
     }
-    // The plan goes first: without it nothing of the rest is used.
-    remove_file(&staging.join(READY))?;
+    // The plan is removed first: without it the rest is not used.
+    remove_file(&staging.join(PLAN_FILE))?;
     fs::remove_dir_all(&staging).map_err(io("remove", &staging))
 }
 
-fn ready(data_dir: &Path) -> Result<Option<Ready>, Error> {
-    let path = data_dir.join(STAGING).join(READY);
+fn read_plan(data_dir: &Path) -> Result<Option<RestorePlan>, Error> {
+    let path = data_dir.join(STAGING).join(PLAN_FILE);
     match fs::read_to_string(&path) {
-        // A plan that cannot be read was not written to its end: nothing has been moved.
+        // An unreadable plan was not written completely: nothing has been moved.
         Ok(text) => Ok(serde_json::from_str(&text).ok()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(io("read", &path)(e)),
     }
 }
 
-/// The files of a database, in the order in which they are moved aside.
+/// Returns the files of a database, in the order in which they are moved aside.
 fn files(engine: &dyn Engine) -> impl Iterator<Item = &'static str> {
     std::iter::once(engine.file()).chain(engine.side_files().iter().copied())
 }
 
-/// Every part of it can be done again.
+/// Moves the prepared files into place. Every step can be repeated.
 fn swap(
     engine: &dyn Engine,
     data_dir: &Path,
-    ready: &Ready,
-    step: Step<'_>,
+    plan: &RestorePlan,
+    failpoint: Failpoint<'_>,
 ) -> Result<String, Error> {
     let staging = data_dir.join(STAGING);
-    let aside = data_dir.join(&ready.aside);
-    let move_aside = |name: &str, step: Step<'_>| -> Result<(), Error> {
+    let aside = data_dir.join(&plan.aside);
+    let move_aside = |name: &str, failpoint: Failpoint<'_>| -> Result<(), Error> {
         let old = data_dir.join(name);
         if old.exists() {
-            step("move an old file aside")?;
+            failpoint("move an old file aside")?;
             fs::create_dir_all(&aside).map_err(io("create", &aside))?;
             fs::rename(&old, aside.join(name)).map_err(io("move", &old))?;
         }
@@ -185,35 +193,35 @@ fn swap(
     let (database, key) = (staging.join(engine.file()), staging.join(key_file::FILE));
     if database.exists() {
         for name in files(engine) {
-            move_aside(name, step)?;
+            move_aside(name, failpoint)?;
         }
         if key.exists() {
-            move_aside(key_file::FILE, step)?;
+            move_aside(key_file::FILE, failpoint)?;
             sync_dir(data_dir)?;
-            step("put the key in place")?;
-            let place = data_dir.join(key_file::FILE);
-            fs::rename(&key, &place).map_err(io("rename", &key))?;
+            failpoint("move the key into place")?;
+            let target_path = data_dir.join(key_file::FILE);
+            fs::rename(&key, &target_path).map_err(io("rename", &key))?;
         }
         sync_dir(data_dir)?;
-        step("put the database in place")?;
+        failpoint("move the database into place")?;
         fs::rename(&database, data_dir.join(engine.file())).map_err(io("rename", &database))?;
         sync_dir(data_dir)?;
     }
-    for side in OLD_TRACES {
-        remove_file(&data_dir.join(side))?;
+    for name in OLD_RELEASE_FILES {
+        remove_file(&data_dir.join(name))?;
     }
-    step("remove the plan")?;
-    let leftovers = staging.join("backups");
-    if leftovers.exists() {
-        fs::remove_dir_all(&leftovers).map_err(io("remove", &leftovers))?;
+    failpoint("remove the plan")?;
+    let database_backups = staging.join("backups");
+    if database_backups.exists() {
+        fs::remove_dir_all(&database_backups).map_err(io("remove", &database_backups))?;
     }
-    remove_file(&staging.join(READY))?;
-    step("remove the staging folder")?;
+    remove_file(&staging.join(PLAN_FILE))?;
+    failpoint("remove the staging folder")?;
     fs::remove_dir(&staging).map_err(io("remove", &staging))?;
-    Ok(ready.epoch.clone())
+    Ok(plan.epoch.clone())
 }
 
-/// A name that is free.
+/// Returns an unused name for the folder of the old files.
 fn aside(data_dir: &Path, now_ms: i64) -> String {
     (now_ms..)
         .map(|ms| format!("replaced-{ms}"))

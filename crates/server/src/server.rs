@@ -1,6 +1,6 @@
 //! A server in this process: opens the data folder, listens, stops gracefully.
 //!
-//! Not here: command lines, signals (the program's).
+//! Command lines and signals are in `main`.
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,37 +16,39 @@ use tower::ServiceExt;
 
 use crate::{
     config::{Config, Settings},
-    connections::{Caps, Closed, Connections, Deadlines, WatchedBody, WatchedSocket},
+    connections::{
+        CloseReason, ConnectionLimits, Connections, Deadlines, WatchedBody, WatchedSocket,
+    },
     data_dir::DataDir,
     error::{Error, io},
     folders::lock,
     http::{self, App, Peer},
-    jobs::Runner,
+    jobs::JobRunner,
     publish::ImportReport,
 };
 
-/// How long an idle connection may take to end after it was told to.
+/// Time limit for an idle connection to end after its graceful shutdown has begun.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Idle connections that are closed when the process is out of descriptors.
-const SHED: usize = 64;
-/// Until `accept` is tried again: closing takes a moment.
+/// Number of waiting connections closed when the process is out of file descriptors.
+const SHED_COUNT: usize = 64;
+/// Delay before `accept` is retried, since closing connections takes a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// Bytes of a response in the kernel that were not sent.
-const UNSENT: u32 = 32 * 1024;
-/// Streams of one HTTP/2 connection at a time.
-const MAX_STREAMS: u32 = 64;
-/// hyper's own limits lie above those of `http::layers`, which answers with problem details.
+/// Maximum number of unsent bytes of a response in the kernel.
+const MAX_UNSENT_BYTES: u32 = 32 * 1024;
+/// Maximum number of concurrent streams of one HTTP/2 connection.
+const MAX_HTTP2_STREAMS: u32 = 64;
+/// hyper's own limits are above those of `http::layers`, which replies with problem details.
 const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
 const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
-/// How long open requests may take to end when the server stops.
+/// Time limit for open requests to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// See `Server::start`.
+/// Starts servers in this process.
 pub struct Server;
 
-/// A server that listens. Dropping it stops it without waiting; `shutdown` waits.
+/// A listening server. Dropping it stops it without waiting; `shutdown` waits.
 pub struct RunningServer {
-    /// Where it listens, with the real port.
+    /// The address it listens on, with the actual port.
     pub addr: SocketAddr,
     data: Arc<DataDir>,
     app: App,
@@ -64,27 +66,27 @@ impl Server {
         let lock = lock(&config.data_dir)?;
         let data = Arc::new(DataDir::open(config)?);
         let address = data.config.listen;
-        let listening = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listening)?;
-        let addr = listener.local_addr().map_err(listening)?;
-        for what in open_to_everybody(addr, &data.config.settings) {
-            tracing::warn!(server.addr = %addr, "{what}");
+        let listen_error = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let addr = listener.local_addr().map_err(listen_error)?;
+        for warning in public_access_warnings(addr, &data.config.settings) {
+            tracing::warn!(server.addr = %addr, "{warning}");
         }
         let app = data.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
         let settings = &data.config.settings;
-        let caps = Caps::of(settings);
-        let connections = Connections::new(caps, Deadlines::of(settings));
+        let limits = ConnectionLimits::of(settings);
+        let connections = Connections::new(limits, Deadlines::of(settings));
         let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
         let accepting = Some(tokio::spawn(accepting));
         let jobs = settings
             .run_jobs
-            .then(|| tokio::spawn(Runner::new(Arc::clone(&data)).serve(stopping.clone())));
-        tracing::info!(server.addr = %addr, connections.max = caps.total, "listening");
-        if caps.total < settings.max_connections {
+            .then(|| tokio::spawn(JobRunner::new(Arc::clone(&data)).serve(stopping.clone())));
+        tracing::info!(server.addr = %addr, connections.max = limits.total, "listening");
+        if limits.total < settings.max_connections {
             tracing::warn!(
-                connections.max = caps.total,
+                connections.max = limits.total,
                 connections.wanted = settings.max_connections,
                 "the limit of open files allows fewer connections; hint: raise LimitNOFILE or ulimit -n"
             );
@@ -93,31 +95,32 @@ impl Server {
     }
 }
 
-/// What everybody who reaches the address can do without an account, for the log.
-fn open_to_everybody(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
+/// Returns what anyone who can reach the address may do without an account, for the log.
+fn public_access_warnings(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
     if addr.ip().to_canonical().is_loopback() {
         return Vec::new();
     }
-    let registration = "registration is open: everybody who reaches this address can make an account (registration_open)";
-    let catalogue = "the catalogue is public: everybody who reaches this address can read all courses (public_catalogue)";
+    let registration =
+        "registration is open: anyone who can reach this address can register (registration_open)";
+    let catalogue = "the catalogue is public: anyone who can reach this address can read all courses (public_catalogue)";
     [(settings.registration_open, registration), (settings.public_catalogue, catalogue)]
         .into_iter()
-        .filter_map(|(is_open, what)| is_open.then_some(what))
+        .filter_map(|(is_open, warning)| is_open.then_some(warning))
         .collect()
 }
 
 impl RunningServer {
-    /// `http://127.0.0.1:PORT`.
+    /// Returns `http://` and the address.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
-    /// The state behind the routes, for tests that look inside.
+    /// Returns the state of the routes, for tests.
     pub fn app(&self) -> &App {
         &self.app
     }
-    /// Connections that are open and not about to be closed.
+    /// Returns the number of open connections that the server is not closing.
     pub fn connections(&self) -> usize {
-        self.connections.live()
+        self.connections.count()
     }
     pub fn data(&self) -> &DataDir {
         &self.data
@@ -126,7 +129,8 @@ impl RunningServer {
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
         self.data.import(paths).await
     }
-    /// Stops: no new connections, open requests end (event streams at once), the database is closed.
+    /// Stops the server: no new connections are accepted, open requests end (event streams at once), the database is
+    /// closed.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
         if let Some(accepting) = self.accepting.take() {
@@ -152,7 +156,8 @@ async fn accept(
     connections: Arc<Connections>,
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The deadlines of `connections` cover heads: hyper's own would begin only once it knows the version.
+    // The deadlines of `connections` cover heads; hyper's own timeout starts only after it has detected the HTTP
+    // version.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -164,10 +169,10 @@ async fn accept(
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_header_list_size(http::MAX_HEADER_BYTES as u32 * 2)
-        .max_concurrent_streams(MAX_STREAMS);
+        .max_concurrent_streams(MAX_HTTP2_STREAMS);
     let tasks = TaskTracker::new();
     let watched = Arc::clone(&connections);
-    let sweeping = tokio::spawn(async move {
+    let sweeper = tokio::spawn(async move {
         let mut tick = tokio::time::interval(watched.deadlines().tick());
         loop {
             watched.sweep(tick.tick().await);
@@ -179,9 +184,9 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
-                    // Out of descriptors, mostly: connections that only wait give theirs back.
-                    let closed = connections.shed(SHED);
-                    tracing::warn!(error = %e, connections.closed = closed, "a connection could not be accepted");
+                    // Usually out of file descriptors, which closing waiting connections frees.
+                    let closed = connections.shed(SHED_COUNT);
+                    tracing::warn!(error = %e, connections.closed = closed, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -216,12 +221,13 @@ async fn accept(
                 () = stopping.cancelled() => STOP_TIMEOUT,
                 () = connection.closing.cancelled() => CLOSE_TIMEOUT,
             };
-            match connection.closed() {
-                // What was not read or not sent in time is not waited for any longer.
-                Some(why @ (Closed::Head | Closed::Write)) => {
-                    tracing::debug!(reason = ?why, "a connection was closed at its deadline");
+            match connection.close_reason() {
+                // The client missed its deadline, so the connection is closed at once.
+                Some(reason @ (CloseReason::Head | CloseReason::Write)) => {
+                    tracing::debug!(reason = ?reason, "a connection was closed at its deadline");
                 }
-                // Others are told that it ends (HTTP/2), so that a request on its way is sent again elsewhere.
+                // Others are shut down gracefully (HTTP/2: GOAWAY), so that clients repeat requests on another
+                // connection.
                 _ => {
                     served.as_mut().graceful_shutdown();
                     if let Ok(ended) = tokio::time::timeout(grace, served).await {
@@ -234,26 +240,27 @@ async fn accept(
     drop(listener);
     tasks.close();
     tasks.wait().await;
-    sweeping.abort();
+    sweeper.abort();
 }
 
 fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
     if let Err(e) = ended {
-        tracing::debug!(error = %e, "a connection broke");
+        tracing::debug!(error = %e, "connection error");
     }
 }
 
-/// Keeps little in the kernel that the client has not taken: what the deadlines see as progress is then what the client reads, not what
-/// a send buffer of megabytes holds, and a slow reader shows progress every few kilobytes.
+/// Limits the data in the kernel that the client has not taken. The deadlines then measure what the client reads, not
+/// what a send buffer of megabytes holds, and a slow reader makes progress every few kilobytes.
 fn limit_unsent(socket: &tokio::net::TcpStream) {
     let socket = socket2::SockRef::from(socket);
     #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
     #[cfg(not(target_os = "linux"))]
-    let _ = socket.set_send_buffer_size(4 * UNSENT as usize);
+    let _ = socket.set_send_buffer_size(4 * MAX_UNSENT_BYTES as usize);
 }
 
-/// Tells a client for which there is no place that it may come again. What does not fit into the socket at once is not sent.
+/// Sends a 503 with `retry-after` to a client that cannot be admitted. Does not block: what does not fit into the
+/// socket buffer is not sent.
 fn refuse(socket: &tokio::net::TcpStream) {
     let _ = socket.try_write(
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -265,12 +272,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_open_to_everybody_is_said_at_the_start() {
+    fn public_access_is_logged_at_the_start() {
         let open = |addr: &str, registration_open: bool, public_catalogue: bool| {
             let settings = Settings { registration_open, public_catalogue, ..Settings::default() };
-            let said = open_to_everybody(addr.parse().unwrap(), &settings);
+            let warnings = public_access_warnings(addr.parse().unwrap(), &settings);
             ["registration_open", "public_catalogue"]
-                .map(|key| said.iter().filter(|what| what.contains(key)).count())
+                .map(|key| warnings.iter().filter(|warning| warning.contains(key)).count())
         };
         for addr in ["0.0.0.0:7300", "[::]:7300", "192.168.1.4:7300", "[2001:db8::1]:7300"] {
             assert_eq!(open(addr, true, true), [1, 1], "{addr}");

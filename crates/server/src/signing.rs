@@ -1,4 +1,4 @@
-//! The key that signs manifests, through a trait, so that it can also be kept by a key service. Clients pin it.
+//! The key that signs manifests, behind a trait, so that a key service can hold it. Clients pin its public key.
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -6,13 +6,13 @@ use ed25519_dalek::{Signer as _, SigningKey};
 /// Signs with the server's key, and derives other secrets from it.
 pub trait Signer: Send + Sync + 'static {
     fn public_key(&self) -> [u8; 32];
-    /// ed25519.
+    /// Returns an ed25519 signature.
     fn sign(&self, message: &[u8]) -> [u8; 64];
-    /// A secret for one purpose: the same for the same key, context and salt.
+    /// Returns a secret for one purpose: the same for the same key, context and salt.
     fn derive_key(&self, context: &'static str, salt: &[u8]) -> [u8; 32];
 }
 
-/// A key in this process.
+/// A key held in this process.
 #[derive(Clone)]
 pub struct LocalKey(SigningKey);
 
@@ -36,7 +36,7 @@ impl Signer for LocalKey {
     }
 }
 
-/// Lower-case hex digits.
+/// Returns lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }

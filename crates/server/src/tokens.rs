@@ -1,6 +1,6 @@
-//! What the server signs for its clients: refresh tokens and account certificates. Both are proved by keys that are derived from
-//! the signing key, which is part of every backup. So a server that was restored from an older backup recognises what it issued
-//! after that backup, although its database knows nothing of it.
+//! Refresh tokens and account certificates. Both are authenticated by keys derived from the signing key, which is
+//! part of every backup. A server restored from an older backup can therefore verify what it issued after that
+//! backup, although its database has no record of it.
 //!
 //! Not here: which generation of a refresh token is valid (`domain::sessions`), requests (`http::auth`).
 
@@ -23,7 +23,7 @@ use crate::{
 
 const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
 const CERTIFICATE_CONTEXT: &str = "carrel server 2026-11 account certificate";
-/// The first bytes name the format, so that a later release can change it.
+/// The first bytes identify the format, so that a later release can change it.
 const REFRESH_FORMAT: &[u8] = b"r1";
 const CERTIFICATE_FORMAT: &[u8] = b"c1";
 const REFRESH_PREFIX: &str = "crt_";
@@ -31,25 +31,25 @@ const CERTIFICATE_PREFIX: &str = "cac_";
 /// format, sign-in, branch, user, device, generation, issued, expires, MAC
 const REFRESH_LEN: usize = 2 + 16 + 4 + 16 + 16 + 8 + 8 + 8 + 32;
 const NONCE: usize = 24;
-/// A token that was issued while the server's clock was before 2026 does not expire by the clock: the clock was wrong.
+/// A token issued while the server's clock was before 2026 does not expire, because its times are wrong.
 const CLOCK_IS_PLAUSIBLE_FROM_MS: i64 = 1_767_225_600_000;
 
-/// Derived keys; the signing key itself never leaves its file.
+/// Keys derived from the signing key, which itself stays with the signer.
 #[derive(Clone)]
 pub struct TokenKeys {
     refresh: [u8; 32],
     certificate: [u8; 32],
 }
 
-/// What a refresh token says.
+/// Content of a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
     pub sign_in: Uuid,
-    /// 0 for the first line of tokens. An answer that was sent again after a lost reply begins a line of its own.
+    /// 0 for the first branch. Redeeming a token again after a lost reply starts a new branch.
     pub branch: u32,
     pub user: UserId,
     pub device: DeviceId,
-    /// Counts the refreshes of a line; each token is good once.
+    /// Counts the refreshes of a branch; each token can be redeemed once.
     pub generation: i64,
     pub issued_ms: i64,
     pub expires_ms: i64,
@@ -67,7 +67,7 @@ impl From<StoredAccount> for AccountCertificate {
     }
 }
 
-/// What an account certificate says: enough to create the account again.
+/// Content of an account certificate: enough to recreate the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountCertificate {
     pub user: UserInfo,
@@ -76,7 +76,8 @@ pub struct AccountCertificate {
 }
 
 impl TokenKeys {
-    /// `salt` is a fact of the database that changes when all sign-ins are ended: refresh tokens from before are then worth nothing.
+    /// `salt` is a fact of the database that changes when all sign-ins are ended, which invalidates earlier refresh
+    /// tokens.
     pub fn new(signer: &dyn Signer, salt: &str) -> Self {
         Self {
             refresh: signer.derive_key(REFRESH_CONTEXT, salt.as_bytes()),
@@ -99,19 +100,19 @@ impl TokenKeys {
         format!("{REFRESH_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// `None` if this server did not issue it.
+    /// Verifies and parses a refresh token. Returns `None` if this server did not issue it.
     pub fn open_refresh_token(&self, text: &str) -> Option<RefreshToken> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(REFRESH_PREFIX)?).ok()?;
         if bytes.len() != REFRESH_LEN {
             return None;
         }
-        let (said, mac) = bytes.split_at(REFRESH_LEN - 32);
+        let (signed, mac) = bytes.split_at(REFRESH_LEN - 32);
         let mac: [u8; 32] = mac.try_into().ok()?;
-        // The comparison of hashes takes the same time wherever they differ.
-        if blake3::keyed_hash(&self.refresh, said) != blake3::Hash::from_bytes(mac) {
+        // `blake3::Hash` is compared in constant time.
+        if blake3::keyed_hash(&self.refresh, signed) != blake3::Hash::from_bytes(mac) {
             return None;
         }
-        let mut rest = said.strip_prefix(REFRESH_FORMAT)?;
+        let mut rest = signed.strip_prefix(REFRESH_FORMAT)?;
         let sign_in = Uuid::from_bytes(take(&mut rest)?);
         let branch = u32::from_be_bytes(take(&mut rest)?);
         let user = UserId(Uuid::from_bytes(take(&mut rest)?));
@@ -122,38 +123,39 @@ impl TokenKeys {
         Some(RefreshToken { sign_in, branch, user, device, generation, issued_ms, expires_ms })
     }
 
-    /// Sealed: only a server with the same signing key can read or make one.
+    /// Returns an encrypted certificate, which only a server with the same signing key can read or create.
     pub fn certificate(&self, account: &AccountCertificate) -> Result<String, PasswordError> {
-        let mut plain = Vec::with_capacity(256);
-        plain.extend_from_slice(account.user.id.0.as_bytes());
-        plain.push(match account.user.role {
+        let mut plaintext = Vec::with_capacity(256);
+        plaintext.extend_from_slice(account.user.id.0.as_bytes());
+        plaintext.push(match account.user.role {
             Role::Student => 0,
             Role::Instructor => 1,
             Role::Administrator => 2,
         });
         for text in [&account.user.login, &account.user.name, &account.password] {
             let len = u16::try_from(text.len())
-                .map_err(|_| PasswordError::Hash("a text of an account is too long".into()))?;
-            plain.extend_from_slice(&len.to_be_bytes());
-            plain.extend_from_slice(text.as_bytes());
+                .map_err(|_| PasswordError::Hash("a field of the account is too long".into()))?;
+            plaintext.extend_from_slice(&len.to_be_bytes());
+            plaintext.extend_from_slice(text.as_bytes());
         }
         let nonce = random::<NONCE>()?;
-        let payload = Payload { msg: &plain, aad: CERTIFICATE_FORMAT };
-        let sealed = self
+        let payload = Payload { msg: &plaintext, aad: CERTIFICATE_FORMAT };
+        let ciphertext = self
             .cipher()
             .encrypt(XNonce::from_slice(&nonce), payload)
-            .map_err(|_| PasswordError::Hash("a certificate could not be sealed".into()))?;
-        let bytes = [CERTIFICATE_FORMAT, nonce.as_slice(), &sealed].concat();
+            .map_err(|_| PasswordError::Hash("failed to encrypt a certificate".into()))?;
+        let bytes = [CERTIFICATE_FORMAT, nonce.as_slice(), &ciphertext].concat();
         Ok(format!("{CERTIFICATE_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// `None` if this server did not issue it.
+    /// Decrypts a certificate. Returns `None` if this server did not issue it.
     pub fn open_certificate(&self, text: &str) -> Option<AccountCertificate> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(CERTIFICATE_PREFIX)?).ok()?;
-        let (nonce, sealed) = bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
-        let payload = Payload { msg: sealed, aad: CERTIFICATE_FORMAT };
-        let plain = self.cipher().decrypt(XNonce::from_slice(nonce), payload).ok()?;
-        let mut rest = plain.as_slice();
+        let (nonce, ciphertext) =
+            bytes.strip_prefix(CERTIFICATE_FORMAT)?.split_at_checked(NONCE)?;
+        let payload = Payload { msg: ciphertext, aad: CERTIFICATE_FORMAT };
+        let plaintext = self.cipher().decrypt(XNonce::from_slice(nonce), payload).ok()?;
+        let mut rest = plaintext.as_slice();
         let id = UserId(Uuid::from_bytes(take(&mut rest)?));
         let role = match take::<1>(&mut rest)? {
             [0] => Role::Student,
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_issued_is_read_back_and_nothing_else_is() {
+    fn only_issued_tokens_are_accepted() {
         let (ours, theirs) = (keys(1, "a"), keys(2, "a"));
         let (refresh, certificate) =
             (ours.refresh_token(&token()), ours.certificate(&account()).unwrap());
@@ -222,7 +224,7 @@ mod tests {
         assert_eq!(ours.open_certificate(&certificate), Some(account()));
         assert_eq!(theirs.open_refresh_token(&refresh), None);
         assert_eq!(theirs.open_certificate(&certificate), None);
-        // All sign-ins ended: tokens are worth nothing, but accounts can still be proved.
+        // After all sign-ins were ended, refresh tokens are invalid, but certificates still prove accounts.
         assert_eq!(keys(1, "b").open_refresh_token(&refresh), None);
         assert_eq!(keys(1, "b").open_certificate(&certificate), Some(account()));
         assert_eq!(ours.open_refresh_token(&certificate), None);
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_character_is_noticed() {
+    fn every_changed_character_is_detected() {
         let ours = keys(1, "");
         for (text, is_token) in
             [(ours.refresh_token(&token()), true), (ours.certificate(&account()).unwrap(), false)]
@@ -251,10 +253,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_wrong_clock_does_not_expire_by_the_clock() {
+    fn a_token_issued_with_a_wrong_clock_does_not_expire() {
         let good = token();
         assert!(!good.is_expired(good.expires_ms - 1) && good.is_expired(good.expires_ms));
-        let of_1970 = RefreshToken { issued_ms: 60_000, expires_ms: 15_552_060_000, ..good };
-        assert!(!of_1970.is_expired(good.issued_ms));
+        let wrong_clock = RefreshToken { issued_ms: 60_000, expires_ms: 15_552_060_000, ..good };
+        assert!(!wrong_clock.is_expired(good.issued_ms));
     }
 }

@@ -1,4 +1,6 @@
-//! A whole, compact copy of an open database, made while others read and write.
+//! Writes a complete, compact copy of an open database while others read and write it.
+//!
+//! Not here: when backups are made and how many are kept.
 
 use std::{
     fs, io,
@@ -9,8 +11,8 @@ use rusqlite::Connection;
 
 use crate::{Error, Result};
 
-/// Copies the database to `to` with `VACUUM INTO`. The name appears only when the copy is complete and on the disk; an older
-/// file of that name is replaced. Not inside a transaction.
+/// Copies the database to `to` with `VACUUM INTO`. The file gets its name when the copy is complete and on disk, and
+/// replaces an older one. Not inside a transaction.
 pub fn backup(conn: &Connection, to: &Path) -> Result<()> {
     let part = part_of(to);
     if let Some(folder) = folder_of(to) {
@@ -21,7 +23,7 @@ pub fn backup(conn: &Connection, to: &Path) -> Result<()> {
         _ => {}
     }
     copy(conn, &part, to).inspect_err(|_| {
-        // Half a copy is of no use to anybody; the error that matters is the first one.
+        // An incomplete copy is useless. Only the first error is reported.
         let _ = fs::remove_file(&part);
     })
 }
@@ -39,9 +41,9 @@ fn copy(conn: &Connection, part: &Path, to: &Path) -> Result<()> {
         .open(part)
         .and_then(|f| f.sync_all())
         .map_err(io_error("sync", part))?;
-    private(part)?;
+    restrict_to_owner(part)?;
     fs::rename(part, to).map_err(io_error("rename", part))?;
-    // On Unix the name itself is safe only when the folder is. Windows has no such call and needs none.
+    // On Unix the name is durable only after the folder is synced. Windows has no such call and does not need it.
     #[cfg(unix)]
     if let Some(folder) = folder_of(to) {
         fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io_error("sync", folder))?;
@@ -50,12 +52,12 @@ fn copy(conn: &Connection, part: &Path, to: &Path) -> Result<()> {
 }
 
 #[cfg(unix)]
-fn private(path: &Path) -> Result<()> {
+fn restrict_to_owner(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io_error("protect", path))
 }
 #[cfg(not(unix))]
-fn private(_: &Path) -> Result<()> {
+fn restrict_to_owner(_: &Path) -> Result<()> {
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! Why a database could not be opened, read or written.
 //!
-//! SQLite reports the failed call (`IOERR`, `CANTOPEN`), not the system's reason. [`Error::probed`] finds the reason by
-//! writing a small temporary file into the same folder.
+//! SQLite reports the failed call (`IOERR`, `CANTOPEN`), not the system's reason. [`Error::probed`] determines the
+//! reason by writing a small temporary file to the same folder.
+//!
+//! Not here: the error type (`error`).
 
 use std::path::Path;
 
@@ -10,7 +12,8 @@ use rusqlite::ffi;
 
 use crate::Error;
 
-/// The cause as far as SQLite's code tells it. A failed write counts as `Full`: SQLite has no code for a quota.
+/// Returns the cause as far as SQLite's code shows it. A failed write counts as `Full`: SQLite has no code for a
+/// quota.
 pub fn cause_of(error: &rusqlite::Error) -> Cause {
     let Some(error) = error.sqlite_error() else { return Cause::Other };
     match error.code {
@@ -35,7 +38,7 @@ pub fn cause_of(error: &rusqlite::Error) -> Cause {
 }
 
 impl Error {
-    /// The reason for this error.
+    /// Returns the cause of this error.
     pub fn cause(&self) -> Cause {
         match self {
             Self::Sqlite(e) | Self::Failed { source: e, .. } => cause_of(e),
@@ -47,13 +50,13 @@ impl Error {
         }
     }
 
-    /// Finds the reason of an input/output error by a probe of the folder of `database`; gives other errors back as they
-    /// are. `open` and `migrate` have done this already; call it for errors of later statements.
+    /// Determines the reason of an input/output error by a probe of the folder of `database`; returns other errors
+    /// unchanged. `open` and `migrate` already do this; call it for errors of later statements.
     pub fn probed(self, database: &Path) -> Self {
         let known = match &self {
             Self::Sqlite(e) | Self::Failed { source: e, .. } => match e.sqlite_error() {
                 Some(e) if e.code == ffi::ErrorCode::SystemIoFailure => {
-                    // The index of the log could not be made as long as it has to be: there is no other reason.
+                    // The index of the log could not be extended; a full disk is the only reason.
                     (e.extended_code == ffi::SQLITE_IOERR_SHMSIZE).then_some(Cause::Full)
                 }
                 Some(e) if e.code == ffi::ErrorCode::CannotOpen => None,
@@ -84,7 +87,7 @@ impl From<Error> for StorageError {
     }
 }
 
-/// The failure of a statement, as the crates above report it.
+/// Converts the failure of a statement to the error that the crates above report.
 pub fn storage_error(e: &rusqlite::Error) -> StorageError {
     StorageError::new(cause_of(e), e.to_string())
 }

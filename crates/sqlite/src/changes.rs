@@ -1,14 +1,16 @@
-//! What a write changed: one event after each transaction, to the views that show these rows and to the sync scheduler.
+//! Change events: one after each transaction, for the views that show the rows and for the sync scheduler.
+//!
+//! Not here: what a change causes; each listener decides.
 
 use std::collections::BTreeSet;
 
 use carrel_model::{ItemId, Slug};
 use tokio::sync::broadcast;
 
-/// One thing that is not what it was.
+/// A kind of data that changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
-    /// Who is signed in, or whether the session is good.
+    /// The signed-in account, or the state of its session.
     Account,
     /// Lists of courses and stories.
     Catalogue,
@@ -19,17 +21,17 @@ pub enum Change {
     Settings,
     /// Outbox, receipts or quarantine.
     Receipts,
-    /// What is on this device.
+    /// Content on this device.
     Downloads,
-    /// Bytes of one download moved: the id of the course or story, or the item id of the lesson.
-    DownloadMoved(String),
-    /// Space: limits, or whether the disk is full.
+    /// Progress of one download: the id of the course or story, or the item id of the lesson.
+    DownloadProgress(String),
+    /// Storage limits, or whether the disk is full.
     Storage,
-    /// A file that comes or goes by cable moved on.
-    Cable,
+    /// Progress of the running export or import.
+    Transfer,
     /// The state of sync.
     Sync,
-    /// The outbox has something new: the scheduler waits for this.
+    /// The outbox has a new row, for the sync scheduler.
     Outbox,
 }
 
@@ -39,7 +41,7 @@ impl Change {
     }
 }
 
-/// Many listeners, none of which can hold up a writer.
+/// Sends changes to any number of listeners, none of which can block a writer.
 #[derive(Debug, Clone)]
 pub struct Changes {
     sender: broadcast::Sender<BTreeSet<Change>>,
@@ -49,17 +51,17 @@ impl Changes {
     pub fn new() -> Self {
         Self { sender: broadcast::channel(256).0 }
     }
-    /// Tells all listeners. A listener that lags must reload everything it shows.
-    pub fn tell(&self, changes: BTreeSet<Change>) {
+    /// Sends changes to all listeners. A listener that lags must reload everything it shows.
+    pub fn publish(&self, changes: BTreeSet<Change>) {
         if !changes.is_empty() {
-            // No listener is fine: nobody looks.
+            // An error means that there are no listeners.
             let _ = self.sender.send(changes);
         }
     }
-    pub fn tell_one(&self, change: Change) {
-        self.tell(BTreeSet::from([change]));
+    pub fn publish_one(&self, change: Change) {
+        self.publish(BTreeSet::from([change]));
     }
-    pub fn listen(&self) -> broadcast::Receiver<BTreeSet<Change>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<BTreeSet<Change>> {
         self.sender.subscribe()
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a database file, and what a person can do about it.
+//! Errors of a database file, with hints for users.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use crate::Cause;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything this crate reports.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("sqlite: {0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("{action} {path:?}: {source}")]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
-    /// An error of SQLite whose reason was found by [`Error::probed`].
+    /// An error of SQLite whose reason was determined by [`Error::probed`].
     #[error("{path:?}: {cause}: {source}")]
     Probed { cause: Cause, path: PathBuf, source: Box<Error> },
-    /// Older libraries can damage a write-ahead log with two connections.
+    /// Older versions can corrupt a write-ahead log with two connections.
     #[error("sqlite {found} is too old: at least 3.51.3 is needed")]
     OldSqlite { found: &'static str },
     /// For example on a network drive.
@@ -26,14 +26,14 @@ pub enum Error {
     NoWal(String),
     #[error("the database is damaged: {}", .0.join("; "))]
     Damaged(Vec<String>),
-    /// There are tables, but none of ours.
+    /// The file has tables, but none of Carrel.
     #[error("the file is a database of another program")]
-    NotOurs,
+    ForeignDatabase,
     #[error("the file has schema {file}, this version knows up to {app}")]
     NewerFile { file: u32, app: u32 },
     #[error("migration {number:04} ({name}) is not the one that was applied to this file")]
-    Edited { number: u32, name: String },
-    #[error("migrations are numbered 1, 2, 3, ... without a gap: {0} is out of place")]
+    MigrationChanged { number: u32, name: String },
+    #[error("migration {0} is out of order: migrations are numbered 1, 2, 3, ... without gaps")]
     Numbering(u32),
     #[error("migration {number:04} ({name}) failed: {source}")]
     Failed { number: u32, name: &'static str, source: rusqlite::Error },
@@ -54,21 +54,21 @@ impl Error {
             _ => self.cause().code(),
         }
     }
-    /// True if the same call may work later without anybody changing anything.
+    /// Returns true if the same call may succeed later without a change by the user.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do, in English, for logs and command lines; empty if there is nothing to say.
+    /// Returns what the user can do, in English, for logs and command lines; empty if nothing.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoWal(_) => "put the data folder on a local disk",
-            Self::NotOurs => "name another file; this one was left as it is",
-            Self::Edited { .. } => {
-                "use the release that made this file, or a backup made by this one; the file was left as it is"
+            Self::ForeignDatabase => "choose another file; this one is unchanged",
+            Self::MigrationChanged { .. } => {
+                "use the release that made this file, or a backup made by this release; the file is unchanged"
             }
             Self::Failed { .. } if self.cause() != Cause::Other => self.cause().hint(),
             Self::Failed { .. } | Self::Refused { .. } => {
-                "the file was left as it was; a copy made before is in the backup folder"
+                "the file is unchanged; a backup made before is in the backup folder"
             }
             Self::BadRow { .. } => Cause::Corrupt.hint(),
             _ => self.cause().hint(),

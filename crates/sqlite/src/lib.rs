@@ -1,8 +1,8 @@
-//! What client and server share of SQLite: how a file is opened, how its schema grows, and the lattices of `carrel-model` as
-//! tables whose upserts are the same joins as in Rust.
+//! SQLite code shared by client and server: opening files, migrating schemas, and the lattices of `carrel-model` as
+//! tables whose upserts compute the same joins as the Rust code.
 //!
-//! Not here: what a client or a server keeps besides learners' rows, threads and pools, clocks, and the rules by which a row is
-//! refused (`carrel_model::lattice::Validate`, before a row comes here).
+//! Not here: tables other than learners' rows, clocks, and the validation of rows (`carrel_model::lattice::Validate`,
+//! called before a row is passed here).
 
 mod backup;
 mod cause;
@@ -12,13 +12,14 @@ mod error;
 pub mod migrate;
 mod open;
 pub mod rows;
+mod schema;
 
 pub use backup::backup;
 pub use carrel_system::{Cause, StorageError};
 pub use cause::{cause_of, storage_error};
 pub use changes::{Change, Changes};
 pub use database::{
-    Database, DatabaseError, Hooks, NoHooks, WriteTx, connect, in_memory, set_aside,
+    Database, DatabaseError, Hooks, NoHooks, WriteTx, connect, in_memory, rename_damaged,
 };
 pub use error::{Error, Result};
 pub use migrate::{Migrated, Migration, is_migrated, migrate};
@@ -27,3 +28,4 @@ pub use open::{
     quick_check,
 };
 pub use rusqlite;
+pub use schema::{restore_schema, schema_problem};

@@ -1,6 +1,7 @@
-//! How a schema grows: numbered SQL, applied once, in one transaction, after a copy was made. migrations/README.md has the rules.
+//! Schema migrations: numbered SQL, applied once, in one transaction, after a backup. See migrations/README.md for the
+//! rules.
 //!
-//! Not here: the migrations themselves (each side names its own), and the clock.
+//! Not here: the migrations themselves (client and server have their own), and the clock.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +9,17 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::{Error, Result, backup::backup, open::broken_references};
 
-/// One step: `migrations/<side>/NNNN_name.sql`.
+/// A migration: `migrations/<side>/NNNN_name.sql`.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
-    /// 1, 2, 3, ... without a gap.
+    /// 1, 2, 3, ... without gaps.
     pub number: u32,
     pub name: &'static str,
     pub sql: &'static str,
 }
 impl Migration {
-    /// BLAKE3 over the name and the SQL with Unix line ends, so that a checkout on Windows has the same one.
+    /// Returns BLAKE3 over the name and the SQL with Unix line ends, so that a checkout on Windows has the same
+    /// checksum.
     pub fn checksum(&self) -> [u8; 32] {
         let mut hash = blake3::Hasher::new();
         hash.update(self.name.as_bytes())
@@ -27,21 +29,25 @@ impl Migration {
     }
 }
 
-/// What `migrate` did.
+/// Result of `migrate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
-    /// The schema before; 0 for a new file.
+    /// Schema number before; 0 for a new file.
     pub from: u32,
-    /// The schema now.
+    /// Schema number now.
     pub to: u32,
-    /// The copy that was made first.
+    /// Path of the backup, if one was made.
     pub backup: Option<PathBuf>,
 }
 
-/// Brings the file to the last of `migrations`: all that are missing, or none if one fails.
+/// Applies the missing migrations: all of them, or none if one fails.
 ///
-/// A file that already has a schema is copied to `backup_dir` first, as `before-NNNN-<now_ms>.db`. `now_ms` (UTC) is noted beside
-/// each migration. Errors: `NewerFile`, `Edited`, `NotOurs`, `Numbering` (nothing was touched), `Failed` and `Refused`
+/// A file that already has a schema is first copied to `backup_dir` as `before-NNNN-<now_ms>.db`. `now_ms` (UTC) is
+/// stored with each migration.
+///
+/// # Errors
+///
+/// `NewerFile`, `MigrationChanged`, `ForeignDatabase`, `Numbering` (nothing was changed); `Failed` and `Refused`
 /// (rolled back).
 pub fn migrate(
     conn: &mut Connection,
@@ -78,19 +84,22 @@ fn migrate_unprobed(
         }
         _ => None,
     };
-    // A table can be rebuilt only while references are not enforced; this cannot be switched inside a transaction.
+    // Rebuilding a table requires unenforced references, which cannot be switched inside a transaction.
     let enforced: bool = conn.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
     conn.pragma_update(None, "foreign_keys", false)?;
     let done = apply(conn, migrations, now_ms);
     conn.pragma_update(None, "foreign_keys", enforced)?;
     done?;
-    tracing::info!(schema.from = from, schema.to = app, "database migrated");
+    // Not for the databases in memory that schemas are compared with.
+    if conn.path().is_some_and(|path| !path.is_empty()) {
+        tracing::info!(schema.from = from, schema.to = app, "database migrated");
+    }
     Ok(Migrated { from, to: app, backup: copy })
 }
 
 fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Read again under the lock: another process may have been faster.
+    // Read again under the lock: another process may have migrated meanwhile.
     let from = applied(&tx, migrations)?;
     let broken_before = broken_references(&tx)?;
     tx.execute_batch(
@@ -109,7 +118,7 @@ fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result
         })?;
         let refused = |problem: String| Error::Refused { number: m.number, name: m.name, problem };
         if tx.is_autocommit() {
-            return Err(refused("ends the transaction that it runs in".into()));
+            return Err(refused("ends its own transaction".into()));
         }
         let broken = broken_references(&tx)?;
         if let Some(problem) = broken.iter().find(|b| !broken_before.contains(b)) {
@@ -123,24 +132,24 @@ fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result
     Ok(tx.commit()?)
 }
 
-/// True if the file has all of `migrations`, and they are the same ones. Writes nothing. Errors: as `migrate`.
+/// Returns true if the file has all of `migrations`, with equal checksums. Writes nothing. Same errors as `migrate`.
 pub fn is_migrated(conn: &Connection, migrations: &[Migration]) -> Result<bool> {
     Ok(applied(conn, migrations)? == migrations.len() as u32)
 }
 
-/// How many of `migrations` the file has, after it was made sure that they are the same ones.
-fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
+/// Returns how many of `migrations` the file has, after comparing their checksums.
+pub(crate) fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
     let ours = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
     if conn.query_row(ours, [], |_| Ok(())).optional()?.is_none() {
         let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
-        return if tables == 0 { Ok(0) } else { Err(Error::NotOurs) };
+        return if tables == 0 { Ok(0) } else { Err(Error::ForeignDatabase) };
     }
     let mut stmt =
         conn.prepare("SELECT number, name, checksum FROM schema_migration ORDER BY number")?;
     let rows: Vec<(u32, String, Vec<u8>)> = stmt
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    // First, because a newer release may also have changed what the numbers mean.
+    // Checked first, because a newer release may have changed what the numbers mean.
     let file = rows.last().map_or(0, |r| r.0);
     if file > migrations.len() as u32 {
         return Err(Error::NewerFile { file, app: migrations.len() as u32 });
@@ -150,7 +159,7 @@ fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
             return Err(Error::Numbering(n));
         }
         if *checksum != migrations[n as usize - 1].checksum() {
-            return Err(Error::Edited { number: n, name: name.clone() });
+            return Err(Error::MigrationChanged { number: n, name: name.clone() });
         }
     }
     Ok(rows.len() as u32)

@@ -1,4 +1,7 @@
-//! One way to open a database file, for both sides: write-ahead log, real durability, foreign keys, the SQL functions of `rows`.
+//! Opens database files with the same settings for client and server: write-ahead log, durable commits, foreign keys,
+//! the SQL functions of `rows`.
+//!
+//! Not here: migrations (`migrate`), threads and pools (`database`).
 
 use std::{fs::File, io::Read, path::Path, time::Duration};
 
@@ -7,34 +10,35 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig, functions::FunctionFlags
 
 use crate::{Cause, Error, Result};
 
-/// 3.7.0 to 3.51.2 can corrupt a write-ahead log that two connections write and checkpoint.
-const OLDEST_SQLITE: i32 = 3_051_003;
-/// Eleven row types, a few statements each, and room for those of the caller.
-const STATEMENTS: usize = 192;
+/// Versions 3.7.0 to 3.51.2 can corrupt a write-ahead log that two connections write and checkpoint.
+const MIN_SQLITE_VERSION: i32 = 3_051_003;
+/// Capacity of the statement cache: a few statements for each of eleven row types, plus those of the caller.
+const STATEMENT_CACHE_SIZE: usize = 192;
 
-/// How hard a commit tries to survive a power cut.
+/// Durability of a commit after a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// A commit is on the disk when it returns: for what a person made.
+    /// A commit is on disk when it returns: for data that users created.
     #[default]
     Full,
-    /// The last commits may be missing after a power cut, the file stays sound: for what can be fetched again.
+    /// The last commits may be lost after a power failure, but the file stays valid: for data that can be downloaded
+    /// again.
     Normal,
 }
 
-/// How a file is opened. The default is the careful one.
+/// Options for opening a file. The defaults are the safe ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     pub synchronous: Synchronous,
-    /// The file must exist, and this connection cannot write.
+    /// The file must exist, and the connection cannot write.
     pub read_only: bool,
-    /// False: a missing file is an error and not a new database.
+    /// False: a missing file is an error instead of a new database.
     pub create: bool,
     /// How long a statement waits for another connection.
     pub busy: Duration,
     /// Page cache of this connection, in KiB.
     pub cache_kib: u32,
-    /// Give freed pages back with `PRAGMA incremental_vacuum`. It counts only when the file is made.
+    /// Enables `PRAGMA incremental_vacuum`. Effective only when the file is created.
     pub incremental_vacuum: bool,
 }
 impl Default for Options {
@@ -50,13 +54,14 @@ impl Default for Options {
     }
 }
 impl Options {
-    /// For the readers beside one writer.
+    /// Returns the options of read connections.
     pub fn reader() -> Self {
         Self { read_only: true, create: false, ..Self::default() }
     }
 }
 
-/// Opens a file. It makes the file (readable by its owner only) but not its folder. [`Error::cause`] tells why it failed.
+/// Opens a file. Creates the file (readable by its owner only), but not its folder. [`Error::cause`] returns why it
+/// failed.
 pub fn open(path: &Path, options: Options) -> Result<Connection> {
     open_unprobed(path, options).map_err(|e| e.probed(path))
 }
@@ -75,7 +80,7 @@ fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
     prepare(&conn, options)?;
     if !options.read_only {
         if conn.is_readonly(rusqlite::MAIN_DB)? {
-            // SQLite opens a file that it may only read without an error; the first write would report this.
+            // SQLite opens a file without write permission successfully; the first write would report the error.
             let source = std::io::ErrorKind::PermissionDenied.into();
             return Err(Error::Io { action: "write", path: path.to_owned(), source });
         }
@@ -86,21 +91,21 @@ fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
         if !mode.eq_ignore_ascii_case("wal") {
             return Err(Error::NoWal(mode));
         }
-        // After one large transaction the log is cut back to this.
+        // After a large transaction the log is truncated to this size.
         conn.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     }
     Ok(conn)
 }
 
-/// Opens a file that nobody changes, for reading, without a lock and without any file beside it (a backup, a read-only disk).
-/// What a write-ahead log holds is not seen.
+/// Opens an unchanging file for reading, without a lock and without any file beside it (a backup, a read-only disk).
+/// The contents of a write-ahead log are ignored.
 pub fn open_immutable(path: &Path) -> Result<Connection> {
     let text = path.to_str().ok_or_else(|| Error::Io {
         action: "open",
         path: path.to_owned(),
         source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "the name is not Unicode"),
     })?;
-    // https://www.sqlite.org/uri.html: these characters end the path or begin an escape.
+    // https://www.sqlite.org/uri.html: these characters end the path or start an escape.
     let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let slashes = if cfg!(windows) { escaped.replace('\\', "/") } else { escaped };
     let root = if cfg!(windows) && !slashes.starts_with('/') { "/" } else { "" };
@@ -112,14 +117,15 @@ pub fn open_immutable(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
-/// A database without a file, with everything else as `open` makes it.
+/// Opens a database in memory, with all other settings as in `open`.
 pub fn open_in_memory() -> Result<Connection> {
     let conn = Connection::open_in_memory()?;
     prepare(&conn, Options::default())?;
     Ok(conn)
 }
 
-/// The learner's work is private: SQLite gives the log and the index of the log the mode of the file.
+/// Restricts the file to its owner, because learning records are private. SQLite gives the log and its index the same
+/// mode.
 fn make_private(path: &Path) -> Result<()> {
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create(true).truncate(false);
@@ -132,13 +138,13 @@ fn make_private(path: &Path) -> Result<()> {
 }
 
 fn prepare(conn: &Connection, options: Options) -> Result<()> {
-    if rusqlite::version_number() < OLDEST_SQLITE {
+    if rusqlite::version_number() < MIN_SQLITE_VERSION {
         return Err(Error::OldSqlite { found: rusqlite::version() });
     }
     conn.busy_timeout(options.busy)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE_SIZE);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    // A misspelt column is an error and not a text.
+    // A misspelt column name is an error instead of a string.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     conn.pragma_update(None, "trusted_schema", false)?;
@@ -154,7 +160,7 @@ fn prepare(conn: &Connection, options: Options) -> Result<()> {
         },
     )?;
     if cfg!(target_vendor = "apple") && options.synchronous == Synchronous::Full {
-        // There fsync alone leaves the data in the drive's cache.
+        // On macOS fsync alone leaves the data in the drive's cache.
         conn.pragma_update(None, "fullfsync", true)?;
         conn.pragma_update(None, "checkpoint_fullfsync", true)?;
     }
@@ -177,13 +183,14 @@ fn functions(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// What every SQLite database begins with.
+/// The first bytes of every SQLite database.
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// Bytes of a database's header.
+/// Size of a database's header in bytes.
 const HEADER_BYTES: u64 = 100;
 
-/// Checks on a fresh connection whether a file that was reported as damaged is damaged: its header, then its pages. Gives
-/// what was found, and `None` for a sound, a missing or an empty file. `Err`: it cannot be told now, so nothing is proven.
+/// Checks on a new connection whether a file that was reported as damaged is damaged: its header, then its pages.
+/// Returns the damage found, and `None` for a valid, missing or empty file. Returns an error if this cannot be
+/// determined now.
 pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
     let mut header = Vec::new();
     let read = File::open(path).and_then(|f| f.take(HEADER_BYTES).read_to_end(&mut header));
@@ -194,7 +201,7 @@ pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
         Ok(_) => {}
     }
     if header.len() as u64 != HEADER_BYTES || !header.starts_with(MAGIC) {
-        return Ok(Some("the header is not a database's".into()));
+        return Ok(Some("the header is not that of a SQLite database".into()));
     }
     let options = Options { create: false, ..Options::default() };
     match open(path, options).and_then(|conn| quick_check(&conn)) {
@@ -204,12 +211,12 @@ pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Looks for damage; reads the whole file, but not every index. `Error::Damaged` names what was found.
+/// Checks for damage. Reads the whole file, but does not compare every index. `Error::Damaged` names the damage.
 pub fn quick_check(conn: &Connection) -> Result<()> {
     check(conn, "PRAGMA quick_check")
 }
 
-/// Like `quick_check`, and compares indices with tables and looks for broken references. Slower.
+/// Checks like `quick_check`, and also compares indices with tables and finds broken references. Slower.
 pub fn integrity_check(conn: &Connection) -> Result<()> {
     check(conn, "PRAGMA integrity_check")?;
     match broken_references(conn)? {
@@ -218,13 +225,13 @@ pub fn integrity_check(conn: &Connection) -> Result<()> {
     }
 }
 
-/// Rows whose foreign key points nowhere, one line for each table.
+/// Returns the broken foreign keys, one line per table.
 pub(crate) fn broken_references(conn: &Connection) -> Result<Vec<String>> {
     let mut found =
         conn.prepare("SELECT DISTINCT \"table\", parent FROM pragma_foreign_key_check")?;
     let lines = found.query_map([], |r| {
         Ok(format!(
-            "rows of {} name rows of {} that do not exist",
+            "rows of {} reference missing rows of {}",
             r.get::<_, String>(0)?,
             r.get::<_, String>(1)?
         ))

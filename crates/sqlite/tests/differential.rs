@@ -1,5 +1,5 @@
-//! The upserts are the joins: any history of rows, in any order, with repeats, in any batches, gives the tables that a fold in Rust
-//! gives; and a replay writes nothing and takes no change number.
+//! Tests that the upserts compute the joins: any history of rows, in any order, with repeats and in any batches,
+//! results in the tables of a fold in Rust. A replay writes nothing and consumes no change number.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ fn table(conn: &Connection, owner: Owner) -> BTreeMap<RowKey, Row> {
     all.map(|r| (r.key(), r)).collect()
 }
 
-/// A history, the same with its order changed and some rows repeated, and where it is cut into batches.
+/// Generates a history, the same one reordered with some rows repeated, and the ends of its batches.
 fn histories() -> impl Strategy<Value = (Vec<Row>, Vec<Row>, Vec<bool>)> {
     vec(arbitrary::any_row(2), 1..10).prop_flat_map(|history| {
         let len = history.len();
@@ -44,7 +44,7 @@ fn histories() -> impl Strategy<Value = (Vec<Row>, Vec<Row>, Vec<bool>)> {
 }
 
 #[test]
-fn a_client_table_is_the_fold() {
+fn a_client_table_equals_the_fold() {
     let conn = tables(Scope::Client);
     run(6_000, histories(), |(history, delivered, cuts)| {
         let tx = conn.unchecked_transaction().unwrap();
@@ -54,11 +54,7 @@ fn a_client_table_is_the_fold() {
                 let before = rows::get(&tx, Owner::Client, &row.key()).unwrap();
                 let joined = rows::join(&tx, Owner::Client, &row, 0).unwrap();
                 let after = rows::get(&tx, Owner::Client, &row.key()).unwrap();
-                prop_assert_eq!(
-                    joined.changed,
-                    before != after,
-                    "changed tells whether the row has changed"
-                );
+                prop_assert_eq!(joined.changed, before != after, "`changed` matches the row");
             }
         }
         prop_assert_eq!(&table(&tx, Owner::Client), &folded);
@@ -66,11 +62,11 @@ fn a_client_table_is_the_fold() {
         for row in delivered.iter().chain(folded.values()) {
             prop_assert!(
                 !rows::join(&tx, Owner::Client, row, 0).unwrap().changed,
-                "a replay changes {:?}",
+                "a repeated join changes {:?}",
                 row
             );
         }
-        prop_assert_eq!(tx.total_changes(), writes, "a replay writes nothing");
+        prop_assert_eq!(tx.total_changes(), writes, "a repeated join writes nothing");
         for row_type in RowType::ALL {
             let keys = rows::keys(&tx, Owner::Client, *row_type).unwrap();
             let expected: Vec<_> =
@@ -82,7 +78,7 @@ fn a_client_table_is_the_fold() {
     });
 }
 
-/// The rows of each batch, folded in Rust first where the flag of its first row says so.
+/// Returns the rows of each batch, first folded in Rust where the flag of its first row is set.
 fn batches(delivered: &[Row], cuts: &[bool]) -> Vec<Vec<Row>> {
     let mut batches: Vec<Vec<Row>> = vec![vec![]];
     for (row, cut) in delivered.iter().zip(cuts) {
@@ -97,7 +93,7 @@ fn batches(delivered: &[Row], cuts: &[bool]) -> Vec<Vec<Row>> {
 }
 
 #[test]
-fn a_server_table_is_the_fold_for_each_learner() {
+fn a_server_table_equals_the_fold_of_each_learner() {
     let conn = tables(Scope::Server);
     let users = [UserId::from_u128(1), UserId::from_u128(2)];
     let page = 1..6_usize;
@@ -137,19 +133,19 @@ fn a_server_table_is_the_fold_for_each_learner() {
             for row in delivered.iter().chain(folded.values()) {
                 prop_assert!(
                     !rows::join(&tx, owner, row, u64::MAX).unwrap().changed,
-                    "a replay changes {:?}",
+                    "a repeated join changes {:?}",
                     row
                 );
             }
             prop_assert_eq!(pages(&tx, users[u], page)?, folded, "all changes, page by page");
         }
-        prop_assert_eq!(tx.total_changes(), writes, "a replay writes nothing");
+        prop_assert_eq!(tx.total_changes(), writes, "a repeated join writes nothing");
         tx.rollback().unwrap();
         Ok(())
     });
 }
 
-/// What all rows of a learner count in a quota, from the tables.
+/// Returns the size of all rows of a learner as counted in a quota, from the tables.
 fn stored_bytes(conn: &Connection, user: UserId) -> i64 {
     let of = |spec: &rows::TableSpec| -> i64 {
         let (size, table) = (rows::size(spec), spec.table);
@@ -159,7 +155,7 @@ fn stored_bytes(conn: &Connection, user: UserId) -> i64 {
     rows::SPECS.iter().map(of).sum()
 }
 
-/// Pulls in pages until there are no more: numbers strictly rise, no row comes twice.
+/// Pulls all pages and checks that the change numbers strictly increase and no row is repeated.
 fn pages(
     conn: &Connection,
     user: UserId,
@@ -168,7 +164,7 @@ fn pages(
     let mut pulled = BTreeMap::new();
     let mut cursor = 0;
     loop {
-        // Now and then the bytes end a page, and not the count.
+        // Some pages are ended by the byte limit instead of the row limit.
         let max_bytes = if cursor % 3 == 0 { 300 } else { usize::MAX };
         let page = rows::since(conn, user, cursor, limit, max_bytes).unwrap();
         prop_assert!(page.rows.len() <= limit && (!page.more || !page.rows.is_empty()));
@@ -185,7 +181,7 @@ fn pages(
 }
 
 #[test]
-fn every_kind_comes_back_as_it_went_in() {
+fn every_row_type_round_trips() {
     for scope in [Scope::Client, Scope::Server] {
         let conn = tables(scope);
         let owner = if scope == Scope::Client {
@@ -208,13 +204,14 @@ fn every_kind_comes_back_as_it_went_in() {
     }
 }
 
-/// Unknown fields at and over their limits: the function in SQL is the join in Rust, also over what earlier releases stored.
+/// Unknown fields at and over their limits: the SQL function equals the join in Rust, also for rows stored by earlier
+/// releases.
 #[test]
-fn the_join_of_unknown_fields_in_sql_is_the_one_in_rust() {
+fn unknown_fields_join_in_sql_as_in_rust() {
     let conn = tables(Scope::Client);
     let two = (arbitrary::edge_extra(), arbitrary::edge_extra());
     run(2_000, two, |(a, b)| {
-        // Stored as they are, over the limits too.
+        // Stored unchanged, also over the limits.
         let raw = |extra: &Extra| match extra.is_empty() {
             true => String::new(),
             false => serde_json::to_string(&extra.0).unwrap(),
@@ -254,7 +251,7 @@ fn valid_rows_at_their_limits_join_in_sql_as_in_rust() {
 }
 
 #[test]
-fn one_id_with_two_payloads_is_noticed() {
+fn a_payload_conflict_is_reported() {
     let conn = tables(Scope::Client);
     for row_type in RowType::ALL {
         let two = (arbitrary::row(*row_type, 1), arbitrary::row(*row_type, 1));

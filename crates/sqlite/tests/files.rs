@@ -1,4 +1,4 @@
-//! Real files: how they are opened, copied and migrated.
+//! Tests with real files: opening, backup and migration.
 
 use std::{fs, io::Write, path::Path, process::Command, time::Duration};
 
@@ -30,7 +30,7 @@ fn number(conn: &Connection, sql: &str) -> rusqlite::Result<i64> {
 }
 
 #[test]
-fn a_file_is_opened_the_careful_way() {
+fn a_file_is_opened_with_safe_settings() {
     let dir = folder();
     let conn = at(dir.path());
     for (pragma, value) in [
@@ -59,7 +59,7 @@ fn a_file_is_opened_the_careful_way() {
 
 #[cfg(unix)]
 #[test]
-fn what_a_learner_did_is_readable_by_its_owner_only() {
+fn files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let dir = folder();
     let conn = at(dir.path());
@@ -72,7 +72,7 @@ fn what_a_learner_did_is_readable_by_its_owner_only() {
 }
 
 #[test]
-fn a_reader_cannot_write_and_a_missing_file_is_not_made() {
+fn a_reader_cannot_write_or_create_files() {
     let dir = folder();
     let path = dir.path().join("a.db");
     assert!(open(&path, Options::reader()).is_err());
@@ -97,7 +97,7 @@ fn incremental_vacuum_is_set_before_the_first_page() {
 }
 
 #[test]
-fn damage_is_found_and_a_stranger_is_told() {
+fn damage_and_foreign_files_are_reported() {
     let dir = folder();
     let path = dir.path().join("a.db");
     fs::write(
@@ -110,8 +110,9 @@ fn damage_is_found_and_a_stranger_is_told() {
 
     fs::remove_file(&path).unwrap();
     let conn = at(dir.path());
-    conn.execute_batch("CREATE TABLE t (n); WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 5000) INSERT INTO t SELECT n FROM c")
-        .unwrap();
+    let fill = "CREATE TABLE t (n); WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT 5000) \
+                INSERT INTO t SELECT n FROM c";
+    conn.execute_batch(fill).unwrap();
     drop(conn);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2 / 4096 * 4096;
@@ -123,7 +124,7 @@ fn damage_is_found_and_a_stranger_is_told() {
 }
 
 #[test]
-fn a_backup_is_whole_or_not_there() {
+fn a_backup_is_complete_or_absent() {
     let dir = folder();
     let conn = at(dir.path());
     conn.execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (1)").unwrap();
@@ -135,7 +136,7 @@ fn a_backup_is_whole_or_not_there() {
     let copy = open(&to, Options::default()).unwrap();
     assert_eq!(number(&copy, "SELECT count(*) FROM t").unwrap(), 2);
     integrity_check(&copy).unwrap();
-    // Inside a transaction SQLite refuses: the old copy stays and no half one is left.
+    // Inside a transaction SQLite returns an error: the old backup stays and no partial one is left.
     conn.execute_batch("BEGIN").unwrap();
     assert!(backup(&conn, &to).is_err());
     conn.execute_batch("ROLLBACK").unwrap();
@@ -143,7 +144,7 @@ fn a_backup_is_whole_or_not_there() {
 }
 
 #[test]
-fn migrations_are_applied_once_with_a_copy_first() {
+fn migrations_are_applied_once_after_a_backup() {
     let dir = folder();
     let backups = dir.path().join("backups");
     let mut conn = at(dir.path());
@@ -172,19 +173,19 @@ fn migrations_are_applied_once_with_a_copy_first() {
 }
 
 #[test]
-fn a_newer_file_is_refused_and_left_alone() {
+fn a_newer_file_is_rejected_and_unchanged() {
     let dir = folder();
     let mut conn = at(dir.path());
     migrate(&mut conn, &[ONE, TWO], None, 0).unwrap();
     let writes = conn.total_changes();
     let error = migrate(&mut conn, &[ONE], Some(dir.path()), 0).unwrap_err();
     assert!(matches!(error, Error::NewerFile { file: 2, app: 1 }), "{error}");
-    assert_eq!(error.hint(), "update Carrel; the file was left as it is");
+    assert_eq!(error.hint(), "update Carrel; the file is unchanged");
     assert_eq!(conn.total_changes(), writes);
 }
 
 #[test]
-fn an_edited_migration_is_refused_but_line_ends_may_differ() {
+fn a_changed_migration_is_rejected_except_for_line_ends() {
     let dir = folder();
     let mut conn = at(dir.path());
     migrate(&mut conn, &[ONE], None, 0).unwrap();
@@ -192,7 +193,10 @@ fn an_edited_migration_is_refused_but_line_ends_may_differ() {
     let renamed = Migration { name: "uno", ..ONE };
     for wrong in [edited, renamed] {
         let error = migrate(&mut conn, &[wrong, TWO], None, 0).unwrap_err();
-        assert!(matches!(&error, Error::Edited { number: 1, name } if name == "one"), "{error}");
+        assert!(
+            matches!(&error, Error::MigrationChanged { number: 1, name } if name == "one"),
+            "{error}"
+        );
         assert_eq!(number(&conn, "SELECT count(*) FROM schema_migration").unwrap(), 1);
     }
     let windows = Migration { sql: "CREATE TABLE one (n INTEGER NOT NULL) STRICT;\r\n", ..ONE };
@@ -200,13 +204,14 @@ fn an_edited_migration_is_refused_but_line_ends_may_differ() {
 }
 
 #[test]
-fn a_migration_that_fails_leaves_the_file_as_it_was() {
+fn a_failed_migration_is_rolled_back() {
     let bad = |sql| Migration { number: 3, name: "bad", sql };
-    let references = "CREATE TABLE child (n INTEGER NOT NULL REFERENCES one (n)) STRICT; CREATE UNIQUE INDEX one_n ON one (n); INSERT INTO child VALUES (99);";
+    let references = "CREATE TABLE child (n INTEGER NOT NULL REFERENCES one (n)) STRICT; \
+                      CREATE UNIQUE INDEX one_n ON one (n); INSERT INTO child VALUES (99);";
     for (sql, expected) in [
         ("DELETE FROM one; CREATE TABLE one (n);", "already exists"),
         ("DELETE FROM one; SELEC 1;", "syntax error"),
-        (references, "rows of child name rows of one that do not exist"),
+        (references, "rows of child reference missing rows of one"),
     ] {
         let dir = folder();
         let backups = dir.path().join("backups");
@@ -228,7 +233,7 @@ fn a_migration_that_fails_leaves_the_file_as_it_was() {
         assert!(conn.prepare("SELECT m FROM one").is_err());
         assert_eq!(number(&conn, "PRAGMA foreign_keys").unwrap(), 1, "enforced again");
         assert!(backups.join("before-0002-5.db").exists());
-        // A release that puts it right goes on from there.
+        // A release with a corrected migration continues from there.
         assert_eq!(migrate(&mut conn, &[ONE, TWO], None, 6).unwrap().to, 2);
     }
 }
@@ -237,24 +242,27 @@ fn a_migration_that_fails_leaves_the_file_as_it_was() {
 fn a_migration_may_not_end_the_transaction() {
     let dir = folder();
     let mut conn = at(dir.path());
-    let sneaky = Migration { number: 1, name: "sneaky", sql: "CREATE TABLE a (n); COMMIT;" };
-    let error = migrate(&mut conn, &[sneaky], None, 0).unwrap_err();
+    let committing =
+        Migration { number: 1, name: "committing", sql: "CREATE TABLE a (n); COMMIT;" };
+    let error = migrate(&mut conn, &[committing], None, 0).unwrap_err();
     assert!(error.to_string().contains("transaction"), "{error}");
 }
 
 #[test]
-fn a_table_may_be_rebuilt_under_references() {
+fn a_referenced_table_can_be_rebuilt() {
     let dir = folder();
     let mut conn = at(dir.path());
     let one = Migration {
         number: 1,
         name: "one",
-        sql: "CREATE TABLE p (id INTEGER PRIMARY KEY) STRICT; CREATE TABLE c (p INTEGER NOT NULL REFERENCES p (id) ON DELETE CASCADE) STRICT;",
+        sql: "CREATE TABLE p (id INTEGER PRIMARY KEY) STRICT; \
+              CREATE TABLE c (p INTEGER NOT NULL REFERENCES p (id) ON DELETE CASCADE) STRICT;",
     };
     let two = Migration {
         number: 2,
         name: "two",
-        sql: "CREATE TABLE p2 (id INTEGER PRIMARY KEY, x INTEGER) STRICT; INSERT INTO p2 (id) SELECT id FROM p; DROP TABLE p; ALTER TABLE p2 RENAME TO p;",
+        sql: "CREATE TABLE p2 (id INTEGER PRIMARY KEY, x INTEGER) STRICT; INSERT INTO p2 (id) SELECT id FROM p; \
+              DROP TABLE p; ALTER TABLE p2 RENAME TO p;",
     };
     migrate(&mut conn, &[one], None, 0).unwrap();
     conn.execute_batch("INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)").unwrap();
@@ -262,16 +270,16 @@ fn a_table_may_be_rebuilt_under_references() {
     assert_eq!(
         number(&conn, "SELECT count(*) FROM c").unwrap(),
         1,
-        "nothing was deleted with the old table"
+        "no rows were deleted with the old table"
     );
 }
 
 #[test]
-fn strangers_and_gaps_are_refused() {
+fn foreign_databases_and_numbering_gaps_are_rejected() {
     let dir = folder();
     let mut conn = at(dir.path());
     conn.execute_batch("CREATE TABLE somebody_elses (n)").unwrap();
-    assert!(matches!(migrate(&mut conn, &[ONE], None, 0), Err(Error::NotOurs)));
+    assert!(matches!(migrate(&mut conn, &[ONE], None, 0), Err(Error::ForeignDatabase)));
     let dir = folder();
     let mut conn = at(dir.path());
     assert!(matches!(migrate(&mut conn, &[TWO], None, 0), Err(Error::Numbering(2))));
@@ -282,7 +290,7 @@ fn strangers_and_gaps_are_refused() {
 }
 
 #[test]
-fn two_programs_that_open_one_new_file_migrate_it_once() {
+fn concurrent_first_opens_migrate_once() {
     let dir = folder();
     let path = dir.path().join("a.db");
     open(&path, Options::default()).unwrap();
@@ -299,7 +307,7 @@ fn two_programs_that_open_one_new_file_migrate_it_once() {
 }
 
 #[test]
-fn the_cause_of_a_code_of_sqlite_is_known() {
+fn sqlite_codes_are_mapped_to_causes() {
     let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
     for (code, cause) in [
         (ffi::SQLITE_FULL, Cause::Full),
@@ -343,7 +351,7 @@ fn the_cause_of_a_code_of_sqlite_is_known() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_named_whatever_sqlite_reports() {
+fn a_full_disk_is_reported_as_such() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let (old, new) = (disk.path().join("old.db"), disk.path().join("new.db"));
     let mut conn = open(&old, Options::default()).unwrap();
@@ -353,7 +361,7 @@ fn a_full_disk_is_named_whatever_sqlite_reports() {
     let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
     while filler.write_all(&[1; 4096]).is_ok() {}
     let (mut full, mut whole) = (0, 0);
-    // From a full disk on, 4 KiB more are free in each round.
+    // Starting with a full disk, 4 KiB more are free in each round.
     let len = filler.metadata().unwrap().len();
     for free in (0..=512).step_by(4) {
         filler.set_len(len - free * 1024).unwrap();
@@ -379,7 +387,7 @@ fn a_full_disk_is_named_whatever_sqlite_reports() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_read_only_file_system_is_named() {
+fn a_read_only_file_system_is_reported() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let path = disk.path().join("a.db");
     migrate(&mut open(&path, Options::default()).unwrap(), &[ONE], None, 0).unwrap();
@@ -391,10 +399,10 @@ fn a_read_only_file_system_is_named() {
     }
 }
 
-/// Another process, because the limit counts for all tests of this one.
+/// In another process, because the limit affects the whole process.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_process_without_file_descriptors_is_named() {
+fn missing_file_descriptors_are_reported() {
     const CHILD: &str = "CARREL_TEST_NO_FILES";
     if let Some(path) = std::env::var_os(CHILD) {
         let path = Path::new(&path);
@@ -420,7 +428,7 @@ fn a_process_without_file_descriptors_is_named() {
     let done = Command::new("sh")
         .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
         .arg(std::env::current_exe().unwrap())
-        .arg("a_process_without_file_descriptors_is_named")
+        .arg("missing_file_descriptors_are_reported")
         .env(CHILD, &path)
         .output()
         .unwrap();
@@ -429,7 +437,7 @@ fn a_process_without_file_descriptors_is_named() {
 }
 
 #[test]
-fn a_file_that_another_connection_holds_is_busy_and_a_newer_one_is_newer() {
+fn locked_and_newer_files_have_their_causes() {
     let dir = folder();
     let path = dir.path().join("a.db");
     let mut holder = at(dir.path());
@@ -446,12 +454,12 @@ fn a_file_that_another_connection_holds_is_busy_and_a_newer_one_is_newer() {
 }
 
 #[test]
-fn damage_is_confirmed_by_the_file_itself() {
+fn damage_is_confirmed_by_reading_the_file() {
     let dir = folder();
     let path = dir.path().join("a.db");
     assert_eq!(confirm_damage(&path).unwrap(), None, "a missing file is not damaged");
     fs::write(&path, "").unwrap();
-    assert_eq!(confirm_damage(&path).unwrap(), None, "nor is an empty one");
+    assert_eq!(confirm_damage(&path).unwrap(), None, "an empty file is not damaged");
     at(dir.path())
         .execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (zeroblob(90000))")
         .unwrap();

@@ -1,4 +1,4 @@
-//! The migrations make the tables that the descriptions in the code name, and a damaged value is told as such.
+//! Tests that the migrations create the tables described in the code, and that a damaged value is reported.
 
 use carrel_model::{
     UserId,
@@ -31,7 +31,7 @@ fn migrated(all: &[&'static str]) -> Connection {
     conn
 }
 
-/// (name, type, not null, place in the primary key from 1 or 0) of each column.
+/// Returns (name, type, not null, position in the primary key from 1, or 0) of each column.
 fn columns(conn: &Connection, table: &str) -> Vec<(String, String, bool, u32)> {
     let mut stmt =
         conn.prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)").unwrap();
@@ -41,7 +41,7 @@ fn columns(conn: &Connection, table: &str) -> Vec<(String, String, bool, u32)> {
 }
 
 #[test]
-fn migrations_make_what_the_specs_name() {
+fn migrations_match_the_table_specs() {
     for (scope, all) in [(Scope::Client, USER), (Scope::Server, SERVER)] {
         let conn = migrated(all);
         for spec in &SPECS {
@@ -57,7 +57,7 @@ fn migrations_make_what_the_specs_name() {
             if scope == Scope::Server {
                 expected.push(("usn".into(), "INTEGER".into(), true, 0));
             }
-            // A column that a later migration added comes last; statements name their columns.
+            // Columns added by later migrations are last in the file; statements name their columns.
             let mut found = columns(&conn, spec.table);
             found.sort();
             expected.sort();
@@ -75,7 +75,7 @@ fn migrations_make_what_the_specs_name() {
 }
 
 #[test]
-fn a_pull_reads_indices_in_order_and_sorts_nothing() {
+fn a_pull_uses_indices_without_sorting() {
     let conn = migrated(SERVER);
     for spec in &SPECS {
         let sql = format!(
@@ -88,7 +88,7 @@ fn a_pull_reads_indices_in_order_and_sorts_nothing() {
 }
 
 #[test]
-fn a_change_number_is_used_once() {
+fn change_numbers_are_unique() {
     let conn = migrated(SERVER);
     let owner = Owner::Server(UserId::from_u128(1));
     let row = |rev: u128| {
@@ -104,7 +104,7 @@ fn a_change_number_is_used_once() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn invalid_keys_are_rejected() {
     let conn = migrated(USER);
     for (row_type, key) in [
         (RowType::Session, "not-a-uuid"),
@@ -122,9 +122,10 @@ fn a_key_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_stored_value_that_nobody_writes_names_its_column() {
+fn an_invalid_stored_value_is_reported_with_its_column() {
     let conn = migrated(USER);
-    let progress = "INSERT INTO progress (kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms) VALUES";
+    let progress = "INSERT INTO progress \
+                    (kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms) VALUES";
     for (values, column) in [
         ("('lesson', 'a', 0, 0, 0, x'', '', 0)", "kind"),
         ("('section', 'A!', 0, 0, 0, x'', '', 0)", "item"),

@@ -1,4 +1,4 @@
-//! What waits as one push, and what the reply does to the outbox: in one transaction, row by row.
+//! Builds a push from the outbox, and applies the reply to the outbox: in one transaction, row by row.
 
 use carrel_learning::store::{
     Tx, outbox,
@@ -15,23 +15,23 @@ use rusqlite::Connection;
 
 use crate::{Result, machine::Pushed};
 
-/// What the envelope of a batch takes at most.
-const ENVELOPE: usize = 1024;
-/// A clock that is no more off than this is right.
-const CLOCK_OK_MS: i64 = 30_000;
-/// What a server lets pass.
-const AHEAD_MS: i64 = 5 * 60_000;
-/// So often a row is stamped again before it is put away.
-const SKEWS: u32 = 3;
+/// Maximum size of the fields around the items, in bytes.
+const ENVELOPE_BYTES: usize = 1024;
+/// An offset below this is treated as no offset.
+const MIN_CLOCK_OFFSET_MS: i64 = 30_000;
+/// How far a stamp may be ahead on the server.
+const MAX_AHEAD_MS: i64 = 5 * 60_000;
+/// How often a row gets a new stamp before it is quarantined.
+const MAX_SKEWS: u32 = 3;
 
-/// A batch on its way: what was sent, as it was.
+/// A batch in flight: the rows as they were sent.
 pub(super) struct Batch {
     sent: Vec<Waiting>,
     request: PushRequest,
-    /// How far the pull was when it was sent.
+    /// The pull cursor when it was sent.
     pulled: u64,
-    /// Our clock is known to be off.
-    off_clock: bool,
+    /// The local clock was known to be off when it was sent.
+    is_clock_off: bool,
 }
 
 impl Batch {
@@ -44,8 +44,9 @@ impl Batch {
     pub(super) fn first(&self) -> Option<(RowKey, i64)> {
         self.sent.first().map(|w| (w.key.clone(), w.rev))
     }
-    /// After which local revision the next batch starts, if one may follow before this one is answered: only full batches of a device
-    /// that knows its server go in a row. A smaller one is the last, or the machine feels its way.
+    /// Returns the local revision after which the next batch starts, if it may be sent before this one is answered.
+    /// Only full batches to a known server are pipelined: a smaller one is the last one, or the machine has reduced its
+    /// size.
     pub(super) fn next_after(&self) -> Option<i64> {
         let full = self.sent.len() == MAX_PUSH_ITEMS && !self.request.epoch.is_empty();
         self.sent.last().filter(|_| full).map(|w| w.rev)
@@ -55,8 +56,8 @@ impl Batch {
     }
 }
 
-/// The next batch of rows that were changed after the local revision `after_rev` (none if no such row waits), and the keys that
-/// were passed over because they have no row that could be sent.
+/// Returns the next batch of rows changed after the local revision `after_rev` (none if there is no such row), and the
+/// keys that were skipped because they have no row that can be sent.
 pub(super) fn next(
     conn: &Connection,
     limit: usize,
@@ -65,7 +66,7 @@ pub(super) fn next(
     clock: &dyn Clock,
     ids: &dyn IdGen,
 ) -> Result<(Option<Batch>, Vec<Broken>)> {
-    let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE)?;
+    let found = outbox::batch(conn, after_rev, limit, MAX_PUSH_BYTES - ENVELOPE_BYTES)?;
     if found.rows.is_empty() {
         return Ok((None, found.broken));
     }
@@ -79,12 +80,12 @@ pub(super) fn next(
     }
     let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
     let batch_id = BatchId(ids.uuid_v7(now_ms));
-    let off_clock = state.clock_offset_ms != 0;
+    let is_clock_off = state.clock_offset_ms != 0;
     let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
-    Ok((Some(Batch { sent, request, pulled: state.pulled, off_clock }), found.broken))
+    Ok((Some(Batch { sent, request, pulled: state.pulled, is_clock_off }), found.broken))
 }
 
-/// Takes a reply in. `offset_ms`: the server's clock minus ours, if it complained about ours.
+/// Applies a reply. `offset_ms`: the server's clock minus the local one, if it was fetched.
 pub(super) fn settle(
     tx: &mut Tx<'_>,
     batch: &BatchOutcome,
@@ -92,9 +93,10 @@ pub(super) fn settle(
 ) -> Result<Pushed> {
     let mut done = Pushed { sent: batch.sent.len(), ..Pushed::default() };
     let known = tx.state().epoch.clone();
-    // The change number can only be compared with one of the same database: a pull may have met another one meanwhile.
+    // Change numbers are comparable only within one database, and a pull may have found another one meanwhile.
     let is_older = batch.epoch == batch.reply.epoch && batch.reply.usn < batch.pulled;
-    // Another database, or an older state of the same one: rows that it had may be gone, so that nothing is acknowledged.
+    // Another database, or an older state of the same one: acknowledged rows may be missing, so nothing is
+    // acknowledged.
     if !known.is_empty() && (known != batch.reply.epoch || is_older) {
         change_epoch(tx, &batch.reply.epoch)?;
         done.other_epoch = true;
@@ -106,19 +108,19 @@ pub(super) fn settle(
         correct_clock(tx, offset_ms);
     }
     let at_ms = tx.now_ms();
-    // Of a large batch only the end leaves receipts: the others would be pruned at once.
-    // Where the next session that is moved back must end at the latest, so that they do not lie over each other.
+    // Latest end of the next session that is moved back, so that moved sessions do not overlap.
     let mut free_until_ms = tx.wall_ms().saturating_add(tx.state().clock_offset_ms);
+    // Only the end of a large batch gets receipts: the others would be pruned at once.
     let receipts_from = batch.sent.len().saturating_sub(outbox::RECEIPTS);
     for (i, (sent, result)) in batch.sent.iter().zip(&batch.reply.results).enumerate() {
-        let gone = match result.code {
+        let is_settled = match result.code {
             ResultCode::Ok => {
-                let gone = outbox::acknowledge(tx, &sent.key, sent.rev)?;
-                if gone && i >= receipts_from {
-                    outbox::note_receipt(tx, &sent.key, at_ms)?;
+                let is_settled = outbox::acknowledge(tx, &sent.key, sent.rev)?;
+                if is_settled && i >= receipts_from {
+                    outbox::store_receipt(tx, &sent.key, at_ms)?;
                 }
-                done.accepted += usize::from(gone);
-                gone
+                done.accepted += usize::from(is_settled);
+                is_settled
             }
             ResultCode::Invalid => {
                 outbox::refuse(tx, &sent.key, sent.rev, "invalid", &result.reason)?
@@ -129,12 +131,12 @@ pub(super) fn settle(
             ResultCode::TooNew => {
                 outbox::refuse(tx, &sent.key, sent.rev, "too_new", &result.reason)?
             }
-            ResultCode::ClockSkew => stamp_again(tx, sent, &result.reason, &mut free_until_ms)?,
+            ResultCode::ClockSkew => restamp(tx, sent, &result.reason, &mut free_until_ms)?,
         };
-        done.settled += usize::from(gone);
+        done.settled += usize::from(is_settled);
     }
     outbox::prune_receipts(tx)?;
-    if let Some(usn) = batch.goes_on_at(tx.state().pulled) {
+    if let Some(usn) = batch.next_cursor(tx.state().pulled) {
         tx.state().pulled = usn;
     }
     tx.state().last_ok_ms = Some(at_ms);
@@ -142,103 +144,101 @@ pub(super) fn settle(
     Ok(done)
 }
 
-/// A batch and what the server said of it.
+/// A batch with the server's reply.
 #[derive(Clone)]
 pub(super) struct BatchOutcome {
     sent: Vec<Waiting>,
-    /// The epoch it was sent under.
+    /// The epoch at the time of sending.
     epoch: String,
     pulled: u64,
-    off_clock: bool,
+    is_clock_off: bool,
     reply: PushReply,
 }
 
 impl BatchOutcome {
     pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
-        let Batch { sent, request, pulled, off_clock } = batch;
-        Self { sent, epoch: request.epoch, pulled, off_clock, reply }
+        let Batch { sent, request, pulled, is_clock_off } = batch;
+        Self { sent, epoch: request.epoch, pulled, is_clock_off, reply }
     }
     pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
         self.sent.iter().map(|w| &w.key)
     }
-    /// Everything was accepted, by the database that we know, and nothing else is in doubt.
-    pub(super) fn is_plain(&self) -> bool {
-        !self.off_clock
+    /// True if everything was accepted by the known database, and nothing else is in doubt.
+    pub(super) fn is_all_accepted(&self) -> bool {
+        !self.is_clock_off
             && self.reply.epoch == self.epoch
             && self.reply.usn >= self.pulled
             && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
     }
-    /// Where the next pull begins, if all that the server has after `pulled` are the rows of this batch: they need not come back.
-    fn goes_on_at(&self, pulled: u64) -> Option<u64> {
+    /// Returns where the next pull begins, if the only rows after `pulled` are those of this batch: they need not be
+    /// pulled.
+    fn next_cursor(&self, pulled: u64) -> Option<u64> {
         let grown =
             self.reply.usn.checked_sub(self.reply.own_since.filter(|own| *own == pulled)?)?;
-        // Each row takes one number.
+        // Each row uses at most one number.
         (grown <= self.sent.len() as u64).then_some(self.reply.usn)
     }
-    /// Our clock was found wrong once; perhaps somebody has set it since.
-    pub(super) fn doubts_clock(&self) -> bool {
-        self.off_clock
+    /// True if the clock was known to be off; it may have been corrected since.
+    pub(super) fn was_clock_off(&self) -> bool {
+        self.is_clock_off
     }
-    pub(super) fn complains_about_clock(&self) -> bool {
+    pub(super) fn has_clock_skew(&self) -> bool {
         self.reply.results.iter().any(|r| r.code == ResultCode::ClockSkew)
     }
 }
 
-/// Another copy of the server's database: everything is pulled from the start, and everything is sent again. Joins make it harmless.
-/// Grades and decisions are forgotten: this copy may have decided otherwise, and its own come with the pull.
+/// Handles another server database: everything is pulled from the start and sent again. Joins are idempotent, so this
+/// is safe. Grades and decisions are deleted: those of this database may differ, and are pulled.
 pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tracing::info!(
         sync.epoch = epoch,
-        "the server's database is another one: everything is compared again"
+        "the server has another database: pulling and pushing everything"
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;
-    tx.forget_server_rows()?;
+    tx.delete_server_rows()?;
     tx.mark_all_dirty()
 }
 
-/// From now on stamps follow the server's clock.
+/// Sets the clock offset, so that new stamps follow the server's clock.
 fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
     let offset_ms =
-        if offset_ms.unsigned_abs() < CLOCK_OK_MS.unsigned_abs() { 0 } else { offset_ms };
+        if offset_ms.unsigned_abs() < MIN_CLOCK_OFFSET_MS.unsigned_abs() { 0 } else { offset_ms };
     let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
     let state = tx.state();
     state.clock_offset_ms = offset_ms;
-    // The stamps of a wrong clock must not drag the next ones along. What others stamped is never that far ahead: the server takes no such row.
-    if state.hlc.ms() > now.ms().saturating_add(AHEAD_MS) {
+    // Reset a hybrid time that came from a wrong clock. Other devices' stamps are never that far ahead, as the server
+    // rejects such rows.
+    if state.hlc.ms() > now.ms().saturating_add(MAX_AHEAD_MS) {
         state.hlc = now;
     }
 }
 
-/// A row whose stamp lies in the future gets one by the server's clock, and waits on. Nobody else has it: so it may be replaced.
-/// True if it does not wait any more.
-fn stamp_again(
-    tx: &mut Tx<'_>,
-    sent: &Waiting,
-    reason: &str,
-    free_until_ms: &mut i64,
-) -> Result<bool> {
+/// Replaces a stamp that is in the future by one from the server's clock; the row stays in the outbox. No other replica
+/// has the row, so it may be replaced. Returns true if it left the outbox.
+fn restamp(tx: &mut Tx<'_>, sent: &Waiting, reason: &str, free_until_ms: &mut i64) -> Result<bool> {
     let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
     let times = tx.skews(&sent.key)? + 1;
-    let Some(row) = with_stamp(row, tx, free_until_ms).filter(|_| times <= SKEWS) else {
+    let Some(row) = with_corrected_times(row, tx, free_until_ms).filter(|_| times <= MAX_SKEWS)
+    else {
         return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
     };
-    if is_waiting_as(tx.conn(), &sent.key, sent.rev)? {
+    if is_waiting_at_rev(tx.conn(), &sent.key, sent.rev)? {
         tx.replace(&row)?;
         tx.mark_dirty(&sent.key)?;
-        outbox::note_skew(tx, &sent.key, times)?;
+        outbox::store_skew_count(tx, &sent.key, times)?;
     }
     Ok(false)
 }
 
-fn is_waiting_as(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
+fn is_waiting_at_rev(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3)";
     Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
 }
 
-/// A time that was written by a clock that is `offset_ms` behind the server's (less than 0: ahead of it): by the server's clock if it
-/// lies in the future, and never in the future.
-fn earlier(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
+/// Corrects a time that was written by a clock `offset_ms` behind the server's (negative: ahead of it) if it is in the
+/// future. The result is never in the future.
+fn corrected_ms(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
     let now_ms = wall_ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), *TIME_MS.end());
     if ms <= now_ms {
         return ms;
@@ -246,9 +246,9 @@ fn earlier(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
     ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), now_ms)
 }
 
-/// The row with a stamp or a time by the server's clock. What was studied while the clock was wrong by the same amount moves by that
-/// amount; what would still lie in the future ends now.
-fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
+/// Returns the row with a corrected stamp or time. Times recorded while the clock was off move by the offset; those
+/// that would still be in the future are set to now.
+fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
     let offset_ms = tx.state().clock_offset_ms;
     Some(match row {
         Row::Session(r) => {
@@ -267,7 +267,7 @@ fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row>
             r.into()
         }
         Row::Attempt(mut r) => {
-            let moved = |ms: i64| earlier(ms, offset_ms, tx.wall_ms());
+            let moved = |ms: i64| corrected_ms(ms, offset_ms, tx.wall_ms());
             let (started_ms, submitted_ms) = (moved(r.started_ms), r.submitted_ms.map(moved));
             let submitted_ms = submitted_ms.map(|ms| ms.max(started_ms));
             if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {
@@ -277,10 +277,11 @@ fn with_stamp(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row>
             r.into()
         }
         Row::Progress(mut r) => {
-            let done_ms = r.done_ms.map(|ms| earlier(ms, offset_ms, tx.wall_ms()));
+            let done_ms = r.done_ms.map(|ms| corrected_ms(ms, offset_ms, tx.wall_ms()));
             let is_moved = done_ms != r.done_ms;
-            let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(AHEAD_MS);
-            // A place that was kept in time keeps its stamp: a new one would win over a later place of another device.
+            let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(MAX_AHEAD_MS);
+            // A position recorded with a valid stamp keeps it: a new one would win over a later position of another
+            // device.
             let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);
             if !is_moved && pos.is_none() {
                 return None;

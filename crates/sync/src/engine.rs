@@ -1,5 +1,5 @@
-//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: whoever steps it owns time, order and
-//! faults, be it the scheduler or a simulation.
+//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: the caller (the
+//! scheduler or a simulation) controls time, order and faults.
 //!
 //! ```text
 //! let mut todo = VecDeque::from(engine.handle(Event::Start));
@@ -8,13 +8,13 @@
 //! }
 //! // then let time pass until engine.next_wake(), and engine.handle(Event::Timer)
 //! ```
-//! Dropping the future of `run` at any point is what a crash does: the request may or may not have arrived, the transaction may or may
-//! not have been made. `Listen` is not run here but read with `listen`.
+//! Dropping the future of `run` at any point is equivalent to a crash: the request may or may not have arrived, the
+//! transaction may or may not have been committed. `Listen` is not handled by `run` but by `listen`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_learning::store::{Store, outbox, state};
-use carrel_model::{ErrorCode, lattice::RowKey, wire::News};
+use carrel_model::{ErrorCode, lattice::RowKey, wire::ChangesEvent};
 use carrel_system::IdGen;
 use futures_util::{StreamExt, future::join};
 use parking_lot::{Mutex, MutexGuard};
@@ -27,9 +27,10 @@ use crate::{
     pull,
 };
 
-/// An event line of the server is far shorter.
-const LINE: usize = 64 * 1024;
+/// Limit of an event line in bytes; those of the server are far shorter.
+const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// The sync engine of one account: machine, transport and store.
 pub struct Engine {
     store: Arc<Store>,
     transport: Arc<Transport>,
@@ -38,6 +39,7 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// `ids` generates batch ids. See [`Machine::new`] for the initial state.
     pub fn new(
         store: Arc<Store>,
         transport: Transport,
@@ -49,29 +51,32 @@ impl Engine {
         Self { store, transport, outbound, machine: Mutex::new(machine) }
     }
 
-    /// Tells the machine what happened now.
+    /// Passes an event to the machine at the present monotonic time.
     pub fn handle(&self, event: Event) -> Vec<Instruction> {
         let now = self.store.clock().monotonic_ms();
         self.machine().handle(now, event)
     }
-    /// When to `handle(Event::Timer)`, in ms from now; 0 if it is due.
+    /// Returns when to call `handle(Event::Timer)`, in ms from now; 0 if it is due. None while signed out.
     pub fn next_wake_in(&self) -> Option<i64> {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_wake().map(|at| (at - now).max(0))
     }
+    /// True if neither push nor pull runs or is due. See [`Machine::is_settled`].
     pub fn is_settled(&self) -> bool {
         let now = self.store.clock().monotonic_ms();
         self.machine().is_settled(now)
     }
+    /// Returns the phase for display, and the error that caused it.
     pub fn phase(&self) -> (Phase, Option<ErrorCode>) {
         let machine = self.machine();
         (machine.phase(), machine.error())
     }
-    /// In ms from now: the next try after a fault.
+    /// Returns when the next retry after a fault is due, in ms from now.
     pub fn next_try_in(&self) -> Option<i64> {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_try().map(|at| (at - now).max(0))
     }
+    /// Returns the keys of rows that are being sent.
     pub fn in_flight(&self) -> BTreeSet<RowKey> {
         self.outbound.in_flight()
     }
@@ -79,32 +84,33 @@ impl Engine {
         &self.store
     }
 
-    /// Does it, once, and says what came of it.
+    /// Runs an instruction once; returns its result as an event.
     pub async fn run(&self, instruction: Instruction) -> Event {
-        let event = self.do_it(instruction).await;
-        if event.says_signed_out() {
-            self.doubt_acknowledged().await;
+        let event = self.execute(instruction).await;
+        if event.is_signed_out() {
+            self.requeue_acknowledged().await;
         }
         event
     }
 
-    /// The session is over. If it is so because the server was restored, what it had acknowledged may be gone: all rows wait again, so
-    /// that the learner does not read "0 waiting" until the server has said that it has them.
-    async fn doubt_acknowledged(&self) {
+    /// Called when the session ended. If the cause is a restored server, rows it had acknowledged may be missing:
+    /// everything is put back into the outbox, so that the learner does not see "0 waiting" before the server has
+    /// confirmed the rows.
+    async fn requeue_acknowledged(&self) {
         let Ok(epoch) = self.transport.epoch().await else { return };
-        let doubted = self.store.write("doubt_acknowledged", move |tx| {
+        let requeued = self.store.write("requeue_acknowledged", move |tx| {
             let known = tx.state().epoch.clone();
             if !known.is_empty() && !epoch.is_empty() && known != epoch {
                 batch::change_epoch(tx, &epoch)?;
             }
             Ok(())
         });
-        if let Err(e) = doubted.await {
-            tracing::error!(error = %e, "rows could not be marked as waiting");
+        if let Err(e) = requeued.await {
+            tracing::error!(error = %e, "rows could not be put back into the outbox");
         }
     }
 
-    async fn do_it(&self, instruction: Instruction) -> Event {
+    async fn execute(&self, instruction: Instruction) -> Event {
         match instruction {
             Instruction::Push { limit } => self.push(limit).await,
             Instruction::Quarantine { key, rev, code, reason } => {
@@ -112,25 +118,25 @@ impl Engine {
             }
             Instruction::Pull { limit } => self.pull(limit).await,
             Instruction::Listen { stream } => self.listen(stream, |_| {}).await,
-            Instruction::Hangup => Event::Timer,
+            Instruction::CloseStream => Event::Timer,
         }
     }
 
-    /// Sends what waits. While the server works on a batch, the one before is acknowledged. Whatever is not plain ends the row, and the
-    /// machine decides.
+    /// Sends the outbox. While the server handles a batch, the previous one is acknowledged. Any result other than
+    /// plain success ends the push, and the machine decides what follows.
     async fn push(&self, limit: usize) -> Event {
-        let _flights = self.outbound.flights();
+        let _guard = self.outbound.in_flight_guard();
         let mut replies = self.outbound.send_all(limit);
         let mut done = Pushed::default();
         let mut answered = None;
         loop {
             let (settled, next) = join(self.settle(answered.take(), None), replies.next()).await;
             match settled {
-                Ok(settled) => done = done.and(settled),
+                Ok(settled) => done = done.plus(settled),
                 Err(e) => return store_failed(Lane::Push, &e),
             }
             if done.other_epoch {
-                // What is on its way is sent again with all the rest.
+                // The batches in flight are sent again with all other rows.
                 return Event::Pushed(done);
             }
             let (batch, reply) = match next {
@@ -143,8 +149,8 @@ impl Engine {
                 Ok(reply) => BatchOutcome::new(batch, reply),
                 Err(fault) => return Event::PushFailed { fault, sent, first },
             };
-            if !outcome.is_plain() {
-                return self.last_of_push(outcome, done, sent, first).await;
+            if !outcome.is_all_accepted() {
+                return self.finish_push(outcome, done, sent, first).await;
             }
             answered = Some(outcome);
         }
@@ -159,19 +165,19 @@ impl Engine {
             None => Ok(Pushed::default()),
             Some(outcome) => {
                 let outcome = Arc::new(outcome);
-                let what = outcome.clone();
+                let shared = outcome.clone();
                 let settled = self
                     .store
-                    .write("settle_push", move |tx| batch::settle(tx, &what, offset_ms))
+                    .write("settle_push", move |tx| batch::settle(tx, &shared, offset_ms))
                     .await;
-                self.outbound.landed(&outcome);
+                self.outbound.settled(&outcome);
                 settled
             }
         }
     }
 
-    /// Settles the batch after which nothing was sent; asks for the server's clock if it complained about ours.
-    async fn last_of_push(
+    /// Settles the last batch; fetches the server's clock if the server rejected stamps.
+    async fn finish_push(
         &self,
         outcome: BatchOutcome,
         done: Pushed,
@@ -179,11 +185,11 @@ impl Engine {
         first: Option<(RowKey, i64)>,
     ) -> Event {
         let mut offset_ms = None;
-        if outcome.complains_about_clock() {
-            // Without the server's time there is no better stamp: what was accepted is still acknowledged, by sending all again.
+        if outcome.has_clock_skew() {
+            // Without the server's time stamps cannot be corrected: nothing is settled, and all rows are sent again.
             match self.transport.clock_offset().await {
                 Ok(ms) => offset_ms = Some(ms),
-                // What the description of the server says is never the fault of a row.
+                // A fault of /api/meta is never caused by a row.
                 Err(fault) => {
                     let busy = Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() };
                     let fault = if fault == Fault::Offline { fault } else { busy };
@@ -191,12 +197,12 @@ impl Engine {
                 }
             }
         }
-        if offset_ms.is_none() && outcome.doubts_clock() {
-            // Not needed for this batch: without an answer it stays as it is.
+        if offset_ms.is_none() && outcome.was_clock_off() {
+            // Optional for this batch: without a reply the offset is unchanged.
             offset_ms = self.transport.clock_offset().await.ok();
         }
         match self.settle(Some(outcome), offset_ms).await {
-            Ok(settled) => Event::Pushed(done.and(settled)),
+            Ok(settled) => Event::Pushed(done.plus(settled)),
             Err(e) => store_failed(Lane::Push, &e),
         }
     }
@@ -222,33 +228,34 @@ impl Engine {
             Ok(reply) => reply,
             Err(fault) => return Event::PullFailed(fault),
         };
-        match self.store.write("apply_pull", move |tx| pull::take(tx, since, &epoch, &reply)).await
+        match self.store.write("apply_pull", move |tx| pull::apply(tx, since, &epoch, &reply)).await
         {
             Ok(done) => Event::Pulled(done),
             Err(e) => store_failed(Lane::Pull, &e),
         }
     }
 
-    /// Reads the event stream until it ends; hands over what it says. `stream` is the number of the instruction.
-    pub async fn listen(&self, stream: u64, tell: impl Fn(Event)) -> Event {
+    /// Reads the event stream until it ends, and passes its events to `emit`. `stream` is the number of the
+    /// instruction.
+    pub async fn listen(&self, stream: u64, emit: impl Fn(Event)) -> Event {
         let ended = |fault| Event::ListenEnded { stream, fault };
         let reply = match self.transport.events().await {
             Ok(reply) => reply,
             Err(fault) => return ended(fault),
         };
-        tell(Event::ListenOpened { stream });
+        emit(Event::ListenOpened { stream });
         let mut body = reply.body;
         let mut lines = EventLines::default();
         while let Some(piece) = body.next().await {
             let Ok(piece) = piece else { return ended(Fault::Offline) };
-            match lines.take(&piece) {
-                Some(found) => {
-                    found.into_iter().for_each(|n| tell(Event::News { usn: n.usn, epoch: n.epoch }))
-                }
+            match lines.feed(&piece) {
+                Some(found) => found
+                    .into_iter()
+                    .for_each(|n| emit(Event::Changes { usn: n.usn, epoch: n.epoch })),
                 None => return ended(Fault::BadReply),
             }
         }
-        // The server ends it with the access token; the next one has a fresh one.
+        // The server closes the stream when the access token expires; the next one uses a new token.
         ended(Fault::Offline)
     }
 
@@ -258,51 +265,55 @@ impl Engine {
 }
 
 fn store_failed(lane: Lane, e: &crate::Error) -> Event {
-    tracing::error!(error = %e, "sync could not use the store");
+    tracing::error!(error = %e, "sync could not read or write user.db");
     Event::StoreFailed(lane)
 }
 
-/// Server-sent events (WHATWG HTML, 9.2) as far as they are used: `event: news` with one line of data.
+/// Parser of server-sent events (WHATWG HTML, 9.2), limited to `event: changes` with one line of data.
 #[derive(Default)]
 struct EventLines {
-    half: Vec<u8>,
-    is_news: bool,
+    partial: Vec<u8>,
+    is_changes_event: bool,
     data: String,
 }
 
 impl EventLines {
-    /// The news in the next bytes; none if no sane server sends them.
-    fn take(&mut self, bytes: &[u8]) -> Option<Vec<News>> {
-        self.half.extend_from_slice(bytes);
-        let mut news = Vec::new();
-        // Removed in one go at the end: a piece may hold thousands of lines.
+    /// Returns the events in the next bytes; none if a line exceeds the limit.
+    fn feed(&mut self, bytes: &[u8]) -> Option<Vec<ChangesEvent>> {
+        self.partial.extend_from_slice(bytes);
+        let mut events = Vec::new();
+        // Removed once at the end: a chunk may contain thousands of lines.
         let mut read = 0;
-        while let Some(len) = self.half[read..].iter().position(|b| *b == b'\n') {
-            let line = String::from_utf8_lossy(&self.half[read..=read + len]);
+        while let Some(len) = self.partial[read..].iter().position(|b| *b == b'\n') {
+            let line = String::from_utf8_lossy(&self.partial[read..=read + len]);
             read += len + 1;
             let line = line.trim_end_matches(['\n', '\r']);
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
-                "event" => self.is_news = value == "news",
+                "event" => self.is_changes_event = value == "changes",
                 "data" => self.data.push_str(value),
                 "" if line.is_empty() => {
-                    let (data, is_news) =
-                        (std::mem::take(&mut self.data), std::mem::take(&mut self.is_news));
-                    if is_news {
-                        news.extend(serde_json::from_str::<News>(&data).ok());
+                    let (data, is_changes_event) = (
+                        std::mem::take(&mut self.data),
+                        std::mem::take(&mut self.is_changes_event),
+                    );
+                    if is_changes_event {
+                        events.extend(serde_json::from_str::<ChangesEvent>(&data).ok());
                     }
                 }
                 _ => {}
             }
         }
-        self.half.drain(..read);
-        (self.half.len() <= LINE && self.data.len() <= LINE).then_some(news)
+        self.partial.drain(..read);
+        (self.partial.len() <= MAX_LINE_BYTES && self.data.len() <= MAX_LINE_BYTES)
+            .then_some(events)
     }
 }
 
-/// For tests and tools: everything that is due, to its end, without letting time pass.
+/// For tests and tools: runs everything that is due to completion, without time passing.
 impl Engine {
+    /// Handles `event` and all instructions that follow from it, except `Listen`.
     pub async fn step(&self, event: Event) -> Result<()> {
         let mut todo = std::collections::VecDeque::from(self.handle(event));
         while let Some(instruction) = todo.pop_front() {
@@ -320,22 +331,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_read_however_they_are_cut() {
-        let stream = b": hello\n\nevent: news\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\nevent: other\ndata: {}\n\n\
-            event: news\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: news\ndata: nonsense\n\n";
+    fn events_are_parsed_across_chunk_boundaries() {
+        let stream = b": hello\n\nevent: changes\nid: 7\ndata: {\"usn\":7,\"epoch\":\"e\"}\n\n\
+            event: other\ndata: {}\n\n\
+            event: changes\r\ndata: {\"usn\":8,\"epoch\":\"e\"}\r\n\r\nevent: changes\ndata: nonsense\n\n";
         for cut in 1..stream.len() {
             let mut lines = EventLines::default();
             let mut usns = Vec::new();
             for piece in stream.chunks(cut) {
-                usns.extend(lines.take(piece).unwrap().into_iter().map(|n| n.usn));
+                usns.extend(lines.feed(piece).unwrap().into_iter().map(|n| n.usn));
             }
             assert_eq!(usns, [7, 8], "pieces of {cut}");
         }
     }
 
     #[test]
-    fn an_endless_line_is_no_event() {
+    fn an_overlong_line_is_rejected() {
         let mut lines = EventLines::default();
-        assert!((0..100).any(|_| lines.take(&[b'x'; 1024]).is_none()));
+        assert!((0..100).any(|_| lines.feed(&[b'x'; 1024]).is_none()));
     }
 }

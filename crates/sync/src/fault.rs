@@ -1,4 +1,4 @@
-//! What a failed request means for sync.
+//! Classifies failed requests for sync.
 
 use carrel_model::ErrorCode;
 use carrel_net::{
@@ -6,31 +6,44 @@ use carrel_net::{
     reply::{ClassifiedReply, ReplyClass},
 };
 
-/// Why a push, a pull or the event stream did not work.
+/// Why a push, a pull or the event stream failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No network, no server, or no complete reply in time.
     Offline,
-    /// The server cannot do it now: 408, 425, 429, 5xx. Not before `retry_after_ms`.
-    Busy { status: u16, retry_after_ms: Option<u64> },
-    /// 413: halve the batch. `certain`: the server itself says it, and not a proxy before it.
-    TooLarge { certain: bool },
-    /// Another 4xx of the server: something in the batch, or the batch as a whole.
-    Refused { code: ErrorCode, reason: String },
-    /// A reply that no Carrel server sends.
+    /// The server is temporarily unavailable: 408, 425, 429, 5xx.
+    Busy {
+        /// HTTP status; 0 if the cause was not a reply to this request.
+        status: u16,
+        /// Earliest time of a retry, in milliseconds from now.
+        retry_after_ms: Option<u64>,
+    },
+    /// 413: halve the batch.
+    TooLarge {
+        /// The reply is from the server itself, not from a proxy.
+        from_server: bool,
+    },
+    /// Another 4xx of the server, caused by a row or by the whole batch.
+    Refused {
+        /// Code of the problem.
+        code: ErrorCode,
+        /// Message of the server.
+        reason: String,
+    },
+    /// A reply that a Carrel server never sends.
     BadReply,
-    /// The server does not speak this protocol: the app must be updated.
+    /// The server requires a newer protocol: the app must be updated.
     TooNew,
-    /// A 401 although the session is alive: tried again like any passing fault.
+    /// A 401 although the session is valid: retried like a temporary fault.
     Unauthenticated,
     /// The session is over.
     SignedOut,
-    /// 415: the server does not accept compressed bodies. The transport sends it again uncompressed.
-    Unpackable,
+    /// 415: the server does not accept compressed bodies. The transport sends the batch again uncompressed.
+    UnsupportedEncoding,
 }
 
 impl Fault {
-    /// The meaning of a reply whose status is not 200. `is_ended`: the session is over.
+    /// Classifies a reply whose status is not 200. `is_ended`: the session is over.
     pub fn of(reply: ClassifiedReply, is_ended: bool) -> Self {
         let busy = |reply: &ClassifiedReply| Self::Busy {
             status: reply.status,
@@ -39,12 +52,12 @@ impl Fault {
         match (reply.class, &reply.problem) {
             (ReplyClass::RetryLater, _) => busy(&reply),
             (ReplyClass::Portal, _) if reply.status >= 500 => busy(&reply),
-            (ReplyClass::TooLarge, problem) => Self::TooLarge { certain: problem.is_some() },
-            (ReplyClass::UnsupportedEncoding, _) => Self::Unpackable,
+            (ReplyClass::TooLarge, problem) => Self::TooLarge { from_server: problem.is_some() },
+            (ReplyClass::UnsupportedEncoding, _) => Self::UnsupportedEncoding,
             (ReplyClass::Unauthenticated, _) if is_ended => Self::SignedOut,
             (ReplyClass::Unauthenticated, _) => Self::Unauthenticated,
             (ReplyClass::TooNew, _) => Self::TooNew,
-            // The route itself is missing: no row causes that.
+            // The route itself is missing, which no row causes.
             (ReplyClass::NotFound, Some(p)) if p.code == ErrorCode::NotFound => busy(&reply),
             (
                 ReplyClass::NotFound | ReplyClass::Refused | ReplyClass::RangeNotSatisfiable,
@@ -56,7 +69,7 @@ impl Fault {
             _ => Self::BadReply,
         }
     }
-    /// For the UI.
+    /// Returns the error code for display.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Offline => ErrorCode::Offline,
@@ -64,11 +77,12 @@ impl Fault {
             Self::Busy { .. } => ErrorCode::Unavailable,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Refused { code, .. } => *code,
-            Self::BadReply | Self::Unpackable => ErrorCode::BadReply,
+            Self::BadReply | Self::UnsupportedEncoding => ErrorCode::BadReply,
             Self::TooNew => ErrorCode::TooNew,
             Self::Unauthenticated | Self::SignedOut => ErrorCode::Unauthenticated,
         }
     }
+    /// Returns the server's `Retry-After` in milliseconds.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Self::Busy { retry_after_ms, .. } => *retry_after_ms,
@@ -116,9 +130,9 @@ mod tests {
             (502, html.clone(), busy(502, None)),
             (503, problem("unavailable"), busy(503, None)),
             (507, vec![], busy(507, None)),
-            (413, problem("too_large"), Fault::TooLarge { certain: true }),
-            (413, html.clone(), Fault::TooLarge { certain: false }),
-            (415, vec![], Fault::Unpackable),
+            (413, problem("too_large"), Fault::TooLarge { from_server: true }),
+            (413, html.clone(), Fault::TooLarge { from_server: false }),
+            (415, vec![], Fault::UnsupportedEncoding),
             (401, problem("unauthenticated"), Fault::Unauthenticated),
             (401, html.clone(), Fault::BadReply),
             (403, problem("forbidden"), refused(ErrorCode::Forbidden)),

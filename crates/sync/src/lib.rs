@@ -1,17 +1,19 @@
-//! From the outbox to the server and back.
+//! Synchronisation of the outbox and the learner's rows with the server.
 //!
-//! | File | What it is |
+//! | File | Content |
 //! |---|---|
 //! | `machine` | decides: events in, instructions out; no sockets, no clock, no database |
 //! | `transport` | push, pull, events over `Http` |
-//! | `outbound` | reads, packs and sends what waits, two full batches at a time |
-//! | `batch` | what a push reply does to the outbox, in one transaction |
-//! | `pull` | pulled rows and the cursor, in one transaction |
-//! | `engine` | runs one instruction with transport and store: what a simulation steps |
-//! | `scheduler` | the task that waits for timers, changes and news: the only part that sleeps |
-//! | `receipts` | what became of each thing: saved here, accepted, refused |
+//! | `outbound` | reads, compresses and sends the outbox, two full batches at a time |
+//! | `batch` | applies a push reply to the outbox, in one transaction |
+//! | `pull` | applies pulled rows and the cursor, in one transaction |
+//! | `engine` | runs one instruction with transport and store; also stepped by simulations |
+//! | `scheduler` | the task that waits for timers, changes and server events: the only part that sleeps |
+//! | `receipts` | the sync state of each row: saved locally, accepted, refused |
 //!
-//! docs/SYNC.md tells the protocol. Not here: the joins (`carrel-model`, `carrel-sqlite`), tokens (`carrel_net::Session`).
+//! Protocol: docs/SYNC.md. Not here: the joins (`carrel-model`, `carrel-sqlite`), tokens (`carrel_net::Session`).
+
+#![warn(missing_docs)]
 
 mod batch;
 mod engine;

@@ -1,30 +1,33 @@
-//! When to push, when to pull, when to listen, how long to wait. Events in, instructions out; time is a number that comes with the event.
+//! Decides when to push, pull and listen, and how long to wait. Events in, instructions out; the time is a parameter of
+//! each event.
 //!
-//! Three lanes that know nothing of each other: a stuck upload never blocks a download. A lane is idle, due, running, or waits after
-//! a fault. Timers are not set but read from the lanes (`next_wake`), so that none can get lost.
+//! The three lanes are independent: a stuck upload never blocks a download. A lane is idle, due, running, or waiting
+//! after a fault. There are no timers to set: `next_wake` derives the next time from the lanes, so that none can get
+//! lost.
 //!
 //! | Event | Push | Pull | Listen |
 //! |---|---|---|---|
-//! | start, resume, network change, tap, signed in | now, waits forgotten | now, waits forgotten | now |
+//! | start, resume, network change, "Sync now", signed in | now, waits reset | now, waits reset | now |
 //! | local change | in 1 s | - | - |
-//! | news | - | now, unless it waits after a fault of the server | - |
+//! | changes reported by the server | - | now, unless waiting after a fault of the server | - |
 //! | timer | what is due | what is due; both every 5 min | what is due |
 //! | signed out | stop | stop | stop |
 //!
-//! | Push ends with | What follows |
+//! | Result of a push | Next step |
 //! |---|---|
 //! | ok, rows are left | the next batch at once, twice as large again |
-//! | ok, but no row left the outbox | again in 1 s, then after a growing wait |
+//! | ok, but no row left the outbox | again in 1 s, then after an increasing wait |
 //! | ok, all sent | idle |
-//! | offline, busy, bad reply, too new, stray 401 | wait: jitter 1 s to 15 min, `Retry-After` as a floor |
+//! | offline, busy, bad reply, too new, stray 401 | wait: 1 s to 15 min with jitter, at least `Retry-After` |
 //! | too large | half the batch at once; a single row that the server itself finds too large: quarantine |
 //! | refused | half the batch at once; a single row: quarantine |
-//! | signed out | stop, everything is kept |
+//! | signed out | stop; all rows are kept |
 //!
 //! No sequence of replies makes a lane repeat requests without a wait:
-//! - a round that moved nothing (no row settled, cursor not advanced) is repeated once; after that the wait grows;
+//! - a round without progress (no row settled, cursor not advanced) is repeated once; after that the wait increases;
 //! - a changed epoch is followed at once the first time; a further change within an hour makes both lanes wait;
-//! - news that a pull does not confirm, and streams that end soon after they opened, are answered after a growing wait;
+//! - reported changes that a pull does not confirm, and streams that end soon after they opened, are handled after an
+//!   increasing wait;
 //! - whatever the replies, one lane begins at most `MAX_ROUNDS` rounds in a minute.
 //!
 //! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
@@ -34,70 +37,87 @@ use carrel_net::RetryPolicy;
 
 use crate::Fault;
 
-/// After the first local change, so that what follows goes along.
+/// Delay after the first local change, so that following changes are sent with it.
 pub const DEBOUNCE_MS: i64 = 1_000;
-/// Without any other reason.
+/// Interval of push and pull without another event.
 pub const POLL_MS: i64 = 5 * 60_000;
-/// Rows of one pull at first.
-pub const PULL_ROWS: u32 = carrel_model::wire::PULL_LIMIT;
-/// So many refusals in a row without one row accepted may be the server's fault: from then on one per wait.
-const REFUSALS: u32 = 8;
-/// A round that moved nothing is not repeated at once.
-const NOTHING_MOVED_MS: i64 = 1_000;
-/// The most rounds that one lane begins in a minute, whatever the server replies. An honest first sync stays far below: this many pages
-/// are 600,000 rows.
+/// Initial number of rows of one pull.
+pub const PULL_ROWS: u32 = carrel_model::wire::MAX_PULL_ROWS;
+/// Number of successive refusals after which the server may be at fault: from then on one row per wait is quarantined.
+const MAX_REFUSALS: u32 = 8;
+/// Wait before the repetition of a round without progress.
+const NO_PROGRESS_WAIT_MS: i64 = 1_000;
+/// Maximum number of rounds that one lane begins in a minute, whatever the server replies. A first sync stays far
+/// below: this many pages are 600,000 rows.
 pub const MAX_ROUNDS: u32 = 300;
 const MINUTE_MS: i64 = 60_000;
-/// A second change of epoch within this time is not a restored backup but two servers behind one address.
-const EPOCH_CALM_MS: i64 = 60 * MINUTE_MS;
-/// A stream that lasted at least this long worked.
-const STREAM_WORKED_MS: i64 = 15_000;
+/// A second change of epoch within this time means two servers behind one address, not a restored backup.
+const MIN_EPOCH_INTERVAL_MS: i64 = 60 * MINUTE_MS;
+/// A stream that lasted at least this long counts as a success.
+const MIN_STREAM_MS: i64 = 15_000;
 
+/// Input of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The engine starts.
     Start,
+    /// The device woke up, or the app came to the foreground.
     Resume,
+    /// The device has another network address, or is online again.
     NetworkChanged,
-    /// "Sync now".
-    Tap,
+    /// The user chose "Sync now".
+    SyncNow,
+    /// A session exists.
     SignedIn,
+    /// The session ended.
     SignedOut,
-    /// The outbox has something new.
+    /// The outbox changed.
     LocalChange,
-    /// Time has passed.
+    /// A time of `next_wake` has come.
     Timer,
-    /// The server has rows up to `usn`.
-    News {
+    /// The server announced rows up to `usn`.
+    Changes {
+        /// Change number of the newest row.
         usn: u64,
+        /// Epoch of the server's database.
         epoch: String,
     },
+    /// A push succeeded.
     Pushed(Pushed),
-    /// A push of `sent` rows, the first of which is `first` at that local revision.
+    /// A push failed.
     PushFailed {
+        /// Why it failed.
         fault: Fault,
+        /// Number of rows in the batch.
         sent: usize,
+        /// Key and local revision of its first row.
         first: Option<(RowKey, i64)>,
     },
-    /// A row was put into quarantine.
+    /// A row was quarantined.
     Quarantined,
+    /// A pull succeeded.
     Pulled(Pulled),
+    /// A pull failed.
     PullFailed(Fault),
-    /// The stream that `Instruction::Listen` numbered is open.
+    /// The event stream is open.
     ListenOpened {
+        /// Number from `Instruction::Listen`.
         stream: u64,
     },
-    /// That stream ended, or could not be opened.
+    /// The event stream ended, or could not be opened.
     ListenEnded {
+        /// Number from `Instruction::Listen`.
         stream: u64,
+        /// Why it ended.
         fault: Fault,
     },
-    /// The disk did not take what the network gave: as good as no reply.
+    /// The store failed to read or write; handled like a missing reply.
     StoreFailed(Lane),
 }
 
 impl Event {
-    /// True for the end of a request that found the session over.
-    pub fn says_signed_out(&self) -> bool {
+    /// True if a request failed because the session is over.
+    pub fn is_signed_out(&self) -> bool {
         matches!(
             self,
             Self::PushFailed { fault: Fault::SignedOut, .. }
@@ -107,23 +127,24 @@ impl Event {
     }
 }
 
-/// What a push did.
+/// Result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pushed {
+    /// Number of rows sent.
     pub sent: usize,
-    /// Rows that do not wait any more: accepted, or in quarantine.
+    /// Number of rows that left the outbox: accepted or quarantined.
     pub settled: usize,
-    /// Rows that the server has now.
+    /// Number of rows accepted by the server.
     pub accepted: usize,
-    /// Rows that wait still.
+    /// Number of rows left in the outbox.
     pub left: u32,
-    /// The server's database is another one: everything is pulled again.
+    /// The server has another database: everything is pulled again.
     pub other_epoch: bool,
 }
 
 impl Pushed {
-    /// This batch, and the one settled after it.
-    pub(super) fn and(self, later: Self) -> Self {
+    /// Returns the sum of this batch and the one settled after it.
+    pub(super) fn plus(self, later: Self) -> Self {
         if later.sent == 0 {
             return self;
         }
@@ -137,235 +158,257 @@ impl Pushed {
     }
 }
 
-/// What a pull did.
+/// Result of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pulled {
+    /// The server has more rows.
     pub more: bool,
+    /// The cursor after the pull.
     pub usn: u64,
+    /// Epoch of the server's database.
     pub epoch: String,
-    /// The server's database is another one: the cursor went back to the start.
+    /// The server has another database: the cursor was reset.
     pub other_epoch: bool,
 }
 
+/// Output of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Instruction {
-    /// At most `limit` rows.
+    /// Push the outbox.
     Push {
+        /// Maximum number of rows per batch.
         limit: usize,
     },
-    /// Keep the row, do not send it as it is.
+    /// Quarantine a row: keep it, but do not send it until it changes.
     Quarantine {
+        /// The row.
         key: RowKey,
+        /// Local revision that was sent.
         rev: i64,
+        /// `invalid` or `forbidden`.
         code: &'static str,
+        /// Message of the server.
         reason: String,
     },
+    /// Pull rows.
     Pull {
+        /// Maximum number of rows.
         limit: u32,
     },
-    /// Open the event stream, in place of any earlier one. Its events carry the number.
+    /// Open the event stream, replacing an earlier one.
     Listen {
+        /// Number to put into its events.
         stream: u64,
     },
     /// Close the event stream.
-    Hangup,
+    CloseStream,
 }
 
+/// One of the three kinds of requests, scheduled separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
+    /// Sends the outbox.
     Push,
+    /// Fetches rows after the cursor.
     Pull,
+    /// Keeps the event stream open.
     Listen,
 }
 
-/// What the learner sees.
+/// State of sync for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// No server behind this account.
+    /// The account has no server.
     Local,
+    /// Nothing runs, and there is no fault.
     Idle,
+    /// A push or pull is in progress.
     Running,
+    /// The server could not be reached; retried later.
     Offline,
+    /// Signing in is required.
     SignedOut,
+    /// The server replied with a fault; retried later.
     Trouble,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
+enum LaneState {
     Idle,
     Due(i64),
     Running,
-    /// After a fault.
+    /// After a fault, until this time.
     Waiting(i64),
 }
 
 #[derive(Debug, Clone)]
-struct LaneState {
-    doing: Doing,
-    /// Something new came while it was running.
+struct LaneSchedule {
+    state: LaneState,
+    /// An event arrived while it was running.
     again: bool,
-    /// A tap or a new network came while it was running: if it fails now, it does not wait once.
+    /// "Sync now" or a network change arrived while it was running: if this round fails, it is repeated at once.
     urgent: bool,
     retry: RetryPolicy,
-    /// Rounds in a row that succeeded without moving anything.
+    /// Successive rounds that succeeded without progress.
     stalls: u32,
-    /// Rounds begun since `minute_began`.
+    /// Rounds begun since `minute_start`.
     rounds: u32,
-    minute_began: i64,
-    /// Since the last success or the last tap.
+    minute_start: i64,
+    /// The fault since the last success or event that resets the waits.
     fault: Option<Fault>,
 }
 
-impl LaneState {
+impl LaneSchedule {
     fn new(seed: u64) -> Self {
         Self {
-            doing: Doing::Idle,
+            state: LaneState::Idle,
             again: false,
             urgent: false,
             retry: RetryPolicy::new(seed),
             stalls: 0,
             rounds: 0,
-            minute_began: 0,
+            minute_start: 0,
             fault: None,
         }
     }
-    /// As soon as possible, whatever it waits for.
-    fn now(&mut self, now: i64) {
+    /// Makes the lane due now, ending any wait.
+    fn start_now(&mut self, now: i64) {
         self.retry.reset();
         self.stalls = 0;
         self.fault = None;
-        match self.doing {
-            Doing::Running => (self.again, self.urgent) = (true, true),
-            _ => self.doing = Doing::Due(now),
+        match self.state {
+            LaneState::Running => (self.again, self.urgent) = (true, true),
+            _ => self.state = LaneState::Due(now),
         }
     }
-    /// At `at`, unless it is due before or waits after a fault.
-    fn by(&mut self, at: i64) {
-        match self.doing {
-            Doing::Idle => self.doing = Doing::Due(at),
-            Doing::Due(before) => self.doing = Doing::Due(before.min(at)),
-            Doing::Running => self.again = true,
-            Doing::Waiting(_) => {}
+    /// Makes the lane due at `at`, unless it is due earlier or waits after a fault.
+    fn due_by(&mut self, at: i64) {
+        match self.state {
+            LaneState::Idle => self.state = LaneState::Due(at),
+            LaneState::Due(before) => self.state = LaneState::Due(before.min(at)),
+            LaneState::Running => self.again = true,
+            LaneState::Waiting(_) => {}
         }
     }
-    /// A round ended well. One that moved nothing is not taken as a sign that all is well.
-    fn worked(&mut self, moved: bool) {
-        if moved {
+    /// Ends a successful round. Only progress resets the waits.
+    fn succeeded(&mut self, has_progress: bool) {
+        if has_progress {
             self.retry.reset();
             self.stalls = 0;
         }
         self.fault = None;
-        self.doing = Doing::Idle;
+        self.state = LaneState::Idle;
     }
-    /// The next round after one that moved nothing: in `first_ms` for the first, then after growing waits.
+    /// Schedules the next round after one without progress: in `first_ms` for the first, then after increasing waits.
     fn stalled(&mut self, now: i64, first_ms: i64) {
         if self.urgent {
-            (self.urgent, self.doing) = (false, Doing::Due(now));
+            (self.urgent, self.state) = (false, LaneState::Due(now));
             return;
         }
         self.stalls += 1;
         if self.stalls == 1 {
-            self.doing = Doing::Due(now + first_ms);
+            self.state = LaneState::Due(now + first_ms);
         } else {
             let wait = self.retry.next_backoff();
             self.wait_until(now + wait);
         }
     }
-    /// The server's replies make no sense together: no round before `at`.
+    /// The server's replies are inconsistent: no round before `at`.
     fn wait_until(&mut self, at: i64) {
         self.again = false;
-        self.doing = Doing::Waiting(at);
+        self.state = LaneState::Waiting(at);
         self.fault = Some(Fault::BadReply);
     }
     fn failed(&mut self, now: i64, fault: Fault) {
         if self.urgent {
-            // What failed was begun before the tap.
-            (self.urgent, self.doing) = (false, Doing::Due(now));
+            // The failed round began before the event.
+            (self.urgent, self.state) = (false, LaneState::Due(now));
             return;
         }
         let wait = self.retry.next_after(fault.retry_after_ms());
         self.again = false;
-        self.doing = Doing::Waiting(now + wait);
+        self.state = LaneState::Waiting(now + wait);
         self.fault = Some(fault);
     }
     fn stop(&mut self) {
         (self.again, self.urgent) = (false, false);
-        self.doing = Doing::Idle;
+        self.state = LaneState::Idle;
     }
     fn wake(&self) -> Option<i64> {
-        match self.doing {
-            Doing::Due(at) | Doing::Waiting(at) => Some(at),
-            Doing::Idle | Doing::Running => None,
+        match self.state {
+            LaneState::Due(at) | LaneState::Waiting(at) => Some(at),
+            LaneState::Idle | LaneState::Running => None,
         }
     }
-    fn starts(&mut self, now: i64) -> bool {
+    fn try_start(&mut self, now: i64) -> bool {
         if self.wake().is_none_or(|at| at > now) {
             return false;
         }
-        if now - self.minute_began >= MINUTE_MS {
-            (self.minute_began, self.rounds) = (now, 0);
+        if now - self.minute_start >= MINUTE_MS {
+            (self.minute_start, self.rounds) = (now, 0);
         }
         if self.rounds >= MAX_ROUNDS {
-            self.doing = Doing::Due(self.minute_began + MINUTE_MS);
+            self.state = LaneState::Due(self.minute_start + MINUTE_MS);
             return false;
         }
         self.rounds += 1;
-        self.doing = Doing::Running;
+        self.state = LaneState::Running;
         (self.again, self.urgent) = (false, false);
         true
     }
 }
 
-/// The whole state of sync in memory.
+/// The in-memory state of sync.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    push: LaneState,
-    pull: LaneState,
-    listen: LaneState,
+    push: LaneSchedule,
+    pull: LaneSchedule,
+    listen: LaneSchedule,
     signed_out: bool,
     next_poll: i64,
     push_limit: usize,
     pull_limit: u32,
     refusals: u32,
-    /// What the last pull brought.
+    /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
-    /// News came since the last pull began; the pull that runs was begun for such news.
-    has_news: bool,
-    pulls_news: bool,
-    /// Pulls in a row that news began and that moved nothing, and the waits after them.
-    empty_news: u32,
-    news_retry: RetryPolicy,
-    /// News begin no pull before this time.
-    no_news_before: i64,
-    /// Neither push nor pull begins before this time.
+    /// `has_changes`: changes were reported since the last pull began. `is_pull_for_changes`: the running pull was
+    /// begun because of them.
+    has_changes: bool,
+    is_pull_for_changes: bool,
+    /// Successive pulls that were begun because of reported changes and made no progress, and the waits after them.
+    empty_change_pulls: u32,
+    changes_retry: RetryPolicy,
+    /// Before this time reported changes begin no pull.
+    no_changes_pull_before: i64,
+    /// Before this time neither push nor pull begins.
     not_before: i64,
-    /// When the epoch changed last, and the waits after further changes.
+    /// When the epoch last changed, and the waits after further changes.
     epoch_changed: Option<i64>,
     epoch_retry: RetryPolicy,
     listens: bool,
-    /// The number of the stream that was opened last.
+    /// The number of the stream opened last.
     stream: u64,
     stream_opened: Option<i64>,
 }
 
 impl Machine {
-    /// `seed` for the jitter. `listens`: also keep an event stream open.
+    /// Creates a machine with all lanes idle. `seed` for the jitter. `listens`: also keep an event stream open.
     pub fn new(seed: u64, listens: bool) -> Self {
         Self {
-            push: LaneState::new(seed),
-            pull: LaneState::new(seed ^ 0x5555),
-            listen: LaneState::new(seed ^ 0xaaaa),
+            push: LaneSchedule::new(seed),
+            pull: LaneSchedule::new(seed ^ 0x5555),
+            listen: LaneSchedule::new(seed ^ 0xaaaa),
             signed_out: false,
             next_poll: i64::MAX,
             push_limit: MAX_PUSH_ITEMS,
             pull_limit: PULL_ROWS,
             refusals: 0,
             pulled: None,
-            has_news: false,
-            pulls_news: false,
-            empty_news: 0,
-            news_retry: RetryPolicy::new(seed ^ 0x6666),
-            no_news_before: i64::MIN,
+            has_changes: false,
+            is_pull_for_changes: false,
+            empty_change_pulls: 0,
+            changes_retry: RetryPolicy::new(seed ^ 0x6666),
+            no_changes_pull_before: i64::MIN,
             not_before: i64::MIN,
             epoch_changed: None,
             epoch_retry: RetryPolicy::new(seed ^ 0x3333),
@@ -375,45 +418,45 @@ impl Machine {
         }
     }
 
-    /// What to do about it. `now`: any clock in ms that does not go back, always the same one.
+    /// Handles an event. `now`: milliseconds of a monotonic clock, which must be the same clock in all calls.
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Instruction> {
         let mut out = Vec::new();
         match event {
-            Event::Start | Event::Resume | Event::Tap => self.all_now(now),
+            Event::Start | Event::Resume | Event::SyncNow => self.start_all(now),
             Event::NetworkChanged => {
-                // The stream hangs on an address that may be gone.
-                self.hang_up(&mut out);
-                self.all_now(now);
+                // The stream's connection may use an address that is no longer valid.
+                self.close_stream(&mut out);
+                self.start_all(now);
             }
             Event::SignedIn => {
                 self.signed_out = false;
-                self.all_now(now);
+                self.start_all(now);
             }
             Event::SignedOut => self.sign_out(&mut out),
-            Event::LocalChange => self.push.by(now + DEBOUNCE_MS),
+            Event::LocalChange => self.push.due_by(now + DEBOUNCE_MS),
             Event::Timer => {}
-            Event::News { usn, epoch } => self.news(now, usn, epoch),
+            Event::Changes { usn, epoch } => self.handle_changes(now, usn, epoch),
             Event::Pushed(done) => self.pushed(now, done),
             Event::PushFailed { fault, sent, first } => {
                 self.push_failed(now, fault, sent, first, &mut out)
             }
-            Event::Quarantined if self.refusals > REFUSALS => {
+            Event::Quarantined if self.refusals > MAX_REFUSALS => {
                 let fault = Fault::Busy { status: 400, retry_after_ms: None };
                 self.push.failed(now, fault);
             }
-            Event::Quarantined => self.push.doing = Doing::Due(now),
+            Event::Quarantined => self.push.state = LaneState::Due(now),
             Event::Pulled(done) => self.pulled(now, done),
             Event::PullFailed(fault) => self.pull_failed(now, fault, &mut out),
-            // An event of an earlier stream says nothing of the one that is open now.
+            // Ignore events of an earlier stream.
             Event::ListenOpened { stream } | Event::ListenEnded { stream, .. }
-                if stream != self.stream || self.listen.doing != Doing::Running => {}
+                if stream != self.stream || self.listen.state != LaneState::Running => {}
             Event::ListenOpened { .. } => {
                 self.stream_opened = Some(now);
                 self.listen.fault = None;
             }
             Event::ListenEnded { fault: Fault::SignedOut, .. } => self.sign_out(&mut out),
             Event::ListenEnded { fault, .. } => {
-                if self.stream_opened.take().is_some_and(|at| now - at >= STREAM_WORKED_MS) {
+                if self.stream_opened.take().is_some_and(|at| now - at >= MIN_STREAM_MS) {
                     self.listen.retry.reset();
                 }
                 self.listen.failed(now, fault);
@@ -426,7 +469,7 @@ impl Machine {
         out
     }
 
-    /// When `handle` wants to be called with `Timer` at the latest.
+    /// Returns the latest time to call `handle` with `Timer`; none while signed out.
     pub fn next_wake(&self) -> Option<i64> {
         if self.signed_out {
             return None;
@@ -435,22 +478,23 @@ impl Machine {
         let lanes = [self.wake(&self.push), self.wake(&self.pull), self.listen.wake()];
         lanes.into_iter().chain([poll]).flatten().min()
     }
+    /// Returns the state for display.
     pub fn phase(&self) -> Phase {
         let faults = || [&self.push.fault, &self.pull.fault].into_iter().flatten();
-        let runs = |l: &LaneState| l.doing == Doing::Running;
+        let is_running = |l: &LaneSchedule| l.state == LaneState::Running;
         if self.signed_out {
             Phase::SignedOut
         } else if faults().any(|f| matches!(f, Fault::Offline)) {
             Phase::Offline
         } else if faults().next().is_some() {
             Phase::Trouble
-        } else if runs(&self.push) || runs(&self.pull) {
+        } else if is_running(&self.push) || is_running(&self.pull) {
             Phase::Running
         } else {
             Phase::Idle
         }
     }
-    /// Why, for the UI: the fault that the phase comes from.
+    /// Returns the fault that caused the phase, for display.
     pub fn error(&self) -> Option<ErrorCode> {
         let faults = [&self.push.fault, &self.pull.fault];
         match self.phase() {
@@ -460,26 +504,27 @@ impl Machine {
             _ => None,
         }
     }
-    /// When a lane that waits after a fault tries again.
+    /// Returns when a lane that waits after a fault tries again.
     pub fn next_try(&self) -> Option<i64> {
-        let waits = |l: &LaneState| match l.doing {
-            Doing::Waiting(at) => Some(at),
+        let waits = |l: &LaneSchedule| match l.state {
+            LaneState::Waiting(at) => Some(at),
             _ => None,
         };
         [waits(&self.push), waits(&self.pull)].into_iter().flatten().min()
     }
-    /// Neither push nor pull runs, or is about to at `now`.
+    /// True if neither push nor pull runs or is due at `now`.
     pub fn is_settled(&self, now: i64) -> bool {
-        let quiet =
-            |l: &LaneState| l.doing != Doing::Running && self.wake(l).is_none_or(|at| at > now);
-        self.signed_out || (quiet(&self.push) && quiet(&self.pull))
+        let is_idle = |l: &LaneSchedule| {
+            l.state != LaneState::Running && self.wake(l).is_none_or(|at| at > now)
+        };
+        self.signed_out || (is_idle(&self.push) && is_idle(&self.pull))
     }
 
-    /// When push or pull wants to begin its next round.
-    fn wake(&self, lane: &LaneState) -> Option<i64> {
+    /// Returns when push or pull begins its next round.
+    fn wake(&self, lane: &LaneSchedule) -> Option<i64> {
         lane.wake().map(|at| at.max(self.not_before))
     }
-    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+    fn lane(&mut self, lane: Lane) -> &mut LaneSchedule {
         match lane {
             Lane::Push => &mut self.push,
             Lane::Pull => &mut self.pull,
@@ -487,28 +532,28 @@ impl Machine {
         }
     }
 
-    fn all_now(&mut self, now: i64) {
+    fn start_all(&mut self, now: i64) {
         if self.signed_out {
             return;
         }
-        (self.not_before, self.no_news_before) = (i64::MIN, i64::MIN);
-        self.push.now(now);
-        self.pull.now(now);
-        if self.listens && self.listen.doing != Doing::Running {
-            self.listen.now(now);
+        (self.not_before, self.no_changes_pull_before) = (i64::MIN, i64::MIN);
+        self.push.start_now(now);
+        self.pull.start_now(now);
+        if self.listens && self.listen.state != LaneState::Running {
+            self.listen.start_now(now);
         }
         self.next_poll = now + POLL_MS;
     }
 
-    fn hang_up(&mut self, out: &mut Vec<Instruction>) {
-        if self.listen.doing == Doing::Running {
+    fn close_stream(&mut self, out: &mut Vec<Instruction>) {
+        if self.listen.state == LaneState::Running {
             self.listen.stop();
-            out.push(Instruction::Hangup);
+            out.push(Instruction::CloseStream);
         }
     }
 
     fn sign_out(&mut self, out: &mut Vec<Instruction>) {
-        self.hang_up(out);
+        self.close_stream(out);
         self.signed_out = true;
         for lane in [&mut self.push, &mut self.pull, &mut self.listen] {
             lane.stop();
@@ -517,28 +562,29 @@ impl Machine {
         self.next_poll = i64::MAX;
     }
 
-    fn news(&mut self, now: i64, usn: u64, epoch: String) {
+    fn handle_changes(&mut self, now: i64, usn: u64, epoch: String) {
         if self.pulled.as_ref().is_some_and(|(have, of)| *of == epoch && *have >= usn) {
             return;
         }
-        self.has_news = true;
-        // News came over the network: so it is there again, and one wait is cut short; not more than one, for it may be the pull alone
-        // that does not get through. A server that asked for patience gets it.
+        self.has_changes = true;
+        // The event arrived over the network, so it works again and one wait is cut short; only one, as the pull alone
+        // may fail. A `Retry-After` of the server is respected.
         if self.pull.fault == Some(Fault::Offline)
             && self.pull.stalls == 0
-            && matches!(self.pull.doing, Doing::Waiting(_))
+            && matches!(self.pull.state, LaneState::Waiting(_))
         {
             self.pull.stalls = 1;
-            self.pull.doing = Doing::Due(now);
+            self.pull.state = LaneState::Due(now);
         } else {
-            self.pull.by(now.max(self.no_news_before));
+            self.pull.due_by(now.max(self.no_changes_pull_before));
         }
     }
 
-    /// The server's database is another one. A restored backup is met once; a second change soon after is two servers behind one address,
-    /// and following each of them would pull and send everything again and again. True if both lanes wait now.
+    /// Handles another server database. A restored backup changes the epoch once; a second change soon after means two
+    /// servers behind one address, and following each would pull and send everything repeatedly. Returns true if both
+    /// lanes wait now.
     fn epoch_changed(&mut self, now: i64) -> bool {
-        let first = self.epoch_changed.is_none_or(|at| now - at >= EPOCH_CALM_MS);
+        let first = self.epoch_changed.is_none_or(|at| now - at >= MIN_EPOCH_INTERVAL_MS);
         self.epoch_changed = Some(now);
         if first {
             self.epoch_retry.reset();
@@ -550,26 +596,26 @@ impl Machine {
 
     fn pushed(&mut self, now: i64, done: Pushed) {
         let again = self.push.again;
-        // With nothing to send nothing needed to move.
-        self.push.worked(done.settled > 0 || done.sent == 0);
+        // An empty outbox counts as progress.
+        self.push.succeeded(done.settled > 0 || done.sent == 0);
         self.push.again = false;
         if done.accepted > 0 {
             self.refusals = 0;
         }
         self.push_limit = (self.push_limit * 2).min(MAX_PUSH_ITEMS);
         if done.other_epoch {
-            self.pull.by(now);
+            self.pull.due_by(now);
             if self.epoch_changed(now) {
                 return self.push.wait_until(self.not_before);
             }
         }
         if done.left > 0 && done.settled > 0 {
-            self.push.doing = Doing::Due(now);
+            self.push.state = LaneState::Due(now);
         } else if done.left > 0 && !again {
-            self.push.stalled(now, NOTHING_MOVED_MS);
+            self.push.stalled(now, NO_PROGRESS_WAIT_MS);
         } else if done.left > 0 || again {
             // Rows that changed while they were sent are sent again.
-            self.push.doing = Doing::Due(now + DEBOUNCE_MS);
+            self.push.state = LaneState::Due(now + DEBOUNCE_MS);
         }
     }
 
@@ -585,11 +631,11 @@ impl Machine {
             Fault::SignedOut => return self.sign_out(out),
             Fault::TooLarge { .. } | Fault::Refused { .. } if sent > 1 => {
                 self.push_limit = (sent / 2).max(1);
-                self.push.doing = Doing::Due(now);
+                self.push.state = LaneState::Due(now);
                 return;
             }
-            Fault::TooLarge { certain: true } => {
-                ("invalid", "it is too large for the server".to_owned())
+            Fault::TooLarge { from_server: true } => {
+                ("invalid", "too large for the server".to_owned())
             }
             Fault::Refused { code: ErrorCode::Forbidden, reason } => ("forbidden", reason.clone()),
             Fault::Refused { reason, .. } => ("invalid", reason.clone()),
@@ -598,7 +644,7 @@ impl Machine {
         match first {
             Some((key, rev)) => {
                 self.refusals += 1;
-                // The lane runs until the row is put away.
+                // The lane runs until the row is quarantined.
                 out.push(Instruction::Quarantine { key, rev, code, reason });
             }
             None => self.push.failed(now, fault),
@@ -608,26 +654,26 @@ impl Machine {
     fn pulled(&mut self, now: i64, done: Pulled) {
         let again = self.pull.again;
         let before = self.pulled.as_ref().filter(|(_, of)| *of == done.epoch).map(|(usn, _)| *usn);
-        let moved = !done.other_epoch && done.usn > before.unwrap_or(0);
-        self.pull.worked(moved || !(done.more || again));
+        let has_progress = !done.other_epoch && done.usn > before.unwrap_or(0);
+        self.pull.succeeded(has_progress || !(done.more || again));
         self.pull.again = false;
         self.pull_limit = (self.pull_limit * 2).min(PULL_ROWS);
         self.next_poll = now + POLL_MS;
         self.pulled = Some((done.usn, done.epoch));
-        if moved {
-            self.empty_news = 0;
-            self.no_news_before = i64::MIN;
-            self.news_retry.reset();
-        } else if self.pulls_news {
-            self.empty_news += 1;
-            if self.empty_news > 1 {
-                self.no_news_before = now + self.news_retry.next_backoff();
+        if has_progress {
+            self.empty_change_pulls = 0;
+            self.no_changes_pull_before = i64::MIN;
+            self.changes_retry.reset();
+        } else if self.is_pull_for_changes {
+            self.empty_change_pulls += 1;
+            if self.empty_change_pulls > 1 {
+                self.no_changes_pull_before = now + self.changes_retry.next_backoff();
             }
         }
         if done.other_epoch && self.epoch_changed(now) {
             self.pull.wait_until(self.not_before);
-        } else if moved && (done.more || again) {
-            self.pull.doing = Doing::Due(now);
+        } else if has_progress && (done.more || again) {
+            self.pull.state = LaneState::Due(now);
         } else if done.more || again {
             self.pull.stalled(now, 0);
         }
@@ -636,7 +682,7 @@ impl Machine {
     fn pull_failed(&mut self, now: i64, fault: Fault, out: &mut Vec<Instruction>) {
         match fault {
             Fault::SignedOut => self.sign_out(out),
-            // Perhaps only large rows: fewer at a time, with a wait between, for it may be hostile.
+            // The rows may only be too large: fewer at a time, with a wait, as the server may be hostile.
             Fault::BadReply | Fault::TooLarge { .. } => {
                 self.pull_limit = (self.pull_limit / 2).max(1);
                 self.pull.failed(now, fault);
@@ -651,18 +697,18 @@ impl Machine {
         }
         if self.next_poll <= now {
             self.next_poll = now + POLL_MS;
-            self.push.by(now);
-            self.pull.by(now);
+            self.push.due_by(now);
+            self.pull.due_by(now);
         }
-        let held = now < self.not_before;
-        if !held && self.push.starts(now) {
+        let is_paused = now < self.not_before;
+        if !is_paused && self.push.try_start(now) {
             out.push(Instruction::Push { limit: self.push_limit });
         }
-        if !held && self.pull.starts(now) {
-            self.pulls_news = std::mem::take(&mut self.has_news);
+        if !is_paused && self.pull.try_start(now) {
+            self.is_pull_for_changes = std::mem::take(&mut self.has_changes);
             out.push(Instruction::Pull { limit: self.pull_limit });
         }
-        if self.listens && self.listen.starts(now) {
+        if self.listens && self.listen.try_start(now) {
             self.stream += 1;
             self.stream_opened = None;
             out.push(Instruction::Listen { stream: self.stream });

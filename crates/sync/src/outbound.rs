@@ -1,6 +1,6 @@
-//! The way out: reads what waits, packs it, sends it. Full batches go in a row, two at a time.
+//! Reads the outbox, compresses and sends batches. Two full batches may be in flight.
 //!
-//! Not here: what a reply does to the outbox (`batch`), and what follows from a fault (`machine`).
+//! Not here: applying the reply (`batch`), handling faults (`machine`).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,20 +19,20 @@ use crate::{
     transport::EncodedBatch,
 };
 
-/// Full batches that are under way together: the server reads one while it writes the other.
-const AT_ONCE: usize = 2;
+/// Maximum number of full batches in flight: the server reads one while it writes the other.
+const MAX_IN_FLIGHT: usize = 2;
 
-/// A batch and what came back.
-pub(super) type Answer = (Batch, Result<PushReply, Fault>);
-type Found = Result<(Batch, EncodedBatch)>;
+/// A batch and its reply.
+pub(super) type SentBatch = (Batch, Result<PushReply, Fault>);
+type EncodedResult = Result<(Batch, EncodedBatch)>;
 
-/// Clones share everything.
+/// Clones share all state.
 #[derive(Clone)]
 pub(super) struct Outbound {
     pub(super) store: Arc<Store>,
     pub(super) transport: Arc<Transport>,
     pub(super) ids: Arc<dyn IdGen>,
-    /// What is being sent now, for receipts.
+    /// Keys of the rows in flight, for receipts.
     in_flight: Arc<Mutex<BTreeSet<RowKey>>>,
 }
 
@@ -44,29 +44,37 @@ impl Outbound {
     pub(super) fn in_flight(&self) -> BTreeSet<RowKey> {
         self.in_flight.lock().clone()
     }
-    pub(super) fn landed(&self, outcome: &BatchOutcome) {
+    pub(super) fn settled(&self, outcome: &BatchOutcome) {
         let mut in_flight = self.in_flight.lock();
         for key in outcome.keys() {
             in_flight.remove(key);
         }
     }
-    /// While it lives, rows are on their way.
-    pub(super) fn flights(&self) -> Flights {
-        Flights(self.clone())
+    /// Returns a guard that clears `in_flight` when it is dropped.
+    pub(super) fn in_flight_guard(&self) -> InFlightGuard {
+        InFlightGuard(self.clone())
     }
 
-    /// The replies to everything that waits, in the order in which it was sent, `limit` rows at a time. While one is waited for, the
-    /// next is read, packed and sent already if both are full; dropping the stream gives up what is under way, as if its reply were lost.
-    pub(super) fn send_all(&self, limit: usize) -> BoxStream<'static, Result<Answer>> {
+    /// Returns the replies to the whole outbox in the order of sending, `limit` rows at a time. If both are full, the
+    /// next batch is read, compressed and sent before the reply to the previous one arrives. Dropping the stream
+    /// abandons the batches in flight, as if their replies were lost.
+    pub(super) fn send_all(&self, limit: usize) -> BoxStream<'static, Result<SentBatch>> {
         let (reading, sending) = (self.clone(), self.clone());
         let batches = stream::unfold(Some(0), move |after_rev| {
             reading.clone().next(limit, after_rev).boxed()
         });
-        batches.map(move |found| sending.clone().send(found).boxed()).buffered(AT_ONCE).boxed()
+        batches
+            .map(move |found| sending.clone().send(found).boxed())
+            .buffered(MAX_IN_FLIGHT)
+            .boxed()
     }
 
-    /// The next batch, and after which local revision the one that follows it starts.
-    async fn next(self, limit: usize, after_rev: Option<i64>) -> Option<(Found, Option<i64>)> {
+    /// Returns the next batch, and the local revision after which the following one starts.
+    async fn next(
+        self,
+        limit: usize,
+        after_rev: Option<i64>,
+    ) -> Option<(EncodedResult, Option<i64>)> {
         let found = self.batch(limit, after_rev?).await.transpose()?;
         let next = found.as_ref().ok().and_then(|(batch, _)| batch.next_after());
         Some((found, next))
@@ -80,22 +88,24 @@ impl Outbound {
         });
         let (batch, broken) = next.await?;
         if !broken.is_empty() {
-            let put_away =
-                self.store.write("put_away", move |tx| outbox::put_away(tx, &broken)).await;
-            if let Err(e) = put_away {
-                // They are passed over again; what can be sent is sent.
-                tracing::warn!(error = %e, "keys that cannot be sent stay in the outbox");
+            let quarantine_broken = self
+                .store
+                .write("quarantine_broken", move |tx| outbox::quarantine_broken(tx, &broken))
+                .await;
+            if let Err(e) = quarantine_broken {
+                // They are skipped again; the other rows are sent.
+                tracing::warn!(error = %e, "keys that cannot be sent could not be removed from the outbox");
             }
         }
         let Some(batch) = batch else { return Ok(None) };
         let encoded = self
             .transport
-            .wrap(batch.request())
-            .map_err(|_| Error::Internal("rows cannot be written as JSON".into()))?;
+            .encode(batch.request())
+            .map_err(|_| Error::Internal("a batch cannot be serialised".into()))?;
         Ok(Some((batch, encoded)))
     }
 
-    async fn send(self, found: Found) -> Result<Answer> {
+    async fn send(self, found: EncodedResult) -> Result<SentBatch> {
         let (batch, encoded) = found?;
         self.in_flight.lock().extend(batch.keys().cloned());
         let reply = self.transport.push(&encoded).await;
@@ -103,9 +113,9 @@ impl Outbound {
     }
 }
 
-pub(super) struct Flights(Outbound);
+pub(super) struct InFlightGuard(Outbound);
 
-impl Drop for Flights {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.lock().clear();
     }

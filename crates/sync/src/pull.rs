@@ -1,15 +1,15 @@
-//! Pulled rows and the cursor: in one transaction, so that neither can be there without the other.
+//! Applies pulled rows and the cursor in one transaction, so that they cannot differ.
 
 use carrel_learning::store::{Tx, state};
 use carrel_model::{lattice::Row, wire::PullReply};
 
 use crate::{Error, Result, batch::change_epoch, machine::Pulled};
 
-/// Takes a reply to "what came after `since`, under `epoch`?" in.
-pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
+/// Applies the reply to a pull of the rows after `since`, requested under `epoch`.
+pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
     let known = tx.state().epoch.clone();
     if known != epoch || tx.state().pulled != since {
-        // Meanwhile a push found another database, and the cursor went back: this answer is to an old question.
+        // A push found another database meanwhile, and the cursor was reset: the reply is outdated.
         let usn = tx.state().pulled;
         return Ok(Pulled { more: true, usn, epoch: known, other_epoch: false });
     }
@@ -18,22 +18,22 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
         let epoch = reply.epoch.clone();
         return Ok(Pulled { more: true, usn: 0, epoch, other_epoch: true });
     }
-    let mut news = 0_usize;
+    let mut changed_rows = 0_usize;
     for pulled in &reply.rows {
         let text = pulled.row.get();
         match Row::from_json(text) {
             Ok(mut row) => {
-                // The fields that this release knows are of use now; the others may be after an update.
+                // Known fields are applied now; the others are kept for a later release.
                 if row.extra_mut().limit() {
                     keep(tx, text, "unknown fields over the limits")?;
                 }
                 match tx.apply_remote(row) {
-                    Ok(changed) => news += usize::from(changed),
+                    Ok(changed) => changed_rows += usize::from(changed),
                     Err(Error::Invalid(why)) => keep(tx, text, &why)?,
                     Err(e) => return Err(e),
                 }
             }
-            // A kind of row that this release does not know yet, or a known one with a meaning it does not know.
+            // A row type or a value unknown to this release.
             Err(why) => keep(tx, text, &why.to_string())?,
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
     state.last_ok_ms = Some(now_ms);
     tracing::debug!(
         sync.rows = reply.rows.len(),
-        sync.news = news,
+        sync.changed = changed_rows,
         sync.next = reply.next,
         "pulled"
     );
@@ -53,6 +53,6 @@ pub(super) fn take(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) 
 }
 
 fn keep(tx: &Tx<'_>, text: &str, why: &str) -> Result<()> {
-    tracing::warn!(error = why, "a pulled row cannot be read here: it is kept for a later release");
-    state::keep_foreign(tx, text)
+    tracing::warn!(error = why, "stored an unreadable pulled row for a later release");
+    state::store_foreign(tx, text)
 }

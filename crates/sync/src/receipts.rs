@@ -1,4 +1,5 @@
-//! What became of each thing the learner did: saved here, on its way, accepted, refused. Nothing that was refused is ever dropped.
+//! Sync state of the learner's rows for display: saved locally, being sent, accepted, refused. Refused rows are never
+//! deleted.
 
 use carrel_learning::store::{checked, outbox};
 use carrel_model::lattice::{Row, RowKey, RowType};
@@ -7,40 +8,51 @@ use serde_json::json;
 
 use crate::{Error, Result, Sync};
 
-/// The most that are listed of what waits and of what was accepted.
-const LISTED: usize = 500;
-const ACCEPTED: usize = 100;
+/// Maximum number of entries in the list of waiting rows; `MAX_ACCEPTED` for accepted rows.
+const MAX_WAITING: usize = 500;
+const MAX_ACCEPTED: usize = 100;
 
+/// Sync state of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptState {
+    /// In the outbox.
     SavedHere,
-    /// On its way now.
+    /// In a batch in flight.
     Sent,
+    /// The server has it.
     Accepted,
+    /// The server refused it, or it cannot be read on this device.
     Refused,
 }
 
+/// Sync state of one row, with the row itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Stable: the row's type and key.
+    /// Stable id, built from the row's type and key.
     pub id: String,
+    /// The row's type and key.
     pub key: RowKey,
-    /// As it is on this device now.
+    /// The row as stored on this device; none if it is missing or unreadable.
     pub row: Option<Row>,
+    /// In the outbox, being sent, accepted or refused.
     pub state: ReceiptState,
-    /// When it was saved, accepted or refused.
+    /// When it was saved, accepted or refused, in UTC milliseconds.
     pub at_ms: i64,
-    /// For refused ones: `invalid`, `forbidden`, `too_new`, `clock_skew`; else empty.
+    /// For refused rows: `invalid`, `forbidden`, `too_new`, `clock_skew`, or `damaged` if it cannot be read here; else
+    /// empty.
     pub code: String,
-    /// The server's words; else empty.
+    /// The server's message; else empty.
     pub reason: String,
 }
 
-/// Each list newest first.
+/// Receipts by state, each list newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipts {
+    /// Rows in the outbox, at most 500.
     pub waiting: Vec<Receipt>,
+    /// All refused rows.
     pub refused: Vec<Receipt>,
+    /// Recently accepted rows, at most 100.
     pub accepted: Vec<Receipt>,
 }
 
@@ -75,16 +87,17 @@ fn refused(conn: &Connection) -> Result<Vec<Receipt>> {
 }
 
 impl Sync {
+    /// Returns the receipts for display.
     pub async fn receipts(&self) -> Result<Receipts> {
         let in_flight = self.in_flight();
         self.store()
             .read(move |conn| {
-                let waiting = outbox::waiting(conn, LISTED)?.into_iter().map(|w| {
+                let waiting = outbox::waiting(conn, MAX_WAITING)?.into_iter().map(|w| {
                     let sent = in_flight.contains(&w.key);
                     let state = if sent { ReceiptState::Sent } else { ReceiptState::SavedHere };
                     receipt(conn, w.key, state, w.first_ms)
                 });
-                let accepted = outbox::accepted(conn, ACCEPTED)?
+                let accepted = outbox::accepted(conn, MAX_ACCEPTED)?
                     .into_iter()
                     .map(|a| receipt(conn, a.key, ReceiptState::Accepted, a.at_ms));
                 Ok(Receipts {
@@ -96,21 +109,21 @@ impl Sync {
             .await
     }
 
-    /// Sends a refused row again. `Error::NotFound` if it is not among the refused.
+    /// Puts a refused row back into the outbox. Returns `Error::NotFound` if the row is not refused.
     pub async fn retry_refused(&self, id: &str) -> Result<()> {
-        let missing = Error::NotFound(format!("a refused row {id:?}"));
+        let missing = Error::NotFound(format!("refused row {id:?}"));
         let key = key_of(id).ok_or(missing)?;
         self.store()
             .write("retry_refused", move |tx| {
                 if !outbox::refused(tx.conn())?.iter().any(|r| r.key == key) {
-                    return Err(Error::NotFound(format!("a refused row {:?}", id_of(&key))));
+                    return Err(Error::NotFound(format!("refused row {:?}", id_of(&key))));
                 }
                 tx.requeue(&key)
             })
             .await
     }
 
-    /// Everything that was refused, with the reasons, to be handed to a teacher.
+    /// Returns all refused rows with the reasons as JSON, for support.
     pub async fn export_refused(&self) -> Result<serde_json::Value> {
         let now_ms = self.store().clock().now_ms();
         let rows = self.store().read(refused).await?;

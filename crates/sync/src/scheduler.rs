@@ -1,4 +1,5 @@
-//! The task that waits: for timers, for changes of the outbox, for news of the server, for taps. The only part of sync that sleeps.
+//! The sync task. It waits for timers, changes of the outbox, server events and user actions: the only part of sync
+//! that sleeps.
 
 use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
@@ -15,31 +16,36 @@ use tokio::{
 
 use crate::{Engine, Event, Instruction, Phase, Result};
 
-/// What the learner sees of sync.
+/// State of sync for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
+    /// State of the machine.
     pub phase: Phase,
-    /// Since when the phase holds (wall clock).
+    /// When the phase began, in UTC milliseconds.
     pub since_ms: i64,
+    /// Number of keys in the outbox.
     pub waiting: u32,
+    /// Number of refused rows.
     pub refused: u32,
+    /// Time of the last successful sync, in UTC milliseconds.
     pub last_ok_ms: Option<i64>,
-    /// When it is tried again by itself (wall clock).
+    /// Time of the next automatic retry, in UTC milliseconds.
     pub next_try_ms: Option<i64>,
+    /// The error that caused the phase.
     pub error: Option<ErrorCode>,
 }
 
 enum Command {
-    Tell(Event),
-    /// Tells, and answers when nothing runs any more.
+    Handle(Event),
+    /// Handles the event, and replies when nothing runs any more.
     Settle(Event, oneshot::Sender<()>),
     Stop,
 }
 
-/// Sync of one account. Dropping it stops it.
+/// Sync of one account. Dropping it stops the task.
 pub struct Sync {
     store: Arc<Store>,
-    /// None in the demo library.
+    /// None for an account without a server.
     running: Option<Running>,
 }
 
@@ -51,17 +57,17 @@ struct Running {
 }
 
 impl Sync {
-    /// An account without a server.
+    /// Creates the sync of an account without a server; it does nothing.
     pub fn local(store: Arc<Store>) -> Self {
         Self { store, running: None }
     }
 
-    /// Starts the task. `session` tells when signing in is needed, and when it was done.
+    /// Starts the task. `session` signals sign-in and sign-out.
     pub fn start(engine: Arc<Engine>, session: Option<Session>) -> Self {
         let store = engine.store().clone();
-        let (commands, orders) = mpsc::unbounded_channel();
+        let (commands, receiver) = mpsc::unbounded_channel();
         let (phase, since) = watch::channel((Phase::Idle, store.clock().now_ms()));
-        let work = Work {
+        let task = SyncTask {
             engine: engine.clone(),
             ended: session.map(|s| s.ended()),
             phase,
@@ -70,11 +76,12 @@ impl Sync {
             listener: None,
             waiters: Vec::new(),
         };
-        let task = tokio::spawn(work.run(orders));
+        let task = tokio::spawn(task.run(receiver));
         let running = Running { engine, commands, since, task: Mutex::new(Some(task)) };
         Self { store, running: Some(running) }
     }
 
+    /// Returns the state for display.
     pub async fn status(&self) -> Result<Status> {
         let ((waiting, refused), last_ok_ms) = self
             .store
@@ -98,27 +105,27 @@ impl Sync {
         Ok(Status { phase, since_ms, waiting, refused, last_ok_ms, next_try_ms, error })
     }
 
-    /// "Sync now": forgets all waits, pushes and pulls; returns when both are done or wait after a fault.
+    /// Resets all waits, pushes and pulls; returns when both are done or wait after a fault.
     pub async fn sync_now(&self) -> Result<Status> {
         if let Some(running) = &self.running {
             let (done, settled) = oneshot::channel();
-            if running.commands.send(Command::Settle(Event::Tap, done)).is_ok() {
+            if running.commands.send(Command::Settle(Event::SyncNow, done)).is_ok() {
                 let _ = settled.await;
             }
         }
         self.status().await
     }
 
-    /// The network is another one, or is there again.
+    /// Call it when the network address changed or the device is online again.
     pub fn network_changed(&self) {
-        self.tell(Event::NetworkChanged);
+        self.send(Event::NetworkChanged);
     }
-    /// The machine woke up, or the window came to the front.
+    /// Call it when the device woke up, or the window came to the foreground.
     pub fn resume(&self) {
-        self.tell(Event::Resume);
+        self.send(Event::Resume);
     }
 
-    /// Ends the task; what it was doing is cut off, which is safe at any point.
+    /// Stops the task. Requests in progress are cancelled, which is safe at any point.
     pub async fn stop(&self) {
         if let Some(running) = &self.running {
             let _ = running.commands.send(Command::Stop);
@@ -135,9 +142,9 @@ impl Sync {
     pub(super) fn in_flight(&self) -> BTreeSet<RowKey> {
         self.running.as_ref().map(|r| r.engine.in_flight()).unwrap_or_default()
     }
-    fn tell(&self, event: Event) {
+    fn send(&self, event: Event) {
         if let Some(running) = &self.running {
-            let _ = running.commands.send(Command::Tell(event));
+            let _ = running.commands.send(Command::Handle(event));
         }
     }
 }
@@ -152,7 +159,7 @@ impl Drop for Sync {
 
 type Job = Pin<Box<dyn Future<Output = Event> + Send>>;
 
-struct Work {
+struct SyncTask {
     engine: Arc<Engine>,
     ended: Option<watch::Receiver<bool>>,
     phase: watch::Sender<(Phase, i64)>,
@@ -162,21 +169,21 @@ struct Work {
     waiters: Vec<oneshot::Sender<()>>,
 }
 
-impl Work {
-    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
-        let mut changes = self.engine.store().changes().listen();
+impl SyncTask {
+    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Command>) {
+        let mut changes = self.engine.store().changes().subscribe();
         let clock = self.engine.store().clock().clone();
         self.handle(Event::Start);
         loop {
-            let nap = self.engine.next_wake_in().unwrap_or(i64::MAX);
-            let nap = clock.sleep(Duration::from_millis(nap.unsigned_abs()));
+            let wait_ms = self.engine.next_wake_in().unwrap_or(i64::MAX);
+            let timer = clock.sleep(Duration::from_millis(wait_ms.unsigned_abs()));
             let event = tokio::select! {
-                // In this order, so that a tap after signing in finds the session that it was made for.
+                // In this order, so that "Sync now" after signing in uses the new session.
                 biased;
-                ended = session_turn(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
+                ended = session_change(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,
-                order = orders.recv() => match order {
-                    Some(Command::Tell(event)) => event,
+                command = receiver.recv() => match command {
+                    Some(Command::Handle(event)) => event,
                     Some(Command::Settle(event, done)) => {
                         self.waiters.push(done);
                         event
@@ -185,21 +192,21 @@ impl Work {
                 },
                 change = changes.recv() => match change {
                     Ok(changed) if changed.contains(&Change::Outbox) => Event::LocalChange,
-                    // Whoever lags may have missed one.
+                    // A lagging receiver may have missed a change of the outbox.
                     Err(RecvError::Lagged(_)) => Event::LocalChange,
                     Ok(_) => continue,
                     Err(RecvError::Closed) => break,
                 },
-                () = nap => Event::Timer,
+                () = timer => Event::Timer,
             };
             self.handle(event);
         }
-        self.hang_up();
+        self.close_stream();
     }
 
     fn handle(&mut self, event: Event) {
-        // A request of the session before may be answered after the learner has signed in again.
-        let is_outdated = event.says_signed_out() && self.has_session();
+        // A request of the previous session may end after the learner has signed in again.
+        let is_outdated = event.is_signed_out() && self.has_session();
         let mut instructions = self.engine.handle(event);
         if is_outdated {
             instructions.extend(self.engine.handle(Event::SignedIn));
@@ -207,14 +214,14 @@ impl Work {
         for instruction in instructions {
             match instruction {
                 Instruction::Listen { stream } => self.listen(stream),
-                Instruction::Hangup => self.hang_up(),
+                Instruction::CloseStream => self.close_stream(),
                 other => {
                     let engine = self.engine.clone();
                     self.jobs.push(Box::pin(async move { engine.run(other).await }));
                 }
             }
         }
-        self.tell_phase();
+        self.publish_phase();
         if self.engine.is_settled() {
             for waiter in self.waiters.drain(..) {
                 let _ = waiter.send(());
@@ -223,16 +230,16 @@ impl Work {
     }
 
     fn listen(&mut self, stream: u64) {
-        self.hang_up();
+        self.close_stream();
         let (engine, events) = (self.engine.clone(), self.events.clone());
         self.listener = Some(tokio::spawn(async move {
-            let tell = |event| {
-                let _ = events.send(Command::Tell(event));
+            let emit = |event| {
+                let _ = events.send(Command::Handle(event));
             };
-            tell(engine.listen(stream, tell).await);
+            emit(engine.listen(stream, emit).await);
         }));
     }
-    fn hang_up(&mut self) {
+    fn close_stream(&mut self) {
         if let Some(listener) = self.listener.take() {
             listener.abort();
         }
@@ -243,24 +250,24 @@ impl Work {
         self.ended.as_ref().is_some_and(|ended| !*ended.borrow())
     }
 
-    fn tell_phase(&self) {
+    fn publish_phase(&self) {
         let store = self.engine.store();
         let (phase, _) = self.engine.phase();
-        let moved = self.phase.send_if_modified(|now| {
-            let moved = now.0 != phase;
-            if moved {
+        let changed = self.phase.send_if_modified(|now| {
+            let changed = now.0 != phase;
+            if changed {
                 *now = (phase, store.clock().now_ms());
             }
-            moved
+            changed
         });
-        if moved {
-            store.changes().tell_one(Change::Sync);
+        if changed {
+            store.changes().publish_one(Change::Sync);
         }
     }
 }
 
 /// Resolves when the session ends or begins again; never without one.
-async fn session_turn(ended: &mut Option<watch::Receiver<bool>>) -> bool {
+async fn session_change(ended: &mut Option<watch::Receiver<bool>>) -> bool {
     if let Some(watch) = ended
         && watch.changed().await.is_ok()
     {

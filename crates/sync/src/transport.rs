@@ -1,4 +1,4 @@
-//! Push, pull, epoch and events over `Http`. Every reply is bounded in bytes and in time, and believed only if it makes sense.
+//! Push, pull, epoch and events over `Http`. Every reply is limited in bytes and time, and validated.
 
 use std::{
     io::Write as _,
@@ -19,115 +19,130 @@ use serde::de::DeserializeOwned;
 
 use crate::Fault;
 
-/// 2,000 results with a reason each are smaller.
-const PUSH_REPLY: usize = 1024 * 1024;
-/// More than 2,000 ordinary rows; for larger ones the machine asks for fewer.
-const PULL_REPLY: usize = 8 * 1024 * 1024;
-const SMALL: usize = 64 * 1024;
-/// One exchange from the first byte to the last: a reply that drips is as good as none.
-const WHOLE: Duration = Duration::from_secs(120);
-/// Two of the server's signs of life.
-const SILENCE: Duration = Duration::from_secs(45);
-/// Below this, packing costs more than it saves.
-const PACK_FROM: usize = 1024;
+/// Limit of a push reply in bytes; more than 2,000 results with a reason each.
+const MAX_PUSH_REPLY_BYTES: usize = 1024 * 1024;
+/// Limit of a pull reply in bytes; more than 2,000 ordinary rows. For larger rows the machine requests fewer.
+const MAX_PULL_REPLY_BYTES: usize = 8 * 1024 * 1024;
+const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
+/// Maximum time of one exchange until the last byte.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Maximum time without data on the event stream: three keep-alive intervals of the server.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(45);
+/// Minimum size in bytes for compression to be worthwhile.
+const MIN_COMPRESSED_BYTES: usize = 1024;
 const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
 
+/// Requests of the sync protocol to one server.
 pub struct Transport {
     http: Arc<dyn Http>,
     base: String,
     session: Option<Session>,
     clock: Arc<dyn Clock>,
-    /// The server does not take packed bodies.
-    plain: AtomicBool,
+    /// The server does not accept compressed bodies.
+    uncompressed_only: AtomicBool,
 }
 
 /// A batch of rows, encoded for sending.
 pub struct EncodedBatch {
     items: usize,
-    plain: Bytes,
-    packed: Option<Bytes>,
+    json: Bytes,
+    compressed: Option<Bytes>,
 }
 
 impl Transport {
-    /// `http` is signed in; `base` has no slash at the end. With `session`, a 401 means "signed out" only if the session is over.
+    /// `http` adds the access token; `base` has no trailing slash. With `session`, a 401 means "signed out" only if the
+    /// session is over.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,
         session: Option<Session>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { http, base: base.to_owned(), session, clock, plain: AtomicBool::new(false) }
+        Self {
+            http,
+            base: base.to_owned(),
+            session,
+            clock,
+            uncompressed_only: AtomicBool::new(false),
+        }
     }
 
-    /// Makes a batch ready to be sent: so that it can be done while another is on its way.
-    pub fn wrap(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
-        let plain: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
-        let worth_it = plain.len() >= PACK_FROM && !self.plain.load(Ordering::Relaxed);
-        let packed = worth_it.then(|| pack(&plain)).flatten();
-        Ok(EncodedBatch { items: batch.items.len(), plain, packed })
+    /// Encodes a batch, separately from sending so that it can be done while another one is in flight.
+    pub fn encode(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
+        let json: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
+        let is_compressed =
+            json.len() >= MIN_COMPRESSED_BYTES && !self.uncompressed_only.load(Ordering::Relaxed);
+        let compressed = is_compressed.then(|| compress(&json)).flatten();
+        Ok(EncodedBatch { items: batch.items.len(), json, compressed })
     }
 
-    /// Sends a batch. A reply that does not have exactly one result for each item is `BadReply`: nothing may be acknowledged by guess.
+    /// Sends a batch. Returns `BadReply` unless the reply has exactly one result for each item.
     pub async fn push(&self, batch: &EncodedBatch) -> Result<PushReply, Fault> {
-        let mut reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
-        if reply == Err(Fault::Unpackable) {
-            self.plain.store(true, Ordering::Relaxed);
-            reply = self.exchange(self.push_request(batch), PUSH_REPLY).await;
+        let mut reply = self.exchange(self.push_request(batch), MAX_PUSH_REPLY_BYTES).await;
+        if reply == Err(Fault::UnsupportedEncoding) {
+            self.uncompressed_only.store(true, Ordering::Relaxed);
+            reply = self.exchange(self.push_request(batch), MAX_PUSH_REPLY_BYTES).await;
         }
         let mut reply: PushReply = read(&reply?)?;
         reply.results.sort_by_key(|r| r.index);
-        let one_each = reply.results.len() == batch.items
+        let is_complete = reply.results.len() == batch.items
             && reply.results.iter().zip(0..).all(|(r, i): (_, u32)| r.index == i);
-        if !one_each || reply.epoch.is_empty() {
+        if !is_complete || reply.epoch.is_empty() {
             tracing::warn!(
                 sync.results = reply.results.len(),
                 sync.items = batch.items,
-                "a strange reply to a push"
+                "invalid reply to a push"
             );
             return Err(Fault::BadReply);
         }
         Ok(reply)
     }
 
-    /// Rows after change number `since`. Rows out of order, or a cursor that does not move, are `BadReply`.
+    /// Fetches the rows after change number `since`. Returns `BadReply` for rows out of order, or a cursor that does
+    /// not advance.
     pub async fn pull(&self, since: u64, limit: u32) -> Result<PullReply, Fault> {
         let request =
             self.request(Method::GET, &format!("/api/sync/pull?since={since}&limit={limit}"));
-        let reply: PullReply = read(&self.exchange(request, PULL_REPLY).await?)?;
+        let reply: PullReply = read(&self.exchange(request, MAX_PULL_REPLY_BYTES).await?)?;
         let mut last = since;
         let in_order = reply.rows.iter().all(|r| {
             let ok = r.usn > since && r.usn >= last;
             last = r.usn;
             ok
         });
-        // The cursor is the last row's number: one past it would jump over rows still to come.
-        let moves = reply.next == last
+        // The cursor must be the last row's number: a greater one would skip rows.
+        let is_cursor_valid = reply.next == last
             && (!reply.more || reply.next > since)
             && i64::try_from(reply.next).is_ok();
-        if !in_order || !moves || reply.epoch.is_empty() || reply.rows.len() > limit as usize {
+        if !in_order
+            || !is_cursor_valid
+            || reply.epoch.is_empty()
+            || reply.rows.len() > limit as usize
+        {
             tracing::warn!(
                 sync.since = since,
                 sync.next = reply.next,
                 sync.rows = reply.rows.len(),
-                "a strange reply to a pull"
+                "invalid reply to a pull"
             );
             return Err(Fault::BadReply);
         }
         Ok(reply)
     }
 
-    /// The server's clock minus ours, in ms.
+    /// Returns the server's clock minus the local one, in ms.
     pub async fn clock_offset(&self) -> Result<i64, Fault> {
         let asked = self.clock.now_ms();
-        let meta: Meta =
-            read(&self.exchange(self.request(Method::GET, "/api/meta"), SMALL).await?)?;
+        let meta: Meta = read(
+            &self.exchange(self.request(Method::GET, "/api/meta"), MAX_SMALL_REPLY_BYTES).await?,
+        )?;
         let answered = self.clock.now_ms();
-        // Half of the way there and back.
+        // Assumes the server read its clock halfway through the exchange.
         Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
     }
 
-    /// The epoch of the server's database. Asked without a token: also a device whose session is over can know that the server was
-    /// restored.
+    /// Returns the epoch of the server's database. Sent without a token, so that a device whose session is over can
+    /// detect a restored server.
     pub async fn epoch(&self) -> Result<String, Fault> {
         let request = self.request(Method::GET, "/api/meta");
         let meta = async {
@@ -135,27 +150,27 @@ impl Transport {
                 Some(session) => session.send_without_token(request).await?,
                 None => self.http.send(request).await?,
             };
-            self.body(reply, SMALL).await
+            self.body(reply, MAX_SMALL_REPLY_BYTES).await
         };
-        match select(Box::pin(meta), self.clock.sleep(WHOLE)).await {
+        match select(Box::pin(meta), self.clock.sleep(EXCHANGE_TIMEOUT)).await {
             Either::Left((body, _)) => Ok(read::<Meta>(&body?)?.epoch),
             Either::Right(_) => Err(Fault::Offline),
         }
     }
 
-    /// The event stream, open.
+    /// Opens the event stream.
     pub async fn events(&self) -> Result<Reply, Fault> {
         let request = self
             .request(Method::GET, "/api/sync/events")
             .header(header::ACCEPT, "text/event-stream")
-            .timeout(SILENCE);
+            .timeout(STREAM_TIMEOUT);
         let reply = self.http.send(request).await?;
         let is_stream =
             reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream"));
         if reply.status == 200 && is_stream {
             return Ok(reply);
         }
-        match self.body(reply, SMALL).await {
+        match self.body(reply, MAX_SMALL_REPLY_BYTES).await {
             Ok(_) => Err(Fault::BadReply),
             Err(fault) => Err(fault),
         }
@@ -170,11 +185,12 @@ impl Transport {
         let mut request = self
             .request(Method::POST, "/api/sync/push")
             .header(header::CONTENT_TYPE, "application/json");
-        let packed = batch.packed.clone().filter(|_| !self.plain.load(Ordering::Relaxed));
-        if packed.is_some() {
+        let compressed =
+            batch.compressed.clone().filter(|_| !self.uncompressed_only.load(Ordering::Relaxed));
+        if compressed.is_some() {
             request.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        request.body = Some(packed.unwrap_or_else(|| batch.plain.clone()));
+        request.body = Some(compressed.unwrap_or_else(|| batch.json.clone()));
         request
     }
 
@@ -183,13 +199,13 @@ impl Transport {
             let reply = self.http.send(request).await?;
             self.body(reply, limit).await
         });
-        match select(whole, self.clock.sleep(WHOLE)).await {
+        match select(whole, self.clock.sleep(EXCHANGE_TIMEOUT)).await {
             Either::Left((done, _)) => done,
             Either::Right(_) => Err(Fault::Offline),
         }
     }
 
-    /// The body of a 200, or what the reply means.
+    /// Returns the body of a 200, or the fault that the reply means.
     async fn body(&self, reply: Reply, limit: usize) -> Result<Bytes, Fault> {
         let status = reply.status;
         if status == 200 {
@@ -198,23 +214,23 @@ impl Transport {
         let reply = ClassifiedReply::read(reply, Some(self.clock.now_ms())).await;
         let is_ended = self.session.as_ref().is_some_and(Session::is_ended);
         let fault = Fault::of(reply, is_ended);
-        tracing::debug!(http.status = status, sync.fault = ?fault, "the server did not do it");
+        tracing::debug!(http.status = status, sync.fault = ?fault, "sync request failed");
         Err(fault)
     }
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(bytes).map_err(|e| {
-        tracing::warn!(error = %e, "the reply is not a Carrel server's");
+        tracing::warn!(error = %e, "the reply is not from a Carrel server");
         Fault::BadReply
     })
 }
 
-fn pack(body: &[u8]) -> Option<Bytes> {
-    let mut packer = flate2::write::GzEncoder::new(
+fn compress(body: &[u8]) -> Option<Bytes> {
+    let mut encoder = flate2::write::GzEncoder::new(
         Vec::with_capacity(body.len() / 4),
         flate2::Compression::fast(),
     );
-    packer.write_all(body).ok()?;
-    Some(packer.finish().ok()?.into())
+    encoder.write_all(body).ok()?;
+    Some(encoder.finish().ok()?.into())
 }

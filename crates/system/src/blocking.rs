@@ -1,4 +1,4 @@
-//! Runs calls that block (databases, hashing, decoding, file walks) away from the threads that serve async tasks.
+//! Runs blocking calls (databases, hashing, decoding, file walks) outside of the threads of async tasks.
 
 use std::cell::Cell;
 
@@ -8,51 +8,52 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The call panicked; the text is the panic's message.
+/// The call panicked; contains the panic's message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a blocking call panicked: {0}")]
 pub struct Panicked(pub String);
 
-/// Runs `f` on a thread for blocking calls and returns its result. A panic of `f` becomes an error.
+/// Runs `f` on a blocking thread and returns its result. A panic of `f` becomes an error.
 ///
-/// If the caller is dropped while it waits, `f` still runs to its end.
+/// If the caller is dropped while it waits, `f` still runs to completion.
 pub async fn blocking<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<Panicked> + Send + 'static,
 {
-    tokio::task::spawn_blocking(|| allowed(f))
+    tokio::task::spawn_blocking(|| with_blocking_allowed(f))
         .await
         .unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
 }
 
-/// Runs `f` on a thread for blocking calls, without waiting for it.
+/// Runs `f` on a blocking thread, without waiting for it.
 pub fn spawn(f: impl FnOnce() + Send + 'static) {
-    tokio::task::spawn_blocking(|| allowed(f));
+    tokio::task::spawn_blocking(|| with_blocking_allowed(f));
 }
 
-/// Runs `f` on this thread if it may block, else as `spawn` does: for destructors and notes whose result nobody needs.
+/// Runs `f` on this thread if it may block, otherwise like `spawn`: for destructors and writes whose result is not
+/// needed.
 pub fn run_or_spawn(f: impl FnOnce() + Send + 'static) {
     if may_block() { f() } else { spawn(f) }
 }
 
-/// False on a thread that serves async tasks: whatever blocks there holds up every task of that thread.
+/// False on a thread of async tasks: a blocking call there delays every task of that thread.
 pub fn may_block() -> bool {
     MAY_BLOCK.get() || Handle::try_current().is_err()
 }
 
-/// Panics in a debug build on a thread that serves async tasks. Call it at the beginning of a function that blocks.
+/// Panics in a debug build on a thread of async tasks. Call it at the beginning of a function that blocks.
 #[track_caller]
 pub fn assert_may_block() {
-    debug_assert!(may_block(), "a blocking call on a thread that serves async tasks");
+    debug_assert!(may_block(), "blocking call on a thread of async tasks");
 }
 
-/// From now on this thread may block, although it is inside a runtime: for the thread of a test, which nobody waits for.
+/// Permits blocking on this thread, although it belongs to a runtime: for the thread of a test.
 pub fn allow_blocking() {
     MAY_BLOCK.set(true);
 }
 
-fn allowed<T>(f: impl FnOnce() -> T) -> T {
+fn with_blocking_allowed<T>(f: impl FnOnce() -> T) -> T {
     struct Reset(bool);
     impl Drop for Reset {
         fn drop(&mut self) {
@@ -68,12 +69,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_blocking_call_is_told_from_an_async_one() {
+    async fn may_block_distinguishes_blocking_and_async_threads() {
         assert!(!may_block());
         assert!(blocking(|| Ok::<_, Panicked>(may_block())).await.unwrap());
         assert!(std::thread::spawn(may_block).join().unwrap(), "a thread outside the runtime");
-        let (tell, ran) = tokio::sync::oneshot::channel();
-        run_or_spawn(move || tell.send(may_block()).unwrap());
-        assert!(ran.await.unwrap());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        run_or_spawn(move || sender.send(may_block()).unwrap());
+        assert!(receiver.await.unwrap());
     }
 }

@@ -13,28 +13,28 @@ const PROBE_BYTES: usize = 128 * 1024;
 /// A database needs four descriptors: file, log, index of the log, folder.
 const PROBE_FILES: usize = 4;
 
-/// The reason for a failure, as far as it decides what to do next. Only `Corrupt` is about the contents of the file.
+/// The reason for a failure, as far as it affects the reaction. Only `Corrupt` concerns the contents of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The file is damaged: SQLite reported `CORRUPT` or `NOTADB`, or a check found damage. Confirm it with
-    /// `carrel_sqlite::confirm_damage` before anything is done to the file.
+    /// `carrel_sqlite::confirm_damage` before changing the file.
     Corrupt,
-    /// No space on the disk, or no quota.
+    /// No space on the disk, or the quota is exhausted.
     Full,
-    /// Another connection holds the file.
+    /// Another connection has locked the file.
     Busy,
-    /// A newer version of the app made the file.
+    /// The file was written by a newer version of the app.
     Newer,
-    /// Not permitted, or a read-only file system.
+    /// No permission, or a read-only file system.
     Denied,
     /// The process or the system has no file descriptor left.
     TooManyFiles,
-    /// None of these, for example an input/output error of the device.
+    /// Any other reason, for example an input/output error of the device.
     Other,
 }
 
 impl Cause {
-    /// The cause of a failed call to the file system.
+    /// Classifies an error of the file system.
     pub fn of_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
@@ -44,7 +44,8 @@ impl Cause {
         }
     }
 
-    /// Writes a temporary file into the folder and removes it; gives the reason if that fails, and `None` if it works.
+    /// Writes a temporary file into the folder and removes it; returns the reason if that fails, and `None` if it
+    /// works.
     pub fn probe(folder: &Path) -> Option<Self> {
         let attempt = || {
             let mut file = tempfile::tempfile_in(folder)?;
@@ -52,7 +53,7 @@ impl Cause {
             for _ in 1..PROBE_FILES {
                 others.push(file.try_clone()?);
             }
-            // Bytes that a file system cannot compress.
+            // Incompressible bytes.
             let mut bytes = vec![0; PROBE_BYTES];
             blake3::Hasher::new().finalize_xof().fill(&mut bytes);
             file.write_all(&bytes)?;
@@ -61,7 +62,7 @@ impl Cause {
         attempt().err().map(|e| Self::of_io(&e))
     }
 
-    /// The code that is reported for this cause.
+    /// Returns the error code for this cause.
     pub fn code(self) -> ErrorCode {
         match self {
             Self::Corrupt => ErrorCode::Corrupt,
@@ -71,15 +72,15 @@ impl Cause {
         }
     }
 
-    /// What a person can do, in English; empty if there is nothing to say.
+    /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Corrupt => {
-                "restore the newest backup and sync: rows that the other side has come back"
+                "restore the newest backup and sync: rows stored on the other side are pulled again"
             }
-            Self::Full => "make room on the disk; nothing was lost",
-            Self::Busy => "another program holds the file; try again",
-            Self::Newer => "update Carrel; the file was left as it is",
+            Self::Full => "free some disk space; no data was lost",
+            Self::Busy => "close the other program that uses the file, then try again",
+            Self::Newer => "update Carrel; the file is unchanged",
             Self::Denied => "allow this user to write to the folder and the file",
             Self::TooManyFiles => "close other programs, or raise the limit of open files",
             Self::Other => "",

@@ -1,27 +1,28 @@
-//! Time comes in through here, so that tests can make it stand, jump and run backwards.
+//! Clocks behind a trait, so that tests can stop, shift and reverse time.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-/// Wall and monotonic time, and waiting.
+/// Wall and monotonic time, and timers.
 pub trait Clock: Send + Sync + 'static {
-    /// Wall clock: UTC, ms since 1970. May jump either way.
+    /// Wall clock: UTC, ms since 1970. May jump in both directions.
     fn now_ms(&self) -> i64;
-    /// Milliseconds since some fixed moment. Never goes back; stands still while the machine sleeps.
+    /// Milliseconds since a fixed moment. Never decreases; stops during suspend.
     fn monotonic_ms(&self) -> i64;
     /// Resolves when `duration` of monotonic time has passed.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-    /// The learner's own calendar day at `now_ms`: `2026-11-20`.
+    /// The learner's local calendar day at `now_ms`: `2026-11-20`.
     fn local_day(&self) -> String;
 }
 
-/// The machine's clocks.
+/// The clocks of the machine.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     start: std::time::Instant,
 }
 
 impl SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+    /// Creates a clock whose monotonic time starts at 0.
+    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
     pub fn new() -> Self {
         Self { start: std::time::Instant::now() }
     }
@@ -32,7 +33,7 @@ impl Default for SystemClock {
     }
 }
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
     fn now_ms(&self) -> i64 {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
@@ -43,7 +44,7 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
     }
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
     fn local_day(&self) -> String {
         jiff::Zoned::now().date().to_string()
     }
@@ -55,9 +56,9 @@ mod tests {
 
     const CHILD: &str = "CARREL_CLOCK_CHILD";
 
-    /// The zone of a process is read once, so each one is looked at in a process of its own.
+    /// A process reads its time zone once, so each zone is tested in its own process.
     #[test]
-    fn the_learners_day_is_that_of_the_systems_zone() {
+    fn local_day_uses_the_system_time_zone() {
         let clock = SystemClock::new();
         if std::env::var_os(CHILD).is_some() {
             #[expect(clippy::print_stdout, reason = "the parent process reads it")]
@@ -67,7 +68,7 @@ mod tests {
             return;
         }
         let program = std::env::current_exe().expect("this program");
-        // In minutes east of Greenwich. None of them has summer time.
+        // In minutes east of Greenwich. None of them has daylight saving time.
         let zones = [
             ("Pacific/Kiritimati", 14 * 60),
             (":Pacific/Kiritimati", 14 * 60),
@@ -87,7 +88,7 @@ mod tests {
             let mut child = std::process::Command::new(&program);
             child.args([
                 "--exact",
-                "clock::tests::the_learners_day_is_that_of_the_systems_zone",
+                "clock::tests::local_day_uses_the_system_time_zone",
                 "--nocapture",
             ]);
             let out = child.env(CHILD, "1").env("TZ", zone).output().expect("it runs");
@@ -100,8 +101,8 @@ mod tests {
     }
 
     #[test]
-    fn zones_are_known_without_any_file_of_the_system() {
-        // Windows, and Linux without tzdata, have only what is built in.
+    fn time_zones_are_bundled() {
+        // Windows, and Linux without tzdata, have only the bundled zones.
         let built_in = jiff::tz::TimeZoneDatabase::bundled();
         for zone in ["Pacific/Kiritimati", "Asia/Kathmandu", "Africa/Nairobi", "America/La_Paz"] {
             assert!(built_in.get(zone).is_ok(), "{zone}");

@@ -1,13 +1,14 @@
-//! How much space the disk has: through a trait, so that a test can fill it.
+//! Free disk space behind a trait, so that tests can simulate a full disk.
 
 use std::{io, path::Path};
 
+/// Reports free disk space.
 pub trait Disk: Send + Sync + 'static {
-    /// Bytes that this user may still write on the file system that holds `path` (which exists).
+    /// Returns the bytes that this user may still write on the file system of `path`, which must exist.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
-/// The machine's file systems.
+/// The file systems of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemDisk;
 

@@ -1,5 +1,4 @@
-//! Files that are whole or not there, and on the disk when a call says so, on every system; and the reserve files that
-//! are given up on a full disk.
+//! Atomic and durable file writes on every system; and the reserve files that are released on a full disk.
 
 use std::{
     ffi::OsString,
@@ -8,24 +7,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The reserve of a folder that only holds small files (`accounts.json`, tokens): enough to write each of them anew.
+/// The reserve of a folder with small files only (`accounts.json`, tokens): enough to rewrite each of them.
 pub const SMALL_RESERVE: Reserve =
     Reserve { name: "ballast", bytes: 256 * 1024, piece: 128 * 1024 };
 
-/// Writes a file so that either the old bytes or the new ones are there, never half of them. Readable by the owner alone.
+/// Writes a file atomically: afterwards it has either the old or the new bytes. Only the owner can read it.
 ///
-/// On a full disk a piece of the folder's reserve file is given up, if there is one, and it is tried again.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// On a full disk a piece of the folder's reserve file is released, if there is one, and the write is repeated.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     loop {
-        match try_write_whole(path, bytes) {
-            Err(e) if is_full(&e) && SMALL_RESERVE.give_up_piece(folder) => {}
+        match try_write_atomic(path, bytes) {
+            Err(e) if is_full(&e) && SMALL_RESERVE.release_piece(folder) => {}
             done => return done,
         }
     }
 }
 
-fn try_write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn try_write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut part = OsString::from(path);
     part.push(".part");
     let part = PathBuf::from(part);
@@ -38,19 +37,19 @@ fn try_write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path));
     if let Err(e) = written {
-        // Half a file would only take the space that is missing.
+        // A partial file would only use the missing space.
         let _ = fs::remove_file(&part);
         return Err(e);
     }
     sync_folder_of(path)
 }
 
-/// Waits until what was written to the file, by whomever, is on the disk. Windows wants to be able to write for that.
+/// Flushes the file to the disk. The file is opened for writing, as Windows requires.
 pub fn sync(path: &Path) -> io::Result<()> {
     File::options().write(true).open(path)?.sync_all()
 }
 
-/// Waits until names in the folder of `path` are on the disk. Windows has no such call and needs none.
+/// Flushes the names in the folder of `path` to the disk. Windows has no such call and does not need it.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(folder) = path.parent() {
@@ -61,61 +60,64 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// True if there was no space, or no quota, for it.
+/// True if the error is a lack of space or quota.
 pub fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// A file of bytes without meaning. On a full disk it is given up piece by piece, so that what matters can be written;
-/// it is filled again when there is space.
+/// A file of random bytes that reserves space. On a full disk it is released piece by piece, so that important data can
+/// be written; it is refilled when there is space.
 #[derive(Debug, Clone, Copy)]
 pub struct Reserve {
+    /// File name within the folder.
     pub name: &'static str,
+    /// Size of the full reserve in bytes.
     pub bytes: u64,
-    /// So much is given up at a time: the rest stays for the next need, of this run or of a later one.
+    /// Bytes that are released at a time; the rest remains for later needs.
     pub piece: u64,
 }
 
 impl Reserve {
-    /// Fills the file up to its size, piece by piece, as far as the disk has a piece left beside it. Nothing depends on it.
+    /// Extends the file to its full size, piece by piece, as long as the disk has another free piece. Failures are
+    /// logged only.
     pub fn fill(self, folder: &Path) {
         let path = folder.join(self.name);
-        let mut have = fs::metadata(&path).map_or(0, |m| m.len());
-        while have < self.bytes {
-            // The last free piece is not taken: then the next write would only give it up again.
-            let room = fs4::available_space(folder).is_ok_and(|free| free >= 2 * self.piece);
-            let more = self.piece.min(self.bytes - have);
-            if !room || self.add(&path, have, more).is_err() {
-                tracing::warn!(reserve.bytes = have, "no space to fill the reserve file");
-                // What does not end at a piece was not written to its end.
-                let _ = File::options().write(true).open(&path).and_then(|f| f.set_len(have));
+        let mut length = fs::metadata(&path).map_or(0, |m| m.len());
+        while length < self.bytes {
+            // The last free piece is not used: the next write would release it again.
+            let has_space = fs4::available_space(folder).is_ok_and(|free| free >= 2 * self.piece);
+            let more = self.piece.min(self.bytes - length);
+            if !has_space || self.add(&path, length, more).is_err() {
+                tracing::warn!(reserve.bytes = length, "no space to fill the reserve file");
+                // An incompletely written piece is removed.
+                let _ = File::options().write(true).open(&path).and_then(|f| f.set_len(length));
                 return;
             }
-            have += more;
+            length += more;
         }
     }
 
     fn add(self, path: &Path, from: u64, bytes: u64) -> io::Result<()> {
-        // Not zeros: a file system that compresses would give nothing back.
-        let mut noise = vec![0; usize::try_from(bytes).unwrap_or_default()];
-        blake3::Hasher::new().update(&from.to_le_bytes()).finalize_xof().fill(&mut noise);
+        // Not zeros: on a compressing file system they would release no space.
+        let mut random_bytes = vec![0; usize::try_from(bytes).unwrap_or_default()];
+        blake3::Hasher::new().update(&from.to_le_bytes()).finalize_xof().fill(&mut random_bytes);
         let mut options = File::options();
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        file.write_all(&noise)?;
+        file.write_all(&random_bytes)?;
         file.sync_all()
     }
 
-    /// Gives up one piece; false if there was none.
-    pub fn give_up_piece(self, folder: &Path) -> bool {
+    /// Releases one piece; false if there was none.
+    pub fn release_piece(self, folder: &Path) -> bool {
         let path = folder.join(self.name);
-        let Ok(have) = fs::metadata(&path).map(|m| m.len()) else { return false };
-        if have <= self.piece {
+        let Ok(length) = fs::metadata(&path).map(|m| m.len()) else { return false };
+        if length <= self.piece {
             return fs::remove_file(&path).is_ok();
         }
-        let left = have - self.piece;
+        let left = length - self.piece;
         let cut = File::options().write(true).open(&path).and_then(|f| f.set_len(left));
         cut.is_ok()
     }
@@ -126,33 +128,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_is_given_up_piece_by_piece_and_filled_again() {
+    fn a_reserve_is_released_and_refilled_in_pieces() {
         let dir = tempfile::tempdir().unwrap();
         let reserve = Reserve { name: "ballast", bytes: 10_000, piece: 4_000 };
         let size = || fs::metadata(dir.path().join("ballast")).map_or(0, |m| m.len());
-        assert!(!reserve.give_up_piece(dir.path()), "there is none yet");
+        assert!(!reserve.release_piece(dir.path()), "no reserve yet");
         reserve.fill(dir.path());
         for left in [6_000, 2_000, 0] {
-            assert!(reserve.give_up_piece(dir.path()));
+            assert!(reserve.release_piece(dir.path()));
             assert_eq!(size(), left);
         }
-        assert!(!reserve.give_up_piece(dir.path()));
+        assert!(!reserve.release_piece(dir.path()));
         reserve.fill(dir.path());
-        reserve.give_up_piece(dir.path());
+        reserve.release_piece(dir.path());
         reserve.fill(dir.path());
         assert_eq!(size(), 10_000);
-        // A reserve of another size in the same folder is given up by the same piece, not down to the smaller size.
-        assert!(Reserve { bytes: 2_000, piece: 1_000, ..reserve }.give_up_piece(dir.path()));
+        // A reserve of another size in the same folder is reduced by one piece, not to the smaller size.
+        assert!(Reserve { bytes: 2_000, piece: 1_000, ..reserve }.release_piece(dir.path()));
         assert_eq!(size(), 9_000);
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_leaves_the_old_one_and_no_part_of_a_new_one() {
+    fn a_failed_write_keeps_the_old_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("accounts.json");
-        write_whole(&path, b"old").unwrap();
+        write_atomic(&path, b"old").unwrap();
         fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
-        assert!(write_whole(&path, b"new").is_err());
+        assert!(write_atomic(&path, b"new").is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 }

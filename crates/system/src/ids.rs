@@ -1,15 +1,16 @@
-//! Random ids come in through here, so that a failing run can be repeated.
+//! Random ids behind a trait, so that tests can be reproduced.
 
 use uuid::Uuid;
 
+/// Generates ids and random bytes.
 pub trait IdGen: Send + Sync + 'static {
-    /// A UUID v7 for something that happened at `now_ms`.
+    /// Returns a UUID v7 for an event at `now_ms`.
     fn uuid_v7(&self, now_ms: i64) -> Uuid;
-    /// Fills the buffer with random bytes fit for keys and tokens.
+    /// Fills the buffer with random bytes suitable for keys and tokens.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The system's random numbers.
+/// The random numbers of the system.
 #[derive(Debug, Clone, Default)]
 pub struct SystemIds;
 
@@ -21,7 +22,7 @@ impl IdGen for SystemIds {
             .into_uuid()
     }
     fn fill(&self, bytes: &mut [u8]) {
-        // Without randomness there are no safe tokens or ids: nothing sensible can go on.
-        getrandom::fill(bytes).expect("the system gives random numbers");
+        // Without randomness there are no safe tokens or ids, and the program cannot continue.
+        getrandom::fill(bytes).expect("the system random number generator works");
     }
 }

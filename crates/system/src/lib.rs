@@ -1,5 +1,5 @@
-//! What the operating system provides, behind traits where a test has to replace it: clocks, random ids, files that are
-//! written whole, free space on a disk.
+//! Operating system services, behind traits where tests replace them: clocks, random ids, atomic file writes, free disk
+//! space.
 //!
 //! Not here: databases (`carrel-sqlite`), the network (`carrel-net`).
 

@@ -1,4 +1,4 @@
-//! A failure of a file or a database, as the crates above report it: the cause decides, the text is for logs.
+//! A failure of a file or a database: callers branch on the cause, the text is for logs.
 
 use std::io;
 
@@ -6,37 +6,45 @@ use carrel_model::ErrorCode;
 
 use crate::{Cause, Panicked};
 
-/// A failed call to a database or the file system. Cheap to clone, for each of those who waited for the call.
+/// A failed call to a database or the file system. Cheap to clone, as concurrent callers may share one result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}: {text}")]
 pub struct StorageError {
+    /// Reason, for callers to branch on.
     pub cause: Cause,
+    /// What failed, for logs.
     pub text: String,
 }
 
 impl StorageError {
+    /// Creates an error.
     pub fn new(cause: Cause, text: impl Into<String>) -> Self {
         Self { cause, text: text.into() }
     }
+    /// Creates an error for damaged data.
     pub fn corrupt(text: impl Into<String>) -> Self {
         Self::new(Cause::Corrupt, text)
     }
+    /// Creates an error for a full disk.
     pub fn full(text: impl Into<String>) -> Self {
         Self::new(Cause::Full, text)
     }
+    /// Creates an error without a specific cause.
     pub fn other(text: impl Into<String>) -> Self {
         Self::new(Cause::Other, text)
     }
+    /// Returns the error code for callers.
     pub fn code(&self) -> ErrorCode {
         match self.cause {
             Cause::Newer => ErrorCode::TooNew,
             cause => cause.code(),
         }
     }
+    /// True if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(&self) -> &'static str {
         match self.cause {
             Cause::Busy => "close the other program that uses the file",

@@ -1,4 +1,4 @@
-//! A clock that a test moves by hand: it stands, jumps, and runs backwards. Nothing here waits for real time.
+//! A clock that a test controls: it can stop, jump and run backwards. Never waits for real time.
 
 use std::{
     future::Future,
@@ -10,7 +10,7 @@ use std::{
 use carrel_system::Clock;
 use tokio::sync::oneshot;
 
-/// Clones share the time.
+/// A fake clock. Clones share the time.
 #[derive(Clone)]
 pub struct FakeClock {
     state: Arc<Mutex<ClockState>>,
@@ -19,7 +19,7 @@ pub struct FakeClock {
 struct ClockState {
     wall_ms: i64,
     mono_ms: i64,
-    /// What the learner's own zone adds to UTC.
+    /// Offset of the learner's time zone from UTC.
     zone_ms: i64,
     sleepers: Vec<(i64, oneshot::Sender<()>)>,
 }
@@ -36,7 +36,7 @@ impl FakeClock {
         Self::new(Self::NOON)
     }
 
-    /// Time passes: both clocks move on, and who slept until then wakes.
+    /// Advances both clocks and wakes sleepers that are due.
     pub fn advance(&self, ms: i64) {
         let mut s = self.state();
         s.wall_ms += ms;
@@ -50,25 +50,25 @@ impl FakeClock {
             let _ = wake.send(());
         }
     }
-    /// The wall clock alone is set: forwards, or (negative) backwards. No time passes.
+    /// Sets the wall clock forwards or (negative) backwards. The monotonic clock does not change.
     pub fn jump(&self, ms: i64) {
         self.state().wall_ms += ms;
     }
-    /// The machine sleeps: the wall clock moves on, the monotonic one stands.
+    /// Suspends the machine: the wall clock advances, the monotonic clock does not.
     pub fn suspend(&self, ms: i64) {
         self.jump(ms);
     }
-    /// The learner travels.
+    /// Sets the offset of the time zone from UTC.
     pub fn set_zone(&self, ms: i64) {
         self.state().zone_ms = ms;
     }
-    /// Milliseconds until the first sleeper wakes; none if nobody sleeps.
+    /// Returns the milliseconds until the first sleeper is due; `None` if there is none.
     pub fn next_wake_in(&self) -> Option<i64> {
         let mut s = self.state();
         s.sleepers.retain(|(_, wake)| !wake.is_closed());
         s.sleepers.iter().map(|(at, _)| (at - s.mono_ms).max(0)).min()
     }
-    /// How many sleep.
+    /// Returns the number of sleepers.
     pub fn sleepers(&self) -> usize {
         let mut s = self.state();
         s.sleepers.retain(|(_, wake)| !wake.is_closed());

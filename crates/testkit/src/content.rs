@@ -1,6 +1,6 @@
 //! A small course and a small story, written as packages, so that tests need no assets.
 //!
-//! Not here: the packages that are wrong on purpose (`carrel-package`).
+//! Not here: invalid packages (`carrel-package`).
 
 use std::{fs, io, path::Path};
 
@@ -11,13 +11,13 @@ use serde_json::json;
 pub const COURSE: &str = "rivers";
 /// The id of the story.
 pub const STORY: &str = "lamp";
-/// Lessons, each with these sections.
+/// The lessons, each with the same sections.
 pub const LESSONS: [&str; 3] = ["source", "bend", "mouth"];
-/// A text, one with media, an activity, a quiz.
+/// The sections: text, text with media, activity, quiz.
 pub const SECTIONS: [&str; 4] = ["read", "hear", "try", "check"];
-/// Words of the course's vocabulary.
+/// The words of the course's vocabulary.
 pub const WORDS: [&str; 6] = ["meander", "delta", "spring", "silt", "ford", "eddy"];
-/// Questions of each quiz.
+/// The questions of each quiz.
 pub const QUESTIONS: [&str; 3] = ["fast", "both", "name"];
 
 pub fn course() -> Slug {
@@ -26,27 +26,27 @@ pub fn course() -> Slug {
 pub fn story() -> Slug {
     Slug::new(STORY).expect("an id")
 }
-/// `course/lesson/section` of all sections, in order.
+/// Returns `course/lesson/section` for all sections, in order.
 pub fn sections() -> Vec<ItemId> {
     let of = |lesson: &&str| SECTIONS.map(|s| item(&format!("{COURSE}/{lesson}/{s}")));
     LESSONS.iter().flat_map(of).collect()
 }
-/// `course/word` of all words.
+/// Returns `course/word` for all words.
 pub fn words() -> Vec<ItemId> {
     WORDS.iter().map(|w| item(&format!("{COURSE}/{w}"))).collect()
 }
-/// An item from its text. Panics if it is none.
+/// Parses an item id. Panics if it is invalid.
 pub fn item(text: &str) -> ItemId {
     ItemId::new(text).expect("an item id")
 }
 
-/// Writes both packages below `dir`, each in a folder with its id.
+/// Writes both packages below `dir`, each in a folder named by its id.
 pub fn write_library(dir: &Path) -> io::Result<()> {
     write_course(&dir.join(COURSE), COURSE, "Rivers")?;
     write_story(&dir.join(STORY), STORY, "The Lamp")
 }
 
-/// A course with three lessons of four sections: text, recording, activity, quiz.
+/// Writes a course with three lessons of four sections: text, audio and image, activity, quiz.
 pub fn write_course(dir: &Path, id: &str, title: &str) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let lessons = LESSONS.map(|lesson| {
@@ -89,7 +89,7 @@ pub fn write_course(dir: &Path, id: &str, title: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A story of three pages.
+/// Writes a story of three pages.
 pub fn write_story(dir: &Path, id: &str, title: &str) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let story = json!({
@@ -123,7 +123,7 @@ fn write_json(path: &Path, value: &serde_json::Value) -> io::Result<()> {
     fs::write(path, serde_json::to_vec_pretty(value)?)
 }
 
-/// Half a second of a quiet tone, 8 kHz, 16 bit, mono.
+/// Returns half a second of a quiet tone: 8 kHz, 16 bit, mono.
 fn wav(pitch: u8) -> Vec<u8> {
     const SAMPLES: u32 = 4_000;
     let mut bytes = Vec::with_capacity(44 + SAMPLES as usize * 2);
@@ -141,7 +141,7 @@ fn wav(pitch: u8) -> Vec<u8> {
     bytes
 }
 
-/// One grey pixel.
+/// An image of one grey pixel.
 const PNG: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
     0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b,

@@ -1,7 +1,7 @@
-//! A device: a learner's store, session and sync on a folder of its own, with its own clock and its own bad network. Sync is stepped and
-//! not scheduled, so that a run is the same each time.
+//! A device: a learner's store, session and sync in a folder of its own, with its own clock and its
+//! own faulty network. Sync is stepped and not scheduled, so that runs are reproducible.
 //!
-//! Not here: the scheduler, caches and downloads (tests of those open a whole `Client`).
+//! Not here: the scheduler, caches and downloads (their tests open a whole `Client`).
 
 use std::{path::Path, sync::Arc};
 
@@ -30,10 +30,10 @@ use crate::{
     scratch::{copy_dir, scratch},
 };
 
-/// The password of everybody.
+/// The password of all learners.
 pub const PASSWORD: &str = "correct horse";
 
-/// See the module.
+/// A simulated device.
 pub struct Device {
     pub name: String,
     pub clock: FakeClock,
@@ -45,25 +45,25 @@ pub struct Device {
     base: String,
     ids: Arc<SeededIds>,
     dir: TempDir,
-    open: Option<Open>,
-    /// As the app keeps it in its list of accounts.
+    app: Option<OpenApp>,
+    /// The account certificate, which the app stores with the account.
     certificate: String,
-    /// How often the learner had to type the password again.
+    /// How often the learner had to sign in again.
     pub sign_ins: u32,
 }
 
-/// Who begins on a new device.
-pub struct Newcomer<'a> {
-    /// Of the device.
+/// A learner who signs in on a new device.
+pub struct NewDevice<'a> {
+    /// Name of the device.
     pub name: &'a str,
     pub login: &'a str,
-    /// Registers, and does not only sign in.
+    /// Whether to register an account instead of signing in.
     pub is_new: bool,
     pub seed: u64,
 }
 
-/// What runs while the app is open.
-pub struct Open {
+/// The parts that exist while the app is open.
+pub struct OpenApp {
     pub store: Arc<Store>,
     pub learning: Learning,
     pub session: Session,
@@ -71,15 +71,15 @@ pub struct Open {
 }
 
 impl Device {
-    /// A new device on which a learner signs in.
+    /// Creates a device and signs the learner in.
     pub async fn sign_in(
-        who: Newcomer<'_>,
+        who: NewDevice<'_>,
         base: &str,
         http: FlakyHttp,
         clock: FakeClock,
         time: &Timeline,
     ) -> Self {
-        let Newcomer { name, login, is_new, seed } = who;
+        let NewDevice { name, login, is_new, seed } = who;
         let ids = Arc::new(SeededIds::new(seed));
         let id = DeviceId(ids.uuid_v7(clock.now_ms()));
         let http = Arc::new(http);
@@ -115,12 +115,12 @@ impl Device {
             base: base.to_owned(),
             ids,
             dir: scratch(),
-            open: None,
+            app: None,
             certificate: reply.account_certificate.clone(),
             sign_ins: 0,
         };
         device.start().expect("the device starts");
-        device.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are kept");
+        device.app().session.renew(Tokens::from(&reply)).await.expect("the tokens are stored");
         device
     }
 
@@ -148,49 +148,52 @@ impl Device {
             Machine::new(self.ids.next(), false),
         );
         let learning = Learning::new(store.clone(), ids);
-        self.open = Some(Open { store, learning, session, engine });
+        self.app = Some(OpenApp { store, learning, session, engine });
         Ok(())
     }
-    pub fn open(&self) -> &Open {
-        self.open.as_ref().expect("the app is open")
+    pub fn app(&self) -> &OpenApp {
+        self.app.as_ref().expect("the app is open")
     }
     pub fn learning(&self) -> &Learning {
-        &self.open().learning
+        &self.app().learning
     }
-    pub fn folder(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     /// Closes the app and opens it again.
     pub async fn restart(&mut self) {
-        self.open().store.close().await;
-        self.open = None;
-        self.start().expect("the device starts again");
+        self.app().store.close().await;
+        self.app = None;
+        self.start().expect("the device restarts");
     }
-    /// The power goes, and the app is opened again on what was on the disk then: nothing is closed, flushed or told.
+    /// Simulates a power failure: the app is opened on the current state of the disk, without
+    /// closing or flushing anything.
     pub async fn crash(&mut self) {
-        let disk = self.disk().await;
-        self.open = None;
+        let disk = self.copy_disk().await;
+        self.app = None;
         self.dir = disk;
-        self.start().expect("the device starts again");
+        self.start().expect("the device restarts");
     }
-    /// What is on the disk now. The transaction that runs is waited for; a torn one is the business of SQLite's own log.
-    pub async fn disk(&self) -> TempDir {
-        let ready = self.open().store.write("barrier", |_| Ok(())).await;
-        ready.expect("the store answers");
+    /// Returns a copy of the disk. Waits for the current transaction; torn transactions are covered
+    /// by SQLite's own journal.
+    pub async fn copy_disk(&self) -> TempDir {
+        let ready = self.app().store.write("barrier", |_| Ok(())).await;
+        ready.expect("the store can be read");
         let copy = scratch();
         copy_dir(self.dir.path(), copy.path()).expect("copies the disk");
         copy
     }
-    /// Puts an old disk back: a restored backup of the whole machine.
-    pub fn put_disk_back(&mut self, disk: &TempDir) {
-        self.open = None;
+    /// Restores an old copy of the disk, as a backup of the whole machine would.
+    pub fn restore_disk(&mut self, disk: &TempDir) {
+        self.app = None;
         let copy = scratch();
         copy_dir(disk.path(), copy.path()).expect("copies the disk");
         self.dir = copy;
-        self.start().expect("the device starts again");
+        self.start().expect("the device restarts");
     }
-    /// Another machine with a copy of the disk: same device id, same tokens, from now on its own life.
+    /// Creates another machine with a copy of the disk: same device id, same tokens, independent
+    /// from now on.
     pub async fn clone_disk(
         &self,
         name: &str,
@@ -208,8 +211,8 @@ impl Device {
             id: self.id,
             base: self.base.clone(),
             ids: Arc::new(SeededIds::new(seed)),
-            dir: self.disk().await,
-            open: None,
+            dir: self.copy_disk().await,
+            app: None,
             certificate: self.certificate.clone(),
             sign_ins: 0,
         };
@@ -217,13 +220,13 @@ impl Device {
         device
     }
 
-    /// One round of sync.
+    /// Runs one step of sync.
     pub async fn step(&self, event: Event) -> Result<()> {
-        Ok(self.open().engine.step(event).await?)
+        Ok(self.app().engine.step(event).await?)
     }
-    /// If the session is over, the learner types the password again. False if the server could not be reached.
+    /// Signs in again if the session has ended. Returns `false` if the server could not be reached.
     pub async fn sign_in_again(&mut self) -> bool {
-        if !self.open().session.is_ended() && self.open().engine.phase().0 != Phase::SignedOut {
+        if !self.app().session.is_ended() && self.app().engine.phase().0 != Phase::SignedOut {
             return true;
         }
         let request = LoginRequest {
@@ -236,7 +239,11 @@ impl Device {
         match account::login(self.http.as_ref(), &self.base, &request).await {
             Ok(reply) => {
                 self.sign_ins += 1;
-                self.open().session.renew(Tokens::from(&reply)).await.expect("the tokens are kept");
+                self.app()
+                    .session
+                    .renew(Tokens::from(&reply))
+                    .await
+                    .expect("the tokens are stored");
                 let _ = self.step(Event::SignedIn).await;
                 true
             }
@@ -247,9 +254,9 @@ impl Device {
         }
     }
 
-    /// All rows, by key.
+    /// Returns all rows, by key.
     pub async fn rows(&self) -> Rows {
-        let read = self.open().store.read(|conn| {
+        let read = self.app().store.read(|conn| {
             let mut all = Rows::new();
             for row_type in RowType::ALL {
                 let rows = rows::all(conn, Owner::Client, *row_type)?;
@@ -259,24 +266,24 @@ impl Device {
         });
         read.await.expect("the rows")
     }
-    /// How many rows wait, and how many were refused.
+    /// Returns the number of pending rows and of refused rows.
     pub async fn counts(&self) -> (u32, u32) {
-        self.open().store.read(outbox::counts).await.expect("the outbox")
+        self.app().store.read(outbox::counts).await.expect("the outbox")
     }
     pub async fn refused(&self) -> Vec<outbox::Refused> {
-        self.open().store.read(outbox::refused).await.expect("the quarantine")
+        self.app().store.read(outbox::refused).await.expect("the quarantine")
     }
-    /// A refused row is to be sent again.
+    /// Queues a refused row again.
     pub async fn retry(&self, key: &RowKey) {
         let key = key.clone();
-        self.open().store.write("retry", move |tx| tx.requeue(&key)).await.expect("it waits again");
+        self.app().store.write("retry", move |tx| tx.requeue(&key)).await.expect("queued again");
     }
     pub async fn sync_state(&self) -> state::State {
-        self.open().store.read(state::load).await.expect("the state of sync")
+        self.app().store.read(state::load).await.expect("the sync state")
     }
-    /// `PRAGMA integrity_check`.
+    /// Runs `PRAGMA integrity_check`.
     pub async fn check_integrity(&self) {
-        let sound = self.open().store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?));
-        sound.await.expect("the file is sound");
+        let result = self.app().store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?));
+        result.await.expect("the file is intact");
     }
 }

@@ -1,4 +1,5 @@
-//! A disk of a chosen size: what lies in a folder takes space on it, and a test fills the rest.
+//! A simulated disk of a given size: files in a folder take space on it, and a test can change the
+//! size.
 
 use std::{
     fs, io,
@@ -11,7 +12,7 @@ use std::{
 
 use carrel_system::Disk;
 
-/// Clones share the disk.
+/// A simulated disk. Clones share its size.
 #[derive(Clone)]
 pub struct FakeDisk {
     capacity: Arc<AtomicU64>,
@@ -21,7 +22,7 @@ impl FakeDisk {
     pub fn new(capacity: u64) -> Self {
         Self { capacity: Arc::new(AtomicU64::new(capacity)) }
     }
-    /// Another size: somebody else wrote or deleted files.
+    /// Changes the size, as if other programs wrote or deleted files.
     pub fn set_capacity(&self, bytes: u64) {
         self.capacity.store(bytes, Ordering::SeqCst);
     }
@@ -33,7 +34,7 @@ impl Disk for FakeDisk {
     }
 }
 
-/// The lengths of all files in a folder, counted without the code under test.
+/// Returns the length of all files in a folder, without using the code under test.
 pub fn length_of(dir: &Path) -> u64 {
     let (mut sum, mut folders) = (0, vec![dir.to_owned()]);
     while let Some(folder) = folders.pop() {

@@ -1,21 +1,21 @@
-//! The ways in which a network goes wrong, and how often each does.
+//! Kinds of network faults, and their rates.
 
 use std::collections::BTreeMap;
 
-/// One way.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// The request never arrives.
+    /// The request does not arrive.
     LoseRequest,
-    /// The request arrives and is answered; the answer does not.
+    /// The request is processed, but the reply is lost.
     LoseReply,
-    /// The request arrives twice; the second answer comes back.
+    /// The request arrives twice; the second reply is returned.
     Duplicate,
-    /// The caller gives up, and the request arrives later, after others.
+    /// The caller times out, and the request arrives later, after others.
     Late,
-    /// The answer ends in the middle.
+    /// The reply ends in the middle of the body.
     CutBody,
-    /// 401 with problem details, from a server that forgot the token.
+    /// 401 with problem details, as if the server had lost the token.
     Unauthorized,
     /// 413 with problem details.
     TooLarge,
@@ -23,21 +23,22 @@ pub enum Fault {
     RateLimited,
     /// 500 with problem details.
     Internal,
-    /// 503 of a proxy: HTML.
+    /// 503 from a proxy: HTML.
     Unavailable,
-    /// 200 and the sign-in page of a Wi-Fi.
+    /// 200 and the page of a captive portal.
     Portal,
-    /// 302 to the sign-in page of a Wi-Fi.
+    /// 302 to the page of a captive portal.
     Redirect,
-    /// 200 and JSON of something else.
+    /// 200 and JSON of an unrelated shape.
     WrongJson,
-    /// The right answer, called `text/plain`.
+    /// The right reply with the type `text/plain`.
     WrongType,
-    /// A body without end.
-    Endless,
-    /// A body that drips, and then stops.
-    Drip,
-    /// The right answer to a push, but one result is missing. For other requests: the answer without its last field.
+    /// An endless body.
+    EndlessBody,
+    /// A body that arrives slowly, and then stops.
+    SlowBody,
+    /// The right reply to a push without its last result. For other requests: the reply without its
+    /// last field.
     WrongCount,
 }
 
@@ -57,26 +58,28 @@ impl Fault {
         Self::Redirect,
         Self::WrongJson,
         Self::WrongType,
-        Self::Endless,
-        Self::Drip,
+        Self::EndlessBody,
+        Self::SlowBody,
         Self::WrongCount,
     ];
 }
 
-/// How often each fault happens, in permille of the requests. They are drawn one after the other: the sum should stay under 1,000.
+/// Rates of the faults, in permille of the requests. One fault is drawn per request, so that the
+/// sum should stay below 1,000.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct FaultRates {
     rates: BTreeMap<Fault, u32>,
 }
 
-impl Faults {
-    /// A healthy network.
+impl FaultRates {
+    /// Returns rates of a healthy network.
     pub fn none() -> Self {
         Self::default()
     }
-    /// Every fault, each this often. Bodies without end cost time to read: they come at a quarter of that.
+    /// Returns this rate for every fault, and a quarter of it for endless bodies, which are slow to
+    /// read.
     pub fn all(permille: u32) -> Self {
-        let rate = |f: Fault| if f == Fault::Endless { permille.div_ceil(4) } else { permille };
+        let rate = |f: Fault| if f == Fault::EndlessBody { permille.div_ceil(4) } else { permille };
         Self { rates: Fault::ALL.into_iter().map(|f| (f, rate(f))).collect() }
     }
     #[must_use]
@@ -87,7 +90,7 @@ impl Faults {
     pub fn kinds(&self) -> impl Iterator<Item = Fault> + '_ {
         self.rates.iter().filter(|(_, rate)| **rate > 0).map(|(fault, _)| *fault)
     }
-    /// The fault for a draw of 0 to 999.
+    /// Returns the fault for a draw of 0 to 999.
     pub(crate) fn draw(&self, draw: u64) -> Option<Fault> {
         let mut left = draw;
         for (fault, rate) in &self.rates {

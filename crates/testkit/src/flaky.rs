@@ -1,6 +1,6 @@
-//! A network that breaks, from a seed and in virtual time, around another one. Nothing here waits.
+//! A faulty network around another one, driven by a seed and in virtual time. Never waits.
 //!
-//! Not here: what the faults are (`fault`), whole replies made up for one test (`hostile`).
+//! Not here: the kinds of faults (`fault`), replies made for one test (`hostile`).
 
 use std::{
     collections::BTreeMap,
@@ -16,9 +16,10 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{Chance, FakeClock, Fault, Faults, hostile};
+use crate::{FakeClock, Fault, FaultRates, SeededRng, hostile};
 
-/// All clocks of a world: the server's and every device's. Time passes for all of them; each may jump by itself.
+/// All clocks of a simulation: the server's and those of the devices. They advance together, and
+/// each may jump separately.
 #[derive(Clone, Default)]
 pub struct Timeline {
     clocks: Arc<Mutex<Vec<FakeClock>>>,
@@ -38,145 +39,148 @@ impl Timeline {
     }
 }
 
-/// Where a request is held up, so that something else can happen meanwhile: a change, or the death of the device.
+/// Where a request is held, so that a change or a crash of the device can happen meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// Before it was sent.
+pub enum HoldPoint {
+    /// Before it is sent.
     Before,
-    /// After it was answered, before the answer was seen.
+    /// After the server has processed it, before the reply is returned.
     After,
 }
 
-/// See the module. One for each device.
+/// A faulty network, one for each device.
 pub struct FlakyHttp {
     inner: Arc<dyn Http>,
     time: Timeline,
     state: Mutex<NetworkState>,
-    reached: Notify,
+    held: Notify,
 }
 
 struct NetworkState {
-    chance: Chance,
-    faults: Faults,
-    fired: BTreeMap<Fault, u64>,
+    rng: SeededRng,
+    faults: FaultRates,
+    fault_counts: BTreeMap<Fault, u64>,
     requests: u64,
-    /// The cable is out.
-    cut: bool,
-    /// Requests that were given up and have not arrived yet.
+    /// The network is disconnected.
+    offline: bool,
+    /// Requests that timed out and have not arrived yet.
     late: Vec<Request>,
-    /// In this many requests from now one is held up.
-    hold: Option<(u64, Moment)>,
-    /// What the held one waits for. Each has its own: one that belonged to a device that died must never go on.
-    gate: Arc<Notify>,
+    /// Holds the request that comes after this many others.
+    hold: Option<(u64, HoldPoint)>,
+    /// Releases the held request. Each has its own, so that the request of a crashed device never
+    /// continues.
+    released: Arc<Notify>,
 }
 
 impl FlakyHttp {
-    /// Healthy until `set`.
-    pub fn new(inner: Arc<dyn Http>, time: &Timeline, chance: Chance) -> Self {
+    /// Creates a healthy network; see `set_faults`.
+    pub fn new(inner: Arc<dyn Http>, time: &Timeline, rng: SeededRng) -> Self {
         let state = NetworkState {
-            chance,
-            faults: Faults::none(),
-            fired: BTreeMap::new(),
+            rng,
+            faults: FaultRates::none(),
+            fault_counts: BTreeMap::new(),
             requests: 0,
-            cut: false,
+            offline: false,
             late: Vec::new(),
             hold: None,
-            gate: Arc::default(),
+            released: Arc::default(),
         };
-        Self { inner, time: time.clone(), state: Mutex::new(state), reached: Notify::new() }
+        Self { inner, time: time.clone(), state: Mutex::new(state), held: Notify::new() }
     }
 
-    pub fn set(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: FaultRates) {
         self.state().faults = faults;
     }
-    /// Out goes the cable; every request fails at once.
-    pub fn cut(&self, cut: bool) {
-        self.state().cut = cut;
+    /// Disconnects or connects the network; while disconnected, every request fails immediately.
+    pub fn set_offline(&self, offline: bool) {
+        self.state().offline = offline;
     }
-    /// How often each fault happened.
-    pub fn fired(&self) -> BTreeMap<Fault, u64> {
-        self.state().fired.clone()
+    /// Returns how often each fault occurred.
+    pub fn fault_counts(&self) -> BTreeMap<Fault, u64> {
+        self.state().fault_counts.clone()
     }
-    /// Requests that were made, with or without luck.
+    /// Returns the number of requests, including failed ones.
     pub fn requests(&self) -> u64 {
         self.state().requests
     }
-    /// The `n`th request from now (0: the next) is held up: `reached` resolves, and the request goes on after `release`, or never.
-    pub fn hold_at(&self, n: u64, moment: Moment) {
+    /// Holds the `n`th request from now (0: the next): `wait_until_held` resolves, and the request
+    /// continues after `release`, if ever.
+    pub fn hold_at(&self, n: u64, point: HoldPoint) {
         let mut state = self.state();
-        state.hold = Some((n, moment));
-        state.gate = Arc::default();
+        state.hold = Some((n, point));
+        state.released = Arc::default();
     }
-    /// Nothing is held up any more, if it was not yet.
-    pub fn hold_nothing(&self) {
+    /// Cancels a hold that has not begun.
+    pub fn cancel_hold(&self) {
         self.state().hold = None;
     }
-    pub async fn reached(&self) {
-        self.reached.notified().await;
+    pub async fn wait_until_held(&self) {
+        self.held.notified().await;
     }
     pub fn release(&self) {
-        self.state().gate.notify_one();
+        self.state().released.notify_one();
     }
-    /// What was late arrives now.
+    /// Delivers the late requests now.
     pub async fn deliver_late(&self) {
         let late = std::mem::take(&mut self.state().late);
         for request in late {
-            let _ = self.pass(request).await;
+            let _ = self.forward(request).await;
         }
     }
 
-    async fn pass(&self, request: Request) -> Result<(u16, HeaderMap, Bytes), Failure> {
+    async fn forward(&self, request: Request) -> Result<(u16, HeaderMap, Bytes), Failure> {
         let reply = self.inner.send(request).await?;
         let (status, headers) = (reply.status, reply.headers.clone());
         Ok((status, headers, reply.bytes(64 * 1024 * 1024).await?))
     }
-    /// Waited in vain.
-    fn waited(&self, timeout: Duration) -> Failure {
+    /// Advances the time by the timeout and returns the failure.
+    fn time_out(&self, timeout: Duration) -> Failure {
         self.time.advance(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
-        Failure::new(FailureKind::Timeout, format!("no answer within {} ms", timeout.as_millis()))
+        Failure::new(FailureKind::Timeout, format!("no response within {} ms", timeout.as_millis()))
     }
     fn state(&self) -> MutexGuard<'_, NetworkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn wait_for_release(&self) {
-        let gate = self.state().gate.clone();
-        self.reached.notify_one();
-        gate.notified().await;
+        let released = self.state().released.clone();
+        self.held.notify_one();
+        released.notified().await;
     }
 
-    async fn broken(&self, fault: Fault, request: Request) -> Result<Reply, Failure> {
+    async fn inject(&self, fault: Fault, request: Request) -> Result<Reply, Failure> {
         let timeout = request.timeout;
         match fault {
-            Fault::LoseRequest => Err(self.waited(timeout)),
+            Fault::LoseRequest => Err(self.time_out(timeout)),
             Fault::LoseReply => {
-                let _ = self.pass(request).await;
-                Err(self.waited(timeout))
+                let _ = self.forward(request).await;
+                Err(self.time_out(timeout))
             }
             Fault::Duplicate => {
-                let _ = self.pass(request.clone()).await;
-                let (status, headers, body) = self.pass(request).await?;
-                Ok(hostile::whole(status, headers, body))
+                let _ = self.forward(request.clone()).await;
+                let (status, headers, body) = self.forward(request).await?;
+                Ok(hostile::complete(status, headers, body))
             }
             Fault::Late => {
                 self.state().late.push(request);
-                Err(self.waited(timeout))
+                Err(self.time_out(timeout))
             }
             Fault::CutBody => {
-                let (status, headers, body) = self.pass(request).await?;
-                let at = self.state().chance.below(body.len() as u64) as usize;
-                Ok(hostile::cut(status, headers, &body, at))
+                let (status, headers, body) = self.forward(request).await?;
+                let at = self.state().rng.below(body.len() as u64) as usize;
+                Ok(hostile::truncated(status, headers, &body, at))
             }
             Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
-            // A server says it of a batch; of a single small row only some proxy would.
-            Fault::TooLarge if rows_of(&request) > 1 => {
+            // Carrel servers refuse batches in this way; a single small row is refused only by
+            // proxies.
+            Fault::TooLarge if pushed_rows(&request) > 1 => {
                 Ok(hostile::problem(413, ErrorCode::TooLarge, None))
             }
             Fault::TooLarge => {
                 Ok(hostile::reply(413, "text/html", "<h1>413 Request Entity Too Large</h1>"))
             }
             Fault::RateLimited => {
-                let wait = 1 + self.state().chance.below(90);
+                let wait = 1 + self.state().rng.below(90);
                 Ok(hostile::problem(429, ErrorCode::RateLimited, Some(wait)))
             }
             Fault::Internal => Ok(hostile::problem(500, ErrorCode::Internal, None)),
@@ -194,71 +198,71 @@ impl FlakyHttp {
                     "\"fine\"",
                     "{\"epoch\":1,\"usn\":\"x\",\"results\":{},\"rows\":7}",
                 ];
-                let text = *self.state().chance.pick(&texts);
+                let text = *self.state().rng.pick(&texts);
                 Ok(hostile::json(text))
             }
             Fault::WrongType => {
-                let (status, mut headers, body) = self.pass(request).await?;
+                let (status, mut headers, body) = self.forward(request).await?;
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-                Ok(hostile::whole(status, headers, body))
+                Ok(hostile::complete(status, headers, body))
             }
-            Fault::Endless => Ok(hostile::endless("application/json", b"[[[[[[[[")),
-            Fault::Drip => {
-                let (status, headers, body) = self.pass(request).await?;
+            Fault::EndlessBody => Ok(hostile::endless_body("application/json", b"[[[[[[[[")),
+            Fault::SlowBody => {
+                let (status, headers, body) = self.forward(request).await?;
                 let first = body.slice(..body.len().min(3));
                 let time = self.time.clone();
                 let late = move |n: usize| {
-                    // Each piece comes just in time; the last one does not come.
+                    // Each piece arrives just before the timeout; the last one never arrives.
                     time.advance(i64::try_from(timeout.as_millis()).unwrap_or(0) - 1);
                     match first.get(n..=n) {
                         Some(byte) => Ok(Bytes::copy_from_slice(byte)),
-                        None => Err(Failure::new(
-                            FailureKind::Timeout,
-                            "the answer stopped in the middle",
-                        )),
+                        None => {
+                            Err(Failure::new(FailureKind::Timeout, "the response body timed out"))
+                        }
                     }
                 };
                 let pieces = futures_util::stream::iter((0..4).map(late));
                 Ok(Reply { status, headers, body: Box::pin(pieces) })
             }
             Fault::WrongCount => {
-                let (status, headers, body) = self.pass(request).await?;
-                Ok(hostile::whole(status, headers, shortened(&body)))
+                let (status, headers, body) = self.forward(request).await?;
+                Ok(hostile::complete(status, headers, without_last(&body)))
             }
         }
     }
 }
 
 impl NetworkState {
-    /// What happens to the next request: is the cable out, a fault, held up, does something late arrive before it.
-    fn draw(&mut self) -> (bool, Option<Fault>, Option<Moment>, bool) {
+    /// Decides about the next request: disconnected, fault, hold, and whether a late request
+    /// arrives before it.
+    fn draw(&mut self) -> (bool, Option<Fault>, Option<HoldPoint>, bool) {
         self.requests += 1;
         let hold = match self.hold {
-            Some((0, moment)) => {
+            Some((0, point)) => {
                 self.hold = None;
-                Some(moment)
+                Some(point)
             }
-            Some((n, moment)) => {
-                self.hold = Some((n - 1, moment));
+            Some((n, point)) => {
+                self.hold = Some((n - 1, point));
                 None
             }
             None => None,
         };
-        let draw = self.chance.below(1_000);
-        let fault = if self.cut { None } else { self.faults.draw(draw) };
-        let arrives = !self.cut && !self.late.is_empty() && self.chance.permille(500);
-        (self.cut, fault, hold, arrives)
+        let draw = self.rng.below(1_000);
+        let fault = if self.offline { None } else { self.faults.draw(draw) };
+        let late_arrives = !self.offline && !self.late.is_empty() && self.rng.permille(500);
+        (self.offline, fault, hold, late_arrives)
     }
 }
 
-/// How many rows a push carries; 0 for other requests.
-fn rows_of(request: &Request) -> usize {
+/// Returns the number of rows of a push; 0 for other requests.
+fn pushed_rows(request: &Request) -> usize {
     let body = request.body.as_deref().and_then(|b| serde_json::from_slice::<Value>(b).ok());
     body.and_then(|b| Some(b.get("items")?.as_array()?.len())).unwrap_or(0)
 }
 
-/// A push reply without its last result; another object without its last field.
-fn shortened(body: &Bytes) -> Bytes {
+/// Returns a push reply without its last result, or another object without its last field.
+fn without_last(body: &Bytes) -> Bytes {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(body) else {
         return Bytes::from_static(b"{");
     };
@@ -277,30 +281,30 @@ fn shortened(body: &Bytes) -> Bytes {
 #[async_trait]
 impl Http for FlakyHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let (cut, fault, hold, arrives) = self.state().draw();
-        if hold == Some(Moment::Before) {
+        let (offline, fault, hold, late_arrives) = self.state().draw();
+        if hold == Some(HoldPoint::Before) {
             self.wait_for_release().await;
         }
-        if cut {
+        if offline {
             return Err(Failure::new(FailureKind::Connect, "no route to the server"));
         }
-        if arrives {
+        if late_arrives {
             self.deliver_late().await;
         }
-        // A little time passes with every request.
+        // Every request takes a little time.
         self.time.advance(20);
         let reply = match fault {
             None => self
-                .pass(request)
+                .forward(request)
                 .await
-                .map(|(status, headers, body)| hostile::whole(status, headers, body)),
+                .map(|(status, headers, body)| hostile::complete(status, headers, body)),
             Some(fault) => {
-                *self.state().fired.entry(fault).or_default() += 1;
-                tracing::debug!(fault = ?fault, url = %request.url, "a fault");
-                self.broken(fault, request).await
+                *self.state().fault_counts.entry(fault).or_default() += 1;
+                tracing::debug!(fault = ?fault, url = %request.url, "fault injected");
+                self.inject(fault, request).await
             }
         };
-        if hold == Some(Moment::After) {
+        if hold == Some(HoldPoint::After) {
             self.wait_for_release().await;
         }
         reply

@@ -1,4 +1,4 @@
-//! Answers that no honest server gives: pages of a Wi-Fi, half JSON, bodies without end, bodies that drip.
+//! Replies that no correct server sends: captive portals, truncated JSON, endless and slow bodies.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::FakeClock;
 
-/// What the sign-in page of a Wi-Fi looks like.
+/// The page of a captive portal.
 pub const PORTAL: &str = "<!doctype html><html><head><title>Welcome to FreeWiFi</title></head><body><form action=\"/login\">Accept our \
                           terms to go online.</form></body></html>";
 
-/// An answer with this status, content type and body.
+/// Returns a reply with this status, content type and body.
 pub fn reply(status: u16, content_type: &str, body: impl Into<Bytes>) -> Reply {
     let body = body.into();
     with_body(status, content_type, Box::pin(stream::iter([Ok(body)])))
 }
-/// An answer whose body is a stream.
+/// Returns a reply whose body is a stream.
 pub fn with_body(status: u16, content_type: &str, body: Body) -> Reply {
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(content_type) {
@@ -27,7 +27,7 @@ pub fn with_body(status: u16, content_type: &str, body: Body) -> Reply {
     }
     Reply { status, headers, body }
 }
-/// The same answer with one more header.
+/// Returns the same reply with an additional header.
 #[must_use]
 pub fn header(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
     if let Ok(value) = HeaderValue::from_str(value) {
@@ -36,66 +36,66 @@ pub fn header(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
     reply
 }
 
-/// 200 and JSON.
+/// Returns 200 and JSON.
 pub fn json(text: impl Into<Bytes>) -> Reply {
     reply(200, "application/json", text)
 }
-/// 200 and the sign-in page of a Wi-Fi.
+/// Returns 200 and the page of a captive portal.
 pub fn portal() -> Reply {
     reply(200, "text/html; charset=utf-8", PORTAL)
 }
-/// 302 to the sign-in page of a Wi-Fi. (`.invalid` never resolves.)
+/// Returns 302 to the page of a captive portal. (`.invalid` never resolves.)
 pub fn redirect() -> Reply {
     header(reply(302, "text/html", "moved"), header::LOCATION, "http://portal.invalid/login")
 }
-/// An error as a Carrel server tells it.
+/// Returns the error reply of a Carrel server.
 pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Reply {
     let problem = Problem {
         problem_type: format!("/problems/{}", code.as_str()),
-        title: "made up for a test".into(),
+        title: "simulated error".into(),
         status,
         code,
-        detail: "made up for a test".into(),
+        detail: "simulated error".into(),
         hint: String::new(),
         retryable: code.is_retryable(),
         correlation_id: "test".into(),
         retry_after_ms: retry_after_s.map(|s| s * 1_000),
     };
-    let made =
+    let reply =
         reply(status, "application/problem+json", serde_json::to_vec(&problem).unwrap_or_default());
     match retry_after_s {
-        Some(s) => header(made, header::RETRY_AFTER, &s.to_string()),
-        None => made,
+        Some(s) => header(reply, header::RETRY_AFTER, &s.to_string()),
+        None => reply,
     }
 }
-/// 200 and bytes that never end, as fast as they are taken.
-pub fn endless(content_type: &str, piece: &'static [u8]) -> Reply {
+/// Returns 200 and an endless body, as fast as it is read.
+pub fn endless_body(content_type: &str, piece: &'static [u8]) -> Reply {
     let piece = Bytes::from(piece.repeat(64 * 1024 / piece.len().max(1)));
     with_body(200, content_type, stream::repeat_with(move || Ok(piece.clone())).boxed())
 }
-/// 200 and one byte in each `pause` of the clock, just in time each: `pieces` of them, then the connection times out. Time passes by
-/// itself when the next byte is waited for.
-pub fn drip(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) -> Reply {
+/// Returns 200 and a body of `pieces` bytes, each just within a `pause` of the clock, after which
+/// the connection times out. Reading advances the clock.
+pub fn slow_body(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) -> Reply {
     let body = stream::unfold((clock, pieces), move |(clock, left)| async move {
         clock.advance(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
-        // Others may find that they have waited long enough.
+        // Lets others notice that their timeouts have expired.
         tokio::task::yield_now().await;
         let piece = match left {
             0 => return None,
-            1 => Err(Failure::new(FailureKind::Timeout, "the answer stopped in the middle")),
+            1 => Err(Failure::new(FailureKind::Timeout, "the response body timed out")),
             _ => Ok(Bytes::from_static(b" ")),
         };
         Some((piece, (clock, left - 1)))
     });
     with_body(200, content_type, Box::pin(body))
 }
-/// The first part of a body, then the connection breaks.
-pub fn cut(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Reply {
+/// Returns the first part of a body, after which the connection is reset.
+pub fn truncated(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Reply {
     let first = body.slice(..at.min(body.len()));
     let broken = Failure::new(FailureKind::Broken, "the connection was reset");
     Reply { status, headers, body: Box::pin(stream::iter([Ok(first), Err(broken)])) }
 }
-/// A whole body with these headers.
-pub fn whole(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
+/// Returns a whole body with these headers.
+pub fn complete(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
     Reply { status, headers, body: Box::pin(stream::iter([Ok(body)])) }
 }

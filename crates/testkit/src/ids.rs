@@ -1,11 +1,11 @@
-//! Ids from a seed: a failing run can be repeated.
+//! Ids from a seed, so that a failing run can be repeated.
 
 use std::sync::{Mutex, PoisonError};
 
 use carrel_system::IdGen;
 use uuid::Uuid;
 
-/// Steele's SplitMix64: not secret at all, the same for the same seed.
+/// SplitMix64: predictable, the same sequence for the same seed.
 pub struct SeededIds {
     state: Mutex<u64>,
 }
@@ -14,7 +14,7 @@ impl SeededIds {
     pub fn new(seed: u64) -> Self {
         Self { state: Mutex::new(seed) }
     }
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next(&self) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -1,6 +1,7 @@
-//! A learner who follows a script from a seed: reads, listens, answers, changes their mind, saves words, turns settings, enrols.
+//! A simulated learner, driven by a seed: reads, listens, answers, saves words, changes settings,
+//! enrols.
 //!
-//! Each action is acknowledged before the next begins, and the oracle hears of it only then.
+//! Each action is acknowledged before the next begins, and only then reported to the oracle.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +15,19 @@ use carrel_system::Clock;
 use serde_json::{Value, json};
 
 use crate::{
-    Chance, Device, content,
+    Device, SeededRng, content,
     oracle::{Oracle, Rows},
 };
 
-/// How the clock of one device lays a session after the one before, as docs/SYNC.md tells it: a session that would begin before the end of
-/// the last one (the clock was set back, by less than two hours) begins at that end.
+/// Predicts where study sessions of one device begin, according to docs/SYNC.md: a session that
+/// would begin before the end of the previous one (the clock was set back by less than two hours)
+/// begins at that end.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Bench {
+pub struct SessionPredictor {
     last_end: i64,
 }
 
-impl Bench {
+impl SessionPredictor {
     const CHAIN_MS: i64 = 2 * 3_600_000;
 
     fn start(&self, wall: i64) -> i64 {
@@ -33,26 +35,26 @@ impl Bench {
     }
 }
 
-/// See the module. One for each device, all of one learner share the oracle.
-pub struct Learner {
-    chance: Chance,
+/// A simulated learner on one device. All devices of a learner share the oracle.
+pub struct SimulatedLearner {
+    rng: SeededRng,
     quizzes: Vec<(ItemId, BlobHash, Quiz)>,
-    bench: Bench,
+    sessions: SessionPredictor,
 }
 
-impl Learner {
-    pub fn new(chance: Chance, quizzes: Vec<(ItemId, BlobHash, Quiz)>) -> Self {
-        Self { chance, quizzes, bench: Bench::default() }
+impl SimulatedLearner {
+    pub fn new(rng: SeededRng, quizzes: Vec<(ItemId, BlobHash, Quiz)>) -> Self {
+        Self { rng, quizzes, sessions: SessionPredictor::default() }
     }
-    /// The app was closed: the next session knows nothing of the last one.
+    /// Forgets the previous session, because the app was closed.
     pub fn app_restarted(&mut self) {
-        self.bench = Bench::default();
+        self.sessions = SessionPredictor::default();
     }
 
-    /// One action, and what it left behind.
+    /// Performs one action and reports the changed rows.
     pub async fn act(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
-        let done = match self.chance.below(100) {
+        let done = match self.rng.below(100) {
             0..=29 => self.step_section(device, oracle).await,
             30..=39 => self.step_story(device, oracle).await,
             40..=59 => self.study(device, oracle).await,
@@ -63,17 +65,17 @@ impl Learner {
         };
         done.unwrap_or_else(|e| panic!("{}: a learner's action failed: {e}", device.name));
         let after = device.rows().await;
-        oracle.wrote(changed(&before, after));
+        oracle.record_write(changed(&before, after));
     }
 
-    /// A quick one that can happen while something else is under way: a step in a section.
-    pub async fn tick(&mut self, device: &Device, oracle: &mut Oracle) {
+    /// Performs a step in a section, which can happen during another operation.
+    pub async fn act_in_section(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
         self.step_section(device, oracle)
             .await
-            .unwrap_or_else(|e| panic!("{}: a tick failed: {e}", device.name));
+            .unwrap_or_else(|e| panic!("{}: a step in a section failed: {e}", device.name));
         let after = device.rows().await;
-        oracle.wrote(changed(&before, after));
+        oracle.record_write(changed(&before, after));
     }
 
     async fn step_section(
@@ -81,15 +83,15 @@ impl Learner {
         device: &Device,
         oracle: &mut Oracle,
     ) -> carrel_learning::Result<()> {
-        let item = self.chance.pick(&content::sections()).clone();
+        let item = self.rng.pick(&content::sections()).clone();
         let mut step = Step::at(ItemKind::Section, item);
-        match self.chance.below(10) {
-            0..=3 => step.percent = Some(self.chance.below(10_001) as u16),
+        match self.rng.below(10) {
+            0..=3 => step.percent = Some(self.rng.below(10_001) as u16),
             4..=6 => step.done = true,
-            7 | 8 => step.pos = Some(format!("b{}", self.chance.below(40))),
+            7 | 8 => step.pos = Some(format!("b{}", self.rng.below(40))),
             _ => step.restart = true,
         }
-        self.take(device, oracle, step).await
+        self.record(device, oracle, step).await
     }
 
     async fn step_story(
@@ -98,13 +100,13 @@ impl Learner {
         oracle: &mut Oracle,
     ) -> carrel_learning::Result<()> {
         let mut step = Step::at(ItemKind::Story, content::item(content::STORY));
-        step.percent = Some(self.chance.below(10_001) as u16);
-        step.pos = Some(format!("p{}.s{}", self.chance.below(3), self.chance.below(3)));
-        self.take(device, oracle, step).await
+        step.percent = Some(self.rng.below(10_001) as u16);
+        step.pos = Some(format!("p{}.s{}", self.rng.below(3), self.rng.below(3)));
+        self.record(device, oracle, step).await
     }
 
-    /// Takes the step, and holds what is shown after it against what the step says.
-    async fn take(
+    /// Records the step, and compares the displayed progress with the expected one.
+    async fn record(
         &mut self,
         device: &Device,
         oracle: &mut Oracle,
@@ -130,7 +132,7 @@ impl Learner {
             "{}: {step:?} is not shown as finished",
             device.name
         );
-        oracle.stepped(
+        oracle.record_step(
             RowKey::of(RowType::Progress, &[step.kind.as_str(), step.item.as_str()]),
             generation,
             percent,
@@ -138,24 +140,24 @@ impl Learner {
         Ok(())
     }
 
-    /// Reads for a while: beats of some seconds, then the page is left.
+    /// Studies for a while: heartbeats at intervals of some seconds, then leaves the page.
     async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_learning::Result<()> {
-        let item = self.chance.pick(&content::sections()).clone();
-        let from = self.bench.start(device.clock.now_ms());
-        device.learning().study_beat(&item, true).await?;
+        let item = self.rng.pick(&content::sections()).clone();
+        let from = self.sessions.start(device.clock.now_ms());
+        device.learning().study_heartbeat(&item, true).await?;
         let mut sum = 0;
-        for _ in 0..=self.chance.below(4) {
-            let ms = self.chance.between(1, 15_000);
+        for _ in 0..=self.rng.below(4) {
+            let ms = self.rng.between(1, 15_000);
             device.time.advance(ms);
             sum += ms;
-            device.learning().study_beat(&item, true).await?;
+            device.learning().study_heartbeat(&item, true).await?;
         }
-        let ms = self.chance.between(0, 15_000);
+        let ms = self.rng.between(0, 15_000);
         device.time.advance(ms);
         sum += ms;
-        device.learning().study_beat(&item, false).await?;
-        self.bench.last_end = from + sum;
-        oracle.studied(&item, from, sum);
+        device.learning().study_heartbeat(&item, false).await?;
+        self.sessions.last_end = from + sum;
+        oracle.record_study(&item, from, sum);
         Ok(())
     }
 
@@ -163,55 +165,55 @@ impl Learner {
         if self.quizzes.is_empty() {
             return Ok(());
         }
-        let (item, hash, quiz) = self.chance.pick(&self.quizzes).clone();
+        let (item, hash, quiz) = self.rng.pick(&self.quizzes).clone();
         let attempt = device.learning().start_attempt(&item, hash).await?;
-        for _ in 0..=self.chance.below(3) {
-            let question = self.chance.pick(&quiz.questions);
+        for _ in 0..=self.rng.below(3) {
+            let question = self.rng.pick(&quiz.questions);
             let response = match &question.kind {
                 QuestionKind::Single { choices } => {
-                    Response::Choice { chosen: vec![self.chance.pick(choices).id.clone()] }
+                    Response::Choice { chosen: vec![self.rng.pick(choices).id.clone()] }
                 }
                 QuestionKind::Multiple { choices } => {
                     let chosen = choices
                         .iter()
-                        .filter(|_| self.chance.permille(600))
+                        .filter(|_| self.rng.permille(600))
                         .map(|c| c.id.clone())
                         .collect();
                     Response::Choice { chosen }
                 }
                 _ => Response::Fill {
-                    texts: vec![(*self.chance.pick(&["oxbow", "ox-bow", "deep"])).to_owned()],
+                    texts: vec![(*self.rng.pick(&["oxbow", "ox-bow", "deep"])).to_owned()],
                 },
             };
             device.learning().save_answer(attempt.attempt.id, &question.id, &response).await?;
         }
-        if self.chance.permille(500) {
+        if self.rng.permille(500) {
             device.learning().submit_attempt(attempt.attempt.id).await?;
         }
         Ok(())
     }
 
     async fn word(&mut self, device: &Device) -> carrel_learning::Result<()> {
-        let word = self.chance.pick(&content::words()).clone();
-        device.learning().save_word(&word, self.chance.permille(650)).await
+        let word = self.rng.pick(&content::words()).clone();
+        device.learning().save_word(&word, self.rng.permille(650)).await
     }
 
     async fn setting(&mut self, device: &Device) -> carrel_learning::Result<()> {
-        let set: (&str, Value) = match self.chance.below(3) {
-            0 => ("theme", json!(self.chance.pick(&["light", "dark", "system"]))),
-            1 => ("textSize", json!(self.chance.between(80, 200))),
-            _ => ("language", json!(self.chance.pick(&["en", "fr", "sw"]))),
+        let setting: (&str, Value) = match self.rng.below(3) {
+            0 => ("theme", json!(self.rng.pick(&["light", "dark", "system"]))),
+            1 => ("textSize", json!(self.rng.between(80, 200))),
+            _ => ("language", json!(self.rng.pick(&["en", "fr", "sw"]))),
         };
-        device.learning().set_settings(BTreeMap::from([(set.0.to_owned(), set.1)])).await
+        device.learning().set_settings(BTreeMap::from([(setting.0.to_owned(), setting.1)])).await
     }
 
     async fn enrol(&mut self, device: &Device) -> carrel_learning::Result<()> {
-        let course = if self.chance.permille(800) {
+        let course = if self.rng.permille(800) {
             content::course()
         } else {
             Slug::new("no-such-course").expect("an id")
         };
-        device.learning().want_enrolment(&course, self.chance.permille(700)).await.map(|_| ())
+        device.learning().request_enrolment(&course, self.rng.permille(700)).await.map(|_| ())
     }
 }
 

@@ -1,50 +1,50 @@
-//! What tests of the whole need. Clocks that stand, jump and run backwards, ids and chance from a seed; with the feature `world` also a
-//! real server in the process, devices, a learner who follows a script, and a network that breaks in every way that was seen.
+//! Shared test tools: fake clocks, a fake sync server, ids and random decisions from a seed. The feature `integration`
+//! adds a real server in the process, devices, a simulated learner, and a faulty network.
 //!
-//! Not here: what is to be shown (`tests/`, docs/TESTING.md).
+//! Not here: the properties under test (`tests/`, docs/TESTING.md).
 
-pub mod chance;
 pub mod clock;
 pub mod disk;
+pub mod fake_server;
 pub mod ids;
-pub mod paper;
+pub mod rng;
 pub mod small_disk;
 pub mod work;
 
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod content;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod device;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod fault;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod flaky;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod hostile;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod learner;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod oracle;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod scratch;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub mod server;
 
-pub use chance::Chance;
 pub use clock::FakeClock;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
 pub use device::Device;
 pub use disk::FakeDisk;
-#[cfg(feature = "world")]
-pub use fault::{Fault, Faults};
-#[cfg(feature = "world")]
+pub use fake_server::FakeServer;
+#[cfg(feature = "integration")]
+pub use fault::{Fault, FaultRates};
+#[cfg(feature = "integration")]
 pub use flaky::{FlakyHttp, Timeline};
 pub use ids::SeededIds;
-#[cfg(feature = "world")]
-pub use learner::Learner;
-#[cfg(feature = "world")]
+#[cfg(feature = "integration")]
+pub use learner::SimulatedLearner;
+#[cfg(feature = "integration")]
 pub use oracle::{Oracle, Rows};
-pub use paper::PaperServer;
-#[cfg(feature = "world")]
+pub use rng::SeededRng;
+#[cfg(feature = "integration")]
 pub use server::TestServer;
 pub use small_disk::SmallDisk;

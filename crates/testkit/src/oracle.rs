@@ -1,7 +1,8 @@
-//! What one learner did, as the script knows it: what was acknowledged must be everywhere in the end, exactly, and nothing else.
+//! The expected state of one learner: every replica must finally contain exactly what was
+//! acknowledged.
 //!
-//! It does not ask the code under test what is right: the rows are joined by the model alone, time is summed by a sweep of its own,
-//! percent is counted by the script.
+//! It is independent of the code under test: rows are joined by the model alone, study time is
+//! summed by its own algorithm, progress is computed by the simulated learner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,26 +16,26 @@ use crate::content;
 
 pub type Rows = BTreeMap<RowKey, Row>;
 
-/// See the module.
+/// The expected state of one learner.
 #[derive(Default)]
 pub struct Oracle {
-    /// The join of all rows as they were right after a local write returned.
+    /// The join of all rows as they were after each local write.
     rows: Rows,
-    /// Every value that a register (setting, wish, position) ever had.
+    /// Every value that a last-writer-wins register (setting, enrolment, position) had.
     registers: BTreeMap<RowKey, BTreeSet<String>>,
-    /// What was studied: item, from, to (wall clock of the device, ms).
+    /// Study times: item, from, to (wall clock of the device, ms).
     spans: Vec<(ItemId, i64, i64)>,
-    /// Greatest (generation, percent) that was shown after a step.
+    /// Greatest (generation, percent) that was displayed after a step.
     percent: BTreeMap<RowKey, (u32, u16)>,
     /// The answers of every submission of an attempt.
     submissions: BTreeMap<AttemptId, BTreeSet<BTreeMap<Slug, String>>>,
-    /// Writes that returned.
+    /// Number of completed writes.
     acknowledged: u64,
 }
 
 impl Oracle {
-    /// A write returned; these rows are what it left behind.
-    pub fn wrote(&mut self, rows: impl IntoIterator<Item = Row>) {
+    /// Records a completed write and the rows that it changed.
+    pub fn record_write(&mut self, rows: impl IntoIterator<Item = Row>) {
         self.acknowledged += 1;
         for row in rows {
             let key = row.key();
@@ -45,19 +46,19 @@ impl Oracle {
                 self.registers.entry(key.clone()).or_default().insert(value);
             }
             match self.rows.get_mut(&key) {
-                Some(known) => known.join(&row),
+                Some(stored) => stored.join(&row),
                 None => drop(self.rows.insert(key, row)),
             }
         }
     }
-    /// `ms` were studied from `from` on.
-    pub fn studied(&mut self, item: &ItemId, from: i64, ms: i64) {
+    /// Records that `ms` were studied from `from` on.
+    pub fn record_study(&mut self, item: &ItemId, from: i64, ms: i64) {
         if ms > 0 {
             self.spans.push((item.clone(), from, from + ms));
         }
     }
-    /// A step was taken: from now on at least this is shown.
-    pub fn stepped(&mut self, key: RowKey, generation: u32, percent: u16) {
+    /// Records a step, after which at least this progress must be displayed.
+    pub fn record_step(&mut self, key: RowKey, generation: u32, percent: u16) {
         let known = self.percent.entry(key).or_default();
         *known = (*known).max((generation, percent));
     }
@@ -68,7 +69,7 @@ impl Oracle {
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
-    /// Milliseconds at which somebody studied, whatever how many devices did: counted at the ends of the spans.
+    /// Returns the union of all study times in milliseconds, regardless of the number of devices.
     pub fn time_ms(&self) -> i64 {
         let mut ends: Vec<(i64, i32)> =
             self.spans.iter().flat_map(|(_, from, to)| [(*from, 1), (*to, -1)]).collect();
@@ -84,8 +85,8 @@ impl Oracle {
         sum
     }
 
-    /// Holds a replica against what was done. `exact`: clocks were sane, so that the last writer is known too; else a register must
-    /// have one of the values that were written to it.
+    /// Compares a replica with the expected state. `exact`: the clocks were correct, so that the
+    /// last writer is known; otherwise a register must have one of the values written to it.
     pub fn check(&self, who: &str, replica: &Rows, exact: bool) -> Result<(), String> {
         for (key, row) in &self.rows {
             let Some(theirs) = replica.get(key) else {
@@ -98,18 +99,18 @@ impl Oracle {
             }
             if without_register(theirs) != without_register(row) {
                 return Err(format!(
-                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (registers apart)"
+                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (ignoring registers)"
                 ));
             }
             if let Some(value) = register(theirs)
                 && !self.registers.get(key).is_some_and(|known| known.contains(&value))
             {
-                return Err(format!("{who} invented the value {value:?} of {key:?}"));
+                return Err(format!("{who} has the unexpected value {value:?} of {key:?}"));
             }
         }
         for (key, row) in replica {
-            if !self.rows.contains_key(key) && !self.follows(row) {
-                return Err(format!("{who} invented {row:?}"));
+            if !self.rows.contains_key(key) && !self.is_derived(row) {
+                return Err(format!("{who} has the unexpected row {row:?}"));
             }
         }
         for (key, (generation, percent)) in &self.percent {
@@ -119,7 +120,7 @@ impl Oracle {
             };
             if shown != (*generation, *percent) {
                 return Err(format!(
-                    "{who} shows {shown:?} of {key:?}, the script took it to {generation} {percent}"
+                    "{who} shows {shown:?} of {key:?}, expected {generation} {percent}"
                 ));
             }
         }
@@ -132,23 +133,24 @@ impl Oracle {
         Ok(())
     }
 
-    /// True for what a server writes by itself because of what the learner did.
-    fn follows(&self, row: &Row) -> bool {
+    /// Returns whether the server creates this row as a consequence of the learner's actions.
+    fn is_derived(&self, row: &Row) -> bool {
         match row {
             Row::Grade(g) => {
                 let attempt = RowKey { row_type: RowType::Attempt, key: g.attempt.to_string() };
                 matches!(self.rows.get(&attempt), Some(Row::Attempt(a)) if a.submitted_ms.is_some())
             }
             Row::Decision(d) => {
-                let wish = RowKey::of(RowType::Kv, &["enrolment", d.course.as_str()]);
-                self.registers.get(&wish).is_some_and(|values| values.contains("true"))
+                let request = RowKey::of(RowType::Kv, &["enrolment", d.course.as_str()]);
+                self.registers.get(&request).is_some_and(|values| values.contains("true"))
             }
             _ => false,
         }
     }
 
-    /// Every attempt that was handed in has the grade of the answers that were submitted with it (of one of its submissions, if several
-    /// devices submitted it before they knew of each other), and every wish to be enrolled its decision.
+    /// Checks that every submitted attempt has the grade of its submitted answers (of one of its
+    /// submissions, if several devices submitted it concurrently), and every enrolment request a
+    /// decision.
     pub fn check_server_rows(
         &self,
         server: &Rows,
@@ -163,7 +165,7 @@ impl Oracle {
                         continue;
                     };
                     let submissions = self.submissions.get(&a.id);
-                    let due: Vec<(i64, i64)> = submissions
+                    let expected: Vec<(i64, i64)> = submissions
                         .into_iter()
                         .flatten()
                         .map(|answers| {
@@ -177,19 +179,22 @@ impl Oracle {
                         .collect();
                     let key = RowKey { row_type: RowType::Grade, key: a.id.to_string() };
                     match server.get(&key) {
-                        Some(Row::Grade(g)) if due.contains(&(g.points, g.max_points)) => {}
+                        Some(Row::Grade(g)) if expected.contains(&(g.points, g.max_points)) => {}
                         other => {
-                            return Err(format!("attempt {} deserves {due:?}: {other:?}", a.id));
+                            return Err(format!(
+                                "attempt {}: expected one of {expected:?}, found {other:?}",
+                                a.id
+                            ));
                         }
                     }
                 }
-                // A course that is not in the catalogue waits for its decision.
+                // A course that is not in the catalogue has no decision yet.
                 Row::Kv(kv)
                     if kv.ns == "enrolment" && kv.key == content::COURSE && kv.value == "true" =>
                 {
                     let key = RowKey { row_type: RowType::Decision, key: kv.key.clone() };
                     if !server.contains_key(&key) {
-                        return Err(format!("nobody decided on {}", kv.key));
+                        return Err(format!("no decision on {}", kv.key));
                     }
                 }
                 _ => {}
@@ -199,7 +204,7 @@ impl Oracle {
     }
 }
 
-/// The value of a row's last-writer-wins part.
+/// Returns the value of the last-writer-wins part of a row.
 fn register(row: &Row) -> Option<String> {
     match row {
         Row::Kv(kv) => Some(kv.value.clone()),
@@ -207,7 +212,7 @@ fn register(row: &Row) -> Option<String> {
         _ => None,
     }
 }
-/// The row without its last-writer-wins part.
+/// Returns the row without its last-writer-wins part.
 fn without_register(row: &Row) -> Row {
     let mut row = row.clone();
     match &mut row {
@@ -221,25 +226,24 @@ fn without_register(row: &Row) -> Row {
     row
 }
 
-/// Rows may only grow: every row of `before` is still there, and joining it changes nothing. Restamped registers apart.
-pub fn check_growth(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
+/// Checks that no row was lost or shrank: joining a row of `before` changes nothing.
+/// Last-writer-wins parts are ignored, because they may be restamped.
+pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
         let Some(new) = after.get(key) else {
-            return Err(format!("{who} lost {old:?} on the way"));
+            return Err(format!("{who} lost {old:?}"));
         };
         let new = without_register(new);
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
-            return Err(format!(
-                "{who} shrank {key:?} on the way:\n  from {old:?}\n  to   {new:?}"
-            ));
+            return Err(format!("{who} shrank {key:?}:\n  from {old:?}\n  to   {new:?}"));
         }
     }
     Ok(())
 }
 
-/// The first difference between two replicas.
+/// Returns an error with the first difference between two replicas.
 pub fn compare(left: (&str, &Rows), right: (&str, &Rows)) -> Result<(), String> {
     for (key, row) in left.1 {
         match right.1.get(key) {
@@ -253,7 +257,7 @@ pub fn compare(left: (&str, &Rows), right: (&str, &Rows)) -> Result<(), String> 
         }
     }
     match right.1.iter().find(|(key, _)| !left.1.contains_key(*key)) {
-        Some((_, row)) => Err(format!("{} alone has {row:?}", right.0)),
+        Some((_, row)) => Err(format!("only {} has {row:?}", right.0)),
         None => Ok(()),
     }
 }

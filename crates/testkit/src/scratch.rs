@@ -1,22 +1,23 @@
-//! Folders that go away with their owner.
+//! Temporary folders.
 
 use std::{fs, io, path::Path};
 
 use tempfile::TempDir;
 
-/// A folder of its own, in memory where the system has such a place (a simulation makes ten thousands of durable commits; what a
-/// killed process leaves behind is the same there as on a disk), else where temporary files go.
+/// Creates a temporary folder, in memory if the system supports it: a simulation makes ten
+/// thousands of durable commits, and the state that a killed process leaves is the same as on a
+/// disk.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() {
+    let dir = if memory.is_dir() {
         tempfile::Builder::new().prefix("carrel-").tempdir_in(memory)
     } else {
         tempfile::tempdir()
     };
-    made.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+    dir.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }
 
-/// Copies a folder with everything in it: a cloned disk.
+/// Copies a folder with all its contents.
 pub fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {

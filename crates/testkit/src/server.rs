@@ -1,6 +1,7 @@
-//! The real server in this process: on a loopback port, and, for simulations, called directly without a socket.
+//! The real server in this process: on a loopback port, and callable without a socket for
+//! simulations.
 //!
-//! Not here: what it answers wrongly on purpose (`hostile`, `flaky`).
+//! Not here: faulty replies (`hostile`, `flaky`).
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -31,7 +32,7 @@ use crate::{
     scratch::{copy_dir, scratch},
 };
 
-/// The clock of the tests, as the server reads it.
+/// The clock of the tests, as the server's clock.
 struct ServerClock(FakeClock);
 
 impl carrel_server::Clock for ServerClock {
@@ -40,30 +41,35 @@ impl carrel_server::Clock for ServerClock {
     }
 }
 
-/// A server with a folder of its own. `stop` really closes the port, `start` opens the same one again.
+/// A server with a folder of its own. `stop` closes the port, `start` opens the same port again.
 pub struct TestServer {
     dir: TempDir,
     clock: FakeClock,
     settings: Settings,
     addr: SocketAddr,
     running: Option<RunningServer>,
-    /// What `direct` calls: none while the server is stopped.
+    /// Used by `direct`; `None` while the server is stopped.
     router: Arc<Mutex<Option<Router>>>,
 }
 
 impl TestServer {
-    /// A server with nothing in its library.
+    /// Starts a server without courses.
     pub async fn empty(clock: &FakeClock) -> Self {
-        Self::with(clock, Settings::default(), None).await
+        Self::with_settings(clock, Settings::default(), None).await
     }
-    /// A server with the small course and story of `content`. They are compiled once for each process.
-    pub async fn start(clock: &FakeClock) -> Self {
+    /// Starts a server with the small course and story of `content`, which are compiled once per
+    /// process.
+    pub async fn with_library(clock: &FakeClock) -> Self {
         static LIBRARY: OnceLock<tokio::sync::OnceCell<TempDir>> = OnceLock::new();
-        let made =
+        let library =
             LIBRARY.get_or_init(tokio::sync::OnceCell::new).get_or_init(compile_library).await;
-        Self::with(clock, Settings::default(), Some(made.path())).await
+        Self::with_settings(clock, Settings::default(), Some(library.path())).await
     }
-    pub async fn with(clock: &FakeClock, settings: Settings, library: Option<&Path>) -> Self {
+    pub async fn with_settings(
+        clock: &FakeClock,
+        settings: Settings,
+        library: Option<&Path>,
+    ) -> Self {
         let dir = scratch();
         if let Some(library) = library {
             copy_dir(library, dir.path()).expect("copies the library");
@@ -72,25 +78,25 @@ impl TestServer {
         let mut server = Self {
             dir,
             clock: clock.clone(),
-            // Learners of the tests make their own accounts.
+            // The tests register their own accounts.
             settings: Settings { registration_open: true, run_jobs: false, ..settings },
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             running: None,
             router: Arc::default(),
         };
-        server.go_on().await;
+        server.start().await;
         server
     }
 
-    /// Stops it: the port is closed, open requests end.
+    /// Stops the server: the port is closed, open requests end.
     pub async fn stop(&mut self) {
         *self.router() = None;
         if let Some(running) = self.running.take() {
             running.shutdown().await;
         }
     }
-    /// Starts it again on the same port.
-    pub async fn go_on(&mut self) {
+    /// Starts the server again on the same port.
+    pub async fn start(&mut self) {
         if self.running.is_some() {
             return;
         }
@@ -107,12 +113,12 @@ impl TestServer {
     }
     pub async fn restart(&mut self) {
         self.stop().await;
-        self.go_on().await;
+        self.start().await;
     }
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }
-    /// `http://127.0.0.1:PORT`; the same after a restart.
+    /// Returns `http://127.0.0.1:PORT`, which stays the same after a restart.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -123,12 +129,13 @@ impl TestServer {
         self.running.as_ref().expect("the server runs")
     }
 
-    /// The server without a socket: the same routes and layers, in the same task. Fails like a closed port while it is stopped.
+    /// Returns a client that calls the routes and layers in the same task, without a socket. Fails
+    /// like a closed port while the server is stopped.
     pub fn direct(&self) -> Arc<dyn Http> {
-        Arc::new(Direct { router: self.router.clone() })
+        Arc::new(InProcessHttp { router: self.router.clone() })
     }
 
-    /// Copies everything while it runs, as `carrel-server backup` does.
+    /// Makes a backup of the running server, as `carrel-server backup` does.
     pub fn backup(&self) -> Backup {
         let dir = scratch();
         let to = dir.path().join("backup");
@@ -138,7 +145,7 @@ impl TestServer {
             .expect("a backup");
         Backup { _dir: dir, path: to }
     }
-    /// Puts a backup in place of everything and starts again: what came after it is gone, the epoch is another one.
+    /// Restores a backup and starts again: later data is gone, and the epoch is a new one.
     pub async fn restore(&mut self, backup: &Backup) {
         let options = restore::Options { replace: true, ..restore::Options::default() };
         self.restore_with(backup, options).await;
@@ -149,7 +156,7 @@ impl TestServer {
         let now_ms = self.clock.now_ms();
         restore::restore(engine.as_ref(), &backup.path, self.dir.path(), options, now_ms)
             .expect("a restore");
-        self.go_on().await;
+        self.start().await;
     }
     /// Compiles and publishes packages.
     pub async fn import(&self, paths: &[PathBuf]) {
@@ -157,26 +164,26 @@ impl TestServer {
         assert!(report.is_ok(), "{report:#?}");
     }
 
-    /// All rows of one learner, by key.
+    /// Returns all rows of one learner, by key.
     pub async fn rows(&self, user: UserId) -> std::collections::BTreeMap<RowKey, Row> {
         let store = &self.running().data().store;
         match store.pull(user, 0, u32::MAX, usize::MAX).await {
             Ok((rows, _)) => rows.into_iter().map(|(_, row)| (row.key(), row)).collect(),
-            // A restored server does not know the account yet.
+            // A restored server may not have the account.
             Err(DomainError::NoAccount(_)) => Default::default(),
             Err(e) => panic!("the rows: {e}"),
         }
     }
-    /// The learner's change number; 0 if there is no such account.
+    /// Returns the learner's change number; 0 if there is no such account.
     pub async fn usn(&self, user: UserId) -> u64 {
         match self.running().data().store.usn(user).await {
             Ok(usn) => usn,
-            // A restored server does not know the account yet.
+            // A restored server may not have the account.
             Err(DomainError::NoAccount(_)) => 0,
             Err(e) => panic!("a change number: {e}"),
         }
     }
-    /// The quizzes of the course: item, hash of the compiled blob, content.
+    /// Returns the quizzes of the course: item, hash of the compiled blob, content.
     pub async fn quizzes(&self) -> Vec<(ItemId, BlobHash, Quiz)> {
         let library = self.running().data();
         let published =
@@ -205,7 +212,7 @@ impl TestServer {
     }
 }
 
-/// A copied data folder is another server: it gets an epoch and an id of its own.
+/// Gives a copied data folder an epoch and an id of its own, because it is another server.
 async fn new_epoch(dir: &Path) {
     let data = DataDir::open(Config::new(dir)).expect("the data folder");
     let ids = [facts::EPOCH, facts::SERVER_ID].map(|name| (name, random_id()));
@@ -220,7 +227,7 @@ fn random_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-/// A backup of a server; it goes away with this.
+/// A backup of a server, deleted when dropped.
 pub struct Backup {
     _dir: TempDir,
     path: PathBuf,
@@ -236,24 +243,24 @@ async fn compile_library() -> TempDir {
     dir
 }
 
-struct Direct {
+struct InProcessHttp {
     router: Arc<Mutex<Option<Router>>>,
 }
 
 #[async_trait]
-impl Http for Direct {
+impl Http for InProcessHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let router = self.router.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let router =
             router.ok_or_else(|| Failure::new(FailureKind::Connect, "connection refused"))?;
-        let wrong = |e: &dyn std::fmt::Display| Failure::new(FailureKind::Request, e.to_string());
-        let mut asked = axum::http::Request::new(Body::from(request.body.unwrap_or_default()));
-        *asked.method_mut() = request.method;
-        let url: axum::http::Uri = request.url.parse().map_err(|e| wrong(&e))?;
+        let invalid = |e: &dyn std::fmt::Display| Failure::new(FailureKind::Request, e.to_string());
+        let mut inner = axum::http::Request::new(Body::from(request.body.unwrap_or_default()));
+        *inner.method_mut() = request.method;
+        let url: axum::http::Uri = request.url.parse().map_err(|e| invalid(&e))?;
         let path = url.path_and_query().map_or("/", |p| p.as_str());
-        *asked.uri_mut() = path.parse().map_err(|e| wrong(&e))?;
-        *asked.headers_mut() = request.headers;
-        let reply = router.oneshot(asked).await.unwrap_or_else(|never| match never {});
+        *inner.uri_mut() = path.parse().map_err(|e| invalid(&e))?;
+        *inner.headers_mut() = request.headers;
+        let reply = router.oneshot(inner).await.unwrap_or_else(|never| match never {});
         let (head, body) = reply.into_parts();
         let broken = |e: axum::Error| Failure::new(FailureKind::Broken, e.to_string());
         let body = body.into_data_stream().map_ok(Bytes::from).map_err(broken).boxed();

@@ -1,4 +1,5 @@
-//! A file system in memory of a chosen size, that can be filled. Making one needs root; without it a test says so and passes.
+//! An in-memory file system of a given size that can be filled. Needs root; without it tests are
+//! skipped.
 
 use std::{
     fs::{self, File},
@@ -7,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// A file system of its own; gone with its owner.
+/// A mounted file system, unmounted when dropped.
 pub struct SmallDisk {
     dir: tempfile::TempDir,
 }
@@ -22,9 +23,9 @@ impl SmallDisk {
         if mounted.is_ok_and(|o| o.status.success()) {
             return Some(Self { dir });
         }
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        #[expect(clippy::print_stderr, reason = "skipped tests are reported")]
         {
-            eprintln!("skipped: a small file system cannot be mounted here (root is needed)");
+            eprintln!("skipped: cannot mount a small file system (needs root)");
         }
         None
     }
@@ -34,7 +35,7 @@ impl SmallDisk {
     pub fn free(&self) -> u64 {
         fs4::available_space(self.path()).unwrap()
     }
-    /// Fills all but `left` bytes (to a page).
+    /// Fills all but `left` bytes, rounded to pages.
     pub fn fill(&self, left: u64) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = File::create(&path).unwrap();
@@ -42,13 +43,13 @@ impl SmallDisk {
         while self.free() > left && file.write_all(&page).is_ok() {}
         path
     }
-    /// Makes it read-only, or writable again.
+    /// Remounts it read-only or writable.
     pub fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
         let done = Command::new("mount").args(["-o", option]).arg(self.path()).status().unwrap();
         assert!(done.success());
     }
-    /// Deletes everything on it.
+    /// Deletes all files on it.
     pub fn clear(&self) {
         for entry in fs::read_dir(self.path()).unwrap().flatten() {
             match entry.file_type().unwrap().is_dir() {

@@ -1,4 +1,4 @@
-//! What tests of a learner's work write again and again: an item, a finished section, the options of a store.
+//! Helpers for tests of the learner's work: item ids, a finished section, options of a store.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ pub fn item(text: &str) -> ItemId {
 pub fn slug(text: &str) -> Slug {
     Slug::new(text).unwrap()
 }
-/// A section is finished.
-pub fn tick(text: &str) -> Step {
+/// Returns the step that finishes a section.
+pub fn finished(text: &str) -> Step {
     Step { done: true, ..Step::at(ItemKind::Section, item(text)) }
 }
 

@@ -1,13 +1,13 @@
-//! An empty window: what a program of this kind costs before it does anything. The floor of `cargo xtask bench window`.
+//! An empty window: the minimum cost of a Tauri program, measured as the baseline of `cargo xtask bench window`.
 //!
-//! Not here: anything of Carrel. An example is no part of what is installed.
+//! Not here: any code of Carrel. An example is not installed.
 
 use std::path::PathBuf;
 
 use tauri::WebviewWindowBuilder;
 
 fn main() -> tauri::Result<()> {
-    // Files of its own, as the app has them when it is measured.
+    // A separate folder, as the app has when it is measured.
     let files = std::env::var_os("CARREL_DATA_DIR").map(|dir| PathBuf::from(dir).join("webview"));
     tauri::Builder::default()
         .setup(move |app| {

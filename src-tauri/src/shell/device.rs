@@ -1,22 +1,24 @@
-//! What this device is called, for people: it stands in the list of devices until the learner names it better.
+//! The display name of this device in the list of devices, until the learner changes it.
+//!
+//! Not here: where the name is stored.
 
 use std::{env, fs};
 
-/// The computer's own name, or a plain word for it.
+/// Returns the computer's name, or a generic one.
 pub fn name() -> String {
-    let asked = ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|name| env::var(name).ok());
-    let name = asked.or_else(|| fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
-    tidy(&name).unwrap_or_else(|| plain().to_owned())
+    let from_env = ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|name| env::var(name).ok());
+    let name = from_env.or_else(|| fs::read_to_string("/etc/hostname").ok()).unwrap_or_default();
+    short_name(&name).unwrap_or_else(|| generic_name().to_owned())
 }
 
-/// The first part of a host name; none if it says nothing.
-fn tidy(name: &str) -> Option<String> {
+/// Returns the first part of a host name; none if it is meaningless.
+fn short_name(name: &str) -> Option<String> {
     let name = name.trim().split('.').next().unwrap_or_default();
-    let says_nothing = name.is_empty() || name.eq_ignore_ascii_case("localhost");
-    (!says_nothing).then(|| name.chars().take(60).collect())
+    let is_generic = name.is_empty() || name.eq_ignore_ascii_case("localhost");
+    (!is_generic).then(|| name.chars().take(60).collect())
 }
 
-fn plain() -> &'static str {
+fn generic_name() -> &'static str {
     match env::consts::OS {
         "android" => "Android device",
         "ios" => "iPhone or iPad",
@@ -32,10 +34,10 @@ mod tests {
 
     #[test]
     fn a_host_name_is_shortened_and_an_empty_one_is_replaced() {
-        assert_eq!(tidy("desk-12.school.example\n").as_deref(), Some("desk-12"));
-        assert_eq!(tidy("localhost.localdomain"), None);
-        assert_eq!(tidy(" \n"), None);
-        assert_eq!(tidy(&"a".repeat(300)).map(|name| name.len()), Some(60));
-        assert!(!plain().is_empty());
+        assert_eq!(short_name("lab-12.school.example\n").as_deref(), Some("lab-12"));
+        assert_eq!(short_name("localhost.localdomain"), None);
+        assert_eq!(short_name(" \n"), None);
+        assert_eq!(short_name(&"a".repeat(300)).map(|name| name.len()), Some(60));
+        assert!(!generic_name().is_empty());
     }
 }

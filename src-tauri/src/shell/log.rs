@@ -1,14 +1,15 @@
-//! Log lines to standard error. Never tokens, answers or file contents.
+//! Writes log lines to standard error. They never contain tokens, answers or file contents.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging at `CARREL_LOG` (as `info,carrel_client::sync=debug`); without it, warnings and this app's own news.
+/// Starts logging with the filter in `CARREL_LOG` (such as `info,carrel_client::sync=debug`); without it, warnings and
+/// this app's informational messages.
 pub fn start() {
     let filter = EnvFilter::try_from_env("CARREL_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,carrel=info"));
-    // A second call (tests, a phone that resumes) keeps the first subscriber.
+    // A second call (tests, a resumed phone app) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

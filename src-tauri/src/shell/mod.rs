@@ -1,4 +1,6 @@
-//! What belongs to the desktop and to nothing else: window, plugins, log output, where the profile lies.
+//! Parts that only the desktop needs: window, plugins, log output, profile folders.
+//!
+//! Not here: commands (`host`).
 
 pub mod device;
 #[cfg(debug_assertions)]
@@ -8,22 +10,22 @@ pub mod window;
 
 use tauri::{Builder, Runtime};
 
-/// Adds the desktop's plugins. All are driven from Rust: the UI holds no permission for any of them.
+/// Adds the desktop's plugins. All are called from Rust: the UI has no permission for any of them.
 pub fn plugins<R: Runtime>(builder: Builder<R>, profile: &profile::Profile) -> Builder<R> {
     #[cfg(desktop)]
     {
         use tauri_plugin_window_state::StateFlags;
 
-        // First in line: a second start must end before it touches a file. A profile of its own is another app.
+        // Registered first: a second instance must exit before it opens a file. A custom profile is a separate app.
         let builder = if profile.is_default() {
             builder.plugin(tauri_plugin_single_instance::init(|app, _args, _dir| {
-                window::bring_forward(app);
+                window::focus(app);
             }))
         } else {
             builder
         };
-        let kept = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
-        let state = tauri_plugin_window_state::Builder::default().with_state_flags(kept);
+        let flags = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
+        let state = tauri_plugin_window_state::Builder::default().with_state_flags(flags);
         if profile.is_default() { builder.plugin(state.build()) } else { builder }
     }
     #[cfg(mobile)]

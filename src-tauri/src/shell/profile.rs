@@ -1,34 +1,36 @@
-//! Where this start keeps its files.
+//! The folders of this instance: accounts, content, demo library, downloads.
+//!
+//! Not here: the files in them.
 
 use std::{env, path::PathBuf};
 
 use tauri::{AppHandle, Manager, Runtime};
 
-/// Names a folder to use instead of the system's place: a second, separate Carrel (tests, two devices on one machine).
+/// Names a folder to use instead of the system's: a second, separate Carrel (tests, two devices on one machine).
 const DATA_DIR: &str = "CARREL_DATA_DIR";
 
-/// Names a folder with the demo library, for a program that was not installed.
+/// Names a folder with the demo library, for a program that is not installed.
 const DEMO_DIR: &str = "CARREL_DEMO_DIR";
 
-/// The set of files one start works on.
+/// The folders that an instance works on.
 #[derive(Clone)]
 pub struct Profile {
     chosen: Option<PathBuf>,
 }
 
 impl Profile {
-    /// The system's place, or the folder that `CARREL_DATA_DIR` names.
+    /// Returns the system's folders, or the one that `CARREL_DATA_DIR` names.
     pub fn from_env() -> Self {
         Self { chosen: env::var_os(DATA_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from) }
     }
 
-    /// Whether the files lie in the system's place.
+    /// Returns true if the files are in the system's folders.
     #[cfg(desktop)]
     pub fn is_default(&self) -> bool {
         self.chosen.is_none()
     }
 
-    /// The folder with accounts and learners' work.
+    /// Returns the folder of accounts and learning records.
     pub fn data_dir<R: Runtime>(&self, app: &AppHandle<R>) -> tauri::Result<PathBuf> {
         match &self.chosen {
             Some(dir) => Ok(std::path::absolute(dir)?),
@@ -36,7 +38,7 @@ impl Profile {
         }
     }
 
-    /// The folder with content, which can be fetched again.
+    /// Returns the folder of content, which can be downloaded again.
     pub fn cache_dir<R: Runtime>(&self, app: &AppHandle<R>) -> tauri::Result<PathBuf> {
         match &self.chosen {
             Some(dir) => Ok(std::path::absolute(dir.join("cache"))?),
@@ -44,14 +46,15 @@ impl Profile {
         }
     }
 
-    /// The library that came with this build, if one did.
+    /// Returns the library included in this build, if any.
     pub fn demo_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
         let chosen = env::var_os(DEMO_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        let packed = || app.path().resource_dir().ok().map(|dir| dir.join("demo-library"));
-        chosen.or_else(packed).filter(|dir| dir.is_dir())
+        let bundled = || app.path().resource_dir().ok().map(|dir| dir.join("demo-library"));
+        chosen.or_else(bundled).filter(|dir| dir.is_dir())
     }
 
-    /// Where files for other people go: the system's folder for downloads; on a phone the documents that its Files app shows.
+    /// Returns the folder for files to be given to others: the system's downloads folder; on a phone the documents
+    /// folder that its Files app shows.
     pub fn downloads_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
         let path = app.path();
         match &self.chosen {
@@ -64,7 +67,7 @@ impl Profile {
         }
     }
 
-    /// The folder of the webview's own files, if not the system's place.
+    /// Returns the folder of the webview's files, if it is not the system's.
     pub fn webview_dir(&self) -> Option<PathBuf> {
         self.chosen.as_ref().and_then(|dir| std::path::absolute(dir.join("webview")).ok())
     }

@@ -1,4 +1,6 @@
-//! The one window.
+//! The app's only window.
+//!
+//! Not here: its contents (ui/).
 
 #[cfg(desktop)]
 use tauri::Manager;
@@ -17,9 +19,9 @@ pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> tauri::Result<
     Ok(())
 }
 
-/// Shows the window again when the app is started a second time.
+/// Brings the window to the front when the app is started a second time.
 #[cfg(desktop)]
-pub fn bring_forward<R: Runtime>(app: &AppHandle<R>) {
+pub fn focus<R: Runtime>(app: &AppHandle<R>) {
     if let Some(window) = app.get_webview_window("main") {
         let result =
             window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
@@ -29,9 +31,9 @@ pub fn bring_forward<R: Runtime>(app: &AppHandle<R>) {
     }
 }
 
-/// The window never leaves the UI: a link in a lesson is opened by a command, in the system's browser.
+/// Returns true for addresses of the UI. A link in a lesson is opened by a command, in the system's browser.
 fn may_navigate(url: &Url) -> bool {
-    let own = match url.scheme() {
+    let is_own = match url.scheme() {
         "tauri" => url.host_str() == Some("localhost"),
         "http" | "https" => {
             url.host_str() == Some("tauri.localhost")
@@ -40,10 +42,10 @@ fn may_navigate(url: &Url) -> bool {
         "about" => url.path() == "blank",
         _ => false,
     };
-    if !own {
-        tracing::warn!(url.host = url.host_str().unwrap_or_default(), "a navigation was refused");
+    if !is_own {
+        tracing::warn!(url.host = url.host_str().unwrap_or_default(), "a navigation was blocked");
     }
-    own
+    is_own
 }
 
 #[cfg(test)]

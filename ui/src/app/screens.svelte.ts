@@ -1,4 +1,4 @@
-//! The screens of the app: each is a chunk of its own, loaded when it is first shown or ahead of that.
+//! The screens of the app. Each is its own chunk, which is prefetched or loaded when the screen is first shown.
 import type { Component } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import Library from "../features/library/Library.svelte";
@@ -11,13 +11,13 @@ type Loaders = Partial<Record<ScreenName, () => Promise<{ default: unknown }>>>;
 export class Screens {
   #loaded = new SvelteMap<ScreenName, Screen>();
   #errors = new SvelteMap<ScreenName, unknown>();
-  /** Chunks on their way. */
-  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing is drawn from it
+  /** Chunks that are being loaded. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- not rendered
   #loading = new Map<ScreenName, Promise<void>>();
   #loaders: Loaders;
   #reload: () => Promise<void>;
 
-  /** `reload` loads the whole page again, if its host can be reached. */
+  /** `reload` reloads the page if its host can be reached. */
   constructor(
     loaded: Partial<Record<ScreenName, unknown>>,
     loaders: Loaders,
@@ -46,7 +46,7 @@ export class Screens {
   async #fetch(name: ScreenName): Promise<void> {
     try {
       const module = await this.#loaders[name]?.();
-      if (!module) throw new Error(`there is no screen "${name}"`);
+      if (!module) throw new Error(`unknown screen "${name}"`);
       this.#loaded.set(name, module.default as Screen);
       this.#errors.delete(name);
     } catch (cause) {
@@ -58,8 +58,8 @@ export class Screens {
   }
 
   /**
-   * Loads a chunk again that failed. Some engines never fetch a module again whose first fetch failed, so a second
-   * failure loads the whole page again; the address names the same screen.
+   * Loads a failed chunk again. Some engines never refetch a module whose first fetch failed, so a second failure
+   * reloads the page, which opens the same screen by its address.
    */
   async retry(name: ScreenName): Promise<void> {
     await this.#fetch(name);
@@ -89,6 +89,6 @@ export const screens = new Screens(
     settings: () => import("../features/settings/Settings.svelte"),
     storage: () => import("../features/storage/Storage.svelte"),
     welcome: () => import("../features/welcome/Welcome.svelte"),
-    lost: () => import("./NotFound.svelte"),
+    notFound: () => import("./NotFound.svelte"),
   },
 );

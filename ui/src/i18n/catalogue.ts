@@ -1,8 +1,8 @@
-//! The type of the message catalogues: `en.json` names the keys, the others have the same. Only types are taken from it here.
+//! Types of the message catalogues: `en.json` defines the keys, the others have the same. Contains no messages.
 import type en from "./en.json";
 
-/** In a plural, `{n}` chooses the form. */
+/** Plural forms; the parameter `n` selects one. */
 export type Plural = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
 export type Key = keyof typeof en;
-/** A text where English has a text, a plural where English has a plural. */
+/** A string where English has a string, plural forms where English has plural forms. */
 export type Catalogue = { [K in Key]: (typeof en)[K] extends string ? string : Plural };

@@ -1,4 +1,4 @@
-//! What an error says to a person. Written from the code; the message of the core is for logs and for support.
+//! Error messages for users, selected by the error code. The core's message is for logs and support.
 import { t } from "./index.svelte";
 import type { CommandFailure } from "../platform/failure";
 

@@ -1,25 +1,25 @@
-//! Numbers, sizes, times as people write them.
+//! Formats numbers, sizes, dates and durations for the active locale.
 import { locale, t } from "./index.svelte";
 
-const made = new Map<string, unknown>();
-function once<T>(key: string, make: () => T): T {
-  const found = made.get(key) as T | undefined;
+const cache = new Map<string, unknown>();
+function cached<T>(key: string, make: () => T): T {
+  const found = cache.get(key) as T | undefined;
   if (found !== undefined) return found;
   const value = make();
-  made.set(key, value);
+  cache.set(key, value);
   return value;
 }
 
 export function number(value: number): string {
-  return once(`n ${locale()}`, () => new Intl.NumberFormat(locale())).format(value);
+  return cached(`n ${locale()}`, () => new Intl.NumberFormat(locale())).format(value);
 }
-/** Hundredths of a percent as "63 %". */
+/** Hundredths of a percent as "63 %", rounded down. */
 export function percent(hundredths: number): string {
-  return once(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(
+  return cached(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(
     Math.floor(hundredths / 100) / 100,
   );
 }
-/** Bytes as "4.1 MB"; decimal units, as the system's file window shows them. */
+/** Bytes as "4.1 MB", in decimal units. */
 export function bytes(value: number): string {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
   let index = 0;
@@ -29,7 +29,7 @@ export function bytes(value: number): string {
     index += 1;
   }
   const unit = units[index]!;
-  return once(
+  return cached(
     `b ${locale()} ${unit} ${amount < 10}`,
     () =>
       new Intl.NumberFormat(locale(), {
@@ -42,19 +42,20 @@ export function bytes(value: number): string {
 }
 /** Time of day: "14:05". */
 export function clock(ms: number): string {
-  return once(`c ${locale()}`, () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" })).format(
-    ms,
-  );
+  return cached(
+    `c ${locale()}`,
+    () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" }),
+  ).format(ms);
 }
 const DAY = 86_400_000;
 function sameDay(a: number, b: number): boolean {
   return new Date(a).toDateString() === new Date(b).toDateString();
 }
-/** As short as a stamp: "10:31", "Tue 18:40", "3 Nov". */
+/** A short time: "10:31" today, "Tue 18:40" within six days, else "3 Nov". */
 export function stamp(ms: number, now = Date.now()): string {
   if (sameDay(ms, now)) return clock(ms);
   const recent = Math.abs(now - ms) < 6 * DAY;
-  return once(
+  return cached(
     `s ${locale()} ${recent}`,
     () =>
       new Intl.DateTimeFormat(
@@ -63,27 +64,27 @@ export function stamp(ms: number, now = Date.now()): string {
       ),
   ).format(ms);
 }
-/** "today at 14:05", "3 November 2026". */
+/** A date: "3 November 2026". */
 export function date(ms: number): string {
-  return once(`d ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "long" })).format(ms);
+  return cached(`d ${locale()}`, () => new Intl.DateTimeFormat(locale(), { dateStyle: "long" })).format(ms);
 }
 export function dateTime(ms: number): string {
-  return once(
+  return cached(
     `dt ${locale()}`,
     () => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }),
   ).format(ms);
 }
 /** A calendar day `2026-11-20` as "Fri 20 Nov". */
 export function day(iso: string): string {
-  return once(
+  return cached(
     `day ${locale()}`,
     () => new Intl.DateTimeFormat(locale(), { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" }),
   ).format(Date.parse(`${iso}T00:00:00Z`));
 }
-/** "20 minutes ago". */
+/** A relative time: "20 minutes ago". */
 export function ago(ms: number, now = Date.now()): string {
   const seconds = Math.round((ms - now) / 1000);
-  const relative = once(`r ${locale()}`, () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }));
+  const relative = cached(`r ${locale()}`, () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }));
   const steps: [Intl.RelativeTimeFormatUnit, number][] = [
     ["second", 60],
     ["minute", 60],
@@ -99,34 +100,34 @@ export function ago(ms: number, now = Date.now()): string {
   }
   return relative.format(Math.trunc(amount), "year");
 }
-/** Time spent: "1 h 20 min", "4 min", "less than a minute". */
+/** A duration: "1 h 20 min", "4 min", "less than a minute". */
 export function span(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return t("time.underMinute");
   const hours = Math.floor(minutes / 60);
   const unit = (value: number, name: "hour" | "minute"): string =>
-    once(
+    cached(
       `u ${locale()} ${name}`,
       () => new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short" }),
     ).format(value);
   if (hours === 0) return unit(minutes, "minute");
   return minutes % 60 === 0 ? unit(hours, "hour") : `${unit(hours, "hour")} ${unit(minutes % 60, "minute")}`;
 }
-/** A place in a recording: "1:05". */
+/** A position in a recording: "1:05". */
 export function playTime(seconds: number): string {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));
   const rest = String(whole % 60).padStart(2, "0");
   return `${Math.floor(whole / 60)}:${rest}`;
 }
-/** The name of a language in the learner's own: "Swahili". */
+/** The name of a language in the active locale: "Swahili". */
 export function languageName(tag: string): string {
   try {
-    return once(`l ${locale()}`, () => new Intl.DisplayNames(locale(), { type: "language" })).of(tag) ?? tag;
+    return cached(`l ${locale()}`, () => new Intl.DisplayNames(locale(), { type: "language" })).of(tag) ?? tag;
   } catch {
     return tag;
   }
 }
 /** "a, b and c". */
 export function list(items: string[]): string {
-  return once(`list ${locale()}`, () => new Intl.ListFormat(locale(), { type: "conjunction" })).format(items);
+  return cached(`list ${locale()}`, () => new Intl.ListFormat(locale(), { type: "conjunction" })).format(items);
 }

@@ -1,4 +1,4 @@
-//! Texts of the interface. Catalogues are typed by the English keys; plurals, numbers, dates and spans of time are Intl's.
+//! Messages of the UI. The English catalogue defines the keys; plurals, numbers and dates use Intl.
 import type { Catalogue, Key, Plural } from "./catalogue";
 
 export type { Key } from "./catalogue";
@@ -24,7 +24,7 @@ interface ActiveLocale {
 }
 let activeLocale = $state.raw<ActiveLocale>();
 
-/** The best of our languages for what the learner chose, or for the system if nothing was chosen. */
+/** The supported language that the learner chose; the best match for the system if nothing was chosen. */
 export function pick(chosen: string, system: readonly string[] = navigator.languages): Language {
   for (const tag of chosen ? [chosen] : system) {
     const found = languages.find((l) => l.code === tag.toLowerCase().split("-")[0]);
@@ -33,7 +33,7 @@ export function pick(chosen: string, system: readonly string[] = navigator.langu
   return "en";
 }
 
-/** The language as the learner's region writes it, if the system names one: "en-GB" has 14:05 where "en" has 2:05 PM. */
+/** The system's regional variant of the language, if any: "en-GB" has 14:05 where "en" has 2:05 PM. */
 export function regional(language: Language, system: readonly string[] = navigator.languages): string {
   return system.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }
@@ -53,7 +53,7 @@ export async function setLanguage(language: Language): Promise<void> {
   document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 }
 
-/** Whether a catalogue is loaded: `t` returns keys before that. */
+/** Whether a catalogue is loaded; before that, `t` returns keys. */
 export function hasLanguage(): boolean {
   return activeLocale !== undefined;
 }
@@ -62,14 +62,14 @@ export function language(): Language {
   return activeLocale?.language ?? "en";
 }
 
-/** For Intl: numbers, dates and names. */
+/** The locale for Intl: numbers, dates and names. */
 export function locale(): string {
   return activeLocale?.locale ?? "en";
 }
 
 export type Params = Record<string, string | number>;
 
-/** Fills `{name}`s. In a plural, `n` chooses the form. */
+/** Replaces each `{name}` by its parameter. In a plural, `n` selects the form. */
 export function render(
   entry: string | Plural,
   plural: Intl.PluralRules,
@@ -87,11 +87,11 @@ const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 // eslint-disable-next-line no-misleading-character-class -- ranges of whole scripts, with their combining characters
 const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
 
-/** A title that runs the other way is set apart (FSI, PDI), so that it cannot pull the words around it over to its side. */
+/** Isolates texts of the other direction (FSI, PDI), so that they do not reorder the text around them. */
 export function isolated(params: Params, rtl: boolean): Params {
-  const apart = (value: string | number): string | number =>
+  const isolate = (value: string | number): string | number =>
     typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value;
-  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, apart(value)]));
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, isolate(value)]));
 }
 
 export function t(key: Key, params: Params = {}): string {

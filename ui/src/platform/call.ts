@@ -1,3 +1,4 @@
+//! Runs commands of the core. Does not select the host (transport.ts).
 import type { Topic } from "../api/types";
 import { asFailure } from "./failure";
 import { transport } from "./transport";
@@ -11,10 +12,10 @@ export async function call<Reply>(name: string, request: unknown): Promise<Reply
   }
 }
 
-/** For each topic that makes a reply stale: the request's field with the id that it concerns, or `true` for every id. */
+/** For each topic that makes a reply stale: the request field with the affected id, or `true` for every id. */
 export type StaleOn<Request> = { readonly [Name in Topic["topic"]]?: true | (keyof Request & string) };
 
-/** A command that reads, and that knows which changes make its reply stale. The generated client declares all of them. */
+/** A read command with the changes that make its reply stale. The generated client declares all of them. */
 export interface Query<Request, Reply> {
   (...request: Record<string, never> extends Request ? [request?: Request] : [request: Request]): Promise<Reply>;
   /** The command's name. */
@@ -28,7 +29,7 @@ export function query<Request, Reply>(command: string, staleOn: StaleOn<Request>
     const field = staleOn[topic.topic];
     if (field === undefined || field === true) return field === true;
     const changed = "root" in topic ? topic.root : "course" in topic ? topic.course : "";
-    // An empty id stands for every course and story.
+    // An empty id means every course and story.
     return changed === "" || changed === String(request[field]).split("/")[0];
   };
   return Object.assign((request?: Request) => call<Reply>(command, request ?? {}), { command, isStale });

@@ -1,3 +1,4 @@
+//! Events of the core, over one channel for the whole page.
 import type { UiEvent } from "../api/types";
 import { transport } from "./transport";
 
@@ -5,15 +6,17 @@ type Listener = (event: UiEvent) => void;
 const listeners = new Set<Listener>();
 let started: Promise<void> | undefined;
 
-/** Hears what the core tells, until the returned function is called. One channel serves the whole page. */
+/** Calls `listener` for each event until the returned function is called. */
 export function onEvent(listener: Listener): () => void {
   listeners.add(listener);
   void listening();
   return () => void listeners.delete(listener);
 }
 
-/** Resolves once the channel delivers events: what the core tells from then on is not missed. */
+/** Resolves once the channel delivers events; no later event is missed. */
 export function listening(): Promise<void> {
-  started ??= transport().then((host) => host.listen((event) => listeners.forEach((hear) => hear(event))).ready);
+  started ??= transport().then(
+    (host) => host.listen((event) => listeners.forEach((listener) => listener(event))).ready,
+  );
   return started;
 }

@@ -1,6 +1,7 @@
+//! The error type of failed commands.
 import type { CommandError, ErrorCode } from "../api/types";
 
-/** A command that did not succeed. The text for people is written from `error.code` (i18n/errors.ts). */
+/** A failed command. The message for users is selected by `error.code` (i18n/errors.ts). */
 export class CommandFailure extends Error {
   constructor(readonly error: CommandError) {
     super(error.message);
@@ -15,7 +16,7 @@ function isCommandError(value: unknown): value is CommandError {
   return typeof value === "object" && value !== null && typeof (value as CommandError).code === "string";
 }
 
-/** Whatever was thrown or answered, as the one shape. */
+/** Converts anything that was thrown or returned to a `CommandFailure`. */
 export function asFailure(cause: unknown, code: ErrorCode = "internal"): CommandFailure {
   if (cause instanceof CommandFailure) return cause;
   if (isCommandError(cause)) {

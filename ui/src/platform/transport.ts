@@ -1,4 +1,4 @@
-//! Which host this page runs in: the app's window, a browser on the bridge, or the fixture while developing.
+//! Selects the host of the page: the app window, a browser on the bridge, or the fixture during development.
 import { invoke, isTauri } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import type { UiEvent } from "../api/types";
@@ -6,7 +6,7 @@ import { asFailure } from "./failure";
 
 export interface Transport {
   call(name: string, request: unknown): Promise<unknown>;
-  /** Delivers events until `stop` is called. `ready` resolves once they are delivered, or if the channel cannot be opened. */
+  /** Delivers events until `stop` is called. `ready` resolves once they are delivered or the channel cannot open. */
   listen(deliver: (event: UiEvent) => void): { ready: Promise<void>; stop: () => void };
 }
 
@@ -37,7 +37,7 @@ const bridge: Transport = {
       throw asFailure(cause, "unavailable");
     }
     const body: unknown = await response.json().catch(() => null);
-    if (!response.ok) throw asFailure(body ?? `the bridge answered ${response.status}`);
+    if (!response.ok) throw asFailure(body ?? `the bridge responded with status ${response.status}`);
     return body;
   },
   listen(deliver) {
@@ -45,7 +45,7 @@ const bridge: Transport = {
     source.onmessage = (message) => deliver(JSON.parse(message.data as string) as UiEvent);
     const ready = new Promise<void>((resolve) => {
       source.addEventListener("open", () => resolve(), { once: true });
-      // The browser tries again by itself; the page must not wait for it.
+      // The browser reconnects by itself; the page must not wait for it.
       source.addEventListener("error", () => resolve(), { once: true });
     });
     return { ready, stop: () => source.close() };
@@ -54,7 +54,7 @@ const bridge: Transport = {
 
 let chosen: Promise<Transport> | undefined;
 
-/** Tests and the fixture put their own in. */
+/** Replaces the transport, for tests. */
 export function useTransport(transport: Transport): void {
   chosen = Promise.resolve(transport);
 }

@@ -1,16 +1,16 @@
-/** Runs it at the start of the frame after the next one, when that has gone to the screen; the answer takes it back. */
+/** Calls `run` in the frame after the next one, which has then been painted. The returned function cancels it. */
 export function afterFrame(run: () => void): () => void {
   let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(run)));
   return () => cancelAnimationFrame(frame);
 }
 
-/** Of the component that asks: whether its first frame has been drawn. For what may come after it. */
-export function afterFirstFrame(): { readonly yes: boolean } {
-  let yes = $state(false);
-  $effect(() => afterFrame(() => (yes = true)));
+/** Whether the first frame of the calling component has been painted; for content that may be rendered later. */
+export function afterFirstFrame(): { readonly isPainted: boolean } {
+  let isPainted = $state(false);
+  $effect(() => afterFrame(() => (isPainted = true)));
   return {
-    get yes() {
-      return yes;
+    get isPainted() {
+      return isPainted;
     },
   };
 }

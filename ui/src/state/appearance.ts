@@ -1,8 +1,8 @@
-//! The learner's settings, put on the page: theme, face, size, leading, measure.
+//! Applies the learner's settings to the page: theme, font, text size, line height, line length.
 import type { Settings, Theme } from "../api/types";
 
-const faces = {
-  literata: "var(--read)",
+const fonts = {
+  literata: "var(--font-reading)",
   atkinson: '"Atkinson Hyperlegible", "Noto Sans Arabic", system-ui, sans-serif',
   system: "system-ui, sans-serif",
 } as const;
@@ -20,9 +20,9 @@ export function readingStyle(
   settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">,
 ): Record<string, string> {
   return {
-    "--reading-face": faces[settings.readingFont],
+    "--reading-font": fonts[settings.readingFont],
     "--reading-size": `${(1.1875 * settings.textSize) / 100}rem`,
-    "--reading-leading": String(settings.lineHeight / 100),
+    "--reading-line-height": String(settings.lineHeight / 100),
     // `ch` is the width of a zero, wider than the average letter; the setting counts letters.
     "--measure": `${(settings.measure * 0.86).toFixed(2)}ch`,
   };
@@ -35,7 +35,7 @@ export function applyTheme(settings: Settings): void {
   for (const [name, value] of Object.entries(readingStyle(settings))) root.style.setProperty(name, value);
 }
 
-/** Follows the system while the learner lets the system choose. */
+/** Follows the system's theme while no other theme is chosen. */
 export function followSystem(): void {
   for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
     matchMedia(query).addEventListener("change", () => {

@@ -1,5 +1,5 @@
-//! What the window knows of network and battery, for the downloads. What it does not know it does not say; whether there is a network at
-//! all is found out by trying, because windows are often wrong about it.
+//! Reports network and battery to the core, for downloads. Omits what the engine does not provide. Does not report that
+//! the device is offline, because engines are often wrong about it: the core finds out by requests.
 import { api } from "../api/client";
 import type { SetConditions } from "../api/types";
 
@@ -11,9 +11,9 @@ interface Battery extends EventTarget {
   readonly charging: boolean;
   readonly level: number;
 }
-type Known = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
+type ExtendedNavigator = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
 
-/** Reads what there is to know. */
+/** Converts what the engine provides; unknown values are omitted. */
 export function conditionsOf(
   connection?: Pick<Connection, "type" | "saveData">,
   battery?: Pick<Battery, "charging" | "level">,
@@ -25,26 +25,26 @@ export function conditionsOf(
   return known;
 }
 
-/** Tells the core now and whenever something changes; gives what ends it. */
+/** Reports the conditions now and after every change; the returned function stops it. */
 export function watchConditions(): () => void {
-  const { connection, getBattery } = navigator as Known;
-  const end = new AbortController();
-  const options = { signal: end.signal };
+  const { connection, getBattery } = navigator as ExtendedNavigator;
+  const controller = new AbortController();
+  const options = { signal: controller.signal };
   let battery: Battery | undefined;
-  const tell = (more: SetConditions = {}): void =>
+  const report = (more: SetConditions = {}): void =>
     void api.setConditions({ ...conditionsOf(connection, battery), ...more }).catch(() => undefined);
-  const changed = (): void => tell();
+  const changed = (): void => report();
   connection?.addEventListener("change", changed, options);
-  addEventListener("online", () => tell({ online: true }), options);
+  addEventListener("online", () => report({ online: true }), options);
   if (connection) changed();
   void getBattery?.call(navigator).then(
     (found) => {
-      if (end.signal.aborted) return;
+      if (controller.signal.aborted) return;
       battery = found;
       for (const event of ["chargingchange", "levelchange"]) found.addEventListener(event, changed, options);
       changed();
     },
     () => undefined,
   );
-  return () => end.abort();
+  return () => controller.abort();
 }

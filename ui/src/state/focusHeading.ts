@@ -1,32 +1,32 @@
-//! Coming to a page: its name in the title bar, the focus on its heading, and the place where it was left.
+//! Navigation to a page: window title, focus on the heading, scroll position.
 import { router, type Route } from "./router.svelte";
 
-let arrivedAt: Route | undefined;
+let focusedRoute: Route | undefined;
 
-/** Scrolls to where the page was left. Long lists grow for a few frames until the place exists; the first touch of the person ends it. */
-function backTo(place: number): void {
-  scrollTo(0, place);
-  if (place === 0) return;
+/** Restores a scroll position. Long lists need some frames until it exists; the first input stops the attempts. */
+function restoreScroll(top: number): void {
+  scrollTo(0, top);
+  if (top === 0) return;
   let frames = 60;
   const stop = (): void => void (frames = 0);
-  for (const sign of ["wheel", "touchstart", "keydown", "pointerdown"])
-    addEventListener(sign, stop, { once: true, passive: true });
+  for (const event of ["wheel", "touchstart", "keydown", "pointerdown"])
+    addEventListener(event, stop, { once: true, passive: true });
   const again = (): void => {
-    if (frames-- <= 0 || Math.abs(scrollY - place) < 2) return;
-    scrollTo(0, place);
+    if (frames-- <= 0 || Math.abs(scrollY - top) < 2) return;
+    scrollTo(0, top);
     requestAnimationFrame(again);
   };
   requestAnimationFrame(again);
 }
 
-/** For the h1 of a screen. Moves focus once for each route, never while the person is somewhere on the page already. */
-export function focusHeading(title: string, place: number | "keep" = -1): (heading: HTMLElement) => void {
+/** For the h1 of a screen. Restores the scroll position and moves the focus once per route; at start, no focus. */
+export function focusHeading(title: string, scroll: "restore" | "keep" = "restore"): (heading: HTMLElement) => void {
   return (heading) => {
     document.title = `${title} · Carrel`;
-    if (arrivedAt === router.route) return;
-    const first = arrivedAt === undefined;
-    arrivedAt = router.route;
-    if (place !== "keep") backTo(router.place);
+    if (focusedRoute === router.route) return;
+    const first = focusedRoute === undefined;
+    focusedRoute = router.route;
+    if (scroll === "restore") restoreScroll(router.scrollTop);
     if (!first) heading.focus({ preventScroll: true });
   };
 }

@@ -1,26 +1,26 @@
-//! A view's data: loaded through a command, loaded again when the core says that it changed. Late answers to old questions are dropped.
-//! Nothing here polls and nothing knows the network.
+//! Data of a view: loaded by a command, and again when the core reports a change. Outdated replies are dropped.
+//! Does not poll and does not access the network.
 import { untrack } from "svelte";
 import type { Topic } from "../api/types";
 import type { Query } from "../platform/call";
 import { onEvent } from "../platform/events";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
-/** The last answers, so that a page that was open a moment ago is there in the same frame. */
-// eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is made
-const kept = new Map<string, unknown>();
-const KEPT = 40;
-function keep(key: string, value: unknown): void {
-  kept.delete(key);
-  kept.set(key, value);
-  if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
+/** The last replies, so that a page that was open a moment ago is rendered in the same frame. */
+// eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is created
+const keptReplies = new Map<string, unknown>();
+const MAX_KEPT_REPLIES = 40;
+function keepReply(key: string, value: unknown): void {
+  keptReplies.delete(key);
+  keptReplies.set(key, value);
+  if (keptReplies.size > MAX_KEPT_REPLIES) keptReplies.delete(keptReplies.keys().next().value!);
 }
-/** Another learner opened the app. */
-export function forgetKept(): void {
-  kept.clear();
+/** Clears the kept replies, because another learner signed in. */
+export function clearKeptReplies(): void {
+  keptReplies.clear();
 }
 
-/** Events were lost: all of these may have changed, whatever a view shows of them. */
+/** Whether a topic means every course and story, which the core reports after events were lost. */
 export function isEverything(topic: Topic): boolean {
   return (topic.topic === "progress" && topic.root === "") || (topic.topic === "enrolment" && topic.course === "");
 }
@@ -29,53 +29,53 @@ export class Live<Value> {
   value = $state.raw<Value | undefined>();
   error = $state.raw<CommandFailure | undefined>();
   loading = $state(false);
-  /** Waiting has become noticeable (200 ms): a skeleton may be shown. */
+  /** Loading has taken 200 ms: a skeleton may be shown. */
   slow = $state(false);
-  #turn = 0;
+  #version = 0;
   #key = "";
 
-  /** Asks; an answer that was overtaken by a later question is dropped. */
-  async ask(key: string, load: () => Promise<Value>): Promise<void> {
-    const turn = ++this.#turn;
+  /** Loads the value. A reply to an outdated request is dropped. */
+  async request(key: string, load: () => Promise<Value>): Promise<void> {
+    const version = ++this.#version;
     if (key !== this.#key) {
       this.#key = key;
-      this.value = kept.get(key) as Value | undefined;
+      this.value = keptReplies.get(key) as Value | undefined;
       this.error = undefined;
     }
     this.loading = true;
-    const patience = setTimeout(() => {
-      if (turn === this.#turn) this.slow = true;
+    const slowTimer = setTimeout(() => {
+      if (version === this.#version) this.slow = true;
     }, 200);
     try {
       const value = await load();
-      if (turn !== this.#turn) return;
+      if (version !== this.#version) return;
       this.value = value;
       this.error = undefined;
-      keep(key, value);
+      keepReply(key, value);
     } catch (cause) {
-      if (turn !== this.#turn) return;
+      if (version !== this.#version) return;
       this.error = asFailure(cause);
     } finally {
-      clearTimeout(patience);
-      if (turn === this.#turn) {
+      clearTimeout(slowTimer);
+      if (version === this.#version) {
         this.loading = false;
         this.slow = false;
       }
     }
   }
 
-  /** Shows a value at once (optimism); the next answer replaces it. Any answer still on its way is dropped. */
+  /** Shows a value at once (optimistic); the next reply replaces it. A pending reply is dropped. */
   put(value: Value): void {
-    this.#turn++;
+    this.#version++;
     this.loading = false;
     this.slow = false;
     this.value = value;
-    keep(this.#key, value);
+    keepReply(this.#key, value);
   }
 
-  /** Nothing is asked for now. */
+  /** Clears the value. A pending reply is dropped. */
   clear(): void {
-    this.#turn++;
+    this.#version++;
     this.#key = "";
     this.value = undefined;
     this.error = undefined;
@@ -85,8 +85,8 @@ export class Live<Value> {
 }
 
 /**
- * For a component: the reply to a query. Asks when the component is made, when the request changes, and when a change
- * makes the reply stale (see `stale on` in the registry of crates/commands). No request: asks nothing.
+ * Keeps the reply to a query for a component. Runs it when the component is created, when the request changes, and
+ * when a change makes the reply stale (`stale on` in the registry of crates/commands). Undefined request: no value.
  */
 export function live<Request, Reply>(
   query: Query<Request, Reply>,
@@ -95,26 +95,26 @@ export function live<Request, Reply>(
   const store = new Live<Reply>();
   const key = (now: Request | undefined): string =>
     now === undefined ? "" : `${query.command} ${JSON.stringify(now)}`;
-  const ask = (now: Request | undefined): void => {
+  const loadReply = (now: Request | undefined): void => {
     if (now === undefined) store.clear();
-    else void store.ask(key(now), () => query(now));
+    else void store.request(key(now), () => query(now));
   };
-  const reload = (): void => ask(untrack(request));
-  // Before the first paint, so that a kept reply is in it.
+  const reload = (): void => loadReply(untrack(request));
+  // Runs before the first paint, so that a kept reply is part of it.
   const first = untrack(request);
-  let asked = key(first);
-  ask(first);
+  let lastKey = key(first);
+  loadReply(first);
   $effect(() => {
     const now = request();
-    if (key(now) === asked) return;
-    asked = key(now);
-    untrack(() => ask(now));
+    if (key(now) === lastKey) return;
+    lastKey = key(now);
+    untrack(() => loadReply(now));
   });
   $effect(() =>
     onEvent((event) => {
       const now = untrack(request);
       if (event.kind !== "changed" || now === undefined) return;
-      if (event.topics.some((topic) => query.isStale(topic, now))) ask(now);
+      if (event.topics.some((topic) => query.isStale(topic, now))) loadReply(now);
     }),
   );
   return Object.assign(store, { reload });

@@ -1,4 +1,4 @@
-//! A long list that is fetched a page at a time as its rows are drawn, and refreshed without losing what is on the screen.
+//! A long list. Fetches a page when its rows are rendered; refreshes without discarding what is on the screen.
 import { SvelteMap, SvelteSet } from "svelte/reactivity";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
@@ -13,13 +13,13 @@ export class Pages<Item> {
   readonly size: number;
   #pages = new SvelteMap<number, Item[]>();
   #load: (page: number) => Promise<PageOf<Item>>;
-  /** Pages from before the last news: shown until their new items arrive. */
+  /** Pages from before the last change: shown until their new items arrive. */
   #stale = new SvelteSet<number>();
-  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing is drawn from it
-  readonly #asking = new Set<number>();
-  /** Counts questions and news: a reply to an older one is dropped. */
-  #turn = 0;
-  /** The next reply answers a new question: it replaces everything. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- not rendered
+  readonly #loadingPages = new Set<number>();
+  /** Counts queries and changes, so that an outdated reply is dropped. */
+  #version = 0;
+  /** The next reply belongs to a new query and replaces all pages. */
   #replace = false;
 
   constructor(size: number, load: (page: number) => Promise<PageOf<Item>>) {
@@ -27,9 +27,9 @@ export class Pages<Item> {
     this.#load = load;
   }
 
-  /** A new question. `first`: its first page, if that is known already. */
-  ask(first?: PageOf<Item>): void {
-    this.#begin();
+  /** Starts a new query. `first`: its first page, if it is known already. */
+  start(first?: PageOf<Item>): void {
+    this.#reset();
     this.#stale.clear();
     if (first) {
       this.#replace = false;
@@ -41,10 +41,10 @@ export class Pages<Item> {
       void this.fetch(1);
     }
   }
-  /** The same question, whose answer may have changed. What is drawn stays until its pages have come again. */
-  news(first?: PageOf<Item>): void {
-    if (this.#replace) return this.ask();
-    this.#begin();
+  /** Marks the pages of the same query as stale. They stay on the screen until they are fetched again. */
+  invalidate(first?: PageOf<Item>): void {
+    if (this.#replace) return this.start();
+    this.#reset();
     for (const page of this.#pages.keys()) this.#stale.add(page);
     if (first) {
       this.#stale.delete(1);
@@ -52,9 +52,9 @@ export class Pages<Item> {
       this.total = first.total;
     }
   }
-  #begin(): void {
-    this.#turn++;
-    this.#asking.clear();
+  #reset(): void {
+    this.#version++;
+    this.#loadingPages.clear();
     this.failure = undefined;
   }
 
@@ -62,19 +62,19 @@ export class Pages<Item> {
     const page = Math.floor(index / this.size) + 1;
     return this.#pages.get(page)?.[index - (page - 1) * this.size];
   }
-  /** An item is drawn: its page is asked for if it is not here or from before the last news. */
-  need(index: number): void {
+  /** Called for a rendered item: fetches its page if it is missing or stale. */
+  ensure(index: number): void {
     const page = Math.floor(index / this.size) + 1;
     if (!this.#pages.has(page) || this.#stale.has(page)) queueMicrotask(() => void this.fetch(page));
   }
 
   async fetch(page: number): Promise<void> {
-    if (this.#asking.has(page)) return;
-    this.#asking.add(page);
-    const turn = this.#turn;
+    if (this.#loadingPages.has(page)) return;
+    this.#loadingPages.add(page);
+    const version = this.#version;
     try {
       const list = await this.#load(page);
-      if (turn !== this.#turn) return;
+      if (version !== this.#version) return;
       this.#stale.delete(page);
       if (this.#replace) this.#pages.clear();
       this.#pages.set(page, list.items);
@@ -82,9 +82,9 @@ export class Pages<Item> {
       this.total = list.total;
       this.failure = undefined;
     } catch (cause) {
-      if (turn === this.#turn) this.failure = asFailure(cause);
+      if (version === this.#version) this.failure = asFailure(cause);
     } finally {
-      if (turn === this.#turn) this.#asking.delete(page);
+      if (version === this.#version) this.#loadingPages.delete(page);
     }
   }
 }

@@ -1,4 +1,4 @@
-//! Addresses of the app, after `#`. A route is data; the shell turns it into a screen.
+//! Routes of the app, stored after `#` in the address. A route is data; the shell selects the screen.
 export type Route =
   | { name: "library" }
   | { name: "course"; course: string }
@@ -10,7 +10,7 @@ export type Route =
   | { name: "settings" }
   | { name: "storage" }
   | { name: "welcome" }
-  | { name: "lost" };
+  | { name: "notFound" };
 
 const slug = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
@@ -18,11 +18,11 @@ export function parse(hash: string): Route {
   const [head = "", ...rest] = hash.replace(/^#?\/?/, "").split("/");
   const path = rest.filter((part) => part !== "");
   const item = path.join("/");
-  const good = path.every((part) => slug.test(part));
+  const isValid = path.every((part) => slug.test(part));
   if (head === "" && path.length === 0) return { name: "library" };
-  if (head === "course" && good && path.length === 1) return { name: "course", course: item };
-  if (head === "read" && good && path.length === 3) return { name: "read", item };
-  if (head === "story" && good && (path.length === 1 || path.length === 2)) return { name: "story", item };
+  if (head === "course" && isValid && path.length === 1) return { name: "course", course: item };
+  if (head === "read" && isValid && path.length === 3) return { name: "read", item };
+  if (head === "story" && isValid && (path.length === 1 || path.length === 2)) return { name: "story", item };
   if (
     (head === "review" ||
       head === "progress" ||
@@ -33,13 +33,13 @@ export function parse(hash: string): Route {
     path.length === 0
   )
     return { name: head };
-  return { name: "lost" };
+  return { name: "notFound" };
 }
 
 export function href(route: Route): string {
   switch (route.name) {
     case "library":
-    case "lost":
+    case "notFound":
       return "#/";
     case "course":
       return `#/course/${route.course}`;
@@ -51,37 +51,37 @@ export function href(route: Route): string {
   }
 }
 
-/** Where an item (section, story, story in a course) is read. */
+/** The address of an item (section, story, story in a course). */
 export function itemHref(item: string, isStory: boolean): string {
   return href({ name: isStory ? "story" : "read", item });
 }
 
 class Router {
   route = $state.raw<Route>(parse(typeof location === "undefined" ? "" : location.hash));
-  /** Where each entry of the history was scrolled to. */
-  #places = new Map<number, number>();
+  /** The scroll position of each history entry. */
+  #scrollPositions = new Map<number, number>();
   #entry = 0;
   #newest = 0;
-  /** Where the page that is about to appear should be scrolled to. */
-  place = 0;
+  /** The scroll position to restore on the next page. */
+  scrollTop = 0;
 
   start(): () => void {
     history.scrollRestoration = "manual";
     this.#entry = this.#newest = Number((history.state as { entry?: number } | null)?.entry ?? 0);
-    this.#number();
+    this.#numberEntry();
     const changed = (): void => {
       const entry = (history.state as { entry?: number } | null)?.entry;
       if (entry === undefined) {
         this.#entry = ++this.#newest;
-        this.#number();
-        this.place = 0;
+        this.#numberEntry();
+        this.scrollTop = 0;
       } else {
         this.#entry = entry;
-        this.place = this.#places.get(entry) ?? 0;
+        this.scrollTop = this.#scrollPositions.get(entry) ?? 0;
       }
       this.route = parse(location.hash);
     };
-    const scrolled = (): void => void this.#places.set(this.#entry, scrollY);
+    const scrolled = (): void => void this.#scrollPositions.set(this.#entry, scrollY);
     addEventListener("hashchange", changed);
     addEventListener("scroll", scrolled, { passive: true });
     return () => {
@@ -93,23 +93,23 @@ class Router {
   go(route: Route): void {
     location.hash = href(route);
   }
-  /** Goes there without leaving an entry behind. */
+  /** Changes the route without adding a history entry. */
   replace(route: Route): void {
-    this.#number(href(route));
+    this.#numberEntry(href(route));
     this.route = route;
   }
-  /** Gives the entry its number. WebKit refuses the hundred and first within seconds (a key that is held down): the page is shown all the same. */
-  #number(address?: string): void {
+  /** Numbers the history entry. WebKit refuses more than 100 calls in quick succession; the page still opens. */
+  #numberEntry(address?: string): void {
     try {
       history.replaceState({ entry: this.#entry }, "", address);
     } catch {
-      // Coming back to this entry counts as coming to a new one.
+      // Without a number, going back to this entry counts as a new entry.
     }
   }
-  /** Back to where the person came from, or to `otherwise` if the app was opened here. */
-  back(otherwise: Route): void {
+  /** Goes back in the history, or to `fallback` if the app was opened on this page. */
+  back(fallback: Route): void {
     if (this.#entry > 0) history.back();
-    else this.go(otherwise);
+    else this.go(fallback);
   }
 }
 

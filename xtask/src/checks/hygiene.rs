@@ -1,33 +1,34 @@
-//! What a repository should never hold: large files, left-overs, merge marks, keys, a machine's own paths.
+//! Checks for content that does not belong in the repository: large files, left-overs, merge markers, keys, absolute
+//! paths of one machine.
 
 use std::fs;
 
-use super::verdict;
+use super::report;
 use crate::sh::{self, Result};
 
-/// Above this a file needs a reason to be in the repository. Bytes.
-const LARGE: u64 = 1024 * 1024;
+/// Maximum size of a file outside assets/, except lock files. Bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Text that no file may hold, and why. Each is written in two halves, so that this list does not find itself.
+/// Forbidden text and the reason. Each is split in two, so that this list does not match itself.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
-    ("<<<<<<", "< ", "a merge mark"),
+    ("<<<<<<", "< ", "a merge conflict marker"),
     ("-----BEGIN ", "PRIVATE KEY", "a private key"),
     ("-----BEGIN RSA ", "PRIVATE KEY", "a private key"),
     ("untrusted comment: rsign encrypted ", "secret key", "a signing key"),
-    ("/home", "/", "a path of one machine"),
-    ("/Users", "/", "a path of one machine"),
-    ("C:\\", "Users\\", "a path of one machine"),
+    ("/home", "/", "an absolute path of one machine"),
+    ("/Users", "/", "an absolute path of one machine"),
+    ("C:\\", "Users\\", "an absolute path of one machine"),
 ];
 
-/// Left-overs in source files.
+/// Debugging left-overs, forbidden in source files.
 const LEFT_OVERS: &[(&str, &str, &str)] = &[
-    ("dbg", "!(", "left from debugging"),
+    ("dbg", "!(", "debugging code"),
     ("todo", "!(", "unfinished"),
     ("unimplemented", "!(", "unfinished"),
     ("FIX", "ME", "unfinished"),
-    ("it.only", "(", "hides the other tests"),
-    ("test.only", "(", "hides the other tests"),
-    ("describe.only", "(", "hides the other tests"),
+    ("it.only", "(", "skips the other tests"),
+    ("test.only", "(", "skips the other tests"),
+    ("describe.only", "(", "skips the other tests"),
 ];
 
 const SOURCES: &[&str] = &["rs", "ts", "js", "svelte", "css", "sql", "py", "sh", "toml", "yml"];
@@ -39,22 +40,22 @@ pub fn check() -> Result {
     let mut problems = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {
         let Ok(meta) = fs::symlink_metadata(root.join(path)) else { continue };
-        if meta.len() > LARGE && !path.starts_with("assets/") && !path.ends_with(".lock") {
+        if meta.len() > MAX_FILE_BYTES && !path.starts_with("assets/") && !path.ends_with(".lock") {
             problems.push(format!(
                 "{path}: {} KiB; larger than {} KiB",
                 meta.len() / 1024,
-                LARGE / 1024
+                MAX_FILE_BYTES / 1024
             ));
         }
-        // Pictures and sound are not text: they are skipped here.
+        // Pictures and sound are not valid UTF-8 and are skipped here.
         if let Ok(text) = fs::read_to_string(root.join(path)) {
-            problems.extend(in_text(path, &text, &checkout));
+            problems.extend(problems_in(path, &text, &checkout));
         }
     }
-    verdict(&problems, "things that do not belong in the repository")
+    report(&problems, "problems in the files of the repository")
 }
 
-fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
+fn problems_in(path: &str, text: &str, checkout: &str) -> Vec<String> {
     let mut out = Vec::new();
     let source = SOURCES.iter().any(|end| path.rsplit('.').next() == Some(end));
     let rules = FORBIDDEN.iter().chain(LEFT_OVERS.iter().filter(|_| source));
@@ -64,15 +65,17 @@ fn in_text(path: &str, text: &str, checkout: &str) -> Vec<String> {
             out.push(format!("{path}:{}: {why}: {}", number + 1, line.trim()));
         }
     }
-    // `/` alone, or a very short checkout path, would be found everywhere.
+    // `/` alone, or a very short checkout path, would match everywhere.
     if checkout.len() > 4 && text.contains(checkout) {
-        out.push(format!("{path}: names the folder of this checkout"));
+        out.push(format!("{path}: contains the path of this checkout"));
     }
     if path.ends_with("package-lock.json") && text.contains("\"resolved\": \"http") {
-        out.push(format!("{path}: records download addresses; hint: omit-lockfile-registry-resolved=true in .npmrc"));
+        out.push(format!(
+            "{path}: contains download URLs\nhint: set omit-lockfile-registry-resolved=true in .npmrc"
+        ));
     }
     if text.contains('\r') {
-        out.push(format!("{path}: has Windows line ends"));
+        out.push(format!("{path}: has CRLF line endings"));
     }
     out
 }
@@ -82,17 +85,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_found_with_its_line() {
-        let left = format!("fn a() {{}}\n    dbg{}1);\n", "!(");
-        let merge = format!("{}< HEAD\n", "<<<<<<");
-        let place = "data in /srv/checkouts/carrel/target\n";
+    fn each_kind_of_problem_is_reported_with_its_line() {
+        let with_debugging = format!("fn a() {{}}\n    dbg{}1);\n", "!(");
+        let with_conflict = format!("{}< HEAD\n", "<<<<<<");
+        let with_path = "data in /srv/checkouts/carrel/target\n";
         let lock = "{ \"resolved\": \"https://r.example/x.tgz\" }\n";
-        let of = |path: &str, text: &str| in_text(path, text, "/srv/checkouts/carrel");
-        assert_eq!(of("a.rs", &left), [format!("a.rs:2: left from debugging: dbg{}1);", "!(")]);
-        assert_eq!(of("a.md", &left), [""; 0]);
-        assert!(of("a.md", &merge)[0].starts_with("a.md:1: a merge mark"));
-        assert_eq!(of("a.md", place), ["a.md: names the folder of this checkout"]);
-        assert!(of("ui/package-lock.json", lock)[0].contains("download addresses"));
-        assert!(of("a.md", "one\r\n")[0].contains("Windows"));
+        let of = |path: &str, text: &str| problems_in(path, text, "/srv/checkouts/carrel");
+        assert_eq!(
+            of("a.rs", &with_debugging),
+            [format!("a.rs:2: debugging code: dbg{}1);", "!(")]
+        );
+        assert_eq!(of("a.md", &with_debugging), [""; 0]);
+        assert!(of("a.md", &with_conflict)[0].starts_with("a.md:1: a merge conflict marker"));
+        assert_eq!(of("a.md", with_path), ["a.md: contains the path of this checkout"]);
+        assert!(of("ui/package-lock.json", lock)[0].contains("download URLs"));
+        assert!(of("a.md", "one\r\n")[0].contains("CRLF"));
     }
 }

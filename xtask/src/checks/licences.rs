@@ -1,12 +1,12 @@
-//! Licences, sources and banned crates, by the lists of deny.toml. Runs without cargo-deny; reads the same file.
+//! Checks licences, sources and banned crates by the lists in deny.toml, without cargo-deny.
 
 use std::collections::BTreeSet;
 
-use super::verdict;
+use super::report;
 use crate::sh::{self, Result};
 
-/// Checks every package that any feature or platform of the workspace really pulls in. (`cargo metadata` would
-/// also list what only a feature nobody switches on could pull in.)
+/// Checks every package that any feature or platform of the workspace pulls in. (`cargo metadata` would also list
+/// packages of features that nothing enables.)
 pub fn check() -> Result {
     let rules = sh::read(&sh::root().join("deny.toml"))?;
     let mut command = sh::cargo();
@@ -22,10 +22,10 @@ pub fn check() -> Result {
     command.args(["--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}\t{l}"]);
     let root = sh::root().display().to_string();
     let problems = problems(&sh::output(&mut command)?, &rules, &root);
-    verdict(&problems, "packages that deny.toml does not allow")
+    report(&problems, "packages that deny.toml does not allow")
 }
 
-/// Reads lines of `name v1.2.3 (where from, unless the registry)<tab>licence`.
+/// Parses lines of `name v1.2.3 (source, unless the registry)<tab>licence`.
 fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
     let allowed = quoted_between(rules, "allow = [", "]");
     let banned: Vec<&str> =
@@ -38,19 +38,19 @@ fn problems(tree: &str, rules: &str, root: &str) -> Vec<String> {
             out.insert(format!("{name}: banned in deny.toml"));
         }
         if licence.is_empty() {
-            out.insert(format!("{name}: names no licence"));
+            out.insert(format!("{name}: no licence is declared"));
         } else if !permits(licence, &allowed) {
-            out.insert(format!("{name}: {licence} is not on the list"));
+            out.insert(format!("{name}: licence {licence} is not allowed"));
         }
-        let place = package.split_once('(').map_or("", |(_, place)| place);
-        if !place.is_empty() && !place.starts_with("proc-macro)") && !place.starts_with(root) {
-            out.insert(format!("{name}: comes from ({place}"));
+        let source = package.split_once('(').map_or("", |(_, source)| source);
+        if !source.is_empty() && !source.starts_with("proc-macro)") && !source.starts_with(root) {
+            out.insert(format!("{name}: source is not the registry ({source}"));
         }
     }
     out.into_iter().collect()
 }
 
-/// The quoted strings between the first `start` and the next `end`.
+/// Returns the quoted strings between the first `start` and the next `end`.
 fn quoted_between(text: &str, start: &str, end: &str) -> Vec<String> {
     let inner = text
         .split_once(start)
@@ -59,44 +59,44 @@ fn quoted_between(text: &str, start: &str, end: &str) -> Vec<String> {
     inner.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Whether an SPDX expression can be met with the allowed licences alone. `/` is the old way to write OR.
+/// Returns true if the allowed licences satisfy an SPDX expression. `/` is the deprecated form of OR.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
-    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let tokens: Vec<&str> = spaced.split_whitespace().collect();
     let mut at = 0;
-    any_of(&words, &mut at, allowed) && at == words.len()
+    any_of(&tokens, &mut at, allowed) && at == tokens.len()
 }
 
-fn any_of(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
-    let mut met = all_of(words, at, allowed);
-    while words.get(*at) == Some(&"OR") {
+fn any_of(tokens: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let mut met = all_of(tokens, at, allowed);
+    while tokens.get(*at) == Some(&"OR") {
         *at += 1;
-        met |= all_of(words, at, allowed);
+        met |= all_of(tokens, at, allowed);
     }
     met
 }
 
-fn all_of(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
-    let mut met = one(words, at, allowed);
-    while words.get(*at) == Some(&"AND") {
+fn all_of(tokens: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let mut met = operand(tokens, at, allowed);
+    while tokens.get(*at) == Some(&"AND") {
         *at += 1;
-        met &= one(words, at, allowed);
+        met &= operand(tokens, at, allowed);
     }
     met
 }
 
-fn one(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
-    let Some(word) = words.get(*at) else { return false };
+fn operand(tokens: &[&str], at: &mut usize, allowed: &[String]) -> bool {
+    let Some(token) = tokens.get(*at) else { return false };
     *at += 1;
-    if *word == "(" {
-        let met = any_of(words, at, allowed);
-        let closed = words.get(*at) == Some(&")");
+    if *token == "(" {
+        let met = any_of(tokens, at, allowed);
+        let closed = tokens.get(*at) == Some(&")");
         *at += usize::from(closed);
         return met && closed;
     }
-    let mut name = (*word).to_owned();
-    if words.get(*at) == Some(&"WITH") {
-        name = words[*at - 1..words.len().min(*at + 2)].join(" ");
+    let mut name = (*token).to_owned();
+    if tokens.get(*at) == Some(&"WITH") {
+        name = tokens[*at - 1..tokens.len().min(*at + 2)].join(" ");
         *at += 2;
     }
     allowed.contains(&name)
@@ -109,7 +109,7 @@ mod tests {
     const RULES: &str = "[licenses]\nallow = [\n \"MIT\",\n \"Apache-2.0\",\n \"Apache-2.0 WITH LLVM-exception\",\n \"Unicode-3.0\"]\n[bans]\ndeny = [{ crate = \"openssl\", reason = \"x\" }]\n";
 
     #[test]
-    fn expressions_are_read_as_spdx_means_them() {
+    fn spdx_expressions_are_evaluated() {
         let allowed = quoted_between(RULES, "allow = [", "]");
         for good in [
             "MIT",
@@ -134,15 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn a_banned_a_foreign_and_an_unlicensed_package_are_named() {
+    fn banned_foreign_and_unlicensed_packages_are_reported() {
         let tree = "own v1.0.0 (/src/own)\tMIT\nmacros v1.0.0 (proc-macro)\tMIT\nopenssl v1.0.0\tMIT\n\
                     forked v1.0.0 (https://example.org/x#1)\tMIT\nbare v1.0.0\t\nopenssl v1.0.0\tMIT (*)\n";
         let found = problems(tree, RULES, "/src");
         assert_eq!(
             found,
             [
-                "bare v1.0.0: names no licence",
-                "forked v1.0.0: comes from (https://example.org/x#1)",
+                "bare v1.0.0: no licence is declared",
+                "forked v1.0.0: source is not the registry (https://example.org/x#1)",
                 "openssl v1.0.0: banned in deny.toml",
             ]
         );

@@ -1,34 +1,34 @@
-//! What `cargo xtask test` looks at itself, without another tool.
+//! Checks that `cargo xtask test` performs itself, without another tool.
 
-pub mod arrows;
+pub mod dependencies;
 pub mod hygiene;
 pub mod licences;
 pub mod modules;
-pub mod weight;
+pub mod ui_size;
 
 use serde_json::Value;
 
 use crate::sh::{self, Result};
 
-/// `cargo metadata` of the workspace's own packages.
+/// Returns `cargo metadata` of the workspace's own packages.
 fn metadata() -> Result<Value> {
     let mut command = sh::cargo();
     command.args(["metadata", "--format-version", "1", "--no-deps", "--quiet"]);
     serde_json::from_str(&sh::output(&mut command)?).map_err(|e| format!("cargo metadata: {e}"))
 }
 
-/// A text field of a JSON object; empty if it is missing or null.
+/// Returns a text field of a JSON object; empty if it is missing or null.
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-/// An array field of a JSON object; empty if it is missing.
+/// Returns an array field of a JSON object; empty if it is missing.
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// No problems, or all of them in one error.
-fn verdict(problems: &[String], what: &str) -> Result {
+/// Prints the problems and returns an error with their number; `Ok` if there are none.
+fn report(problems: &[String], what: &str) -> Result {
     if problems.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,8 @@
-//! The structure inside each crate: no cycle between module folders, no type name twice, no crate that is too large.
+//! Checks the structure inside each crate: no cycle between module folders, no type name twice, no crate over the
+//! maximum size.
 //!
-//! Reads the sources with `syn`. A path (`crate::a::B`, `super::b`, an item of a `use`) is followed through `use`
-//! declarations to the module that defines the item. Modules under `#[cfg(test)]` are left out.
+//! Parses the sources with `syn`. A path (`crate::a::B`, `super::b`, an item of a `use`) is resolved through `use`
+//! declarations to the module that defines the item. Modules under `#[cfg(test)]` are skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +15,13 @@ use quote::ToTokens as _;
 use serde_json::Value;
 use syn::{Item, UseTree};
 
-use super::{list, metadata, text, verdict};
+use super::{list, metadata, report, text};
 use crate::sh::Result;
 
-/// The most lines of source (tests beside the code included) that one crate may have.
+/// Maximum lines of source per crate, including tests in the same files.
 const MAX_LINES: usize = 12_000;
 
-/// Prints a line for each crate and fails on every problem found.
+/// Prints a line for each crate and returns an error if there are problems.
 pub fn check() -> Result {
     let mut problems = Vec::new();
     println!("{:<18} {:>7} {:>8} {:>7}", "crate", "lines", "modules", "types");
@@ -36,10 +37,10 @@ pub fn check() -> Result {
         );
         problems.extend(source.problems());
     }
-    verdict(&problems, "faults in the structure of the crates")
+    report(&problems, "problems in the structure of the crates")
 }
 
-/// The path of the crate's root file: that of the library, else of the first program.
+/// Returns the path of the crate's root file: that of the library, else of the first program.
 fn library_or_program(package: &Value) -> Option<PathBuf> {
     let targets = list(package, "targets");
     let of_kind = |kind: &str| {
@@ -49,16 +50,16 @@ fn library_or_program(package: &Value) -> Option<PathBuf> {
     Some(PathBuf::from(text(target, "src_path")))
 }
 
-/// The names of a module from the root of its crate: empty for the root itself.
+/// Module names from the crate root; empty for the root itself.
 type ModulePath = Vec<String>;
 
 #[derive(Default)]
 struct Module {
-    /// Names that `use` declarations bring in, with the path that each stands for.
+    /// Names that `use` declarations import, with the path of each.
     uses: BTreeMap<String, Vec<String>>,
-    /// Modules of which everything is imported.
+    /// Modules imported with `*`.
     globs: Vec<Vec<String>>,
-    /// Every path that begins with `crate`, `self` or `super`.
+    /// Paths of two or more segments in the module's items.
     paths: BTreeSet<Vec<String>>,
     types: Vec<String>,
 }
@@ -78,9 +79,9 @@ impl Crate {
     }
 
     fn read_file(&mut self, file: &Path, children: &Path, path: ModulePath) -> Result {
-        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
-        let source = fs::read_to_string(file).map_err(|e| named(&e))?;
-        let parsed = syn::parse_file(&source).map_err(|e| named(&e))?;
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let source = fs::read_to_string(file).map_err(|e| failed(&e))?;
+        let parsed = syn::parse_file(&source).map_err(|e| failed(&e))?;
         self.lines += source.lines().count();
         self.read_items(parsed.items, children, path)
     }
@@ -88,25 +89,25 @@ impl Crate {
     fn read_items(&mut self, items: Vec<Item>, children: &Path, path: ModulePath) -> Result {
         let mut module = Module::default();
         for item in items {
-            if is_test(&item) {
+            if is_test_only(&item) {
                 continue;
             }
             match item {
                 Item::Mod(child) => {
                     let name = child.ident.to_string().trim_start_matches("r#").to_owned();
-                    // A file from elsewhere (`#[path]`) belongs to the crate that it lies in.
+                    // A file included with `#[path]` belongs to the crate whose folder contains it.
                     if child.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
                         continue;
                     }
-                    let (mut below, dir) = (path.clone(), children.join(&name));
-                    below.push(name.clone());
+                    let (mut child_path, dir) = (path.clone(), children.join(&name));
+                    child_path.push(name.clone());
                     match child.content {
-                        Some((_, items)) => self.read_items(items, &dir, below)?,
+                        Some((_, items)) => self.read_items(items, &dir, child_path)?,
                         None if dir.join("mod.rs").is_file() => {
-                            self.read_file(&dir.join("mod.rs"), &dir, below)?;
+                            self.read_file(&dir.join("mod.rs"), &dir, child_path)?;
                         }
                         None => {
-                            self.read_file(&children.join(format!("{name}.rs")), &dir, below)?;
+                            self.read_file(&children.join(format!("{name}.rs")), &dir, child_path)?;
                         }
                     }
                 }
@@ -121,7 +122,7 @@ impl Crate {
         Ok(())
     }
 
-    /// The module that defines what `segments` names, seen from `from`; none for other crates.
+    /// Returns the module that defines the item at `segments`, resolved from `from`; none for other crates.
     fn resolve(&self, from: &[String], segments: &[String], depth: usize) -> Option<ModulePath> {
         let mut at: ModulePath = from.to_vec();
         let mut rest = segments;
@@ -136,10 +137,10 @@ impl Crate {
             (rest, rooted) = (tail, true);
         }
         for (index, segment) in rest.iter().enumerate() {
-            let mut below = at.clone();
-            below.push(segment.clone());
-            if self.modules.contains_key(&below) {
-                at = below;
+            let mut child_path = at.clone();
+            child_path.push(segment.clone());
+            if self.modules.contains_key(&child_path) {
+                at = child_path;
                 rooted = true;
                 continue;
             }
@@ -151,12 +152,12 @@ impl Crate {
                 target.extend_from_slice(&rest[index + 1..]);
                 return self.resolve(&at, &target, depth + 1);
             }
-            // An item of this module, or one that a glob brings in: `pub use inner::*`.
-            let here = self.modules.get(&at);
-            let globs = here.filter(|module| depth < 8 && !module.types.contains(segment));
+            // An item of this module, or one that a glob import provides: `pub use inner::*`.
+            let current = self.modules.get(&at);
+            let globs = current.filter(|module| depth < 8 && !module.types.contains(segment));
             for glob in globs.map(|module| module.globs.as_slice()).unwrap_or_default() {
-                let brought = self.resolve(&at, glob, depth + 1);
-                if let Some(path) = brought.filter(|path| self.has(path, segment)) {
+                let target = self.resolve(&at, glob, depth + 1);
+                if let Some(path) = target.filter(|path| self.has(path, segment)) {
                     let found = self.resolve(&path, &rest[index..], depth + 1);
                     return found.or(Some(path));
                 }
@@ -166,15 +167,15 @@ impl Crate {
         rooted.then_some(at)
     }
 
-    /// True if `module` has an item, an import or a module of this name.
+    /// Returns true if `module` has an item, an import or a module of this name.
     fn has(&self, module: &ModulePath, name: &str) -> bool {
-        let mut below = module.clone();
-        below.push(name.to_owned());
-        let named = |m: &Module| m.types.iter().any(|t| t == name) || m.uses.contains_key(name);
-        self.modules.contains_key(&below) || self.modules.get(module).is_some_and(named)
+        let mut child_path = module.clone();
+        child_path.push(name.to_owned());
+        let declares = |m: &Module| m.types.iter().any(|t| t == name) || m.uses.contains_key(name);
+        self.modules.contains_key(&child_path) || self.modules.get(module).is_some_and(declares)
     }
 
-    /// Every import between two modules: from, to.
+    /// Returns every import between two modules as (importing, imported).
     fn imports(&self) -> BTreeSet<(ModulePath, ModulePath)> {
         let mut out = BTreeSet::new();
         for (from, module) in &self.modules {
@@ -190,14 +191,14 @@ impl Crate {
 
     fn problems(&self) -> Vec<String> {
         let mut out = self.cycles();
-        out.extend(self.types_twice());
+        out.extend(self.duplicate_types());
         if self.lines > MAX_LINES {
-            out.push(format!("{}: {} lines of source, over {MAX_LINES}", self.name, self.lines));
+            out.push(format!("{}: {} lines of source, maximum {MAX_LINES}", self.name, self.lines));
         }
         out
     }
 
-    /// Circles of imports among the modules of one parent, where at least one of them is a folder.
+    /// Returns cycles of imports among the modules of one parent, if at least one of them is a folder.
     fn cycles(&self) -> Vec<String> {
         let imports = self.imports();
         let mut out = Vec::new();
@@ -218,14 +219,14 @@ impl Crate {
                     path.len() > depth + 1 && path.starts_with(parent) && path[depth] == name
                 })
             };
-            for group in circles(&edges) {
+            for group in cyclic_groups(&edges) {
                 if !group.iter().any(|name| is_folder(name)) {
                     continue;
                 }
-                let mut place = vec![self.name.clone()];
-                place.extend(parent.iter().cloned());
+                let mut path = vec![self.name.clone()];
+                path.extend(parent.iter().cloned());
                 let names: Vec<&str> = group.iter().copied().collect();
-                out.push(format!("{}: a cycle of {}", place.join("::"), names.join(", ")));
+                out.push(format!("{}: import cycle of {}", path.join("::"), names.join(", ")));
                 for ((a, b), (from, to)) in &witness {
                     if group.contains(a) && group.contains(b) {
                         out.push(format!("    {} -> {}", from.join("::"), to.join("::")));
@@ -236,7 +237,7 @@ impl Crate {
         out
     }
 
-    fn types_twice(&self) -> Vec<String> {
+    fn duplicate_types(&self) -> Vec<String> {
         let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (path, module) in &self.modules {
             for name in &module.types {
@@ -245,7 +246,7 @@ impl Crate {
         }
         places.retain(|_, places| places.len() > 1);
         let line = |(name, places): (&str, Vec<String>)| {
-            format!("{}: the type name {name} in {}", self.name, places.join(", "))
+            format!("{}: type name {name} is used in {}", self.name, places.join(", "))
         };
         places.into_iter().map(line).collect()
     }
@@ -266,11 +267,10 @@ impl Module {
             }
             UseTree::Name(name) => self.add_use(name.ident.to_string(), &name.ident, prefix),
             UseTree::Rename(rename) => {
-                let known_as = rename.rename.to_string();
-                // `as _` makes no name; the path counts.
-                let known_as =
-                    if known_as == "_" { format!("_{}", rename.ident) } else { known_as };
-                self.add_use(known_as, &rename.ident, prefix);
+                let alias = rename.rename.to_string();
+                // `as _` introduces no name, but the path counts as an import.
+                let alias = if alias == "_" { format!("_{}", rename.ident) } else { alias };
+                self.add_use(alias, &rename.ident, prefix);
             }
             UseTree::Glob(_) => self.globs.push(prefix.clone()),
             UseTree::Group(group) => {
@@ -281,15 +281,15 @@ impl Module {
         }
     }
 
-    fn add_use(&mut self, known_as: String, ident: &syn::Ident, prefix: &[String]) {
+    fn add_use(&mut self, alias: String, ident: &syn::Ident, prefix: &[String]) {
         let mut path = prefix.to_vec();
         path.push(ident.to_string());
-        self.uses.insert(known_as, path);
+        self.uses.insert(alias, path);
     }
 }
 
-/// True for items that only a test build has.
-fn is_test(item: &Item) -> bool {
+/// Returns true for items that exist only in test builds.
+fn is_test_only(item: &Item) -> bool {
     let attributes = match item {
         Item::Mod(item) => &item.attrs,
         Item::Fn(item) => &item.attrs,
@@ -315,7 +315,7 @@ fn type_name(item: &Item) -> Option<String> {
     }
 }
 
-/// Collects `crate::…`, `self::…` and `super::…` of an item, also inside macros.
+/// Collects paths such as `crate::…`, `self::…` and `super::…` of an item, also inside macros.
 fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
@@ -342,15 +342,15 @@ fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// The groups of names that reach each other.
-fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
+/// Returns the groups of names that reach each other.
+fn cyclic_groups<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
     let reach = |start: &'a str| {
         let mut seen: BTreeSet<&'a str> = BTreeSet::new();
-        let mut open = vec![start];
-        while let Some(name) = open.pop() {
+        let mut pending = vec![start];
+        while let Some(name) = pending.pop() {
             for next in edges.get(name).into_iter().flatten() {
                 if seen.insert(next) {
-                    open.push(next);
+                    pending.push(next);
                 }
             }
         }
@@ -373,7 +373,7 @@ fn circles<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a
 mod tests {
     use super::*;
 
-    fn of(files: &[(&str, &str)]) -> Vec<String> {
+    fn problems_of(files: &[(&str, &str)]) -> Vec<String> {
         let dir = std::env::temp_dir().join(format!("modules-{}-{:p}", std::process::id(), files));
         for (name, text) in files {
             let file = dir.join(name);
@@ -386,8 +386,8 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_in_layers_passes() {
-        let found = of(&[
+    fn a_layered_crate_passes() {
+        let found = problems_of(&[
             ("lib.rs", "pub mod low; pub mod high; pub use low::Thing;"),
             ("low/mod.rs", "mod part; pub use part::Thing; pub fn f() {}"),
             ("low/part.rs", "use super::f; pub struct Thing;"),
@@ -407,20 +407,24 @@ mod tests {
             "use super::*; pub struct Thing(high::Top);",
         ];
         for low in cases {
-            let found = of(&[
+            let found = problems_of(&[
                 ("lib.rs", "pub mod a; pub mod low; pub mod high; pub use high::Top;"),
                 ("a.rs", "pub fn x() {}"),
                 ("low.rs", low),
                 ("high/mod.rs", "mod part; use crate::low::Thing; pub struct Top; pub fn g() {}"),
                 ("high/part.rs", ""),
             ]);
-            assert_eq!(found.first().map(String::as_str), Some("c: a cycle of high, low"), "{low}");
+            assert_eq!(
+                found.first().map(String::as_str),
+                Some("c: import cycle of high, low"),
+                "{low}"
+            );
         }
     }
 
     #[test]
-    fn cycles_between_sub_folders_count_and_those_of_tests_do_not() {
-        let found = of(&[
+    fn cycles_between_nested_folders_are_reported_and_those_of_tests_are_not() {
+        let found = problems_of(&[
             ("lib.rs", "mod a;"),
             ("a/mod.rs", "mod b; mod d;"),
             ("a/b/mod.rs", "mod c; #[cfg(test)] mod tests { use crate::a::d; }"),
@@ -428,29 +432,29 @@ mod tests {
             ("a/d.rs", "pub struct X;"),
         ]);
         assert_eq!(found, [""; 0]);
-        let found = of(&[
+        let found = problems_of(&[
             ("lib.rs", "mod a;"),
             ("a/mod.rs", "mod b; mod d;"),
             ("a/b/mod.rs", "pub mod c;"),
             ("a/b/c.rs", "use crate::a::d::X; pub struct Y;"),
             ("a/d.rs", "use super::b::c::Y; pub struct X;"),
         ]);
-        assert_eq!(found[0], "c::a: a cycle of b, d");
+        assert_eq!(found[0], "c::a: import cycle of b, d");
     }
 
     #[test]
-    fn a_type_name_stands_once() {
-        let found = of(&[
+    fn a_duplicate_type_name_is_reported() {
+        let found = problems_of(&[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "struct Inner; #[cfg(test)] mod tests { struct Fake; }"),
             ("b.rs", "enum Inner {} #[cfg(test)] mod tests { struct Fake; }"),
         ]);
-        assert_eq!(found, ["c: the type name Inner in a, b"]);
+        assert_eq!(found, ["c: type name Inner is used in a, b"]);
     }
 
     #[test]
-    fn a_crate_has_a_largest_size() {
+    fn a_crate_over_the_maximum_size_is_reported() {
         let long = "fn f() {}\n".repeat(MAX_LINES + 1);
-        assert_eq!(of(&[("lib.rs", &long)]), ["c: 12001 lines of source, over 12000"]);
+        assert_eq!(problems_of(&[("lib.rs", &long)]), ["c: 12001 lines of source, maximum 12000"]);
     }
 }

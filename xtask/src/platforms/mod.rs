@@ -1,10 +1,10 @@
-//! `platforms`: the app on the systems it is not built on here. Windows is linked, and its tests run under Wine;
-//! Android, macOS and iOS are type-checked, so that their code never rots.
+//! `platforms`: checks the app for systems other than this one. Windows programs are linked, and their tests run under
+//! Wine; Android, macOS and iOS are type-checked.
 //!
-//! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from its
-//! sources. Shipped builds are made on the systems themselves. Everything lies in target-platforms/.
+//! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from source.
+//! Does not make shipped builds, which are made on the systems themselves. All output goes to target-platforms/.
 
-mod stand_in;
+mod stub_tools;
 mod wine;
 
 use std::{fs, path::PathBuf, process::Command, time::Instant};
@@ -16,7 +16,7 @@ use crate::{
 
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
-/// A part of the whole, as it can be named on the command line.
+/// A platform that can be selected on the command line.
 struct Platform {
     name: &'static str,
     run: fn() -> Result,
@@ -36,15 +36,15 @@ pub fn run(args: &[String]) -> Result {
         .filter(|platform| args.is_empty() || args.iter().any(|arg| arg == platform.name))
         .collect();
     if chosen.is_empty() || chosen.len() < args.len() {
-        return Err("platforms knows windows, wine, android, macos and ios".into());
+        return Err("unknown platform\nhint: windows, wine, android, macos, ios".into());
     }
-    setup::system(&[Part::Platforms])?;
+    setup::install_packages(&[Part::Platforms])?;
     let mut lines = Vec::new();
     let mut failed = 0;
     for platform in chosen {
         println!("\n-- {}", platform.name);
         let start = Instant::now();
-        let word = match (platform.run)() {
+        let result = match (platform.run)() {
             Ok(()) => "passed".to_owned(),
             Err(error) => {
                 failed += 1;
@@ -52,7 +52,7 @@ pub fn run(args: &[String]) -> Result {
             }
         };
         lines.push(format!(
-            "{:<10} {:>6.1} s  {word}",
+            "{:<10} {:>6.1} s  {result}",
             platform.name,
             start.elapsed().as_secs_f64()
         ));
@@ -61,12 +61,12 @@ pub fn run(args: &[String]) -> Result {
     if failed > 0 { Err(format!("{failed} platforms failed")) } else { Ok(()) }
 }
 
-/// The folder of this command alone: another compiler, other flags.
-fn place() -> PathBuf {
+/// Target folder of this command alone, which uses another compiler and other flags.
+fn target_dir() -> PathBuf {
     sh::root().join("target-platforms")
 }
 
-/// `cargo <verb> --target <target>` with Debian's compiler and a standard library built from source.
+/// Returns `cargo <verb> --target <target>` with Debian's compiler and a standard library built from source.
 fn cargo(verb: &str, target: &str) -> Command {
     let mut command = sh::cargo();
     command
@@ -75,12 +75,12 @@ fn cargo(verb: &str, target: &str) -> Command {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        // What the caller set for its own builds is not for these.
+        // The caller's flags are meant for other builds.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args([verb, "--quiet", "--locked", "-Zbuild-std=std,panic_abort", "--target", target])
         .arg("--target-dir")
-        .arg(place());
+        .arg(target_dir());
     command
 }
 
@@ -88,7 +88,7 @@ fn windows() -> Result {
     let mut command = cargo("build", WINDOWS);
     sh::run(command.args(["--package", "carrel", "--package", "carrel-server", "--bins"]))?;
     for name in ["carrel.exe", "carrel-server.exe"] {
-        let program = place().join(WINDOWS).join("debug").join(name);
+        let program = target_dir().join(WINDOWS).join("debug").join(name);
         let bytes =
             fs::metadata(&program).map_err(|e| format!("{}: {e}", program.display()))?.len();
         println!("  {name}: {:.1} MB, debug", bytes as f64 / 1e6);
@@ -96,7 +96,7 @@ fn windows() -> Result {
     Ok(())
 }
 
-/// What must hold on Windows too: file names, locks, renames, SQLite, the clock.
+/// Runs tests of code that depends on the system: file names, locks, renames, SQLite, the clock.
 fn wine_tests() -> Result {
     let mut command = cargo("test", WINDOWS);
     let crates =
@@ -105,7 +105,7 @@ fn wine_tests() -> Result {
         command.args(["--package", &format!("carrel-{name}")]);
     }
     command.args(["--lib", "--tests", "--no-fail-fast"]);
-    sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&place())?))
+    sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&target_dir())?))
 }
 
 fn android() -> Result {
@@ -120,10 +120,10 @@ fn ios() -> Result {
     check("aarch64-apple-ios")
 }
 
-/// Type-checks the app with stand-ins for the C tools that only that system has.
+/// Type-checks the app with stubs for the C tools of the target system.
 fn check(target: &str) -> Result {
     let mut command = cargo("check", target);
     command.args(["--package", "carrel"]);
-    stand_in::use_for(&mut command, target, &place())?;
+    stub_tools::configure(&mut command, target, &target_dir())?;
     sh::run(&mut command)
 }

@@ -1,4 +1,4 @@
-//! Running Windows programs here, for tests: Wine in a folder of its own, and the one library it lacks.
+//! Runs Windows programs for tests: Wine with its own prefix, and the one library it lacks.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,9 +7,9 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// Rust's standard library takes randomness from `bcryptprimitives.dll`, which Debian 12's Wine does not have.
-/// This one hands the call on to a function that it has. For tests here only; it is never shipped.
-const RANDOM: &str = r#"#include <windows.h>
+/// Source of `bcryptprimitives.dll`, from which Rust's standard library takes random numbers and which Debian 12's Wine
+/// does not include. It calls a function that Wine provides. For tests only; never shipped.
+const RANDOM_DLL_SOURCE: &str = r#"#include <windows.h>
 BOOLEAN WINAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
   while (size > 0) {
@@ -22,12 +22,12 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 }
 "#;
 
-/// Writes the program that cargo starts tests with, and gives its place.
-pub fn runner(place: &Path) -> Result<PathBuf> {
-    let dir = place.join("wine");
+/// Writes the program that cargo starts tests with, and returns its path.
+pub fn runner(target_dir: &Path) -> Result<PathBuf> {
+    let dir = target_dir.join("wine");
     let source = dir.join("bcryptprimitives.c");
     let library = dir.join("bcryptprimitives.dll");
-    sh::write_if_changed(&source, RANDOM)?;
+    sh::write_if_changed(&source, RANDOM_DLL_SOURCE)?;
     if !library.exists() {
         let mut compiler = Command::new("x86_64-w64-mingw32-gcc");
         sh::run(
@@ -37,17 +37,17 @@ pub fn runner(place: &Path) -> Result<PathBuf> {
     let wine = ["/usr/lib/wine/wine64", "/usr/bin/wine64"]
         .into_iter()
         .find(|path| Path::new(path).exists())
-        .ok_or("wine64 was installed, yet is not where Debian puts it")?;
+        .ok_or("wine64 was not found in /usr/lib/wine or /usr/bin")?;
     let dir = dir.display();
     let script = format!(
         "#!/bin/sh\n\
-         # No window, no Mono, no Gecko: console programs only.\n\
+         # Console programs only: no display, no Mono, no Gecko.\n\
          export WINEPREFIX='{dir}/prefix' WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='\n\
          unset DISPLAY\n\
          cp -u '{dir}/bcryptprimitives.dll' \"$(dirname \"$1\")/\"\n\
          exec {wine} \"$@\"\n"
     );
-    let path = place.join("wine/run");
+    let path = target_dir.join("wine/run");
     sh::write_script(&path, &script)?;
     Ok(path)
 }

@@ -1,6 +1,6 @@
-//! A W3C WebDriver client for the app's own window, over plain HTTP/1.1 on the loopback.
+//! A W3C WebDriver client for the app's own window, over plain HTTP/1.1 on loopback.
 //!
-//! Speaks to WebKitWebDriver (Debian: webkit2gtk-driver). Source: https://www.w3.org/TR/webdriver2/
+//! Uses WebKitWebDriver (Debian: webkit2gtk-driver). Source: https://www.w3.org/TR/webdriver2/
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use super::screen::Screen;
 use crate::sh::{self, Background, Result};
 
-/// The key under which WebDriver hands out elements.
+/// Key of an element's id in WebDriver replies.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-/// How long the window may take to show what was asked for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of each wait for the page.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One running app with its driver; both end with this value.
+/// A running app and its driver; both end when this value is dropped.
 pub struct Window {
     driver: Background,
     port: u16,
@@ -33,7 +33,7 @@ pub struct Window {
 pub struct Element(String);
 
 impl Window {
-    /// Starts `app` on `screen` with its files in `data`, and with `env` besides. Logs into `logs`.
+    /// Starts `app` on `screen` with its files in `data` and the additional variables `env`. Writes logs to `logs`.
     pub fn open(
         screen: &Screen,
         app: &Path,
@@ -46,7 +46,7 @@ impl Window {
         command.arg(format!("--port={port}"));
         command.env("CARREL_DATA_DIR", data).env("TAURI_WEBVIEW_AUTOMATION", "true");
         command.envs(env.iter().copied());
-        screen.use_for(&mut command);
+        screen.configure(&mut command);
         let name =
             data.file_name().map_or("window".into(), |name| name.to_string_lossy().into_owned());
         let mut driver =
@@ -62,59 +62,65 @@ impl Window {
         Ok(Self { driver, port, session })
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    fn command(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         request(self.port, method, &format!("/session/{}{path}", self.session), body)
     }
 
     /// Runs JavaScript in the page; `script` is a function body and may `return`.
     pub fn script(&self, script: &str, args: &[Value]) -> Result<Value> {
-        self.ask("POST", "/execute/sync", Some(&json!({ "script": script, "args": args })))
+        self.command("POST", "/execute/sync", Some(&json!({ "script": script, "args": args })))
     }
 
-    /// Runs JavaScript that calls its last argument when it is done.
+    /// Runs JavaScript that calls its last argument with the result.
     pub fn script_async(&self, script: &str) -> Result<Value> {
-        self.ask("POST", "/execute/async", Some(&json!({ "script": script, "args": [] })))
+        self.command("POST", "/execute/async", Some(&json!({ "script": script, "args": [] })))
     }
 
-    /// Runs a command of the app's registry, as the page does, and gives its reply.
+    /// Calls a command of the app's registry, as the page does, and returns its reply.
     pub fn call(&self, name: &str, request: Value) -> Result<Value> {
         let script = "const [payload, done] = arguments; \
             window.__TAURI_INTERNALS__.invoke('call', payload).then((ok) => done({ ok }), (error) => done({ error }))";
         let args = json!([{ "name": name, "payload": request }]);
-        let mut answer =
-            self.ask("POST", "/execute/async", Some(&json!({ "script": script, "args": args })))?;
+        let mut answer = self.command(
+            "POST",
+            "/execute/async",
+            Some(&json!({ "script": script, "args": args })),
+        )?;
         match answer.get("error") {
             Some(error) => Err(format!("{name}: {error}")),
             None => Ok(answer["ok"].take()),
         }
     }
 
-    /// Goes to an address of the app, such as `#/sync`.
-    pub fn go(&self, hash: &str) -> Result {
+    /// Opens an address of the app, such as `#/sync`.
+    pub fn navigate(&self, hash: &str) -> Result {
         self.script("location.hash = arguments[0]", &[json!(hash)]).map(drop)
     }
 
-    /// The first element that matches a CSS selector now.
+    /// Returns the first element that matches a CSS selector now.
     pub fn find(&self, css: &str) -> Result<Element> {
-        let found =
-            self.ask("POST", "/element", Some(&json!({ "using": "css selector", "value": css })))?;
+        let found = self.command(
+            "POST",
+            "/element",
+            Some(&json!({ "using": "css selector", "value": css })),
+        )?;
         found[ELEMENT]
             .as_str()
             .map(|id| Element(id.to_owned()))
             .ok_or_else(|| format!("no element for `{css}`"))
     }
 
-    /// The first element that matches, once it is shown.
+    /// Waits until the first matching element is visible and returns it.
     pub fn wait_for(&self, css: &str) -> Result<Element> {
-        self.until(&format!("`{css}` to be shown"), || {
-            // The driver's own `displayed` calls a heading inside a sticky header hidden.
+        self.wait_until(&format!("`{css}` to be visible"), || {
+            // The driver's own `displayed` reports a heading inside a sticky header as hidden.
             let script = "return document.querySelector(arguments[0])?.checkVisibility() ?? false";
             let shown = self.script(script, &[json!(css)]).is_ok_and(|shown| shown == true);
             if shown { self.find(css).ok() } else { None }
         })
     }
 
-    /// Waits until a command's reply is as wanted, and gives it.
+    /// Repeats a command until `good` accepts its reply, and returns the reply.
     pub fn wait_call(
         &self,
         what: &str,
@@ -122,61 +128,65 @@ impl Window {
         request: Value,
         good: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
-        self.until(what, || self.call(name, request.clone()).ok().filter(&good))
+        self.wait_until(what, || self.call(name, request.clone()).ok().filter(&good))
     }
 
     /// Waits until a JavaScript expression is true.
     pub fn wait_true(&self, what: &str, expression: &str) -> Result {
         let script = format!("return Boolean({expression})");
-        self.until(what, || self.script(&script, &[]).is_ok_and(|it| it == true).then_some(()))
+        self.wait_until(what, || self.script(&script, &[]).is_ok_and(|it| it == true).then_some(()))
     }
 
-    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+    fn wait_until<T>(&self, what: &str, mut poll: impl FnMut() -> Option<T>) -> Result<T> {
         let start = Instant::now();
         loop {
-            if let Some(found) = look() {
+            if let Some(found) = poll() {
                 return Ok(found);
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 let text =
                     self.script("return location.href + '\\n' + document.body.innerText", &[]);
                 let shown =
                     text.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default();
                 return Err(format!(
                     "waited {} s for {what}; the window shows:\n{shown}",
-                    PATIENCE.as_secs()
+                    TIMEOUT.as_secs()
                 ));
             }
             thread::sleep(Duration::from_millis(30));
         }
     }
 
-    /// Clicks the first element that matches, once it is shown.
+    /// Waits until the first matching element is visible and clicks it.
     pub fn click(&self, css: &str) -> Result {
         let element = self.wait_for(css)?;
-        self.ask("POST", &format!("/element/{}/click", element.0), Some(&json!({}))).map(drop)
+        self.command("POST", &format!("/element/{}/click", element.0), Some(&json!({}))).map(drop)
     }
 
-    /// Empties a field and types into it.
+    /// Clears a field and types into it.
     pub fn fill(&self, css: &str, text: &str) -> Result {
         let element = self.wait_for(css)?;
-        self.ask("POST", &format!("/element/{}/clear", element.0), Some(&json!({})))?;
-        self.ask("POST", &format!("/element/{}/value", element.0), Some(&json!({ "text": text })))
-            .map(drop)
+        self.command("POST", &format!("/element/{}/clear", element.0), Some(&json!({})))?;
+        self.command(
+            "POST",
+            &format!("/element/{}/value", element.0),
+            Some(&json!({ "text": text })),
+        )
+        .map(drop)
     }
 
-    /// Presses keys wherever the focus is. Special keys are WebDriver's code points, such as `\u{e007}` for Enter.
-    pub fn press(&self, keys: &str) -> Result {
+    /// Sends keys to the focused element. Special keys are WebDriver's code points, such as `\u{e007}` for Enter.
+    pub fn send_keys(&self, keys: &str) -> Result {
         let strokes: Vec<Value> = keys
             .chars()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
             .collect();
         let actions =
             json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] });
-        self.ask("POST", "/actions", Some(&actions)).map(drop)
+        self.command("POST", "/actions", Some(&actions)).map(drop)
     }
 
-    /// The shown text of the first element that matches.
+    /// Returns the text of the first matching element, once it is visible.
     pub fn text(&self, css: &str) -> Result<String> {
         self.wait_for(css)?;
         let script = "return document.querySelector(arguments[0]).textContent.trim()";
@@ -184,21 +194,21 @@ impl Window {
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Makes the window `width` x `height` pixels.
+    /// Resizes the window to `width` x `height` pixels.
     pub fn resize(&self, width: u32, height: u32) -> Result {
         let size = json!({ "x": 0, "y": 0, "width": width, "height": height });
-        self.ask("POST", "/window/rect", Some(&size)).map(drop)
+        self.command("POST", "/window/rect", Some(&size)).map(drop)
     }
 
-    /// Closes the window as a person would, then ends the driver.
+    /// Closes the window, then ends the driver.
     pub fn close(self) -> Result {
-        self.ask("DELETE", "", None)?;
+        self.command("DELETE", "", None)?;
         self.driver.stop();
         Ok(())
     }
 }
 
-/// One request on a connection of its own; gives the `value` of the reply.
+/// Sends one request on its own connection and returns the `value` of the reply.
 fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     let body = body.map(Value::to_string).unwrap_or_default();
     let head = format!(
@@ -233,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_values_or_errors_with_the_drivers_words() {
+    fn replies_are_values_or_errors_with_the_drivers_message() {
         assert_eq!(
             value("HTTP/1.1 200 OK\r\nX: y\r\n\r\n{\"value\":{\"ready\":true}}").unwrap()["ready"],
             true

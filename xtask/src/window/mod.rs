@@ -1,7 +1,7 @@
-//! The real window, driven as a person would: a screen, a driver, pictures.
+//! Drives the real window: virtual screen, WebDriver client, screenshots.
 
 pub mod bench;
 pub mod driver;
-pub mod listen;
+pub mod media;
 pub mod screen;
 pub mod walk;

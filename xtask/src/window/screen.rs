@@ -1,4 +1,4 @@
-//! A screen: the person's own, or Xvfb where there is none. Pictures of it by ImageMagick's `import`.
+//! Provides a virtual screen (Xvfb) and screenshots of it by ImageMagick's `import`.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::sh::{self, Background, Result};
 
-/// A virtual screen with a session bus of its own; both are gone with this value.
+/// A virtual screen with its own session bus; both end when this value is dropped.
 pub struct Screen {
     _xvfb: Background,
     display: String,
@@ -18,7 +18,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Starts Xvfb at `width` x `height` pixels on a display number it finds free. Logs into `logs`.
+    /// Starts Xvfb with `width` x `height` pixels on a free display number. Writes logs to `logs`.
     pub fn start(width: u32, height: u32, logs: &Path) -> Result<Self> {
         let log = logs.join("xvfb.log");
         let mut command = Command::new("Xvfb");
@@ -40,21 +40,21 @@ impl Screen {
         Ok(Self { _xvfb: xvfb, display: format!(":{number}"), _bus: bus, bus: address })
     }
 
-    /// Makes `command` show its window here and nowhere else.
-    pub fn use_for(&self, command: &mut Command) {
+    /// Makes `command` open its window on this screen.
+    pub fn configure(&self, command: &mut Command) {
         command
             .env("DISPLAY", &self.display)
             .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
             .env("GDK_BACKEND", "x11")
             .env_remove("WAYLAND_DISPLAY")
             .env("NO_AT_BRIDGE", "1")
-            // There is no GPU behind a virtual screen.
+            // A virtual screen has no GPU.
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
     }
 
-    /// Saves what the screen shows as a PNG. (The driver's own picture call hangs without a window manager.)
-    pub fn picture(&self, file: &Path) -> Result<PathBuf> {
+    /// Saves the content of the screen as a PNG. (WebDriver's own screenshot command hangs without a window manager.)
+    pub fn screenshot(&self, file: &Path) -> Result<PathBuf> {
         if let Some(dir) = file.parent() {
             fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         }
@@ -65,8 +65,8 @@ impl Screen {
     }
 }
 
-/// Whether a person sits in front of a screen.
-pub fn person_present() -> bool {
+/// Returns true if a display is available to the user.
+pub fn has_display() -> bool {
     cfg!(any(windows, target_os = "macos"))
         || ["DISPLAY", "WAYLAND_DISPLAY"]
             .iter()

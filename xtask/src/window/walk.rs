@@ -1,5 +1,5 @@
-//! The main job, walked in the real window: study, lose the network, study on, close the lid, come back, and agree
-//! with a second device. Prints what was seen; keeps pictures in target/walk.
+//! Walks through the main use case in the real window: study, disconnect the network, study offline, restart,
+//! reconnect, and compare the state with a second device. Prints the results; writes screenshots to target/walk.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
 const COURSE: &str = "waves-and-sound";
 const STORY: &str = "the-goat-on-the-bus";
 
-/// A device: a screen with the app on it, and its files.
+/// A device: its screen and the app's files.
 pub(super) struct Device {
     screen: Screen,
     data: PathBuf,
@@ -27,111 +27,111 @@ pub(super) struct Device {
     size: (u32, u32),
 }
 
-/// Walks once. An error says what was waited for and what the window showed instead.
+/// Runs the walk once. The error contains the condition that timed out and the text of the window.
 pub fn walk() -> Result {
     if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
     }
-    let place = sh::target().join("walk");
-    if place.exists() {
-        fs::remove_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    let folder = sh::target().join("walk");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    let mut demo = Demo::prepare(&place.join("server"), &place)?;
+    let mut demo = Demo::prepare(&folder.join("server"), &folder)?;
     demo.start()?;
-    let laptop = Device::new("laptop", (1280, 800), &place)?;
-    let phone = Device::new("phone", (390, 844), &place)?;
+    let laptop = Device::new("laptop", (1280, 800), &folder)?;
+    let phone = Device::new("phone", (390, 844), &folder)?;
 
     let window = laptop.open()?;
     sign_in(&window, &demo.address())?;
     window.wait_for(&format!("a[href='#/course/{COURSE}']"))?;
-    laptop.picture("01-library")?;
+    laptop.screenshot("01-library")?;
     for (id, is_story) in [(COURSE, false), (STORY, true)] {
-        take_along(&window, id, is_story)?;
+        download(&window, id, is_story)?;
     }
-    laptop.picture("02-course")?;
-    say("online", "signed in; one course and one story taken along, every byte proved");
+    laptop.screenshot("02-course")?;
+    print_result("online", "signed in; one course and one story downloaded and verified");
 
     demo.stop();
     if TcpStream::connect(demo.socket()).is_ok() {
-        return Err("the server still answers after it was stopped".into());
+        return Err("the server accepts connections after it was stopped".into());
     }
     let studied = study(&window, &laptop)?;
-    say("offline", &format!("the server is stopped; studied {}", studied.join(", ")));
-    window.go("#/sync")?;
-    let waiting = waiting(&window, |n| n > 0)?;
+    print_result("offline", &format!("the server is stopped; studied {}", studied.join(", ")));
+    window.navigate("#/sync")?;
+    let before = outbox_rows(&window, |n| n > 0)?;
     window.wait_for("h2#waiting")?;
-    laptop.picture("05-waiting")?;
-    say("waits", &format!("{waiting} rows are saved here and wait"));
+    laptop.screenshot("05-pending")?;
+    print_result("pending", &format!("{before} rows in the outbox"));
 
     window.close()?;
     let window = laptop.open()?;
-    let again = self::waiting(&window, |n| n > 0)?;
-    if again != waiting {
-        return Err(format!("{waiting} rows waited before the lid was closed, {again} after"));
+    let after = outbox_rows(&window, |n| n > 0)?;
+    if after != before {
+        return Err(format!("{before} rows in the outbox before the restart, {after} after"));
     }
-    say("lid", &format!("the app was closed and opened, still offline: {again} rows wait"));
+    print_result("restart", &format!("restarted offline: {after} rows in the outbox"));
 
     demo.start()?;
-    window.go("#/sync")?;
+    window.navigate("#/sync")?;
     window.click(".state button")?;
-    self::waiting(&window, |n| n == 0)?;
+    outbox_rows(&window, |n| n == 0)?;
     window.wait_for("h2#accepted")?;
-    laptop.picture("06-accepted")?;
+    laptop.screenshot("06-accepted")?;
     let receipts = window.call("list_receipts", json!({}))?;
     let count = |key: &str| receipts[key].as_array().map_or(0, Vec::len);
     if count("refused") > 0 {
         return Err(format!("the server refused: {}", receipts["refused"]));
     }
-    say("online", &format!("{} accepted, none refused", count("accepted")));
-    let here = state(&window)?;
+    print_result("online", &format!("{} accepted, none refused", count("accepted")));
+    let first = state(&window)?;
     window.close()?;
 
     let window = phone.open()?;
     sign_in(&window, &demo.address())?;
-    let there = window.wait_call(
-        "the second device to agree",
+    let second = window.wait_call(
+        "the second device to have the same state",
         "get_course",
         json!({ "course": COURSE }),
-        |course| course["done"] == here["done"] && course["timeSpentMs"] == here["timeSpentMs"],
+        |course| course["done"] == first["done"] && course["timeSpentMs"] == first["timeSpentMs"],
     )?;
-    let there = pick(&there);
-    if there != here {
-        return Err(format!("the devices differ:\n{here}\n{there}"));
+    let second = compared_fields(&second);
+    if second != first {
+        return Err(format!("the devices differ:\n{first}\n{second}"));
     }
-    window.go(&format!("#/course/{COURSE}"))?;
-    window.wait_for(".acts .button")?;
-    phone.picture("07-second-device")?;
+    window.navigate(&format!("#/course/{COURSE}"))?;
+    window.wait_for(".actions .button")?;
+    phone.screenshot("07-second-device")?;
     window.close()?;
-    say("agrees", &format!("the second device shows the same: {here}"));
+    print_result("synced", &format!("the second device shows the same state: {first}"));
 
     demo.stop();
-    let guest = Device::new("guest", (390, 844), &place)?;
+    let guest = Device::new("guest", (390, 844), &folder)?;
     let window = guest.open_with(&[("CARREL_DEMO_DIR", &demo.library().display().to_string())])?;
-    window.click("section .button.go")?;
+    window.click("section .button.primary")?;
     window.wait_for("nav a[href='#/sync']")?;
-    window.go(&format!("#/story/{STORY}"))?;
+    window.navigate(&format!("#/story/{STORY}"))?;
     window.wait_for(".story .text")?;
     let read = json!({ "kind": "story", "item": STORY, "percent": 2500, "pos": "p2.s1" });
     window.call("record_progress", read)?;
-    guest.picture("08-demo-library")?;
+    guest.screenshot("08-demo-library")?;
     window.close()?;
-    say(
+    print_result(
         "guest",
-        "without an account and without a server the demo library opens and keeps the place",
+        "the demo library opens and saves progress without an account or a server",
     );
-    println!("  pictures in {}", place.display());
+    println!("  screenshots: {}", folder.display());
     Ok(())
 }
 
-pub(super) fn say(word: &str, text: &str) {
-    println!("  {word:<8} {text}");
+pub(super) fn print_result(label: &str, text: &str) {
+    println!("  {label:<8} {text}");
 }
 
 impl Device {
-    pub(super) fn new(name: &str, size: (u32, u32), place: &Path) -> Result<Self> {
-        let logs = place.join(format!("{name}-logs"));
+    pub(super) fn new(name: &str, size: (u32, u32), folder: &Path) -> Result<Self> {
+        let logs = folder.join(format!("{name}-logs"));
         let screen = Screen::start(size.0, size.1, &logs)?;
-        Ok(Self { screen, data: place.join(name), logs, size })
+        Ok(Self { screen, data: folder.join(name), logs, size })
     }
 
     pub(super) fn screen(&self) -> &Screen {
@@ -150,61 +150,61 @@ impl Device {
         Ok(window)
     }
 
-    pub(super) fn picture(&self, name: &str) -> Result {
-        let place = self.data.parent().unwrap_or(&self.data);
-        self.screen.picture(&place.join(format!("{name}.png"))).map(drop)
+    pub(super) fn screenshot(&self, name: &str) -> Result {
+        let folder = self.data.parent().unwrap_or(&self.data);
+        self.screen.screenshot(&folder.join(format!("{name}.png"))).map(drop)
     }
 }
 
-/// First run: the school's address, then its door.
+/// Signs in on the first-run screen: enters the server's address, then login and password.
 pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.fill("#address", address)?;
     window.click(".connect form button")?;
     window.fill("#login", demo::LOGIN)?;
     window.fill("#password", demo::PASSWORD)?;
-    window.click("form .button.go")?;
+    window.click("form .button.primary")?;
     window.wait_for("nav a[href='#/sync']").map(drop)
 }
 
-/// Downloads a course by its button, a story by the command, and proves every byte.
-pub(super) fn take_along(window: &Window, id: &str, is_story: bool) -> Result {
+/// Downloads a course with its button or a story by the command, and waits until all its files are verified.
+pub(super) fn download(window: &Window, id: &str, is_story: bool) -> Result {
     let request = json!({ "id": id, "isStory": is_story });
     if is_story {
         window.call("start_download", request.clone())?;
     } else {
-        window.go(&format!("#/course/{id}"))?;
+        window.navigate(&format!("#/course/{id}"))?;
         window.click(".download button")?;
     }
-    window.wait_call(&format!("`{id}` to be here"), "check_offline", request, |check| {
+    window.wait_call(&format!("`{id}` to be downloaded"), "check_offline", request, |check| {
         check["ready"] == true
     })?;
     Ok(())
 }
 
-/// Reads sections until one with a recording was heard, then a page of the story. Gives what was done.
+/// Reads sections until one with a recording was played, then a page of the story. Returns descriptions of the steps.
 fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
     let mut done = Vec::new();
-    window.go(&format!("#/course/{COURSE}"))?;
-    window.click(".acts .button.go")?;
-    let mut heard = false;
-    while done.len() < 2 || !heard {
+    window.navigate(&format!("#/course/{COURSE}"))?;
+    window.click(".actions .button.primary")?;
+    let mut played = false;
+    while done.len() < 2 || !played {
         if done.len() > 12 {
             return Err("no section of the course has a recording".into());
         }
         let title = window.text("article h1")?;
-        if !heard && window.find(".player .play").is_ok() {
+        if !played && window.find(".player .play").is_ok() {
             window.click(".player .play")?;
             window.wait_true(
                 "the recording to play",
                 "document.querySelector('.player audio').currentTime > 0.2",
             )?;
             window.click(".player .play")?;
-            heard = true;
-            laptop.picture("03-lesson")?;
-            done.push(format!("heard the recording of \"{title}\""));
+            played = true;
+            laptop.screenshot("03-lesson")?;
+            done.push(format!("played the recording of \"{title}\""));
         }
-        if window.find("article footer .button.go").is_ok() {
-            window.click("article footer .button.go")?;
+        if window.find("article footer .button.primary").is_ok() {
+            window.click("article footer .button.primary")?;
             window.wait_for("article footer .finished")?;
             done.push(format!("finished \"{title}\""));
         }
@@ -213,17 +213,17 @@ fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
             format!("document.querySelector('article h1')?.textContent !== {}", json!(title));
         window.wait_true("the next section", &expression)?;
     }
-    window.go(&format!("#/story/{STORY}"))?;
+    window.navigate(&format!("#/story/{STORY}"))?;
     let title = window.text(".story h1")?;
     window.wait_for(".story .text")?;
-    window.press("j")?;
-    laptop.picture("04-story")?;
+    window.send_keys("j")?;
+    laptop.screenshot("04-story")?;
     done.push(format!("turned a page of \"{title}\""));
     Ok(done)
 }
 
-/// Waits until the number of waiting rows is as wanted, and gives it.
-fn waiting(window: &Window, good: impl Fn(u64) -> bool) -> Result<u64> {
+/// Waits until `good` accepts the number of outbox rows, and returns it.
+fn outbox_rows(window: &Window, good: impl Fn(u64) -> bool) -> Result<u64> {
     let number = |status: &Value| status["waiting"].as_u64().unwrap_or_default();
     let settled = |status: &Value| status["phase"] != "running" && good(number(status));
     let status = window.wait_call("the outbox", "get_sync_status", json!({}), settled)?;
@@ -231,11 +231,11 @@ fn waiting(window: &Window, good: impl Fn(u64) -> bool) -> Result<u64> {
 }
 
 fn state(window: &Window) -> Result<Value> {
-    window.call("get_course", json!({ "course": COURSE })).map(|course| pick(&course))
+    window.call("get_course", json!({ "course": COURSE })).map(|course| compared_fields(&course))
 }
 
-/// What two devices must agree on.
-fn pick(course: &Value) -> Value {
+/// The fields that must be equal on both devices.
+fn compared_fields(course: &Value) -> Value {
     let sections: Vec<Value> = course["lessons"]
         .as_array()
         .into_iter()

@@ -1,5 +1,7 @@
-//! The system's keychain. It is asked in a thread of its own with a time limit: a keychain that wants to ask a person, or that hangs, is
-//! as good as none.
+//! The operating system's keychain, called on a thread of its own with a time limit. A keychain that prompts the user
+//! or hangs counts as unavailable.
+//!
+//! Not here: the encrypted file used when there is no keychain (`secrets`).
 
 use std::{
     sync::{
@@ -15,36 +17,36 @@ use carrel_system::assert_may_block;
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
 const SERVICE: &str = "Carrel";
-/// A local call that takes longer waits for a person.
-const LIMIT: Duration = Duration::from_secs(3);
+/// Time limit of a call. A local call that takes longer is waiting for a prompt to be answered.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Whether the keychain works.
-pub enum Probed {
+/// Result of the keychain check.
+pub enum ProbeResult {
     Works(Arc<dyn SecretStore>),
-    /// There is none on this system: nothing can be in it.
+    /// This system has no keychain, so no token can be stored in one.
     Absent,
-    /// There is one, and it does not answer now: locked, hanging, not started.
+    /// The keychain exists but does not respond now: it is locked, hanging or not started.
     Unavailable(Error),
 }
 
-/// Tokens in the keychain, one entry for each account.
+/// Stores tokens in the keychain, one entry per account.
 pub struct Keychain {
-    _probed: (),
+    _private: (),
 }
 
 impl Keychain {
-    /// Asks whether the keychain works: one that does not answer within three seconds is unavailable.
-    pub fn probe() -> Probed {
-        // Whether reading works is known only by reading.
-        match within(|| Ok(native::is_there()? && native::get("probe").map(|_| true)?)) {
-            Ok(true) => Probed::Works(Arc::new(Self { _probed: () })),
+    /// Checks whether the keychain works. One that does not respond within three seconds is unavailable.
+    pub fn probe() -> ProbeResult {
+        // Only a read shows whether reading works.
+        match call_with_timeout(|| Ok(native::exists()? && native::get("probe").map(|_| true)?)) {
+            Ok(true) => ProbeResult::Works(Arc::new(Self { _private: () })),
             Ok(false) => {
                 tracing::info!("no keychain on this system");
-                Probed::Absent
+                ProbeResult::Absent
             }
             Err(e) => {
-                tracing::info!(error = %e, "the keychain does not answer");
-                Probed::Unavailable(e)
+                tracing::info!(error = %e, "the keychain is unavailable");
+                ProbeResult::Unavailable(e)
             }
         }
     }
@@ -53,50 +55,55 @@ impl Keychain {
 impl SecretStore for Keychain {
     fn get(&self, name: &str) -> Result<Option<String>> {
         let name = name.to_owned();
-        within(move || native::get(&name))
+        call_with_timeout(move || native::get(&name))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
         let (name, secret) = (name.to_owned(), secret.to_owned());
-        within(move || native::set(&name, &secret))
+        call_with_timeout(move || native::set(&name, &secret))
     }
     fn delete(&self, name: &str) -> Result<()> {
         let name = name.to_owned();
-        within(move || native::delete(&name))
+        call_with_timeout(move || native::delete(&name))
     }
 }
 
-/// Calls that have not returned. While one hangs no other is made: each would wait for the same person.
-static HANGING: AtomicUsize = AtomicUsize::new(0);
+/// Number of calls that have not returned. While one hangs, no other call is made: each would wait for the same
+/// prompt.
+static PENDING_CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a call until it returns, however that is.
-struct Hanging;
-impl Hanging {
+/// Counts a call in `PENDING_CALLS` until it returns or panics.
+struct PendingCall;
+impl PendingCall {
     fn new() -> Self {
-        HANGING.fetch_add(1, Ordering::SeqCst);
+        PENDING_CALLS.fetch_add(1, Ordering::SeqCst);
         Self
     }
 }
-impl Drop for Hanging {
+impl Drop for PendingCall {
     fn drop(&mut self) {
-        HANGING.fetch_sub(1, Ordering::SeqCst);
+        PENDING_CALLS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+fn call_with_timeout<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     assert_may_block();
-    if HANGING.load(Ordering::SeqCst) > 0 {
-        return Err(Error::Secrets("an earlier call has not been answered yet".into()));
+    if PENDING_CALLS.load(Ordering::SeqCst) > 0 {
+        return Err(Error::Secrets("an earlier call to the keychain is still running".into()));
     }
-    let hanging = Hanging::new();
-    let (reply, answer) = mpsc::channel();
+    let pending = PendingCall::new();
+    let (reply, result) = mpsc::channel();
     std::thread::Builder::new().name("carrel-keychain".into()).spawn(move || {
-        let done = call();
-        drop(hanging);
-        let _ = reply.send(done);
+        let outcome = call();
+        drop(pending);
+        let _ = reply.send(outcome);
     })?;
-    answer.recv_timeout(LIMIT).map_err(|e| match e {
-        RecvTimeoutError::Timeout => Error::Secrets("no answer in time".into()),
-        RecvTimeoutError::Disconnected => Error::Secrets("the call ended badly".into()),
+    result.recv_timeout(CALL_TIMEOUT).map_err(|e| match e {
+        RecvTimeoutError::Timeout => Error::Secrets("the keychain did not respond in time".into()),
+        RecvTimeoutError::Disconnected => {
+            Error::Secrets("the call to the keychain panicked".into())
+        }
     })?
 }
 
@@ -104,11 +111,11 @@ fn within<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) 
 mod native {
     use super::{Error, Result, SERVICE};
 
-    /// False if this system has no keychain: no session bus, no program that keeps secrets, none set up.
+    /// Returns false if this system has no keychain: no session bus, no secret service, or no default collection.
     #[cfg(target_os = "linux")]
-    pub(super) fn is_there() -> Result<bool> {
+    pub(super) fn exists() -> Result<bool> {
         use dbus_secret_service::{EncryptionType, Error as Service, SecretService};
-        // Without an address the library would start a bus of its own.
+        // Without an address the library would start a new bus.
         let runtime =
             std::env::var_os("XDG_RUNTIME_DIR").map(|d| std::path::Path::new(&d).join("bus"));
         if std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_none()
@@ -117,23 +124,23 @@ mod native {
             return Ok(false);
         }
         let connected = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0);
-        let there = connected.and_then(|service| service.get_default_collection().map(|_| true));
-        match there {
+        let found = connected.and_then(|service| service.get_default_collection().map(|_| true));
+        match found {
             Err(Service::Unavailable | Service::NoResult) => Ok(false),
             Err(Service::Dbus(e))
                 if e.name() == Some("org.freedesktop.DBus.Error.ServiceUnknown") =>
             {
                 Ok(false)
             }
-            there => there.map_err(|e| Error::Secrets(e.to_string())),
+            found => found.map_err(|e| Error::Secrets(e.to_string())),
         }
     }
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn is_there() -> Result<bool> {
+    pub(super) fn exists() -> Result<bool> {
         Ok(true)
     }
 
-    /// Whether a call can be made now without asking a person.
+    /// Checks that a call can be made now without prompting the user.
     #[cfg(target_os = "linux")]
     fn ready() -> Result<()> {
         use dbus_secret_service::{EncryptionType, SecretService};
@@ -178,7 +185,7 @@ mod native {
     }
 }
 
-/// Elsewhere the file serves.
+/// On other systems tokens are stored in the file.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "macos",
@@ -188,11 +195,11 @@ mod native {
 mod native {
     use super::{Error, Result};
 
-    pub(super) fn is_there() -> Result<bool> {
+    pub(super) fn exists() -> Result<bool> {
         Ok(false)
     }
     fn ready() -> Result<()> {
-        Err(Error::Secrets("there is none on this system".into()))
+        Err(Error::Secrets("this system has no keychain".into()))
     }
     pub(super) fn get(_: &str) -> Result<Option<String>> {
         ready().map(|()| None)

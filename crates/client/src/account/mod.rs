@@ -1,13 +1,13 @@
-//! Who uses this device: learners on several servers, each with a folder of its own; their tokens; the session with a server.
+//! Accounts of this device: learners on several servers, each with its own folder, tokens and session.
 //!
-//! Not here: what a learner did (`store`, `learning`), and which account is open (`client`).
+//! Not here: learning records (`store`, `learning`), and which account is open (`client`).
 
 mod keychain;
 mod registry;
 mod secrets;
 mod server;
 
-pub use keychain::{Keychain, Probed};
+pub use keychain::{Keychain, ProbeResult};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
 pub use server::{

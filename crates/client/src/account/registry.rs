@@ -1,6 +1,9 @@
-//! The accounts of this device, in `accounts.json`: a small file that is written whole (temporary file, fsync, rename).
+//! The accounts of this device, stored in `accounts.json`. Each change rewrites the whole file (temporary file, fsync,
+//! rename).
 //!
-//! Each account's folder holds a copy of its own entry, so that a damaged list can be made again from the folders.
+//! Each account's folder holds a copy of its own entry, from which a damaged list is rebuilt.
+//!
+//! Not here: tokens (`secrets`), and the data of an account (`open_account`).
 
 use std::{
     fs,
@@ -13,23 +16,23 @@ use carrel_model::{
 };
 use carrel_system::{
     Clock, IdGen, assert_may_block,
-    files::{SMALL_RESERVE, write_whole},
+    files::{SMALL_RESERVE, write_atomic},
 };
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, account::Identity};
 
-const LIST: &str = "accounts.json";
-const FOLDERS: &str = "accounts";
-const ENTRY: &str = "account.json";
+const LIST_FILE: &str = "accounts.json";
+const ACCOUNTS_DIR: &str = "accounts";
+const ENTRY_FILE: &str = "account.json";
 const DEMO: &str = "demo";
 
 /// This installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     pub id: DeviceId,
-    /// For people: "Asha's laptop".
+    /// Display name, for example "Asha's laptop".
     pub name: String,
 }
 
@@ -37,31 +40,32 @@ pub struct Device {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountInfo {
-    /// Also the name of its folder. The same learner on the same server always has the same one, also when the server moves.
+    /// Also the name of its folder. A learner on a server keeps the same id when the server's address changes.
     pub id: String,
-    /// Base address without a slash at the end; none for the demo library.
+    /// Base address without a trailing slash; none for the demo library.
     pub server: Option<String>,
     pub server_name: String,
-    /// The server's own id and key, once it proved them; empty before, and for servers that have none.
+    /// The server's id and key, once the server has proved them. Empty before, and for servers without an identity.
     #[serde(default)]
     pub server_id: String,
     #[serde(default)]
     pub server_key: String,
     pub user: UserInfo,
-    /// The session ended by itself: the learner can read and work on, and what waits is kept until they sign in again.
+    /// The session ended without a sign-out. The learner can go on working; unsent changes are kept until the next
+    /// sign-in.
     #[serde(default)]
     pub needs_sign_in: bool,
-    /// The learner signed out: the work is kept, but closed to others until they sign in again.
+    /// The learner signed out. The data is kept and cannot be opened until they sign in again.
     #[serde(default)]
     pub signed_out: bool,
-    /// The server's proof that the account exists; opaque to the device, empty if there is none. Kept after signing out, so that a
-    /// server that was restored from an older backup can create the account again.
+    /// The server's certificate that the account exists; opaque to the client, empty if there is none. Kept after a
+    /// sign-out, so that a server restored from an older backup can recreate the account.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
 }
 
 impl AccountInfo {
-    /// An account that was just signed in.
+    /// Creates the entry of an account that has just signed in.
     pub fn of(server: &str, server_name: &str, user: UserInfo) -> Self {
         let hash = carrel_model::BlobHash::of(format!("{server}\n{}", user.id).as_bytes()).to_hex();
         Self {
@@ -76,21 +80,21 @@ impl AccountInfo {
             certificate: String::new(),
         }
     }
-    /// The same on a server that proved who it is. The key belongs to the id of the account: another server with a copied id must not be
-    /// able to take the place of this one.
-    fn with(mut self, identity: &Identity) -> Self {
+    /// Returns the entry with the identity that its server proved. The key is part of the account's id, so that
+    /// another server with a copied server id cannot replace this account.
+    fn with_identity(mut self, identity: &Identity) -> Self {
         let Identity { server_id, key } = identity;
         let text = format!("server\n{server_id}\n{key}\n{}", self.user.id);
         self.id = carrel_model::BlobHash::of(text.as_bytes()).to_hex()[..20].to_owned();
         (self.server_id, self.server_key) = (server_id.clone(), key.clone());
         self
     }
-    /// The identity that the server proved.
+    /// Returns the identity that the server proved, if any.
     pub fn identity(&self) -> Option<Identity> {
         let known = !self.server_id.is_empty();
         known.then(|| Identity { server_id: self.server_id.clone(), key: self.server_key.clone() })
     }
-    /// The demo library: no server, nothing waits.
+    /// Creates the entry of the demo library, which has no server.
     pub fn demo(name: &str) -> Self {
         let user = UserInfo {
             id: UserId::from_u128(0),
@@ -113,8 +117,8 @@ impl AccountInfo {
     pub fn is_demo(&self) -> bool {
         self.server.is_none()
     }
-    fn is_sound(&self) -> bool {
-        // The id becomes a path.
+    fn is_valid(&self) -> bool {
+        // The id is used as a folder name.
         !self.id.is_empty()
             && self.id.len() <= 40
             && self.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -122,49 +126,50 @@ impl AccountInfo {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct List {
+struct AccountList {
     version: u32,
     device: Device,
     active: Option<String>,
     accounts: Vec<AccountInfo>,
 }
 
-/// The list. Every change is on the disk when the call returns.
+/// The list of accounts. Every change is on disk when the call returns.
 pub struct Accounts {
     dir: PathBuf,
-    list: Mutex<List>,
+    list: Mutex<AccountList>,
 }
 
 impl Accounts {
-    /// Reads the list in `dir`, or makes one. A damaged list is put aside and made again from the accounts' folders.
+    /// Reads the list in `dir`, or creates one. A damaged list is renamed and rebuilt from the accounts' folders.
     pub fn open(dir: &Path, device_name: &str, clock: &dyn Clock, ids: &dyn IdGen) -> Result<Self> {
-        if let Err(e) = fs::create_dir_all(dir.join(FOLDERS)) {
-            tracing::warn!(error = %e, "the folder of accounts could not be made");
+        if let Err(e) = fs::create_dir_all(dir.join(ACCOUNTS_DIR)) {
+            tracing::warn!(error = %e, "the folder of accounts could not be created");
         }
-        let path = dir.join(LIST);
+        let path = dir.join(LIST_FILE);
         let new_device =
             || Device { id: DeviceId(ids.uuid_v7(clock.now_ms())), name: device_name.to_owned() };
         let list = match fs::read(&path) {
-            Ok(bytes) => match serde_json::from_slice::<List>(&bytes) {
+            Ok(bytes) => match serde_json::from_slice::<AccountList>(&bytes) {
                 Ok(list) if list.version > 1 => {
-                    let hint = "hint: update Carrel; the file was left as it is";
+                    let hint = "hint: update Carrel; the file was not changed";
                     return Err(Error::newer(format!(
-                        "{} is from a newer Carrel; {hint}",
+                        "{} was written by a newer version of Carrel; {hint}",
                         path.display()
                     )));
                 }
                 Ok(mut list) => {
-                    list.accounts.retain(AccountInfo::is_sound);
+                    list.accounts.retain(AccountInfo::is_valid);
                     list
                 }
                 Err(e) => {
-                    tracing::error!(error = %e, "the list of accounts is damaged: it is made again from the folders");
-                    let aside = dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
-                    if let Err(e) = fs::rename(&path, aside) {
-                        // Then it is not written either, and the next start finds it again.
-                        tracing::warn!(error = %e, "the damaged list of accounts stays where it is");
+                    tracing::error!(error = %e, "corrupt list of accounts; rebuilding it from their folders");
+                    let damaged_path =
+                        dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
+                    if let Err(e) = fs::rename(&path, damaged_path) {
+                        // The list is not written either, so the next start finds the damaged file again.
+                        tracing::warn!(error = %e, "the corrupt list of accounts could not be renamed");
                     }
-                    List {
+                    AccountList {
                         version: 1,
                         device: new_device(),
                         active: None,
@@ -172,13 +177,16 @@ impl Accounts {
                     }
                 }
             },
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                List { version: 1, device: new_device(), active: None, accounts: from_folders(dir) }
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => AccountList {
+                version: 1,
+                device: new_device(),
+                active: None,
+                accounts: from_folders(dir),
+            },
             Err(e) => return Err(e.into()),
         };
         let accounts = Self { dir: dir.to_owned(), list: Mutex::new(list) };
-        // A disk that is full or read-only must not stop the start; the next change tries again.
+        // A full or read-only disk must not prevent the start; the next change writes the list again.
         if !path.exists()
             && let Err(e) = accounts.change(|_| Ok(()))
         {
@@ -197,20 +205,21 @@ impl Accounts {
     pub fn get(&self, id: &str) -> Option<AccountInfo> {
         self.list().accounts.iter().find(|a| a.id == id).cloned()
     }
-    /// The account that was open last.
+    /// Returns the account that was open last.
     pub fn active(&self) -> Option<AccountInfo> {
         let list = self.list();
         let id = list.active.as_deref()?;
         list.accounts.iter().find(|a| a.id == id).cloned()
     }
-    /// Where an account's files are.
+    /// Returns the folder of an account's files.
     pub fn folder(&self, id: &str) -> PathBuf {
-        self.dir.join(FOLDERS).join(id)
+        self.dir.join(ACCOUNTS_DIR).join(id)
     }
 
-    /// The account of `user`, who has just signed in at `server`: the one that is known, or a new one. It is known by the identity that the
-    /// server proved, at whatever address; or by its address, unless another server is there now.
-    pub fn recognise(
+    /// Returns the account of `user`, who has just signed in at `server`: an existing one or a new one. An account is
+    /// matched by the identity that its server proved, at any address, or else by address, unless a different server
+    /// now has that address.
+    pub fn match_or_create(
         &self,
         server: &str,
         server_name: &str,
@@ -220,27 +229,27 @@ impl Accounts {
         let new = AccountInfo::of(server, server_name, user);
         let list = self.list();
         let of_user = || list.accounts.iter().filter(|a| a.user.id == new.user.id && !a.is_demo());
-        let proved = identity
+        let by_identity = identity
             .and_then(|identity| of_user().find(|a| a.identity().as_ref() == Some(identity)));
-        let there = of_user().find(|a| {
+        let by_address = of_user().find(|a| {
             let other = a.identity();
             a.server.as_deref() == Some(server)
                 && (identity.is_none() || other.is_none() || other.as_ref() == identity)
         });
-        match (proved.or(there), identity) {
-            // Its folder keeps its name.
+        match (by_identity.or(by_address), identity) {
+            // The id stays, because it is the folder's name.
             (Some(known), _) => AccountInfo {
                 id: known.id.clone(),
                 server_id: known.server_id.clone(),
                 server_key: known.server_key.clone(),
                 ..new
             },
-            (None, Some(identity)) => new.with(identity),
+            (None, Some(identity)) => new.with_identity(identity),
             (None, None) => new,
         }
     }
-    /// Notes the identity that the server of an account proved; one that is known stays.
-    pub fn note_identity(&self, id: &str, identity: &Identity) -> Result<()> {
+    /// Stores the identity that an account's server proved. An identity that is already stored is not replaced.
+    pub fn store_identity(&self, id: &str, identity: &Identity) -> Result<()> {
         let Some(mut account) = self.get(id).filter(|a| a.identity().is_none()) else {
             return Ok(());
         };
@@ -249,7 +258,7 @@ impl Accounts {
         self.replace(&account)
     }
 
-    /// Adds an account, or replaces what is known of it, and makes it the active one.
+    /// Adds or replaces an account and makes it the active one.
     pub fn put(&self, account: &AccountInfo) -> Result<()> {
         self.replace(account)?;
         self.set_active(Some(&account.id))
@@ -264,13 +273,13 @@ impl Accounts {
         })?;
         let (folder, entry) = (self.folder(&account.id), serde_json::to_vec_pretty(account)?);
         let copied = fs::create_dir_all(&folder).map_err(Error::from);
-        if let Err(e) = copied.and_then(|()| Ok(write_whole(&folder.join(ENTRY), &entry)?)) {
-            // The list has it; the copy is only for a damaged list.
+        if let Err(e) = copied.and_then(|()| Ok(write_atomic(&folder.join(ENTRY_FILE), &entry)?)) {
+            // The list is already written; the copy is used only to rebuild a damaged list.
             tracing::warn!(error = %e, "the copy of an account's entry could not be written");
         }
         Ok(())
     }
-    /// Which account is open; none: First run. `Error::NotFound` for an unknown one.
+    /// Sets the active account; none shows First run. Returns `Error::NotFound` for an unknown id.
     pub fn set_active(&self, id: Option<&str>) -> Result<()> {
         self.change(|list| {
             match id {
@@ -282,7 +291,8 @@ impl Accounts {
             Ok(())
         })
     }
-    /// Notes what the server said of the learner with the last tokens. True if it was news. The id of an account never changes.
+    /// Stores the user that the server returned with the last tokens. Returns true if anything changed. The account's
+    /// id never changes.
     pub fn update_user(&self, id: &str, user: &UserInfo, certificate: &str) -> Result<bool> {
         let Some(mut account) = self.get(id) else { return Ok(false) };
         let before = account.clone();
@@ -301,10 +311,10 @@ impl Accounts {
             }
             Ok(())
         })?;
-        write_whole(&self.folder(id).join(ENTRY), &serde_json::to_vec_pretty(&account)?)?;
+        write_atomic(&self.folder(id).join(ENTRY_FILE), &serde_json::to_vec_pretty(&account)?)?;
         Ok(true)
     }
-    /// The certificate of the account with this login on this server; empty if there is none.
+    /// Returns the certificate of the account with this login on this server; empty if there is none.
     pub fn certificate_of(&self, server: &str, login: &str) -> String {
         let key = |login: &str| login.trim().to_lowercase();
         let all = self.all().into_iter();
@@ -313,24 +323,25 @@ impl Accounts {
             .find(|c| !c.is_empty())
             .unwrap_or_default()
     }
-    /// Notes whether the session of an account ended by itself. An account that was signed out stays so. True if that is news.
-    pub fn note_session(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
-        let is_news =
+    /// Stores whether an account's session has ended. A signed-out account is left unchanged. Returns true if anything
+    /// changed.
+    pub fn set_needs_sign_in(&self, id: &str, needs_sign_in: bool) -> Result<bool> {
+        let is_affected =
             |a: &AccountInfo| a.id == id && !a.signed_out && a.needs_sign_in != needs_sign_in;
-        if !self.list().accounts.iter().any(is_news) {
+        if !self.list().accounts.iter().any(is_affected) {
             return Ok(false);
         }
-        let mut news = false;
+        let mut has_changed = false;
         self.change(|list| {
-            for account in list.accounts.iter_mut().filter(|a| is_news(a)) {
-                (account.needs_sign_in, news) = (needs_sign_in, true);
+            for account in list.accounts.iter_mut().filter(|a| is_affected(a)) {
+                (account.needs_sign_in, has_changed) = (needs_sign_in, true);
             }
             Ok(())
         })?;
-        Ok(news)
+        Ok(has_changed)
     }
-    /// Notes how an account's session stands.
-    pub fn mark(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
+    /// Stores the session state of an account.
+    pub fn set_session_state(&self, id: &str, needs_sign_in: bool, signed_out: bool) -> Result<()> {
         self.change(|list| {
             if let Some(account) = list.accounts.iter_mut().find(|a| a.id == id) {
                 (account.needs_sign_in, account.signed_out) = (needs_sign_in, signed_out);
@@ -339,28 +350,29 @@ impl Accounts {
         })
     }
 
-    fn list(&self) -> MutexGuard<'_, List> {
+    fn list(&self) -> MutexGuard<'_, AccountList> {
         self.list.lock()
     }
-    /// Memory changes only when the disk did. Blocking.
-    fn change(&self, f: impl FnOnce(&mut List) -> Result<()>) -> Result<()> {
+    /// Applies a change. The list in memory changes only after the disk write succeeded. Blocking.
+    fn change(&self, f: impl FnOnce(&mut AccountList) -> Result<()>) -> Result<()> {
         assert_may_block();
         let mut list = self.list();
         let mut next = list.clone();
         f(&mut next)?;
-        write_whole(&self.dir.join(LIST), &serde_json::to_vec_pretty(&next)?)?;
+        write_atomic(&self.dir.join(LIST_FILE), &serde_json::to_vec_pretty(&next)?)?;
         *list = next;
         Ok(())
     }
 }
 
-/// From the copies in the folders. They must be signed in again: whether they were signed out is not known.
+/// Rebuilds the list from the copies in the folders. All need a new sign-in, because the copies may predate a
+/// sign-out.
 fn from_folders(dir: &Path) -> Vec<AccountInfo> {
-    let Ok(folders) = fs::read_dir(dir.join(FOLDERS)) else { return Vec::new() };
+    let Ok(folders) = fs::read_dir(dir.join(ACCOUNTS_DIR)) else { return Vec::new() };
     let entries = folders.flatten().filter_map(|folder| {
         let mut account: AccountInfo =
-            serde_json::from_slice(&fs::read(folder.path().join(ENTRY)).ok()?).ok()?;
-        if !account.is_sound() || folder.file_name().to_str() != Some(account.id.as_str()) {
+            serde_json::from_slice(&fs::read(folder.path().join(ENTRY_FILE)).ok()?).ok()?;
+        if !account.is_valid() || folder.file_name().to_str() != Some(account.id.as_str()) {
             return None;
         }
         account.signed_out = !account.is_demo();

@@ -1,7 +1,9 @@
-//! Where tokens are kept: the system's keychain, or, where there is none, a file encrypted with a key beside it.
+//! Stores tokens in the system's keychain or, where there is none, in a file encrypted with a key stored beside it.
 //!
-//! The file keeps tokens out of backups of single files, logs and curious eyes; whoever can read the whole folder can read them. That is
-//! why the app says so when it is in use.
+//! The file protects tokens in backups of single files, in logs and against casual reading. Anyone who can read the
+//! whole folder can decrypt them, so the app shows a notice while the file is in use.
+//!
+//! Not here: the calls of the keychain itself (`keychain`).
 
 use std::{
     collections::BTreeMap,
@@ -14,24 +16,24 @@ use std::{
 };
 
 use carrel_net::{Error, Result, SecretStore};
-use carrel_system::{IdGen, assert_may_block, files::write_whole};
+use carrel_system::{IdGen, assert_may_block, files::write_atomic};
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit},
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::account::keychain::{Keychain, Probed};
+use crate::account::keychain::{Keychain, ProbeResult};
 
 const MAGIC: &[u8] = b"carrel-secrets-1";
-const NONCE: usize = 24;
+const NONCE_BYTES: usize = 24;
 
 /// `secrets.bin` (XChaCha20-Poly1305 over a JSON map), and its random key in `secrets.key`.
 pub struct FileSecrets {
     file: PathBuf,
     key: PathBuf,
     ids: Arc<dyn IdGen>,
-    /// One change at a time.
+    /// Serializes changes.
     lock: Mutex<()>,
 }
 
@@ -45,40 +47,41 @@ impl FileSecrets {
         }
     }
 
-    /// A file that is damaged, or whose key is gone, is put aside, and there are no secrets: the learner signs in again, nothing else is
-    /// lost. One that cannot be read now (no rights, no free file handle) is an error and stays where it is.
+    /// Reads the file. A file that is damaged or whose key is missing is renamed and counts as empty: the learner has
+    /// to sign in again, nothing else is lost. A file that cannot be read now (permissions, no free file handle) is an
+    /// error and stays.
     fn load(&self) -> Result<BTreeMap<String, String>> {
         assert_may_block();
-        let Some(bytes) = read_if_there(&self.file)? else { return Ok(BTreeMap::new()) };
-        let key = read_if_there(&self.key)?;
+        let Some(bytes) = read_if_exists(&self.file)? else { return Ok(BTreeMap::new()) };
+        let key = read_if_exists(&self.key)?;
         if let Some(secrets) = key.and_then(|key| open(&key, &bytes)) {
             return Ok(secrets);
         }
         tracing::error!(
-            "the file of tokens is damaged or its key is gone: it is put aside, sign in again"
+            "the token file is corrupt or its key is missing: it is renamed; hint: sign in again"
         );
         fs::rename(&self.file, self.file.with_extension("damaged"))?;
         Ok(BTreeMap::new())
     }
     fn save(&self, secrets: &BTreeMap<String, String>) -> Result<()> {
-        let mut key = read_if_there(&self.key)?.unwrap_or_default();
+        let mut key = read_if_exists(&self.key)?.unwrap_or_default();
         if key.len() != 32 {
             key = vec![0; 32];
             self.ids.fill(&mut key);
-            write_whole(&self.key, &key)?;
+            write_atomic(&self.key, &key)?;
         }
-        let mut nonce = [0; NONCE];
+        let mut nonce = [0; NONCE_BYTES];
         self.ids.fill(&mut nonce);
-        let broken = |_| Error::Secrets("the tokens could not be encrypted".into());
+        let failed_to_encrypt = |_| Error::Secrets("the tokens could not be encrypted".into());
         let cipher =
             XChaCha20Poly1305::new_from_slice(&key).map_err(|e| Error::Secrets(e.to_string()))?;
-        let sealed = cipher
+        let ciphertext = cipher
             .encrypt(XNonce::from_slice(&nonce), serde_json::to_vec(secrets)?.as_slice())
-            .map_err(broken)?;
-        Ok(write_whole(&self.file, &[MAGIC, nonce.as_slice(), &sealed].concat())?)
+            .map_err(failed_to_encrypt)?;
+        Ok(write_atomic(&self.file, &[MAGIC, nonce.as_slice(), &ciphertext].concat())?)
     }
     fn change(&self, f: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
-        let _one = self.lock.lock();
+        let _guard = self.lock.lock();
         let before = self.load()?;
         let mut after = before.clone();
         f(&mut after);
@@ -86,7 +89,7 @@ impl FileSecrets {
     }
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -95,15 +98,15 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 fn open(key: &[u8], bytes: &[u8]) -> Option<BTreeMap<String, String>> {
-    let (nonce, sealed) = bytes.strip_prefix(MAGIC)?.split_at_checked(NONCE)?;
+    let (nonce, ciphertext) = bytes.strip_prefix(MAGIC)?.split_at_checked(NONCE_BYTES)?;
     let cipher = XChaCha20Poly1305::new_from_slice(key).ok()?;
-    let plain = cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?;
+    let plain = cipher.decrypt(XNonce::from_slice(nonce), ciphertext).ok()?;
     serde_json::from_slice(&plain).ok()
 }
 
 impl SecretStore for FileSecrets {
     fn get(&self, name: &str) -> Result<Option<String>> {
-        let _one = self.lock.lock();
+        let _guard = self.lock.lock();
         Ok(self.load()?.remove(name))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
@@ -121,53 +124,54 @@ impl SecretStore for FileSecrets {
     }
 }
 
-/// The keychain if it works, else the file. Either may fail at any call, and works again when it can: a locked keychain is asked again at
-/// the next use.
+/// Uses the keychain if it works, else the file. Either may fail at any call and is retried at the next one.
 ///
-/// A secret that is replaced must never come back: a server takes the use of an old token for theft and ends the sign-in. So each value
-/// carries a number that grows with every change, and of two values the greater number counts, wherever it is.
+/// A replaced secret must never be used again: servers treat the use of an old refresh token as theft and end the
+/// session. Each value therefore carries a number that grows with every change, and the value with the greatest number
+/// is used, whichever store it is in.
 pub struct Secrets {
-    keychain: Mutex<Probe>,
+    keychain: Mutex<KeychainState>,
     file: FileSecrets,
-    /// The greatest number of each name that this run gave. Held during a change: one at a time.
-    given: Mutex<BTreeMap<String, u64>>,
+    /// Greatest number issued in this run, by name. Locked for the duration of a change, which serializes changes.
+    issued: Mutex<BTreeMap<String, u64>>,
     failing: AtomicBool,
-    /// A call failed in this run: it may still be on its way and arrive late.
+    /// A call failed in this run; its change may still take effect later.
     failed: AtomicBool,
 }
 
-type Ask = Box<dyn Fn() -> Probed + Send>;
+type KeychainProbe = Box<dyn Fn() -> ProbeResult + Send>;
 
-enum Probe {
-    /// Not asked yet, for starting the app must not wait for it; or it did not answer.
-    Unknown(Ask),
+enum KeychainState {
+    /// Not probed yet (the start of the app must not wait for it), or the last probe found it unavailable.
+    Unknown(KeychainProbe),
     Works(Arc<dyn SecretStore>),
     Absent,
 }
 
-/// Stands before the number. Values without it are from older releases: their number is 0.
-const NUMBERED: &str = "carrel-numbered-1:";
-/// Stands after the name of a secret, for the greatest number that was given for it.
-const MARK: &str = "\u{1f}number";
-/// A change that cannot see one of the two places counts this much further: whatever number is there, this one is greater.
-const UNSEEN: u64 = 1 << 20;
+/// Prefix of a numbered value. Values without it were written by older releases and have number 0.
+const NUMBER_PREFIX: &str = "carrel-numbered-1:";
+/// Suffix of a secret's name under which its greatest issued number is stored.
+const NUMBER_SUFFIX: &str = "\u{1f}number";
+/// Added to the number of a change that can read only one of the two stores, so that it exceeds any number in the
+/// other.
+const UNREADABLE_STEP: u64 = 1 << 20;
 
-/// A value as it lies in one of the two places.
+/// A value as stored in one of the two stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Numbered {
+struct NumberedSecret {
     number: u64,
-    /// None: it was deleted, but what lies in the other place could not be.
+    /// None: deleted, while the value in the other store could not be deleted.
     secret: Option<String>,
 }
 
-impl Numbered {
-    fn to_text(&self) -> String {
+impl NumberedSecret {
+    fn encode(&self) -> String {
         match &self.secret {
-            Some(secret) => format!("{NUMBERED}{}:{secret}", self.number),
-            None => format!("{NUMBERED}{}", self.number),
+            Some(secret) => format!("{NUMBER_PREFIX}{}:{secret}", self.number),
+            None => format!("{NUMBER_PREFIX}{}", self.number),
         }
     }
-    fn of_text(text: String) -> Self {
+    fn parse(text: String) -> Self {
         let parse = |rest: &str| {
             let (number, secret) = match rest.split_once(':') {
                 Some((number, secret)) => (number, Some(secret.to_owned())),
@@ -175,113 +179,116 @@ impl Numbered {
             };
             Some(Self { number: number.parse().ok()?, secret })
         };
-        let numbered = text.strip_prefix(NUMBERED).and_then(parse);
+        let numbered = text.strip_prefix(NUMBER_PREFIX).and_then(parse);
         numbered.unwrap_or(Self { number: 0, secret: Some(text) })
     }
 }
 
 impl Secrets {
-    /// The system's keychain, with a file in `dir` to fall back to.
+    /// Uses the system's keychain, with a file in `dir` as fallback.
     pub fn system(dir: &Path, ids: Arc<dyn IdGen>) -> Self {
-        Self::asking(Box::new(Keychain::probe), dir, ids)
+        Self::with_probe(Box::new(Keychain::probe), dir, ids)
     }
-    /// The same with another keychain.
+    /// Uses the given keychain, with a file in `dir` as fallback.
     pub fn with(keychain: Option<Arc<dyn SecretStore>>, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
-        let probed = move || keychain.clone().map_or(Probed::Absent, Probed::Works);
-        Self::asking(Box::new(probed), dir, ids)
+        let probe = move || keychain.clone().map_or(ProbeResult::Absent, ProbeResult::Works);
+        Self::with_probe(Box::new(probe), dir, ids)
     }
-    /// The same with a keychain that is asked for when it is first needed, and again as long as it is unavailable.
-    pub fn asking(ask: Ask, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
+    /// Uses the keychain that `probe_keychain` returns. It is called at the first use, and again for as long as the
+    /// keychain is unavailable.
+    pub fn with_probe(probe_keychain: KeychainProbe, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
         Self {
-            keychain: Mutex::new(Probe::Unknown(ask)),
+            keychain: Mutex::new(KeychainState::Unknown(probe_keychain)),
             file: FileSecrets::new(dir, ids),
-            given: Mutex::default(),
+            issued: Mutex::default(),
             failing: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         }
     }
 
-    /// The keychain; none if there is none on this system.
+    /// Returns the keychain; none if this system has none.
     fn keychain(&self) -> Result<Option<Arc<dyn SecretStore>>> {
-        let mut probe = self.keychain.lock();
-        if let Probe::Unknown(ask) = &*probe {
-            match ask() {
-                Probed::Works(keychain) => *probe = Probe::Works(keychain),
-                Probed::Absent => *probe = Probe::Absent,
-                Probed::Unavailable(e) => return Err(e),
+        let mut state = self.keychain.lock();
+        if let KeychainState::Unknown(probe_keychain) = &*state {
+            match probe_keychain() {
+                ProbeResult::Works(keychain) => *state = KeychainState::Works(keychain),
+                ProbeResult::Absent => *state = KeychainState::Absent,
+                ProbeResult::Unavailable(e) => return Err(e),
             }
         }
-        Ok(match &*probe {
-            Probe::Works(keychain) => Some(keychain.clone()),
+        Ok(match &*state {
+            KeychainState::Works(keychain) => Some(keychain.clone()),
             _ => None,
         })
     }
-    /// What the keychain holds. `Err`: it does not answer now.
-    fn in_keychain(&self, name: &str) -> Result<Option<Numbered>> {
+    /// Reads a value from the keychain. Returns an error if the keychain does not respond now.
+    fn in_keychain(&self, name: &str) -> Result<Option<NumberedSecret>> {
         let found = match self.keychain() {
             Ok(Some(keychain)) => keychain.get(name),
             Ok(None) => Ok(None),
             Err(e) => Err(e),
         };
-        self.note(&found);
-        Ok(found?.map(Numbered::of_text))
+        self.record_result(&found);
+        Ok(found?.map(NumberedSecret::parse))
     }
-    fn in_file(&self, name: &str) -> Result<Option<Numbered>> {
-        Ok(self.file.get(name)?.map(Numbered::of_text))
+    fn in_file(&self, name: &str) -> Result<Option<NumberedSecret>> {
+        Ok(self.file.get(name)?.map(NumberedSecret::parse))
     }
-    /// Whether the keychain works is known by its last answer.
-    fn note<T>(&self, answer: &Result<T>) {
-        let failing = answer.is_err();
-        if let Err(e) = answer
+    /// Records the result of the last call: whether the keychain works is known only from it.
+    fn record_result<T>(&self, result: &Result<T>) {
+        let failing = result.is_err();
+        if let Err(e) = result
             && !self.failing.load(Ordering::Relaxed)
         {
-            tracing::warn!(error = %e, "the keychain does not work now");
+            tracing::warn!(error = %e, "the keychain is unavailable");
         }
         self.failing.store(failing, Ordering::Relaxed);
         self.failed.fetch_or(failing, Ordering::Relaxed);
     }
-    /// A number greater than that of any value in either place. Once the file was needed, it also remembers the greatest number, for a
-    /// keychain that cannot be read the next time.
-    fn next_number(&self, given: &mut BTreeMap<String, u64>, name: &str) -> u64 {
-        let mark_name = format!("{name}{MARK}");
-        let mark = self.file.get(&mark_name);
+    /// Returns a number greater than that of any value in either store. Once the file is in use, the number is also
+    /// stored there, for a start at which the keychain cannot be read.
+    fn next_number(&self, issued: &mut BTreeMap<String, u64>, name: &str) -> u64 {
+        let number_name = format!("{name}{NUMBER_SUFFIX}");
+        let stored_number = self.file.get(&number_name);
         let in_file = self.in_file(name);
-        let mut number = given.get(name).copied().unwrap_or(0);
-        let mut is_marked = matches!(mark, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
-        if let Ok(Some(mark)) = mark {
-            number = number.max(mark.parse().unwrap_or(0));
+        let mut number = issued.get(name).copied().unwrap_or(0);
+        let mut stores_number =
+            matches!(stored_number, Ok(Some(_)) | Err(_)) || !matches!(in_file, Ok(None));
+        if let Ok(Some(stored_number)) = stored_number {
+            number = number.max(stored_number.parse().unwrap_or(0));
         }
         let mut step = 1;
         for found in [self.in_keychain(name), in_file] {
             match found {
                 Ok(found) => number = number.max(found.map_or(0, |f| f.number)),
-                Err(_) => (step, is_marked) = (UNSEEN, true),
+                Err(_) => (step, stores_number) = (UNREADABLE_STEP, true),
             }
         }
         number = number.saturating_add(step);
-        given.insert(name.to_owned(), number);
-        if is_marked && let Err(e) = self.file.set(&mark_name, &number.to_string()) {
-            tracing::warn!(error = %e, "the number of a token could not be noted");
+        issued.insert(name.to_owned(), number);
+        if stores_number && let Err(e) = self.file.set(&number_name, &number.to_string()) {
+            tracing::warn!(error = %e, "the number of a token could not be stored");
         }
         number
     }
-    fn given(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
-        self.given.lock()
+    fn issued(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.issued.lock()
     }
 }
 
 impl SecretStore for Secrets {
-    /// `Error::Secrets` if it may be in a keychain that does not answer now: that is not "there is none".
+    /// Returns `Error::Secrets` if the value may be in a keychain that does not respond now, which is different from
+    /// no value.
     fn get(&self, name: &str) -> Result<Option<String>> {
-        let _one = self.given();
+        let _guard = self.issued();
         let file = self.in_file(name)?;
         let keychain = match (self.in_keychain(name), &file) {
             (Ok(keychain), _) => keychain,
-            // The file has a value only since the keychain failed: it is the newer one.
+            // The file has a value only since the keychain failed, so the file's value is the newer one.
             (Err(_), Some(_)) => None,
             (Err(e), None) => return Err(e),
         };
-        // Of two without numbers the one in the file is newer, for the same reason.
+        // If neither has a number, the value in the file is newer, for the same reason.
         let newest = match (file, keychain) {
             (Some(file), Some(keychain)) if keychain.number > file.number => Some(keychain),
             (file, keychain) => file.or(keychain),
@@ -289,24 +296,24 @@ impl SecretStore for Secrets {
         Ok(newest.and_then(|n| n.secret))
     }
     fn set(&self, name: &str, secret: &str) -> Result<()> {
-        let mut given = self.given();
-        let number = self.next_number(&mut given, name);
-        let text = Numbered { number, secret: Some(secret.to_owned()) }.to_text();
+        let mut issued = self.issued();
+        let number = self.next_number(&mut issued, name);
+        let text = NumberedSecret { number, secret: Some(secret.to_owned()) }.encode();
         let keychain = match self.keychain() {
             Ok(Some(keychain)) => keychain,
             _ => return self.file.set(name, &text),
         };
         let in_file = !matches!(self.file.get(name), Ok(None));
         if in_file && let Err(e) = self.file.set(name, &text) {
-            // The older one that stays there loses by its number.
-            tracing::warn!(error = %e, "the file of tokens could not be written");
+            // The older value that stays there has a smaller number.
+            tracing::warn!(error = %e, "the token file could not be written");
         }
         let set = keychain.set(name, &text);
-        self.note(&set);
+        self.record_result(&set);
         match set {
             Ok(()) => {
                 if in_file && let Err(e) = self.file.delete(name) {
-                    tracing::warn!(error = %e, "a token stays in the file too");
+                    tracing::warn!(error = %e, "a token could not be deleted from the token file");
                 }
                 Ok(())
             }
@@ -314,18 +321,18 @@ impl SecretStore for Secrets {
         }
     }
     fn delete(&self, name: &str) -> Result<()> {
-        let mut given = self.given();
-        let number = self.next_number(&mut given, name);
+        let mut issued = self.issued();
+        let number = self.next_number(&mut issued, name);
         let deleted = match self.keychain() {
             Ok(Some(keychain)) => keychain.delete(name),
             Ok(None) => Ok(()),
             Err(e) => Err(e),
         };
-        self.note(&deleted);
+        self.record_result(&deleted);
         match deleted {
             Ok(()) if !self.failed.load(Ordering::Relaxed) => self.file.delete(name),
-            // What lies in the keychain, or arrives there late, is overruled.
-            _ => self.file.set(name, &Numbered { number, secret: None }.to_text()),
+            // Overrides a value that is in the keychain or is written there late.
+            _ => self.file.set(name, &NumberedSecret { number, secret: None }.encode()),
         }
     }
     fn fallback_in_use(&self) -> bool {

@@ -1,4 +1,6 @@
-//! Finding a server and asking it for tokens: what is done before there is a session.
+//! Finding a server and requesting tokens from it: the requests made before a session exists.
+//!
+//! Not here: requests of a signed-in account (`carrel_net`), and where tokens are stored (`secrets`).
 
 use carrel_model::wire::{
     AdoptRequest, LoginRequest, LogoutRequest, Meta, RegisterRequest, TokenReply, identity_text,
@@ -10,67 +12,67 @@ use http::header;
 use serde::{Serialize, de::DeserializeOwned};
 use url::{Host, Url};
 
-/// Replies to what is asked here are small.
-const LIMIT: usize = 256 * 1024;
+/// Maximum size of a reply to these requests, in bytes.
+const MAX_REPLY_BYTES: usize = 256 * 1024;
 
-/// A server that answered.
+/// Result of a successful server check.
 #[derive(Debug, Clone)]
 pub struct ServerCheck {
-    /// The address as it will be used: no slash at the end.
+    /// The address to use, without a trailing slash.
     pub address: String,
     pub meta: Meta,
-    /// How far this device's clock is ahead of the server's.
+    /// How far this device's clock is ahead of the server's, in milliseconds.
     pub clock_ahead_ms: i64,
 }
 
-/// The addresses that a typed one may mean, in the order in which they are tried.
+/// Returns the addresses that a typed one may mean, in the order in which they are tried.
 ///
-/// Without a scheme: https for names of the internet, and nothing else, because a password follows; http, then https, for this machine,
-/// private addresses, `.local` and names without a dot, which have no certificates as a rule.
+/// Without a scheme: only https for internet names, because a password follows; http, then https, for this machine,
+/// private addresses, `.local` and names without a dot, which usually have no certificate.
 pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let typed = typed.trim();
-    let wrong = |why: &str| {
+    let invalid = |why: &str| {
         let typed: String = typed.chars().take(100).collect();
         Error::Invalid(format!(
-            "{typed:?} is not an address: {why}; hint: type something like school.example or 192.168.1.4:7300"
+            "{typed:?} is not a valid address: {why}; hint: use an address such as school.example or 192.168.1.4:7300"
         ))
     };
     if typed.is_empty() {
-        return Err(wrong("it is empty"));
+        return Err(invalid("it is empty"));
     }
     if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(wrong("it contains spaces"));
+        return Err(invalid("it contains spaces"));
     }
     let with_scheme = typed.contains("://");
     let text = if with_scheme { typed.to_owned() } else { format!("https://{typed}") };
-    let url = Url::parse(&text).map_err(|e| wrong(&e.to_string()))?;
+    let url = Url::parse(&text).map_err(|e| invalid(&e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("only http and https are spoken"));
+        return Err(invalid("only http and https are supported"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("a name or password does not belong into it"));
+        return Err(invalid("it must not contain a user name or password"));
     }
-    let host = url.host().ok_or_else(|| wrong("there is no host"))?;
+    let host = url.host().ok_or_else(|| invalid("it has no host"))?;
     let path = url.path().trim_end_matches('/');
     let path = path
         .strip_suffix("/api/meta")
         .or_else(|| path.strip_suffix("/api"))
         .unwrap_or(path)
         .trim_end_matches('/');
-    // `Url::port` leaves out the default port of the scheme, which is 443 without one: typed after a name it is no different address.
+    // `Url::port` omits the default port of the parsed scheme: a typed 443 is the same address as none.
     let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
     let base = |scheme: &str| format!("{scheme}://{host}{port}{path}");
     Ok(if with_scheme {
         vec![base(url.scheme())]
-    } else if is_near(&host) {
+    } else if is_local_network(&host) {
         vec![base("http"), base("https")]
     } else {
         vec![base("https")]
     })
 }
 
-/// This machine or this network.
-fn is_near(host: &Host<&str>) -> bool {
+/// Returns whether a host is this machine or on the local network.
+fn is_local_network(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
@@ -83,8 +85,12 @@ fn is_near(host: &Host<&str>) -> bool {
     }
 }
 
-/// Asks whether a Carrel server is there. `Error::Offline`: nobody answered; `Error::BadReply`: something else did, for example the
-/// sign-in page of a Wi-Fi.
+/// Checks whether a Carrel server answers at an address.
+///
+/// # Errors
+///
+/// `Error::Offline` if nothing answered; `Error::BadReply` if something else did, for example the sign-in page of a
+/// Wi-Fi network.
 pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Result<ServerCheck> {
     let mut failed = None;
     for address in addresses(typed)? {
@@ -93,25 +99,25 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
                 let clock_ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
                 return Ok(ServerCheck { address, meta, clock_ahead_ms });
             }
-            // An answer tells more than a silence.
+            // An error reply says more than no reply.
             Err(e @ Error::Offline(_)) => failed = failed.or(Some(e)),
             Err(e) => failed = Some(e),
         }
     }
-    Err(failed.unwrap_or_else(|| Error::Offline("nobody answers".into())))
+    Err(failed.unwrap_or_else(|| Error::Offline("no server replied".into())))
 }
 
-/// Who a server is, whatever its address: proved, so that it can be compared with what was proved before.
+/// The proved identity of a server, which does not depend on its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub server_id: String,
-    /// The key that signs its manifests, hex.
+    /// The public key that signs its manifests, in hex.
     pub key: String,
 }
 
-/// The identity of the server at `address`, if it has one and proves it: it signs a random challenge with its key. A server that repeats the
-/// id and the public key of another one cannot. (One that asks the other for each signature can; it would be between us and the server
-/// then, and see the password too.)
+/// Returns the identity of the server at `address`, if it has one and proves it by signing a random challenge. A
+/// server that copies the id and public key of another one fails. (One that forwards each challenge to the other
+/// passes; but as a man in the middle it would see the password anyway.)
 pub async fn identity(
     http: &dyn Http,
     address: &str,
@@ -138,7 +144,7 @@ pub async fn identity(
     };
     let text = identity_text(&meta.server_id, &challenge);
     if !is_signed(&meta.signing_key, &proof, &text) {
-        tracing::warn!(server.id = %meta.server_id, "a server names an identity that it does not prove");
+        tracing::warn!(server.id = %meta.server_id, "the server did not prove the identity that it claims");
         return None;
     }
     Some(Identity { server_id: meta.server_id.clone(), key: meta.signing_key.clone() })
@@ -157,25 +163,28 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-/// The description of the server, and its address: one redirect is followed if it leads to the same route, as from http to https.
+/// Fetches the server's description and returns it with its address. One redirect is followed if it leads to the same
+/// route, such as from http to https.
 async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
     let url = format!("{address}/api/meta");
     let reply = http.send(get(&url)).await?;
-    let moved = match reply.status {
+    let redirect = match reply.status {
         301 | 302 | 307 | 308 => {
             reply.header(header::LOCATION).and_then(|l| Url::parse(&url).ok()?.join(l).ok())
         }
         _ => None,
     };
-    let Some(moved) = moved else { return Ok((address.to_owned(), read(&url, reply).await?)) };
-    let moved = moved.to_string();
-    match moved.strip_suffix("/api/meta") {
-        // Never from https down to http.
+    let Some(redirect) = redirect else {
+        return Ok((address.to_owned(), read(&url, reply).await?));
+    };
+    let redirect = redirect.to_string();
+    match redirect.strip_suffix("/api/meta") {
+        // A redirect from https to http is refused.
         Some(base) if base.starts_with("https://") || address.starts_with("http://") => {
-            let reply = http.send(get(&moved)).await?;
-            Ok((base.to_owned(), read(&moved, reply).await?))
+            let reply = http.send(get(&redirect)).await?;
+            Ok((base.to_owned(), read(&redirect, reply).await?))
         }
-        _ => Err(Error::BadReply { url, problem: "it sends elsewhere".into() }),
+        _ => Err(Error::BadReply { url, problem: "it redirects to another route".into() }),
     }
 }
 
@@ -185,7 +194,7 @@ fn get(url: &str) -> Request {
         .timeout(std::time::Duration::from_secs(10))
 }
 
-/// Makes an account on a server and signs in.
+/// Creates an account on a server and signs in.
 pub async fn register(
     http: &dyn Http,
     address: &str,
@@ -199,14 +208,14 @@ pub async fn login(http: &dyn Http, address: &str, request: &LoginRequest) -> Re
     post(http, &format!("{address}/api/auth/login"), request).await
 }
 
-/// Asks for the work of an account that the server does not know. `http` is signed in as the learner who is to have it.
+/// Transfers the data of an account that the server does not know. `http` is signed in as the learner who receives it.
 pub async fn adopt(http: &dyn Http, address: &str, request: &AdoptRequest) -> Result<()> {
     let url = format!("{address}/api/auth/adopt");
     let reply = http.send(Request::post_json(&url, request)?).await?;
     if reply.status < 300 { Ok(()) } else { Err(error_of(&url, reply).await) }
 }
 
-/// Tells the server that a sign-in is over. If it cannot be reached, the tokens end by themselves.
+/// Ends a session on the server. If the server cannot be reached, the tokens expire.
 pub async fn logout(http: &dyn Http, address: &str, refresh_token: String) -> Result<()> {
     let url = format!("{address}/api/auth/logout");
     let request = Request::post_json(&url, &LogoutRequest { refresh_token })?;
@@ -225,22 +234,22 @@ pub(super) async fn post<T: DeserializeOwned>(
     read(url, reply).await
 }
 
-/// The JSON of a good reply, or what the reply says went wrong.
+/// Returns the JSON of a successful reply, or the error that the reply describes.
 async fn read<T: DeserializeOwned>(url: &str, reply: Reply) -> Result<T> {
     if !(200..300).contains(&reply.status) {
         return Err(error_of(url, reply).await);
     }
-    let bytes = reply.bytes(LIMIT).await.map_err(|f| named(url, f))?;
+    let bytes = reply.bytes(MAX_REPLY_BYTES).await.map_err(|f| with_url(url, f))?;
     serde_json::from_slice(&bytes)
         .map_err(|e| Error::BadReply { url: url.to_owned(), problem: e.to_string() })
 }
 
-/// The error that a reply stands for. One without problem details is not from a Carrel server.
+/// Returns the error of a reply. A reply without problem details is not from a Carrel server.
 async fn error_of(url: &str, reply: Reply) -> Error {
     ClassifiedReply::read(reply, None).await.into_error(url)
 }
 
-fn named(url: &str, failure: Failure) -> Error {
+fn with_url(url: &str, failure: Failure) -> Error {
     match failure.into() {
         Error::BadReply { problem, .. } => Error::BadReply { url: url.to_owned(), problem },
         other => other,

@@ -1,4 +1,7 @@
-//! The key that this device signs work with: made when it is first needed, kept with the other secrets, never shown.
+//! The key with which this device signs work files. It is created at the first use, stored with the other secrets, and
+//! never displayed.
+//!
+//! Not here: the keys of other devices and of libraries (`key_trust`).
 
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ use crate::{Error, Result};
 
 const NAME: &str = "device-key";
 
-/// Reads the key or makes it.
+/// Reads the key, or creates it.
 pub(super) async fn device_key(
     secrets: &Arc<dyn SecretStore>,
     ids: &Arc<dyn IdGen>,

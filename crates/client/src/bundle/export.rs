@@ -1,6 +1,9 @@
-//! Writes downloaded courses into one file, or a learner's rows into another.
+//! Exports downloaded courses, or a learner's rows, to a file.
 //!
-//! A file is written as `NAME.part` and renamed when all of it is on the disk. Every blob is verified on the way.
+//! The file is written as `NAME.part` and renamed when all of it is on disk. Every blob is verified while it is
+//! copied.
+//!
+//! Not here: the file format (`carrel_bundle`), and imports.
 
 use std::{
     fs::{self, File},
@@ -10,7 +13,7 @@ use std::{
 };
 
 use carrel_bundle::{
-    BundledCourse, COURSE_FORMAT, CourseBundle, CourseHead, WorkBundle, WorkDevice, WorkHead,
+    BundledCourse, COURSE_FORMAT, CourseBundle, CourseHeader, WorkBundle, WorkDevice, WorkHeader,
     WorkLearner,
 };
 use carrel_content::{
@@ -39,19 +42,19 @@ use crate::{
     },
 };
 
-/// Bytes that stay free on the drive for the file system itself.
-const SPARE: u64 = 1024 * 1024;
-const CHUNK: usize = 1024 * 1024;
+/// Bytes left free on the drive for the file system.
+const MIN_FREE_BYTES: u64 = 1024 * 1024;
+const CHUNK_BYTES: usize = 1024 * 1024;
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedFile {
     pub path: PathBuf,
     pub bytes: u64,
-    /// Courses and stories, or rows.
+    /// Number of courses and stories, or of rows.
     pub count: u64,
 }
 
-/// Writes courses and stories that are on this device into one file in `folder`.
+/// Exports local courses and stories to one file in `folder`.
 pub(crate) async fn export_courses(
     context: &Context<'_>,
     items: &[(Kind, Slug)],
@@ -67,16 +70,16 @@ pub(crate) async fn export_courses(
         let manifests = ready_manifests(library, &items)?;
         let mut courses = Vec::with_capacity(items.len());
         for ((kind, id), ready) in items.iter().zip(&manifests) {
-            let as_of_ms = library.named_as_of(*kind, id, ready.version)?;
+            let as_of_ms = library.newest_as_of(*kind, id, ready.version)?;
             courses.push(BundledCourse { as_of_ms, signed: ready.signed.clone() });
         }
-        // An imported course is exported under the name of its library.
+        // An imported course is exported under the name of the library it came from.
         let (server, server_name) = match manifests.first() {
-            Some(first) if info.is_demo() => library.came_from(first)?,
+            Some(first) if info.is_demo() => library.imported_from(first)?,
             _ => None,
         }
         .unwrap_or_else(|| (account.base_url.clone(), info.server_name.clone()));
-        let bundle = CourseBundle::new(CourseHead {
+        let bundle = CourseBundle::new(CourseHeader {
             format: COURSE_FORMAT.to_owned(),
             server,
             server_name,
@@ -92,7 +95,7 @@ pub(crate) async fn export_courses(
         let path = folder.join(format!("{name}.{EXTENSION}"));
         let bytes = write_courses(library.blobs(), &manifests, &bundle, &path, &task)?;
         let count = items.len() as u64;
-        tracing::info!(bundle.courses = count, bundle.bytes = bytes, "courses were exported");
+        tracing::info!(bundle.courses = count, bundle.bytes = bytes, "exported a course file");
         Ok(ExportedFile { path, bytes, count })
     })
     .await
@@ -103,14 +106,14 @@ fn ready_manifests(library: &Library, items: &[(Kind, Slug)]) -> Result<Vec<Arc<
     for (kind, id) in items {
         let Some(ready) = library.ready_manifest(*kind, id)? else {
             let title = library.title(*kind, id.as_str())?;
-            return Err(ImportError::NotHere(title.unwrap_or_else(|| id.to_string())).into());
+            return Err(ImportError::NotDownloaded(title.unwrap_or_else(|| id.to_string())).into());
         };
         manifests.push(ready);
     }
     Ok(manifests)
 }
 
-/// Writes all rows of the account into a file in `folder`, signed with the key of this device.
+/// Exports all rows of the account to a file in `folder`, signed with this device's key.
 pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<ExportedFile> {
     let Context { account, info, shared, .. } = context;
     let running = context.transfers.begin()?;
@@ -127,38 +130,38 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
     let (account, info, made_by) = (account.clone(), info.clone(), context.made_by());
     let device = shared.accounts.device();
     blocking(move || {
-        let head = work_head(&account.content.library, info, device, made_by, now_ms)?;
-        let file = WorkBundle::write(head, &rows, &key).map_err(ImportError::File)?;
+        let header = work_header(&account.content.library, info, device, made_by, now_ms)?;
+        let file = WorkBundle::write(header, &rows, &key).map_err(ImportError::File)?;
         let count = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
         let bytes = file.len() as u64;
-        task.expect(bytes);
+        task.set_total(bytes);
         write_file(&path, bytes, &task, |out| {
-            for piece in file.chunks(CHUNK) {
+            for piece in file.chunks(CHUNK_BYTES) {
                 task.check()?;
                 out.write_all(piece).map_err(|e| write_error(e, &path))?;
                 task.add(piece.len() as u64);
             }
             Ok(())
         })?;
-        tracing::info!(bundle.rows = count, bundle.bytes = bytes, "work was exported");
+        tracing::info!(bundle.rows = count, bundle.bytes = bytes, "exported a work file");
         Ok(ExportedFile { path, bytes, count })
     })
     .await
 }
 
-fn work_head(
+fn work_header(
     library: &Library,
     info: AccountInfo,
     device: Device,
     made_by: String,
     made_ms: i64,
-) -> Result<WorkHead> {
+) -> Result<WorkHeader> {
     let server_key = match &info.server {
         Some(server) => library.key_of(server)?.unwrap_or_default(),
         None => String::new(),
     };
     let server_name = if info.is_demo() { String::new() } else { info.server_name };
-    Ok(WorkHead {
+    Ok(WorkHeader {
         format: String::new(),
         learner: WorkLearner { id: info.user.id, login: info.user.login, name: info.user.name },
         server: info.server.unwrap_or_default(),
@@ -174,7 +177,7 @@ fn work_head(
     })
 }
 
-/// Publishes the key that this device signs with to the learner's other devices, so that they recognise its files.
+/// Publishes this device's signing key to the learner's other devices, so that they recognise its files.
 async fn publish_key(store: &Store, key: String) -> carrel_learning::Result<()> {
     let value = format!("\"{key}\"");
     store
@@ -201,15 +204,16 @@ fn write_courses(
     for manifest in manifests {
         check_complete(blobs, manifest)?;
     }
-    task.expect(bundle.len());
+    task.set_total(bundle.len());
     write_file(target, bundle.len(), task, |out| {
-        let beginning = bundle.beginning().map_err(ImportError::File)?;
-        out.write_all(&beginning).map_err(|e| write_error(e, target))?;
-        task.add(beginning.len() as u64);
+        let header = bundle.prefix_and_header().map_err(ImportError::File)?;
+        out.write_all(&header).map_err(|e| write_error(e, target))?;
+        task.add(header.len() as u64);
         for blob in &bundle.blobs {
             if !write_blob(blobs, blob, out, target, task)? {
-                // Lost or damaged since the check: reported with its course, and removed, so that a check fetches it again.
-                blobs.prove(blob.hash)?;
+                // Lost or damaged since the check: it is reported with its course, and deleted, so that a check
+                // downloads it again.
+                blobs.verify(blob.hash)?;
                 for manifest in manifests {
                     check_complete(blobs, manifest)?;
                 }
@@ -221,7 +225,7 @@ fn write_courses(
     Ok(bundle.len())
 }
 
-/// False if the blob is not here or its bytes are damaged.
+/// Returns false if the blob is missing or damaged.
 fn write_blob(
     blobs: &BlobStore,
     blob: &ManifestBlob,
@@ -229,31 +233,31 @@ fn write_blob(
     target: &Path,
     task: &TransferTask,
 ) -> Result<bool> {
-    let Some(place) = blobs.locate(blob.hash)? else { return Ok(false) };
-    if place.size() != blob.size {
+    let Some(stored) = blobs.locate(blob.hash)? else { return Ok(false) };
+    if stored.size() != blob.size {
         return Ok(false);
     }
     let mut hasher = blake3::Hasher::new();
-    let mut at = 0;
-    while at < blob.size {
+    let mut offset = 0;
+    while offset < blob.size {
         task.check()?;
-        let piece = place.read_at(at, CHUNK)?;
+        let piece = stored.read_at(offset, CHUNK_BYTES)?;
         if piece.is_empty() {
             return Ok(false);
         }
         hasher.update(&piece);
         out.write_all(&piece).map_err(|e| write_error(e, target))?;
-        at += piece.len() as u64;
+        offset += piece.len() as u64;
         task.add(piece.len() as u64);
     }
     Ok(hasher.finalize().as_bytes() == &blob.hash.0)
 }
 
-/// Fails with `ImportError::Missing` if a blob of the manifest is not here.
+/// Returns `ImportError::Missing` if a blob of the manifest is not stored on this device.
 fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
     let all = &open.manifest.blobs;
-    let here = blobs.have_all(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
-    let missing: Vec<&ManifestBlob> = all.iter().filter(|b| !here.contains(&b.hash)).collect();
+    let local = blobs.find_stored(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
+    let missing: Vec<&ManifestBlob> = all.iter().filter(|b| !local.contains(&b.hash)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -286,27 +290,29 @@ fn titles(open: &OpenManifest) -> (String, Vec<(BlobHash, String)>) {
     }
 }
 
-/// Writes `target` completely or not at all. Free space is checked first.
+/// Writes `target` completely or not at all, after a check of the free space.
 fn write_file(
     target: &Path,
     bytes: u64,
     task: &TransferTask,
-    fill: impl FnOnce(&mut File) -> Result<()>,
+    write: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<()> {
-    let no_place = |path: &Path| ImportError::NoPlace(path.display().to_string());
-    let folder = target.parent().filter(|f| f.is_dir()).ok_or_else(|| no_place(target))?;
+    let not_writable = |path: &Path| ImportError::NotWritable(path.display().to_string());
+    let folder = target.parent().filter(|f| f.is_dir()).ok_or_else(|| not_writable(target))?;
     if let Some(free) = free_bytes(folder)
-        && free < bytes.saturating_add(SPARE)
+        && free < bytes.saturating_add(MIN_FREE_BYTES)
     {
-        return Err(ImportError::NoSpace { need: bytes.saturating_add(SPARE), free }.into());
+        return Err(
+            ImportError::NoSpace { need: bytes.saturating_add(MIN_FREE_BYTES), free }.into()
+        );
     }
-    let part = part_of(target);
-    let mut file = File::create(&part).map_err(|_| no_place(target))?;
-    let filled = fill(&mut file)
+    let part = part_path(target);
+    let mut file = File::create(&part).map_err(|_| not_writable(target))?;
+    let written = write(&mut file)
         .and_then(|()| task.check())
         .and_then(|()| file.sync_all().map_err(|e| write_error(e, target)));
     drop(file);
-    let done = filled.and_then(|()| fs::rename(&part, target).map_err(|e| write_error(e, target)));
+    let done = written.and_then(|()| fs::rename(&part, target).map_err(|e| write_error(e, target)));
     if done.is_err() {
         let _ = fs::remove_file(&part);
     }
@@ -314,42 +320,42 @@ fn write_file(
     if done.is_ok()
         && let Err(e) = File::open(folder).and_then(|f| f.sync_all())
     {
-        // FAT and network folders do not support it.
-        tracing::debug!(error = %e, "the folder of a file was not synced");
+        // Not supported on FAT and on network folders.
+        tracing::debug!(error = %e, "the folder of an exported file could not be synced");
     }
     done
 }
 
-fn part_of(target: &Path) -> PathBuf {
+fn part_path(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".part");
     name.into()
 }
 
-/// Converts an error of writing. A drive formatted as FAT has no files of 4 GiB: that is not a fault of the disk.
+/// Converts a write error. On FAT a file cannot exceed 4 GiB, which is not a disk error.
 fn write_error(e: std::io::Error, target: &Path) -> Error {
     match e.kind() {
         std::io::ErrorKind::FileTooLarge => {
             ImportError::NoSpace { need: u64::from(u32::MAX) + 1, free: u64::from(u32::MAX) }.into()
         }
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            ImportError::NoPlace(target.display().to_string()).into()
+            ImportError::NotWritable(target.display().to_string()).into()
         }
         _ => e.into(),
     }
 }
 
-/// Replaces what is not valid in file names on every system.
+/// Replaces characters that are invalid in file names on any supported system.
 fn to_file_name(text: &str) -> String {
-    let fine = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    let name: String = text.chars().take(40).map(fine).collect();
+    let to_allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let name: String = text.chars().take(40).map(to_allowed).collect();
     if name.trim_matches('-').is_empty() { "learner".to_owned() } else { name }
 }
 
-/// `2026-11-20-1405`, UTC.
+/// Formats a time as `2026-11-20-1405`, in UTC.
 fn date_and_time(now_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(now_ms) {
-        Ok(at) => at.strftime("%Y-%m-%d-%H%M").to_string(),
+        Ok(time) => time.strftime("%Y-%m-%d-%H%M").to_string(),
         Err(_) => now_ms.to_string(),
     }
 }

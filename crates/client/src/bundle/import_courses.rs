@@ -1,6 +1,9 @@
 //! Imports courses and stories from a file.
 //!
-//! Nothing of a course is shown until all of it is here and verified: blobs are stored as they are read, and the switch is one transaction.
+//! A course becomes visible only when all of it is stored and verified: blobs are stored as they are read, and the
+//! manifest is switched in one transaction.
+//!
+//! Not here: the checks before an import (`inspect`, `key_trust`).
 
 use std::{
     io::{Seek, SeekFrom},
@@ -11,8 +14,8 @@ use bytes::Bytes;
 use carrel_bundle::{Bundle, CourseBundle, Fault, copy_verified, fingerprint};
 use carrel_content::{
     Kind,
-    blobs::{Came, INLINE},
-    download::{Downloads, Wish, imported},
+    blobs::{BlobOrigin, MAX_INLINE},
+    download::{DownloadTarget, Downloads, imported},
     library::{Library, OpenManifest},
 };
 use carrel_model::{BlobHash, Slug};
@@ -36,11 +39,11 @@ pub struct ImportedCourse {
     pub kind: Kind,
     pub id: Slug,
     pub title: String,
-    /// False: a newer version was here and stays.
-    pub taken: bool,
+    /// False: a newer local version was kept.
+    pub imported: bool,
 }
 
-/// Imports all courses of a file. `accept`: the fingerprint that a person agreed to, if the key is new here.
+/// Imports all courses of a file. `accept` is the fingerprint that the user confirmed, if the key is not yet trusted.
 pub(crate) async fn import_courses(
     context: &Context<'_>,
     path: &Path,
@@ -54,28 +57,28 @@ pub(crate) async fn import_courses(
     let (path, accept) = (path.to_owned(), accept.map(str::to_owned));
     let imported = blocking(move || {
         let Bundle::Courses(bundle) = open_bundle(&path)?.0 else {
-            return Err(ImportError::File(Fault::Nothing).into());
+            return Err(ImportError::File(Fault::NoContent).into());
         };
         let key = fingerprint(&bundle.key);
-        match key_trust::check(&library, library_name.as_deref(), &bundle.head, &bundle.key)? {
+        match key_trust::check(&library, library_name.as_deref(), &bundle.header, &bundle.key)? {
             KeyTrust::Trusted => {}
-            KeyTrust::Ask if accept.as_deref() == Some(&key) => {}
-            KeyTrust::Ask => {
-                let name = bundle.head.server_name.clone();
+            KeyTrust::Unconfirmed if accept.as_deref() == Some(&key) => {}
+            KeyTrust::Unconfirmed => {
+                let name = bundle.header.server_name.clone();
                 return Err(ImportError::NotAccepted { name, fingerprint: key }.into());
             }
-            KeyTrust::Never(refusal) => return Err(refusal.into()),
+            KeyTrust::Rejected(refusal) => return Err(refusal.into()),
         }
         import_all(&library, &downloads, &path, &bundle, &task)
     })
     .await?;
-    content.library.storage().step("import: done");
+    content.library.storage().failpoint("import: done");
     Ok(imported)
 }
 
-/// A course that is imported.
-struct Importing {
-    wish: Wish,
+/// A course that is being imported.
+struct CourseImport {
+    target: DownloadTarget,
     manifest: OpenManifest,
     as_of_ms: i64,
 }
@@ -89,39 +92,39 @@ fn import_all(
 ) -> Result<Vec<ImportedCourse>> {
     let mut all = Vec::new();
     let mut importing = Vec::new();
-    for (course, manifest) in bundle.head.courses.iter().zip(&bundle.manifests) {
+    for (course, manifest) in bundle.header.courses.iter().zip(&bundle.manifests) {
         let (kind, title) = kind_and_title(manifest);
         let (id, version) = (manifest.id(), course.signed.version());
         let local = local_state(library, kind, id, version, &bundle.key, course.as_of_ms)?;
         if local == LocalState::OtherLibrary {
             return Err(ImportError::Taken { title }.into());
         }
-        let taken = local != LocalState::Newer;
-        all.push(ImportedCourse { kind, id: id.clone(), title, taken });
-        if taken {
-            let wish = Wish::whole(kind, id);
+        let is_imported = local != LocalState::Newer;
+        all.push(ImportedCourse { kind, id: id.clone(), title, imported: is_imported });
+        if is_imported {
+            let target = DownloadTarget::whole(kind, id);
             let signed = course.signed.clone();
-            importing.push(Importing {
-                wish,
+            importing.push(CourseImport {
+                target,
                 manifest: OpenManifest { manifest: manifest.clone(), version, signed },
                 as_of_ms: course.as_of_ms,
             });
         }
     }
     // A download over the network continues if the file cannot be read to its end.
-    let was_fetching: Vec<bool> =
-        importing.iter().map(|t| downloads.leave_to_cable(&t.wish)).collect();
+    let were_downloading: Vec<bool> =
+        importing.iter().map(|t| downloads.stop_for_import(&t.target)).collect();
     if let Err(e) = import(library, path, bundle, &importing, task) {
-        for (one, was_fetched) in importing.iter().zip(was_fetching) {
-            imported::give_up(library, &one.wish)?;
-            if was_fetched {
-                downloads.start(one.wish.kind, &one.wish.id)?;
+        for (course, was_downloading) in importing.iter().zip(were_downloading) {
+            imported::cancel(library, &course.target)?;
+            if was_downloading {
+                downloads.start(course.target.kind, &course.target.id)?;
             }
         }
-        tracing::info!(error = %e, "a file of courses was not imported");
+        tracing::info!(error = %e, "import of a course file failed");
         return Err(e);
     }
-    tracing::info!(bundle.courses = importing.len(), "courses were imported from a file");
+    tracing::info!(bundle.courses = importing.len(), "imported a course file");
     Ok(all)
 }
 
@@ -129,52 +132,52 @@ fn import(
     library: &Library,
     path: &Path,
     bundle: &CourseBundle,
-    importing: &[Importing],
+    importing: &[CourseImport],
     task: &TransferTask,
 ) -> Result<()> {
-    let mut wanted: Vec<BlobHash> =
+    let mut blobs: Vec<BlobHash> =
         importing.iter().flat_map(|t| &t.manifest.manifest.blobs).map(|b| b.hash).collect();
-    wanted.sort_unstable();
+    blobs.sort_unstable();
     let mut versions = Vec::with_capacity(importing.len());
-    let step = |name| library.storage().step(name);
-    for one in importing {
-        versions.push(imported::begin(library, &one.wish, &one.manifest)?);
-        step("import: course wanted");
+    let failpoint = |name| library.storage().failpoint(name);
+    for course in importing {
+        versions.push(imported::begin(library, &course.target, &course.manifest)?);
+        failpoint("import: target added");
     }
-    let here = library.blobs().have_all(&wanted)?;
-    let is_wanted = |h: &BlobHash| wanted.binary_search(h).is_ok() && !here.contains(h);
-    let need: u64 = bundle.blobs.iter().filter(|b| is_wanted(&b.hash)).map(|b| b.size).sum();
-    // Reserved as for a download, so that no other task on this device counts on the same space.
+    let local = library.blobs().find_stored(&blobs)?;
+    let is_missing = |h: &BlobHash| blobs.binary_search(h).is_ok() && !local.contains(h);
+    let need: u64 = bundle.blobs.iter().filter(|b| is_missing(&b.hash)).map(|b| b.size).sum();
+    // Reserved as for a download, so that no other task of this device uses the same space.
     let reservation = match need {
         0 => None,
         need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),
     };
-    step("import: space reserved");
+    failpoint("import: space reserved");
     let copied = |bytes: usize| {
-        step("import: bytes copied");
+        failpoint("import: bytes copied");
         if let Some(reservation) = &reservation {
             reservation.used(bytes as u64);
         }
         task.add(bytes as u64);
     };
-    task.expect(bundle.blob_bytes);
+    task.set_total(bundle.blob_bytes);
     let (_, mut file) = open_bundle(path)?;
     file.seek(SeekFrom::Start(bundle.start)).map_err(|e| ImportError::File(e.into()))?;
     for blob in &bundle.blobs {
         task.check()?;
-        if !is_wanted(&blob.hash) {
-            let over = i64::try_from(blob.size).unwrap_or(i64::MAX);
-            file.seek_relative(over).map_err(|e| ImportError::File(e.into()))?;
+        if !is_missing(&blob.hash) {
+            let skipped = i64::try_from(blob.size).unwrap_or(i64::MAX);
+            file.seek_relative(skipped).map_err(|e| ImportError::File(e.into()))?;
             task.add(blob.size);
-        } else if blob.size <= INLINE {
-            let mut bytes = Vec::with_capacity(INLINE as usize);
+        } else if blob.size <= MAX_INLINE {
+            let mut bytes = Vec::with_capacity(MAX_INLINE as usize);
             copy_verified(&mut file, blob, |piece| {
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
-            // Not `Asked`, which would need space beside the reservation.
+            // Not `Requested`, which would need space in addition to the reservation.
             let bytes = Bytes::from(bytes);
-            library.blobs().put_from(blob.hash, &bytes, Came::Ahead)?;
+            library.blobs().put_with_origin(blob.hash, &bytes, BlobOrigin::Prefetched)?;
             copied(bytes.len());
         } else {
             let mut part = library.blobs().part(blob.hash)?;
@@ -186,47 +189,50 @@ fn import(
                 Ok::<_, Error>(())
             });
             if copied_all.is_err() {
-                // A download must not continue from bytes of a file that was not verified.
+                // A download must not continue from unverified bytes of a file.
                 part.restart()?;
             }
             copied_all?;
             part.finish()?;
         }
     }
-    // The key was known or a person agreed to it; it is noted with the first course that is signed with it.
+    // The key was trusted or the user confirmed it; it is stored with the first course that is signed with it.
     if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
-        library.accept(&bundle.key, &bundle.head.server, &bundle.head.server_name)?;
-        step("import: key accepted");
+        library.accept(&bundle.key, &bundle.header.server, &bundle.header.server_name)?;
+        failpoint("import: key accepted");
     }
-    for (one, version) in importing.iter().zip(&versions) {
+    for (course, version) in importing.iter().zip(&versions) {
         let missing = library.blobs().missing(*version)?;
         if let Some(first) = missing.first() {
             let text = format!("blob {:?} was removed during the import", first.hash);
             return Err(StorageError::other(text).into());
         }
         let origin = imported::Origin {
-            server: &bundle.head.server,
-            server_name: &bundle.head.server_name,
-            as_of_ms: one.as_of_ms,
+            server: &bundle.header.server,
+            server_name: &bundle.header.server_name,
+            as_of_ms: course.as_of_ms,
         };
-        if !imported::finish(library, &one.wish, *version, &one.manifest, origin)? {
+        if !imported::finish(library, &course.target, *version, &course.manifest, origin)? {
             return Err(Error::Cancelled);
         }
-        step("import: course ready");
-        if let Err(e) = library.index(&one.manifest) {
-            tracing::warn!(download.id = %one.wish.id, error = %e, "a course cannot be searched");
+        failpoint("import: course ready");
+        if let Err(e) = library.index(&course.manifest) {
+            tracing::warn!(download.id = %course.target.id, error = %e, "an imported course could not be indexed");
         }
-        step("import: course indexed");
-        library.relist(&one.manifest)?;
-        step("import: course listed");
-        let changes =
-            [Change::Downloads, Change::Catalogue, Change::DownloadMoved(one.wish.id.to_string())];
-        library.changes().tell(changes.into());
+        failpoint("import: course indexed");
+        library.add_to_list(&course.manifest)?;
+        failpoint("import: course listed");
+        let changes = [
+            Change::Downloads,
+            Change::Catalogue,
+            Change::DownloadProgress(course.target.id.to_string()),
+        ];
+        library.changes().publish(changes.into());
     }
     Ok(())
 }
 
-/// Converts a reservation that failed to the error of an import.
+/// Converts a failed reservation to the error of an import.
 fn no_space(e: Error, need: u64) -> Error {
     match e {
         Error::Content(carrel_content::Error::NoSpace { missing, .. }) => {

@@ -1,4 +1,6 @@
 //! Imports the rows of a work file.
+//!
+//! Not here: how rows merge (`rows`, `carrel_learning`).
 
 use std::{path::Path, sync::Arc};
 
@@ -16,7 +18,7 @@ use crate::{
     open_account::OpenAccount,
 };
 
-/// Joins the rows of a work file in one transaction, as if they came from the server; they wait for it.
+/// Merges the rows of a work file in one transaction, as rows from the server are merged; they remain unsent.
 pub(crate) async fn import_work(
     context: &Context<'_>,
     path: &Path,
@@ -26,7 +28,7 @@ pub(crate) async fn import_work(
     let path = path.to_owned();
     let work = blocking(move || match open_bundle(&path)?.0 {
         Bundle::Work(work) => Ok::<_, Error>(work),
-        Bundle::Courses(_) => Err(ImportError::File(Fault::Nothing).into()),
+        Bundle::Courses(_) => Err(ImportError::File(Fault::NoContent).into()),
     })
     .await?;
     let (work, refusal) = check_work(context, work).await?;
@@ -42,37 +44,37 @@ pub(crate) async fn import_work(
             return Err(refusal.into());
         }
     }
-    let claimed = work.head.is_guest();
+    let claimed = work.header.is_guest();
     let rows: Arc<[String]> = work.rows.into();
     let storage = account.content.library.storage().clone();
     let written = storage.clone();
     let imported = account
         .store
         .write("import_work", move |tx| {
-            storage.step("import: work begun");
+            storage.failpoint("import: work begun");
             let imported = join_rows(tx, &rows, claimed);
-            storage.step("import: work joined");
+            storage.failpoint("import: work merged");
             imported
         })
         .await?;
-    written.step("import: work written");
+    written.failpoint("import: work written");
     tracing::info!(
         bundle.rows = imported.rows,
         bundle.changed = imported.changed,
-        "work was imported from a file"
+        "imported a work file"
     );
     Ok(imported)
 }
 
-/// Asks the server whether the work of an account that it does not know belongs to this learner. `false`: it does not, or the file
-/// proves nothing.
+/// Asks the server whether the work of an account that it does not know belongs to this learner. Returns false if it
+/// does not, or if the file has no certificate.
 async fn is_adopted(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
-    if work.head.certificate.is_empty() {
+    if work.header.certificate.is_empty() {
         return Ok(false);
     }
     let request = AdoptRequest {
         refresh_token: String::new(),
-        account_certificate: work.head.certificate.clone(),
+        account_certificate: work.header.certificate.clone(),
     };
     match account::adopt(account.http.as_ref(), &account.base_url, &request).await {
         Ok(()) => Ok(true),

@@ -1,4 +1,6 @@
-//! What a file contains, from whom it is, and whether it would be imported.
+//! Inspects a file: its contents, its origin, and whether it can be imported.
+//!
+//! Not here: the import itself (`import_courses`, `import_work`). Nothing is written.
 
 use std::{fs::File, io::BufReader, path::Path};
 
@@ -18,7 +20,7 @@ use crate::{
     bundle::{Context, key_trust, key_trust::KeyTrust, rows::DEVICE_KEY},
 };
 
-/// The content of a file.
+/// The contents of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BundleInfo {
     Courses(CoursesInfo),
@@ -27,13 +29,13 @@ pub enum BundleInfo {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoursesInfo {
-    /// The library that the file says it is from.
+    /// The library named in the file.
     pub server: String,
     pub server_name: String,
     pub fingerprint: String,
     pub trust: KeyTrust,
     pub made_ms: i64,
-    /// Of the whole file, and of what is not on this device yet.
+    /// Size of the whole file, and of the part that is not stored on this device yet.
     pub bytes: u64,
     pub new_bytes: u64,
     pub courses: Vec<CourseInfo>,
@@ -48,17 +50,17 @@ pub struct CourseInfo {
     pub local: LocalState,
 }
 
-/// How a course of a file compares with what is on this device.
+/// Comparison of a course in a file with the local one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalState {
     Absent,
-    /// The same version: only what is missing or damaged is imported.
+    /// The same version is local: only missing or damaged blobs are imported.
     Same,
-    /// An older version is here: it is replaced.
+    /// The local version is older: it is replaced.
     Older,
-    /// A newer version is here: it stays.
+    /// The local version is newer: it is kept.
     Newer,
-    /// A course of another library has this id.
+    /// A local course of another library has this id.
     OtherLibrary,
 }
 
@@ -67,15 +69,15 @@ pub struct WorkInfo {
     pub learner: String,
     pub server_name: String,
     pub device_name: String,
-    /// The learner's other devices know this one's key.
+    /// The learner's other devices know the key of the device that signed the file.
     pub device_known: bool,
     pub made_ms: i64,
     pub rows: u64,
-    /// Why it is not imported as it is; `Unclaimed` is imported after a person said that the work is theirs.
+    /// Why the file cannot be imported. `Unclaimed` work can be imported once the user confirms that it is theirs.
     pub refusal: Option<ImportError>,
 }
 
-/// Reads a file as far as it can be checked at once.
+/// Reads and checks as much of a file as is possible without importing it.
 pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<BundleInfo> {
     let path = path.to_owned();
     match blocking(move || open_bundle(&path)).await?.0 {
@@ -90,7 +92,8 @@ pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<Bundle
     }
 }
 
-/// Opens a file and checks its head. `Fault::NotCarrel` if it is not a regular file: reading a pipe would never end.
+/// Opens a file and checks its header. Returns `Fault::NotCarrel` if it is not a regular file, because reading a pipe
+/// might never end.
 pub(super) fn open_bundle(path: &Path) -> Result<(Bundle, BufReader<File>)> {
     let unreadable = |e: std::io::Error| Error::from(ImportError::File(e.into()));
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
@@ -107,9 +110,9 @@ fn inspect_courses(
     library_name: Option<&str>,
     bundle: &CourseBundle,
 ) -> Result<CoursesInfo> {
-    let head = &bundle.head;
+    let header = &bundle.header;
     let mut courses = Vec::with_capacity(bundle.manifests.len());
-    for (course, manifest) in head.courses.iter().zip(&bundle.manifests) {
+    for (course, manifest) in header.courses.iter().zip(&bundle.manifests) {
         let (kind, title) = kind_and_title(manifest);
         let (id, version) = (manifest.id(), course.signed.version());
         courses.push(CourseInfo {
@@ -121,13 +124,13 @@ fn inspect_courses(
         });
     }
     let hashes: Vec<BlobHash> = bundle.blobs.iter().map(|b| b.hash).collect();
-    let have = library.blobs().have_all(&hashes)?;
+    let have = library.blobs().find_stored(&hashes)?;
     Ok(CoursesInfo {
-        server: head.server.clone(),
-        server_name: head.server_name.clone(),
+        server: header.server.clone(),
+        server_name: header.server_name.clone(),
         fingerprint: fingerprint(&bundle.key),
-        trust: key_trust::check(library, library_name, head, &bundle.key)?,
-        made_ms: head.made_ms,
+        trust: key_trust::check(library, library_name, header, &bundle.key)?,
+        made_ms: header.made_ms,
         bytes: bundle.len(),
         new_bytes: bundle.blobs.iter().filter(|b| !have.contains(&b.hash)).map(|b| b.size).sum(),
         courses,
@@ -141,8 +144,8 @@ pub(super) fn kind_and_title(manifest: &Manifest) -> (Kind, String) {
     }
 }
 
-/// Compares a version with what is on this device. Versions have no order of their own: the newer one is that which a server was known to
-/// name at the later time.
+/// Compares a version with the local one. Versions have no order of their own: the newer one is the one that a server
+/// was known to name at the later time.
 pub(super) fn local_state(
     library: &Library,
     kind: Kind,
@@ -158,12 +161,12 @@ pub(super) fn local_state(
     if ready.version == version {
         return Ok(LocalState::Same);
     }
-    let is_named = library.known_version(kind, id)? == Some(version);
-    let local_as_of_ms = library.named_as_of(kind, id, ready.version)?;
-    Ok(if is_named || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
+    let is_newest = library.known_version(kind, id)? == Some(version);
+    let local_as_of_ms = library.newest_as_of(kind, id, ready.version)?;
+    Ok(if is_newest || as_of_ms > local_as_of_ms { LocalState::Older } else { LocalState::Newer })
 }
 
-/// Returns the file with the reason why it is not for this account as it is, if there is one.
+/// Returns the work file, with the reason why this account cannot import it, if any.
 pub(super) async fn check_work(
     context: &Context<'_>,
     work: WorkBundle,
@@ -181,30 +184,30 @@ fn check_learner(
     info: &AccountInfo,
     work: &WorkBundle,
 ) -> Result<Option<ImportError>> {
-    let head = &work.head;
-    if head.is_guest() {
+    let header = &work.header;
+    if header.is_guest() {
         return Ok(Some(ImportError::Unclaimed));
     }
-    if info.server.is_some() && info.user.id == head.learner.id {
+    if info.server.is_some() && info.user.id == header.learner.id {
         return Ok(None);
     }
     let is_same_server = match &info.server {
         None => true,
         Some(server) => {
             let key = library.key_of(server)?;
-            *server == head.server || key.is_some_and(|k| k == head.server_key)
+            *server == header.server || key.is_some_and(|k| k == header.server_key)
         }
     };
     Ok(Some(if is_same_server {
-        ImportError::OtherLearner { name: head.learner.name.clone() }
+        ImportError::OtherLearner { name: header.learner.name.clone() }
     } else {
-        ImportError::OtherServer { server: head.server_name.clone() }
+        ImportError::OtherServer { server: header.server_name.clone() }
     }))
 }
 
 async fn inspect_work(context: &Context<'_>, work: WorkBundle) -> Result<WorkInfo> {
     let (work, refusal) = check_work(context, work).await?;
-    let (id, key) = (work.head.device.id, work.head.device.key.clone());
+    let (id, key) = (work.header.device.id, work.header.device.key.clone());
     let device_known = context
         .account
         .store
@@ -214,14 +217,14 @@ async fn inspect_work(context: &Context<'_>, work: WorkBundle) -> Result<WorkInf
             Ok(matches!(known, Some(Row::Kv(Kv { value, .. })) if value == format!("\"{key}\"")))
         })
         .await?;
-    let head = work.head;
+    let header = work.header;
     Ok(WorkInfo {
-        learner: head.learner.name,
-        server_name: head.server_name,
-        device_name: head.device.name,
+        learner: header.learner.name,
+        server_name: header.server_name,
+        device_name: header.device.name,
         device_known,
-        made_ms: head.made_ms,
-        rows: head.rows,
+        made_ms: header.made_ms,
+        rows: header.rows,
         refusal,
     })
 }

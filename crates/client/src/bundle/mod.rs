@@ -1,18 +1,18 @@
-//! Courses and work as files, for machines without a network (docs/CABLE.md).
+//! Courses and work as files, for devices without a network. See docs/BUNDLES.md.
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `transfer_task` | the one export or import that runs: its progress, and how it is cancelled |
-//! | `removable_media` | where files may be: USB drives, the folder for downloads |
-//! | `upload` | files that the window uploads |
-//! | `device_key` | the key that this device signs work with |
-//! | `key_trust` | which signing keys are trusted, and when a person is asked |
-//! | `rows` | rows of a work file, read and joined |
-//! | `export` | downloaded courses, or a learner's rows, into one file |
-//! | `inspect` | what a file contains, and whether it would be imported |
-//! | `import_courses`, `import_work` | the content of a file onto this device |
+//! | `transfer_task` | the running export or import: its progress and cancellation |
+//! | `removable_media` | folders for bundles: USB drives, the downloads folder |
+//! | `upload` | files uploaded by the UI |
+//! | `device_key` | the key with which this device signs work files |
+//! | `key_trust` | which signing keys are trusted, and when the user has to confirm one |
+//! | `rows` | reading and merging the rows of a work file |
+//! | `export` | exports downloaded courses, or a learner's rows, to a file |
+//! | `inspect` | the contents of a file, and whether it can be imported |
+//! | `import_courses`, `import_work` | imports the contents of a file |
 //!
-//! Not here: the format of the files (`carrel_bundle`); how rows merge (`learning`); what is on this device (`content`).
+//! Not here: the file format (`carrel_bundle`); how rows merge (`learning`); which content is local (`content`).
 
 mod device_key;
 mod export;
@@ -51,7 +51,7 @@ use crate::{
     open_account::{OpenAccount, Shared},
 };
 
-/// How the names of files end.
+/// File name extension of bundles.
 pub const EXTENSION: &str = "carrel";
 
 /// The account that is exported from or imported into.
@@ -63,11 +63,11 @@ pub(crate) struct Context<'c> {
 }
 
 impl Context<'_> {
-    /// The program that makes files: "Carrel 1.0.0".
+    /// Returns the name of the program for the file's header, such as "Carrel 1.0.0".
     fn made_by(&self) -> String {
         format!("Carrel {}", self.shared.config.app_version)
     }
-    /// The name of the account's own library; none without a server.
+    /// Returns the name of the account's own library; none without a server.
     fn library_name(&self) -> Option<String> {
         self.info.server.as_ref().map(|_| self.info.server_name.clone())
     }

@@ -1,4 +1,7 @@
-//! Folders for bundles: removable media that are mounted, and the folder for downloads. A list instead of a dialog: docs/adr/0007.
+//! Folders for bundles: mounted removable media, and the downloads folder. Why the UI lists them instead of opening a
+//! dialog: docs/adr/0007.
+//!
+//! Not here: reading or writing the files.
 
 use std::{
     fs,
@@ -7,14 +10,14 @@ use std::{
 
 use crate::bundle::EXTENSION;
 
-/// The most files that are listed of one folder.
+/// Maximum number of files listed per folder.
 const MAX_FILES: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FolderKind {
-    /// A USB drive, a card, another disk.
+    /// A USB drive, memory card or external disk.
     Removable,
-    /// The system's folder for downloads, or the app's own documents on a phone.
+    /// The system's downloads folder, or the app's documents folder on a phone.
     Downloads,
 }
 
@@ -23,13 +26,13 @@ pub enum FolderKind {
 pub struct BundleFolder {
     pub kind: FolderKind,
     pub path: PathBuf,
-    /// The label of the drive; the name of the folder.
+    /// The drive's label, or the folder's name.
     pub name: String,
-    /// None: the system does not say.
+    /// None: not reported by the system.
     pub free_bytes: Option<u64>,
 }
 
-/// A file that may be a bundle, judged by its name alone.
+/// A file that may be a bundle, judged by its name only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleFile {
     pub path: PathBuf,
@@ -37,7 +40,7 @@ pub struct BundleFile {
     pub bytes: u64,
 }
 
-/// Lists the folders, removable media first. `downloads`: the system's folder, if the program knows it. Blocking.
+/// Lists the folders, removable media first. `downloads` is the system's downloads folder, if known. Blocking.
 pub fn bundle_folders(downloads: Option<&Path>) -> Vec<BundleFolder> {
     let mut found: Vec<BundleFolder> = mounts()
         .into_iter()
@@ -58,14 +61,14 @@ pub fn files_in(folder: &Path) -> Vec<BundleFile> {
         .filter_map(|entry| {
             let path = entry.path();
             let is_bundle = path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION));
-            let about = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
+            let metadata = fs::metadata(&path).ok().filter(|m| is_bundle && m.is_file())?;
             let name = path.file_name()?.to_string_lossy().into_owned();
-            let at = about.modified().unwrap_or(std::time::UNIX_EPOCH);
-            // macOS writes "._NAME" beside each file on a drive with FAT.
+            let at = metadata.modified().unwrap_or(std::time::UNIX_EPOCH);
+            // On FAT drives macOS writes "._NAME" beside each file.
             if name.starts_with('.') {
                 None
             } else {
-                Some((at, BundleFile { bytes: about.len(), path, name }))
+                Some((at, BundleFile { bytes: metadata.len(), path, name }))
             }
         })
         .take(MAX_FILES)
@@ -81,7 +84,7 @@ fn folder(kind: FolderKind, path: &Path) -> BundleFolder {
     BundleFolder { kind, path: path.to_owned(), name, free_bytes: free_bytes(path) }
 }
 
-/// Bytes that this user may still write there.
+/// Returns the number of bytes that this user may still write there.
 pub(super) fn free_bytes(path: &Path) -> Option<u64> {
     fs4::available_space(path).ok()
 }
@@ -96,27 +99,27 @@ fn children(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()
 }
 
-/// Where desktops mount removable media: `/media/USER/LABEL` and `/run/media/USER/LABEL`.
+/// Returns the mount points of removable media on Linux desktops: `/media/USER/LABEL` and `/run/media/USER/LABEL`.
 #[cfg(target_os = "linux")]
 fn mounts() -> Vec<PathBuf> {
     let Some(user) = std::env::var_os("USER").filter(|u| !u.is_empty()) else { return Vec::new() };
     ["/media", "/run/media"].iter().flat_map(|top| children(&Path::new(top).join(&user))).collect()
 }
 
-/// All volumes but the one that the system runs from, which is a link.
+/// Returns all volumes except the system volume, which is a link.
 #[cfg(target_os = "macos")]
 fn mounts() -> Vec<PathBuf> {
     let is_link = |p: &PathBuf| fs::symlink_metadata(p).is_ok_and(|m| m.is_symlink());
     children(Path::new("/Volumes")).into_iter().filter(|p| !is_link(p)).collect()
 }
 
-/// Drive letters after the system's own.
+/// Returns the drives after the system drive.
 #[cfg(windows)]
 fn mounts() -> Vec<PathBuf> {
     ('D'..='Z').map(|c| PathBuf::from(format!("{c}:\\"))).filter(|p| p.is_dir()).collect()
 }
 
-/// On phones files are chosen in the system's own dialog: see `upload`.
+/// On phones files are chosen in the system's dialog: see `upload`.
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn mounts() -> Vec<PathBuf> {
     Vec::new()

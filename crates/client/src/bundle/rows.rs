@@ -1,22 +1,24 @@
-//! The rows of a learner: all of them for a file, and those of a file joined with what is here.
+//! Rows of a learner: reading all of them for an export, and merging those of a work file with the local ones.
+//!
+//! Not here: the merge rules (`carrel_learning`).
 
 use carrel_learning::store::{Tx, checked, state};
 use carrel_model::lattice::{Row, RowType};
 
-/// The name space in which a device tells the learner's other devices its key.
+/// Namespace of the rows that publish a device's key to the learner's other devices.
 pub(super) const DEVICE_KEY: &str = "device_key";
 
 /// The result of importing a work file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportedWork {
     pub rows: u64,
-    /// Rows that changed anything: they wait for the server.
+    /// Rows that changed local data; they remain unsent.
     pub changed: u64,
-    /// Rows that this release cannot read: kept for a later one.
+    /// Rows that this release cannot read, kept for a later one.
     pub unread: u64,
 }
 
-/// Reads one snapshot, in the order of kinds and keys.
+/// Reads all rows from one snapshot, ordered by kind and key.
 pub(crate) fn all_rows(conn: &rusqlite::Connection) -> carrel_learning::Result<Vec<Row>> {
     let mut all = Vec::new();
     for row_type in RowType::ALL {
@@ -25,8 +27,8 @@ pub(crate) fn all_rows(conn: &rusqlite::Connection) -> carrel_learning::Result<V
     Ok(all)
 }
 
-/// Joins the rows of a work file in one transaction. What cannot be read here is kept for a later release, as from the server. `claimed`:
-/// they were made without an account.
+/// Merges the rows of a work file in one transaction. Rows that this release cannot read are kept for a later one, as
+/// with rows from the server. `claimed`: the rows were made without an account.
 pub fn join_rows(
     tx: &mut Tx<'_>,
     rows: &[String],
@@ -37,25 +39,26 @@ pub fn join_rows(
         let row = match Row::from_json(text) {
             Ok(mut row) => {
                 if row.extra_mut().limit() {
-                    state::keep_foreign(tx, text)?;
+                    state::store_foreign(tx, text)?;
                 }
                 row
             }
             Err(_) => {
-                state::keep_foreign(tx, text)?;
+                state::store_foreign(tx, text)?;
                 imported.unread += 1;
                 continue;
             }
         };
-        // Settings of the account without a server are not the learner's choice for their own account.
-        let is_device_setting = matches!(&row, Row::Kv(kv) if ["setting", "device", DEVICE_KEY].contains(&kv.ns.as_str()));
+        // Settings made without an account are not the learner's choice for their own account.
+        let namespaces = ["setting", "device", DEVICE_KEY];
+        let is_device_setting = matches!(&row, Row::Kv(kv) if namespaces.contains(&kv.ns.as_str()));
         if row.is_server_only() || (claimed && is_device_setting) {
             continue;
         }
-        match tx.carry(row) {
+        match tx.import(row) {
             Ok(has_changed) => imported.changed += u64::from(has_changed),
             Err(carrel_learning::Error::Invalid(_)) => {
-                state::keep_foreign(tx, text)?;
+                state::store_foreign(tx, text)?;
                 imported.unread += 1;
             }
             Err(e) => return Err(e),

@@ -1,4 +1,6 @@
-//! The export or import that runs, one at a time: its progress, and how it is cancelled.
+//! The running export or import: its progress and cancellation. One runs at a time.
+//!
+//! Not here: what is transferred (`export`, `import_courses`, `import_work`).
 
 use std::sync::{
     Arc,
@@ -12,24 +14,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, ImportError, Result};
 
-/// Progress is reported at most this often.
+/// Minimum interval between two progress reports.
 const REPORT_INTERVAL_MS: i64 = 250;
 
-/// The progress of the export or import that runs.
+/// Progress of the running export or import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferProgress {
     pub bytes_done: u64,
     pub bytes_total: u64,
 }
 
-/// The exports and imports of a client: one runs at a time.
+/// The exports and imports of a client, of which one runs at a time.
 pub struct Transfers {
     changes: Changes,
     clock: Arc<dyn Clock>,
     running: Mutex<Option<Arc<TransferTask>>>,
 }
 
-/// An export or import that runs.
+/// The running export or import.
 pub(super) struct TransferTask {
     changes: Changes,
     clock: Arc<dyn Clock>,
@@ -49,20 +51,20 @@ impl Transfers {
     pub(crate) fn new(changes: Changes, clock: Arc<dyn Clock>) -> Self {
         Self { changes, clock, running: Mutex::default() }
     }
-    /// The progress of the task that runs; none if no task runs.
+    /// Returns the progress of the running task; none if no task runs.
     pub fn progress(&self) -> Option<TransferProgress> {
         self.running.lock().as_ref().map(|task| TransferProgress {
             bytes_done: task.done.load(Ordering::Relaxed),
             bytes_total: task.total.load(Ordering::Relaxed),
         })
     }
-    /// Cancels the task that runs: it ends with `Error::Cancelled`, and no file or course is left incomplete.
+    /// Cancels the running task. It ends with `Error::Cancelled` and leaves no incomplete file or course.
     pub fn cancel(&self) {
         if let Some(task) = self.running.lock().as_ref() {
             task.cancelled.cancel();
         }
     }
-    /// Begins a task; `ImportError::Busy` if another one runs.
+    /// Starts a task. Returns `ImportError::Busy` if another one runs.
     pub(super) fn begin(&self) -> Result<RunningTransfer<'_>> {
         let mut running = self.running.lock();
         if running.is_some() {
@@ -83,30 +85,30 @@ impl Transfers {
 
 impl Drop for RunningTransfer<'_> {
     fn drop(&mut self) {
-        // If the call was dropped, the task on its thread ends as well.
+        // If the call was dropped, the task on its blocking thread has to end as well.
         self.task.cancelled.cancel();
         *self.transfers.running.lock() = None;
-        self.transfers.changes.tell_one(Change::Cable);
+        self.transfers.changes.publish_one(Change::Transfer);
     }
 }
 
 impl TransferTask {
-    /// Fails with `Error::Cancelled` if the task was cancelled.
+    /// Returns `Error::Cancelled` if the task was cancelled.
     pub(super) fn check(&self) -> Result<()> {
         if self.cancelled.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
-    /// Sets the number of bytes that will be transferred.
-    pub(super) fn expect(&self, bytes: u64) {
+    /// Sets the number of bytes to transfer.
+    pub(super) fn set_total(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
     }
-    /// Adds bytes that were transferred.
+    /// Adds to the number of bytes transferred.
     pub(super) fn add(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
         let now = self.clock.monotonic_ms();
         let last = self.reported_ms.load(Ordering::Relaxed);
         if now >= last.saturating_add(REPORT_INTERVAL_MS) {
             self.reported_ms.store(now, Ordering::Relaxed);
-            self.changes.tell_one(Change::Cable);
+            self.changes.publish_one(Change::Transfer);
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Uploads from the window: a file that a person chose, shared from a phone's files, or dropped onto the window.
+//! Uploads from the UI: a file that the user chose, dropped onto the window, or opened from a phone's file picker.
 //!
-//! `PUT <loopback server>/upload` streams the file into a folder of the cache and answers with its path, which is then inspected like any
-//! other file. The loopback server checks the token, the host and the origin (`carrel_content::media`).
+//! `PUT <loopback server>/upload` streams the file into a folder of the cache and returns its path, which is then
+//! inspected like any other file.
+//!
+//! Not here: the checks of token, host and origin, which the loopback server makes (`carrel_content::media`).
 
 use std::{
     path::{Path, PathBuf},
@@ -29,10 +31,10 @@ use crate::{
     bundle::{EXTENSION, removable_media::free_bytes},
 };
 
-/// The folder of uploaded files, below the cache.
-const FOLDER: &str = "handed-over";
-const SPARE: u64 = 64 * 1024 * 1024;
-/// The path of the route on the loopback server, without the slash before it.
+/// Folder of uploaded files, below the cache folder.
+const UPLOAD_DIR: &str = "uploads";
+const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Path of the route on the loopback server, without a leading slash.
 const ROUTE: &str = "upload";
 
 /// The uploads of this run.
@@ -44,16 +46,16 @@ pub struct Uploads {
 
 impl Uploads {
     pub(crate) fn new(cache_dir: &Path) -> Arc<Self> {
-        let folder = cache_dir.join(FOLDER);
+        let folder = cache_dir.join(UPLOAD_DIR);
         Arc::new(Self { folder, number: AtomicU64::new(0), is_prepared: OnceCell::new() })
     }
 
-    /// The route for the loopback server.
+    /// Returns the route for the loopback server.
     pub(crate) fn routes(self: &Arc<Self>) -> Router {
         Router::new().route(&format!("/{ROUTE}"), put(receive)).with_state(self.clone())
     }
 
-    /// Makes the folder ready and returns the address for uploads below `base`, which ends with a slash.
+    /// Prepares the folder and returns the upload address below `base`, which ends with a slash.
     pub(crate) async fn url(&self, base: &str) -> Result<String> {
         self.prepare().await?;
         Ok(format!("{base}{ROUTE}"))
@@ -61,7 +63,7 @@ impl Uploads {
 
     async fn prepare(&self) -> std::io::Result<()> {
         let prepared = self.is_prepared.get_or_try_init(|| async {
-            // Files of an earlier run were never imported.
+            // Files of an earlier run that were never imported.
             match tokio::fs::remove_dir_all(&self.folder).await {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
                 _ => tokio::fs::create_dir_all(&self.folder).await,
@@ -70,12 +72,12 @@ impl Uploads {
         prepared.await.copied()
     }
 
-    /// Deletes an uploaded file after it was imported or refused; any other file is left alone.
+    /// Deletes an uploaded file after it was imported or rejected. Files outside the upload folder are not touched.
     pub(crate) async fn discard(&self, path: &Path) {
         if path.parent() == Some(&self.folder)
             && let Err(e) = tokio::fs::remove_file(path).await
         {
-            tracing::debug!(error = %e, "an uploaded file was not deleted");
+            tracing::debug!(error = %e, "an uploaded file could not be deleted");
         }
     }
 }
@@ -92,23 +94,23 @@ async fn receive(State(uploads): State<Arc<Uploads>>, body: Body) -> Response {
     }
 }
 
-/// Streams the body into a new file. Its original name is not used.
+/// Streams the body into a new file with a generated name.
 async fn save(uploads: &Uploads, body: Body) -> std::io::Result<(PathBuf, u64)> {
     uploads.prepare().await?;
     let number = uploads.number.fetch_add(1, Ordering::Relaxed);
     let path = uploads.folder.join(format!("{number}.{EXTENSION}"));
     let mut file = tokio::fs::File::create(&path).await?;
     let saved = async {
-        let (mut bytes, mut looked) = (0_u64, 0_u64);
+        let (mut bytes, mut next_check) = (0_u64, 0_u64);
         let mut stream = body.into_data_stream();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(std::io::Error::other)?;
             bytes += piece.len() as u64;
-            if bytes >= looked {
-                looked = bytes + SPARE / 4;
+            if bytes >= next_check {
+                next_check = bytes + MIN_FREE_BYTES / 4;
                 let folder = uploads.folder.clone();
                 let free = blocking(move || Ok::<_, Error>(free_bytes(&folder))).await;
-                if free.map_err(std::io::Error::other)?.is_some_and(|free| free < SPARE) {
+                if free.map_err(std::io::Error::other)?.is_some_and(|free| free < MIN_FREE_BYTES) {
                     return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
                 }
             }

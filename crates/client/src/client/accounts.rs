@@ -1,6 +1,6 @@
 //! Which account is open: signing in and out, and switching.
 //!
-//! Not here: the list of accounts and their tokens (`account`), what belongs to an open account (`open_account`).
+//! Not here: the list of accounts and their tokens (`account`), the contents of an open account (`open_account`).
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use crate::{
     Error, Result, account,
     account::{AccountInfo, Identity, ServerCheck},
     client::{Client, OpenFailure},
-    open_account::{OpenAccount, note_identity},
+    open_account::{OpenAccount, store_identity},
 };
 
 impl Client {
-    /// Checks whether a Carrel server is at an address as typed.
+    /// Checks whether a Carrel server answers at an address as typed.
     pub async fn check_server(&self, typed: &str) -> Result<ServerCheck> {
         let config = self.config();
         Ok(account::check_server(config.http.as_ref(), config.clock.as_ref(), typed).await?)
     }
 
-    /// Signs in and opens the account: the same learner on the same server gets the same files again.
+    /// Signs in and opens the account. The same learner on the same server gets the existing files.
     pub async fn sign_in(
         &self,
         typed: &str,
@@ -70,11 +70,12 @@ impl Client {
         let identity = self.identity(server).await;
         let _switching = self.switching.lock().await;
         let (address, name) = (&server.address, &server.meta.name);
-        let mut info = self.accounts().recognise(address, name, reply.user, identity.as_ref());
+        let mut info =
+            self.accounts().match_or_create(address, name, reply.user, identity.as_ref());
         info.certificate = reply.account_certificate;
         let mut open = self.account().filter(|a| a.id() == info.id);
         if open.as_ref().is_some_and(|a| a.base_url != server.address) {
-            // The server moved: the account is opened again at its new address.
+            // The server has moved, so the account is reopened at its new address.
             self.close_open().await;
             open = None;
         }
@@ -82,41 +83,41 @@ impl Client {
             Some(session) => session,
             None => self.shared.session(&info, &server.address),
         };
-        // The tokens first: an account without tokens could do nothing.
+        // Tokens first: an account without tokens would be unusable.
         session.renew(tokens).await?;
-        let before = self.accounts().active();
+        let previous = self.accounts().active();
         self.put(&info).await?;
         if let Some(open) = open {
-            self.note_identity(&open, identity).await?;
-            self.changes().tell_one(Change::Account);
+            self.store_identity(&open, identity).await?;
+            self.changes().publish_one(Change::Account);
             return Ok(open);
         }
         let opened = self.open_account(&info, Some(session)).await;
         if opened.is_err()
-            && let Err(e) = self.set_active(before.map(|a| a.id)).await
+            && let Err(e) = self.set_active(previous.map(|a| a.id)).await
         {
-            tracing::warn!(error = %e, "the next start opens an account that could not be opened now");
+            tracing::warn!(error = %e, "the account to open at the next start could not be stored");
         }
         let open = opened?;
-        self.note_server(&open, server, identity).await;
+        self.store_server(&open, server, identity).await;
         self.adopt_lost_accounts(&open, &info).await;
         Ok(open)
     }
 
-    /// Notes the key and the identity of the server of an account that was just opened. A full disk prevents nobody from signing in: then
-    /// the first manifest pins the key, and the identity is noted at the next contact.
-    async fn note_server(
+    /// Stores the key and identity of the server of a newly opened account. A full disk does not prevent the sign-in:
+    /// the first manifest then pins the key, and the identity is stored at the next contact.
+    async fn store_server(
         &self,
         open: &OpenAccount,
         server: &ServerCheck,
         identity: Option<Identity>,
     ) {
         let (content, key) = (open.content.clone(), server.meta.signing_key.clone());
-        if let Err(e) = blocking(move || content.library.pin(&key)).await {
-            tracing::warn!(error = %e, "the server's key was not noted");
+        if let Err(e) = blocking(move || content.library.pin_key(&key)).await {
+            tracing::warn!(error = %e, "the server's key could not be stored");
         }
-        if let Err(e) = self.note_identity(open, identity).await {
-            tracing::warn!(error = %e, "the identity of the server was not noted");
+        if let Err(e) = self.store_identity(open, identity).await {
+            tracing::warn!(error = %e, "the server's identity could not be stored");
         }
     }
 
@@ -124,24 +125,24 @@ impl Client {
         let (http, ids) = (self.config().http.as_ref(), self.config().ids.as_ref());
         account::identity(http, &server.address, &server.meta, ids).await
     }
-    async fn note_identity(&self, open: &OpenAccount, identity: Option<Identity>) -> Result<()> {
-        note_identity(&self.shared.accounts, open.id(), &open.content, identity).await
+    async fn store_identity(&self, open: &OpenAccount, identity: Option<Identity>) -> Result<()> {
+        store_identity(&self.shared.accounts, open.id(), &open.content, identity).await
     }
     async fn put(&self, info: &AccountInfo) -> Result<()> {
         let info = info.clone();
-        self.shared.registry(move |accounts| accounts.put(&info)).await
+        self.shared.with_accounts(move |accounts| accounts.put(&info)).await
     }
     async fn set_active(&self, id: Option<String>) -> Result<()> {
-        self.shared.registry(move |accounts| accounts.set_active(id.as_deref())).await
+        self.shared.with_accounts(move |accounts| accounts.set_active(id.as_deref())).await
     }
 
-    /// Moves the open account to another address of its server, which proves there that it is the same one. The learner stays signed in,
-    /// and what waits is sent there.
+    /// Moves the open account to another address of its server, which has to prove its identity there. The learner
+    /// stays signed in, and unsent changes are sent to the new address.
     pub async fn move_server(&self, typed: &str) -> Result<Arc<OpenAccount>> {
         let server = self.check_server(typed).await?;
         let identity = self.identity(&server).await;
         let _switching = self.switching.lock().await;
-        let open = self.need_account()?;
+        let open = self.require_account()?;
         let mut info = self
             .accounts()
             .get(open.id())
@@ -155,7 +156,7 @@ impl Client {
         });
         if !is_same {
             return Err(Error::Invalid(format!(
-                "{} is another server, or cannot prove that it is the same; hint: sign in there",
+                "{} is a different server, or did not prove its identity; hint: sign in there",
                 server.address
             )));
         }
@@ -166,12 +167,15 @@ impl Client {
         self.close_open().await;
         let session = self.shared.session(&info, &server.address);
         let open = self.open_account(&info, Some(session)).await?;
-        self.note_server(&open, &server, identity).await;
+        self.store_server(&open, &server, identity).await;
         Ok(open)
     }
 
-    /// Switches to another account of this device. On error the current account stays open. `Error::UNAUTHENTICATED` if its learner
-    /// signed out: it opens by signing in.
+    /// Switches to another account of this device. On error the current account stays open.
+    ///
+    /// # Errors
+    ///
+    /// `Error::UNAUTHENTICATED` if its learner signed out: the account is opened by signing in.
     pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
         let _switching = self.switching.lock().await;
         let missing = || Error::NotFound(format!("account {id}"));
@@ -186,20 +190,20 @@ impl Client {
         let open = self.open_account(&info, session).await?;
         if let Err(e) = self.set_active(Some(id.to_owned())).await {
             // A full disk must not prevent the learner from working.
-            tracing::warn!(error = %e, "the next start will not open the account that is open now");
+            tracing::warn!(error = %e, "the open account could not be stored as the active one");
         }
         Ok(open)
     }
 
-    /// Opens the library that came with this build, without any server.
+    /// Opens the library included in this build, without a server.
     pub async fn open_demo(&self) -> Result<Arc<OpenAccount>> {
         if !self.demo_available() {
-            return Err(Error::NotFound("the demo library is not part of this build".into()));
+            return Err(Error::NotFound("this build does not include the demo library".into()));
         }
         self.open_guest().await
     }
 
-    /// Opens the account without a server: the demo library if this build has one, and imported courses.
+    /// Opens the account without a server: the demo library, if this build includes one, and imported courses.
     pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
         let info = AccountInfo::demo("");
         if self.accounts().get(&info.id).is_none() {
@@ -208,7 +212,7 @@ impl Client {
         self.switch(&info.id).await
     }
 
-    /// Signs out of the open account: its tokens are deleted, its work stays until the learner signs in again.
+    /// Signs out of the open account. Its tokens are deleted; its data stays until the learner signs in again.
     pub async fn sign_out(&self) -> Result<()> {
         let _switching = self.switching.lock().await;
         let Some(open) = self.account() else { return Ok(()) };
@@ -217,26 +221,26 @@ impl Client {
             None => None,
         };
         let (id, signed_out) = (open.id().to_owned(), !open.is_demo());
-        let marked = self.shared.registry(move |accounts| {
-            accounts.mark(&id, false, signed_out)?;
+        let marked = self.shared.with_accounts(move |accounts| {
+            accounts.set_session_state(&id, false, signed_out)?;
             accounts.set_active(None)
         });
         marked.await?;
         if let Some(refresh) = refresh {
             let (http, base) = (self.config().http.clone(), open.base_url.clone());
-            // Nobody waits for it: without a network the tokens expire by themselves.
+            // Not awaited: without a network the tokens expire.
             tokio::spawn(async move {
                 if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
-                    tracing::info!(error = %e, "the server was not told of the sign-out");
+                    tracing::info!(error = %e, "the session could not be ended on the server");
                 }
             });
         }
         self.close_open().await;
-        self.changes().tell_one(Change::Account);
+        self.changes().publish_one(Change::Account);
         Ok(())
     }
 
-    /// Closes the open account, so that the app can end. It opens again at the next start.
+    /// Closes the open account before the app exits. The next start opens it again.
     pub async fn close(&self) {
         let _switching = self.switching.lock().await;
         self.close_open().await;
@@ -250,7 +254,7 @@ impl Client {
         }
     }
 
-    /// Opens an account and then closes the previous one, which stays open on error.
+    /// Opens an account and then closes the previous one. On error the previous one stays open.
     async fn open_account(
         &self,
         info: &AccountInfo,
@@ -265,26 +269,27 @@ impl Client {
             Err(e) => {
                 let (account, error) = (info.clone(), Arc::new(e.clone()));
                 *self.failure.lock() = Some(OpenFailure { account, error });
-                self.changes().tell_one(Change::Account);
+                self.changes().publish_one(Change::Account);
                 return Err(e);
             }
         };
-        let before = self.open.write().replace(account.clone());
+        let previous = self.open.write().replace(account.clone());
         self.media.set_library(Some(account.content.library.clone()));
         *self.failure.lock() = None;
-        if let Some(before) = before {
-            before.close().await;
+        if let Some(previous) = previous {
+            previous.close().await;
         }
-        self.changes().tell_one(Change::Account);
+        self.changes().publish_one(Change::Account);
         Ok(account)
     }
 
-    /// Tests make a step of opening an account fail here: `store`, `content`, `sync`, `tasks`, `name`, `end`.
+    /// Sets a hook with which tests make a step of opening an account fail: `store`, `content`, `sync`, `tasks`,
+    /// `name`, `end`.
     #[doc(hidden)]
-    pub fn set_open_steps(
+    pub fn set_open_failpoints(
         &self,
-        step: Arc<dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync>,
+        failpoint: Arc<dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync>,
     ) {
-        self.shared.steps.set(step);
+        self.shared.failpoints.set(failpoint);
     }
 }

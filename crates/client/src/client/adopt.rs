@@ -1,7 +1,7 @@
-//! Work of an account that its server lost: the server was restored from a backup that is older than the account, and the learner has made
-//! a new one with the same login. The work on this device is joined into the new account.
+//! Recovers the work of an account that its server lost: the server was restored from a backup older than the account,
+//! and the learner created a new account with the same login. The local work is merged into the new account.
 //!
-//! Not here: devices that still hold a sign-in of the old account; their next refresh creates it again on the server.
+//! Not here: devices that still have tokens of the old account; their next refresh recreates it on the server.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ use crate::{
 };
 
 impl Client {
-    /// Joins the work of other accounts of this device that have the same login on the same server, if the server does not know them
-    /// and agrees. What cannot be done now is tried again at the next sign-in.
+    /// Merges the work of other local accounts with the same login on the same server, if the server does not know
+    /// them and agrees. Failures are retried at the next sign-in.
     pub(super) async fn adopt_lost_accounts(&self, open: &OpenAccount, info: &AccountInfo) {
         let is_lost = |other: &AccountInfo| {
             other.server.is_some()
                 && other.server == info.server
-                // Another server at the same address gets nothing, not even the proof.
+                // A different server at the same address gets neither the rows nor the certificate.
                 && (other.identity().is_none() || other.identity() == info.identity())
                 && other.user.id != info.user.id
                 && other.user.login.trim().to_lowercase() == info.user.login.trim().to_lowercase()
@@ -35,16 +35,16 @@ impl Client {
             match self.adopt(open, &other).await {
                 Ok(rows) => tracing::info!(
                     account.rows = rows,
-                    "the work of an account that the server lost was joined"
+                    "merged the work of an account that the server had lost"
                 ),
                 Err(e) => {
-                    tracing::info!(error = %e, "the work of another account stays where it is")
+                    tracing::info!(error = %e, "the work of a lost account could not be merged")
                 }
             }
         }
     }
 
-    /// Returns how many rows were new.
+    /// Returns the number of new rows.
     async fn adopt(&self, open: &OpenAccount, other: &AccountInfo) -> Result<u64> {
         let (secrets, name) = (self.shared.secrets.clone(), other.id.clone());
         let found = blocking(move || secrets.get(&name)).await?;

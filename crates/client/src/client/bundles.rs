@@ -1,6 +1,6 @@
 //! Exports and imports of the open account.
 //!
-//! Not here: how they are done (`bundle`).
+//! Not here: their implementation (`bundle`).
 
 use std::path::Path;
 
@@ -14,9 +14,11 @@ use crate::{
 };
 
 impl Client {
-    /// Writes courses and stories that are on this device into one file in `folder`. A file of the same name is replaced.
+    /// Exports local courses and stories to one file in `folder`. A file of the same name is replaced.
     ///
-    /// Errors: `ImportError::NotHere`, `Missing` (with what), `NoSpace`, `NoPlace`, `Busy`; `Cancelled`.
+    /// # Errors
+    ///
+    /// `ImportError::NotDownloaded`, `Missing` (with the names), `NoSpace`, `NotWritable`, `Busy`; `Cancelled`.
     pub async fn export_courses(
         &self,
         items: &[(Kind, Slug)],
@@ -25,20 +27,26 @@ impl Client {
         bundle::export_courses(&self.bundle_context()?, items, folder).await
     }
 
-    /// Writes all rows of the open account into a file in `folder`, signed by this device. What waits for the server still waits.
+    /// Exports all rows of the open account to a file in `folder`, signed by this device. Unsent changes remain
+    /// unsent.
     pub async fn export_work(&self, folder: &Path) -> Result<ExportedFile> {
         bundle::export_work(&self.bundle_context()?, folder).await
     }
 
-    /// Reads a file as far as it can be checked at once: what it contains, from whom, and whether it would be imported. Writes nothing.
+    /// Reads and checks as much of a file as is possible without importing it: its contents, its origin, and whether
+    /// it can be imported. Writes nothing.
     pub async fn inspect_file(&self, path: &Path) -> Result<BundleInfo> {
         bundle::inspect(&self.bundle_context()?, path).await
     }
 
-    /// Imports courses and stories. `accept`: the fingerprint that a person agreed to, if the key is new here.
+    /// Imports courses and stories. `accept` is the fingerprint that the user confirmed, if the key is not yet
+    /// trusted.
     ///
-    /// Errors leave every course as it was: `ImportError::NotAccepted`, `WrongKey`, `OtherLibrary`, `Taken`, `NoSpace`, `Busy`, and all
-    /// faults of the file; `Cancelled`. Blobs that were verified before an error stay as cache, so that a second attempt has less to do.
+    /// # Errors
+    ///
+    /// An error leaves every course unchanged: `ImportError::NotAccepted`, `WrongKey`, `OtherLibrary`, `Taken`,
+    /// `NoSpace`, `Busy`, and all faults of the file; `Cancelled`. Blobs verified before an error stay as cache, so
+    /// that a second attempt has less to copy.
     pub async fn import_courses(
         &self,
         path: &Path,
@@ -49,10 +57,12 @@ impl Client {
         Ok(imported)
     }
 
-    /// Joins the rows of a work file with those of the open account. `claim`: a person said that work without an account is theirs.
+    /// Merges the rows of a work file with those of the open account. `claim`: the user confirmed that work without an
+    /// account is theirs. Importing a file a second time writes nothing.
     ///
-    /// Errors: `ImportError::OtherLearner`, `OtherServer`, `Unclaimed`, and all faults of the file. Importing the same file twice writes
-    /// nothing.
+    /// # Errors
+    ///
+    /// `ImportError::OtherLearner`, `OtherServer`, `Unclaimed`, and all faults of the file.
     pub async fn import_work(&self, path: &Path, claim: bool) -> Result<ImportedWork> {
         let imported = bundle::import_work(&self.bundle_context()?, path, claim).await?;
         self.uploads.discard(path).await;
@@ -60,7 +70,7 @@ impl Client {
     }
 
     fn bundle_context(&self) -> Result<Context<'_>> {
-        let account = self.need_account()?;
+        let account = self.require_account()?;
         let info = self.accounts().get(account.id()).ok_or(Error::UNAUTHENTICATED)?;
         Ok(Context { account, info, shared: &self.shared, transfers: &self.transfers })
     }

@@ -1,33 +1,35 @@
-//! The content of this device: opening it, moving it to another folder, and watching the space on its disk.
+//! The content of this device: opening it, moving it to another folder, and monitoring the free space of its disk.
 //!
-//! Not here: what is done with the space (`carrel_content::storage`).
+//! Not here: quotas and eviction (`carrel_content::storage`).
 
 use std::{path::PathBuf, sync::Weak, time::Duration};
 
-use carrel_content::storage::{Places, Storage, StorageOptions};
+use carrel_content::storage::{ContentLocation, Storage, StorageOptions};
 use carrel_sqlite::Change;
 use carrel_system::blocking;
 use futures_util::future::BoxFuture;
 
 use crate::{Error, Result, client::Client};
 
-/// How often a full disk is checked for free space.
+/// How often the free space of a full disk is checked.
 const SPACE_CHECK: Duration = Duration::from_secs(20);
 
 impl Client {
-    /// Returns the content of this device, for all its learners. Opened (and then swept, in the background) at the first call.
+    /// Returns the content of this device, which all its learners share. The first call opens it and starts a sweep in
+    /// the background.
     pub async fn storage(&self) -> Result<Storage> {
         let mut open = self.storage.lock().await;
         if let Some(storage) = open.as_ref() {
             return Ok(storage.clone());
         }
-        let (places, space) = (self.places(), self.config().space.clone());
+        let (location, space) = (self.content_location(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
         let storage = blocking(move || {
-            // The folder that the machine shares is used by whoever may write there; others read it, and store the rest in their own folder.
-            let (dir, below) = match space.content_dir {
+            // The folder shared by all users of the machine is used by those with write permission. Others read it and
+            // store the rest in their own folder.
+            let (dir, shared_store) = match space.content_dir {
                 Some(shared) if Storage::is_writable(&shared) => (shared, None),
-                shared => (places.current(), shared),
+                shared => (location.current(), shared),
             };
             Ok::<_, Error>(Storage::open(StorageOptions {
                 dir,
@@ -35,47 +37,51 @@ impl Client {
                 disk: space.disk,
                 clock,
                 changes,
-                steps: space.steps,
-                below,
+                failpoints: space.failpoints,
+                shared_store,
             })?)
         })
         .await?;
-        tokio::spawn(watch_space(self.me.clone(), &storage, self.places()));
+        tokio::spawn(watch_space(self.weak.clone(), &storage, self.content_location()));
         *open = Some(storage.clone());
         Ok(storage)
     }
-    fn places(&self) -> Places {
+    fn content_location(&self) -> ContentLocation {
         let config = self.config();
-        Places::new(config.data_dir.join("content.json"), config.cache_dir.clone())
+        ContentLocation::new(config.data_dir.join("content.json"), config.cache_dir.clone())
     }
 
-    /// Moves all content to another folder: copies while it is in use, then closes the open account for a moment and opens it again.
-    /// Killed in between, it goes on at the next start. `Error::Invalid` if the folder will not do, or if others use the content now.
+    /// Moves all content to another folder: copies it while it is in use, then closes the open account briefly and
+    /// reopens it. If the process is killed during the move, the next start resumes it.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content now.
     pub async fn move_content(&self, to: PathBuf) -> Result<()> {
         if !self.can_move_content() {
-            return Err(Error::Invalid("the organisation says where content lies".into()));
+            return Err(Error::Invalid("the content folder is set by the organisation".into()));
         }
-        // A second move begins where the first one ended.
-        let _one = self.moving.lock().await;
-        let (storage, places) = (self.storage().await?, self.places());
+        // A second move starts after the first one ended.
+        let _guard = self.moving.lock().await;
+        let (storage, location) = (self.storage().await?, self.content_location());
         blocking({
-            let (storage, places) = (storage.clone(), places.clone());
+            let (storage, location) = (storage.clone(), location.clone());
             move || {
-                places.begin(&storage, &to)?;
-                // A disk that turned out to be too small would be no better at the next start.
-                places.copy_ahead(&storage).map(|_| ()).or_else(|e| places.give_up().and(Err(e)))
+                location.begin(&storage, &to)?;
+                // A disk that is too small would fail again at the next start.
+                location.copy_blobs(&storage).map(|_| ()).or_else(|e| location.cancel().and(Err(e)))
             }
         })
         .await?;
         let switching = self.switching.lock().await;
         let open = self.account().map(|a| a.id().to_owned());
         self.close_open().await;
-        // Held until the new folder counts: whoever asks for content meanwhile waits, and never opens the old folder.
+        // Held until the new folder is active: calls that need content wait meanwhile and never open the old folder.
         let mut opened = self.storage.lock().await;
         opened.take();
-        let moved = blocking(move || match places.switch(&storage) {
-            Ok(_) => places.tidy(&|_| {}),
-            Err(e) => places.give_up().and(Err(e)),
+        let moved = blocking(move || match location.switch(&storage) {
+            Ok(_) => location.empty_old_folder(&|_| {}),
+            Err(e) => location.cancel().and(Err(e)),
         })
         .await;
         drop(opened);
@@ -84,65 +90,69 @@ impl Client {
             self.switch(&id).await?;
         }
         moved?;
-        self.changes().tell_one(Change::Storage);
+        self.changes().publish_one(Change::Storage);
         Ok(())
     }
 
-    /// False where the organisation says where content lies.
+    /// Returns false if the organisation sets the content folder.
     pub fn can_move_content(&self) -> bool {
         self.config().space.content_dir.is_none()
     }
 }
 
-/// Sweeps content once after a start and goes on with a move that was cut short; then, while the disk is full, looks whether there is
-/// space again and lets downloads go on.
-fn watch_space(client: Weak<Client>, storage: &Storage, places: Places) -> BoxFuture<'static, ()> {
-    let (sweeping, watched) = (storage.clone(), storage.downgrade());
+/// Sweeps content once after a start and resumes an interrupted move. Then, while the disk is full, checks the free
+/// space and resumes downloads when there is enough.
+fn watch_space(
+    client: Weak<Client>,
+    storage: &Storage,
+    location: ContentLocation,
+) -> BoxFuture<'static, ()> {
+    let (swept_storage, weak_storage) = (storage.clone(), storage.downgrade());
     Box::pin(async move {
-        let tidied = places.clone();
-        let swept = blocking(move || {
-            // The old folder is emptied only while the new one can be read.
-            if sweeping.degraded().is_none() {
-                tidied.tidy(&|_| {})?;
+        let tidied_location = location.clone();
+        let sweep = blocking(move || {
+            // The old folder is emptied only while the new one is readable.
+            if swept_storage.degraded().is_none() {
+                tidied_location.empty_old_folder(&|_| {})?;
             }
-            sweeping.sweep()
+            swept_storage.sweep()
         });
-        match swept.await {
-            // The downloads that lost them were looked through before, when their account was opened.
-            Ok(swept) if swept.lost > 0 => {
+        match sweep.await {
+            // Downloads that lost blobs were already checked when their account was opened.
+            Ok(sweep) if sweep.lost > 0 => {
                 if let Some(account) = client.upgrade().and_then(|c| c.account()) {
                     account.content.downloads.resume();
                 }
             }
             Ok(_) => {}
-            Err(e) => tracing::warn!(error = %e, "content could not be swept"),
+            Err(e) => tracing::warn!(error = %e, "sweeping content failed"),
         }
-        let pending = blocking(move || Ok::<_, Error>(places.pending())).await;
+        let pending = blocking(move || Ok::<_, Error>(location.pending())).await;
         if let (Ok(Some(to)), Some(client)) = (pending, client.upgrade())
             && let Err(e) = client.move_content(to).await
         {
-            tracing::warn!(error = %e, "content was not moved");
+            tracing::warn!(error = %e, "moving content failed");
         }
         loop {
             let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
             clock.sleep(SPACE_CHECK).await;
-            // After a move there is another store, and another watch.
-            let Some(storage) = watched.upgrade() else { return };
+            // A move creates a new store with its own task.
+            let Some(storage) = weak_storage.upgrade() else { return };
             let was_degraded = storage.degraded().is_some();
-            let looked = blocking({
+            let has_space = blocking({
                 let storage = storage.clone();
                 move || {
-                    let looked = storage.look_again();
-                    if was_degraded && matches!(looked, Ok(true)) {
+                    let has_space = storage.recheck();
+                    if was_degraded && matches!(has_space, Ok(true)) {
                         storage.sweep()?;
                     }
-                    looked
+                    has_space
                 }
             });
-            match (looked.await, client.upgrade().and_then(|c| c.account())) {
+            match (has_space.await, client.upgrade().and_then(|c| c.account())) {
                 (Ok(true), Some(account)) => account.content.downloads.resume(),
                 (Ok(_), _) => {}
-                (Err(e), _) => tracing::debug!(error = %e, "space could not be looked at"),
+                (Err(e), _) => tracing::debug!(error = %e, "the free space could not be checked"),
             }
         }
     })

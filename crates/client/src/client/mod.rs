@@ -1,6 +1,6 @@
 //! The client: the accounts of this device, and the open one with everything that belongs to it.
 //!
-//! Not here: what is done with an account (`learning`, `content`, `sync`), and the commands of the window.
+//! Not here: operations on an account (`learning`, `content`, `sync`), and the commands of the UI.
 
 mod accounts;
 mod adopt;
@@ -13,7 +13,7 @@ use std::{
 };
 
 use carrel_content::{
-    download::{Conditions, Known, Sensors},
+    download::{Conditions, ReportedConditions, Sensors},
     media::MediaServer,
     storage::Storage,
 };
@@ -30,10 +30,10 @@ use crate::{
     open_account::{OpenAccount, Shared},
 };
 
-/// How often network and battery are read from the machine.
+/// How often network and battery state are read from the machine.
 const SENSOR_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The client without a window. Clones of the `Arc` share it.
+/// The client without a UI, shared by clones of the `Arc`.
 pub struct Client {
     shared: Shared,
     media: MediaServer,
@@ -43,17 +43,17 @@ pub struct Client {
     uploads: Arc<Uploads>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     conditions: watch::Sender<Conditions>,
-    /// Network and battery as the window and the machine report them.
-    known: Mutex<[Known; 2]>,
-    /// Held during a move of content.
+    /// Network and battery state as reported by the UI and by the machine.
+    reported: Mutex<[ReportedConditions; 2]>,
+    /// Held while content is moved.
     moving: tokio::sync::Mutex<()>,
     /// Held while the open account changes.
     switching: tokio::sync::Mutex<()>,
     failure: Mutex<Option<OpenFailure>>,
-    me: Weak<Self>,
+    weak: Weak<Self>,
 }
 
-/// An account that could not be opened, and why.
+/// An account that could not be opened, with the error.
 #[derive(Debug, Clone)]
 pub struct OpenFailure {
     pub account: AccountInfo,
@@ -61,22 +61,23 @@ pub struct OpenFailure {
 }
 
 impl Client {
-    /// Opens the list of accounts, and the account that was open last. Call it inside a Tokio runtime.
+    /// Opens the list of accounts, and the account that was open last. Requires a Tokio runtime.
     ///
-    /// It also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` says which one and why.
+    /// Succeeds also if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
+    /// account and the error.
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
         let config = Arc::new(config);
-        let (conditions, watched) = watch::channel(Conditions::default());
+        let (conditions, conditions_receiver) = watch::channel(Conditions::default());
         let (accounts, secrets) = blocking({
             let config = config.clone();
             move || open_accounts(&config)
         })
         .await?;
-        let shared = Shared::new(config.clone(), accounts, secrets, watched);
+        let shared = Shared::new(config.clone(), accounts, secrets, conditions_receiver);
         let uploads = Uploads::new(&config.cache_dir);
         let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;
-        let client = Arc::new_cyclic(|me| Self {
+        let client = Arc::new_cyclic(|weak| Self {
             transfers: Transfers::new(shared.changes.clone(), config.clock.clone()),
             shared,
             media,
@@ -84,16 +85,16 @@ impl Client {
             uploads,
             open: RwLock::default(),
             conditions,
-            known: Mutex::default(),
+            reported: Mutex::default(),
             moving: Default::default(),
             switching: Default::default(),
             failure: Mutex::default(),
-            me: me.clone(),
+            weak: weak.clone(),
         });
-        if let Some(last) = client.accounts().active().filter(|a| !a.signed_out)
-            && let Err(e) = client.switch(&last.id).await
+        if let Some(active) = client.accounts().active().filter(|a| !a.signed_out)
+            && let Err(e) = client.switch(&active.id).await
         {
-            tracing::error!(account.id = %last.id, error = %e, "the last account could not be opened");
+            tracing::error!(account.id = %active.id, error = %e, "the last account could not be opened");
         }
         Ok(client)
     }
@@ -101,19 +102,19 @@ impl Client {
     pub fn accounts(&self) -> &Accounts {
         &self.shared.accounts
     }
-    /// The account that is open; none: First run.
+    /// Returns the open account; none shows First run.
     pub fn account(&self) -> Option<Arc<OpenAccount>> {
         self.open.read().clone()
     }
-    /// The open account, or `Error::UNAUTHENTICATED`.
-    pub fn need_account(&self) -> Result<Arc<OpenAccount>> {
+    /// Returns the open account, or `Error::UNAUTHENTICATED`.
+    pub fn require_account(&self) -> Result<Arc<OpenAccount>> {
         self.account().ok_or(Error::UNAUTHENTICATED)
     }
-    /// The entry of the open account in the list of accounts.
+    /// Returns the open account's entry in the list of accounts.
     pub fn account_info(&self) -> Option<AccountInfo> {
         self.accounts().get(self.account()?.id())
     }
-    /// The account that could not be opened at the last attempt, if none was opened since.
+    /// Returns the account that could not be opened at the last attempt, if none was opened since.
     pub fn open_failure(&self) -> Option<OpenFailure> {
         self.failure.lock().clone()
     }
@@ -126,19 +127,21 @@ impl Client {
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
-    /// The export or import of a bundle that is running.
+    /// Returns the exports and imports of bundles.
     pub fn transfers(&self) -> &Transfers {
         &self.transfers
     }
-    /// The address to which the window uploads a file that a person chose (`PUT`): valid for this run.
+    /// Returns the address to which the UI uploads a file that the user chose (`PUT`); valid for this run.
     pub async fn upload_url(&self) -> Result<String> {
         self.uploads.url(&self.media.base_url()).await
     }
-    /// The address of images, audio and video of the open account, to which a blob's hash is appended. Ends with `/`; valid for this run.
+    /// Returns the base address of the open account's images, audio and video, to which a blob's hash is appended.
+    /// Ends with `/`; valid for this run.
     pub fn media_base(&self) -> String {
         self.media.base_url()
     }
-    /// True if tokens lie in a file because there is no keychain. May ask the keychain: up to a few seconds the first time.
+    /// Returns true if tokens are stored in a file because there is no keychain. The first call may probe the
+    /// keychain, which takes up to a few seconds.
     pub async fn keychain_fallback(&self) -> bool {
         let secrets = self.shared.secrets.clone();
         blocking(move || Ok::<_, Error>(secrets.fallback_in_use())).await.unwrap_or(true)
@@ -147,28 +150,28 @@ impl Client {
         self.config().demo_dir.as_ref().is_some_and(|d| d.is_dir())
     }
 
-    /// Sets the state of network and battery that the window reports.
-    pub fn set_conditions(&self, by_window: Known) {
-        self.set_known(0, by_window);
+    /// Sets the network and battery state that the UI reports.
+    pub fn set_conditions(&self, from_ui: ReportedConditions) {
+        self.set_reported(0, from_ui);
     }
-    /// Reads network and battery from the machine from now on, as long as the client exists.
-    pub fn watch_machine(&self, sensors: Arc<dyn Sensors>) {
-        let (me, clock) = (self.me.clone(), self.clock().clone());
+    /// Starts reading network and battery state from the machine, for as long as the client exists.
+    pub fn watch_sensors(&self, sensors: Arc<dyn Sensors>) {
+        let (weak, clock) = (self.weak.clone(), self.clock().clone());
         tokio::spawn(async move {
             loop {
                 let sensors = sensors.clone();
                 let read = blocking(move || Ok::<_, Error>(sensors.read())).await;
-                let Some(client) = me.upgrade() else { return };
-                client.set_known(1, read.unwrap_or_default());
+                let Some(client) = weak.upgrade() else { return };
+                client.set_reported(1, read.unwrap_or_default());
                 drop(client);
                 clock.sleep(SENSOR_INTERVAL).await;
             }
         });
     }
-    fn set_known(&self, source: usize, what: Known) {
-        let mut known = self.known.lock();
-        known[source] = what;
-        let conditions = known[0].or(known[1]).conditions();
+    fn set_reported(&self, source: usize, what: ReportedConditions) {
+        let mut reported = self.reported.lock();
+        reported[source] = what;
+        let conditions = reported[0].or(reported[1]).conditions();
         self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
     }
 }

@@ -1,54 +1,55 @@
-//! The reasons why a bundle is not written or not imported. Each has a code of its own, because people are told what to do about it.
+//! The reasons why a bundle is not written or not imported, each with a stable code from which the UI chooses its
+//! text.
 
 use carrel_bundle::Fault;
 use carrel_model::ErrorCode;
 
-/// A bundle is not written or not imported.
+/// A reason why a bundle is not written or not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
-    /// The file itself.
+    /// The file is not a valid bundle or cannot be read or written.
     #[error(transparent)]
     File(#[from] Fault),
     #[error("{0} is not on this device")]
-    NotHere(String),
-    /// `what` names the first few.
+    NotDownloaded(String),
+    /// Files of a course are missing. `what` names the first few.
     #[error("{title}: {files} files ({bytes} bytes) are missing or damaged: {what}")]
     Missing { title: String, files: u32, bytes: u64, what: String },
-    /// `free`: what may still be written, by the disk and by the limits of Storage.
+    /// Not enough space. `free`: bytes that may still be written, within the disk's free space and the storage limits.
     #[error("{need} bytes are needed, {free} are free")]
     NoSpace { need: u64, free: u64 },
-    #[error("{0} cannot be written to")]
-    NoPlace(String),
-    /// It says that it is from a library that is known here under another key.
-    #[error("it says that it is from {name}, but it is signed with another key ({fingerprint})")]
+    #[error("cannot write to {0}")]
+    NotWritable(String),
+    /// The bundle names a known library but is signed with another key.
+    #[error("the file claims to be from {name}, but is signed with another key ({fingerprint})")]
     WrongKey { name: String, fingerprint: String },
-    #[error("it is from another library than {ours}: {theirs}")]
+    #[error("the file is from {theirs}, not from {ours}")]
     OtherLibrary { ours: String, theirs: String },
-    /// The first file with this key: a person must agree.
-    #[error("nobody has said yet that {name} ({fingerprint}) is to be trusted")]
+    /// The first bundle with this key: the user has to confirm it.
+    #[error("the key of {name} ({fingerprint}) has not been confirmed")]
     NotAccepted { name: String, fingerprint: String },
-    #[error("another library's {title} is on this device already")]
+    #[error("the id of {title} is already used by another library on this device")]
     Taken { title: String },
-    #[error("it is the work of {name}")]
+    #[error("the file contains the work of {name}")]
     OtherLearner { name: String },
-    #[error("it is work for another server: {server}")]
+    #[error("the file contains work for another server: {server}")]
     OtherServer { server: String },
-    /// Work without an account: a person must say that it is theirs.
-    #[error("it was done without an account")]
+    /// The work was done without an account: the user has to confirm that it is theirs.
+    #[error("the work was done without an account")]
     Unclaimed,
-    #[error("a file is under way already")]
+    #[error("another export or import is running")]
     Busy,
 }
 
 impl ImportError {
-    /// Stable over releases; the UI has a sentence for each.
+    /// Returns a code that is stable across releases; the UI has a message for each.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::File(fault) => fault.reason(),
-            Self::NotHere(_) => "not_here",
+            Self::NotDownloaded(_) => "not_here",
             Self::Missing { .. } => "missing",
             Self::NoSpace { .. } => "no_space",
-            Self::NoPlace(_) => "no_place",
+            Self::NotWritable(_) => "no_place",
             Self::WrongKey { .. } => "wrong_key",
             Self::OtherLibrary { .. } => "other_library",
             Self::NotAccepted { .. } => "not_accepted",
@@ -62,9 +63,9 @@ impl ImportError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::File(fault) => fault.code(),
-            Self::NotHere(_) | Self::Missing { .. } => ErrorCode::NotDownloaded,
+            Self::NotDownloaded(_) | Self::Missing { .. } => ErrorCode::NotDownloaded,
             Self::NoSpace { .. } => ErrorCode::DiskFull,
-            Self::NoPlace(_) => ErrorCode::Storage,
+            Self::NotWritable(_) => ErrorCode::Storage,
             Self::WrongKey { .. } => ErrorCode::Corrupt,
             Self::Taken { .. } => ErrorCode::Conflict,
             Self::Busy => ErrorCode::Unavailable,
@@ -75,10 +76,10 @@ impl ImportError {
             | Self::Unclaimed => ErrorCode::Forbidden,
         }
     }
-    /// The name that the sentence is about: a title, a learner, a library; else empty.
+    /// Returns the name that the message refers to: a title, a learner or a library; else empty.
     pub fn subject(&self) -> &str {
         match self {
-            Self::NotHere(s) | Self::NoPlace(s) => s,
+            Self::NotDownloaded(s) | Self::NotWritable(s) => s,
             Self::Missing { title, .. } | Self::Taken { title } => title,
             Self::WrongKey { name, .. }
             | Self::NotAccepted { name, .. }

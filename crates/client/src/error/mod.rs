@@ -1,4 +1,4 @@
-//! The client's error. The UI branches on `code()`; the text is for logs.
+//! The error type of the client. The UI branches on `code()`; the text is for logs.
 
 mod import;
 
@@ -9,10 +9,10 @@ pub use self::import::ImportError;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything the client reports.
+/// An error of the client.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// A request that cannot be met as it is.
+    /// A request with invalid arguments.
     #[error("{0}")]
     Invalid(String),
     #[error("not found: {0}")]
@@ -33,10 +33,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Nobody is signed in, or the session ended.
+    /// No user is signed in, or the session ended.
     pub const UNAUTHENTICATED: Self = Self::Net(carrel_net::Error::Unauthenticated);
 
-    /// A newer release made the file; it was left as it is.
+    /// Returns the error for a file written by a newer release, which is left unchanged.
     pub fn newer(text: impl Into<String>) -> Self {
         Self::Storage(StorageError::new(Cause::Newer, text))
     }
@@ -55,7 +55,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// What a person can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do, in lower case; empty if nothing.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Net(e) => e.hint(),

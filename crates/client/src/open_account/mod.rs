@@ -1,7 +1,7 @@
-//! An account while it is open: its database, its content, its sync, and the tasks that belong to it.
+//! An account while it is open: its database, content, sync and tasks.
 //!
-//! Everything is owned by one [`OpenAccount`]. Dropping it at any point, also half way through its opening, stops the tasks and closes the
-//! database.
+//! [`OpenAccount`] owns all of it. Dropping it at any point, also while it is being opened, stops the tasks and closes
+//! the database.
 //!
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
@@ -25,17 +25,17 @@ use crate::{
     account::{AccountInfo, Accounts, Identity},
 };
 
-/// What all accounts of this device share.
+/// State shared by all accounts of this device.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub config: Arc<Config>,
     pub accounts: Arc<Accounts>,
     pub secrets: Arc<dyn SecretStore>,
     pub changes: Changes,
-    /// Network and battery, as far as they are known.
+    /// Current network and battery conditions.
     pub conditions: watch::Receiver<Conditions>,
-    pub steps: OpenSteps,
-    /// Closes accounts that were dropped.
+    pub failpoints: OpenFailpoints,
+    /// Tracks the background tasks that close dropped accounts.
     closing: TaskTracker,
 }
 
@@ -47,21 +47,21 @@ impl Shared {
         conditions: watch::Receiver<Conditions>,
     ) -> Self {
         let closing = TaskTracker::new();
-        // It can be waited for; tasks are still accepted.
+        // A closed tracker can be awaited and still accepts tasks.
         closing.close();
         let accounts = Arc::new(accounts);
-        let (changes, steps) = (Changes::new(), OpenSteps::default());
-        Self { config, accounts, secrets, changes, conditions, steps, closing }
+        let (changes, failpoints) = (Changes::new(), OpenFailpoints::default());
+        Self { config, accounts, secrets, changes, conditions, failpoints, closing }
     }
 
-    /// The session of an account with its server at `address`.
+    /// Creates the session of an account with its server at `address`.
     pub fn session(&self, info: &AccountInfo, address: &str) -> Session {
         Session::new(self.config.http.clone(), address, &info.id, self.secrets.clone())
             .with_clock(self.config.clock.clone())
     }
 
-    /// Reads or writes the list of accounts on a thread that may block.
-    pub async fn registry<T: Send + 'static>(
+    /// Reads or writes the list of accounts on a blocking thread.
+    pub async fn with_accounts<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Accounts) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -69,7 +69,7 @@ impl Shared {
         blocking(move || f(&accounts)).await
     }
 
-    /// Options for the database of an account.
+    /// Returns the options for an account's database.
     pub fn store_options(&self, has_server: bool, changes: Changes) -> store::Options {
         store::Options {
             device: self.accounts.device().id,
@@ -82,32 +82,32 @@ impl Shared {
     }
 }
 
-type Step = dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync;
+type Failpoint = dyn Fn(&'static str) -> Result<()> + Send + std::marker::Sync;
 
 /// Lets tests make a step of opening an account fail.
 #[derive(Clone, Default)]
-pub(crate) struct OpenSteps(Arc<Mutex<Option<Arc<Step>>>>);
+pub(crate) struct OpenFailpoints(Arc<Mutex<Option<Arc<Failpoint>>>>);
 
-impl OpenSteps {
-    pub fn set(&self, step: Arc<Step>) {
-        *self.0.lock() = Some(step);
+impl OpenFailpoints {
+    pub fn set(&self, failpoint: Arc<Failpoint>) {
+        *self.0.lock() = Some(failpoint);
     }
     fn at(&self, name: &'static str) -> Result<()> {
-        let step = self.0.lock().clone();
-        step.map_or(Ok(()), |step| step(name))
+        let failpoint = self.0.lock().clone();
+        failpoint.map_or(Ok(()), |failpoint| failpoint(name))
     }
 }
 
-/// An account with its files and tasks. Dropping it closes it in the background.
+/// An open account with its files and tasks. Dropping it closes it in the background.
 pub struct OpenAccount {
     id: String,
     pub store: Arc<Store>,
     pub learning: Arc<Learning>,
     pub sync: Arc<Sync>,
     pub content: Arc<Content>,
-    /// Signed in; in the demo library the folder.
+    /// Sends requests as the signed-in learner.
     pub http: Arc<dyn Http>,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub base_url: String,
     session: Option<Session>,
     tasks: Mutex<JoinSet<()>>,
@@ -115,9 +115,9 @@ pub struct OpenAccount {
 }
 
 impl OpenAccount {
-    /// Opens the files of an account and starts its tasks. `session` none: an account without a server.
+    /// Opens an account's files and starts its tasks. `session` is none for an account without a server.
     ///
-    /// After an error nothing of it is open: the next opening waits until its database is closed.
+    /// After an error everything is closed again; the next call waits until the database is closed.
     pub(crate) async fn open(
         shared: &Shared,
         storage: Storage,
@@ -125,7 +125,7 @@ impl OpenAccount {
         session: Option<Session>,
     ) -> Result<Self> {
         shared.closing.wait().await;
-        let (config, steps) = (&shared.config, &shared.steps);
+        let (config, failpoints) = (&shared.config, &shared.failpoints);
         let folder = shared.accounts.folder(&info.id);
         let (http, base_url): (Arc<dyn Http>, String) = match &session {
             Some(session) => (Arc::new(session.clone()), info.server.clone().unwrap_or_default()),
@@ -134,13 +134,13 @@ impl OpenAccount {
                 (Arc::new(FolderHttp::new(&library)), FolderHttp::BASE.to_owned())
             }
         };
-        steps.at("store")?;
+        failpoints.at("store")?;
         let options = shared.store_options(session.is_some(), shared.changes.clone());
-        // Held until the database is owned by this call, or closed again if nobody waits for it any more.
+        // Held until the database is owned by this call, or closed because the call was cancelled.
         let token = shared.closing.token();
         let opened = blocking(move || Ok::<_, Error>((Store::open(&folder, options)?, token)));
         let store = Arc::new(opened.await?.0);
-        steps.at("content")?;
+        failpoints.at("content")?;
         let content_config = ContentConfig {
             storage,
             account_dir: config.cache_dir.join("accounts").join(&info.id),
@@ -152,7 +152,7 @@ impl OpenAccount {
             changes: shared.changes.clone(),
         };
         let content = blocking(move || Ok::<_, Error>(Content::open(content_config)?)).await?;
-        // From here on the value owns everything: an error or a cancelled call drops it.
+        // From here on the value owns everything, so an error or a cancelled call drops it.
         let account = Self {
             id: info.id.clone(),
             learning: Arc::new(Learning::new(store.clone(), config.ids.clone())),
@@ -165,16 +165,16 @@ impl OpenAccount {
             tasks: Mutex::default(),
             closing: shared.closing.clone(),
         };
-        steps.at("sync")?;
-        steps.at("tasks")?;
+        failpoints.at("sync")?;
+        failpoints.at("tasks")?;
         account.start_tasks(shared, info);
-        steps.at("name")?;
+        failpoints.at("name")?;
         if !account.is_demo()
             && let Err(e) = account.learning.name_this_device(&shared.accounts.device().name).await
         {
-            tracing::warn!(error = %e, "this device's name could not be recorded");
+            tracing::warn!(error = %e, "the device's name could not be stored");
         }
-        steps.at("end")?;
+        failpoints.at("end")?;
         Ok(account)
     }
 
@@ -182,7 +182,7 @@ impl OpenAccount {
         let mut tasks = self.tasks.lock();
         let (accounts, changes) = (&shared.accounts, &shared.changes);
         tasks.spawn(tasks::back_up_daily(self.store.clone(), shared.config.clock.clone()));
-        tasks.spawn(tasks::warm_up(self.learning.clone(), self.content.clone()));
+        tasks.spawn(tasks::prefetch_latest(self.learning.clone(), self.content.clone()));
         let mut conditions = shared.conditions.clone();
         self.content.downloads.set_conditions(*conditions.borrow_and_update());
         tasks.spawn(triggers::forward(
@@ -192,15 +192,19 @@ impl OpenAccount {
             conditions,
         ));
         let Some(session) = &self.session else { return };
-        let notes = tasks::Notes {
+        let entry = tasks::AccountEntry {
             accounts: accounts.clone(),
             changes: changes.clone(),
             id: info.id.clone(),
         };
-        tasks.spawn(tasks::note_session(notes.clone(), session.ended(), session.found()));
-        tasks.spawn(tasks::note_user(notes, session.user()));
+        tasks.spawn(tasks::store_needs_sign_in(
+            entry.clone(),
+            session.ended(),
+            session.tokens_found(),
+        ));
+        tasks.spawn(tasks::store_user(entry, session.user()));
         if info.identity().is_none() {
-            tasks.spawn(tasks::ask_identity(
+            tasks.spawn(tasks::request_identity(
                 shared.clone(),
                 self.id.clone(),
                 self.sync.clone(),
@@ -219,17 +223,18 @@ impl OpenAccount {
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
-    /// Until when the sign-in is valid if the server is not reached meanwhile (UTC, ms). None: not known, ended, or no server.
+    /// Returns when the sign-in expires if the server is not reached before (UTC, ms). None: unknown, expired, or no
+    /// server.
     pub async fn signed_in_until_ms(&self) -> Option<i64> {
         self.session.as_ref()?.good_until_ms().await
     }
-    /// Tells content and sync that the network changed or is available again.
+    /// Notifies content and sync that the network changed or is available again.
     pub fn network_changed(&self) {
         self.content.network_changed();
         self.sync.network_changed();
     }
 
-    /// Stops the tasks and closes the database. Handles that others still hold return errors from now on.
+    /// Stops the tasks and closes the database. Handles still held elsewhere return errors from then on.
     pub(crate) async fn close(&self) {
         self.shut_down().await;
     }
@@ -250,7 +255,7 @@ impl OpenAccount {
 impl Drop for OpenAccount {
     fn drop(&mut self) {
         let shut_down = self.shut_down();
-        // Without a runtime no task runs any more: the database closes with the last handle to it.
+        // Without a runtime no tasks run, and the database closes with its last handle.
         if let Ok(runtime) = Handle::try_current() {
             self.closing.spawn_on(shut_down, &runtime);
         }
@@ -265,18 +270,18 @@ fn start_sync(
     base_url: &str,
 ) -> Sync {
     let Some(session) = session else { return Sync::local(store.clone()) };
-    let Config { clock, ids, listens, .. } = shared.config.as_ref();
+    let Config { clock, ids, event_stream, .. } = shared.config.as_ref();
     let mut seed = [0; 8];
     ids.fill(&mut seed);
-    let machine = Machine::new(u64::from_le_bytes(seed), *listens);
+    let machine = Machine::new(u64::from_le_bytes(seed), *event_stream);
     let transport = Transport::new(http.clone(), base_url, Some(session.clone()), clock.clone());
     let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
     Sync::start(engine, Some(session.clone()))
 }
 
-/// Notes the identity that the server of an account proved. An account from before servers had identities gets it if the manifests were
-/// signed with the same key.
-pub(crate) async fn note_identity(
+/// Stores the identity that an account's server proved. An account created before servers had identities gets it if
+/// its manifests were signed with the same key.
+pub(crate) async fn store_identity(
     accounts: &Arc<Accounts>,
     id: &str,
     content: &Arc<Content>,
@@ -288,7 +293,7 @@ pub(crate) async fn note_identity(
         let library = &content.library;
         match library.key_of(library.base_url())? {
             Some(pinned) if pinned != identity.key => Ok(()),
-            _ => accounts.note_identity(&id, &identity),
+            _ => accounts.store_identity(&id, &identity),
         }
     })
     .await

@@ -1,4 +1,6 @@
-//! The tasks of an open account. They end when the account is closed.
+//! The background tasks of an open account. They end when the account is closed.
+//!
+//! Not here: the tasks of sync and downloads, which their crates start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,82 +15,82 @@ use tokio::sync::{broadcast::error::RecvError, watch};
 use crate::{
     Result, account,
     account::Accounts,
-    open_account::{Shared, note_identity},
+    open_account::{Shared, store_identity},
 };
 
-/// How often the database is checked for a backup that is due.
+/// How often to check whether a database backup is due.
 const BACKUP_CHECK: Duration = Duration::from_secs(3600);
 
-/// Makes the daily backup of the database.
+/// Backs up the database once a day.
 pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
     loop {
-        if let Err(e) = store.care().await {
-            tracing::warn!(error = %e, "the daily backup was not made");
+        if let Err(e) = store.maintain().await {
+            tracing::warn!(error = %e, "the daily backup failed");
         }
         clock.sleep(BACKUP_CHECK).await;
     }
 }
 
-/// Loads the section or story that was read last into memory, so that it opens at once.
-pub(super) async fn warm_up(learning: Arc<Learning>, content: Arc<Content>) {
+/// Prefetches the most recently read section or story into memory, so that it opens without delay.
+pub(super) async fn prefetch_latest(learning: Arc<Learning>, content: Arc<Content>) {
     let latest = match learning.latest(8).await {
         Ok(latest) => latest,
-        Err(e) => return tracing::warn!(error = %e, "what was read last is not known"),
+        Err(e) => return tracing::warn!(error = %e, "the last reading position could not be read"),
     };
     for record in latest {
-        match content.ahead.begin(&record.row.item).await {
+        match content.prefetcher.start(&record.row.item).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(e) => {
-                tracing::info!(ahead.item = %record.row.item, error = %e, "could not be warmed up");
+                tracing::info!(prefetch.item = %record.row.item, error = %e, "could not be prefetched");
             }
         }
     }
 }
 
-/// The entry of an account in the list of accounts.
+/// An account's entry in the list of accounts, which the tasks update.
 #[derive(Clone)]
-pub(super) struct Notes {
+pub(super) struct AccountEntry {
     pub accounts: Arc<Accounts>,
     pub changes: Changes,
     pub id: String,
 }
 
-impl Notes {
-    /// Changes the entry and reports it if `f` returns true.
+impl AccountEntry {
+    /// Changes the entry, and publishes the change if `f` returns true.
     async fn change(&self, f: impl FnOnce(&Accounts, &str) -> Result<bool> + Send + 'static) {
         let (accounts, id) = (self.accounts.clone(), self.id.clone());
         match blocking(move || f(&accounts, &id)).await {
-            Ok(true) => self.changes.tell_one(Change::Account),
+            Ok(true) => self.changes.publish_one(Change::Account),
             Ok(false) => {}
             Err(e) => tracing::error!(error = %e, "the list of accounts could not be saved"),
         }
     }
 }
 
-/// Notes what the server says about the learner.
-pub(super) async fn note_user(
-    notes: Notes,
+/// Stores the user that the server returned.
+pub(super) async fn store_user(
+    entry: AccountEntry,
     mut users: watch::Receiver<Option<(UserInfo, String)>>,
 ) {
     while users.changed().await.is_ok() {
         let Some((user, certificate)) = users.borrow_and_update().clone() else { continue };
-        notes.change(move |accounts, id| accounts.update_user(id, &user, &certificate)).await;
+        entry.change(move |accounts, id| accounts.update_user(id, &user, &certificate)).await;
     }
 }
 
-/// Notes whether the learner has to sign in again.
-pub(super) async fn note_session(
-    notes: Notes,
+/// Stores whether the learner has to sign in again.
+pub(super) async fn store_needs_sign_in(
+    entry: AccountEntry,
     mut ended: watch::Receiver<bool>,
     mut found: watch::Receiver<bool>,
 ) {
     loop {
-        // Tokens may have been found before this task began. An end that was noted in an earlier run stays.
+        // Tokens may have been found before this task started. A session end stored by an earlier run stays.
         let needs_sign_in = *ended.borrow_and_update();
         let is_known = needs_sign_in || *found.borrow_and_update();
         if is_known {
-            notes.change(move |accounts, id| accounts.note_session(id, needs_sign_in)).await;
+            entry.change(move |accounts, id| accounts.set_needs_sign_in(id, needs_sign_in)).await;
         }
         tokio::select! {
             changed = ended.changed() => if changed.is_err() { return },
@@ -97,16 +99,16 @@ pub(super) async fn note_session(
     }
 }
 
-/// Asks the server of an account from an earlier release for its identity, once after a sync succeeded.
-pub(super) async fn ask_identity(
+/// Requests the server's identity once, after a successful sync, for an account created by an earlier release.
+pub(super) async fn request_identity(
     shared: Shared,
     id: String,
     sync: Arc<Sync>,
     content: Arc<Content>,
 ) {
-    let mut changes = shared.changes.listen();
+    let mut changes = shared.changes.subscribe();
     loop {
-        // After missed changes the state is read like after any other.
+        // After missed changes the state is read as after any other change.
         if matches!(changes.recv().await, Err(RecvError::Closed)) {
             return;
         }
@@ -120,13 +122,13 @@ pub(super) async fn ask_identity(
             Ok(server) => {
                 let (address, meta) = (&server.address, &server.meta);
                 let identity = account::identity(http.as_ref(), address, meta, ids.as_ref()).await;
-                let noted = note_identity(&shared.accounts, &id, &content, identity).await;
-                if let Err(e) = noted {
-                    tracing::warn!(error = %e, "the identity of the server was not noted");
+                let stored = store_identity(&shared.accounts, &id, &content, identity).await;
+                if let Err(e) = stored {
+                    tracing::warn!(error = %e, "the server's identity could not be stored");
                 }
                 return;
             }
-            Err(e) => tracing::info!(error = %e, "the server did not tell its identity"),
+            Err(e) => tracing::info!(error = %e, "the server's identity could not be read"),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Tells downloads of changed settings, network and battery, a sign-in, and a newer catalogue.
+//! Notifies downloads of changed settings, network and battery conditions, sign-ins, and a newer catalogue.
 //!
-//! Not here: what follows for a download (`carrel_content::download`).
+//! Not here: how downloads react (`carrel_content::download`).
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ pub(super) async fn forward(
     changes: Changes,
     mut conditions: watch::Receiver<Conditions>,
 ) {
-    let mut changes = changes.listen();
+    let mut changes = changes.subscribe();
     let (mut settings_changed, mut has_begun) = (true, false);
     loop {
         if settings_changed {
             match learning.settings().await {
                 Ok(settings) => downloads.set_rules(Rules::of_settings(&settings)),
                 Err(e) => {
-                    tracing::warn!(error = %e, "the rules for downloads could not be read");
+                    tracing::warn!(error = %e, "the download settings could not be read");
                 }
             }
         }
@@ -34,7 +34,7 @@ pub(super) async fn forward(
         let set = tokio::select! {
             received = changes.recv() => match received {
                 Ok(set) => set,
-                // Some changes were missed: everything may have changed.
+                // Some changes were missed, so all are assumed.
                 Err(RecvError::Lagged(_)) => {
                     [Change::Settings, Change::Account, Change::Catalogue].into()
                 }
@@ -56,10 +56,10 @@ pub(super) async fn forward(
     }
 }
 
-/// Downloads newer versions of what is on this device.
+/// Downloads newer versions of the local content.
 async fn update(downloads: &Downloads) {
     let downloads = downloads.clone();
     if let Err(e) = blocking(move || downloads.update()).await {
-        tracing::warn!(error = %e, "newer versions could not be looked for");
+        tracing::warn!(error = %e, "the check for newer versions failed");
     }
 }

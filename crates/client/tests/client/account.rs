@@ -1,4 +1,4 @@
-//! Accounts, tokens, the session.
+//! Tests of accounts, token storage and the session.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use carrel_client::account::{
-    AccountInfo, Accounts, FileSecrets, Identity, Probed, Secrets, addresses, check_server,
+    AccountInfo, Accounts, FileSecrets, Identity, ProbeResult, Secrets, addresses, check_server,
     identity,
 };
 use carrel_model::{
@@ -18,59 +18,59 @@ use carrel_model::{
     wire::{Role, TokenReply, UserInfo},
 };
 use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore, Session, Tokens};
-use carrel_testkit::{FakeClock, SeededIds, SmallDisk, paper::problem};
+use carrel_testkit::{FakeClock, SeededIds, SmallDisk, fake_server::problem};
 use futures_util::{future::join_all, stream};
 use http::HeaderMap;
 
-/// Runs a call that blocks away from the thread of an async test.
-fn off_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+/// Runs a blocking call outside the thread of an async test.
+fn on_other_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(call).join().unwrap())
 }
 
-/// In memory where there is such a place.
-fn scratch() -> tempfile::TempDir {
+/// Creates a temporary folder, on a memory file system where there is one.
+fn temp_dir() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.unwrap()
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.unwrap()
 }
 
-/// What one call of a keychain comes to.
+/// The outcome of one keychain call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     Works,
     Fails,
-    /// It is done, and says that it failed.
+    /// The change takes effect, but the call returns an error.
     DoneButFails,
-    /// It fails, and is done when the next change is over (a call that hung).
+    /// The call fails, and its change takes effect after the next change (a call that hung).
     DoneLate,
 }
 
-/// A keychain whose calls end as they are told to. What it holds outlives the app.
+/// A keychain whose calls have scripted outcomes. Its contents outlive the app.
 #[derive(Default)]
-struct Scripted {
+struct ScriptedKeychain {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
-    fates: Mutex<std::collections::VecDeque<Fate>>,
+    outcomes: Mutex<std::collections::VecDeque<Outcome>>,
     late: Mutex<Vec<(String, Option<String>)>>,
     failures: AtomicUsize,
 }
-impl Scripted {
+impl ScriptedKeychain {
     fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_net::Result<()> {
-        let mut fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Works);
+        let mut outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Outcome::Works);
         if !self.late.lock().unwrap().is_empty() {
-            // While one call hangs no other is made.
-            fate = Fate::Fails;
+            // While one call hangs, no other call is made.
+            outcome = Outcome::Fails;
         }
-        if let (Some(to), Fate::Works | Fate::DoneButFails) = (change, fate) {
+        if let (Some(to), Outcome::Works | Outcome::DoneButFails) = (change, outcome) {
             self.change(name, to);
         }
-        if let (Some(to), Fate::DoneLate) = (change, fate) {
+        if let (Some(to), Outcome::DoneLate) = (change, outcome) {
             self.late.lock().unwrap().push((name.to_owned(), to.map(str::to_owned)));
         }
-        if fate == Fate::Works {
+        if outcome == Outcome::Works {
             return Ok(());
         }
         self.failures.fetch_add(1, Ordering::Relaxed);
-        Err(carrel_net::Error::Secrets(format!("{fate:?}")))
+        Err(carrel_net::Error::Secrets(format!("{outcome:?}")))
     }
     fn change(&self, name: &str, to: Option<&str>) {
         let mut secrets = self.secrets.lock().unwrap();
@@ -79,13 +79,13 @@ impl Scripted {
             None => drop(secrets.remove(name)),
         }
     }
-    fn land(&self) {
+    fn apply_late_changes(&self) {
         for (name, to) in self.late.lock().unwrap().drain(..) {
             self.change(&name, to.as_deref());
         }
     }
 }
-impl SecretStore for Scripted {
+impl SecretStore for ScriptedKeychain {
     fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
         self.call(name, None)?;
         Ok(self.secrets.lock().unwrap().get(name).cloned())
@@ -99,42 +99,43 @@ impl SecretStore for Scripted {
 }
 
 #[test]
-fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
+fn old_token_is_never_returned_when_a_keychain_call_fails() {
     let count = if std::env::var_os("CARREL_LONG").is_some() { 100_000 } else { 1_500 };
-    let chance = |seed: &mut u64, n: u64| {
+    let random = |seed: &mut u64, n: u64| {
         *seed =
             seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*seed >> 33) % n
     };
     let mut seed = 3_u64;
     for round in 0..count {
-        let dir = scratch();
-        let chain = Arc::new(Scripted::default());
-        let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+        let dir = temp_dir();
+        let keychain = Arc::new(ScriptedKeychain::default());
+        let open =
+            || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
         let mut secrets = open();
-        // A token of an earlier release, without a number.
+        // A token written by an earlier release, without a number.
         let mut expected = None;
-        if chance(&mut seed, 4) == 0 {
-            chain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
+        if random(&mut seed, 4) == 0 {
+            keychain.secrets.lock().unwrap().insert("a".into(), "token-0".into());
             expected = Some("token-0".to_owned());
         }
-        let mut told = Vec::new();
+        let mut steps = Vec::new();
         for n in 1..=8 {
-            let moods = [
+            let scripts = [
                 vec![],
-                vec![Fate::Fails; 9],
-                vec![Fate::DoneButFails; 9],
-                vec![Fate::Works, Fate::Fails],
-                vec![Fate::Fails],
-                vec![Fate::Works, Fate::DoneLate],
-                vec![Fate::DoneLate; 9],
-                vec![Fate::Fails, Fate::DoneButFails, Fate::Works],
+                vec![Outcome::Fails; 9],
+                vec![Outcome::DoneButFails; 9],
+                vec![Outcome::Works, Outcome::Fails],
+                vec![Outcome::Fails],
+                vec![Outcome::Works, Outcome::DoneLate],
+                vec![Outcome::DoneLate; 9],
+                vec![Outcome::Fails, Outcome::DoneButFails, Outcome::Works],
             ];
-            let mood = moods[chance(&mut seed, moods.len() as u64) as usize].clone();
-            *chain.fates.lock().unwrap() = mood.iter().copied().collect();
-            let failures = chain.failures.load(Ordering::Relaxed);
-            let step = chance(&mut seed, 6);
-            told.push(format!("{step} {mood:?}"));
+            let script = scripts[random(&mut seed, scripts.len() as u64) as usize].clone();
+            *keychain.outcomes.lock().unwrap() = script.iter().copied().collect();
+            let failures = keychain.failures.load(Ordering::Relaxed);
+            let step = random(&mut seed, 6);
+            steps.push(format!("{step} {script:?}"));
             match step {
                 0..=2 => {
                     let token = format!("token-{n}");
@@ -146,115 +147,116 @@ fn an_old_token_never_comes_back_whatever_call_of_the_keychain_fails() {
                     expected = None;
                 }
                 4 => {
-                    chain.land();
+                    keychain.apply_late_changes();
                     secrets = open();
                 }
                 _ => match secrets.get("a") {
-                    Ok(found) => assert_eq!(found, expected, "round {round}: {told:#?}"),
-                    // Not known now is something else than none.
-                    Err(_) => assert!(chain.failures.load(Ordering::Relaxed) > failures),
+                    Ok(found) => assert_eq!(found, expected, "round {round}: {steps:#?}"),
+                    // Unavailable is not the same as absent.
+                    Err(_) => assert!(keychain.failures.load(Ordering::Relaxed) > failures),
                 },
             }
-            chain.fates.lock().unwrap().clear();
-            if chance(&mut seed, 2) == 0 {
-                chain.land();
+            keychain.outcomes.lock().unwrap().clear();
+            if random(&mut seed, 2) == 0 {
+                keychain.apply_late_changes();
             }
         }
-        chain.land();
-        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {told:#?}");
+        keychain.apply_late_changes();
+        assert_eq!(secrets.get("a").unwrap(), expected, "round {round}, this run: {steps:#?}");
         drop(secrets);
-        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {told:#?}");
+        assert_eq!(open().get("a").unwrap(), expected, "round {round}, the next run: {steps:#?}");
     }
 }
 
 #[test]
-fn one_failed_call_is_not_the_end_of_the_keychain() {
+fn keychain_is_retried_after_a_failed_call() {
     let dir = tempfile::tempdir().unwrap();
-    let chain = Arc::new(Scripted::default());
-    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let keychain = Arc::new(ScriptedKeychain::default());
+    let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "first").unwrap();
-    // The second one cannot be set, goes to the file, and wins in the next run although the keychain has the first.
-    *chain.fates.lock().unwrap() = [Fate::Works, Fate::Fails].into();
+    // The second value cannot be set in the keychain, goes to the file, and is used in the next run although the
+    // keychain holds the first.
+    *keychain.outcomes.lock().unwrap() = [Outcome::Works, Outcome::Fails].into();
     secrets.set("a", "second").unwrap();
-    assert!(secrets.fallback_in_use(), "people are told");
-    assert!(chain.secrets.lock().unwrap()["a"].ends_with("first"));
+    assert!(secrets.fallback_in_use(), "the fallback is reported");
+    assert!(keychain.secrets.lock().unwrap()["a"].ends_with("first"));
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
-    assert!(!secrets.fallback_in_use(), "it works again");
+    assert!(!secrets.fallback_in_use(), "the keychain works again");
     secrets.set("a", "third").unwrap();
-    assert!(chain.secrets.lock().unwrap()["a"].ends_with("third"));
+    assert!(keychain.secrets.lock().unwrap()["a"].ends_with("third"));
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
     assert_eq!(file.get("a").unwrap(), None);
-    // What is in the keychain was damaged or deleted: as good as none, and no error.
-    chain.secrets.lock().unwrap().insert("a".into(), String::new());
+    // A value in the keychain that was damaged or deleted externally counts as absent and is no error.
+    keychain.secrets.lock().unwrap().insert("a".into(), String::new());
     assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
-    chain.secrets.lock().unwrap().clear();
+    keychain.secrets.lock().unwrap().clear();
     assert_eq!(open().get("a").unwrap(), None);
 }
 
-/// A keychain that is locked or hangs at the start, or is started later than the app.
+/// A keychain that is locked or hangs at the start, or that starts after the app.
 #[tokio::test]
-async fn a_locked_keychain_is_waited_for_and_nothing_follows_from_it() {
+async fn locked_keychain_does_not_end_the_session() {
     let dir = tempfile::tempdir().unwrap();
-    let chain = Arc::new(Chain::default());
-    let tokens = serde_json::to_string(&Gate::tokens(0)).unwrap();
-    chain.set("me", &tokens).unwrap();
+    let keychain = Arc::new(FakeKeychain::default());
+    let tokens = serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap();
+    keychain.set("me", &tokens).unwrap();
     let locked = Arc::new(AtomicBool::new(true));
-    let (asked, held) = (locked.clone(), chain.clone());
-    let ask = move || match asked.load(Ordering::SeqCst) {
-        true => Probed::Unavailable(carrel_net::Error::Secrets("locked".into())),
-        false => Probed::Works(held.clone()),
+    let (is_locked, inner) = (locked.clone(), keychain.clone());
+    let probe = move || match is_locked.load(Ordering::SeqCst) {
+        true => ProbeResult::Unavailable(carrel_net::Error::Secrets("locked".into())),
+        false => ProbeResult::Works(inner.clone()),
     };
     let ids = Arc::new(SeededIds::new(1));
-    let secrets = Arc::new(Secrets::asking(Box::new(ask), dir.path(), ids));
-    let gate = Arc::new(Gate::default());
-    let answers = gate.clone();
-    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    let secrets = Arc::new(Secrets::with_probe(Box::new(probe), dir.path(), ids));
+    let auth_server = Arc::new(FakeAuthServer::default());
+    let server = auth_server.clone();
+    let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     for _ in 0..3 {
         assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
-        assert!(!session.is_ended(), "not known is not none");
-        assert!(!*session.found().borrow());
+        assert!(!session.is_ended(), "unknown is not the same as absent");
+        assert!(!*session.tokens_found().borrow());
     }
-    assert!(off_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
+    assert!(on_other_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
     // Unlocked: the next request finds the tokens.
     locked.store(false, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
     assert!(
         !session.is_ended()
-            && *session.found().borrow()
-            && !off_thread(|| secrets.fallback_in_use())
+            && *session.tokens_found().borrow()
+            && !on_other_thread(|| secrets.fallback_in_use())
     );
-    // Locked again in the middle: a rotated token goes to the file and is the one that counts.
-    chain.broken.store(true, Ordering::SeqCst);
-    gate.generation.store(1, Ordering::SeqCst);
+    // Locked again during the run: a rotated token goes to the file and is the one used.
+    keychain.broken.store(true, Ordering::SeqCst);
+    auth_server.generation.store(1, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
-    chain.broken.store(false, Ordering::SeqCst);
-    let kept = off_thread(|| secrets.get("me")).unwrap().unwrap();
+    keychain.broken.store(false, Ordering::SeqCst);
+    let kept = on_other_thread(|| secrets.get("me")).unwrap().unwrap();
     assert!(kept.contains("refresh-1"), "{kept}");
-    // Signing out while it is locked works, and the token does not come back.
-    chain.broken.store(true, Ordering::SeqCst);
+    // Signing out while it is locked works, and the token does not reappear.
+    keychain.broken.store(true, Ordering::SeqCst);
     session.drop_tokens().await.unwrap();
-    chain.broken.store(false, Ordering::SeqCst);
-    assert_eq!(off_thread(|| secrets.get("me")).unwrap(), None);
+    keychain.broken.store(false, Ordering::SeqCst);
+    assert_eq!(on_other_thread(|| secrets.get("me")).unwrap(), None);
 }
 
 #[test]
-fn a_file_of_tokens_that_cannot_be_read_now_stays_where_it_is() {
+fn unreadable_token_file_is_not_renamed() {
     let dir = tempfile::tempdir().unwrap();
     let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
     open().set("a", "token").unwrap();
     let (file, key) = (dir.path().join("secrets.bin"), dir.path().join("secrets.key"));
     for hidden in [&file, &key] {
-        // A folder in its place cannot be read as a file, whoever asks.
-        let aside = dir.path().join("aside");
-        fs::rename(hidden, &aside).unwrap();
+        // A folder in place of the file cannot be read as a file, even by root.
+        let moved = dir.path().join("aside");
+        fs::rename(hidden, &moved).unwrap();
         fs::create_dir(hidden).unwrap();
         assert!(open().get("a").is_err(), "{hidden:?}");
         assert!(open().set("a", "other").is_err(), "{hidden:?}");
         fs::remove_dir(hidden).unwrap();
-        fs::rename(&aside, hidden).unwrap();
+        fs::rename(&moved, hidden).unwrap();
         assert_eq!(open().get("a").unwrap().as_deref(), Some("token"), "{hidden:?}");
     }
     assert!(!dir.path().join("secrets.damaged").exists());
@@ -267,55 +269,64 @@ fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
     let info = AccountInfo::of("https://one.example", "One", user(1));
     accounts.put(&info).unwrap();
-    assert!(accounts.note_session(&info.id, true).unwrap());
-    assert!(!accounts.note_session(&info.id, true).unwrap(), "no news");
-    assert!(accounts.note_session(&info.id, false).unwrap(), "tokens were found after all");
-    accounts.mark(&info.id, false, true).unwrap();
-    assert!(!accounts.note_session(&info.id, true).unwrap());
+    assert!(accounts.set_needs_sign_in(&info.id, true).unwrap());
+    assert!(!accounts.set_needs_sign_in(&info.id, true).unwrap(), "unchanged");
+    assert!(accounts.set_needs_sign_in(&info.id, false).unwrap(), "tokens were found after all");
+    accounts.set_session_state(&info.id, false, true).unwrap();
+    assert!(!accounts.set_needs_sign_in(&info.id, true).unwrap());
     let known = accounts.get(&info.id).unwrap();
     assert_eq!((known.needs_sign_in, known.signed_out), (false, true));
 }
 
 #[test]
-fn an_account_is_known_by_its_server_and_not_by_its_address() {
+fn account_is_matched_by_server_identity_not_address() {
     let dir = tempfile::tempdir().unwrap();
     let ids = SeededIds::new(1);
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
     let school = |key: &str| Identity { server_id: "school".into(), key: key.into() };
-    let at = |address: &str, who: Option<&Identity>| {
-        let info = accounts.recognise(address, "School", user(1), who);
+    let account_at = |address: &str, identity: Option<&Identity>| {
+        let info = accounts.match_or_create(address, "School", user(1), identity);
         accounts.put(&info).unwrap();
         info.id
     };
-    // From before servers had identities: named by its address, and the name stays.
-    let old = at("http://192.168.1.4", None);
+    // An account created before servers had identities is named by its address and keeps its name.
+    let old = account_at("http://192.168.1.4", None);
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
-    assert_eq!(at("http://192.168.1.4", Some(&school("k"))), old, "recognised by its address");
-    accounts.note_identity(&old, &school("k")).unwrap();
-    assert_eq!(at("https://school.example", Some(&school("k"))), old, "it moved");
+    assert_eq!(
+        account_at("http://192.168.1.4", Some(&school("k"))),
+        old,
+        "recognised by its address"
+    );
+    accounts.store_identity(&old, &school("k")).unwrap();
+    assert_eq!(account_at("https://school.example", Some(&school("k"))), old, "the server moved");
     assert_eq!(accounts.get(&old).unwrap().server.as_deref(), Some("https://school.example"));
-    assert_eq!(at("https://school.example", None), old, "it does not say who it is any more");
-    // A copied id with another key, at another address and at the same one.
-    let other = at("https://evil.example", Some(&school("other")));
+    assert_eq!(
+        account_at("https://school.example", None),
+        old,
+        "the server has no identity any more"
+    );
+    // A copied server id with another key, at another address and at the same one.
+    let other = account_at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
-    assert_ne!(at("https://school.example", Some(&school("third"))), old);
-    assert_ne!(at("https://evil.example", None), old, "an id that was not proved is none");
-    // Another school at the old address of this one.
+    assert_ne!(account_at("https://school.example", Some(&school("third"))), old);
+    assert_ne!(account_at("https://evil.example", None), old, "an unproved identity is ignored");
+    // Another server at the old address of this one.
     let next = Identity { server_id: "next".into(), key: "n".into() };
-    assert_ne!(at("http://192.168.1.4", Some(&next)), old);
-    // Another learner of the same school.
-    let sister =
-        accounts.recognise("https://school.example", "School", user(2), Some(&school("k")));
-    assert_ne!(sister.id, old);
-    // A damaged list is made again from the folders, with the identities.
+    assert_ne!(account_at("http://192.168.1.4", Some(&next)), old);
+    // Another learner on the same server.
+    let other_learner =
+        accounts.match_or_create("https://school.example", "School", user(2), Some(&school("k")));
+    assert_ne!(other_learner.id, old);
+    // A damaged list is rebuilt from the folders, with the identities.
     fs::write(dir.path().join("accounts.json"), "{").unwrap();
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
-    let found = accounts.recognise("https://third.example", "School", user(1), Some(&school("k")));
+    let found =
+        accounts.match_or_create("https://third.example", "School", user(1), Some(&school("k")));
     assert_eq!(found.id, old);
 }
 
 #[tokio::test]
-async fn an_identity_is_proved_and_not_only_named() {
+async fn identity_requires_a_signature() {
     use ed25519_dalek::{Signer, SigningKey};
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let (ours, other) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
@@ -344,28 +355,31 @@ async fn an_identity_is_proved_and_not_only_named() {
         ("another id", Box::new(move |c| p3(&o3, "pond", c)), false),
         ("another challenge", Box::new(move |_| p4(&o4, "school", &"0".repeat(64))), false),
         ("none", Box::new(|_| None), false),
-        ("nonsense", Box::new(|_| Some("zz".repeat(64))), false),
+        ("invalid hex", Box::new(|_| Some("zz".repeat(64))), false),
         ("not ASCII", Box::new(|_| Some("é".repeat(64))), false),
         ("too short", Box::new(|_| Some("00".into())), false),
     ];
     for (name, prove, proved) in table {
-        let told = meta.clone();
-        let http = Says(move |r: &Request| {
+        let description = meta.clone();
+        let http = HttpFn(move |r: &Request| {
             let challenge = r.url.split_once("challenge=").unwrap().1;
-            let reply =
-                carrel_model::wire::Meta { identity_proof: prove(challenge), ..told.clone() };
+            let reply = carrel_model::wire::Meta {
+                identity_proof: prove(challenge),
+                ..description.clone()
+            };
             Ok((200, serde_json::to_vec(&reply).unwrap()))
         });
         let found = identity(&http, "https://school.example", &meta, &SeededIds::new(1)).await;
         let expected = Identity { server_id: "school".into(), key: public.clone() };
         assert_eq!(found, proved.then_some(expected), "{name}");
     }
-    // Nothing is asked of a server without one; a network that breaks off proves nothing.
-    let silent = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    // A server without an identity gets no challenge; a broken connection proves nothing.
+    let silent = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
-    let nobody = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("asked") });
+    let unused =
+        HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
-    assert_eq!(identity(&nobody, "https://school.example", &old, &SeededIds::new(1)).await, None);
+    assert_eq!(identity(&unused, "https://school.example", &old, &SeededIds::new(1)).await, None);
 }
 
 fn user(n: u128) -> UserInfo {
@@ -377,13 +391,13 @@ fn user(n: u128) -> UserInfo {
     }
 }
 
-/// A keychain that works until it is broken.
+/// A keychain that works until `broken` is set.
 #[derive(Default)]
-struct Chain {
+struct FakeKeychain {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
     broken: AtomicBool,
 }
-impl Chain {
+impl FakeKeychain {
     fn check(&self) -> carrel_net::Result<()> {
         if self.broken.load(Ordering::Relaxed) {
             Err(carrel_net::Error::Secrets("locked".into()))
@@ -392,7 +406,7 @@ impl Chain {
         }
     }
 }
-impl SecretStore for Chain {
+impl SecretStore for FakeKeychain {
     fn get(&self, name: &str) -> carrel_net::Result<Option<String>> {
         self.check()?;
         Ok(self.secrets.lock().unwrap().get(name).cloned())
@@ -410,30 +424,30 @@ impl SecretStore for Chain {
 }
 
 #[test]
-fn tokens_go_to_the_keychain_and_to_a_file_when_it_breaks() {
+fn tokens_are_stored_in_a_file_when_the_keychain_fails() {
     let dir = tempfile::tempdir().unwrap();
-    let chain = Arc::new(Chain::default());
-    let open = || Secrets::with(Some(chain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
+    let keychain = Arc::new(FakeKeychain::default());
+    let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "token-a").unwrap();
     assert!(!secrets.fallback_in_use());
-    assert!(!dir.path().join("secrets.bin").exists(), "nothing in a file while the keychain works");
-    chain.broken.store(true, Ordering::Relaxed);
+    assert!(!dir.path().join("secrets.bin").exists(), "no file while the keychain works");
+    keychain.broken.store(true, Ordering::Relaxed);
     secrets.set("b", "token-b").unwrap();
     assert!(secrets.fallback_in_use());
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
-    // The next run has a keychain again: both are found, and what is set moves over.
-    chain.broken.store(false, Ordering::Relaxed);
+    // The next run has a keychain again: both tokens are found, and new values are stored there.
+    keychain.broken.store(false, Ordering::Relaxed);
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
     secrets.set("b", "token-c").unwrap();
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
-    assert_eq!(file.get("b").unwrap(), None, "no old token stays behind");
+    assert_eq!(file.get("b").unwrap(), None, "the old token is deleted");
 }
 
 #[test]
-fn the_file_of_tokens_is_private_encrypted_and_may_be_damaged() {
+fn token_file_is_private_encrypted_and_recovers_from_damage() {
     let dir = tempfile::tempdir().unwrap();
     let open = || FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1)));
     open().set("a", "a-very-secret-token").unwrap();
@@ -451,13 +465,13 @@ fn the_file_of_tokens_is_private_encrypted_and_may_be_damaged() {
     }
     let mut flipped = bytes.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    let damages: Vec<(&str, Vec<u8>)> = vec![
+    let damaged_files: Vec<(&str, Vec<u8>)> = vec![
         ("flipped", flipped),
         ("cut", bytes[..20].to_vec()),
         ("empty", vec![]),
         ("other", b"hello".to_vec()),
     ];
-    for (name, damage) in damages {
+    for (name, damage) in damaged_files {
         fs::write(&path, damage).unwrap();
         assert_eq!(open().get("a").unwrap(), None, "{name}: sign in again");
         assert!(path.with_extension("damaged").exists(), "{name}");
@@ -483,36 +497,36 @@ fn several_learners_on_several_servers() {
     for info in [&a, &b, &c] {
         accounts.put(info).unwrap();
     }
-    assert_eq!(accounts.all().len(), 3, "each has its own");
+    assert_eq!(accounts.all().len(), 3, "one account per learner and server");
     assert_eq!(
         AccountInfo::of("https://one.example", "renamed", user(1)).id,
         a.id,
-        "the same learner, the same folder"
+        "the same learner has the same folder"
     );
     accounts.set_active(Some(&b.id)).unwrap();
-    accounts.mark(&c.id, true, false).unwrap();
+    accounts.set_session_state(&c.id, true, false).unwrap();
     let again = open();
     assert_eq!((again.device(), again.active().unwrap().id), (device, b.id.clone()));
     assert!(again.get(&c.id).unwrap().needs_sign_in);
     assert!(again.set_active(Some("nobody")).is_err());
-    // Half a list.
+    // A truncated list.
     let path = dir.path().join("accounts.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     let found = open();
-    assert_eq!(found.all().len(), 3, "made again from the folders");
-    assert!(found.all().iter().all(|a| a.signed_out), "and closed until somebody signs in");
-    // A newer one is left alone.
+    assert_eq!(found.all().len(), 3, "rebuilt from the folders");
+    assert!(found.all().iter().all(|a| a.signed_out), "signed out until the next sign-in");
+    // A list written by a newer release stays unchanged.
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
     let error = Accounts::open(dir.path(), "laptop", &clock, &ids).err().unwrap();
     assert!(error.to_string().contains("update Carrel"), "{error}");
-    // An id that is a path is not one of ours.
+    // An id that is a path is rejected.
     fs::write(&path, text.replace(&a.id, "../../etc")).unwrap();
     assert_eq!(open().all().len(), 2);
 }
 
 #[test]
-fn addresses_as_people_type_them() {
+fn typed_addresses_are_normalised() {
     let table: Vec<(&str, Vec<&str>)> = vec![
         ("school.example", vec!["https://school.example"]),
         (" School.Example/ ", vec!["https://school.example"]),
@@ -547,10 +561,12 @@ fn addresses_as_people_type_them() {
     }
 }
 
-/// Answers by a function.
-struct Says<F>(F);
+/// Answers each request by a function.
+struct HttpFn<F>(F);
 #[async_trait]
-impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http for Says<F> {
+impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http
+    for HttpFn<F>
+{
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let (status, body) = (self.0)(&request)?;
         tokio::task::yield_now().await;
@@ -563,13 +579,13 @@ impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static>
 }
 
 #[tokio::test]
-async fn what_is_at_an_address() {
+async fn check_server_classifies_replies() {
     let clock = FakeClock::noon();
     let meta = format!(
         r#"{{"name":"School","version":"1","epoch":"e","syncVersions":[1],"signingKey":"","registrationOpen":true,"nowMs":{}}}"#,
         FakeClock::NOON - 90_000
     );
-    let http = Says(move |_: &Request| Ok((200, meta.clone().into_bytes())));
+    let http = HttpFn(move |_: &Request| Ok((200, meta.clone().into_bytes())));
     let found = check_server(&http, &clock, "school.example").await.unwrap();
     assert_eq!((found.address.as_str(), found.clock_ahead_ms), ("https://school.example", 90_000));
     let table: Vec<(u16, &str, ErrorCode)> = vec![
@@ -581,17 +597,17 @@ async fn what_is_at_an_address() {
         (502, "<html>", ErrorCode::Unavailable),
     ];
     for (status, body, code) in table {
-        let http = Says(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
+        let http = HttpFn(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
         let error = check_server(&http, &clock, "school.example").await.unwrap_err();
         assert_eq!(error.code(), code, "{status} {body}");
     }
-    let http = Says(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    let http = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
     assert_eq!(
         check_server(&http, &clock, "school.example").await.unwrap_err().code(),
         ErrorCode::Offline
     );
-    // On this network https is tried when http is silent, and an answer tells more than a silence.
-    let http = Says(|r: &Request| match r.url.starts_with("https") {
+    // On the local network https is tried when http does not respond; an error reply takes precedence over no reply.
+    let http = HttpFn(|r: &Request| match r.url.starts_with("https") {
         true => Ok((200, b"<html>".to_vec())),
         false => Err(Failure::new(FailureKind::Connect, "refused")),
     });
@@ -601,17 +617,17 @@ async fn what_is_at_an_address() {
     );
 }
 
-/// A server with one good token at a time.
+/// A server with one valid access token at a time.
 #[derive(Default)]
-struct Gate {
+struct FakeAuthServer {
     generation: AtomicUsize,
     refreshes: AtomicUsize,
-    /// What a refresh answers instead.
-    refuse: Mutex<Option<(u16, Vec<u8>)>>,
+    /// Reply to a refresh, instead of new tokens.
+    refresh_reply: Mutex<Option<(u16, Vec<u8>)>>,
     down: AtomicBool,
-    seen_elsewhere: Mutex<Vec<bool>>,
+    other_hosts: Mutex<Vec<bool>>,
 }
-impl Gate {
+impl FakeAuthServer {
     fn tokens(n: usize) -> Tokens {
         Tokens {
             access: format!("access-{n}"),
@@ -624,7 +640,7 @@ impl Gate {
     fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
         let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
         if !request.url.starts_with("http://gate/") {
-            self.seen_elsewhere.lock().unwrap().push(bearer.is_some());
+            self.other_hosts.lock().unwrap().push(bearer.is_some());
             return Ok((200, vec![]));
         }
         if self.down.load(Ordering::SeqCst) && request.url.ends_with("/refresh") {
@@ -633,7 +649,7 @@ impl Gate {
         let now = self.generation.load(Ordering::SeqCst);
         if request.url.ends_with("/api/auth/refresh") {
             self.refreshes.fetch_add(1, Ordering::SeqCst);
-            if let Some(refusal) = self.refuse.lock().unwrap().clone() {
+            if let Some(refusal) = self.refresh_reply.lock().unwrap().clone() {
                 return Ok(refusal);
             }
             let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
@@ -656,42 +672,45 @@ impl Gate {
     }
 }
 
-fn gate() -> (Arc<Gate>, Session, Arc<FileSecrets>, tempfile::TempDir) {
+fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let gate = Arc::new(Gate::default());
+    let auth_server = Arc::new(FakeAuthServer::default());
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
-    let answers = gate.clone();
-    let http = Arc::new(Says(move |r: &Request| answers.answer(r)));
+    on_other_thread(|| {
+        secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
+    })
+    .unwrap();
+    let server = auth_server.clone();
+    let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
-    (gate, session, secrets, dir)
+    (auth_server, session, secrets, dir)
 }
 
 #[tokio::test]
-async fn however_many_are_refused_one_refreshes() {
-    let (gate, session, secrets, _dir) = gate();
-    gate.generation.store(1, Ordering::SeqCst);
-    let asks = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
-    for reply in join_all(asks).await {
+async fn concurrent_401s_cause_one_refresh() {
+    let (auth_server, session, secrets, _dir) = auth_server();
+    auth_server.generation.store(1, Ordering::SeqCst);
+    let requests = (0..20).map(|_| session.send(Request::get("http://gate/api/courses")));
+    for reply in join_all(requests).await {
         assert_eq!(reply.unwrap().status, 200);
     }
-    assert_eq!(gate.refreshes.load(Ordering::SeqCst), 1);
+    assert_eq!(auth_server.refreshes.load(Ordering::SeqCst), 1);
     assert!(
-        off_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
-        "the new token is on the disk"
+        on_other_thread(|| secrets.get("me")).unwrap().unwrap().contains("refresh-1"),
+        "the new token is stored"
     );
     session.send(Request::get("http://elsewhere/api")).await.unwrap();
     session.send(Request::get("http://gate.evil/api")).await.unwrap();
     assert_eq!(
-        *gate.seen_elsewhere.lock().unwrap(),
+        *auth_server.other_hosts.lock().unwrap(),
         [false, false],
-        "the token is shown to nobody else"
+        "the token is sent to no other host"
     );
 }
 
 #[tokio::test]
-async fn only_the_servers_own_word_ends_a_session() {
-    // What the refresh answers, the status that comes out, whether the session is over.
+async fn only_problem_details_of_the_server_end_a_session() {
+    // Reply to the refresh, resulting status, whether the session is over.
     type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
     let table: Vec<Case> = vec![
         (Some((401, problem(401, ErrorCode::Unauthenticated))), Some(401), true),
@@ -704,107 +723,111 @@ async fn only_the_servers_own_word_ends_a_session() {
         (None, None, false),
     ];
     for (refusal, status, over) in table {
-        let (gate, session, secrets, _dir) = gate();
-        gate.generation.store(1, Ordering::SeqCst);
-        gate.down.store(refusal.is_none(), Ordering::SeqCst);
-        *gate.refuse.lock().unwrap() = refusal.clone();
+        let (auth_server, session, secrets, _dir) = auth_server();
+        auth_server.generation.store(1, Ordering::SeqCst);
+        auth_server.down.store(refusal.is_none(), Ordering::SeqCst);
+        *auth_server.refresh_reply.lock().unwrap() = refusal.clone();
         let reply = session.send(Request::get("http://gate/api/courses")).await;
         assert_eq!(reply.ok().map(|r| r.status), status, "{refusal:?}");
         assert_eq!(session.is_ended(), over, "{refusal:?}");
         assert_eq!(
-            off_thread(|| secrets.get("me")).unwrap().is_none(),
+            on_other_thread(|| secrets.get("me")).unwrap().is_none(),
             over,
-            "{refusal:?}: tokens are kept while there is hope"
+            "{refusal:?}: tokens are kept unless the session is over"
         );
-        let before = gate.refreshes.load(Ordering::SeqCst);
+        let before = auth_server.refreshes.load(Ordering::SeqCst);
         if over {
             let again = session.send(Request::get("http://gate/api/courses")).await.unwrap();
             assert_eq!(
-                (again.status, gate.refreshes.load(Ordering::SeqCst)),
+                (again.status, auth_server.refreshes.load(Ordering::SeqCst)),
                 (401, before),
-                "nobody is asked in vain"
+                "no further refresh"
             );
-            session.renew(Gate::tokens(1)).await.unwrap();
+            session.renew(FakeAuthServer::tokens(1)).await.unwrap();
             assert!(!session.is_ended());
         } else {
-            *gate.refuse.lock().unwrap() = None;
-            gate.down.store(false, Ordering::SeqCst);
+            *auth_server.refresh_reply.lock().unwrap() = None;
+            auth_server.down.store(false, Ordering::SeqCst);
         }
         let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
-        assert_eq!(reply.status, 200, "{refusal:?}: and on");
+        assert_eq!(reply.status, 200, "{refusal:?}: works again");
     }
 }
 
 #[tokio::test]
-async fn a_portals_401_asks_for_no_refresh() {
+async fn portal_401_does_not_cause_a_refresh() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    off_thread(|| secrets.set("me", &serde_json::to_string(&Gate::tokens(0)).unwrap())).unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
-    let http = Says(move |_: &Request| {
+    on_other_thread(|| {
+        secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
+    })
+    .unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    let http = HttpFn(move |_: &Request| {
         count.fetch_add(1, Ordering::SeqCst);
         Ok((401, b"<html>Pay for the Wi-Fi</html>".to_vec()))
     });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
-    assert_eq!((asked.load(Ordering::SeqCst), session.is_ended()), (1, false));
+    assert_eq!((requests.load(Ordering::SeqCst), session.is_ended()), (1, false));
 }
 
 #[tokio::test]
-async fn tokens_that_cannot_be_read_mean_sign_in_again() {
+async fn unreadable_tokens_require_a_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
-    off_thread(|| secrets.set("me", "{half")).unwrap();
-    let http = Says(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("nobody is asked") });
+    on_other_thread(|| secrets.set("me", "{half")).unwrap();
+    let http =
+        HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
     assert!(session.is_ended());
 }
 
 #[test]
-fn a_session_that_ends_after_the_learner_signed_out_does_not_take_it_back() {
+fn session_end_after_sign_out_does_not_undo_it() {
     let dir = tempfile::tempdir().unwrap();
     let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
     let accounts = Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
     let info = AccountInfo::of("https://one.example", "One", user(1));
     accounts.put(&info).unwrap();
-    assert!(accounts.note_session(&info.id, true).unwrap());
+    assert!(accounts.set_needs_sign_in(&info.id, true).unwrap());
     assert!(accounts.get(&info.id).unwrap().needs_sign_in);
-    accounts.mark(&info.id, false, true).unwrap();
+    accounts.set_session_state(&info.id, false, true).unwrap();
     for needs_sign_in in [true, false] {
-        assert!(!accounts.note_session(&info.id, needs_sign_in).unwrap());
+        assert!(!accounts.set_needs_sign_in(&info.id, needs_sign_in).unwrap());
         let now = accounts.get(&info.id).unwrap();
         assert!(now.signed_out && !now.needs_sign_in);
     }
-    assert!(!accounts.note_session("nobody", true).unwrap());
+    assert!(!accounts.set_needs_sign_in("nobody", true).unwrap());
 }
 
 #[test]
-fn a_list_that_cannot_be_written_does_not_stop_the_start() {
+fn unwritable_account_list_does_not_prevent_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
     let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
     open().put(&AccountInfo::of("https://one.example", "One", user(1))).unwrap();
     let path = dir.path().join("accounts.json");
     let text = fs::read(&path).unwrap();
-    // Nothing can take the place of the list: each write fails, also for root.
+    // A folder at the path of the temporary file: each write fails, also for root.
     fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
     let accounts = open();
     assert_eq!(accounts.all().len(), 1);
     assert!(accounts.put(&AccountInfo::of("https://one.example", "One", user(2))).is_err());
-    assert_eq!(accounts.all().len(), 1, "memory changes only when the disk did");
+    assert_eq!(accounts.all().len(), 1, "memory changes only after the disk write");
     assert_eq!(fs::read(&path).unwrap(), text);
-    // A first start, whose list cannot be written at all.
+    // First start, with a list that cannot be written.
     fs::remove_file(&path).unwrap();
-    assert_eq!(open().all().len(), 1, "from the folders");
+    assert_eq!(open().all().len(), 1, "rebuilt from the folders");
     fs::remove_dir(dir.path().join("accounts.json.part")).unwrap();
     assert_eq!(open().all().len(), 1);
     assert!(path.exists());
 }
 
 #[test]
-fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
+fn small_files_are_replaced_or_unchanged_on_a_full_disk() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let (clock, ids) = (FakeClock::noon(), Arc::new(SeededIds::new(1)));
     let account = |n: usize| {
@@ -812,7 +835,7 @@ fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
         let user = UserInfo { id, login: format!("u{n}"), name: "A".into(), role: Role::Student };
         AccountInfo::of("http://school", "School", user)
     };
-    // Bytes that are free when the files are written.
+    // Bytes free on the disk when the files are written.
     for left in (0..=512 * 1024).step_by(128 * 1024) {
         let dir = disk.path().join("data");
         let accounts = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
@@ -828,7 +851,7 @@ fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
             secrets.set("token", &format!("new {n}")).unwrap();
             assert_eq!(secrets.get("token").unwrap(), Some(format!("new {n}")));
         }
-        // Without a reserve: the old ones stay, and nothing stops the start.
+        // Without a reserve file: the old files stay, and the start succeeds.
         let _ = fs::remove_file(dir.join("ballast"));
         let more = disk.fill(0);
         fs::rename(more, disk.path().join("more")).ok();
@@ -838,7 +861,7 @@ fn small_files_are_written_on_a_full_disk_or_stay_as_they_are() {
         let known = if full.is_ok() { 6 } else { 5 };
         assert_eq!(accounts.all().len(), known);
         let again = Accounts::open(&dir, "laptop", &clock, ids.as_ref()).unwrap();
-        assert_eq!(again.all().len(), known, "{left} free: the list is whole");
+        assert_eq!(again.all().len(), known, "{left} free: the list is complete");
         assert!(secrets.get("token").unwrap().is_some());
         let _ = fs::remove_file(filler);
         let _ = fs::remove_file(disk.path().join("more"));

@@ -1,9 +1,9 @@
-//! Work that goes by file, by wire, and both, in any order: every device ends with the rows that a fold in the model gives, and what
-//! came by file waits for the server.
+//! Rows exchanged by bundle, by sync and by both, in any order: every device ends with the rows of a fold in the
+//! model, and imported rows still wait for the server.
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
-use carrel_bundle::{Bundle, WorkBundle, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{Bundle, WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 use carrel_client::bundle::{ImportedWork, join_rows};
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{
@@ -17,14 +17,14 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 
 const DEVICES: usize = 3;
 
-struct Desk {
+struct Device {
     store: Arc<Store>,
     _dir: tempfile::TempDir,
 }
 
-impl Desk {
+impl Device {
     fn new(n: usize) -> Self {
-        // In memory where there is such a place: thousands of commits are not what is tested.
+        // On a memory file system where there is one, because thousands of commits are not what is tested.
         let memory = std::path::Path::new("/dev/shm");
         let dir = match memory.is_dir() {
             true => tempfile::tempdir_in(memory).unwrap(),
@@ -48,29 +48,29 @@ impl Desk {
     async fn rev(&self) -> i64 {
         self.store.read(state::load).await.unwrap().rev
     }
-    /// Done here.
+    /// Writes a local change.
     async fn join(&self, row: Row) {
         self.store.write("test", move |tx| tx.join(row.clone())).await.unwrap();
     }
-    /// As a pull brings them.
+    /// Writes rows as a pull does.
     async fn pull(&self, all: Vec<Row>) {
         let pulled = self.store.write("test", move |tx| {
             all.iter().try_for_each(|row| tx.apply_remote(row.clone()).map(|_| ()))
         });
         pulled.await.unwrap();
     }
-    async fn take(&self, file: &[u8]) -> ImportedWork {
+    async fn import(&self, work_file: &[u8]) -> ImportedWork {
         let Bundle::Work(work) =
-            carrel_bundle::open(&mut Cursor::new(file), file.len() as u64).unwrap()
+            carrel_bundle::open(&mut Cursor::new(work_file), work_file.len() as u64).unwrap()
         else {
-            panic!("not work")
+            panic!("not a work file")
         };
         self.store.write("test", move |tx| join_rows(tx, &work.rows, false)).await.unwrap()
     }
 }
 
-fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
-    let head = WorkHead {
+fn work_file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
+    let header = WorkHeader {
         format: String::new(),
         learner: WorkLearner { id: UserId::from_u128(1), login: "a".into(), name: "A".into() },
         server: String::new(),
@@ -84,83 +84,83 @@ fn file(all: &BTreeMap<RowKey, Row>) -> Vec<u8> {
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),
     };
-    WorkBundle::write(head, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
+    WorkBundle::write(header, all.values(), &SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
-/// A row that a learner may write.
+/// Generates a row that a learner may write.
 fn learner_row() -> impl Strategy<Value = Row> {
     arbitrary::any_row(2)
-        .prop_filter("a learner's", |r| r.validate().is_ok() && !r.is_server_only())
-        .prop_filter("a stamp that is taken as it is", |r| {
+        .prop_filter("written by a learner", |r| r.validate().is_ok() && !r.is_server_only())
+        .prop_filter("a plausible timestamp", |r| {
             r.stamp().is_none_or(|stamp| stamp.is_plausible())
         })
 }
-/// Who gives to whom, and whether by file.
-fn trip() -> impl Strategy<Value = (usize, usize, bool)> {
+/// Generates sender, recipient, and whether by bundle.
+fn transfer() -> impl Strategy<Value = (usize, usize, bool)> {
     (0..DEVICES, 0..DEVICES, any::<bool>())
 }
 
 #[test]
-fn files_and_wires_in_any_order_end_in_the_same_rows() {
+fn bundles_and_sync_in_any_order_converge() {
     let cases = if std::env::var("CARREL_LONG").is_ok() { 1_000 } else { 12 };
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let work = vec((0..DEVICES, learner_row()), 1..14);
-    let run = TestRunner::new(config).run(&(work, vec(trip(), 0..8)), |(work, trips)| {
+    let run = TestRunner::new(config).run(&(work, vec(transfer(), 0..8)), |(work, transfers)| {
         runtime.block_on(async {
-            let desks: Vec<Desk> = (0..DEVICES).map(Desk::new).collect();
-            // Half of the work before the first trip, half on the way.
+            let devices: Vec<Device> = (0..DEVICES).map(Device::new).collect();
+            // Half of the rows before the first transfer, the rest in between.
             let mut later = work.clone();
             for (at, row) in later.drain(..work.len() / 2) {
-                desks[at].join(row).await;
+                devices[at].join(row).await;
             }
             let last =
                 (0..DEVICES).flat_map(|a| (0..DEVICES).map(move |b| (a, b, (a + b) % 2 == 0)));
-            for (n, (from, to, by_file)) in
-                trips.into_iter().chain(last.clone()).chain(last).enumerate()
+            for (n, (from, to, by_bundle)) in
+                transfers.into_iter().chain(last.clone()).chain(last).enumerate()
             {
                 if n % 2 == 0
                     && let Some((at, row)) = later.pop()
                 {
-                    desks[at].join(row).await;
+                    devices[at].join(row).await;
                 }
                 if n == 8 {
                     while let Some((at, row)) = later.pop() {
-                        desks[at].join(row).await;
+                        devices[at].join(row).await;
                     }
                 }
-                let (given, before) = (desks[from].rows().await, desks[to].rows().await);
-                if by_file {
-                    let carried = file(&given);
-                    let taken = desks[to].take(&carried).await;
-                    let after = desks[to].rows().await;
-                    let news: Vec<_> =
+                let (sent, before) = (devices[from].rows().await, devices[to].rows().await);
+                if by_bundle {
+                    let bundle = work_file(&sent);
+                    let imported = devices[to].import(&bundle).await;
+                    let after = devices[to].rows().await;
+                    let changed: Vec<_> =
                         after.keys().filter(|k| before.get(k) != after.get(k)).collect();
-                    prop_assert_eq!(taken.changed as usize, news.len());
-                    prop_assert_eq!(taken.unread, 0);
-                    let waiting = desks[to].waiting().await;
-                    for key in news {
+                    prop_assert_eq!(imported.changed as usize, changed.len());
+                    prop_assert_eq!(imported.unread, 0);
+                    let waiting = devices[to].waiting().await;
+                    for key in changed {
                         prop_assert!(
                             waiting.contains(key),
-                            "{:?} came by file and does not wait",
+                            "{:?} was imported but is not in the outbox",
                             key
                         );
                     }
-                    let rev = desks[to].rev().await;
+                    let rev = devices[to].rev().await;
                     prop_assert_eq!(
-                        desks[to].take(&carried).await.changed,
+                        devices[to].import(&bundle).await.changed,
                         0,
-                        "the second time says nothing"
+                        "a second import changes nothing"
                     );
-                    prop_assert_eq!(desks[to].rev().await, rev, "and writes nothing");
-                    prop_assert!(desks[to].rows().await == after);
+                    prop_assert_eq!(devices[to].rev().await, rev, "a second import writes nothing");
+                    prop_assert!(devices[to].rows().await == after);
                 } else {
-                    desks[to].pull(given.into_values().collect()).await;
+                    devices[to].pull(sent.into_values().collect()).await;
                 }
             }
-            let oracle = fold(work.into_iter().map(|(_, row)| row));
-            for (n, desk) in desks.iter().enumerate() {
-                prop_assert_eq!(&desk.rows().await, &oracle, "device {}", n);
+            let expected = fold(work.into_iter().map(|(_, row)| row));
+            for (n, device) in devices.iter().enumerate() {
+                prop_assert_eq!(&device.rows().await, &expected, "device {}", n);
             }
             Ok(())
         })
@@ -171,8 +171,8 @@ fn files_and_wires_in_any_order_end_in_the_same_rows() {
 }
 
 #[tokio::test]
-async fn grades_and_rows_of_later_releases_in_a_file_do_no_harm() {
-    let desk = Desk::new(0);
+async fn grades_and_unknown_rows_in_a_bundle_are_handled() {
+    let device = Device::new(0);
     let grade = r#"{"type":"grade","attempt":"00000000-0000-0000-0000-000000000001","rev":4294967295,"points":9,"maxPoints":9,"gradedMs":1790000000000}"#;
     let rows: Vec<String> = [
         grade,
@@ -183,56 +183,56 @@ async fn grades_and_rows_of_later_releases_in_a_file_do_no_harm() {
     ]
     .map(str::to_owned)
     .into();
-    let taken = desk.store.write("test", move |tx| join_rows(tx, &rows, false)).await.unwrap();
-    assert_eq!((taken.rows, taken.changed, taken.unread), (5, 1, 3));
-    assert_eq!(desk.rows().await.len(), 1, "a grade that a file claims is not taken");
-    let kept: i64 = desk
+    let imported = device.store.write("test", move |tx| join_rows(tx, &rows, false)).await.unwrap();
+    assert_eq!((imported.rows, imported.changed, imported.unread), (5, 1, 3));
+    assert_eq!(device.rows().await.len(), 1, "grades in files are ignored");
+    let kept: i64 = device
         .store
         .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
         .await
         .unwrap();
-    assert_eq!(kept, 3, "what cannot be read is kept");
+    assert_eq!(kept, 3, "unreadable rows are kept");
 }
 
 #[tokio::test]
-async fn a_stamp_from_far_in_the_future_in_a_file_wins_against_nothing() {
+async fn far_future_timestamp_in_a_bundle_never_wins() {
     let kv = |key: &str, value: &str, hlc: Hlc| {
         let (ns, device) = ("setting".to_owned(), DeviceId::from_u128(9));
         let (key, value) = (key.to_owned(), value.to_owned());
         Kv { ns, key, value, hlc, device, extra: Default::default() }
     };
     let day = 24 * 3_600_000;
-    let far = [
+    let far_future = [
         Hlc::from_raw(i64::MAX).unwrap(),
         Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX),
         Hlc::new(FakeClock::NOON + day + 1, 0),
     ];
-    for stamp in far {
-        let desk = Desk::new(0);
-        desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
-        let given = [kv("known", "theirs", stamp), kv("new", "theirs", stamp)];
-        let carried = file(&fold(given.map(Row::from)));
-        assert_eq!(desk.take(&carried).await.changed, 1, "{stamp:?}");
-        assert_eq!(desk.take(&carried).await.changed, 0, "a second import changes nothing");
+    for stamp in far_future {
+        let device = Device::new(0);
+        device.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
+        let sent = [kv("known", "theirs", stamp), kv("new", "theirs", stamp)];
+        let bundle = work_file(&fold(sent.map(Row::from)));
+        assert_eq!(device.import(&bundle).await.changed, 1, "{stamp:?}");
+        assert_eq!(device.import(&bundle).await.changed, 0, "a second import changes nothing");
         let settings = |rows: BTreeMap<RowKey, Row>| -> Vec<String> {
             let value = |r: Row| Kv::try_from(r).unwrap().value;
             rows.into_values().map(value).collect()
         };
-        assert_eq!(settings(desk.rows().await), ["mine", "theirs"]);
-        let hlc = desk.store.read(state::load).await.unwrap().hlc;
-        assert!(hlc.ms() <= FakeClock::NOON, "the clock does not follow: {hlc:?}");
+        assert_eq!(settings(device.rows().await), ["mine", "theirs"]);
+        let hlc = device.store.read(state::load).await.unwrap().hlc;
+        assert!(hlc.ms() <= FakeClock::NOON, "the clock is not advanced: {hlc:?}");
     }
-    // One that an honest clock may have is taken as it is.
-    let desk = Desk::new(0);
-    desk.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
+    // A timestamp that a correct clock may have is stored unchanged.
+    let device = Device::new(0);
+    device.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
     let near = kv("known", "theirs", Hlc::new(FakeClock::NOON + day, 0));
-    assert_eq!(desk.take(&file(&fold([near.clone().into()]))).await.changed, 1);
-    assert_eq!(desk.rows().await.into_values().next(), Some(near.into()));
+    assert_eq!(device.import(&work_file(&fold([near.clone().into()]))).await.changed, 1);
+    assert_eq!(device.rows().await.into_values().next(), Some(near.into()));
 }
 
 #[tokio::test]
-async fn claimed_work_leaves_the_guests_settings_behind() {
-    let desk = Desk::new(0);
+async fn claimed_work_excludes_guest_settings() {
+    let device = Device::new(0);
     let kv = |ns: &str| {
         format!(
             r#"{{"type":"kv","ns":"{ns}","key":"k","value":"true","hlc":"01a0c5f3b2000000","device":"00000000-0000-0000-0000-000000000001"}}"#
@@ -240,9 +240,9 @@ async fn claimed_work_leaves_the_guests_settings_behind() {
     };
     let rows: Vec<String> =
         ["setting", "device", "device_key", "enrolment", "bookmark"].map(kv).into();
-    let again = rows.clone();
-    let claimed = desk.store.write("test", move |tx| join_rows(tx, &rows, true)).await.unwrap();
+    let second = rows.clone();
+    let claimed = device.store.write("test", move |tx| join_rows(tx, &rows, true)).await.unwrap();
     assert_eq!(claimed.changed, 2);
-    let own = desk.store.write("test", move |tx| join_rows(tx, &again, false)).await.unwrap();
+    let own = device.store.write("test", move |tx| join_rows(tx, &second, false)).await.unwrap();
     assert_eq!(own.changed, 3);
 }

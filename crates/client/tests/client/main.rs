@@ -1,7 +1,7 @@
-//! Accounts, sign-in, files without a network, full disks: the client as a whole.
+//! Integration tests of the client: accounts, sign-in, bundles, full disks.
 //!
-//! Clocks and ids are given, the network is an `Http` in this process, files are real. Nothing here waits for real time.
+//! Clocks and ids are given, the network is an `Http` in this process, files are real. No test waits for real time.
 
 mod account;
 mod bundle;
-mod whole;
+mod lifecycle;

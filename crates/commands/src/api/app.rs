@@ -1,3 +1,7 @@
+//! Types of the app commands: state at start, accounts, sign-in, addresses.
+//!
+//! Not here: the settings (`settings`).
+
 use carrel_model::{ErrorCode, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -7,35 +11,35 @@ use super::{settings::Settings, sync::SyncStatus};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Empty {}
 
-/// Everything the shell of the UI needs at start, in one call.
+/// State that the UI needs at start, in one call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AppState {
-    /// Release of the app, for people.
+    /// Release of the app, for display.
     pub version: String,
-    /// The account that is open; none: show First run.
+    /// The open account; none: show First run.
     pub account: Option<Account>,
     /// All accounts on this device.
     pub accounts: Vec<Account>,
     pub settings: Settings,
     pub sync: SyncStatus,
-    /// Where audio and video of a blob are played from: this + the blob's hash. Ends with `/`; good for this run only.
+    /// Base address of audio and video; append the blob's hash. Ends with `/`; valid for this run only.
     pub media_base: String,
-    /// Where pictures of a blob are shown from: this + the blob's hash. Ends with `/`.
+    /// Base address of images; append the blob's hash. Ends with `/`; valid for this run only.
     pub image_base: String,
-    /// The demo library came with this build.
+    /// This build includes the demo library.
     pub demo_available: bool,
-    /// Tokens could not go to the system's keychain and lie in an encrypted file instead.
+    /// Tokens are stored in an encrypted file, because the system's keychain is unavailable.
     pub keychain_fallback: bool,
-    /// The account that could not be opened, and why. `switch_account` tries it again.
+    /// The account that could not be opened, with the error. `switch_account` tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub open_failure: Option<OpenFailure>,
-    /// Why nothing can be recorded in the open account now; it is open for reading. Missing if it can.
+    /// Why the open account is read-only now. Missing if changes can be recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub read_only: Option<ErrorCode>,
-    /// What could not be brought back after the open account's file was damaged, until `forget_repair`.
+    /// Data that could not be recovered after the open account's database was damaged; kept until `forget_repair`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub repair: Option<RepairReport>,
@@ -50,17 +54,17 @@ pub struct OpenFailure {
     pub message: String,
 }
 
-/// What was recorded on this device and cannot be read any more. What the server has comes back with the next sync.
+/// Changes recorded on this device that are no longer readable. Data on the server is restored by the next sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairReport {
-    /// When the damage was found.
+    /// When the damage was found (UTC, ms).
     pub at_ms: i64,
-    /// Rows that are known by name: kind and key.
+    /// Rows that could be identified, each as kind and key.
     pub lost: Vec<String>,
-    /// Changes of which only the number is known.
+    /// Number of changes that could not be identified.
     pub unreadable: u32,
-    /// Changes since then may be missing without being known; 0: since the beginning.
+    /// Changes since this time may be missing undetected (UTC, ms); 0: since the beginning.
     pub unknown_since_ms: Option<i64>,
 }
 
@@ -71,10 +75,10 @@ pub struct Account {
     pub id: String,
     /// Address of the server; empty for the demo library.
     pub server: String,
-    /// The school's or library's own name.
+    /// Display name of the school or library.
     pub server_name: String,
     pub user: UserInfo,
-    /// The session ended: sign in again. Work that waits is kept.
+    /// The session ended: sign in again. Unsent changes are kept.
     pub needs_sign_in: bool,
 }
 
@@ -88,12 +92,12 @@ pub struct CheckServer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerInfo {
-    /// The address as it will be used.
+    /// The address to use, without a trailing slash.
     pub address: String,
     pub name: String,
     pub version: String,
     pub registration_open: bool,
-    /// How far this device's clock is ahead of the server's.
+    /// How far this device's clock is ahead of the server's, in milliseconds.
     pub clock_ahead_ms: i64,
 }
 
@@ -130,6 +134,6 @@ pub struct AccountRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenUrl {
-    /// http or https.
+    /// `http`, `https` or `mailto`.
     pub url: String,
 }

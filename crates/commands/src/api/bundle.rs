@@ -1,3 +1,7 @@
+//! Types of the bundle commands: folders, files, exports and imports.
+//!
+//! Not here: the file format (`carrel_bundle`).
+
 use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -6,56 +10,56 @@ use super::download::DownloadRef;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-pub enum PlaceKind {
-    /// A stick, a card, another disk.
-    Stick,
-    /// The system's folder for downloads; on a phone the app's documents.
+pub enum BundleFolderKind {
+    /// A USB drive, memory card or external disk.
+    Removable,
+    /// The system's downloads folder; on a phone the app's documents folder.
     Downloads,
 }
 
-/// Where files can be written to, and the files of ours that lie there.
+/// Folders for bundles, and the bundles in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceList {
-    /// Sticks first.
-    pub places: Vec<PlaceView>,
-    /// Newest first within each place.
-    pub files: Vec<FileHere>,
+pub struct BundleFolderList {
+    /// Removable media first.
+    pub folders: Vec<BundleFolderView>,
+    /// Newest first within each folder.
+    pub files: Vec<BundleFileView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceView {
+pub struct BundleFolderView {
     pub path: String,
-    /// The stick's label, or the folder's name.
+    /// The drive's label, or the folder's name.
     pub name: String,
-    pub kind: PlaceKind,
+    pub kind: BundleFolderKind,
     pub free_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct FileHere {
+pub struct BundleFileView {
     pub path: String,
     pub name: String,
     pub bytes: u64,
-    /// The name of its place.
-    pub place: String,
+    /// Name of the folder in `folders`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCourses {
     pub items: Vec<DownloadRef>,
-    /// The path of a place.
-    pub place: String,
+    /// Path of a folder in `BundleFolderList`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportWork {
-    /// The path of a place.
-    pub place: String,
+    /// Path of a folder in `BundleFolderList`.
+    pub folder: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -64,14 +68,15 @@ pub struct ExportedFile {
     pub path: String,
     pub file_name: String,
     pub bytes: u64,
-    /// Courses and stories, or things that were done.
+    /// Number of courses and stories, or of rows.
     pub count: u64,
 }
 
-/// Where the window puts a file that a person chose or dropped: `PUT`, the bytes as the body; the answer is `{ path, bytes }`.
+/// Where the UI uploads a file that the user chose or dropped: `PUT` with the bytes as body; returns `{ path, bytes
+/// }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct SlotView {
+pub struct UploadUrl {
     pub url: String,
 }
 
@@ -81,20 +86,20 @@ pub struct FileRef {
     pub path: String,
 }
 
-/// What a file carries.
+/// Contents of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum FileView {
     Courses {
-        /// The library it says it is from.
+        /// The library named in the file.
         server_name: String,
-        /// Five groups of four digits, for a person to compare.
+        /// Five groups of four hex digits, for the user to compare.
         fingerprint: String,
-        /// A person must agree to the key first.
-        ask: bool,
+        /// The user has to confirm the key first.
+        needs_confirmation: bool,
         made_ms: i64,
         bytes: u64,
-        /// Of it, not on this device yet.
+        /// Bytes of it that are not stored on this device yet.
         new_bytes: u64,
         courses: Vec<CourseInFile>,
         refusal: Option<FileRefusal>,
@@ -103,17 +108,17 @@ pub enum FileView {
         learner: String,
         server_name: String,
         device_name: String,
-        /// The learner's other devices know this one.
+        /// The learner's other devices know the key of the device that signed the file.
         device_known: bool,
         made_ms: i64,
         rows: u64,
-        /// It was done without an account: a person must say that it is theirs.
+        /// The work was done without an account: the user has to confirm that it is theirs.
         claim: bool,
         refusal: Option<FileRefusal>,
     },
 }
 
-/// Why a file will not be taken in: a word for the UI's sentence, and whom or what it is about.
+/// Why a file cannot be imported: a code for which the UI has a message, and the name that the message refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FileRefusal {
@@ -123,15 +128,15 @@ pub struct FileRefusal {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-pub enum CourseHere {
-    No,
+pub enum LocalVersion {
+    Absent,
     Same,
-    /// An older version is here.
+    /// The local version is older.
     Older,
-    /// A newer version is here and stays.
+    /// The local version is newer and is kept.
     Newer,
-    /// Another library's course has this id.
-    Others,
+    /// A local course of another library has this id.
+    OtherLibrary,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -141,14 +146,14 @@ pub struct CourseInFile {
     pub is_story: bool,
     pub title: String,
     pub bytes: u64,
-    pub here: CourseHere,
+    pub local: LocalVersion,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportCourses {
     pub path: String,
-    /// The fingerprint that a person agreed to.
+    /// The fingerprint that the user confirmed.
     #[ts(optional)]
     pub accept: Option<String>,
 }
@@ -165,15 +170,15 @@ pub struct ImportedCourse {
     pub id: Slug,
     pub is_story: bool,
     pub title: String,
-    /// False: a newer version was here and stays.
-    pub taken: bool,
+    /// False: a newer local version was kept.
+    pub imported: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportWork {
     pub path: String,
-    /// A person said that work without an account is theirs.
+    /// The user confirmed that work without an account is theirs.
     pub claim: bool,
 }
 
@@ -181,16 +186,16 @@ pub struct ImportWork {
 #[serde(rename_all = "camelCase")]
 pub struct ImportedWork {
     pub rows: u64,
-    /// Of them, new here.
-    pub news: u64,
-    /// Kept for a later release, which can read them.
+    /// Number of them that changed local data.
+    pub changed: u64,
+    /// Rows that this release cannot read, kept for a later one.
     pub unread: u64,
 }
 
-/// How far the file that is under way came.
+/// Progress of the running export or import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct CableState {
+pub struct TransferState {
     pub busy: bool,
     pub bytes_done: u64,
     pub bytes_total: u64,

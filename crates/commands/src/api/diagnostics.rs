@@ -1,51 +1,55 @@
+//! Types of the diagnostics command: figures of the response cache.
+//!
+//! Not here: how they are counted (`carrel_http_cache`).
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// How often answers came from where since the start, and how much is kept.
+/// Sources of cache answers since the start, and the size of the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheFigures {
-    /// One for each row of the route table, in its order, and one (`*`) for everything else.
+    /// One entry per row of the route table, in its order, and one (`*`) for all other routes.
     pub routes: Vec<RouteFigures>,
     pub total: TierCounts,
-    /// Bytes of answers in memory and in `cache.db`, and the most that there may be.
+    /// Bytes of responses in memory and in `cache.db`, each with its limit.
     pub memory_bytes: u64,
     pub memory_budget: u64,
     pub disk_bytes: u64,
     pub disk_budget: u64,
-    /// Answers that were pushed out of `cache.db` to stay in its budget.
+    /// Responses evicted from `cache.db` to stay within its budget.
     pub evicted: u64,
-    /// The server could not be reached a moment ago.
+    /// The server could not be reached at the last attempt.
     pub offline: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteFigures {
-    /// `/api/courses/*`; `*` stands for one segment.
+    /// Pattern such as `/api/courses/*`, in which `*` stands for one segment.
     pub route: String,
     /// `cache-first`, `stale-while-revalidate` or `network-only`.
     pub strategy: String,
     pub counts: TierCounts,
 }
 
-/// Answers by where their bytes came from, and what else is known of them.
+/// Number of answers by the source of their bytes, and by other properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct TierCounts {
     pub memory: u64,
     pub disk: u64,
     pub network: u64,
-    /// The server said that what is here is still right.
+    /// Stored responses that the server confirmed as current.
     pub revalidated: u64,
-    /// Used although stale, or in the place of the server's word.
+    /// Stored responses used although stale, or because the server could not be reached.
     pub stale: u64,
-    /// Shared another asker's request.
+    /// Shared the network request of another caller.
     pub coalesced: u64,
-    /// Not asked for, because it failed or was missing a moment ago.
+    /// Answered without a request, because a recent one failed or returned "not found".
     pub negative: u64,
-    /// No answer at all.
+    /// Requests without an answer.
     pub failed: u64,
-    /// Answers whose bytes did not come over the network, in hundredths of a percent of all answers; none without an answer.
+    /// Share of answers without bytes from the network, in hundredths of a percent; none if there were no answers.
     pub hit_rate: Option<u16>,
 }

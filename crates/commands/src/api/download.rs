@@ -1,3 +1,7 @@
+//! Types of the download commands: states, targets, checks, conditions.
+//!
+//! Not here: storage limits (`storage`).
+
 use carrel_model::{ItemId, Slug};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -9,22 +13,22 @@ pub enum DownloadPhase {
     Absent,
     Queued,
     Running,
-    /// Goes on by itself when `reason` is gone.
+    /// Continues automatically when `reason` no longer applies.
     Paused,
-    /// All bytes are here and were verified.
+    /// All bytes are stored and verified.
     Ready,
-    /// A newer version is in the library; the old one stays readable.
+    /// The library has a newer version; the local one stays readable.
     Outdated,
-    /// Cannot go on by itself; `reason` tells.
+    /// Does not continue automatically; see `reason`.
     Failed,
 }
 
-/// Why a download waits or failed.
+/// Why a download is waiting or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadReason {
     Offline,
-    /// The network's own sign-in page is in between.
+    /// The network requires a sign-in on its own page.
     Portal,
     Metered,
     Battery,
@@ -34,7 +38,7 @@ pub enum DownloadReason {
     Server,
     Corrupt,
     SignIn,
-    /// A file of this device cannot be read or written now, for another reason than space.
+    /// A local file cannot be read or written now, for a reason other than space.
     Storage,
 }
 
@@ -45,15 +49,15 @@ pub struct DownloadState {
     pub bytes_done: u64,
     pub bytes_total: u64,
     pub reason: Option<DownloadReason>,
-    /// When every byte was last proved against its hash.
+    /// When all bytes were last verified against their hashes (UTC, ms).
     pub checked_ms: Option<i64>,
-    /// Bytes a second, smoothed; while it runs.
+    /// Bytes per second, smoothed; only while it is running.
     pub rate: Option<u64>,
-    /// Milliseconds to the end at that rate.
+    /// Estimated milliseconds to the end at that rate.
     pub left_ms: Option<u64>,
-    /// While it waits: when it is tried again by itself (UTC, ms). None: when the reason is gone.
+    /// While it waits: time of the next automatic attempt (UTC, ms). None: when the reason no longer applies.
     pub retry_at_ms: Option<i64>,
-    /// All of some edition is here and can be read, whatever the phase of a newer one is.
+    /// Some version is complete and readable, whatever the phase of a newer one.
     pub readable: bool,
 }
 
@@ -63,7 +67,7 @@ pub struct DownloadState {
 pub struct DownloadRef {
     pub id: Slug,
     pub is_story: bool,
-    /// The lesson's own id; the whole if it is missing.
+    /// Slug of the lesson; missing: the whole course or story.
     #[serde(default)]
     #[ts(optional)]
     pub lesson: Option<Slug>,
@@ -77,13 +81,13 @@ pub struct StartDownload {
     #[serde(default)]
     #[ts(optional)]
     pub lesson: Option<Slug>,
-    /// This time over a metered network and on battery too.
+    /// Download also over a metered network and on battery, this time only.
     #[serde(default)]
     #[ts(optional)]
     pub anyway: Option<bool>,
 }
 
-/// What a check of every byte found.
+/// Result of verifying all bytes of a download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct OfflineCheck {
@@ -91,39 +95,39 @@ pub struct OfflineCheck {
     pub checked_ms: i64,
     pub files: u32,
     pub bytes: u64,
-    /// What is missing or damaged; it is fetched again when the network is there.
+    /// Number of missing or damaged files; they are downloaded again when the network is available.
     pub missing: u32,
     pub missing_bytes: u64,
-    /// By name, in the order of reading; at most 100.
-    pub lacks: Vec<OfflineLack>,
-    /// Of audio and video: the window says whether it can play them.
+    /// The first 100 of them, in reading order.
+    pub missing_files: Vec<MissingFile>,
+    /// Media types of its audio and video, for the UI to check that it can play them.
     pub media_types: Vec<String>,
     /// Bytes that may still be written to the disk.
     pub free_bytes: Option<u64>,
-    /// Until when the sign-in lasts without meeting the server (UTC, ms); none if that is not known.
+    /// When the sign-in expires unless the server is reached before (UTC, ms); none: unknown.
     pub signed_in_until_ms: Option<i64>,
-    /// The session is over: what is done is kept here until the learner signs in again.
+    /// The session is over: changes are kept on this device until the learner signs in again.
     pub needs_sign_in: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct OfflineLack {
-    /// The section or story; none for the cover and the words of a course.
+pub struct MissingFile {
+    /// The section or story; none for a course's cover and vocabulary.
     pub item: Option<ItemId>,
-    /// Title of the section or story, else of the course.
+    /// Title of the section or story, or else of the course.
     pub title: String,
-    /// Of a story, from 1; 0 elsewhere.
+    /// Page of a story, from 1; 0 for other items.
     pub page: u32,
-    pub kind: LackKind,
+    pub kind: MissingFileKind,
     pub bytes: u64,
-    /// It was here with other bytes.
+    /// The file was present but damaged.
     pub damaged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-pub enum LackKind {
+pub enum MissingFileKind {
     Text,
     Picture,
     Audio,
@@ -131,16 +135,16 @@ pub enum LackKind {
     Other,
 }
 
-/// What the window knows of network and battery. What is missing is not known.
+/// Network and battery state as known to the UI. A missing field means unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SetConditions {
-    /// False: there is none. True: it has just come back, or is another one.
+    /// False: there is no network. True: it became available again or changed.
     #[ts(optional)]
     pub online: Option<bool>,
     #[ts(optional)]
     pub metered: Option<bool>,
-    /// Percent of the battery that is left, while it is not charging.
+    /// Remaining battery in percent while it is not charging.
     #[ts(optional)]
     pub on_battery: Option<u8>,
 }

@@ -1,8 +1,12 @@
+//! The error type of all commands.
+//!
+//! Not here: the conversion of client errors (`crate::error`).
+
 use carrel_model::ErrorCode;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// The one shape of an error for the UI. It writes its text from `code`; `message` is for logs and for support.
+/// The error type of all commands. The UI derives its text from `code`; `message` is for logs and support.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[error("{message}")]
@@ -12,15 +16,15 @@ pub struct CommandError {
     pub hint: String,
     pub retryable: bool,
     pub correlation_id: String,
-    /// Bytes that a download would take, with `not_downloaded`.
+    /// Size of the download in bytes, for `not_downloaded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub size: Option<u64>,
-    /// Why a file is not written or not taken in: the UI has a sentence for each (`cable.why.*`).
+    /// Why a file was not written or not imported: the UI has a message for each code (`bundle.error.*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
-    /// Whom or what that sentence is about.
+    /// The name that this message refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub subject: Option<String>,

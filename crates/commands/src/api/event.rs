@@ -1,51 +1,55 @@
+//! Events sent to the UI, and the topics of changes.
+//!
+//! Not here: how they are produced (`crate::events`).
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{bundle::CableState, download::DownloadState, sync::SyncStatus};
+use super::{bundle::TransferState, download::DownloadState, sync::SyncStatus};
 
-/// What the core tells the window without being asked. One channel carries all of them.
+/// Events sent to the UI. One channel carries all of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum UiEvent {
-    /// Rows under these topics are not what they were: views that show them ask again.
+    /// Data of these topics changed: views that show it have to query again.
     Changed { topics: Vec<Topic> },
-    /// A download moved on; at most four a second for one item.
+    /// Progress of a download; at most four events a second per item.
     Download { id: String, state: DownloadState },
-    /// The file that comes or goes by cable moved on; at most four times a second.
-    Cable { state: CableState },
+    /// Progress of the running export or import; at most four events a second.
+    Transfer { state: TransferState },
     /// The state of sync or of the network changed.
     Sync { status: SyncStatus },
 }
 
-/// What a change is about.
+/// Subject of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Topic {
-    /// Who is signed in.
+    /// The signed-in account.
     Account,
     /// Lists of courses and stories.
     Catalogue,
-    /// Progress, time or attempts of this course or story; an empty id stands for all of them.
+    /// Progress, study time or attempts of this course or story; an empty id means all.
     Progress {
         root: String,
     },
-    /// Enrolment in this course; an empty id stands for all of them.
+    /// Enrolment in this course; an empty id means all.
     Enrolment {
         course: String,
     },
     /// Saved words.
     Words,
     Settings,
-    /// What waits, what was accepted, what was refused.
+    /// Unsent, accepted and refused changes.
     Receipts,
-    /// What is on this device.
+    /// Content on this device.
     Downloads,
-    /// Space: limits, or whether the disk is full.
+    /// Storage limits, or whether the disk is full.
     Storage,
 }
 
 impl Topic {
-    /// Every topic, for a window that missed changes.
+    /// Returns every topic, for a UI that missed changes.
     pub fn all() -> Vec<Self> {
         vec![
             Self::Account,
@@ -75,7 +79,7 @@ mod tests {
             .iter()
             .map(|t| serde_json::to_value(t).expect("JSON")["topic"].to_string())
             .collect();
-        // The generated declaration is made from the enum itself: `{ "topic": "account" } | ...`.
+        // The generated declaration is derived from the enum itself: `{ "topic": "account" } | ...`.
         let declared = Topic::inline(&Config::default());
         let declared: BTreeSet<String> = declared
             .split("\"topic\": ")

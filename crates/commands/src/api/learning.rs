@@ -1,3 +1,7 @@
+//! Types of the learning commands: review list and progress overview.
+//!
+//! Not here: reading and quizzes (`reading`, `quiz`).
+
 use carrel_model::ItemId;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -9,7 +13,7 @@ use super::reading::WordView;
 pub struct SaveWord {
     /// `root/word`.
     pub word: ItemId,
-    /// False takes it off the list again.
+    /// False removes it from the list.
     pub saved: bool,
 }
 
@@ -24,17 +28,17 @@ pub struct WordList {
 pub struct SavedWord {
     pub item: ItemId,
     pub saved_ms: i64,
-    /// None: its course or story is not on this device.
+    /// None: its course or story is not stored on this device.
     pub word: Option<WordView>,
 }
 
-/// What the Progress page shows. All derived from rows on this device.
+/// Data of the Progress page, derived from local rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressOverview {
-    /// The last 28 days, oldest first, days without study included.
+    /// The last 28 days, oldest first, including days without study.
     pub days: Vec<DayTime>,
-    /// Days in a row up to today or yesterday on which something was studied.
+    /// Number of consecutive days with study, up to today or yesterday.
     pub streak_days: u32,
     pub total_ms: i64,
     pub sections_done: u32,
@@ -57,7 +61,7 @@ pub struct CourseProgress {
     pub item: ItemId,
     pub title: String,
     pub is_story: bool,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub time_spent_ms: i64,
 }

@@ -1,3 +1,7 @@
+//! Types of the library commands: lists, course pages, enrolment, search.
+//!
+//! Not here: the text of sections and stories (`reading`).
+
 use carrel_model::{
     ItemId, Slug,
     content::{Difficulty, SectionType, StoryInCourse},
@@ -9,7 +13,7 @@ use ts_rs::TS;
 
 use super::download::DownloadState;
 
-/// Filters of the library. Empty fields do not filter.
+/// Filters of the library. Empty fields are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ListRequest {
@@ -24,7 +28,7 @@ pub struct ListRequest {
     pub category: Option<String>,
     #[ts(optional)]
     pub lang: Option<String>,
-    /// Only what is on this device.
+    /// Only content on this device.
     pub on_device: bool,
     /// From 1.
     #[ts(optional)]
@@ -34,15 +38,15 @@ pub struct ListRequest {
     pub page_size: Option<u32>,
 }
 
-/// Where an answer came from and how old it is.
+/// Source and age of a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Freshness {
-    /// When the server last said so (UTC, ms since 1970).
+    /// When the server last confirmed it (UTC, ms since 1970).
     pub as_of_ms: i64,
-    /// Older than it should be: show "as of".
+    /// Older than its maximum age: show "as of".
     pub stale: bool,
-    /// The answer came without the network.
+    /// The reply was made without the network.
     pub offline: bool,
 }
 
@@ -54,7 +58,7 @@ pub struct CourseList {
     pub page: u32,
     pub page_size: u32,
     pub freshness: Freshness,
-    /// Categories and languages that occur, for the filters.
+    /// Categories and languages that occur, for the filter controls.
     pub categories: Vec<String>,
     pub languages: Vec<String>,
 }
@@ -63,7 +67,7 @@ pub struct CourseList {
 #[serde(rename_all = "camelCase")]
 pub struct CourseCard {
     pub course: CourseSummary,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub completed: bool,
     pub download: DownloadState,
@@ -85,13 +89,13 @@ pub struct StoryList {
 #[serde(rename_all = "camelCase")]
 pub struct StoryCard {
     pub story: StorySummary,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub done: bool,
     pub download: DownloadState,
 }
 
-/// Where to go on: the latest position of any device.
+/// Where to continue reading: the latest position on any device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ContinueReply {
@@ -111,10 +115,10 @@ pub struct ContinueCard {
     /// From 1; 0 for a story.
     pub lesson_number: u32,
     pub lesson_count: u32,
-    /// Of the course or of the story, 0 to 10,000.
+    /// Of the course or story, in hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub cover: carrel_model::content::Cover,
-    /// When it was last read, on which device; empty if on this one.
+    /// When it was last read (UTC, ms), and the name of the device; empty if it was this one.
     pub at_ms: i64,
     pub from_device: String,
 }
@@ -132,18 +136,18 @@ pub struct CourseView {
     pub course: CourseSummary,
     pub lessons: Vec<LessonView>,
     pub stories: Vec<StoryInCourse>,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub done: u32,
     pub total: u32,
-    /// Sections that came with an update after the course was completed.
+    /// Sections added by an update after the course was completed.
     pub new_sections: u32,
-    /// Milliseconds over all devices, overlaps counted once.
+    /// Milliseconds over all devices; overlapping periods count once.
     pub time_spent_ms: i64,
     pub enrolment: Option<DecisionStatus>,
     pub enrolment_reason: String,
     pub download: DownloadState,
-    /// The section to go on with.
+    /// The section to continue with.
     pub continue_at: Option<ItemId>,
     pub freshness: Freshness,
 }
@@ -154,10 +158,10 @@ pub struct LessonView {
     pub id: Slug,
     pub title: String,
     pub summary: String,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub sections: Vec<SectionView>,
-    /// Of this lesson alone; absent if it was never wanted by itself.
+    /// Of this lesson alone; absent if the lesson was never downloaded by itself.
     pub download: DownloadState,
 }
 
@@ -169,12 +173,12 @@ pub struct SectionView {
     pub section_type: SectionType,
     pub title: String,
     pub minutes: u32,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub done: bool,
-    /// Its tick waits to be sent.
+    /// Its progress has not been sent yet.
     pub waiting: bool,
-    /// Best score of its quiz, 0 to 10,000.
+    /// Best score of its quiz in hundredths of a percent, 0 to 10,000.
     pub best_score: Option<u16>,
 }
 
@@ -191,7 +195,7 @@ pub struct SearchRequest {
     pub q: String,
 }
 
-/// Best first; at most 50. Searches what is on this device, and the catalogue as far as it is known.
+/// Best match first; at most 50. Covers local content and the stored catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReply {
@@ -202,12 +206,12 @@ pub struct SearchReply {
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
     pub kind: SearchKind,
-    /// Course, section or story.
+    /// Id of the course, section or story.
     pub item: ItemId,
     pub title: String,
-    /// Title of the course it belongs to; empty for a course or story.
+    /// Title of the course that contains it; empty for a course or story.
     pub course_title: String,
-    /// Plain text around the find, with U+0002 and U+0003 around each found part.
+    /// Plain text around the match, with U+0002 and U+0003 around each matched part.
     pub snippet: String,
 }
 

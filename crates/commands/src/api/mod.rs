@@ -1,6 +1,7 @@
-//! What crosses the boundary between the window and the core: requests, replies, events, errors. TypeScript is generated from here.
+//! Types exchanged between the UI and the core: requests, replies, events, errors. The TypeScript types are generated
+//! from them.
 //!
-//! Not here: what the commands do (`crate::handlers`).
+//! Not here: the implementation of the commands (`crate::handlers`).
 
 pub mod app;
 pub mod bundle;

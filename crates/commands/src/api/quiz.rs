@@ -1,3 +1,7 @@
+//! Types of the quiz commands: attempts, answers, scores.
+//!
+//! Not here: the compiled quiz (`carrel_model::content`).
+
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
     content::{Quiz, Response, Score},
@@ -20,7 +24,7 @@ pub struct QuizView {
     pub quiz: Quiz,
     /// Oldest first.
     pub attempts: Vec<AttemptView>,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub best: Option<u16>,
     /// None: no limit.
     pub attempts_left: Option<u32>,
@@ -33,11 +37,11 @@ pub struct AttemptView {
     pub started_ms: i64,
     pub submitted_ms: Option<i64>,
     pub answers: Vec<AnswerView>,
-    /// Once submitted.
+    /// Present once submitted.
     pub score: Option<Score>,
-    /// The score is this device's own; the server has not graded it yet.
+    /// The score was computed on this device; the server has not graded the attempt yet.
     pub provisional: bool,
-    /// False for a submitted attempt that came after all attempts of the quiz were used: the server does not grade it.
+    /// False for an attempt submitted after all attempts of the quiz were used: the server does not grade it.
     pub counts: bool,
 }
 
@@ -56,7 +60,7 @@ pub struct SaveAnswer {
     pub response: Response,
 }
 
-/// The answer is durable when this arrives.
+/// Reply to a saved answer, which is durable when the reply arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SavedAnswer {

@@ -1,3 +1,7 @@
+//! Types of the reading commands: sections, stories, words, progress, study time.
+//!
+//! Not here: outlines of courses (`library`).
+
 use carrel_model::{
     BlobHash, ItemId,
     content::{SectionBody, SectionType, Story, VocabularyEntry},
@@ -13,7 +17,7 @@ pub struct ItemRef {
     pub item: ItemId,
 }
 
-/// One section, ready to be shown.
+/// A section, ready to be displayed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SectionPage {
@@ -51,31 +55,32 @@ pub struct Neighbour {
     pub lesson_title: String,
 }
 
-/// A learner's place in a section, story or recording.
+/// A learner's progress in a section, story or recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemProgress {
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub done: bool,
-    /// Where it was left, for example `p3.s2`, `b7`, `t61500`.
+    /// Last position, for example `p3.s2`, `b7`, `t61500`.
     pub pos: Option<String>,
-    /// `pos` was written on this other device; empty if on this one. A newer place is offered, never forced.
+    /// Name of the other device that wrote `pos`; empty if it was this one. The UI offers a newer position and does
+    /// not jump to it.
     pub pos_device: String,
     pub pos_at_ms: i64,
     /// Not yet accepted by the server.
     pub waiting: bool,
 }
 
-/// A story to open: on its own (`story`), or inside a course (`course/story`).
+/// A story, opened on its own (`story`) or inside a course (`course/story`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StoryPage {
-    /// What progress is recorded under.
+    /// Id under which progress is recorded.
     pub item: ItemId,
     pub story: Story,
     pub progress: ItemProgress,
-    /// Ids of this story's words that are saved for review.
+    /// Ids of this story's words that are on the review list.
     pub saved_words: Vec<String>,
     pub freshness: Freshness,
 }
@@ -91,22 +96,22 @@ pub struct WordView {
     pub saved: bool,
 }
 
-/// A learner's place in something that is played: `kind` media, `item` the course or story and the recording's hash,
+/// Identifies a position in a recording: `kind` is media, `item` the course or story and the recording's hash,
 /// `how-rivers-work/<64 hex digits>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceRef {
+pub struct PositionRef {
     pub kind: carrel_model::lattice::ItemKind,
     pub item: ItemId,
 }
 
-/// How far a learner came. Only what is given is written; progress never shrinks but for `restart`.
+/// Records progress. Only fields that are present are written; progress never decreases, except with `restart`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordProgress {
     pub kind: carrel_model::lattice::ItemKind,
     pub item: ItemId,
-    /// 0 to 10,000.
+    /// Hundredths of a percent, 0 to 10,000.
     #[serde(default)]
     #[ts(optional)]
     pub percent: Option<u16>,
@@ -116,24 +121,24 @@ pub struct RecordProgress {
     #[serde(default)]
     #[ts(optional)]
     pub pos: Option<String>,
-    /// Start again from 0; what was finished stays finished.
+    /// Start again from 0; a finished item stays finished.
     #[serde(default)]
     pub restart: bool,
 }
 
-/// "The learner is reading this now", every few seconds while the page is visible and awake. The core measures the time itself,
-/// with a monotonic clock, and counts at most 15 s for each beat.
+/// Reports that the learner is reading; sent every few seconds while the page is visible and the learner active. The
+/// core measures the time itself with a monotonic clock, and counts at most 15 s per call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct StudyBeat {
+pub struct StudyHeartbeat {
     pub item: ItemId,
-    /// False: stop counting (hidden, closed, idle).
+    /// False: stop counting (page hidden or closed, learner idle).
     pub reading: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct StudyBeatReply {
-    /// Time spent on the item so far over all devices.
+pub struct StudyHeartbeatReply {
+    /// Milliseconds spent on the item so far over all devices.
     pub time_spent_ms: i64,
 }

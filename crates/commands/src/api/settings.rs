@@ -1,12 +1,16 @@
+//! Types of the settings command.
+//!
+//! Not here: storage limits, which belong to the device (`storage`).
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// The learner's settings; they follow the learner to other devices.
+/// The learner's settings, synced to their other devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     pub theme: Theme,
-    /// `en`, `fr`, `ar`, or empty for the system's.
+    /// `en`, `fr`, `ar`, or empty for the system's language.
     pub language: String,
     pub reading_font: ReadingFont,
     /// Percent, 80 to 200.
@@ -18,9 +22,9 @@ pub struct Settings {
     /// Percent, 50 to 200.
     pub narration_speed: u16,
     pub download_metered: DownloadMetered,
-    /// Downloads wait while the device runs on its battery.
+    /// Downloads wait while the device runs on battery.
     pub download_charging: bool,
-    /// Keys that are letters or punctuation alone do something, such as `j` for the next section.
+    /// Single letter and punctuation keys act as shortcuts, such as `j` for the next section.
     pub key_shortcuts: bool,
 }
 
@@ -59,17 +63,17 @@ pub enum ReadingFont {
     System,
 }
 
-/// What may be fetched over a network that somebody pays for by the byte.
+/// What may be downloaded over a metered network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadMetered {
     Never,
-    /// What lacks at most 5 MB.
+    /// Only downloads with at most 5 MB missing.
     Small,
     Always,
 }
 
-/// Changes what is given, keeps the rest.
+/// Changes the fields that are present and keeps the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SetSettings {

@@ -1,46 +1,50 @@
+//! Types of the storage commands: space used, limits, removal, moving content.
+//!
+//! Not here: states of downloads (`download`).
+
 use carrel_model::Slug;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::download::DownloadPhase;
 
-/// What is on this device, in bytes.
+/// Storage use of this device, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageView {
-    /// The most that content may take: what was chosen or allowed, and never more than a tenth of the disk.
+    /// Effective limit: the least of the chosen one, the organisation's, and a tenth of the space free without content.
     pub budget: u64,
-    /// What was chosen on this device; none: 2 GiB.
+    /// Limit chosen on this device; none: 2 GiB.
     pub budget_chosen: Option<u64>,
-    /// The organisation allows no more than this.
+    /// Maximum set by the organisation.
     pub budget_policy: Option<u64>,
-    /// What always stays free on the disk for work.
+    /// Space that is always left free on the disk, for learning records.
     pub floor: u64,
-    /// Free on the disk now.
+    /// Free space on the disk now.
     pub free: u64,
-    /// All content: the next four together.
+    /// All content: the sum of the next four.
     pub used: u64,
-    /// This account's downloads; what courses share is counted once.
+    /// This account's downloads; blobs shared by several courses count once.
     pub downloads: u64,
-    /// Downloads of other learners of this device.
+    /// Downloads of other learners on this device.
     pub others: u64,
-    /// What was opened or fetched ahead: it goes by itself when space is short.
+    /// Opened or prefetched content, evicted automatically when space is short.
     pub cache: u64,
-    /// Downloads that are not complete.
+    /// Incomplete downloads.
     pub unfinished: u64,
-    /// Lists, search, and the index of it all; not part of `used`.
+    /// Lists, search index and content index; not included in `used`.
     pub index: u64,
-    /// This account's work. Never removed.
+    /// This account's learning records. Never removed.
     pub work: u64,
     pub kinds: StorageKinds,
-    /// The folder of the content.
+    /// Folder of the content.
     pub folder: String,
-    /// The folder may be moved from here.
+    /// The folder can be moved from the UI.
     pub can_move: bool,
-    pub trouble: Option<StorageTrouble>,
-    /// The largest first.
+    pub shortage: Option<StorageShortage>,
+    /// Largest first.
     pub courses: Vec<StorageCourse>,
-    /// How many there are in all.
+    /// Total number of courses.
     pub courses_total: u64,
 }
 
@@ -54,23 +58,24 @@ pub struct StorageKinds {
     pub other: u64,
 }
 
-/// Something does not fit.
+/// A shortage of space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub struct StorageTrouble {
+pub struct StorageShortage {
     pub limit: StorageLimit,
-    /// Bytes that are missing.
+    /// Missing bytes.
     pub missing: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum StorageLimit {
-    /// The device's budget for content.
+    /// The device's limit for content.
     Budget,
-    /// The disk itself.
+    /// The free space of the disk.
     Disk,
-    /// No limit: the index of content cannot be opened now. What is here can be read; nothing can be added or removed.
+    /// No shortage of space: the content index cannot be opened now. Local content is readable; nothing can be added
+    /// or removed.
     Index,
 }
 
@@ -80,14 +85,14 @@ pub enum StorageLimit {
 pub struct StorageCourse {
     pub id: Slug,
     pub is_story: bool,
-    /// The lesson's item id if only a lesson was wanted.
+    /// Item id of the lesson, if only a lesson was downloaded.
     pub lesson: Option<String>,
     pub title: String,
     pub phase: DownloadPhase,
-    /// Bytes that are here.
+    /// Bytes stored on this device.
     pub bytes: u64,
     pub total: u64,
-    /// Of all of it, by kind.
+    /// Bytes of the whole item, by kind.
     pub kinds: StorageKinds,
 }
 
@@ -96,7 +101,7 @@ pub struct StorageCourse {
 pub struct StorageRequest {
     #[ts(optional)]
     pub offset: Option<u32>,
-    /// 50 without a word.
+    /// Default 50.
     #[ts(optional)]
     pub limit: Option<u32>,
 }
@@ -106,18 +111,18 @@ pub struct StorageRequest {
 pub struct StorageRef {
     pub id: Slug,
     pub is_story: bool,
-    /// The lesson's item id if only a lesson is meant.
+    /// Item id of the lesson, to refer to that lesson only.
     #[serde(default)]
     #[ts(optional)]
     pub lesson: Option<String>,
 }
 
-/// What taking something off the device gives back.
+/// Effect of removing a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageRemoval {
     pub freed: u64,
-    /// Stays, because another download needs it.
+    /// Bytes that stay, because another download uses them.
     pub shared: u64,
 }
 
@@ -130,14 +135,14 @@ pub struct StorageCleared {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct MoveContent {
-    /// A folder of this machine, from its beginning.
+    /// Absolute path of a folder.
     pub folder: String,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SetBudget {
-    /// Bytes; none: as without a choice.
+    /// Bytes; none: the default.
     #[ts(optional)]
     pub budget: Option<u64>,
 }

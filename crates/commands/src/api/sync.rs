@@ -1,3 +1,7 @@
+//! Types of the sync commands: status, receipts, refused changes.
+//!
+//! Not here: the sync protocol (`carrel_sync`).
+
 use carrel_model::{ErrorCode, lattice::RowType};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -5,15 +9,15 @@ use ts_rs::TS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncPhase {
-    /// No server behind this account: the demo library.
+    /// The account has no server: the demo library.
     Local,
     Idle,
     Running,
-    /// No network or no server; goes on by itself.
+    /// The network or the server is unavailable; retried automatically.
     Offline,
-    /// The session ended: sign in again. Everything is kept.
+    /// The session ended: sign in again. Unsent changes are kept.
     SignedOut,
-    /// The server answered with a fault; tried again by itself.
+    /// The server returned an error; retried automatically.
     Trouble,
 }
 
@@ -21,14 +25,14 @@ pub enum SyncPhase {
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
     pub phase: SyncPhase,
-    /// Since when the phase holds.
+    /// When the phase began (UTC, ms).
     pub since_ms: i64,
-    /// Things that wait to be sent.
+    /// Number of unsent changes.
     pub waiting: u32,
-    /// Things that the server refused; kept on this device.
+    /// Number of changes that the server refused; kept on this device.
     pub refused: u32,
     pub last_ok_ms: Option<i64>,
-    /// When it will be tried again by itself.
+    /// Time of the next automatic attempt (UTC, ms).
     pub next_try_ms: Option<i64>,
     pub error: Option<ErrorCode>,
 }
@@ -51,25 +55,25 @@ pub enum ReceiptState {
     Refused,
 }
 
-/// What became of one thing the learner did.
+/// Status of one change made by the learner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
-    /// Stable: the row's type and key.
+    /// The row's type and key; does not change.
     pub id: String,
     pub row_type: RowType,
-    /// Title of what it is about, or the item's id if the title is not known here.
+    /// Title of the item concerned, or its id if the title is not known locally.
     pub title: String,
-    /// Title of the course, if it is in one.
+    /// Title of the course that contains it, if any.
     pub course_title: String,
-    /// Kind-dependent facts for the line below: percent (0 to 10,000), minutes, score.
+    /// Details that depend on the kind: percent (0 to 10,000), minutes, score.
     pub percent: Option<u16>,
     pub active_ms: Option<i64>,
     pub state: ReceiptState,
     pub at_ms: i64,
-    /// Why it was refused, in the server's words.
+    /// The server's reason for refusing it.
     pub reason: String,
-    /// `invalid`, `forbidden`, `too_new`, `clock_skew` for refused ones.
+    /// `invalid`, `forbidden`, `too_new` or `clock_skew` if it was refused.
     pub code: String,
 }
 
@@ -79,7 +83,7 @@ pub struct ReceiptRef {
     pub id: String,
 }
 
-/// What was refused, as JSON text, to be handed to a teacher.
+/// The refused changes as JSON text, to be given to a teacher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportReply {

@@ -1,5 +1,9 @@
+//! Commands of the app: state at start, accounts, sign-in, addresses.
+//!
+//! Not here: settings (`settings`).
+
 use carrel_client::{
-    Error, OpenFailure as ClientFailure, account::AccountInfo, learning::store::Repair,
+    Error, OpenFailure as ClientOpenFailure, account::AccountInfo, learning::store::Repair,
     system::blocking,
 };
 use carrel_model::lattice::RowKey;
@@ -22,7 +26,7 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     let client = host.client();
     let (settings, sync) = match client.account() {
         Some(open) => (settings_of(&open).await?, status_view(&open.sync.status().await?)),
-        None => (Settings::default(), nobody()),
+        None => (Settings::default(), status_without_account()),
     };
     let store = client.account().map(|open| open.store.clone());
     let repair = match store.clone() {
@@ -45,7 +49,7 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     })
 }
 
-fn failure_view(failure: ClientFailure) -> OpenFailure {
+fn failure_view(failure: ClientOpenFailure) -> OpenFailure {
     OpenFailure {
         account: view(failure.account),
         code: failure.error.code(),
@@ -64,7 +68,7 @@ fn repair_view(repair: Repair) -> RepairReport {
     }
 }
 
-/// The learner has read what a repair could not bring back.
+/// Deletes the report of a repair after the learner has read it.
 pub async fn forget_repair(host: &dyn Host, _: Empty) -> Result<AppState> {
     let store = account(host)?.store.clone();
     blocking(move || Ok::<_, Error>(store.forget_repair()?)).await?;
@@ -81,8 +85,8 @@ fn view(info: AccountInfo) -> Account {
     }
 }
 
-/// Sync, while no account is open.
-fn nobody() -> SyncStatus {
+/// Returns the sync status while no account is open.
+fn status_without_account() -> SyncStatus {
     SyncStatus {
         phase: SyncPhase::Local,
         since_ms: 0,
@@ -95,13 +99,13 @@ fn nobody() -> SyncStatus {
 }
 
 pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<ServerInfo> {
-    let found = host.client().check_server(&request.address).await?;
+    let server = host.client().check_server(&request.address).await?;
     Ok(ServerInfo {
-        address: found.address,
-        name: found.meta.name,
-        version: found.meta.version,
-        registration_open: found.meta.registration_open,
-        clock_ahead_ms: found.clock_ahead_ms,
+        address: server.address,
+        name: server.meta.name,
+        version: server.meta.version,
+        registration_open: server.meta.registration_open,
+        clock_ahead_ms: server.clock_ahead_ms,
     })
 }
 
@@ -133,7 +137,7 @@ pub async fn switch_account(host: &dyn Host, request: AccountRef) -> Result<AppS
 
 pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> {
     if host.client().account().is_some_and(|open| open.id() != request.account) {
-        return Err(CommandError::invalid("only the account that is open can sign out"));
+        return Err(CommandError::invalid("only the open account can be signed out"));
     }
     host.client().sign_out().await?;
     get_app_state(host, Empty {}).await
@@ -141,14 +145,15 @@ pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> 
 
 pub async fn open_url(host: &dyn Host, request: OpenUrl) -> Result<Empty> {
     if !is_openable(&request.url) {
-        let message = "only http, https and mailto addresses are opened";
+        let message = "only http, https and mailto addresses can be opened";
         return Err(CommandError::invalid(message));
     }
     host.open_url(&request.url)?;
     Ok(Empty {})
 }
 
-/// What the system may open: a web page, or a letter to one address. A mailto link must not add files, copies or headers.
+/// Checks that the system may open an address: a web page, or an e-mail to one address. A mailto link must not add
+/// attachments, copies or headers.
 fn is_openable(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     if let Some(address) = lower.strip_prefix("mailto:") {

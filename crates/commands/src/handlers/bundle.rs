@@ -1,3 +1,7 @@
+//! Commands for bundles: folders, files, exports and imports.
+//!
+//! Not here: their implementation (`carrel_client::bundle`).
+
 use std::path::Path;
 
 use carrel_client::{
@@ -15,9 +19,10 @@ use crate::{
     api::{
         app::{AppState, Empty},
         bundle::{
-            CableState, CourseHere, CourseInFile, ExportCourses, ExportWork, ExportedFile,
-            FileHere, FileRef, FileRefusal, FileView, ImportCourses, ImportWork, ImportedCourse,
-            ImportedCourses, ImportedWork, PlaceKind, PlaceList, PlaceView, SlotView,
+            BundleFileView, BundleFolderKind, BundleFolderList, BundleFolderView, CourseInFile,
+            ExportCourses, ExportWork, ExportedFile, FileRef, FileRefusal, FileView, ImportCourses,
+            ImportWork, ImportedCourse, ImportedCourses, ImportedWork, LocalVersion, TransferState,
+            UploadUrl,
         },
     },
     host::Host,
@@ -28,30 +33,30 @@ pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
     get_app_state(host, Empty {}).await
 }
 
-pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
+pub async fn list_removable_media(host: &dyn Host, _: Empty) -> Result<BundleFolderList> {
     let downloads = host.downloads_dir();
-    // A drive that is asleep answers slowly.
+    // A drive in standby responds slowly.
     let listed = blocking(move || {
-        let places = bundle::bundle_folders(downloads.as_deref());
-        let files = places.iter().flat_map(|place| {
-            bundle::files_in(&place.path).into_iter().map(|file| FileHere {
+        let folders = bundle::bundle_folders(downloads.as_deref());
+        let files = folders.iter().flat_map(|folder| {
+            bundle::files_in(&folder.path).into_iter().map(|file| BundleFileView {
                 path: text(&file.path),
                 name: file.name,
                 bytes: file.bytes,
-                place: place.name.clone(),
+                folder: folder.name.clone(),
             })
         });
         let files = files.collect();
-        let places = places.into_iter().map(|place| PlaceView {
-            path: text(&place.path),
-            name: place.name,
-            kind: match place.kind {
-                FolderKind::Removable => PlaceKind::Stick,
-                FolderKind::Downloads => PlaceKind::Downloads,
+        let folders = folders.into_iter().map(|folder| BundleFolderView {
+            path: text(&folder.path),
+            name: folder.name,
+            kind: match folder.kind {
+                FolderKind::Removable => BundleFolderKind::Removable,
+                FolderKind::Downloads => BundleFolderKind::Downloads,
             },
-            free_bytes: place.free_bytes,
+            free_bytes: folder.free_bytes,
         });
-        Ok::<_, Error>(PlaceList { places: places.collect(), files })
+        Ok::<_, Error>(BundleFolderList { folders: folders.collect(), files })
     });
     Ok(listed.await?)
 }
@@ -59,50 +64,52 @@ pub async fn list_places(host: &dyn Host, _: Empty) -> Result<PlaceList> {
 pub async fn export_courses(host: &dyn Host, request: ExportCourses) -> Result<ExportedFile> {
     let kind = |is_story| if is_story { Kind::Story } else { Kind::Course };
     let items: Vec<_> = request.items.into_iter().map(|i| (kind(i.is_story), i.id)).collect();
-    Ok(file_view(host.client().export_courses(&items, Path::new(&request.place)).await?))
+    Ok(file_view(host.client().export_courses(&items, Path::new(&request.folder)).await?))
 }
 
 pub async fn export_work(host: &dyn Host, request: ExportWork) -> Result<ExportedFile> {
-    Ok(file_view(host.client().export_work(Path::new(&request.place)).await?))
+    Ok(file_view(host.client().export_work(Path::new(&request.folder)).await?))
 }
 
-pub async fn open_slot(host: &dyn Host, _: Empty) -> Result<SlotView> {
-    Ok(SlotView { url: host.client().upload_url().await? })
+pub async fn get_upload_url(host: &dyn Host, _: Empty) -> Result<UploadUrl> {
+    Ok(UploadUrl { url: host.client().upload_url().await? })
 }
 
-pub async fn look_at_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
+pub async fn inspect_file(host: &dyn Host, request: FileRef) -> Result<FileView> {
     Ok(match host.client().inspect_file(Path::new(&request.path)).await? {
-        BundleInfo::Courses(found) => courses_view(found),
-        BundleInfo::Work(found) => work_view(found),
+        BundleInfo::Courses(info) => courses_view(info),
+        BundleInfo::Work(info) => work_view(info),
     })
 }
 
 pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<ImportedCourses> {
     let path = Path::new(&request.path);
     let imported = host.client().import_courses(path, request.accept.as_deref()).await?;
-    let courses = imported.into_iter().map(|one| ImportedCourse {
-        id: one.id,
-        is_story: one.kind == Kind::Story,
-        title: one.title,
-        taken: one.taken,
+    let courses = imported.into_iter().map(|course| ImportedCourse {
+        id: course.id,
+        is_story: course.kind == Kind::Story,
+        title: course.title,
+        imported: course.imported,
     });
     Ok(ImportedCourses { courses: courses.collect() })
 }
 
 pub async fn import_work(host: &dyn Host, request: ImportWork) -> Result<ImportedWork> {
     let imported = host.client().import_work(Path::new(&request.path), request.claim).await?;
-    Ok(ImportedWork { rows: imported.rows, news: imported.changed, unread: imported.unread })
+    Ok(ImportedWork { rows: imported.rows, changed: imported.changed, unread: imported.unread })
 }
 
-pub async fn stop_file(host: &dyn Host, _: Empty) -> Result<Empty> {
+pub async fn cancel_transfer(host: &dyn Host, _: Empty) -> Result<Empty> {
     host.client().transfers().cancel();
     Ok(Empty {})
 }
 
-pub(crate) fn state_view(transfers: &Transfers) -> CableState {
+pub(crate) fn state_view(transfers: &Transfers) -> TransferState {
     match transfers.progress() {
-        Some(t) => CableState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total },
-        None => CableState { busy: false, bytes_done: 0, bytes_total: 0 },
+        Some(t) => {
+            TransferState { busy: true, bytes_done: t.bytes_done, bytes_total: t.bytes_total }
+        }
+        None => TransferState { busy: false, bytes_done: 0, bytes_total: 0 },
     }
 }
 
@@ -127,45 +134,45 @@ fn refusal_view(refusal: &ImportError) -> FileRefusal {
     FileRefusal { reason: refusal.reason().to_owned(), subject: refusal.subject().to_owned() }
 }
 
-fn courses_view(found: CoursesInfo) -> FileView {
-    let courses = found.courses.into_iter().map(|one| CourseInFile {
-        id: one.id,
-        is_story: one.kind == Kind::Story,
-        title: one.title,
-        bytes: one.bytes,
-        here: match one.local {
-            LocalState::Absent => CourseHere::No,
-            LocalState::Same => CourseHere::Same,
-            LocalState::Older => CourseHere::Older,
-            LocalState::Newer => CourseHere::Newer,
-            LocalState::OtherLibrary => CourseHere::Others,
+fn courses_view(info: CoursesInfo) -> FileView {
+    let courses = info.courses.into_iter().map(|course| CourseInFile {
+        id: course.id,
+        is_story: course.kind == Kind::Story,
+        title: course.title,
+        bytes: course.bytes,
+        local: match course.local {
+            LocalState::Absent => LocalVersion::Absent,
+            LocalState::Same => LocalVersion::Same,
+            LocalState::Older => LocalVersion::Older,
+            LocalState::Newer => LocalVersion::Newer,
+            LocalState::OtherLibrary => LocalVersion::OtherLibrary,
         },
     });
     FileView::Courses {
-        server_name: if found.server_name.is_empty() { found.server } else { found.server_name },
-        fingerprint: found.fingerprint,
-        ask: found.trust == KeyTrust::Ask,
-        made_ms: found.made_ms,
-        bytes: found.bytes,
-        new_bytes: found.new_bytes,
+        server_name: if info.server_name.is_empty() { info.server } else { info.server_name },
+        fingerprint: info.fingerprint,
+        needs_confirmation: info.trust == KeyTrust::Unconfirmed,
+        made_ms: info.made_ms,
+        bytes: info.bytes,
+        new_bytes: info.new_bytes,
         courses: courses.collect(),
-        refusal: match &found.trust {
-            KeyTrust::Never(refusal) => Some(refusal_view(refusal)),
-            KeyTrust::Trusted | KeyTrust::Ask => None,
+        refusal: match &info.trust {
+            KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
+            KeyTrust::Trusted | KeyTrust::Unconfirmed => None,
         },
     }
 }
 
-fn work_view(found: WorkInfo) -> FileView {
-    let claim = found.refusal == Some(ImportError::Unclaimed);
+fn work_view(info: WorkInfo) -> FileView {
+    let claim = info.refusal == Some(ImportError::Unclaimed);
     FileView::Work {
-        learner: found.learner,
-        server_name: found.server_name,
-        device_name: found.device_name,
-        device_known: found.device_known,
-        made_ms: found.made_ms,
-        rows: found.rows,
+        learner: info.learner,
+        server_name: info.server_name,
+        device_name: info.device_name,
+        device_known: info.device_known,
+        made_ms: info.made_ms,
+        rows: info.rows,
         claim,
-        refusal: found.refusal.as_ref().filter(|_| !claim).map(refusal_view),
+        refusal: info.refusal.as_ref().filter(|_| !claim).map(refusal_view),
     }
 }

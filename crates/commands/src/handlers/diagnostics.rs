@@ -1,4 +1,8 @@
-use carrel_client::http_cache::{Strategy, Tally};
+//! Command for the figures of the response cache.
+//!
+//! Not here: counting (`carrel_http_cache`).
+
+use carrel_client::http_cache::{RouteCounts, Strategy};
 
 use super::{Result, percent};
 use crate::{
@@ -13,10 +17,10 @@ pub async fn cache_figures(host: &dyn Host, _: Empty) -> Result<CacheFigures> {
     let account = account(host)?;
     let cache = account.content.library.cache();
     let figures = cache.figures();
-    let routes = figures.routes.iter().map(|(route, tally)| RouteFigures {
+    let routes = figures.routes.iter().map(|(route, of_route)| RouteFigures {
         route: route.pattern.to_owned(),
         strategy: strategy(route.strategy).to_owned(),
-        counts: counts(tally),
+        counts: counts(of_route),
     });
     Ok(CacheFigures {
         routes: routes.collect(),
@@ -30,17 +34,17 @@ pub async fn cache_figures(host: &dyn Host, _: Empty) -> Result<CacheFigures> {
     })
 }
 
-fn counts(tally: &Tally) -> TierCounts {
+fn counts(counts: &RouteCounts) -> TierCounts {
     TierCounts {
-        memory: tally.memory,
-        disk: tally.disk,
-        network: tally.network,
-        revalidated: tally.revalidated,
-        stale: tally.stale,
-        coalesced: tally.coalesced,
-        negative: tally.negative,
-        failed: tally.failed,
-        hit_rate: (tally.answers() > 0).then(|| percent(tally.hits(), tally.answers())),
+        memory: counts.memory,
+        disk: counts.disk,
+        network: counts.network,
+        revalidated: counts.revalidated,
+        stale: counts.stale,
+        coalesced: counts.coalesced,
+        negative: counts.negative,
+        failed: counts.failed,
+        hit_rate: (counts.answers() > 0).then(|| percent(counts.hits(), counts.answers())),
     }
 }
 

@@ -1,7 +1,11 @@
+//! Commands for downloads, and the conversion of their states.
+//!
+//! Not here: the downloads themselves (`carrel_content::download`).
+
 use carrel_client::content::{
     Kind,
     blobs::MediaKind,
-    download::{Known, Phase, Power, Reason, State, Wish},
+    download::{DownloadTarget, Phase, Power, Reason, ReportedConditions, State},
 };
 use carrel_model::{BlobHash, ItemId, Slug};
 
@@ -10,17 +14,18 @@ use crate::{
     api::{
         app::Empty,
         download::{
-            DownloadPhase, DownloadReason, DownloadRef, DownloadState, LackKind, OfflineCheck,
-            OfflineLack, SetConditions, StartDownload,
+            DownloadPhase, DownloadReason, DownloadRef, DownloadState, MissingFile,
+            MissingFileKind, OfflineCheck, SetConditions, StartDownload,
         },
     },
     host::{Host, account},
 };
 
-/// Of what is missing so many are named: nobody reads more.
-const LACKS: usize = 100;
+/// Maximum number of missing files listed by name.
+const MAX_MISSING_FILES: usize = 100;
 
-/// The client's state as the UI shows it. `latest` is the library's version, if it is known: another one here is outdated.
+/// Converts the state of a download. `latest` is the library's version, if known: a local version that differs is
+/// outdated.
 pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) -> DownloadState {
     let phase = match state.phase {
         Phase::Absent => DownloadPhase::Absent,
@@ -29,7 +34,7 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
         Phase::Paused => DownloadPhase::Paused,
         Phase::Failed => DownloadPhase::Failed,
         Phase::Ready
-            if state.ready_version.zip(latest).is_some_and(|(here, there)| here != there) =>
+            if state.ready_version.zip(latest).is_some_and(|(local, newest)| local != newest) =>
         {
             DownloadPhase::Outdated
         }
@@ -62,67 +67,70 @@ pub(crate) fn state_view(state: &State, total: u64, latest: Option<BlobHash>) ->
     }
 }
 
-/// What is meant.
-fn wish(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> Wish {
+/// Returns the download target of a request.
+fn target(id: &Slug, is_story: bool, lesson: Option<&Slug>) -> DownloadTarget {
     match lesson {
-        Some(lesson) if !is_story => Wish::lesson(id, ItemId::within(id, lesson).as_str()),
-        _ if is_story => Wish::whole(Kind::Story, id),
-        _ => Wish::whole(Kind::Course, id),
+        Some(lesson) if !is_story => {
+            DownloadTarget::lesson(id, ItemId::within(id, lesson).as_str())
+        }
+        _ if is_story => DownloadTarget::whole(Kind::Story, id),
+        _ => DownloadTarget::whole(Kind::Course, id),
     }
 }
-fn wish_of(r: &DownloadRef) -> Wish {
-    wish(&r.id, r.is_story, r.lesson.as_ref())
+fn target_of(r: &DownloadRef) -> DownloadTarget {
+    target(&r.id, r.is_story, r.lesson.as_ref())
 }
 
 pub async fn start_download(host: &dyn Host, request: StartDownload) -> Result<DownloadState> {
     let account = account(host)?;
-    let wish = wish(&request.id, request.is_story, request.lesson.as_ref());
+    let target = target(&request.id, request.is_story, request.lesson.as_ref());
     let anyway = request.anyway.unwrap_or(false);
-    let state = account.content.blocking(move |content| content.downloads.want(&wish, anyway));
+    let state = account.content.blocking(move |content| content.downloads.request(&target, anyway));
     Ok(state_view(&state.await?, 0, None))
 }
 
-pub async fn cancel_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
+pub async fn pause_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    let wish = wish_of(&request);
-    let state = account.content.blocking(move |content| content.downloads.pause(&wish));
+    let target = target_of(&request);
+    let state = account.content.blocking(move |content| content.downloads.pause(&target));
     Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn remove_download(host: &dyn Host, request: DownloadRef) -> Result<DownloadState> {
     let account = account(host)?;
-    let wish = wish_of(&request);
-    let state = account.content.blocking(move |content| content.downloads.drop_wish(&wish));
+    let target = target_of(&request);
+    let state = account.content.blocking(move |content| content.downloads.remove_target(&target));
     Ok(state_view(&state.await?, 0, None))
 }
 
 pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<OfflineCheck> {
     let account = account(host)?;
-    let proof = account.content.downloads.prove(&wish_of(&request)).await?;
-    let lacks = proof.lacks.iter().take(LACKS).map(|lack| OfflineLack {
-        item: lack.spot.item.clone(),
-        title: lack.spot.title.clone(),
-        page: lack.spot.page,
-        kind: match lack.kind {
-            MediaKind::Text => LackKind::Text,
-            MediaKind::Picture => LackKind::Picture,
-            MediaKind::Audio => LackKind::Audio,
-            MediaKind::Video => LackKind::Video,
-            MediaKind::Other => LackKind::Other,
-        },
-        bytes: lack.bytes,
-        damaged: lack.damaged,
-    });
+    let verification = account.content.downloads.verify(&target_of(&request)).await?;
+    let missing_files =
+        verification.missing_files.iter().take(MAX_MISSING_FILES).map(|file| MissingFile {
+            item: file.first_use.item.clone(),
+            title: file.first_use.title.clone(),
+            page: file.first_use.page,
+            kind: match file.kind {
+                MediaKind::Text => MissingFileKind::Text,
+                MediaKind::Picture => MissingFileKind::Picture,
+                MediaKind::Audio => MissingFileKind::Audio,
+                MediaKind::Video => MissingFileKind::Video,
+                MediaKind::Other => MissingFileKind::Other,
+            },
+            bytes: file.bytes,
+            damaged: file.damaged,
+        });
     let measured = account.content.blocking(|content| content.library.storage().measure());
     Ok(OfflineCheck {
-        ready: proof.lacks.is_empty(),
-        checked_ms: proof.checked_ms,
-        files: proof.files,
-        bytes: proof.bytes,
-        missing: proof.missing(),
-        missing_bytes: proof.missing_bytes(),
-        lacks: lacks.collect(),
-        media_types: proof.media_types,
+        ready: verification.missing_files.is_empty(),
+        checked_ms: verification.checked_ms,
+        files: verification.files,
+        bytes: verification.bytes,
+        missing: verification.missing(),
+        missing_bytes: verification.missing_bytes(),
+        missing_files: missing_files.collect(),
+        media_types: verification.media_types,
         free_bytes: measured.await.ok().map(|m| m.free),
         signed_in_until_ms: account.signed_in_until_ms().await,
         needs_sign_in: host.client().account_info().is_some_and(|a| a.needs_sign_in),
@@ -132,7 +140,7 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
 pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<Empty> {
     let power = request.on_battery.map(|percent| Power::Battery(percent.min(100)));
     let (online, metered) = (request.online, request.metered);
-    host.client().set_conditions(Known { online, metered, power });
+    host.client().set_conditions(ReportedConditions { online, metered, power });
     if request.online == Some(true)
         && let Some(account) = host.client().account()
     {

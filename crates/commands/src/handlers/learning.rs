@@ -1,3 +1,7 @@
+//! Commands for the review list and the progress overview.
+//!
+//! Not here: positions and progress of items (`reading`).
+
 use carrel_client::{OpenAccount, content::Kind};
 use carrel_model::{
     ItemId, Slug, content::ManifestContent, derive::course_completion, lattice::ItemKind,
@@ -77,7 +81,7 @@ async fn story_percent(account: &OpenAccount, story: &str) -> Result<u16> {
 
 async fn course_percent(account: &OpenAccount, course: &str) -> Result<u16> {
     let Ok(id) = Slug::new(course) else { return Ok(0) };
-    // Without an outline there is nothing to count by: the course is gone, or its outline still comes.
+    // Without an outline there are no sections to count: the course was removed, or its outline is not downloaded yet.
     let library = account.content.library.without_waiting();
     let Ok(manifest) = library.manifest(Kind::Course, &id).await else {
         return Ok(0);

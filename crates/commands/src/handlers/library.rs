@@ -1,3 +1,7 @@
+//! Commands for the library: lists, course pages, enrolment, search.
+//!
+//! Not here: the text of sections and stories (`reading`).
+
 use std::collections::{BTreeMap, HashMap};
 
 use carrel_client::{
@@ -30,7 +34,7 @@ use crate::{
     host::{Host, account},
 };
 
-/// The request as the client filters, and its page and page size.
+/// Returns the client's filter for a request, with its page and page size.
 async fn filter(
     account: &OpenAccount,
     request: &ListRequest,
@@ -38,7 +42,7 @@ async fn filter(
 ) -> Result<(Filter, u32, u32)> {
     let page = request.page.unwrap_or(1).max(1);
     let page_size = request.page_size.unwrap_or(50).clamp(1, 200);
-    let given = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+    let non_empty = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
     let only = match request.on_device {
         false => None,
         true => {
@@ -53,11 +57,11 @@ async fn filter(
         }
     };
     let filter = Filter {
-        q: given(&request.q),
+        q: non_empty(&request.q),
         difficulty: request.difficulty,
         level: request.level,
-        category: given(&request.category),
-        lang: given(&request.lang),
+        category: non_empty(&request.category),
+        lang: non_empty(&request.lang),
         only,
         offset: (page - 1).saturating_mul(page_size),
         limit: page_size,
@@ -82,11 +86,11 @@ pub async fn list_courses(host: &dyn Host, request: ListRequest) -> Result<Cours
     }
     let items = listed.value.items.into_iter().map(|course: CourseSummary| {
         let id = &course.meta.id;
-        let finished = done.get(id.as_str()).copied().unwrap_or(0);
+        let done_count = done.get(id.as_str()).copied().unwrap_or(0);
         let all = u64::from(course.meta.section_count);
         CourseCard {
-            percent: percent(finished, all),
-            completed: all > 0 && finished >= all,
+            percent: percent(done_count, all),
+            completed: all > 0 && done_count >= all,
             download: state_view(
                 &states.get(id.as_str()).copied().unwrap_or_default(),
                 course.meta.total_bytes,
@@ -141,7 +145,7 @@ pub async fn list_stories(host: &dyn Host, request: ListRequest) -> Result<Story
 pub async fn get_continue(host: &dyn Host, _: Empty) -> Result<ContinueReply> {
     let account = account(host)?;
     for record in account.learning.latest(8).await? {
-        // What cannot be opened now (not here, no network) is not offered.
+        // An item that cannot be opened now (not downloaded, no network) is not offered.
         if let Ok(Some(card)) = continue_card(&account, record.row.kind, &record.row).await {
             return Ok(ContinueReply { card: Some(card) });
         }
@@ -163,14 +167,14 @@ async fn continue_card(
             let mut found = library.find_section(&row.item).await?;
             let (meta, outline) = found.course();
             let done = account.learning.done_sections(meta.id.as_str()).await?;
-            let (_, whole) = course_completion(&meta.id, outline, &done);
-            if whole.is_complete() {
+            let (_, overall) = course_completion(&meta.id, outline, &done);
+            if overall.is_complete() {
                 return Ok(None);
             }
-            // A finished section is not where one goes on: the next one that is open is.
+            // After a finished section, continue with the next unfinished one.
             let mut item = row.item.clone();
             if row.done_ms.is_some() {
-                let Some(next) = first_open(meta, outline, &done, Some(&row.item)) else {
+                let Some(next) = first_unfinished(meta, outline, &done, Some(&row.item)) else {
                     return Ok(None);
                 };
                 found = library.find_section(&next).await?;
@@ -184,7 +188,7 @@ async fn continue_card(
                 course_title: meta.title.clone(),
                 lesson_number: found.lesson as u32 + 1,
                 lesson_count: outline.lessons.len() as u32,
-                percent: whole.percent(),
+                percent: overall.percent(),
                 cover: meta.cover.clone(),
                 at_ms,
                 from_device,
@@ -217,8 +221,8 @@ async fn continue_card(
     }
 }
 
-/// The first unfinished section after `after` (or from the beginning), else the first unfinished one at all.
-fn first_open(
+/// Returns the first unfinished section after `after` (or from the beginning), else the first unfinished one of all.
+fn first_unfinished(
     meta: &CourseMeta,
     outline: &CourseOutline,
     done: &std::collections::BTreeSet<ItemId>,
@@ -246,7 +250,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     let done = account.learning.done_sections(root).await?;
     let waiting = account.learning.waiting(RowType::Progress).await?;
     let best = best_scores(&account, root).await?;
-    let (by_lesson, whole) = course_completion(&meta.id, outline, &done);
+    let (by_lesson, overall) = course_completion(&meta.id, outline, &done);
     let section = |lesson: &Slug, s: &SectionOutline| {
         let item = ItemId::section(&meta.id, lesson, &s.id);
         let row = rows.iter().find(|r| r.row.kind == ItemKind::Section && r.row.item == item);
@@ -268,10 +272,10 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         let version = content.library.known_version(Kind::Course, &id)?;
         Ok((downloads.lessons(&id)?, downloads.state(Kind::Course, &id)?, version))
     });
-    let (mut alone, state, server) = states.await?;
+    let (mut lesson_states, state, server) = states.await?;
     let lessons = outline.lessons.iter().zip(by_lesson).map(|(l, completion)| LessonView {
         download: state_view(
-            &alone.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
+            &lesson_states.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
             0,
             server,
         ),
@@ -291,9 +295,9 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
     Ok(CourseView {
         lessons: lessons.collect(),
         stories: outline.stories.clone(),
-        percent: whole.percent(),
-        done: whole.done,
-        total: whole.total,
+        percent: overall.percent(),
+        done: overall.done,
+        total: overall.total,
         new_sections: 0,
         time_spent_ms: account.learning.time_spent_under(root).await?,
         enrolment: enrolment.status(),
@@ -313,20 +317,20 @@ fn continue_at(
 ) -> Option<ItemId> {
     match latest {
         Some(item) if !done.contains(item) => Some(item.clone()),
-        latest => first_open(meta, outline, done, latest),
+        latest => first_unfinished(meta, outline, done, latest),
     }
 }
 
 pub async fn enrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
-    want(host, &request.course, true).await
+    set_enrolment(host, &request.course, true).await
 }
 
 pub async fn unenrol(host: &dyn Host, request: CourseRef) -> Result<EnrolmentView> {
-    want(host, &request.course, false).await
+    set_enrolment(host, &request.course, false).await
 }
 
-async fn want(host: &dyn Host, course: &Slug, wanted: bool) -> Result<EnrolmentView> {
-    let enrolment = account(host)?.learning.want_enrolment(course, wanted).await?;
+async fn set_enrolment(host: &dyn Host, course: &Slug, enrolled: bool) -> Result<EnrolmentView> {
+    let enrolment = account(host)?.learning.request_enrolment(course, enrolled).await?;
     Ok(EnrolmentView {
         enrolment: enrolment.status(),
         reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),

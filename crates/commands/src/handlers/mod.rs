@@ -1,6 +1,7 @@
-//! What each command does: ask the client, put the answer into the shape the UI shows. One file per `api` module.
+//! Implementation of the commands: each calls the client and converts the result to the reply type. One file per `api`
+//! module.
 //!
-//! Not here: rules of merging, caching or sync; they are the client's.
+//! Not here: rules of merging, caching and sync, which belong to the client.
 
 pub mod app;
 pub mod bundle;
@@ -24,7 +25,7 @@ fn freshness<T>(dated: &Dated<T>) -> Freshness {
     Freshness { as_of_ms: dated.as_of_ms, stale: dated.stale, offline: dated.offline }
 }
 
-/// `done` of `all` in hundredths of a percent.
+/// Returns `done` of `all` in hundredths of a percent.
 fn percent(done: u64, all: u64) -> u16 {
     (done.min(all) * 10_000).checked_div(all).map_or(0, |p| u16::try_from(p).unwrap_or(10_000))
 }

@@ -1,3 +1,7 @@
+//! Commands for quizzes and attempts.
+//!
+//! Not here: grading (`carrel_model::content::grade`).
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_client::{OpenAccount, learning::AttemptRecord};
@@ -31,7 +35,7 @@ pub async fn open_quiz(host: &dyn Host, request: OpenQuiz) -> Result<QuizView> {
     Ok(QuizView { quiz, attempts, best, attempts_left })
 }
 
-/// The submitted attempts at one quiz that count.
+/// Returns the submitted attempts at one quiz that count towards its limit.
 fn counted(limit: u32, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
     let submitted: Vec<Submitted> = records
         .iter()
@@ -43,8 +47,11 @@ fn counted(limit: u32, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
     counted_attempts(limit, &submitted)
 }
 
-/// The same with the limit of the latest version of the quiz that is on this device.
-async fn counted_here(account: &OpenAccount, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
+/// Returns the same, with the limit of the latest local version of the quiz.
+async fn counted_with_local_limit(
+    account: &OpenAccount,
+    records: &[AttemptRecord],
+) -> BTreeSet<AttemptId> {
     for record in records.iter().rev() {
         let quiz = account.content.library.body::<Quiz>(record.attempt.quiz_hash).await;
         if let Ok(quiz) = quiz {
@@ -60,7 +67,7 @@ pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<Attempt
     let open = view.attempts.iter().any(|a| a.submitted_ms.is_none());
     if view.attempts_left == Some(0) && !open {
         return Err(CommandError::invalid(format!(
-            "all {} attempts at {} were used",
+            "all {} attempts at {} are used",
             view.quiz.attempts, request.quiz
         )));
     }
@@ -89,11 +96,11 @@ pub async fn submit_attempt(host: &dyn Host, request: AttemptRef) -> Result<Atte
     let account = account(host)?;
     let record = account.learning.submit_attempt(request.attempt).await?;
     let others = account.learning.attempts(&record.attempt.quiz).await?;
-    let counted = counted_here(&account, &others).await;
+    let counted = counted_with_local_limit(&account, &others).await;
     attempt_view(&account, &record, &counted).await
 }
 
-/// `counted`: the submitted attempts at this quiz that count.
+/// Converts an attempt. `counted` contains the submitted attempts at this quiz that count.
 async fn attempt_view(
     account: &OpenAccount,
     record: &AttemptRecord,
@@ -106,7 +113,8 @@ async fn attempt_view(
         .collect();
     let score = match record.attempt.submitted_ms {
         None => None,
-        // The quiz as it was then may not be on this device any more: then only the server's points are known.
+        // The version of the quiz used for the attempt may no longer be local: then only the server's points are
+        // known.
         Some(_) => match account.content.library.body::<Quiz>(record.attempt.quiz_hash).await {
             Ok(quiz) => {
                 let mut score = grade(&quiz, |q| responses.get(q));
@@ -142,7 +150,7 @@ fn score_percent(score: &Score) -> u16 {
     percent(score.points.unsigned_abs(), score.max_points.unsigned_abs())
 }
 
-/// The best score of each quiz of a course among the attempts that count, in hundredths of a percent.
+/// Returns the best score of each quiz of a course, in hundredths of a percent, over the attempts that count.
 pub(crate) async fn best_scores(
     account: &OpenAccount,
     root: &str,
@@ -153,7 +161,7 @@ pub(crate) async fn best_scores(
     }
     let mut best: BTreeMap<ItemId, u16> = BTreeMap::new();
     for (quiz, records) in by_quiz {
-        let counted = counted_here(account, &records).await;
+        let counted = counted_with_local_limit(account, &records).await;
         for record in records.iter().filter(|r| counted.contains(&r.attempt.id)) {
             if let Some(score) = attempt_view(account, record, &counted).await?.score {
                 let entry = best.entry(quiz.clone()).or_default();

@@ -1,3 +1,7 @@
+//! Commands for sections, stories, words, progress and study time.
+//!
+//! Not here: course pages (`library`).
+
 use carrel_client::{
     OpenAccount,
     content::{Kind, library::Library},
@@ -16,8 +20,8 @@ use crate::{
     api::{
         error::CommandError,
         reading::{
-            ItemProgress, ItemRef, Neighbour, PlaceRef, QuizRef, RecordProgress, SectionPage,
-            StoryPage, StudyBeat, StudyBeatReply, WordView,
+            ItemProgress, ItemRef, Neighbour, PositionRef, QuizRef, RecordProgress, SectionPage,
+            StoryPage, StudyHeartbeat, StudyHeartbeatReply, WordView,
         },
     },
     host::{Host, account},
@@ -26,14 +30,14 @@ use crate::{
 pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPage> {
     let account = account(host)?;
     let library = &account.content.library;
-    // If its course is on the way here, this section comes first.
-    account.content.downloads.opened(&request.item);
+    // If its course is being downloaded, this section is downloaded first.
+    account.content.downloads.prioritize(&request.item);
     let found = library.find_section(&request.item).await?;
     let mut body: SectionBody = library.body(found.section().body).await?;
-    account.content.ahead.reading(&found.manifest.value, found.lesson);
+    account.content.prefetcher.set_position(&found.manifest.value, found.lesson);
     let (meta, outline) = found.course();
     let section = found.section();
-    // A quiz section's body ends with the block that names the compiled quiz: the UI gets it as `quiz`, once.
+    // The body of a quiz section ends with a block that names the compiled quiz; the UI receives it in `quiz` instead.
     let mut quiz = None;
     body.blocks.retain(|block| match block {
         Block::Quiz { quiz: id, body, .. } if Some(id) == section.quiz.as_ref() => {
@@ -83,7 +87,7 @@ pub async fn get_word(host: &dyn Host, request: ItemRef) -> Result<WordView> {
     word(&account, &account.content.library, &request.item).await
 }
 
-/// The card of `course/word`, `story/word` or `course/story/word`.
+/// Returns the entry of `course/word`, `story/word` or `course/story/word`.
 pub(crate) async fn word(
     account: &OpenAccount,
     library: &Library,
@@ -135,7 +139,7 @@ async fn story_word(
     Ok(find(story.vocabulary, leaf).map(|e| (lang, e)))
 }
 
-pub async fn get_place(host: &dyn Host, request: PlaceRef) -> Result<ItemProgress> {
+pub async fn get_position(host: &dyn Host, request: PositionRef) -> Result<ItemProgress> {
     let account = account(host)?;
     progress_of(&account, request.kind, &request.item).await
 }
@@ -154,10 +158,13 @@ pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result
     view(&account, Some(record)).await
 }
 
-pub async fn study_beat(host: &dyn Host, request: StudyBeat) -> Result<StudyBeatReply> {
+pub async fn study_heartbeat(
+    host: &dyn Host,
+    request: StudyHeartbeat,
+) -> Result<StudyHeartbeatReply> {
     let account = account(host)?;
-    Ok(StudyBeatReply {
-        time_spent_ms: account.learning.study_beat(&request.item, request.reading).await?,
+    Ok(StudyHeartbeatReply {
+        time_spent_ms: account.learning.study_heartbeat(&request.item, request.reading).await?,
     })
 }
 

@@ -1,3 +1,7 @@
+//! Reading and changing the learner's settings.
+//!
+//! Not here: storage limits (`storage`).
+
 use std::collections::BTreeMap;
 
 use carrel_client::OpenAccount;
@@ -9,16 +13,16 @@ use crate::{
     host::{Host, account},
 };
 
-/// The learner's settings; a value that does not fit (from a newer version) counts as not set.
+/// Returns the learner's settings; a value that cannot be parsed (from a newer version) counts as not set.
 pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
     let stored = account.learning.settings().await?;
     let mut settings = serde_json::to_value(Settings::default()).unwrap_or_default();
     for (key, value) in stored {
-        let mut tried = settings.clone();
-        if let Some(field) = tried.get_mut(&key) {
+        let mut candidate = settings.clone();
+        if let Some(field) = candidate.get_mut(&key) {
             *field = value;
-            if serde_json::from_value::<Settings>(tried.clone()).is_ok() {
-                settings = tried;
+            if serde_json::from_value::<Settings>(candidate.clone()).is_ok() {
+                settings = candidate;
             }
         }
     }
@@ -35,10 +39,10 @@ pub async fn set_settings(host: &dyn Host, request: SetSettings) -> Result<Setti
         narration_speed: clamp(request.narration_speed, 50, 200),
         ..request
     };
-    let given = match serde_json::to_value(request).unwrap_or_default() {
+    let changed = match serde_json::to_value(request).unwrap_or_default() {
         Value::Object(fields) => fields.into_iter().filter(|(_, v)| !v.is_null()).collect(),
         _ => BTreeMap::new(),
     };
-    account.learning.set_settings(given).await?;
+    account.learning.set_settings(changed).await?;
     settings_of(&account).await
 }

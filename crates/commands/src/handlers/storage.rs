@@ -1,8 +1,12 @@
+//! Commands for storage: space used, limits, removal, moving content.
+//!
+//! Not here: eviction (`carrel_content::storage`).
+
 use carrel_client::{
     OpenAccount, content,
     content::{
         Kind, Limit,
-        download::{Phase, Wish},
+        download::{DownloadTarget, Phase},
         storage::{CourseFigures, Storage, folder_bytes},
     },
     system::blocking,
@@ -15,18 +19,19 @@ use crate::{
         download::DownloadPhase,
         storage::{
             MoveContent, SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit,
-            StorageRef, StorageRemoval, StorageRequest, StorageTrouble, StorageView,
+            StorageRef, StorageRemoval, StorageRequest, StorageShortage, StorageView,
         },
     },
     host::{Host, account},
 };
 
-const PAGE: u32 = 50;
+const DEFAULT_PAGE_SIZE: u32 = 50;
 
 pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<StorageView> {
     let account = account(host)?;
     let (id, work) = (account.id().to_owned(), account.store.dir().to_owned());
-    let (offset, limit) = (request.offset.unwrap_or(0), request.limit.unwrap_or(PAGE).min(500));
+    let (offset, limit) =
+        (request.offset.unwrap_or(0), request.limit.unwrap_or(DEFAULT_PAGE_SIZE).min(500));
     let storage = account.content.library.storage().clone();
     let folder = storage.dir().display().to_string();
     let (figures, (courses, courses_total), work) = on_disk(storage, move |s| {
@@ -54,7 +59,7 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
         kinds: by_kind(&kinds),
         folder,
         can_move: host.client().can_move_content(),
-        trouble: figures.trouble.map(|t| StorageTrouble {
+        shortage: figures.shortage.map(|t| StorageShortage {
             limit: match t.limit {
                 Limit::Budget => StorageLimit::Budget,
                 Limit::Disk => StorageLimit::Disk,
@@ -68,20 +73,20 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
 }
 
 async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
-    let CourseFigures { wish, phase, bytes, total, by_kind: kinds, .. } = course;
+    let CourseFigures { target, phase, bytes, total, by_kind: kinds, .. } = course;
     let library = &account.content.library;
-    let (kind, id) = (wish.kind, wish.id.clone());
+    let (kind, id) = (target.kind, target.id.clone());
     let title = match library.blocking(move |library| library.title(kind, id.as_str())).await {
         Ok(Some(title)) => title,
-        // It may have left the library's list since.
-        _ => match library.known_manifest(wish.kind, &wish.id).await {
+        // It may have been removed from the library's list since.
+        _ => match library.known_manifest(target.kind, &target.id).await {
             Ok(Some(open)) => open.manifest.title().to_owned(),
-            _ => wish.id.to_string(),
+            _ => target.id.to_string(),
         },
     };
     StorageCourse {
-        is_story: wish.kind == Kind::Story,
-        lesson: (!wish.is_whole()).then(|| wish.scope.clone()),
+        is_story: target.kind == Kind::Story,
+        lesson: (!target.is_whole()).then(|| target.scope.clone()),
         title,
         phase: match phase {
             Phase::Absent => DownloadPhase::Absent,
@@ -94,11 +99,11 @@ async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
         bytes,
         total,
         kinds: by_kind(&kinds),
-        id: wish.id,
+        id: target.id,
     }
 }
 
-/// In the order of `MediaKind::ALL`.
+/// Converts bytes by kind, in the order of `MediaKind::ALL`.
 fn by_kind(bytes: &[u64]) -> StorageKinds {
     let at = |n: usize| bytes.get(n).copied().unwrap_or(0);
     StorageKinds { text: at(0), pictures: at(1), audio: at(2), video: at(3), other: at(4) }
@@ -107,10 +112,13 @@ fn by_kind(bytes: &[u64]) -> StorageKinds {
 pub async fn check_removal(host: &dyn Host, request: StorageRef) -> Result<StorageRemoval> {
     let account = account(host)?;
     let kind = if request.is_story { Kind::Story } else { Kind::Course };
-    let wish = Wish { scope: request.lesson.unwrap_or_default(), ..Wish::whole(kind, &request.id) };
+    let target = DownloadTarget {
+        scope: request.lesson.unwrap_or_default(),
+        ..DownloadTarget::whole(kind, &request.id)
+    };
     let id = account.id().to_owned();
     let storage = account.content.library.storage().clone();
-    let removal = on_disk(storage, move |s| s.removal(&id, &wish)).await?;
+    let removal = on_disk(storage, move |s| s.removal(&id, &target)).await?;
     Ok(StorageRemoval { freed: removal.freed, shared: removal.shared })
 }
 
@@ -125,7 +133,7 @@ pub async fn set_budget(host: &dyn Host, request: SetBudget) -> Result<StorageVi
     on_disk(storage, move |s| {
         let floor = s.limits()?.floor;
         s.set_limits(request.budget, floor)?;
-        s.look_again().map(|_| ())
+        s.recheck().map(|_| ())
     })
     .await?;
     account.content.downloads.resume();
@@ -137,7 +145,7 @@ pub async fn move_content(host: &dyn Host, request: MoveContent) -> Result<Stora
     get_storage(host, StorageRequest::default()).await
 }
 
-/// Runs what reads or deletes a lot on a thread for blocking calls.
+/// Runs a slow read or deletion on a blocking thread.
 async fn on_disk<T: Send + 'static>(
     storage: Storage,
     f: impl FnOnce(&Storage) -> content::Result<T> + Send + 'static,

@@ -1,8 +1,12 @@
+//! Commands for sync status, receipts and refused changes.
+//!
+//! Not here: the sync itself (`carrel_sync`).
+
 use carrel_client::{
     OpenAccount,
     content::Kind,
     learning::Error as LearningError,
-    sync::{Phase, Receipt as CoreReceipt, ReceiptState as CoreState, Status},
+    sync::{Phase, Receipt as SyncReceipt, ReceiptState as SyncReceiptState, Status},
 };
 use carrel_model::{
     ItemId, Slug,
@@ -48,7 +52,7 @@ pub async fn get_sync_status(host: &dyn Host, _: Empty) -> Result<SyncStatus> {
 
 pub async fn sync_now(host: &dyn Host, _: Empty) -> Result<SyncStatus> {
     let account = account(host)?;
-    // A tap says "try everything again": downloads and lists too.
+    // A manual sync also retries downloads and lists.
     account.network_changed();
     Ok(status_view(&account.sync.sync_now().await?))
 }
@@ -79,14 +83,16 @@ async fn list(account: &OpenAccount) -> Result<ReceiptList> {
     })
 }
 
-/// One view for each receipt, whatever its row refers to: a receipt that cannot be named must not hide the others.
-async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Vec<Receipt> {
+/// Returns one view per receipt, whatever its row refers to: a receipt whose title is unknown must not hide the
+/// others.
+async fn views(account: &OpenAccount, receipts: Vec<SyncReceipt>) -> Vec<Receipt> {
     let mut views = Vec::with_capacity(receipts.len());
     for receipt in receipts {
         let names = match names(account, &receipt).await {
             Ok(names) => names,
             Err(e) => {
-                tracing::warn!(sync.receipt = %receipt.id, error = %e.message, "a receipt is shown by its key");
+                let error = e.message;
+                tracing::warn!(sync.receipt = %receipt.id, %error, "no title for a receipt; showing its key");
                 Names::of_key(&receipt)
             }
         };
@@ -95,7 +101,7 @@ async fn views(account: &OpenAccount, receipts: Vec<CoreReceipt>) -> Vec<Receipt
     views
 }
 
-/// What a receipt is called.
+/// The titles shown for a receipt.
 struct Names {
     title: String,
     course_title: String,
@@ -105,26 +111,27 @@ impl Names {
     fn new(title: impl Into<String>, course_title: impl Into<String>) -> Self {
         Self { title: title.into(), course_title: course_title.into() }
     }
-    fn of_key(receipt: &CoreReceipt) -> Self {
+    fn of_key(receipt: &SyncReceipt) -> Self {
         Self::new(receipt.key.key.replace('\u{1f}', " "), "")
     }
 }
 
-async fn names(account: &OpenAccount, receipt: &CoreReceipt) -> Result<Names> {
+async fn names(account: &OpenAccount, receipt: &SyncReceipt) -> Result<Names> {
     let Some(row) = &receipt.row else { return Ok(Names::of_key(receipt)) };
     Ok(match row {
-        // A place in a recording goes by the name of its course.
+        // A position in a recording is shown under the title of its course.
         Row::Progress(row) if row.kind == ItemKind::Media => {
             Names::new(root_title(account, &row.item).await?, "")
         }
         Row::Progress(row) => titles(account, row.kind == ItemKind::Story, &row.item).await?,
         Row::Session(row) => {
-            // A session does not say what kind of thing it was about: sections lie three deep.
+            // A session does not store the kind of its item: sections have ids of three segments.
             let is_section = row.item.as_str().matches('/').count() == 2;
             titles(account, !is_section, &row.item).await?
         }
         Row::Attempt(row) => Names::new(root_title(account, &row.quiz).await?, ""),
-        // An answer goes by the name of what it was asked about, if its attempt is here: it may have been refused or come later.
+        // An answer is shown under the title of its attempt's quiz, if the attempt is local: it may have been refused
+        // or not synced yet.
         Row::Answer(row) => match account.learning.attempt(row.attempt).await {
             Ok(record) => Names::new(root_title(account, &record.attempt.quiz).await?, ""),
             Err(LearningError::NotFound(_)) => Names::new(row.question.as_str(), ""),
@@ -148,7 +155,7 @@ async fn names(account: &OpenAccount, receipt: &CoreReceipt) -> Result<Names> {
     })
 }
 
-fn view(receipt: CoreReceipt, names: Names) -> Receipt {
+fn view(receipt: SyncReceipt, names: Names) -> Receipt {
     let (percent, active_ms) = match &receipt.row {
         Some(Row::Progress(row)) if row.kind != ItemKind::Media => (Some(row.percent), None),
         Some(Row::Session(row)) => (None, Some(row.active_ms)),
@@ -162,10 +169,10 @@ fn view(receipt: CoreReceipt, names: Names) -> Receipt {
         percent,
         active_ms,
         state: match receipt.state {
-            CoreState::SavedHere => ReceiptState::SavedHere,
-            CoreState::Sent => ReceiptState::Sent,
-            CoreState::Accepted => ReceiptState::Accepted,
-            CoreState::Refused => ReceiptState::Refused,
+            SyncReceiptState::SavedHere => ReceiptState::SavedHere,
+            SyncReceiptState::Sent => ReceiptState::Sent,
+            SyncReceiptState::Accepted => ReceiptState::Accepted,
+            SyncReceiptState::Refused => ReceiptState::Refused,
         },
         at_ms: receipt.at_ms,
         reason: receipt.reason,
@@ -173,7 +180,7 @@ fn view(receipt: CoreReceipt, names: Names) -> Receipt {
     }
 }
 
-/// The title of the course or story that an item belongs to, or its id.
+/// Returns the title of the course or story that contains an item, or its id.
 async fn root_title(account: &OpenAccount, item: &ItemId) -> Result<String> {
     let root = item.root().to_owned();
     let title = account.content.blocking(move |content| {
@@ -187,7 +194,7 @@ async fn root_title(account: &OpenAccount, item: &ItemId) -> Result<String> {
     Ok(title.await?)
 }
 
-/// Title of a section or story, and of the course around it; no network is asked for a receipt.
+/// Returns the titles of a section or story and of its course, without using the network.
 async fn titles(account: &OpenAccount, is_story: bool, item: &ItemId) -> Result<Names> {
     let root = root_title(account, item).await?;
     let parts: Vec<&str> = item.as_str().split('/').collect();

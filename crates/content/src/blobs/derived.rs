@@ -1,7 +1,8 @@
-//! Which blob was made from which: variants of pictures. The bytes are blobs like any other that no manifest names, so they go first when
-//! room is needed; a row whose blob is gone is as good as none, and the variant is made again.
+//! Table of image variants: which blob was derived from which. Variants are ordinary blobs that no
+//! manifest refers to, so they are evicted first. A row whose blob is gone is ignored, and the
+//! variant is created again.
 //!
-//! Not here: how a variant is made (`images`).
+//! Not here: creating variants (`images`).
 
 use carrel_model::BlobHash;
 use rusqlite::{OptionalExtension, params};
@@ -9,7 +10,8 @@ use rusqlite::{OptionalExtension, params};
 use crate::{Result, blobs::BlobStore};
 
 impl BlobStore {
-    /// What stands for `source` in the form `form`, if that was made before and is still here; `Some(None)`: `source` itself.
+    /// Returns the variant of `source` in the form `form` if it is stored; `Some(None)` means that
+    /// `source` itself is used.
     pub(crate) fn derived(&self, source: BlobHash, form: &str) -> Result<Option<Option<BlobHash>>> {
         let row: Option<Option<[u8; 32]>> = self.db().read_blocking(|conn| {
             Ok(conn
@@ -28,9 +30,9 @@ impl BlobStore {
         &self,
         source: BlobHash,
         form: &str,
-        made: Option<BlobHash>,
+        created: Option<BlobHash>,
     ) -> Result<()> {
-        let hash = made.map(|hash| hash.0);
+        let hash = created.map(|hash| hash.0);
         self.db().write_blocking("derived.set_derived", |conn| {
             conn.prepare_cached(
                 "INSERT OR REPLACE INTO derived (source, form, hash) VALUES (?1, ?2, ?3)",

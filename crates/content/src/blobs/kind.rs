@@ -1,16 +1,22 @@
-//! What a blob is for people: text, a picture, sound, a film. For sums; nothing is decided by it.
+//! Media kinds of blobs: text, picture, audio, video. Used for usage figures and progress only.
 
-/// Numbers are those of `content.db`.
+/// The discriminants are the values stored in `content.db`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MediaKind {
+    /// Text, including JSON bodies.
     Text,
+    /// Images, including SVG.
     Picture,
+    /// Audio.
     Audio,
+    /// Video.
     Video,
+    /// Anything else.
     Other,
 }
 
 impl MediaKind {
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::Text, Self::Picture, Self::Audio, Self::Video, Self::Other];
 
     pub(crate) fn number(self) -> i64 {
@@ -19,7 +25,7 @@ impl MediaKind {
     pub(crate) fn of_number(n: i64) -> Self {
         Self::ALL.into_iter().find(|k| k.number() == n).unwrap_or(Self::Other)
     }
-    /// Of a media type as a manifest names it: `image/webp`, `application/json`.
+    /// Returns the kind for a media type of a manifest, such as `image/webp` or `application/json`.
     pub fn of_type(media_type: &str) -> Self {
         match media_type.split('/').next().unwrap_or_default() {
             "text" => Self::Text,
@@ -30,9 +36,9 @@ impl MediaKind {
             _ => Self::Other,
         }
     }
-    /// Of a blob that no manifest on this device names, by its first bytes.
-    pub fn of_head(head: &[u8]) -> Self {
-        let is = |at: usize, magic: &[u8]| head.get(at..at + magic.len()) == Some(magic);
+    /// Detects the kind from the first bytes, for a blob that no local manifest names.
+    pub fn of_prefix(prefix: &[u8]) -> Self {
+        let is = |at: usize, magic: &[u8]| prefix.get(at..at + magic.len()) == Some(magic);
         if is(0, b"\x89PNG") || is(0, b"\xff\xd8\xff") || is(0, b"GIF8") || is(8, b"WEBP") {
             Self::Picture
         } else if is(0, b"ID3")
@@ -44,11 +50,11 @@ impl MediaKind {
             Self::Audio
         } else if is(4, b"ftyp") || is(0, b"\x1aE\xdf\xa3") {
             Self::Video
-        } else if head.windows(4).any(|w| w == b"<svg") {
+        } else if prefix.windows(4).any(|w| w == b"<svg") {
             Self::Picture
-        } else if head.first() == Some(&0xff) && head.get(1).is_some_and(|b| b & 0xe0 == 0xe0) {
+        } else if prefix.first() == Some(&0xff) && prefix.get(1).is_some_and(|b| b & 0xe0 == 0xe0) {
             Self::Audio
-        } else if !head.contains(&0) && head.first().is_some_and(|b| *b < 0x80 || *b == 0xef) {
+        } else if !prefix.contains(&0) && prefix.first().is_some_and(|b| *b < 0x80 || *b == 0xef) {
             Self::Text
         } else {
             Self::Other

@@ -1,25 +1,26 @@
-//! Blobs by hash: small ones in `content.db`, others in files; partial files that are being fetched.
+//! Blob store: small blobs in `content.db`, large ones in files, and partial files.
 //!
-//! Not here: who fetches them (`library`, `download`), how much space they may take (`storage`).
+//! Not here: fetching (`library`, `download`), quota (`storage`).
 
 use std::sync::Arc;
 
-mod below;
 mod derived;
-mod growing;
-mod keep;
 mod kind;
 mod part;
-mod room;
+mod partial;
+mod shared_store;
+mod space_guard;
 mod store;
+mod verify;
 
-pub use growing::{End, Follower, Growing, Reach, read_part};
-pub(crate) use keep::doom;
 pub use kind::MediaKind;
 pub(crate) use part::{Lease, discard_file};
-pub use part::{Mark, PartFile};
-pub use room::Room;
-pub use store::{BlobStore, Came, INLINE, Missing, Place};
+pub use part::{PartFile, PartPosition};
+pub use partial::{PartEnd, PartProgress, PartReader, PartialBlobs, read_part};
+pub use space_guard::SpaceGuard;
+pub use store::{BlobLocation, BlobOrigin, BlobStore, MAX_INLINE, MissingBlob};
+pub(crate) use verify::mark_for_deletion;
 
-/// Called at each step of what must be safe under a kill, with the step's name. Tests end the process there.
-pub type Steps = Arc<dyn Fn(&'static str) + Send + Sync>;
+/// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
+/// there.
+pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;

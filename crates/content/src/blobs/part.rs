@@ -1,6 +1,6 @@
-//! Unfinished files: `blobs/ab/<hash>.part`, locked by the one who writes them, hashed while they come.
+//! Partial files: `blobs/ab/<hash>.part`, locked by their writer and hashed while they are written.
 //!
-//! Not here: what is in its place already (`blobs`).
+//! Not here: complete blobs (`blobs`).
 
 use std::{
     collections::HashMap,
@@ -18,13 +18,14 @@ use carrel_model::BlobHash;
 use crate::{
     Error, Result,
     blobs::{
-        BlobStore, INLINE, MediaKind,
-        growing::{End, Growth},
-        store::{Admitted, Came},
+        BlobStore, MAX_INLINE, MediaKind,
+        partial::{PartEnd, PartWriter},
+        store::{BlobOrigin, VerifiedBlob},
     },
 };
 
-/// A blob that is being written. Dropped unfinished, it stays for the next try.
+/// A blob that is being written. If dropped before it is finished, the file is kept for the next
+/// attempt.
 pub struct PartFile {
     store: BlobStore,
     hash: BlobHash,
@@ -32,43 +33,46 @@ pub struct PartFile {
     file: File,
     hasher: blake3::Hasher,
     len: u64,
-    head: Vec<u8>,
-    came: Came,
-    /// Somebody else writes the file of this name: this one is thrown away if it is not finished.
-    aside: bool,
+    prefix: Vec<u8>,
+    origin: BlobOrigin,
+    /// Another writer holds the usual file, so that this one has a name of its own and is deleted
+    /// if it is not finished.
+    is_extra: bool,
     done: bool,
-    growth: Growth,
-    /// After the file: it ends when the file is closed.
-    held: HeldLease,
+    progress: PartWriter,
+    /// Declared after `file`, so that the lease ends only after the file is closed.
+    lease: HeldLease,
 }
 
-/// How far an unfinished file was at some moment.
-pub struct Mark {
+/// A saved position of a partial file.
+pub struct PartPosition {
     len: u64,
     hasher: blake3::Hasher,
-    head: Vec<u8>,
+    prefix: Vec<u8>,
 }
 
 impl PartFile {
-    pub(super) fn open(store: BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
+    pub(super) fn open(store: BlobStore, hash: BlobHash, origin: BlobOrigin) -> Result<Self> {
         let path = store.path(hash);
         if let Some(dir) = path.parent() {
             store.make_folder(dir)?;
         }
         if path.exists() {
-            // Moved to its place by somebody who was killed before the row was written: it is proved again, not fetched again.
-            store.take_back(hash, &path, &path.with_extension("part"));
+            // The process was killed after the rename and before the commit: the file is verified
+            // again instead of being fetched again.
+            store.rename_back(hash, &path, &path.with_extension("part"));
         }
-        let (mut file, part_path, aside) = claim(&path, || store.inner.leases.wait(hash))?;
-        let held = Leases::hold(&store.inner.leases, hash);
-        // What is here already is hashed again: a crash may have left a file whose end never reached the disk.
+        let (mut file, part_path, is_extra) =
+            open_locked(&path, || store.inner.leases.wait_for_closing(hash))?;
+        let lease = Leases::acquire(&store.inner.leases, hash);
+        // Stored bytes are hashed again: after a crash the end of the file may be missing on disk.
         let mut hasher = blake3::Hasher::new();
         let len = std::io::copy(&mut file, &mut hasher)?;
-        let mut head = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
+        let mut prefix = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
         file.seek(SeekFrom::Start(0))?;
-        file.read_exact(&mut head)?;
+        file.read_exact(&mut prefix)?;
         file.seek(SeekFrom::Start(len))?;
-        let growth = store.growing().begin(hash, part_path.clone(), len);
+        let progress = store.partial_blobs().register(hash, part_path.clone(), len);
         let part = Self {
             store,
             hash,
@@ -76,65 +80,66 @@ impl PartFile {
             file,
             hasher,
             len,
-            head,
-            came,
-            aside,
+            prefix,
+            origin,
+            is_extra,
             done: false,
-            growth,
-            held,
+            progress,
+            lease,
         };
-        part.note()?;
+        part.record_len()?;
         Ok(part)
     }
 
-    /// Its lease, for a writer that may be dropped where nobody may block.
+    /// Returns the lease, for a writer that may be dropped in an async context.
     pub(crate) fn lease(&self) -> Lease {
-        self.held.0.clone()
+        self.lease.0.clone()
     }
-    /// Says how many bytes it will have, so that it can be played while it comes.
+    /// Announces the final size in bytes, so that the blob can be played while it is written.
     pub fn expect(&self, total: u64) {
-        self.growth.expects(total);
+        self.progress.set_total(total);
     }
 
-    /// Bytes that are here already: where to resume.
+    /// Returns the number of bytes stored so far, where a transfer resumes.
     pub fn len(&self) -> u64 {
         self.len
     }
+    /// Returns whether no bytes are stored yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-    /// Throws away what is here.
+    /// Discards the bytes stored so far.
     pub fn restart(&mut self) -> Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.hasher.reset();
         if self.len > 0 {
-            self.growth.begins_anew();
+            self.progress.restart();
         }
         self.len = 0;
-        self.head.clear();
+        self.prefix.clear();
         Ok(())
     }
-    /// The present state, to go back to if the bytes that follow turn out to be wrong.
-    pub fn mark(&self) -> Mark {
-        Mark { len: self.len, hasher: self.hasher.clone(), head: self.head.clone() }
+    /// Returns the current position, for `rewind`.
+    pub fn position(&self) -> PartPosition {
+        PartPosition { len: self.len, hasher: self.hasher.clone(), prefix: self.prefix.clone() }
     }
-    /// Throws away what was appended since.
-    pub fn rewind(&mut self, mark: Mark) -> Result<()> {
-        if mark.len == self.len {
+    /// Discards the bytes appended since `position`.
+    pub fn rewind(&mut self, position: PartPosition) -> Result<()> {
+        if position.len == self.len {
             return Ok(());
         }
-        self.file.set_len(mark.len)?;
-        self.file.seek(SeekFrom::Start(mark.len))?;
-        Mark { len: self.len, hasher: self.hasher, head: self.head } = mark;
-        self.growth.begins_anew();
-        self.growth.reached(self.len);
+        self.file.set_len(position.len)?;
+        self.file.seek(SeekFrom::Start(position.len))?;
+        PartPosition { len: self.len, hasher: self.hasher, prefix: self.prefix } = position;
+        self.progress.restart();
+        self.progress.set_len(self.len);
         Ok(())
     }
-    /// True if the bytes from `at` on are these, as far as they are here.
-    pub fn agrees(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
-        let here = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
-        let bytes = &bytes[..bytes.len().min(here)];
+    /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
+    pub fn matches(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
+        let stored_len = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(stored_len)];
         let mut found = vec![0; bytes.len()];
         self.file.seek(SeekFrom::Start(at))?;
         let read = self.file.read_exact(&mut found);
@@ -142,59 +147,67 @@ impl PartFile {
         read?;
         Ok(found == bytes)
     }
-    /// Deletes the file: its blob came another way.
+    /// Deletes the file, because its blob was stored in another way.
     pub fn discard(mut self) -> Result<()> {
         self.done = true;
         fs::remove_file(&self.part_path)?;
-        if self.aside { Ok(()) } else { self.store.forget_part(self.hash) }
+        if self.is_extra { Ok(()) } else { self.store.delete_part_row(self.hash) }
     }
-    /// Appends. On `Err` (a full disk) the file is as it was before, and the same bytes may be written again.
+    /// Appends `bytes`. If that fails, for example on a full disk, the file keeps its previous
+    /// length and the same bytes may be written again.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let (len, file) = (self.len, &mut self.file);
-        self.store.with_room(bytes.len() as u64, || {
+        self.store.with_space(bytes.len() as u64, || {
             file.write_all(bytes).or_else(|e| {
                 file.set_len(len)?;
                 file.seek(SeekFrom::Start(len))?;
                 Err(e.into())
             })
         })?;
-        let wanted = 64_usize.saturating_sub(self.head.len()).min(bytes.len());
-        self.head.extend_from_slice(&bytes[..wanted]);
+        let wanted = 64_usize.saturating_sub(self.prefix.len()).min(bytes.len());
+        self.prefix.extend_from_slice(&bytes[..wanted]);
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
-        self.growth.reached(self.len);
+        self.progress.set_len(self.len);
         Ok(())
     }
-    /// True if the bytes are those of the hash, and all of them.
-    pub fn is_proved(&self) -> bool {
+    /// Returns whether the bytes match the hash.
+    pub fn is_verified(&self) -> bool {
         self.hasher.finalize().as_bytes() == &self.hash.0
     }
-    /// Proves the hash, makes it durable and puts it in its place. A wrong hash empties the file.
+    /// Verifies the hash, syncs the file and gives it its final name.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the hash does not match; the file is then emptied.
     pub fn finish(mut self) -> Result<()> {
-        if !self.is_proved() {
+        if !self.is_verified() {
             self.restart()?;
-            return Err(Error::Corrupt(format!("blob {:?} came with other bytes", self.hash)));
+            return Err(Error::Corrupt(format!(
+                "blob {:?}: bytes do not match the hash",
+                self.hash
+            )));
         }
-        let kind = MediaKind::of_head(&self.head);
-        let admitted = Admitted { hash: self.hash, size: self.len, kind, came: self.came };
-        if self.len <= INLINE {
-            // A small blob that came in pieces belongs into the database like the others.
+        let kind = MediaKind::of_prefix(&self.prefix);
+        let verified = VerifiedBlob { hash: self.hash, size: self.len, kind, origin: self.origin };
+        if self.len <= MAX_INLINE {
+            // A small blob that arrived in pieces is stored in the database, like other small blobs.
             let body = fs::read(&self.part_path)?;
-            self.store.admit(&admitted, Some(&body), None)?;
+            self.store.store_verified(&verified, Some(&body), None)?;
             self.done = true;
-            self.growth.ended(End::Whole);
+            self.progress.set_end(PartEnd::Complete);
             fs::remove_file(&self.part_path)?;
             return Ok(());
         }
-        self.store.with_room(self.len, || Ok(self.file.sync_all()?))?;
-        self.store.admit(&admitted, None, Some(&self.part_path))?;
+        self.store.with_space(self.len, || Ok(self.file.sync_all()?))?;
+        self.store.store_verified(&verified, None, Some(&self.part_path))?;
         self.done = true;
-        self.growth.ended(End::Whole);
+        self.progress.set_end(PartEnd::Complete);
         Ok(())
     }
 
-    fn note(&self) -> Result<()> {
-        if self.aside { Ok(()) } else { self.store.note_part(self.hash, self.len) }
+    fn record_len(&self) -> Result<()> {
+        if self.is_extra { Ok(()) } else { self.store.record_part(self.hash, self.len) }
     }
 }
 
@@ -203,13 +216,13 @@ impl Drop for PartFile {
         if self.done {
             return;
         }
-        if self.aside || self.len == 0 {
+        if self.is_extra || self.len == 0 {
             let _ = fs::remove_file(&self.part_path);
-            if !self.aside {
-                let _ = self.store.forget_part(self.hash);
+            if !self.is_extra {
+                let _ = self.store.delete_part_row(self.hash);
             }
-        } else if let Err(e) = self.note() {
-            tracing::debug!(blob.hash = ?self.hash, error = %e, "the length of an unfinished file was not noted");
+        } else if let Err(e) = self.record_len() {
+            tracing::debug!(blob.hash = ?self.hash, error = %e, "cannot record the length of a partial file");
         }
     }
 }
@@ -223,12 +236,12 @@ pub(super) struct Leases {
 
 #[derive(Default)]
 struct LeaseTable {
-    /// By number: the blob, and whether its writer is gone, so that the file will be closed soon.
+    /// By number: the blob, and whether its writer is gone and the file is about to be closed.
     open: HashMap<u64, (BlobHash, bool)>,
     next: u64,
 }
 
-/// Names one open partial file.
+/// Identifies one open partial file.
 #[derive(Clone)]
 pub(crate) struct Lease {
     all: Arc<Leases>,
@@ -236,7 +249,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The writer is gone: whoever opens the file from now on waits until it is closed.
+    /// Marks the writer as gone: the next `open_locked` waits until the file is closed.
     pub(crate) fn release(&self) {
         if let Some((_, is_released)) = self.all.table().open.get_mut(&self.number) {
             *is_released = true;
@@ -254,7 +267,7 @@ impl Drop for HeldLease {
 }
 
 impl Leases {
-    fn hold(all: &Arc<Self>, hash: BlobHash) -> HeldLease {
+    fn acquire(all: &Arc<Self>, hash: BlobHash) -> HeldLease {
         let mut table = all.table();
         table.next += 1;
         let number = table.next;
@@ -263,7 +276,7 @@ impl Leases {
         HeldLease(Lease { all: all.clone(), number })
     }
     /// Waits until the files of this blob whose writers are gone are closed. Blocking.
-    fn wait(&self, hash: BlobHash) {
+    fn wait_for_closing(&self, hash: BlobHash) {
         let is_closing = |table: &mut LeaseTable| table.open.values().any(|l| *l == (hash, true));
         drop(self.ended.wait_while(self.table(), is_closing));
     }
@@ -272,37 +285,37 @@ impl Leases {
     }
 }
 
-/// Opens `<path>.part` for this one alone, or a file of another name if somebody writes that one now. `wait`: until those of
-/// this process that are about to be closed are closed.
-fn claim(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
-    static ASIDE: AtomicU32 = AtomicU32::new(0);
+/// Opens and locks `<path>.part`, or a file of another name if that one is being written. `wait`
+/// waits for files of this process that are about to be closed.
+fn open_locked(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
+    static NEXT_SUFFIX: AtomicU32 = AtomicU32::new(0);
     let name = path.with_extension("part");
     for _ in 0..4 {
         wait();
         let file = open(&name)?;
         match file.try_lock() {
-            Ok(()) if is_still(&file, &name) => return Ok((file, name, false)),
-            // It was finished and moved to its place between our opening and our lock.
+            Ok(()) if is_same_file(&file, &name) => return Ok((file, name, false)),
+            // Renamed to its final name between open and lock.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(e)) => return Err(e.into()),
         }
     }
-    let n = ASIDE.fetch_add(1, Ordering::Relaxed);
+    let n = NEXT_SUFFIX.fetch_add(1, Ordering::Relaxed);
     let name = path.with_extension(format!("{}-{n}.part", std::process::id()));
     let file = open(&name)?;
-    // A file that nobody holds is swept at the next start.
+    // A file without a lock is removed by the sweep at the next start.
     let _ = file.try_lock();
     Ok((file, name, true))
 }
 
-/// Deletes an unfinished file unless somebody writes it now; true if there is none any more.
+/// Deletes a partial file unless it is being written. Returns whether it is gone.
 pub(crate) fn discard_file(name: &Path) -> Result<bool> {
     match File::open(name) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(e) => Err(e.into()),
         Ok(file) => match file.try_lock() {
-            Ok(()) if is_still(&file, name) => {
+            Ok(()) if is_same_file(&file, name) => {
                 fs::remove_file(name)?;
                 Ok(true)
             }
@@ -319,8 +332,8 @@ fn open(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// True if the name still means the file that is open.
-fn is_still(file: &File, name: &Path) -> bool {
+/// Returns whether the name still refers to the open file.
+fn is_same_file(file: &File, name: &Path) -> bool {
     let same = || -> std::io::Result<bool> {
         Ok(same_file::Handle::from_file(file.try_clone()?)? == same_file::Handle::from_path(name)?)
     };
@@ -337,23 +350,23 @@ mod tests {
     fn opening_waits_until_the_last_writer_has_closed_the_file() {
         let leases = Arc::new(Leases::default());
         let (hash, other) = (BlobHash::of(b"river"), BlobHash::of(b"stone"));
-        let writing = Leases::hold(&leases, hash);
-        // A writer that still writes is not waited for: the next one writes a file beside it.
-        leases.wait(hash);
+        let writing = Leases::acquire(&leases, hash);
+        // Does not wait for an active writer: the next writer uses another file.
+        leases.wait_for_closing(hash);
         writing.0.release();
-        leases.wait(other);
-        let (told, waited) = std::sync::mpsc::channel();
+        leases.wait_for_closing(other);
+        let (sender, receiver) = std::sync::mpsc::channel();
         let waiter = std::thread::spawn({
             let leases = leases.clone();
             move || {
-                leases.wait(hash);
-                told.send(leases.table().open.len()).expect("the test listens");
+                leases.wait_for_closing(hash);
+                sender.send(leases.table().open.len()).expect("the receiver is open");
             }
         });
-        // No time that passes shows that it waits for ever; what it found when it went on does.
-        assert!(waited.recv_timeout(Duration::from_millis(20)).is_err());
+        // A timeout cannot prove that it waits; the state found after waking does.
+        assert!(receiver.recv_timeout(Duration::from_millis(20)).is_err());
         drop(writing);
-        assert_eq!(waited.recv().expect("it goes on"), 0, "the file was closed before");
-        waiter.join().expect("it ends");
+        assert_eq!(receiver.recv().expect("the wait ends"), 0, "the file is closed");
+        waiter.join().expect("the thread ends");
     }
 }

@@ -1,10 +1,13 @@
-//! Blobs by hash: memory, `content.db` for small ones, `blobs/ab/<hash>` for the rest. Nothing enters without its hash being proved.
+//! Blob store: memory, `content.db` for small blobs, `blobs/ab/<hash>` for the rest. Every blob is
+//! verified against its hash before it is stored.
 //!
-//! Other processes may use the same files. A file comes into its place inside the transaction that writes its row; a removal takes the
-//! rows first and names the files in the same transaction, then deletes them under the write lock. So a row never lacks its file, whoever
-//! is killed when, and what a kill leaves behind is named (`doomed`) or found by the sweep (`storage`).
+//! Other processes may use the same files. A file gets its final name inside the transaction that
+//! writes its row. A removal deletes the rows and marks the files for deletion in one transaction,
+//! then deletes the files under the write lock. A committed row therefore never lacks its file,
+//! whichever process is killed at any point; leftovers are listed in `doomed` or found by the sweep
+//! (`storage`).
 //!
-//! Not here: which blobs go when space is short (`storage`).
+//! Not here: the order of eviction (`storage`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,21 +29,25 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     Error, Result,
-    blobs::{Growing, MediaKind, PartFile, Room, Steps, below::Below, part::Leases},
+    blobs::{
+        Failpoints, MediaKind, PartFile, PartialBlobs, SpaceGuard, part::Leases,
+        shared_store::SharedStore,
+    },
     records::Records,
     sql::hash_at,
 };
 
-/// Up to this many bytes lie in the database: one read instead of an open, a stat and a read.
-pub const INLINE: u64 = 32 * 1024;
-const MEMORY: usize = 24 * 1024 * 1024;
-/// A use is noted at most this often for one blob, and written with others.
-pub(super) const TOUCH_MS: i64 = 60_000;
-pub(super) const TOUCHES: usize = 256;
-/// Files that are deleted under one hold of the write lock.
-pub(super) const BURIED_AT_ONCE: usize = 128;
+/// Largest blob, in bytes, that is stored in the database: one read instead of open, stat and read.
+pub const MAX_INLINE: u64 = 32 * 1024;
+const MEMORY_BUDGET: usize = 24 * 1024 * 1024;
+/// Minimum time between two recorded uses of one blob, and the number of uses that are written
+/// together.
+pub(super) const MIN_TOUCH_MS: i64 = 60_000;
+pub(super) const MAX_TOUCHES: usize = 256;
+/// Files deleted under one hold of the write lock.
+pub(super) const MAX_DELETE_BATCH: usize = 128;
 
-/// The blobs of this device, shared by its learners.
+/// The blobs of this device, shared by its users.
 #[derive(Clone)]
 pub struct BlobStore {
     pub(super) inner: Arc<BlobStoreInner>,
@@ -50,39 +57,47 @@ pub(super) struct BlobStoreInner {
     pub(super) db: Database<Error>,
     pub(super) root: PathBuf,
     pub(super) memory: ByteLru<BlobHash, Bytes>,
-    pub(super) growing: Growing,
+    pub(super) partial_blobs: PartialBlobs,
     pub(super) leases: Arc<Leases>,
     pub(super) clock: Arc<dyn Clock>,
-    /// When a blob was last used, and whether the database knows.
+    /// When a blob was last used (UTC, ms), and whether that is written to the database.
     pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
-    pub(super) room: OnceLock<Weak<dyn Room>>,
-    pub(super) steps: OnceLock<Steps>,
-    /// The machine's own store, that this user may only read.
-    pub(super) below: OnceLock<Below>,
-    /// Small bodies that the database lost are read from here.
+    pub(super) space_guard: OnceLock<Weak<dyn SpaceGuard>>,
+    pub(super) failpoints: OnceLock<Failpoints>,
+    /// The machine's shared store, which this user may only read.
+    pub(super) shared_store: OnceLock<SharedStore>,
+    /// Source of small bodies that the database has lost.
     pub(super) records: Option<Records>,
-    /// The database is a stand-in: no file is deleted because of it.
+    /// True while the database is only an in-memory substitute: no file is deleted based on it.
     pub(super) read_only: OnceLock<Arc<AtomicBool>>,
 }
 
-/// Where a blob's bytes are.
-pub enum Place {
+/// Where the bytes of a blob are stored.
+pub enum BlobLocation {
+    /// In memory, complete.
     Memory(Bytes),
-    File { path: PathBuf, size: u64 },
+    /// In a file.
+    File {
+        /// Path of the file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
 }
 
-impl Place {
+impl BlobLocation {
+    /// Returns the size in bytes.
     pub fn size(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File { size, .. } => *size,
         }
     }
-    /// Its file was removed since it was located.
+    /// Returns whether the file was removed after it was located.
     fn is_gone(&self) -> bool {
         matches!(self, Self::File { path, .. } if !path.exists())
     }
-    /// Up to `len` bytes from `start`; fewer at the end.
+    /// Reads up to `len` bytes from `start`; fewer at the end.
     pub fn read_at(&self, start: u64, len: usize) -> Result<Bytes> {
         match self {
             Self::Memory(bytes) => {
@@ -92,7 +107,7 @@ impl Place {
             Self::File { path, size } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(start))?;
-                // All of it at once: a buffer that grows as it is read is moved again and again.
+                // Allocated at once: a growing buffer would be moved repeatedly.
                 let left = usize::try_from(size.saturating_sub(start)).unwrap_or(usize::MAX);
                 let mut buffer = Vec::new();
                 buffer.try_reserve_exact(len.min(left)).map_err(std::io::Error::other)?;
@@ -103,33 +118,38 @@ impl Place {
     }
 }
 
-/// Why a blob comes: what was fetched ahead goes before what somebody asked for.
+/// Origin of a blob; prefetched blobs are evicted before requested ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Came {
-    Ahead,
-    Asked,
+pub enum BlobOrigin {
+    /// Prefetched.
+    Prefetched,
+    /// Requested by a user or a download.
+    Requested,
 }
 
-/// A blob whose bytes were proved.
-pub(super) struct Admitted {
+/// A blob whose hash was verified.
+pub(super) struct VerifiedBlob {
     pub hash: BlobHash,
     pub size: u64,
     pub kind: MediaKind,
-    pub came: Came,
+    pub origin: BlobOrigin,
 }
 
-/// A blob that a version needs and that is not here.
+/// A blob that a version needs and that is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingBlob {
+    /// Hash of the blob.
     pub hash: BlobHash,
+    /// Size in bytes, from the manifest.
     pub size: u64,
+    /// Media kind, from the manifest.
     pub kind: MediaKind,
-    /// Bytes of it that lie in an unfinished file, as far as is known.
-    pub begun: u64,
+    /// Bytes recorded for its partial file.
+    pub partial_bytes: u64,
 }
 
 impl BlobStore {
-    /// `root` holds the files.
+    /// Creates a store whose files are under `root`.
     pub fn new(db: Database<Error>, root: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner: Arc::new(BlobStoreInner {
@@ -137,19 +157,19 @@ impl BlobStore {
                 read_only: OnceLock::new(),
                 db,
                 root: root.to_owned(),
-                memory: ByteLru::new(MEMORY),
-                growing: Growing::default(),
+                memory: ByteLru::new(MEMORY_BUDGET),
+                partial_blobs: PartialBlobs::default(),
                 leases: Arc::default(),
                 clock,
                 touched: Mutex::default(),
-                room: OnceLock::new(),
-                steps: OnceLock::new(),
-                below: OnceLock::new(),
+                space_guard: OnceLock::new(),
+                failpoints: OnceLock::new(),
+                shared_store: OnceLock::new(),
             }),
         }
     }
 
-    /// While it is true, nothing is deleted from the disk.
+    /// Sets the flag that prevents deletion of files while it is true.
     pub(crate) fn set_read_only(&self, read_only: Arc<AtomicBool>) {
         let _ = self.inner.read_only.set(read_only);
     }
@@ -160,46 +180,46 @@ impl BlobStore {
     pub(super) fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
-    /// Those that are being written now: they can be played before they are whole.
-    pub fn growing(&self) -> &Growing {
-        &self.inner.growing
+    /// Returns the blobs that are being written and can be played before they are complete.
+    pub fn partial_blobs(&self) -> &PartialBlobs {
+        &self.inner.partial_blobs
     }
-    /// Bytes of the partial file.
+    /// Returns the length of the partial file in bytes; 0 if there is none.
     pub fn partial_len(&self, hash: BlobHash) -> u64 {
         fs::metadata(self.path(hash).with_extension("part")).map_or(0, |m| m.len())
     }
 
-    /// From now on space is watched over.
-    pub(crate) fn set_room(&self, room: Weak<dyn Room>) {
-        let _ = self.inner.room.set(room);
+    /// Sets the quota guard.
+    pub(crate) fn set_space_guard(&self, guard: Weak<dyn SpaceGuard>) {
+        let _ = self.inner.space_guard.set(guard);
     }
-    /// From now on what lies in that store is here too.
-    pub(crate) fn set_below(&self, dir: &Path) {
-        let _ = self.inner.below.set(Below::new(dir));
+    /// Adds the shared store in `dir`; its blobs count as local.
+    pub(crate) fn set_shared_store(&self, dir: &Path) {
+        let _ = self.inner.shared_store.set(SharedStore::new(dir));
     }
-    pub(crate) fn set_steps(&self, steps: Steps) {
-        let _ = self.inner.steps.set(steps);
+    pub(crate) fn set_failpoints(&self, failpoints: Failpoints) {
+        let _ = self.inner.failpoints.set(failpoints);
     }
-    pub(crate) fn step(&self, name: &'static str) {
-        if let Some(steps) = self.inner.steps.get() {
-            steps(name);
+    pub(crate) fn failpoint(&self, name: &'static str) {
+        if let Some(failpoints) = self.inner.failpoints.get() {
+            failpoints(name);
         }
     }
-    pub(crate) fn room(&self) -> Option<Arc<dyn Room>> {
-        self.inner.room.get()?.upgrade()
+    pub(crate) fn space_guard(&self) -> Option<Arc<dyn SpaceGuard>> {
+        self.inner.space_guard.get()?.upgrade()
     }
-    /// Runs `write` again, once, if the disk was full and room could be made.
-    pub(crate) fn with_room<T>(
+    /// Runs `write`, and runs it once more if the disk was full and space could be freed.
+    pub(crate) fn with_space<T>(
         &self,
         bytes: u64,
         mut write: impl FnMut() -> Result<T>,
     ) -> Result<T> {
-        match (write(), self.room()) {
-            (Err(e), Some(room)) if e.is_full() => {
-                tracing::warn!(error = %e, "the disk is full while content is written");
-                let again = room.clone().after_full(bytes).and_then(|()| write());
+        match (write(), self.space_guard()) {
+            (Err(e), Some(guard)) if e.is_full() => {
+                tracing::warn!(error = %e, "disk full while writing content");
+                let again = guard.clone().on_disk_full(bytes).and_then(|()| write());
                 if again.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
-                    room.still_full(bytes);
+                    guard.on_retry_failed(bytes);
                 }
                 again
             }
@@ -207,7 +227,7 @@ impl BlobStore {
         }
     }
 
-    /// The folder of the files whose hashes begin with this byte.
+    /// Returns the folder of the files whose hashes begin with this byte.
     pub(crate) fn folder(&self, first: u8) -> PathBuf {
         self.inner.root.join(format!("{first:02x}"))
     }
@@ -223,11 +243,11 @@ impl BlobStore {
         Ok(())
     }
 
-    /// Where the blob is, if it is here.
-    pub fn locate(&self, hash: BlobHash) -> Result<Option<Place>> {
+    /// Returns where the blob is stored; `None` if it is not on this device.
+    pub fn locate(&self, hash: BlobHash) -> Result<Option<BlobLocation>> {
         if let Some(bytes) = self.inner.memory.get(&hash) {
             self.touch(hash);
-            return Ok(Some(Place::Memory(bytes)));
+            return Ok(Some(BlobLocation::Memory(bytes)));
         }
         let row = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -240,31 +260,38 @@ impl BlobStore {
                 .optional()?)
         })?;
         let path = self.path(hash);
-        let place = match row {
-            None => return Ok(self.inner.below.get().and_then(|below| below.locate(hash))),
-            Some((size, _, None)) if is_file_of(&path, size) => {
-                Place::File { path, size: size.unsigned_abs() }
+        let location = match row {
+            None => {
+                return Ok(self
+                    .inner
+                    .shared_store
+                    .get()
+                    .and_then(|shared_store| shared_store.locate(hash)));
+            }
+            Some((size, _, None)) if has_file_of_size(&path, size) => {
+                BlobLocation::File { path, size: size.unsigned_abs() }
             }
             Some((_, inline, body)) => {
-                let sound = body.filter(|body| BlobHash::of(body) == hash);
-                let found = match sound {
+                let valid = body.filter(|body| BlobHash::of(body) == hash);
+                let found = match valid {
                     None if inline => self.restore_body(hash)?,
                     found => found,
                 };
                 let Some(body) = found else {
-                    self.forget(hash)?;
+                    self.remove(hash)?;
                     return Ok(None);
                 };
                 let bytes = Bytes::from(body);
                 self.inner.memory.put(hash, bytes.clone(), bytes.len());
-                Place::Memory(bytes)
+                BlobLocation::Memory(bytes)
             }
         };
         self.touch(hash);
-        Ok(Some(place))
+        Ok(Some(location))
     }
 
-    /// A small body that is damaged or gone in the database, from the pack of a download that needs it.
+    /// Restores a small body that is damaged or missing in the database from the pack of a
+    /// download.
     pub(super) fn restore_body(&self, hash: BlobHash) -> Result<Option<Vec<u8>>> {
         let Some(records) = &self.inner.records else { return Ok(None) };
         let versions = self.inner.db.read_blocking(|conn| {
@@ -276,7 +303,7 @@ impl BlobStore {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         let Some(body) = records.body(hash, &versions) else { return Ok(None) };
-        tracing::warn!(blob.hash = ?hash, "a small blob was damaged in the database and is taken from its pack");
+        tracing::warn!(blob.hash = ?hash, "restoring a corrupt small blob from its pack");
         let written = self.inner.db.write_blocking("store.restore_body", |tx| {
             tx.prepare_cached("UPDATE blob SET size = ?2, inline = 1 WHERE hash = ?1")?
                 .execute(params![hash.0, body.len() as i64])?;
@@ -285,25 +312,26 @@ impl BlobStore {
             Ok(())
         });
         if let Err(e) = written {
-            tracing::debug!(error = %e, "it is taken from there again the next time");
+            tracing::debug!(error = %e, "cannot store the restored blob");
         }
         Ok(Some(body))
     }
 
-    /// Its bytes are in memory now. Does not count as a use.
-    pub fn is_warm(&self, hash: BlobHash) -> bool {
+    /// Returns whether the bytes are in memory. Does not count as a use.
+    pub fn is_in_memory(&self, hash: BlobHash) -> bool {
         self.inner.memory.contains(&hash)
     }
 
-    /// Reads no body.
+    /// Returns whether the blob is on this device. Reads no body.
     pub fn has(&self, hash: BlobHash) -> Result<bool> {
-        Ok(self.have_all(&[hash])?.contains(&hash))
+        Ok(self.find_stored(&[hash])?.contains(&hash))
     }
 
-    /// Which of these are here: one statement, no bodies read.
-    pub fn have_all(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
+    /// Returns those of `hashes` that are on this device, with one statement and without reading
+    /// bodies.
+    pub fn find_stored(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
-        let here = self.inner.db.read_blocking(|conn| {
+        let stored = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT b.hash, b.size, b.inline FROM json_each(?1) j JOIN blob b ON b.hash = unhex(j.value)",
@@ -311,16 +339,17 @@ impl BlobStore {
                 .query_map([&list], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        let mut here = self.only_with_files(here)?;
-        if let Some(below) = self.inner.below.get() {
-            let others: Vec<_> = hashes.iter().filter(|h| !here.contains(h)).copied().collect();
-            here.extend(below.have(&others));
+        let mut stored = self.retain_with_files(stored)?;
+        if let Some(shared_store) = self.inner.shared_store.get() {
+            let others: Vec<_> = hashes.iter().filter(|h| !stored.contains(h)).copied().collect();
+            stored.extend(shared_store.find_stored(&others));
         }
-        Ok(here)
+        Ok(stored)
     }
 
-    /// What of a version (`queue::set_wanted`) is not here, small ones first: two statements, however many blobs.
-    pub fn missing(&self, version: i64) -> Result<Vec<Missing>> {
+    /// Returns the blobs of a version (a row number of `version`) that are not on this device,
+    /// smallest first, with two statements for any number of blobs.
+    pub fn missing(&self, version: i64) -> Result<Vec<MissingBlob>> {
         let files = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -329,8 +358,8 @@ impl BlobStore {
                 .query_map([version], |r| Ok((hash_at(r, 0)?, r.get::<_, i64>(1)?, r.get::<_, bool>(2)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        self.only_with_files(files)?;
-        let mut missing: Vec<Missing> = self.inner.db.read_blocking(|conn| {
+        self.retain_with_files(files)?;
+        let mut missing: Vec<MissingBlob> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT n.hash, n.size, n.kind, coalesce(p.bytes, 0)
@@ -339,23 +368,25 @@ impl BlobStore {
                      ORDER BY n.size, n.hash",
                 )?
                 .query_map([version], |r| {
-                    Ok(Missing {
+                    Ok(MissingBlob {
                         hash: hash_at(r, 0)?,
                         size: r.get::<_, i64>(1)?.unsigned_abs(),
                         kind: MediaKind::of_number(r.get(2)?),
-                        begun: r.get::<_, i64>(3)?.min(r.get(1)?).unsigned_abs(),
+                        partial_bytes: r.get::<_, i64>(3)?.min(r.get(1)?).unsigned_abs(),
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?)
         })?;
-        if let Some(below) = self.inner.below.get() {
-            let there = below.have(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
-            missing.retain(|m| !there.contains(&m.hash));
+        if let Some(shared_store) = self.inner.shared_store.get() {
+            let shared =
+                shared_store.find_stored(&missing.iter().map(|m| m.hash).collect::<Vec<_>>());
+            missing.retain(|m| !shared.contains(&m.hash));
         }
         Ok(missing)
     }
 
-    /// The size of a blob as a manifest tells it, if a version on this device needs it.
+    /// Returns the size in bytes from a stored manifest that needs the blob; `None` if there is
+    /// none.
     pub fn needed_size(&self, hash: BlobHash) -> Result<Option<u64>> {
         self.inner.db.read_blocking(|conn| {
             let size: Option<i64> = conn
@@ -366,151 +397,176 @@ impl BlobStore {
         })
     }
 
-    /// Somebody may have deleted files behind our back: those are not here.
-    fn only_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
-        let mut here = HashSet::with_capacity(rows.len());
+    /// Drops rows whose files were deleted by someone else.
+    fn retain_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
+        let mut stored = HashSet::with_capacity(rows.len());
         for (hash, size, inline) in rows {
-            if inline || is_file_of(&self.path(hash), size) {
-                here.insert(hash);
+            if inline || has_file_of_size(&self.path(hash), size) {
+                stored.insert(hash);
             } else {
-                self.forget(hash)?;
+                self.remove(hash)?;
             }
         }
-        Ok(here)
+        Ok(stored)
     }
 
-    /// The whole blob, if it is here. For section bodies, quizzes and stories; media is read in pieces from its `Place`.
+    /// Reads a whole blob; `None` if it is not on this device. Meant for bodies of sections,
+    /// quizzes and stories; media is read in pieces from its `BlobLocation`.
     pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
-        let Some(place) = self.locate(hash)? else { return Ok(None) };
-        let bytes = match place.read_at(0, usize::try_from(place.size()).unwrap_or(usize::MAX)) {
-            Ok(bytes) => bytes,
-            // Somebody else removed it between the two.
-            Err(_) if place.is_gone() => return Ok(None),
-            Err(e) => return Err(e),
-        };
+        let Some(location) = self.locate(hash)? else { return Ok(None) };
+        let bytes =
+            match location.read_at(0, usize::try_from(location.size()).unwrap_or(usize::MAX)) {
+                Ok(bytes) => bytes,
+                // Removed by another process between the two steps.
+                Err(_) if location.is_gone() => return Ok(None),
+                Err(e) => return Err(e),
+            };
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(Some(bytes))
     }
 
-    /// Takes a whole blob in, that somebody asked for, after proving its hash.
+    /// Stores a requested blob.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the bytes do not match the hash.
     pub fn put(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
-        self.put_from(hash, bytes, Came::Asked)?;
+        self.put_with_origin(hash, bytes, BlobOrigin::Requested)?;
         self.inner.memory.put(hash, bytes.clone(), bytes.len());
         Ok(())
     }
 
-    /// Keeps a proved blob in memory alone, as long as it is used; false if it is too long for that or not what it says.
-    pub fn hold(&self, hash: BlobHash, bytes: &Bytes) -> bool {
+    /// Verifies a blob and keeps it in the memory tier only. Returns `false` if it does not match
+    /// its hash or is too long for that tier.
+    pub fn hold_in_memory(&self, hash: BlobHash, bytes: &Bytes) -> bool {
         if BlobHash::of(bytes) == hash {
             self.inner.memory.put(hash, bytes.clone(), bytes.len());
         }
         self.inner.memory.get(&hash).is_some()
     }
 
-    /// Takes a whole blob in after proving its hash.
-    pub fn put_from(&self, hash: BlobHash, bytes: &Bytes, came: Came) -> Result<()> {
+    /// Stores a blob of the given origin.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the bytes do not match the hash.
+    pub fn put_with_origin(&self, hash: BlobHash, bytes: &Bytes, origin: BlobOrigin) -> Result<()> {
         if BlobHash::of(bytes) != hash {
-            return Err(Error::Corrupt(format!("blob {hash:?} came with other bytes")));
+            return Err(Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash")));
         }
         let size = bytes.len() as u64;
-        // A download has its promise already.
-        let _promise = match (came, self.room()) {
-            (Came::Asked, Some(room)) => Some(room.before(size)?),
+        // A download holds a reservation already.
+        let _reservation = match (origin, self.space_guard()) {
+            (BlobOrigin::Requested, Some(guard)) => Some(guard.before_write(size)?),
             _ => None,
         };
-        if size > INLINE {
-            let mut part = self.part_from(hash, came)?;
+        if size > MAX_INLINE {
+            let mut part = self.part_with_origin(hash, origin)?;
             part.restart()?;
             part.write(bytes)?;
             return part.finish();
         }
-        let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
-        self.admit(&Admitted { hash, size, kind, came }, Some(bytes), None)
+        let kind = MediaKind::of_prefix(&bytes[..bytes.len().min(64)]);
+        self.store_verified(&VerifiedBlob { hash, size, kind, origin }, Some(bytes), None)
     }
 
-    /// Takes small blobs in, all in one transaction. The caller proved their hashes; one that is not small is refused.
-    pub(crate) fn put_proved(&self, blobs: &[(BlobHash, Bytes)], came: Came) -> Result<()> {
+    /// Stores small blobs, verified by the caller, in one transaction. Fails if one of them is
+    /// larger than `MAX_INLINE`.
+    pub(crate) fn put_verified(
+        &self,
+        blobs: &[(BlobHash, Bytes)],
+        origin: BlobOrigin,
+    ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
-        self.with_room(bytes, || {
-            self.inner.db.write_blocking("store.put_proved", |tx| {
+        self.with_space(bytes, || {
+            self.inner.db.write_blocking("store.put_verified", |tx| {
                 for (hash, bytes) in blobs {
                     let size = bytes.len() as u64;
-                    if size > INLINE {
-                        return Err(Error::Internal(format!("blob {hash:?} is not small")));
+                    if size > MAX_INLINE {
+                        return Err(Error::Internal(format!(
+                            "blob {hash:?} exceeds the inline size"
+                        )));
                     }
-                    let kind = MediaKind::of_head(&bytes[..bytes.len().min(64)]);
-                    enter(tx, &Admitted { hash: *hash, size, kind, came }, Some(bytes), now)?;
+                    let kind = MediaKind::of_prefix(&bytes[..bytes.len().min(64)]);
+                    insert_blob(
+                        tx,
+                        &VerifiedBlob { hash: *hash, size, kind, origin },
+                        Some(bytes),
+                        now,
+                    )?;
                 }
                 Ok(())
             })
         })?;
-        if let Some(room) = self.room() {
-            room.after(bytes);
+        if let Some(guard) = self.space_guard() {
+            guard.after_write(bytes);
         }
         Ok(())
     }
 
-    /// The unfinished file of a large blob that is fetched ahead, as far as it came.
+    /// Opens the partial file of a prefetched large blob, positioned at its end.
     pub fn part(&self, hash: BlobHash) -> Result<PartFile> {
-        self.part_from(hash, Came::Ahead)
+        self.part_with_origin(hash, BlobOrigin::Prefetched)
     }
-    pub fn part_from(&self, hash: BlobHash, came: Came) -> Result<PartFile> {
-        self.with_room(1, || PartFile::open(self.clone(), hash, came))
+    /// Opens the partial file of a large blob of the given origin, positioned at its end.
+    pub fn part_with_origin(&self, hash: BlobHash, origin: BlobOrigin) -> Result<PartFile> {
+        self.with_space(1, || PartFile::open(self.clone(), hash, origin))
     }
 
-    /// One transaction: the row, the body or the file in its place, no longer unfinished, no longer doomed.
-    pub(super) fn admit(
+    /// Writes the row and the body, or gives the file its final name, and clears the partial and
+    /// deletion marks, in one transaction.
+    pub(super) fn store_verified(
         &self,
-        blob: &Admitted,
+        blob: &VerifiedBlob,
         body: Option<&[u8]>,
         file: Option<&Path>,
     ) -> Result<()> {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
-        let admitted = self.with_room(blob.size, || {
+        let stored = self.with_space(blob.size, || {
             self.inner
                 .db
-                .write_blocking("store.admit", |tx| {
-                    enter(tx, blob, body, now)?;
-                    // The last step before the commit.
+                .write_blocking("store.store_verified", |tx| {
+                    insert_blob(tx, blob, body, now)?;
+                    // Last before the commit: a failed commit renames the file back.
                     if let Some(file) = file {
                         fs::rename(file, &path)?;
-                        self.step("renamed");
+                        self.failpoint("renamed");
                     }
                     Ok(())
                 })
                 .inspect_err(|_| {
                     if let Some(file) = file {
-                        self.take_back(blob.hash, &path, file);
+                        self.rename_back(blob.hash, &path, file);
                     }
                 })
         });
-        self.step("admitted");
-        if admitted.is_ok()
-            && let Some(room) = self.room()
+        self.failpoint("admitted");
+        if stored.is_ok()
+            && let Some(guard) = self.space_guard()
         {
-            room.after(blob.size);
+            guard.after_write(blob.size);
         }
-        admitted
+        stored
     }
 
-    /// A file in its place without a row (the commit failed, or its writer was killed): back to its unfinished name, so that it is resumed,
-    /// unless another process has its row by now.
-    pub(super) fn take_back(&self, hash: BlobHash, path: &Path, part: &Path) {
-        let back = self.inner.db.write_blocking("store.take_back", |tx| {
-            if !part.exists() && !is_here(tx, hash)? {
+    /// Renames a file without a row (the commit failed, or the writer was killed) back to its
+    /// partial name, so that it is resumed, unless another process has committed its row by now.
+    pub(super) fn rename_back(&self, hash: BlobHash, path: &Path, part: &Path) {
+        let renamed = self.inner.db.write_blocking("store.rename_back", |tx| {
+            if !part.exists() && !has_row(tx, hash)? {
                 fs::rename(path, part)?;
             }
             Ok(())
         });
-        if let Err(e) = back {
-            tracing::debug!(blob.hash = ?hash, error = %e, "a file without a row stays for the sweep");
+        if let Err(e) = renamed {
+            tracing::debug!(blob.hash = ?hash, error = %e, "cannot rename a blob file without a row");
         }
     }
 
-    pub(super) fn note_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
-        self.inner.db.write_blocking("store.note_part", |conn| {
+    pub(super) fn record_part(&self, hash: BlobHash, bytes: u64) -> Result<()> {
+        self.inner.db.write_blocking("store.record_part", |conn| {
             conn.prepare_cached(
                 "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = excluded.bytes",
             )?
@@ -518,16 +574,22 @@ impl BlobStore {
             Ok(())
         })
     }
-    pub(super) fn forget_part(&self, hash: BlobHash) -> Result<()> {
-        self.inner.db.write_blocking("store.forget_part", |conn| {
+    pub(super) fn delete_part_row(&self, hash: BlobHash) -> Result<()> {
+        self.inner.db.write_blocking("store.delete_part_row", |conn| {
             conn.prepare_cached("DELETE FROM part WHERE hash = ?1")?.execute([hash.0])?;
             Ok(())
         })
     }
 }
 
-/// Inside a write transaction: the row and a small body; no longer unfinished, no longer doomed.
-fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> Result<()> {
+/// Within a write transaction: inserts the row and the small body, and clears partial and deletion
+/// marks.
+fn insert_blob(
+    tx: &Connection,
+    blob: &VerifiedBlob,
+    body: Option<&[u8]>,
+    now_ms: i64,
+) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms)
          VALUES (?1, ?2, ?3, coalesce((SELECT kind FROM need WHERE hash = ?1 LIMIT 1), ?4), ?5, ?6, ?6)
@@ -539,7 +601,7 @@ fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> 
         i64::try_from(blob.size).unwrap_or(i64::MAX),
         body.is_some(),
         blob.kind.number(),
-        blob.came == Came::Asked,
+        blob.origin == BlobOrigin::Requested,
         now_ms
     ])?;
     if let Some(body) = body {
@@ -551,10 +613,10 @@ fn enter(tx: &Connection, blob: &Admitted, body: Option<&[u8]>, now_ms: i64) -> 
     Ok(())
 }
 
-fn is_here(conn: &Connection, hash: BlobHash) -> Result<bool> {
+fn has_row(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM blob WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-fn is_file_of(path: &Path, size: i64) -> bool {
+fn has_file_of_size(path: &Path, size: i64) -> bool {
     fs::metadata(path).is_ok_and(|m| m.len() == size.unsigned_abs())
 }

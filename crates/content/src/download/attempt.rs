@@ -1,6 +1,7 @@
-//! One download from manifest to last byte: what it needs, what of it is missing, text first, then what the learner meets first.
+//! One attempt of a download: determines the needed blobs, finds the missing ones, and fetches text
+//! first, then the rest in the order of reading.
 //!
-//! Not here: waiting and going on (`task`), a single blob (`fetch`).
+//! Not here: waiting and retrying (`task`), a single blob (`fetch`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,12 +16,12 @@ use futures_util::{FutureExt, future::try_join_all};
 
 use crate::{
     Error, Result,
-    blobs::Came,
+    blobs::BlobOrigin,
     download::{
-        DownloadsInner, Reason, Run, Wish,
+        DownloadTarget, DownloadsInner, Reason, Run,
         blob_writer::{BlobWriter, Stored},
         plan,
-        plan::Needs,
+        plan::Plan,
         queue,
     },
     fetch::{Admission, BlobRequest, FetchOptions, Fetched},
@@ -28,23 +29,23 @@ use crate::{
     storage::Reservation,
 };
 
-/// Attempts in a row without progress after which a download waits.
-const ATTEMPTS: u32 = 3;
-/// Blobs that are proved and not in their place yet, for each worker: what they may take of the memory has an end.
-const UNSETTLED: usize = 16;
+/// Consecutive attempts without progress after which a download waits.
+const MAX_ATTEMPTS: u32 = 3;
+/// Largest number of verified and not yet stored blobs per worker; limits their memory.
+const MAX_PENDING_WRITES: usize = 16;
 
-/// All bytes are here.
-pub struct Done {
+/// A completed download: all bytes are stored.
+pub struct Completed {
     pub manifest: Arc<OpenManifest>,
-    /// Its number in the queue.
+    /// Row number of the version.
     pub version: i64,
 }
 
-/// Why an attempt ended before that.
+/// Why an attempt ended early.
 pub enum AttemptError {
-    /// It must not run now.
-    Held(Reason),
-    /// It may run, but otherwise: again at once.
+    /// The policy does not allow it at the moment.
+    NotAllowed(Reason),
+    /// It may run under changed conditions: retried immediately.
     Changed,
     Failed(Error),
 }
@@ -55,75 +56,77 @@ impl From<Error> for AttemptError {
     }
 }
 
-/// Fetches what is missing with so many transfers at once.
+/// Fetches what is missing, with up to `parallel` concurrent transfers.
 pub async fn fetch_all(
     inner: &DownloadsInner,
     run: &Run,
     parallel: usize,
-) -> Result<Done, AttemptError> {
+) -> Result<Completed, AttemptError> {
     let library = &inner.library;
-    let manifest = library.newest_manifest(run.wish.kind, &run.wish.id).await?.value;
+    let manifest = library.newest_manifest(run.target.kind, &run.target.id).await?.value;
     loop {
-        let (wish, first, found) = (run.wish.clone(), run.first(), manifest.clone());
+        let (target, first, found) = (run.target.clone(), run.opened_item(), manifest.clone());
         let prepared =
-            library.blocking(move |library| prepare(library, &wish, &found, first.as_ref()));
-        let Prepared { needs, version, missing, total, done } =
+            library.blocking(move |library| prepare(library, &target, &found, first.as_ref()));
+        let Prepared { plan, version, missing, total, done } =
             prepared.await?.ok_or(Error::Cancelled)?;
         run.meter.set(done, total);
-        tell(inner, run);
-        // Only now it is known how much it is.
-        inner.allow(run).map_err(AttemptError::Held)?;
-        let (texts, rest): (Vec<_>, Vec<_>) = needs
+        emit_progress(inner, run);
+        // The policy needs the number of missing bytes, which is known only now.
+        inner.allow(run).map_err(AttemptError::NotAllowed)?;
+        let (texts, rest): (Vec<_>, Vec<_>) = plan
             .blobs
             .iter()
             .filter(|b| missing.contains_key(&b.hash))
             .cloned()
             .partition(plan::is_text);
-        let read_on = !texts.is_empty();
-        // Space is promised before the first byte comes, or it is said how much is missing.
-        let promise = reserve(inner, total - done).await?;
-        let job = Job { inner, run, parallel, begun: &missing, promise: &promise };
-        job.fetch(&WorkQueue::new(texts, &needs, run)).await?;
-        if read_on && !needs.unread.is_empty() {
-            // Now it is known what the text names, and in which order.
+        let has_texts = !texts.is_empty();
+        // Space is reserved before the first byte; if there is not enough, the error states how
+        // much is missing.
+        let reservation = reserve(inner, total - done).await?;
+        let job = Job { inner, run, parallel, partial_bytes: &missing, reservation: &reservation };
+        job.fetch(&WorkQueue::new(texts, &plan, run)).await?;
+        if has_texts && !plan.missing_texts.is_empty() {
+            // The text is stored now, so that the blobs it refers to and their order are known.
             continue;
         }
-        job.fetch(&WorkQueue::new(rest, &needs, run)).await?;
-        return Ok(Done { manifest, version });
+        job.fetch(&WorkQueue::new(rest, &plan, run)).await?;
+        return Ok(Completed { manifest, version });
     }
 }
 
-/// What an attempt is to fetch.
+/// The work of one attempt.
 struct Prepared {
-    needs: Needs,
-    /// Its number in the queue.
+    plan: Plan,
+    /// Row number of the version.
     version: i64,
-    /// Missing blobs, and the bytes of each that lie in an unfinished file.
+    /// Missing blobs, and for each the bytes stored in its partial file.
     missing: HashMap<BlobHash, u64>,
-    /// Bytes.
+    /// Bytes of all needed blobs.
     total: u64,
     done: u64,
 }
 
-/// Notes in the queue what is fetched now. `None`: it was paused or removed meanwhile. Blocking.
+/// Records in the queue what is fetched. Returns `None` if the download was paused or removed in
+/// the meantime. Blocking.
 fn prepare(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     first: Option<&ItemId>,
 ) -> Result<Option<Prepared>> {
-    let needs = plan::of_wish(library, wish, manifest, first)?;
-    let Some(version) = queue::set_wanted(library, wish, manifest, &needs.blobs)? else {
+    let plan = plan::of_target(library, target, manifest, first)?;
+    let Some(version) = queue::set_wanted(library, target, manifest, &plan.blobs)? else {
         return Ok(None);
     };
     let missing: HashMap<BlobHash, u64> =
-        library.blobs().missing(version)?.into_iter().map(|m| (m.hash, m.begun)).collect();
+        library.blobs().missing(version)?.into_iter().map(|m| (m.hash, m.partial_bytes)).collect();
     let (mut total, mut done) = (0, 0);
-    for blob in &needs.blobs {
+    for blob in &plan.blobs {
         total += blob.size;
         done += missing.get(&blob.hash).copied().unwrap_or(blob.size);
     }
-    Ok(Some(Prepared { needs, version, missing, total, done }))
+    Ok(Some(Prepared { plan, version, missing, total, done }))
 }
 
 async fn reserve(inner: &DownloadsInner, bytes: u64) -> Result<Option<Reservation>> {
@@ -133,49 +136,51 @@ async fn reserve(inner: &DownloadsInner, bytes: u64) -> Result<Option<Reservatio
     inner.library.blocking(move |library| library.storage().reserve(bytes).map(Some)).await
 }
 
-/// What the workers of one attempt share.
+/// State shared by the workers of one attempt.
 struct Job<'a> {
     inner: &'a DownloadsInner,
     run: &'a Run,
     parallel: usize,
-    /// Missing blobs, and what of each lies in an unfinished file.
-    begun: &'a HashMap<BlobHash, u64>,
-    promise: &'a Option<Reservation>,
+    /// Missing blobs, and for each the bytes stored in its partial file.
+    partial_bytes: &'a HashMap<BlobHash, u64>,
+    reservation: &'a Option<Reservation>,
 }
 
 impl Job<'_> {
-    /// Everything of the pile, into its place.
-    async fn fetch(&self, pile: &WorkQueue<'_>) -> Result<()> {
+    /// Fetches and stores all blobs of the queue.
+    async fn fetch(&self, work_queue: &WorkQueue<'_>) -> Result<()> {
         let library = &self.inner.library;
-        let came = |bytes: usize| self.came(bytes);
+        let received = |bytes: usize| self.received(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
-        // Space for the whole download is promised before its first byte.
-        let admit = |_, _| std::future::ready(Ok(Admission::Write(None))).boxed();
+        // Space for the whole download is reserved before its first byte.
+        let admit = |_, _| std::future::ready(Ok(Admission::Disk(None))).boxed();
         let options = FetchOptions {
-            attempts: ATTEMPTS,
+            attempts: MAX_ATTEMPTS,
             slots: Some((&self.inner.slots, self.run.number)),
             admit: &admit,
-            received: &came,
+            received: &received,
             corrected: &correct,
         };
-        let workers = (0..self.parallel.max(1)).map(|_| self.work(library, &options, pile));
+        let workers =
+            (0..self.parallel.max(1)).map(|_| self.run_worker(library, &options, work_queue));
         try_join_all(workers).await?.into_iter().collect()
     }
 
-    /// `Err`: nobody can go on. `Ok(Err)`: all was tried, and some file could not be had.
-    async fn work(
+    /// `Err` aborts all workers; `Ok(Err)` means that some file could not be fetched although the
+    /// rest was.
+    async fn run_worker(
         &self,
         library: &Library,
         options: &FetchOptions<'_>,
-        pile: &WorkQueue<'_>,
+        work_queue: &WorkQueue<'_>,
     ) -> Result<Result<()>> {
-        let mut unsettled: VecDeque<Stored> = VecDeque::new();
+        let mut pending: VecDeque<Stored> = VecDeque::new();
         let mut last = Ok(());
-        while let Some(blob) = pile.next() {
-            let begun = self.begun.get(&blob.hash).copied().unwrap_or(0);
-            // It may have been opened meanwhile.
+        while let Some(blob) = work_queue.next() {
+            let partial_bytes = self.partial_bytes.get(&blob.hash).copied().unwrap_or(0);
+            // A reader may have fetched it in the meantime.
             if library.blocking(move |library| library.blobs().has(blob.hash)).await? {
-                let rest = blob.size.saturating_sub(begun);
+                let rest = blob.size.saturating_sub(partial_bytes);
                 self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
                 continue;
             }
@@ -183,74 +188,74 @@ impl Job<'_> {
                 hash: blob.hash,
                 size: Some(blob.size),
                 media_type: &blob.media_type,
-                came: Came::Ahead,
+                origin: BlobOrigin::Prefetched,
             };
-            match library.fetcher().fetch(request, begun, options).await {
+            match library.fetcher().fetch(request, partial_bytes, options).await {
                 Ok(Fetched::Bytes(bytes)) => {
-                    unsettled.push_back(self.inner.keeper.small(blob.hash, bytes));
+                    pending.push_back(self.inner.blob_writer.small(blob.hash, bytes));
                 }
-                Ok(Fetched::File(file)) => unsettled.push_back(BlobWriter::large(*file)),
-                // One file that cannot be had does not hold up the others.
-                Err(e) if is_of_one(&e) => last = Err(e),
+                Ok(Fetched::File(file)) => pending.push_back(BlobWriter::large(*file)),
+                // A file that cannot be fetched does not hold up the others.
+                Err(e) if is_single_file_error(&e) => last = Err(e),
                 Err(e) => return Err(e),
             }
-            if unsettled.len() > UNSETTLED
-                && let Some(oldest) = unsettled.pop_front()
+            if pending.len() > MAX_PENDING_WRITES
+                && let Some(oldest) = pending.pop_front()
             {
-                settle(oldest).await?;
+                wait_for_write(oldest).await?;
             }
         }
-        for kept in unsettled {
-            settle(kept).await?;
+        for stored in pending {
+            wait_for_write(stored).await?;
         }
         Ok(last)
     }
 
-    fn came(&self, bytes: usize) {
-        self.run.count(bytes);
-        if let Some(promise) = self.promise {
-            promise.used(bytes as u64);
+    fn received(&self, bytes: usize) {
+        self.run.count_received(bytes);
+        if let Some(reservation) = self.reservation {
+            reservation.used(bytes as u64);
         }
-        let due = self.run.meter.came(bytes, self.inner.library.clock().monotonic_ms());
-        if due.tell {
-            tell(self.inner, self.run);
+        let due = self.run.meter.received(bytes, self.inner.library.clock().monotonic_ms());
+        if due.emit {
+            emit_progress(self.inner, self.run);
         }
-        if due.note {
-            note(self.inner, self.run);
+        if due.record {
+            record_progress(self.inner, self.run);
         }
     }
 }
 
-async fn settle(kept: Stored) -> Result<()> {
-    kept.await.unwrap_or_else(|_| Err(Error::Internal("a file was not put in its place".into())))
+async fn wait_for_write(stored: Stored) -> Result<()> {
+    stored.await.unwrap_or_else(|_| Err(Error::Internal("the writer of a blob was dropped".into())))
 }
 
-/// True if the fault is this file's, and the next one may be better.
-fn is_of_one(e: &Error) -> bool {
+/// Returns whether the error concerns this file only, so that the next one may succeed.
+fn is_single_file_error(e: &Error) -> bool {
     matches!(e, Error::Corrupt(_) | Error::Net(Net::Server { status: 404 | 410, .. }))
 }
 
-/// What is still to be fetched. What the learner opens meanwhile comes to the front.
+/// The remaining work. Blobs of the section that the learner opens are moved to the front.
 struct WorkQueue<'a> {
     run: &'a Run,
-    needs: &'a Needs,
+    plan: &'a Plan,
     inner: Mutex<(VecDeque<ManifestBlob>, Option<ItemId>)>,
 }
 
 impl<'a> WorkQueue<'a> {
-    fn new(blobs: Vec<ManifestBlob>, needs: &'a Needs, run: &'a Run) -> Self {
-        Self { run, needs, inner: Mutex::new((blobs.into(), None)) }
+    fn new(blobs: Vec<ManifestBlob>, plan: &'a Plan, run: &'a Run) -> Self {
+        Self { run, plan, inner: Mutex::new((blobs.into(), None)) }
     }
     fn next(&self) -> Option<ManifestBlob> {
-        let first = self.run.first();
+        let first = self.run.opened_item();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let (left, seen) = &mut *inner;
         if *seen != first {
             if let Some(item) = &first {
-                let here = |b: &ManifestBlob| {
-                    self.needs.spot(b.hash).and_then(|s| s.item.as_ref()) != Some(item)
+                let is_elsewhere = |b: &ManifestBlob| {
+                    self.plan.use_of(b.hash).and_then(|s| s.item.as_ref()) != Some(item)
                 };
-                left.make_contiguous().sort_by_key(here);
+                left.make_contiguous().sort_by_key(is_elsewhere);
             }
             *seen = first;
         }
@@ -258,18 +263,18 @@ impl<'a> WorkQueue<'a> {
     }
 }
 
-/// Whoever shows this download asks again.
-pub fn tell(inner: &DownloadsInner, run: &Run) {
-    inner.library.changes().tell_one(Change::DownloadMoved(run.wish.name().to_owned()));
+/// Emits a progress event, after which the UI reads the state again.
+pub fn emit_progress(inner: &DownloadsInner, run: &Run) {
+    inner.library.changes().publish_one(Change::DownloadProgress(run.target.name().to_owned()));
 }
 
-/// The state in the database follows.
-fn note(inner: &DownloadsInner, run: &Run) {
-    let pace = run.meter.pace(inner.library.clock().monotonic_ms());
-    let (library, wish) = (inner.library.clone(), run.wish.clone());
+/// Writes the progress to the database.
+fn record_progress(inner: &DownloadsInner, run: &Run) {
+    let progress = run.meter.progress(inner.library.clock().monotonic_ms());
+    let (library, target) = (inner.library.clone(), run.target.clone());
     run_or_spawn(move || {
-        if let Err(e) = queue::set_done(&library, &wish, pace.done) {
-            tracing::warn!(download.id = wish.name(), error = %e, "progress of a download was not noted");
+        if let Err(e) = queue::set_done(&library, &target, progress.done) {
+            tracing::warn!(download.id = target.name(), error = %e, "cannot write the progress of a download");
         }
     });
 }

@@ -1,7 +1,8 @@
-//! Proved bytes into their place. Small blobs that wait at the same moment share a transaction; large files are made durable side by side.
-//! A row is written after its bytes are durable: what a kill leaves behind is resumed, and never believed.
+//! Stores verified blobs. Small blobs that wait at the same time share a transaction; large files
+//! are synced in parallel. A row is written after its bytes are durable, so that a file left by a
+//! killed process is resumed and never trusted.
 //!
-//! Not here: where the place is (`cache::BlobStore`).
+//! Not here: where blobs are stored (`blobs::BlobStore`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,78 +13,80 @@ use tokio::sync::oneshot;
 
 use crate::{
     Result,
-    blobs::{BlobStore, Came},
+    blobs::{BlobOrigin, BlobStore},
     fetch::CompleteFile,
 };
 
 /// Small blobs in one transaction.
-const AT_ONCE: usize = 256;
+const MAX_BATCH: usize = 256;
 
-/// Resolves when the blob is in its place, or could not be put there.
+/// Resolves when the blob is stored, or could not be stored.
 pub type Stored = oneshot::Receiver<Result<()>>;
 
+/// Stores blobs for the downloads of one account. Clones share one queue.
 #[derive(Clone)]
 pub struct BlobWriter {
     blobs: BlobStore,
-    desk: Arc<Mutex<WriteQueue>>,
+    queue: Arc<Mutex<WriteQueue>>,
 }
 
 #[derive(Default)]
 struct WriteQueue {
     waiting: Vec<(BlobHash, Bytes, oneshot::Sender<Result<()>>)>,
-    /// Somebody is writing, and looks again before leaving.
+    /// A writer is active; it checks the queue again before it stops.
     busy: bool,
 }
 
 impl BlobWriter {
+    /// Creates a writer for this store.
     pub fn new(blobs: BlobStore) -> Self {
-        Self { blobs, desk: Arc::default() }
+        Self { blobs, queue: Arc::default() }
     }
 
-    /// Takes a small blob whose hash was proved. It is written even if nobody waits for it any more.
+    /// Queues a verified small blob. It is written even if the returned value is dropped.
     pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
-        let (tell, kept) = oneshot::channel();
-        let mut desk = self.desk();
-        desk.waiting.push((hash, bytes, tell));
-        if !desk.busy {
-            desk.busy = true;
+        let (sender, stored) = oneshot::channel();
+        let mut queue = self.queue();
+        queue.waiting.push((hash, bytes, sender));
+        if !queue.busy {
+            queue.busy = true;
             let this = self.clone();
             spawn(move || this.write());
         }
-        kept
+        stored
     }
 
-    /// Takes a file that is whole.
+    /// Stores a complete file.
     pub fn large(file: CompleteFile) -> Stored {
-        let (tell, kept) = oneshot::channel();
+        let (sender, stored) = oneshot::channel();
         spawn(move || {
-            // Whoever asked may be gone: the file is in its place all the same.
-            let _ = tell.send(file.finish());
+            // The caller may be gone; the file is stored nevertheless.
+            let _ = sender.send(file.finish());
         });
-        kept
+        stored
     }
 
     fn write(&self) {
         loop {
             let batch = {
-                let mut desk = self.desk();
-                if desk.waiting.is_empty() {
-                    desk.busy = false;
+                let mut queue = self.queue();
+                if queue.waiting.is_empty() {
+                    queue.busy = false;
                     return;
                 }
-                let most = desk.waiting.len().min(AT_ONCE);
-                desk.waiting.drain(..most).collect::<Vec<_>>()
+                let count = queue.waiting.len().min(MAX_BATCH);
+                queue.waiting.drain(..count).collect::<Vec<_>>()
             };
-            let (blobs, tells): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|(hash, bytes, tell)| ((hash, bytes), tell)).unzip();
-            let written = self.blobs.put_proved(&blobs, Came::Ahead);
-            for tell in tells {
-                let _ = tell.send(written.clone());
+            let (blobs, senders): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|(hash, bytes, sender)| ((hash, bytes), sender)).unzip();
+            let written = self.blobs.put_verified(&blobs, BlobOrigin::Prefetched);
+            for sender in senders {
+                let _ = sender.send(written.clone());
             }
         }
     }
 
-    fn desk(&self) -> MutexGuard<'_, WriteQueue> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, WriteQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

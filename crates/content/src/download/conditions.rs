@@ -1,22 +1,26 @@
-//! What the machine and the window say of network and battery, put together. Linux windows know nothing of either, so the system is asked:
-//! the kernel for the battery, NetworkManager for who pays.
+//! Conditions of network and battery, combined from the UI and the system. Webviews on Linux report
+//! neither, so the system is queried: the kernel for the battery, NetworkManager for metered
+//! networks.
 //!
-//! Not here: what follows from it (`policy`).
+//! Not here: the decision based on them (`policy`).
 
 use std::{fs, path::Path};
 
 use crate::download::{Conditions, Network, Power};
 
-/// What one source knows.
+/// Conditions known to one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Known {
+pub struct ReportedConditions {
+    /// Whether there is a network.
     pub online: Option<bool>,
+    /// Whether the network is metered.
     pub metered: Option<bool>,
+    /// Source of power.
     pub power: Option<Power>,
 }
 
-impl Known {
-    /// This, and what only the other knows.
+impl ReportedConditions {
+    /// Returns these conditions, with unknown ones taken from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -25,7 +29,7 @@ impl Known {
             power: self.power.or(other.power),
         }
     }
-    /// What nobody knows counts as free and plugged in.
+    /// Returns the conditions; unknown ones count as unmetered and plugged in.
     pub fn conditions(self) -> Conditions {
         let network = match (self.online, self.metered) {
             (Some(false), _) => Network::Offline,
@@ -36,18 +40,19 @@ impl Known {
     }
 }
 
-/// Asks the machine. Blocking, a few milliseconds.
+/// Reads the conditions from the system. Blocking, a few milliseconds.
 pub trait Sensors: Send + Sync + 'static {
-    fn read(&self) -> Known;
+    /// Returns the conditions known now.
+    fn read(&self) -> ReportedConditions;
 }
 
-/// This machine's.
+/// The sensors of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemSensors;
 
 impl Sensors for SystemSensors {
-    fn read(&self) -> Known {
-        Known {
+    fn read(&self) -> ReportedConditions {
+        ReportedConditions {
             online: None,
             metered: metered(),
             power: power(Path::new("/sys/class/power_supply")),
@@ -55,14 +60,15 @@ impl Sensors for SystemSensors {
     }
 }
 
-/// From the kernel's list of supplies: on battery if a battery of the machine itself discharges. None if there is no such battery.
+/// Returns the power source according to the kernel: battery if one of the machine's own batteries
+/// is discharging, `None` if it has no battery.
 fn power(supplies: &Path) -> Option<Power> {
     let read =
         |dir: &Path, name: &str| Some(fs::read_to_string(dir.join(name)).ok()?.trim().to_owned());
     let mut found = None;
     for supply in fs::read_dir(supplies).ok()?.flatten() {
         let dir = supply.path();
-        // A mouse has a battery too: its scope is "Device".
+        // Peripherals have batteries, too: their scope is "Device".
         let own = read(&dir, "scope").is_none_or(|s| s != "Device");
         if !own || read(&dir, "type").as_deref() != Some("Battery") {
             continue;
@@ -71,7 +77,7 @@ fn power(supplies: &Path) -> Option<Power> {
         let drains = read(&dir, "status").as_deref() == Some("Discharging");
         let this = if drains { Power::Battery(left.min(100)) } else { Power::Mains };
         found = Some(match (found, this) {
-            // Of several the fullest says how long it lasts.
+            // With several batteries, the fullest one is relevant.
             (Some(Power::Battery(a)), Power::Battery(b)) => Power::Battery(a.max(b)),
             (Some(Power::Battery(a)), Power::Mains) => Power::Battery(a),
             (_, this) => this,
@@ -84,13 +90,13 @@ fn power(supplies: &Path) -> Option<Power> {
 fn metered() -> Option<bool> {
     use dbus::blocking::{Connection, stdintf::org_freedesktop_dbus::Properties};
     let bus = Connection::new_system().ok()?;
-    let patience = std::time::Duration::from_millis(500);
+    let timeout = std::time::Duration::from_millis(500);
     let manager = bus.with_proxy(
         "org.freedesktop.NetworkManager",
         "/org/freedesktop/NetworkManager",
-        patience,
+        timeout,
     );
-    // NMMetered: 0 not known, 1 yes, 2 no, 3 guessed yes, 4 guessed no.
+    // NMMetered: 0 unknown, 1 yes, 2 no, 3 guessed yes, 4 guessed no.
     match manager.get::<u32>("org.freedesktop.NetworkManager", "Metered").ok()? {
         1 | 3 => Some(true),
         2 | 4 => Some(false),
@@ -119,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn batteries_as_the_kernel_lists_them() {
+    fn batteries_are_read_from_sysfs() {
         let mains: (&str, &[_]) = ("AC", &[("type", "Mains"), ("online", "0")]);
         let mouse: (&str, &[_]) = (
             "hid-1",
@@ -150,13 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn the_window_first_then_the_system() {
-        let window = Known { metered: Some(true), ..Known::default() };
-        let system = Known { online: None, metered: Some(false), power: Some(Power::Battery(7)) };
-        let both = window.or(system).conditions();
+    fn conditions_of_the_ui_precede_those_of_the_system() {
+        let ui = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
+        let system = ReportedConditions {
+            online: None,
+            metered: Some(false),
+            power: Some(Power::Battery(7)),
+        };
+        let both = ui.or(system).conditions();
         assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
-        assert_eq!(Known::default().conditions(), Conditions::default());
-        let gone = Known { online: Some(false), ..window };
+        assert_eq!(ReportedConditions::default().conditions(), Conditions::default());
+        let gone = ReportedConditions { online: Some(false), ..ui };
         assert_eq!(gone.conditions().network, Network::Offline);
     }
 }

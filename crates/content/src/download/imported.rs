@@ -1,37 +1,42 @@
-//! Versions that come by cable and not from the server: wanted while their file is read, then ready like any other.
+//! Versions imported from a file: requested while the file is read, then ready like downloaded
+//! ones.
 
 use rusqlite::params;
 
 use crate::{
     Result,
-    download::{Wish, queue},
+    download::{DownloadTarget, queue},
     library::{Library, OpenManifest},
 };
 
-/// Why a row waits for a file and for nothing else. Not a `Reason`: nobody sees it but the next start, which takes it back.
+/// Reason of a row that waits for an import. Not a `Reason`, because it never leaves the database;
+/// the next start removes it.
 ///
-/// For a download that was wanted before, its phase and its reason follow, `cable:paused:user`: they are restored if the file is not
-/// taken in.
-const CABLE: &str = "cable";
+/// For a download that was requested before, its phase and reason follow (`cable:paused:user`), and
+/// are restored if the import fails.
+const IMPORTING: &str = "cable";
 
-/// Where a carried version came from.
+/// Origin of an imported version.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
+    /// Address of the server it was exported from.
     pub server: &'a str,
+    /// Name of that server.
     pub server_name: &'a str,
-    /// When its sender last knew it to be the newest (UTC, ms since 1970); 0: never.
+    /// When its sender last knew it to be the newest version (UTC, ms since 1970); 0 if never.
     pub as_of_ms: i64,
 }
 
-/// A version is about to come: its blobs are not removed from now on. A version that is ready stays ready. Gives the version's number.
-pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<i64> {
+/// Registers a version whose import begins, so that its blobs are not evicted. A version that is
+/// ready stays ready. Returns the number of the new version.
+pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest) -> Result<i64> {
     let now = library.clock().now_ms();
     let blobs = &manifest.manifest.blobs;
     let total = i64::try_from(manifest.manifest.total_bytes()).unwrap_or(i64::MAX);
-    let [account, kind, id, scope] = queue::of(library, wish);
-    library.storage().need_index()?;
-    library.content_db().write_blocking("carried.begin", |tx| {
-        let version = queue::version(tx, wish, manifest, blobs)?;
+    let [account, kind, id, scope] = queue::key_of(library, target);
+    library.storage().require_index()?;
+    library.content_db().write_blocking("imported.begin", |tx| {
+        let version = queue::version(tx, target, manifest, blobs)?;
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                    requested_ms, used_ms, checked_ms)
@@ -43,23 +48,24 @@ pub fn begin(library: &Library, wish: &Wish, manifest: &OpenManifest) -> Result<
                              WHEN phase = 'ready' THEN ?5
                              ELSE ?5 || ':' || phase || ':' || reason END",
         )?
-        .execute(params![account, kind, id, scope, CABLE, total, version, now])?;
+        .execute(params![account, kind, id, scope, IMPORTING, total, version, now])?;
         Ok(version)
     })
 }
 
-/// All of it is here: the switch, and where it came from, in one transaction. False if something else is wanted by now.
+/// Makes the imported version ready and records its origin, in one transaction. Returns `false` if
+/// the download fetches another version by now.
 pub fn finish(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     version: i64,
     manifest: &OpenManifest,
     origin: Origin<'_>,
 ) -> Result<bool> {
     let now = library.clock().now_ms();
-    let [account, kind, id, scope] = queue::of(library, wish);
+    let [account, kind, id, scope] = queue::key_of(library, target);
     library.storage().write_pack(version)?;
-    library.content_db().write_blocking("carried.finish", |tx| {
+    library.content_db().write_blocking("imported.finish", |tx| {
         if !queue::is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
@@ -90,30 +96,31 @@ pub fn finish(
     })
 }
 
-/// The file broke off: what was ready is ready, what was being downloaded is in the queue as before, anything else is not wanted. Blobs
-/// that were proved stay until space is short.
-pub fn give_up(library: &Library, wish: &Wish) -> Result<()> {
-    take_back(
+/// Cancels an import: a ready version stays ready, a queued download returns to the queue, anything
+/// else is removed. Verified blobs are kept until space is short.
+pub fn cancel(library: &Library, target: &DownloadTarget) -> Result<()> {
+    restore_rows(
         library,
         "AND kind = ?3 AND id = ?4 AND scope = ?5",
-        &[wish.kind.as_str(), wish.id.as_str(), &wish.scope],
+        &[target.kind.as_str(), target.id.as_str(), &target.scope],
     )
 }
 
-/// What a run that was killed left half way.
-pub fn tidy(library: &Library) -> Result<()> {
+/// Cancels imports that a killed process left incomplete.
+pub fn cancel_interrupted(library: &Library) -> Result<()> {
     if library.storage().is_degraded() {
         return Ok(());
     }
-    take_back(library, "", &[])
+    restore_rows(library, "", &[])
 }
 
-fn take_back(library: &Library, only: &str, values: &[&str]) -> Result<()> {
-    let mut all = vec![library.account(), CABLE];
+fn restore_rows(library: &Library, only: &str, values: &[&str]) -> Result<()> {
+    let mut all = vec![library.account(), IMPORTING];
     all.extend(values);
-    library.content_db().write_blocking("carried.take_back", |tx| {
+    library.content_db().write_blocking("imported.restore_rows", |tx| {
         for sql in [
-            // It stays wanted, so that what is here of it is not removed meanwhile; the download corrects the version.
+            // The version stays requested, so that its blobs are not evicted; the download corrects
+            // the version.
             format!(
                 "UPDATE download SET
                    phase = substr(reason, length(?2) + 2, instr(substr(reason, length(?2) + 2), ':') - 1),

@@ -1,21 +1,21 @@
-//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes with `Range`, verifies every byte, and
-//! reports why it waits.
+//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes
+//! with `Range`, verifies every byte, and reports why it waits.
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `queue` | what is wanted and what is ready, in `content.db` |
+//! | `queue` | requested and ready versions, in `content.db` |
 //! | `policy` | whether a download may run: network, battery, settings. Pure |
-//! | `conditions` | what the system and the window report of network and battery |
+//! | `conditions` | network and battery as reported by the system and the UI |
 //! | `plan` | the blobs of a course, lesson or story, in the order of reading. Pure |
-//! | `task` | a download that is wanted: it tries, waits and resumes until it is ready |
+//! | `task` | runs attempts of one download until it is ready, and waits between them |
 //! | `attempt` | one attempt, from the manifest to the last byte |
 //! | `blob_writer` | stores verified blobs, small ones in groups |
 //! | `stop_reason` | why an attempt ended, and what starts the next one. Pure |
-//! | `progress` | bytes, rate, time left |
+//! | `progress` | bytes, rate, remaining time |
 //! | `verify` | "ready for offline": hashes every byte, lists what is missing |
-//! | `imported` | versions that come from a file and not from the server |
+//! | `imported` | versions imported from a file |
 //!
-//! Not here: what is removed when space is short, and how much space there is (`storage`).
+//! Not here: eviction and quota (`storage`).
 
 mod attempt;
 mod blob_writer;
@@ -34,13 +34,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub use crate::fetch::PER_HOST;
+pub use crate::fetch::MAX_PER_HOST;
 use carrel_model::{BlobHash, ItemId, Slug};
 use carrel_system::run_or_spawn;
-pub use conditions::{Known, Sensors, SystemSensors};
-pub use plan::Spot;
-pub use policy::{Conditions, LOW, Metered, Network, PARALLEL, Power, Rules, SMALL};
-pub use progress::Rate;
+pub use conditions::{ReportedConditions, Sensors, SystemSensors};
+pub use plan::BlobUse;
+pub use policy::{
+    Conditions, LOW_BATTERY, MAX_TRANSFERS, Metered, Network, Power, Rules, SMALL_DOWNLOAD,
+};
+pub use progress::Progress;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -48,13 +50,14 @@ use tokio::{
 pub use verify::{MissingFile, Verification};
 
 use self::{blob_writer::BlobWriter, task::Run};
-pub use crate::target::{Phase, Reason, State, Wish};
+pub use crate::target::{DownloadTarget, Phase, Reason, State};
 use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
-/// Downloads under way at once: of many that are wanted the first are soon ready, and one long film does not hold up a story.
-const ACTIVE: usize = 3;
+/// Concurrent downloads: few enough that the first ones are ready soon, and more than one, so that
+/// a long video does not delay a story.
+const MAX_ACTIVE: usize = 3;
 
-/// The downloads of one account.
+/// The downloads of one account. Clones share state.
 #[derive(Clone)]
 pub struct Downloads {
     inner: Arc<DownloadsInner>,
@@ -63,145 +66,152 @@ pub struct Downloads {
 struct DownloadsInner {
     library: Library,
     slots: Slots,
-    keeper: BlobWriter,
-    turn: Semaphore,
-    world: watch::Sender<Environment>,
+    blob_writer: BlobWriter,
+    active_limit: Semaphore,
+    environment: watch::Sender<Environment>,
     table: Mutex<ActiveRuns>,
 }
 
-/// What downloads wait for. Any change of it wakes them.
+/// The conditions that downloads depend on. Any change wakes waiting ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Environment {
+    /// Network and battery.
     pub conditions: Conditions,
+    /// Settings of the learner and the organisation.
     pub rules: Rules,
-    /// Something else: another network, a sign-in, space.
-    pub news: u64,
+    /// Incremented on any other change: network, sign-in, free space.
+    pub revision: u64,
 }
 
 #[derive(Default)]
 struct ActiveRuns {
-    running: HashMap<Wish, Arc<Run>>,
-    tasks: HashMap<Wish, JoinHandle<()>>,
-    /// What the learner opened last in each course.
+    active: HashMap<DownloadTarget, Arc<Run>>,
+    tasks: HashMap<DownloadTarget, JoinHandle<()>>,
+    /// The item that was opened last in each course.
     opened: HashMap<Slug, ItemId>,
-    /// Versions that were fetched without being asked for, in this run: each once.
-    updated: HashSet<(Wish, BlobHash)>,
+    /// Versions already updated automatically by this process; each is tried once.
+    updated: HashSet<(DownloadTarget, BlobHash)>,
     number: u64,
     closed: bool,
 }
 
 impl Downloads {
+    /// Creates the download queue; `resume` starts waiting downloads.
     pub fn open(library: Library) -> Self {
         let inner = DownloadsInner {
-            slots: Slots::new(PER_HOST),
-            keeper: BlobWriter::new(library.blobs().clone()),
-            turn: Semaphore::new(ACTIVE),
-            world: watch::Sender::new(Environment::default()),
+            slots: Slots::new(MAX_PER_HOST),
+            blob_writer: BlobWriter::new(library.blobs().clone()),
+            active_limit: Semaphore::new(MAX_ACTIVE),
+            environment: watch::Sender::new(Environment::default()),
             table: Mutex::default(),
             library,
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// The state of a whole course or story.
+    /// Returns the state of a whole course or story.
     pub fn state(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.state_of(&Wish::whole(kind, id))
+        self.state_of(&DownloadTarget::whole(kind, id))
     }
-    /// The state of anything that can be wanted.
-    pub fn state_of(&self, wish: &Wish) -> Result<State> {
-        let state = queue::get(&self.inner.library, wish)?.unwrap_or_default();
-        Ok(self.dress(wish, state))
+    /// Returns the state of any target.
+    pub fn state_of(&self, target: &DownloadTarget) -> Result<State> {
+        let state = queue::get(&self.inner.library, target)?.unwrap_or_default();
+        Ok(self.with_progress(target, state))
     }
-    /// The states of all whole courses or stories that were ever wanted, by id.
+    /// Returns the states of all requested whole courses or stories, by id.
     pub fn states(&self, kind: Kind) -> Result<HashMap<String, State>> {
         let mut states = queue::all(&self.inner.library, kind)?;
-        for (wish, run) in &self.table().running {
-            if wish.kind == kind
-                && wish.is_whole()
-                && let Some(state) = states.get_mut(wish.id.as_str())
+        for (target, run) in &self.table().active {
+            if target.kind == kind
+                && target.is_whole()
+                && let Some(state) = states.get_mut(target.id.as_str())
             {
-                *state = run.dress(*state, self.now());
+                *state = run.with_progress(*state, self.now());
             }
         }
         Ok(states)
     }
-    /// The states of the single lessons of a course that were ever wanted, by the lesson's item id.
+    /// Returns the states of all requested lessons of a course, by the lesson's item id.
     pub fn lessons(&self, course: &Slug) -> Result<HashMap<String, State>> {
         let states = queue::lessons(&self.inner.library, course)?;
-        let dressed = states.into_iter().map(|(lesson, state)| {
-            let state = self.dress(&Wish::lesson(course, &lesson), state);
+        let states = states.into_iter().map(|(lesson, state)| {
+            let state = self.with_progress(&DownloadTarget::lesson(course, &lesson), state);
             (lesson, state)
         });
-        Ok(dressed.collect())
+        Ok(states.collect())
     }
-    /// The states of all that was ever wanted: courses, stories and single lessons.
-    pub fn all_states(&self) -> Result<Vec<(Wish, State)>> {
-        let states = queue::every(&self.inner.library)?.into_iter();
-        Ok(states.map(|(wish, state)| (wish.clone(), self.dress(&wish, state))).collect())
+    /// Returns the states of all requested targets.
+    pub fn all_states(&self) -> Result<Vec<(DownloadTarget, State)>> {
+        let states = queue::all_targets(&self.inner.library)?.into_iter();
+        Ok(states
+            .map(|(target, state)| (target.clone(), self.with_progress(&target, state)))
+            .collect())
     }
-    fn dress(&self, wish: &Wish, state: State) -> State {
-        match self.table().running.get(wish) {
-            Some(run) => run.dress(state, self.now()),
+    fn with_progress(&self, target: &DownloadTarget, state: State) -> State {
+        match self.table().active.get(target) {
+            Some(run) => run.with_progress(state, self.now()),
             None => state,
         }
     }
 
-    /// Wants this course or story on this device. Bytes that are here already are not fetched again.
+    /// Requests a whole course or story. Bytes that are stored already are not fetched again.
     pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.want(&Wish::whole(kind, id), false)
+        self.request(&DownloadTarget::whole(kind, id), false)
     }
-    /// Wants it. `anyway`: over a metered network and on battery too. One that waits tries now.
-    pub fn want(&self, wish: &Wish, anyway: bool) -> Result<State> {
-        queue::want(&self.inner.library, wish, true)?;
-        let under_way = self.run(wish.clone(), |run| {
-            run.is_own();
+    /// Requests a target and pins it. `anyway` allows metered networks and low battery. A waiting
+    /// download retries immediately.
+    pub fn request(&self, target: &DownloadTarget, anyway: bool) -> Result<State> {
+        queue::request(&self.inner.library, target, true)?;
+        let active = self.run(target.clone(), |run| {
+            run.set_requested();
             if anyway {
-                run.go_anyway();
+                run.allow_anyway();
             }
         });
-        if let Some(run) = under_way {
-            run.hurry();
+        if let Some(run) = active {
+            run.retry_now();
         }
-        self.told(wish);
-        self.state_of(wish)
+        self.emit_changed(target);
+        self.state_of(target)
     }
 
-    /// Stops fetching. What was fetched is kept for the next start; a version that was ready stays.
-    pub fn cancel(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.pause(&Wish::whole(kind, id))
+    /// Pauses a download. Fetched bytes are kept, and a ready version stays ready.
+    pub fn pause_whole(&self, kind: Kind, id: &Slug) -> Result<State> {
+        self.pause(&DownloadTarget::whole(kind, id))
     }
-    /// The same for anything that can be wanted.
-    pub fn pause(&self, wish: &Wish) -> Result<State> {
+    /// Pauses the download of any target.
+    pub fn pause(&self, target: &DownloadTarget) -> Result<State> {
         let library = &self.inner.library;
-        if let Some(run) = self.stop(wish) {
-            let pace = run.meter.pace(self.now());
-            if pace.total > 0 {
-                queue::set_done(library, wish, pace.done)?;
+        if let Some(run) = self.stop(target) {
+            let progress = run.meter.progress(self.now());
+            if progress.total > 0 {
+                queue::set_done(library, target, progress.done)?;
             }
         }
-        queue::set_phase(library, wish, Phase::Paused, Reason::User)?;
-        self.told(wish);
-        self.state_of(wish)
+        queue::set_phase(library, target, Phase::Paused, Reason::User)?;
+        self.emit_changed(target);
+        self.state_of(target)
     }
 
-    /// Takes it off this device: blobs that no other download names are deleted. Progress is not touched.
+    /// Removes a download from this device with the blobs that no other version needs. The
+    /// learner's progress is kept.
     pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
-        self.drop_wish(&Wish::whole(kind, id))
+        self.remove_target(&DownloadTarget::whole(kind, id))
     }
-    /// The same for anything that can be wanted.
-    pub fn drop_wish(&self, wish: &Wish) -> Result<State> {
-        self.stop(wish);
+    /// Removes the download of any target.
+    pub fn remove_target(&self, target: &DownloadTarget) -> Result<State> {
+        self.stop(target);
         let library = &self.inner.library;
-        queue::remove(library, wish)?;
-        if wish.is_whole() {
-            library.unindex(&wish.id)?;
-            library.unlist(wish.kind, &wish.id)?;
+        queue::remove(library, target)?;
+        if target.is_whole() {
+            library.unindex(&target.id)?;
+            library.remove_from_list(target.kind, &target.id)?;
         }
-        self.told(wish);
-        self.state_of(wish)
+        self.emit_changed(target);
+        self.state_of(target)
     }
 
-    /// Goes on with everything that waits for the network or for its turn. Does not block.
+    /// Resumes all downloads that wait for the network or for their turn. Does not block.
     pub fn resume(&self) {
         let downloads = self.clone();
         run_or_spawn(move || downloads.resume_waiting());
@@ -212,19 +222,19 @@ impl Downloads {
             return;
         }
         match queue::waiting(&self.inner.library) {
-            Ok(waiting) => waiting.into_iter().for_each(|(wish, own)| {
-                self.run(wish, |run| {
-                    if own {
-                        run.is_own();
+            Ok(waiting) => waiting.into_iter().for_each(|(target, is_requested)| {
+                self.run(target, |run| {
+                    if is_requested {
+                        run.set_requested();
                     }
                 });
             }),
-            Err(e) => tracing::error!(error = %e, "the download queue cannot be read"),
+            Err(e) => tracing::error!(error = %e, "cannot read the download queue"),
         }
-        self.inner.world.send_modify(|w| w.news += 1);
+        self.inner.environment.send_modify(|w| w.revision += 1);
     }
 
-    /// The same, for somebody whom these downloads belong to.
+    /// Returns a callback that calls `resume` and does not keep the queue open.
     pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
         let inner = Arc::downgrade(&self.inner);
         move || {
@@ -234,119 +244,123 @@ impl Downloads {
         }
     }
 
-    /// What is known of network and battery now.
+    /// Sets the current conditions of network and battery.
     pub fn set_conditions(&self, conditions: Conditions) {
-        self.inner.world.send_if_modified(|w| {
+        self.inner.environment.send_if_modified(|w| {
             let before = std::mem::replace(&mut w.conditions, conditions);
             before != conditions
         });
     }
-    /// Waits until something that nobody asked for may be fetched: nobody pays for each byte, and there is current enough.
-    pub async fn until_free(&self) {
+    /// Waits until unrequested content may be fetched: unmetered network and sufficient power.
+    pub async fn until_prefetch_allowed(&self) {
         let free = |w: &Environment| {
             policy::allow(w.conditions, w.rules, policy::PolicyInput::default()).is_ok()
         };
-        let _ = self.inner.world.subscribe().wait_for(free).await;
+        let _ = self.inner.environment.subscribe().wait_for(free).await;
     }
+    /// Returns the current conditions.
     pub fn conditions(&self) -> Conditions {
-        self.inner.world.borrow().conditions
+        self.inner.environment.borrow().conditions
     }
-    /// What the learner and the organisation allow.
+    /// Sets what the learner and the organisation allow.
     pub fn set_rules(&self, rules: Rules) {
-        self.inner.world.send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
+        self.inner
+            .environment
+            .send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
-    /// The learner opened this section: if its course is under way, what it needs comes first.
-    pub fn opened(&self, item: &ItemId) {
+    /// Moves the blobs of this section to the front, if its course is being downloaded.
+    pub fn prioritize(&self, item: &ItemId) {
         let Ok(course) = Slug::new(item.root()) else { return };
         let mut table = self.table();
-        for (_, run) in table.running.iter().filter(|(wish, _)| wish.id == course) {
-            run.open(Some(item.clone()));
+        for (_, run) in table.active.iter().filter(|(target, _)| target.id == course) {
+            run.set_opened(Some(item.clone()));
         }
         table.opened.insert(course, item.clone());
     }
 
-    /// The catalogue knows newer versions of what is here: they are fetched by themselves, over networks that cost nothing. Until a new
-    /// one is whole the old one is read. Gives how many began.
+    /// Starts updates of ready downloads for which the catalogue lists another version, over
+    /// unmetered networks. The old version is used until the new one is complete. Returns the
+    /// number of updates started.
     pub fn update(&self) -> Result<usize> {
         let library = &self.inner.library;
-        let mut begun = 0;
+        let mut started = 0;
         if library.storage().is_degraded() {
-            return Ok(begun);
+            return Ok(started);
         }
-        for (wish, here) in queue::ready(library)? {
-            let Some(there) = library.known_version(wish.kind, &wish.id)? else { continue };
-            // What came by cable under another library's key is not this list's to replace.
-            if library.is_from_elsewhere(wish.kind, &wish.id)? {
+        for (target, local) in queue::ready(library)? {
+            let Some(listed) = library.known_version(target.kind, &target.id)? else { continue };
+            // An import signed with another library's key is not replaced by this server's version.
+            if library.has_accepted_key(target.kind, &target.id)? {
                 continue;
             }
-            if there == here || !self.table().updated.insert((wish.clone(), there)) {
+            if listed == local || !self.table().updated.insert((target.clone(), listed)) {
                 continue;
             }
-            queue::want(library, &wish, false)?;
-            self.run(wish.clone(), |_| ());
-            self.told(&wish);
-            begun += 1;
+            queue::request(library, &target, false)?;
+            self.run(target.clone(), |_| ());
+            self.emit_changed(&target);
+            started += 1;
         }
-        Ok(begun)
+        Ok(started)
     }
 
-    /// Stops everything without a word in the queue: it goes on at the next start.
+    /// Stops all downloads without changing the queue; they resume at the next start.
     pub fn close(&self) {
         let mut table = self.table();
         table.closed = true;
-        for run in table.running.values() {
+        for run in table.active.values() {
             run.stopped.cancel();
         }
     }
 
-    /// Stops fetching: what is wanted comes another way. True if something was under way.
-    pub fn leave_to_cable(&self, wish: &Wish) -> bool {
-        self.stop(wish).is_some()
+    /// Stops the download of a target that is about to be imported. Returns whether it was running.
+    pub fn stop_for_import(&self, target: &DownloadTarget) -> bool {
+        self.stop(target).is_some()
     }
 
-    fn stop(&self, wish: &Wish) -> Option<Arc<Run>> {
-        let run = self.table().running.remove(wish);
+    fn stop(&self, target: &DownloadTarget) -> Option<Arc<Run>> {
+        let run = self.table().active.remove(target);
         if let Some(run) = &run {
             run.stopped.cancel();
         }
         run
     }
-    /// The task ended by itself.
-    fn left(&self, run: &Arc<Run>) {
+    /// Called when a task ends by itself.
+    fn ended(&self, run: &Arc<Run>) {
         let mut table = self.table();
-        if table.running.get(&run.wish).is_some_and(|r| Arc::ptr_eq(r, run)) {
-            table.running.remove(&run.wish);
+        if table.active.get(&run.target).is_some_and(|r| Arc::ptr_eq(r, run)) {
+            table.active.remove(&run.target);
         }
     }
 
-    /// Begins a run of this wish, unless one is under way: then that one is given. `say` is told to either; to a new one before it asks
-    /// the rules.
-    fn run(&self, wish: Wish, say: impl FnOnce(&Run)) -> Option<Arc<Run>> {
+    /// Starts a run of this target and returns `None`, or returns the active run. `configure` configures
+    /// either run, a new one before it applies the policy.
+    fn run(&self, target: DownloadTarget, configure: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
-        if let Some(run) = table.running.get(&wish) {
-            say(run);
+        if let Some(run) = table.active.get(&target) {
+            configure(run);
             return Some(run.clone());
         }
         table.number += 1;
-        let run = Arc::new(Run::new(wish.clone(), table.number, self.now()));
-        run.open(table.opened.get(&wish.id).cloned());
-        say(&run);
+        let run = Arc::new(Run::new(target.clone(), table.number, self.now()));
+        run.set_opened(table.opened.get(&target.id).cloned());
+        configure(&run);
         if table.closed {
             return None;
         }
-        table.running.insert(wish.clone(), run.clone());
+        table.active.insert(target.clone(), run.clone());
         table.tasks.retain(|_, task| !task.is_finished());
-        // The one before it may still be putting its files down.
-        let before = table.tasks.remove(&wish);
+        // The previous run may still be closing its files.
+        let before = table.tasks.remove(&target);
         let (this, mine) = (self.clone(), run.clone());
         let task = tokio::spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            task::spawned(this, mine).await;
+            task::run_to_end(this, mine).await;
         });
-        table.tasks.insert(wish, task);
+        table.tasks.insert(target, task);
         None
     }
     fn now(&self) -> i64 {
@@ -358,10 +372,10 @@ impl Downloads {
 }
 
 impl DownloadsInner {
-    /// How many transfers the run may have now, or why none.
+    /// Returns the number of transfers that the run may use, or why there are none.
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
-        let world = *self.world.borrow();
-        let ask = run.ask(self.library.clock().monotonic_ms());
-        policy::allow(world.conditions, world.rules, ask)
+        let environment = *self.environment.borrow();
+        let input = run.policy_input(self.library.clock().monotonic_ms());
+        policy::allow(environment.conditions, environment.rules, input)
     }
 }

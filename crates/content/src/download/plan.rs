@@ -1,5 +1,6 @@
-//! What a course, a lesson or a story is made of, in the order in which a learner meets it: for what is fetched first, for a lesson alone,
-//! and for saying in words what is missing. Pure but for `read`, which gives text blobs that are here.
+//! The blobs of a course, lesson or story, in the order of reading. Used for the order of fetching,
+//! for downloads of single lessons, and for listing what is missing. Pure except for the `read`
+//! callback, which returns local text blobs.
 //!
 //! Not here: fetching (`attempt`).
 
@@ -19,107 +20,110 @@ use crate::{
     Error, Result,
     blobs::MediaKind,
     library::{Library, OpenManifest},
-    target::Wish,
+    target::DownloadTarget,
 };
 
-/// Where a blob is met.
+/// Where a blob is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spot {
-    /// The section or story; none for the cover and the words of a course.
+pub struct BlobUse {
+    /// The section or story; `None` for the cover and the vocabulary of a course.
     pub item: Option<ItemId>,
-    /// Title of the section or story, else of the course.
+    /// Title of the section or story, or else of the course.
     pub title: String,
-    /// Of a story, from 1; 0 elsewhere.
+    /// Page of a story, from 1; 0 elsewhere.
     pub page: u32,
 }
 
-/// What is needed, as far as it is known.
+/// The needed blobs, as far as they are known.
 #[derive(Debug, Default)]
-pub struct Needs {
-    /// In the order of meeting, each once.
+pub struct Plan {
+    /// Blobs in the order of first use, without duplicates.
     pub blobs: Vec<ManifestBlob>,
-    /// Where each is met first: an index into `spots`.
-    pub at: HashMap<BlobHash, usize>,
-    pub spots: Vec<Spot>,
-    /// Text that is not here: what it names is not known.
-    pub unread: Vec<BlobHash>,
+    /// Where each blob is first used: an index into `uses`.
+    pub first_use: HashMap<BlobHash, usize>,
+    /// All places in the order of reading.
+    pub uses: Vec<BlobUse>,
+    /// Text blobs that are not stored, so that the blobs they refer to are unknown.
+    pub missing_texts: Vec<BlobHash>,
 }
 
-impl Needs {
-    pub fn spot(&self, hash: BlobHash) -> Option<&Spot> {
-        self.spots.get(*self.at.get(&hash)?)
+impl Plan {
+    /// Returns where a blob is first used.
+    pub fn use_of(&self, hash: BlobHash) -> Option<&BlobUse> {
+        self.uses.get(*self.first_use.get(&hash)?)
     }
 }
 
-/// What a course, a story or a lesson needs, as far as the texts on this device tell. Blocking.
-pub fn of_wish(
+/// Returns the needs of a target, as far as the stored texts show them. Blocking.
+pub fn of_target(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     first: Option<&ItemId>,
-) -> Result<Needs> {
+) -> Result<Plan> {
     let read = |hash| library.blobs().get(hash).ok().flatten();
-    if wish.is_whole() {
+    if target.is_whole() {
         return Ok(of_whole(&manifest.manifest, first, read));
     }
-    of_lesson(&manifest.manifest, &wish.scope, read)
-        .ok_or_else(|| Error::NotFound(format!("lesson {}", wish.scope)))
+    of_lesson(&manifest.manifest, &target.scope, read)
+        .ok_or_else(|| Error::NotFound(format!("lesson {}", target.scope)))
 }
 
-/// Everything that the manifest names: what was not met comes last. `first`: the section that the learner is at; its lesson comes first.
+/// Returns all blobs of the manifest, those without a known use last. `first`: the learner's
+/// current section, whose lesson comes first.
 pub fn of_whole(
     manifest: &Manifest,
     first: Option<&ItemId>,
     read: impl FnMut(BlobHash) -> Option<Bytes>,
-) -> Needs {
-    let mut walk = Walk::new(manifest, read);
+) -> Plan {
+    let mut builder = PlanBuilder::new(manifest, read);
     match &manifest.content {
         ManifestContent::Course { meta, outline } => {
-            walk.enter(None, &meta.title, 0);
-            walk.picture(meta.cover.image.as_ref());
+            builder.begin_use(None, &meta.title, 0);
+            builder.picture(meta.cover.image.as_ref());
             let start = lesson_of(outline, first);
             let (before, from) = outline.lessons.split_at(start);
             for lesson in from.iter().chain(before) {
-                walk.lesson(manifest, lesson);
+                builder.lesson(manifest, lesson);
             }
             for story in &outline.stories {
-                walk.story(ItemId::within(&meta.id, &story.id), &story.title, story.body);
+                builder.story(ItemId::within(&meta.id, &story.id), &story.title, story.body);
             }
             if let Some(words) = outline.vocabulary {
-                walk.words(words, None);
+                builder.words(words, None);
             }
         }
         ManifestContent::Story { meta, body } => {
-            walk.enter(None, &meta.title, 0);
-            walk.picture(meta.cover.image.as_ref());
-            walk.story(ItemId::from(meta.id.clone()), &meta.title, *body);
+            builder.begin_use(None, &meta.title, 0);
+            builder.picture(meta.cover.image.as_ref());
+            builder.story(ItemId::from(meta.id.clone()), &meta.title, *body);
         }
     }
-    walk.enter(None, "", 0);
+    builder.begin_use(None, "", 0);
     for blob in &manifest.blobs {
-        walk.meet(blob.hash);
+        builder.add(blob.hash);
     }
-    walk.needs
+    builder.plan
 }
 
-/// What one lesson needs; none if there is no such lesson.
+/// Returns the needs of one lesson; `None` if there is no such lesson.
 pub fn of_lesson(
     manifest: &Manifest,
     lesson: &str,
     read: impl FnMut(BlobHash) -> Option<Bytes>,
-) -> Option<Needs> {
+) -> Option<Plan> {
     let ManifestContent::Course { meta, outline } = &manifest.content else { return None };
     let id = lesson.strip_prefix(meta.id.as_str())?.strip_prefix('/')?;
     let lesson = outline.lessons.iter().find(|l| l.id.as_str() == id)?;
-    let mut walk = Walk::new(manifest, read);
-    walk.enter(None, &meta.title, 0);
-    walk.picture(meta.cover.image.as_ref());
-    walk.lesson(manifest, lesson);
+    let mut builder = PlanBuilder::new(manifest, read);
+    builder.begin_use(None, &meta.title, 0);
+    builder.picture(meta.cover.image.as_ref());
+    builder.lesson(manifest, lesson);
     if let Some(words) = outline.vocabulary {
-        let said = std::mem::take(&mut walk.said);
-        walk.words(words, Some(&said));
+        let linked_words = std::mem::take(&mut builder.linked_words);
+        builder.words(words, Some(&linked_words));
     }
-    Some(walk.needs)
+    Some(builder.plan)
 }
 
 fn lesson_of(outline: &CourseOutline, first: Option<&ItemId>) -> usize {
@@ -127,39 +131,39 @@ fn lesson_of(outline: &CourseOutline, first: Option<&ItemId>) -> usize {
     outline.lessons.iter().position(|l| l.id.as_str() == lesson).unwrap_or(0)
 }
 
-struct Walk<'a, R> {
-    named: HashMap<BlobHash, &'a ManifestBlob>,
+struct PlanBuilder<'a, R> {
+    listed: HashMap<BlobHash, &'a ManifestBlob>,
     read: R,
-    needs: Needs,
-    /// Words that sections link to.
-    said: HashSet<String>,
+    plan: Plan,
+    /// Ids of vocabulary entries that sections link to.
+    linked_words: HashSet<String>,
 }
 
-impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
+impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
     fn new(manifest: &'a Manifest, read: R) -> Self {
-        let named = manifest.blobs.iter().map(|b| (b.hash, b)).collect();
-        Self { named, read, needs: Needs::default(), said: HashSet::new() }
+        let listed = manifest.blobs.iter().map(|b| (b.hash, b)).collect();
+        Self { listed, read, plan: Plan::default(), linked_words: HashSet::new() }
     }
 
-    fn enter(&mut self, item: Option<ItemId>, title: &str, page: u32) {
-        self.needs.spots.push(Spot { item, title: title.to_owned(), page });
+    fn begin_use(&mut self, item: Option<ItemId>, title: &str, page: u32) {
+        self.plan.uses.push(BlobUse { item, title: title.to_owned(), page });
     }
-    /// A blob is needed here. What the signed manifest does not name is not fetched, whatever a body says.
-    fn meet(&mut self, hash: BlobHash) {
-        let Some(blob) = self.named.get(&hash) else { return };
-        if !self.needs.at.contains_key(&hash) {
-            self.needs.at.insert(hash, self.needs.spots.len() - 1);
-            self.needs.blobs.push((*blob).clone());
+    /// Records a use of a blob. Blobs that the signed manifest does not list are ignored.
+    fn add(&mut self, hash: BlobHash) {
+        let Some(blob) = self.listed.get(&hash) else { return };
+        if !self.plan.first_use.contains_key(&hash) {
+            self.plan.first_use.insert(hash, self.plan.uses.len() - 1);
+            self.plan.blobs.push((*blob).clone());
         }
     }
-    /// A compiled text; none if it is not here, or not what it should be.
+    /// Reads a compiled text; `None` if it is not stored or malformed.
     fn text<T: DeserializeOwned>(&mut self, hash: BlobHash) -> Option<T> {
-        self.meet(hash);
-        if !self.named.contains_key(&hash) {
+        self.add(hash);
+        if !self.listed.contains_key(&hash) {
             return None;
         }
         let Some(bytes) = (self.read)(hash) else {
-            self.needs.unread.push(hash);
+            self.plan.missing_texts.push(hash);
             return None;
         };
         serde_json::from_slice(&bytes).ok()
@@ -168,7 +172,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
     fn lesson(&mut self, manifest: &Manifest, lesson: &LessonOutline) {
         for section in &lesson.sections {
             let item = ItemId::section(manifest.id(), &lesson.id, &section.id);
-            self.enter(Some(item), &section.title, 0);
+            self.begin_use(Some(item), &section.title, 0);
             if let Some(body) = self.text::<SectionBody>(section.body) {
                 self.blocks(manifest, &body);
             }
@@ -177,7 +181,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
     fn blocks(&mut self, manifest: &Manifest, body: &SectionBody) {
         for block in &body.blocks {
             match block {
-                Block::RichText { html } => self.hear(html),
+                Block::RichText { html } => self.link_words(html),
                 Block::Image { image } => self.picture(Some(image)),
                 Block::Audio { audio } => self.audio(Some(audio)),
                 Block::Video { video } => {
@@ -189,10 +193,10 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
                 }
                 Block::Quiz { body, .. } => self.quiz(*body),
                 Block::Story { story, title, body } => {
-                    let here = self.needs.spots.last().cloned();
+                    let outer = self.plan.uses.last().cloned();
                     self.story(ItemId::within(manifest.id(), story), title, *body);
-                    if let Some(Spot { item, title, .. }) = here {
-                        self.enter(item, &title, 0);
+                    if let Some(BlobUse { item, title, .. }) = outer {
+                        self.begin_use(item, &title, 0);
                     }
                 }
                 Block::Math { .. } | Block::Code { .. } => {}
@@ -200,14 +204,14 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
         }
     }
     fn story(&mut self, item: ItemId, title: &str, body: BlobHash) {
-        self.enter(Some(item.clone()), title, 0);
+        self.begin_use(Some(item.clone()), title, 0);
         let Some(story) = self.text::<Story>(body) else { return };
         for (n, page) in (1..).zip(&story.pages) {
-            self.enter(Some(item.clone()), title, n);
+            self.begin_use(Some(item.clone()), title, n);
             self.picture(page.image.as_ref());
             self.audio(page.narration.as_ref());
         }
-        self.enter(Some(item), title, 0);
+        self.begin_use(Some(item), title, 0);
         if let Some(quiz) = &story.quiz {
             self.quiz(quiz.body);
         }
@@ -221,8 +225,8 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
         }
     }
     fn words(&mut self, hash: BlobHash, only: Option<&HashSet<String>>) {
-        if let Some(spot) = self.needs.spots.first().cloned() {
-            self.enter(None, &spot.title, 0);
+        if let Some(first) = self.plan.uses.first().cloned() {
+            self.begin_use(None, &first.title, 0);
         }
         if let Some(entries) = self.text::<Vec<VocabularyEntry>>(hash) {
             self.entries(&entries, only);
@@ -248,16 +252,16 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> Walk<'a, R> {
         }
     }
     fn blob(&mut self, blob: &BlobRef) {
-        self.meet(blob.hash);
+        self.add(blob.hash);
     }
-    /// `<a data-word="id">`: as the compiler writes it.
-    fn hear(&mut self, html: &str) {
+    /// Collects the words of `<a data-word="id">`, as the compiler writes it.
+    fn link_words(&mut self, html: &str) {
         let found = html.split("data-word=\"").skip(1).filter_map(|rest| rest.split('"').next());
-        self.said.extend(found.map(str::to_owned));
+        self.linked_words.extend(found.map(str::to_owned));
     }
 }
 
-/// Text is fetched before everything else: it can be read while films still come.
+/// Returns whether the blob is text, which is fetched first so that it can be read early.
 pub fn is_text(blob: &ManifestBlob) -> bool {
     MediaKind::of_type(&blob.media_type) == MediaKind::Text
 }

@@ -1,7 +1,7 @@
-//! Whether a download may run now: the network and the battery on one side, what the learner and the organisation allow on the other.
-//! Pure: conditions come in, a verdict comes out.
+//! Decides whether a download may run, from the conditions of network and battery and the rules of
+//! the learner and the organisation. Pure.
 //!
-//! Not here: where conditions come from (`conditions`), what waits and how (`task`).
+//! Not here: where conditions come from (`conditions`), waiting (`task`).
 
 use std::collections::BTreeMap;
 
@@ -9,54 +9,63 @@ use serde_json::Value;
 
 use crate::download::Reason;
 
-/// What is known of the network. What is not known counts as unmetered: a wrong "metered" would stop people who pay nothing.
+/// State of the network. Unknown counts as unmetered, because a wrong "metered" would block users
+/// on free networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
+    /// Connected, and not known to be metered.
     #[default]
     Unmetered,
-    /// Somebody pays for each byte.
+    /// Connected, with a cost per byte.
     Metered,
-    /// The system says that there is none.
+    /// No network, as reported by the system.
     Offline,
 }
 
-/// What is known of the current.
+/// Source of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Power {
-    /// Plugged in, or a machine without a battery, or nobody knows.
+    /// Plugged in, no battery, or unknown.
     #[default]
     Mains,
-    /// On battery, with so many percent left.
+    /// On battery, with the charge in percent.
     Battery(u8),
 }
 
+/// Conditions that a download depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Conditions {
+    /// State of the network.
     pub network: Network,
+    /// Source of power.
     pub power: Power,
 }
 
-/// What may be fetched over a metered network.
+/// Setting: what may be fetched over a metered network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Metered {
+    /// Nothing.
     #[default]
     Never,
-    /// Downloads that lack at most `SMALL` bytes.
+    /// Downloads with at most `SMALL_DOWNLOAD` missing bytes.
     Small,
+    /// Everything.
     Always,
 }
 
-/// What people allow.
+/// What the learner and the organisation allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
+    /// Use of metered networks.
     pub metered: Metered,
+    /// Download only while charging.
     pub only_charging: bool,
-    /// The organisation allows none now.
+    /// Set if the organisation forbids downloads at the moment.
     pub forbidden: bool,
 }
 
 impl Rules {
-    /// From the learner's settings; what is not set, or from a newer version, is as it is by default.
+    /// Reads the learner's settings; missing or unknown values are defaults.
     pub fn of_settings(settings: &BTreeMap<String, Value>) -> Self {
         let metered = match settings.get("downloadMetered").and_then(Value::as_str) {
             Some("small") => Metered::Small,
@@ -69,28 +78,28 @@ impl Rules {
     }
 }
 
-/// A small download, in bytes.
-pub const SMALL: u64 = 5_000_000;
-/// Below this charge a download leaves the rest of the battery to reading.
-pub const LOW: u8 = 15;
-/// Transfers at once for one download ...
-pub const PARALLEL: usize = 4;
-/// ... and where somebody pays for what is thrown away.
-pub const PARALLEL_METERED: usize = 2;
+/// Upper limit of a small download, in bytes.
+pub const SMALL_DOWNLOAD: u64 = 5_000_000;
+/// Battery charge in percent below which downloads wait.
+pub const LOW_BATTERY: u8 = 15;
+/// Concurrent transfers of one download.
+pub const MAX_TRANSFERS: usize = 4;
+/// Concurrent transfers over a metered network, where discarded bytes cost money.
+pub const MAX_TRANSFERS_METERED: usize = 2;
 
-/// What is asked for.
+/// Properties of the download to be decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PolicyInput {
-    /// Bytes that are missing, as far as they are known.
+    /// Missing bytes, if known.
     pub missing: Option<u64>,
-    /// The learner said "now, whatever it costs".
+    /// The learner allowed metered networks and low battery for this download.
     pub anyway: bool,
-    /// The learner's own wish, and not an update that the app fetches by itself.
-    pub own: bool,
+    /// Requested by the learner, as opposed to an automatic update.
+    pub is_requested: bool,
 }
 
-/// How many transfers may run, or why none.
-pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<usize, Reason> {
+/// Returns the number of concurrent transfers allowed, or the reason why there are none.
+pub fn allow(conditions: Conditions, rules: Rules, input: PolicyInput) -> Result<usize, Reason> {
     if rules.forbidden {
         return Err(Reason::Policy);
     }
@@ -99,25 +108,25 @@ pub fn allow(conditions: Conditions, rules: Rules, ask: PolicyInput) -> Result<u
         Network::Metered => true,
         Network::Unmetered => false,
     };
-    if ask.anyway {
-        return Ok(if metered { PARALLEL_METERED } else { PARALLEL });
+    if input.anyway {
+        return Ok(if metered { MAX_TRANSFERS_METERED } else { MAX_TRANSFERS });
     }
     if let Power::Battery(percent) = conditions.power
-        && (rules.only_charging || percent < LOW)
+        && (rules.only_charging || percent < LOW_BATTERY)
     {
         return Err(Reason::Battery);
     }
     if !metered {
-        return Ok(PARALLEL);
+        return Ok(MAX_TRANSFERS);
     }
     let fits = match rules.metered {
         Metered::Never => false,
-        // What is not known yet is found out: a manifest is small.
-        Metered::Small => ask.missing.is_none_or(|n| n <= SMALL),
+        // While unknown, the download may find out: a manifest is small.
+        Metered::Small => input.missing.is_none_or(|n| n <= SMALL_DOWNLOAD),
         Metered::Always => true,
     };
-    // An update that nobody asked for can always wait for a network that costs nothing.
-    if fits && ask.own { Ok(PARALLEL_METERED) } else { Err(Reason::Metered) }
+    // An automatic update can always wait for an unmetered network.
+    if fits && input.is_requested { Ok(MAX_TRANSFERS_METERED) } else { Err(Reason::Metered) }
 }
 
 #[cfg(test)]
@@ -125,47 +134,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_of_the_table() {
+    fn every_rule_decides_as_documented() {
         let mains = |network| Conditions { network, power: Power::Mains };
         let battery = |network, left| Conditions { network, power: Power::Battery(left) };
         let rules = |metered| Rules { metered, ..Rules::default() };
         let charging =
             Rules { only_charging: true, metered: super::Metered::Always, forbidden: false };
-        let own = |missing| PolicyInput { missing: Some(missing), anyway: false, own: true };
-        let anyway = PolicyInput { anyway: true, ..own(SMALL * 9) };
-        let update = PolicyInput { own: false, ..own(1) };
+        let requested =
+            |missing| PolicyInput { missing: Some(missing), anyway: false, is_requested: true };
+        let anyway = PolicyInput { anyway: true, ..requested(SMALL_DOWNLOAD * 9) };
+        let update = PolicyInput { is_requested: false, ..requested(1) };
         use Network::{Offline, Unmetered};
 
         use super::Metered::{Always, Never, Small};
-        for (n, (conditions, rules, ask, expected)) in [
-            (mains(Unmetered), rules(Never), own(SMALL * 9), Ok(PARALLEL)),
-            (mains(Unmetered), rules(Never), update, Ok(PARALLEL)),
-            (mains(Offline), rules(Always), own(1), Err(Reason::Offline)),
+        for (n, (conditions, rules, input, expected)) in [
+            (mains(Unmetered), rules(Never), requested(SMALL_DOWNLOAD * 9), Ok(MAX_TRANSFERS)),
+            (mains(Unmetered), rules(Never), update, Ok(MAX_TRANSFERS)),
+            (mains(Offline), rules(Always), requested(1), Err(Reason::Offline)),
             (mains(Offline), rules(Always), anyway, Err(Reason::Offline)),
-            (mains(Network::Metered), rules(Never), own(1), Err(Reason::Metered)),
-            (mains(Network::Metered), rules(Small), own(SMALL), Ok(PARALLEL_METERED)),
-            (mains(Network::Metered), rules(Small), own(SMALL + 1), Err(Reason::Metered)),
+            (mains(Network::Metered), rules(Never), requested(1), Err(Reason::Metered)),
             (
                 mains(Network::Metered),
                 rules(Small),
-                PolicyInput { missing: None, ..own(0) },
-                Ok(PARALLEL_METERED),
+                requested(SMALL_DOWNLOAD),
+                Ok(MAX_TRANSFERS_METERED),
             ),
-            (mains(Network::Metered), rules(Always), own(SMALL * 9), Ok(PARALLEL_METERED)),
+            (
+                mains(Network::Metered),
+                rules(Small),
+                requested(SMALL_DOWNLOAD + 1),
+                Err(Reason::Metered),
+            ),
+            (
+                mains(Network::Metered),
+                rules(Small),
+                PolicyInput { missing: None, ..requested(0) },
+                Ok(MAX_TRANSFERS_METERED),
+            ),
+            (
+                mains(Network::Metered),
+                rules(Always),
+                requested(SMALL_DOWNLOAD * 9),
+                Ok(MAX_TRANSFERS_METERED),
+            ),
             (mains(Network::Metered), rules(Always), update, Err(Reason::Metered)),
-            (mains(Network::Metered), rules(Never), anyway, Ok(PARALLEL_METERED)),
-            (battery(Unmetered, 80), rules(Never), own(1), Ok(PARALLEL)),
-            (battery(Unmetered, LOW), rules(Never), own(1), Ok(PARALLEL)),
-            (battery(Unmetered, LOW - 1), rules(Never), own(1), Err(Reason::Battery)),
-            (battery(Unmetered, LOW - 1), rules(Never), anyway, Ok(PARALLEL)),
-            (battery(Unmetered, 100), charging, own(1), Err(Reason::Battery)),
-            (mains(Unmetered), charging, own(1), Ok(PARALLEL)),
+            (mains(Network::Metered), rules(Never), anyway, Ok(MAX_TRANSFERS_METERED)),
+            (battery(Unmetered, 80), rules(Never), requested(1), Ok(MAX_TRANSFERS)),
+            (battery(Unmetered, LOW_BATTERY), rules(Never), requested(1), Ok(MAX_TRANSFERS)),
+            (battery(Unmetered, LOW_BATTERY - 1), rules(Never), requested(1), Err(Reason::Battery)),
+            (battery(Unmetered, LOW_BATTERY - 1), rules(Never), anyway, Ok(MAX_TRANSFERS)),
+            (battery(Unmetered, 100), charging, requested(1), Err(Reason::Battery)),
+            (mains(Unmetered), charging, requested(1), Ok(MAX_TRANSFERS)),
             (mains(Unmetered), Rules { forbidden: true, ..charging }, anyway, Err(Reason::Policy)),
         ]
         .into_iter()
         .enumerate()
         {
-            assert_eq!(allow(conditions, rules, ask), expected, "row {n}");
+            assert_eq!(allow(conditions, rules, input), expected, "row {n}");
         }
     }
 }

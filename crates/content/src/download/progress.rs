@@ -1,36 +1,42 @@
-//! How far a download came and how fast: bytes, a smoothed rate, the time that is left. Told at most four times a second.
+//! Progress of a download: bytes, a smoothed rate, remaining time. Reported at most four times a
+//! second.
 //!
-//! Not here: what is kept in the database (`queue`).
+//! Not here: what is stored in the database (`queue`).
 
 use std::sync::{Mutex, PoisonError};
 
-/// Shortest time between two words about one download.
-const TELL_EVERY_MS: i64 = 250;
-/// The state in the database follows the bytes at most this often.
-const NOTE_EVERY_MS: i64 = 2_000;
-/// How long the past counts in the rate: what came this long ago weighs a third of what comes now.
-const MEMORY_MS: f64 = 4_000.0;
-/// No rate is told before this much time was seen: the first packets say nothing.
-const SETTLE_MS: i64 = 1_000;
+/// Shortest time between two progress events of one download.
+const EMIT_EVERY_MS: i64 = 250;
+/// Shortest time between two updates of the state in the database.
+const RECORD_EVERY_MS: i64 = 2_000;
+/// Time constant of the smoothed rate: bytes this old weigh about a third of new ones.
+const SMOOTHING_MS: f64 = 4_000.0;
+/// Time before the first rate is reported, because the first packets are not representative.
+const MIN_MEASURED_MS: i64 = 1_000;
 
-/// What a learner sees of a download that runs.
+/// Progress of a running download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rate {
+pub struct Progress {
+    /// Bytes stored.
     pub done: u64,
+    /// Bytes of the whole download.
     pub total: u64,
-    /// Bytes a second; none while it is not known.
+    /// Bytes per second; `None` while unknown.
     pub rate: Option<u64>,
-    /// Milliseconds until the end at this rate.
+    /// Estimated milliseconds to the end.
     pub left_ms: Option<u64>,
 }
 
-/// What is due after bytes came.
+/// Actions due after bytes were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Due {
-    pub tell: bool,
-    pub note: bool,
+    /// Emit a progress event.
+    pub emit: bool,
+    /// Update the state in the database.
+    pub record: bool,
 }
 
+/// Measures the progress of one download.
 pub struct Meter {
     inner: Mutex<MeterState>,
 }
@@ -39,74 +45,77 @@ struct MeterState {
     done: i64,
     total: i64,
     began_ms: i64,
-    /// Until here the rate is summed up.
+    /// Until when bytes are included in the rate.
     seen_ms: i64,
-    /// Bytes since then.
-    fresh: u64,
-    /// Weighted bytes and weighted milliseconds.
+    /// Bytes received since `seen_ms`.
+    pending: u64,
+    /// Bytes and milliseconds, both weighted by age.
     bytes: f64,
     millis: f64,
-    told_ms: i64,
-    noted_ms: i64,
+    emitted_ms: i64,
+    recorded_ms: i64,
 }
 
 impl Meter {
+    /// Creates a meter; times are milliseconds of the monotonic clock.
     pub fn new(now_ms: i64) -> Self {
         let inner = MeterState {
             done: 0,
             total: 0,
             began_ms: now_ms,
             seen_ms: now_ms,
-            fresh: 0,
+            pending: 0,
             bytes: 0.0,
             millis: 0.0,
-            told_ms: i64::MIN,
-            noted_ms: now_ms,
+            emitted_ms: i64::MIN,
+            recorded_ms: now_ms,
         };
         Self { inner: Mutex::new(inner) }
     }
 
-    /// What there is to do, and what of it is here already.
+    /// Sets the bytes stored and the total.
     pub fn set(&self, done: u64, total: u64) {
         let mut m = self.inner();
         (m.done, m.total) = (signed(done), signed(total));
     }
 
-    /// Bytes came over the network.
-    pub fn came(&self, bytes: usize, now_ms: i64) -> Due {
+    /// Counts bytes received from the network.
+    pub fn received(&self, bytes: usize, now_ms: i64) -> Due {
         let mut m = self.inner();
         m.done += signed(bytes as u64);
-        m.fresh += bytes as u64;
-        m.sum_up(now_ms);
+        m.pending += bytes as u64;
+        m.advance(now_ms);
         let due = Due {
-            tell: now_ms >= m.told_ms.saturating_add(TELL_EVERY_MS),
-            note: now_ms >= m.noted_ms.saturating_add(NOTE_EVERY_MS),
+            emit: now_ms >= m.emitted_ms.saturating_add(EMIT_EVERY_MS),
+            record: now_ms >= m.recorded_ms.saturating_add(RECORD_EVERY_MS),
         };
-        if due.tell {
-            m.told_ms = now_ms;
+        if due.emit {
+            m.emitted_ms = now_ms;
         }
-        if due.note {
-            m.noted_ms = now_ms;
+        if due.record {
+            m.recorded_ms = now_ms;
         }
         due
     }
 
-    /// Bytes turned out to be here already (more), or to be wrong (fewer): nothing of it is speed.
+    /// Corrects the stored bytes without affecting the rate: positive for bytes found on this
+    /// device, negative for bytes found to be wrong.
     pub fn correct(&self, by: i64) {
         let mut m = self.inner();
         m.done += by;
     }
 
-    pub fn pace(&self, now_ms: i64) -> Rate {
+    /// Returns the current progress.
+    pub fn progress(&self, now_ms: i64) -> Progress {
         let mut m = self.inner();
-        m.sum_up(now_ms);
+        m.advance(now_ms);
         let done = m.done.clamp(0, m.total);
-        let settled = now_ms - m.began_ms >= SETTLE_MS && m.millis > 0.0;
-        let rate = settled.then(|| (m.bytes / m.millis * 1_000.0) as u64);
+        let is_measured = now_ms - m.began_ms >= MIN_MEASURED_MS && m.millis > 0.0;
+        let rate = is_measured.then(|| (m.bytes / m.millis * 1_000.0) as u64);
         let left_ms = rate
             .filter(|r| *r > 0)
             .map(|r| (m.total - done).unsigned_abs().saturating_mul(1_000) / r);
-        Rate { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
+        Progress { done: done.unsigned_abs(), total: m.total.unsigned_abs(), rate, left_ms }
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, MeterState> {
@@ -115,16 +124,16 @@ impl Meter {
 }
 
 impl MeterState {
-    /// Old bytes and old time fade together, so that silence pulls the rate down as surely as bytes pull it up.
-    fn sum_up(&mut self, now_ms: i64) {
+    /// Bytes and time are weighted alike, so that the rate also falls while nothing is received.
+    fn advance(&mut self, now_ms: i64) {
         let passed = (now_ms - self.seen_ms) as f64;
         if passed <= 0.0 {
             return;
         }
-        let fades = (-passed / MEMORY_MS).exp();
-        self.bytes = self.bytes * fades + self.fresh as f64;
-        self.millis = self.millis * fades + passed;
-        self.fresh = 0;
+        let decay = (-passed / SMOOTHING_MS).exp();
+        self.bytes = self.bytes * decay + self.pending as f64;
+        self.millis = self.millis * decay + passed;
+        self.pending = 0;
         self.seen_ms = now_ms;
     }
 }
@@ -138,41 +147,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_steady_line_is_told_as_it_is_and_a_pause_pulls_it_down() {
+    fn the_rate_matches_a_steady_transfer_and_falls_in_a_pause() {
         let meter = Meter::new(0);
         meter.set(0, 10_000_000);
         for n in 1..=100 {
-            meter.came(10_000, n * 100);
+            meter.received(10_000, n * 100);
         }
-        let pace = meter.pace(10_000);
-        assert_eq!(pace.done, 1_000_000);
-        let rate = pace.rate.expect("a rate");
+        let progress = meter.progress(10_000);
+        assert_eq!(progress.done, 1_000_000);
+        let rate = progress.rate.expect("a rate");
         assert!((98_000..=102_000).contains(&rate), "{rate}");
-        let left = pace.left_ms.expect("an end");
+        let left = progress.left_ms.expect("an end");
         assert!((88_000..=92_000).contains(&left), "{left}");
-        let later = meter.pace(20_000).rate.expect("a rate");
-        assert!(later < rate / 3, "ten silent seconds: {later}");
+        let later = meter.progress(20_000).rate.expect("a rate");
+        assert!(later < rate / 3, "after ten seconds without data: {later}");
     }
 
     #[test]
-    fn at_most_four_words_a_second_and_no_rate_from_the_first_packet() {
+    fn at_most_four_events_a_second_and_no_early_rate() {
         let meter = Meter::new(0);
         meter.set(0, 1_000_000);
-        let told = (0..2_000).filter(|ms| meter.came(10, *ms).tell).count();
-        assert_eq!(told, 8);
-        let young = Meter::new(0);
-        young.came(1_000_000, 1);
-        assert_eq!(young.pace(2).rate, None);
+        let emitted = (0..2_000).filter(|ms| meter.received(10, *ms).emit).count();
+        assert_eq!(emitted, 8);
+        let new = Meter::new(0);
+        new.received(1_000_000, 1);
+        assert_eq!(new.progress(2).rate, None);
     }
 
     #[test]
-    fn what_was_here_already_is_no_speed() {
+    fn local_bytes_do_not_count_in_the_rate() {
         let meter = Meter::new(0);
         meter.set(500, 1_000);
         meter.correct(400);
-        let pace = meter.pace(5_000);
-        assert_eq!((pace.done, pace.rate, pace.left_ms), (900, Some(0), None));
+        let progress = meter.progress(5_000);
+        assert_eq!((progress.done, progress.rate, progress.left_ms), (900, Some(0), None));
         meter.correct(-2_000);
-        assert_eq!(meter.pace(5_000).done, 0);
+        assert_eq!(meter.progress(5_000).done, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The queue in `content.db`: what is wanted, how far it came, what is ready.
+//! The download queue in `content.db`: requested targets, their progress, ready versions.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     Result,
-    blobs::{MediaKind, doom},
+    blobs::{MediaKind, mark_for_deletion},
     kind::Kind,
     library::{Library, OpenManifest},
     sql::hash_at,
-    target::{Phase, Reason, State, Wish},
+    target::{DownloadTarget, Phase, Reason, State},
 };
 
 const STATE: &str =
@@ -31,19 +31,20 @@ fn state_of(r: &Row<'_>) -> rusqlite::Result<State> {
     })
 }
 
-pub fn get(library: &Library, wish: &Wish) -> Result<Option<State>> {
+/// Returns the state of a target; `None` if it was not requested.
+pub fn get(library: &Library, target: &DownloadTarget) -> Result<Option<State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
             .prepare_cached(&format!(
                 "SELECT {STATE} FROM download d LEFT JOIN version v ON v.version = d.ready
                  WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4"
             ))?
-            .query_row(of(library, wish), state_of)
+            .query_row(key_of(library, target), state_of)
             .optional()?)
     })
 }
 
-/// The states of whole courses or stories, by id.
+/// Returns the states of whole courses or stories, by id.
 pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
@@ -56,8 +57,8 @@ pub fn all(library: &Library, kind: Kind) -> Result<HashMap<String, State>> {
     })
 }
 
-/// Every row of this account.
-pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
+/// Returns all targets of this account and their states.
+pub fn all_targets(library: &Library) -> Result<Vec<(DownloadTarget, State)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(&format!(
@@ -68,11 +69,11 @@ pub fn every(library: &Library) -> Result<Vec<(Wish, State)>> {
                 Ok(((r.get("kind")?, r.get("id")?, r.get("scope")?), state_of(r)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, state)| Some((wish_of(names)?, state))).collect())
+        Ok(rows.into_iter().filter_map(|(names, state)| Some((target_of(names)?, state))).collect())
     })
 }
 
-/// The states of single lessons of a course, by the lesson's item id.
+/// Returns the states of single lessons of a course, by the lesson's item id.
 pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
@@ -87,18 +88,18 @@ pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State
     })
 }
 
-/// The four values that name a row.
-pub(super) fn of<'a>(library: &'a Library, wish: &'a Wish) -> [&'a str; 4] {
-    [library.account(), wish.kind.as_str(), wish.id.as_str(), &wish.scope]
+/// Returns the four values that identify a row.
+pub(super) fn key_of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&'a str; 4] {
+    [library.account(), target.kind.as_str(), target.id.as_str(), &target.scope]
 }
 
-/// Puts it into the queue; a version that is ready stays ready until the next one is. `pinned`: by a learner's wish, so that it is never
-/// removed by itself; what was pinned stays so.
-pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
+/// Queues a target; a ready version stays ready until the next one is. `pinned`: requested by the
+/// learner, and therefore never evicted; a pinned download stays pinned.
+pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
-    let [account, kind, id, scope] = of(library, wish);
-    library.storage().need_index()?;
-    library.content_db().write_blocking("queue.want", |tx| {
+    let [account, kind, id, scope] = key_of(library, target);
+    library.storage().require_index()?;
+    library.content_db().write_blocking("queue.request", |tx| {
         tx.prepare_cached(
             "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                    requested_ms, used_ms, checked_ms)
@@ -107,30 +108,42 @@ pub fn want(library: &Library, wish: &Wish, pinned: bool) -> Result<()> {
                phase = 'queued', reason = '', pinned = max(pinned, excluded.pinned)",
         )?
         .execute(params![account, kind, id, scope, pinned, now])?;
-        library.storage().write_record(tx, of(library, wish), None)
+        library.storage().write_record(tx, key_of(library, target), None)
     })
 }
 
-/// One row, by the four values that name it.
+/// Condition: the row with these four values.
 const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
-/// What is queued, runs, or waits by itself. A task may change the row only then: what the learner said meanwhile stays.
-const BY_ITSELF: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
+/// Condition: queued, running, or waiting without the learner's action. A task changes only such
+/// rows, so that it does not override the learner.
+const AUTOMATIC: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
 
-/// The task of a download stops or waits. Changes nothing if the learner paused or removed it meanwhile.
-pub fn note_stop(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
-    library.content_db().write_blocking("queue.note_stop", |conn| {
+/// Records that the task of a download stops or waits. Changes nothing if the learner paused or
+/// removed the download in the meantime.
+pub fn set_stopped(
+    library: &Library,
+    target: &DownloadTarget,
+    phase: Phase,
+    reason: Reason,
+) -> Result<()> {
+    let [account, kind, id, scope] = key_of(library, target);
+    library.content_db().write_blocking("queue.set_stopped", |conn| {
         conn.prepare_cached(&format!(
-            "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {BY_ITSELF}"
+            "UPDATE download AS d SET phase = ?5, reason = ?6 WHERE {ROW} AND {AUTOMATIC}"
         ))?
         .execute([account, kind, id, scope, phase.as_str(), reason.as_str()])?;
         Ok(())
     })
 }
 
-/// The learner's word: it holds whatever the row says.
-pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+/// Sets the phase at the learner's request, regardless of the current one.
+pub fn set_phase(
+    library: &Library,
+    target: &DownloadTarget,
+    phase: Phase,
+    reason: Reason,
+) -> Result<()> {
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_phase", |conn| {
         conn.prepare_cached(
             "UPDATE download SET phase = ?5, reason = ?6 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -140,25 +153,27 @@ pub fn set_phase(library: &Library, wish: &Wish, phase: Phase, reason: Reason) -
     })
 }
 
-/// Notes which version is being fetched and the blobs that it needs (all of the manifest, or a lesson's); gives the number of the
-/// version, for `BlobStore::missing`. From now on they are not removed.
+/// Records which version is being fetched and the blobs it needs (all of the manifest, or those of
+/// a lesson), so that they are not evicted. Returns the row number of the version, for
+/// `BlobStore::missing`.
 ///
-/// None, and nothing is noted, if the download was paused by the learner, removed, or left to a file meanwhile.
+/// Returns `None`, and records nothing, if the learner paused or removed the download or started an
+/// import in the meantime.
 pub fn set_wanted(
     library: &Library,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     blobs: &[ManifestBlob],
 ) -> Result<Option<i64>> {
-    let [account, kind, id, scope] = of(library, wish);
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_wanted", |tx| {
         let may_run = tx
-            .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {BY_ITSELF}"))?
+            .prepare_cached(&format!("SELECT 1 FROM download d WHERE {ROW} AND {AUTOMATIC}"))?
             .exists([account, kind, id, scope])?;
         if !may_run {
             return Ok(None);
         }
-        let version = version(tx, wish, manifest, blobs)?;
+        let version = version(tx, target, manifest, blobs)?;
         let total: u64 = blobs.iter().map(|b| b.size).sum();
         tx.prepare_cached(
             "UPDATE download SET phase = 'running', reason = '', wanted = ?5, bytes_total = ?6
@@ -169,10 +184,10 @@ pub fn set_wanted(
     })
 }
 
-/// Finds or makes the version's row and what it needs.
+/// Finds or inserts the row of a version and its needed blobs.
 pub(super) fn version(
     tx: &Connection,
-    wish: &Wish,
+    target: &DownloadTarget,
     manifest: &OpenManifest,
     blobs: &[ManifestBlob],
 ) -> Result<i64> {
@@ -181,10 +196,10 @@ pub(super) fn version(
         .prepare_cached(
             "SELECT version FROM version WHERE hash = ?1 AND scope = ?2 AND signer = ?3",
         )?
-        .query_row(params![hash, wish.scope, signer], |r| r.get(0))
+        .query_row(params![hash, target.scope, signer], |r| r.get(0))
         .optional()?;
     if let Some(version) = known {
-        grow(tx, version, blobs)?;
+        add_needs(tx, version, blobs)?;
         return Ok(version);
     }
     let mut by_kind = [0_u64; MediaKind::ALL.len()];
@@ -199,10 +214,10 @@ pub(super) fn version(
     )?
     .execute(params![
         hash,
-        wish.scope,
+        target.scope,
         signer,
-        wish.kind.as_str(),
-        wish.id.as_str(),
+        target.kind.as_str(),
+        target.id.as_str(),
         blobs.len() as i64,
         signed(by_kind.iter().sum()),
         text,
@@ -214,19 +229,19 @@ pub(super) fn version(
     let version = tx.last_insert_rowid();
     tx.prepare_cached("INSERT INTO manifest (version, signed) VALUES (?1, ?2)")?
         .execute(params![version, serde_json::to_string(&manifest.signed)?])?;
-    need(tx, version, blobs)?;
+    insert_needs(tx, version, blobs)?;
     Ok(version)
 }
 
-/// What a lesson needs becomes known as its text comes: the rest is added, and the sums with it.
-fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+/// Adds blobs to a lesson, which become known as its text arrives, and updates the sums.
+fn add_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     let known: i64 = tx
         .prepare_cached("SELECT files FROM version WHERE version = ?1")?
         .query_row([version], |r| r.get(0))?;
     if known >= blobs.len() as i64 {
         return Ok(());
     }
-    need(tx, version, blobs)?;
+    insert_needs(tx, version, blobs)?;
     tx.prepare_cached(
         "UPDATE version SET (files, bytes, text_bytes, picture_bytes, audio_bytes, video_bytes, other_bytes) = (
            SELECT count(*), sum(size), sum(iif(kind = 0, size, 0)), sum(iif(kind = 1, size, 0)), sum(iif(kind = 2, size, 0)),
@@ -238,15 +253,15 @@ fn grow(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     Ok(())
 }
 
-fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
-    let mut need = tx.prepare_cached(
+fn insert_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
+    let mut insert = tx.prepare_cached(
         "INSERT OR IGNORE INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, ?4)",
     )?;
     for blob in blobs {
         let kind = MediaKind::of_type(&blob.media_type).number();
-        need.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
+        insert.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
     }
-    // The manifest knows better than a look at the first bytes.
+    // The manifest's media type is more reliable than detection from the first bytes.
     tx.prepare_cached(
         "UPDATE blob SET kind = n.kind FROM need n WHERE n.version = ?1 AND blob.hash = n.hash AND blob.kind <> n.kind",
     )?
@@ -254,8 +269,9 @@ fn need(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     Ok(())
 }
 
-pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+/// Stores the number of bytes that are on this device.
+pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result<()> {
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_done", |conn| {
         conn.prepare_cached(
             "UPDATE download SET bytes_done = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -265,16 +281,23 @@ pub fn set_done(library: &Library, wish: &Wish, done: u64) -> Result<()> {
     })
 }
 
-/// The switch: what was wanted is ready, in one statement; it counts as checked since its oldest blob was. What only the version before needed is the first to be removed when space is
-/// short. False if `version` is not what is wanted any more.
-pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> Result<bool> {
-    let [account, kind, id, scope] = of(library, wish);
+/// Makes the fetched version ready, in one statement; `checked_ms` becomes the oldest verification
+/// time of its blobs. Blobs that only the previous version needed are evicted first. Returns
+/// `false` if the download fetches another version by now.
+pub fn set_ready(
+    library: &Library,
+    target: &DownloadTarget,
+    version: i64,
+    now_ms: i64,
+) -> Result<bool> {
+    let [account, kind, id, scope] = key_of(library, target);
     library.storage().write_pack(version)?;
     library.content_db().write_blocking("queue.set_ready", |tx| {
         if !is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
-        // Before the row: a record whose row is missing is taken in at the next start.
+        // Written before the row is committed: a record whose row is missing is restored at the
+        // next start.
         library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
         let switched = tx
             .prepare_cached(
@@ -287,7 +310,7 @@ pub fn set_ready(library: &Library, wish: &Wish, version: i64, now_ms: i64) -> R
     })
 }
 
-/// True if this version is what the download is fetching.
+/// Returns whether the download is fetching this version.
 pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result<bool> {
     let [account, kind, id, scope] = key;
     Ok(tx
@@ -297,8 +320,9 @@ pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result
         .exists(params![account, kind, id, scope, version])?)
 }
 
-pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
-    let [account, kind, id, scope] = of(library, wish);
+/// Stores when every byte was verified (UTC, ms).
+pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> Result<()> {
+    let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_checked", |conn| {
         conn.prepare_cached(
             "UPDATE download SET checked_ms = ?5 WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
@@ -308,11 +332,11 @@ pub fn set_checked(library: &Library, wish: &Wish, now_ms: i64) -> Result<()> {
     })
 }
 
-/// Takes the wish back. Blobs that no other version on this device needs lose their rows in the same transaction; `BlobStore::bury`
-/// deletes their files, now or after the next start.
-pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
-    library.storage().need_index()?;
-    let [account, kind, id, scope] = of(library, wish);
+/// Removes a download. The rows of blobs that no other version needs are deleted in the same
+/// transaction; `BlobStore::delete_marked` deletes their files, immediately or after the next start.
+pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
+    library.storage().require_index()?;
+    let [account, kind, id, scope] = key_of(library, target);
     let gone = library.content_db().write_blocking("queue.remove", |tx| {
         let gone = tx
             .prepare_cached(
@@ -327,7 +351,7 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
         let mut unneeded = Vec::with_capacity(gone.len());
         for hash in gone {
             if !needed.exists([hash.0])? {
-                doom(tx, hash)?;
+                mark_for_deletion(tx, hash)?;
                 unneeded.push(hash);
             }
         }
@@ -337,13 +361,14 @@ pub fn remove(library: &Library, wish: &Wish) -> Result<()> {
     for hash in &gone {
         library.blobs().discard_part(*hash)?;
     }
-    library.blobs().forget_memory(gone);
-    library.blobs().bury()?;
+    library.blobs().remove_from_memory(gone);
+    library.blobs().delete_marked()?;
     library.storage().remove_records()
 }
 
-/// What should go on by itself, oldest first, and whether a learner waits for it (nothing of it is here yet).
-pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
+/// Returns the downloads that resume without the learner's action, oldest first, and whether the
+/// learner is waiting for each (no version is ready).
+pub fn waiting(library: &Library) -> Result<Vec<(DownloadTarget, bool)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(
@@ -353,12 +378,12 @@ pub fn waiting(library: &Library) -> Result<Vec<(Wish, bool)>> {
             )?
             .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, own)| Some((wish_of(names)?, own))).collect())
+        Ok(rows.into_iter().filter_map(|(names, own)| Some((target_of(names)?, own))).collect())
     })
 }
 
-/// All that are ready, with the version that is here.
-pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
+/// Returns all ready targets and their versions.
+pub fn ready(library: &Library) -> Result<Vec<(DownloadTarget, BlobHash)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
             .prepare_cached(
@@ -370,12 +395,12 @@ pub fn ready(library: &Library) -> Result<Vec<(Wish, BlobHash)>> {
                 Ok((names, hash_at(r, 3)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, hash)| Some((wish_of(names)?, hash))).collect())
+        Ok(rows.into_iter().filter_map(|(names, hash)| Some((target_of(names)?, hash))).collect())
     })
 }
 
-fn wish_of((kind, id, scope): (String, String, String)) -> Option<Wish> {
-    Some(Wish { kind: Kind::of_str(&kind), id: Slug::new(id).ok()?, scope })
+fn target_of((kind, id, scope): (String, String, String)) -> Option<DownloadTarget> {
+    Some(DownloadTarget { kind: Kind::of_str(&kind), id: Slug::new(id).ok()?, scope })
 }
 
 fn signed(bytes: u64) -> i64 {
@@ -397,7 +422,8 @@ mod tests {
         storage::{Storage, StorageOptions},
     };
 
-    /// In memory where there is such a place: thousands of transactions.
+    /// Returns a temporary folder, in memory if possible, because the test runs thousands of
+    /// transactions.
     fn scratch() -> tempfile::TempDir {
         let memory = std::path::Path::new("/dev/shm");
         let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -414,8 +440,8 @@ mod tests {
             disk: Arc::new(SystemDisk),
             clock: clock.clone(),
             changes: Changes::new(),
-            steps: None,
-            below: None,
+            failpoints: None,
+            shared_store: None,
         })
         .expect("the storage opens");
         Content::open(ContentConfig {
@@ -431,7 +457,7 @@ mod tests {
         .expect("the content opens")
     }
 
-    /// A version with these blobs; nothing reads its text here.
+    /// Returns a version with these blobs; its text is not read.
     fn manifest(n: u8, blobs: &[ManifestBlob]) -> OpenManifest {
         let meta: StoryMeta = serde_json::from_value(serde_json::json!({
             "id": "river", "title": "River", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1,
@@ -451,27 +477,27 @@ mod tests {
         }
     }
 
-    /// What the learner does, and what the task of the download does meanwhile.
+    /// Actions of the learner, and of the concurrent task of the download.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum Step {
-        Want,
+    enum Action {
+        Request,
         Pause,
         Remove,
-        /// The manifest came: the task notes that it runs.
+        /// The manifest arrived: the task records that it runs.
         Manifest,
-        /// The task found that it must wait for a network.
-        Waits,
-        /// All bytes are here.
-        Whole,
+        /// The task has to wait for a network.
+        Waiting,
+        /// All bytes are stored.
+        Complete,
     }
-    use Step::*;
+    use Action::*;
 
     #[tokio::test]
-    async fn what_the_learner_said_stands_whatever_the_task_notes_after_it() {
+    async fn actions_of_the_learner_are_not_overridden_by_the_task() {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;
-        let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
+        let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
         let blob = |n: u8| ManifestBlob {
             hash: BlobHash([n; 32]),
             size: 10,
@@ -485,66 +511,71 @@ mod tests {
                 .read_blocking(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
                 .expect("a number")
         };
-        let said = [Want, Pause, Remove];
-        let noted = [Manifest, Waits, Whole];
-        // Every order of four steps (in a long run five) after the download was begun.
-        let all: Vec<Step> = said.into_iter().chain(noted).collect();
+        let by_learner = [Request, Pause, Remove];
+        let by_task = [Manifest, Waiting, Complete];
+        // Every order of four steps (five in a long run) after the download was requested.
+        let all: Vec<Action> = by_learner.into_iter().chain(by_task).collect();
         let count: u32 = if std::env::var_os("CARREL_LONG").is_some() { 5 } else { 4 };
         for number in 0..all.len().pow(count) {
-            let steps: Vec<Step> =
+            let actions: Vec<Action> =
                 (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
-            want(library, &wish, true).expect("wanted");
+            request(library, &target, true).expect("wanted");
             let mut version = None;
-            // What must hold: the last word of the learner.
-            let mut word = Want;
-            let mut edition = &first;
-            for step in &steps {
-                match step {
-                    Want => {
-                        want(library, &wish, true).expect("wanted");
-                        edition = &second;
+            // The learner's last action, which must hold.
+            let mut last = Request;
+            let mut current = &first;
+            for action in &actions {
+                match action {
+                    Request => {
+                        request(library, &target, true).expect("wanted");
+                        current = &second;
                     }
                     Pause => {
-                        set_phase(library, &wish, Phase::Paused, Reason::User).expect("paused")
+                        set_phase(library, &target, Phase::Paused, Reason::User).expect("paused")
                     }
-                    Remove => remove(library, &wish).expect("removed"),
+                    Remove => remove(library, &target).expect("removed"),
                     Manifest => {
-                        let blobs = &edition.manifest.blobs;
-                        let state = get(library, &wish).expect("a state");
-                        let runs = word == Want && state.is_some_and(|s| s.phase != Phase::Ready);
-                        let noted = set_wanted(library, &wish, edition, blobs).expect("noted");
-                        assert_eq!(noted.is_some(), runs, "{steps:?}");
-                        version = noted.or(version);
+                        let blobs = &current.manifest.blobs;
+                        let state = get(library, &target).expect("a state");
+                        let runs =
+                            last == Request && state.is_some_and(|s| s.phase != Phase::Ready);
+                        let recorded = set_wanted(library, &target, current, blobs).expect("noted");
+                        assert_eq!(recorded.is_some(), runs, "{actions:?}");
+                        version = recorded.or(version);
                     }
-                    Waits => {
-                        note_stop(library, &wish, Phase::Paused, Reason::Offline).expect("noted");
+                    Waiting => {
+                        set_stopped(library, &target, Phase::Paused, Reason::Offline)
+                            .expect("noted");
                     }
-                    Whole => {
+                    Complete => {
                         if let Some(version) = version {
-                            set_ready(library, &wish, version, 1).expect("noted");
+                            set_ready(library, &target, version, 1).expect("noted");
                         }
                     }
                 }
-                if said.contains(step) && (word != Remove || *step == Want) {
-                    word = *step;
+                if by_learner.contains(action) && (last != Remove || *action == Request) {
+                    last = *action;
                 }
-                let state = get(library, &wish).expect("a state");
-                match (word, state) {
+                let state = get(library, &target).expect("a state");
+                match (last, state) {
                     (Remove, state) => {
-                        assert!(state.is_none(), "{steps:?}: it came back");
-                        assert_eq!((rows("version"), rows("need")), (0, 0), "{steps:?}");
+                        assert!(state.is_none(), "{actions:?}: removed");
+                        assert_eq!((rows("version"), rows("need")), (0, 0), "{actions:?}");
                     }
                     (Pause, Some(state)) => {
                         let paused = (state.phase, state.reason) == (Phase::Paused, Reason::User);
-                        let ready = state.phase == Phase::Ready && steps.contains(&Whole);
-                        assert!(paused || ready, "{steps:?}: {state:?}");
+                        let ready = state.phase == Phase::Ready && actions.contains(&Complete);
+                        assert!(paused || ready, "{actions:?}: {state:?}");
                     }
-                    (_, state) => assert!(state.is_some(), "{steps:?}"),
+                    (_, state) => assert!(state.is_some(), "{actions:?}"),
                 }
-                assert!(rows("version") <= 2, "{steps:?}: only what is wanted and what is ready");
+                assert!(
+                    rows("version") <= 2,
+                    "{actions:?}: at most the requested and the ready version"
+                );
             }
-            remove(library, &wish).expect("removed");
-            assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{steps:?}");
+            remove(library, &target).expect("removed");
+            assert_eq!((rows("version"), rows("need"), rows("download")), (0, 0, 0), "{actions:?}");
         }
     }
 
@@ -560,13 +591,13 @@ mod tests {
                 media_type: "text/plain".into(),
             })
             .collect();
-        let wishes =
-            ["river", "pond"].map(|id| Wish::whole(Kind::Story, &Slug::new(id).expect("a name")));
-        for (n, wish) in wishes.iter().enumerate() {
-            want(library, wish, true).expect("wanted");
-            // All but one of them are shared.
+        let targets = ["river", "pond"]
+            .map(|id| DownloadTarget::whole(Kind::Story, &Slug::new(id).expect("a name")));
+        for (n, target) in targets.iter().enumerate() {
+            request(library, target, true).expect("wanted");
+            // All but one of the blobs are shared.
             let some = &blobs[n..blobs.len() - 1 + n];
-            set_wanted(library, wish, &manifest(n as u8, some), some).expect("noted");
+            set_wanted(library, target, &manifest(n as u8, some), some).expect("noted");
         }
         for blob in &blobs {
             let bytes = blob.hash.0;
@@ -580,18 +611,18 @@ mod tests {
                 })
                 .expect("a row");
         }
-        remove(library, &wishes[0]).expect("removed");
+        remove(library, &targets[0]).expect("removed");
         let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
-        let left = library.blobs().have_all(&hashes).expect("an answer");
-        assert_eq!(left.len(), blobs.len() - 1, "the one that only it needed is gone");
+        let left = library.blobs().find_stored(&hashes).expect("an answer");
+        assert_eq!(left.len(), blobs.len() - 1, "the blob that only it needed is deleted");
         assert!(!left.contains(&hashes[0]));
     }
 
-    /// Time of this thread on the processor, so that other processes do not count.
+    /// Returns the CPU time of this thread, which other processes do not affect.
     #[cfg(target_os = "linux")]
-    fn busy_ns() -> u64 {
+    fn cpu_time_ns() -> u64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")
-            .expect("the time of this thread");
+            .expect("schedstat of this thread");
         text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
     }
 
@@ -608,14 +639,14 @@ mod tests {
                 media_type: "text/plain".into(),
             };
             let blobs: Vec<ManifestBlob> = (0..count).map(blob).collect();
-            let wish = Wish::whole(Kind::Story, &Slug::new("river").expect("a name"));
-            want(library, &wish, true).expect("wanted");
-            set_wanted(library, &wish, &manifest(1, &blobs), &blobs).expect("noted");
-            let began = busy_ns();
-            remove(library, &wish).expect("removed");
-            busy_ns() - began
+            let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
+            request(library, &target, true).expect("wanted");
+            set_wanted(library, &target, &manifest(1, &blobs), &blobs).expect("noted");
+            let began = cpu_time_ns();
+            remove(library, &target).expect("removed");
+            cpu_time_ns() - began
         };
         let (few, many) = (time(5_000), time(40_000));
-        assert!(many < 20 * few, "8 times as many blobs took {} times as long", many / few);
+        assert!(many < 20 * few, "8 times as many blobs take {} times as long", many / few);
     }
 }

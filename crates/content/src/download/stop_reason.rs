@@ -1,6 +1,6 @@
-//! Why a download stopped, and what makes it go on.
+//! Why an attempt stopped, and what starts the next one.
 //!
-//! Not here: the waiting itself (`task`).
+//! Not here: waiting (`task`).
 
 use carrel_model::ErrorCode;
 use carrel_net::{Error as Net, Retry};
@@ -10,15 +10,19 @@ use crate::{
     download::{Phase, Reason},
 };
 
+/// How a download continues after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopReason {
+    /// Phase of the download.
     pub phase: Phase,
+    /// Reason shown to the learner.
     pub reason: Reason,
+    /// What starts the next attempt.
     pub retry: Retry,
 }
 
 impl StopReason {
-    /// What an error means for the download as a whole.
+    /// Classifies an error that ended an attempt.
     pub fn of(error: &Error) -> Self {
         let paused = |reason, retry| Self { phase: Phase::Paused, reason, retry };
         let failed = |reason| Self { phase: Phase::Failed, reason, retry: Retry::ByUser };
@@ -28,7 +32,7 @@ impl StopReason {
             }
             e if e.code() == ErrorCode::DiskFull => paused(Reason::DiskFull, Retry::OnChange),
             Error::Net(Net::Unauthenticated) => paused(Reason::SignIn, Retry::OnChange),
-            // A page of the Wi-Fi, a redirect: it may be gone as soon as the learner has signed in there.
+            // A captive portal: may end as soon as the learner has signed in there.
             Error::Net(Net::BadReply { .. }) => paused(Reason::Portal, Retry::OnChange),
             Error::Net(Net::Server { status: 403, .. }) => failed(Reason::Policy),
             Error::Net(Net::Server { code: ErrorCode::TooNew, .. }) => failed(Reason::Server),
@@ -37,9 +41,9 @@ impl StopReason {
             }
             Error::Net(Net::Server { .. }) => paused(Reason::Server, Retry::Backoff),
             Error::Corrupt(_) => paused(Reason::Corrupt, Retry::Backoff),
-            // Gone from the library.
+            // Removed from the server.
             Error::NotFound(_) => failed(Reason::Server),
-            // A database that is busy, a file that another program holds, a folder that is read-only.
+            // Busy database, file held by another program, read-only folder.
             Error::Storage(_) => paused(Reason::Storage, Retry::Backoff),
             _ => failed(Reason::Server),
         }

@@ -1,6 +1,7 @@
-//! The life of one download that is wanted and not ready: it tries, waits for what it lacks, and goes on by itself.
+//! The task of one download: runs attempts, and waits between them, until the download is ready.
 //!
-//! Not here: what an attempt does (`attempt`), what a fault means (`stop_reason`), what is allowed (`policy`).
+//! Not here: what an attempt does (`attempt`), the classification of errors (`stop_reason`), the
+//! rules (`policy`).
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -17,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Result,
     download::{
-        Downloads, Environment, Phase, Reason, State, Wish, attempt,
-        attempt::{AttemptError, Done},
+        DownloadTarget, Downloads, Environment, Phase, Reason, State, attempt,
+        attempt::{AttemptError, Completed},
         policy::PolicyInput,
         progress::Meter,
         queue,
@@ -26,91 +27,99 @@ use crate::{
     },
 };
 
-/// Bytes after which an attempt counts as one that worked, so that the next wait is a short one.
-const WORKED: u64 = 256 * 1024;
-/// Without a network it is tried again at least so often: nobody may tell when it is back.
-const OFFLINE_MOST_MS: i64 = 120_000;
+/// Bytes after which an attempt counts as successful, which resets the backoff.
+const MIN_PROGRESS: u64 = 256 * 1024;
+/// Longest wait without a network, because its return may not be reported.
+const MAX_OFFLINE_WAIT_MS: i64 = 120_000;
 
-/// A download under way.
+/// An active download.
 pub struct Run {
-    pub wish: Wish,
-    /// Its name among those that share the host.
+    /// The target of the download.
+    pub target: DownloadTarget,
+    /// Identifies this run among those that share the slots of the host.
     pub number: u64,
+    /// Measures the progress.
     pub meter: Meter,
+    /// Cancelled when the download is stopped.
     pub stopped: CancellationToken,
-    /// The learner said "now".
-    nudge: Notify,
-    /// Over a metered network or on battery too, for this run.
+    /// Signals a retry requested by the learner.
+    retry_signal: Notify,
+    /// Metered networks and low battery are allowed for this run.
     anyway: AtomicBool,
-    /// By the learner's wish, not by itself.
-    own: AtomicBool,
-    /// Bytes that came, over all attempts.
+    /// Requested by the learner, as opposed to an automatic update.
+    requested: AtomicBool,
+    /// Bytes received in all attempts.
     received: AtomicU64,
     opened: Mutex<Option<ItemId>>,
     retry_at_ms: Mutex<Option<i64>>,
-    /// How it stopped, while the database could not be told.
+    /// The last phase and reason, while they could not be written to the database.
     unsaved: Mutex<Option<(Phase, Reason)>>,
 }
 
 impl Run {
-    pub fn new(wish: Wish, number: u64, now_ms: i64) -> Self {
+    /// Creates a run; `now_ms` is monotonic.
+    pub fn new(target: DownloadTarget, number: u64, now_ms: i64) -> Self {
         Self {
-            wish,
+            target,
             number,
             meter: Meter::new(now_ms),
             stopped: CancellationToken::new(),
-            nudge: Notify::new(),
+            retry_signal: Notify::new(),
             anyway: AtomicBool::new(false),
-            own: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             received: AtomicU64::new(0),
             opened: Mutex::default(),
             retry_at_ms: Mutex::default(),
             unsaved: Mutex::default(),
         }
     }
-    pub fn is_own(&self) {
-        self.own.store(true, Ordering::Relaxed);
+    /// Marks the run as requested by the learner.
+    pub fn set_requested(&self) {
+        self.requested.store(true, Ordering::Relaxed);
     }
-    /// Waiting ends, once; if it is only about to begin, it ends as it does.
-    pub fn hurry(&self) {
-        self.nudge.notify_one();
+    /// Ends the current wait, or the next one if none is active.
+    pub fn retry_now(&self) {
+        self.retry_signal.notify_one();
     }
-    async fn hurried(&self) {
-        self.nudge.notified().await;
+    async fn retry_requested(&self) {
+        self.retry_signal.notified().await;
     }
-    pub fn go_anyway(&self) {
+    /// Allows metered networks and low battery for this run.
+    pub fn allow_anyway(&self) {
         self.anyway.store(true, Ordering::Relaxed);
     }
-    /// The section that the learner opened last: what it needs is fetched first.
-    pub fn first(&self) -> Option<ItemId> {
+    /// Returns the section that the learner opened last; its blobs are fetched first.
+    pub fn opened_item(&self) -> Option<ItemId> {
         lock(&self.opened).clone()
     }
-    pub fn open(&self, item: Option<ItemId>) {
+    /// Sets the section that the learner opened last.
+    pub fn set_opened(&self, item: Option<ItemId>) {
         *lock(&self.opened) = item;
     }
-    pub fn count(&self, bytes: usize) {
+    /// Counts received bytes.
+    pub fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
-    /// What is asked of the rules.
-    pub fn ask(&self, now_ms: i64) -> PolicyInput {
-        let pace = self.meter.pace(now_ms);
+    /// Returns the input of the policy.
+    pub fn policy_input(&self, now_ms: i64) -> PolicyInput {
+        let progress = self.meter.progress(now_ms);
         PolicyInput {
-            missing: (pace.total > 0).then(|| pace.total - pace.done),
+            missing: (progress.total > 0).then(|| progress.total - progress.done),
             anyway: self.anyway.load(Ordering::Relaxed),
-            own: self.own.load(Ordering::Relaxed),
+            is_requested: self.requested.load(Ordering::Relaxed),
         }
     }
-    /// What only this run knows of the state.
-    pub fn dress(&self, mut state: State, now_ms: i64) -> State {
+    /// Adds to `state` what only the run knows: progress, rate, time of the next attempt.
+    pub fn with_progress(&self, mut state: State, now_ms: i64) -> State {
         if let Some((phase, reason)) = *lock(&self.unsaved) {
             (state.phase, state.reason) = (phase, reason);
         }
         match state.phase {
             Phase::Running => {
-                let pace = self.meter.pace(now_ms);
-                if pace.total > 0 {
-                    (state.bytes_done, state.bytes_total) = (pace.done, pace.total);
-                    (state.rate, state.left_ms) = (pace.rate, pace.left_ms);
+                let progress = self.meter.progress(now_ms);
+                if progress.total > 0 {
+                    (state.bytes_done, state.bytes_total) = (progress.done, progress.total);
+                    (state.rate, state.left_ms) = (progress.rate, progress.left_ms);
                 }
             }
             Phase::Paused => state.retry_at_ms = *lock(&self.retry_at_ms),
@@ -125,88 +134,89 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    /// Until it is ready, or only a person can help.
-    pub(super) async fn live(&self, run: &Run) {
+    /// Runs until the download is ready, or only the learner can continue it.
+    pub(super) async fn run_until_ready(&self, run: &Run) {
         let library = &self.inner.library;
-        let mut world = self.inner.world.subscribe();
-        // Another device of the same class waits other times.
-        let seed = blake3::hash(format!("{}{}", library.account(), run.wish.name()).as_bytes());
+        let mut environment = self.inner.environment.subscribe();
+        // Seeded by account and target, so that devices retry at different times.
+        let seed = blake3::hash(format!("{}{}", library.account(), run.target.name()).as_bytes());
         let seed = u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default());
-        let mut policy = RetryPolicy::new(seed).max_on_change_ms(OFFLINE_MOST_MS);
+        let mut policy = RetryPolicy::new(seed).max_on_change_ms(MAX_OFFLINE_WAIT_MS);
         loop {
             let before = run.received.load(Ordering::Relaxed);
-            let (stop, held) = match self.attempt(run, &mut world).await {
+            let (stop, is_held) = match self.attempt(run, &mut environment).await {
                 Ok(done) => match self.finish(run, done).await {
                     Ok(true) => return,
-                    // Something newer is wanted meanwhile.
+                    // A newer version was requested in the meantime.
                     Ok(false) => continue,
                     Err(e) => (StopReason::of(&e), false),
                 },
                 Err(AttemptError::Changed) => continue,
-                Err(AttemptError::Held(reason)) => {
+                Err(AttemptError::NotAllowed(reason)) => {
                     (StopReason { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
                 }
-                // Paused or removed in the moment before it was to be noted as running.
+                // Paused or removed just before it was recorded as running.
                 Err(AttemptError::Failed(Error::Cancelled)) => return,
                 Err(AttemptError::Failed(e)) => {
-                    tracing::warn!(download.id = run.wish.name(), error = %e, "download stopped");
+                    tracing::warn!(download.id = run.target.name(), error = %e, "download stopped");
                     (StopReason::of(&e), false)
                 }
             };
-            if run.received.load(Ordering::Relaxed) >= before + WORKED {
+            if run.received.load(Ordering::Relaxed) >= before + MIN_PROGRESS {
                 policy.reset();
             }
-            // What the rules forbid is allowed only when they, or what they depend on, change.
-            let wait_ms = if held { None } else { policy.next_wait(stop.retry) };
+            // A download held by the policy continues only when the rules or conditions change.
+            let wait_ms = if is_held { None } else { policy.next_wait(stop.retry) };
             *lock(&run.retry_at_ms) = wait_ms.map(|ms| library.clock().now_ms().saturating_add(ms));
-            self.note(run, stop).await;
+            self.record_stop(run, stop).await;
             if stop.retry == Retry::ByUser {
                 return;
             }
-            if self.wait(run, &stop, wait_ms, &mut world).await {
+            if self.wait(run, &stop, wait_ms, &mut environment).await {
                 policy.reset();
             }
             *lock(&run.retry_at_ms) = None;
         }
     }
 
-    /// One attempt, which ends when it is not allowed any more.
+    /// Runs one attempt, and ends it when the policy does not allow it any more.
     async fn attempt(
         &self,
         run: &Run,
-        world: &mut watch::Receiver<Environment>,
-    ) -> Result<Done, AttemptError> {
-        world.borrow_and_update();
+        environment: &mut watch::Receiver<Environment>,
+    ) -> Result<Completed, AttemptError> {
+        environment.borrow_and_update();
         *lock(&run.unsaved) = None;
-        // What was said before is heeded by this attempt: it does not end the wait after it.
-        let _ = run.hurried().now_or_never();
-        let parallel = self.inner.allow(run).map_err(AttemptError::Held)?;
-        let work = async {
-            let turn = self.inner.turn.acquire().await;
-            let _turn = turn.map_err(|_| AttemptError::Failed(Error::Cancelled))?;
+        // Consumes an earlier signal, so that it does not end the wait after this attempt.
+        let _ = run.retry_requested().now_or_never();
+        let parallel = self.inner.allow(run).map_err(AttemptError::NotAllowed)?;
+        let running = async {
+            let permit = self.inner.active_limit.acquire().await;
+            let _permit = permit.map_err(|_| AttemptError::Failed(Error::Cancelled))?;
             attempt::fetch_all(&self.inner, run, parallel).await
         };
-        tokio::pin!(work);
+        tokio::pin!(running);
         loop {
             tokio::select! {
-                outcome = &mut work => return outcome,
-                // Its sender lives as long as this.
-                Ok(()) = world.changed() => match self.inner.allow(run) {
+                outcome = &mut running => return outcome,
+                // The sender lives as long as `self`.
+                Ok(()) = environment.changed() => match self.inner.allow(run) {
                     Ok(n) if n == parallel => {}
                     Ok(_) => return Err(AttemptError::Changed),
-                    Err(reason) => return Err(AttemptError::Held(reason)),
+                    Err(reason) => return Err(AttemptError::NotAllowed(reason)),
                 },
             }
         }
     }
 
-    /// True if the world or a person ended it, and not the clock.
+    /// Waits for the next attempt. Returns whether a change or the learner ended the wait, not the
+    /// timeout.
     async fn wait(
         &self,
         run: &Run,
         stop: &StopReason,
         wait_ms: Option<i64>,
-        world: &mut watch::Receiver<Environment>,
+        environment: &mut watch::Receiver<Environment>,
     ) -> bool {
         let due = async {
             match wait_ms {
@@ -218,82 +228,91 @@ impl Downloads {
             }
         };
         let changed = async {
-            if !stop.retry.is_on_change() || world.changed().await.is_err() {
+            if !stop.retry.is_on_change() || environment.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             () = due => false,
             () = changed => true,
-            () = run.hurried() => true,
+            () = run.retry_requested() => true,
         }
     }
 
-    async fn note(&self, run: &Run, stop: StopReason) {
-        let pace = run.meter.pace(self.inner.library.clock().monotonic_ms());
-        let wish = run.wish.clone();
-        let noted = self.inner.library.blocking(move |library| {
+    async fn record_stop(&self, run: &Run, stop: StopReason) {
+        let progress = run.meter.progress(self.inner.library.clock().monotonic_ms());
+        let target = run.target.clone();
+        let recorded = self.inner.library.blocking(move |library| {
             if stop.reason == Reason::DiskFull {
-                library.storage().note_full();
+                library.storage().report_full();
             }
-            queue::note_stop(library, &wish, stop.phase, stop.reason)?;
-            if pace.total == 0 { Ok(()) } else { queue::set_done(library, &wish, pace.done) }
+            queue::set_stopped(library, &target, stop.phase, stop.reason)?;
+            if progress.total == 0 {
+                Ok(())
+            } else {
+                queue::set_done(library, &target, progress.done)
+            }
         });
-        if let Err(e) = noted.await {
+        if let Err(e) = recorded.await {
             *lock(&run.unsaved) = Some((stop.phase, stop.reason));
-            tracing::error!(download.id = run.wish.name(), error = %e, "the state of a download could not be saved");
+            tracing::error!(download.id = run.target.name(), error = %e, "cannot write the state of a download");
         }
-        self.told(&run.wish);
+        self.emit_changed(&run.target);
     }
 
-    /// The switch. False if another version is wanted by now.
-    async fn finish(&self, run: &Run, done: Done) -> Result<bool> {
+    /// Makes the version ready and indexes its text. Returns `false` if another version is
+    /// requested by now.
+    async fn finish(&self, run: &Run, done: Completed) -> Result<bool> {
         let library = &self.inner.library;
         let now = library.clock().now_ms();
-        // Until here the old version was read; from here on the new one is. One statement.
-        let (wish, version) = (run.wish.clone(), done.version);
+        // One statement: the old version is used until then, the new one afterwards.
+        let (target, version) = (run.target.clone(), done.version);
         let switched =
-            library.blocking(move |library| queue::set_ready(library, &wish, version, now));
+            library.blocking(move |library| queue::set_ready(library, &target, version, now));
         if !switched.await? {
             return Ok(false);
         }
         let bytes = done.manifest.manifest.total_bytes();
-        tracing::info!(download.id = run.wish.name(), download.bytes = bytes, "download ready");
-        self.told(&run.wish);
-        let name = run.wish.name().to_owned();
-        let wish = run.wish.clone();
+        tracing::info!(download.id = run.target.name(), download.bytes = bytes, "download ready");
+        self.emit_changed(&run.target);
+        let name = run.target.name().to_owned();
+        let target = run.target.clone();
         let indexed = library.blocking(move |library| {
             library.index(&done.manifest)?;
-            // Removed while its pages were read: then the removal may have come before them.
-            if queue::get(library, &wish)?.is_none() { library.unindex(&wish.id) } else { Ok(()) }
+            // If the download was removed during indexing, the removal may have preceded it.
+            if queue::get(library, &target)?.is_none() {
+                library.unindex(&target.id)
+            } else {
+                Ok(())
+            }
         });
         match indexed.await {
-            // Lists that were read when the download was ready may be searched now.
-            Ok(()) => library.changes().tell_one(Change::Downloads),
+            // The UI may have read its lists before the text could be searched.
+            Ok(()) => library.changes().publish_one(Change::Downloads),
             Err(e) => {
-                tracing::warn!(download.id = name, error = %e, "a download cannot be searched");
+                tracing::warn!(download.id = name, error = %e, "cannot index a download");
             }
         }
         Ok(true)
     }
 
-    /// The last word for now, for whoever shows the list and whoever follows the bytes.
-    pub(super) fn told(&self, wish: &Wish) {
-        let moved = Change::DownloadMoved(wish.name().to_owned());
-        self.inner.library.changes().tell([Change::Downloads, moved].into());
+    /// Emits the events for the list of downloads and for the progress of this one.
+    pub(super) fn emit_changed(&self, target: &DownloadTarget) {
+        let moved = Change::DownloadProgress(target.name().to_owned());
+        self.inner.library.changes().publish([Change::Downloads, moved].into());
     }
 }
 
-/// Runs to its end, unless it is stopped.
-pub async fn spawned(downloads: Downloads, run: Arc<Run>) {
+/// Runs the task until it ends or is stopped.
+pub async fn run_to_end(downloads: Downloads, run: Arc<Run>) {
     tokio::select! {
-        () = downloads.live(&run) => {
-            downloads.left(&run);
-            // Wanted again in its last moment.
-            let wish = run.wish.clone();
-            let again = downloads.inner.library.blocking(move |library| queue::get(library, &wish));
-            if again.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
-                downloads.run(run.wish.clone(), Run::is_own);
+        () = downloads.run_until_ready(&run) => {
+            downloads.ended(&run);
+            // Requested again while the task was ending.
+            let target = run.target.clone();
+            let state = downloads.inner.library.blocking(move |library| queue::get(library, &target));
+            if state.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
+                downloads.run(run.target.clone(), Run::set_requested);
             }
         }
         () = run.stopped.cancelled() => {}
@@ -308,11 +327,11 @@ mod tests {
     use crate::kind::Kind;
 
     #[test]
-    fn a_tap_in_the_moment_before_the_wait_ends_it_and_only_it() {
+    fn a_retry_just_before_a_wait_ends_exactly_that_wait() {
         let course = Slug::new("river").expect("a name");
-        let run = Run::new(Wish::whole(Kind::Course, &course), 1, 0);
-        run.hurry();
-        assert!(run.hurried().now_or_never().is_some(), "it was said already");
-        assert!(run.hurried().now_or_never().is_none(), "once");
+        let run = Run::new(DownloadTarget::whole(Kind::Course, &course), 1, 0);
+        run.retry_now();
+        assert!(run.retry_requested().now_or_never().is_some(), "the earlier retry counts");
+        assert!(run.retry_requested().now_or_never().is_none(), "once");
     }
 }

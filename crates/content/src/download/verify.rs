@@ -1,6 +1,8 @@
-//! "Ready for offline": every byte is hashed again, and what is missing is named in a learner's words.
+//! "Available offline": hashes every byte again and lists what is missing by section, story and
+//! page.
 //!
-//! Not here: what the window can play, and how long the sign-in lasts (the commands ask for those).
+//! Not here: whether the UI can play the media, and how long the session lasts (reported by the
+//! commands).
 
 use std::collections::BTreeSet;
 
@@ -10,92 +12,104 @@ use carrel_system::blocking;
 use crate::{
     Result,
     blobs::MediaKind,
-    download::{Downloads, Phase, Spot, Wish, plan, plan::Needs, queue},
+    download::{BlobUse, DownloadTarget, Downloads, Phase, plan, plan::Plan, queue},
     library::{Library, OpenManifest},
 };
 
-/// Something that is missing or damaged.
+/// A missing or damaged blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFile {
+    /// Hash of the blob.
     pub hash: BlobHash,
-    /// Where a learner would miss it.
-    pub spot: Spot,
+    /// Where the blob is first used.
+    pub first_use: BlobUse,
+    /// Media kind, from the manifest.
     pub kind: MediaKind,
+    /// Size in bytes.
     pub bytes: u64,
-    /// It was here, with other bytes. It was removed, so that it is fetched again.
+    /// The stored bytes were wrong and have been removed, so that the blob is fetched again.
     pub damaged: bool,
 }
 
-/// What a check of every byte found.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
+    /// Number of blobs that the target needs.
     pub files: u32,
+    /// Their bytes.
     pub bytes: u64,
-    /// In the order of reading.
-    pub lacks: Vec<MissingFile>,
-    /// Of audio and video, each once.
+    /// Missing and damaged blobs, in the order of reading.
+    pub missing_files: Vec<MissingFile>,
+    /// Media types of audio and video, without duplicates.
     pub media_types: Vec<String>,
+    /// When the verification ended (UTC, ms).
     pub checked_ms: i64,
 }
 
 impl Verification {
+    /// Returns the number of missing and damaged blobs.
     pub fn missing(&self) -> u32 {
-        u32::try_from(self.lacks.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.missing_files.len()).unwrap_or(u32::MAX)
     }
+    /// Returns their bytes.
     pub fn missing_bytes(&self) -> u64 {
-        self.lacks.iter().map(|l| l.bytes).sum()
+        self.missing_files.iter().map(|l| l.bytes).sum()
     }
 }
 
 impl Downloads {
-    /// Hashes every byte that this needs. What is missing of something that is to be on this device is fetched.
-    pub async fn prove(&self, wish: &Wish) -> Result<Verification> {
-        let manifest = self.inner.library.manifest(wish.kind, &wish.id).await?.value;
-        let (downloads, wish) = (self.clone(), wish.clone());
-        blocking(move || downloads.prove_blobs(&wish, &manifest)).await
+    /// Hashes every byte that the target needs. If it was ready, missing blobs are fetched again.
+    pub async fn verify(&self, target: &DownloadTarget) -> Result<Verification> {
+        let manifest = self.inner.library.manifest(target.kind, &target.id).await?.value;
+        let (downloads, target) = (self.clone(), target.clone());
+        blocking(move || downloads.verify_blobs(&target, &manifest)).await
     }
 
-    fn prove_blobs(&self, wish: &Wish, manifest: &OpenManifest) -> Result<Verification> {
+    fn verify_blobs(
+        &self,
+        target: &DownloadTarget,
+        manifest: &OpenManifest,
+    ) -> Result<Verification> {
         let library = &self.inner.library;
-        let proof = check(library, &plan::of_wish(library, wish, manifest, None)?)?;
-        let state = self.state_of(wish)?;
+        let verification = check(library, &plan::of_target(library, target, manifest, None)?)?;
+        let state = self.state_of(target)?;
         if state.ready_version.is_some() || state.phase == Phase::Ready {
-            if proof.lacks.is_empty() {
-                queue::set_checked(library, wish, proof.checked_ms)?;
-                self.told(wish);
+            if verification.missing_files.is_empty() {
+                queue::set_checked(library, target, verification.checked_ms)?;
+                self.emit_changed(target);
             } else if !library.storage().is_degraded() {
-                self.want(wish, false)?;
+                self.request(target, false)?;
             }
         }
-        Ok(proof)
+        Ok(verification)
     }
 }
 
-fn check(library: &Library, needs: &Needs) -> Result<Verification> {
-    let mut lacks = Vec::new();
+fn check(library: &Library, plan: &Plan) -> Result<Verification> {
+    let mut missing_files = Vec::new();
     let mut media_types = BTreeSet::new();
-    for blob in &needs.blobs {
+    for blob in &plan.blobs {
         let kind = MediaKind::of_type(&blob.media_type);
         if matches!(kind, MediaKind::Audio | MediaKind::Video) {
             media_types.insert(blob.media_type.clone());
         }
-        let was_here = library.blobs().has(blob.hash)?;
-        if !library.blobs().prove(blob.hash)? {
-            let nowhere = || Spot { item: None, title: String::new(), page: 0 };
-            let spot = needs.spot(blob.hash).cloned().unwrap_or_else(nowhere);
-            lacks.push(MissingFile {
+        let was_stored = library.blobs().has(blob.hash)?;
+        if !library.blobs().verify(blob.hash)? {
+            let unknown = || BlobUse { item: None, title: String::new(), page: 0 };
+            let first_use = plan.use_of(blob.hash).cloned().unwrap_or_else(unknown);
+            missing_files.push(MissingFile {
                 hash: blob.hash,
-                spot,
+                first_use,
                 kind,
                 bytes: blob.size,
-                damaged: was_here,
+                damaged: was_stored,
             });
         }
     }
     Ok(Verification {
-        files: u32::try_from(needs.blobs.len()).unwrap_or(u32::MAX),
-        bytes: needs.blobs.iter().map(|b| b.size).sum(),
-        lacks,
+        files: u32::try_from(plan.blobs.len()).unwrap_or(u32::MAX),
+        bytes: plan.blobs.iter().map(|b| b.size).sum(),
+        missing_files,
         media_types: media_types.into_iter().collect(),
         checked_ms: library.clock().now_ms(),
     })

@@ -1,11 +1,12 @@
-//! Fetches one blob from the server: resumed where an earlier attempt ended, hashed while it arrives, verified against its hash. The only
-//! implementation, for reading and for downloads.
+//! Fetches one blob from the server: resumed where an earlier attempt ended, hashed while it
+//! arrives, verified at the end. Used by readers and by downloads.
 //!
-//! A reply is checked before its first byte is written: what is not this blob (the sign-in page of a network, a redirect, another entity
-//! tag, another length, a range that was not requested) leaves the partial file as it is. So does a reply whose bytes turn out to be
-//! others: what was appended is removed. Bytes of an earlier attempt are given up only for a file that was verified.
+//! A reply is checked before its first byte is written. A reply that is not this blob (a captive
+//! portal, a redirect, another entity tag, another length, a range that was not requested) leaves
+//! the partial file unchanged. Bytes that turn out to be wrong are removed. Bytes of an earlier
+//! attempt are discarded only in favour of a verified file.
 //!
-//! Not here: which blob is next and where it is stored (`library`, `download`).
+//! Not here: which blob is fetched next and where it is stored (`library`, `download`).
 
 mod reply;
 mod slots;
@@ -19,23 +20,23 @@ use carrel_net::{Error as Net, FailureKind, Http, Reply};
 use carrel_system::{Clock, blocking};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 
-use self::{reply::Problem, writer::PartWriter};
+use self::{reply::TransferError, writer::BufferedWriter};
 use crate::{
     Error, Result,
-    blobs::{BlobStore, Came, INLINE, Mark},
+    blobs::{BlobOrigin, BlobStore, MAX_INLINE, PartPosition},
     sql::signed,
 };
 
-pub use slots::{PER_HOST, Slot, Slots};
+pub use slots::{MAX_PER_HOST, Slot, Slots};
 
-/// The largest file that a package may hold, in bytes.
+/// The largest blob that a server may send, in bytes: the largest file of a package.
 const MAX_BLOB: u64 = 1 << 30;
-/// The largest blob that is held in memory when the disk has no space for it.
+/// The largest blob that is held in memory if the disk has no space for it, in bytes.
 pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
-/// A transfer checks at this distance, in bytes, whether another one needs its slot.
-const YIELD_EVERY: u64 = 1024 * 1024;
-/// An attempt that brought fewer bytes than this counts as one without progress.
-const PROGRESS: u64 = 64 * 1024;
+/// Bytes between two checks whether another download needs the slot of a transfer.
+const CHECK_SLOT_EVERY: u64 = 1024 * 1024;
+/// Bytes below which an attempt counts as one without progress.
+const MIN_PROGRESS: u64 = 64 * 1024;
 
 /// Fetches blobs from one server.
 #[derive(Clone)]
@@ -46,79 +47,87 @@ pub struct BlobFetcher {
     clock: Arc<dyn Clock>,
 }
 
-/// A blob to be fetched, as far as it is known.
+/// A blob to be fetched.
 #[derive(Debug, Clone, Copy)]
 pub struct BlobRequest<'a> {
+    /// Hash of the blob.
     pub hash: BlobHash,
-    /// Bytes; `None` if no manifest on this device names it.
+    /// Size in bytes; `None` if no stored manifest lists the blob.
     pub size: Option<u64>,
-    /// Empty if it is not known.
+    /// Media type; empty if unknown.
     pub media_type: &'a str,
-    pub came: Came,
+    /// Origin to be stored with the blob.
+    pub origin: BlobOrigin,
 }
 
-/// Where the bytes may go.
+/// Where the bytes may be stored.
 pub enum Admission {
-    /// To the disk. The value is held until the blob is complete.
-    Write(Option<Box<dyn Any + Send>>),
-    /// Into memory only: the disk has no space.
-    Hold,
+    /// On the disk. The value is held until the blob is complete.
+    Disk(Option<Box<dyn Any + Send>>),
+    /// In memory only, because the disk has no space.
+    Memory,
 }
 
-/// Asked once, with the size of the blob and the bytes that are present, before the first byte is written.
+/// Decides on the admission of a blob. Called once, with its size and the bytes stored already,
+/// before the first byte is written.
 pub type Admit<'a> = dyn Fn(u64, u64) -> BoxFuture<'a, Result<Admission>> + Send + Sync + 'a;
 
 /// How a blob is fetched.
 pub struct FetchOptions<'a> {
-    /// Attempts in a row without progress after which it fails.
+    /// Consecutive attempts without progress after which the fetch fails.
     pub attempts: u32,
-    /// The limit of transfers from the host, and the download that this one counts for.
+    /// The limit of transfers from the host, and the number of the download that this one counts
+    /// for.
     pub slots: Option<(&'a Slots, u64)>,
+    /// Decides where the bytes may be stored.
     pub admit: &'a Admit<'a>,
-    /// Called with the number of bytes that arrived.
+    /// Called with the number of bytes received.
     pub received: &'a (dyn Fn(usize) + Send + Sync),
-    /// Called with the change of the number of bytes that are present, apart from those that arrive.
+    /// Called with the change of the number of stored bytes, other than by bytes received.
     pub corrected: &'a (dyn Fn(i64) + Send + Sync),
 }
 
 /// A blob whose bytes are complete and verified.
 pub enum Fetched {
+    /// The bytes in memory, not stored yet.
     Bytes(Bytes),
+    /// A partial file, not moved to its final name yet.
     File(Box<CompleteFile>),
 }
 
-/// A partial file that is complete.
+/// A partial file that is complete and verified.
 pub struct CompleteFile {
-    part: PartWriter,
-    /// What an earlier attempt left, while the whole was fetched beside it.
-    old: Option<PartWriter>,
+    part: BufferedWriter,
+    /// The partial file of an earlier attempt, replaced by this one.
+    previous: Option<BufferedWriter>,
 }
 
 impl CompleteFile {
-    /// Makes it durable and moves it to its place. Blocking.
+    /// Syncs the file and gives it its final name. Blocking.
     pub fn finish(self) -> Result<()> {
         self.part.into_part()?.finish()?;
-        self.old.map_or(Ok(()), |old| old.into_part()?.discard())
+        self.previous.map_or(Ok(()), |previous| previous.into_part()?.discard())
     }
 }
 
-/// One fetch over all its attempts.
+/// One fetch, with all its attempts.
 struct Transfer<'f, 'o> {
     fetcher: &'f BlobFetcher,
     blob: BlobRequest<'f>,
     options: &'f FetchOptions<'o>,
     total: Option<u64>,
-    part: Option<PartWriter>,
-    old: Option<PartWriter>,
+    part: Option<BufferedWriter>,
+    previous: Option<BufferedWriter>,
     admission: Option<Admission>,
-    /// The state of the partial file before the last attempt.
-    mark: Option<Mark>,
-    /// The next request is for the whole; the bytes that are present are compared and skipped.
+    /// Position of the partial file before the last attempt.
+    position: Option<PartPosition>,
+    /// The next request is for the whole blob; stored bytes are compared and skipped.
     whole: bool,
-    wrong: u32,
+    mismatches: u32,
 }
 
 impl BlobFetcher {
+    /// Creates a fetcher for the server at `base_url`, without a trailing slash.
     pub fn new(
         http: Arc<dyn Http>,
         base_url: String,
@@ -128,13 +137,17 @@ impl BlobFetcher {
         Self { http, base_url, blobs, clock }
     }
 
-    /// Fetches what is missing of the blob. `begun`: bytes of the partial file that were counted before.
+    /// Fetches the missing bytes of a blob. `counted`: bytes of the partial file that were counted
+    /// before.
     ///
-    /// Errors: `Net` for the network and the server, `Corrupt` for wrong bytes, `NoSpace` and `Storage` for the disk.
+    /// # Errors
+    ///
+    /// `Net` for the network and the server, `Corrupt` for wrong bytes, `NoSpace` and `Storage` for
+    /// the disk.
     pub async fn fetch(
         &self,
         blob: BlobRequest<'_>,
-        begun: u64,
+        counted: u64,
         options: &FetchOptions<'_>,
     ) -> Result<Fetched> {
         let mut transfer = Transfer {
@@ -143,19 +156,19 @@ impl BlobFetcher {
             options,
             total: blob.size,
             part: None,
-            old: None,
+            previous: None,
             admission: None,
-            mark: None,
+            position: None,
             whole: false,
-            wrong: 0,
+            mismatches: 0,
         };
-        let in_memory = blob.size.is_some_and(|size| size <= INLINE);
+        let in_memory = blob.size.is_some_and(|size| size <= MAX_INLINE);
         let blobs = self.blobs.clone();
-        let nothing_here = || blocking(move || Ok::<_, Error>(blobs.partial_len(blob.hash) == 0));
-        if in_memory || blob.size.is_none() && nothing_here().await? {
-            (options.corrected)(-signed(begun));
+        let is_absent = || blocking(move || Ok::<_, Error>(blobs.partial_len(blob.hash) == 0));
+        if in_memory || blob.size.is_none() && is_absent().await? {
+            (options.corrected)(-signed(counted));
         } else {
-            transfer.open(begun).await?;
+            transfer.open(counted).await?;
         }
         let mut tries = 0;
         loop {
@@ -163,7 +176,7 @@ impl BlobFetcher {
                 return Ok(fetched);
             }
             let mut slot = match options.slots {
-                Some((slots, owner)) => Some(slots.take(owner).await),
+                Some((slots, owner)) => Some(slots.acquire(owner).await),
                 None => None,
             };
             let before = transfer.len();
@@ -173,23 +186,24 @@ impl BlobFetcher {
                 Err(problem) => problem,
             };
             drop(slot);
-            tries = if transfer.len() >= before + PROGRESS { 0 } else { tries + 1 };
+            tries = if transfer.len() >= before + MIN_PROGRESS { 0 } else { tries + 1 };
             match problem {
-                Problem::Final(e) => return Err(e),
-                Problem::Interrupted(e) if tries >= options.attempts => return Err(e),
-                Problem::Range(e) if tries >= options.attempts.max(2) => return Err(e),
-                Problem::Differs(e) if transfer.old.is_some() => return Err(e),
-                Problem::Differs(_) => {
-                    transfer.begin_beside().await?;
+                TransferError::Final(e) => return Err(e),
+                TransferError::Interrupted(e) if tries >= options.attempts => return Err(e),
+                TransferError::Range(e) if tries >= options.attempts.max(2) => return Err(e),
+                TransferError::Differs(e) if transfer.previous.is_some() => return Err(e),
+                TransferError::Differs(_) => {
+                    transfer.restart_in_new_file().await?;
                     tries = 0;
                 }
-                Problem::Range(_) => transfer.whole = true,
-                Problem::Interrupted(_) => transfer.whole = false,
+                TransferError::Range(_) => transfer.whole = true,
+                TransferError::Interrupted(_) => transfer.whole = false,
             }
         }
     }
 
-    /// Bytes `start..end` of a blob straight from the server as they arrive, neither verified nor stored.
+    /// Requests bytes `start..end` of a blob and returns them as they arrive, neither verified nor
+    /// stored.
     pub async fn range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         let url = self.url(hash);
         let reply = self.http.send(reply::request(&url, hash, "", start, Some(end))).await?;
@@ -203,84 +217,93 @@ impl BlobFetcher {
 
 impl Transfer<'_, '_> {
     fn len(&self) -> u64 {
-        self.part.as_ref().map_or(0, PartWriter::len)
+        self.part.as_ref().map_or(0, BufferedWriter::len)
     }
 
-    /// Opens the partial file.
+    /// Opens the partial file and corrects the progress by its length.
     async fn open(&mut self, counted: u64) -> Result<()> {
-        let part = PartWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.came).await?;
+        let part =
+            BufferedWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.origin).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
-            // From now on it can be played while it arrives.
+            // Readers can play the blob from now on.
             part.expect(total);
         }
         self.part = Some(part);
         Ok(())
     }
 
-    /// Only the hash of a whole file can tell whether the bytes that are present or those of the server are right: from now on the whole is
-    /// fetched into a file beside the present one.
-    async fn begin_beside(&mut self) -> Result<()> {
+    /// Fetches the whole blob into a second file. Only the hash of a complete file shows whether
+    /// the stored bytes or those of the server are right.
+    async fn restart_in_new_file(&mut self) -> Result<()> {
         let counted = self.len();
-        self.old = self.part.take();
+        self.previous = self.part.take();
         self.open(counted).await?;
-        (self.whole, self.mark) = (false, None);
+        (self.whole, self.position) = (false, None);
         Ok(())
     }
 
-    /// The file, if it is complete and its hash is right. Wrong bytes are removed: which attempt they came with is not known, so those of
-    /// the last one go first.
+    /// Returns the file if it is complete and its hash is right. If the hash is wrong, the bytes of
+    /// the last attempt are removed first, because it is unknown which attempt they came from.
     async fn verified(&mut self) -> Result<Option<Fetched>> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
-        if part.len() == total && part.is_proved() {
-            return Ok(Some(Fetched::File(Box::new(CompleteFile { part, old: self.old.take() }))));
+        if part.len() == total && part.is_verified() {
+            return Ok(Some(Fetched::File(Box::new(CompleteFile {
+                part,
+                previous: self.previous.take(),
+            }))));
         }
         let part = self.part.insert(part);
         if part.len() < total {
             return Ok(None);
         }
         let all = part.len();
-        let resumed = self.mark.is_some();
-        part.rewind(self.mark.take()).await?;
+        let resumed = self.position.is_some();
+        part.rewind(self.position.take()).await?;
         (self.options.corrected)(-signed(all - part.len()));
         self.whole = !part.is_empty();
-        // A length that a wrong reply told is not kept.
+        // The length may be that of a wrong reply.
         self.total = self.blob.size;
-        self.wrong += 1;
-        if self.wrong >= self.options.attempts.max(1 + u32::from(resumed)) {
+        self.mismatches += 1;
+        if self.mismatches >= self.options.attempts.max(1 + u32::from(resumed)) {
             return Err(reply::corrupt(self.blob.hash));
         }
         Ok(None)
     }
 
-    /// One request. `Ok(Some)`: a blob that is not written to a partial file. `Ok(None)`: the file grew, to its end or until another
-    /// download needed the slot.
-    async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, Problem> {
-        let here = self.len();
-        self.mark = self.part.as_ref().and_then(PartWriter::mark);
-        let from = if self.whole { 0 } else { here };
+    /// Sends one request. Returns `Some` for a blob that is not written to a partial file, and
+    /// `None` if the file grew, to its end or until another download needed the slot.
+    async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, TransferError> {
+        let stored_len = self.len();
+        self.position = self.part.as_ref().and_then(BufferedWriter::position);
+        let from = if self.whole { 0 } else { stored_len };
         let url = self.fetcher.url(self.blob.hash);
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
         let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
-            // Nothing arrived at all: there is no network, or no server.
-            FailureKind::Connect | FailureKind::Timeout => Problem::Final(f.into()),
-            FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(&url, &f.message)),
-            _ => Problem::Interrupted(f.into()),
+            // Nothing was received: no network, or no server.
+            FailureKind::Connect | FailureKind::Timeout => TransferError::Final(f.into()),
+            FailureKind::Decode if from > 0 => {
+                TransferError::Range(reply::protocol_error(&url, &f.message))
+            }
+            _ => TransferError::Interrupted(f.into()),
         })?;
         let now_ms = self.fetcher.clock.now_ms();
         let (reply, length) =
             reply::check(reply, &url, &self.blob, self.total, from, now_ms).await?;
         if self.total.is_none() {
             if length.is_some_and(|length| length > MAX_BLOB) {
-                return Err(Problem::Final(reply::bad(&url, "it is longer than any blob")));
+                return Err(TransferError::Final(reply::bad_reply(
+                    &url,
+                    "body exceeds the maximum blob size",
+                )));
             }
             self.total = length;
         }
         self.admit().await?;
-        let in_memory = matches!(self.admission, Some(Admission::Hold));
+        let in_memory = matches!(self.admission, Some(Admission::Memory));
         if self.part.is_none() {
-            if in_memory || self.total.is_some_and(|total| total <= INLINE) {
+            if in_memory || self.total.is_some_and(|total| total <= MAX_INLINE) {
                 return self.read(reply, &url).await.map(Some);
             }
             self.open(0).await?;
@@ -292,29 +315,33 @@ impl Transfer<'_, '_> {
         if let (None, Some(total)) = (&self.admission, self.total) {
             self.admission = Some((self.options.admit)(total, self.len()).await?);
         }
-        if matches!(self.admission, Some(Admission::Hold)) {
-            // What is present stays for a time with more space.
+        if matches!(self.admission, Some(Admission::Memory)) {
+            // Stored bytes are kept until there is more space.
             self.part = None;
         }
         Ok(())
     }
 
-    /// A whole body into memory.
-    async fn read(&mut self, reply: Reply, url: &str) -> Result<Bytes, Problem> {
+    /// Reads a whole body into memory.
+    async fn read(&mut self, reply: Reply, url: &str) -> Result<Bytes, TransferError> {
         let total = self.total.unwrap_or(MAX_IN_MEMORY);
         let limit = usize::try_from(total).unwrap_or(usize::MAX);
         if reply.status != 200 {
-            return Err(Problem::Range(reply::wrong(url, "a part that was not requested")));
+            return Err(TransferError::Range(reply::protocol_error(url, "unrequested range")));
         }
         let bytes = reply.bytes(limit).await.map_err(|f| match f.kind {
-            FailureKind::TooLarge => Problem::Interrupted(reply::corrupt(self.blob.hash)),
-            _ => Problem::Interrupted(f.into()),
+            FailureKind::TooLarge => TransferError::Interrupted(reply::corrupt(self.blob.hash)),
+            _ => TransferError::Interrupted(f.into()),
         })?;
         if (bytes.len() as u64) < total {
-            return Err(Problem::Interrupted(reply::cut(url, bytes.len() as u64, total)));
+            return Err(TransferError::Interrupted(reply::truncated(
+                url,
+                bytes.len() as u64,
+                total,
+            )));
         }
         if BlobHash::of(&bytes) != self.blob.hash {
-            return Err(Problem::Interrupted(reply::corrupt(self.blob.hash)));
+            return Err(TransferError::Interrupted(reply::corrupt(self.blob.hash)));
         }
         (self.options.received)(bytes.len());
         Ok(bytes)
@@ -326,15 +353,15 @@ impl Transfer<'_, '_> {
         url: &str,
         from: u64,
         mut slot: Option<&mut Slot>,
-    ) -> Result<(), Problem> {
-        let marked = reply::is_marked(&reply, self.blob.hash, self.total);
+    ) -> Result<(), TransferError> {
+        let is_identified = reply::is_identified(&reply, self.blob.hash, self.total);
         let (clock, total) = (&self.fetcher.clock, self.total);
         let Some(part) = self.part.as_mut() else { return Ok(()) };
-        // The whole although a part was requested: the bytes that are present are compared and skipped.
+        // The whole blob although a range was requested: stored bytes are compared and skipped.
         let skip = if reply.status == 206 { 0 } else { part.len() };
         let mut skipped = 0;
-        let begun = part.len();
-        let (mut checked, mut is_endless) = (begun, false);
+        let start_len = part.len();
+        let (mut checked, mut is_endless) = (start_len, false);
         loop {
             let piece = match reply.body.next().now_or_never() {
                 Some(piece) => piece,
@@ -345,21 +372,25 @@ impl Transfer<'_, '_> {
             };
             let Some(piece) = piece else { break };
             let mut piece = piece.map_err(|f| match f.kind {
-                FailureKind::Decode if from > 0 => Problem::Range(reply::wrong(url, &f.message)),
-                FailureKind::Decode => Problem::Interrupted(reply::wrong(url, &f.message)),
-                _ => Problem::Interrupted(f.into()),
+                FailureKind::Decode if from > 0 => {
+                    TransferError::Range(reply::protocol_error(url, &f.message))
+                }
+                FailureKind::Decode => {
+                    TransferError::Interrupted(reply::protocol_error(url, &f.message))
+                }
+                _ => TransferError::Interrupted(f.into()),
             })?;
-            let seen = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
-            let seen = piece.split_to(seen);
-            let count = seen.len() as u64;
-            if count > 0 && !part.agrees(skipped, seen).await? {
-                let differs = "other bytes than those of an earlier reply";
-                // A part that is longer than the whole is wrong for certain.
+            let overlap = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(piece.len());
+            let overlap = piece.split_to(overlap);
+            let count = overlap.len() as u64;
+            if count > 0 && !part.matches(skipped, overlap).await? {
+                let differs = "bytes differ from those of an earlier reply";
+                // Stored bytes beyond the total are certainly wrong.
                 let is_too_long = total.is_some_and(|total| total < part.len());
-                // A reply that does not name this blob is not worth another request.
-                return Err(match marked || is_too_long {
-                    true => Problem::Differs(reply::wrong(url, differs)),
-                    false => Problem::Final(reply::bad(url, differs)),
+                // A reply that is not marked as this blob is not worth another request.
+                return Err(match is_identified || is_too_long {
+                    true => TransferError::Differs(reply::protocol_error(url, differs)),
+                    false => TransferError::Final(reply::bad_reply(url, differs)),
                 });
             }
             skipped += count;
@@ -367,9 +398,9 @@ impl Transfer<'_, '_> {
                 is_endless = true;
                 break;
             }
-            // What is sent beyond the end is ignored.
-            let room = total.unwrap_or(MAX_BLOB).saturating_sub(part.len());
-            piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            // Bytes beyond the end are ignored.
+            let rest = total.unwrap_or(MAX_BLOB).saturating_sub(part.len());
+            piece.truncate(usize::try_from(rest).unwrap_or(usize::MAX));
             if piece.is_empty() {
                 continue;
             }
@@ -379,36 +410,41 @@ impl Transfer<'_, '_> {
             if Some(part.len()) == total {
                 break;
             }
-            if part.len() >= checked + YIELD_EVERY {
+            if part.len() >= checked + CHECK_SLOT_EVERY {
                 checked = part.len();
-                if slot.as_mut().is_some_and(|slot| slot.yields()) {
+                if slot.as_mut().is_some_and(|slot| slot.should_yield()) {
                     return Ok(part.flush().await?);
                 }
             }
         }
         part.flush().await?;
-        let here = part.len();
+        let stored_len = part.len();
         if is_endless {
-            part.rewind(self.mark.take()).await?;
-            return Err(Problem::Final(reply::bad(url, "it is longer than any blob")));
+            part.rewind(self.position.take()).await?;
+            return Err(TransferError::Final(reply::bad_reply(
+                url,
+                "body exceeds the maximum blob size",
+            )));
         }
         let Some(total) = total else {
-            // Nothing told the length: the end of the body is the end of the blob, and the hash decides.
-            self.total = Some(here);
+            // The length is unknown: the end of the body is the end of the blob, and the hash
+            // decides.
+            self.total = Some(stored_len);
             return Ok(());
         };
-        if here == begun && from > 0 {
-            // A connection that broke would have been reported: this reply is complete and empty.
-            return Err(Problem::Range(reply::cut(url, here, total)));
+        if stored_len == start_len && from > 0 {
+            // A broken connection would have been reported: this reply is complete and empty.
+            return Err(TransferError::Range(reply::truncated(url, stored_len, total)));
         }
-        if here < total {
-            return Err(Problem::Interrupted(reply::cut(url, here, total)));
+        if stored_len < total {
+            return Err(TransferError::Interrupted(reply::truncated(url, stored_len, total)));
         }
         Ok(())
     }
 }
 
-/// What a reader of content reports for an error of a fetch: an answer that the server refuses for now is the same as no network.
+/// Converts an error of a fetch for readers: a server that refuses at the moment counts as no
+/// network.
 pub(crate) fn for_readers(e: Error) -> Error {
     match e {
         Error::Net(Net::Server { status: 404 | 410, detail, .. }) => Error::NotFound(detail),

@@ -1,4 +1,4 @@
-//! Requests for blobs, and what the head of a reply tells about its bytes.
+//! Requests for blobs, and checks of the head of a reply.
 
 use std::time::Duration;
 
@@ -9,30 +9,31 @@ use http::header;
 use super::BlobRequest;
 use crate::{Error, Result};
 
-/// Until the head of an answer, and between two pieces of a body.
+/// Timeout for the head of a reply, and between two pieces of a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const PAGE: &str = "a page: is this network's sign-in page in between?";
+const HTML_PAGE: &str = "received an HTML page, possibly from a captive portal";
 
-/// Why one attempt ended.
-pub(super) enum Problem {
-    /// The network; what arrived is kept.
+/// Why an attempt ended.
+pub(super) enum TransferError {
+    /// Network failure; received bytes are kept.
     Interrupted(Error),
-    /// The server or a proxy does not handle ranges correctly: the whole is requested, and what is present is skipped in it.
+    /// The server or a proxy does not handle ranges correctly: the whole blob is requested, and
+    /// stored bytes are skipped.
     Range(Error),
-    /// The reply has other bytes than those that are present: one of the two is wrong.
+    /// The reply differs from the stored bytes: one of the two is wrong.
     Differs(Error),
-    /// Another attempt would end the same way.
+    /// Another attempt would end in the same way.
     Final(Error),
 }
 
-impl From<Error> for Problem {
+impl From<Error> for TransferError {
     fn from(e: Error) -> Self {
         Self::Final(e)
     }
 }
 
-/// A request for the bytes from `from` on, up to `end` if it is given. The hash is the entity tag: bytes of another file cannot be joined to
-/// those that are present.
+/// Builds a request for the bytes from `from` on, up to `end` if it is given. `If-Range` contains
+/// the hash, so that bytes of another file are never appended.
 pub(super) fn request(
     url: &str,
     hash: BlobHash,
@@ -50,11 +51,11 @@ pub(super) fn request(
     request
         .header(header::RANGE, &range)
         .header(header::IF_RANGE, &format!("\"{hash}\""))
-        // A compressed part cannot be joined to what is present.
+        // A compressed range cannot be appended to the stored bytes.
         .header(header::ACCEPT_ENCODING, "identity")
 }
 
-/// True for what a server compresses; also for what is not known.
+/// Returns whether servers compress this type; also true if it is unknown.
 fn is_compressed(media_type: &str) -> bool {
     media_type.is_empty()
         || media_type.starts_with("text/")
@@ -62,8 +63,8 @@ fn is_compressed(media_type: &str) -> bool {
         || media_type.contains("svg")
 }
 
-/// The reply, if it carries bytes of this blob as far as its head tells, from byte `from` on or whole; and the length of the whole blob, if
-/// the reply tells it.
+/// Checks that, according to its head, the reply contains this blob, either whole or from byte
+/// `from` on. Returns the reply, and the length of the whole blob if the head states it.
 pub(super) async fn check(
     reply: Reply,
     url: &str,
@@ -71,18 +72,20 @@ pub(super) async fn check(
     size: Option<u64>,
     from: u64,
     now_ms: i64,
-) -> Result<(Reply, Option<u64>), Problem> {
+) -> Result<(Reply, Option<u64>), TransferError> {
     match reply.status {
         200 | 206 => {}
-        416 => return Err(Problem::Range(wrong(url, "no such part"))),
-        _ => return Err(Problem::Final(refused(url, reply, now_ms).await)),
+        416 => return Err(TransferError::Range(protocol_error(url, "range not satisfiable"))),
+        _ => return Err(TransferError::Final(refused(url, reply, now_ms).await)),
     }
     let tag = tag(&reply);
-    if is_page(&reply) && !blob.media_type.starts_with("text/html") && tag != Some(blob.hash) {
-        return Err(Problem::Final(bad(url, PAGE)));
+    if is_html(&reply) && !blob.media_type.starts_with("text/html") && tag != Some(blob.hash) {
+        return Err(TransferError::Final(bad_reply(url, HTML_PAGE)));
     }
     if tag.is_some_and(|other| other != blob.hash) {
-        return Err(Problem::Final(Error::Corrupt(format!("{url} has another file now"))));
+        return Err(TransferError::Final(Error::Corrupt(format!(
+            "{url}: entity tag of another file"
+        ))));
     }
     if reply.status == 206 {
         let range = content_range(&reply);
@@ -92,23 +95,27 @@ pub(super) async fn check(
             && (total.is_none() || size.is_none() || total == size);
         return match fits {
             true => Ok((reply, total)),
-            false => Err(Problem::Range(wrong(url, "a part that was not requested"))),
+            false => Err(TransferError::Range(protocol_error(url, "unrequested range"))),
         };
     }
-    // The length of a body that was decompressed on the way says nothing; its header is gone then.
+    // The length of a compressed body is not that of the blob.
     let is_plain = reply.header(header::CONTENT_ENCODING).is_none_or(|e| e.trim().is_empty());
     let length = length(&reply).filter(|_| is_plain);
     if let (Some(length), Some(size)) = (length, size)
         && length != size
     {
-        let problem = wrong(url, "another length than the manifest says");
-        // Among others, a proxy that sends the part and calls it the whole.
-        return Err(if from > 0 { Problem::Range(problem) } else { Problem::Interrupted(problem) });
+        let problem = protocol_error(url, "length differs from the manifest");
+        // For example, a proxy sent the range with status 200.
+        return Err(if from > 0 {
+            TransferError::Range(problem)
+        } else {
+            TransferError::Interrupted(problem)
+        });
     }
     Ok((reply, length))
 }
 
-/// The reply to a request for a range that begins at `start`.
+/// Checks the reply to a request for a range that begins at `start`.
 pub(super) async fn check_range(
     reply: Reply,
     url: &str,
@@ -120,22 +127,22 @@ pub(super) async fn check_range(
         return Err(super::for_readers(refused(url, reply, now_ms).await));
     }
     match tag(&reply) {
-        Some(other) if other != hash => return Err(bad(url, "another file")),
-        None if is_page(&reply) => return Err(bad(url, PAGE)),
+        Some(other) if other != hash => return Err(bad_reply(url, "entity tag of another file")),
+        None if is_html(&reply) => return Err(bad_reply(url, HTML_PAGE)),
         _ => {}
     }
     match content_range(&reply) {
         Some((first, _)) if first == start && reply.status == 206 => Ok(reply),
-        _ => Err(bad(url, &format!("it does not begin at {start}"))),
+        _ => Err(bad_reply(url, &format!("range does not begin at {start}"))),
     }
 }
 
-/// True if the reply names this blob: by its tag, or at least by its length.
-pub(super) fn is_marked(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
+/// Returns whether the reply is marked as this blob, by its entity tag or at least by its length.
+pub(super) fn is_identified(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
     tag(reply) == Some(hash) || (size.is_some() && length(reply) == size)
 }
 
-/// The entity tag, if it is the hash of a blob.
+/// Returns the entity tag, if it is a blob hash.
 fn tag(reply: &Reply) -> Option<BlobHash> {
     let text = reply.header(header::ETAG)?.trim();
     text.trim_start_matches("W/").trim_matches('"').parse().ok()
@@ -145,11 +152,11 @@ fn length(reply: &Reply) -> Option<u64> {
     reply.header(header::CONTENT_LENGTH)?.trim().parse().ok()
 }
 
-fn is_page(reply: &Reply) -> bool {
+fn is_html(reply: &Reply) -> bool {
     reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"))
 }
 
-/// `Content-Range: bytes FIRST-LAST/TOTAL`: the first byte, and the total if it is given.
+/// Parses `Content-Range: bytes FIRST-LAST/TOTAL` into the first byte and the total, if given.
 fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     let text = reply.header(header::CONTENT_RANGE)?;
     let (part, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -162,17 +169,17 @@ fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
 }
 
-/// The error for a reply without bytes of the blob.
+/// Returns the error for a reply without bytes of the blob.
 async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
     ClassifiedReply::read(reply, Some(now_ms)).await.into_file_error(url).into()
 }
 
-/// The error for an answer that no Carrel server sends.
-pub(super) fn bad(url: &str, problem: &str) -> Error {
+/// Returns the error for a reply that no Carrel server sends.
+pub(super) fn bad_reply(url: &str, problem: &str) -> Error {
     Net::BadReply { url: url.to_owned(), problem: problem.to_owned() }.into()
 }
-/// The error for a Carrel server, or a proxy before it, that does not follow the protocol.
-pub(super) fn wrong(url: &str, problem: &str) -> Error {
+/// Returns the error for a Carrel server, or a proxy before it, that violates the protocol.
+pub(super) fn protocol_error(url: &str, problem: &str) -> Error {
     Net::Server {
         status: 200,
         code: ErrorCode::BadReply,
@@ -182,8 +189,8 @@ pub(super) fn wrong(url: &str, problem: &str) -> Error {
     .into()
 }
 pub(super) fn corrupt(hash: BlobHash) -> Error {
-    Error::Corrupt(format!("blob {hash:?} came with other bytes"))
+    Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash"))
 }
-pub(super) fn cut(url: &str, here: u64, size: u64) -> Error {
-    Net::Offline(format!("{url} ended after {here} of {size} bytes")).into()
+pub(super) fn truncated(url: &str, received: u64, size: u64) -> Error {
+    Net::Offline(format!("{url} ended after {received} of {size} bytes")).into()
 }

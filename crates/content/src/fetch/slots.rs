@@ -1,9 +1,10 @@
-//! Who may talk to the server now: so many transfers for the host, shared fairly by the downloads that want some.
+//! Limit on concurrent transfers per host, shared fairly by downloads.
 //!
-//! A download with few transfers goes before one with many; one with many gives a slot back in the middle of a long file when another
-//! has none: with `Range` that costs one request and no byte.
+//! Free slots go to the download with the fewest transfers. A long transfer of a download with many
+//! slots yields when another download has too few; resuming it with `Range` costs one request and
+//! no byte.
 //!
-//! Not here: how many a single download asks for at once (`download`), or whether any may run at all (`download`).
+//! Not here: how many transfers one download uses, and whether any may run (`download`).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,10 +13,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Transfers at once from one host: what browsers have long kept to.
-pub const PER_HOST: usize = 6;
+/// Concurrent transfers per host, the limit that browsers use for HTTP/1.1.
+pub const MAX_PER_HOST: usize = 6;
 
-/// The slots of one host.
+/// The slots of one host. Clones share them.
 #[derive(Clone)]
 pub struct Slots {
     table: Arc<Mutex<SlotTable>>,
@@ -23,57 +24,59 @@ pub struct Slots {
 
 struct SlotTable {
     free: usize,
-    /// Counts askers, so that of two with as many transfers the one that waits longer goes first.
-    turn: u64,
+    /// Numbers the requests: of two downloads with equally many transfers the earlier request wins.
+    sequence: u64,
     shares: BTreeMap<u64, Share>,
 }
 
-/// What one download has and waits for.
+/// Slots and requests of one download.
 #[derive(Default)]
 struct Share {
+    /// Slots in use.
     running: usize,
-    /// Of those running: will end soon, in favour of another.
-    leaving: usize,
-    /// Slots of others that will be free for this one soon.
-    promised: usize,
+    /// Slots in use that will be released soon, in favour of another download.
+    releasing: usize,
+    /// Slots of other downloads that will be released soon for this one.
+    incoming: usize,
     waiting: VecDeque<(u64, oneshot::Sender<Slot>)>,
 }
 
-/// The right to one transfer, until it is dropped.
+/// Permission for one transfer, released when dropped.
 pub struct Slot {
     slots: Slots,
     owner: u64,
-    /// It is counted; false only for one that nobody was there to take.
-    held: bool,
-    /// For whom it is given up.
-    leaving_for: Option<u64>,
+    /// Counted in the table; false only if the requester was gone.
+    is_counted: bool,
+    /// The download in whose favour the slot is released.
+    released_for: Option<u64>,
 }
 
 impl Slots {
+    /// Creates `limit` slots, at least one.
     pub fn new(limit: usize) -> Self {
-        let table = SlotTable { free: limit.max(1), turn: 0, shares: BTreeMap::new() };
+        let table = SlotTable { free: limit.max(1), sequence: 0, shares: BTreeMap::new() };
         Self { table: Arc::new(Mutex::new(table)) }
     }
 
-    /// A slot for the download `owner`, as soon as it is its turn.
-    pub async fn take(&self, owner: u64) -> Slot {
+    /// Waits for a slot for the download `owner`.
+    pub async fn acquire(&self, owner: u64) -> Slot {
         let slot = {
             let mut table = self.table();
-            table.turn += 1;
-            let turn = table.turn;
-            let (give, slot) = oneshot::channel();
-            table.shares.entry(owner).or_default().waiting.push_back((turn, give));
-            self.hand_out(&mut table);
+            table.sequence += 1;
+            let sequence = table.sequence;
+            let (sender, slot) = oneshot::channel();
+            table.shares.entry(owner).or_default().waiting.push_back((sequence, sender));
+            self.assign_free(&mut table);
             slot
         };
         match slot.await {
             Ok(slot) => slot,
-            // Only if the table was dropped with its askers in it, which the asker's own handle forbids.
+            // Impossible: `self` keeps the table with its senders.
             Err(_) => std::future::pending().await,
         }
     }
 
-    fn hand_out(&self, table: &mut SlotTable) {
+    fn assign_free(&self, table: &mut SlotTable) {
         while table.free > 0 {
             let next = table
                 .shares
@@ -82,26 +85,26 @@ impl Slots {
                 .min();
             let Some((_, _, owner)) = next else { break };
             let Some(share) = table.shares.get_mut(&owner) else { break };
-            let Some((_, give)) = share.waiting.pop_front() else { break };
-            let slot = Slot { slots: self.clone(), owner, held: true, leaving_for: None };
-            match give.send(slot) {
+            let Some((_, sender)) = share.waiting.pop_front() else { break };
+            let slot = Slot { slots: self.clone(), owner, is_counted: true, released_for: None };
+            match sender.send(slot) {
                 Ok(()) => {
                     share.running += 1;
                     table.free -= 1;
                 }
-                // Whoever waited is gone. The slot was never counted.
-                Err(mut slot) => slot.held = false,
+                // The requester is gone; the slot was never counted.
+                Err(mut slot) => slot.is_counted = false,
             }
         }
         table.shares.retain(|_, s| s.running > 0 || !s.waiting.is_empty());
     }
 
-    fn give_back(&self, table: &mut SlotTable, owner: u64) {
+    fn vacuum(&self, table: &mut SlotTable, owner: u64) {
         if let Some(share) = table.shares.get_mut(&owner) {
             share.running = share.running.saturating_sub(1);
         }
         table.free += 1;
-        self.hand_out(table);
+        self.assign_free(table);
     }
 
     fn table(&self) -> MutexGuard<'_, SlotTable> {
@@ -110,27 +113,28 @@ impl Slots {
 }
 
 impl Slot {
-    /// True: a download that has at least two fewer waits for one, and this transfer must end here. The slot is free for it once this is
-    /// dropped, which is after the connection is: the host never sees more than its number.
-    pub fn yields(&mut self) -> bool {
-        if self.leaving_for.is_some() {
+    /// Returns whether the transfer must end here, because a download with at least two fewer
+    /// transfers is waiting. The slot is released when dropped, after the connection is closed, so
+    /// that the host never sees more transfers than the limit.
+    pub fn should_yield(&mut self) -> bool {
+        if self.released_for.is_some() {
             return true;
         }
         let mut table = self.slots.table();
-        let mine = table.shares.get(&self.owner).map_or(0, |s| s.running - s.leaving);
-        let poorest = table
+        let own = table.shares.get(&self.owner).map_or(0, |s| s.running - s.releasing);
+        let fewest = table
             .shares
             .iter_mut()
             .filter(|(owner, s)| {
                 let wait = s.waiting.iter().filter(|w| !w.1.is_closed()).count();
-                **owner != self.owner && wait > s.promised && s.running + s.promised + 2 <= mine
+                **owner != self.owner && wait > s.incoming && s.running + s.incoming + 2 <= own
             })
-            .min_by_key(|(_, s)| s.running + s.promised);
-        let Some((owner, share)) = poorest else { return false };
-        share.promised += 1;
-        self.leaving_for = Some(*owner);
-        if let Some(mine) = table.shares.get_mut(&self.owner) {
-            mine.leaving += 1;
+            .min_by_key(|(_, s)| s.running + s.incoming);
+        let Some((owner, share)) = fewest else { return false };
+        share.incoming += 1;
+        self.released_for = Some(*owner);
+        if let Some(own) = table.shares.get_mut(&self.owner) {
+            own.releasing += 1;
         }
         true
     }
@@ -138,19 +142,19 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if !self.held {
+        if !self.is_counted {
             return;
         }
         let mut table = self.slots.table();
-        if let Some(other) = self.leaving_for {
+        if let Some(other) = self.released_for {
             if let Some(share) = table.shares.get_mut(&self.owner) {
-                share.leaving = share.leaving.saturating_sub(1);
+                share.releasing = share.releasing.saturating_sub(1);
             }
             if let Some(share) = table.shares.get_mut(&other) {
-                share.promised = share.promised.saturating_sub(1);
+                share.incoming = share.incoming.saturating_sub(1);
             }
         }
-        self.slots.give_back(&mut table, self.owner);
+        self.slots.vacuum(&mut table, self.owner);
     }
 }
 
@@ -160,52 +164,56 @@ mod tests {
 
     use super::*;
 
-    /// Takes what is there now.
+    /// Takes a slot if one is free.
     fn now(slots: &Slots, owner: u64) -> Option<Slot> {
-        slots.take(owner).now_or_never()
+        slots.acquire(owner).now_or_never()
     }
 
     #[tokio::test]
-    async fn never_more_than_the_host_takes_and_the_poorest_first() {
+    async fn slots_are_limited_and_go_to_the_download_with_the_fewest() {
         let slots = Slots::new(3);
-        let mut rich: Vec<_> = (0..3).map(|_| now(&slots, 1).expect("free")).collect();
-        let mut fourth = Box::pin(slots.take(1));
+        let mut many: Vec<_> = (0..3).map(|_| now(&slots, 1).expect("free")).collect();
+        let mut fourth = Box::pin(slots.acquire(1));
         assert!(fourth.as_mut().now_or_never().is_none(), "the limit holds");
-        let mut poor = Box::pin(slots.take(2));
-        assert!(poor.as_mut().now_or_never().is_none());
-        rich.pop();
-        assert!(fourth.as_mut().now_or_never().is_none(), "who asked first has two already");
-        let got = poor.as_mut().now_or_never().expect("the one without a slot gets it");
-        drop(got);
-        assert!(fourth.now_or_never().is_some(), "nobody poorer waits");
+        let mut few = Box::pin(slots.acquire(2));
+        assert!(few.as_mut().now_or_never().is_none());
+        many.pop();
+        assert!(fourth.as_mut().now_or_never().is_none(), "the first in the queue has two slots");
+        let slot = few.as_mut().now_or_never().expect("the download without a slot gets it");
+        drop(slot);
+        assert!(fourth.now_or_never().is_some(), "no download with fewer slots waits");
     }
 
     #[tokio::test]
-    async fn a_long_transfer_makes_room_for_a_newcomer_once() {
+    async fn a_long_transfer_yields_to_a_new_download_once() {
         let slots = Slots::new(4);
-        let mut rich: Vec<_> = (0..4).map(|_| now(&slots, 1).expect("free")).collect();
-        assert!(!rich[0].yields(), "nobody waits");
-        let mut poor = [Box::pin(slots.take(2)), Box::pin(slots.take(2)), Box::pin(slots.take(2))];
-        assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
-        assert!(rich[0].yields() && rich[1].yields());
-        assert!(!rich[2].yields(), "two each is fair");
-        assert!(poor.iter_mut().all(|p| p.as_mut().now_or_never().is_none()), "both still talk");
-        drop(rich.drain(..2));
-        let held: Vec<_> = poor.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
-        assert_eq!(held.len(), 2);
+        let mut many: Vec<_> = (0..4).map(|_| now(&slots, 1).expect("free")).collect();
+        assert!(!many[0].should_yield(), "no request waits");
+        let mut few =
+            [Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2))];
+        assert!(few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
+        assert!(many[0].should_yield() && many[1].should_yield());
+        assert!(!many[2].should_yield(), "two each is fair");
+        assert!(
+            few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()),
+            "both transfers continue"
+        );
+        drop(many.drain(..2));
+        let granted: Vec<_> = few.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
+        assert_eq!(granted.len(), 2);
     }
 
     #[tokio::test]
-    async fn one_who_goes_away_loses_no_slot() {
+    async fn a_cancelled_request_does_not_leak_a_slot() {
         let slots = Slots::new(1);
         let first = now(&slots, 1).expect("free");
-        let mut gone = Box::pin(slots.take(2));
+        let mut gone = Box::pin(slots.acquire(2));
         assert!(gone.as_mut().now_or_never().is_none());
         drop(gone);
-        let mut late = Box::pin(slots.take(3));
+        let mut late = Box::pin(slots.acquire(3));
         assert!(late.as_mut().now_or_never().is_none());
         drop(first);
-        // Handed over, and dropped before anybody looked.
+        // Granted, and dropped before it was polled.
         drop(late);
         assert!(now(&slots, 4).is_some());
     }

@@ -1,5 +1,5 @@
-//! A partial file for async tasks: its calls run on threads for blocking calls, and small pieces are written together.
-//! What was gathered is written also when the transfer is dropped.
+//! Async access to a partial file: calls run on threads for blocking calls, and small pieces are
+//! written together. Gathered bytes are also written when the transfer is dropped.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,103 +9,107 @@ use carrel_system::{blocking, run_or_spawn};
 
 use crate::{
     Error, Result,
-    blobs::{BlobStore, Came, Lease, Mark, PartFile},
+    blobs::{BlobOrigin, BlobStore, Lease, PartFile, PartPosition},
 };
 
-/// Pieces that arrive without a pause are written together up to this many bytes, because each write changes threads.
-const MAX_GATHER: usize = 512 * 1024;
-/// In a pause they are written if they are at least this many bytes ...
-const GATHER: usize = 64 * 1024;
-/// ... or this old.
-const GATHER_MS: i64 = 1_000;
+/// Most bytes gathered while they arrive without a pause; each write changes threads.
+const MAX_BUFFER: usize = 512 * 1024;
+/// Bytes that are written in a pause.
+const FLUSH_SIZE: usize = 64 * 1024;
+/// Longest time, in milliseconds, that bytes are gathered.
+const MAX_BUFFER_MS: i64 = 1_000;
 
-pub(super) struct PartWriter {
-    /// `None` while a call runs.
+pub(super) struct BufferedWriter {
+    /// `None` while a call is running.
     part: Option<OwnedPart>,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     written: u64,
-    gathered: BytesMut,
-    /// When bytes were last written.
+    buffer: BytesMut,
+    /// When bytes were last written (monotonic).
     since_ms: Option<i64>,
     lease: Lease,
 }
 
-impl PartWriter {
-    /// Opens the partial file. The bytes that are present are hashed again.
-    pub(super) async fn open(blobs: &BlobStore, hash: BlobHash, came: Came) -> Result<Self> {
+impl BufferedWriter {
+    /// Opens the partial file. Blocking work includes hashing the stored bytes.
+    pub(super) async fn open(
+        blobs: &BlobStore,
+        hash: BlobHash,
+        origin: BlobOrigin,
+    ) -> Result<Self> {
         let blobs = blobs.clone();
-        let part = blocking(move || blobs.part_from(hash, came)).await?;
+        let part = blocking(move || blobs.part_with_origin(hash, origin)).await?;
         Ok(Self {
             written: part.len(),
             lease: part.lease(),
             part: Some(OwnedPart::new(part)),
-            gathered: BytesMut::new(),
+            buffer: BytesMut::new(),
             since_ms: None,
         })
     }
 
-    /// Bytes of the file, with those that are gathered.
+    /// Returns the length of the file in bytes, including gathered ones.
     pub(super) fn len(&self) -> u64 {
-        self.written + self.gathered.len() as u64
+        self.written + self.buffer.len() as u64
     }
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Sets how many bytes it will have: from now on it can be played while it arrives.
+    /// Announces the final size, so that the blob can be played while it arrives.
     pub(super) fn expect(&self, total: u64) {
         if let Some(part) = &self.part {
             part.expect(total);
         }
     }
-    /// True if all bytes that were written are those of the hash.
-    pub(super) fn is_proved(&self) -> bool {
-        self.gathered.is_empty() && self.part.as_ref().is_some_and(|part| part.is_proved())
+    /// Returns whether all bytes are written and match the hash.
+    pub(super) fn is_verified(&self) -> bool {
+        self.buffer.is_empty() && self.part.as_ref().is_some_and(|part| part.is_verified())
     }
-    /// The present state. Call it with nothing gathered.
-    pub(super) fn mark(&self) -> Option<Mark> {
-        self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.mark())
+    /// Returns the current position. Must be called with nothing gathered.
+    pub(super) fn position(&self) -> Option<PartPosition> {
+        self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.position())
     }
-    /// Goes back to an earlier state, or to an empty file.
-    pub(super) async fn rewind(&mut self, mark: Option<Mark>) -> Result<()> {
-        self.gathered.clear();
-        self.run(|part| match mark {
-            Some(mark) => part.rewind(mark),
+    /// Returns to an earlier position, or empties the file.
+    pub(super) async fn rewind(&mut self, position: Option<PartPosition>) -> Result<()> {
+        self.buffer.clear();
+        self.run(|part| match position {
+            Some(position) => part.rewind(position),
             None => part.restart(),
         })
         .await
     }
-    /// True if the bytes of the file from `at` on are these, as far as they are present.
-    pub(super) async fn agrees(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
-        self.run(move |part| part.agrees(at, &bytes)).await
+    /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
+    pub(super) async fn matches(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
+        self.run(move |part| part.matches(at, &bytes)).await
     }
     /// Appends a piece; call `pause` before waiting for the next one.
     pub(super) async fn write(&mut self, piece: Bytes, now_ms: i64) -> Result<()> {
         self.since_ms.get_or_insert(now_ms);
-        if self.gathered.is_empty() && piece.len() >= MAX_GATHER {
+        if self.buffer.is_empty() && piece.len() >= MAX_BUFFER {
             self.since_ms = Some(now_ms);
             return self.run(move |part| part.write(&piece)).await;
         }
-        self.gathered.extend_from_slice(&piece);
-        if self.gathered.len() >= MAX_GATHER { self.flush_at(now_ms).await } else { Ok(()) }
+        self.buffer.extend_from_slice(&piece);
+        if self.buffer.len() >= MAX_BUFFER { self.flush_at(now_ms).await } else { Ok(()) }
     }
     /// Writes what was gathered, if it is long or old enough: no more bytes are available now.
     pub(super) async fn pause(&mut self, now_ms: i64) -> Result<()> {
-        let is_old = self.since_ms.is_some_and(|since_ms| now_ms - since_ms >= GATHER_MS);
-        if self.gathered.len() >= GATHER || is_old { self.flush_at(now_ms).await } else { Ok(()) }
+        let is_old = self.since_ms.is_some_and(|since_ms| now_ms - since_ms >= MAX_BUFFER_MS);
+        if self.buffer.len() >= FLUSH_SIZE || is_old { self.flush_at(now_ms).await } else { Ok(()) }
     }
     async fn flush_at(&mut self, now_ms: i64) -> Result<()> {
         self.since_ms = Some(now_ms);
         self.flush().await
     }
     pub(super) async fn flush(&mut self) -> Result<()> {
-        // Taken first: what could not be written is not written again when this is dropped.
-        let gathered = self.gathered.split().freeze();
-        if gathered.is_empty() {
+        // Taken first, so that bytes that could not be written are not written again on drop.
+        let buffer = self.buffer.split().freeze();
+        if buffer.is_empty() {
             return Ok(());
         }
-        self.run(move |part| part.write(&gathered)).await
+        self.run(move |part| part.write(&buffer)).await
     }
-    /// The file, for a thread that may block.
+    /// Returns the file, for use on a thread that may block.
     pub(super) fn into_part(mut self) -> Result<PartFile> {
         self.part.take().and_then(OwnedPart::into_inner).ok_or(Error::Cancelled)
     }
@@ -126,24 +130,24 @@ impl PartWriter {
     }
 }
 
-impl Drop for PartWriter {
+impl Drop for BufferedWriter {
     fn drop(&mut self) {
-        // Whoever opens the file next waits until it is closed here.
+        // The next opener of the file waits until it is closed here.
         self.lease.release();
-        let (part, gathered) = (self.part.take(), self.gathered.split());
+        let (part, buffer) = (self.part.take(), self.buffer.split());
         let Some(mut part) = part else { return };
-        if gathered.is_empty() {
+        if buffer.is_empty() {
             return;
         }
         run_or_spawn(move || {
-            if let Err(e) = part.write(&gathered) {
-                tracing::debug!(error = %e, "the last bytes of a transfer were not kept");
+            if let Err(e) = part.write(&buffer) {
+                tracing::debug!(error = %e, "cannot write the last bytes of a transfer");
             }
         });
     }
 }
 
-/// A partial file that is closed on a thread for blocking calls, wherever it is dropped.
+/// A partial file that is closed on a thread for blocking calls.
 struct OwnedPart(Option<Box<PartFile>>);
 
 impl OwnedPart {

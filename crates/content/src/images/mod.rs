@@ -1,55 +1,57 @@
-//! Pictures in the width that a screen wants, made on this device where the course has none: decoded within a memory budget, upright,
-//! never enlarged, kept as blobs that may go at any time.
+//! Image variants for the width of a screen, created on this device if the course has none: decoded
+//! within a memory budget, upright, never enlarged, stored as blobs that may be evicted at any
+//! time.
 //!
-//! Not here: how they are asked for (`media`), where bytes lie (`cache`), the variants that a course comes with (`carrel-package`).
+//! Not here: requests (`media`), storing blobs (`blobs`), the variants of a course
+//! (`carrel-package`).
 
 use std::{fs::File, sync::Arc};
 
 use bytes::Bytes;
 use carrel_http_cache::{ByteLru, InFlight};
 pub use carrel_imaging::{
-    BUDGET, Facts, Fit, Format, ImageRequest, PIXELS, QUALITY, Refusal, WIDTHS, encode, probe,
-    render, scaled,
+    DEFAULT_QUALITY, Fit, Format, ImageError, ImageInfo, ImageRequest, MAX_PIXELS, MEMORY_BUDGET,
+    WIDTHS, encode, probe, render, scale,
 };
-use carrel_imaging::{FILE_LIMIT, check_bytes, check_file};
+use carrel_imaging::{MAX_FILE_SIZE, check_bytes, check_file};
 use carrel_model::BlobHash;
 use carrel_system::{Panicked, blocking};
 use tokio::sync::Semaphore;
 
-use crate::{Error, blobs::Place, library::Library, media_type::media_type};
+use crate::{Error, blobs::BlobLocation, library::Library, media_type::media_type};
 
 const MIB: u64 = 1024 * 1024;
 
-impl From<Error> for Refusal {
+impl From<Error> for ImageError {
     fn from(e: Error) -> Self {
         Self::Storage(e.to_string())
     }
 }
 
-/// What to show.
+/// The blob to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
-    /// The blob itself: it moves, it is drawn, or it is no wider than asked for.
+pub enum Variant {
+    /// The source blob: an animation, a drawing, or not wider than requested.
     Original,
-    /// Another blob, made from it.
-    Made(BlobHash),
+    /// A variant of the source.
+    Created(BlobHash),
 }
 
-type Answer = Result<Shown, Refusal>;
+type VariantResult = Result<Variant, ImageError>;
 
-/// What is known of whole pictures, in bytes; one takes about 100.
-const KNOWN: usize = 512 * 1024;
+/// Memory for known results of `whole`, in bytes; one takes about 100.
+const CHECKED_BYTES: usize = 512 * 1024;
 
-/// Makes variants: each once however many ask, a few at a time, within one budget of memory.
+/// Creates variants, each once for concurrent requests, a few at a time, within one memory budget.
 #[derive(Clone)]
 pub struct Images {
-    in_flight: Arc<InFlight<(BlobHash, String), Answer>>,
-    /// Cores that pictures may keep busy.
+    in_flight: Arc<InFlight<(BlobHash, String), VariantResult>>,
+    /// Limits the cores used for images.
     workers: Arc<Semaphore>,
-    /// MiB that decoding may hold at once, over all pictures.
+    /// Memory for decoding all images, in MiB.
     memory: Arc<Semaphore>,
-    /// Whether a blob may be shown as it is. Its bytes never change, and so neither does this.
-    known: Arc<ByteLru<BlobHash, Result<(), Refusal>>>,
+    /// Whether a blob may be shown as it is; never changes, as its bytes do not.
+    checked: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
 }
 
 impl Default for Images {
@@ -58,117 +60,125 @@ impl Default for Images {
         Self {
             in_flight: Arc::new(InFlight::new()),
             workers: Arc::new(Semaphore::new((cores / 2).max(1))),
-            memory: Arc::new(Semaphore::new((BUDGET / MIB) as usize)),
-            known: Arc::new(ByteLru::new(KNOWN)),
+            memory: Arc::new(Semaphore::new((MEMORY_BUDGET / MIB) as usize)),
+            checked: Arc::new(ByteLru::new(CHECKED_BYTES)),
         }
     }
 }
 
 impl Images {
-    /// The blob to show for `hash` as asked for. It is made if it is not here; `source` says where the original lies.
+    /// Returns the blob to show for `hash` as requested. Creates the variant if it is not stored;
+    /// `source` is where the original is stored.
     pub async fn variant(
         &self,
         library: &Library,
         hash: BlobHash,
-        source: Arc<Place>,
-        ask: ImageRequest,
-    ) -> Answer {
-        let key = ask.key();
+        source: Arc<BlobLocation>,
+        request: ImageRequest,
+    ) -> VariantResult {
+        let key = request.key();
         let form = key.clone();
-        let known = library.blocking(move |library| library.blobs().derived(hash, &form)).await?;
-        if let Some(made) = known {
-            let shown = made.map_or(Shown::Original, Shown::Made);
-            return Ok(shown);
+        let checked = library.blocking(move |library| library.blobs().derived(hash, &form)).await?;
+        if let Some(created) = checked {
+            let variant = created.map_or(Variant::Original, Variant::Created);
+            return Ok(variant);
         }
         let (this, library) = (self.clone(), library.clone());
         let flight = self.in_flight.join((hash, key), move || {
-            Box::pin(async move { this.make(library, hash, source, ask).await })
+            Box::pin(async move { this.create(library, hash, source, request).await })
         });
-        flight.await.unwrap_or_else(|| Err(Refusal::Broken("its decoder failed".to_owned())))
+        flight.await.unwrap_or_else(|| Err(ImageError::Decode("the decoder panicked".to_owned())))
     }
 
-    /// Whether the blob may be shown as it is; `Err` is what a variant of it would be refused with, as far as its header tells.
-    /// `Refusal::Unknown`: it is no picture. The header is read once, and nothing else of the file.
-    pub async fn whole(&self, hash: BlobHash, place: &Arc<Place>) -> Result<(), Refusal> {
-        if let Some(known) = self.known.get(&hash) {
-            return known;
+    /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
+    /// get, according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
+    /// only once.
+    pub async fn whole(
+        &self,
+        hash: BlobHash,
+        location: &Arc<BlobLocation>,
+    ) -> Result<(), ImageError> {
+        if let Some(checked) = self.checked.get(&hash) {
+            return checked;
         }
-        let place = place.clone();
-        let found = on_thread(move || look(&place)).await;
-        // A disk that failed may be well again.
-        if !matches!(found, Err(Refusal::Storage(_))) {
-            let text = if let Err(Refusal::Broken(why)) = &found { why.len() } else { 0 };
-            self.known.put(hash, found.clone(), 100 + text);
+        let location = location.clone();
+        let found = on_thread(move || check_header(&location)).await;
+        // A disk error may be temporary.
+        if !matches!(found, Err(ImageError::Storage(_))) {
+            let text = if let Err(ImageError::Decode(reason)) = &found { reason.len() } else { 0 };
+            self.checked.put(hash, found.clone(), 100 + text);
         }
         found
     }
 
-    async fn make(
+    async fn create(
         &self,
         library: Library,
         hash: BlobHash,
-        source: Arc<Place>,
-        ask: ImageRequest,
-    ) -> Answer {
+        source: Arc<BlobLocation>,
+        request: ImageRequest,
+    ) -> VariantResult {
         let size = source.size();
-        if size > FILE_LIMIT {
-            return Err(Refusal::Broken(format!("it has {size} bytes")));
+        if size > MAX_FILE_SIZE {
+            return Err(ImageError::Decode(format!("file too large: {size} bytes")));
         }
-        let _worker = self.workers.acquire().await.map_err(|_| Refusal::from(Error::Cancelled))?;
-        let (bytes, facts) = on_thread(move || {
+        let _worker =
+            self.workers.acquire().await.map_err(|_| ImageError::from(Error::Cancelled))?;
+        let (bytes, info) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
-            // Of other files not even the header is read: a recording may mention "<svg".
+            // Files that are not images are not parsed: a recording may contain "<svg".
             if !media_type(bytes.get(..512).unwrap_or(&bytes)).starts_with("image/") {
-                return Err(Refusal::Unknown);
+                return Err(ImageError::UnsupportedFormat);
             }
-            let facts = probe(&bytes)?;
-            Ok((bytes, facts))
+            let info = probe(&bytes)?;
+            Ok((bytes, info))
         })
         .await?;
-        let shown = if facts.passes(&ask) {
-            Shown::Original
+        let variant = if info.satisfies(&request) {
+            Variant::Original
         } else {
-            let mib = u32::try_from(facts.cost.div_ceil(MIB)).unwrap_or(u32::MAX);
+            let mib = u32::try_from(info.cost.div_ceil(MIB)).unwrap_or(u32::MAX);
             let memory = self.memory.clone().acquire_many_owned(mib).await;
-            let memory = memory.map_err(|_| Refusal::from(Error::Cancelled))?;
+            let memory = memory.map_err(|_| ImageError::from(Error::Cancelled))?;
             let store = library.blobs().clone();
             on_thread(move || {
-                let made = Bytes::from(render(&bytes, &facts, &ask)?);
+                let created = Bytes::from(render(&bytes, &info, &request)?);
                 drop(memory);
-                let hash = BlobHash::of(&made);
-                store.put(hash, &made)?;
-                Ok(Shown::Made(hash))
+                let hash = BlobHash::of(&created);
+                store.put(hash, &created)?;
+                Ok(Variant::Created(hash))
             })
             .await?
         };
-        let made = match &shown {
-            Shown::Original => None,
-            Shown::Made(hash) => Some(*hash),
+        let created = match &variant {
+            Variant::Original => None,
+            Variant::Created(hash) => Some(*hash),
         };
-        let noted =
-            library.blocking(move |library| library.blobs().set_derived(hash, &ask.key(), made));
-        noted.await?;
-        Ok(shown)
+        let recorded = library
+            .blocking(move |library| library.blobs().set_derived(hash, &request.key(), created));
+        recorded.await?;
+        Ok(variant)
     }
 }
 
-/// Whether a blob may be shown as it is. `Refusal::Unknown`: it is no image.
+/// Checks the header of a blob. `ImageError::UnsupportedFormat`: not an image.
 ///
-/// The window decodes such an image itself, with no budget of ours, so what would be refused as a variant is refused whole too.
-fn look(place: &Place) -> Result<(), Refusal> {
-    let kind = media_type(&place.read_at(0, 512)?);
-    match place {
+/// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
+/// variant is refused as a whole, too.
+fn check_header(location: &BlobLocation) -> Result<(), ImageError> {
+    let kind = media_type(&location.read_at(0, 512)?);
+    match location {
         _ if kind == "image/svg+xml" => Ok(()),
-        _ if !kind.starts_with("image/") => Err(Refusal::Unknown),
-        Place::Memory(bytes) => check_bytes(bytes),
-        Place::File { path, .. } => check_file(File::open(path)?, kind == "image/jpeg"),
+        _ if !kind.starts_with("image/") => Err(ImageError::UnsupportedFormat),
+        BlobLocation::Memory(bytes) => check_bytes(bytes),
+        BlobLocation::File { path, .. } => check_file(File::open(path)?, kind == "image/jpeg"),
     }
 }
 
-/// Runs `work` on a thread for blocking calls. A panic of a decoder is a fault of the image.
+/// Runs `work` on a thread for blocking calls. A panic of a decoder counts as a broken image.
 async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
+    work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
+) -> Result<T, ImageError> {
     let done = blocking(move || Ok::<_, Panicked>(work())).await;
-    done.unwrap_or_else(|e| Err(Refusal::Broken(e.to_string())))
+    done.unwrap_or_else(|e| Err(ImageError::Decode(e.to_string())))
 }

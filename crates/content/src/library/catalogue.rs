@@ -1,4 +1,4 @@
-//! The library's lists: all of the server's catalogue in a local table, so that filters and search work offline.
+//! The catalogue: a local copy of the server's lists, so that filters and search work offline.
 
 use bytes::Bytes;
 use carrel_model::{
@@ -17,48 +17,61 @@ use crate::{
 };
 
 const PAGE_SIZE: u32 = 200;
-/// A server that always says "more" does not keep us here for ever: 100,000 courses.
+/// Stops at 100,000 entries if a server always announces another page.
 const MAX_PAGES: u32 = 500;
 
-/// Empty fields do not filter.
+/// Filter of a list. Empty fields do not filter.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Search text; every word has to occur.
     pub q: Option<String>,
+    /// Difficulty of a course.
     pub difficulty: Option<Difficulty>,
+    /// Level of a story.
     pub level: Option<u8>,
+    /// Category, by its exact name.
     pub category: Option<String>,
+    /// Language tag.
     pub lang: Option<String>,
-    /// Only these ids.
+    /// Restricts the list to these ids.
     pub only: Option<Vec<String>>,
+    /// Number of entries to skip.
     pub offset: u32,
+    /// Largest number of entries to return, 1 to 1000.
     pub limit: u32,
 }
 
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Listing<T> {
+    /// Entries of this page, in the server's order.
     pub items: Vec<T>,
+    /// Number of entries that match the filter.
     pub total: u64,
-    /// All categories and languages that occur, whatever the filter.
+    /// All categories that occur, regardless of the filter.
     pub categories: Vec<String>,
+    /// All languages that occur, regardless of the filter.
     pub languages: Vec<String>,
 }
 
 impl Library {
+    /// Returns one page of the courses. Waits for the network only if no list is stored.
     pub async fn courses(&self, filter: &Filter) -> Result<Dated<Listing<CourseSummary>>> {
         self.list(Kind::Course, filter).await
     }
+    /// Returns one page of the stories. Waits for the network only if no list is stored.
     pub async fn stories(&self, filter: &Filter) -> Result<Dated<Listing<StorySummary>>> {
         self.list(Kind::Story, filter).await
     }
 
-    /// Returns the stored list. If it is stale by the route table, it is also requested again in the background.
+    /// Returns the stored list, and refreshes it in the background if it is stale by the route
+    /// table.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,
         filter: &Filter,
     ) -> Result<Dated<Listing<T>>> {
-        let mut state = self.blocking(move |library| library.listed_state(kind)).await?;
+        let mut state = self.blocking(move |library| library.list_state(kind)).await?;
         let mut offline = self.inner.cache.is_offline();
         let route = self.inner.cache.route(&format!("/api/{}", kind.path()));
         let age = |as_of: i64| {
@@ -67,14 +80,14 @@ impl Library {
         match state {
             None => {
                 if let Err(e) = self.refresh(kind).await {
-                    // Without the list there is still what is on this device.
-                    if !self.blocking(move |library| library.list_what_is_here(kind)).await? {
+                    // Without a list, content on this device can still be shown.
+                    if !self.blocking(move |library| library.add_local_to_list(kind)).await? {
                         return Err(e);
                     }
                     offline = true;
-                    tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "only what is here is listed");
+                    tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "listing local content only");
                 }
-                state = self.blocking(move |library| library.listed_state(kind)).await?;
+                state = self.blocking(move |library| library.list_state(kind)).await?;
             }
             Some((as_of, _))
                 if age(as_of).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis()) =>
@@ -82,7 +95,7 @@ impl Library {
                 let library = self.clone();
                 tokio::spawn(async move {
                     if let Err(e) = library.refresh(kind).await {
-                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "the list stays as it is");
+                        tracing::debug!(catalogue.kind = kind.as_str(), error = %e, "cannot refresh the list");
                     }
                 });
             }
@@ -92,11 +105,11 @@ impl Library {
         let as_of_ms = state.map_or(0, |s| s.0);
         let stale = age(as_of_ms).is_none_or(|ms| u128::from(ms) >= route.fresh.as_millis());
         let filter = filter.clone();
-        let value = self.blocking(move |library| library.listed(kind, &filter)).await?;
+        let value = self.blocking(move |library| library.read_list(kind, &filter)).await?;
         Ok(Dated { value, as_of_ms, stale, offline })
     }
 
-    fn listed_state(&self, kind: Kind) -> Result<Option<(i64, Vec<u8>)>> {
+    fn list_state(&self, kind: Kind) -> Result<Option<(i64, Vec<u8>)>> {
         self.inner.lists.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT as_of_ms, digest FROM listed_state WHERE kind = ?1")?
@@ -105,7 +118,12 @@ impl Library {
         })
     }
 
-    /// Asks for all pages (each by its `ETag`, so an unchanged library costs a few 304) and fills the table if anything changed.
+    /// Requests all pages (an unchanged one costs a 304) and rebuilds the table if anything
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server cannot be reached; the stored list is kept.
     pub async fn refresh(&self, kind: Kind) -> Result<()> {
         let mut bodies = Vec::new();
         let mut digest = blake3::Hasher::new();
@@ -113,17 +131,21 @@ impl Library {
         for page in 1..=MAX_PAGES {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
             let cached = self.inner.cache.refresh(&path).await?;
-            // A fallback is an error: it would make a stale list look fresh.
+            // A stored answer would make a stale list look fresh.
             if cached.fallback().is_some() {
-                return Err(Net::Offline("the list could not be requested".into()).into());
+                return Err(Net::Offline(
+                    "cannot refresh the list: the server did not reply".into(),
+                )
+                .into());
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);
-            let head: ListPage<serde::de::IgnoredAny> = serde_json::from_slice(&cached.body)
-                .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
+            let list_page: ListPage<serde::de::IgnoredAny> =
+                serde_json::from_slice(&cached.body)
+                    .map_err(|e| Net::BadReply { url: path, problem: e.to_string() })?;
             digest.update(&cached.body);
             bodies.push(cached.body);
-            if head.items.is_empty()
-                || u64::from(page) * u64::from(head.page_size.max(1)) >= head.total
+            if list_page.items.is_empty()
+                || u64::from(page) * u64::from(list_page.page_size.max(1)) >= list_page.total
             {
                 break;
             }
@@ -132,7 +154,7 @@ impl Library {
         self.blocking(move |library| library.store_list(kind, &bodies, digest, as_of_ms)).await
     }
 
-    /// Replaces the list by the pages that the server sent, unless they are the same as before (`digest`).
+    /// Replaces the list with the server's pages, unless they are unchanged (`digest`).
     fn store_list(
         &self,
         kind: Kind,
@@ -140,7 +162,7 @@ impl Library {
         digest: [u8; 32],
         as_of_ms: i64,
     ) -> Result<()> {
-        let is_new = self.inner.lists.write_blocking("catalogue.store", |tx| {
+        let is_new = self.inner.lists.write_blocking("catalogue.store_list", |tx| {
             let same = tx.execute(
                 "UPDATE listed_state SET as_of_ms = ?2 WHERE kind = ?1 AND digest = ?3",
                 params![kind.as_str(), as_of_ms, digest],
@@ -154,8 +176,8 @@ impl Library {
                 let page: ListPage<Box<serde_json::value::RawValue>> =
                     serde_json::from_slice(page)?;
                 for item in page.items {
-                    // One entry that this version cannot read does not hide the others.
-                    if serde_json::from_str::<Card>(item.get()).is_err() {
+                    // An entry that this version cannot read does not hide the others.
+                    if serde_json::from_str::<FilterFields>(item.get()).is_err() {
                         continue;
                     }
                     insert(tx, kind, position, item.get(), false)?;
@@ -169,13 +191,13 @@ impl Library {
             Ok(true)
         })?;
         if is_new {
-            self.list_what_is_here(kind)?;
-            self.inner.changes.tell_one(Change::Catalogue);
+            self.add_local_to_list(kind)?;
+            self.inner.changes.publish_one(Change::Catalogue);
         }
         Ok(())
     }
 
-    /// Titles by id, for receipts and progress: no network.
+    /// Returns the title of an entry of the stored list, for receipts and progress. No network.
     pub fn title(&self, kind: Kind, id: &str) -> Result<Option<String>> {
         self.inner.lists.read_blocking(|conn| {
             Ok(conn
@@ -185,7 +207,7 @@ impl Library {
         })
     }
 
-    /// The version that the library's list last named: no network.
+    /// Returns the version that the stored list names. No network.
     pub fn known_version(
         &self,
         kind: Kind,
@@ -200,7 +222,7 @@ impl Library {
         Ok(text.and_then(|t| t.parse().ok()))
     }
 
-    fn listed<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
+    fn read_list<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
         let (clause, values) = conditions(kind, filter);
         self.inner.lists.read_blocking(|conn| {
             let total: i64 = conn
@@ -228,9 +250,9 @@ impl Library {
     }
 }
 
-/// What filters need of a summary of either kind.
+/// The fields of a summary of either kind that filters use.
 #[derive(Deserialize)]
-struct Card {
+struct FilterFields {
     id: carrel_model::Slug,
     title: String,
     #[serde(default)]
@@ -252,34 +274,39 @@ fn difficulty_text(d: Difficulty) -> &'static str {
     }
 }
 
-/// `summary`: a `CourseSummary` or `StorySummary` as JSON.
+/// Inserts one entry; `summary` is a `CourseSummary` or `StorySummary` as JSON.
 pub(super) fn insert(
     conn: &rusqlite::Connection,
     kind: Kind,
     position: i64,
     summary: &str,
-    only_here: bool,
+    is_local: bool,
 ) -> Result<()> {
-    let card: Card = serde_json::from_str(summary)?;
-    let words =
-        format!("{} {} {} {}", card.title, card.description, card.category, card.tags.join(" "))
-            .to_lowercase();
+    let fields: FilterFields = serde_json::from_str(summary)?;
+    let words = format!(
+        "{} {} {} {}",
+        fields.title,
+        fields.description,
+        fields.category,
+        fields.tags.join(" ")
+    )
+    .to_lowercase();
     conn.prepare_cached(
         "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         kind.as_str(),
-        card.id.as_str(),
+        fields.id.as_str(),
         position,
-        card.title,
-        card.difficulty.map_or("", difficulty_text),
-        card.level.unwrap_or_default(),
-        card.category,
-        card.lang,
+        fields.title,
+        fields.difficulty.map_or("", difficulty_text),
+        fields.level.unwrap_or_default(),
+        fields.category,
+        fields.lang,
         words,
         summary,
-        only_here
+        is_local
     ])?;
     Ok(())
 }
@@ -305,7 +332,7 @@ fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
         and("lang = ?", lang.clone().into());
     }
     for word in filter.q.iter().flat_map(|q| q.split_whitespace()) {
-        // instr and not LIKE: '%' and '_' are only characters.
+        // `instr` instead of LIKE, for which '%' and '_' are wildcards.
         and("instr(words, ?) > 0", word.to_lowercase().into());
     }
     if let Some(ids) = &filter.only {

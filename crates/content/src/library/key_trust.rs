@@ -1,5 +1,5 @@
-//! Signing keys that this device knows: those that manifests of an address were first seen with, and those that a person
-//! accepted for files.
+//! Trusted signing keys: the key pinned for each server, and keys that the user accepted for
+//! imports.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -7,7 +7,7 @@ use super::Library;
 use crate::Result;
 
 impl Library {
-    /// The key that manifests of this address were first seen with.
+    /// Returns the key pinned for this address.
     pub fn key_of(&self, server: &str) -> Result<Option<String>> {
         self.content_db().read_blocking(|conn| {
             Ok(conn
@@ -16,7 +16,7 @@ impl Library {
                 .optional()?)
         })
     }
-    /// True if a person agreed to files with this key, in this account.
+    /// Returns whether the user accepted this key for imports, in this account.
     pub fn is_accepted(&self, key: &str) -> Result<bool> {
         self.content_db().read_blocking(|conn| {
             Ok(conn
@@ -24,7 +24,7 @@ impl Library {
                 .exists([self.account(), key])?)
         })
     }
-    /// The key that a person agreed to for files that name this server.
+    /// Returns the key that the user accepted for imports that name this server.
     pub fn accepted_of(&self, server: &str) -> Result<Option<String>> {
         self.content_db().read_blocking(|conn| {
             Ok(conn
@@ -33,7 +33,7 @@ impl Library {
                 .optional()?)
         })
     }
-    /// Notes that a person agreed to files with this key, which name this server.
+    /// Records that the user accepted this key for imports that name this server.
     pub fn accept(&self, key: &str, server: &str, server_name: &str) -> Result<()> {
         let now = self.clock().now_ms();
         self.content_db().write_blocking("key_trust.accept", |conn| {

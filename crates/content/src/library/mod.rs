@@ -1,10 +1,11 @@
-//! Courses and stories as the learner sees them: lists that work offline, manifests that are proved, bodies, search.
+//! The library of one account: lists that work offline, verified manifests, bodies, search.
 //!
-//! Not here: progress (`learning`); where bytes are kept (`cache`); fetching a whole course (`download`).
+//! Not here: progress (`carrel-learning`), storing blobs (`blobs`), downloading a course
+//! (`download`).
 
 mod catalogue;
-mod here;
 mod key_trust;
+mod local_entries;
 mod pages;
 mod reading;
 mod search;
@@ -34,64 +35,74 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error, Kind, Result,
-    blobs::{BlobStore, Came, Place},
+    blobs::{BlobLocation, BlobOrigin, BlobStore},
     fetch::BlobFetcher,
     storage::Storage,
 };
 
-/// Where a manifest was found.
+/// Source of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Via {
+enum ManifestSource {
     Server,
     Device,
 }
 
-/// What the content of one account needs.
+/// Dependencies of one account's content.
 pub struct ContentConfig {
-    /// Shared by the learners of this device.
+    /// The store shared by the users of this device.
     pub storage: Storage,
-    /// The account's own folder: `cache.db`.
+    /// The account's own folder, which holds `cache.db`.
     pub account_dir: PathBuf,
+    /// Key of the account in `content.db`.
     pub account: String,
-    /// Without a slash at its end.
+    /// The server's address, without a trailing slash.
     pub base_url: String,
-    /// Adds tokens itself.
+    /// HTTP client that adds the access tokens.
     pub http: Arc<dyn Http>,
+    /// Clock for ages and use times.
     pub clock: Arc<dyn Clock>,
+    /// Source of ids for the cache.
     pub ids: Arc<dyn IdGen>,
+    /// Receives change events.
     pub changes: Changes,
 }
 
-/// A manifest that was proved.
+/// A manifest whose signature was verified.
 #[derive(Debug)]
 pub struct OpenManifest {
+    /// The parsed manifest.
     pub manifest: Manifest,
-    /// The hash of the signed text: the content's version.
+    /// Hash of the signed text, which identifies the version.
     pub version: BlobHash,
+    /// The manifest as it was signed.
     pub signed: SignedManifest,
 }
 
-/// Something and how old it is.
+/// A value with its age.
 #[derive(Debug, Clone)]
 pub struct Dated<T> {
+    /// The value.
     pub value: T,
+    /// When the server last confirmed it (UTC, ms); 0 if unknown.
     pub as_of_ms: i64,
+    /// Older than the route table allows.
     pub stale: bool,
+    /// The server cannot be reached at the moment.
     pub offline: bool,
 }
 
-/// Clones share everything but whether they wait for the network.
+/// The library. Clones share all state except whether they wait for the network.
 #[derive(Clone)]
 pub struct Library {
     inner: Arc<LibraryInner>,
-    waits: bool,
+    waits_for_network: bool,
 }
 
 struct LibraryInner {
     account: String,
     base_url: String,
     cache: Cache,
-    /// `cache.db` for the lists of courses and stories.
+    /// `cache.db`, for the lists of courses and stories.
     lists: Database<Error>,
     content: Database<Error>,
     blobs: BlobStore,
@@ -102,31 +113,31 @@ struct LibraryInner {
     changes: Changes,
     manifests: ByteLru<BlobHash, Arc<OpenManifest>>,
     fetching: InFlight<BlobHash, Result<(), Error>>,
-    mend: OnceLock<Mend>,
+    repair: OnceLock<RepairCallback>,
 }
 
-/// Called when a download that was ready turned out not to be whole.
-type Mend = Box<dyn Fn() + Send + Sync>;
+/// Called when a ready download turns out to be incomplete.
+type RepairCallback = Box<dyn Fn() + Send + Sync>;
 
-/// Mends when dropped: whoever asked for a lost blob may go away before it has come.
-struct Mending<'l>(&'l Library);
+/// Calls `RepairCallback` when dropped, because the caller that needed a lost blob may be cancelled first.
+struct RepairGuard<'l>(&'l Library);
 
-impl Drop for Mending<'_> {
+impl Drop for RepairGuard<'_> {
     fn drop(&mut self) {
-        // Without a runtime everything is at its end, and the next start goes on.
-        if let (Some(mend), Ok(_)) =
-            (self.0.inner.mend.get(), tokio::runtime::Handle::try_current())
+        // Without a runtime the process is shutting down; the next start repairs.
+        if let (Some(repair), Ok(_)) =
+            (self.0.inner.repair.get(), tokio::runtime::Handle::try_current())
         {
-            mend();
+            repair();
         }
     }
 }
 
 impl Library {
-    /// Opens `cache.db` of the account.
+    /// Opens the account's `cache.db`.
     pub fn open(config: &ContentConfig) -> Result<Self> {
         let content = config.storage.db().clone();
-        let spare = config.storage.spare(config.account_dir.clone());
+        let free_space = config.storage.free_space(config.account_dir.clone());
         let cache = Cache::open(CacheConfig {
             file: &config.account_dir.join("cache.db"),
             base_url: &config.base_url,
@@ -137,7 +148,7 @@ impl Library {
             routes: ROUTES,
             disk_budget: DISK_BUDGET,
             validator: Some(validator(content.clone(), config.base_url.clone())),
-            free_space: Some(Box::new(move |bytes| spare.take(bytes))),
+            free_space: Some(Box::new(move |bytes| free_space.take(bytes))),
         })?;
         Ok(Self {
             inner: Arc::new(LibraryInner {
@@ -159,16 +170,17 @@ impl Library {
                 changes: config.changes.clone(),
                 manifests: ByteLru::new(16 * 1024 * 1024),
                 fetching: InFlight::new(),
-                mend: OnceLock::new(),
+                repair: OnceLock::new(),
             }),
-            waits: true,
+            waits_for_network: true,
         })
     }
 
-    /// The same library for a screen that shows many things at once: what is not on this device is an error at once, is
-    /// requested in the background, and is reported with `Change::Catalogue` when it came.
+    /// Returns the same library for screens that show many items at once: content that is not on
+    /// this device is an error immediately, is requested in the background, and its arrival is
+    /// reported with `Change::Catalogue`.
     pub fn without_waiting(&self) -> Self {
-        Self { inner: self.inner.clone(), waits: false }
+        Self { inner: self.inner.clone(), waits_for_network: false }
     }
 
     /// Runs `f`, which may block, on a thread for blocking calls.
@@ -180,105 +192,127 @@ impl Library {
         blocking(move || f(&library)).await
     }
 
-    /// Sets what is called when a download that was ready turned out not to be whole. The first one stays.
+    /// Sets the callback for a ready download that turns out to be incomplete. Later calls have no
+    /// effect.
     pub fn set_repair(&self, repair: Box<dyn Fn() + Send + Sync>) {
-        let _ = self.inner.mend.set(repair);
+        let _ = self.inner.repair.set(repair);
     }
+    /// Returns the cache of server responses.
     pub fn cache(&self) -> &Cache {
         &self.inner.cache
     }
+    /// Returns the blob store.
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
     }
+    /// Returns the blob fetcher.
     pub fn fetcher(&self) -> &BlobFetcher {
         &self.inner.fetcher
     }
+    /// Returns the storage of this device.
     pub fn storage(&self) -> &Storage {
         &self.inner.storage
     }
+    /// Returns the database `content.db`.
     pub fn content_db(&self) -> &Database<Error> {
         &self.inner.content
     }
+    /// Returns the key of the account in `content.db`.
     pub fn account(&self) -> &str {
         &self.inner.account
     }
+    /// Returns the server's address, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
     }
+    /// Returns the account's HTTP client.
     pub fn http(&self) -> &Arc<dyn Http> {
         &self.inner.http
     }
+    /// Returns the clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
     }
+    /// Returns the sender of change events.
     pub fn changes(&self) -> &Changes {
         &self.inner.changes
     }
 
-    /// The manifest to show: what this device knows at once; the network is awaited only if it knows none. What is outdated by the route
-    /// table is requested again in the background, and `Change::Catalogue` reports another version.
+    /// Returns the manifest to show: the local one, or the server's if there is none. A manifest
+    /// that is stale by the route table is requested again in the background, and
+    /// `Change::Catalogue` reports a different version.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let offline = self.inner.cache.is_offline();
         let item = id.clone();
-        let found = self.blocking(move |library| library.manifest_here(kind, &item)).await?;
+        let found = self.blocking(move |library| library.local_manifest(kind, &item)).await?;
         if let Some((value, as_of_ms)) = found {
             return Ok(Dated { value, as_of_ms, stale: false, offline });
         }
-        // A lesson that is downloaded brought its course's manifest with it.
+        // The download of a lesson has stored the manifest of its course.
         if self.stored_manifest_only(kind, id).await?.is_none() {
             let item = id.clone();
             let of_lesson = self.blocking(move |library| library.manifest_of_lesson(kind, &item));
             let found = of_lesson.await?;
-            if found.is_none() && self.waits {
+            if found.is_none() && self.waits_for_network {
                 return self.stored_manifest(kind, id).await;
             }
             let (library, item) = (self.clone(), id.clone());
             self.in_background(
                 async move { library.stored_manifest(kind, &item).await.map(|_| ()) },
             );
-            let not_here = || Error::NotDownloaded { what: id.to_string(), size: None };
-            let (value, as_of_ms) = found.ok_or_else(not_here)?;
+            let not_downloaded = || Error::NotDownloaded { what: id.to_string(), size: None };
+            let (value, as_of_ms) = found.ok_or_else(not_downloaded)?;
             return Ok(Dated { value, as_of_ms, stale: true, offline });
         }
         self.stored_manifest(kind, id).await
     }
 
-    /// Reports a change of the catalogue if `fetch` brought something.
+    /// Runs `fetch` as a task and reports a change of the catalogue if it succeeds.
     fn in_background(&self, fetch: impl Future<Output = Result<()>> + Send + 'static) {
         let changes = self.inner.changes.clone();
         tokio::spawn(async move {
             match fetch.await {
-                Ok(()) => changes.tell_one(Change::Catalogue),
-                Err(e) => tracing::debug!(error = %e, "nothing came in the background"),
+                Ok(()) => changes.publish_one(Change::Catalogue),
+                Err(e) => tracing::debug!(error = %e, "background fetch failed"),
             }
         });
     }
 
-    /// The server's manifest by the route table.
+    /// Returns the server's manifest according to the route table.
     async fn stored_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let path = manifest_path(kind, id);
         let changes = self.inner.changes.clone();
         let cached =
-            self.inner.cache.get(&path, move || changes.tell_one(Change::Catalogue)).await?;
-        self.of_server(id, cached).await
+            self.inner.cache.get(&path, move || changes.publish_one(Change::Catalogue)).await?;
+        self.verified_from_server(id, cached).await
     }
 
-    /// The server's manifest as it is now. Error: `Offline` if the server cannot be reached.
+    /// Requests the manifest from the server.
+    ///
+    /// # Errors
+    ///
+    /// `Offline` if the server cannot be reached.
     pub async fn newest_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let path = manifest_path(kind, id);
         let cached = self.inner.cache.refresh(&path).await?;
         if cached.offline {
             return Err(Net::Offline("the server cannot be reached".into()).into());
         }
-        self.of_server(id, cached).await
+        self.verified_from_server(id, cached).await
     }
 
-    async fn of_server(&self, id: &Slug, cached: Cached) -> Result<Dated<Arc<OpenManifest>>> {
+    async fn verified_from_server(
+        &self,
+        id: &Slug,
+        cached: Cached,
+    ) -> Result<Dated<Arc<OpenManifest>>> {
         let body = cached.body.clone();
-        let value = self.blocking(move |library| library.prove(&body, Via::Server)).await?;
+        let value = self
+            .blocking(move |library| library.verify_manifest(&body, ManifestSource::Server))
+            .await?;
         if value.manifest.id() != id {
             return Err(Error::Corrupt(format!(
-                "the manifest of {id} names {}",
+                "the manifest requested for {id} is that of {}",
                 value.manifest.id()
             )));
         }
@@ -290,7 +324,7 @@ impl Library {
         })
     }
 
-    /// The manifest as far as it is on this device: never asks the network. For titles.
+    /// Returns the manifest if it is on this device, without the network. For titles.
     pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         let item = id.clone();
         let found = self.blocking(move |library| library.ready_manifest(kind, &item)).await?;
@@ -298,10 +332,13 @@ impl Library {
             return Ok(found);
         }
         let Some(cached) = self.stored_manifest_only(kind, id).await? else { return Ok(None) };
-        self.blocking(move |library| library.prove(&cached.body, Via::Server).map(Some)).await
+        self.blocking(move |library| {
+            library.verify_manifest(&cached.body, ManifestSource::Server).map(Some)
+        })
+        .await
     }
 
-    /// What the cache holds of the server's manifest.
+    /// Returns the server's manifest from the cache; `None` if it is not stored.
     async fn stored_manifest_only(&self, kind: Kind, id: &Slug) -> Result<Option<Cached>> {
         let path = manifest_path(kind, id);
         match self.inner.cache.stored(&path).await.map_err(Error::from) {
@@ -311,18 +348,22 @@ impl Library {
         }
     }
 
-    /// Checks the signature against the key that this server was first seen with, and pins a first key. What is on this device may
-    /// have come by cable, under a key that a person agreed to.
-    fn prove(&self, signed_json: &[u8], via: Via) -> Result<Arc<OpenManifest>> {
+    /// Verifies the signature against the key pinned for this server, and pins the first key. A
+    /// manifest from this device may have been imported under another key that the user accepted.
+    fn verify_manifest(
+        &self,
+        signed_json: &[u8],
+        source: ManifestSource,
+    ) -> Result<Arc<OpenManifest>> {
         let signed: SignedManifest = serde_json::from_slice(signed_json)
-            .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+            .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
         let version = signed.version();
         if let Some(known) = self.inner.manifests.get(&version)
             && known.signed == signed
         {
             return Ok(known);
         }
-        let accepted = via == Via::Device && self.is_accepted(&signed.key)?;
+        let accepted = source == ManifestSource::Device && self.is_accepted(&signed.key)?;
         let pinned = match accepted {
             true => Some(signed.key.clone()),
             false => pinned_key(&self.inner.content, &self.inner.base_url)?,
@@ -330,7 +371,7 @@ impl Library {
         let manifest =
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         if pinned.is_none() {
-            self.inner.content.write_blocking("library.prove", |conn| {
+            self.inner.content.write_blocking("library.verify_manifest", |conn| {
                 conn.execute(
                     "INSERT OR IGNORE INTO signing_key (server, key) VALUES (?1, ?2)",
                     [&self.inner.base_url, &signed.key],
@@ -345,19 +386,21 @@ impl Library {
         Ok(open)
     }
 
-    /// A key that the record lacks is there in the database all the same, and is written at the next start.
+    /// Writes the record of keys. If that fails, the key is only in the database until the next
+    /// start.
     pub fn record_keys(&self) {
         if let Err(e) = self.inner.storage.write_keys() {
-            tracing::warn!(error = %e, "the record of keys was not written");
+            tracing::warn!(error = %e, "cannot write the record of keys");
         }
     }
 
-    /// The manifest whose bytes are all on this device, and when they were last checked (UTC, ms).
-    fn manifest_here(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
+    /// Returns the manifest whose bytes are all on this device, and when they were last verified
+    /// (UTC, ms).
+    fn local_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
         self.downloaded(kind, id, "AND d.scope = ''")
     }
 
-    /// The newest manifest of which at least a lesson is on this device.
+    /// Returns the newest manifest of which at least one lesson is on this device.
     fn manifest_of_lesson(
         &self,
         kind: Kind,
@@ -382,10 +425,18 @@ impl Library {
             let mut stmt = conn.prepare_cached(&sql)?;
             Ok(stmt.query_row(key, |r| Ok((r.get("signed")?, r.get("checked_ms")?))).optional()?)
         })?;
-        row.map(|(signed, at)| Ok((self.prove(signed.as_bytes(), Via::Device)?, at))).transpose()
+        row.map(|(signed, at)| {
+            Ok((self.verify_manifest(signed.as_bytes(), ManifestSource::Device)?, at))
+        })
+        .transpose()
     }
 
-    /// A compiled blob (section body, quiz, story, vocabulary), fetched if it is not here.
+    /// Returns a compiled body (section, quiz, story, vocabulary), fetched if it is not on this
+    /// device.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Corrupt` if the body does not have the shape of `T`.
     pub async fn body<T>(&self, hash: BlobHash) -> Result<T>
     where
         T: DeserializeOwned + Send + 'static,
@@ -394,49 +445,52 @@ impl Library {
             let Some(bytes) = library.inner.blobs.get(hash)? else { return Ok(None) };
             serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|e| Error::Corrupt(format!("blob {hash:?} cannot be read: {e}")))
+                .map_err(|e| Error::Corrupt(format!("blob {hash:?} is malformed: {e}")))
         };
-        self.present_or_fetched(hash, read).await
+        self.read_or_fetch(hash, read).await
     }
 
-    /// Where a blob's bytes are; fetched first if it is not here.
-    pub async fn blob(&self, hash: BlobHash) -> Result<Place> {
-        self.present_or_fetched(hash, move |library| library.inner.blobs.locate(hash)).await
+    /// Returns where a blob is stored; fetches it first if it is not on this device.
+    pub async fn blob(&self, hash: BlobHash) -> Result<BlobLocation> {
+        self.read_or_fetch(hash, move |library| library.inner.blobs.locate(hash)).await
     }
 
-    /// Gives what `read` gives of a blob, which is fetched if it is not here.
-    async fn present_or_fetched<T: Send + 'static>(
+    /// Returns the result of `read` for a blob, which is fetched if it is not on this device.
+    async fn read_or_fetch<T: Send + 'static>(
         &self,
         hash: BlobHash,
         read: impl Fn(&Self) -> Result<Option<T>> + Clone + Send + 'static,
     ) -> Result<T> {
-        let is_warm = self.inner.blobs.is_warm(hash);
+        let is_in_memory = self.inner.blobs.is_in_memory(hash);
         if let Some(found) = self.blocking(read.clone()).await? {
-            let origin = if is_warm { Origin::Memory } else { Origin::Disk };
-            self.inner.cache.count_blob(Some(origin), false);
+            let source = if is_in_memory { Origin::Memory } else { Origin::Disk };
+            self.inner.cache.count_blob(Some(source), false);
             return Ok(found);
         }
-        let not_here = || Error::NotDownloaded { what: hash.to_hex(), size: None };
-        if !self.waits {
+        let not_downloaded = || Error::NotDownloaded { what: hash.to_hex(), size: None };
+        if !self.waits_for_network {
             let library = self.clone();
-            self.in_background(async move { library.fetch_blob(hash, Came::Asked).await });
-            return Err(not_here());
+            self.in_background(
+                async move { library.fetch_blob(hash, BlobOrigin::Requested).await },
+            );
+            return Err(not_downloaded());
         }
-        self.fetch_blob(hash, Came::Asked).await?;
-        self.blocking(read).await?.ok_or_else(not_here)
+        self.fetch_blob(hash, BlobOrigin::Requested).await?;
+        self.blocking(read).await?.ok_or_else(not_downloaded)
     }
 
-    /// Fetches a blob that nobody asked for yet.
-    pub async fn fetch_ahead(&self, hash: BlobHash) -> Result<()> {
-        self.fetch_blob(hash, Came::Ahead).await
+    /// Prefetches a blob.
+    pub async fn prefetch_blob(&self, hash: BlobHash) -> Result<()> {
+        self.fetch_blob(hash, BlobOrigin::Prefetched).await
     }
 
-    /// Cache-first for one blob: one request however many ask. A blob that a download needs which counts as ready is noticed: the rest of
-    /// that download is looked through, and fetched as far as it is missing, once this blob has come.
-    async fn fetch_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
-        let lost = came == Came::Asked
-            && self.blocking(move |library| library.inner.storage.note_lost(&[hash])).await?;
-        let _mending = lost.then(|| Mending(self));
+    /// Fetches a blob with one request for concurrent callers. If a ready download needs the blob,
+    /// the download is incomplete: the rest of it is checked and repaired after this blob has
+    /// arrived.
+    async fn fetch_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
+        let lost = origin == BlobOrigin::Requested
+            && self.blocking(move |library| library.inner.storage.report_lost(&[hash])).await?;
+        let _repair_guard = lost.then(|| RepairGuard(self));
         if self.inner.cache.is_offline() {
             self.inner.cache.count_blob(None, false);
             return Err(Error::NotDownloaded { what: hash.to_hex(), size: None });
@@ -445,12 +499,12 @@ impl Library {
         let flight = self
             .inner
             .fetching
-            .join(hash, move || Box::pin(async move { library.store_blob(hash, came).await }));
+            .join(hash, move || Box::pin(async move { library.store_blob(hash, origin).await }));
         let joined = flight.joined;
         let done = flight.await;
-        if came == Came::Asked {
-            let origin = matches!(done, Some(Ok(()))).then_some(Origin::Network);
-            self.inner.cache.count_blob(origin, joined);
+        if origin == BlobOrigin::Requested {
+            let source = matches!(done, Some(Ok(()))).then_some(Origin::Network);
+            self.inner.cache.count_blob(source, joined);
         }
         match done {
             Some(Ok(())) => Ok(()),
@@ -458,7 +512,7 @@ impl Library {
                 Err(Error::NotDownloaded { what: hash.to_hex(), size: None })
             }
             Some(Err(e)) => Err(e),
-            None => Err(Error::Internal("a request was stopped by a fault".into())),
+            None => Err(Error::Internal("the fetch task panicked".into())),
         }
     }
 }
@@ -467,7 +521,7 @@ fn manifest_path(kind: Kind, id: &Slug) -> String {
     format!("/api/{}/{id}/manifest", kind.path())
 }
 
-/// The key that this server's manifests were first signed with, as far as this device knows.
+/// Returns the key pinned for this server.
 fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String>> {
     content.read_blocking(|conn| {
         Ok(conn
@@ -477,14 +531,15 @@ fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String
     })
 }
 
-/// Accepts a manifest only if it is proved, and a list only if it is one: nothing else may replace a good answer.
+/// Accepts only verified manifests and well-formed lists, so that nothing else replaces a stored
+/// answer.
 fn validator(content: Database<Error>, base_url: String) -> ResponseValidator {
     let check = move |path: &str, body: &[u8]| -> Result<()> {
         let path = path.split('?').next().unwrap_or(path);
         let is = |what: &str| path.strip_prefix("/api/").is_some_and(|p| p == what);
         if path.ends_with("/manifest") {
             let signed: SignedManifest = serde_json::from_slice(body)
-                .map_err(|e| Error::Corrupt(format!("a manifest cannot be read: {e}")))?;
+                .map_err(|e| Error::Corrupt(format!("manifest is malformed: {e}")))?;
             let pinned = pinned_key(&content, &base_url)?;
             signed.verify(pinned.as_deref()).map_err(|e| Error::Corrupt(e.to_string()))?;
         } else if is(Kind::Course.path()) || is(Kind::Story.path()) {

@@ -1,4 +1,4 @@
-//! Finds sections and stories in the manifest of their course.
+//! Lookup of sections and stories in the manifest of their course.
 
 use std::sync::Arc;
 
@@ -12,28 +12,33 @@ use crate::{
     library::{Dated, Library, OpenManifest},
 };
 
-/// A section with the course around it.
+/// A section and its position in the course.
 pub struct FoundSection {
+    /// The manifest of the course.
     pub manifest: Dated<Arc<OpenManifest>>,
-    /// Index of the lesson in the outline, and of the section in the lesson.
+    /// Index of the lesson in the outline.
     pub lesson: usize,
+    /// Index of the section in the lesson.
     pub section: usize,
 }
 
 impl FoundSection {
+    /// Returns the course's metadata and outline.
     pub fn course(&self) -> (&CourseMeta, &CourseOutline) {
         match &self.manifest.value.manifest.content {
             ManifestContent::Course { meta, outline } => (meta, outline),
-            ManifestContent::Story { .. } => unreachable!("a section was found only in a course"),
+            ManifestContent::Story { .. } => unreachable!("sections exist only in courses"),
         }
     }
+    /// Returns the lesson that contains the section.
     pub fn lesson(&self) -> &LessonOutline {
         &self.course().1.lessons[self.lesson]
     }
+    /// Returns the section in the outline.
     pub fn section(&self) -> &SectionOutline {
         &self.lesson().sections[self.section]
     }
-    /// The sections before and after this one, over the borders of lessons.
+    /// Returns the previous and the next section, across lessons.
     pub fn neighbours(&self) -> [Option<(&LessonOutline, &SectionOutline)>; 2] {
         let all: Vec<_> = self
             .course()
@@ -50,7 +55,11 @@ impl FoundSection {
 }
 
 impl Library {
-    /// The course and the place in it of `course/lesson/section`.
+    /// Looks up the section `course/lesson/section`.
+    ///
+    /// # Errors
+    ///
+    /// `Error::NotFound` if the course has no such section.
     pub async fn find_section(&self, item: &ItemId) -> Result<FoundSection> {
         let missing = || Error::NotFound(format!("section {item}"));
         let parts: Vec<&str> = item.as_str().split('/').collect();
@@ -70,7 +79,11 @@ impl Library {
         Ok(FoundSection { manifest, lesson, section })
     }
 
-    /// A story on its own (`story`) or inside a course (`course/story`).
+    /// Returns a stand-alone story (`story`) or a story of a course (`course/story`).
+    ///
+    /// # Errors
+    ///
+    /// `Error::NotFound` if there is no such story.
     pub async fn find_story(&self, item: &ItemId) -> Result<Dated<Story>> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let slug = |s: &str| Slug::new(s).map_err(|e| Error::Invalid(e.to_string()));

@@ -1,6 +1,7 @@
-//! Single blobs for whoever reads: one request for all who wait for the same blob, stored if there is space and held in memory otherwise.
+//! Single blobs for readers: concurrent callers share one request, and the blob is stored if there
+//! is space and held in memory otherwise.
 //!
-//! Not here: how a blob is fetched (`fetch`), whole courses (`download`).
+//! Not here: the transfer (`fetch`), whole courses (`download`).
 
 use bytes::Bytes;
 use carrel_model::{BlobHash, ErrorCode};
@@ -10,67 +11,72 @@ use futures_util::FutureExt;
 
 use crate::{
     Error, Result,
-    blobs::Came,
+    blobs::BlobOrigin,
     fetch::{Admission, BlobRequest, FetchOptions, Fetched, MAX_IN_MEMORY, for_readers},
     library::Library,
 };
 
-/// Attempts in a row without progress: whoever reads is told soon, and asks again.
-const ATTEMPTS: u32 = 1;
+/// Consecutive attempts without progress: readers get the error quickly and may retry.
+const MAX_ATTEMPTS: u32 = 1;
 
 impl Library {
-    /// Fetches a blob into the store. If another task is writing it already, that is waited for. What is prefetched is not held in memory
-    /// only: if there is no space, it is not fetched.
-    pub(super) async fn store_blob(&self, hash: BlobHash, came: Came) -> Result<()> {
+    /// Fetches a blob into the store, or waits for another task that is writing it. A prefetched
+    /// blob is never held in memory only: if there is no space, it is not fetched.
+    pub(super) async fn store_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let blobs = self.blobs();
-        if blobs.written_by_another(hash).await? {
+        if blobs.wait_for_writer(hash).await? {
             return Ok(());
         }
-        let admit = |total: u64, here: u64| {
-            let (library, missing) = (self.clone(), total.saturating_sub(here));
-            let may_hold = here == 0 && total <= MAX_IN_MEMORY;
-            blocking(move || match (came, library.blobs().room()) {
-                (Came::Ahead, _) => {
-                    Ok(Admission::Write(Some(Box::new(library.storage().reserve(missing)?))))
+        let admit = |total: u64, stored: u64| {
+            let (library, missing) = (self.clone(), total.saturating_sub(stored));
+            let may_use_memory = stored == 0 && total <= MAX_IN_MEMORY;
+            blocking(move || match (origin, library.blobs().space_guard()) {
+                (BlobOrigin::Prefetched, _) => {
+                    Ok(Admission::Disk(Some(Box::new(library.storage().reserve(missing)?))))
                 }
-                (_, Some(room)) => match room.before(missing) {
-                    Ok(promise) => Ok(Admission::Write(Some(promise))),
-                    Err(Error::NoSpace { .. }) if may_hold => Ok(Admission::Hold),
+                (_, Some(guard)) => match guard.before_write(missing) {
+                    Ok(reservation) => Ok(Admission::Disk(Some(reservation))),
+                    Err(Error::NoSpace { .. }) if may_use_memory => Ok(Admission::Memory),
                     Err(e) => Err(e),
                 },
-                (_, None) => Ok(Admission::Write(None)),
+                (_, None) => Ok(Admission::Disk(None)),
             })
             .boxed()
         };
         let options = FetchOptions {
-            attempts: ATTEMPTS,
+            attempts: MAX_ATTEMPTS,
             slots: None,
             admit: &admit,
             received: &|_| (),
             corrected: &|_| (),
         };
         let size = self.blocking(move |library| library.blobs().needed_size(hash)).await?;
-        let request = BlobRequest { hash, size, media_type: "", came };
+        let request = BlobRequest { hash, size, media_type: "", origin };
         let fetched = self.inner.fetcher.fetch(request, 0, &options).await.map_err(for_readers)?;
         let library = self.clone();
         blocking(move || match fetched {
             Fetched::File(file) => file.finish(),
-            Fetched::Bytes(bytes) if came == Came::Ahead => {
-                library.blobs().put_from(hash, &bytes, came)
+            Fetched::Bytes(bytes) if origin == BlobOrigin::Prefetched => {
+                library.blobs().put_with_origin(hash, &bytes, origin)
             }
-            Fetched::Bytes(bytes) => library.store_or_hold(hash, &bytes),
+            Fetched::Bytes(bytes) => library.store_or_hold_in_memory(hash, &bytes),
         })
         .await
     }
 
-    fn store_or_hold(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
+    fn store_or_hold_in_memory(&self, hash: BlobHash, bytes: &Bytes) -> Result<()> {
         match self.blobs().put(hash, bytes) {
-            Err(e) if e.code() == ErrorCode::DiskFull && self.blobs().hold(hash, bytes) => Ok(()),
+            Err(e)
+                if e.code() == ErrorCode::DiskFull && self.blobs().hold_in_memory(hash, bytes) =>
+            {
+                Ok(())
+            }
             other => other,
         }
     }
 
-    /// Bytes `start..end` of a blob straight from the server as they arrive, neither verified nor stored.
+    /// Requests bytes `start..end` of a blob and returns them as they arrive, neither verified nor
+    /// stored.
     pub async fn fetch_range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         self.inner.fetcher.range(hash, start, end).await
     }

@@ -1,4 +1,4 @@
-//! Search as one types, offline too: the catalogue as far as it is known, and the text of all that is on this device.
+//! Incremental search, also offline: in the stored catalogue and in the text of downloaded content.
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
@@ -15,27 +15,37 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-const MOST: usize = 50;
+const MAX_HITS: usize = 50;
 
+/// Kind of a search result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HitKind {
+    /// A course, found in the catalogue.
     Course,
+    /// A section, found by its text.
     Section,
+    /// A story, found in the catalogue or by its text.
     Story,
 }
 
+/// One search result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
+    /// Kind of the item.
     pub kind: HitKind,
+    /// Id of the item.
     pub item: ItemId,
+    /// Title of the item.
     pub title: String,
+    /// Title of the course that contains it; empty if there is none.
     pub course_title: String,
-    /// Plain text, U+0002 and U+0003 around each found part.
+    /// Excerpt as plain text, with U+0002 and U+0003 around each match; empty for titles.
     pub snippet: String,
 }
 
 impl Library {
-    /// Titles first, then text, best first; at most 50.
+    /// Returns at most 50 results: titles first, then text, best matches first. Case is ignored; in
+    /// the text accents are ignored too, and each word matches as a prefix.
     pub fn search(&self, q: &str) -> Result<Vec<Hit>> {
         let words: Vec<String> = q.split_whitespace().take(8).map(str::to_lowercase).collect();
         if words.is_empty() {
@@ -45,7 +55,7 @@ impl Library {
         hits.extend(self.search_text(&words)?);
         let mut seen = std::collections::HashSet::new();
         hits.retain(|h| seen.insert(h.item.clone()));
-        hits.truncate(MOST);
+        hits.truncate(MAX_HITS);
         Ok(hits)
     }
 
@@ -83,7 +93,8 @@ impl Library {
     }
 
     fn search_text(&self, words: &[String]) -> Result<Vec<Hit>> {
-        // Scripts without spaces are not cut into words by unicode61: these are looked for as they stand.
+        // unicode61 does not split scripts without spaces into words; these are searched as
+        // substrings.
         let spaced = words.iter().all(|w| w.chars().all(|c| c < '\u{2e80}'));
         self.inner.content.read_blocking(|conn| {
             let row = |r: &rusqlite::Row<'_>| {
@@ -119,7 +130,7 @@ impl Library {
         })
     }
 
-    /// Puts the text of a downloaded course or story into the index, in place of what was there.
+    /// Indexes the text of a downloaded course or story, replacing its previous text.
     pub fn index(&self, manifest: &OpenManifest) -> Result<()> {
         let root = manifest.manifest.id();
         let course_title = match &manifest.manifest.content {
@@ -149,7 +160,7 @@ impl Library {
         })
     }
 
-    /// Indexes what is ready and not in the index: the index is not part of what a rebuilt database gets from its records.
+    /// Indexes ready content that is missing from the index, which records do not include.
     pub fn index_missing(&self) -> Result<()> {
         let missing: Vec<(String, String)> = self.inner.content.read_blocking(|conn| {
             Ok(conn
@@ -170,7 +181,7 @@ impl Library {
         Ok(())
     }
 
-    /// Takes a course or story out of the index.
+    /// Removes a course or story from the index.
     pub fn unindex(&self, root: &Slug) -> Result<()> {
         self.inner.content.write_blocking("search.unindex", |conn| {
             conn.execute(
@@ -182,7 +193,7 @@ impl Library {
     }
 }
 
-/// Bodies that are on this device and can be read; the others are left out of the index.
+/// Reads bodies from this device; missing or unreadable ones are left out of the index.
 struct LocalBodies<'a>(&'a Library);
 
 impl LocalBodies<'_> {

@@ -1,7 +1,8 @@
-//! The loopback server: one port, one token, and one set of rules for all its routes.
+//! The loopback server: one port, one token, and the same access rules for all routes.
 //!
-//! A request needs the 256-bit token of this run as the first segment of its path, and this server's own `Host` (a web page cannot rebind
-//! a name onto it). A request with another page's `Origin` is answered like one without the token.
+//! A request needs the 256-bit token of this process as the first path segment, and this server's
+//! own `Host`, which prevents DNS rebinding. A request with a foreign `Origin` is answered like one
+//! without the token.
 //!
 //! Not here: what the routes do (`mod`; the client's uploads).
 
@@ -19,14 +20,14 @@ use carrel_system::IdGen;
 
 use crate::Result;
 
-/// The origins of the app's own window: Linux, macOS and iOS; Windows and Android.
+/// The origins of the app's own UI: Linux, macOS and iOS; Windows and Android.
 const OWN_ORIGINS: [&str; 3] =
     ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
 
-/// In development and in tests the window is a browser on this machine; in release builds it never is.
+/// In development and in tests the UI is a browser on this machine; in release builds it never is.
 const DEVELOPMENT: bool = cfg!(debug_assertions);
 
-/// A running server. It stops when dropped.
+/// A running server. Stops when dropped.
 pub(super) struct Loopback {
     addr: SocketAddr,
     token: Arc<str>,
@@ -40,7 +41,7 @@ struct AccessRules {
 }
 
 impl Loopback {
-    /// Serves `routes` below the token on a free port of the loopback address.
+    /// Serves `routes` under the token on a free port of the loopback address.
     pub(super) async fn start(ids: &dyn IdGen, routes: Router) -> Result<Self> {
         let mut secret = [0; 32];
         ids.fill(&mut secret);
@@ -52,13 +53,13 @@ impl Loopback {
         let app = Router::new().nest("/{token}", routes);
         let task = tokio::spawn(async move {
             if let Err(e) = axum::serve(listener, app).await {
-                tracing::error!(error = %e, "the loopback server ended");
+                tracing::error!(error = %e, "loopback server stopped");
             }
         });
         Ok(Self { addr, token, task })
     }
 
-    /// Ends with `/`.
+    /// Returns the base URL, which ends with `/`.
     pub(super) fn base_url(&self) -> String {
         format!("http://{}/{}/", self.addr, self.token)
     }
@@ -80,7 +81,7 @@ async fn check(
     let is_host = headers.get(header::HOST).is_some_and(|h| h.as_bytes() == rules.host.as_bytes());
     let mut segments = segments.iter().flatten();
     let token = segments.find(|(name, _)| *name == "token").map_or("", |(_, value)| value);
-    // Both are hashed, so that the time of the comparison says nothing about the right token.
+    // Hashes are compared, so that the duration of the comparison does not reveal the token.
     let is_token = blake3::hash(token.as_bytes()) == blake3::hash(rules.token.as_bytes());
     let origin = headers.get(header::ORIGIN).cloned();
     let is_foreign = origin.as_ref().is_some_and(|o| !is_own_origin(o, DEVELOPMENT));
@@ -97,7 +98,7 @@ async fn check(
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // A picture may be SVG: whatever it holds, it runs no script and fetches nothing.
+    // SVG images may contain scripts and references; neither is executed or loaded.
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
@@ -109,8 +110,8 @@ async fn check(
     response
 }
 
-/// True for the app's own window, and in `development` for a browser on this machine. Other pages may not read what the server answers,
-/// even if they know the token.
+/// Returns whether the origin is the app's own UI or, in `development`, a browser on this machine.
+/// Other pages may not read responses, even with the token.
 fn is_own_origin(origin: &HeaderValue, development: bool) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let local = || {
@@ -126,17 +127,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_apps_own_pages_are_answered() {
+    fn only_origins_of_the_app_are_accepted() {
         let is_own = |origin: &'static str, development| {
             is_own_origin(&HeaderValue::from_static(origin), development)
         };
         for own in ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"] {
             assert!(is_own(own, false) && is_own(own, true), "{own}");
         }
-        // Any program on the machine may listen on such an address: in a release build none of them is the app.
+        // Any local program may listen on such an address; in release builds none of them is the
+        // app.
         for local in ["http://127.0.0.1:4711", "http://localhost:5173", "http://localhost:80"] {
             assert!(is_own(local, true), "{local}");
-            assert!(!is_own(local, false), "{local} in a release build");
+            assert!(!is_own(local, false), "{local} is refused in a release build");
         }
         for other in [
             "null",

@@ -1,13 +1,15 @@
-//! The loopback server that pictures, audio and video come from: WebKitGTK plays media from `http://127.0.0.1`, not from custom protocols.
+//! Loopback server for images, audio and video: WebKitGTK plays media from `http://127.0.0.1`, but
+//! not from custom protocols.
 //!
-//! `http://127.0.0.1:<random port>/<256-bit token of this run>/<hash>[?w=640&...]`; the rules for requests are in `loopback`.
+//! URLs have the form `http://127.0.0.1:<random port>/<token>/<hash>[?w=640&...]`; `loopback` has
+//! the rules for requests.
 //!
-//! Not here: which bytes exist (`blobs`), fetching (`library`), making a variant of a picture (`images`).
+//! Not here: stored bytes (`blobs`), fetching (`library`), creating image variants (`images`).
 
-mod answer;
-mod growing;
 mod loopback;
+mod partial;
 mod range;
+mod response;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -26,12 +28,12 @@ use loopback::Loopback;
 
 use crate::{
     Error, Result,
-    blobs::Place,
-    images::{ImageRequest, Images, Refusal, Shown},
+    blobs::BlobLocation,
+    images::{ImageError, ImageRequest, Images, Variant},
     library::Library,
 };
 
-/// Media and uploads on one loopback server. It stops when dropped.
+/// Media and uploads on one loopback server. Stops when dropped.
 pub struct MediaServer {
     loopback: Loopback,
     library: Arc<RwLock<Option<Library>>>,
@@ -44,8 +46,8 @@ struct Serving {
 }
 
 impl MediaServer {
-    /// Listens on a free port of the loopback address. `others` are further routes under the same token and rules; none of them is a
-    /// single segment that is a hash.
+    /// Starts the server on a free port of the loopback address. `others` are further routes under
+    /// the same token and rules; none of them may be a single segment that is a hash.
     pub async fn start(ids: &dyn IdGen, others: Router) -> Result<Self> {
         let library = Arc::new(RwLock::new(None));
         let serving = Serving { library: library.clone(), images: Images::default() };
@@ -54,12 +56,12 @@ impl MediaServer {
         Ok(Self { loopback, library })
     }
 
-    /// Serves this library from now on; `None` serves nothing.
+    /// Serves blobs of this library from now on; `None` serves none.
     pub fn set_library(&self, library: Option<Library>) {
         *self.library.write().unwrap_or_else(PoisonError::into_inner) = library;
     }
 
-    /// The base of all routes, which a hash is appended to: ends with `/`.
+    /// Returns the URL to which a hash is appended; ends with `/`.
     pub fn base_url(&self) -> String {
         self.loopback.base_url()
     }
@@ -76,79 +78,82 @@ async fn serve(
     let library = serving.library.read().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(library) = library else { return StatusCode::NOT_FOUND.into_response() };
     match ImageRequest::parse(query.as_deref().unwrap_or_default()) {
-        Ok(Some(ask)) => picture(&serving.images, &library, hash, ask, &method, &headers).await,
-        Ok(None) => whole(&serving.images, &library, hash, &method, &headers).await,
+        Ok(Some(request)) => {
+            variant(&serving.images, &library, hash, request, &method, &headers).await
+        }
+        Ok(None) => original(&serving.images, &library, hash, &method, &headers).await,
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong).into_response(),
     }
 }
 
-async fn whole(
+async fn original(
     images: &Images,
     library: &Library,
     hash: BlobHash,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let place = match library.blocking(move |library| library.blobs().locate(hash)).await {
-        Ok(Some(place)) => Arc::new(place),
-        Ok(None) => match growing::find(library, hash, method, headers).await {
-            Ok(growing::Found::Here(place)) => place,
-            Ok(growing::Found::Playing(answer)) => return answer,
-            Err(e) => return failed(hash, &e),
+    let location = match library.blocking(move |library| library.blobs().locate(hash)).await {
+        Ok(Some(location)) => Arc::new(location),
+        Ok(None) => match partial::find(library, hash, method, headers).await {
+            Ok(partial::Found::Stored(location)) => location,
+            Ok(partial::Found::Partial(response)) => return response,
+            Err(e) => return error_response(hash, &e),
         },
-        Err(e) => return failed(hash, &e),
+        Err(e) => return error_response(hash, &e),
     };
-    match images.whole(hash, &place).await {
-        Ok(()) => answer::of_place(hash, place, method, headers).await,
-        // Sound, film, captions.
-        Err(Refusal::Unknown) if !is_for_a_picture(headers) => {
-            answer::of_place(hash, place, method, headers).await
+    match images.whole(hash, &location).await {
+        Ok(()) => response::of_blob(hash, location, method, headers).await,
+        // Audio, video, captions.
+        Err(ImageError::UnsupportedFormat) if !is_image_request(headers) => {
+            response::of_blob(hash, location, method, headers).await
         }
-        Err(refusal) => refused(hash, &refusal),
+        Err(e) => refusal_response(hash, &e),
     }
 }
 
-/// The window says that it would show what comes as a picture (Fetch Metadata): in whatever format, it would be decoded.
-fn is_for_a_picture(headers: &HeaderMap) -> bool {
+/// Returns whether the response would be shown as an image, according to Fetch Metadata: the UI
+/// would decode it in any format.
+fn is_image_request(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }
 
-async fn picture(
+async fn variant(
     images: &Images,
     library: &Library,
     hash: BlobHash,
-    ask: ImageRequest,
+    request: ImageRequest,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
     let source = match library.blob(hash).await {
-        Ok(place) => Arc::new(place),
-        Err(e) => return failed(hash, &e),
+        Ok(location) => Arc::new(location),
+        Err(e) => return error_response(hash, &e),
     };
-    match images.variant(library, hash, source.clone(), ask).await {
-        Ok(Shown::Original) => answer::of_place(hash, source, method, headers).await,
-        Ok(Shown::Made(made)) => match located(library, made).await {
-            Ok(place) => answer::of_place(made, place, method, headers).await,
-            Err(e) => failed(made, &e),
+    match images.variant(library, hash, source.clone(), request).await {
+        Ok(Variant::Original) => response::of_blob(hash, source, method, headers).await,
+        Ok(Variant::Created(created)) => match located(library, created).await {
+            Ok(location) => response::of_blob(created, location, method, headers).await,
+            Err(e) => error_response(created, &e),
         },
-        Err(refusal) => refused(hash, &refusal),
+        Err(e) => refusal_response(hash, &e),
     }
 }
 
-fn refused(hash: BlobHash, refusal: &Refusal) -> Response {
-    tracing::info!(blob.hash = ?hash, reason = %refusal, "a picture is not shown");
-    let status = StatusCode::from_u16(refusal.status());
+fn refusal_response(hash: BlobHash, error: &ImageError) -> Response {
+    tracing::info!(blob.hash = ?hash, error = %error, "image refused");
+    let status = StatusCode::from_u16(error.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, refusal.to_string()).into_response()
+    (status, error.to_string()).into_response()
 }
 
-async fn located(library: &Library, hash: BlobHash) -> Result<Arc<Place>> {
+async fn located(library: &Library, hash: BlobHash) -> Result<Arc<BlobLocation>> {
     let gone = || Error::NotDownloaded { what: hash.to_hex(), size: None };
     let found = library.blocking(move |library| library.blobs().locate(hash)).await?;
     found.map(Arc::new).ok_or_else(gone)
 }
 
-fn failed(hash: BlobHash, e: &Error) -> Response {
+fn error_response(hash: BlobHash, e: &Error) -> Response {
     let status = match e {
         Error::NotDownloaded { .. } | Error::Net(Net::Offline(_)) => {
             StatusCode::SERVICE_UNAVAILABLE
@@ -157,7 +162,7 @@ fn failed(hash: BlobHash, e: &Error) -> Response {
         Error::Corrupt(_) | Error::Net(Net::BadReply { .. }) => StatusCode::BAD_GATEWAY,
         e if e.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         e => {
-            tracing::warn!(blob.hash = ?hash, error = %e, "a blob cannot be served");
+            tracing::warn!(blob.hash = ?hash, error = %e, "cannot serve a blob");
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };

@@ -1,22 +1,26 @@
-//! `Range` as media elements use it (RFC 9110, 14.2): one range of bytes. Several at once are answered with the whole, as the RFC allows.
+//! `Range` as media elements use it (RFC 9110, 14.2): one range of bytes. Several ranges are
+//! answered with the whole, as the RFC allows.
 
+/// The requested bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestedRange {
+    /// All bytes.
     Whole,
-    /// From here to the end: the server may send less and be asked again.
+    /// From this byte to the end; the server may send less.
     From(u64),
-    /// From, up to but without.
-    Part(u64, u64),
+    /// From the first byte up to the second, exclusive.
+    Bytes(u64, u64),
+    /// Beyond the end.
     Unsatisfiable,
 }
 
-/// `header` is the value of `Range`, `size` the whole in bytes.
-pub fn parse(header: Option<&str>, size: u64) -> Asked {
+/// Parses the value of `Range`; `size` is the total in bytes.
+pub fn parse(header: Option<&str>, size: u64) -> RequestedRange {
     let Some(spec) = header.and_then(|h| h.trim().strip_prefix("bytes=")) else {
-        return Asked::Whole;
+        return RequestedRange::Whole;
     };
     let Some((from, to)) = spec.split_once('-').filter(|_| !spec.contains(',')) else {
-        return Asked::Whole;
+        return RequestedRange::Whole;
     };
     let number = |s: &str| {
         (!s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()))
@@ -24,19 +28,19 @@ pub fn parse(header: Option<&str>, size: u64) -> Asked {
     };
     match (from.trim(), to.trim()) {
         ("", suffix) => match number(suffix) {
-            None => Asked::Whole,
-            Some(0) => Asked::Unsatisfiable,
-            Some(_) if size == 0 => Asked::Unsatisfiable,
-            Some(n) => Asked::Part(size.saturating_sub(n), size),
+            None => RequestedRange::Whole,
+            Some(0) => RequestedRange::Unsatisfiable,
+            Some(_) if size == 0 => RequestedRange::Unsatisfiable,
+            Some(n) => RequestedRange::Bytes(size.saturating_sub(n), size),
         },
         (from, to) => match (number(from), to, number(to)) {
-            (None, ..) => Asked::Whole,
-            (Some(from), _, _) if from >= size => Asked::Unsatisfiable,
-            (Some(from), "", _) => Asked::From(from),
+            (None, ..) => RequestedRange::Whole,
+            (Some(from), _, _) if from >= size => RequestedRange::Unsatisfiable,
+            (Some(from), "", _) => RequestedRange::From(from),
             (Some(from), _, Some(to)) if to >= from => {
-                Asked::Part(from, to.saturating_add(1).min(size))
+                RequestedRange::Bytes(from, to.saturating_add(1).min(size))
             }
-            _ => Asked::Whole,
+            _ => RequestedRange::Whole,
         },
     }
 }
@@ -46,24 +50,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_as_rfc_9110_reads_them() {
+    fn ranges_follow_rfc_9110() {
         let table = [
-            (None, 10, Asked::Whole),
-            (Some("bytes=0-"), 10, Asked::From(0)),
-            (Some("bytes=4-"), 10, Asked::From(4)),
-            (Some("bytes=0-0"), 10, Asked::Part(0, 1)),
-            (Some("bytes=2-5"), 10, Asked::Part(2, 6)),
-            (Some("bytes=2-99"), 10, Asked::Part(2, 10)),
-            (Some("bytes=-3"), 10, Asked::Part(7, 10)),
-            (Some("bytes=-99"), 10, Asked::Part(0, 10)),
-            (Some("bytes=-0"), 10, Asked::Unsatisfiable),
-            (Some("bytes=10-"), 10, Asked::Unsatisfiable),
-            (Some("bytes=0-"), 0, Asked::Unsatisfiable),
-            (Some("bytes=5-2"), 10, Asked::Whole),
-            (Some("bytes=a-b"), 10, Asked::Whole),
-            (Some("bytes=0-1,4-5"), 10, Asked::Whole),
-            (Some("items=0-1"), 10, Asked::Whole),
-            (Some("bytes=99999999999999999999-"), 10, Asked::Unsatisfiable),
+            (None, 10, RequestedRange::Whole),
+            (Some("bytes=0-"), 10, RequestedRange::From(0)),
+            (Some("bytes=4-"), 10, RequestedRange::From(4)),
+            (Some("bytes=0-0"), 10, RequestedRange::Bytes(0, 1)),
+            (Some("bytes=2-5"), 10, RequestedRange::Bytes(2, 6)),
+            (Some("bytes=2-99"), 10, RequestedRange::Bytes(2, 10)),
+            (Some("bytes=-3"), 10, RequestedRange::Bytes(7, 10)),
+            (Some("bytes=-99"), 10, RequestedRange::Bytes(0, 10)),
+            (Some("bytes=-0"), 10, RequestedRange::Unsatisfiable),
+            (Some("bytes=10-"), 10, RequestedRange::Unsatisfiable),
+            (Some("bytes=0-"), 0, RequestedRange::Unsatisfiable),
+            (Some("bytes=5-2"), 10, RequestedRange::Whole),
+            (Some("bytes=a-b"), 10, RequestedRange::Whole),
+            (Some("bytes=0-1,4-5"), 10, RequestedRange::Whole),
+            (Some("items=0-1"), 10, RequestedRange::Whole),
+            (Some("bytes=99999999999999999999-"), 10, RequestedRange::Unsatisfiable),
         ];
         for (header, size, expected) in table {
             assert_eq!(parse(header, size), expected, "{header:?}");

@@ -1,4 +1,5 @@
-//! The files of records: written whole, with the hash of their contents.
+//! Reading and writing record files. Files are replaced atomically and carry the hash of their
+//! contents.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +17,7 @@ pub(crate) const RECORDS: &str = "records";
 const DOWNLOADS: &str = "downloads";
 const PACKS: &str = "packs";
 const KEYS: &str = "keys.json";
-/// The longest header of a pack that is read: a manifest is at most a few MiB.
+/// Longest pack header that is read, in bytes; a manifest is at most a few MiB.
 const MAX_HEADER: u64 = 64 * 1024 * 1024;
 
 /// The folder `records/` of a store.
@@ -26,7 +27,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Of the store in `dir`.
+    /// Returns the records of the store in `dir`.
     pub(crate) fn of(dir: &Path) -> Self {
         Self { dir: dir.join(RECORDS) }
     }
@@ -38,7 +39,7 @@ impl Records {
         self.dir.join(PACKS).join(name_of(&[&hash.to_hex(), scope, signer]) + ".pack")
     }
 
-    /// All records of downloads that can be read; damaged ones are left out.
+    /// Returns all readable records of downloads, oldest request first; damaged ones are skipped.
     pub(crate) fn downloads(&self) -> Result<Vec<DownloadRecord>> {
         let folder = self.dir.join(DOWNLOADS);
         let files = match fs::read_dir(&folder) {
@@ -55,7 +56,7 @@ impl Records {
                 Ok(Some(record)) => records.push(record),
                 Ok(None) => {}
                 Err(e) => {
-                    tracing::warn!(record.file = %path.display(), error = %e, "the record of a download cannot be read");
+                    tracing::warn!(record.file = %path.display(), error = %e, "cannot read the record of a download");
                 }
             }
         }
@@ -85,7 +86,7 @@ impl Records {
         id: &str,
         scope: &str,
     ) -> Result<()> {
-        gone(&self.download_path(account, kind, id, scope))
+        remove_file(&self.download_path(account, kind, id, scope))
     }
 
     pub(crate) fn keys(&self) -> Result<Option<Keys>> {
@@ -95,7 +96,7 @@ impl Records {
         self.write(&self.dir.join(KEYS), &with_hash(&serde_json::to_vec(keys)?))
     }
 
-    /// True if the pack of this version is there and holds this state of it.
+    /// Returns whether the pack of this version exists and holds its current state.
     pub(crate) fn has_pack(&self, version: &VersionRecord) -> bool {
         let path = self.pack_path(version.hash, &version.scope, &version.signer);
         let read = || -> io::Result<[u8; 32]> {
@@ -108,7 +109,8 @@ impl Records {
         read().is_ok_and(|digest| digest == version.digest().0)
     }
 
-    /// A pack: the hash of the header, the digest of the version, the header's length, the header, the bodies.
+    /// Writes a pack: the hash of the header part, the digest of the version, the header's length,
+    /// the header, the compressed bodies.
     pub(crate) fn write_pack(
         &self,
         version: VersionRecord,
@@ -136,7 +138,8 @@ impl Records {
         self.write(&path, &whole)
     }
 
-    /// Reads a pack. `None`: there is none, or its header is damaged. Bodies that are damaged are left out.
+    /// Reads a pack. Returns `None` if it is missing or its header is damaged. Damaged bodies are
+    /// left out.
     pub(crate) fn pack(&self, hash: BlobHash, scope: &str, signer: &str) -> Option<Pack> {
         let path = self.pack_path(hash, scope, signer);
         let mut file = io::BufReader::new(File::open(&path).ok()?);
@@ -159,7 +162,7 @@ impl Records {
             let mut body = Vec::new();
             let read = (&mut unpacker).take(u64::from(len)).read_to_end(&mut body);
             if read.is_err() || body.len() as u64 != u64::from(len) {
-                tracing::warn!(record.file = %path.display(), "a pack is damaged");
+                tracing::warn!(record.file = %path.display(), "pack is corrupt");
                 break;
             }
             if BlobHash::of(&body) == hash {
@@ -169,7 +172,7 @@ impl Records {
         Some(Pack { version: header.version, bodies })
     }
 
-    /// The body of a small blob, from the pack of any of these versions (hash, scope, signer).
+    /// Reads a small body from the pack of any of these versions (hash, scope, signer).
     pub(crate) fn body(
         &self,
         hash: BlobHash,
@@ -180,8 +183,8 @@ impl Records {
         })
     }
 
-    /// Deletes packs that no record names. Call it inside a write transaction of the database: whoever writes a record does
-    /// that in one, too.
+    /// Deletes packs that no record refers to. Must be called within a write transaction of the
+    /// database, as writing a record is.
     pub(crate) fn remove_unused_packs(&self) -> Result<()> {
         let packs = match fs::read_dir(self.dir.join(PACKS)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -196,13 +199,13 @@ impl Records {
         for pack in packs.flatten() {
             let path = pack.path();
             if path.extension().is_some_and(|e| e == "pack") && !used.contains(&path) {
-                gone(&path)?;
+                remove_file(&path)?;
             }
         }
         Ok(())
     }
 
-    /// Either the old bytes or the new ones are there, on the disk when this returns.
+    /// Replaces the file atomically and syncs it.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let folder = path.parent().unwrap_or(&self.dir);
         for dir in [self.dir.as_path(), folder] {
@@ -232,7 +235,7 @@ impl Records {
         Ok(())
     }
 
-    /// The names of all files, relative to the store's folder; for copying.
+    /// Returns the names of all files, relative to the store's folder, for copying.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for folder in [Path::new("."), Path::new(DOWNLOADS), Path::new(PACKS)] {
@@ -243,8 +246,8 @@ impl Records {
             for file in found {
                 let file = file?;
                 let name = PathBuf::from(file.file_name());
-                let ours = name.extension().is_some_and(|e| e == "json" || e == "pack");
-                if file.file_type()?.is_file() && ours {
+                let is_record = name.extension().is_some_and(|e| e == "json" || e == "pack");
+                if file.file_type()?.is_file() && is_record {
                     files.push(Path::new(RECORDS).join(folder).join(name));
                 }
             }
@@ -252,7 +255,7 @@ impl Records {
         Ok(files)
     }
 
-    /// Deletes all of it, and the folders.
+    /// Deletes all records and their folders.
     pub(crate) fn remove_all(&self) -> io::Result<()> {
         for folder in [self.dir.join(DOWNLOADS), self.dir.join(PACKS), self.dir.clone()] {
             for file in fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -284,7 +287,7 @@ fn with_hash(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// `None`: there is no such file. `Error::Corrupt`: it is damaged.
+/// Returns `None` if there is no such file, and `Error::Corrupt` if it is damaged.
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let bytes = match fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -296,7 +299,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     serde_json::from_slice(body.ok_or_else(damaged)?).map(Some).map_err(|_| damaged())
 }
 
-fn gone(path: &Path) -> Result<()> {
+fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
         _ => Ok(()),

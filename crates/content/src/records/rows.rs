@@ -1,4 +1,4 @@
-//! What records hold, and how it comes from rows and returns into them.
+//! Contents of the records, and their conversion from and to rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::{
     sql::{hash_at, signed},
 };
 
-/// What is kept of a row of `download`.
+/// The recorded part of a row of `download`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DownloadRecord {
     pub account: String,
@@ -20,21 +20,21 @@ pub(crate) struct DownloadRecord {
     pub scope: String,
     pub pinned: bool,
     pub requested_ms: i64,
-    /// None: nothing is here yet.
+    /// `None` until a version is ready.
     pub ready: Option<ReadyVersion>,
-    pub carried: Option<CarriedRecord>,
+    pub imported: Option<ImportedRecord>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadyVersion {
     pub hash: BlobHash,
     pub signer: String,
-    /// Of the signed manifest and everything it needs: see [`VersionRecord::digest`].
+    /// Digest of the signed manifest and the list of blobs: see [`VersionRecord::digest`].
     pub digest: BlobHash,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CarriedRecord {
+pub(crate) struct ImportedRecord {
     pub version: BlobHash,
     pub server: String,
     pub server_name: String,
@@ -42,7 +42,7 @@ pub(crate) struct CarriedRecord {
     pub taken_ms: i64,
 }
 
-/// What is kept of a row of `version`.
+/// The recorded part of a row of `version`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VersionRecord {
     pub hash: BlobHash,
@@ -51,7 +51,7 @@ pub(crate) struct VersionRecord {
     pub kind: String,
     pub id: String,
     pub signed: String,
-    /// Hash, size and kind, in the order of the hashes.
+    /// Hash, size and kind of each blob, ordered by hash.
     pub needs: Vec<(BlobHash, i64, i64)>,
 }
 
@@ -67,14 +67,14 @@ impl VersionRecord {
         }
         BlobHash(*hasher.finalize().as_bytes())
     }
-    /// True if the manifest is this version's and was signed by the signer. Whether the signer may be believed is decided
-    /// when the manifest is opened.
+    /// Returns whether the manifest has this version's hash and the signer's signature. Whether the
+    /// signer is trusted is decided when the manifest is opened.
     pub(crate) fn is_authentic(&self) -> bool {
         serde_json::from_str::<SignedManifest>(&self.signed)
             .is_ok_and(|m| m.version() == self.hash && m.verify(Some(&self.signer)).is_ok())
     }
 
-    /// The row of this number, with what it needs.
+    /// Reads the row with this number and the list of its blobs.
     pub(crate) fn of_row(conn: &Connection, version: i64) -> Result<Option<Self>> {
         let row = conn
             .prepare_cached(
@@ -109,10 +109,10 @@ pub(crate) struct PackHeader {
     pub bodies: Vec<(BlobHash, u32)>,
 }
 
-/// A pack that was read whole.
+/// A pack with its bodies.
 pub(crate) struct Pack {
     pub version: VersionRecord,
-    /// Bodies whose hashes were checked.
+    /// Bodies whose hashes were verified.
     pub bodies: HashMap<BlobHash, Vec<u8>>,
 }
 
@@ -161,7 +161,8 @@ impl Keys {
         Ok(Self { signing, accepted, limits })
     }
 
-    /// Puts what is missing or differs into the tables; keys that only the tables have stay, and so do limits that are newer than the record.
+    /// Inserts or corrects the recorded rows. Keys that only the tables have are kept, and so are
+    /// limits that are newer than the record.
     pub(crate) fn restore(&self, tx: &Connection) -> Result<()> {
         for (server, key) in &self.signing {
             tx.prepare_cached("INSERT OR REPLACE INTO signing_key (server, key) VALUES (?1, ?2)")?
@@ -185,10 +186,10 @@ impl Keys {
     }
 }
 
-/// The setting that tells that the limits in the database are newer than those in the record.
+/// Name of the setting that marks the limits in the database as newer than those in the record.
 pub(crate) const NEW_LIMITS: &str = "limits are new";
 
-/// Notes that limits changed; `write_keys` takes it back.
+/// Marks the limits as changed; `write_keys` clears the mark.
 pub(crate) fn note_new_limits(tx: &Connection) -> Result<()> {
     tx.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, 1)", [NEW_LIMITS])?;
     Ok(())
@@ -197,7 +198,7 @@ pub(crate) fn has_new_limits(conn: &Connection) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM setting WHERE name = ?1")?.exists([NEW_LIMITS])?)
 }
 
-/// The row of a version, made or corrected; gives its number.
+/// Inserts or corrects the row of a version and returns its number.
 pub(crate) fn restore_version(tx: &Connection, record: &VersionRecord) -> Result<i64> {
     let known: Option<i64> = tx
         .prepare_cached(
@@ -246,19 +247,19 @@ pub(crate) fn restore_version(tx: &Connection, record: &VersionRecord) -> Result
     Ok(version)
 }
 
-/// A row for a blob whose bytes are here and have no row: in the pack, or in a file of this length.
+/// Inserts a row for a blob whose bytes are in the pack (`body`) or in a file of this size.
 pub(crate) fn restore_blob(
     tx: &Connection,
     (hash, kind): (BlobHash, i64),
     size: u64,
     body: Option<&[u8]>,
-    proved_ms: i64,
+    verified_ms: i64,
 ) -> Result<()> {
     tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
     tx.prepare_cached(
         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)",
     )?
-    .execute(params![hash.0, signed(size), body.is_some(), kind, proved_ms])?;
+    .execute(params![hash.0, signed(size), body.is_some(), kind, verified_ms])?;
     if let Some(body) = body {
         tx.prepare_cached("INSERT OR REPLACE INTO blob_body (hash, body) VALUES (?1, ?2)")?
             .execute(params![hash.0, body])?;

@@ -1,64 +1,79 @@
-//! Who goes when space is short: unfinished files that nobody wants, then what was fetched ahead, then what was used long ago, then the
-//! lesson that a learner is in. What a pinned download needs never goes by itself.
+//! Eviction. Order: partial files that no download needs, prefetched blobs, least recently used
+//! blobs, blobs of the current and the next lesson. Blobs that a pinned download needs are never
+//! evicted.
 //!
-//! A plan is read without holding anybody up; each blob is looked at again in the transaction that removes it.
+//! The plan is read without a write lock; each blob is checked again in the transaction that
+//! removes it.
 
 use carrel_model::BlobHash;
 use carrel_sqlite::Change;
 use rusqlite::{Connection, params};
 
-use crate::{Result, blobs::doom, sql::hash_at, storage::Storage};
+use crate::{Result, blobs::mark_for_deletion, sql::hash_at, storage::Storage};
 
-/// Blobs that are removed in one transaction. Their rows are spread over the tables by hash: fewer and larger transactions
-/// write a page once for several rows.
+/// Blobs removed in one transaction. Their rows are spread over the tables by hash; fewer and
+/// larger transactions write each page less often.
 const MAX_BATCH: usize = 512;
-/// Uses within one hour count as equally old: then the largest goes first, so that few go.
+/// Uses within one hour count as equally old; the largest goes first, so that fewer blobs are
+/// removed.
 const AGE_MS: i64 = 3_600_000;
-/// Never fetched again while the learner waits for less.
-const LEAST_FOR_FULL: u64 = 1024 * 1024;
+/// Least number of bytes to free on a full disk.
+const MIN_FREED_WHEN_FULL: u64 = 1024 * 1024;
 
-/// True if nothing that must stay needs it.
-const FREE: &str = "NOT EXISTS (SELECT 1 FROM need n JOIN version v ON v.version = n.version WHERE n.hash = b.hash AND v.pins > 0)";
-const FAR: &str = "NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)";
+/// Condition: no pinned version needs the blob.
+const UNPINNED: &str = "NOT EXISTS (SELECT 1 FROM need n JOIN version v ON v.version = n.version WHERE n.hash = b.hash AND v.pins > 0)";
+const NOT_NEAR: &str = "NOT EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash)";
 
-/// In the order of going.
+/// Classes of blobs, in the order of eviction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Ahead,
+enum EvictionClass {
+    Prefetched,
     Used,
     Near,
 }
 
-impl Class {
+impl EvictionClass {
     fn condition(self) -> String {
         match self {
-            Self::Ahead => format!("b.origin = 0 AND {FAR} AND {FREE}"),
-            Self::Used => format!("b.origin = 1 AND {FAR} AND {FREE}"),
-            Self::Near => format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {FREE}"),
+            Self::Prefetched => format!("b.origin = 0 AND {NOT_NEAR} AND {UNPINNED}"),
+            Self::Used => format!("b.origin = 1 AND {NOT_NEAR} AND {UNPINNED}"),
+            Self::Near => {
+                format!("EXISTS (SELECT 1 FROM near x WHERE x.hash = b.hash) AND {UNPINNED}")
+            }
         }
     }
 }
 
 impl Storage {
-    /// Removes what may go until `bytes` are freed or nothing is left that may; gives how many were freed.
+    /// Evicts until `bytes` are freed or nothing is left to evict; returns the number of bytes
+    /// freed.
     pub fn evict(&self, bytes: u64) -> Result<u64> {
-        self.evict_classes(bytes, &[Class::Ahead, Class::Used, Class::Near])
+        self.evict_classes(
+            bytes,
+            &[EvictionClass::Prefetched, EvictionClass::Used, EvictionClass::Near],
+        )
     }
 
-    /// Everything that no pinned download needs; gives the bytes that were freed.
+    /// Evicts everything that no pinned download needs; returns the number of bytes freed.
     pub fn clear_cache(&self) -> Result<u64> {
         let freed = self.evict(u64::MAX)?;
-        self.give_back()?;
-        self.inner.changes.tell_one(Change::Storage);
+        self.vacuum()?;
+        self.inner.changes.publish_one(Change::Storage);
         Ok(freed)
     }
 
-    /// The disk was full while `bytes` were written: twice as much is removed. `Ok` if at least `bytes` went.
-    pub fn make_room(&self, bytes: u64) -> Result<()> {
-        let wanted = bytes.saturating_mul(2).max(LEAST_FOR_FULL);
+    /// Frees twice `bytes` after the disk was full while `bytes` were written.
+    ///
+    /// # Errors
+    ///
+    /// `Error::NoSpace` if less than `bytes` could be freed.
+    pub fn free_for_retry(&self, bytes: u64) -> Result<()> {
+        let wanted = bytes.saturating_mul(2).max(MIN_FREED_WHEN_FULL);
         let freed = match self.evict(wanted) {
-            // Removing rows writes too.
-            Err(e) if e.code() == carrel_model::ErrorCode::DiskFull && self.give_up_ballast() => {
+            // Deleting rows needs disk space, too.
+            Err(e)
+                if e.code() == carrel_model::ErrorCode::DiskFull && self.delete_reserve_file() =>
+            {
                 self.evict(wanted)?
             }
             other => other?,
@@ -70,15 +85,15 @@ impl Storage {
         Err(crate::Error::NoSpace { missing: bytes - freed, limit: crate::Limit::Disk })
     }
 
-    fn evict_classes(&self, bytes: u64, classes: &[Class]) -> Result<u64> {
+    fn evict_classes(&self, bytes: u64, classes: &[EvictionClass]) -> Result<u64> {
         if self.is_degraded() {
             return Ok(0);
         }
-        let _turn = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _guard = self.inner.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(e) = self.inner.blobs.write_touches() {
-            tracing::debug!(error = %e, "what was used last is not known");
+            tracing::debug!(error = %e, "cannot write use times");
         }
-        let mut freed = self.drop_unwanted_parts(bytes)?;
+        let mut freed = self.delete_unneeded_parts(bytes)?;
         for class in classes {
             if freed >= bytes {
                 break;
@@ -86,20 +101,21 @@ impl Storage {
             let mut plan = self.plan(*class, bytes - freed)?;
             for batch in plan.chunks_mut(MAX_BATCH) {
                 batch.sort_unstable();
-                freed += self.remove_if_free(*class, batch)?;
+                freed += self.remove_if_evictable(*class, batch)?;
             }
         }
         if freed > 0 {
-            tracing::info!(storage.freed = freed, "content was removed to make room");
+            tracing::info!(storage.freed = freed, "content evicted");
         }
         Ok(freed)
     }
 
-    /// The oldest of a class, enough for `bytes`: by the hour of the last use, the largest of an hour first.
+    /// Returns the oldest blobs of a class, enough for `bytes`: by the hour of the last use, the
+    /// largest of an hour first.
     ///
-    /// Reads blobs by last use (index `blob_used`) and stops after the hour that has enough, so the cost depends on
-    /// what is evicted, not on what is stored.
-    fn plan(&self, class: Class, bytes: u64) -> Result<Vec<BlobHash>> {
+    /// Reads blobs by last use (index `blob_used`) and stops after the hour that suffices, so that
+    /// the cost depends on the number of blobs evicted and not on the number kept.
+    fn plan(&self, class: EvictionClass, bytes: u64) -> Result<Vec<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
                 "SELECT b.hash, b.size, b.used_ms / {AGE_MS} FROM blob b WHERE {} ORDER BY b.used_ms, b.hash",
@@ -127,36 +143,39 @@ impl Storage {
         })
     }
 
-    /// One transaction: what has become needed meanwhile stays; a download that is not pinned and loses a blob is none any more.
-    fn remove_if_free(&self, class: Class, batch: &[BlobHash]) -> Result<u64> {
-        let (gone, freed, told) = self.inner.db.write_blocking("evict.remove_if_free", |tx| {
-            let mut still = tx.prepare_cached(&format!(
-                "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
-                class.condition()
-            ))?;
-            let (mut gone, mut freed, mut told) = (Vec::new(), 0, false);
-            for hash in batch {
-                let size: Vec<i64> =
-                    still.query_map([hash.0], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
-                let Some(size) = size.first() else { continue };
-                told |= end_downloads_of(tx, *hash)?;
-                doom(tx, *hash)?;
-                gone.push(*hash);
-                freed += size.unsigned_abs();
-            }
-            Ok((gone, freed, told))
-        })?;
-        self.inner.blobs.forget_memory(gone);
-        self.inner.blobs.bury()?;
-        if told {
+    /// Removes a batch in one transaction. Blobs that have become needed are kept; an unpinned
+    /// download that loses a blob is deleted.
+    fn remove_if_evictable(&self, class: EvictionClass, batch: &[BlobHash]) -> Result<u64> {
+        let (removed, freed, ended_any) =
+            self.inner.db.write_blocking("evict.remove_if_evictable", |tx| {
+                let mut evictable = tx.prepare_cached(&format!(
+                    "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
+                    class.condition()
+                ))?;
+                let (mut removed, mut freed, mut ended_any) = (Vec::new(), 0, false);
+                for hash in batch {
+                    let size: Vec<i64> = evictable
+                        .query_map([hash.0], |r| r.get(0))?
+                        .collect::<rusqlite::Result<_>>()?;
+                    let Some(size) = size.first() else { continue };
+                    ended_any |= delete_downloads_of(tx, *hash)?;
+                    mark_for_deletion(tx, *hash)?;
+                    removed.push(*hash);
+                    freed += size.unsigned_abs();
+                }
+                Ok((removed, freed, ended_any))
+            })?;
+        self.inner.blobs.remove_from_memory(removed);
+        self.inner.blobs.delete_marked()?;
+        if ended_any {
             self.remove_records()?;
-            self.inner.changes.tell_one(Change::Downloads);
+            self.inner.changes.publish_one(Change::Downloads);
         }
         Ok(freed)
     }
 
-    /// Unfinished files of blobs that nobody wants any more.
-    fn drop_unwanted_parts(&self, bytes: u64) -> Result<u64> {
+    /// Deletes partial files that no version needs.
+    fn delete_unneeded_parts(&self, bytes: u64) -> Result<u64> {
         let parts = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -177,13 +196,13 @@ impl Storage {
         Ok(freed)
     }
 
-    /// Gives freed pages of `content.db` back to the disk.
-    pub(super) fn give_back(&self) -> Result<()> {
+    /// Returns freed pages of `content.db` to the file system.
+    pub(super) fn vacuum(&self) -> Result<()> {
         if self.is_degraded() {
             return Ok(());
         }
         self.inner.db.with_connection(|conn| {
-            // A row for each page: it goes on as long as it is asked.
+            // The pragma yields a row for each freed page and stops when it is no longer stepped.
             let mut pages = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = pages.query([])?;
             while rows.next()?.is_some() {}
@@ -194,8 +213,9 @@ impl Storage {
     }
 }
 
-/// A download that nobody pinned ends when the first of its blobs goes: it would not be whole. Its text leaves the index.
-fn end_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
+/// Deletes unpinned downloads that need the blob, since they would be incomplete, and their text
+/// from the index.
+fn delete_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
     let ended = tx
         .prepare_cached(
             "DELETE FROM download WHERE pinned = 0 AND (

@@ -1,5 +1,6 @@
-//! What the Storage screen shows. Sums come from tables that are kept in step (`tally`, `version`), so that 10,000 courses cost no more
-//! than ten; what two courses share is counted once in sums, and by each course in its row.
+//! Usage figures for the Storage screen. Sums come from tables maintained by triggers (`tally`,
+//! `version`), so that the cost hardly depends on the number of courses. Blobs shared by two
+//! courses count once in sums, and fully in the row of each course.
 
 use std::{fs, path::Path};
 
@@ -10,63 +11,76 @@ use crate::{
     blobs::MediaKind,
     kind::Kind,
     storage::{Limits, Measured, Shortage, Storage},
-    target::{Phase, Wish},
+    target::{DownloadTarget, Phase},
 };
 
-/// Bytes of one kind; shared ones counted once.
+/// Blobs of one kind; shared ones are counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindFigures {
+    /// Media kind.
     pub kind: MediaKind,
+    /// Number of blobs.
     pub blobs: u64,
+    /// Their bytes.
     pub bytes: u64,
 }
 
-/// All bytes of this device's content.
+/// Usage of this device's content, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
+    /// Used, reserved and free space.
     pub measured: Measured,
+    /// Limits that were set.
     pub limits: Limits,
-    /// The budget that follows from limits and disk.
+    /// The budget that follows from the limits and the disk.
     pub budget: u64,
+    /// Blobs by media kind.
     pub by_kind: Vec<KindFigures>,
-    /// Blobs that this account's downloads need, each once.
+    /// Blobs that this account's downloads need, each counted once.
     pub mine: u64,
-    /// Blobs that only downloads of other learners of this device need.
+    /// Blobs that only downloads of other users of this device need.
     pub others: u64,
-    /// Blobs that no download needs: they go by themselves when space is short.
+    /// Blobs that no download needs; they are evicted when space is short.
     pub cache: u64,
-    /// Unfinished files.
+    /// Partial files.
     pub unfinished: u64,
-    /// What `content.db` takes beside the small bodies in it (the index, the lists, the search text), and `records/`.
+    /// `content.db` without the small bodies in it (the index, the lists, the search text), and
+    /// `records/`.
     pub index: u64,
-    pub trouble: Option<Shortage>,
+    /// The current shortage of space, if any.
+    pub shortage: Option<Shortage>,
 }
 
-/// One download of this account.
+/// Usage of one download of this account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CourseFigures {
-    pub wish: Wish,
+    /// The target of the download.
+    pub target: DownloadTarget,
+    /// Phase of the download.
     pub phase: Phase,
+    /// Whether it is pinned, and therefore never evicted.
     pub pinned: bool,
-    /// Bytes that are here; all of `by_kind` when it is ready.
+    /// Bytes that are stored; equal to `total` when it is ready.
     pub bytes: u64,
+    /// Bytes of the whole version; 0 while unknown.
     pub total: u64,
-    /// Of the version that is here or wanted, in the order of `MediaKind::ALL`.
+    /// Bytes by kind, in the order of `MediaKind::ALL`, of the version being fetched or ready.
     pub by_kind: [u64; 5],
+    /// When it was last used (UTC, ms).
     pub used_ms: i64,
 }
 
-/// What taking a download off the device gives back.
+/// Effect of removing a download, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {
-    /// Bytes that nothing else needs.
+    /// Bytes freed, because nothing else needs them.
     pub freed: u64,
-    /// Bytes that stay, because something else needs them.
+    /// Bytes kept, because another version needs them.
     pub shared: u64,
 }
 
 impl Storage {
-    /// What the content on this device takes, in bytes, and what `account` needs of it.
+    /// Returns the usage of all content on this device, and of `account`'s part.
     pub fn figures(&self, account: &str) -> Result<Figures> {
         let mut figures = self.inner.db.read_blocking(|conn| {
             let measured = self.measure_at(conn)?;
@@ -81,7 +95,7 @@ impl Storage {
                     })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            // One pass in the order of hashes, in which both `blob` and `need_hash` are stored.
+            // One pass in hash order, the storage order of both `blob` and `need_hash`.
             let (mine, needed, inline) = conn
                 .prepare_cached(
                     "SELECT coalesce(sum(size) FILTER (WHERE EXISTS (
@@ -106,7 +120,7 @@ impl Storage {
                 cache: all.saturating_sub(needed),
                 unfinished,
                 index: inline,
-                trouble: None,
+                shortage: None,
             })
         })?;
         let files: u64 = ["content.db", "content.db-wal", "content.db-shm"]
@@ -115,11 +129,12 @@ impl Storage {
             .sum();
         let records = folder_bytes(&self.inner.dir.join(crate::records::RECORDS));
         figures.index = files.saturating_sub(figures.index) + records;
-        figures.trouble = self.trouble();
+        figures.shortage = self.shortage();
         Ok(figures)
     }
 
-    /// This account's downloads, the largest first; with how many there are in all.
+    /// Returns one page of this account's downloads, the largest first, and the number of
+    /// downloads.
     pub fn courses(
         &self,
         account: &str,
@@ -147,7 +162,7 @@ impl Storage {
                         *bytes = unsigned(r, 8 + n)?;
                     }
                     Ok(id.ok().map(|id| CourseFigures {
-                        wish: Wish { kind: Kind::of_str(&r.get::<_, String>(0).unwrap_or_default()), id, scope: r.get(2).unwrap_or_default() },
+                        target: DownloadTarget { kind: Kind::of_str(&r.get::<_, String>(0).unwrap_or_default()), id, scope: r.get(2).unwrap_or_default() },
                         phase: Phase::parse(&r.get::<_, String>(3).unwrap_or_default()),
                         pinned: r.get(4).unwrap_or_default(),
                         used_ms: r.get(5).unwrap_or_default(),
@@ -162,8 +177,8 @@ impl Storage {
         })
     }
 
-    /// What removing one download would free: only what no other version on this device needs.
-    pub fn removal(&self, account: &str, wish: &Wish) -> Result<Removal> {
+    /// Returns the effect of removing one download; bytes that other versions need are not freed.
+    pub fn removal(&self, account: &str, target: &DownloadTarget) -> Result<Removal> {
         self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
@@ -183,14 +198,14 @@ impl Storage {
                          SELECT 1 FROM need m WHERE m.hash = h.hash AND m.version NOT IN (SELECT version FROM gone)) AS other
                        FROM hashes h JOIN blob b ON b.hash = h.hash) b",
                 )?
-                .query_row(params![account, wish.kind.as_str(), wish.id.as_str(), wish.scope], |r| {
+                .query_row(params![account, target.kind.as_str(), target.id.as_str(), target.scope], |r| {
                     Ok(Removal { freed: unsigned(r, 0)?, shared: unsigned(r, 1)? })
                 })?)
         })
     }
 }
 
-/// The length of every file under a folder.
+/// Returns the sum of the lengths of all files under a folder.
 pub fn folder_bytes(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries

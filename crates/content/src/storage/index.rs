@@ -1,21 +1,22 @@
-//! Opening `content.db`, whatever its state: as it is, compared with `records/`; made anew and filled from `records/` and the
-//! blob files if it is proven to be damaged or gone; in memory, filled the same way, while it cannot be opened.
+//! Opening `content.db` in any state. A usable file is compared with `records/`. A file that is
+//! proven to be damaged, or missing, is recreated from `records/` and the blob files. While the
+//! file cannot be opened, an in-memory database filled in the same way is used.
 //!
-//! Nothing is renamed or deleted unless damage is proven and no other process uses the folder.
+//! Files are renamed or deleted only if damage is proven and no other process uses the folder.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use carrel_model::BlobHash;
 use carrel_sqlite::{
-    Cause, DatabaseError, Hooks, StorageError, confirm_damage, connect, in_memory, set_aside,
+    Cause, DatabaseError, Hooks, StorageError, confirm_damage, connect, in_memory, rename_damaged,
 };
 use carrel_system::Clock;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -26,41 +27,39 @@ use crate::{
         DownloadRecord, Keys, Pack, Records, VersionRecord, has_new_limits, restore_blob,
         restore_version,
     },
-    storage::{BALLAST, LOCK, MIGRATIONS},
+    storage::{LOCK, MIGRATIONS, RESERVE_FILE},
 };
 
 const DATABASE: &str = "content.db";
-/// The setting that tells that every blob file has its row.
+/// Name of the setting that means that every blob file has its row.
 const COMPLETE: &str = "complete";
-/// So many of our tables in a file make it ours, whatever its list of migrations holds.
-const OUR_TABLES: usize = 8;
 
 /// The database of one store.
 pub(super) struct Index {
     dir: PathBuf,
-    /// A store below this one has blobs without a row here.
-    has_below: bool,
+    /// There is a shared store below this one, whose blobs have no rows here.
+    has_shared_store: bool,
     clock: Arc<dyn Clock>,
-    /// Held shared while the folder is used; none if it could not be had.
+    /// Held shared while the folder is used; `None` if it could not be locked.
     lock: Mutex<Option<File>>,
-    /// Why the database is in memory; none: the file is open.
+    /// Why the database is in memory; `None` while the file is open.
     degraded: Mutex<Option<Cause>>,
-    /// The same, for those who delete files.
+    /// Set while `degraded` is, for code that deletes files.
     read_only: Arc<AtomicBool>,
 }
 
-/// Why the file cannot be used now.
-struct Fault {
+/// Why the file cannot be used at the moment.
+struct IndexError {
     cause: Cause,
     text: String,
 }
 
-impl From<carrel_sqlite::Error> for Fault {
+impl From<carrel_sqlite::Error> for IndexError {
     fn from(e: carrel_sqlite::Error) -> Self {
         Self { cause: e.cause(), text: e.to_string() }
     }
 }
-impl From<Error> for Fault {
+impl From<Error> for IndexError {
     fn from(e: Error) -> Self {
         let cause = match &e {
             Error::Corrupt(_) => Cause::Corrupt,
@@ -70,23 +69,23 @@ impl From<Error> for Fault {
         Self { cause, text: e.to_string() }
     }
 }
-impl From<std::io::Error> for Fault {
+impl From<std::io::Error> for IndexError {
     fn from(e: std::io::Error) -> Self {
         Self { cause: Cause::of_io(&e), text: e.to_string() }
     }
 }
 
 impl Index {
-    pub fn new(dir: &Path, has_below: bool, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(dir: &Path, has_shared_store: bool, clock: Arc<dyn Clock>) -> Self {
         let (lock, degraded, read_only) = (Mutex::new(None), Mutex::default(), Arc::default());
-        Self { dir: dir.to_owned(), has_below, clock, lock, degraded, read_only }
+        Self { dir: dir.to_owned(), has_shared_store, clock, lock, degraded, read_only }
     }
 
-    /// Why the database is in memory now.
+    /// Returns why the database is in memory; `None` while the file is open.
     pub fn degraded(&self) -> Option<Cause> {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// True while the database is in memory.
+    /// Returns the flag that is true while the database is in memory.
     pub fn read_only(&self) -> Arc<AtomicBool> {
         self.read_only.clone()
     }
@@ -94,83 +93,83 @@ impl Index {
         self.read_only.store(cause.is_some(), Ordering::Relaxed);
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
-    /// The folder is not used from here any more.
+    /// Releases the folder.
     pub fn unlock(&self) {
         self.lock().take();
     }
 
-    /// Opens the file, or what stands for it. Fails only if not even memory can be had.
+    /// Opens the file, or an in-memory substitute. Fails only if that fails as well.
     pub fn open(&self) -> Result<Connection> {
         match self.open_file() {
             Ok(conn) => {
                 self.set_degraded(None);
                 Ok(conn)
             }
-            Err(fault) => self.stand_in(fault),
+            Err(error) => self.open_in_memory(error),
         }
     }
 
-    /// Opens the file if that is possible now.
-    pub fn open_again(&self) -> Option<Connection> {
+    /// Opens the file; `None` if that is still impossible.
+    pub fn reopen(&self) -> Option<Connection> {
         match self.open_file() {
             Ok(conn) => {
                 self.set_degraded(None);
                 Some(conn)
             }
-            Err(fault) => {
-                tracing::debug!(error = fault.text, cause = %fault.cause, "content.db still cannot be opened");
-                self.set_degraded(Some(fault.cause));
+            Err(error) => {
+                tracing::debug!(error = error.text, cause = %error.cause, "cannot reopen content.db");
+                self.set_degraded(Some(error.cause));
                 None
             }
         }
     }
 
-    fn stand_in(&self, fault: Fault) -> Result<Connection> {
-        tracing::warn!(error = fault.text, cause = %fault.cause, "content.db cannot be opened: it is left as it is, and what is here is read without it");
-        self.set_degraded(Some(fault.cause));
+    fn open_in_memory(&self, error: IndexError) -> Result<Connection> {
+        tracing::warn!(error = error.text, cause = %error.cause, "cannot open content.db; using an in-memory index");
+        self.set_degraded(Some(error.cause));
         let mut conn = in_memory(MIGRATIONS, self.clock.now_ms())?;
-        if let Err(fault) = self.adopt(&mut conn) {
-            tracing::warn!(error = fault.text, "the records of downloads cannot be read");
+        if let Err(error) = self.reconcile(&mut conn) {
+            tracing::warn!(error = error.text, "cannot read the records of downloads");
         }
         Ok(conn)
     }
 
-    fn open_file(&self) -> Result<Connection, Fault> {
-        self.enter()?;
-        match self.open_adopted() {
-            // Enough for the index of a log and a few pages; made again when there is space.
-            Err(fault) if fault.cause == Cause::Full && self.give_up_reserve() => {
-                self.open_adopted()
+    fn open_file(&self) -> Result<Connection, IndexError> {
+        self.lock_folder()?;
+        match self.open_or_recreate() {
+            // Frees enough for the WAL index and a few pages; recreated when there is space.
+            Err(error) if error.cause == Cause::Full && self.delete_reserve_file() => {
+                self.open_or_recreate()
             }
             other => other,
         }
     }
 
-    fn open_adopted(&self) -> Result<Connection, Fault> {
+    fn open_or_recreate(&self) -> Result<Connection, IndexError> {
         let path = self.dir.join(DATABASE);
-        let fault = match self.open_as_it_is(&path) {
+        let error = match self.open_existing(&path) {
             Ok(conn) => return Ok(conn),
-            Err(fault) => fault,
+            Err(error) => error,
         };
-        if !self.is_proven(&path, &fault) {
-            return Err(fault);
+        if !self.is_damage_confirmed(&path, &error) {
+            return Err(error);
         }
-        self.renew(&path, &fault.text)?;
-        self.open_as_it_is(&path)
+        self.set_damaged_aside(&path, &error.text)?;
+        self.open_existing(&path)
     }
 
-    fn open_as_it_is(&self, path: &Path) -> Result<Connection, Fault> {
+    fn open_existing(&self, path: &Path) -> Result<Connection, IndexError> {
         let mut conn = connect(path, MIGRATIONS, self.clock.now_ms())?;
-        if let Some(problem) = foreign_schema(&conn)? {
-            return Err(Fault { cause: Cause::Corrupt, text: problem });
+        if let Some(problem) = carrel_sqlite::schema_problem(&conn, MIGRATIONS)? {
+            return Err(IndexError { cause: Cause::Corrupt, text: problem });
         }
-        self.adopt(&mut conn)?;
+        self.reconcile(&mut conn)?;
         Ok(conn)
     }
 
-    /// True if the file itself shows that it is damaged, and not only a call failed.
-    fn is_proven(&self, path: &Path, fault: &Fault) -> bool {
-        if !matches!(fault.cause, Cause::Corrupt | Cause::Other) {
+    /// Returns whether the file itself is damaged, instead of only a call having failed.
+    fn is_damage_confirmed(&self, path: &Path, error: &IndexError) -> bool {
+        if !matches!(error.cause, Cause::Corrupt | Cause::Other) {
             return false;
         }
         match confirm_damage(path) {
@@ -178,22 +177,23 @@ impl Index {
             Ok(None) => {}
             Err(_) => return false,
         }
-        // SQLite's checks do not see a changed byte within a text: the schema is compared, and then all indices.
+        // SQLite's check does not detect a changed byte within a text, so the schema and all
+        // indices are compared.
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
-        foreign_schema(&conn).is_ok_and(|found| found.is_some())
+        carrel_sqlite::schema_problem(&conn, MIGRATIONS).is_ok_and(|found| found.is_some())
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 
-    /// Puts the damaged file aside, if nobody else has it open.
-    fn renew(&self, path: &Path, found: &str) -> Result<(), Fault> {
+    /// Sets the damaged file aside, if no other process has it open.
+    fn set_damaged_aside(&self, path: &Path, found: &str) -> Result<(), IndexError> {
         let mut lock = self.lock();
-        let busy = || Fault {
+        let busy = || IndexError {
             cause: Cause::Busy,
-            text: "content.db is damaged, and another process uses it".into(),
+            text: "content.db is corrupt and in use by another process".into(),
         };
         let file = lock.as_ref().ok_or_else(busy)?;
-        // A change of the lock is not atomic: on failure it is taken shared again.
+        // The conversion of a lock is not atomic: on failure the shared lock is taken again.
         file.unlock()?;
         if file.try_lock().is_err() {
             if file.try_lock_shared().is_err() {
@@ -201,8 +201,8 @@ impl Index {
             }
             return Err(busy());
         }
-        tracing::error!(content.file = %path.display(), found, "content.db is damaged: it is put aside and made anew from what is here");
-        set_aside(path)?;
+        tracing::error!(content.file = %path.display(), found, "content.db is corrupt; recreating it from records and blob files");
+        rename_damaged(path)?;
         make_shared(&self.dir, DATABASE)?;
         let file = lock.as_ref().ok_or_else(busy)?;
         file.unlock()?;
@@ -210,15 +210,16 @@ impl Index {
         Ok(())
     }
 
-    /// Takes part in the use of the folder. In a shared folder everything is the group's, the database too, before SQLite makes it.
-    fn enter(&self) -> Result<(), Fault> {
+    /// Creates and locks the folder. In a shared folder the database file is created with the
+    /// group's permissions before SQLite would create it.
+    fn lock_folder(&self) -> Result<(), IndexError> {
         fs::create_dir_all(&self.dir)?;
         let mut lock = self.lock();
         if lock.is_none() {
             let file = make_shared(&self.dir, LOCK)?;
-            // Held alone by a process that moves the content.
+            // Locked exclusively by a process that moves the content.
             file.try_lock_shared()
-                .map_err(|e| Fault { cause: Cause::Busy, text: e.to_string() })?;
+                .map_err(|e| IndexError { cause: Cause::Busy, text: e.to_string() })?;
             *lock = Some(file);
         }
         fs::create_dir_all(self.dir.join("blobs"))?;
@@ -227,47 +228,47 @@ impl Index {
         Ok(())
     }
 
-    fn give_up_reserve(&self) -> bool {
-        fs::remove_file(self.dir.join(BALLAST)).is_ok()
+    fn delete_reserve_file(&self) -> bool {
+        fs::remove_file(self.dir.join(RESERVE_FILE)).is_ok()
     }
 
-    /// Compares the database with the records, and corrects it where they differ.
-    fn adopt(&self, conn: &mut Connection) -> Result<(), Fault> {
+    /// Compares the database with the records and corrects differences.
+    fn reconcile(&self, conn: &mut Connection) -> Result<(), IndexError> {
         let records = Records::of(&self.dir);
         let downloads = records.downloads()?;
         let keys = records.keys().unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "the record of keys cannot be read");
+            tracing::warn!(error = %e, "cannot read the record of keys");
             None
         });
-        let differ = self.differences(conn, &downloads, keys.as_ref())?;
-        if differ.is_empty() {
+        let differences = self.differences(conn, &downloads, keys.as_ref())?;
+        if differences.is_empty() {
             return Ok(());
         }
-        // Before anything is corrected: a row that is not found may be there, and its index damaged.
-        if !differ.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
+        // Checked first: a row may be missing only because an index is damaged.
+        if !differences.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
             carrel_sqlite::integrity_check(conn)?;
         }
         let now = self.clock.now_ms();
         let tx =
             conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
-        if differ.fresh {
+        if differences.fresh {
             set_complete(&tx, self.has_no_files())?;
         }
-        if let (true, Some(keys)) = (differ.keys, &keys) {
+        if let (true, Some(keys)) = (differences.keys, &keys) {
             keys.restore(&tx)?;
         }
-        for record in &differ.downloads {
-            restore_download(&tx, record, &records, &self.dir, self.has_below, now)?;
+        for record in &differences.downloads {
+            restore_download(&tx, record, &records, &self.dir, self.has_shared_store, now)?;
         }
-        if differ.pins {
+        if differences.pins {
             tx.execute(&format!("UPDATE version SET pins = {PINS} WHERE pins <> {PINS}"), [])
                 .map_err(Error::from)?;
         }
         tx.commit().map_err(Error::from)?;
-        if !differ.downloads.is_empty() {
+        if !differences.downloads.is_empty() {
             tracing::warn!(
-                download.count = differ.downloads.len(),
-                "downloads were taken from their records"
+                download.count = differences.downloads.len(),
+                "downloads restored from records"
             );
         }
         Ok(())
@@ -280,20 +281,20 @@ impl Index {
         keys: Option<&Keys>,
     ) -> Result<Differences> {
         let tx = conn.transaction()?;
-        let mut differ = Differences::default();
+        let mut differences = Differences::default();
         let settings: i64 = tx.query_row(
             "SELECT (SELECT count(*) FROM setting WHERE name = ?1) + (SELECT count(*) FROM blob)",
             [COMPLETE],
             |r| r.get(0),
         )?;
-        differ.fresh = settings == 0;
+        differences.fresh = settings == 0;
         if let Some(keys) = keys {
             let here = Keys::of_rows(&tx)?;
-            differ.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
+            differences.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
                 || keys.signing.iter().any(|(server, key)| here.signing.get(server) != Some(key))
                 || keys.accepted.iter().any(|key| !here.accepted.contains(key));
         }
-        let mut whole = BTreeMap::new();
+        let mut is_whole = BTreeMap::new();
         for record in downloads {
             let key = [&record.account, &record.kind, &record.id, &record.scope];
             let dropped = tx
@@ -301,18 +302,19 @@ impl Index {
                     "SELECT 1 FROM dropped_download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4",
                 )?
                 .exists(key)?;
-            if !dropped && !self.is_as_recorded(&tx, record, &mut whole)? {
-                differ.downloads.push(record.clone());
+            if !dropped && !self.matches_record(&tx, record, &mut is_whole)? {
+                differences.downloads.push(record.clone());
             }
         }
-        differ.pins =
+        differences.pins =
             tx.prepare(&format!("SELECT 1 FROM version WHERE pins <> {PINS}"))?.exists([])?;
         tx.commit()?;
-        Ok(differ)
+        Ok(differences)
     }
 
-    /// `seen`: digests of versions that were compared already, and whether all their blobs have rows.
-    fn is_as_recorded(
+    /// Returns whether the rows match the record. `seen`: versions already compared, with their
+    /// digest and whether all their blobs have rows.
+    fn matches_record(
         &self,
         conn: &Connection,
         record: &DownloadRecord,
@@ -332,26 +334,26 @@ impl Index {
             return Ok(false);
         }
         let (Some(recorded), Some(version)) = (&record.ready, ready) else {
-            // A version that became ready before there were records gets its record later.
+            // A version that became ready before records existed gets its record later.
             return Ok(record.ready.is_none());
         };
-        let (digest, whole) = match seen.get(&version) {
+        let (digest, is_whole) = match seen.get(&version) {
             Some(known) => *known,
             None => {
                 let Some(found) = VersionRecord::of_row(conn, version)? else { return Ok(false) };
-                let lacks = conn
+                let is_incomplete = conn
                     .prepare_cached(
                         "SELECT 1 FROM need n LEFT JOIN blob b ON b.hash = n.hash
                          WHERE n.version = ?1 AND (b.hash IS NULL
                            OR b.inline <> EXISTS (SELECT 1 FROM blob_body y WHERE y.hash = n.hash))",
                     )?
                     .exists([version])?;
-                let found = (found.digest(), !lacks);
+                let found = (found.digest(), !is_incomplete);
                 seen.insert(version, found);
                 found
             }
         };
-        Ok(digest == recorded.digest && (whole || self.has_below || phase != "ready"))
+        Ok(digest == recorded.digest && (is_whole || self.has_shared_store || phase != "ready"))
     }
 
     fn has_no_files(&self) -> bool {
@@ -363,7 +365,7 @@ impl Index {
     }
 }
 
-/// Checks and repairs the file of an index after a statement reported damage.
+/// Checks and repairs the database file after a statement reported damage.
 pub(super) struct RepairIndex(pub Arc<Index>);
 
 impl Hooks for RepairIndex {
@@ -373,8 +375,9 @@ impl Hooks for RepairIndex {
             return Ok(conn);
         }
         let path = index.dir.join(DATABASE);
-        let fault = Fault { cause: Cause::Corrupt, text: "a statement found damage".into() };
-        if !index.is_proven(&path, &fault) {
+        let error =
+            IndexError { cause: Cause::Corrupt, text: "a statement reported corruption".into() };
+        if !index.is_damage_confirmed(&path, &error) {
             return Ok(conn);
         }
         drop(conn);
@@ -389,7 +392,7 @@ const PINS: &str = "(SELECT count(*) FROM download d WHERE d.pinned = 1 AND (d.w
 
 #[derive(Default)]
 struct Differences {
-    /// The database has no rows of blobs, and it was not decided yet what files without rows are.
+    /// The database has no blob rows, and files without rows have not been classified yet.
     fresh: bool,
     keys: bool,
     pins: bool,
@@ -412,13 +415,13 @@ pub(super) fn set_complete(tx: &Connection, complete: bool) -> Result<()> {
     Ok(())
 }
 
-/// The row of a download with all that it needs, from its record, its pack and the blob files.
+/// Restores the row of a download and all it needs from its record, its pack and the blob files.
 fn restore_download(
     tx: &Connection,
     record: &DownloadRecord,
     records: &Records,
     dir: &Path,
-    has_below: bool,
+    has_shared_store: bool,
     now_ms: i64,
 ) -> Result<()> {
     let restored = match &record.ready {
@@ -428,17 +431,17 @@ fn restore_download(
                 .filter(|pack| pack.version.is_authentic());
             match pack {
                 Some(pack) => Some(restore_pack(tx, &pack, dir)?),
-                // Without its pack the version is used if its row is still there.
+                // Without its pack the version is used only if its row still exists.
                 None => known_version(tx, record)?,
             }
         }
         None => None,
     };
-    let (ready, whole) = match restored {
-        Some((version, whole)) => (Some(version), whole || has_below),
+    let (ready, is_whole) = match restored {
+        Some((version, is_whole)) => (Some(version), is_whole || has_shared_store),
         None => (None, false),
     };
-    let phase = if whole { "ready" } else { "queued" };
+    let phase = if is_whole { "ready" } else { "queued" };
     tx.execute(
         "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                requested_ms, used_ms, checked_ms)
@@ -463,7 +466,7 @@ fn restore_download(
          WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4 AND phase = 'ready'",
         [&record.account, &record.kind, &record.id, &record.scope],
     )?;
-    if let Some(c) = &record.carried {
+    if let Some(c) = &record.imported {
         tx.execute(
             "INSERT OR REPLACE INTO carried (account, kind, id, version, server, server_name, as_of_ms, taken_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -482,10 +485,11 @@ fn restore_download(
     Ok(())
 }
 
-/// Gives the version's number, and whether all that it needs is here.
+/// Restores a version from its pack; returns its number and whether all its blobs are on this
+/// device.
 fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)> {
     let version = restore_version(tx, &pack.version)?;
-    let mut whole = true;
+    let mut is_whole = true;
     for (hash, size, kind) in &pack.version.needs {
         let row: Option<(bool, bool)> = tx
             .prepare_cached(
@@ -501,15 +505,15 @@ fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)>
         let size = size.unsigned_abs();
         match (pack.bodies.get(hash), file) {
             (Some(body), _) => restore_blob(tx, (*hash, *kind), body.len() as u64, Some(body), 0)?,
-            // Its bytes are hashed by the sweep.
+            // The sweep hashes its bytes.
             (None, Ok(m)) if m.len() == size => restore_blob(tx, (*hash, *kind), size, None, 0)?,
             _ => {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;
-                whole = false;
+                is_whole = false;
             }
         }
     }
-    Ok((version, whole))
+    Ok((version, is_whole))
 }
 
 fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64, bool)>> {
@@ -521,62 +525,16 @@ fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64
         .query_row(params![ready.hash.0, record.scope, ready.signer], |r| r.get(0))
         .optional()?;
     let Some(version) = version else { return Ok(None) };
-    let lacks = tx
+    let is_incomplete = tx
         .prepare_cached(
             "SELECT 1 FROM need n WHERE n.version = ?1 AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.hash = n.hash)",
         )?
         .exists([version])?;
-    Ok(Some((version, !lacks)))
+    Ok(Some((version, !is_incomplete)))
 }
 
-/// Tables, indices and triggers as text, without differences of line ends.
-fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
-    let mut rows = conn
-        .prepare(
-            "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
-             WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name",
-        )?
-        .query_map([], |r| {
-            let sql: String = r.get(2)?;
-            Ok((r.get(0)?, r.get(1)?, sql.replace("\r\n", "\n")))
-        })?
-        .collect::<rusqlite::Result<Vec<(String, String, String)>>>()?;
-    rows.retain(|(_, name, _)| !name.contains("schema_migration"));
-    Ok(rows)
-}
-
-/// What is wrong with the schema of a file whose list of migrations is complete, or that cannot be ours without one.
-fn foreign_schema(conn: &Connection) -> Result<Option<String>> {
-    static OURS: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
-    let ours = match OURS.get() {
-        Some(ours) => ours,
-        None => {
-            let ours = schema_of(&in_memory(MIGRATIONS, 0)?)?;
-            OURS.get_or_init(|| ours)
-        }
-    };
-    let found = schema_of(conn)?;
-    if &found == ours {
-        // Then only the list of migrations can be wrong.
-        return Ok(match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
-            Ok(true) => None,
-            Ok(false) => Some("the list of migrations is not complete".into()),
-            Err(e) if e.cause() == Cause::Newer => None,
-            Err(e) => Some(format!("the list of migrations is damaged: {e}")),
-        });
-    }
-    let same = found.iter().filter(|row| ours.contains(row)).count();
-    match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
-        Ok(true) => Ok(Some("the schema is not that of its migrations".into())),
-        Err(carrel_sqlite::Error::NotOurs) if same >= OUR_TABLES => {
-            Ok(Some("the list of migrations is gone".into()))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Makes a file of the folder, for its group if the folder is shared.
-fn make_shared(dir: &Path, name: &str) -> Result<File, Fault> {
+/// Opens or creates a file of the folder, with the group's permissions if the folder is shared.
+fn make_shared(dir: &Path, name: &str) -> Result<File, IndexError> {
     let path = dir.join(name);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
     crate::permissions::share(&path, dir);

@@ -1,30 +1,30 @@
-//! Space on this device: how much content may take, who goes when it is short, what is promised to downloads, and the figures of it all.
+//! Space on this device: quota, eviction, reservations, usage figures, location.
 //!
-//! Learners' work is elsewhere (`store`) and never touched from here. A [`Storage`] is one folder with `content.db` and `blobs/`; several
-//! processes may have the same one open.
+//! A [`Storage`] is one folder with `content.db` and `blobs/`; several processes may have the same
+//! one open. The learner's work is stored elsewhere and never touched.
 //!
-//! | File | What it is |
+//! | File | Content |
 //! |---|---|
-//! | `quota` | the numbers, pure |
-//! | `reserve` | promises |
-//! | `spare` | the floor, for what lies beside content |
-//! | `evict` | who goes, in which order |
-//! | `sweep` | what a kill left behind |
-//! | `figures` | what the Storage screen shows |
-//! | `place` | where content lies, and moving it |
-//! | `index` | opening `content.db`, whatever its state |
+//! | `quota` | the budget and the floor, pure functions |
+//! | `reserve` | reservations for downloads |
+//! | `free_space` | the free-space check for files other than content |
+//! | `evict` | eviction and its order |
+//! | `sweep` | leftovers of killed processes |
+//! | `figures` | usage figures for the Storage screen |
+//! | `content_location` | location of the content folder, and moving it |
+//! | `index` | opening `content.db` in any state |
 //! | `records` | files from which `content.db` can be rebuilt |
 //!
-//! Not here: how blobs are kept (`cache`), what is wanted (`download`).
+//! Not here: storing blobs (`blobs`), download targets (`download`).
 
+mod content_location;
 mod evict;
 mod figures;
+mod free_space;
 mod index;
-mod place;
 mod quota;
 mod records;
 mod reserve;
-mod spare;
 mod sweep;
 
 use std::{
@@ -40,23 +40,23 @@ use std::{
 use carrel_model::BlobHash;
 use carrel_sqlite::{Cause, Change, Changes, Database, Migration, StorageError};
 use carrel_system::{Clock, Disk};
+pub use content_location::ContentLocation;
 pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
-pub use place::Places;
+pub use free_space::FreeSpace;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limits, Measured, Shortage};
 pub use reserve::Reservation;
 use rusqlite::Connection;
-pub use spare::Spare;
-pub use sweep::Swept;
+pub use sweep::SweepReport;
 
 use self::index::{Index, RepairIndex};
-pub use crate::blobs::Steps;
+pub use crate::blobs::Failpoints;
 use crate::{
     Error, Limit, Result,
-    blobs::{BlobStore, Room},
+    blobs::{BlobStore, SpaceGuard},
     sql::signed,
 };
 
-/// The schema of `content.db`, in order.
+/// The migrations of `content.db`, in order.
 pub const MIGRATIONS: &[Migration] = &[
     Migration {
         number: 1,
@@ -75,41 +75,46 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Held shared by whoever uses the folder, alone by whoever moves it.
+/// Lock file: held shared by users of the folder, exclusively by a process that moves it.
 const LOCK: &str = "content.lock";
-/// Given up when the disk is full, so that what makes room can write its rows.
-const BALLAST: &str = "ballast";
-const BALLAST_BYTES: usize = 1024 * 1024;
-/// Up to this many bytes that came in without a promise, the budget is not looked at again.
-const LOOK_AFTER: u64 = 8 * 1024 * 1024;
-/// A blob of less is written without a promise.
-const UNPROMISED: u64 = 1024 * 1024;
+/// Reserve file, deleted when the disk is full so that eviction can write its transactions.
+const RESERVE_FILE: &str = "ballast";
+const RESERVE_FILE_BYTES: usize = 1024 * 1024;
+/// The budget is checked after this many bytes were stored without a reservation.
+const CHECK_BUDGET_AFTER: u64 = 8 * 1024 * 1024;
+/// Blobs smaller than this, in bytes, are written without a reservation.
+const MIN_RESERVED: u64 = 1024 * 1024;
 
-/// What a storage needs to know of the world.
+/// Options of a storage.
 #[derive(Clone)]
 pub struct StorageOptions {
-    /// `content.db` and `blobs/` lie here.
+    /// Folder of `content.db` and `blobs/`.
     pub dir: PathBuf,
-    /// The most that the organisation allows, in bytes.
+    /// The largest budget that the organisation allows, in bytes.
     pub policy_budget: Option<u64>,
+    /// Source of the free disk space.
     pub disk: Arc<dyn Disk>,
+    /// Clock for use times and reservations.
     pub clock: Arc<dyn Clock>,
+    /// Receives change events.
     pub changes: Changes,
-    pub steps: Option<Steps>,
-    /// A store of the machine that this user may only read (see [`Storage::is_writable`]).
-    pub below: Option<PathBuf>,
+    /// Failpoints, for tests.
+    pub failpoints: Option<Failpoints>,
+    /// A shared store that this user may only read (see [`Storage::is_writable`]).
+    pub shared_store: Option<PathBuf>,
 }
 
-/// A store that may be closed meanwhile.
+/// A weak reference to a storage.
 pub struct WeakStorage(Weak<StorageInner>);
 
 impl WeakStorage {
+    /// Returns the storage if it is still open.
     pub fn upgrade(&self) -> Option<Storage> {
         self.0.upgrade().map(|inner| Storage { inner })
     }
 }
 
-/// The content of this device. Clones share it.
+/// The content of this device. Clones share state.
 #[derive(Clone)]
 pub struct Storage {
     inner: Arc<StorageInner>,
@@ -123,29 +128,30 @@ struct StorageInner {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     changes: Changes,
-    trouble: Mutex<Option<Shortage>>,
-    /// One at a time within this process; other processes are met in the database.
+    shortage: Mutex<Option<Shortage>>,
+    /// Serialises eviction within this process; other processes are serialised by the database.
     evicting: Mutex<()>,
-    unlooked: AtomicU64,
+    unchecked_bytes: AtomicU64,
     index: Arc<Index>,
 }
 
 impl Storage {
-    /// Opens or makes the folder. Blocking.
+    /// Opens or creates the folder. Blocking.
     ///
-    /// If `content.db` cannot be opened now (a full disk, no permission, another program, a newer version), the storage
-    /// opens all the same: what is here can be read, nothing is changed, and [`Storage::look_again`] tries again.
+    /// If `content.db` cannot be opened at the moment (full disk, no permission, another program, a
+    /// newer version), the storage opens in degraded mode: stored content can be read, nothing is
+    /// changed, and [`Storage::recheck`] retries.
     pub fn open(options: StorageOptions) -> Result<Self> {
-        let has_below = options.below.is_some();
-        let index = Arc::new(Index::new(&options.dir, has_below, options.clock.clone()));
+        let has_shared_store = options.shared_store.is_some();
+        let index = Arc::new(Index::new(&options.dir, has_shared_store, options.clock.clone()));
         let db = Database::new(index.open()?, RepairIndex(index.clone()));
         let blobs = BlobStore::new(db.clone(), &options.dir.join("blobs"), options.clock.clone());
         blobs.set_read_only(index.read_only());
-        if let Some(below) = &options.below {
-            blobs.set_below(below);
+        if let Some(shared_store) = &options.shared_store {
+            blobs.set_shared_store(shared_store);
         }
-        if let Some(steps) = options.steps {
-            blobs.set_steps(steps);
+        if let Some(failpoints) = options.failpoints {
+            blobs.set_failpoints(failpoints);
         }
         let inner = Arc::new(StorageInner {
             dir: options.dir,
@@ -155,48 +161,55 @@ impl Storage {
             disk: options.disk,
             clock: options.clock,
             changes: options.changes,
-            trouble: Mutex::new(None),
+            shortage: Mutex::new(None),
             evicting: Mutex::new(()),
-            unlooked: AtomicU64::new(0),
+            unchecked_bytes: AtomicU64::new(0),
             index,
         });
-        let room: Weak<StorageInner> = Arc::downgrade(&inner);
-        blobs.set_room(room);
+        let guard: Weak<StorageInner> = Arc::downgrade(&inner);
+        blobs.set_space_guard(guard);
         let storage = Self { inner };
-        if !storage.is_degraded() && !storage.fill_ballast() {
-            storage.set_full(BALLAST_BYTES as u64);
+        if !storage.is_degraded() && !storage.write_reserve_file() {
+            storage.set_full(RESERVE_FILE_BYTES as u64);
         }
         Ok(storage)
     }
 
-    /// Why `content.db` is not open; none if it is. Then nothing is downloaded, removed or swept.
+    /// Returns why `content.db` is not open; `None` if it is. In this mode nothing is downloaded,
+    /// removed or swept.
     pub fn degraded(&self) -> Option<Cause> {
         self.inner.index.degraded()
     }
+    /// Returns whether `content.db` is not open.
     pub fn is_degraded(&self) -> bool {
         self.degraded().is_some()
     }
-    /// `Err` while `content.db` is not open: what is wanted now would be forgotten.
-    pub fn need_index(&self) -> Result<()> {
+    /// Checks that `content.db` is open.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Storage` in degraded mode, in which a request could not be stored.
+    pub fn require_index(&self) -> Result<()> {
         match self.degraded() {
             None => Ok(()),
             Some(cause) => {
-                let text = format!("the index of downloaded content cannot be opened now: {cause}");
+                let text = format!("cannot open content.db: {cause}");
                 let cause = if cause == Cause::Full { cause } else { Cause::Other };
                 Err(StorageError::new(cause, text).into())
             }
         }
     }
-    /// Tries to open `content.db` after it could not be opened; true if it is open now.
-    fn open_again(&self) -> bool {
+    /// Tries to open `content.db` in degraded mode. Returns whether it is open now.
+    fn reopen(&self) -> bool {
         let opened = self.inner.db.replace_blocking(|| {
-            let conn = self.inner.index.open_again();
-            conn.map(|conn| (conn, ())).ok_or_else(|| StorageError::other("still not").into())
+            let conn = self.inner.index.reopen();
+            conn.map(|conn| (conn, ()))
+                .ok_or_else(|| StorageError::other("cannot open content.db").into())
         });
         opened.is_ok()
     }
 
-    /// True if this user may keep content in the folder, which is made if it is missing.
+    /// Returns whether this user may write to the folder, which is created if it is missing.
     pub fn is_writable(dir: &Path) -> bool {
         fs::create_dir_all(dir).is_ok()
             && File::options()
@@ -207,28 +220,33 @@ impl Storage {
                 .open(dir.join(LOCK))
                 .is_ok()
     }
+    /// Returns a weak reference.
     pub fn downgrade(&self) -> WeakStorage {
         WeakStorage(Arc::downgrade(&self.inner))
     }
-    /// The folder is not used from here any more, so that it can be moved.
-    fn let_go(&self) {
+    /// Releases the lock on the folder, so that it can be moved.
+    fn unlock(&self) {
         self.inner.index.unlock();
     }
-    pub fn step(&self, name: &'static str) {
-        self.inner.blobs.step(name);
+    /// Runs the failpoint `name`.
+    pub fn failpoint(&self, name: &'static str) {
+        self.inner.blobs.failpoint(name);
     }
 
+    /// Returns the database `content.db`.
     pub fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
+    /// Returns the blob store.
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
     }
+    /// Returns the folder of `content.db` and `blobs/`.
     pub fn dir(&self) -> &Path {
         &self.inner.dir
     }
 
-    /// What was chosen on this device, and by the organisation.
+    /// Returns the limits set on this device and by the organisation.
     pub fn limits(&self) -> Result<Limits> {
         self.inner.db.read_blocking(|conn| self.limits_at(conn))
     }
@@ -247,9 +265,9 @@ impl Storage {
         Ok(limits)
     }
 
-    /// Chooses limits in bytes (`None`: as without a choice), and removes what is over them now.
+    /// Sets the limits in bytes (`None`: the default), and evicts what exceeds them.
     pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
-        self.need_index()?;
+        self.require_index()?;
         self.inner.db.write_blocking("storage.set_limits", |tx| {
             for (name, value) in [("budget", budget), ("floor", floor)] {
                 match value {
@@ -260,23 +278,25 @@ impl Storage {
                     None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
                 };
             }
-            // Until the record says the same: a full disk must not bring the earlier limits back at the next start.
+            // Until the record is written: the earlier limits in it must not return at the next
+            // start if the disk is full now.
             crate::records::note_new_limits(tx)
         })?;
-        self.hold_budget()?;
+        self.enforce_budget()?;
         if let Err(e) = self.write_keys() {
-            tracing::warn!(error = %e, "the record of limits was not written");
+            tracing::warn!(error = %e, "cannot write the record of limits");
         }
-        self.inner.changes.tell_one(Change::Storage);
+        self.inner.changes.publish_one(Change::Storage);
         Ok(())
     }
 
-    /// What is used, promised and free now.
+    /// Returns the used, reserved and free bytes.
     pub fn measure(&self) -> Result<Measured> {
         self.inner.db.read_blocking(|conn| self.measure_at(conn))
     }
 
-    /// Names the blobs of the lesson that a learner is in, and of the next: they go last. Replaces what was named before.
+    /// Sets the blobs of the account's current and next lesson, which are evicted last. Replaces
+    /// the previous ones.
     pub fn set_near(&self, account: &str, hashes: &[BlobHash]) -> Result<()> {
         self.inner.db.write_blocking("storage.set_near", |tx| {
             tx.prepare_cached("DELETE FROM near WHERE account = ?1")?.execute([account])?;
@@ -289,86 +309,86 @@ impl Storage {
         })
     }
 
-    /// What is short, if the last wish could not be met; none when there is space (again).
-    pub fn trouble(&self) -> Option<Shortage> {
+    /// Returns the shortage that the last request met; `None` if there is space (again).
+    pub fn shortage(&self) -> Option<Shortage> {
         if let Some(cause) = self.degraded() {
-            let bytes = BALLAST_BYTES as u64;
+            let bytes = RESERVE_FILE_BYTES as u64;
             let limit = if cause == Cause::Full { Limit::Disk } else { Limit::Index };
             return Some(Shortage {
                 wanted: bytes,
                 missing: bytes,
                 limit,
                 evict: 0,
-                hopeless: false,
+                exceeds_capacity: false,
             });
         }
-        *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks whether what was short is there now; true if downloads may go on. Makes the ballast again, and opens
-    /// `content.db` if that could not be done before.
-    pub fn look_again(&self) -> Result<bool> {
+    /// Checks whether the shortage is over, and returns whether downloads may resume. Restores the
+    /// reserve file, and opens `content.db` in degraded mode.
+    pub fn recheck(&self) -> Result<bool> {
         if self.is_degraded() {
-            if !self.open_again() {
+            if !self.reopen() {
                 return Ok(false);
             }
-            tracing::info!("content.db could be opened again");
-            let full = !self.fill_ballast();
-            self.set_trouble(None);
+            tracing::info!("content.db reopened");
+            let full = !self.write_reserve_file();
+            self.set_shortage(None);
             if full {
-                self.set_full(BALLAST_BYTES as u64);
+                self.set_full(RESERVE_FILE_BYTES as u64);
             }
             for change in [Change::Storage, Change::Downloads] {
-                self.inner.changes.tell_one(change);
+                self.inner.changes.publish_one(change);
             }
             return Ok(true);
         }
-        let Some(short) = self.trouble() else { return Ok(false) };
+        let Some(short) = self.shortage() else { return Ok(false) };
         let fits = self.inner.db.read_blocking(|conn| {
             let waits = conn
                 .prepare_cached(
                     "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
                 )?
                 .exists([])?;
-            // If nobody waits for it any more, it is enough that something could be written.
+            // If no download waits for it, it suffices that something can be written.
             let wanted = if waits { short.wanted } else { 0 };
             Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
         })?;
-        let fits = fits && self.fill_ballast();
+        let fits = fits && self.write_reserve_file();
         if fits {
-            self.set_trouble(None);
+            self.set_shortage(None);
         }
         Ok(fits)
     }
 
-    /// Something else than a blob could not be written.
-    pub fn note_full(&self) {
-        if self.trouble().is_none() {
-            self.set_full(BALLAST_BYTES as u64);
+    /// Records that something other than a blob could not be written.
+    pub fn report_full(&self) {
+        if self.shortage().is_none() {
+            self.set_full(RESERVE_FILE_BYTES as u64);
         }
     }
-    /// The disk did not take `bytes`, whatever its figures say.
+    /// Records that the disk refused `bytes`, whatever its reported free space is.
     fn set_full(&self, bytes: u64) {
-        self.set_trouble(Some(Shortage {
+        self.set_shortage(Some(Shortage {
             wanted: bytes,
             missing: bytes,
             limit: Limit::Disk,
             evict: 0,
-            hopeless: false,
+            exceeds_capacity: false,
         }));
     }
-    fn set_trouble(&self, trouble: Option<Shortage>) {
-        let mut held = self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = held.map(|s| s.limit) != trouble.map(|s| s.limit);
-        *held = trouble;
-        drop(held);
-        if news {
-            self.inner.changes.tell_one(Change::Storage);
+    fn set_shortage(&self, shortage: Option<Shortage>) {
+        let mut current = self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_changed = current.map(|s| s.limit) != shortage.map(|s| s.limit);
+        *current = shortage;
+        drop(current);
+        if is_changed {
+            self.inner.changes.publish_one(Change::Storage);
         }
     }
 
-    /// Removes what is over the budget or under the floor, if it may go.
-    pub fn hold_budget(&self) -> Result<u64> {
+    /// Evicts what exceeds the budget or the floor; returns the bytes freed.
+    pub fn enforce_budget(&self) -> Result<u64> {
         if self.is_degraded() {
             return Ok(0);
         }
@@ -382,61 +402,61 @@ impl Storage {
         }
     }
 
-    /// False if there is no space for it.
-    fn fill_ballast(&self) -> bool {
-        let path = self.inner.dir.join(BALLAST);
-        if fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES as u64) {
+    /// Writes the reserve file. Returns `false` if there is no space for it.
+    fn write_reserve_file(&self) -> bool {
+        let path = self.inner.dir.join(RESERVE_FILE);
+        if fs::metadata(&path).is_ok_and(|m| m.len() == RESERVE_FILE_BYTES as u64) {
             return true;
         }
-        // Hashes and not zeros: a file system that compresses would give nothing back.
-        let mut bytes = vec![0; BALLAST_BYTES];
+        // Incompressible, because a compressing file system would free nothing for zeros.
+        let mut bytes = vec![0; RESERVE_FILE_BYTES];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         if let Err(e) = fs::write(&path, &bytes) {
-            tracing::debug!(error = %e, "no space for the ballast of content");
+            tracing::debug!(error = %e, "cannot write the reserve file");
             let _ = fs::remove_file(&path);
             return Cause::of_io(&e) != Cause::Full;
         }
         true
     }
-    fn give_up_ballast(&self) -> bool {
-        fs::remove_file(self.inner.dir.join(BALLAST)).is_ok()
+    fn delete_reserve_file(&self) -> bool {
+        fs::remove_file(self.inner.dir.join(RESERVE_FILE)).is_ok()
     }
 }
 
-impl Room for StorageInner {
-    fn before(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
+impl SpaceGuard for StorageInner {
+    fn before_write(self: Arc<Self>, bytes: u64) -> Result<Box<dyn Any + Send>> {
         let storage = Storage { inner: self };
-        if bytes >= UNPROMISED {
+        if bytes >= MIN_RESERVED {
             return Ok(Box::new(storage.reserve(bytes)?));
         }
-        let look = || {
+        let shortage = || {
             storage.inner.db.read_blocking(|conn| {
                 Ok(storage.limits_at(conn)?.shortage(storage.measure_at(conn)?, bytes))
             })
         };
-        if let Some(short) = look()? {
-            if !short.hopeless {
+        if let Some(short) = shortage()? {
+            if !short.exceeds_capacity {
                 storage.evict(short.evict)?;
             }
-            if let Some(short) = look()? {
+            if let Some(short) = shortage()? {
                 return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
             }
         }
         Ok(Box::new(()))
     }
-    fn after_full(self: Arc<Self>, bytes: u64) -> Result<()> {
-        Storage { inner: self }.make_room(bytes)
+    fn on_disk_full(self: Arc<Self>, bytes: u64) -> Result<()> {
+        Storage { inner: self }.free_for_retry(bytes)
     }
-    fn still_full(self: Arc<Self>, bytes: u64) {
+    fn on_retry_failed(self: Arc<Self>, bytes: u64) {
         Storage { inner: self }.set_full(bytes);
     }
-    fn after(self: Arc<Self>, bytes: u64) {
-        if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {
+    fn after_write(self: Arc<Self>, bytes: u64) {
+        if self.unchecked_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < CHECK_BUDGET_AFTER {
             return;
         }
-        self.unlooked.store(0, Ordering::Relaxed);
-        if let Err(e) = (Storage { inner: self }).hold_budget() {
-            tracing::warn!(error = %e, "the budget for content could not be held");
+        self.unchecked_bytes.store(0, Ordering::Relaxed);
+        if let Err(e) = (Storage { inner: self }).enforce_budget() {
+            tracing::warn!(error = %e, "cannot evict content over the budget");
         }
     }
 }

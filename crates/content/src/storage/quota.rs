@@ -1,50 +1,53 @@
-//! The numbers: how much may be kept, how much must stay free, how much has to go. Pure.
+//! Budget and floor: how much may be stored, how much must stay free, how much has to go. Pure.
 
 use crate::Limit;
 
-/// What is kept on a device where nobody chose otherwise.
+/// Default budget for content, in bytes.
 pub const DEFAULT_BUDGET: u64 = 2 * 1024 * 1024 * 1024;
-/// What stays free on the disk where nobody chose otherwise. Below it only learners' work is written.
+/// Default floor: bytes that stay free on the disk. Below it only learners' work is written.
 pub const DEFAULT_FLOOR: u64 = 500 * 1024 * 1024;
 
-/// What people chose, in bytes.
+/// Limits that were set, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// On this device, in the Storage screen.
+    /// Budget set on this device, in the Storage screen.
     pub budget: Option<u64>,
+    /// Floor set on this device.
     pub floor: Option<u64>,
-    /// By the organisation: nobody here can choose more.
+    /// Budget set by the organisation, an upper limit.
     pub policy: Option<u64>,
 }
 
-/// What is there now, in bytes.
+/// Current usage, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measured {
     /// Free on the disk.
     pub free: u64,
-    /// Blobs and unfinished files.
+    /// Blobs and partial files.
     pub used: u64,
-    /// Promised to downloads that run.
-    pub promised: u64,
+    /// Reserved for running downloads.
+    pub reserved: u64,
 }
 
 impl Limits {
+    /// Returns the floor in bytes.
     pub fn floor(&self) -> u64 {
         self.floor.unwrap_or(DEFAULT_FLOOR)
     }
 
-    /// The least of: what was chosen (or 2 GiB), what the organisation allows, a tenth of what would be free without us. "Without us",
-    /// so that a budget does not shrink while it is being used.
+    /// Returns the budget: the least of the chosen one (or 2 GiB), the organisation's, and a tenth
+    /// of the space that would be free without our content. The latter is included so that the
+    /// budget does not shrink while it is used.
     pub fn budget(&self, now: Measured) -> u64 {
         let chosen = self.budget.unwrap_or(DEFAULT_BUDGET);
         let tenth = now.free.saturating_add(now.used) / 10;
         chosen.min(self.policy.unwrap_or(u64::MAX)).min(tenth)
     }
 
-    /// How much is missing before `bytes` more may be written, and where; none: they may.
+    /// Returns the shortage that prevents writing `bytes` more; `None` if they fit.
     pub fn shortage(&self, now: Measured, bytes: u64) -> Option<Shortage> {
         let budget = self.budget(now);
-        let wanted = now.promised.saturating_add(bytes);
+        let wanted = now.reserved.saturating_add(bytes);
         let over_budget = now.used.saturating_add(wanted).saturating_sub(budget);
         let over_disk = self.floor().saturating_add(wanted).saturating_sub(now.free);
         let (missing, limit) = if over_disk >= over_budget {
@@ -55,26 +58,28 @@ impl Limits {
         if missing == 0 {
             return None;
         }
-        // Not only to the brim: else the next one begins the same again.
-        let spare = if over_budget > 0 { budget / 10 } else { 0 };
-        let hopeless = wanted > budget
+        // More than is missing, so that the next write does not evict again.
+        let margin = if over_budget > 0 { budget / 10 } else { 0 };
+        let exceeds_capacity = wanted > budget
             || self.floor().saturating_add(wanted) > now.free.saturating_add(now.used);
-        let evict = over_disk.max(over_budget.saturating_add(spare));
-        Some(Shortage { wanted: bytes, missing, limit, evict, hopeless })
+        let evict = over_disk.max(over_budget.saturating_add(margin));
+        Some(Shortage { wanted: bytes, missing, limit, evict, exceeds_capacity })
     }
 }
 
+/// A shortage of space, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortage {
-    /// What was to be written.
+    /// Bytes that were to be written.
     pub wanted: u64,
-    /// Bytes without which it does not fit.
+    /// Bytes that are missing.
     pub missing: u64,
+    /// The limit that is exceeded.
     pub limit: Limit,
-    /// Bytes to remove now: down to nine tenths of the budget.
+    /// Bytes to evict now, down to nine tenths of the budget.
     pub evict: u64,
-    /// It would not fit even if everything went: so nothing has to.
-    pub hopeless: bool,
+    /// The bytes would not fit even into empty storage, so that nothing is evicted.
+    pub exceeds_capacity: bool,
 }
 
 #[cfg(test)]
@@ -85,30 +90,30 @@ mod tests {
     const GIB: u64 = 1024 * MIB;
 
     #[test]
-    fn the_budget_is_the_least_of_its_limits() {
-        let at = |free, used| Measured { free, used, promised: 0 };
+    fn the_budget_is_the_minimum_of_its_limits() {
+        let at = |free, used| Measured { free, used, reserved: 0 };
         let none = Limits::default();
         assert_eq!(none.budget(at(100 * GIB, 0)), 2 * GIB, "the default");
-        assert_eq!(none.budget(at(5 * GIB, 0)), GIB / 2, "a tenth of what is free");
-        assert_eq!(none.budget(at(9 * GIB, GIB)), GIB, "what we use would be free without us");
+        assert_eq!(none.budget(at(5 * GIB, 0)), GIB / 2, "a tenth of the free space");
+        assert_eq!(none.budget(at(9 * GIB, GIB)), GIB, "used bytes count as free");
         let chosen = Limits { budget: Some(8 * GIB), policy: Some(3 * GIB), floor: None };
-        assert_eq!(chosen.budget(at(200 * GIB, 0)), 3 * GIB, "the organisation's word is the last");
+        assert_eq!(chosen.budget(at(200 * GIB, 0)), 3 * GIB, "the policy limits the budget");
         assert_eq!(chosen.budget(at(10 * GIB, 0)), GIB);
         assert_eq!(Limits { policy: None, ..chosen }.budget(at(200 * GIB, 0)), 8 * GIB);
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn a_shortage_names_bytes_and_limit() {
         let limits = Limits { budget: Some(GIB), floor: Some(100 * MIB), policy: None };
-        let now = Measured { free: 50 * GIB, used: GIB - 10 * MIB, promised: 4 * MIB };
-        assert_eq!(limits.shortage(now, 6 * MIB), None, "to the last byte");
+        let now = Measured { free: 50 * GIB, used: GIB - 10 * MIB, reserved: 4 * MIB };
+        assert_eq!(limits.shortage(now, 6 * MIB), None, "fits to the last byte");
         let short = limits.shortage(now, 7 * MIB).unwrap();
         assert_eq!((short.missing, short.limit), (MIB, Limit::Budget));
-        assert_eq!(short.evict, MIB + GIB / 10, "to nine tenths");
+        assert_eq!(short.evict, MIB + GIB / 10, "down to nine tenths");
         let full = Measured { free: 101 * MIB, ..now };
         let short = Limits { budget: Some(0), ..limits }.shortage(full, 0).unwrap();
         assert_eq!(short.limit, Limit::Budget);
-        let short = limits.shortage(Measured { free: 90 * MIB, used: 0, promised: 0 }, 0).unwrap();
+        let short = limits.shortage(Measured { free: 90 * MIB, used: 0, reserved: 0 }, 0).unwrap();
         assert_eq!(
             (short.missing, short.limit),
             (10 * MIB, Limit::Disk),

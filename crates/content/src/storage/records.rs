@@ -1,4 +1,4 @@
-//! Writes the records of what is in `content.db`.
+//! Writing and deleting the records of `content.db`.
 
 use carrel_model::BlobHash;
 use rusqlite::{Connection, OptionalExtension};
@@ -10,8 +10,8 @@ impl Storage {
         Records::of(&self.inner.dir)
     }
 
-    /// Writes the pack of a version that is whole, so that the database can be rebuilt from it. Call it before the version
-    /// counts as ready, outside a transaction: it takes a while.
+    /// Writes the pack of a complete version, from which the database can be rebuilt. Must be
+    /// called before the version counts as ready, and outside a transaction, because it is slow.
     pub(crate) fn write_pack(&self, version: i64) -> Result<()> {
         let records = self.records();
         let found = self.inner.db.read_blocking(|conn| {
@@ -30,13 +30,14 @@ impl Storage {
         let Some((record, bodies)) = found else { return Ok(()) };
         let bytes =
             record.signed.len() as u64 + bodies.iter().map(|b| b.1.len() as u64).sum::<u64>();
-        self.inner.blobs.with_room(bytes, || records.write_pack(record.clone(), &bodies))?;
-        self.step("packed");
+        self.inner.blobs.with_space(bytes, || records.write_pack(record.clone(), &bodies))?;
+        self.failpoint("packed");
         Ok(())
     }
 
-    /// Inside a write transaction: writes the record of a download whose version of this number is whole (`None`: of one
-    /// that is wanted). The version's pack was written before.
+    /// Writes the record of a download within a write transaction. `ready`: the number of the
+    /// version that becomes ready, whose pack has been written; `None` for a download that is
+    /// requested.
     pub(crate) fn write_record(
         &self,
         tx: &Connection,
@@ -57,20 +58,20 @@ impl Storage {
             None => None,
         };
         if version.as_ref().is_some_and(|version| !records.has_pack(version)) {
-            // One that became ready before there were records gets both later.
+            // A version that became ready before records existed gets its pack and record later.
             return match ready {
-                Some(_) => Err(Error::Internal("the pack of a version is not written".into())),
+                Some(_) => Err(Error::Internal("the pack of the version is missing".into())),
                 None => Ok(()),
             };
         }
         let ready =
             version.map(|v| ReadyVersion { hash: v.hash, digest: v.digest(), signer: v.signer });
-        let carried = tx
+        let imported = tx
             .prepare_cached(
                 "SELECT version, server, server_name, as_of_ms, taken_ms FROM carried WHERE account = ?1 AND kind = ?2 AND id = ?3",
             )?
             .query_row([account, kind, id], |r| {
-                Ok(CarriedRecord {
+                Ok(ImportedRecord {
                     version: hash_at(r, 0)?,
                     server: r.get(1)?,
                     server_name: r.get(2)?,
@@ -81,23 +82,23 @@ impl Storage {
             .optional()?;
         let [account, kind, id, scope] = [account, kind, id, scope].map(str::to_owned);
         let record =
-            DownloadRecord { account, kind, id, scope, pinned, requested_ms, ready, carried };
+            DownloadRecord { account, kind, id, scope, pinned, requested_ms, ready, imported };
         let path = (&*record.account, &*record.kind, &*record.id, &*record.scope);
         if records.download(path.0, path.1, path.2, path.3).ok().flatten().as_ref() == Some(&record)
         {
             return Ok(());
         }
         records.write_download(&record)?;
-        self.step("recorded");
+        self.failpoint("recorded");
         Ok(())
     }
 
-    /// Writes keys and limits beside the database. Call it after they changed.
+    /// Writes the record of keys and limits. Called after they changed.
     pub(crate) fn write_keys(&self) -> Result<()> {
         if self.is_degraded() {
             return Ok(());
         }
-        // Under the write lock: another process may write its keys at the same moment.
+        // Under the write lock, because another process may write its keys concurrently.
         self.inner.db.write_blocking("records.write_keys", |tx| {
             let (records, keys) = (self.records(), Keys::of_rows(tx)?);
             if records.keys().ok().flatten().as_ref() != Some(&keys) {
@@ -108,16 +109,17 @@ impl Storage {
         })
     }
 
-    /// Deletes the record of a download that is being taken back, before its row is gone for good: a record without a row would bring the
-    /// download back when the index is rebuilt. The next sweep writes the record of a row that has none.
+    /// Deletes the record of a download that is being removed, before the deletion of its row is
+    /// committed: a record without a row would restore the download when the index is rebuilt. The
+    /// sweep writes missing records of existing rows.
     pub(crate) fn remove_record(&self, [account, kind, id, scope]: [&str; 4]) {
         if let Err(e) = self.records().remove_download(account, kind, id, scope) {
-            // Tried again by `remove_records`.
-            tracing::warn!(error = %e, "the record of a download stays for now");
+            // Retried by `remove_records`.
+            tracing::warn!(error = %e, "cannot delete the record of a download");
         }
     }
 
-    /// Deletes the records of downloads that were taken back.
+    /// Deletes the records of removed downloads.
     pub(crate) fn remove_records(&self) -> Result<()> {
         if self.is_degraded() {
             return Ok(());
@@ -133,14 +135,14 @@ impl Storage {
             }
             for [account, kind, id, scope] in &dropped {
                 records.remove_download(account, kind, id, scope)?;
-                self.step("record removed");
+                self.failpoint("record removed");
             }
             tx.execute("DELETE FROM dropped_download", [])?;
             records.remove_unused_packs()
         })
     }
 
-    /// Writes the records that are missing: of downloads from before there were records.
+    /// Writes missing records, such as those of downloads made before records existed.
     pub(crate) fn write_missing_records(&self) -> Result<()> {
         type Row = ([String; 4], Option<i64>, bool);
         let rows: Vec<Row> = self.inner.db.read_blocking(|conn| {

@@ -1,4 +1,5 @@
-//! Space is promised before it is used. Promises lie in `content.db`, so that two processes do not promise the same bytes.
+//! Reservations of space. They are stored in `content.db`, so that two processes do not reserve the
+//! same bytes.
 
 use std::sync::{
     Arc,
@@ -14,57 +15,58 @@ use crate::{
     storage::{Storage, quota::Measured},
 };
 
-/// A promise that was not renewed for so long belongs to a process that is gone.
-const HOLDS_MS: i64 = 10 * 60_000;
-/// The row follows what was used in steps of this.
-const STEP: u64 = 4 * 1024 * 1024;
+/// A reservation that was not renewed for this long belongs to a dead process.
+const EXPIRES_AFTER_MS: i64 = 10 * 60_000;
+/// The row is updated after this many bytes were used.
+const UPDATE_AFTER: u64 = 4 * 1024 * 1024;
 
-/// Space that nobody else is promised. Given back when dropped.
+/// Reserved space. Released when dropped.
 pub struct Reservation {
     storage: Storage,
     id: i64,
     left: AtomicU64,
-    noted: AtomicU64,
-    noted_ms: AtomicI64,
-    /// It was given back.
-    is_over: Arc<AtomicBool>,
+    recorded: AtomicU64,
+    recorded_ms: AtomicI64,
+    /// Set when the reservation is released.
+    is_released: Arc<AtomicBool>,
 }
 
 impl Reservation {
-    /// `bytes` of it are on the disk now, as blobs or in an unfinished file.
+    /// Reports that `bytes` of the reservation are on the disk now, as blobs or in a partial file.
     pub fn used(&self, bytes: u64) {
         let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             Some(left.saturating_sub(bytes))
         });
         let left = before.unwrap_or(0).saturating_sub(bytes);
         let now = self.storage.inner.clock.now_ms();
-        let old = self.noted_ms.load(Ordering::Relaxed);
-        let due = self.noted.load(Ordering::Relaxed).saturating_sub(left) >= STEP
-            || now.abs_diff(old) >= HOLDS_MS as u64 / 4;
+        let old = self.recorded_ms.load(Ordering::Relaxed);
+        let due = self.recorded.load(Ordering::Relaxed).saturating_sub(left) >= UPDATE_AFTER
+            || now.abs_diff(old) >= EXPIRES_AFTER_MS as u64 / 4;
         if due
             && self
-                .noted_ms
+                .recorded_ms
                 .compare_exchange(old, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
-            self.noted.store(left, Ordering::Relaxed);
-            let (id, storage, is_over) = (self.id, self.storage.clone(), self.is_over.clone());
+            self.recorded.store(left, Ordering::Relaxed);
+            let (id, storage, is_released) =
+                (self.id, self.storage.clone(), self.is_released.clone());
             run_or_spawn(move || {
-                let noted = storage.inner.db.write_blocking("reserve.used", |tx| {
-                    // It may have been given back meanwhile.
-                    if !is_over.load(Ordering::Relaxed) {
+                let recorded = storage.inner.db.write_blocking("reserve.used", |tx| {
+                    // It may have been released in the meantime.
+                    if !is_released.load(Ordering::Relaxed) {
                         tx.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
-                            .execute(params![id, signed(left), now + HOLDS_MS])?;
+                            .execute(params![id, signed(left), now + EXPIRES_AFTER_MS])?;
                     }
                     Ok(())
                 });
-                if let Err(e) = noted {
-                    tracing::debug!(error = %e, "a reservation was not renewed");
+                if let Err(e) = recorded {
+                    tracing::debug!(error = %e, "cannot renew a reservation");
                 }
             });
         }
     }
-    /// Bytes that are promised and not used.
+    /// Returns the reserved bytes that are not used yet.
     pub fn left(&self) -> u64 {
         self.left.load(Ordering::Relaxed)
     }
@@ -72,44 +74,48 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_released.store(true, Ordering::Relaxed);
         let (id, storage) = (self.id, self.storage.clone());
         run_or_spawn(move || {
-            let gone = storage.inner.db.write_blocking("reserve.drop", |tx| {
+            let deleted = storage.inner.db.write_blocking("reserve.drop", |tx| {
                 tx.prepare_cached("DELETE FROM reservation WHERE reservation = ?1")?
                     .execute([id])?;
                 Ok(())
             });
-            if let Err(e) = gone {
-                tracing::debug!(error = %e, "a reservation ends by itself");
+            if let Err(e) = deleted {
+                tracing::debug!(error = %e, "cannot release a reservation; it will expire");
             }
         });
     }
 }
 
 impl Storage {
-    /// Promises space for `bytes`, removing what may go if that is needed. `Error::NoSpace` says how much is missing.
+    /// Reserves space for `bytes`, evicting blobs if necessary.
+    ///
+    /// # Errors
+    ///
+    /// `Error::NoSpace` with the number of missing bytes.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
         let mut tried = false;
         loop {
-            let promised = self.inner.db.write_blocking("reserve.reserve", |tx| {
+            let reserved = self.inner.db.write_blocking("reserve.reserve", |tx| {
                 let limits = self.limits_at(tx)?;
                 let now = self.measure_at(tx)?;
                 match limits.shortage(now, bytes) {
                     Some(short) => Ok(Err(short)),
-                    None => Ok(Ok(self.promise(tx, bytes)?)),
+                    None => Ok(Ok(self.insert_reservation(tx, bytes)?)),
                 }
             })?;
-            match promised {
+            match reserved {
                 Ok(reservation) => {
-                    // A small wish that fits says nothing about the large one that did not.
-                    if self.trouble().is_some_and(|t| t.wanted <= bytes) {
-                        self.set_trouble(None);
+                    // A small request that fits does not end the shortage met by a larger one.
+                    if self.shortage().is_some_and(|t| t.wanted <= bytes) {
+                        self.set_shortage(None);
                     }
                     return Ok(reservation);
                 }
-                Err(short) if tried || short.hopeless => {
-                    self.set_trouble(Some(short));
+                Err(short) if tried || short.exceeds_capacity => {
+                    self.set_shortage(Some(short));
                     return Err(Error::NoSpace { missing: short.missing, limit: short.limit });
                 }
                 Err(short) => {
@@ -120,21 +126,22 @@ impl Storage {
         }
     }
 
-    fn promise(&self, tx: &Connection, bytes: u64) -> Result<Reservation> {
+    fn insert_reservation(&self, tx: &Connection, bytes: u64) -> Result<Reservation> {
         let now = self.inner.clock.now_ms();
         tx.prepare_cached("INSERT INTO reservation (bytes, until_ms) VALUES (?1, ?2)")?
-            .execute(params![signed(bytes), now + HOLDS_MS])?;
+            .execute(params![signed(bytes), now + EXPIRES_AFTER_MS])?;
         Ok(Reservation {
             storage: self.clone(),
             id: tx.last_insert_rowid(),
             left: AtomicU64::new(bytes),
-            noted: AtomicU64::new(bytes),
-            noted_ms: AtomicI64::new(now),
-            is_over: Arc::default(),
+            recorded: AtomicU64::new(bytes),
+            recorded_ms: AtomicI64::new(now),
+            is_released: Arc::default(),
         })
     }
 
-    /// What is used and promised, by the database, and what is free, by the disk.
+    /// Returns the used and reserved bytes according to the database, and the free bytes of the
+    /// disk.
     pub(super) fn measure_at(&self, conn: &Connection) -> Result<Measured> {
         let used: i64 = conn
             .prepare_cached("SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part)")?
@@ -142,19 +149,19 @@ impl Storage {
         Ok(Measured {
             free: self.inner.disk.free_bytes(&self.inner.dir)?,
             used: u64::try_from(used).unwrap_or(0),
-            promised: self.promised_at(conn)?,
+            reserved: self.reserved_at(conn)?,
         })
     }
 
-    /// Bytes that are promised and not used yet, to anybody.
-    pub(super) fn promised_at(&self, conn: &Connection) -> Result<u64> {
+    /// Returns the bytes reserved by all processes and not used yet.
+    pub(super) fn reserved_at(&self, conn: &Connection) -> Result<u64> {
         let now = self.inner.clock.now_ms();
-        // A promise from the future was made under a clock that was wrong.
-        let promised: i64 = conn
+        // A reservation from the future was made while the clock was wrong.
+        let reserved: i64 = conn
             .prepare_cached(
                 "SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2",
             )?
-            .query_row([now, HOLDS_MS], |r| r.get(0))?;
-        Ok(u64::try_from(promised).unwrap_or(0))
+            .query_row([now, EXPIRES_AFTER_MS], |r| r.get(0))?;
+        Ok(u64::try_from(reserved).unwrap_or(0))
     }
 }

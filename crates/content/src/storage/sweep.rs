@@ -1,5 +1,6 @@
-//! After a start, in the background: deletes what a kill left behind and puts right what somebody did to the files behind our back.
-//! One folder of 256 at a time, so that nobody waits.
+//! The sweep runs in the background after a start. It deletes leftovers of killed processes and
+//! detects files that were changed or deleted by other programs. It handles one of 256 folders at a
+//! time, so that locks are held briefly.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,7 +14,7 @@ use rusqlite::{Connection, params};
 
 use crate::{
     Result,
-    blobs::doom,
+    blobs::mark_for_deletion,
     sql::{hash_at, signed},
     storage::{
         Storage,
@@ -21,35 +22,39 @@ use crate::{
     },
 };
 
-/// Needs that are looked up in one statement.
-const AT_ONCE: usize = 1_024;
+/// Hashes looked up in one statement.
+const MAX_LOOKUPS: usize = 1_024;
 
-/// What a sweep found.
+/// Result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Files whose rows were gone already.
-    pub buried: usize,
-    /// Files that no row names, deleted: the index was complete, or their bytes are not those of their name.
+pub struct SweepReport {
+    /// Files deleted whose rows were gone already.
+    pub deleted: usize,
+    /// Files deleted because no row refers to them and either the index was complete or their bytes
+    /// do not match their name.
     pub orphans: usize,
-    /// Files that no row named and that a download needs, or that an incomplete index did not know yet: taken in.
+    /// Files without a row that a download needs, or that an incomplete index did not contain:
+    /// their rows were added.
     pub adopted: usize,
-    /// Unfinished files that nobody wants, deleted.
+    /// Partial files deleted because no download needs them.
     pub parts: usize,
-    /// Blobs that are gone behind our back; downloads that need them fetch them again.
+    /// Blobs whose files are missing; downloads that need them fetch them again.
     pub lost: usize,
 }
 
 impl Storage {
-    /// Blocking. Safe while others fetch and remove, in this process and in others, and safe to stop at any point.
+    /// Runs the sweep. Blocking. Safe during concurrent fetches and removals of any process, and
+    /// safe to interrupt at any point.
     ///
-    /// A file without a row is deleted only if the index is known to be complete and no download needs the file. Does nothing
-    /// while the index is not open.
-    pub fn sweep(&self) -> Result<Swept> {
+    /// A file without a row is deleted only if the index is known to be complete and no download
+    /// needs the file. Does nothing in degraded mode.
+    pub fn sweep(&self) -> Result<SweepReport> {
         if self.is_degraded() {
-            return Ok(Swept::default());
+            return Ok(SweepReport::default());
         }
         self.remove_records()?;
-        let mut swept = Swept { buried: self.inner.blobs.bury()?, ..Swept::default() };
+        let mut report =
+            SweepReport { deleted: self.inner.blobs.delete_marked()?, ..SweepReport::default() };
         self.inner.db.write_blocking("sweep.sweep", |tx| {
             let now = self.inner.clock.now_ms();
             tx.execute("DELETE FROM reservation WHERE until_ms < ?1", [now])?;
@@ -61,35 +66,35 @@ impl Storage {
             Ok(())
         })?;
         for first in 0..=u8::MAX {
-            self.sweep_folder(first, &mut swept)?;
+            self.sweep_folder(first, &mut report)?;
         }
-        self.sweep_needs(&mut swept)?;
-        self.prove_adopted(&mut swept)?;
-        // Every file has its row now, or is gone.
+        self.sweep_needs(&mut report)?;
+        self.verify_adopted(&mut report)?;
+        // Every file has a row now, or is deleted.
         self.inner.db.write_blocking("sweep.sweep", |tx| match is_complete(tx)? {
             true => Ok(()),
             false => set_complete(tx, true),
         })?;
         if let Err(e) = self.write_missing_records() {
-            tracing::warn!(error = %e, "the records of downloads are not complete");
+            tracing::warn!(error = %e, "cannot write missing records of downloads");
         }
-        if swept.lost > 0 {
-            self.inner.changes.tell_one(Change::Downloads);
+        if report.lost > 0 {
+            self.inner.changes.publish_one(Change::Downloads);
         }
-        if swept != Swept::default() {
+        if report != SweepReport::default() {
             tracing::info!(
-                sweep.buried = swept.buried,
-                sweep.orphans = swept.orphans,
-                sweep.adopted = swept.adopted,
-                sweep.parts = swept.parts,
-                sweep.lost = swept.lost,
-                "content was swept"
+                sweep.deleted = report.deleted,
+                sweep.orphans = report.orphans,
+                sweep.adopted = report.adopted,
+                sweep.parts = report.parts,
+                sweep.lost = report.lost,
+                "sweep finished"
             );
         }
-        Ok(swept)
+        Ok(report)
     }
 
-    fn sweep_folder(&self, first: u8, swept: &mut Swept) -> Result<()> {
+    fn sweep_folder(&self, first: u8, report: &mut SweepReport) -> Result<()> {
         let folder = self.inner.blobs.folder(first);
         let (mut files, mut parts) = (HashMap::new(), HashSet::new());
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -103,45 +108,50 @@ impl Storage {
                 }
                 ".part" => {
                     parts.insert(hash);
-                    self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), swept)?;
+                    self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), report)?;
                 }
-                // Of a process that found the name taken: never resumed.
-                _ => swept.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
+                // Left by a writer that found the usual name in use; never resumed.
+                _ => report.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
             }
         }
-        for hash in self.noted_parts(first)?.difference(&parts) {
+        for hash in self.recorded_parts(first)?.difference(&parts) {
             self.inner.blobs.discard_part(*hash)?;
         }
-        self.sweep_files(first, &folder, &files, swept)
+        self.sweep_files(first, &folder, &files, report)
     }
 
-    /// These blobs are not here, or not any more. A download that counted as ready and needs one of them is not: its seal is taken back, what
-    /// is here stays readable, and the queue fetches the rest. True if there was such a download.
-    pub fn note_lost(&self, lost: &[BlobHash]) -> Result<bool> {
-        // Most of what is opened and not here belongs to no download: then nothing is written.
-        let sealed = self.inner.db.read_blocking(|conn| {
-            let mut sealed = conn.prepare_cached(
+    /// Handles blobs that turned out to be missing. A ready download that needs one of them is
+    /// queued again; its remaining content stays readable. Returns whether there was such a
+    /// download.
+    pub fn report_lost(&self, lost: &[BlobHash]) -> Result<bool> {
+        // Most blobs that are opened and missing belong to no download; then nothing is written.
+        let is_needed = self.inner.db.read_blocking(|conn| {
+            let mut is_needed = conn.prepare_cached(
                 "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
             )?;
-            let found = lost.iter().map(|hash| sealed.exists([hash.0]));
+            let found = lost.iter().map(|hash| is_needed.exists([hash.0]));
             Ok(found.collect::<rusqlite::Result<Vec<_>>>()?.contains(&true))
         })?;
-        if !sealed {
+        if !is_needed {
             return Ok(false);
         }
-        let ended = self.inner.db.write_blocking("sweep.note_lost", |tx| {
-            lost.iter().try_fold(0, |sum, hash| Ok(sum + fetch_again(tx, *hash)?))
+        let ended = self.inner.db.write_blocking("sweep.report_lost", |tx| {
+            lost.iter().try_fold(0, |sum, hash| Ok(sum + requeue_downloads_of(tx, *hash)?))
         })?;
         if ended > 0 {
-            tracing::warn!(download.count = ended, "a download is not whole any more");
-            self.inner.changes.tell_one(Change::Downloads);
+            tracing::warn!(
+                download.count = ended,
+                "ready downloads have missing blobs; fetching them again"
+            );
+            self.inner.changes.publish_one(Change::Downloads);
         }
         Ok(ended > 0)
     }
 
-    /// What ready downloads need and is nowhere: who may write to the machine's store knows nothing of those who only read it.
-    fn sweep_needs(&self, swept: &mut Swept) -> Result<()> {
-        let elsewhere = self.inner.db.read_blocking(|conn| {
+    /// Detects blobs that ready downloads need and that no store has: the owner of the shared store
+    /// does not know which of its blobs other users need.
+    fn sweep_needs(&self, report: &mut SweepReport) -> Result<()> {
+        let missing = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version = d.ready
@@ -150,33 +160,33 @@ impl Storage {
                 .query_map([], |r| hash_at(r, 0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
-        for batch in elsewhere.chunks(AT_ONCE) {
-            let here = self.inner.blobs.have_all(batch)?;
+        for batch in missing.chunks(MAX_LOOKUPS) {
+            let here = self.inner.blobs.find_stored(batch)?;
             let lost: Vec<_> = batch.iter().filter(|h| !here.contains(h)).copied().collect();
-            if self.note_lost(&lost)? {
-                swept.lost += lost.len();
+            if self.report_lost(&lost)? {
+                report.lost += lost.len();
             }
         }
         Ok(())
     }
 
-    fn noted_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
+    fn recorded_parts(&self, first: u8) -> Result<HashSet<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM part WHERE hash BETWEEN ?1 AND ?2")?
-                .query_map(between(first), |r| hash_at(r, 0))?
+                .query_map(hash_range(first), |r| hash_at(r, 0))?
                 .collect::<rusqlite::Result<_>>()?)
         })
     }
 
-    fn sweep_part(&self, hash: BlobHash, len: u64, swept: &mut Swept) -> Result<()> {
-        // An index that was made anew does not know what downloads had begun.
+    fn sweep_part(&self, hash: BlobHash, len: u64, report: &mut SweepReport) -> Result<()> {
+        // A recreated index does not contain the downloads that had begun.
         let wanted =
             self.inner.db.read_blocking(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
         if !wanted {
-            swept.parts += usize::from(self.inner.blobs.discard_part(hash)?);
+            report.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
-            // A kill leaves a longer one than was noted.
+            // A killed process leaves a longer file than it recorded.
             self.inner.db.write_blocking("sweep.sweep_part", |conn| {
                 conn.prepare_cached(
                     "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = max(bytes, excluded.bytes)",
@@ -188,12 +198,12 @@ impl Storage {
         Ok(())
     }
 
-    /// A file whose bytes were hashed gets its row. Nothing tells when it was used last.
+    /// Adds the row of a file whose bytes were hashed. Its last use is unknown.
     fn adopt_file(&self, tx: &Connection, hash: BlobHash, len: u64) -> Result<()> {
         let body: bool =
             tx.prepare_cached("SELECT 1 FROM blob_body WHERE hash = ?1")?.exists([hash.0])?;
         if body {
-            // A small blob: the row has its own bytes, and the file is one of an older kind.
+            // The row has the bytes of the small blob; the file was written by an earlier version.
             return Ok(());
         }
         let now = self.inner.clock.now_ms();
@@ -207,40 +217,40 @@ impl Storage {
         Ok(())
     }
 
-    /// Hashes what was taken in by its name when the index was made anew.
-    fn prove_adopted(&self, swept: &mut Swept) -> Result<()> {
-        let unproved = self.inner.db.read_blocking(|conn| {
+    /// Hashes the files that were adopted by name when the index was recreated.
+    fn verify_adopted(&self, report: &mut SweepReport) -> Result<()> {
+        let unverified = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached("SELECT hash FROM blob WHERE proved_ms = 0")?
                 .query_map([], |r| hash_at(r, 0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         let mut lost = Vec::new();
-        for hash in unproved {
-            if !self.inner.blobs.prove(hash)? {
+        for hash in unverified {
+            if !self.inner.blobs.verify(hash)? {
                 lost.push(hash);
             }
         }
-        if self.note_lost(&lost)? {
-            swept.lost += lost.len();
+        if self.report_lost(&lost)? {
+            report.lost += lost.len();
         }
         Ok(())
     }
 
-    /// Compares a folder with its rows.
+    /// Compares the files of a folder with their rows.
     fn sweep_files(
         &self,
         first: u8,
         folder: &Path,
         files: &HashMap<BlobHash, u64>,
-        swept: &mut Swept,
+        report: &mut SweepReport,
     ) -> Result<()> {
         let rows: HashMap<BlobHash, i64> = self.inner.db.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(
                     "SELECT hash, size FROM blob WHERE hash BETWEEN ?1 AND ?2 AND inline = 0",
                 )?
-                .query_map(between(first), |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
+                .query_map(hash_range(first), |r| Ok((hash_at(r, 0)?, r.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         let orphans: Vec<_> = files.keys().filter(|h| !rows.contains_key(h)).copied().collect();
@@ -252,21 +262,22 @@ impl Storage {
         if orphans.is_empty() && lost.is_empty() {
             return Ok(());
         }
-        // Looked at again under the write lock: a file that came in meanwhile has its row, a row that went has no file.
-        let (complete, kept) = self.inner.db.read_blocking(|conn| {
-            let mut kept = Vec::new();
+        // Checked again under the write lock: a file may have got its row, and a row may have been
+        // removed with its file.
+        let (complete, needed_files) = self.inner.db.read_blocking(|conn| {
+            let mut needed_files = Vec::new();
             for hash in &orphans {
                 if needed(conn, *hash)? {
-                    kept.push(*hash);
+                    needed_files.push(*hash);
                 }
             }
-            Ok((is_complete(conn)?, kept))
+            Ok((is_complete(conn)?, needed_files))
         })?;
-        // Hashed before the lock is taken: that takes a while.
-        let mut sound = HashSet::new();
-        for hash in if complete { &kept } else { &orphans } {
+        // Hashed before the lock is taken, because it is slow.
+        let mut valid = HashSet::new();
+        for hash in if complete { &needed_files } else { &orphans } {
             if hash_of(&folder.join(hash.to_hex()))? == Some(*hash) {
-                sound.insert(*hash);
+                valid.insert(*hash);
             }
         }
         let found = self.inner.db.write_blocking("sweep.sweep_files", |tx| {
@@ -275,11 +286,11 @@ impl Storage {
                 let known = tx
                     .prepare_cached("SELECT 1 FROM blob WHERE hash = ?1 AND inline = 0")?
                     .exists([hash.0])?;
-                let doomed =
+                let pending_delete =
                     tx.prepare_cached("SELECT 1 FROM doomed WHERE hash = ?1")?.exists([hash.0])?;
-                if !known && !doomed && sound.contains(hash) {
+                if !known && !pending_delete && valid.contains(hash) {
                     self.adopt_file(tx, *hash, files.get(hash).copied().unwrap_or_default())?;
-                    swept.adopted += 1;
+                    report.adopted += 1;
                 } else if !known && fs::remove_file(folder.join(hash.to_hex())).is_ok() {
                     tx.prepare_cached("DELETE FROM doomed WHERE hash = ?1")?.execute([hash.0])?;
                     found.0 += 1;
@@ -292,23 +303,23 @@ impl Storage {
                 if known
                     && fs::metadata(folder.join(hash.to_hex())).map_or(true, |m| m.len() != size)
                 {
-                    doom(tx, *hash)?;
-                    fetch_again(tx, *hash)?;
+                    mark_for_deletion(tx, *hash)?;
+                    requeue_downloads_of(tx, *hash)?;
                     found.1 += 1;
                 }
             }
             Ok(found)
         })?;
-        self.inner.blobs.forget_memory(lost);
-        swept.orphans += found.0;
-        swept.lost += found.1;
-        self.inner.blobs.bury()?;
+        self.inner.blobs.remove_from_memory(lost);
+        report.orphans += found.0;
+        report.lost += found.1;
+        self.inner.blobs.delete_marked()?;
         Ok(())
     }
 }
 
-/// The first and the last hash of a folder.
-fn between(first: u8) -> [[u8; 32]; 2] {
+/// Returns the first and the last hash of a folder.
+fn hash_range(first: u8) -> [[u8; 32]; 2] {
     [0, 0xff].map(|rest| {
         let mut hash = [rest; 32];
         hash[0] = first;
@@ -316,7 +327,7 @@ fn between(first: u8) -> [[u8; 32]; 2] {
     })
 }
 
-/// None if there is no such file any more.
+/// Returns `None` if the file does not exist any more.
 fn hash_of(path: &Path) -> Result<Option<BlobHash>> {
     let mut hasher = blake3::Hasher::new();
     match fs::File::open(path) {
@@ -330,8 +341,9 @@ fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-/// A download is not ready while a blob of it is gone. Its text stays readable, and the queue fetches what is missing. Gives how many there were.
-fn fetch_again(tx: &Connection, hash: BlobHash) -> Result<usize> {
+/// Queues ready downloads that need a missing blob again, and returns their number. Their text
+/// stays readable.
+fn requeue_downloads_of(tx: &Connection, hash: BlobHash) -> Result<usize> {
     Ok(tx
         .prepare_cached(
             "UPDATE download SET phase = 'queued', reason = ''

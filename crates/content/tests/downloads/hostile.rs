@@ -1,19 +1,21 @@
-//! Servers that lie: flipped bits, wrong lengths, other ranges, files that change midway, pages of a Wi-Fi. Caught, and healed.
+//! Faulty servers: flipped bits, wrong lengths, wrong ranges, files that change during the
+//! transfer, captive portals. Each fault is detected and recovered from.
 
 use carrel_content::download::{Phase, Reason};
 use carrel_model::ErrorCode;
 
 use crate::{
-    desk::{Desk, soon, whole},
-    net::{Course, Fault, Net},
+    client::{TestClient, target_of, with_timeout},
+    fake_server::{Course, FakeServer, Fault},
 };
 
-/// What happens to the large file (500,000 bytes), how much of it may come over the line until it is right, and why it waited, if it did.
+/// Faults of the large file (500,000 bytes), the most bytes transferred until it is right, and the
+/// reason of the pause, if there is one.
 struct Case {
     name: &'static str,
     faults: &'static [Fault],
-    most: u64,
-    waited: Option<Reason>,
+    max_bytes: u64,
+    pause: Option<Reason>,
 }
 
 const SIZE: u64 = 500_000;
@@ -22,303 +24,336 @@ const PIECES: u64 = 64 * 1024;
 const fn case(
     name: &'static str,
     faults: &'static [Fault],
-    most: u64,
-    waited: Option<Reason>,
+    max_bytes: u64,
+    pause: Option<Reason>,
 ) -> Case {
-    Case { name, faults, most, waited }
+    Case { name, faults, max_bytes, pause }
 }
 
 use Fault::*;
 const CASES: &[Case] = &[
-    case("honest", &[], SIZE, None),
+    case("no fault", &[], SIZE, None),
     case("a bit is flipped", &[Flip(123_456)], 2 * SIZE, None),
     case("a bit is flipped before a cut", &[Flip(9)], 2 * SIZE, None),
     case("twice", &[Flip(1), Flip(499_999)], 3 * SIZE, None),
+    case("four times", &[Flip(1), Flip(2), Flip(3), Flip(4)], 5 * SIZE, Some(Reason::Corrupt)),
+    case("too short, with its length", &[Short(1_000)], SIZE, None),
+    case("too long, with its length", &[Long(1_000)], SIZE, None),
     case(
-        "always, for a while",
-        &[Flip(1), Flip(2), Flip(3), Flip(4)],
-        5 * SIZE,
-        Some(Reason::Corrupt),
+        "longer than the file, without a length",
+        &[LongWithoutLength(100_000)],
+        SIZE + PIECES,
+        None,
     ),
-    case("too short, and says so", &[Short(1_000)], SIZE, None),
-    case("too long, and says so", &[Long(1_000)], SIZE, None),
-    case("goes on beyond the end", &[Runs(100_000)], SIZE + PIECES, None),
     case("too short after a cut", &[Cut(100_000), Short(10)], SIZE, None),
-    case("another range than was asked for", &[Cut(100_000), OtherRange], SIZE + 100_000, None),
-    case("another size in the range", &[Cut(100_000), OtherTotal], SIZE + 100_000, None),
-    case("a range that nobody asked for", &[Unasked], SIZE, None),
-    case("does not know ranges", &[Cut(100_000), NoRanges], SIZE + 100_000, None),
+    case("another range than requested", &[Cut(100_000), OtherRange], SIZE + 100_000, None),
+    case("another total in Content-Range", &[Cut(100_000), OtherTotal], SIZE + 100_000, None),
+    case("an unrequested range", &[UnrequestedRange], SIZE, None),
+    case("no support of ranges", &[Cut(100_000), NoRanges], SIZE + 100_000, None),
     case(
-        "does not know ranges and is cut again",
+        "no support of ranges, and cut again",
         &[Cut(100_000), NoRangesCut(90_000)],
         SIZE + 100_000,
         None,
     ),
-    case("says that there is no such range", &[Cut(100_000), Unsatisfiable], SIZE + 100_000, None),
-    case("the file is replaced midway", &[Cut(100_000), Replaced], SIZE, Some(Reason::Corrupt)),
-    case("the file is replaced midway under its old tag", &[Cut(100_000), Swapped], 2 * SIZE, None),
-    case("the sign-in page of a Wi-Fi", &[Cut(100_000), Portal], SIZE, Some(Reason::Portal)),
+    case("range not satisfiable", &[Cut(100_000), Unsatisfiable], SIZE + 100_000, None),
+    case(
+        "the file is replaced during the transfer",
+        &[Cut(100_000), Replaced],
+        SIZE,
+        Some(Reason::Corrupt),
+    ),
+    case(
+        "the file is replaced, with the old entity tag",
+        &[Cut(100_000), ReplacedWithOldTag],
+        2 * SIZE,
+        None,
+    ),
+    case("the page of a captive portal", &[Cut(100_000), Portal], SIZE, Some(Reason::Portal)),
     case(
         "a redirect",
         &[Cut(100_000), Status(302, &[("location", "http://portal.invalid/")])],
         SIZE,
         Some(Reason::Portal),
     ),
-    case("a redirect for ever", &[Status(301, &[]), Status(308, &[])], SIZE, Some(Reason::Portal)),
+    case("repeated redirects", &[Status(301, &[]), Status(308, &[])], SIZE, Some(Reason::Portal)),
     case(
-        "401 of a page",
+        "401 with HTML",
         &[Status(401, &[("content-type", "text/html")])],
         SIZE,
         Some(Reason::Portal),
     ),
     case(
-        "404 of a page",
+        "404 with HTML",
         &[Status(404, &[("content-type", "text/html")])],
         SIZE,
         Some(Reason::Portal),
     ),
     case(
         "an error page of a proxy as 200",
-        &[Cut(100_000), Other { kind: "application/json", bytes: 900, told: false }],
+        &[Cut(100_000), OtherBody { kind: "application/json", bytes: 900, with_length: false }],
         SIZE + PIECES,
         Some(Reason::Portal),
     ),
     case(
-        "a page longer than what is here",
-        &[Cut(100_000), Other { kind: "text/plain", bytes: 400_000, told: false }],
+        "a body longer than the stored bytes",
+        &[Cut(100_000), OtherBody { kind: "text/plain", bytes: 400_000, with_length: false }],
         SIZE + PIECES,
         Some(Reason::Portal),
     ),
     case(
         "other bytes of the same length",
-        &[Cut(100_000), Other { kind: "audio/mpeg", bytes: SIZE as usize, told: true }],
+        &[Cut(100_000), OtherBody { kind: "audio/mpeg", bytes: SIZE as usize, with_length: true }],
         SIZE + 100_000 + PIECES,
         None,
     ),
     case(
         "an empty 200",
-        &[Cut(100_000), Other { kind: "audio/mpeg", bytes: 0, told: true }],
+        &[Cut(100_000), OtherBody { kind: "audio/mpeg", bytes: 0, with_length: true }],
         SIZE + 100_000,
         None,
     ),
     case(
         "an empty 200 without a length",
-        &[Cut(100_000), Other { kind: "audio/mpeg", bytes: 0, told: false }],
+        &[Cut(100_000), OtherBody { kind: "audio/mpeg", bytes: 0, with_length: false }],
         SIZE + 100_000,
         None,
     ),
-    case("the part as 200", &[Cut(100_000), SliceAsWhole], SIZE + 100_000, None),
-    case("other bytes as the right part", &[Cut(100_000), OtherBytes], 2 * SIZE, None),
-    case("a packed part", &[Cut(100_000), Packed], SIZE + 100_000, None),
-    case("a packed part each time", &[Cut(100_000), Packed, Cut(300_000)], SIZE + 300_000, None),
+    case("the range as 200", &[Cut(100_000), RangeAs200], SIZE + 100_000, None),
+    case("wrong bytes in the right range", &[Cut(100_000), WrongBytes], 2 * SIZE, None),
+    case("an undecodable range", &[Cut(100_000), Undecodable], SIZE + 100_000, None),
+    case(
+        "an undecodable range and another cut",
+        &[Cut(100_000), Undecodable, Cut(300_000)],
+        SIZE + 300_000,
+        None,
+    ),
     case("500", &[Cut(100_000), Status(500, &[])], SIZE, Some(Reason::Server)),
-    case("503 with a time", &[Status(503, &[("retry-after", "7")])], SIZE, Some(Reason::Server)),
+    case(
+        "503 with Retry-After",
+        &[Status(503, &[("retry-after", "7")])],
+        SIZE,
+        Some(Reason::Server),
+    ),
     case("429", &[Cut(1), Status(429, &[("retry-after", "2")])], SIZE, Some(Reason::Server)),
-    case("404 for a while", &[Status(404, &[])], SIZE, Some(Reason::Server)),
+    case("404 once", &[Status(404, &[])], SIZE, Some(Reason::Server)),
     case("204", &[Status(204, &[])], SIZE, Some(Reason::Portal)),
     case("refused", &[Cut(3), Refused], SIZE, Some(Reason::Offline)),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_row_of_the_table() {
+async fn every_faulty_reply_is_handled() {
     for c in CASES {
-        let net = Net::new();
+        let server = FakeServer::new();
         let course = Course::new("river", &[&[SIZE as usize, 1_000]]);
-        net.publish(&course);
-        let film = course.media()[0].clone();
-        net.will(film.hash, c.faults);
-        let desk = Desk::new(&net);
-        desk.start(&course);
-        if let Some(reason) = c.waited {
+        server.publish(&course);
+        let audio = course.media()[0].clone();
+        server.inject(audio.hash, c.faults);
+        let client = TestClient::new(&server);
+        client.start(&course);
+        if let Some(reason) = c.pause {
             let name = format!("{}: a pause for {reason:?}", c.name);
-            desk.until(&whole(&course), &name, |s| s.phase == Phase::Paused && s.reason == reason)
+            client
+                .wait_until(&target_of(&course), &name, |s| {
+                    s.phase == Phase::Paused && s.reason == reason
+                })
                 .await;
         }
-        let state = desk.ready(&course).await;
+        let state = client.wait_ready(&course).await;
         assert_eq!(
             (state.bytes_done, state.bytes_total),
             (course.bytes(), course.bytes()),
             "{}",
             c.name
         );
-        desk.assert_whole(&course);
-        let sent = net.sent(film.hash);
-        assert!(sent <= c.most, "{}: {sent} bytes for {SIZE}", c.name);
-        let asked = net.asked().iter().filter(|(hash, _)| *hash == film.hash).count();
-        assert!(asked >= c.faults.len().max(1), "{}: {asked} requests", c.name);
+        client.assert_complete(&course);
+        let sent = server.sent(audio.hash);
+        assert!(sent <= c.max_bytes, "{}: {sent} bytes for {SIZE}", c.name);
+        let requests = server.requests().iter().filter(|(hash, _)| *hash == audio.hash).count();
+        assert!(requests >= c.faults.len().max(1), "{}: {requests} requests", c.name);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_file_that_cannot_be_had_does_not_hold_up_the_others() {
-    let net = Net::new();
+async fn one_unavailable_file_does_not_block_the_others() {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[40_000, 40_001, 40_002, 40_003, 40_004, 40_005]]);
-    net.publish(&course);
+    server.publish(&course);
     let media = course.media();
-    net.will(media[0].hash, &vec![Status(404, &[]); 4]);
-    let desk = Desk::new(&net);
-    desk.start(&course);
-    desk.paused(&course, Reason::Server).await;
+    server.inject(media[0].hash, &vec![Status(404, &[]); 4]);
+    let client = TestClient::new(&server);
+    client.start(&course);
+    client.wait_paused(&course, Reason::Server).await;
     for blob in &media[1..] {
-        assert!(desk.content.library.blobs().has(blob.hash).unwrap(), "the others are here");
+        assert!(
+            client.content.library.blobs().has(blob.hash).unwrap(),
+            "the other files are stored"
+        );
     }
-    desk.ready(&course).await;
+    client.wait_ready(&course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_manifest_under_another_key_is_not_believed() {
-    let net = Net::new();
+async fn a_manifest_with_another_key_is_rejected() {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[1_000]]);
-    net.publish(&course);
-    let desk = Desk::new(&net);
-    desk.start(&course);
-    let first = desk.ready(&course).await.ready_version;
-    net.publish_by_stranger(&course.with_another(0, 0));
-    net.forget_counts();
-    desk.start(&course);
-    // What the library showed before is shown on.
-    assert_eq!(desk.ready(&course).await.ready_version, first);
-    assert!(net.asked().is_empty(), "nothing that the stranger names is fetched");
-    desk.assert_whole(&course);
-    let fresh = Desk::new(&net);
-    net.publish(&course);
+    server.publish(&course);
+    let client = TestClient::new(&server);
+    client.start(&course);
+    let first = client.wait_ready(&course).await.ready_version;
+    server.publish_with_other_key(&course.with_another(0, 0));
+    server.reset_counts();
+    client.start(&course);
+    // The library still shows the trusted version.
+    assert_eq!(client.wait_ready(&course).await.ready_version, first);
+    assert!(server.requests().is_empty(), "no blob of the rejected manifest is requested");
+    client.assert_complete(&course);
+    let fresh = TestClient::new(&server);
+    server.publish(&course);
     fresh.start(&course);
-    fresh.ready(&course).await;
+    fresh.wait_ready(&course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_never_tells_the_right_length_is_a_broken_server() {
-    let net = Net::new();
+async fn wrong_lengths_are_a_server_error() {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[SIZE as usize]]);
-    net.publish(&course);
-    let film = course.media()[0].clone();
-    net.will(film.hash, &[Short(9), Short(8), Short(7)]);
-    let desk = Desk::new(&net);
-    desk.start(&course);
-    desk.paused(&course, Reason::Server).await;
-    desk.ready(&course).await;
-    assert_eq!(net.sent(film.hash), film.size, "what it sent was not taken");
+    server.publish(&course);
+    let audio = course.media()[0].clone();
+    server.inject(audio.hash, &[Short(9), Short(8), Short(7)]);
+    let client = TestClient::new(&server);
+    client.start(&course);
+    client.wait_paused(&course, Reason::Server).await;
+    client.wait_ready(&course).await;
+    assert_eq!(server.sent(audio.hash), audio.size, "bodies of a wrong length are not read");
 }
 
-/// A download was paused with a large part here, and its file is opened: by what comes then the part is never lost.
+/// A paused download has a large partial file, and its blob is opened: no reply causes the loss of
+/// the stored bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn opening_a_paused_file_never_costs_the_part_that_is_here() {
+async fn opening_a_paused_file_never_loses_its_partial_file() {
     const FILE: u64 = 900_000;
     const HELD: u64 = 300_000;
-    let not_it = |kind, bytes, told| Other { kind, bytes, told };
+    let other_body = |kind, bytes, with_length| OtherBody { kind, bytes, with_length };
     let redirect = Status(302, &[("location", "http://portal.invalid/")]);
-    // What comes; whether the file can be opened all the same; how much more than the file may come over the line in the end.
+    // Faults; whether the blob can be opened nevertheless; bytes transferred in excess of the
+    // file's length.
     let table: Vec<(&str, Vec<Fault>, bool, u64)> = vec![
-        ("honest", vec![], true, 0),
-        ("the sign-in page", vec![Portal], false, 0),
+        ("no fault", vec![], true, 0),
+        ("the page of a captive portal", vec![Portal], false, 0),
         ("twice", vec![Portal, Portal], false, 0),
-        ("a long page", vec![not_it("text/html", 700_000, true)], false, PIECES),
-        ("a page that says nothing", vec![not_it("text/plain", 700_000, false)], false, PIECES),
-        ("an error as 200", vec![not_it("application/json", 300, false)], false, PIECES),
+        ("a long HTML page", vec![other_body("text/html", 700_000, true)], false, PIECES),
+        (
+            "a long text without a length",
+            vec![other_body("text/plain", 700_000, false)],
+            false,
+            PIECES,
+        ),
+        ("an error as 200", vec![other_body("application/json", 300, false)], false, PIECES),
         ("a redirect", vec![redirect], false, 0),
-        ("a page as 401", vec![Status(401, &[("content-type", "text/html")])], false, 0),
-        ("a page as 500", vec![Status(500, &[("content-type", "text/html")])], false, 0),
+        ("401 with HTML", vec![Status(401, &[("content-type", "text/html")])], false, 0),
+        ("500 with HTML", vec![Status(500, &[("content-type", "text/html")])], false, 0),
         ("another file", vec![Replaced], false, PIECES),
-        ("nothing", vec![Refused], false, 0),
-        ("an empty 200, always", vec![not_it("audio/mpeg", 0, true); 3], false, HELD),
-        ("an empty 200 once", vec![not_it("audio/mpeg", 0, false)], true, HELD),
-        // An attempt that brought bytes is resumed.
+        ("connection refused", vec![Refused], false, 0),
+        ("an empty 200, always", vec![other_body("audio/mpeg", 0, true); 3], false, HELD),
+        ("an empty 200 once", vec![other_body("audio/mpeg", 0, false)], true, HELD),
+        // An attempt that received bytes is resumed.
         ("another length", vec![Short(9), Short(9)], true, FILE),
-        ("the part as 200", vec![SliceAsWhole], true, HELD),
+        ("the range as 200", vec![RangeAs200], true, HELD),
         ("another range", vec![OtherRange], true, HELD),
         ("another total", vec![OtherTotal], true, HELD),
         ("416", vec![Unsatisfiable], true, HELD),
-        ("a packed part", vec![Packed], true, HELD),
-        ("other bytes as the right part", vec![OtherBytes], true, FILE),
+        ("an undecodable range", vec![Undecodable], true, HELD),
+        ("wrong bytes in the right range", vec![WrongBytes], true, FILE),
         (
             "other bytes of the right length, always",
-            vec![not_it("audio/mpeg", FILE as usize, true); 2],
+            vec![other_body("audio/mpeg", FILE as usize, true); 2],
             false,
             FILE + PIECES,
         ),
         ("a cut", vec![Cut(100_000)], true, 0),
     ];
     for (name, faults, opens, more) in table {
-        let net = Net::new();
+        let server = FakeServer::new();
         let course = Course::new("river", &[&[FILE as usize]]);
-        net.publish(&course);
-        let film = course.media()[0].clone();
-        let bytes = course.blobs.iter().find(|(b, _)| *b == film).unwrap().1.clone();
-        net.will(film.hash, &[Hold(HELD)]);
-        let desk = Desk::new(&net);
-        desk.start(&course);
-        soon("the file to be under way", async {
-            while net.sent(film.hash) < HELD {
+        server.publish(&course);
+        let audio = course.media()[0].clone();
+        let bytes = course.blobs.iter().find(|(b, _)| *b == audio).unwrap().1.clone();
+        server.inject(audio.hash, &[Hold(HELD)]);
+        let client = TestClient::new(&server);
+        client.start(&course);
+        with_timeout("the transfer begins", async {
+            while server.sent(audio.hash) < HELD {
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        desk.downloads().pause(&whole(&course)).unwrap();
-        let blobs = desk.content.library.blobs().clone();
-        soon("its writer to let go", async {
-            while blobs.growing().follow(film.hash).is_some() {
+        client.downloads().pause(&target_of(&course)).unwrap();
+        let blobs = client.content.library.blobs().clone();
+        with_timeout("the writer closes the file", async {
+            while blobs.partial_blobs().reader(audio.hash).is_some() {
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        let held = blobs.partial_len(film.hash);
+        let held = blobs.partial_len(audio.hash);
         assert!(held > 0 && held < HELD + PIECES, "{name}: {held}");
-        net.will(film.hash, &faults);
-        let opened = soon("an answer", desk.content.library.blob(film.hash)).await;
+        server.inject(audio.hash, &faults);
+        let opened = with_timeout("a result", client.content.library.blob(audio.hash)).await;
         assert_eq!(opened.is_ok(), opens, "{name}: {:?}", opened.err().map(|e| e.code()));
         if !opens {
-            let hex = film.hash.to_hex();
-            let file = desk.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
+            let hex = audio.hash.to_hex();
+            let file = client.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
             let part = std::fs::read(file).unwrap_or_default();
-            assert!(part.len() as u64 >= held, "{name}: {} of {held} bytes are here", part.len());
-            assert!(bytes.starts_with(&part), "{name}: only right bytes are here");
+            assert!(part.len() as u64 >= held, "{name}: {} of {held} bytes are stored", part.len());
+            assert!(bytes.starts_with(&part), "{name}: only correct bytes are stored");
         }
-        desk.start(&course);
-        desk.ready(&course).await;
-        desk.assert_whole(&course);
-        let sent = net.sent(film.hash);
+        client.start(&course);
+        client.wait_ready(&course).await;
+        client.assert_complete(&course);
+        let sent = server.sent(audio.hash);
         assert!(sent <= FILE + more + HELD.abs_diff(held), "{name}: {sent} bytes for {FILE}");
     }
 }
 
-/// A part that the disk spoiled is found out, and only a file that is right takes its place.
+/// A partial file damaged on disk is detected, and is replaced only by a verified file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_spoiled_part_heals_by_opening_and_by_downloading() {
+async fn a_corrupt_partial_file_is_repaired() {
     for opens in [true, false] {
-        let net = Net::new();
+        let server = FakeServer::new();
         let course = Course::new("river", &[&[SIZE as usize]]);
-        net.publish(&course);
-        let film = course.media()[0].clone();
-        net.will(film.hash, &[Cut(200_000), Status(503, &[("retry-after", "60")])]);
-        let desk = Desk::new(&net);
-        desk.start(&course);
-        desk.paused(&course, Reason::Server).await;
-        desk.downloads().pause(&whole(&course)).unwrap();
-        let blobs = desk.content.library.blobs().clone();
-        soon("its writer to let go", async {
-            while blobs.growing().follow(film.hash).is_some() {
+        server.publish(&course);
+        let audio = course.media()[0].clone();
+        server.inject(audio.hash, &[Cut(200_000), Status(503, &[("retry-after", "60")])]);
+        let client = TestClient::new(&server);
+        client.start(&course);
+        client.wait_paused(&course, Reason::Server).await;
+        client.downloads().pause(&target_of(&course)).unwrap();
+        let blobs = client.content.library.blobs().clone();
+        with_timeout("the writer closes the file", async {
+            while blobs.partial_blobs().reader(audio.hash).is_some() {
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        let hex = film.hash.to_hex();
-        let file = desk.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
+        let hex = audio.hash.to_hex();
+        let file = client.dir.path().join(format!("shared/blobs/{}/{hex}.part", &hex[..2]));
         let mut part = std::fs::read(&file).unwrap();
         part[70_000] ^= 1;
         std::fs::write(&file, part).unwrap();
         if opens {
-            soon("an answer", desk.content.library.blob(film.hash)).await.unwrap();
+            with_timeout("a result", client.content.library.blob(audio.hash)).await.unwrap();
         }
-        desk.start(&course);
-        desk.ready(&course).await;
-        desk.assert_whole(&course);
-        assert!(!file.exists(), "nothing is left of it");
+        client.start(&course);
+        client.wait_ready(&course).await;
+        client.assert_complete(&course);
+        assert!(!file.exists(), "the partial file is gone");
     }
 }
 
-/// Over a real connection: what cannot be unpacked is told apart from a line that breaks.
+/// On a real connection, errors of decompression are distinguished from broken connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
+async fn decompression_errors_are_not_connection_errors() {
     use carrel_net::{FailureKind, Http, LiveHttp, Request};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -334,13 +369,13 @@ async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
                 head.extend_from_slice(&piece[..read]);
             }
             let path = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or("").to_owned();
-            let (packing, told) = path.trim_start_matches('/').split_once('-').unwrap();
-            let packing = match packing {
+            let (encoding, length) = path.trim_start_matches('/').split_once('-').unwrap();
+            let encoding = match encoding {
                 "plain" => String::new(),
                 other => format!("Content-Encoding: {other}\r\n"),
             };
             let head = format!(
-                "HTTP/1.1 206 Partial Content\r\n{packing}Content-Length: {told}\r\nConnection: close\r\n\r\n"
+                "HTTP/1.1 206 Partial Content\r\n{encoding}Content-Length: {length}\r\nConnection: close\r\n\r\n"
             );
             let _ = stream.write_all(head.as_bytes()).await;
             let _ = stream.write_all(&[b'x'; 40]).await;
@@ -357,9 +392,10 @@ async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
     ];
     for (path, expected) in table {
         let reply =
-            soon("an answer", http.send(Request::get(format!("http://{address}/{path}")))).await;
+            with_timeout("a result", http.send(Request::get(format!("http://{address}/{path}"))))
+                .await;
         let body = match reply {
-            Ok(reply) => soon("its body", reply.bytes(100_000)).await.map(|b| b.len()),
+            Ok(reply) => with_timeout("the body", reply.bytes(100_000)).await.map(|b| b.len()),
             Err(f) => Err(f),
         };
         assert_eq!(body.as_ref().err().map(|f| f.kind), expected, "{path}: {body:?}");
@@ -368,13 +404,13 @@ async fn a_body_that_cannot_be_unpacked_is_no_broken_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_portal_is_named_when_a_file_is_opened() {
-    let net = Net::new();
+async fn a_captive_portal_is_reported_when_a_file_is_opened() {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[SIZE as usize]]);
-    net.publish(&course);
-    let film = course.media()[0].clone();
-    net.will(film.hash, &[Portal]);
-    let desk = Desk::new(&net);
-    let opened = soon("an answer", desk.content.library.blob(film.hash)).await;
+    server.publish(&course);
+    let audio = course.media()[0].clone();
+    server.inject(audio.hash, &[Portal]);
+    let client = TestClient::new(&server);
+    let opened = with_timeout("a result", client.content.library.blob(audio.hash)).await;
     assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::BadReply));
 }

@@ -1,13 +1,14 @@
-//! Downloads against a library on paper: cuts, hostile answers, rules, fairness, editions, a store of the machine. Nothing here waits for real time.
+//! Downloads from a simulated server: interruptions, faulty replies, rules, fairness, updates, a
+//! shared store. Nothing waits for real time.
 
-mod cuts;
-mod desk;
-mod editions;
-mod fair;
+mod blocking;
+mod client;
+mod fake_server;
 mod hostile;
-mod machine;
-mod net;
+mod interruptions;
 mod pauses;
-mod proof;
 mod recovery;
-mod stalls;
+mod scheduling;
+mod shared_store;
+mod updates;
+mod verify;

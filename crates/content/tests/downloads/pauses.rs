@@ -1,194 +1,199 @@
-//! Why a download waits, and that it goes on by itself when the reason is gone. No server is asked more often than it wants.
+//! Reasons for which a download waits, and that it resumes when they end. Servers are not requested
+//! more often than they allow.
 
-use carrel_content::download::{Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL};
+use carrel_content::download::{
+    Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL_DOWNLOAD,
+};
 use carrel_testkit::FakeDisk;
 
 use crate::{
-    desk::{Desk, soon, whole},
-    net::{Course, Fault, Net},
+    client::{TestClient, target_of, with_timeout},
+    fake_server::{Course, FakeServer, Fault},
 };
 
 const METERED: Conditions = Conditions { network: Network::Metered, power: Power::Mains };
 
-fn shelf(size: usize) -> (std::sync::Arc<Net>, Course, Desk) {
-    let net = Net::new();
+fn setup(size: usize) -> (std::sync::Arc<FakeServer>, Course, TestClient) {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[size, 50_000]]);
-    net.publish(&course);
-    let desk = Desk::new(&net);
-    (net, course, desk)
+    server.publish(&course);
+    let client = TestClient::new(&server);
+    (server, course, client)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_metered_network_is_waited_out_in_the_middle_of_a_file() {
-    let (net, course, desk) = shelf(900_000);
-    let film = course.media()[0].clone();
-    net.will(film.hash, &[Fault::Hold(300_000)]);
-    desk.start(&course);
-    soon("the file to be under way", async {
-        while net.sent(film.hash) < 300_000 {
+async fn a_transfer_pauses_on_a_metered_network() {
+    let (server, course, client) = setup(900_000);
+    let audio = course.media()[0].clone();
+    server.inject(audio.hash, &[Fault::Hold(300_000)]);
+    client.start(&course);
+    with_timeout("the transfer begins", async {
+        while server.sent(audio.hash) < 300_000 {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    desk.downloads().set_conditions(METERED);
-    let state = desk.paused(&course, Reason::Metered).await;
-    assert!(state.retry_at_ms.is_none(), "no clock ends it");
-    let asked = net.asked().len();
-    desk.clock.advance(24 * 3_600_000);
-    desk.content.network_changed();
-    desk.paused(&course, Reason::Metered).await;
-    assert_eq!(net.asked().len(), asked, "nothing is asked for over it");
-    desk.downloads().set_conditions(Conditions::default());
-    desk.ready(&course).await;
-    assert_eq!(net.sent(film.hash), film.size, "it went on where it was");
-    desk.assert_whole(&course);
+    client.downloads().set_conditions(METERED);
+    let state = client.wait_paused(&course, Reason::Metered).await;
+    assert!(state.retry_at_ms.is_none(), "no timer ends the pause");
+    let count = server.requests().len();
+    client.clock.advance(24 * 3_600_000);
+    client.content.network_changed();
+    client.wait_paused(&course, Reason::Metered).await;
+    assert_eq!(server.requests().len(), count, "no request over the metered network");
+    client.downloads().set_conditions(Conditions::default());
+    client.wait_ready(&course).await;
+    assert_eq!(server.sent(audio.hash), audio.size, "the transfer resumed");
+    client.assert_complete(&course);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_ones_may_come_over_a_metered_network_if_the_learner_says_so() {
-    let (net, course, desk) = shelf(SMALL as usize);
+async fn small_downloads_may_use_a_metered_network() {
+    let (server, course, client) = setup(SMALL_DOWNLOAD as usize);
     let small = Course::new("pond", &[&[40_000, 40_000, 40_001, 40_002, 40_003]]);
-    net.publish(&small);
-    desk.downloads().set_conditions(METERED);
-    desk.start(&small);
-    desk.paused(&small, Reason::Metered).await;
-    assert_eq!(net.sent_in_all(), 0, "not even a manifest");
-    desk.downloads().set_rules(Rules { metered: Metered::Small, ..Rules::default() });
-    desk.ready(&small).await;
-    assert!(net.most_at_once() <= 2, "fewer at once: {}", net.most_at_once());
-    desk.start(&course);
-    desk.paused(&course, Reason::Metered).await;
-    assert!(course.media().iter().all(|b| net.sent(b.hash) == 0));
-    // "Now, whatever it costs."
-    desk.downloads().want(&whole(&course), true).unwrap();
-    desk.ready(&course).await;
+    server.publish(&small);
+    client.downloads().set_conditions(METERED);
+    client.start(&small);
+    client.wait_paused(&small, Reason::Metered).await;
+    assert_eq!(server.total_sent(), 0, "not even a manifest");
+    client.downloads().set_rules(Rules { metered: Metered::Small, ..Rules::default() });
+    client.wait_ready(&small).await;
+    assert!(server.max_concurrent() <= 2, "{} concurrent transfers", server.max_concurrent());
+    client.start(&course);
+    client.wait_paused(&course, Reason::Metered).await;
+    assert!(course.media().iter().all(|b| server.sent(b.hash) == 0));
+    // The learner allows it regardless of the cost.
+    client.downloads().request(&target_of(&course), true).unwrap();
+    client.wait_ready(&course).await;
 }
 
-/// The tap comes in the moment in which the download is about to wait, which must not make it wait for ever.
+/// The learner allows it just as the download begins to wait, which must not be missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_it_costs_is_heard_even_in_the_moment_in_which_it_pauses() {
-    let net = Net::new();
-    let desk = Desk::new(&net);
-    desk.downloads().set_conditions(METERED);
+async fn an_override_during_a_pause_is_not_missed() {
+    let server = FakeServer::new();
+    let client = TestClient::new(&server);
+    client.downloads().set_conditions(METERED);
     for n in 0..40 {
         let course = Course::new(&format!("river-{n}"), &[&[500]]);
-        net.publish(&course);
-        desk.start(&course);
-        desk.paused(&course, Reason::Metered).await;
-        desk.downloads().want(&whole(&course), true).unwrap();
-        desk.ready(&course).await;
+        server.publish(&course);
+        client.start(&course);
+        client.wait_paused(&course, Reason::Metered).await;
+        client.downloads().request(&target_of(&course), true).unwrap();
+        client.wait_ready(&course).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn batteries_and_what_the_system_says_of_the_network() {
-    let (net, course, desk) = shelf(100_000);
+async fn battery_and_network_conditions() {
+    let (server, course, client) = setup(100_000);
     let power = |power| Conditions { power, network: Network::Unmetered };
-    desk.downloads().set_conditions(power(Power::Battery(9)));
-    desk.start(&course);
-    desk.paused(&course, Reason::Battery).await;
-    desk.downloads().set_rules(Rules { only_charging: true, ..Rules::default() });
-    desk.downloads().set_conditions(power(Power::Battery(90)));
-    desk.paused(&course, Reason::Battery).await;
-    desk.downloads().set_conditions(Conditions { network: Network::Offline, power: Power::Mains });
-    desk.paused(&course, Reason::Offline).await;
-    assert_eq!(net.asked().len(), 0);
-    desk.downloads().set_rules(Rules { forbidden: true, ..Rules::default() });
-    desk.downloads().set_conditions(Conditions::default());
-    desk.paused(&course, Reason::Policy).await;
-    desk.downloads().set_rules(Rules::default());
-    desk.ready(&course).await;
+    client.downloads().set_conditions(power(Power::Battery(9)));
+    client.start(&course);
+    client.wait_paused(&course, Reason::Battery).await;
+    client.downloads().set_rules(Rules { only_charging: true, ..Rules::default() });
+    client.downloads().set_conditions(power(Power::Battery(90)));
+    client.wait_paused(&course, Reason::Battery).await;
+    client
+        .downloads()
+        .set_conditions(Conditions { network: Network::Offline, power: Power::Mains });
+    client.wait_paused(&course, Reason::Offline).await;
+    assert_eq!(server.requests().len(), 0);
+    client.downloads().set_rules(Rules { forbidden: true, ..Rules::default() });
+    client.downloads().set_conditions(Conditions::default());
+    client.wait_paused(&course, Reason::Policy).await;
+    client.downloads().set_rules(Rules::default());
+    client.wait_ready(&course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_learner_paused_stays_paused_over_a_restart() {
-    let (net, course, desk) = shelf(900_000);
-    let film = course.media()[0].clone();
-    net.will(film.hash, &[Fault::Hold(200_000)]);
-    desk.start(&course);
-    soon("the file to be under way", async {
-        while net.sent(film.hash) < 200_000 {
+async fn a_paused_download_stays_paused_after_a_restart() {
+    let (server, course, client) = setup(900_000);
+    let audio = course.media()[0].clone();
+    server.inject(audio.hash, &[Fault::Hold(200_000)]);
+    client.start(&course);
+    with_timeout("the transfer begins", async {
+        while server.sent(audio.hash) < 200_000 {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    desk.downloads().pause(&whole(&course)).unwrap();
-    let state = desk.paused(&course, Reason::User).await;
+    client.downloads().pause(&target_of(&course)).unwrap();
+    let state = client.wait_paused(&course, Reason::User).await;
     assert!(state.bytes_done >= 200_000, "{state:?}");
-    // What was begun in the moment of the pause is put down by then.
-    let mut asked = 0;
-    let desk = desk.restart_after(|_| asked = net.asked().len()).await;
-    desk.content.network_changed();
-    let state = desk.state(&course.id);
+    // Work begun just before the pause is complete by then.
+    let mut count = 0;
+    let client = client.restart_after(|_| count = server.requests().len()).await;
+    client.content.network_changed();
+    let state = client.state(&course.id);
     assert_eq!((state.phase, state.reason), (Phase::Paused, Reason::User));
-    assert_eq!(net.asked().len(), asked);
-    desk.start(&course);
-    desk.ready(&course).await;
-    assert_eq!(net.sent(film.hash), film.size);
+    assert_eq!(server.requests().len(), count);
+    client.start(&course);
+    client.wait_ready(&course).await;
+    assert_eq!(server.sent(audio.hash), audio.size);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retry_after_is_honoured_whatever_else_happens() {
-    let (net, course, desk) = shelf(100_000);
-    net.always(Some(Fault::Status(429, &[("retry-after", "120")])));
-    desk.start(&course);
-    desk.paused(&course, Reason::Server).await;
+async fn retry_after_is_honoured() {
+    let (server, course, client) = setup(100_000);
+    server.set_fault(Some(Fault::Status(429, &[("retry-after", "120")])));
+    client.start(&course);
+    client.wait_paused(&course, Reason::Server).await;
     let requests = |of: &Course| {
-        let asked = net.asked();
-        asked.iter().filter(|(hash, _)| of.blobs.iter().any(|(blob, _)| blob.hash == *hash)).count()
+        let all = server.requests();
+        all.iter().filter(|(hash, _)| of.blobs.iter().any(|(blob, _)| blob.hash == *hash)).count()
     };
-    let asked = requests(&course);
-    while desk.clock.sleepers() == 0 {
+    let count = requests(&course);
+    while client.clock.sleepers() == 0 {
         tokio::task::yield_now().await;
     }
     for _ in 0..11 {
-        desk.clock.advance(10_000);
-        desk.content.network_changed();
+        client.clock.advance(10_000);
+        client.content.network_changed();
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
     }
     // Attempts run one after the other: one of the first course would have been made before this one.
     let other = Course::new("stone", &[&[70_000, 60_000]]);
-    net.publish(&other);
-    desk.start(&other);
-    desk.paused(&other, Reason::Server).await;
+    server.publish(&other);
+    client.start(&other);
+    client.wait_paused(&other, Reason::Server).await;
     assert!(requests(&other) > 0);
-    assert_eq!(requests(&course), asked, "110 of 120 seconds");
-    net.always(None);
-    desk.ready(&course).await;
+    assert_eq!(requests(&course), count, "110 of 120 seconds");
+    server.set_fault(None);
+    client.wait_ready(&course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_server_is_left_alone_more_and_more() {
-    let (net, course, desk) = shelf(100_000);
-    net.always(Some(Fault::Status(500, &[])));
-    desk.start(&course);
-    let began = carrel_system::Clock::monotonic_ms(&desk.clock);
-    let passed = || carrel_system::Clock::monotonic_ms(&desk.clock) - began;
-    desk.in_time(&whole(&course), "two hours", |_| passed() > 2 * 3_600_000).await;
-    let asked = net.asked().len();
-    // Every try asks for as many files as it has workers, at most.
-    assert!(asked < 4 * 60, "{asked} requests in two hours");
-    net.always(None);
-    desk.ready(&course).await;
+async fn server_errors_back_off() {
+    let (server, course, client) = setup(100_000);
+    server.set_fault(Some(Fault::Status(500, &[])));
+    client.start(&course);
+    let began = carrel_system::Clock::monotonic_ms(&client.clock);
+    let passed = || carrel_system::Clock::monotonic_ms(&client.clock) - began;
+    client.wait_advancing(&target_of(&course), "two hours", |_| passed() > 2 * 3_600_000).await;
+    let count = server.requests().len();
+    // Each attempt requests at most as many blobs as it has workers.
+    assert!(count < 4 * 60, "{count} requests in two hours");
+    server.set_fault(None);
+    client.wait_ready(&course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_fit_is_not_begun_and_goes_on_when_there_is_space() {
-    let net = Net::new();
+async fn a_download_that_does_not_fit_waits_for_space() {
+    let server = FakeServer::new();
     let course = Course::new("river", &[&[3_000_000, 50_000]]);
-    net.publish(&course);
+    server.publish(&course);
     let disk = FakeDisk::new(501_000_000);
-    let desk = Desk::on(&net, &disk);
-    desk.start(&course);
-    desk.paused(&course, Reason::DiskFull).await;
+    let client = TestClient::with_disk(&server, &disk);
+    client.start(&course);
+    client.wait_paused(&course, Reason::DiskFull).await;
     assert!(
-        course.media().iter().all(|b| net.sent(b.hash) == 0),
-        "not a byte of what does not fit"
+        course.media().iter().all(|b| server.sent(b.hash) == 0),
+        "no byte of a download that does not fit"
     );
     disk.set_capacity(90_000_000_000);
-    desk.downloads().resume();
-    desk.ready(&course).await;
-    desk.assert_whole(&course);
+    client.downloads().resume();
+    client.wait_ready(&course).await;
+    client.assert_complete(&course);
 }

@@ -1,8 +1,8 @@
-//! What the window gets from the loopback server: pictures in every width and from every kind of file, recordings in every range, and
-//! recordings that are still on their way.
+//! Responses of the loopback server: images of all kinds in every width, audio in every range, and
+//! audio during its download.
 
-mod desk;
-mod files;
-mod pictures;
-mod playing;
+mod client;
+mod image_files;
+mod images;
+mod playback;
 mod ranges;

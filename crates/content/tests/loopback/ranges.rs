@@ -1,33 +1,34 @@
-//! Recordings that are here: every kind of range against the bytes themselves, many at once, and who may ask at all.
+//! Stored audio: all kinds of ranges compared with the bytes, concurrent requests, and access
+//! rules.
 
 use axum::{Router, routing::put};
 use carrel_content::media::MediaServer;
-use carrel_testkit::Chance;
 use carrel_testkit::SeededIds;
+use carrel_testkit::SeededRng;
 
-use super::desk::{Desk, ask, recording};
+use super::client::{TestClient, recording, send};
 
 const CHUNK: usize = 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_players_seek_at_once() {
-    let desk = Desk::new().await;
-    // One that lies in a file, and one that lies in the database.
+    let client = TestClient::new().await;
+    // A blob in a file, and a blob in the database.
     for len in [5 * CHUNK + 12_345, 20_000] {
         let bytes = recording(len, 3);
-        let hash = desk.holds(bytes.clone());
-        let chance = Chance::new(len as u64);
+        let hash = client.store(bytes.clone());
+        let rng = SeededRng::new(len as u64);
         let seeks: Vec<(String, usize, usize)> = (0..64)
             .map(|n| {
-                let from = chance.below(len as u64) as usize;
+                let from = rng.below(len as u64) as usize;
                 match n % 4 {
                     0 => (format!("bytes={from}-"), from, len.min(from + CHUNK)),
                     1 => {
-                        let last = chance.below(len as u64) as usize + 1;
+                        let last = rng.below(len as u64) as usize + 1;
                         (format!("bytes=-{last}"), len - last, len)
                     }
                     _ => {
-                        let to = from + chance.below((len - from) as u64) as usize;
+                        let to = from + rng.below((len - from) as u64) as usize;
                         (format!("bytes={from}-{to}"), from, to + 1)
                     }
                 }
@@ -35,13 +36,13 @@ async fn sixty_four_players_seek_at_once() {
             .collect();
         let name = hash.to_string();
         let players = seeks.iter().map(|(range, start, end)| {
-            let (desk, bytes, name) = (&desk, &bytes, &name);
+            let (client, bytes, name) = (&client, &bytes, &name);
             async move {
-                let answer = desk.get(name, &[("Range", range)]).await;
-                assert_eq!(answer.status, 206, "{range}");
+                let response = client.get(name, &[("Range", range)]).await;
+                assert_eq!(response.status, 206, "{range}");
                 let span = format!("bytes {start}-{}/{len}", end - 1);
-                assert_eq!(answer.header("content-range"), span);
-                assert!(answer.body == bytes[*start..*end], "{range}: other bytes");
+                assert_eq!(response.header("content-range"), span);
+                assert!(response.body == bytes[*start..*end], "{range}: wrong bytes");
             }
         });
         futures_util::future::join_all(players).await;
@@ -49,10 +50,10 @@ async fn sixty_four_players_seek_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_asked_and_what_is_answered() {
-    let desk = Desk::new().await;
+async fn ranges_and_preconditions() {
+    let client = TestClient::new().await;
     let bytes = recording(100_000, 5);
-    let hash = desk.holds(bytes.clone());
+    let hash = client.store(bytes.clone());
     let (tag, other) = (format!("\"{hash}\""), format!("\"{}\"", "0".repeat(64)));
     let weak = format!("W/{tag}");
     let date = "Fri, 20 Nov 2026 12:00:00 GMT";
@@ -60,63 +61,73 @@ async fn what_is_asked_and_what_is_answered() {
     let table: &[Row<'_>] = &[
         ("whole", &[], 200, Some((0, 100_000))),
         ("first byte", &[("Range", "bytes=0-0")], 206, Some((0, 1))),
-        ("past the end", &[("Range", "bytes=99990-200000")], 206, Some((99_990, 100_000))),
-        ("behind the end", &[("Range", "bytes=100000-")], 416, None),
-        ("the last none", &[("Range", "bytes=-0")], 416, None),
-        ("more than there is", &[("Range", "bytes=-200000")], 206, Some((0, 100_000))),
-        // RFC 9110, 14.2: a server may ignore Range; several at once are answered with the whole.
-        ("several", &[("Range", "bytes=0-9,20-29")], 200, Some((0, 100_000))),
-        ("another unit", &[("Range", "pages=1-2")], 200, Some((0, 100_000))),
-        ("backwards", &[("Range", "bytes=9-2")], 200, Some((0, 100_000))),
-        ("if it is this", &[("Range", "bytes=5-9"), ("If-Range", &tag)], 206, Some((5, 10))),
         (
-            "if it is other",
+            "end after the last byte",
+            &[("Range", "bytes=99990-200000")],
+            206,
+            Some((99_990, 100_000)),
+        ),
+        ("start after the end", &[("Range", "bytes=100000-")], 416, None),
+        ("suffix of no bytes", &[("Range", "bytes=-0")], 416, None),
+        ("suffix longer than the blob", &[("Range", "bytes=-200000")], 206, Some((0, 100_000))),
+        // RFC 9110, 14.2: a server may ignore Range; several ranges are answered with the whole.
+        ("several ranges", &[("Range", "bytes=0-9,20-29")], 200, Some((0, 100_000))),
+        ("another unit", &[("Range", "pages=1-2")], 200, Some((0, 100_000))),
+        ("end before start", &[("Range", "bytes=9-2")], 200, Some((0, 100_000))),
+        ("If-Range matches", &[("Range", "bytes=5-9"), ("If-Range", &tag)], 206, Some((5, 10))),
+        (
+            "If-Range differs",
             &[("Range", "bytes=5-9"), ("If-Range", &other)],
             200,
             Some((0, 100_000)),
         ),
-        // A weak tag and a date never fit (RFC 9110, 13.1.5).
-        ("weakly", &[("Range", "bytes=5-9"), ("If-Range", &weak)], 200, Some((0, 100_000))),
-        ("since", &[("Range", "bytes=5-9"), ("If-Range", date)], 200, Some((0, 100_000))),
-        ("unless it is this", &[("If-None-Match", &tag)], 304, None),
-        ("unless it is other", &[("If-None-Match", &other)], 200, Some((0, 100_000))),
+        // A weak entity tag and a date never match (RFC 9110, 13.1.5).
+        ("weak If-Range", &[("Range", "bytes=5-9"), ("If-Range", &weak)], 200, Some((0, 100_000))),
+        (
+            "date in If-Range",
+            &[("Range", "bytes=5-9"), ("If-Range", date)],
+            200,
+            Some((0, 100_000)),
+        ),
+        ("If-None-Match matches", &[("If-None-Match", &tag)], 304, None),
+        ("If-None-Match differs", &[("If-None-Match", &other)], 200, Some((0, 100_000))),
     ];
     for (name, headers, status, span) in table {
-        let answer = desk.get(&hash.to_string(), headers).await;
-        assert_eq!(answer.status, *status, "{name}");
+        let response = client.get(&hash.to_string(), headers).await;
+        assert_eq!(response.status, *status, "{name}");
         let expected = span.map_or(&[][..], |(start, end)| &bytes[start..end]);
-        assert!(answer.body == expected, "{name}: other bytes");
-        assert_eq!(answer.header("etag"), tag, "{name}");
+        assert!(response.body == expected, "{name}: wrong bytes");
+        assert_eq!(response.header("etag"), tag, "{name}");
         if *status == 416 {
-            assert_eq!(answer.header("content-range"), "bytes */100000", "{name}");
+            assert_eq!(response.header("content-range"), "bytes */100000", "{name}");
         }
-        let head = desk.head(&hash.to_string(), headers).await;
+        let head = client.head(&hash.to_string(), headers).await;
         assert_eq!((head.status, head.body.len()), (*status, 0), "{name}: HEAD");
-        // The answer to HEAD may leave out what only a body has (RFC 9110, 9.3.2).
+        // A response to HEAD may omit fields that describe only the body (RFC 9110, 9.3.2).
         let body = ["content-length", "content-range", "content-type", "accept-ranges"];
         for field in body.into_iter().filter(|_| *status != 304 && *status != 416) {
-            assert_eq!(head.header(field), answer.header(field), "{name}: HEAD {field}");
+            assert_eq!(head.header(field), response.header(field), "{name}: HEAD {field}");
         }
     }
-    let answer = desk.get(&hash.to_string(), &[]).await;
-    assert_eq!(answer.header("content-type"), "audio/mpeg");
-    assert_eq!(answer.header("x-content-type-options"), "nosniff");
-    assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
-    assert!(answer.header("cache-control").contains("immutable"));
+    let response = client.get(&hash.to_string(), &[]).await;
+    assert_eq!(response.header("content-type"), "audio/mpeg");
+    assert_eq!(response.header("x-content-type-options"), "nosniff");
+    assert!(response.header("content-security-policy").starts_with("default-src 'none'"));
+    assert!(response.header("cache-control").contains("immutable"));
 }
 
 #[tokio::test]
-async fn only_the_window_may_ask() {
-    let desk = Desk::new().await;
-    let hash = desk.holds(recording(1000, 1));
-    let (host, path) = desk.address();
+async fn only_the_ui_is_served() {
+    let client = TestClient::new().await;
+    let hash = client.store(recording(1000, 1));
+    let (host, path) = client.address();
     let status = async |host_header: &str, path: String| {
-        ask("GET", &host, host_header, &path, &[]).await.status
+        send("GET", &host, host_header, &path, &[]).await.status
     };
     assert_eq!(status(&host, format!("{path}{hash}")).await, 200);
     let port = host.split(':').nth(1).unwrap();
-    for strange in ["evil.example", "localhost", &format!("localhost:{port}"), "127.0.0.1", ""] {
-        assert_eq!(status(strange, format!("{path}{hash}")).await, 404, "Host: {strange}");
+    for other_host in ["evil.example", "localhost", &format!("localhost:{port}"), "127.0.0.1", ""] {
+        assert_eq!(status(other_host, format!("{path}{hash}")).await, 404, "Host: {other_host}");
     }
     let token = path.trim_matches('/');
     let near: String =
@@ -127,8 +138,8 @@ async fn only_the_window_may_ask() {
     for wrong in ["nothing", "../../etc/passwd", "%2e%2e%2fx"] {
         assert_eq!(status(&host, format!("{path}{wrong}")).await, 404, "{wrong}");
     }
-    assert_eq!(ask("POST", &host, &host, &format!("{path}{hash}"), &[]).await.status, 405);
-    // A page of somebody else is not told the bytes, even with the token.
+    assert_eq!(send("POST", &host, &host, &format!("{path}{hash}"), &[]).await.status, 405);
+    // Foreign pages may not read the response, even with the token.
     for (origin, allowed) in [
         ("tauri://localhost", true),
         ("http://tauri.localhost", true),
@@ -136,17 +147,17 @@ async fn only_the_window_may_ask() {
         ("http://127.0.0.1.evil.example:80", false),
         ("null", false),
     ] {
-        let answer = desk.get(&hash.to_string(), &[("Origin", origin)]).await;
-        let told = answer.header("access-control-allow-origin");
-        assert_eq!(told, if allowed { origin } else { "" }, "{origin}");
-        assert_eq!(answer.header("vary"), "Origin");
+        let response = client.get(&hash.to_string(), &[("Origin", origin)]).await;
+        let allowed_origin = response.header("access-control-allow-origin");
+        assert_eq!(allowed_origin, if allowed { origin } else { "" }, "{origin}");
+        assert_eq!(response.header("vary"), "Origin");
     }
-    desk.media.set_library(None);
+    client.media.set_library(None);
     assert_eq!(status(&host, format!("{path}{hash}")).await, 404, "signed out");
 }
 
 #[tokio::test]
-async fn routes_beside_media_have_the_same_rules() {
+async fn other_routes_have_the_same_access_rules() {
     let others = Router::new().route("/upload", put(|| async { "done" }));
     let media = MediaServer::start(&SeededIds::new(9), others).await.unwrap();
     let base = media.base_url();
@@ -162,11 +173,12 @@ async fn routes_beside_media_have_the_same_rules() {
         ("PUT", "localhost", &good, own, 404),
         ("PUT", host, &wrong, own, 404),
     ] {
-        let answer = ask(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
-        assert_eq!(answer.status, status, "{method} {host_header} {path} {origin:?}");
-        let told = if status == 404 && origin != own { "" } else { own.1 };
-        assert_eq!(answer.header("access-control-allow-origin"), told);
+        let response =
+            send(method, host, host_header, path, &[origin, ("Content-Length", "0")]).await;
+        assert_eq!(response.status, status, "{method} {host_header} {path} {origin:?}");
+        let allowed_origin = if status == 404 && origin != own { "" } else { own.1 };
+        assert_eq!(response.header("access-control-allow-origin"), allowed_origin);
     }
-    let answer = ask("OPTIONS", host, host, &good, &[own]).await;
-    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, PUT");
+    let response = send("OPTIONS", host, host, &good, &[own]).await;
+    assert_eq!(response.header("access-control-allow-methods"), "GET, HEAD, PUT");
 }

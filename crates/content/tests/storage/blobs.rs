@@ -1,4 +1,4 @@
-//! Blobs on their own, without a download.
+//! The blob store without downloads.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use carrel_sqlite::Database;
 use carrel_testkit::FakeClock;
 
 #[test]
-fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
+fn only_matching_bytes_are_stored_and_damage_is_detected() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::noon());
     let content = carrel_content::storage::MIGRATIONS;
@@ -22,9 +22,9 @@ fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
         assert!(store.get(hash).unwrap().is_none());
         store.put(hash, &bytes).unwrap();
         assert_eq!(store.get(hash).unwrap().unwrap(), bytes);
-        assert!(store.prove(hash).unwrap());
+        assert!(store.verify(hash).unwrap());
     }
-    // A large blob in pieces: resumed after a cut, refused with a wrong end, then whole.
+    // A large blob in pieces: resumed after a cut, refused with a wrong end, then complete.
     let bytes = Bytes::from((0..200_000_u32).map(|n| n as u8).collect::<Vec<_>>());
     let hash = BlobHash::of(&bytes);
     store.part(hash).unwrap().write(&bytes[..70_000]).unwrap();
@@ -42,6 +42,6 @@ fn blobs_enter_only_with_the_right_hash_and_damage_is_found() {
     let mut damaged = std::fs::read(&file).unwrap();
     damaged[99_999] ^= 1;
     std::fs::write(&file, damaged).unwrap();
-    assert!(!store.prove(hash).unwrap());
+    assert!(!store.verify(hash).unwrap());
     assert!(!store.has(hash).unwrap(), "a damaged blob is fetched again");
 }

@@ -1,4 +1,5 @@
-//! Who goes and who never goes; the budget, by a table and by chance with several threads and two stores at once.
+//! Order of eviction, pins, and the budget: tables, and random operations with several threads and
+//! two stores.
 
 use std::sync::{
     Mutex,
@@ -6,75 +7,71 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use carrel_content::{Limit, blobs::Came};
+use carrel_content::{Limit, blobs::BlobOrigin};
 use carrel_model::{BlobHash, ErrorCode};
-use carrel_testkit::{Chance, FakeDisk, disk::length_of};
+use carrel_testkit::{FakeDisk, SeededRng, disk::length_of};
 
-use crate::world::*;
+use crate::support::*;
 
-/// A course that somebody wants to keep, and its blobs.
+/// A pinned course and its blobs.
 type Pinned = (String, Vec<(BlobHash, Bytes)>);
 
 #[test]
-fn classes_go_in_their_order_and_pins_never() {
+fn eviction_order_and_pins() {
     let dir = scratch();
-    let (storage, clock, _) = small(dir.path(), 64 * MIB);
+    let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let blobs = storage.blobs();
-    let put = |n, came| {
+    let put = |n, origin| {
         let (hash, bytes) = blob(n, MIB);
-        blobs.put_from(hash, &bytes, came).unwrap();
+        blobs.put_with_origin(hash, &bytes, origin).unwrap();
         clock.advance(2 * 3_600_000);
         hash
     };
     let pinned = course(1, 3, MIB);
-    fetched(&storage, "asha", "pinned", &pinned, true);
-    let loose = course(2, 3, MIB);
-    fetched(&storage, "asha", "loose", &loose, false);
-    let near = put(10, Came::Ahead);
+    store_course(&storage, "asha", "pinned", &pinned, true);
+    let unpinned = course(2, 3, MIB);
+    store_course(&storage, "asha", "unpinned", &unpinned, false);
+    let near = put(10, BlobOrigin::Prefetched);
     storage.set_near("asha", &[near]).unwrap();
-    let (old, new) = (put(11, Came::Asked), put(12, Came::Asked));
-    let ahead = put(13, Came::Ahead);
-    // The older one is read: now it is the newer one.
+    let (old, new) = (put(11, BlobOrigin::Requested), put(12, BlobOrigin::Requested));
+    let ahead = put(13, BlobOrigin::Prefetched);
+    // Reading the older one makes it the more recently used one.
     assert!(blobs.get(old).unwrap().is_some());
     let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
     let steps: [(&str, u64, &[BlobHash]); 4] = [
-        (
-            "fetched ahead: the oldest first, and a download that nobody pinned with it",
-            1,
-            &[loose[2].0],
-        ),
-        ("the rest that was fetched ahead", 3 * MIB, &[loose[0].0, loose[1].0, ahead]),
-        ("used longest ago", 1, &[new]),
-        ("then the other, then the lesson that is open", u64::MAX, &[old, near]),
+        ("prefetched: the oldest first, including an unpinned download", 1, &[unpinned[2].0]),
+        ("the other prefetched blobs", 3 * MIB, &[unpinned[0].0, unpinned[1].0, ahead]),
+        ("least recently used", 1, &[new]),
+        ("then the other, then the open lesson", u64::MAX, &[old, near]),
     ];
     for (what, bytes, expected) in steps {
-        assert!(expected.iter().all(|h| !gone(*h)), "{what}: too early");
+        assert!(expected.iter().all(|h| !gone(*h)), "{what}: evicted too early");
         storage.evict(bytes).unwrap();
         assert!(expected.iter().all(|h| gone(*h)), "{what}");
         assert_eq!(
-            number(&storage, "SELECT count(*) FROM download WHERE id = 'loose'"),
+            number(&storage, "SELECT count(*) FROM download WHERE id = 'unpinned'"),
             0,
-            "not whole, so not ready"
+            "an incomplete download is removed"
         );
     }
-    assert!(pinned.iter().all(|(h, _)| blobs.prove(*h).unwrap()), "pinned");
-    assert_sound(&storage);
-    // Unpinned, it may go.
-    unwish(&storage, "asha", "pinned");
+    assert!(pinned.iter().all(|(h, _)| blobs.verify(*h).unwrap()), "pinned");
+    assert_consistent(&storage);
+    // Without a pin it may be evicted.
+    delete_download(&storage, "asha", "pinned");
     assert_eq!(
         storage.clear_cache().unwrap(),
         pinned.iter().map(|(_, b)| b.len() as u64).sum::<u64>()
     );
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }
 
 #[test]
-fn of_one_hour_the_largest_goes_first_and_a_later_hour_only_when_it_is_needed() {
+fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
     let dir = scratch();
-    let (storage, clock, _) = small(dir.path(), 64 * MIB);
+    let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let put = |n, size| {
         let (hash, bytes) = blob(n, size);
-        storage.blobs().put_from(hash, &bytes, Came::Asked).unwrap();
+        storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Requested).unwrap();
         clock.advance(60_000);
         hash
     };
@@ -91,29 +88,29 @@ fn of_one_hour_the_largest_goes_first_and_a_later_hour_only_when_it_is_needed() 
         assert!(gone.iter().all(|hash| !here(*hash)), "{bytes} bytes: too little was removed");
         assert!(stay.iter().all(|hash| here(*hash)), "{bytes} bytes: too much was removed");
     }
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }
 
 #[test]
-fn what_two_courses_share_stays_for_the_other() {
+fn shared_blobs_stay_for_the_other_course() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let (storage, ..) = small_store(dir.path(), 64 * MIB);
     let shared = course(1, 4, 100 * KIB);
     let own = course(2, 2, 100 * KIB);
-    fetched(&storage, "asha", "one", &shared, true);
-    fetched(&storage, "ben", "two", &[shared.clone(), own.clone()].concat(), true);
+    store_course(&storage, "asha", "one", &shared, true);
+    store_course(&storage, "ben", "two", &[shared.clone(), own.clone()].concat(), true);
     assert_eq!(storage.evict(u64::MAX).unwrap(), 0);
-    unwish(&storage, "ben", "two");
+    delete_download(&storage, "ben", "two");
     let freed = storage.evict(u64::MAX).unwrap();
     assert_eq!(freed, own.iter().map(|(_, b)| b.len() as u64).sum::<u64>());
-    assert!(shared.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
-    assert_sound(&storage);
+    assert!(shared.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
+    assert_consistent(&storage);
 }
 
 #[test]
-fn space_is_promised_once_and_what_is_missing_is_named() {
+fn space_is_reserved_once_and_shortages_are_reported() {
     let dir = scratch();
-    let (storage, clock, disk) = small(dir.path(), 20 * MIB);
+    let (storage, clock, disk) = small_store(dir.path(), 20 * MIB);
     let first = storage.reserve(12 * MIB).unwrap();
     let second = open(dir.path(), disk.clone(), &clock);
     let short = second.reserve(12 * MIB).err().unwrap();
@@ -122,77 +119,81 @@ fn space_is_promised_once_and_what_is_missing_is_named() {
         "{short}"
     );
     assert_eq!(short.code(), ErrorCode::DiskFull);
-    assert_eq!(second.trouble().unwrap().limit, Limit::Budget);
+    assert_eq!(second.shortage().unwrap().limit, Limit::Budget);
     first.used(8 * MIB);
     assert_eq!(first.left(), 4 * MIB);
     drop(second.reserve(12 * MIB).unwrap());
-    assert_eq!(second.trouble(), None);
+    assert_eq!(second.shortage(), None);
     drop(first);
-    // A process that was killed gives its promise back by and by.
+    // The reservation of a killed process expires.
     std::mem::forget(storage.reserve(15 * MIB).unwrap());
     assert!(second.reserve(15 * MIB).is_err());
     clock.advance(11 * 60_000);
     drop(second.reserve(15 * MIB).unwrap());
-    // Near the floor nothing is promised, however large the budget is.
+    // Near the floor nothing is reserved, even with a large budget.
     storage.set_limits(Some(20 * MIB), Some(50 * MIB)).unwrap();
     disk.set_capacity(length_of(dir.path()) + 52 * MIB);
     let short = storage.reserve(5 * MIB).err().unwrap();
     assert!(matches!(short, carrel_content::Error::NoSpace { limit: Limit::Disk, .. }), "{short}");
     let (hash, bytes) = blob(5, 2 * MIB + 1);
-    assert!(storage.blobs().put(hash, &bytes).is_err(), "nor is what somebody asked for written");
-    wish(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
+    assert!(storage.blobs().put(hash, &bytes).is_err(), "no blob is written, even on request");
+    insert_download(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
     storage
         .db()
         .write_blocking("test", |c| {
             Ok(c.execute("UPDATE download SET phase = 'paused', reason = 'disk_full'", [])?)
         })
         .unwrap();
-    assert!(!storage.look_again().unwrap());
+    assert!(!storage.recheck().unwrap());
     disk.set_capacity(100 * GIB);
-    assert!(storage.look_again().unwrap(), "space is back");
-    assert_eq!(storage.trouble(), None);
+    assert!(storage.recheck().unwrap(), "there is space again");
+    assert_eq!(storage.shortage(), None);
     storage.blobs().put(hash, &bytes).unwrap();
 }
 
-/// Four threads on two stores (as two processes have them) fetch, read, pin, take off, lower and raise the budget, clear and sweep.
+/// Four threads on two stores, as in two processes, fetch, read, pin, remove, evict and sweep at
+/// random.
 #[test]
-fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
+fn random_operations_keep_pins_work_and_budget() {
     const BUDGET: u64 = 24 * MIB;
-    // A thread's largest blob, four at once, and what lies between two looks at the budget.
+    // The largest blob of each of four threads, and what is written between two checks of the
+    // budget.
     const TOLERANCE: u64 = 12 * MIB;
     let rounds = if std::env::var_os("CARREL_LONG").is_some() { 4_000 } else { 300 };
     let dir = scratch();
     let work = dir.path().join("user.db");
-    std::fs::write(&work, b"what Asha did").unwrap();
+    std::fs::write(&work, b"work of Asha").unwrap();
     let content = dir.path().join("content");
-    let (storage, clock, _) = small(&content, BUDGET);
+    let (storage, clock, _) = small_store(&content, BUDGET);
     let other = open(&content, FakeDisk::new(100 * GIB), &clock);
-    let (most, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (max_used, refused, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let pins: Mutex<Vec<Pinned>> = Mutex::default();
     let seed = std::env::var("CARREL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let chance = Chance::new(seed);
+    let rng = SeededRng::new(seed);
     std::thread::scope(|s| {
         let threads: Vec<_> = (0..4_u64)
             .map(|t| {
                 let storage = if t % 2 == 0 { &storage } else { &other };
-                let (chance, clock, pins, refused) = (chance.fork(), &clock, &pins, &refused);
+                let (rng, clock, pins, refused) = (rng.fork(), &clock, &pins, &refused);
                 s.spawn(move || {
                     for round in 0..rounds {
                         clock.advance(30_000);
-                        match chance.below(100) {
+                        match rng.below(100) {
                             0..45 => {
-                                let (hash, bytes) =
-                                    blob(chance.below(400), 1 + chance.below(2 * MIB));
-                                let came =
-                                    if chance.permille(500) { Came::Asked } else { Came::Ahead };
-                                let promise = if came == Came::Ahead {
+                                let (hash, bytes) = blob(rng.below(400), 1 + rng.below(2 * MIB));
+                                let origin = if rng.permille(500) {
+                                    BlobOrigin::Requested
+                                } else {
+                                    BlobOrigin::Prefetched
+                                };
+                                let promise = if origin == BlobOrigin::Prefetched {
                                     storage.reserve(bytes.len() as u64).map(Some)
                                 } else {
                                     Ok(None)
                                 };
-                                match promise
-                                    .and_then(|_held| storage.blobs().put_from(hash, &bytes, came))
-                                {
+                                match promise.and_then(|_held| {
+                                    storage.blobs().put_with_origin(hash, &bytes, origin)
+                                }) {
                                     Ok(()) => {}
                                     Err(e) if e.code() == ErrorCode::DiskFull => {
                                         refused.fetch_add(1, Ordering::SeqCst);
@@ -201,20 +202,24 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
                                 }
                             }
                             45..70 => {
-                                let n = chance.below(400);
+                                let n = rng.below(400);
                                 let _ = storage.blobs().get(blob(n, 1).0).unwrap();
                             }
                             70..80 => {
                                 let id = format!("c-{t}-{round}");
                                 let blobs =
-                                    course(10_000 + t * 10_000 + round, 3, chance.below(700 * KIB));
+                                    course(10_000 + t * 10_000 + round, 3, rng.below(700 * KIB));
                                 let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
                                 let list: Vec<_> =
                                     blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
                                 let Ok(promise) = storage.reserve(bytes) else { continue };
-                                let version = wish(storage, "asha", &id, &list, true, false);
+                                let version =
+                                    insert_download(storage, "asha", &id, &list, true, false);
                                 for (hash, bytes) in &blobs {
-                                    storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+                                    storage
+                                        .blobs()
+                                        .put_with_origin(*hash, bytes, BlobOrigin::Prefetched)
+                                        .unwrap();
                                     promise.used(bytes.len() as u64);
                                 }
                                 set_ready(storage, version);
@@ -223,15 +228,15 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
                             80..88 => {
                                 let gone = {
                                     let mut pins = pins.lock().unwrap();
-                                    let n = chance.below(pins.len() as u64) as usize;
+                                    let n = rng.below(pins.len() as u64) as usize;
                                     if pins.is_empty() { continue } else { pins.swap_remove(n) }
                                 };
-                                unwish(storage, "asha", &gone.0);
+                                delete_download(storage, "asha", &gone.0);
                             }
                             88..96 => {
                                 let pins = pins.lock().unwrap();
                                 if let Some((id, blobs)) =
-                                    pins.get(chance.below(pins.len() as u64) as usize)
+                                    pins.get(rng.below(pins.len() as u64) as usize)
                                 {
                                     for (hash, bytes) in blobs {
                                         assert_eq!(
@@ -244,8 +249,8 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
                             }
                             96 => drop(storage.clear_cache().unwrap()),
                             97 => drop(storage.sweep().unwrap()),
-                            98 => drop(storage.hold_budget().unwrap()),
-                            _ => storage.set_near("asha", &[blob(chance.below(400), 1).0]).unwrap(),
+                            98 => drop(storage.enforce_budget().unwrap()),
+                            _ => storage.set_near("asha", &[blob(rng.below(400), 1).0]).unwrap(),
                         }
                     }
                 })
@@ -253,7 +258,7 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
             .collect();
         let watch = s.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                most.fetch_max(length_of(&content.join("blobs")), Ordering::SeqCst);
+                max_used.fetch_max(length_of(&content.join("blobs")), Ordering::SeqCst);
                 std::thread::yield_now();
             }
         });
@@ -262,15 +267,15 @@ fn by_chance_pins_and_work_never_go_and_the_budget_holds() {
         watch.join().unwrap();
         ends.into_iter().for_each(|end| end.unwrap());
     });
-    let most = most.load(Ordering::SeqCst);
-    assert!(most <= BUDGET + TOLERANCE, "seed {seed}: {most} bytes at once");
-    assert!(most > BUDGET / 2, "the run reached the budget: {most}");
+    let max_used = max_used.load(Ordering::SeqCst);
+    assert!(max_used <= BUDGET + TOLERANCE, "seed {seed}: {max_used} bytes at once");
+    assert!(max_used > BUDGET / 2, "the run reached the budget: {max_used}");
     for (id, blobs) in pins.into_inner().unwrap() {
         for (hash, _) in blobs {
-            assert!(storage.blobs().prove(hash).unwrap(), "seed {seed}: {id} is pinned");
+            assert!(storage.blobs().verify(hash).unwrap(), "seed {seed}: {id} is pinned");
         }
     }
-    assert_eq!(std::fs::read(&work).unwrap(), b"what Asha did");
+    assert_eq!(std::fs::read(&work).unwrap(), b"work of Asha");
     storage.sweep().unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
 }

@@ -1,34 +1,34 @@
-//! What the Storage screen shows, against the lengths of files.
+//! Usage figures of the Storage screen, compared with the lengths of files.
 
 use bytes::Bytes;
 use carrel_content::{
     Kind,
-    blobs::{Came, MediaKind},
-    download::Wish,
+    blobs::{BlobOrigin, MediaKind},
+    download::DownloadTarget,
     storage::{Removal, Storage},
 };
 use carrel_model::{BlobHash, Slug};
 use carrel_testkit::disk::length_of;
 
-use crate::world::*;
+use crate::support::*;
 
 #[test]
-fn figures_are_the_lengths_of_files() {
+fn figures_match_the_lengths_of_files() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let (storage, ..) = small_store(dir.path(), 64 * MIB);
     let shared = course(1, 3, 200 * KIB);
     let (a, b, c) = (course(2, 2, 300 * KIB), course(3, 2, 10 * KIB), course(4, 1, 400 * KIB));
-    fetched(&storage, "asha", "one", &[shared.clone(), a.clone()].concat(), true);
-    fetched(&storage, "asha", "two", &[shared.clone(), b.clone()].concat(), true);
-    fetched(&storage, "ben", "three", &c, true);
+    store_course(&storage, "asha", "one", &[shared.clone(), a.clone()].concat(), true);
+    store_course(&storage, "asha", "two", &[shared.clone(), b.clone()].concat(), true);
+    store_course(&storage, "ben", "three", &c, true);
     let sum = |blobs: &[(BlobHash, Bytes)]| blobs.iter().map(|(_, b)| b.len() as u64).sum::<u64>();
     let png = Bytes::from([b"\x89PNG".as_slice(), &[7; 50_000]].concat());
     storage.blobs().put(BlobHash::of(&png), &png).unwrap();
     let text = Bytes::from_static(b"{\"blocks\":[]}");
     storage.blobs().put(BlobHash::of(&text), &text).unwrap();
-    let (hash, film) = blob(9, 2 * MIB);
+    let (hash, large) = blob(9, 2 * MIB);
     let mut part = storage.blobs().part(hash).unwrap();
-    part.write(&film[..MIB as usize]).unwrap();
+    part.write(&large[..MIB as usize]).unwrap();
     drop(part);
 
     let f = storage.figures("asha").unwrap();
@@ -40,71 +40,74 @@ fn figures_are_the_lengths_of_files() {
     assert_eq!(of(MediaKind::Picture), (1, png.len() as u64));
     assert_eq!(of(MediaKind::Text), (1, text.len() as u64));
     assert_eq!(f.measured.used, f.mine + f.others + f.cache + f.unfinished);
-    // Everything together is what lies in the folder, but for the ballast.
-    let ballast = std::fs::metadata(dir.path().join("ballast")).unwrap().len();
-    assert_eq!(f.measured.used + f.index + ballast, length_of(dir.path()), "{f:?}");
+    // The total equals all files in the folder except the reserve file.
+    let reserve_file = std::fs::metadata(dir.path().join("ballast")).unwrap().len();
+    assert_eq!(f.measured.used + f.index + reserve_file, length_of(dir.path()), "{f:?}");
 
     let (rows, total) = storage.courses("asha", 0, 10).unwrap();
     assert_eq!(total, 2);
-    let rows: Vec<_> =
-        rows.iter().map(|r| (r.wish.id.as_str(), r.bytes, r.by_kind.iter().sum::<u64>())).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|r| (r.target.id.as_str(), r.bytes, r.by_kind.iter().sum::<u64>()))
+        .collect();
     let (one, two) = (sum(&shared) + sum(&a), sum(&shared) + sum(&b));
     assert_eq!(rows, [("one", one, one), ("two", two, two)]);
     assert_eq!(storage.courses("asha", 1, 10).unwrap().0.len(), 1);
 
-    let wish = |id: &str| Wish::whole(Kind::Course, &Slug::new(id).unwrap());
+    let target = |id: &str| DownloadTarget::whole(Kind::Course, &Slug::new(id).unwrap());
     assert_eq!(
-        storage.removal("asha", &wish("one")).unwrap(),
+        storage.removal("asha", &target("one")).unwrap(),
         Removal { freed: sum(&a), shared: sum(&shared) }
     );
     assert_eq!(
-        storage.removal("ben", &wish("three")).unwrap(),
+        storage.removal("ben", &target("three")).unwrap(),
         Removal { freed: sum(&c), shared: 0 }
     );
     let before = length_of(&dir.path().join("blobs"));
-    unwish(&storage, "asha", "one");
+    delete_download(&storage, "asha", "one");
     assert_eq!(storage.figures("asha").unwrap().mine, two);
     storage.clear_cache().unwrap();
     assert_eq!(
         before - length_of(&dir.path().join("blobs")),
         sum(&a) + png.len() as u64 + MIB,
-        "the film's begin too"
+        "including the partial file"
     );
     let f = storage.figures("asha").unwrap();
     assert_eq!((f.cache, f.unfinished), (0, 0));
 }
 
-/// Bodies that are removed leave the database file too.
+/// Evicted bodies also shrink the database file.
 #[test]
-fn cleared_text_gives_its_pages_back() {
+fn evicted_text_frees_database_pages() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), 64 * MIB);
+    let (storage, ..) = small_store(dir.path(), 64 * MIB);
     for n in 0..400 {
         let (hash, bytes) = blob(n, 20 * KIB);
-        storage.blobs().put_from(hash, &bytes, Came::Ahead).unwrap();
+        storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Prefetched).unwrap();
     }
     let full = length_of(dir.path());
     assert_eq!(storage.clear_cache().unwrap(), 400 * 20 * KIB);
     let freed = full - length_of(dir.path());
-    assert!(freed > 7 * MIB, "{freed} bytes came back");
+    assert!(freed > 7 * MIB, "{freed} bytes were freed");
 }
 
-/// The record of limits (`records/keys.json`) brings them back when the database is gone; it never takes the place of a later choice.
+/// The record of limits (`records/keys.json`) restores them when the database is gone, and never
+/// replaces a later choice.
 #[test]
-fn limits_whose_record_could_not_be_written_are_those_of_the_next_start() {
+fn limits_without_a_record_survive_a_restart() {
     let dir = scratch();
-    let (mut storage, clock, disk) = small(dir.path(), GIB);
+    let (mut storage, clock, disk) = small_store(dir.path(), GIB);
     let again = |storage: Storage| {
         drop(storage);
         open(dir.path(), disk.clone(), &clock)
     };
-    // Nothing can take the place of the record: each write fails, also for root.
+    // The temporary file cannot be created: each write of the record fails, also for root.
     let blocker = dir.path().join(format!("records/keys.{}.new", std::process::id()));
     for budget in [Some(2 * GIB), None, Some(GIB)] {
         std::fs::create_dir(&blocker).unwrap();
         storage.set_limits(budget, Some(0)).unwrap();
         storage = again(storage);
-        assert_eq!(storage.limits().unwrap().budget, budget, "not what the record says");
+        assert_eq!(storage.limits().unwrap().budget, budget, "the database precedes the record");
         std::fs::remove_dir(&blocker).unwrap();
         storage.sweep().unwrap();
         drop(storage);

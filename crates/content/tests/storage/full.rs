@@ -1,18 +1,18 @@
-//! A disk that is full at every step: a small file system in memory, filled to within a few pages of what is being done. Making one needs
-//! root; without it these tests say so and pass.
+//! Full disks at every step: a small in-memory file system, filled up to a few pages. Needs root;
+//! without it these tests are skipped.
 
 use std::{fs, path::Path, sync::Arc};
 
-use carrel_content::{Error, Limit, blobs::Came, storage::Storage};
+use carrel_content::{Error, Limit, blobs::BlobOrigin, storage::Storage};
 use carrel_learning::{Learning, Step, store, store::Store};
 use carrel_model::{DeviceId, ErrorCode, ItemId, lattice::ItemKind};
 use carrel_sqlite::Changes;
 use carrel_system::SystemDisk;
 use carrel_testkit::{FakeClock, FakeDisk, SeededIds, SmallDisk};
 
-use crate::world::*;
+use crate::support::*;
 
-fn work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
+fn open_work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
     let options = store::Options {
         device: DeviceId::from_u128(1),
         app_version: "1.0.0".into(),
@@ -25,7 +25,7 @@ fn work(dir: &Path, clock: &FakeClock) -> (Arc<Store>, Learning) {
     (store.clone(), Learning::new(store, Arc::new(SeededIds::new(1))))
 }
 
-async fn tick(learning: &Learning, n: usize) {
+async fn finish_section(learning: &Learning, n: usize) {
     let item = ItemId::new(format!("course/lesson/s{n}")).unwrap();
     learning
         .record(Step { done: true, ..Step::at(ItemKind::Section, item) })
@@ -37,18 +37,18 @@ fn refused(result: carrel_content::Result<()>) -> bool {
     match result {
         Ok(()) => false,
         Err(e) if e.code() == ErrorCode::DiskFull => true,
-        Err(e) => panic!("a full disk is called {e:?}"),
+        Err(e) => panic!("unexpected error on a full disk: {e:?}"),
     }
 }
 
-/// Fetches the way downloads do: small blobs whole, large ones in pieces.
+/// Stores blobs as downloads do: small ones at once, large ones in pieces.
 fn fetch(
     storage: &Storage,
     blobs: &[(carrel_model::BlobHash, bytes::Bytes)],
 ) -> carrel_content::Result<()> {
     for (hash, bytes) in blobs {
-        if bytes.len() as u64 <= carrel_content::blobs::INLINE {
-            storage.blobs().put_from(*hash, bytes, Came::Ahead)?;
+        if bytes.len() as u64 <= carrel_content::blobs::MAX_INLINE {
+            storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched)?;
             continue;
         }
         let mut part = storage.blobs().part(*hash)?;
@@ -62,84 +62,89 @@ fn fetch(
 }
 
 #[tokio::test]
-async fn at_every_step_nothing_breaks_work_is_saved_and_space_heals_it() {
+async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
     let step = if std::env::var_os("CARREL_LONG").is_some() { 4 * KIB } else { 104 * KIB };
     let Some(disk) = SmallDisk::new(20 * MIB) else { return };
-    let (mut stopped, mut whole) = (0, 0);
+    let (mut stopped, mut completed) = (0, 0);
     for (n, left) in (0..1_400 * KIB).step_by(step as usize).enumerate() {
         let clock = FakeClock::noon();
         let dir = disk.path().join(format!("run-{n}"));
-        let (store, learning) = work(&dir.join("work"), &clock);
-        // A measure that never warns: what stops the writes is the file system itself.
+        let (store, learning) = open_work(&dir.join("work"), &clock);
+        // The simulated disk never reports a shortage: only the file system itself stops the
+        // writes.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.set_limits(None, Some(0)).unwrap();
         let pinned = course(1, 4, 20 * KIB);
-        fetched(&storage, "asha", "pinned", &pinned, true);
+        store_course(&storage, "asha", "pinned", &pinned, true);
         let old = blob(50, 300 * KIB);
         storage.blobs().put(old.0, &old.1).unwrap();
         let wanted = [course(2, 3, 250 * KIB), course(3, 6, 9 * KIB)].concat();
         let list: Vec<_> = wanted.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
-        let version = wish(&storage, "asha", "wanted", &list, true, false);
+        let version = insert_download(&storage, "asha", "wanted", &list, true, false);
 
         let filler = disk.fill(left);
         let full = refused(fetch(&storage, &wanted));
         stopped += usize::from(full);
-        whole += usize::from(!full);
+        completed += usize::from(!full);
         if full {
-            assert_eq!(storage.trouble().map(|t| t.limit), Some(Limit::Disk), "{left}: the banner");
+            assert_eq!(
+                storage.shortage().map(|t| t.limit),
+                Some(Limit::Disk),
+                "{left}: the shortage is reported"
+            );
         }
         for s in 0..20 {
-            tick(&learning, s).await;
+            finish_section(&learning, s).await;
         }
-        // Taking something off a full disk works: that is how people make room.
-        unwish(&storage, "asha", "nothing");
+        // A download can be removed on a full disk, which is how users free space.
+        delete_download(&storage, "asha", "nothing");
         drop(storage);
         store.close().await;
 
         fs::remove_file(filler).unwrap();
-        // The next start, with space again.
+        // The next start, with free space.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.sweep().unwrap();
-        assert_sound(&storage);
+        assert_consistent(&storage);
         assert!(
-            pinned.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()),
-            "{left}: pinned stays"
+            pinned.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
+            "{left}: pinned blobs are kept"
         );
         fetch(&storage, &wanted).unwrap();
         assert!(
             storage.blobs().missing(version).unwrap().is_empty(),
-            "{left}: it goes on and is whole"
+            "{left}: the download completes"
         );
-        assert_sound(&storage);
-        let (store, learning) = work(&dir.join("work"), &clock);
+        assert_consistent(&storage);
+        let (store, learning) = open_work(&dir.join("work"), &clock);
         assert_eq!(
             learning.done_sections("course").await.unwrap().len(),
             20,
-            "{left}: every tick is there"
+            "{left}: every finished section is saved"
         );
-        carrel_sqlite_check(&dir.join("content/content.db"));
-        carrel_sqlite_check(&dir.join("work/user.db"));
+        check_integrity(&dir.join("content/content.db"));
+        check_integrity(&dir.join("work/user.db"));
         store.close().await;
         drop((store, learning, storage));
         fs::remove_dir_all(&dir).unwrap();
     }
     assert!(
-        stopped > 2 && whole > 2,
-        "the run went from a full disk to one with space: {stopped} and {whole}"
+        stopped > 2 && completed > 2,
+        "the run went from a full disk to one with space: {stopped} and {completed}"
     );
 }
 
-fn carrel_sqlite_check(path: &Path) {
+fn check_integrity(path: &Path) {
     let conn = carrel_sqlite::open(path, carrel_sqlite::Options::reader()).unwrap();
     carrel_sqlite::integrity_check(&conn).unwrap();
 }
 
-/// The real measure of the real file system: the floor stops content long before work has no place, and says so.
+/// With the real free space: the floor stops content long before the learner's work lacks space.
 #[tokio::test]
-async fn below_the_floor_only_work_is_written_and_it_goes_on_when_space_returns() {
+async fn below_the_floor_only_work_is_written() {
     let Some(disk) = SmallDisk::new(128 * MIB) else { return };
     let clock = FakeClock::noon();
-    let (store, learning) = work(&disk.path().join("work"), &clock);
+    let (store, learning) = open_work(&disk.path().join("work"), &clock);
     let storage = open(&disk.path().join("content"), SystemDisk, &clock);
     storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
     let cached = blob(1, 2 * MIB);
@@ -148,27 +153,30 @@ async fn below_the_floor_only_work_is_written_and_it_goes_on_when_space_returns(
     assert!(matches!(storage.reserve(30 * MIB), Err(Error::NoSpace { limit: Limit::Budget, .. })));
 
     let filler = disk.fill(61 * MIB);
-    let promise = storage.reserve(2 * MIB).expect("what was only cached went for it");
+    let promise = storage.reserve(2 * MIB).expect("cached content is evicted for it");
     assert!(!storage.blobs().has(cached.0).unwrap());
     let short = storage.reserve(2 * MIB).err().unwrap();
     let Error::NoSpace { missing, limit: Limit::Disk } = short else { panic!("{short:?}") };
     assert!((MIB / 4..3 * MIB).contains(&missing), "{missing} bytes are missing");
-    assert!(refused(storage.blobs().put(cached.0, &cached.1)), "nor what somebody asked for");
+    assert!(
+        refused(storage.blobs().put(cached.0, &cached.1)),
+        "no blob is stored, even on request"
+    );
     drop(promise);
     for n in 0..50 {
-        tick(&learning, n).await;
+        finish_section(&learning, n).await;
     }
-    assert!(!storage.look_again().unwrap() || storage.trouble().is_none());
+    assert!(!storage.recheck().unwrap() || storage.shortage().is_none());
     fs::remove_file(filler).unwrap();
-    storage.look_again().unwrap();
-    assert_eq!(storage.trouble(), None, "space is back");
+    storage.recheck().unwrap();
+    assert_eq!(storage.shortage(), None, "there is space again");
     storage.blobs().put(cached.0, &cached.1).unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
     store.close().await;
     drop((store, learning));
 }
 
-/// The names and lengths of all files, without the log of the database.
+/// Returns the names and lengths of all files, without the WAL of the database.
 #[cfg(target_os = "linux")]
 fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
     let (mut found, mut folders) = (std::collections::BTreeMap::new(), vec![dir.to_owned()]);
@@ -184,10 +192,11 @@ fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
     found
 }
 
-/// Without file descriptors, and as a user without permission: in another process, because both count for all of it.
+/// Opens the store without file descriptors, and as a user without permission; in another process,
+/// because both affect the whole process.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
+fn without_descriptors_or_permission_the_store_opens_unchanged() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
 
     use carrel_sqlite::Cause;
@@ -200,14 +209,14 @@ fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
         if what == "denied" {
             let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
             assert_eq!(storage.degraded(), Some(Cause::Denied));
-            assert_eq!(storage.trouble().map(|t| t.limit), Some(Limit::Index));
+            assert_eq!(storage.shortage().map(|t| t.limit), Some(Limit::Index));
             assert_eq!(storage.sweep().unwrap(), Default::default());
-            assert!(!storage.look_again().unwrap());
+            assert!(!storage.recheck().unwrap());
             return;
         }
-        let mut held = Vec::new();
+        let mut files_held = Vec::new();
         while let Ok(file) = fs::File::open("/dev/null") {
-            held.push(file);
+            files_held.push(file);
         }
         let mut degraded = 0;
         for free in 0..12 {
@@ -215,28 +224,28 @@ fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
             if let Some(cause) = storage.degraded() {
                 degraded += 1;
                 assert!(matches!(cause, Cause::TooManyFiles | Cause::Other), "{free}: {cause}");
-                assert!(storage.trouble().is_some());
+                assert!(storage.shortage().is_some());
                 assert_eq!(storage.sweep().unwrap(), Default::default());
             }
             drop(storage);
-            held.pop();
+            files_held.pop();
         }
         assert!(degraded > 0);
         while let Ok(file) = fs::File::open("/dev/null") {
-            held.push(file);
+            files_held.push(file);
         }
         let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
         assert!(storage.degraded().is_some());
-        drop(held);
-        assert!(storage.look_again().unwrap());
-        assert!(course.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+        drop(files_held);
+        assert!(storage.recheck().unwrap());
+        assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let store = dir.path().join("content");
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
-    fetched(&storage, "asha", "one", &course, true);
+    store_course(&storage, "asha", "one", &course, true);
     drop(storage);
     let before = files(&store);
     let program = dir.path().join("program");
@@ -247,14 +256,14 @@ fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
         child
             .args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""])
             .arg(&program)
-            .arg("full::without_descriptors_or_permission_the_store_opens_and_nothing_is_touched")
+            .arg("full::without_descriptors_or_permission_the_store_opens_unchanged")
             .env(CHILD, what)
             .env(crate::kill::DIR, &store)
             .current_dir("/");
         if what == "denied" {
             let mine = fs::metadata(dir.path()).unwrap();
             if std::os::unix::fs::MetadataExt::uid(&mine) != 0 {
-                #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+                #[expect(clippy::print_stderr, reason = "skipped tests are reported")]
                 {
                     eprintln!("skipped: a process of another user needs root");
                 }
@@ -263,12 +272,12 @@ fn without_descriptors_or_permission_the_store_opens_and_nothing_is_touched() {
             child.uid(nobody).gid(nobody);
         }
         let done = child.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && said.contains("1 passed"), "{what}: {said}");
-        assert_eq!(files(&store), before, "{what}: nothing was renamed, made or deleted");
+        let output = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && output.contains("1 passed"), "{what}: {output}");
+        assert_eq!(files(&store), before, "{what}: nothing was renamed, created or deleted");
     }
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
     storage.sweep().unwrap();
-    assert!(course.iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
-    assert_sound(&storage);
+    assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
+    assert_consistent(&storage);
 }

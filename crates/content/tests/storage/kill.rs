@@ -1,5 +1,6 @@
-//! Processes that end at each step of taking blobs in and out, and what the next start makes of it. The test program starts itself again
-//! with a step's name and ends there without unwinding, as by SIGKILL.
+//! Processes killed at each step of storing and removing blobs, and the recovery at the next start.
+//! The test program starts itself with the name of a step and aborts there without unwinding, as
+//! with SIGKILL.
 
 use std::{
     path::Path,
@@ -11,36 +12,36 @@ use std::{
 };
 
 use bytes::Bytes;
-use carrel_content::{blobs::Came, storage::Steps};
+use carrel_content::{blobs::BlobOrigin, storage::Failpoints};
 use carrel_model::BlobHash;
 
-use crate::world::*;
+use crate::support::*;
 
 pub const STEP: &str = "CARREL_TEST_STEP";
 pub const DIR: &str = "CARREL_TEST_DIR";
 
-fn kept() -> Vec<(BlobHash, Bytes)> {
+fn kept_courses() -> Vec<(BlobHash, Bytes)> {
     [course(1, 5, 60 * KIB), course(2, 5, KIB)].concat()
 }
-fn going() -> Vec<(BlobHash, Bytes)> {
+fn removed_course() -> Vec<(BlobHash, Bytes)> {
     [course(3, 300, 40 * KIB), course(4, 20, KIB)].concat()
 }
 
-/// The process that is killed. `CARREL_TEST_STEP` is `name:count`.
+/// The process to be killed. `CARREL_TEST_STEP` is `name:count`.
 #[test]
 #[ignore = "started by the other tests of this file"]
 fn child() {
     let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
-    let storage = with_steps(Path::new(&dir), ends_at(&step));
+    let storage = with_failpoints(Path::new(&dir), abort_at(&step));
     storage.set_limits(Some(GIB), Some(0)).unwrap();
-    fetched(&storage, "asha", "kept", &kept(), true);
-    fetched(&storage, "asha", "going", &going(), true);
-    unwish(&storage, "asha", "going");
+    store_course(&storage, "asha", "kept", &kept_courses(), true);
+    store_course(&storage, "asha", "going", &removed_course(), true);
+    delete_download(&storage, "asha", "going");
     storage.clear_cache().unwrap();
 }
 
-/// Ends the process at `name:count`.
-pub fn ends_at(step: &str) -> Steps {
+/// Returns a failpoint callback that aborts the process at `name:count`.
+pub fn abort_at(step: &str) -> Failpoints {
     let (name, count) = step.split_once(':').unwrap();
     let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
     Arc::new(move |step| {
@@ -51,11 +52,11 @@ pub fn ends_at(step: &str) -> Steps {
 }
 
 fn run_child(dir: &Path, step: &str) -> bool {
-    run_named(dir, step, "kill::child")
+    run_test(dir, step, "kill::child")
 }
 
-/// Starts this test program again for one test of it; true if it ended well.
-pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
+/// Runs one test of this program in a new process; returns whether it succeeded.
+pub fn run_test(dir: &Path, step: &str, test: &str) -> bool {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored"])
         .env(STEP, step)
@@ -68,69 +69,71 @@ pub fn run_named(dir: &Path, step: &str, test: &str) -> bool {
 }
 
 #[test]
-fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
-    // (step, may the course that stays be incomplete: it was being fetched)
+fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
+    // (step, whether the kept course may be incomplete because it was being fetched)
     let steps = [
         ("renamed:1", true),
         ("renamed:5", true),
         ("renamed:100", false),
         ("admitted:3", true),
         ("admitted:200", false),
-        ("doomed:1", false),
+        ("marked:1", false),
         ("unlinked:1", false),
         ("unlinked:77", false),
         ("unlinked:128", false),
-        ("doomed:2", false),
+        ("marked:2", false),
         ("unlinked:300", false),
     ];
     for (step, fetching) in steps {
         let dir = scratch();
-        assert!(!run_child(dir.path(), step), "{step}: the process was to be killed");
-        let (storage, ..) = small(dir.path(), GIB);
+        assert!(!run_child(dir.path(), step), "{step}: the process was not killed");
+        let (storage, ..) = small_store(dir.path(), GIB);
         storage.sweep().unwrap();
-        assert_sound(&storage);
-        let missing = kept().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
+        assert_consistent(&storage);
+        let missing =
+            kept_courses().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
         assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
-        // It goes on where it was.
-        for (hash, bytes) in kept() {
-            storage.blobs().put_from(hash, &bytes, Came::Ahead).unwrap();
+        // Fetching resumes.
+        for (hash, bytes) in kept_courses() {
+            storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Prefetched).unwrap();
         }
-        unwish(&storage, "asha", "going");
+        delete_download(&storage, "asha", "going");
         storage.clear_cache().unwrap();
-        assert!(kept().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()), "{step}");
-        assert!(going().iter().all(|(h, _)| !storage.blobs().has(*h).unwrap()), "{step}");
-        assert_sound(&storage);
+        assert!(kept_courses().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()), "{step}");
+        assert!(removed_course().iter().all(|(h, _)| !storage.blobs().has(*h).unwrap()), "{step}");
+        assert_consistent(&storage);
     }
     let dir = scratch();
-    assert!(run_child(dir.path(), "never:1"), "and without a kill the process ends well");
+    assert!(run_child(dir.path(), "never:1"), "without a kill the process succeeds");
 }
 
 #[test]
-fn a_sweep_finds_what_nobody_names_and_what_somebody_deleted() {
+fn a_sweep_finds_orphans_and_missing_files() {
     let dir = scratch();
-    let (storage, ..) = small(dir.path(), GIB);
+    let (storage, ..) = small_store(dir.path(), GIB);
     let blobs = course(1, 3, 60 * KIB);
-    fetched(&storage, "asha", "one", &blobs, true);
+    store_course(&storage, "asha", "one", &blobs, true);
     let path = |hash: BlobHash, end: &str| {
         let hex = hash.to_hex();
         let folder = dir.path().join("blobs").join(&hex[..2]);
         std::fs::create_dir_all(&folder).unwrap();
         folder.join(format!("{hex}{end}"))
     };
-    // A file without a row, unfinished files with and without a wish, one of a process that is gone.
+    // A file without a row, partial files that are needed and not needed, and one of a process that
+    // is gone.
     let (orphan, bytes) = blob(50, 40 * KIB);
     std::fs::write(path(orphan, ""), &bytes).unwrap();
     let (unwanted, _) = blob(51, 40 * KIB);
     std::fs::write(path(unwanted, ".part"), b"begun").unwrap();
     std::fs::write(path(unwanted, ".77-0.part"), b"begun").unwrap();
-    let (wanted, film) = blob(52, 90 * KIB);
-    wish(&storage, "asha", "two", &[(wanted, film.len() as u64)], true, false);
-    std::fs::write(path(wanted, ".part"), &film[..1000]).unwrap();
-    // One that is being written now.
+    let (wanted, large) = blob(52, 90 * KIB);
+    insert_download(&storage, "asha", "two", &[(wanted, large.len() as u64)], true, false);
+    std::fs::write(path(wanted, ".part"), &large[..1000]).unwrap();
+    // A partial file that is being written.
     let (writing, more) = blob(53, 90 * KIB);
     let mut part = storage.blobs().part(writing).unwrap();
     part.write(&more[..500]).unwrap();
-    // Somebody deleted a file of a course that is ready, and cut another.
+    // A file of a ready course was deleted, and another one truncated.
     std::fs::remove_file(path(blobs[0].0, "")).unwrap();
     std::fs::write(path(blobs[1].0, ""), b"short").unwrap();
 
@@ -144,26 +147,26 @@ fn a_sweep_finds_what_nobody_names_and_what_somebody_deleted() {
     assert_eq!(
         number(&storage, "SELECT count(*) FROM part WHERE bytes = 1000"),
         1,
-        "what is wanted is kept and counted"
+        "a needed partial file is kept and counted"
     );
     assert_eq!(
         number(&storage, "SELECT count(*) FROM download WHERE id = 'one' AND phase = 'queued'"),
         1,
-        "not ready any more"
+        "the download is queued again"
     );
     let version = number(&storage, "SELECT ready FROM download WHERE id = 'one'");
     assert_eq!(storage.blobs().missing(version).unwrap().len(), 2);
     part.write(&more[500..]).unwrap();
     part.finish().unwrap();
-    assert!(storage.blobs().prove(writing).unwrap(), "what was being written was left alone");
-    assert_eq!(storage.sweep().unwrap(), Default::default(), "nothing is left to find");
-    assert_sound(&storage);
+    assert!(storage.blobs().verify(writing).unwrap(), "the sweep does not affect an active writer");
+    assert_eq!(storage.sweep().unwrap(), Default::default(), "a second sweep finds nothing");
+    assert_consistent(&storage);
 }
 
 #[test]
 fn two_writers_of_one_blob_do_not_mix() {
     let dir = scratch();
-    let (storage, clock, disk) = small(dir.path(), GIB);
+    let (storage, clock, disk) = small_store(dir.path(), GIB);
     let other = open(dir.path(), disk, &clock);
     let (hash, bytes) = blob(1, 200 * KIB);
     let (mut one, mut two) =
@@ -174,10 +177,10 @@ fn two_writers_of_one_blob_do_not_mix() {
     one.write(&bytes[100_000..]).unwrap();
     two.write(&bytes).unwrap();
     one.finish().unwrap();
-    assert!(other.blobs().prove(hash).unwrap());
+    assert!(other.blobs().verify(hash).unwrap());
     two.finish().unwrap();
-    assert!(storage.blobs().prove(hash).unwrap());
+    assert!(storage.blobs().verify(hash).unwrap());
     storage.sweep().unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
     assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0);
 }

@@ -1,11 +1,12 @@
-//! Space on a device: budget, promises, the floor, eviction, what a kill leaves behind, full disks, shared and moved stores, figures.
+//! Space on a device: budget, reservations, floor, eviction, killed processes, full disks, shared
+//! and moved stores, usage figures.
 
-mod answers;
 mod blobs;
 mod evict;
 mod figures;
 mod full;
 mod kill;
 mod moving;
+mod responses;
 mod shared;
-mod world;
+mod support;

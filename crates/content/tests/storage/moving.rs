@@ -1,4 +1,4 @@
-//! Content is moved to another folder: while it is used, with a kill at each step, and refused where it must be.
+//! Moving content to another folder: during use, with a kill at each step, and refused moves.
 
 use std::{
     path::Path,
@@ -7,41 +7,41 @@ use std::{
 
 use carrel_content::{
     Error, Limit,
-    blobs::Came,
-    storage::{Places, Storage},
+    blobs::BlobOrigin,
+    storage::{ContentLocation, Storage},
 };
 use carrel_model::ErrorCode;
 use carrel_testkit::{FakeClock, FakeDisk, disk::length_of};
 
 use crate::{
-    kill::{DIR, STEP, ends_at, run_named},
-    world::*,
+    kill::{DIR, STEP, abort_at, run_test},
+    support::*,
 };
 
-fn places(dir: &Path) -> Places {
-    Places::new(dir.join("data/content.json"), dir.join("old"))
+fn location(dir: &Path) -> ContentLocation {
+    ContentLocation::new(dir.join("data/content.json"), dir.join("old"))
 }
 
-/// What a run of the app does with it: opens what counts, goes on with a move, empties what was left.
-fn move_on(
+/// Runs the app once: opens the folder in use, continues a move, empties the old folder.
+fn continue_move(
     dir: &Path,
     to: Option<&Path>,
-    steps: Option<carrel_content::storage::Steps>,
+    failpoints: Option<carrel_content::storage::Failpoints>,
 ) -> carrel_content::Result<Storage> {
-    let places = places(dir);
+    let location = location(dir);
     let clock = FakeClock::noon();
-    let mut options = options(&places.current(), FakeDisk::new(100 * GIB), &clock);
-    options.steps.clone_from(&steps);
+    let mut options = options(&location.current(), FakeDisk::new(100 * GIB), &clock);
+    options.failpoints.clone_from(&failpoints);
     let storage = Storage::open(options.clone())?;
-    if let Some(to) = to.map(Path::to_owned).or_else(|| places.pending()) {
-        places.begin(&storage, &to)?;
-        places.copy_ahead(&storage)?;
-        options.dir = places.switch(&storage)?;
+    if let Some(to) = to.map(Path::to_owned).or_else(|| location.pending()) {
+        location.begin(&storage, &to)?;
+        location.copy_blobs(&storage)?;
+        options.dir = location.switch(&storage)?;
     }
     drop(storage);
-    let step = steps.unwrap_or_else(|| std::sync::Arc::new(|_| {}));
-    places.tidy(&|name| step(name))?;
-    options.steps = None;
+    let failpoint = failpoints.unwrap_or_else(|| std::sync::Arc::new(|_| {}));
+    location.empty_old_folder(&|name| failpoint(name))?;
+    options.failpoints = None;
     let storage = Storage::open(options)?;
     storage.sweep()?;
     Ok(storage)
@@ -51,45 +51,45 @@ fn content() -> Vec<(carrel_model::BlobHash, bytes::Bytes)> {
     [course(1, 12, 60 * KIB), course(2, 6, KIB)].concat()
 }
 
-fn filled(dir: &Path) -> Storage {
-    let (storage, ..) = small(&dir.join("old"), GIB);
-    fetched(&storage, "asha", "one", &content(), true);
+fn filled_store(dir: &Path) -> Storage {
+    let (storage, ..) = small_store(&dir.join("old"), GIB);
+    store_course(&storage, "asha", "one", &content(), true);
     let mut part = storage.blobs().part(blob(77, MIB).0).unwrap();
     part.write(&blob(77, MIB).1[..5000]).unwrap();
     drop(part);
-    std::fs::write(dir.join("old/not ours.txt"), "stays").unwrap();
+    std::fs::write(dir.join("old/foreign.txt"), "stays").unwrap();
     storage
 }
 
 fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
     assert_eq!(storage.dir(), dir.join("new"), "{what}");
-    assert_sound(storage);
+    assert_consistent(storage);
     assert!(
-        content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()),
-        "{what}: every byte is there"
+        content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
+        "{what}: every byte was copied"
     );
     assert_eq!(number(storage, "SELECT count(*) FROM download WHERE phase = 'ready'"), 1, "{what}");
-    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: what was chosen goes along");
+    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: the chosen budget was copied");
     assert_eq!(
         length_of(&dir.join("old")),
         5,
-        "{what}: only what was not ours is left in the old place"
+        "{what}: only foreign files are left in the old folder"
     );
-    assert!(places(dir).pending().is_none());
+    assert!(location(dir).pending().is_none());
 }
 
 #[test]
-fn content_moves_whole_and_the_old_place_is_empty() {
+fn a_move_copies_everything_and_empties_the_old_folder() {
     let dir = scratch();
-    drop(filled(dir.path()));
+    drop(filled_store(dir.path()));
     let new = dir.path().join("new");
-    let storage = move_on(dir.path(), Some(&new), None).unwrap();
+    let storage = continue_move(dir.path(), Some(&new), None).unwrap();
     assert_moved(dir.path(), &storage, "moved");
-    assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "what was begun is begun again");
+    assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "partial files are not copied");
     drop(storage);
-    // And back again, into a folder where other things lie.
-    let storage = move_on(dir.path(), Some(&dir.path().join("old")), None).unwrap();
-    assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
+    // And back again, into a folder that contains other files.
+    let storage = continue_move(dir.path(), Some(&dir.path().join("old")), None).unwrap();
+    assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
     assert!(!new.exists());
 }
 
@@ -98,7 +98,7 @@ fn content_moves_whole_and_the_old_place_is_empty() {
 fn child() {
     let (Ok(step), Ok(dir)) = (std::env::var(STEP), std::env::var(DIR)) else { return };
     let dir = Path::new(&dir);
-    move_on(dir, Some(&dir.join("new")), Some(ends_at(&step))).unwrap();
+    continue_move(dir, Some(&dir.join("new")), Some(abort_at(&step))).unwrap();
 }
 
 #[test]
@@ -113,58 +113,56 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
     ];
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 18 };
     for run in 0..runs {
-        let (name, most) = each[run % each.len()];
-        let step = format!("{name}:{}", 1 + (run / each.len() * 7) % most);
+        let (name, max) = each[run % each.len()];
+        let step = format!("{name}:{}", 1 + (run / each.len() * 7) % max);
         let step = step.as_str();
         let dir = scratch();
-        drop(filled(dir.path()));
-        assert!(
-            !run_named(dir.path(), step, "moving::child"),
-            "{step}: the process was to be killed"
-        );
-        // Killed once more at the next start, then left alone.
-        let _ = run_named(dir.path(), "copied:2", "moving::child");
-        let storage = move_on(dir.path(), None, None).unwrap();
+        drop(filled_store(dir.path()));
+        assert!(!run_test(dir.path(), step, "moving::child"), "{step}: the process was not killed");
+        // Killed once more at the next start, then completed.
+        let _ = run_test(dir.path(), "copied:2", "moving::child");
+        let storage = continue_move(dir.path(), None, None).unwrap();
         assert_moved(dir.path(), &storage, step);
     }
 }
 
 #[test]
-fn what_comes_and_goes_while_it_is_copied_is_right_afterwards() {
+fn changes_during_the_copy_are_included() {
     let dir = scratch();
-    let storage = filled(dir.path());
-    let places = places(dir.path());
+    let storage = filled_store(dir.path());
+    let location = location(dir.path());
     let new = dir.path().join("new");
-    places.begin(&storage, &new).unwrap();
-    places.copy_ahead(&storage).unwrap();
+    location.begin(&storage, &new).unwrap();
+    location.copy_blobs(&storage).unwrap();
     let (late, bytes) = blob(50, 90 * KIB);
-    storage.blobs().put_from(late, &bytes, Came::Asked).unwrap();
+    storage.blobs().put_with_origin(late, &bytes, BlobOrigin::Requested).unwrap();
     let gone = content()[0].0;
-    storage.blobs().forget(gone).unwrap();
-    // A copy that was damaged on its way is not taken for whole: its length is wrong.
+    storage.blobs().remove(gone).unwrap();
+    // A copy that was damaged is detected by its length.
     let (cut, _) = content()[1];
     let hex = cut.to_hex();
     std::fs::write(new.join("blobs").join(&hex[..2]).join(&hex), b"cut").unwrap();
-    places.switch(&storage).unwrap();
+    location.switch(&storage).unwrap();
     drop(storage);
-    let storage = move_on(dir.path(), None, None).unwrap();
-    assert_sound(&storage);
-    assert!(storage.blobs().prove(late).unwrap() && storage.blobs().prove(cut).unwrap());
+    let storage = continue_move(dir.path(), None, None).unwrap();
+    assert_consistent(&storage);
+    assert!(storage.blobs().verify(late).unwrap() && storage.blobs().verify(cut).unwrap());
     assert!(
-        storage.blobs().prove(gone).unwrap(),
-        "a sound file that a download needs is taken in, and not deleted for want of a row"
+        storage.blobs().verify(gone).unwrap(),
+        "a valid file that a download needs is adopted, although it has no row"
     );
 }
 
-/// What a writer was told to be written is in the new folder, whatever the moment; what is not is refused.
+/// Every write that returned is in the new folder, whenever the move happens; later writes are
+/// refused.
 #[test]
-fn a_writer_beside_the_move_loses_nothing_that_was_written() {
+fn concurrent_writes_survive_a_move() {
     for round in 0..6 {
         let dir = scratch();
-        let storage = filled(dir.path());
-        let places = places(dir.path());
-        places.begin(&storage, &dir.path().join("new")).unwrap();
-        places.copy_ahead(&storage).unwrap();
+        let storage = filled_store(dir.path());
+        let location = location(dir.path());
+        location.begin(&storage, &dir.path().join("new")).unwrap();
+        location.copy_blobs(&storage).unwrap();
         let (begun, bytes) = blob(60, 90 * KIB);
         let mut part = storage.blobs().part(begun).unwrap();
         part.write(&bytes).unwrap();
@@ -176,7 +174,7 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
                 for n in 0.. {
                     let (hash, bytes) = blob(5_000 + n, if n % 2 == 0 { KIB } else { 40 * KIB });
                     let is_late = moved.load(Ordering::SeqCst);
-                    match storage.blobs().put_from(hash, &bytes, Came::Asked) {
+                    match storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Requested) {
                         Ok(()) if is_late => panic!("written to the old folder after the move"),
                         Ok(()) => written.push(hash),
                         Err(e) => return (written, e),
@@ -188,12 +186,12 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
             for _ in 0..=round {
                 first.recv().unwrap();
             }
-            places.switch(&storage).unwrap();
+            location.switch(&storage).unwrap();
             moved.store(true, Ordering::SeqCst);
             writer.join().unwrap()
         });
         assert_eq!(refused.code(), ErrorCode::Storage, "{refused}");
-        assert!(part.finish().is_err(), "the old folder takes nothing any more");
+        assert!(part.finish().is_err(), "the old folder is closed for writes");
         assert!(storage.set_limits(Some(GIB), None).is_err());
         assert!(
             storage
@@ -202,20 +200,20 @@ fn a_writer_beside_the_move_loses_nothing_that_was_written() {
                 .is_err()
         );
         drop(storage);
-        let storage = move_on(dir.path(), None, None).unwrap();
-        assert!(written.iter().all(|h| storage.blobs().prove(*h).unwrap()), "round {round}");
-        assert!(content().iter().all(|(h, _)| storage.blobs().prove(*h).unwrap()));
-        assert_sound(&storage);
+        let storage = continue_move(dir.path(), None, None).unwrap();
+        assert!(written.iter().all(|h| storage.blobs().verify(*h).unwrap()), "round {round}");
+        assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
+        assert_consistent(&storage);
     }
 }
 
 #[test]
-fn a_move_is_refused_where_it_must_be() {
+fn invalid_moves_are_refused() {
     let dir = scratch();
-    let (storage, clock, disk) = small(&dir.path().join("old"), GIB);
-    fetched(&storage, "asha", "one", &content(), true);
-    let places = places(dir.path());
-    let refused = |to: &Path| places.begin(&storage, to).err().unwrap();
+    let (storage, clock, disk) = small_store(&dir.path().join("old"), GIB);
+    store_course(&storage, "asha", "one", &content(), true);
+    let location = location(dir.path());
+    let refused = |to: &Path| location.begin(&storage, to).err().unwrap();
     assert_eq!(refused(Path::new("some/where")).code(), ErrorCode::InvalidRequest);
     assert_eq!(
         refused(&dir.path().join("old/deeper")).code(),
@@ -224,17 +222,21 @@ fn a_move_is_refused_where_it_must_be() {
     );
     let other = dir.path().join("other");
     drop(open(&other, disk.clone(), &clock));
-    assert_eq!(refused(&other).code(), ErrorCode::InvalidRequest, "other content lies there");
+    assert_eq!(
+        refused(&other).code(),
+        ErrorCode::InvalidRequest,
+        "the folder contains other content"
+    );
     disk.set_capacity(100 * KIB);
     assert!(matches!(refused(&dir.path().join("new")), Error::NoSpace { limit: Limit::Disk, .. }));
     disk.set_capacity(100 * GIB);
-    // Somebody else has it open.
+    // Another process has it open.
     let second = open(&dir.path().join("old"), disk, &clock);
     let new = dir.path().join("new");
-    places.begin(&storage, &new).unwrap();
-    places.copy_ahead(&storage).unwrap();
-    assert_eq!(places.switch(&storage).err().unwrap().code(), ErrorCode::InvalidRequest);
-    places.give_up().unwrap();
-    assert!(!new.exists() && places.pending().is_none());
-    assert!(content().iter().all(|(h, _)| second.blobs().prove(*h).unwrap()), "nothing was lost");
+    location.begin(&storage, &new).unwrap();
+    location.copy_blobs(&storage).unwrap();
+    assert_eq!(location.switch(&storage).err().unwrap().code(), ErrorCode::InvalidRequest);
+    location.cancel().unwrap();
+    assert!(!new.exists() && location.pending().is_none());
+    assert!(content().iter().all(|(h, _)| second.blobs().verify(*h).unwrap()), "nothing was lost");
 }

@@ -1,12 +1,13 @@
-//! One store for all users of a machine: processes of several users at once, rights of its group, and users who may only read.
+//! One store for all users of a machine: concurrent processes of several users, group permissions,
+//! and users who may only read.
 
 use carrel_content::{
-    blobs::Came,
+    blobs::BlobOrigin,
     storage::{MIGRATIONS, Storage, StorageOptions},
 };
 use carrel_testkit::{FakeClock, FakeDisk};
 
-use crate::{kill::run_named, world::*};
+use crate::{kill::run_test, support::*};
 
 #[test]
 fn manifests_of_the_second_schema_are_kept() {
@@ -42,11 +43,11 @@ fn manifests_of_the_second_schema_are_kept() {
         number(storage, &format!("SELECT count(*) FROM manifest WHERE signed = '{SIGNED}'"))
     };
     assert_eq!(kept(&storage), 1);
-    // A manifest goes with its version.
-    unwish(&storage, "asha", "river");
+    // A manifest is deleted with its version.
+    delete_download(&storage, "asha", "river");
     assert_eq!(kept(&storage), 0);
-    fetched(&storage, "asha", "other", &blobs, true);
-    assert_sound(&storage);
+    store_course(&storage, "asha", "other", &blobs, true);
+    assert_consistent(&storage);
 }
 
 #[test]
@@ -59,23 +60,27 @@ fn child() {
     let n: u64 = seed.parse().unwrap();
     let clock = FakeClock::noon();
     let storage = open(std::path::Path::new(&dir), FakeDisk::new(100 * GIB), &clock);
-    // Half of it is the same for all, half is this one's own.
+    // Half of the content is common to all users, half belongs to this one.
     let (shared, own) = (course(1, 20, 50 * KIB), course(10 + n, 20, 40 * KIB));
     for round in 0..6 {
-        fetched(&storage, &format!("user-{n}"), "shared", &shared, true);
-        fetched(&storage, &format!("user-{n}"), "own", &own, true);
+        store_course(&storage, &format!("user-{n}"), "shared", &shared, true);
+        store_course(&storage, &format!("user-{n}"), "own", &own, true);
         storage
             .blobs()
-            .put_from(blob(100 + round, MIB).0, &blob(100 + round, MIB).1, Came::Asked)
+            .put_with_origin(
+                blob(100 + round, MIB).0,
+                &blob(100 + round, MIB).1,
+                BlobOrigin::Requested,
+            )
             .unwrap();
         storage.evict(if round % 2 == 0 { MIB } else { u64::MAX }).unwrap();
         storage.sweep().unwrap();
         for (hash, bytes) in shared.iter().chain(&own) {
             assert_eq!(storage.blobs().get(*hash).unwrap().as_ref(), Some(bytes), "{n}: pinned");
         }
-        unwish(&storage, &format!("user-{n}"), "shared");
+        delete_download(&storage, &format!("user-{n}"), "shared");
         if round < 5 {
-            unwish(&storage, &format!("user-{n}"), "own");
+            delete_download(&storage, &format!("user-{n}"), "own");
         }
     }
 }
@@ -83,7 +88,7 @@ fn child() {
 #[test]
 #[cfg_attr(
     windows,
-    ignore = "Wine 8 refuses to replace or name a file that another process has just deleted; on Windows itself it was not run"
+    ignore = "Wine 8 refuses to replace or rename a file that another process has just deleted; on Windows itself it was not run"
 )]
 fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
     let dir = scratch();
@@ -92,36 +97,36 @@ fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
             .map(|n| {
                 s.spawn({
                     let dir = dir.path();
-                    move || run_named(dir, &n.to_string(), "shared::child")
+                    move || run_test(dir, &n.to_string(), "shared::child")
                 })
             })
             .collect();
         for run in runs {
-            assert!(run.join().unwrap(), "a process went wrong");
+            assert!(run.join().unwrap(), "a process failed");
         }
     });
-    let (storage, ..) = small(dir.path(), GIB);
+    let (storage, ..) = small_store(dir.path(), GIB);
     storage.sweep().unwrap();
     storage.clear_cache().unwrap();
-    assert_sound(&storage);
+    assert_consistent(&storage);
     for n in 0..3 {
         assert!(
-            course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().prove(*h).unwrap())
+            course(10 + n, 20, 40 * KIB).iter().all(|(h, _)| storage.blobs().verify(*h).unwrap())
         );
     }
-    assert_eq!(number(&storage, "SELECT count(*) FROM blob"), 60, "what nobody wants is gone");
+    assert_eq!(number(&storage, "SELECT count(*) FROM blob"), 60, "unneeded blobs are deleted");
 }
 
 #[cfg(unix)]
 #[test]
-fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
+fn new_files_in_a_shared_folder_are_group_writable() {
     use std::os::unix::fs::PermissionsExt;
     let dir = scratch();
     let shared = dir.path().join("shared");
     std::fs::create_dir(&shared).unwrap();
     std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o2770)).unwrap();
-    let (storage, ..) = small(&shared, GIB);
-    fetched(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
+    let (storage, ..) = small_store(&shared, GIB);
+    store_course(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
     let mut part = storage.blobs().part(blob(9, MIB).0).unwrap();
     part.write(b"begun").unwrap();
     let mut folders = vec![shared];
@@ -143,10 +148,10 @@ fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
     assert!(seen >= 7, "the database with its log, the lock, the blobs: {seen}");
 }
 
-/// The reader is another user of the system, so this needs root.
+/// The reader is another user of the system, so that this test needs root.
 #[cfg(unix)]
 #[test]
-fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
+fn a_read_only_user_reads_shared_blobs_and_fetches_the_rest() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -156,7 +161,7 @@ fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
     let writer = open(&shared, FakeDisk::new(100 * GIB), &clock);
     let course =
         course(1, 4, 20 * KIB).into_iter().chain(course(2, 3, 60 * KIB)).collect::<Vec<_>>();
-    fetched(&writer, "library", "one", &course, true);
+    store_course(&writer, "library", "one", &course, true);
     // Readable for all, as an administrator sets it.
     let open_to_all = || {
         let ok =
@@ -182,9 +187,9 @@ fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
     let changed = std::os::unix::fs::chown(&mine, Some(nobody), Some(nobody)).is_ok();
     let first = if changed { read("in use").ok() } else { None };
     let Some(first) = first else {
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+        #[expect(clippy::print_stderr, reason = "skipped tests are reported")]
         {
-            eprintln!("skipped: a process of another user cannot be started here (root is needed)");
+            eprintln!("skipped: cannot start a process of another user (needs root)");
         }
         return;
     };
@@ -193,7 +198,7 @@ fn who_may_only_read_reads_what_is_there_and_fetches_the_rest_for_himself() {
         "while it is in use: {}",
         String::from_utf8_lossy(&first.stderr)
     );
-    // Nobody else has it open, and there is no log that could be read.
+    // Nobody has it open, and there is no WAL to read.
     drop(writer);
     open_to_all();
     let second = read("at rest").unwrap();
@@ -210,7 +215,7 @@ fn reader() {
     assert!(Storage::is_writable(&mine));
     let clock = FakeClock::noon();
     let options = StorageOptions {
-        below: Some(shared.clone()),
+        shared_store: Some(shared.clone()),
         ..options(&mine, FakeDisk::new(100 * GIB), &clock)
     };
     let storage = Storage::open(options).unwrap();
@@ -219,22 +224,25 @@ fn reader() {
     let own = course(3, 2, 50 * KIB);
     let all: Vec<_> = there.iter().chain(&own).cloned().collect();
     let list: Vec<_> = all.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
-    unwish(&storage, "asha", "one");
-    let version = wish(&storage, "asha", "one", &list, true, false);
+    delete_download(&storage, "asha", "one");
+    let version = insert_download(&storage, "asha", "one", &list, true, false);
     let missing: Vec<_> =
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
-    assert!(there.iter().all(|(h, _)| !missing.contains(h)), "what the machine has is not fetched");
+    assert!(
+        there.iter().all(|(h, _)| !missing.contains(h)),
+        "blobs of the shared store are not missing"
+    );
     for (hash, bytes) in &own {
-        storage.blobs().put_from(*hash, bytes, Came::Ahead).unwrap();
+        storage.blobs().put_with_origin(*hash, bytes, BlobOrigin::Prefetched).unwrap();
     }
     for (hash, bytes) in &all {
-        assert!(storage.blobs().has(*hash).unwrap() && storage.blobs().prove(*hash).unwrap());
+        assert!(storage.blobs().has(*hash).unwrap() && storage.blobs().verify(*hash).unwrap());
         assert_eq!(storage.blobs().get(*hash).unwrap().as_ref(), Some(bytes));
     }
     storage.clear_cache().unwrap();
     assert_eq!(
         number(&storage, "SELECT count(*) FROM blob"),
         2,
-        "only what the machine has not is kept here"
+        "only blobs missing in the shared store are stored here"
     );
 }

@@ -1,102 +1,109 @@
-//! The size of `cache.db`: the budget holds, the least recently used goes, and a full disk removes nothing else.
+//! Size of `cache.db`: the budget is kept, the least recently used answers are removed, and a full disk removes nothing
+//! else.
 
 use bytes::Bytes;
 use carrel_http_cache::Origin;
 
-use super::desk::{Desk, Net, Told, told};
+use super::fixture::{Fixture, Net, ScriptedReply, scripted};
 
-fn of(bytes: usize) -> Net {
+fn answer_of(bytes: usize) -> Net {
     let body = Bytes::from(format!("[\"{}\"]", "x".repeat(bytes - 4)));
-    Net::Answer(Told { body, ..told(200, &[("cache-control", "max-age=600")], "") })
+    Net::Answer(ScriptedReply { body, ..scripted(200, &[("cache-control", "max-age=600")], "") })
 }
 
-async fn keep(desk: &Desk, n: usize, bytes: usize) {
-    desk.will([of(bytes)]);
-    desk.get(&format!("/api/courses/c{n}")).await.unwrap();
+async fn store(fixture: &Fixture, n: usize, bytes: usize) {
+    fixture.enqueue([answer_of(bytes)]);
+    fixture.get(&format!("/api/courses/c{n}")).await.unwrap();
 }
-async fn here(desk: &Desk, n: usize) -> Option<Origin> {
+async fn stored_origin(fixture: &Fixture, n: usize) -> Option<Origin> {
     let path = format!("/api/courses/c{n}");
-    desk.stored(&path).await.ok().map(|c| c.origin)
+    fixture.stored(&path).await.ok().map(|c| c.origin)
 }
 
 #[tokio::test]
-async fn the_budget_holds_and_the_least_recently_used_goes() {
-    let mut desk = Desk::with_disk_budget(1 << 20);
+async fn least_recently_used_answers_are_evicted() {
+    let mut fixture = Fixture::with_disk_budget(1 << 20);
     for n in 0..20 {
-        keep(&desk, n, 20_000).await;
+        store(&fixture, n, 20_000).await;
     }
-    // The first is read from the disk now and then: it is in use.
+    // The first is read from the disk repeatedly, so it is in use.
     for n in 20..200 {
         if n % 10 == 0 {
-            desk.restart();
-            assert_eq!(here(&desk, 0).await, Some(Origin::Disk), "at {n}");
+            fixture.restart();
+            assert_eq!(stored_origin(&fixture, 0).await, Some(Origin::Disk), "at {n}");
         }
-        keep(&desk, n, 20_000).await;
-        assert!(desk.cache.figures().disk_bytes <= 1 << 20, "at {n}");
+        store(&fixture, n, 20_000).await;
+        assert!(fixture.cache.figures().disk_bytes <= 1 << 20, "at {n}");
     }
-    let figures = desk.cache.figures();
+    let figures = fixture.cache.figures();
     assert!(figures.evicted > 0 && figures.disk_bytes > 700_000, "{figures:?}");
-    desk.restart();
-    assert_eq!(here(&desk, 1).await, None, "the oldest that nobody read");
-    assert_eq!(here(&desk, 199).await, Some(Origin::Disk));
-    // The file itself stays small: pages are used again.
-    let pages: i64 = desk
+    fixture.restart();
+    assert_eq!(stored_origin(&fixture, 1).await, None, "the oldest unread answer");
+    assert_eq!(stored_origin(&fixture, 199).await, Some(Origin::Disk));
+    // The file itself stays small: pages are reused.
+    let pages: i64 = fixture
         .cache
         .database()
         .with_connection(|c| Ok(c.pragma_query_value(None, "page_count", |r| r.get(0))?))
         .unwrap();
     assert!(pages * 4096 < 2 << 20, "{pages} pages");
-    // Counted again from the file.
-    let before = desk.cache.figures().disk_bytes;
-    desk.restart();
-    assert_eq!(desk.cache.figures().disk_bytes, before);
+    // Recounted from the file.
+    let before = fixture.cache.figures().disk_bytes;
+    fixture.restart();
+    assert_eq!(fixture.cache.figures().disk_bytes, before);
 }
 
 #[tokio::test]
-async fn a_hit_in_memory_is_a_use_too() {
-    let mut desk = Desk::with_disk_budget(1 << 20);
+async fn a_memory_hit_counts_as_a_use() {
+    let mut fixture = Fixture::with_disk_budget(1 << 20);
     for n in 0..20 {
-        keep(&desk, n, 20_000).await;
+        store(&fixture, n, 20_000).await;
     }
     for n in 20..120 {
-        assert_eq!(here(&desk, 0).await, Some(Origin::Memory));
-        keep(&desk, n, 20_000).await;
+        assert_eq!(stored_origin(&fixture, 0).await, Some(Origin::Memory));
+        store(&fixture, n, 20_000).await;
     }
-    desk.restart();
-    assert_eq!((here(&desk, 0).await, here(&desk, 1).await), (Some(Origin::Disk), None));
+    fixture.restart();
+    assert_eq!(
+        (stored_origin(&fixture, 0).await, stored_origin(&fixture, 1).await),
+        (Some(Origin::Disk), None)
+    );
 }
 
 #[tokio::test]
-async fn one_huge_answer_does_not_drive_out_the_rest() {
-    let mut desk = Desk::with_disk_budget(1 << 20);
+async fn an_oversized_answer_evicts_nothing() {
+    let mut fixture = Fixture::with_disk_budget(1 << 20);
     for n in 0..10 {
-        keep(&desk, n, 20_000).await;
+        store(&fixture, n, 20_000).await;
     }
-    // Also one that is just too large; neither is reported as stored.
+    // Including one that is slightly too large; neither is reported as stored.
     for (n, bytes, stored) in [(10, 900_000, false), (11, 350_000, false), (12, 20_000, true)] {
-        desk.will([of(bytes)]);
-        let got = desk.get(&format!("/api/courses/c{n}")).await.unwrap();
+        fixture.enqueue([answer_of(bytes)]);
+        let got = fixture.get(&format!("/api/courses/c{n}")).await.unwrap();
         assert_eq!(got.status.stored, stored, "{bytes} bytes: {}", got.status);
     }
-    desk.restart();
-    assert_eq!((here(&desk, 0).await, here(&desk, 10).await), (Some(Origin::Disk), None));
+    fixture.restart();
+    assert_eq!(
+        (stored_origin(&fixture, 0).await, stored_origin(&fixture, 10).await),
+        (Some(Origin::Disk), None)
+    );
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_the_oldest_answers_and_not_the_whole_cache() {
-    let mut desk = Desk::new();
+async fn a_full_disk_evicts_only_the_oldest_answers() {
+    let mut fixture = Fixture::new();
     for n in 0..30 {
-        keep(&desk, n, 20_000).await;
+        store(&fixture, n, 20_000).await;
     }
-    desk.fill_disk();
-    keep(&desk, 30, 20_000).await;
-    desk.restart();
+    fixture.fill_disk();
+    store(&fixture, 30, 20_000).await;
+    fixture.restart();
     let mut left = 0;
     for n in 0..31 {
-        left += u32::from(here(&desk, n).await.is_some());
+        left += u32::from(stored_origin(&fixture, n).await.is_some());
     }
     assert!((27..=30).contains(&left), "{left} of 31 are left");
-    assert!(here(&desk, 30).await.is_some(), "the new one found its place");
-    desk.restart();
-    assert_eq!(here(&desk, 29).await, Some(Origin::Disk));
+    assert!(stored_origin(&fixture, 30).await.is_some(), "the new answer is stored");
+    fixture.restart();
+    assert_eq!(stored_origin(&fixture, 29).await, Some(Origin::Disk));
 }

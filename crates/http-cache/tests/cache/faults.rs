@@ -1,5 +1,5 @@
-//! The fault table: what is stored, what the network does, what the RFCs require, and how many requests that takes. The
-//! same file is run with Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
+//! Runs the fault table: stored state, behaviour of the network, result required by the RFCs, and number of requests.
+//! The same file is run with Workbox in a browser (`tests/workbox`). `CARREL_FAULTS_OUT` names a file for the results.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +12,7 @@ use carrel_system::Clock;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::desk::{Desk, Net, Told};
+use super::fixture::{Fixture, Net, ScriptedReply};
 
 const TABLE: &str = include_str!("../../../../tests/faults/cases.json");
 
@@ -30,13 +30,13 @@ struct Case {
     strategy: String,
     #[serde(default)]
     route: Times,
-    /// What to know when reading the row.
+    /// Explanation of the row for readers.
     #[serde(default, rename = "note")]
     _note: String,
     steps: Vec<Step>,
 }
 
-/// Seconds; none of one: the strategy's usual.
+/// Times in seconds; None: the strategy's default.
 #[derive(Deserialize, Default, Clone, Copy)]
 #[serde(deny_unknown_fields)]
 struct Times {
@@ -48,7 +48,7 @@ struct Times {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    /// What happens before the question.
+    /// Events before the call.
     #[serde(default)]
     wait_s: i64,
     #[serde(default)]
@@ -59,43 +59,43 @@ struct Step {
     network_changed: bool,
     #[serde(default)]
     fill_disk: bool,
-    /// Late answers are let go before the question (`true`) or while it waits (`"while"`).
+    /// Late answers are released before the call (`true`) or while it waits (`"while"`).
     #[serde(default)]
-    land: Option<Land>,
-    /// The question.
+    release: Option<ReleaseTime>,
+    /// The call.
     strategy: Option<String>,
     path: Option<String>,
-    /// Tokens that Workbox sends with the question; those of Carrel are added below the cache.
+    /// Tokens that Workbox sends with the call; those of Carrel are added below the cache.
     #[serde(default, rename = "headers")]
     _headers: BTreeMap<String, String>,
     many: Option<usize>,
-    /// What the network does with the requests that are expected, and with more than those.
-    net: Vec<Wire>,
+    /// Results of the network for the expected requests, and for further ones.
+    net: Vec<Scripted>,
     #[serde(default)]
-    unasked: Vec<Wire>,
-    /// What is right by the RFCs.
+    further_net: Vec<Scripted>,
+    /// Results that the RFCs allow.
     answer: OneOf<String>,
     requests: OneOf<usize>,
     /// Fields of the last request.
     #[serde(default)]
-    asked: BTreeMap<String, String>,
-    /// Where Carrel does something else, or one of several things that are right, and why.
+    request_headers: BTreeMap<String, String>,
+    /// Carrel's result where it differs, or is one of several allowed ones, with the reason.
     carrel: Option<Seen>,
     #[serde(default)]
-    why: String,
-    /// What Carrel says about the answer.
+    reason: String,
+    /// Status that Carrel reports with the answer.
     #[serde(default)]
     marks: Marks,
-    /// Why other caches are spared this step.
+    /// Why other caches skip this step.
     #[serde(default, rename = "skip")]
     _skip: String,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Land {
-    Before(#[allow(dead_code, reason = "only its presence says something")] bool),
-    While(#[allow(dead_code, reason = "only its presence says something")] String),
+enum ReleaseTime {
+    Before(#[allow(dead_code, reason = "only its presence matters")] bool),
+    While(#[allow(dead_code, reason = "only its presence matters")] String),
 }
 
 #[derive(Deserialize, Default)]
@@ -125,7 +125,7 @@ impl<T: PartialEq + Clone> OneOf<T> {
 
 #[derive(Deserialize, Clone)]
 #[serde(untagged)]
-enum Wire {
+enum Scripted {
     /// A name of the table's replies, or `refused`, `hang`, `flood`.
     Named(String),
     Late {
@@ -134,7 +134,7 @@ enum Wire {
     Cut {
         cut: String,
     },
-    /// With more bytes in its `Content-Length`.
+    /// With a `Content-Length` greater than the body.
     Short {
         short: String,
     },
@@ -148,11 +148,11 @@ struct Answer {
     headers: BTreeMap<String, String>,
     #[serde(default)]
     body: String,
-    /// A body of about so many bytes.
+    /// A body of about this many bytes.
     body_of: Option<usize>,
 }
 
-/// What came of a step.
+/// Result of a step.
 #[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
 struct Seen {
     answer: String,
@@ -160,45 +160,50 @@ struct Seen {
 }
 
 impl Table {
-    fn told(&self, answer: &Answer, now_ms: i64) -> Told {
-        // Honest servers tell the time (RFC 9110, 6.6.1); an empty `date` is none.
+    fn reply(&self, answer: &Answer, now_ms: i64) -> ScriptedReply {
+        // Servers send a `Date` (RFC 9110, 6.6.1); an empty `date` removes it.
         let own = answer.headers.contains_key("date");
         let date = (!own).then(|| ("date".to_owned(), "{now}".to_owned()));
         let headers = answer.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
-        let headers = headers.map(|(n, v)| (n, dated(&v, now_ms)));
+        let headers = headers.map(|(n, v)| (n, with_date(&v, now_ms)));
         let body = match answer.body_of {
             Some(n) => format!("[\"{}\"]", "x".repeat(n)),
             None => answer.body.clone(),
         };
-        Told { status: answer.status, headers: headers.collect(), body: body.into(), takes_ms: 0 }
+        ScriptedReply {
+            status: answer.status,
+            headers: headers.collect(),
+            body: body.into(),
+            takes_ms: 0,
+        }
     }
-    fn net(&self, wire: &Wire, now_ms: i64) -> Net {
+    fn net(&self, wire: &Scripted, now_ms: i64) -> Net {
         let named = |name: &str| {
             let reply = self.replies.get(name);
-            self.told(reply.unwrap_or_else(|| panic!("no reply is called {name}")), now_ms)
+            self.reply(reply.unwrap_or_else(|| panic!("no reply is called {name}")), now_ms)
         };
         match wire {
-            Wire::Named(name) => match name.as_str() {
+            Scripted::Named(name) => match name.as_str() {
                 "refused" => Net::Refused,
-                "hang" => Net::Hangs,
-                "flood" => Net::Floods,
+                "hang" => Net::TimesOut,
+                "flood" => Net::Endless,
                 name => Net::Answer(named(name)),
             },
-            Wire::Late { late } => Net::Late(named(late)),
-            Wire::Cut { cut } => Net::Cut(Bytes::from(cut.clone())),
-            Wire::Short { short } => {
-                let mut told = super::desk::told(200, &[], "");
-                told.headers.push(("content-length".into(), (short.len() + 9).to_string()));
-                told.body = short.clone().into();
-                Net::Answer(told)
+            Scripted::Late { late } => Net::Late(named(late)),
+            Scripted::Cut { cut } => Net::Cut(Bytes::from(cut.clone())),
+            Scripted::Short { short } => {
+                let mut reply = super::fixture::scripted(200, &[], "");
+                reply.headers.push(("content-length".into(), (short.len() + 9).to_string()));
+                reply.body = short.clone().into();
+                Net::Answer(reply)
             }
-            Wire::Answer(answer) => Net::Answer(self.told(answer, now_ms)),
+            Scripted::Answer(answer) => Net::Answer(self.reply(answer, now_ms)),
         }
     }
 }
 
-/// `{now}`, `{now+60}`, `{now-60}` as HTTP dates.
-fn dated(value: &str, now_ms: i64) -> String {
+/// Replaces `{now}`, `{now+60}`, `{now-60}` by HTTP dates.
+fn with_date(value: &str, now_ms: i64) -> String {
     let Some(shift) = value.strip_prefix("{now").and_then(|v| v.strip_suffix('}')) else {
         return value.to_owned();
     };
@@ -208,7 +213,7 @@ fn dated(value: &str, now_ms: i64) -> String {
     httpdate::fmt_http_date(at)
 }
 
-/// A route table for one case. "network-first" is `Cache::refresh`, and "cache-only" is `Cache::stored`.
+/// Builds a route table for one case. "network-first" is `Cache::refresh`, and "cache-only" is `Cache::stored`.
 fn routes(strategy: &str, times: Times) -> &'static [Route] {
     let s = Duration::from_secs;
     let (strategy, fresh, stale) = match strategy {
@@ -229,15 +234,15 @@ fn routes(strategy: &str, times: Times) -> &'static [Route] {
     Vec::leak(vec![route])
 }
 
-async fn answer(desk: &Desk, strategy: &str, path: &str) -> Result<Cached, Error> {
+async fn answer(fixture: &Fixture, strategy: &str, path: &str) -> Result<Cached, Error> {
     match strategy {
-        "network-first" => desk.cache.refresh(path).await,
-        "cache-only" => desk.cache.stored(path).await,
-        _ => desk.cache.get(path, || {}).await,
+        "network-first" => fixture.cache.refresh(path).await,
+        "cache-only" => fixture.cache.stored(path).await,
+        _ => fixture.cache.get(path, || {}).await,
     }
 }
 
-fn in_words(answer: &Result<Cached, Error>) -> String {
+fn describe(answer: &Result<Cached, Error>) -> String {
     match answer {
         Ok(cached) if cached.body.len() > 1000 => "long".into(),
         Ok(cached) => String::from_utf8_lossy(&cached.body).into_owned(),
@@ -250,77 +255,86 @@ fn in_words(answer: &Result<Cached, Error>) -> String {
     }
 }
 
-async fn take(desk: &mut Desk, table: &Table, case: &Case, step: &Step) -> (Seen, Option<Cached>) {
-    desk.clock.advance(step.wait_s * 1000);
-    desk.clock.jump(step.jump_s * 1000);
+async fn run_step(
+    fixture: &mut Fixture,
+    table: &Table,
+    case: &Case,
+    step: &Step,
+) -> (Seen, Option<Cached>) {
+    fixture.clock.advance(step.wait_s * 1000);
+    fixture.clock.jump(step.jump_s * 1000);
     if step.restart {
-        desk.restart();
+        fixture.restart();
     }
     if step.network_changed {
-        desk.cache.network_changed();
+        fixture.cache.network_changed();
     }
     if step.fill_disk {
-        desk.fill_disk();
+        fixture.fill_disk();
     }
-    if matches!(step.land, Some(Land::Before(_))) {
-        desk.net.gate.add_permits(1);
-        desk.settle().await;
+    if matches!(step.release, Some(ReleaseTime::Before(_))) {
+        fixture.net.gate.add_permits(1);
+        fixture.settle().await;
     }
-    let before = desk.requests();
-    let now = desk.clock.now_ms();
-    desk.net.next.lock().unwrap().clear();
-    desk.will(step.net.iter().chain(&step.unasked).map(|w| table.net(w, now)));
+    let before = fixture.requests();
+    let now = fixture.clock.now_ms();
+    fixture.net.next.lock().unwrap().clear();
+    fixture.enqueue(step.net.iter().chain(&step.further_net).map(|w| table.net(w, now)));
     let path = step.path.as_deref().unwrap_or("/api/thing");
 
     let strategy = step.strategy.as_ref().unwrap_or(&case.strategy);
-    let asking = join_all((0..step.many.unwrap_or(1)).map(|_| answer(desk, strategy, path)));
-    tokio::pin!(asking);
-    let mut turns = 0;
+    let pending = join_all((0..step.many.unwrap_or(1)).map(|_| answer(fixture, strategy, path)));
+    tokio::pin!(pending);
+    let mut rounds = 0;
     let answers = loop {
         tokio::select! {
             biased;
-            answers = &mut asking => break answers,
-            is_idle = desk.turn() => if is_idle { turns += 1 } else { continue },
+            answers = &mut pending => break answers,
+            is_idle = fixture.run_tasks() => if is_idle { rounds += 1 } else { continue },
         }
-        // Whoever still waits waits for time, or for a late answer.
-        if turns % 50 == 0 {
-            desk.clock.advance(500);
-            let waits = turns >= 50 * 10 && matches!(step.land, Some(Land::While(_)));
+        // All remaining waits are for time or for a late answer.
+        if rounds % 50 == 0 {
+            fixture.clock.advance(500);
+            let waits = rounds >= 50 * 10 && matches!(step.release, Some(ReleaseTime::While(_)));
             if waits {
-                desk.net.gate.add_permits(1);
+                fixture.net.gate.add_permits(1);
             }
         }
-        assert!(turns < 50 * 200, "{}: it never ends", case.name);
+        assert!(rounds < 50 * 200, "{}: no answer", case.name);
     };
-    desk.settle().await;
-    let words: Vec<String> = answers.iter().map(in_words).collect();
-    assert!(words.windows(2).all(|w| w[0] == w[1]), "{}: askers disagree: {words:?}", case.name);
-    let seen = Seen { answer: words[0].clone(), requests: desk.requests() - before };
+    fixture.settle().await;
+    let texts: Vec<String> = answers.iter().map(describe).collect();
+    assert!(
+        texts.windows(2).all(|w| w[0] == w[1]),
+        "{}: callers got different answers: {texts:?}",
+        case.name
+    );
+    let seen = Seen { answer: texts[0].clone(), requests: fixture.requests() - before };
     (seen, answers.into_iter().next().and_then(Result::ok))
 }
 
-fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, desk: &Desk) -> Vec<String> {
-    let mut wrong = Vec::new();
+fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, fixture: &Fixture) -> Vec<String> {
+    let mut problems = Vec::new();
     let (answers, requests) = (step.answer.all(), step.requests.all());
-    // Of several that are right, Carrel does the first.
+    // Of several allowed results Carrel returns the first.
     let expected = step
         .carrel
         .clone()
         .unwrap_or_else(|| Seen { answer: answers[0].clone(), requests: requests[0] });
     if *seen != expected {
-        wrong.push(format!("{seen:?} and not {expected:?}"));
+        problems.push(format!("got {seen:?}, expected {expected:?}"));
     }
     let right = answers.contains(&expected.answer) && requests.contains(&expected.requests);
-    if step.carrel.is_some() && step.why.is_empty() {
-        wrong.push("differs without a reason".into());
+    if step.carrel.is_some() && step.reason.is_empty() {
+        problems.push("differs without a reason".into());
     }
     if !right && step.carrel.is_none() {
-        wrong.push("the table contradicts itself".into());
+        problems.push("the table contradicts itself".into());
     }
-    for (name, value) in &step.asked {
-        let sent = desk.last_header(name);
+    for (name, value) in &step.request_headers {
+        let sent = fixture.last_header(name);
         if sent.as_deref() != Some(value) {
-            wrong.push(format!("asked with {name}: {sent:?}"));
+            problems.push(format!("sent {name}: {sent:?}"));
         }
     }
     let marks = &step.marks;
@@ -331,36 +345,41 @@ fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, desk: &Desk) -> Vec<
         Origin::Revalidated => "revalidated",
     });
     if marks.from.is_some() && marks.from.as_deref() != from {
-        wrong.push(format!("from {from:?}"));
+        problems.push(format!("from {from:?}"));
     }
     if marks.stale.is_some() && marks.stale != cached.map(|c| c.stale) {
-        wrong.push(format!("stale {:?}", cached.map(|c| c.stale)));
+        problems.push(format!("stale {:?}", cached.map(|c| c.stale)));
     }
     if marks.offline.is_some() && marks.offline != cached.map(|c| c.offline) {
-        wrong.push(format!("offline {:?}", cached.map(|c| c.offline)));
+        problems.push(format!("offline {:?}", cached.map(|c| c.offline)));
     }
     if let Some(status) = &marks.status {
-        let said = cached.map(|c| c.status.to_string()).unwrap_or_default();
-        if said != *status {
-            wrong.push(format!("says {said:?}"));
+        let text = cached.map(|c| c.status.to_string()).unwrap_or_default();
+        if text != *status {
+            problems.push(format!("status {text:?}"));
         }
     }
-    wrong
+    problems
 }
 
 #[tokio::test]
 async fn every_row_of_the_fault_table() {
     let table: Table = serde_json::from_str(TABLE).expect("the table can be read");
     assert!(table.cases.len() >= 100, "{} cases", table.cases.len());
-    let (mut wrong, mut results) = (Vec::new(), Vec::new());
+    let (mut problems, mut results) = (Vec::new(), Vec::new());
     for case in &table.cases {
         assert!(!case.rfc.is_empty(), "{}: no source", case.name);
-        let mut desk = Desk::with_routes(routes(&case.strategy, case.route));
+        let mut fixture = Fixture::with_routes(routes(&case.strategy, case.route));
         let mut all = Vec::new();
         for (n, step) in case.steps.iter().enumerate() {
-            let (seen, cached) = take(&mut desk, &table, case, step).await;
-            for problem in check(step, &seen, cached.as_ref(), &desk) {
-                wrong.push(format!("{}: {}: step {}: {problem}", case.strategy, case.name, n + 1));
+            let (seen, cached) = run_step(&mut fixture, &table, case, step).await;
+            for problem in check(step, &seen, cached.as_ref(), &fixture) {
+                problems.push(format!(
+                    "{}: {}: step {}: {problem}",
+                    case.strategy,
+                    case.name,
+                    n + 1
+                ));
             }
             all.push(seen);
         }
@@ -373,10 +392,10 @@ async fn every_row_of_the_fault_table() {
             .expect("the results are written");
     }
     assert!(
-        wrong.is_empty(),
+        problems.is_empty(),
         "{} of {} cases:\n{}",
-        wrong.len(),
+        problems.len(),
         table.cases.len(),
-        wrong.join("\n")
+        problems.join("\n")
     );
 }

@@ -1,8 +1,9 @@
-//! The cache: the fault table of `tests/faults/cases.json` over the strategies, and what a table cannot show.
+//! Tests of the cache: the fault table of `tests/faults/cases.json` over the strategies, and behaviour that a table
+//! cannot express.
 
 mod budget;
-mod desk;
 mod faults;
 mod figures;
-mod kept;
+mod fixture;
+mod stored;
 mod waiting;

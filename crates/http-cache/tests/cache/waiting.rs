@@ -1,124 +1,130 @@
-//! Who waits for what: one request for many, those who go away, and whom not to ask again.
+//! Concurrent callers: shared requests, dropped waiters, and remembered failures.
 
 use carrel_http_cache::Origin;
 use carrel_model::ErrorCode;
 use futures_util::FutureExt as _;
 
-use super::desk::{Desk, LIST, MIN, Net, ONE, answer, first, told};
+use super::fixture::{Fixture, LIST, MIN, Net, ONE, answer, first, scripted};
 
 #[tokio::test]
-async fn who_goes_away_stops_nothing_for_the_others_and_the_answer_is_kept() {
-    let desk = Desk::new();
-    desk.will([Net::Late(told(200, &[("cache-control", "max-age=600")], "[1]"))]);
-    let cache = desk.cache.clone();
+async fn dropped_callers_do_not_abort_a_storable_request() {
+    let fixture = Fixture::new();
+    fixture.enqueue([Net::Late(scripted(200, &[("cache-control", "max-age=600")], "[1]"))]);
+    let cache = fixture.cache.clone();
     let ask = move || {
         let cache = cache.clone();
         tokio::spawn(async move { cache.get(ONE, || {}).await.map(|c| c.status.collapsed) })
     };
     let (first, second, third) = (ask(), ask(), ask());
-    desk.settle().await;
+    fixture.settle().await;
     first.abort();
-    desk.net.gate.add_permits(1);
-    assert!(second.await.unwrap().unwrap() && third.await.unwrap().unwrap(), "both shared it");
-    assert_eq!(desk.requests(), 1);
+    fixture.net.gate.add_permits(1);
+    assert!(
+        second.await.unwrap().unwrap() && third.await.unwrap().unwrap(),
+        "both joined the request"
+    );
+    assert_eq!(fixture.requests(), 1);
 
-    // Nobody is left, the answer comes, and whoever asks next has it.
-    let desk = Desk::new();
-    desk.will([Net::Late(told(200, &[("cache-control", "max-age=600")], "[1]"))]);
+    // All callers are dropped, the answer arrives, and the next caller gets it.
+    let fixture = Fixture::new();
+    fixture.enqueue([Net::Late(scripted(200, &[("cache-control", "max-age=600")], "[1]"))]);
     {
-        let asking = desk.get(ONE);
-        tokio::pin!(asking);
+        let pending = fixture.get(ONE);
+        tokio::pin!(pending);
         tokio::select! {
             biased;
-            _ = &mut asking => panic!("it is late"),
-            () = desk.settle() => {}
+            _ = &mut pending => panic!("answered before the release"),
+            () = fixture.settle() => {}
         }
     }
-    desk.net.gate.add_permits(1);
-    desk.settle().await;
-    desk.will([Net::Refused]);
-    assert_eq!(&desk.get(ONE).await.unwrap().body[..], b"[1]");
+    fixture.net.gate.add_permits(1);
+    fixture.settle().await;
+    fixture.enqueue([Net::Refused]);
+    assert_eq!(&fixture.get(ONE).await.unwrap().body[..], b"[1]");
 }
 
 #[tokio::test]
-async fn what_is_not_kept_is_stopped_when_nobody_waits() {
-    let desk = Desk::new();
-    desk.will([Net::Late(told(200, &[], "[1]")), answer(200, &[], "[2]")]);
+async fn an_unstorable_request_is_aborted_without_waiters() {
+    let fixture = Fixture::new();
+    fixture.enqueue([Net::Late(scripted(200, &[], "[1]")), answer(200, &[], "[2]")]);
     {
-        let asking = desk.get("/api/meta");
-        tokio::pin!(asking);
+        let pending = fixture.get("/api/meta");
+        tokio::pin!(pending);
         tokio::select! {
             biased;
-            _ = &mut asking => panic!("it is late"),
-            () = desk.settle() => {}
+            _ = &mut pending => panic!("answered before the release"),
+            () = fixture.settle() => {}
         }
     }
-    desk.settle().await;
-    // Stopped: the next asker begins a request of its own and waits for nobody's.
-    let next = desk.get("/api/meta").await.unwrap();
-    assert_eq!((&next.body[..], next.status.collapsed, desk.requests()), (&b"[2]"[..], false, 2));
+    fixture.settle().await;
+    // Aborted: the next caller begins its own request.
+    let next = fixture.get("/api/meta").await.unwrap();
+    assert_eq!(
+        (&next.body[..], next.status.collapsed, fixture.requests()),
+        (&b"[2]"[..], false, 2)
+    );
 }
 
 #[tokio::test]
-async fn a_refresh_joins_the_request_that_is_under_way() {
-    let desk = Desk::new();
-    desk.will([Net::Late(told(200, &[], "[1]"))]);
-    let cache = desk.cache.clone();
+async fn a_refresh_joins_a_request_in_progress() {
+    let fixture = Fixture::new();
+    fixture.enqueue([Net::Late(scripted(200, &[], "[1]"))]);
+    let cache = fixture.cache.clone();
     let get = tokio::spawn(async move { cache.get(ONE, || {}).await });
-    desk.settle().await;
-    let cache = desk.cache.clone();
+    fixture.settle().await;
+    let cache = fixture.cache.clone();
     let refresh = tokio::spawn(async move { cache.refresh(ONE).await });
-    desk.settle().await;
-    desk.net.gate.add_permits(1);
+    fixture.settle().await;
+    fixture.net.gate.add_permits(1);
     assert_eq!(get.await.unwrap().unwrap().body, "[1]");
     assert!(refresh.await.unwrap().unwrap().status.collapsed);
-    assert_eq!(desk.requests(), 1);
+    assert_eq!(fixture.requests(), 1);
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_left_alone_for_five_seconds_or_until_the_network_changes() {
-    let desk = Desk::new();
-    desk.will([Net::Refused]);
-    assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
-    assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
-    assert_eq!(desk.requests(), 1);
-    assert!(desk.cache.is_offline());
-    desk.clock.advance(5_000);
-    desk.will([Net::Refused]);
-    assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::Offline);
-    assert_eq!(desk.requests(), 2);
-    desk.cache.network_changed();
-    desk.will([first()]);
-    assert!(desk.get(ONE).await.is_ok());
-    assert_eq!(desk.cache.figures().total().negative, 1);
+async fn an_unreachable_server_is_not_requested_for_five_seconds_or_until_a_network_change() {
+    let fixture = Fixture::new();
+    fixture.enqueue([Net::Refused]);
+    assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::Offline);
+    assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::Offline);
+    assert_eq!(fixture.requests(), 1);
+    assert!(fixture.cache.is_offline());
+    fixture.clock.advance(5_000);
+    fixture.enqueue([Net::Refused]);
+    assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::Offline);
+    assert_eq!(fixture.requests(), 2);
+    fixture.cache.network_changed();
+    fixture.enqueue([first()]);
+    assert!(fixture.get(ONE).await.is_ok());
+    assert_eq!(fixture.cache.figures().total().negative, 1);
 }
 
 #[tokio::test]
-async fn what_was_not_there_is_not_asked_for_again_for_a_minute() {
-    let desk = Desk::new();
-    desk.will([answer(404, &[], "")]);
+async fn a_missing_path_is_not_requested_again_for_a_minute() {
+    let fixture = Fixture::new();
+    fixture.enqueue([answer(404, &[], "")]);
     for _ in 0..3 {
-        assert_eq!(desk.get(ONE).await.unwrap_err(), ErrorCode::NotFound);
+        assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::NotFound);
     }
-    assert_eq!(desk.requests(), 1);
-    desk.clock.advance(MIN);
-    desk.will([first()]);
-    assert!(desk.get(ONE).await.is_ok());
+    assert_eq!(fixture.requests(), 1);
+    fixture.clock.advance(MIN);
+    fixture.enqueue([first()]);
+    assert!(fixture.get(ONE).await.is_ok());
 }
 
 #[tokio::test]
-async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up_no_task() {
-    let mut desk = Desk::new();
-    desk.will([first(), first()]);
-    desk.get("/api/stories").await.unwrap();
-    desk.get(LIST).await.unwrap();
-    desk.restart();
-    desk.get(LIST).await.unwrap();
-    // Something else writes, for as long as this test says.
+async fn memory_hits_and_writes_do_not_block_async_tasks() {
+    let mut fixture = Fixture::new();
+    fixture.enqueue([first(), first()]);
+    fixture.get("/api/stories").await.unwrap();
+    fixture.get(LIST).await.unwrap();
+    fixture.restart();
+    fixture.get(LIST).await.unwrap();
+    // Another write blocks the database until it is released.
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (running, is_running) = tokio::sync::oneshot::channel();
     let (released, mut running) = (std::sync::Mutex::new(released), Some(running));
-    let database = desk.cache.database().clone();
+    let database = fixture.cache.database().clone();
     let holds = tokio::spawn(async move {
         let holds = database.write("hold", move |_| {
             running.take().map(|r| r.send(()));
@@ -128,21 +134,21 @@ async fn an_answer_in_memory_waits_for_no_thread_and_one_that_is_stored_holds_up
         holds.await
     });
     is_running.await.unwrap();
-    let hit = desk.get(LIST).now_or_never().expect("it is there at once").unwrap();
+    let hit = fixture.get(LIST).now_or_never().expect("a memory hit without waiting").unwrap();
     assert_eq!(hit.origin, Origin::Memory);
 
-    desk.will([first()]);
-    let storing = desk.get(ONE);
+    fixture.enqueue([first()]);
+    let storing = fixture.get(ONE);
     tokio::pin!(storing);
-    while desk.requests() < 3 {
+    while fixture.requests() < 3 {
         tokio::select! {
             biased;
-            got = &mut storing => panic!("{got:?} before it is stored"),
+            got = &mut storing => panic!("{got:?} before the answer is stored"),
             () = tokio::task::yield_now() => {}
         }
     }
-    let stories = desk.get("/api/stories").await.unwrap();
-    assert_eq!(stories.origin, Origin::Disk, "reads wait for no write");
+    let stories = fixture.get("/api/stories").await.unwrap();
+    assert_eq!(stories.origin, Origin::Disk, "reads do not wait for writes");
     release.send(()).unwrap();
     holds.await.unwrap().unwrap();
     assert!(storing.await.unwrap().status.stored);

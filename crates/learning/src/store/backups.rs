@@ -15,10 +15,10 @@ use crate::{
 const FOLDER: &str = "backups";
 const DAILY: &str = "daily-";
 const BEFORE: &str = "before-";
-const KEPT: usize = 3;
+const MAX_DAILY: usize = 3;
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// A backup by its name; whether it is sound shows when it is read.
+/// A backup, identified by its name. It is verified only when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Backup {
     pub at_ms: i64,
@@ -29,7 +29,7 @@ pub(super) fn folder(dir: &Path) -> PathBuf {
     dir.join(FOLDER)
 }
 
-/// All backups, the newest first.
+/// Returns all backups, newest first.
 pub(super) fn all(dir: &Path) -> Vec<Backup> {
     let mut found = named(dir, DAILY);
     found.extend(named(dir, BEFORE));
@@ -37,11 +37,11 @@ pub(super) fn all(dir: &Path) -> Vec<Backup> {
     found
 }
 
-/// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is not complete without it; keeps the newest
-/// three. True if one was made.
+/// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is incomplete; keeps the newest three.
+/// Returns true if one was made.
 pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> Result<bool> {
     let needed = journal.lock().needs_backup();
-    // A clock that jumped may have left one in the future: then too a day counts.
+    // After a clock jump the last backup may be dated in the future; the distance counts in both directions.
     let recent = named(dir, DAILY).iter().any(|b| (now_ms - b.at_ms).abs() < DAY_MS);
     if recent && !needed {
         return Ok(false);
@@ -50,10 +50,10 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     let free = fs4::available_space(dir)?;
     if free < 2 * bytes + RESERVE.bytes {
         return Err(Error::full(format!(
-            "a backup of {bytes} bytes is not made while {free} bytes are free"
+            "no space for a backup of {bytes} bytes: {free} bytes are free"
         )));
     }
-    // First the new segment, then the copy: what is recorded between them is in both.
+    // The new segment is begun before the copy, so that changes recorded in between are in both.
     journal.lock().rotate(now_ms)?;
     let made = copy(dir, now_ms);
     if made.is_err() {
@@ -62,23 +62,23 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     made?;
     let mut daily = named(dir, DAILY);
     daily.sort_by_key(|b| std::cmp::Reverse(b.at_ms));
-    for old in daily.iter().skip(KEPT) {
+    for old in daily.iter().skip(MAX_DAILY) {
         fs::remove_file(&old.path)?;
     }
-    if let Some(oldest) = daily.get(KEPT - 1) {
+    if let Some(oldest) = daily.get(MAX_DAILY - 1) {
         journal::prune(dir, oldest.at_ms);
     }
     Ok(true)
 }
 
-/// Deletes what a backup that was killed left. Call it while no backup is being made.
+/// Deletes the files of interrupted backups. Call it while no backup is being made.
 pub(super) fn remove_unfinished(dir: &Path) {
     let Ok(files) = fs::read_dir(folder(dir)) else { return };
     for path in files.flatten().map(|f| f.path()) {
         if path.extension().is_some_and(|e| e == "part")
             && let Err(e) = fs::remove_file(&path)
         {
-            tracing::warn!(store.backup = %path.display(), error = %e, "an unfinished backup stays");
+            tracing::warn!(store.backup = %path.display(), error = %e, "an unfinished backup could not be deleted");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Rows as they are read on a device: a stored value that no release writes hides its own row and no other.
+//! Validated reads of the tables: a damaged stored value affects only its own row.
 //!
 //! SQLite has no checksums: flipped bits inside a value pass its checks. Here every row is parsed and validated when it
-//! is read; one that fails is skipped and logged. `set_aside_all` finds all of them, by key where the key can be read.
+//! is read; one that fails is skipped and logged. `move_unreadable_rows` finds all of them, by key where the key can be
+//! read.
 
 use carrel_model::{
     ItemId,
@@ -15,25 +16,29 @@ use rusqlite::{
 
 use crate::{Result, store::state};
 
-/// What is stored under a key.
+/// Result of looking up a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
+    /// A valid row.
     Row(Row),
+    /// No row has this key.
     Missing,
-    /// It cannot be read: why.
+    /// The row is unreadable, with the reason.
     Damaged(String),
 }
 
-/// A row that cannot be read.
+/// An unreadable row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged {
+    /// The table it was found in.
     pub row_type: RowType,
-    /// None: not even the key can be read.
+    /// None if the key is unreadable too.
     pub key: Option<RowKey>,
+    /// Why it cannot be read.
     pub problem: String,
 }
 
-/// The row with this key, or why there is none.
+/// Looks up the row with this key.
 pub fn find(conn: &Connection, key: &RowKey) -> Result<Found> {
     use carrel_sqlite::Error;
     match rows::get(conn, Owner::Client, key) {
@@ -47,7 +52,7 @@ pub fn find(conn: &Connection, key: &RowKey) -> Result<Found> {
     }
 }
 
-/// The row with this key; none if it is missing or cannot be read.
+/// Returns the row with this key; none if it is missing or unreadable.
 pub fn get(conn: &Connection, key: &RowKey) -> Result<Option<Row>> {
     Ok(match find(conn, key)? {
         Found::Row(row) => Some(row),
@@ -59,7 +64,7 @@ pub fn get(conn: &Connection, key: &RowKey) -> Result<Option<Row>> {
     })
 }
 
-/// The readable rows of one kind that a clause picks.
+/// Returns the readable rows of one kind that match a clause.
 pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -> Result<Vec<T>> {
     let mut found = Vec::new();
     each(conn, T::TYPE, clause, params, |row| {
@@ -69,7 +74,7 @@ pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -
     Ok(found)
 }
 
-/// All readable rows of one kind, by key.
+/// Returns all readable rows of one kind, ordered by key.
 pub fn all(conn: &Connection, row_type: RowType) -> Result<Vec<Row>> {
     let mut found = Vec::new();
     each(conn, row_type, &order(row_type), [], |row| {
@@ -79,16 +84,16 @@ pub fn all(conn: &Connection, row_type: RowType) -> Result<Vec<Row>> {
     Ok(found)
 }
 
-/// Hands over the readable rows that a clause picks, and stops at the first error of `take`.
+/// Passes the readable rows that match a clause to `f`; stops at its first error.
 pub(super) fn each(
     conn: &Connection,
     row_type: RowType,
     clause: &str,
     params: impl Params,
-    mut take: impl FnMut(Row) -> Result<()>,
+    mut f: impl FnMut(Row) -> Result<()>,
 ) -> Result<()> {
     visit(conn, row_type, clause, params, |_, read| match read {
-        Ok(row) => take(row),
+        Ok(row) => f(row),
         Err(problem) => {
             log(row_type, &problem);
             Ok(())
@@ -96,26 +101,26 @@ pub(super) fn each(
     })
 }
 
-/// The same for a file of this or an earlier schema: a column that its table lacks has the value that means "nothing", and what an
-/// earlier release kept as an unknown field is read as the field that it is now.
-pub(super) fn each_of_earlier(
+/// Same for a file of this or an earlier schema: a missing column is read as its empty value, and a field that an
+/// earlier release stored as unknown is read as the field it is now.
+pub(super) fn each_of_earlier_schema(
     conn: &Connection,
     row_type: RowType,
     clause: &str,
-    mut take: impl FnMut(Row) -> Result<()>,
+    mut f: impl FnMut(Row) -> Result<()>,
 ) -> Result<()> {
     let spec = TableSpec::of(row_type);
     let missing = missing_columns(conn, spec);
     let columns: Vec<String> = spec
         .columns()
         .map(|c| match missing.contains(&c.name) {
-            true => format!("{} AS {}", nothing(spec, c), c.name),
+            true => format!("{} AS {}", empty_value(spec, c), c.name),
             false => c.name.to_owned(),
         })
         .collect();
     visit_columns(conn, row_type, &columns.join(", "), clause, [], |_, read| match read {
-        Ok(row) if missing.is_empty() => take(row),
-        Ok(row) => take(as_of_now(row)),
+        Ok(row) if missing.is_empty() => f(row),
+        Ok(row) => f(with_known_fields(row)),
         Err(problem) => {
             log(row_type, &problem);
             Ok(())
@@ -123,7 +128,8 @@ pub(super) fn each_of_earlier(
     })
 }
 
-/// Columns of this release that the table of the file lacks. None if the table cannot be described: then it cannot be read either.
+/// Returns the columns of this release that the table of the file lacks; none if the table cannot be described, as it
+/// cannot be read then either.
 fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
     let names = || -> rusqlite::Result<Vec<String>> {
         conn.prepare("SELECT name FROM pragma_table_info(?1)")?
@@ -131,15 +137,17 @@ fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
             .collect()
     };
     match names() {
-        Ok(there) if !there.is_empty() => {
-            spec.columns().map(|c| c.name).filter(|name| !there.iter().any(|t| t == name)).collect()
-        }
+        Ok(present) if !present.is_empty() => spec
+            .columns()
+            .map(|c| c.name)
+            .filter(|name| !present.iter().any(|t| t == name))
+            .collect(),
         _ => Vec::new(),
     }
 }
 
-/// The value of a column that was never written, as SQL.
-fn nothing(spec: &TableSpec, column: Column) -> String {
+/// Returns the empty value of a column, as SQL.
+fn empty_value(spec: &TableSpec, column: Column) -> String {
     let is_earliest_time = spec.minima.contains(&column)
         || spec.least.iter().any(|tuple| tuple.first() == Some(&column));
     match column.kind {
@@ -150,16 +158,16 @@ fn nothing(spec: &TableSpec, column: Column) -> String {
     }
 }
 
-/// Unknown fields of the row that are fields now take their places, if the row is valid then.
-fn as_of_now(row: Row) -> Row {
+/// Parses unknown fields of the row that are known now, if the result is valid.
+fn with_known_fields(row: Row) -> Row {
     let read = serde_json::to_string(&row).ok().and_then(|text| Row::from_json(&text).ok());
     read.filter(|read| read.validate().is_ok()).unwrap_or(row)
 }
 
-/// The keys of all rows of one kind, as far as they can be read, also of rows that cannot.
+/// Returns the readable keys of all rows of one kind, including those of unreadable rows.
 pub fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
     let spec = TableSpec::of(row_type);
-    let sql = format!("SELECT {0} FROM {1} ORDER BY {0}", names(spec), spec.table);
+    let sql = format!("SELECT {0} FROM {1} ORDER BY {0}", key_names(spec), spec.table);
     let mut stmt = conn.prepare_cached(&sql)?;
     let mut found = stmt.query([])?;
     let mut keys = Vec::new();
@@ -169,9 +177,9 @@ pub fn keys(conn: &Connection, row_type: RowType) -> Result<Vec<RowKey>> {
     Ok(keys)
 }
 
-/// Takes all rows that cannot be read out of their tables, so that a good one can take the place. What was stored is kept
-/// in `foreign_row`. Reads every row.
-pub(super) fn set_aside_all(conn: &Connection, now_ms: i64) -> Result<Vec<Damaged>> {
+/// Removes all unreadable rows from their tables, so that valid ones can replace them. Their stored values are kept in
+/// `foreign_row`. Reads every row.
+pub(super) fn move_unreadable_rows(conn: &Connection, now_ms: i64) -> Result<Vec<Damaged>> {
     let mut damaged = Vec::new();
     for row_type in RowType::ALL {
         let mut stored = Vec::new();
@@ -184,14 +192,14 @@ pub(super) fn set_aside_all(conn: &Connection, now_ms: i64) -> Result<Vec<Damage
             Ok(())
         })?;
         for values in stored {
-            remove(conn, *row_type, &values, now_ms)?;
+            move_to_foreign(conn, *row_type, &values, now_ms)?;
         }
     }
     Ok(damaged)
 }
 
-/// The same for the row with this key.
-pub(super) fn set_aside(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<()> {
+/// Same for the row with this key.
+pub(super) fn move_unreadable_row(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<()> {
     let mut stored = Vec::new();
     visit(conn, key.row_type, &order(key.row_type), [], |r, read| {
         if read.is_err() && key_of(r, key.row_type).as_ref() == Some(key) {
@@ -199,7 +207,7 @@ pub(super) fn set_aside(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<
         }
         Ok(())
     })?;
-    stored.iter().try_for_each(|values| remove(conn, key.row_type, values, now_ms))
+    stored.iter().try_for_each(|values| move_to_foreign(conn, key.row_type, values, now_ms))
 }
 
 fn values(r: &rusqlite::Row<'_>, row_type: RowType) -> Result<Vec<Value>> {
@@ -207,9 +215,14 @@ fn values(r: &rusqlite::Row<'_>, row_type: RowType) -> Result<Vec<Value>> {
     (0..columns).map(|i| Ok(r.get_ref(i)?.try_into().unwrap_or(Value::Null))).collect()
 }
 
-fn remove(conn: &Connection, row_type: RowType, values: &[Value], now_ms: i64) -> Result<()> {
+fn move_to_foreign(
+    conn: &Connection,
+    row_type: RowType,
+    values: &[Value],
+    now_ms: i64,
+) -> Result<()> {
     let spec = TableSpec::of(row_type);
-    let shown = spec.columns().zip(values).map(|(column, value)| {
+    let stored = spec.columns().zip(values).map(|(column, value)| {
         let value = match value {
             Value::Null => serde_json::Value::Null,
             Value::Integer(n) => (*n).into(),
@@ -219,9 +232,9 @@ fn remove(conn: &Connection, row_type: RowType, values: &[Value], now_ms: i64) -
         };
         (column.name.to_owned(), value)
     });
-    let stored: serde_json::Map<String, serde_json::Value> = shown.collect();
+    let stored: serde_json::Map<String, serde_json::Value> = stored.collect();
     let body = serde_json::json!({ "type": "damaged", "table": spec.table, "stored": stored });
-    state::keep_body(conn, &body.to_string(), now_ms)?;
+    state::store_foreign_body(conn, &body.to_string(), now_ms)?;
     let equal = spec.keys.iter().zip(1..).map(|(c, i)| format!("{} IS ?{i}", c.name));
     let equal: Vec<String> = equal.collect();
     let sql = format!("DELETE FROM {} WHERE {}", spec.table, equal.join(" AND "));
@@ -234,20 +247,20 @@ fn visit(
     row_type: RowType,
     clause: &str,
     params: impl Params,
-    take: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
+    f: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
 ) -> Result<()> {
     let columns: Vec<&str> = TableSpec::of(row_type).columns().map(|c| c.name).collect();
-    visit_columns(conn, row_type, &columns.join(", "), clause, params, take)
+    visit_columns(conn, row_type, &columns.join(", "), clause, params, f)
 }
 
-/// `columns`: those of the table, in the order in which a row is read.
+/// `columns`: those of the table, in the order in which `rows::read` expects them.
 fn visit_columns(
     conn: &Connection,
     row_type: RowType,
     columns: &str,
     clause: &str,
     params: impl Params,
-    mut take: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
+    mut f: impl FnMut(&rusqlite::Row<'_>, Result<Row, String>) -> Result<()>,
 ) -> Result<()> {
     let sql = format!("SELECT {columns} FROM {} {clause}", TableSpec::of(row_type).table);
     let mut stmt = conn.prepare_cached(&sql)?;
@@ -258,7 +271,7 @@ fn visit_columns(
             Err(e @ carrel_sqlite::Error::BadRow { .. }) => Err(e.to_string()),
             Err(e) => return Err(e.into()),
         };
-        take(r, read)?;
+        f(r, read)?;
     }
     Ok(())
 }
@@ -266,14 +279,14 @@ fn visit_columns(
 fn order(row_type: RowType) -> String {
     order_by(row_type, "")
 }
-/// By key, in the direction `" DESC"` or `""`.
+/// Ordered by key; `direction` is `" DESC"` or `""`.
 pub(super) fn order_by(row_type: RowType, direction: &str) -> String {
     let keys = TableSpec::of(row_type).keys.iter().map(|c| format!("{}{direction}", c.name));
     format!("ORDER BY {}", keys.collect::<Vec<_>>().join(", "))
 }
 
-/// False for a key that no row can have: noise of a damaged index.
-pub(super) fn is_sound_key(key: &RowKey) -> bool {
+/// False for a key that no row can have, as found in a damaged index.
+pub(super) fn is_valid_key(key: &RowKey) -> bool {
     match (key.row_type, key.parts()) {
         (RowType::Progress, (kind, Some(item))) => {
             ["section", "story", "media"].contains(&kind) && ItemId::new(item).is_ok()
@@ -285,11 +298,11 @@ pub(super) fn is_sound_key(key: &RowKey) -> bool {
         _ => !key.key.is_empty(),
     }
 }
-fn names(spec: &TableSpec) -> String {
+fn key_names(spec: &TableSpec) -> String {
     spec.keys.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The key columns come first in every row that is read here.
+/// Expects the key columns first.
 fn key_of(r: &rusqlite::Row<'_>, row_type: RowType) -> Option<RowKey> {
     let spec = TableSpec::of(row_type);
     let parts =
@@ -303,9 +316,5 @@ fn key_of(r: &rusqlite::Row<'_>, row_type: RowType) -> Option<RowKey> {
 }
 
 fn log(row_type: RowType, problem: &str) {
-    tracing::warn!(
-        row.kind = row_type.as_str(),
-        error = problem,
-        "a row cannot be read: it is skipped"
-    );
+    tracing::warn!(row.kind = row_type.as_str(), error = problem, "skipped an unreadable row");
 }

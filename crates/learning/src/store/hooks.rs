@@ -1,5 +1,5 @@
-//! What `user.db` does beside its transactions: it appends local changes to the journal before they are acknowledged, gives
-//! up the reserve on a full disk, and notes how the run ended.
+//! Callbacks of the `user.db` writer: append local changes to the journal before they are acknowledged, release the
+//! reserve on a full disk, and record how the run ended.
 
 use std::{fs::File, path::PathBuf, sync::Arc};
 
@@ -7,14 +7,14 @@ use carrel_sqlite::{Hooks, StorageError};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use crate::store::{Options, RESERVE, care, journal::Journal, tx::Effects};
+use crate::store::{Options, RESERVE, journal::Journal, lifecycle, tx::Effects};
 
 pub(super) struct UserHooks {
     pub lock: File,
     pub journal: Arc<Mutex<Journal>>,
-    /// What the transactions of this commit did.
+    /// Effects of the transactions in the current commit.
     pub effects: Arc<Mutex<Effects>>,
-    /// Damage was reported: the next start looks for it.
+    /// Damage was reported; the next start checks the file.
     pub was_damaged: bool,
     pub dir: PathBuf,
     pub options: Arc<Options>,
@@ -27,30 +27,28 @@ impl Hooks for UserHooks {
         if !recorded.is_empty() {
             self.journal.lock().append(self.options.clock.now_ms(), &recorded);
         }
-        self.options.changes.tell(changes);
+        self.options.changes.publish(changes);
     }
 
     fn free_space(&mut self, conn: &Connection) -> bool {
-        if RESERVE.give_up_piece(&self.dir) {
-            tracing::warn!(
-                "the disk is full: a piece of the reserve was given up so that work can be saved"
-            );
+        if RESERVE.release_piece(&self.dir) {
+            tracing::warn!("the disk is full: released a piece of the reserve to save work");
             if let Some(pages) = &mut self.page_limit {
                 *pages += (RESERVE.piece / 4096) as u32;
-                let _ = care::limit_pages(conn, *pages);
+                let _ = lifecycle::limit_pages(conn, *pages);
             }
             return true;
         }
         false
     }
 
-    /// A learner's file is not repaired while it is open.
+    /// `user.db` is not repaired while it is open.
     fn repair(&mut self, conn: Connection) -> Result<Connection, StorageError> {
         self.was_damaged = true;
         Ok(conn)
     }
 
     fn close(&mut self, conn: Connection, is_suspect: bool) {
-        care::close(conn, &mut self.lock, &self.dir, is_suspect || self.was_damaged);
+        lifecycle::close(conn, &mut self.lock, &self.dir, is_suspect || self.was_damaged);
     }
 }

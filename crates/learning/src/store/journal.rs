@@ -1,12 +1,12 @@
-//! The journal of local changes: each row that was recorded here, appended after its transaction was committed and before
-//! the change is acknowledged. It is read only to repair `user.db`: the newest backup with the journal joined into it is
-//! what was acknowledged.
+//! Journal of local changes: each row recorded on this device is appended after its transaction was committed and
+//! before the change is acknowledged. It is read only to repair `user.db`: the newest backup joined with the journal
+//! contains every acknowledged change.
 //!
-//! Appending costs one call and no fsync: `user.db` is the durable copy. After a power cut the end of the journal may be
-//! missing; that matters only if `user.db` is damaged too, and then the gap is counted and reported.
+//! Appending costs one write call and no fsync: `user.db` is the durable copy. After a power cut the end of the journal
+//! may be missing. This matters only if `user.db` is damaged too; the gap is then counted and reported.
 //!
-//! `journal/<first number>-<ms>.log` is one segment; each backup begins a new one. A line is
-//! `<checksum> <number> <ms> <operation> <row as JSON>`; numbers grow by one, so that missing lines are counted.
+//! `journal/<first number>-<ms>.log` is one segment; each backup begins a new one. A line is `<checksum> <number> <ms>
+//! <operation> <row as JSON>`; numbers increase by one, so that missing lines are counted.
 
 use std::{
     fs::{self, File},
@@ -19,16 +19,16 @@ use carrel_model::lattice::Row;
 use crate::Result;
 
 const FOLDER: &str = "journal";
-/// What a start reads of the last segment at first.
+/// Bytes of the last segment that are read first at start-up.
 const TAIL_BYTES: u64 = 16 * 1024;
-/// Hex digits of a line's checksum.
-const CHECKSUM: usize = 16;
+/// Number of hex digits of a line's checksum.
+const CHECKSUM_DIGITS: usize = 16;
 
-/// How a row is put into the table again.
+/// How a row is written back to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     Join,
-    /// The row took the place of the one that was there (`Tx::replace`).
+    /// The row replaced the stored one (`Tx::replace`).
     Replace,
 }
 
@@ -38,23 +38,23 @@ pub(super) struct Entry {
     pub row: Row,
 }
 
-/// Lines that are missing or cannot be read, between two that can.
+/// Lines between two readable ones that are missing or unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap {
     pub entries: u64,
-    /// The times of the lines around it; none at the beginning or the end.
+    /// Times of the surrounding lines; none at the beginning or the end.
     pub from_ms: Option<i64>,
     pub until_ms: Option<i64>,
 }
 
-/// Everything that the segments hold.
+/// Contents of all segments.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub entries: Vec<Entry>,
     pub gaps: Vec<Gap>,
-    /// The number of the first line that could be read.
+    /// Number of the first readable line.
     pub first: Option<u64>,
-    /// The number of the last line that could be read, and its time.
+    /// Number and time of the last readable line.
     pub last: Option<(u64, i64)>,
 }
 
@@ -62,19 +62,19 @@ pub(super) struct Contents {
 pub(super) struct Journal {
     folder: PathBuf,
     file: Option<File>,
-    /// The number of the next line.
+    /// Number of the next line.
     next: u64,
-    /// The last line may not be whole.
+    /// The last line may be incomplete.
     torn: bool,
-    /// Something was not appended, or there was no journal: only a backup makes it complete again.
+    /// A change was not appended, or there was no journal; only a backup makes it complete again.
     incomplete: bool,
 }
 
 impl Journal {
-    /// Goes on after the last line. Never fails: what cannot be appended is a gap.
+    /// Opens the journal to append after the last line. Never fails: a change that cannot be appended becomes a gap.
     ///
-    /// `new_file`: `user.db` was made just now. Then the first line has the number 0, which tells that the journal has
-    /// everything; else a backup has to be made first.
+    /// `new_file`: `user.db` was created just now. The first line then has the number 0, which means that the journal
+    /// contains everything; otherwise a backup has to be made first.
     pub fn open(dir: &Path, now_ms: i64, new_file: bool) -> Self {
         let folder = dir.join(FOLDER);
         let segments = segments(&folder);
@@ -91,13 +91,13 @@ impl Journal {
             None => journal.begin(now_ms),
         };
         if let Err(e) = opened {
-            tracing::warn!(error = %e, "the journal cannot be written: changes are only in user.db");
+            tracing::warn!(error = %e, "the journal cannot be written: changes are stored in user.db only");
             journal.incomplete = true;
         }
         journal
     }
 
-    /// Appends what a transaction recorded.
+    /// Appends the rows that a transaction recorded.
     pub fn append(&mut self, now_ms: i64, entries: &[Entry]) {
         if entries.is_empty() {
             return;
@@ -111,12 +111,15 @@ impl Journal {
             match line(number, now_ms, entry) {
                 Ok(line) => text.push_str(&line),
                 Err(e) => {
-                    tracing::warn!(error = %e, "a row cannot be written as JSON: it is only in user.db");
+                    tracing::warn!(
+                        error = %e,
+                        "a row cannot be serialised for the journal: it is stored in user.db only"
+                    );
                 }
             }
             number += 1;
         }
-        // The numbers are used up even if nothing was written: that is how a gap is found.
+        // The numbers are used even if nothing was written, so that the gap is detected.
         self.next = number;
         let written = match &mut self.file {
             Some(file) => file.write_all(text.as_bytes()),
@@ -125,7 +128,10 @@ impl Journal {
         self.torn = written.is_err();
         if let Err(e) = written {
             if !self.incomplete {
-                tracing::warn!(error = %e, "the journal cannot be written: changes are only in user.db until the next backup");
+                tracing::warn!(
+                    error = %e,
+                    "the journal cannot be written: changes are stored in user.db only until the next backup"
+                );
             }
             self.incomplete = true;
         }
@@ -141,7 +147,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A backup is needed so that backup and journal together are complete.
+    /// True if backup and journal together are not complete without a new backup.
     pub fn needs_backup(&self) -> bool {
         self.incomplete
     }
@@ -170,21 +176,25 @@ pub(super) fn read(dir: &Path) -> Contents {
         let bytes = match fs::read(&segment.path) {
             Ok(bytes) => bytes,
             Err(e) => {
-                tracing::warn!(journal.segment = %segment.path.display(), error = %e, "a segment of the journal cannot be read");
+                tracing::warn!(
+                    journal.segment = %segment.path.display(),
+                    error = %e,
+                    "a segment of the journal cannot be read"
+                );
                 continue;
             }
         };
         for line in bytes.split(|b| *b == b'\n') {
             match parse(line) {
                 Some((number, at_ms, entry)) => {
-                    contents.take(number, at_ms, entry);
+                    contents.add(number, at_ms, entry);
                     unreadable = 0;
                 }
                 None => unreadable += u64::from(!line.is_empty()),
             }
         }
     }
-    // Between two lines the numbers count what is missing; after the last one only the lines can.
+    // A gap between two lines is counted by their numbers; after the last one, by unreadable lines.
     if unreadable > 0 {
         let from_ms = contents.last.map(|(_, at_ms)| at_ms);
         contents.gaps.push(Gap { entries: unreadable, from_ms, until_ms: None });
@@ -192,13 +202,13 @@ pub(super) fn read(dir: &Path) -> Contents {
     contents
 }
 
-/// Deletes segments that are older than the one of the backup made at `backup_ms`.
+/// Deletes the segments older than that of the backup made at `backup_ms`.
 pub(super) fn prune(dir: &Path, backup_ms: i64) {
     let segments = segments(&dir.join(FOLDER));
     let Some(kept) = segments.iter().position(|s| s.at_ms == backup_ms) else { return };
     for old in &segments[..kept] {
         if let Err(e) = fs::remove_file(&old.path) {
-            tracing::warn!(error = %e, "an old segment of the journal stays");
+            tracing::warn!(error = %e, "an old journal segment could not be deleted");
         }
     }
 }
@@ -207,13 +217,13 @@ pub(super) fn prune(dir: &Path, backup_ms: i64) {
 pub(super) fn covers(dir: &Path, backup_ms: i64) -> bool {
     segments(&dir.join(FOLDER)).iter().any(|s| s.at_ms == backup_ms)
 }
-/// True if something was ever written here.
+/// True if anything was ever written to the journal.
 pub(super) fn exists(dir: &Path) -> bool {
     segments(&dir.join(FOLDER)).iter().any(|s| fs::metadata(&s.path).is_ok_and(|m| m.len() > 0))
 }
 
 impl Contents {
-    fn take(&mut self, number: u64, at_ms: i64, entry: Entry) {
+    fn add(&mut self, number: u64, at_ms: i64, entry: Entry) {
         match self.last {
             Some((last, _)) if number <= last => {}
             Some((last, from_ms)) if number > last + 1 => self.gaps.push(Gap {
@@ -249,7 +259,7 @@ fn segments(folder: &Path) -> Vec<Segment> {
     found
 }
 
-/// The number of the last line, or the one before the first of the last segment.
+/// Returns the number of the last line, or the one before the first of the last segment.
 fn last_number(segments: &[Segment]) -> Option<u64> {
     let last = segments.last()?;
     let written = last_line_number(&last.path).unwrap_or_else(|e| {
@@ -262,7 +272,8 @@ fn last_number(segments: &[Segment]) -> Option<u64> {
     }
 }
 
-/// The number of the last line of a segment that can be read. Numbers grow, so that a start reads the end of a long segment only.
+/// Returns the number of the last readable line of a segment. Numbers increase, so that only the end of a long segment
+/// is read.
 fn last_line_number(path: &Path) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
@@ -272,7 +283,7 @@ fn last_line_number(path: &Path) -> io::Result<Option<u64>> {
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
         (&file).take(len - from).read_to_end(&mut bytes)?;
-        // The first line may be cut: then its checksum is wrong.
+        // The first line may be truncated; its checksum is then wrong.
         let last = bytes.rsplit(|b| *b == b'\n').find_map(parse);
         match last {
             Some((number, ..)) => return Ok(Some(number)),
@@ -297,20 +308,20 @@ fn parse(line: &[u8]) -> Option<(u64, i64, Entry)> {
     if sum != checksum(rest.as_bytes()) {
         return None;
     }
-    let mut words = rest.splitn(4, ' ');
-    let (number, at_ms) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let operation = match words.next()? {
+    let mut fields = rest.splitn(4, ' ');
+    let (number, at_ms) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let operation = match fields.next()? {
         "join" => Operation::Join,
         "replace" => Operation::Replace,
         _ => return None,
     };
-    let row = Row::from_json(words.next()?).ok()?;
+    let row = Row::from_json(fields.next()?).ok()?;
     Some((number, at_ms, Entry { operation, row }))
 }
 
 fn checksum(bytes: &[u8]) -> String {
     let mut hex = carrel_model::BlobHash::of(bytes).to_hex();
-    hex.truncate(CHECKSUM);
+    hex.truncate(CHECKSUM_DIGITS);
     hex
 }
 
@@ -337,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_over_restarts_and_segments_and_counts_what_is_missing() {
+    fn appends_across_restarts_and_segments_and_counts_missing_lines() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, true);
         journal.append(11, &[entry(0), entry(1)]);
@@ -352,7 +363,7 @@ mod tests {
         assert_eq!(percents(dir.path()), [0, 1, 2, 3, 4, 5]);
         assert!(read(dir.path()).gaps.is_empty());
 
-        // Any damage of a line is found, and the lines around it are read.
+        // Damage to a line is detected, and the surrounding lines are read.
         let path = segments(&dir.path().join(FOLDER)).pop().unwrap().path;
         let whole = fs::read(&path).unwrap();
         let second = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(1).unwrap().0;
@@ -365,7 +376,7 @@ mod tests {
             let gap = Gap { entries: 1, from_ms: Some(31), until_ms: Some(33) };
             assert_eq!(contents.gaps, [gap]);
         }
-        // A line that a crash cut off does not take the next one along.
+        // A line truncated by a crash does not corrupt the next one.
         fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         Journal::open(dir.path(), 40, false).append(41, &[entry(6)]);
         assert_eq!(percents(dir.path()), [0, 1, 2, 3, 4, 6]);
@@ -378,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_number_of_a_long_segment_is_found_whatever_its_end_looks_like() {
+    fn finds_the_last_number_of_a_segment_with_a_damaged_end() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, true);
         let entries: Vec<Entry> = (0..1_000).map(entry).collect();
@@ -387,7 +398,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         assert!(whole.len() as u64 > 4 * TAIL_BYTES);
         assert_eq!(last_line_number(&path).unwrap(), Some(999));
-        // Whatever part of the end cannot be read, the last line before it counts.
+        // If part of the end is unreadable, the last line before it is used.
         for damaged in [10, 1_000, TAIL_BYTES as usize, 3 * TAIL_BYTES as usize] {
             let mut bytes = whole.clone();
             let from = bytes.len() - damaged;
@@ -404,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_appended_is_a_gap_and_asks_for_a_backup() {
+    fn a_failed_append_is_a_gap_and_requires_a_backup() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, false);
         assert!(journal.needs_backup(), "there was none: only a backup has what was before");

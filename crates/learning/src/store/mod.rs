@@ -1,30 +1,30 @@
-//! `user.db`, the learner's work: one folder per account, one `carrel_sqlite::Database`.
+//! `user.db`, the learner's rows: one folder per account, one `carrel_sqlite::Database`.
 //!
-//! There is one door for writes: `write(op, |tx| ...)` is one transaction that is on the disk (`synchronous=FULL`) when it returns, and
-//! after which `Changes` are told. There is one door for reads: `read(|conn| ...)`, a snapshot.
+//! All writes go through `write(op, |tx| ...)`: one transaction, durable (`synchronous=FULL`) when it returns;
+//! `Changes` are sent after the commit. All reads go through `read(|conn| ...)`, which reads one snapshot.
 //!
-//! | File in the folder | What it is |
+//! | File in the folder | Content |
 //! |---|---|
 //! | `user.db` (`-wal`, `-shm`) | the rows |
-//! | `user.lock` | held while open; notes how the last run ended |
-//! | `ballast` | the reserve: 4 MiB, given up in pieces of 1 MiB when the disk is full, so that work can still be saved |
-//! | `journal/` | the local changes since the oldest daily backup, to repair `user.db` from (`journal`) |
+//! | `user.lock` | locked while open; records how the last run ended |
+//! | `ballast` | reserve of 4 MiB, released in pieces of 1 MiB when the disk is full, so that work can still be saved |
+//! | `journal/` | local changes since the oldest daily backup, for the repair of `user.db` (`journal`) |
 //! | `backups/` | `daily-<ms>.db` (3 kept), `before-NNNN-<ms>.db` (one before each migration) |
-//! | `user.damaged-<ms>.db` | a damaged file, set aside, never deleted |
-//! | `user.recovering.db`, `user.recovered-<ms>.db` | a repair under way (`recovery`) |
-//! | `repair-<ms>.json` | what a repair could not bring back |
+//! | `user.damaged-<ms>.db` | a damaged file, renamed, never deleted |
+//! | `user.recovering.db`, `user.recovered-<ms>.db` | a repair in progress (`recovery`) |
+//! | `repair-<ms>.json` | report of what a repair could not restore |
 //!
-//! A file that cannot be opened for writing (full disk, read-only folder, held by another program) is opened for reading:
-//! a copy in memory. Each write tries to open it for writing again.
+//! A file that cannot be opened for writing (full disk, read-only folder, locked by another program) is opened
+//! read-only, as a copy in memory. Each write first tries to open it for writing again.
 //!
-//! Not here: what the rows mean (`learning`), when they are sent (`sync`), what can be fetched again (`cache`).
+//! Not here: what the rows mean (`learning`), when they are sent (`sync`), data that can be fetched again (`cache`).
 
 mod backups;
-mod care;
 pub mod checked;
 mod hooks;
 mod image;
 mod journal;
+mod lifecycle;
 pub mod outbox;
 mod recovery;
 pub mod state;
@@ -39,7 +39,6 @@ use std::{
     },
 };
 
-pub use care::Opened;
 use carrel_model::DeviceId;
 use carrel_sqlite::{
     Cause, Change, Changes, Database, DatabaseError, Migration, NoHooks, StorageError,
@@ -47,6 +46,7 @@ use carrel_sqlite::{
 use carrel_system::{Clock, blocking, files::Reserve};
 use hooks::UserHooks;
 use journal::Journal;
+pub use lifecycle::Opened;
 use parking_lot::Mutex;
 pub use recovery::Repair;
 use rusqlite::Connection;
@@ -58,7 +58,7 @@ use crate::{Error, Result};
 const FILE: &str = "user.db";
 const RESERVE: Reserve = Reserve { name: "ballast", bytes: 4 * 1024 * 1024, piece: 1024 * 1024 };
 
-/// The schema of `user.db`, in order. migrations/README.md has the rules.
+/// Schema migrations of `user.db`, in order. Rules: migrations/README.md.
 pub const MIGRATIONS: &[Migration] = &[
     Migration {
         number: 1,
@@ -77,25 +77,29 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// What a store needs to know of the world.
+/// Configuration of a store.
 #[derive(Clone)]
 pub struct Options {
+    /// Id of this device; part of every register it writes.
     pub device: DeviceId,
-    /// Release of the app: after an update, rows that were too new are tried again.
+    /// Release of the app. After an update, rows of a newer format are read again.
     pub app_version: String,
-    /// True: local changes wait for a server. False (the demo library): nothing waits.
+    /// True: local changes are put into the outbox. False (the demo library): the outbox stays empty.
     pub has_server: bool,
+    /// Wall and monotonic clock.
     pub clock: Arc<dyn Clock>,
+    /// Receives the changes of each commit.
     pub changes: Changes,
-    /// The most pages (4 KiB) that the file may have; giving up the ballast adds 1,024. None: as the disk allows.
+    /// Maximum number of pages (4 KiB) of the file; each released piece of the reserve adds 256. None: no limit.
     pub page_limit: Option<u32>,
 }
 
-/// Called at each step of a repair with the step's name: tests look there at what a kill would leave.
+/// Test hook: called at each step of a repair with the step's name, to inspect what a crash at that step would leave.
 #[derive(Clone, Default)]
-pub struct Steps(Option<Arc<dyn Fn(&'static str) + Send + Sync>>);
+pub struct Failpoints(Option<Arc<dyn Fn(&'static str) + Send + Sync>>);
 
-impl Steps {
+impl Failpoints {
+    /// Creates a hook that calls `call` with each step's name.
     pub fn new(call: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(call)))
     }
@@ -109,23 +113,23 @@ impl Steps {
 /// An open `user.db`. Closing it (or dropping the last handle) waits for the writer.
 pub struct Store {
     mode: Mutex<Arc<Mode>>,
-    /// One attempt at a time to open a read-only one for writing.
+    /// At most one attempt at a time to reopen a read-only file for writing.
     reopening: tokio::sync::Mutex<()>,
     repair_read: AtomicBool,
     dir: PathBuf,
     options: Arc<Options>,
-    steps: Steps,
+    failpoints: Failpoints,
 }
 
 enum Mode {
     Live {
         db: Database<Error>,
         journal: Arc<Mutex<Journal>>,
-        /// What the transactions of the commit that is under way did.
+        /// Effects of the transactions in the current commit.
         effects: Arc<Mutex<Effects>>,
         opened: Opened,
     },
-    /// A copy in memory, and why it cannot be written.
+    /// A copy in memory, and why the file cannot be written.
     ReadOnly {
         db: Database<Error>,
         why: Error,
@@ -135,18 +139,23 @@ enum Mode {
 }
 
 impl Store {
-    /// Opens or makes the file in `dir`, brings its schema up to date, and repairs it if it is damaged. A file that cannot
-    /// be opened for writing is opened for reading if possible: see [`Store::read_only`].
+    /// Opens or creates the file in `dir`, migrates its schema, and repairs it if it is damaged. A file that cannot be
+    /// opened for writing is opened read-only if possible: see [`Store::read_only`]. Blocking.
     ///
-    /// Blocking: call it where blocking is fine. Errors: newer than this app, no data that could be read.
+    /// # Errors
+    /// The file has a newer schema than this app, or no data could be read.
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
-        Self::open_with_steps(dir, options, Steps::default())
+        Self::open_with_failpoints(dir, options, Failpoints::default())
     }
 
-    /// The same, with a call at each step of a repair.
-    pub fn open_with_steps(dir: &Path, options: Options, steps: Steps) -> Result<Self> {
+    /// Same as [`Store::open`], with a call at each step of a repair.
+    pub fn open_with_failpoints(
+        dir: &Path,
+        options: Options,
+        failpoints: Failpoints,
+    ) -> Result<Self> {
         let options = Arc::new(options);
-        let mode = match open_live(dir, &options, &steps) {
+        let mode = match open_live(dir, &options, &failpoints) {
             Ok(live) => live,
             Err(why) => open_copy(dir, &options, why)?,
         };
@@ -156,16 +165,15 @@ impl Store {
             repair_read: AtomicBool::new(false),
             dir: dir.to_owned(),
             options,
-            steps,
+            failpoints,
         })
     }
 
-    /// ONE transaction: everything or nothing, durable when this returns.
+    /// Runs one transaction: all or nothing, durable when this returns.
     ///
-    /// `op` names it in logs. `f` may run several times: when the disk is full, a piece of the reserve is given up and it
-    /// runs once more. Transactions that wait at the same moment share one commit, and so one fsync; each still stands or
-    /// falls alone. If the file is open for reading only, it is tried to open it for writing first; the error is then why
-    /// that is not possible.
+    /// `op` names it in logs. `f` may run several times: when the disk is full, a piece of the reserve is released and
+    /// `f` runs again. Transactions that are queued at the same time share one commit, and so one fsync; each succeeds
+    /// or fails on its own. A read-only store is first reopened for writing; if that fails, its error is returned.
     pub async fn write<T: Send + 'static>(
         &self,
         op: &'static str,
@@ -179,8 +187,8 @@ impl Store {
                 let written = db.write(op, move |transaction| {
                     let mut tx = Tx::new(transaction, &options)?;
                     let value = f(&mut tx)?;
-                    let (mine, effects) = (tx.finish()?, effects.clone());
-                    transaction.after_commit(move || effects.lock().extend(mine));
+                    let (own, effects) = (tx.finish()?, effects.clone());
+                    transaction.after_commit(move || effects.lock().extend(own));
                     Ok(value)
                 });
                 written.await
@@ -201,48 +209,53 @@ impl Store {
         }
     }
 
-    /// What had to be done to open the file.
+    /// Returns what happened when the file was opened.
     pub fn opened(&self) -> Opened {
         match &*self.mode() {
             Mode::Live { opened, .. } | Mode::ReadOnly { opened, .. } => opened.clone(),
             Mode::Closed => Opened::default(),
         }
     }
-    /// Why nothing can be written now; none if it can.
+    /// Returns why the store is read-only; none if it can be written.
     pub fn read_only(&self) -> Option<Error> {
         match &*self.mode() {
             Mode::ReadOnly { why, .. } => Some(why.clone()),
             _ => None,
         }
     }
-    /// What the last repair could not bring back, until `forget_repair`.
+    /// Returns what the last repair could not restore, until `forget_repair`.
     pub fn last_repair(&self) -> Option<Repair> {
         if self.repair_read.load(Ordering::Relaxed) {
             return None;
         }
-        let noted = recovery::last_report(&self.dir).or_else(|| self.opened().repair);
-        noted.filter(|repair| !repair.is_complete())
+        let report = recovery::last_report(&self.dir).or_else(|| self.opened().repair);
+        report.filter(|repair| !repair.is_complete())
     }
-    /// The learner has read it.
+    /// Marks the repair report as read by the user.
     pub fn forget_repair(&self) -> Result<()> {
         self.repair_read.store(true, Ordering::Relaxed);
-        recovery::forget_reports(&self.dir)
+        recovery::mark_reports_read(&self.dir)
     }
+    /// Folder of the account.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+    /// Id of this device.
     pub fn device(&self) -> DeviceId {
         self.options.device
     }
+    /// The channel that receives the changes of each commit.
     pub fn changes(&self) -> &Changes {
         &self.options.changes
     }
+    /// The clock of this store.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.options.clock
     }
 
-    /// Once an hour or so: a backup if the last is a day old, and the reserve if it was given up and there is space again.
-    pub async fn care(&self) -> Result<()> {
+    /// Maintenance, to be called about once an hour: makes a backup if the last one is a day old, and refills the
+    /// reserve if there is space.
+    pub async fn maintain(&self) -> Result<()> {
         self.reopen().await?;
         let mode = self.mode();
         let Mode::Live { journal, .. } = &*mode else { return Ok(()) };
@@ -255,9 +268,9 @@ impl Store {
         .await
     }
 
-    /// Puts the log into the file and closes it. Transactions that were called before are finished.
+    /// Checkpoints the write-ahead log and closes the file. Transactions queued earlier are finished first.
     pub async fn close(&self) {
-        let _one = self.reopening.lock().await;
+        let _guard = self.reopening.lock().await;
         let mode = std::mem::replace(&mut *self.mode.lock(), Arc::new(Mode::Closed));
         match &*mode {
             Mode::Live { db, .. } | Mode::ReadOnly { db, .. } => db.close().await,
@@ -269,20 +282,21 @@ impl Store {
         self.mode.lock().clone()
     }
 
-    /// If the file is open for reading only: tries to open it for writing.
+    /// If the file is open read-only, tries to open it for writing.
     async fn reopen(&self) -> Result<()> {
         if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
             return Ok(());
         }
-        let _one = self.reopening.lock().await;
+        let _guard = self.reopening.lock().await;
         if !matches!(&*self.mode(), Mode::ReadOnly { .. }) {
             return Ok(());
         }
-        let (dir, options, steps) = (self.dir.clone(), self.options.clone(), self.steps.clone());
-        let live = blocking(move || open_live(&dir, &options, &steps)).await?;
+        let (dir, options, failpoints) =
+            (self.dir.clone(), self.options.clone(), self.failpoints.clone());
+        let live = blocking(move || open_live(&dir, &options, &failpoints)).await?;
         *self.mode.lock() = Arc::new(live);
-        tracing::info!("the learner's file can be written again");
-        self.options.changes.tell_one(Change::Account);
+        tracing::info!("user.db can be written again");
+        self.options.changes.publish_one(Change::Account);
         Ok(())
     }
 }
@@ -291,8 +305,9 @@ fn closed() -> Error {
     Error::Storage(StorageError::other("the store is closed"))
 }
 
-fn open_live(dir: &Path, options: &Arc<Options>, steps: &Steps) -> Result<Mode> {
-    let care::Live { conn, lock, journal, opened } = care::open(dir, options, steps)?;
+fn open_live(dir: &Path, options: &Arc<Options>, failpoints: &Failpoints) -> Result<Mode> {
+    let lifecycle::Live { conn, lock, journal, opened } =
+        lifecycle::open(dir, options, failpoints)?;
     let (journal, effects) = (Arc::new(Mutex::new(journal)), Arc::default());
     let hooks = UserHooks {
         lock,
@@ -306,31 +321,30 @@ fn open_live(dir: &Path, options: &Arc<Options>, steps: &Steps) -> Result<Mode> 
     Ok(Mode::Live { db: Database::new(conn, hooks), journal, effects, opened })
 }
 
-/// For reading; `why` it cannot be written. Gives that error back if it cannot be read either.
+/// Opens the file read-only; `why` is the reason it cannot be written, returned if it cannot be read either.
 fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
     let copied = match why.cause() {
         Some(Cause::Full | Cause::Denied | Cause::Corrupt | Cause::TooManyFiles | Cause::Other) => {
-            care::read_copy(dir, options, false)
+            lifecycle::read_copy(dir, options, false)
         }
-        // A Carrel that runs gives a consistent state; another program may hold the file for itself.
-        Some(Cause::Busy) => {
-            care::read_copy(dir, options, true).or_else(|_| care::read_copy(dir, options, false))
-        }
+        // A running Carrel allows a consistent snapshot; another program may have locked the file exclusively.
+        Some(Cause::Busy) => lifecycle::read_copy(dir, options, true)
+            .or_else(|_| lifecycle::read_copy(dir, options, false)),
         _ => return Err(why),
     };
     match copied {
         Ok((conn, opened)) => {
-            tracing::error!(store.dir = %dir.display(), error = %why, "the learner's file is open for reading only");
+            tracing::error!(store.dir = %dir.display(), error = %why, "user.db is open read-only");
             Ok(Mode::ReadOnly { db: Database::new(conn, NoHooks), why, opened })
         }
         Err(e) => {
-            tracing::error!(store.dir = %dir.display(), error = %e, "the learner's file cannot be read either");
+            tracing::error!(store.dir = %dir.display(), error = %e, "user.db cannot be read either");
             Err(why)
         }
     }
 }
 
-/// The path with an ending that is added: `user.db-wal`.
+/// Appends a suffix to a path: `user.db-wal`.
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

@@ -1,6 +1,6 @@
-//! What waits (`outbox`), what was refused (`quarantine`), what was accepted (`receipt`): the SQL of the three tables.
+//! SQL of the three sync tables: keys to send (`outbox`), rejected rows (`quarantine`), accepted rows (`receipt`).
 //!
-//! Not here: when something is sent (`sync`).
+//! Not here: when rows are sent (`sync`).
 
 use std::collections::BTreeSet;
 
@@ -14,36 +14,43 @@ use crate::{
     store::{Tx, checked, checked::Found},
 };
 
-/// Accepted rows that are kept for people to see.
+/// Number of receipts that are kept for display.
 pub const RECEIPTS: usize = 200;
 
-/// The code of a refused row that this device cannot read.
+/// Quarantine code of a row that this device cannot read.
 pub const DAMAGED: &str = "damaged";
 
-/// A key that waits.
+/// A key in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
+    /// The row to send.
     pub key: RowKey,
-    /// The local revision of its last change.
+    /// Local revision of its last change.
     pub rev: i64,
+    /// Time of its first unsent change, in UTC milliseconds.
     pub first_ms: i64,
 }
 
-/// A row that the server refused.
+/// A row that the server rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
+    /// The rejected row.
     pub key: RowKey,
-    /// `invalid`, `forbidden`, `too_new`, `clock_skew`: the server's; `damaged`: it cannot be read on this device.
+    /// From the server: `invalid`, `forbidden`, `too_new`, `clock_skew`. `damaged`: the row cannot be read on this
+    /// device.
     pub code: String,
-    /// The server's words, or why it cannot be read.
+    /// The server's message, or why the row cannot be read. At most 500 characters.
     pub reason: String,
+    /// Time of the rejection, in UTC milliseconds.
     pub at_ms: i64,
 }
 
-/// A row that the server has.
+/// A row that the server accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
+    /// The accepted row.
     pub key: RowKey,
+    /// Time of the acceptance, in UTC milliseconds.
     pub at_ms: i64,
 }
 
@@ -51,7 +58,7 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Re
     let sql = "INSERT INTO outbox (row_type, key, rev, first_ms) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (row_type, key) DO UPDATE SET rev = excluded.rev";
     conn.prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev, now_ms))?;
-    // A new change is a new chance.
+    // A new change may be accepted.
     let sql = "DELETE FROM quarantine WHERE row_type = ?1 AND key = ?2";
     conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
     Ok(())
@@ -60,22 +67,23 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Re
 /// The next rows to send.
 #[derive(Default)]
 pub struct Sendable {
+    /// Each key with its row as JSON, in the order of revisions.
     pub rows: Vec<(Waiting, Box<RawValue>)>,
-    /// Keys that were passed over, for `put_away`.
+    /// Keys that were skipped, for `quarantine_broken`.
     pub broken: Vec<Broken>,
 }
 
-/// A key that waits without a row that could be sent.
+/// A key in the outbox without a row that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// None: a kind of row that this release does not know, or noise.
+    /// None: a row type unknown to this release, or a damaged value.
     key: Option<RowKey>,
     rev: i64,
     problem: String,
 }
 
-/// What waits, in the order in which it is sent, from after the local revision `after_rev`: at most `limit` rows, no more than
-/// `bytes` of JSON (but at least one). Keys without a readable row take no place of others.
+/// Returns the next keys to send in the order of their revisions, after the local revision `after_rev`: at most `limit`
+/// rows and `bytes` of JSON (but at least one row). Keys without a readable row do not count.
 pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> Result<Sendable> {
     let mut stmt = conn.prepare_cached(
         "SELECT row_type, key, rev, first_ms FROM outbox WHERE rev > ?1 ORDER BY rev",
@@ -88,7 +96,7 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
     {
         let rev = r.get("rev")?;
         let Some(waiting) = waiting_of(r)? else {
-            let problem = "the kind of row is not known".to_owned();
+            let problem = "unknown row type".to_owned();
             batch.broken.push(Broken { key: None, rev, problem });
             continue;
         };
@@ -110,12 +118,12 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
     Ok(batch)
 }
 
-/// Takes keys that cannot be sent out of what waits. Each is named among the refused rows, with the code `damaged`.
-pub fn put_away(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
+/// Removes keys that cannot be sent from the outbox. Each is added to the quarantine with the code `damaged`.
+pub fn quarantine_broken(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
     for Broken { key, rev, problem } in broken {
-        tracing::error!(sync.key = ?key, error = problem, "a key waits without a row that could be sent");
+        tracing::error!(sync.key = ?key, error = problem, "a key in the outbox has no row that can be sent");
         match key {
-            // Takes a row that cannot be read out of its table; a good one may have come meanwhile.
+            // `get` removes an unreadable row from its table; a readable one may have been pulled meanwhile.
             Some(key) if tx.get(key)?.is_none() => {
                 refuse(tx, key, *rev, DAMAGED, problem)?;
             }
@@ -136,20 +144,20 @@ fn waiting_of(r: &rusqlite::Row<'_>) -> Result<Option<Waiting>> {
     Ok(Some(Waiting { key, rev: r.get("rev")?, first_ms: r.get("first_ms")? }))
 }
 
-/// The key does not wait any more: there is no row to send.
-pub(super) fn forget(conn: &Connection, key: &RowKey) -> Result<()> {
+/// Removes a key without a row from the outbox.
+pub(super) fn remove(conn: &Connection, key: &RowKey) -> Result<()> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2";
     conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
     Ok(())
 }
 
-/// How many keys wait, and how many rows are refused.
+/// Returns the number of keys in the outbox and of rows in the quarantine.
 pub fn counts(conn: &Connection) -> Result<(u32, u32)> {
     let sql = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM quarantine)";
     Ok(conn.prepare_cached(sql)?.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?)
 }
 
-/// What waits, newest first.
+/// Returns the keys in the outbox, newest first.
 pub fn waiting(conn: &Connection, limit: usize) -> Result<Vec<Waiting>> {
     let mut stmt = conn.prepare_cached(
         "SELECT row_type, key, rev, first_ms FROM outbox ORDER BY rev DESC LIMIT ?1",
@@ -162,57 +170,63 @@ pub fn waiting(conn: &Connection, limit: usize) -> Result<Vec<Waiting>> {
     Ok(all)
 }
 
-/// All keys of one kind that wait.
+/// Returns the keys in the outbox of one row type, as in `RowKey::key`.
 pub fn waiting_of_type(conn: &Connection, row_type: RowType) -> Result<BTreeSet<String>> {
     let mut stmt = conn.prepare_cached("SELECT key FROM outbox WHERE row_type = ?1")?;
     Ok(stmt.query_map([row_type.as_str()], |r| r.get("key"))?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// True if the key is in the outbox.
 pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
     let mut stmt = conn.prepare_cached("SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2")?;
     Ok(stmt.query_row([key.row_type.as_str(), &key.key], |_| Ok(())).optional()?.is_some())
 }
 
-/// The server has the row as it was at `rev`. It waits on if it changed since: then false.
+/// Removes the key from the outbox: the server has the row as of `rev`. Returns false if it changed since and stays
+/// queued.
 pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
-    let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    let removed =
+        tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
-    Ok(gone)
+    Ok(removed)
 }
 
-/// Notes for people that the server has it. Only the newest `RECEIPTS` are ever kept.
-pub fn note_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
+/// Stores a receipt for display. `prune_receipts` limits their number to [`RECEIPTS`].
+pub fn store_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
     let sql = "INSERT INTO receipt (row_type, key, at_ms) VALUES (?1, ?2, ?3) \
                ON CONFLICT (row_type, key) DO UPDATE SET at_ms = excluded.at_ms";
     tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, at_ms))?;
     Ok(())
 }
 
-/// The server refused the row as it was at `rev`: it stays in its table, and does not wait any more unless it changed since.
+/// Moves the key from the outbox to the quarantine: the server rejected the row as of `rev`. The row stays in its
+/// table. Returns false if it changed since and stays queued.
 pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
-    let gone = tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
+    let removed =
+        tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev))? > 0;
     tx.changed(Change::Receipts);
-    if gone {
-        let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+    if removed {
+        let sql = "INSERT INTO quarantine (row_type, key, code, reason, at_ms, app_version) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                    ON CONFLICT (row_type, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, \
                    at_ms = excluded.at_ms, app_version = excluded.app_version";
         let reason: String = reason.chars().take(500).collect();
         let values = (key.row_type.as_str(), &key.key, code, reason, tx.now_ms(), tx.app_version());
         tx.conn().prepare_cached(sql)?.execute(values)?;
     }
-    Ok(gone)
+    Ok(removed)
 }
 
-/// Notes that the server found the row's clock wrong once more.
-pub fn note_skew(tx: &Tx<'_>, key: &RowKey, times: u32) -> Result<()> {
+/// Stores how often the server rejected the row's stamp.
+pub fn store_skew_count(tx: &Tx<'_>, key: &RowKey, times: u32) -> Result<()> {
     let sql = "UPDATE outbox SET skews = ?3 WHERE row_type = ?1 AND key = ?2";
     tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, times))?;
     Ok(())
 }
 
-/// Drops all but the newest receipts.
+/// Deletes all but the newest receipts.
 pub fn prune_receipts(tx: &Tx<'_>) -> Result<()> {
     let sql = "DELETE FROM receipt WHERE (row_type, key) IN \
                (SELECT row_type, key FROM receipt ORDER BY at_ms DESC, row_type, key LIMIT -1 OFFSET ?1)";
@@ -220,7 +234,7 @@ pub fn prune_receipts(tx: &Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The newest first.
+/// Returns receipts, newest first.
 pub fn accepted(conn: &Connection, limit: usize) -> Result<Vec<Accepted>> {
     let sql =
         "SELECT row_type, key, at_ms FROM receipt ORDER BY at_ms DESC, row_type, key LIMIT ?1";
@@ -239,7 +253,7 @@ pub fn accepted(conn: &Connection, limit: usize) -> Result<Vec<Accepted>> {
     Ok(all)
 }
 
-/// All refused rows, the newest first.
+/// Returns the rows in the quarantine, newest first.
 pub fn refused(conn: &Connection) -> Result<Vec<Refused>> {
     let sql = "SELECT row_type, key, code, reason, at_ms FROM quarantine ORDER BY at_ms DESC, row_type, key";
     let mut stmt = conn.prepare_cached(sql)?;

@@ -1,13 +1,13 @@
-//! Repair of a `user.db` that is damaged or gone. It can be cut off at any step; the next start goes on.
+//! Repair of a damaged or missing `user.db`. It can be interrupted at any step; the next start continues.
 //!
-//! 1. `user.recovering.db` is built beside the damaged file: the newest sound backup, what can be read of the damaged
-//!    file (with and without its log), and the journal of local changes, joined.
-//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file was not touched, and an attempt
-//!    that was cut off is begun anew.
-//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file takes the place. As long as a
-//!    `user.recovered-<ms>.db` exists, this step is finished before anything else.
+//! 1. `user.recovering.db` is built beside the damaged file by joining the newest valid backup, the readable rows of
+//!    the damaged file (with and without its log), and the journal of local changes.
+//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file is untouched, and an
+//!    interrupted attempt is restarted.
+//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file is renamed to `user.db`. As
+//!    long as a `user.recovered-<ms>.db` exists, this step is finished before anything else.
 //!
-//! What could not be brought back is named in `repair-<ms>.json`.
+//! What could not be restored is listed in `repair-<ms>.json`.
 
 use std::{
     collections::BTreeSet,
@@ -16,14 +16,14 @@ use std::{
 };
 
 use carrel_model::lattice::{RowKey, RowType};
-use carrel_system::files::{sync, sync_folder_of, write_whole};
+use carrel_system::files::{sync, sync_folder_of, write_atomic};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
     store::{
-        FILE, MIGRATIONS, Options, Steps, Tx, backups,
+        FILE, Failpoints, MIGRATIONS, Options, Tx, backups,
         backups::Backup,
         checked,
         checked::Found,
@@ -38,94 +38,95 @@ const PREPARED: &str = "user.recovered-";
 const DAMAGED: &str = "user.damaged-";
 const REPORT: &str = "repair-";
 
-/// What a repair did, and what it could not bring back.
+/// Report of a repair: what was restored, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Repair {
-    /// When it was made: also the number in the names of its files.
+    /// Time of the repair in UTC milliseconds, or the next free number: part of its file names.
     pub at_ms: i64,
-    /// The backup that it began with; none: with an empty file.
+    /// Time of the backup used as the base; none: an empty file was the base.
     pub backup_ms: Option<i64>,
-    /// Rows that the damaged file had and the backup had not.
+    /// Number of rows found in the damaged file only.
     pub salvaged: u32,
-    /// Rows that only the journal had.
+    /// Number of rows found in the journal only.
     pub replayed: u32,
-    /// Rows that are known to have existed and cannot be read any more.
+    /// Keys of rows that are known to have existed and are unreadable.
     pub lost: Vec<RowKey>,
-    /// Changes that were recorded and cannot be read any more, by count: what they were about is not known.
+    /// Number of recorded changes that are unreadable; their keys are not known.
     pub unreadable: u64,
-    /// If there may be changes that nothing knows of: since when. 0: since the beginning.
+    /// Start of the period for which changes may be missing without a trace, in UTC milliseconds; 0: the beginning.
+    /// None: there is no such period.
     pub unknown_since_ms: Option<i64>,
 }
 
 impl Repair {
-    /// Nothing that was acknowledged is missing.
+    /// True if every acknowledged change was restored.
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty() && self.unreadable == 0 && self.unknown_since_ms.is_none()
     }
 }
 
-/// True if there is anything that a missing `user.db` can be made again from.
-pub(super) fn has_traces(dir: &Path) -> bool {
+/// True if there is a file that a missing `user.db` can be rebuilt from.
+pub(super) fn can_rebuild(dir: &Path) -> bool {
     let log = fs::metadata(with_suffix(&dir.join(FILE), "-wal")).is_ok_and(|m| m.len() > 0);
     log || !backups::all(dir).is_empty() || journal::exists(dir) || !damaged_files(dir).is_empty()
 }
 
-/// Builds a new file, and puts it in the place of the damaged one.
-pub(super) fn repair(dir: &Path, options: &Options, steps: &Steps) -> Result<Repair> {
-    steps.at("begun");
+/// Builds a new file and replaces the damaged one.
+pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> Result<Repair> {
+    failpoints.at("begun");
     let building = dir.join(BUILDING);
     remove_database(&building)?;
-    let at_ms = free_number(dir, options.clock.now_ms());
+    let at_ms = unused_number(dir, options.clock.now_ms());
     let repair = build(dir, options, at_ms, |base| {
-        // A file that a backup was of no use for is begun anew.
+        // A file built from an unusable backup is deleted first.
         remove_database(&building)?;
         if let Some(backup) = base {
             fs::copy(&backup.path, &building)?;
             sync(&building)?;
         }
-        steps.at("base copied");
+        failpoints.at("base copied");
         Ok(carrel_sqlite::open(&building, carrel_sqlite::Options::default())?)
     })?;
     let (conn, repair) = repair;
-    steps.at("joined");
+    failpoints.at("joined");
     carrel_sqlite::quick_check(&conn)?;
-    // From here on it is one file.
+    // Merge the log, so that only one file has to be renamed.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, e)| e)?;
     sync(&building)?;
-    steps.at("closed");
-    write_whole(&dir.join(format!("{REPORT}{at_ms}.json")), &serde_json::to_vec_pretty(&repair)?)?;
-    steps.at("reported");
+    failpoints.at("closed");
+    write_atomic(&dir.join(format!("{REPORT}{at_ms}.json")), &serde_json::to_vec_pretty(&repair)?)?;
+    failpoints.at("reported");
     fs::rename(&building, dir.join(format!("{PREPARED}{at_ms}.db")))?;
     sync_folder_of(&building)?;
-    steps.at("prepared");
-    finish(dir, steps)?;
+    failpoints.at("prepared");
+    finish(dir, failpoints)?;
     Ok(repair)
 }
 
-/// Puts a file that was prepared, now or by a run that was cut off, in its place.
-pub(super) fn finish(dir: &Path, steps: &Steps) -> Result<()> {
+/// Moves a prepared file, of this or an interrupted run, to its final name.
+pub(super) fn finish(dir: &Path, failpoints: &Failpoints) -> Result<()> {
     let Some((at_ms, prepared)) = numbered(dir, PREPARED).pop() else { return Ok(()) };
     let path = dir.join(FILE);
-    let aside = dir.join(format!("{DAMAGED}{at_ms}.db"));
-    // The logs first: a log is never beside a file that it does not belong to.
+    let renamed = dir.join(format!("{DAMAGED}{at_ms}.db"));
+    // Logs first: a log must never be beside a file that it does not belong to.
     for suffix in ["-wal", "-shm", ""] {
-        rename_if_there(&with_suffix(&path, suffix), &with_suffix(&aside, suffix))?;
-        steps.at("set aside");
+        rename_if_exists(&with_suffix(&path, suffix), &with_suffix(&renamed, suffix))?;
+        failpoints.at("renamed");
     }
     fs::rename(&prepared, &path)?;
     sync_folder_of(&path)?;
-    steps.at("in place");
+    failpoints.at("replaced");
     Ok(())
 }
 
-/// The file that was prepared and is not in its place yet.
+/// Returns the prepared file that is not yet at its final name.
 pub(super) fn prepared(dir: &Path) -> Option<PathBuf> {
     numbered(dir, PREPARED).pop().map(|(_, path)| path)
 }
 
-/// The same repair in memory, for a disk that cannot be written: the database can be read until it can be repaired.
+/// Same repair in memory, for a disk that cannot be written: the data can be read until the file can be repaired.
 pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connection, Repair)> {
     build(dir, options, options.clock.now_ms(), |base| {
         image::open(match base {
@@ -135,25 +136,25 @@ pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connect
     })
 }
 
-/// The report of the last repair that was not read yet.
+/// Returns the report of the last repair that was not marked as read.
 pub(super) fn last_report(dir: &Path) -> Option<Repair> {
     let (_, path) = numbered_as(dir, REPORT, ".json").pop()?;
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
-/// Notes what a check of a file that was not set aside could not bring back.
+/// Writes the report of a check of a file that was not replaced.
 pub(super) fn report(dir: &Path, repair: &Repair) -> Result<()> {
     let name = format!("{REPORT}{}.json", repair.at_ms);
-    Ok(write_whole(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
+    Ok(write_atomic(&dir.join(name), &serde_json::to_vec_pretty(repair)?)?)
 }
-/// The learner has read the reports.
-pub(super) fn forget_reports(dir: &Path) -> Result<()> {
+/// Marks the reports as read by renaming them.
+pub(super) fn mark_reports_read(dir: &Path) -> Result<()> {
     for (at_ms, path) in numbered_as(dir, REPORT, ".json") {
         fs::rename(path, dir.join(format!("read-{REPORT}{at_ms}.json")))?;
     }
     Ok(())
 }
 
-/// Joins everything that is known into a database that begins with a backup, the newest that works.
+/// Joins all known rows into a database based on the newest usable backup.
 fn build(
     dir: &Path,
     options: &Options,
@@ -163,43 +164,47 @@ fn build(
     let sources = sources(dir)?;
     let journal = journal::read(dir);
     let mut repair = Repair { at_ms, ..Repair::default() };
-    let (base, mut conn) = begin(dir, options, &mut open)?;
+    let (base, mut conn) = open_base(dir, options, &mut open)?;
     repair.backup_ms = base.as_ref().map(|b| b.at_ms);
     let transaction = conn.transaction()?;
-    state::make_sane(&transaction)?;
+    state::repair_state(&transaction)?;
     let mut tx = Tx::new(&transaction, options)?;
     let mut known = BTreeSet::new();
-    checked::set_aside_all(tx.conn(), tx.now_ms())?;
+    checked::move_unreadable_rows(tx.conn(), tx.now_ms())?;
     for source in &sources {
         repair.salvaged += salvage(&mut tx, source, &mut known);
     }
     repair.replayed = replay(&mut tx, &journal, true)?;
     known.extend(waiting_keys(tx.conn()));
-    // What the server has after the backup comes again.
+    // Rows that the server received after the backup are pulled again.
     tx.state().pulled = 0;
     state::after_update(&mut tx, &options.app_version)?;
     for key in known {
         if checked::find(tx.conn(), &key)? == Found::Missing {
-            outbox::forget(tx.conn(), &key)?;
+            outbox::remove(tx.conn(), &key)?;
             repair.lost.push(key);
         }
     }
     repair.unreadable = journal.gaps.iter().map(|g| g.entries).sum();
     repair.unknown_since_ms = unknown_since(dir, base.as_ref(), &journal);
     if repair.unreadable == 0 && repair.unknown_since_ms.is_none() && !repair.lost.is_empty() {
-        // Backup and journal have all that was recorded here. What else the damaged file names is the server's, or noise.
-        tracing::info!(store.keys = ?repair.lost, "keys of the damaged file that were not recorded here");
+        // Backup and journal contain everything recorded here; other keys in the damaged file are the server's, or
+        // invalid.
+        tracing::info!(
+            store.keys = ?repair.lost,
+            "ignored keys of the damaged file that were not recorded on this device"
+        );
         repair.lost.clear();
     }
     tx.finish()?;
     transaction.commit()?;
     tracing::warn!(store.backup = ?repair.backup_ms, store.salvaged = repair.salvaged, store.replayed = repair.replayed,
-        store.lost = repair.lost.len(), store.unreadable = repair.unreadable, "the learner's file was made again");
+        store.lost = repair.lost.len(), store.unreadable = repair.unreadable, "user.db was rebuilt");
     Ok((conn, repair))
 }
 
-/// The newest backup that is sound and of a schema that this release knows, opened; else an empty database.
-fn begin(
+/// Opens the newest valid backup with a known schema; otherwise an empty database.
+fn open_base(
     dir: &Path,
     options: &Options,
     open: &mut impl FnMut(Option<&Backup>) -> Result<Connection>,
@@ -212,7 +217,7 @@ fn begin(
                 if bytes.is_empty() { Err(Error::corrupt("empty")) } else { image::open(bytes) }
             })
             .and_then(|mut copy| {
-                carrel_sqlite::quick_check(&copy)?;
+                image::quick_check(&copy)?;
                 Ok(carrel_sqlite::migrate(&mut copy, MIGRATIONS, None, now_ms)?)
             });
         if let Err(e) = sound {
@@ -228,8 +233,8 @@ fn begin(
     Ok((None, conn))
 }
 
-/// Copies in memory of what may have readable rows: the damaged file with its log, the same without it (a wrong or
-/// damaged log hides what the file has), and, if there is no file, the newest one that was set aside.
+/// Returns copies in memory of what may contain readable rows: the damaged file with its log, the same without it (a
+/// wrong or damaged log hides rows of the file), and, if there is no file, the newest renamed one.
 fn sources(dir: &Path) -> Result<Vec<Connection>> {
     let path = dir.join(FILE);
     let missing = fs::metadata(&path).map_or(0, |m| m.len()) == 0;
@@ -240,9 +245,9 @@ fn sources(dir: &Path) -> Result<Vec<Connection>> {
     let mut found = Vec::new();
     for file in files {
         for with_log in [true, false] {
-            // A file that cannot be read now must not be repaired without it.
+            // A temporary read error must not exclude the file from the repair.
             let bytes = image::read(&file, with_log)?;
-            let Ok(conn) = image::open(bytes) else { continue };
+            let Ok(conn) = image::open_damaged(bytes) else { continue };
             let newest = "SELECT max(number) FROM schema_migration";
             let schema: u32 = conn.query_row(newest, [], |r| r.get(0)).unwrap_or(0);
             if schema > MIGRATIONS.len() as u32 {
@@ -255,7 +260,7 @@ fn sources(dir: &Path) -> Result<Vec<Connection>> {
     Ok(found)
 }
 
-/// Joins the rows that can be read of a damaged file, and notes all keys that it names; gives the count of rows that were
+/// Joins the readable rows of a damaged file and collects all keys found in it; returns the number of rows that were
 /// new.
 fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -> u32 {
     if let Ok(state) = state::load(source) {
@@ -264,14 +269,15 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
     }
     let mut saved = 0;
     for row_type in RowType::ALL {
-        // From both ends: each walk ends at the first damaged page.
+        // From both ends: a scan stops at the first damaged page.
         for order in ["", " DESC"] {
             let clause = checked::order_by(*row_type, order);
-            let read = checked::each_of_earlier(source, *row_type, &clause, |row| {
+            let read = checked::each_of_earlier_schema(source, *row_type, &clause, |row| {
                 known.insert(row.key());
-                let news = if row.is_server_only() { tx.apply_remote(row) } else { tx.carry(row) };
-                match news {
-                    Ok(news) => saved += u32::from(news),
+                let result =
+                    if row.is_server_only() { tx.apply_remote(row) } else { tx.import(row) };
+                match result {
+                    Ok(is_new) => saved += u32::from(is_new),
                     Err(Error::Invalid(_)) => {}
                     Err(e) => return Err(e),
                 }
@@ -280,7 +286,11 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
             match read {
                 Ok(()) => break,
                 Err(e) => {
-                    tracing::warn!(store.table = row_type.as_str(), error = %e, "the damaged file could not be read to its end")
+                    tracing::warn!(
+                        store.table = row_type.as_str(),
+                        error = %e,
+                        "a table of the damaged file was read only in part"
+                    )
                 }
             }
         }
@@ -302,7 +312,7 @@ fn waiting_keys(conn: &Connection) -> Vec<RowKey> {
     keys
 }
 
-/// Names in indices whose rows may be unreadable.
+/// Returns keys found in indices, whose rows may be unreadable.
 fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
     let progress = text_keys(conn, "SELECT kind, item FROM progress INDEXED BY progress_item");
     let mut keys: Vec<RowKey> = progress
@@ -321,19 +331,19 @@ fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
             }
         }
     }
-    keys.retain(checked::is_sound_key);
+    keys.retain(checked::is_valid_key);
     keys
 }
 
-/// As many pairs as can be read.
+/// Returns the pairs up to the first read error.
 fn text_keys(conn: &Connection, sql: &str) -> Vec<(String, String)> {
     let Ok(mut stmt) = conn.prepare(sql) else { return Vec::new() };
     let Ok(rows) = stmt.query_map([], |r| Ok((r.get(0)?, r.get(1)?))) else { return Vec::new() };
     rows.map_while(|r| r.ok()).collect()
 }
 
-/// Joins the journal; the count of rows that were new. `exact`: into a file that ends before the journal begins, so that
-/// replaced rows are replaced again. Else the file may be newer than the journal, and everything is only joined.
+/// Joins the journal; returns the number of rows that changed. `exact`: the file ends before the journal begins, so
+/// that replaced rows are replaced again. Otherwise the file may be newer than the journal, and rows are only joined.
 pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result<u32> {
     let mut replaced: BTreeSet<(usize, RowKey)> = BTreeSet::new();
     if !exact {
@@ -341,7 +351,7 @@ pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result
         let entries = journal.entries.iter().enumerate();
         replaced.extend(entries.filter(replacing).map(|(at, e)| (at, e.row.key())));
     }
-    let mut news = 0;
+    let mut changed_rows = 0;
     for (at, entry) in journal.entries.iter().enumerate() {
         let key = entry.row.key();
         if !exact && replaced.iter().any(|(later, of)| *later > at && *of == key) {
@@ -352,16 +362,16 @@ pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result
             tx.mark_dirty(&key)?;
             continue;
         }
-        match tx.carry(entry.row.clone()) {
-            Ok(changed) => news += u32::from(changed),
+        match tx.import(entry.row.clone()) {
+            Ok(changed) => changed_rows += u32::from(changed),
             Err(Error::Invalid(_)) => {}
             Err(e) => return Err(e),
         }
     }
-    Ok(news)
+    Ok(changed_rows)
 }
 
-/// Since when there may be changes that neither the backup nor the journal has.
+/// Returns since when there may be changes that neither the backup nor the journal contains.
 fn unknown_since(dir: &Path, base: Option<&Backup>, journal: &Contents) -> Option<i64> {
     match base {
         Some(base) if journal::covers(dir, base.at_ms) => None,
@@ -378,7 +388,7 @@ fn damaged_files(dir: &Path) -> Vec<PathBuf> {
 fn numbered(dir: &Path, prefix: &str) -> Vec<(i64, PathBuf)> {
     numbered_as(dir, prefix, ".db")
 }
-/// `<prefix><number><suffix>`, the greatest last.
+/// Returns the files named `<prefix><number><suffix>`, greatest number last.
 fn numbered_as(dir: &Path, prefix: &str, suffix: &str) -> Vec<(i64, PathBuf)> {
     let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
     let named = files.flatten().filter_map(|f| {
@@ -390,8 +400,8 @@ fn numbered_as(dir: &Path, prefix: &str, suffix: &str) -> Vec<(i64, PathBuf)> {
     found.sort();
     found
 }
-/// A file that was set aside before is never replaced.
-fn free_number(dir: &Path, now_ms: i64) -> i64 {
+/// Returns a number that no earlier damaged file or report uses.
+fn unused_number(dir: &Path, now_ms: i64) -> i64 {
     let taken = |n: i64| {
         ["", "-wal", "-shm"]
             .iter()
@@ -410,7 +420,7 @@ fn remove_database(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
-fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+fn rename_if_exists(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),

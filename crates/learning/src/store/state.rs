@@ -1,4 +1,4 @@
-//! Where sync stands (`sync_state`), and rows that this release cannot read (`foreign_row`).
+//! Sync state (`sync_state`), and rows that this release cannot read (`foreign_row`).
 
 use carrel_model::{
     BlobHash, Hlc,
@@ -8,23 +8,26 @@ use rusqlite::Connection;
 
 use crate::{Error, Result, store::Tx};
 
-/// The one row of `sync_state`.
+/// The single row of `sync_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
-    /// The server's copy of the database that `pulled` belongs to; empty before the first contact.
+    /// Id of the server database that `pulled` refers to; empty before the first contact.
     pub epoch: String,
-    /// Rows up to this change number of the server are here.
+    /// Change number of the server up to which rows have been pulled.
     pub pulled: u64,
     /// The last local revision.
     pub rev: i64,
-    /// The greatest hybrid time written or seen here.
+    /// The greatest hybrid time written or received.
     pub hlc: Hlc,
-    /// Added to the device's clock it gives the server's; 0 unless the server complained.
+    /// Added to the local clock to get the server's, in milliseconds; 0 unless the server reported a skew.
     pub clock_offset_ms: i64,
+    /// Time of the last successful sync, in UTC milliseconds.
     pub last_ok_ms: Option<i64>,
+    /// Release that opened the file last.
     pub app_version: String,
 }
 
+/// Reads the sync state. An invalid clock value is read as the default.
 pub fn load(conn: &Connection) -> Result<State> {
     let sql = "SELECT epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version FROM sync_state WHERE id = 1";
     let mut stmt = conn.prepare_cached(sql)?;
@@ -44,10 +47,10 @@ pub fn load(conn: &Connection) -> Result<State> {
 }
 
 pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
-    let sql = "UPDATE sync_state SET epoch = ?1, pulled = ?2, rev = ?3, hlc = ?4, clock_offset_ms = ?5, last_ok_ms = ?6, \
-               app_version = ?7 WHERE id = 1";
+    let sql = "UPDATE sync_state SET epoch = ?1, pulled = ?2, rev = ?3, hlc = ?4, clock_offset_ms = ?5, \
+               last_ok_ms = ?6, app_version = ?7 WHERE id = 1";
     let pulled = i64::try_from(s.pulled)
-        .map_err(|_| Error::Internal("the change number is too great".into()))?;
+        .map_err(|_| Error::Internal("change number out of range".into()))?;
     let last_ok_ms = s.last_ok_ms.unwrap_or(0);
     conn.prepare_cached(sql)?.execute((
         &s.epoch,
@@ -61,12 +64,12 @@ pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
     Ok(())
 }
 
-/// Revisions stay far below what an integer holds.
+/// Upper limit of revisions, far below the range of an integer.
 const MAX_REV: i64 = 1 << 62;
 
-/// Makes the values possible that a damaged page may have changed: the row is there, each revision is positive, and none of the
-/// outbox is greater than the last one.
-pub(super) fn make_sane(conn: &Connection) -> Result<()> {
+/// Corrects values that a damaged page may have changed: afterwards the row exists, each revision is positive, and none
+/// in the outbox is greater than the last one.
+pub(super) fn repair_state(conn: &Connection) -> Result<()> {
     conn.execute(
         "INSERT INTO sync_state (id, epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version) \
          VALUES (1, '', 0, 0, 0, 0, 0, '') ON CONFLICT (id) DO NOTHING",
@@ -89,19 +92,20 @@ pub(super) fn make_sane(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Keeps a pulled row that this release cannot read, as it came.
-pub fn keep_foreign(tx: &Tx<'_>, body: &str) -> Result<()> {
-    keep_body(tx.conn(), body, tx.now_ms())
+/// Stores a pulled row that this release cannot read, unchanged.
+pub fn store_foreign(tx: &Tx<'_>, body: &str) -> Result<()> {
+    store_foreign_body(tx.conn(), body, tx.now_ms())
 }
 
-pub(super) fn keep_body(conn: &Connection, body: &str, now_ms: i64) -> Result<()> {
+pub(super) fn store_foreign_body(conn: &Connection, body: &str, now_ms: i64) -> Result<()> {
     let sql = "INSERT INTO foreign_row (hash, body, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING";
     let hash = BlobHash::of(body.as_bytes()).0;
     conn.prepare_cached(sql)?.execute((hash.as_slice(), body, now_ms))?;
     Ok(())
 }
 
-/// If another release opened the file last: reads the foreign rows again, and what was too new for the server waits again.
+/// If another release opened the file last: reads the foreign rows again, and requeues rows the server rejected as too
+/// new.
 pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
     if tx.state().app_version == version {
         return Ok(());
@@ -114,7 +118,7 @@ pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     for (hash, body) in kept {
         let Ok(mut row) = Row::from_json(&body) else { continue };
-        // What is over the limits stays here for a release that knows it; the rest of the row is of use.
+        // A row with fields over the limits is also kept for a later release; the rest of the row is applied.
         let is_whole = !row.extra_mut().limit();
         if tx.apply_remote(row).is_ok() && is_whole {
             conn.execute("DELETE FROM foreign_row WHERE hash = ?1", [hash])?;

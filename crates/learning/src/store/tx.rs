@@ -1,4 +1,4 @@
-//! One transaction: joins rows, notes what waits, collects what changed.
+//! One transaction: joins rows, updates the outbox, collects changes.
 
 use std::{cell::Cell, collections::BTreeSet};
 
@@ -23,28 +23,28 @@ use crate::{
     },
 };
 
-/// A stamp from a file may be this far ahead of the clock here.
+/// Maximum drift of an imported stamp ahead of the local clock.
 const MAX_DRIFT_MS: i64 = 24 * 3_600_000;
-/// 2025-01-01: a clock before it was never set.
-const CLOCK_WAS_SET_MS: i64 = 1_735_689_600_000;
+/// 2025-01-01. An earlier clock was never set.
+const MIN_CLOCK_MS: i64 = 1_735_689_600_000;
 
-/// What a closure in `Store::write` works with.
+/// Transaction passed to the closure of `Store::write`.
 pub struct Tx<'c> {
     conn: &'c Connection,
     options: &'c Options,
     now_ms: i64,
     before: State,
     state: State,
-    /// The last stamp that `hlc` gave out.
+    /// The last stamp returned by `hlc`.
     issued: Option<Hlc>,
     changes: BTreeSet<Change>,
     /// Local changes, for the journal.
     recorded: Vec<Entry>,
-    /// A row that could not be read was taken out of its table.
-    set_aside: Cell<bool>,
+    /// An unreadable row was removed from its table.
+    moved_unreadable: Cell<bool>,
 }
 
-/// What transactions did, for after their commit.
+/// Effects of transactions, applied after their commit.
 #[derive(Default)]
 pub(super) struct Effects {
     pub changes: BTreeSet<Change>,
@@ -71,13 +71,13 @@ impl<'c> Tx<'c> {
             issued: None,
             changes: BTreeSet::new(),
             recorded: Vec::new(),
-            set_aside: Cell::new(false),
+            moved_unreadable: Cell::new(false),
         })
     }
-    /// Saves the clocks; gives what changed.
+    /// Saves the sync state; returns the effects.
     pub(super) fn finish(mut self) -> Result<Effects> {
-        if self.set_aside.get() {
-            // The server may have a good copy: everything is pulled again.
+        if self.moved_unreadable.get() {
+            // The server may have a valid copy: everything is pulled again.
             self.state.pulled = 0;
         }
         if self.state != self.before {
@@ -86,59 +86,66 @@ impl<'c> Tx<'c> {
         Ok(Effects { changes: self.changes, recorded: self.recorded })
     }
 
-    /// For reading within the transaction.
+    /// Returns the connection, for reads within the transaction.
     pub fn conn(&self) -> &'c Connection {
         self.conn
     }
+    /// Id of this device.
     pub fn device(&self) -> DeviceId {
         self.options.device
     }
-    /// The wall clock at the start of the transaction (UTC, ms), kept within what a row may carry: a device whose clock says 1970
-    /// still saves its learner's work.
+    /// Returns the wall clock at the start of the transaction (UTC, ms), clamped to the range that rows allow: a device
+    /// whose clock is at 1970 can still save.
     pub fn now_ms(&self) -> i64 {
         self.now_ms.clamp(*TIME_MS.start(), *TIME_MS.end())
     }
-    /// The wall clock as it is.
+    /// Returns the wall clock unclamped (UTC, ms).
     pub fn wall_ms(&self) -> i64 {
         self.now_ms
     }
-    /// The next hybrid time, greater than all that this device wrote or saw, by the server's clock if ours is known to be off.
+    /// Returns the next hybrid time, greater than all that this device wrote or received, corrected by the known offset
+    /// to the server's clock.
     pub fn hlc(&mut self) -> Hlc {
         self.state.hlc =
             self.state.hlc.tick(self.now_ms.saturating_add(self.state.clock_offset_ms));
         self.issued = Some(self.state.hlc);
         self.state.hlc
     }
-    /// Where sync stands. Changes to it are saved with the transaction.
+    /// Returns the sync state. Changes to it are saved with the transaction.
     pub fn state(&mut self) -> &mut State {
         &mut self.state
     }
-    /// The row with this key. One that is stored but cannot be read is taken out of its table (what was stored is kept in
-    /// `foreign_row`), so that the learner can go on.
+    /// Returns the row with this key. An unreadable row is removed from its table (its stored values are kept in
+    /// `foreign_row`) and read as missing.
     pub fn get(&self, key: &RowKey) -> Result<Option<Row>> {
         match checked::find(self.conn, key)? {
             Found::Row(row) => Ok(Some(row)),
             Found::Missing => Ok(None),
             Found::Damaged(problem) => {
-                tracing::error!(row.kind = key.row_type.as_str(), row.key = %key.key, error = problem, "a row cannot be read: it is set aside");
-                checked::set_aside(self.conn, key, self.now_ms)?;
-                self.set_aside.set(true);
+                tracing::error!(
+                    row.kind = key.row_type.as_str(),
+                    row.key = %key.key,
+                    error = problem,
+                    "moved an unreadable row to foreign_row"
+                );
+                checked::move_unreadable_row(self.conn, key, self.now_ms)?;
+                self.moved_unreadable.set(true);
                 Ok(None)
             }
         }
     }
-    /// The row of this kind with this key.
+    /// Returns the row of this kind with this key.
     pub fn find<T: RowKind>(&self, parts: &[impl AsRef<str>]) -> Result<Option<T>> {
         let row = self.get(&RowKey::of(T::TYPE, parts))?;
         Ok(row.and_then(|r| T::try_from(r).ok()))
     }
 
-    /// A change made here: joins the row, and if it says anything new, its key waits for the server with a new local revision.
-    /// True if it did. `Error::Invalid` for a row that breaks a rule of the model.
+    /// Joins a local change. If it changes the row, its key is put into the outbox with a new local revision. Returns
+    /// true if it did; `Error::Invalid` for a row that breaks a rule of the model.
     pub fn join(&mut self, row: impl Into<Row>) -> Result<bool> {
         let row = row.into();
         row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
-        self.release_register(&row)?;
+        self.reset_implausible_register(&row)?;
         if !self.put(&row)? {
             return Ok(false);
         }
@@ -147,7 +154,7 @@ impl<'c> Tx<'c> {
         Ok(true)
     }
 
-    /// A row from the server: joins it and marks nothing. True if it said anything new.
+    /// Joins a row from the server; the outbox is unchanged. Returns true if the stored row changed.
     pub fn apply_remote(&mut self, row: impl Into<Row>) -> Result<bool> {
         let row = row.into();
         row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
@@ -157,12 +164,12 @@ impl<'c> Tx<'c> {
         self.put(&row)
     }
 
-    /// A row from a file: joined like one from the server, and if it says anything new, it waits, because the server may not have it.
-    /// True if it did.
+    /// Joins a row from a file. If it changes the stored row, it is put into the outbox, because the server may not
+    /// have it. Returns true if it did.
     ///
-    /// No server has looked at its stamp: one from far in the future would win for ever, so it gets the least stamp instead. The value
-    /// is kept where there is no other.
-    pub fn carry(&mut self, row: impl Into<Row>) -> Result<bool> {
+    /// No server has checked its stamp, and one from far in the future would always win: it is replaced by the least
+    /// stamp, so that the value is kept only where there is no other.
+    pub fn import(&mut self, row: impl Into<Row>) -> Result<bool> {
         let mut row = row.into();
         if row.stamp().is_some_and(|stamp| stamp.ms() > self.latest_stamp_ms()) {
             row.set_stamp(Hlc::LEAST);
@@ -177,25 +184,28 @@ impl<'c> Tx<'c> {
         Ok(changed)
     }
 
-    /// The latest time that a stamp from outside may have.
+    /// Returns the latest time allowed in an imported stamp.
     fn latest_stamp_ms(&self) -> i64 {
         let now_ms = self.now_ms.saturating_add(self.state.clock_offset_ms);
-        if now_ms < CLOCK_WAS_SET_MS {
-            // This clock was never set: it says nothing about others.
+        if now_ms < MIN_CLOCK_MS {
+            // The local clock was never set: it cannot limit other clocks.
             return Hlc::MAX_PLAUSIBLE_MS;
         }
         let seen = if self.state.hlc.is_plausible() { self.state.hlc.ms() } else { 0 };
         now_ms.max(seen).saturating_add(MAX_DRIFT_MS).min(Hlc::MAX_PLAUSIBLE_MS)
     }
 
-    /// A stamp that was issued here is later than all that this clock has followed. If the stored register has a later one all the same,
-    /// that one is implausible and no write would ever win against it: it gets the least stamp, so that this write takes effect.
-    fn release_register(&mut self, row: &Row) -> Result<()> {
+    /// A stamp issued here is later than all that this clock has observed. If the stored register is later all the
+    /// same, its stamp is implausible and no write would ever win against it: it is set to the least stamp, so that
+    /// this write takes effect.
+    fn reset_implausible_register(&mut self, row: &Row) -> Result<()> {
         let Some(stamp) = row.stamp().filter(|stamp| self.issued == Some(*stamp)) else {
             return Ok(());
         };
         let Some(mut stored) = self.get(&row.key())? else { return Ok(()) };
-        if stored.stamp().is_some_and(|frozen| frozen > stamp) && stored.set_stamp(Hlc::LEAST) {
+        if stored.stamp().is_some_and(|stored_stamp| stored_stamp > stamp)
+            && stored.set_stamp(Hlc::LEAST)
+        {
             tracing::warn!(
                 row.kind = row.row_type().as_str(),
                 "a register had an implausible stamp"
@@ -205,7 +215,7 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// The key waits from now on, with a new local revision. Nothing waits in an account without a server.
+    /// Puts the key into the outbox with a new local revision. Without a server the outbox stays empty.
     pub fn mark_dirty(&mut self, key: &RowKey) -> Result<()> {
         if !self.options.has_server {
             return Ok(());
@@ -216,17 +226,17 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// Tells listeners of a change after the commit.
+    /// Notifies listeners of a change after the commit.
     pub fn changed(&mut self, change: Change) {
         self.changes.insert(change);
     }
-    /// The release that runs.
+    /// The running release.
     pub fn app_version(&self) -> &'c str {
         &self.options.app_version
     }
 
-    /// Replaces a row instead of joining it. Only for a row that no other replica should have as it is: one whose stamp the server
-    /// refused or would refuse.
+    /// Replaces a row instead of joining it. Only for a row that no other replica should have in its present form: one
+    /// whose stamp the server rejected or would reject.
     pub fn replace(&mut self, row: &Row) -> Result<()> {
         let key = row.key();
         let table = rows::TableSpec::of(key.row_type);
@@ -258,7 +268,7 @@ impl<'c> Tx<'c> {
         if joined.payload_conflict {
             tracing::warn!(
                 row.kind = row.row_type().as_str(),
-                "one id came with two payloads: the greater hash stays"
+                "two payloads with one id: kept the one with the greater hash"
             );
         }
         if joined.changed
@@ -269,7 +279,7 @@ impl<'c> Tx<'c> {
         Ok(joined.changed)
     }
 
-    /// What a view must show anew.
+    /// Returns the change that views of this row listen to.
     fn change_of(&self, row: &Row) -> Result<Option<Change>> {
         Ok(match row {
             Row::Progress(r) => Some(Change::progress_of(&r.item)),
@@ -291,12 +301,12 @@ impl<'c> Tx<'c> {
         Ok(attempt.map(|a| Change::progress_of(&a.quiz)))
     }
 
-    /// Takes a refusal back: the row waits again.
+    /// Puts a rejected row back into the outbox.
     pub fn requeue(&mut self, key: &RowKey) -> Result<()> {
         self.mark_dirty(key)
     }
 
-    /// How often this key's stamp was already refused.
+    /// Returns how often the stamp of this key was rejected.
     pub fn skews(&self, key: &RowKey) -> Result<u32> {
         let mut stmt = self
             .conn
@@ -304,11 +314,11 @@ impl<'c> Tx<'c> {
         Ok(stmt.query_row([key.row_type.as_str(), &key.key], |r| r.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Deletes the rows that only the server writes. What another copy of its database decided does not join with what this one decides,
-    /// and nobody sends it back: it would differ from the server's for ever.
-    pub fn forget_server_rows(&mut self) -> Result<()> {
+    /// Deletes the rows that only the server writes. Those of another copy of the server's database do not join
+    /// with those of this one, and no client sends them back: they would never converge.
+    pub fn delete_server_rows(&mut self) -> Result<()> {
         for row_type in RowType::ALL.iter().filter(|t| t.is_server_only()) {
-            // A row that cannot be read is forgotten as well, and changes no view.
+            // An unreadable row is deleted as well, without a change event.
             for key in checked::keys(self.conn, *row_type)? {
                 if let Found::Row(row) = checked::find(self.conn, &key)?
                     && let Some(change) = self.change_of(&row)?
@@ -322,7 +332,7 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// Marks every row that a learner makes as waiting: the server is not the one that has them.
+    /// Puts every row that learners write into the outbox, for a server that does not have them.
     pub fn mark_all_dirty(&mut self) -> Result<()> {
         for row_type in RowType::ALL {
             if row_type.is_server_only() {

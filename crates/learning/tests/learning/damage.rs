@@ -1,5 +1,5 @@
-//! A `user.db` that is destroyed in many ways, and a repair that is cut off at each of its steps: what was acknowledged is
-//! there again, or is reported by name. No network.
+//! Damages `user.db` in many ways, and interrupts a repair at each of its steps: every acknowledged change is restored
+//! or reported by key. No network.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 
 use carrel_learning::{
     Error, Learning, Step,
-    store::{MIGRATIONS, Repair, Steps, Store, checked, outbox},
+    store::{Failpoints, MIGRATIONS, Repair, Store, checked, outbox},
 };
 use carrel_model::{
     BlobHash,
@@ -19,18 +19,18 @@ use carrel_model::{
 };
 use carrel_sqlite::{Cause, DatabaseError, rows::SPECS};
 use carrel_testkit::{
-    Chance, FakeClock, SeededIds,
-    work::{item, options, slug, tick},
+    FakeClock, SeededIds, SeededRng,
+    work::{finished, item, options, slug},
 };
 use tempfile::TempDir;
 
 type Rows = BTreeMap<RowKey, Row>;
 
-/// `CARREL_LONG` runs the long form.
+/// The long form runs if `CARREL_LONG` is set.
 fn runs(usual: u64, long: u64) -> u64 {
     if std::env::var_os("CARREL_LONG").is_some() { long } else { usual }
 }
-fn scratch() -> TempDir {
+fn temp_dir() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
@@ -47,7 +47,7 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// A learner's folder, as a run left it.
+/// An account folder after a run.
 struct Folder {
     dir: TempDir,
     clock: FakeClock,
@@ -67,7 +67,7 @@ async fn all(store: &Store) -> Rows {
 
 async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
     for n in from..to {
-        learning.record(tick(&format!("rivers/l{}/s{n}", n % 7))).await.unwrap();
+        learning.record(finished(&format!("rivers/l{}/s{n}", n % 7))).await.unwrap();
         let read = item(&format!("rivers/story{}", n % 5));
         let pos = Some(format!("page {n}"));
         let percent = Some((n * 97 % 10_000) as u16);
@@ -76,9 +76,9 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
             .await
             .unwrap();
         learning.save_word(&item(&format!("rivers/word{n}")), true).await.unwrap();
-        learning.study_beat(&read, true).await.unwrap();
+        learning.study_heartbeat(&read, true).await.unwrap();
         clock.advance(5_000);
-        learning.study_beat(&read, true).await.unwrap();
+        learning.study_heartbeat(&read, true).await.unwrap();
         let theme = serde_json::json!(format!("theme {n}"));
         learning.set_settings(BTreeMap::from([("theme".to_owned(), theme)])).await.unwrap();
         if n % 4 == 0 {
@@ -91,16 +91,16 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
     }
 }
 
-/// Two days of work. `closed`: the run ended well; else as a kill leaves it, with a log beside the file.
-async fn worked(closed: bool) -> Folder {
-    let (live, dir, clock) = (scratch(), scratch(), FakeClock::noon());
+/// Two days of work. `closed`: the run ended cleanly; otherwise the log is left beside the file, as after a kill.
+async fn folder_with_work(closed: bool) -> Folder {
+    let (live, dir, clock) = (temp_dir(), temp_dir(), FakeClock::noon());
     let store = Arc::new(Store::open(live.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
     study(&learning, &clock, 0, 40).await;
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     study(&learning, &clock, 40, 80).await;
     clock.advance(25 * 3_600_000);
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     study(&learning, &clock, 80, 120).await;
     let rows = all(&store).await;
     if closed {
@@ -110,7 +110,7 @@ async fn worked(closed: bool) -> Folder {
     Folder { dir, clock, rows }
 }
 
-/// Opens the folder, and shows that nothing that was acknowledged is missing without a report.
+/// Opens the folder, and asserts that no acknowledged change is missing without a report.
 async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option<Repair> {
     let store = Store::open(dir, options(1, clock)).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
@@ -122,7 +122,7 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
             continue;
         }
         let found = now.get(key).unwrap_or_else(|| {
-            panic!("{what}: {key:?} is gone and not reported; {:?}", store.opened())
+            panic!("{what}: {key:?} is missing and not reported; {:?}", store.opened())
         });
         let mut joined = found.clone();
         joined.join(row);
@@ -130,19 +130,19 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
     }
     let store = Arc::new(store);
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(8)));
-    assert!(learning.record(tick("after/l/s")).await.unwrap().row.done_ms.is_some(), "{what}");
+    assert!(learning.record(finished("after/l/s")).await.unwrap().row.done_ms.is_some(), "{what}");
     store.close().await;
     repair
 }
 
-fn flip(path: &Path, chance: &Chance, times: u64) {
+fn flip_bits(path: &Path, rng: &SeededRng, times: u64) {
     let Ok(mut bytes) = fs::read(path) else { return };
     if bytes.is_empty() {
         return;
     }
     for _ in 0..times {
-        let at = chance.below(bytes.len() as u64) as usize;
-        bytes[at] ^= 1 << chance.below(8);
+        let at = rng.below(bytes.len() as u64) as usize;
+        bytes[at] ^= 1 << rng.below(8);
     }
     fs::write(path, bytes).unwrap();
 }
@@ -154,21 +154,21 @@ fn newest_backup(dir: &Path) -> PathBuf {
     backups.pop().unwrap()
 }
 
-/// Destroys something; gives what.
-fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
+/// Damages a file; returns a description.
+fn damage(dir: &Path, seed: u64, rng: &SeededRng) -> String {
     let (db, log) = (dir.join("user.db"), dir.join("user.db-wal"));
     let what = match seed % 14 {
         0 => {
-            flip(&db, chance, 1 + chance.below(20));
+            flip_bits(&db, rng, 1 + rng.below(20));
             "a few bits of the file"
         }
         1 => {
-            flip(&db, chance, 500);
+            flip_bits(&db, rng, 500);
             "many bits of the file"
         }
         2 => {
             let bytes = fs::read(&db).unwrap();
-            fs::write(&db, &bytes[..chance.below(bytes.len() as u64) as usize]).unwrap();
+            fs::write(&db, &bytes[..rng.below(bytes.len() as u64) as usize]).unwrap();
             "the end of the file"
         }
         3 => {
@@ -176,15 +176,15 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
             "all bytes of the file"
         }
         4 => {
-            fs::write(&db, "this is a text\n".repeat(chance.below(900) as usize + 1)).unwrap();
-            "a text in the place of the file"
+            fs::write(&db, "this is a text\n".repeat(rng.below(900) as usize + 1)).unwrap();
+            "text instead of a database"
         }
         5 => {
             fs::remove_file(&db).unwrap();
             "the file is deleted"
         }
         6 => {
-            flip(&log, chance, 1 + chance.below(30));
+            flip_bits(&log, rng, 1 + rng.below(30));
             "bits of the log"
         }
         7 => {
@@ -193,20 +193,20 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
         }
         8 => {
             let mut bytes = fs::read(&db).unwrap();
-            let page = chance.below(bytes.len() as u64 / 4096) as usize * 4096;
+            let page = rng.below(bytes.len() as u64 / 4096) as usize * 4096;
             bytes[page..page + 4096].fill(0xa5);
             fs::write(&db, bytes).unwrap();
             "a page of the file"
         }
         9 => {
             let mut bytes = fs::read(&db).unwrap();
-            bytes[chance.below(100) as usize] ^= 0xff;
+            bytes[rng.below(100) as usize] ^= 0xff;
             fs::write(&db, bytes).unwrap();
             "the header of the file"
         }
         10 => {
-            flip(&db, chance, 50);
-            flip(&log, chance, 50);
+            flip_bits(&db, rng, 50);
+            flip_bits(&log, rng, 50);
             "the file and the log"
         }
         11 => {
@@ -215,9 +215,9 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
             "the file and the newest backup"
         }
         12 => {
-            // Restored by hand, with the log of the other file still beside it.
+            // Restored by hand, with the log of the other file left beside it.
             fs::copy(newest_backup(dir), &db).unwrap();
-            "an older file in the place of the file"
+            "an older file with a newer log"
         }
         _ => {
             fs::write(&db, b"").unwrap();
@@ -230,47 +230,51 @@ fn destroy(dir: &Path, seed: u64, chance: &Chance) -> String {
 }
 
 #[tokio::test]
-async fn two_hundred_destroyed_files_open_with_all_that_was_acknowledged() {
-    let folders = [worked(true).await, worked(false).await];
+async fn damaged_files_are_repaired_without_loss() {
+    let folders = [folder_with_work(true).await, folder_with_work(false).await];
     let mut repaired = 0;
     for seed in 0..runs(56, 200) {
         let folder = &folders[(seed / 14 % 2) as usize];
-        let dir = scratch();
+        let dir = temp_dir();
         copy_dir(folder.dir.path(), dir.path());
         let before: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().path()).collect();
-        let what = destroy(dir.path(), seed, &Chance::new(seed));
+        let what = damage(dir.path(), seed, &SeededRng::new(seed));
         let damaged = fs::read(dir.path().join("user.db")).unwrap_or_default();
         let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
         assert_eq!(lost, None, "{what}: with backup and journal nothing is missing");
-        // What was damaged is still there.
-        let aside = fs::read_dir(dir.path()).unwrap().flatten().find(|f| {
+        // The damaged file is kept.
+        let kept = fs::read_dir(dir.path()).unwrap().flatten().find(|f| {
             f.file_name().to_string_lossy().starts_with("user.damaged-")
                 && f.file_name().to_string_lossy().ends_with(".db")
         });
-        if let Some(aside) = aside {
+        if let Some(kept) = kept {
             repaired += 1;
-            assert_eq!(fs::read(aside.path()).unwrap(), damaged, "{what}: nothing is changed");
+            assert_eq!(
+                fs::read(kept.path()).unwrap(),
+                damaged,
+                "{what}: the kept file is unchanged"
+            );
         }
         assert!(before.iter().all(|f| f.exists() || f.extension().is_none_or(|e| e != "db")));
     }
-    assert!(repaired > 10, "the damage was real: {repaired} files were set aside");
+    assert!(repaired > 10, "{repaired} files were repaired");
 }
 
 #[tokio::test]
-async fn without_a_journal_what_cannot_be_read_is_reported() {
-    let folder = worked(true).await;
+async fn without_a_journal_unreadable_rows_are_reported() {
+    let folder = folder_with_work(true).await;
     let (mut named, mut periods) = (0, 0);
     for seed in 0..runs(10, 60) {
-        let dir = scratch();
+        let dir = temp_dir();
         copy_dir(folder.dir.path(), dir.path());
-        // As an earlier release left it: only an old backup, and no journal at all.
+        // Like the folder of an earlier release: only an old backup, no journal.
         fs::remove_dir_all(dir.path().join("journal")).unwrap();
         fs::remove_file(newest_backup(dir.path())).unwrap();
-        let chance = Chance::new(seed);
+        let rng = SeededRng::new(seed);
         let path = dir.path().join("user.db");
         let mut bytes = fs::read(&path).unwrap();
         for _ in 0..6 {
-            let page = (1 + chance.below(bytes.len() as u64 / 4096 - 1)) as usize * 4096;
+            let page = (1 + rng.below(bytes.len() as u64 / 4096 - 1)) as usize * 4096;
             bytes[page..page + 4096].fill(0);
         }
         fs::write(&path, bytes).unwrap();
@@ -287,8 +291,11 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
             missing.iter().all(|k| repair.lost.contains(k)) || repair.unknown_since_ms.is_some(),
             "seed {seed}: {missing:?}"
         );
-        assert!(repair.lost.iter().all(|k| !now.contains_key(k)), "what is there is not lost");
-        // The report stays until the learner has read it.
+        assert!(
+            repair.lost.iter().all(|k| !now.contains_key(k)),
+            "found rows are not reported as lost"
+        );
+        // The report is kept until it is marked as read.
         store.close().await;
         drop(store);
         let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
@@ -299,12 +306,12 @@ async fn without_a_journal_what_cannot_be_read_is_reported() {
         let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
         assert_eq!(store.last_repair(), None);
     }
-    assert!(named > 0 && periods > 0, "{named} rows by name, {periods} periods");
+    assert!(named > 0 && periods > 0, "{named} reported rows, {periods} reported periods");
 }
 
 #[tokio::test]
-async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
-    let folder = worked(false).await;
+async fn unfinished_backups_are_removed_at_start_up() {
+    let folder = folder_with_work(false).await;
     let backups = folder.dir.path().join("backups");
     let names = || -> Vec<_> {
         fs::read_dir(&backups)
@@ -320,19 +327,19 @@ async fn what_a_killed_backup_left_is_removed_at_the_next_start() {
     let (mut before, mut after) = (before, names());
     before.sort();
     after.sort();
-    assert_eq!(after, before, "and the finished ones stay");
+    assert_eq!(after, before, "finished backups are kept");
     store.close().await;
 }
 
-/// An earlier release renamed the damaged file first and wrote the new one afterwards: killed in between it left no file, only what it
-/// had set aside, and perhaps a backup.
+/// An earlier release renamed the damaged file first and wrote the new one afterwards: a kill in between left no
+/// `user.db`, only the renamed file, and perhaps a backup.
 #[tokio::test]
-async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() {
+async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
     for closed in [true, false] {
-        let folder = worked(closed).await;
+        let folder = folder_with_work(closed).await;
         for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
             let what = format!("closed {closed}, backup {backup}, journal {journal}");
-            let dir = scratch();
+            let dir = temp_dir();
             copy_dir(folder.dir.path(), dir.path());
             for suffix in ["", "-wal", "-shm"] {
                 let name = |start: &str| dir.path().join(format!("{start}.db{suffix}"));
@@ -345,13 +352,13 @@ async fn a_file_that_an_earlier_release_set_aside_and_did_not_replace_is_read() 
                 fs::remove_dir_all(dir.path().join("journal")).unwrap();
             }
             let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
-            assert!(lost.is_none_or(|r| r.lost.is_empty()), "{what}: all of it can be read");
+            assert!(lost.is_none_or(|r| r.lost.is_empty()), "{what}: all rows are readable");
         }
     }
 }
 
-/// The file of `folder` as a release with the first `schema` migrations kept it: without later tables and columns, and with submitted
-/// answers as an unknown field.
+/// Writes the file of `folder` with only the first `schema` migrations: without later tables and columns, and with
+/// submitted answers as an unknown field.
 fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     let mut conn = carrel_sqlite::open(path, Default::default()).unwrap();
     carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..schema], None, 0).unwrap();
@@ -359,10 +366,10 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     conn.execute("ATTACH ?1 AS now", [now.to_str().unwrap()]).unwrap();
     for spec in &SPECS {
         let mut stmt = conn.prepare("SELECT name FROM pragma_table_info(?1, 'main')").unwrap();
-        let there = stmt.query_map([spec.table], |r| r.get(0)).unwrap();
-        let there: Vec<String> = there.collect::<Result<_, _>>().unwrap();
-        let had_answers = spec.table == "attempt" && !there.contains(&"answers".to_owned());
-        let values: Vec<&str> = there
+        let present = stmt.query_map([spec.table], |r| r.get(0)).unwrap();
+        let present: Vec<String> = present.collect::<Result<_, _>>().unwrap();
+        let had_answers = spec.table == "attempt" && !present.contains(&"answers".to_owned());
+        let values: Vec<&str> = present
             .iter()
             .map(|name| match name.as_str() {
                 "extra" if had_answers => {
@@ -371,7 +378,7 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
                 name => name,
             })
             .collect();
-        let (names, values) = (there.join(", "), values.join(", "));
+        let (names, values) = (present.join(", "), values.join(", "));
         let sql =
             format!("INSERT INTO main.{0} ({names}) SELECT {values} FROM now.{0}", spec.table);
         conn.execute(&sql, []).unwrap();
@@ -379,10 +386,11 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     conn.execute_batch("DETACH now; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
 }
 
-/// A damaged file of an earlier release, without backup and journal: what can be read of it is read as that release wrote it.
+/// A damaged file of an earlier release, without backup and journal: its readable rows are read in the format of that
+/// release.
 #[tokio::test]
-async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
-    let folder = worked(true).await;
+async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
+    let folder = folder_with_work(true).await;
     let attempts = |rows: &Rows| -> usize {
         rows.values()
             .filter(|r| matches!(r, Row::Attempt(a) if a.answers.as_ref().is_some_and(|a| !a.is_empty())))
@@ -392,7 +400,7 @@ async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
     for schema in 1..=MIGRATIONS.len() {
         for table in ["kv", "progress", "answer"] {
             let what = format!("schema {schema}, {table}");
-            let dir = scratch();
+            let dir = temp_dir();
             let path = dir.path().join("user.db");
             as_of_schema(&folder, schema, &path);
             let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
@@ -406,7 +414,11 @@ async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
 
             let store = Store::open(dir.path(), options(1, &folder.clock)).unwrap();
             let repair = store.last_repair().expect(&what);
-            assert_eq!(repair.unknown_since_ms, Some(0), "{what}: nothing vouches for the rest");
+            assert_eq!(
+                repair.unknown_since_ms,
+                Some(0),
+                "{what}: rows may be missing since the beginning"
+            );
             let now = all(&store).await;
             for (key, row) in &folder.rows {
                 if key.row_type.as_str() != table {
@@ -418,22 +430,22 @@ async fn a_damaged_file_of_an_earlier_schema_loses_no_row_that_can_be_read() {
     }
 }
 
-/// Copies the folder at each step of a repair: what a kill at that step would leave.
-fn pictures(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
+/// Copies the folder at each step of a repair: the state that a kill at that step would leave.
+fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
-    let steps = Steps::new(move |step| {
-        let picture = scratch();
-        copy_dir(&from, picture.path());
-        into.lock().unwrap().push((step, picture));
+    let failpoints = Failpoints::new(move |step| {
+        let copy = temp_dir();
+        copy_dir(&from, copy.path());
+        into.lock().unwrap().push((step, copy));
     });
-    drop(Store::open_with_steps(dir, options(1, clock), steps).unwrap());
+    drop(Store::open_with_failpoints(dir, options(1, clock), failpoints).unwrap());
     std::mem::take(&mut *taken.lock().unwrap())
 }
 
 #[tokio::test]
-async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
-    let folders = [worked(true).await, worked(false).await];
+async fn an_interrupted_repair_continues_at_the_next_start() {
+    let folders = [folder_with_work(true).await, folder_with_work(false).await];
     let mut seen = BTreeMap::new();
     let (mut kills, wanted) = (0, runs(80, 500));
     for seed in 0.. {
@@ -441,9 +453,9 @@ async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
             break;
         }
         let folder = &folders[(seed % 2) as usize];
-        let dir = scratch();
+        let dir = temp_dir();
         copy_dir(folder.dir.path(), dir.path());
-        let chance = Chance::new(seed);
+        let rng = SeededRng::new(seed);
         let db = dir.path().join("user.db");
         match seed % 4 {
             0 => fs::write(&db, b"").unwrap(),
@@ -451,49 +463,46 @@ async fn a_repair_that_is_killed_at_any_step_goes_on_at_the_next_start() {
             2 => fs::write(&db, "no database\n".repeat(900)).unwrap(),
             _ => {
                 let mut bytes = fs::read(&db).unwrap();
-                bytes[4096..].iter_mut().step_by(3).for_each(|b| *b ^= chance.next() as u8);
+                bytes[4096..].iter_mut().step_by(3).for_each(|b| *b ^= rng.next() as u8);
                 fs::write(&db, bytes).unwrap();
             }
         }
         let damaged = fs::read(&db).ok().filter(|bytes| !bytes.is_empty());
-        for (step, first) in pictures(dir.path(), &folder.clock) {
-            // Killed once more while it goes on, at a step of chance.
-            let mut again = pictures(first.path(), &folder.clock);
+        for (step, first) in copies_at_each_step(dir.path(), &folder.clock) {
+            // Killed a second time while the repair continues, at a random step.
+            let mut again = copies_at_each_step(first.path(), &folder.clock);
             let second = match again.is_empty() {
                 true => first,
-                false => again.swap_remove(chance.below(again.len() as u64) as usize).1,
+                false => again.swap_remove(rng.below(again.len() as u64) as usize).1,
             };
             let what = format!("seed {seed}, killed at {step:?}");
             let lost = check(&what, second.path(), &folder.clock, &folder.rows).await;
             assert_eq!(lost, None, "{what}");
             if let Some(damaged) = &damaged {
-                let aside = fs::read_dir(second.path()).unwrap().flatten().any(|f| {
+                let kept = fs::read_dir(second.path()).unwrap().flatten().any(|f| {
                     let name = f.file_name().into_string().unwrap();
                     name.starts_with("user.damaged-")
                         && name.ends_with(".db")
                         && fs::read(f.path()).unwrap() == *damaged
                 });
-                assert!(aside, "{what}: the damaged file is kept");
+                assert!(kept, "{what}: the damaged file is kept");
             }
             let unplaced = fs::read_dir(second.path())
                 .unwrap()
                 .flatten()
                 .find(|f| f.file_name().to_string_lossy().starts_with("user.recover"));
-            assert!(
-                unplaced.is_none(),
-                "{what}: a new file was not put in its place: {unplaced:?}"
-            );
+            assert!(unplaced.is_none(), "{what}: a prepared file is left: {unplaced:?}");
             *seen.entry(step).or_insert(0) += 1;
             kills += 1;
         }
     }
-    assert_eq!(seen.len(), 8, "each step was met: {seen:?}");
+    assert_eq!(seen.len(), 8, "all steps were reached: {seen:?}");
 }
 
 #[tokio::test]
-async fn only_proven_damage_sets_a_file_aside() {
-    let folder = worked(true).await;
-    let dir = scratch();
+async fn only_proven_damage_replaces_the_file() {
+    let folder = folder_with_work(true).await;
+    let dir = temp_dir();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
@@ -502,7 +511,7 @@ async fn only_proven_damage_sets_a_file_aside() {
     let bytes = fs::read(&path).unwrap();
     let newer = Store::open(dir.path(), options(1, &folder.clock)).err().unwrap();
     assert!(newer.cause() == Some(Cause::Newer), "{newer:?}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it was left as it is");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "the file is unchanged");
 
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
     conn.execute("DELETE FROM schema_migration WHERE number = 99", []).unwrap();
@@ -510,17 +519,18 @@ async fn only_proven_damage_sets_a_file_aside() {
     drop(conn);
     let edited = Store::open(dir.path(), options(1, &folder.clock)).err().unwrap();
     assert!(matches!(edited, Error::Storage(_)), "{edited:?}");
-    let aside = fs::read_dir(dir.path()).unwrap().flatten();
-    assert!(!aside.into_iter().any(|f| f.file_name().to_string_lossy().contains("damaged")));
+    let kept = fs::read_dir(dir.path()).unwrap().flatten();
+    assert!(!kept.into_iter().any(|f| f.file_name().to_string_lossy().contains("damaged")));
 }
 
 #[tokio::test]
-async fn an_index_that_is_wrong_is_made_again() {
-    let folder = worked(true).await;
-    let dir = scratch();
+async fn a_wrong_index_is_recreated() {
+    let folder = folder_with_work(true).await;
+    let dir = temp_dir();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
-    // The index has other words than the table: quick_check does not look, and a query would find nothing.
+    // The index contains other values than the table: quick_check does not compare them, and a query would find
+    // nothing.
     let bytes = fs::read(&path).unwrap();
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'attempt_quiz'";
@@ -539,19 +549,19 @@ async fn an_index_that_is_wrong_is_made_again() {
     assert!(changed > 3, "the index is one page");
     fs::write(&path, wrong).unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &folder.clock)).unwrap());
-    assert!(!store.opened().set_aside && store.opened().unclean, "{:?}", store.opened());
+    assert!(!store.opened().damaged_file_kept && store.opened().unclean, "{:?}", store.opened());
     let learning = Learning::new(store, Arc::new(SeededIds::new(8)));
     assert_eq!(learning.attempts(&item("rivers/quiz4")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner() {
-    let dir = scratch();
+async fn an_unreadable_row_does_not_affect_others() {
+    let dir = temp_dir();
     let clock = FakeClock::noon();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
     study(&learning, &clock, 0, 9).await;
-    // Values that SQLite's checks let pass.
+    // Values that pass SQLite's checks.
     for (sql, at) in [
         ("UPDATE progress SET percent = 60000 WHERE item = ?1", "rivers/l3/s3"),
         ("UPDATE progress SET pos_device = x'0102' WHERE item = ?1", "rivers/l4/s4"),
@@ -569,12 +579,12 @@ async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner(
     assert!(learning.settings().await.unwrap().is_empty());
     assert!(learning.overview().await.unwrap().total_ms > 0);
     assert_eq!(learning.attempts(&item("rivers/quiz4")).await.unwrap().len(), 0);
-    // The row of the answer cannot be read; the attempt has what was submitted.
+    // The answer row is unreadable; the attempt contains the submitted answers.
     assert_eq!(learning.attempts(&item("rivers/quiz8")).await.unwrap()[0].answers.len(), 1);
-    // Recording goes on where the row was.
-    let row = learning.record(tick("rivers/l3/s3")).await.unwrap().row;
+    // Recording continues in place of the removed row.
+    let row = learning.record(finished("rivers/l3/s3")).await.unwrap().row;
     assert_eq!((row.percent, row.done_ms.is_some()), (10_000, true));
-    let row = learning.record(tick("rivers/l4/s4")).await.unwrap().row;
+    let row = learning.record(finished("rivers/l4/s4")).await.unwrap().row;
     assert_eq!(row.percent, 10_000);
     let theme = BTreeMap::from([("theme".to_owned(), serde_json::json!("dark"))]);
     learning.set_settings(theme.clone()).await.unwrap();
@@ -583,11 +593,11 @@ async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner(
         .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
         .await
         .unwrap();
-    assert_eq!(kept, 3, "what was stored is kept");
+    assert_eq!(kept, 3, "the stored values are kept");
     assert_eq!(store.read(carrel_learning::store::state::load).await.unwrap().pulled, 0);
     drop((learning, store));
 
-    // The next start after a kill brings the rest back from the journal.
+    // The next start after a kill restores the rest from the journal.
     let path = dir.path().join("user.lock");
     fs::write(path, "open\n").unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
@@ -596,4 +606,35 @@ async fn a_row_that_cannot_be_read_hides_no_other_and_does_not_stop_the_learner(
     assert_eq!(learning.attempts(&item("rivers/quiz4")).await.unwrap()[0].answers.len(), 1);
     assert_eq!(store.last_repair(), None);
     assert!(store.read(outbox::counts).await.unwrap().0 > 9);
+}
+
+/// A changed byte in the text of the schema makes a column or a table "missing", which SQLite's checks do not find.
+#[tokio::test]
+async fn a_changed_byte_in_the_schema_is_repaired_from_the_file_alone() {
+    let folder = folder_with_work(true).await;
+    for text in [
+        "percent INTEGER",
+        "TABLE word ",
+        "app_version TEXT",
+        "INDEX outbox_rev",
+        "CREATE TABLE session",
+    ] {
+        for unclean in [false, true] {
+            let dir = temp_dir();
+            copy_dir(folder.dir.path(), dir.path());
+            fs::remove_dir_all(dir.path().join("journal")).unwrap();
+            fs::remove_dir_all(dir.path().join("backups")).unwrap();
+            let path = dir.path().join("user.db");
+            let mut bytes = fs::read(&path).unwrap();
+            let at = bytes.windows(text.len()).position(|w| w == text.as_bytes()).expect(text);
+            bytes[at + 2] ^= 2;
+            fs::write(&path, bytes).unwrap();
+            if unclean {
+                fs::write(dir.path().join("user.lock"), "open\n").unwrap();
+            }
+            let what = format!("{text}, unclean {unclean}");
+            let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
+            assert!(lost.is_none_or(|repair| repair.lost.is_empty()), "{what}");
+        }
+    }
 }

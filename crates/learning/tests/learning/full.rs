@@ -1,8 +1,8 @@
-//! The learner's file on a disk that is full, in a folder that is read-only, without file descriptors, held by another
-//! program: it opens whenever it can be read, says why it cannot be written, loses nothing, and can be written as soon as
-//! the cause is gone.
+//! `user.db` on a full disk, in a read-only folder, without file descriptors, and locked by another program: it opens
+//! whenever it can be read, reports why it cannot be written, loses nothing, and can be written as soon as the cause is
+//! gone.
 //!
-//! A small file system in memory and another user need root; without it these tests say so and pass.
+//! A small file system in memory and another user need root; without root these tests print a note and pass.
 
 use std::{
     fs,
@@ -15,13 +15,13 @@ use carrel_learning::{Error, Learning, store::Store};
 use carrel_sqlite::{Cause, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds, SmallDisk,
-    work::{options, tick},
+    work::{finished, options},
 };
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test prints a note")]
 fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }
@@ -30,16 +30,20 @@ fn open(dir: &Path, clock: &FakeClock) -> carrel_learning::Result<(Arc<Store>, L
     let store = Arc::new(Store::open(dir, options(1, clock))?);
     Ok((store.clone(), Learning::new(store, Arc::new(SeededIds::new(1)))))
 }
-async fn done(learning: &Learning) -> usize {
+async fn done_count(learning: &Learning) -> usize {
     learning.done_sections("a").await.unwrap().len()
 }
-async fn ticks(learning: &Learning, from: usize, to: usize) -> carrel_learning::Result<()> {
+async fn finish_sections(
+    learning: &Learning,
+    from: usize,
+    to: usize,
+) -> carrel_learning::Result<()> {
     for n in from..to {
-        learning.record(tick(&format!("a/b/s{n}"))).await?;
+        learning.record(finished(&format!("a/b/s{n}"))).await?;
     }
     Ok(())
 }
-fn set_aside(dir: &Path) -> bool {
+fn has_repair_files(dir: &Path) -> bool {
     let mut names = fs::read_dir(dir).unwrap().flatten().map(|f| f.file_name());
     names.any(|n| {
         let name = n.to_string_lossy().into_owned();
@@ -47,17 +51,17 @@ fn set_aside(dir: &Path) -> bool {
     })
 }
 
-/// Free space from 0 to 512 KiB; `CARREL_LONG` tries every 4 KiB.
-fn spaces() -> impl Iterator<Item = u64> {
+/// Free space from 0 to 512 KiB; in steps of 4 KiB if `CARREL_LONG` is set.
+fn free_space_sizes() -> impl Iterator<Item = u64> {
     let step = if std::env::var_os("CARREL_LONG").is_some() { 4 } else { 32 };
     (0..=512).step_by(step).map(|kib| kib * KIB)
 }
 
-/// A folder with 30 ticks; `killed`: with a log that is not in the file yet.
+/// A folder with 30 finished sections; `killed`: with a log that is not checkpointed.
 async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
     let from = tempfile::tempdir().unwrap();
     let (store, learning) = open(from.path(), clock).unwrap();
-    ticks(&learning, 0, 30).await.unwrap();
+    finish_sections(&learning, 0, 30).await.unwrap();
     if !killed {
         store.close().await;
     }
@@ -67,28 +71,28 @@ async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
 #[tokio::test]
 async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
     let Some(disk) = SmallDisk::new(12 * MIB) else { return };
-    for left in spaces() {
+    for left in free_space_sizes() {
         for killed in [false, true] {
             let what = format!("{left} bytes free, killed {killed}");
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
             folder(&dir, &clock, killed).await;
             let filler = disk.fill(left);
-            // Two starts on the full disk: one piece of the reserve is not all of it.
+            // Two starts on the full disk: the reserve is released in pieces, not all at once.
             for round in 1..3 {
                 let (store, learning) = open(&dir, &clock).unwrap();
                 assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
-                assert_eq!(done(&learning).await, 30 * round, "{what}");
-                ticks(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
-                // A backup that has no place is no reason to stop.
-                assert!(store.care().await.err().is_none_or(|e| e.is_full()), "{what}");
+                assert_eq!(done_count(&learning).await, 30 * round, "{what}");
+                finish_sections(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
+                // A backup that fails for lack of space is not fatal.
+                assert!(store.maintain().await.err().is_none_or(|e| e.is_full()), "{what}");
                 store.close().await;
             }
             fs::remove_file(filler).unwrap();
             let (store, learning) = open(&dir, &clock).unwrap();
-            assert_eq!(done(&learning).await, 90, "{what}");
+            assert_eq!(done_count(&learning).await, 90, "{what}");
             assert_eq!(fs::metadata(dir.join("ballast")).unwrap().len(), 4 * MIB, "{what}");
             store.close().await;
-            assert!(!set_aside(&dir), "{what}");
+            assert!(!has_repair_files(&dir), "{what}");
             drop((store, learning));
             fs::remove_dir_all(&dir).unwrap();
         }
@@ -96,25 +100,25 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
 }
 
 #[tokio::test]
-async fn without_a_reserve_the_account_opens_for_reading_and_says_why() {
+async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
     let Some(disk) = SmallDisk::new(8 * MIB) else { return };
     let (mut read_only, mut live) = (0, 0);
-    for left in spaces() {
+    for left in free_space_sizes() {
         for killed in [false, true] {
             let what = format!("{left} bytes free, killed {killed}");
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
             folder(&dir, &clock, killed).await;
-            // Given up by an earlier run.
+            // Released by an earlier run.
             fs::remove_file(dir.join("ballast")).unwrap();
             let filler = disk.fill(left);
             let (store, learning) = open(&dir, &clock).unwrap();
-            assert_eq!(done(&learning).await, 30, "{what}");
+            assert_eq!(done_count(&learning).await, 30, "{what}");
             let written = match store.read_only() {
                 Some(why) => {
                     assert!(why.is_full(), "{what}: {why}");
                     assert!(!why.hint().is_empty());
                     read_only += 1;
-                    let refused = ticks(&learning, 30, 31).await.unwrap_err();
+                    let refused = finish_sections(&learning, 30, 31).await.unwrap_err();
                     assert!(refused.is_full(), "{what}: {refused}");
                     0
                 }
@@ -122,7 +126,7 @@ async fn without_a_reserve_the_account_opens_for_reading_and_says_why() {
                     live += 1;
                     let mut written = 0;
                     while written < 20 {
-                        match ticks(&learning, 30 + written, 31 + written).await {
+                        match finish_sections(&learning, 30 + written, 31 + written).await {
                             Ok(()) => written += 1,
                             Err(e) if e.is_full() => break,
                             Err(e) => panic!("{what}: {e:?}"),
@@ -132,26 +136,26 @@ async fn without_a_reserve_the_account_opens_for_reading_and_says_why() {
                 }
             };
             assert_eq!(
-                done(&learning).await,
+                done_count(&learning).await,
                 30 + written,
-                "{what}: acknowledged is there, no more"
+                "{what}: exactly the acknowledged rows"
             );
-            assert!(!set_aside(&dir), "{what}");
-            // Space returns: the same store writes, without a new start.
+            assert!(!has_repair_files(&dir), "{what}");
+            // Once there is space, the same store writes, without a restart.
             fs::remove_file(filler).unwrap();
-            ticks(&learning, 60, 70).await.expect(&what);
+            finish_sections(&learning, 60, 70).await.expect(&what);
             assert!(store.read_only().is_none());
-            assert_eq!(done(&learning).await, 40 + written, "{what}");
+            assert_eq!(done_count(&learning).await, 40 + written, "{what}");
             store.close().await;
             drop((store, learning));
             let (store, learning) = open(&dir, &clock).unwrap();
-            assert_eq!(done(&learning).await, 40 + written, "{what}");
+            assert_eq!(done_count(&learning).await, 40 + written, "{what}");
             store.close().await;
             drop((store, learning));
             fs::remove_dir_all(&dir).unwrap();
         }
     }
-    assert!(read_only > 0 && live > 0, "{read_only} opened for reading, {live} for writing");
+    assert!(read_only > 0 && live > 0, "{read_only} opened read-only, {live} for writing");
 }
 
 #[tokio::test]
@@ -165,13 +169,17 @@ async fn a_damaged_file_on_a_full_disk_is_read_and_repaired_when_there_is_space(
         let filler = disk.fill(left);
         let (store, learning) = open(&dir, &clock).unwrap();
         assert!(store.read_only().is_some_and(|e| e.is_full()), "{:?}", store.read_only());
-        assert_eq!(done(&learning).await, 30, "from the journal");
+        assert_eq!(done_count(&learning).await, 30, "restored from the journal");
         assert!(!dir.join("user.damaged-0.db").exists());
-        assert_eq!(fs::metadata(dir.join("user.db")).unwrap().len(), 12_000, "nothing was touched");
+        assert_eq!(
+            fs::metadata(dir.join("user.db")).unwrap().len(),
+            12_000,
+            "the damaged file is unchanged"
+        );
         fs::remove_file(filler).unwrap();
-        ticks(&learning, 30, 31).await.unwrap();
-        assert!(store.opened().set_aside);
-        assert_eq!(done(&learning).await, 31);
+        finish_sections(&learning, 30, 31).await.unwrap();
+        assert!(store.opened().damaged_file_kept);
+        assert_eq!(done_count(&learning).await, 31);
         store.close().await;
         drop((store, learning));
         fs::remove_dir_all(&dir).unwrap();
@@ -191,53 +199,55 @@ async fn a_read_only_file_system_is_read() {
             "{:?}",
             store.read_only()
         );
-        assert_eq!(done(&learning).await, 30);
-        let refused = ticks(&learning, 30, 31).await.unwrap_err();
+        assert_eq!(done_count(&learning).await, 30);
+        let refused = finish_sections(&learning, 30, 31).await.unwrap_err();
         assert!(
             (refused.cause() == Some(Cause::Denied)) && !refused.hint().is_empty(),
             "{refused}"
         );
         disk.set_read_only(false);
-        ticks(&learning, 30, 32).await.unwrap();
-        assert_eq!(done(&learning).await, 32);
-        assert!(store.read_only().is_none() && !set_aside(&dir));
+        finish_sections(&learning, 30, 32).await.unwrap();
+        assert_eq!(done_count(&learning).await, 32);
+        assert!(store.read_only().is_none() && !has_repair_files(&dir));
         store.close().await;
     }
 }
 
 #[tokio::test]
-async fn a_file_that_another_program_holds_is_read() {
+async fn a_file_locked_by_another_program_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let (work, clock) = (dir.path().join("work"), FakeClock::noon());
     folder(&work, &clock, false).await;
     let quick = carrel_sqlite::Options { create: false, ..Default::default() };
     let other = carrel_sqlite::open(&work.join("user.db"), quick).unwrap();
-    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; UPDATE sync_state SET rev = rev; COMMIT; BEGIN EXCLUSIVE").unwrap();
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; UPDATE sync_state SET rev = rev; COMMIT; \
+                BEGIN EXCLUSIVE";
+    other.execute_batch(lock).unwrap();
     let (store, learning) = open(&work, &clock).unwrap();
     assert!(
         store.read_only().is_some_and(|e| e.cause() == Some(Cause::Busy)),
         "{:?}",
         store.read_only()
     );
-    assert_eq!(done(&learning).await, 30);
+    assert_eq!(done_count(&learning).await, 30);
     other.execute_batch("COMMIT").unwrap();
     drop(other);
-    ticks(&learning, 30, 32).await.unwrap();
-    assert_eq!(done(&learning).await, 32);
+    finish_sections(&learning, 30, 32).await.unwrap();
+    assert_eq!(done_count(&learning).await, 32);
 
-    // The same for a second Carrel: it reads what the first one has, and takes over when that one is closed.
+    // Same for a second Carrel: it reads the data of the first one, and can write once the first one is closed.
     let (second, reading) = open(&work, &clock).unwrap();
     let why = second.read_only().unwrap();
     assert!(
         why.cause() == Some(Cause::Busy) && why.to_string().contains("another Carrel"),
         "{why}"
     );
-    assert_eq!(done(&reading).await, 32);
-    assert!(ticks(&reading, 40, 41).await.unwrap_err().cause() == Some(Cause::Busy));
+    assert_eq!(done_count(&reading).await, 32);
+    assert!(finish_sections(&reading, 40, 41).await.unwrap_err().cause() == Some(Cause::Busy));
     store.close().await;
-    ticks(&reading, 40, 41).await.unwrap();
-    assert_eq!(done(&reading).await, 33);
-    assert!(!set_aside(&work));
+    finish_sections(&reading, 40, 41).await.unwrap();
+    assert_eq!(done_count(&reading).await, 33);
+    assert!(!has_repair_files(&work));
 }
 
 const CHILD_DIR: &str = "CARREL_TEST_DIR";
@@ -254,9 +264,9 @@ async fn child() {
     match (wants.as_str(), open(&dir, &clock)) {
         ("writing", Ok((store, learning))) => {
             assert!(store.read_only().is_none(), "{:?}", store.read_only());
-            let now = done(&learning).await;
-            ticks(&learning, now, now + 1).await.unwrap();
-            assert_eq!(done(&learning).await, now + 1);
+            let now = done_count(&learning).await;
+            finish_sections(&learning, now, now + 1).await.unwrap();
+            assert_eq!(done_count(&learning).await, now + 1);
             store.close().await;
         }
         ("reading", Ok((store, learning))) => {
@@ -265,8 +275,8 @@ async fn child() {
                 "{:?}",
                 store.read_only()
             );
-            assert!(done(&learning).await >= 30);
-            let refused = ticks(&learning, 90, 91).await.unwrap_err();
+            assert!(done_count(&learning).await >= 30);
+            let refused = finish_sections(&learning, 90, 91).await.unwrap_err();
             assert!((refused.cause() == Some(Cause::Denied)), "{refused:?}");
         }
         ("nothing", Err(e)) => {
@@ -300,7 +310,7 @@ fn as_nobody(program: &Path, dir: &Path, wants: &str) -> Option<Output> {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn who_may_not_write_reads_and_who_may_not_read_is_told() {
+async fn missing_permissions_are_reported() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let chmod = |path: &Path, mode: u32| {
@@ -324,11 +334,11 @@ async fn who_may_not_write_reads_and_who_may_not_read_is_told() {
             let output = as_nobody(&program, &work, wants).unwrap();
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{what}, killed {killed}: {text}");
-            assert!(!set_aside(&work), "{what}, killed {killed}");
+            assert!(!has_repair_files(&work), "{what}, killed {killed}");
         };
         let file = |name: &str| work.join(name);
         chmod(&work, 0o555);
-        // The log of a killed run is there and can be written: then nothing new is needed in the folder.
+        // The log of a killed run exists and is writable, so no new file has to be created in the folder.
         run("the folder cannot be written", if killed { "writing" } else { "reading" });
         chmod(&file("user.db"), 0o444);
         run("neither folder nor file can be written", "reading");
@@ -344,14 +354,14 @@ async fn who_may_not_write_reads_and_who_may_not_read_is_told() {
         chmod(&file("user.lock"), 0o600);
         run("the lock belongs to another user", "reading");
         assert!(chown("65534:65534"));
-        run("the cause is gone", "writing");
-        run("and the next start too", "writing");
+        run("permissions are restored", "writing");
+        run("the following start", "writing");
     }
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn without_file_descriptors_nothing_is_set_aside() {
+async fn without_file_descriptors_no_file_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     for killed in [false, true] {
@@ -370,17 +380,17 @@ async fn without_file_descriptors_nothing_is_set_aside() {
                 .output()
                 .unwrap();
             let text = String::from_utf8_lossy(&output.stderr);
-            // With very few the runtime of the test itself has none.
+            // With very few descriptors the test's own runtime cannot start.
             let no_runtime =
                 text.contains("/tokio-") || text.contains("Failed building the Runtime");
             let started = output.status.success() || no_runtime;
             assert!(started, "{limit} descriptors, killed {killed}: {text}");
-            assert!(!set_aside(&work), "{limit} descriptors, killed {killed}");
+            assert!(!has_repair_files(&work), "{limit} descriptors, killed {killed}");
         }
         let (store, learning) = open(&work, &clock).unwrap();
-        assert_eq!(done(&learning).await, 30);
+        assert_eq!(done_count(&learning).await, 30);
         assert!(store.read_only().is_none());
-        ticks(&learning, 30, 31).await.unwrap();
+        finish_sections(&learning, 30, 31).await.unwrap();
         store.close().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What a learner does, as rows; what is shown, derived from them.
+//! Learner actions as rows, and the values derived from them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,33 +13,37 @@ use carrel_model::{
 };
 use carrel_testkit::{
     FakeClock, SeededIds,
-    work::{item, options, slug, tick},
+    work::{finished, item, options, slug},
 };
 use serde_json::json;
 use tempfile::TempDir;
 
-struct Desk {
+struct TestDevice {
     clock: FakeClock,
     store: Arc<Store>,
     learning: Learning,
     _dir: TempDir,
 }
 
-fn desk() -> Desk {
+fn device() -> TestDevice {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
-    Desk { clock, store, learning, _dir: dir }
+    TestDevice { clock, store, learning, _dir: dir }
 }
 
 #[tokio::test]
-async fn progress_grows_and_only_a_restart_takes_it_back() {
-    let d = desk();
+async fn only_a_restart_reduces_progress() {
+    let d = device();
     let at = |percent| Step { percent: Some(percent), ..Step::at(ItemKind::Story, item("goat")) };
     let record = d.learning.record(at(4_000)).await.unwrap();
     assert_eq!((record.row.percent, record.waiting), (4_000, true));
-    assert_eq!(d.learning.record(at(1_000)).await.unwrap().row.percent, 4_000, "it never shrinks");
+    assert_eq!(
+        d.learning.record(at(1_000)).await.unwrap().row.percent,
+        4_000,
+        "the percentage does not decrease"
+    );
     let done = Step { done: true, ..Step::at(ItemKind::Story, item("goat")) };
     let first = d.learning.record(done.clone()).await.unwrap().row;
     assert_eq!((first.percent, first.done_ms), (10_000, Some(FakeClock::NOON)));
@@ -47,7 +51,7 @@ async fn progress_grows_and_only_a_restart_takes_it_back() {
     assert_eq!(
         d.learning.record(done).await.unwrap().row.done_ms,
         first.done_ms,
-        "the first time counts"
+        "the first completion is kept"
     );
     let again =
         Step { restart: true, percent: Some(500), ..Step::at(ItemKind::Story, item("goat")) };
@@ -55,7 +59,7 @@ async fn progress_grows_and_only_a_restart_takes_it_back() {
     assert_eq!(
         (again.generation, again.percent, again.done_ms),
         (1, 500, first.done_ms),
-        "finished stays finished"
+        "the completion is kept"
     );
     let bad = Step { percent: Some(10_001), ..Step::at(ItemKind::Story, item("goat")) };
     assert!(matches!(d.learning.record(bad).await, Err(Error::Invalid(_))));
@@ -64,8 +68,8 @@ async fn progress_grows_and_only_a_restart_takes_it_back() {
 }
 
 #[tokio::test]
-async fn the_latest_place_comes_first_and_roots_do_not_mix() {
-    let d = desk();
+async fn latest_positions_are_sorted_and_roots_are_separate() {
+    let d = device();
     let at = |text: &str, pos: &str| Step {
         pos: Some(pos.into()),
         ..Step::at(ItemKind::Section, item(text))
@@ -76,9 +80,9 @@ async fn the_latest_place_comes_first_and_roots_do_not_mix() {
     }
     let latest = d.learning.latest(2).await.unwrap();
     let places: Vec<_> = latest.iter().map(|r| r.row.pos.as_ref().unwrap().at.as_str()).collect();
-    assert_eq!(places, ["b3", "b2"], "in the order in which it was done, whatever the clock says");
-    d.learning.record(tick("rivers/a/b")).await.unwrap();
-    d.learning.record(tick("rivers-2/a/b")).await.unwrap();
+    assert_eq!(places, ["b3", "b2"], "in the order of recording, regardless of the clock");
+    d.learning.record(finished("rivers/a/b")).await.unwrap();
+    d.learning.record(finished("rivers-2/a/b")).await.unwrap();
     assert_eq!(d.learning.done_sections("rivers").await.unwrap().len(), 1);
     assert_eq!(d.learning.progress_under("rivers").await.unwrap().len(), 2);
     assert_eq!(d.learning.done_items(ItemKind::Section).await.unwrap().len(), 2);
@@ -87,59 +91,69 @@ async fn the_latest_place_comes_first_and_roots_do_not_mix() {
 
 #[tokio::test]
 async fn time_is_measured_by_the_monotonic_clock() {
-    /// What happens before a beat.
+    /// Events before a heartbeat.
     enum Before {
         Pass(i64),
         Jump(i64),
         Sleep(i64),
     }
     use Before::{Jump, Pass, Sleep};
-    // What happens before each of the beats, the time in the end, and the number of sessions.
+    // Name, events before each heartbeat, total time, number of sessions.
     type Case = (&'static str, Vec<Before>, i64, usize);
     let table: Vec<Case> = vec![
-        ("one beat says nothing", vec![Pass(0)], 0, 0),
-        ("beats add up", vec![Pass(0), Pass(5_000), Pass(5_000), Pass(4_321)], 14_321, 1),
+        ("one heartbeat adds nothing", vec![Pass(0)], 0, 0),
+        ("heartbeats are summed", vec![Pass(0), Pass(5_000), Pass(5_000), Pass(4_321)], 14_321, 1),
         (
-            "a gap ends it and is not counted",
+            "a gap ends the session and is not counted",
             vec![Pass(0), Pass(5_000), Pass(20_001), Pass(5_000)],
             10_000,
             2,
         ),
-        ("a long beat is capped, and ends it", vec![Pass(0), Pass(18_000), Pass(5_000)], 20_000, 2),
-        ("exactly the cap goes on", vec![Pass(0), Pass(15_000), Pass(5_000)], 20_000, 1),
         (
-            "a jump adds nothing",
+            "a long heartbeat is capped and ends the session",
+            vec![Pass(0), Pass(18_000), Pass(5_000)],
+            20_000,
+            2,
+        ),
+        (
+            "a heartbeat of exactly the limit continues the session",
+            vec![Pass(0), Pass(15_000), Pass(5_000)],
+            20_000,
+            1,
+        ),
+        (
+            "a clock jump adds nothing",
             vec![Pass(0), Pass(5_000), Jump(3_600_000), Pass(5_000), Pass(5_000)],
             15_000,
             2,
         ),
         (
-            "a clock that runs back adds nothing and loses nothing",
+            "a clock set back changes nothing",
             vec![Pass(0), Pass(5_000), Jump(-3_600_000), Pass(5_000), Pass(5_000)],
             15_000,
             2,
         ),
         (
-            "a small correction is no reason to stop",
+            "a small clock correction continues the session",
             vec![Pass(0), Pass(5_000), Jump(-900), Pass(5_000)],
             10_000,
             1,
         ),
         (
-            "a sleeping machine does not study",
+            "suspended time is not counted",
             vec![Pass(0), Pass(5_000), Sleep(8 * 3_600_000), Pass(2_000), Pass(3_000)],
             10_000,
             2,
         ),
     ];
     for (name, beats, expected, sessions) in table {
-        let d = desk();
+        let d = device();
         let here = item("rivers/a/b");
         for before in beats {
             match before {
                 Pass(ms) => {
                     d.clock.advance(ms);
-                    d.learning.study_beat(&here, true).await.unwrap();
+                    d.learning.study_heartbeat(&here, true).await.unwrap();
                 }
                 Jump(ms) => d.clock.jump(ms),
                 Sleep(ms) => d.clock.suspend(ms),
@@ -152,31 +166,31 @@ async fn time_is_measured_by_the_monotonic_clock() {
         assert_eq!(
             rows.iter().map(|s| s.active_ms).sum::<i64>(),
             expected,
-            "{name}: no two overlap"
+            "{name}: sessions do not overlap"
         );
     }
 }
 
 #[tokio::test]
-async fn leaving_stops_the_clock_and_another_item_is_another_session() {
-    let d = desk();
+async fn leaving_an_item_ends_the_session() {
+    let d = device();
     let (a, b) = (item("rivers/a/a"), item("rivers/a/b"));
-    d.learning.study_beat(&a, true).await.unwrap();
+    d.learning.study_heartbeat(&a, true).await.unwrap();
     d.clock.advance(4_000);
-    d.learning.study_beat(&a, false).await.unwrap();
+    d.learning.study_heartbeat(&a, false).await.unwrap();
     d.clock.advance(10_000);
-    d.learning.study_beat(&b, true).await.unwrap();
+    d.learning.study_heartbeat(&b, true).await.unwrap();
     d.clock.advance(3_000);
-    d.learning.study_beat(&b, true).await.unwrap();
+    d.learning.study_heartbeat(&b, true).await.unwrap();
     d.clock.advance(2_000);
-    d.learning.study_beat(&a, true).await.unwrap();
+    d.learning.study_heartbeat(&a, true).await.unwrap();
     d.clock.advance(1_000);
-    d.learning.study_beat(&a, false).await.unwrap();
+    d.learning.study_heartbeat(&a, false).await.unwrap();
     assert_eq!(d.learning.time_spent(&a).await.unwrap(), 5_000);
     assert_eq!(d.learning.time_spent(&b).await.unwrap(), 3_000);
     assert_eq!(d.learning.time_spent_under("rivers").await.unwrap(), 8_000);
     assert_eq!(d.learning.time_spent_total().await.unwrap(), 8_000);
-    // A second device at the same time counts once.
+    // A second device at the same time is counted once.
     let elsewhere = Session {
         id: SessionId::from_u128(5),
         item: a.clone(),
@@ -191,22 +205,22 @@ async fn leaving_stops_the_clock_and_another_item_is_another_session() {
 }
 
 #[tokio::test]
-async fn midnight_begins_a_new_day_and_the_streak_counts_days() {
-    let d = desk();
+async fn sessions_end_at_midnight_and_streaks_count_days() {
+    let d = device();
     let here = item("rivers/a/b");
-    // Three days in a row around noon, the last up to and over midnight.
+    // Three days in a row around noon, the last until after midnight.
     for _ in 0..2 {
-        d.learning.study_beat(&here, true).await.unwrap();
+        d.learning.study_heartbeat(&here, true).await.unwrap();
         d.clock.advance(10_000);
-        d.learning.study_beat(&here, false).await.unwrap();
+        d.learning.study_heartbeat(&here, false).await.unwrap();
         d.clock.advance(24 * 3_600_000 - 10_000);
     }
     d.clock.advance(12 * 3_600_000 - 5_000);
-    d.learning.study_beat(&here, true).await.unwrap();
+    d.learning.study_heartbeat(&here, true).await.unwrap();
     d.clock.advance(5_000);
-    d.learning.study_beat(&here, true).await.unwrap();
+    d.learning.study_heartbeat(&here, true).await.unwrap();
     d.clock.advance(7_000);
-    d.learning.study_beat(&here, true).await.unwrap();
+    d.learning.study_heartbeat(&here, true).await.unwrap();
     let overview = d.learning.overview().await.unwrap();
     assert_eq!(overview.days.len(), 28);
     let last: Vec<(&str, i64)> =
@@ -228,7 +242,7 @@ async fn midnight_begins_a_new_day_and_the_streak_counts_days() {
     assert_eq!(
         d.learning.overview().await.unwrap().streak_days,
         4,
-        "not broken before the day is over"
+        "a streak lasts until the end of the next day"
     );
     d.clock.advance(24 * 3_600_000);
     assert_eq!(d.learning.overview().await.unwrap().streak_days, 0);
@@ -236,14 +250,14 @@ async fn midnight_begins_a_new_day_and_the_streak_counts_days() {
 
 #[tokio::test]
 async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
-    let d = desk();
+    let d = device();
     let (quiz, hash) = (item("rivers/bends"), BlobHash::of(b"v1"));
     let choice = |id: &str| Response::Choice { chosen: vec![slug(id)] };
     let first = d.learning.start_attempt(&quiz, hash).await.unwrap().attempt.id;
     assert_eq!(
         d.learning.start_attempt(&quiz, hash).await.unwrap().attempt.id,
         first,
-        "the open one goes on"
+        "the open attempt is resumed"
     );
     let a = d.learning.save_answer(first, &slug("q1"), &choice("x")).await.unwrap();
     let b = d.learning.save_answer(first, &slug("q1"), &choice("y")).await.unwrap();
@@ -251,16 +265,23 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
     assert_eq!((a.seq, b.seq, c.seq), (1, 2, 2));
     d.clock.jump(-3_600_000);
     let done = d.learning.submit_attempt(first).await.unwrap();
-    assert_eq!(done.attempt.submitted_ms, Some(done.attempt.started_ms), "not before the start");
+    assert_eq!(
+        done.attempt.submitted_ms,
+        Some(done.attempt.started_ms),
+        "submission is not before the start"
+    );
     d.clock.advance(7_200_000);
     assert_eq!(
         d.learning.submit_attempt(first).await.unwrap().attempt,
         done.attempt,
-        "twice is as good as once"
+        "submitting again changes nothing"
     );
     let late = d.learning.save_answer(first, &slug("q1"), &choice("z")).await.unwrap_err();
-    assert!(matches!(late, Error::Invalid(_)) && late.to_string().contains("frozen"), "{late}");
-    // The answers go with the submission, and an answer of a device that did not know of it changes nothing.
+    assert!(
+        matches!(late, Error::Invalid(_)) && late.to_string().contains("cannot be changed"),
+        "{late}"
+    );
+    // The answers are part of the submission; an answer of a device that had not received it changes nothing.
     let submitted: Vec<_> = done.attempt.answers.clone().unwrap().into_iter().collect();
     assert_eq!(submitted, [(slug("q1"), c.value.clone())]);
     let elsewhere = |question: &str| Answer {
@@ -300,15 +321,19 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
         (of_first.answers.len(), of_first.grade.as_ref().unwrap().points, of_first.waiting),
         (1, 1, true)
     );
-    assert_eq!(d.learning.attempts_under("rivers").await.unwrap().len(), 1, "the submitted one");
+    assert_eq!(
+        d.learning.attempts_under("rivers").await.unwrap().len(),
+        1,
+        "only the submitted attempt"
+    );
     assert_eq!(d.learning.overview().await.unwrap().quizzes_taken, 1);
     let updated = d.learning.start_attempt(&quiz, BlobHash::of(b"v2")).await.unwrap().attempt.id;
-    assert!(updated != other, "a quiz that changed begins anew");
+    assert!(updated != other, "another version of the quiz starts a new attempt");
 }
 
 #[tokio::test]
-async fn words_come_and_go() {
-    let d = desk();
+async fn words_are_added_and_removed() {
+    let d = device();
     for (word, saved) in [
         ("goat/hill", true),
         ("goat/hill", true),
@@ -326,14 +351,14 @@ async fn words_come_and_go() {
     assert_eq!(
         d.learning.words().await.unwrap().len(),
         3,
-        "an old void does not hold a new one down"
+        "an earlier void does not affect a later event"
     );
     assert_eq!(d.learning.saved_words("goat").await.unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn settings_and_enrolment() {
-    let d = desk();
+    let d = device();
     let set = |key: &str, value| BTreeMap::from([(key.to_owned(), value)]);
     d.learning.set_settings(set("theme", json!("night"))).await.unwrap();
     d.learning.set_settings(set("textSize", json!(120))).await.unwrap();
@@ -342,15 +367,15 @@ async fn settings_and_enrolment() {
     assert_eq!(
         d.learning.settings().await.unwrap()["theme"],
         json!("paper"),
-        "the last one wins on a clock set back"
+        "the last write wins with a clock set back"
     );
     d.learning.set_settings(set("theme", json!(null))).await.unwrap();
     assert_eq!(d.learning.settings().await.unwrap(), set("textSize", json!(120)));
 
     let course = slug("rivers");
     assert_eq!(d.learning.enrolment(&course).await.unwrap().status(), None);
-    let wish = d.learning.want_enrolment(&course, true).await.unwrap();
-    assert_eq!((wish.status(), wish.waiting), (Some(DecisionStatus::Pending), true));
+    let request = d.learning.request_enrolment(&course, true).await.unwrap();
+    assert_eq!((request.status(), request.waiting), (Some(DecisionStatus::Pending), true));
     let word = Decision {
         course: course.clone(),
         rev: 1,
@@ -375,9 +400,13 @@ async fn settings_and_enrolment() {
         d.learning.enrolment(&course).await.unwrap().status(),
         Some(DecisionStatus::Refused)
     );
-    d.learning.want_enrolment(&course, false).await.unwrap();
+    d.learning.request_enrolment(&course, false).await.unwrap();
     assert_eq!(d.learning.enrolment(&course).await.unwrap().status(), None);
-    let again = d.learning.want_enrolment(&course, true).await.unwrap();
-    assert_eq!(again.status(), Some(DecisionStatus::Pending), "asked anew, not answered yet");
+    let again = d.learning.request_enrolment(&course, true).await.unwrap();
+    assert_eq!(
+        again.status(),
+        Some(DecisionStatus::Pending),
+        "requested again and not decided yet"
+    );
     assert_eq!(d.learning.enrolments().await.unwrap().len(), 1);
 }

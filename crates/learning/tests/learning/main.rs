@@ -1,6 +1,6 @@
-//! The learner's work: how it is saved, repaired and what it means.
+//! Tests of the learner's rows: storage, repair, derived values.
 //!
-//! Clocks and ids are given, files are real. Nothing here waits for real time.
+//! Clocks and ids are fakes, files are real. No test waits for real time.
 
 mod damage;
 mod full;

@@ -1,4 +1,4 @@
-//! `user.db` on real files: durable, one door, careful with damage and full disks.
+//! `user.db` on real files: durability, transactions, damage, full disks.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use carrel_model::{
 use carrel_sqlite::{Cause, Change, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds,
-    work::{item, options, tick},
+    work::{finished, item, options},
 };
 
 fn row(text: &str, percent: u16) -> Progress {
@@ -30,28 +30,28 @@ fn key(text: &str) -> RowKey {
 }
 
 #[tokio::test]
-async fn a_write_is_there_after_a_kill() {
+async fn a_write_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     store.write("t", |tx| tx.join(row("a/b/c", 5_000))).await.unwrap();
-    // As a kill leaves it: the log is not in the file, the mark says open.
+    // The state after a kill: the log is not checkpointed, and the lock file contains "open".
     let copy = tempfile::tempdir().unwrap();
     for file in ["user.db", "user.db-wal", "user.lock"] {
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
     }
     let again = Store::open(copy.path(), options(1, &clock)).unwrap();
-    assert!(again.opened().unclean, "it looks for damage");
+    assert!(again.opened().unclean, "the run was unclean");
     let found = again.read(|c| outbox::waiting(c, 10)).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].key, key("a/b/c"));
     drop(again);
     let clean = Store::open(copy.path(), options(1, &clock)).unwrap();
-    assert!(!clean.opened().unclean, "closed well, nothing to look for");
+    assert!(!clean.opened().unclean, "the run was closed cleanly");
 }
 
 #[tokio::test]
-async fn ten_thousand_updates_wait_once_and_a_step_back_waits_not_at_all() {
+async fn updates_of_a_row_are_queued_once_and_no_ops_are_not_queued() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     store
@@ -69,15 +69,15 @@ async fn ten_thousand_updates_wait_once_and_a_step_back_waits_not_at_all() {
     assert_eq!(
         store.read(|c| outbox::waiting(c, 10)).await.unwrap(),
         before,
-        "nothing new, nothing to send"
+        "a no-op is not queued"
     );
 }
 
 #[tokio::test]
-async fn one_that_fails_leaves_nothing_and_harms_nobody() {
+async fn a_failed_transaction_is_rolled_back_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
-    let mut changes = store.changes().listen();
+    let mut changes = store.changes().subscribe();
     let bad = store.write("bad", |tx| {
         tx.join(row("bad/b/c", 1))?;
         Err::<(), _>(Error::Invalid("no".into()))
@@ -95,18 +95,23 @@ async fn one_that_fails_leaves_nothing_and_harms_nobody() {
     assert!(good.unwrap());
     let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
     assert_eq!(waiting.into_iter().map(|w| w.key).collect::<Vec<_>>(), [key("good/b/c")]);
-    let told = changes.try_recv().unwrap();
-    assert!(told.contains(&Change::Progress("good".into())) && told.contains(&Change::Outbox));
-    assert!(!told.contains(&Change::Progress("bad".into())), "what was not saved is not told");
+    let published = changes.try_recv().unwrap();
+    assert!(
+        published.contains(&Change::Progress("good".into())) && published.contains(&Change::Outbox)
+    );
+    assert!(
+        !published.contains(&Change::Progress("bad".into())),
+        "unsaved changes are not published"
+    );
     assert!(changes.try_recv().is_err());
 
-    // And alone, without others beside it.
+    // Same for a transaction that shares no commit.
     let alone = store.write("alone", |tx| {
         tx.join(row("alone/b/c", 1))?;
         Err::<(), _>(Error::Invalid("no".into()))
     });
     assert!(matches!(alone.await, Err(Error::Invalid(_))));
-    assert!(changes.try_recv().is_err(), "what was not saved is not told");
+    assert!(changes.try_recv().is_err(), "unsaved changes are not published");
     assert!(store.write("after", |tx| tx.join(row("after/b/c", 1))).await.unwrap());
     let waiting = store.read(|c| outbox::waiting(c, 10)).await.unwrap();
     let keys: Vec<_> = waiting.into_iter().map(|w| w.key).collect();
@@ -114,11 +119,11 @@ async fn one_that_fails_leaves_nothing_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn the_file_belongs_to_one_process() {
+async fn only_one_process_opens_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     let second = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
-    let why = second.read_only().expect("the second one only reads");
+    let why = second.read_only().expect("the second process is read-only");
     assert!(
         why.cause() == Some(Cause::Busy) && why.to_string().contains("another Carrel"),
         "{why}"
@@ -132,7 +137,7 @@ async fn the_file_belongs_to_one_process() {
 }
 
 #[tokio::test]
-async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
+async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let mut limited = options(1, &clock);
@@ -140,14 +145,14 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
     let pages = fs::metadata(dir.path().join("user.db")).unwrap().len() / 4096;
     limited.page_limit = Some(pages as u32 + 12);
     let store = Store::open(dir.path(), limited).unwrap();
-    let ballast = dir.path().join("ballast");
-    assert_eq!(fs::metadata(&ballast).unwrap().len(), 4 * 1024 * 1024);
-    // Until the disk is full, and on: each is a real SQLITE_FULL without the ballast.
+    let reserve_file = dir.path().join("ballast");
+    assert_eq!(fs::metadata(&reserve_file).unwrap().len(), 4 * 1024 * 1024);
+    // Writes until the disk is full, and continues: each failure is a real SQLITE_FULL without the reserve.
     let runs = Arc::new(AtomicU32::new(0));
     let mut saved = 0;
     let mut n = 0;
     let pieces = 4;
-    while ballast.exists() {
+    while reserve_file.exists() {
         let runs = runs.clone();
         let text = format!("c{n}/{}/{}", "l".repeat(60), "s".repeat(60));
         store
@@ -156,7 +161,7 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
                 tx.join(row(&text, 100))
             })
             .await
-            .expect("a tick is saved on a full disk");
+            .expect("progress is saved on a full disk");
         saved += 1;
         n += 1;
         assert!(n < 10_000, "the disk never fills");
@@ -164,13 +169,14 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
     assert_eq!(
         runs.load(Ordering::Relaxed),
         saved + 2 * pieces,
-        "for each piece of the reserve one ran again: after the log was emptied, and with the piece"
+        "each piece of the reserve causes two repeated runs: after the checkpoint, and after the release"
     );
-    // A lot that does not fit even so takes no tick with it that shares its commit; and that tick is done once, although it runs twice.
-    let (go, gate) = std::sync::mpsc::channel::<()>();
-    let gate = std::sync::Mutex::new(gate);
+    // A transaction too large even for the reserve does not fail another one in the same commit; that one is applied
+    // once, although it runs twice.
+    let (go, release_signal) = std::sync::mpsc::channel::<()>();
+    let release_signal = std::sync::Mutex::new(release_signal);
     let holds = store.write("hold", move |_| {
-        let _ = gate.lock().unwrap().recv();
+        let _ = release_signal.lock().unwrap().recv();
         Ok(())
     });
     let again = store.write("again", |tx| {
@@ -188,32 +194,32 @@ async fn a_full_disk_takes_the_ballast_and_then_the_tick() {
     let (held, again, huge, ()) = tokio::join!(holds, again, huge, release);
     held.unwrap();
     assert!(huge.as_ref().is_err_and(|e| e.is_full()), "{huge:?}");
-    assert!(again.expect("the tick beside it is saved"));
+    assert!(again.expect("the other transaction is saved"));
     let small = store
         .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'small/b/c'", [])?))
         .await;
     assert_eq!(small.unwrap()[0].generation, 1);
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
-    assert_eq!(waiting, saved + 1, "all that was acknowledged is there, and nothing else");
+    assert_eq!(waiting, saved + 1, "exactly the acknowledged rows are stored");
     store.close().await;
     drop(store);
     Store::open(dir.path(), options(1, &clock)).unwrap();
-    assert!(ballast.exists(), "with space there is a ballast again");
+    assert!(reserve_file.exists(), "the reserve is refilled");
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
+async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     store.write("t", |tx| tx.join(row("old/b/c", 10_000))).await.unwrap();
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     for n in 0..400 {
         store.write("t", move |tx| tx.join(row(&format!("new/l{n}/s"), 10_000))).await.unwrap();
     }
     store.close().await;
     drop(store);
-    // Not closed well, and some pages in the middle are noise.
+    // Not closed cleanly, and some pages in the middle are overwritten.
     fs::write(dir.path().join("user.lock"), "open\n").unwrap();
     let path = dir.path().join("user.db");
     let mut bytes = fs::read(&path).unwrap();
@@ -223,19 +229,19 @@ async fn a_damaged_file_is_put_aside_and_its_rows_are_saved() {
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     let opened = store.opened();
     let repair = opened.repair.clone().unwrap();
-    assert!(opened.unclean && opened.set_aside && repair.backup_ms.is_some(), "{opened:?}");
-    let aside = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
-    assert_eq!(fs::read(aside).unwrap(), bytes, "nothing is deleted or changed");
+    assert!(opened.unclean && opened.damaged_file_kept && repair.backup_ms.is_some(), "{opened:?}");
+    let kept = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
+    assert_eq!(fs::read(kept).unwrap(), bytes, "nothing is deleted or changed");
     let old = store
         .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'old/b/c'", [])?))
         .await
         .unwrap();
-    assert_eq!(old.len(), 1, "from the backup");
-    assert!(repair.salvaged > 0, "some rows could still be read");
+    assert_eq!(old.len(), 1, "restored from the backup");
+    assert!(repair.salvaged > 0, "some rows are read from the damaged file");
     assert!(repair.is_complete(), "{repair:?}");
-    assert_eq!(repair.salvaged + repair.replayed, 400, "the journal has the others");
+    assert_eq!(repair.salvaged + repair.replayed, 400, "the others are restored from the journal");
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
-    assert_eq!(waiting, 401, "all are sent again");
+    assert_eq!(waiting, 401, "all rows are queued again");
 }
 
 #[tokio::test]
@@ -243,7 +249,7 @@ async fn a_file_that_is_no_database_does_not_stop_the_start() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("user.db"), vec![b'x'; 10_000]).unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
-    assert!(store.opened().set_aside);
+    assert!(store.opened().damaged_file_kept);
     store.write("t", |tx| tx.join(row("a/b/c", 1))).await.unwrap();
 }
 
@@ -253,7 +259,7 @@ async fn one_backup_a_day_and_three_are_kept() {
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
     for _ in 0..24 * 6 {
-        store.care().await.unwrap();
+        store.maintain().await.unwrap();
         clock.advance(3_600_000);
     }
     let names = |dir: &std::path::Path| {
@@ -268,14 +274,14 @@ async fn one_backup_a_day_and_three_are_kept() {
     assert_eq!(made.len(), 3, "{made:?}");
     let day = 24 * 3_600_000;
     assert_eq!(made[2], format!("daily-{}.db", FakeClock::NOON + 5 * day));
-    // A clock that is set back does not stop it.
+    // A clock that was set back does not prevent it.
     clock.jump(-300 * day);
-    store.care().await.unwrap();
+    store.maintain().await.unwrap();
     assert!(names(dir.path()).len() == 3);
 }
 
 #[tokio::test]
-async fn hybrid_time_only_grows_through_restarts_and_clocks_that_run_back() {
+async fn hybrid_time_is_monotonic_across_restarts_and_clock_jumps() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let mut last = Hlc::ZERO;
@@ -289,7 +295,7 @@ async fn hybrid_time_only_grows_through_restarts_and_clocks_that_run_back() {
 }
 
 #[tokio::test]
-async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
+async fn an_update_reads_foreign_rows_and_requeues_too_new_rows() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
@@ -304,8 +310,8 @@ async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
     let text = serde_json::to_string(&carrel_model::lattice::Row::from(kv("from afar"))).unwrap();
     store
         .write("t", move |tx| {
-            state::keep_foreign(tx, &text)?;
-            state::keep_foreign(tx, r#"{"type":"of_the_future","x":1}"#)?;
+            state::store_foreign(tx, &text)?;
+            state::store_foreign(tx, r#"{"type":"of_the_future","x":1}"#)?;
             tx.join(kv("own"))?;
             let waiting = outbox::waiting(tx.conn(), 1)?.remove(0);
             outbox::refuse(tx, &waiting.key, waiting.rev, "too_new", "later")?;
@@ -319,7 +325,7 @@ async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
     let mut newer = options(1, &clock);
     newer.app_version = "1.1.0".into();
     let store = Store::open(dir.path(), newer).unwrap();
-    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "it waits again");
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "the row is queued again");
     let (kvs, foreign) = store
         .read(|c| {
             let foreign: u32 = c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?;
@@ -327,50 +333,50 @@ async fn an_update_reads_what_it_could_not_and_sends_what_was_too_new() {
         })
         .await
         .unwrap();
-    assert_eq!((kvs, foreign), (2, 1), "what can be read now is read; the rest is kept");
+    assert_eq!((kvs, foreign), (2, 1), "readable rows are applied, the others are kept");
 }
 
 #[tokio::test]
-async fn the_demo_library_waits_for_nobody() {
+async fn without_a_server_the_outbox_stays_empty() {
     let dir = tempfile::tempdir().unwrap();
     let mut demo = options(1, &FakeClock::noon());
     demo.has_server = false;
     let store = Arc::new(Store::open(dir.path(), demo).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(1)));
-    let record = learning.record(tick("a/b/c")).await.unwrap();
+    let record = learning.record(finished("a/b/c")).await.unwrap();
     assert!(!record.waiting && record.row.done_ms.is_some());
     assert_eq!(store.read(outbox::counts).await.unwrap(), (0, 0));
 }
 
 #[tokio::test]
-async fn a_device_whose_clock_says_1970_still_saves() {
+async fn a_device_with_a_clock_of_1970_can_save() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(3_000);
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store, Arc::new(SeededIds::new(1)));
-    assert!(learning.record(tick("a/b/c")).await.unwrap().row.done_ms.is_some());
+    assert!(learning.record(finished("a/b/c")).await.unwrap().row.done_ms.is_some());
     learning.save_word(&item("a/word"), true).await.unwrap();
-    learning.study_beat(&item("a/b/c"), true).await.unwrap();
+    learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
     clock.advance(5_000);
-    assert_eq!(learning.study_beat(&item("a/b/c"), true).await.unwrap(), 5_000);
+    assert_eq!(learning.study_heartbeat(&item("a/b/c"), true).await.unwrap(), 5_000);
     assert_eq!(learning.words().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_register_with_an_implausible_stamp_can_be_written_again() {
-    let frozen = [
+    let implausible = [
         Hlc::from_raw(i64::MAX).unwrap(),
         Hlc::from_raw(i64::MAX - 1).unwrap(),
         Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0),
         Hlc::new(Hlc::MAX_PLAUSIBLE_MS, u16::MAX),
     ];
-    for (has_server, stamp) in frozen.into_iter().flat_map(|s| [(false, s), (true, s)]) {
+    for (has_server, stamp) in implausible.into_iter().flat_map(|s| [(false, s), (true, s)]) {
         let dir = tempfile::tempdir().unwrap();
         let clock = FakeClock::noon();
         let options = Options { has_server, ..options(1, &clock) };
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
-        // As an earlier release stored it: the row as it came, and the clock that followed it.
+        // As an earlier release stored it: the row unchanged, and the clock that followed its stamp.
         let device = DeviceId::from_u128(9);
         let kv = Kv {
             ns: "setting".into(),
@@ -405,21 +411,21 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
     }
 }
 
-/// A read that still runs when the store is closed gives its connection back to nobody.
+/// A read that is still running when the store is closed does not keep its connection open.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_store_keeps_no_connection() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
     let (started, begun) = std::sync::mpsc::channel::<()>();
-    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let (go, release_signal) = std::sync::mpsc::channel::<()>();
     let reader = store.clone();
     let reads = tokio::spawn(async move {
         reader
             .read(move |conn| {
                 let counts = outbox::counts(conn)?;
                 let _ = started.send(());
-                let _ = gate.recv();
+                let _ = release_signal.recv();
                 Ok(counts)
             })
             .await
@@ -427,14 +433,14 @@ async fn a_closed_store_keeps_no_connection() {
     tokio::task::block_in_place(|| begun.recv()).unwrap();
     store.close().await;
     go.send(()).unwrap();
-    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a read that runs ends as it is");
+    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a running read completes");
     let path = dir.path().canonicalize().unwrap().join("user.db");
     let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
     let ours = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
-    assert_eq!(ours.count(), 0, "nothing holds the file");
+    assert_eq!(ours.count(), 0, "no open descriptor of the file");
 }
 
-/// Two statements of one read see one state, whatever is written between them.
+/// Two statements of one read see the same state, regardless of concurrent writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_of_two_statements_sees_one_state() {
     let dir = tempfile::tempdir().unwrap();
@@ -448,7 +454,7 @@ async fn a_read_of_two_statements_sees_one_state() {
     });
     let mut seen = 0;
     while !writes.is_finished() {
-        // The rows and their keys in the outbox are written together.
+        // Rows and their outbox keys are written together.
         let pair = store.read(|c| {
             let rows: u32 = c.query_row("SELECT count(*) FROM progress", [], |r| r.get(0))?;
             std::thread::yield_now();

@@ -1,32 +1,35 @@
-//! Which attempts at a quiz count, if the quiz has a limit: one rule for the server, which grades, and the device, which shows.
+//! Decides which attempts at a quiz with a limit count: one rule for the server, which grades, and the device, which
+//! displays.
 
 use std::collections::BTreeSet;
 
 use crate::AttemptId;
 
-/// A submitted attempt, as far as the limit is concerned.
+/// The part of a submitted attempt that matters for the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
+    /// Id of the attempt.
     pub id: AttemptId,
+    /// Time of submission, in UTC milliseconds.
     pub submitted_ms: i64,
     /// The server has graded it.
     pub is_graded: bool,
 }
 
 /// True if one more attempt counts after `counted` others. `limit` 0: no limit.
-pub fn has_room(limit: u32, counted: usize) -> bool {
+pub fn has_attempts_left(limit: u32, counted: usize) -> bool {
     limit == 0 || u32::try_from(counted).is_ok_and(|counted| counted < limit)
 }
 
-/// The attempts at one quiz that count: all that are graded, and of the others the earliest by `(submitted_ms, id)` while there is
-/// room. So a device shows before the server has graded what the server will grade, unless another device was faster.
+/// Returns the attempts at one quiz that count: all graded ones, and of the others the earliest by `(submitted_ms, id)`
+/// up to the limit. So a device displays what the server will grade, unless another device submits an attempt first.
 pub fn counted_attempts(limit: u32, submitted: &[Submitted]) -> BTreeSet<AttemptId> {
     let mut counted: BTreeSet<AttemptId> =
         submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
     let mut others: Vec<&Submitted> = submitted.iter().filter(|a| !a.is_graded).collect();
     others.sort_by_key(|a| (a.submitted_ms, a.id));
     for attempt in others {
-        if !has_room(limit, counted.len()) {
+        if !has_attempts_left(limit, counted.len()) {
             break;
         }
         counted.insert(attempt.id);
@@ -61,7 +64,7 @@ mod tests {
             (9, &[a, b, c, d], &[1, 2, 3, 4]),
             (1, &[a, c], &[3]),
             (1, &[], &[]),
-            // A grade is never taken back, also if the limit was lowered since.
+            // A grade remains valid if the limit is lowered later.
             (1, &[attempt(5, 1, true), b, c], &[2, 5]),
         ];
         for (limit, submitted, expected) in table {
@@ -70,22 +73,22 @@ mod tests {
     }
 
     #[test]
-    fn the_server_grades_what_the_device_shows() {
-        // One after the other in their order, as the server does it, with the count of grades alone.
+    fn server_and_device_count_the_same_attempts() {
+        // Grade one attempt after the other in order, as the server does, using only the number of grades.
         for limit in 0..4 {
             for pattern in 0_u32..64 {
                 let mut submitted: Vec<Submitted> = (0..6)
                     .map(|n| attempt(n, i64::from(pattern >> n & 3), pattern >> n & 1 == 1))
                     .collect();
-                let shown = counted_attempts(limit, &submitted);
+                let counted = counted_attempts(limit, &submitted);
                 submitted.sort_by_key(|a| (a.submitted_ms, a.id));
                 for at in 0..submitted.len() {
                     let graded = submitted.iter().filter(|a| a.is_graded).count();
-                    submitted[at].is_graded |= has_room(limit, graded);
+                    submitted[at].is_graded |= has_attempts_left(limit, graded);
                 }
                 let graded: BTreeSet<AttemptId> =
                     submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
-                assert_eq!(shown, graded, "limit {limit}, pattern {pattern:06b}");
+                assert_eq!(counted, graded, "limit {limit}, pattern {pattern:06b}");
             }
         }
     }

@@ -1,22 +1,25 @@
-//! The body of a section: blocks in order, media by hash.
+//! The body of a section: blocks in order; media are referenced by hash.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::{BlobHash, ItemId, Slug};
 
-/// The direction in which a language is written.
+/// Writing direction of a language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Dir {
+    /// Left to right.
     #[default]
     Ltr,
+    /// Right to left.
     Rtl,
 }
 
 impl Dir {
-    /// The direction of a BCP 47 language tag: its script subtag if it has one, else the language's usual script.
+    /// Returns the direction of a BCP 47 language tag: that of its script subtag if present, else of the language's
+    /// usual script.
     pub fn of_language(tag: &str) -> Self {
         let mut parts = tag.split('-');
         let language = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -51,104 +54,137 @@ impl Dir {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SectionBody {
+    /// BCP 47.
     pub lang: String,
+    /// Writing direction of the text.
     #[serde(default)]
     pub dir: Dir,
+    /// Content in reading order.
     pub blocks: Vec<Block>,
 }
 
-/// One block. HTML is sanitised at import; formulas are MathML.
+/// A block of a section. HTML is sanitised at import; formulas are MathML.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Block {
-    /// Paragraphs, headings, lists, tables, inline MathML. `<a data-word="id">` opens a word's card,
-    /// `<a data-section="lesson/section">` another section.
+    /// Paragraphs, headings, lists, tables, inline MathML. `<a data-word="id">` opens the card of a word, `<a
+    /// data-section="lesson/section">` another section.
     RichText {
+        /// Sanitised HTML.
         html: String,
     },
     /// A formula on its own line.
     Math {
+        /// MathML for display.
         mathml: String,
+        /// The author's TeX source.
         tex: String,
     },
+    /// An image with its alternative text.
     Image {
+        /// The image.
         image: ImageRef,
     },
+    /// A recording with controls.
     Audio {
+        /// The recording.
         audio: AudioRef,
     },
+    /// A video with controls.
     Video {
+        /// The video.
         video: VideoRef,
     },
+    /// Source code.
     Code {
+        /// Language name for highlighting, as written by the author.
         language: String,
+        /// The code as plain text.
         text: String,
+        /// The learner may edit the code.
         editable: bool,
     },
     /// A quiz of this course: `course/quiz` and its compiled blob.
     Quiz {
+        /// `course/quiz`.
         quiz: ItemId,
+        /// Title for display.
         title: String,
+        /// Hash of the compiled `Quiz`.
         body: BlobHash,
     },
     /// A story of this course.
     Story {
+        /// Id of the story within the course.
         story: Slug,
+        /// Title for display.
         title: String,
+        /// Hash of the compiled `Story`.
         body: BlobHash,
     },
 }
 
-/// A blob that is played or shown as it is.
+/// A media file that is delivered unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BlobRef {
+    /// Hash of the file.
     pub hash: BlobHash,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// MIME type.
     #[serde(rename = "type")]
     pub media_type: String,
 }
 
-/// A picture in several widths, the narrowest first; the last is the widest there is.
+/// An image in several widths, the narrowest first; the last variant is the widest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRef {
-    /// Empty for decoration.
+    /// Alternative text; empty for a decorative image.
     #[serde(default)]
     pub alt: String,
+    /// Text below the image; may be empty.
     #[serde(default)]
     pub caption: String,
-    /// Pixels of the original, after EXIF orientation.
+    /// Width of the original in pixels, after EXIF orientation.
     pub width: u32,
+    /// Height of the original in pixels, after EXIF orientation.
     pub height: u32,
     /// Thumbhash (evanw/thumbhash), lower-case hex: a placeholder of about 25 bytes. Empty for SVG.
     #[serde(default)]
     pub thumbhash: String,
+    /// The available widths, ascending.
     pub variants: Vec<ImageVariant>,
 }
 
+/// One width of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageVariant {
+    /// Pixels.
     pub width: u32,
+    /// The image file.
     #[serde(flatten)]
     pub blob: BlobRef,
 }
 
+/// A recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioRef {
+    /// Title for display; may be empty.
     #[serde(default)]
     pub title: String,
+    /// The audio file.
     #[serde(flatten)]
     pub blob: BlobRef,
+    /// Length in milliseconds.
     pub duration_ms: u64,
-    /// How loud it is in equal stretches, 0 to 255: what its player draws. Empty where nothing is drawn.
+    /// Loudness of equal intervals, 0 to 255, for the waveform of the player. Empty if no waveform is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[ts(as = "Option<Vec<u8>>", optional)]
     pub peaks: Vec<u8>,
@@ -161,17 +197,23 @@ pub struct AudioRef {
     pub transcript: String,
 }
 
+/// A video.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct VideoRef {
+    /// Title for display; may be empty.
     #[serde(default)]
     pub title: String,
+    /// The video file.
     #[serde(flatten)]
     pub blob: BlobRef,
+    /// Length in milliseconds.
     pub duration_ms: u64,
-    /// Pixels; 0 if the container did not say.
+    /// Width in pixels; 0 if the container does not state it.
     pub width: u32,
+    /// Height in pixels; 0 if the container does not state it.
     pub height: u32,
+    /// Image shown before playback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub poster: Option<ImageRef>,
@@ -184,32 +226,45 @@ pub struct VideoRef {
     pub transcript: String,
 }
 
-/// A cover: drawn from colour and ornament, or a picture.
+/// A cover: drawn from colour and ornament, or an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cover {
-    /// `#rrggbb`: the cloth, and the background while a picture loads.
+    /// `#rrggbb`: the colour of the drawn cover, and the background while an image loads.
     pub color: String,
+    /// Ornament of the drawn cover.
     pub ornament: Ornament,
+    /// The author's image, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub image: Option<ImageRef>,
 }
 
+/// The ornaments of drawn covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Ornament {
+    /// A star.
     Star,
+    /// Mountain peaks.
     Peaks,
+    /// Concentric rings.
     Rings,
+    /// Wavy lines.
     Waves,
+    /// Nested squares.
     Squares,
+    /// Flower petals.
     Petals,
+    /// A grid of lines.
     Grid,
+    /// A leaf.
     Leaf,
+    /// A sun with rays.
     Sun,
+    /// Stairs.
     Steps,
 }
 
@@ -230,7 +285,7 @@ impl Cover {
         Ornament::Sun,
         Ornament::Steps,
     ];
-    /// The cover that is drawn when the author gave none: the same for the same title, everywhere.
+    /// Returns the default cover, derived from the title alone, so that it is the same on every device.
     pub fn from_title(title: &str) -> Self {
         let hash = BlobHash::of(title.as_bytes()).0;
         Self {

@@ -1,4 +1,4 @@
-//! What a library shows of a course or story before any of it is opened.
+//! Metadata of courses and stories, available without the content.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -6,139 +6,188 @@ use ts_rs::TS;
 use super::block::{Cover, Dir};
 use crate::{BlobHash, ItemId, Slug};
 
+/// Level of a course, as declared by the author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Difficulty {
+    /// No previous knowledge needed.
     Beginner,
+    /// Basic knowledge needed.
     Intermediate,
+    /// Solid knowledge needed.
     Advanced,
 }
 
+/// Type of a section, as declared by the author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SectionType {
+    /// Text with media.
     Text,
+    /// A video with text.
     Video,
+    /// A quiz for practice.
     Quiz,
+    /// An exercise.
     Activity,
+    /// A quiz that assesses the learner.
     Assessment,
 }
 
-/// A course as the library lists it.
+/// Catalogue entry of a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseMeta {
+    /// Id of the course.
     pub id: Slug,
+    /// Title for display.
     pub title: String,
+    /// Plain text; may be empty.
     #[serde(default)]
     pub description: String,
+    /// BCP 47.
     pub lang: String,
+    /// Writing direction of the texts.
     #[serde(default)]
     pub dir: Dir,
+    /// Level declared by the author.
     pub difficulty: Difficulty,
+    /// Category for filtering; may be empty.
     #[serde(default)]
     pub category: String,
+    /// Keywords for search.
     #[serde(default)]
     pub tags: Vec<String>,
     /// Estimated hours of study.
     #[serde(default)]
     pub hours: Hours,
+    /// Names of the authors.
     #[serde(default)]
     pub authors: Vec<String>,
+    /// SPDX identifier or name of the licence.
     pub license: String,
     /// Sanitised HTML.
     #[serde(default)]
     pub credits: String,
+    /// Cover image or drawing.
     pub cover: Cover,
+    /// Number of lessons.
     pub lesson_count: u32,
+    /// Number of sections in all lessons.
     pub section_count: u32,
-    /// Bytes of all blobs: what a download takes.
+    /// Size of all blobs in bytes: the size of the download.
     pub total_bytes: u64,
 }
 
-/// A story as the library lists it.
+/// Catalogue entry of a story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoryMeta {
+    /// Id of the story.
     pub id: Slug,
+    /// Title for display.
     pub title: String,
+    /// Plain text; may be empty.
     #[serde(default)]
     pub description: String,
+    /// BCP 47.
     pub lang: String,
+    /// Writing direction of the texts.
     #[serde(default)]
     pub dir: Dir,
-    /// 1 to 5.
+    /// Reading level, 1 to 5.
     pub level: u8,
+    /// Category for filtering; may be empty.
     #[serde(default)]
     pub category: String,
+    /// Keywords for search.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Names of the authors.
     #[serde(default)]
     pub authors: Vec<String>,
+    /// SPDX identifier or name of the licence.
     pub license: String,
-    /// Sanitised HTML: shown wherever the story is.
+    /// Sanitised HTML; displayed together with the story.
     #[serde(default)]
     pub credits: String,
+    /// Cover image or drawing.
     pub cover: Cover,
+    /// Number of pages.
     pub page_count: u32,
+    /// True if any page has a narration.
     pub narrated: bool,
+    /// Size of all blobs in bytes: the size of the download.
     pub total_bytes: u64,
 }
 
+/// Structure of a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseOutline {
+    /// Lessons in order.
     pub lessons: Vec<LessonOutline>,
-    /// The stories that come with the course.
+    /// Stories that belong to the course.
     #[serde(default)]
     pub stories: Vec<StoryInCourse>,
-    /// The course's vocabulary (JSON array of `VocabularyEntry`).
+    /// Hash of the course's vocabulary (JSON array of `VocabularyEntry`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub vocabulary: Option<BlobHash>,
 }
 
-/// A story inside a course.
+/// A story within a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoryInCourse {
+    /// Id of the story within the course.
     pub id: Slug,
+    /// Title for display.
     pub title: String,
-    /// The compiled `Story`.
+    /// Hash of the compiled `Story`.
     pub body: BlobHash,
 }
 
+/// A lesson of a course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LessonOutline {
+    /// Id of the lesson within the course.
     pub id: Slug,
+    /// Title for display.
     pub title: String,
+    /// Plain text; may be empty.
     #[serde(default)]
     pub summary: String,
+    /// Sections in order.
     pub sections: Vec<SectionOutline>,
 }
 
+/// A section of a lesson.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SectionOutline {
+    /// Id of the section within the lesson.
     pub id: Slug,
+    /// Type declared by the author.
     #[serde(rename = "type")]
     pub section_type: SectionType,
+    /// Title for display.
     pub title: String,
-    /// Estimated minutes; 0 if the author gave none.
+    /// Estimated minutes of study; 0 if the author did not state any.
     #[serde(default)]
     pub minutes: u32,
-    /// The compiled `SectionBody`.
+    /// Hash of the compiled `SectionBody`.
     pub body: BlobHash,
-    /// `course/quiz`, for QUIZ and ASSESSMENT.
+    /// `course/quiz`, for sections of the types QUIZ and ASSESSMENT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub quiz: Option<ItemId>,
@@ -146,12 +195,12 @@ pub struct SectionOutline {
 
 pub use hours::Hours;
 
-/// Hours with two decimals, kept as hundredths so that a manifest has one spelling.
+/// Hours with two decimals, stored as hundredths so that a manifest has one canonical form.
 mod hours {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use ts_rs::TS;
 
-    /// Hundredths of an hour; a JSON number of hours on the wire.
+    /// Hundredths of an hour; on the wire a JSON number of hours.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, TS)]
     #[ts(type = "number")]
     #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

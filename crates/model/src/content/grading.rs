@@ -1,4 +1,4 @@
-//! How answers are scored: one pure function, so that the provisional score on the device and the server's grade agree.
+//! Scores answers with one pure function, so that the provisional score on the device and the server's grade agree.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -7,40 +7,49 @@ use unicode_normalization::UnicodeNormalization;
 use super::quiz::{Question, QuestionKind, Quiz, Response};
 use crate::Slug;
 
-/// The score of one question, in thousandths of a point.
+/// Score of one question, in thousandths of a point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct QuestionResult {
+    /// Id of the question.
     pub question: Slug,
+    /// Points reached, in thousandths.
     pub points: i64,
+    /// Greatest possible points, in thousandths.
     pub max_points: i64,
+    /// True if there is an answer, right or wrong.
     pub answered: bool,
 }
 
 impl QuestionResult {
+    /// True if the answer has full points.
     pub fn is_right(&self) -> bool {
         self.points == self.max_points
     }
 }
 
-/// The score of an attempt, in thousandths of a point.
+/// Score of an attempt, in thousandths of a point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Score {
+    /// Points reached, in thousandths.
     pub points: i64,
+    /// Greatest possible points, in thousandths.
     pub max_points: i64,
+    /// True if the percentage reaches the quiz's `pass`.
     pub passed: bool,
+    /// Score of each question, in the order of the quiz.
     pub questions: Vec<QuestionResult>,
 }
 
 impl Score {
-    /// Hundredths of a percent, 0 to 10,000; 10,000 for a quiz without points.
+    /// Returns hundredths of a percent, 0 to 10,000; 10,000 for a quiz without points.
     pub fn percent(&self) -> u16 {
         if self.max_points <= 0 { 10_000 } else { (self.points * 10_000 / self.max_points) as u16 }
     }
 }
 
-/// Scores a quiz from the answers that are there; a missing or misfit answer scores 0.
+/// Scores a quiz; a missing answer or one of another kind scores 0.
 pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) -> Score {
     let questions: Vec<QuestionResult> = quiz
         .questions
@@ -63,7 +72,7 @@ pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) ->
     Score { points, max_points, passed, questions }
 }
 
-/// Thousandths of a point for one answer, by the partial-credit rules of docs/PACKAGE.md.
+/// Returns thousandths of a point for one answer, by the partial-credit rules of docs/PACKAGE.md.
 pub fn grade_question(question: &Question, response: &Response) -> i64 {
     let full = i64::from(question.points) * 1000;
     let share =
@@ -104,7 +113,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
             share(kept, items.len().saturating_sub(1))
         }
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
-            // The same text may stand on the right side twice; then either is right.
+            // If the same text occurs twice on the right side, either choice is right.
             let hit = |(i, r): (usize, &Option<u32>)| {
                 r.and_then(|r| pairs.get(r as usize))
                     .zip(pairs.get(i))
@@ -119,7 +128,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
     }
 }
 
-/// A typed answer as it is compared: NFKC, lower case, outer and repeated spaces removed.
+/// Normalises a typed answer for comparison: NFKC, lower case, outer and repeated spaces removed.
 pub fn normalise_answer(text: &str) -> String {
     let text: String = text.nfkc().flat_map(char::to_lowercase).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -158,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_follow_the_table_of_the_package_page() {
+    fn scores_follow_the_rules_of_package_md() {
         let single = question(1, QuestionKind::Single { choices: choices(&["a"], &["b"]) });
         let multiple =
             question(2, QuestionKind::Multiple { choices: choices(&["a", "b"], &["c", "d"]) });

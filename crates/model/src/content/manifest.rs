@@ -1,5 +1,5 @@
-//! The signed list of everything that a course or story needs. A mirror or a USB stick needs no trust: the signature covers the
-//! manifest, the manifest names each blob's hash.
+//! The signed list of all blobs of a course or story. Mirrors and removable media need not be trusted: the signature
+//! covers the manifest, and the manifest contains the hash of each blob.
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -9,85 +9,104 @@ use ts_rs::TS;
 use super::catalogue::{CourseMeta, CourseOutline, StoryMeta};
 use crate::{BlobHash, Slug};
 
-/// The newest manifest format this code reads.
+/// The manifest format that this release writes and reads.
 pub const FORMAT: &str = "carrel-manifest/1";
 
+/// The content of a course or story: metadata, structure and blobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// `carrel-manifest/1`.
     pub format: String,
+    /// Metadata and structure.
     pub content: ManifestContent,
-    /// Sorted by hash, each once.
+    /// Sorted by hash, without duplicates.
     pub blobs: Vec<ManifestBlob>,
 }
 
+/// The course or story in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ManifestContent {
+    /// A course.
     Course {
+        /// Catalogue entry.
         meta: CourseMeta,
+        /// Lessons, sections and stories with the hashes of their bodies.
         outline: CourseOutline,
     },
-    /// `body` is the compiled `Story`.
+    /// A story.
     Story {
+        /// Catalogue entry.
         meta: StoryMeta,
+        /// Hash of the compiled `Story`.
         body: BlobHash,
     },
 }
 
+/// A blob of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestBlob {
+    /// Hash of the file.
     pub hash: BlobHash,
+    /// Size in bytes.
     pub size: u64,
+    /// MIME type.
     #[serde(rename = "type")]
     pub media_type: String,
 }
 
 impl Manifest {
+    /// Returns the id of the course or story.
     pub fn id(&self) -> &Slug {
         match &self.content {
             ManifestContent::Course { meta, .. } => &meta.id,
             ManifestContent::Story { meta, .. } => &meta.id,
         }
     }
+    /// Returns the title of the course or story.
     pub fn title(&self) -> &str {
         match &self.content {
             ManifestContent::Course { meta, .. } => &meta.title,
             ManifestContent::Story { meta, .. } => &meta.title,
         }
     }
+    /// Returns the size of all blobs in bytes.
     pub fn total_bytes(&self) -> u64 {
         self.blobs.iter().map(|b| b.size).sum()
     }
-    /// The one spelling that is hashed and signed: compact JSON in field order.
+    /// Returns the canonical form that is hashed and signed: compact JSON in field order.
     pub fn to_canonical(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// A manifest as it travels: the exact text, the key and the signature over the text's bytes (ed25519).
+/// A manifest as transferred: the exact text, the key and the signature over the text's bytes (ed25519).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignedManifest {
     /// The manifest's canonical JSON, as text.
     pub manifest: String,
-    /// ed25519 public key, 64 hex digits. The client pins the key it first saw from a server.
+    /// ed25519 public key, 64 hex digits. The client pins the first key it receives from a server.
     pub key: String,
     /// ed25519 signature over `manifest`, 128 hex digits.
     pub signature: String,
 }
 
 impl SignedManifest {
-    /// The version of the content: the hash of the signed text.
+    /// Returns the version of the content: the hash of the signed text.
     pub fn version(&self) -> BlobHash {
         BlobHash::of(self.manifest.as_bytes())
     }
-    /// Reads the manifest if it may be believed: key and signature are well-formed, the key is the pinned one (64 hex digits; None
-    /// on first contact, when the caller pins `key`), the signature fits (strict: RFC 8032 without malleable or small-order
-    /// encodings), the format is known, and the blobs are sorted, each once.
+    /// Verifies the signature and parses the manifest. `pinned` is the expected key (64 hex digits), or None on first
+    /// contact, when the caller pins `key`. Verification is strict (RFC 8032 without malleable or small-order
+    /// encodings).
+    ///
+    /// # Errors
+    /// Key or signature are not hex of the right length, the key is not the pinned one, the signature does not match,
+    /// the format is not known, or the blobs are not sorted and unique.
     pub fn verify(&self, pinned: Option<&str>) -> Result<Manifest, SignatureError> {
         let key: [u8; 32] = from_hex(&self.key).ok_or(SignatureError::Malformed)?;
         let signature: [u8; 64] = from_hex(&self.signature).ok_or(SignatureError::Malformed)?;
@@ -98,7 +117,7 @@ impl SignedManifest {
         key.verify_strict(self.manifest.as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| SignatureError::Mismatch)?;
         let unreadable = |what: String| SignatureError::Unreadable(what);
-        // The format first: a newer manifest should be called newer, not broken.
+        // Check the format first, so that a newer manifest is reported as newer, not as damaged.
         #[derive(Deserialize)]
         struct Format {
             format: String,
@@ -107,34 +126,38 @@ impl SignedManifest {
             serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
         if format.format != FORMAT {
             return Err(unreadable(format!(
-                "its format is {:?}, this version reads {FORMAT:?}",
+                "unsupported format {:?}, expected {FORMAT:?}",
                 format.format
             )));
         }
         let manifest: Manifest =
             serde_json::from_str(&self.manifest).map_err(|e| unreadable(e.to_string()))?;
         if !manifest.blobs.is_sorted_by(|a, b| a.hash < b.hash) {
-            return Err(unreadable("its blobs are not sorted, or one is named twice".to_owned()));
+            return Err(unreadable("blobs are not sorted or not unique".to_owned()));
         }
         Ok(manifest)
     }
 }
 
-/// Exactly `2 * N` lower-case hex digits.
+/// Decodes exactly `2 * N` lower-case hex digits.
 fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-/// Why a signed manifest is not believed.
+/// Why a signed manifest is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    #[error("the key or the signature is not hex of the right length")]
+    /// Key or signature are malformed.
+    #[error("key or signature is not hex of the expected length")]
     Malformed,
-    #[error("the manifest is signed with another key than this server's")]
+    /// Not signed with the pinned key.
+    #[error("the manifest is not signed with this server's key")]
     WrongKey,
-    #[error("the signature does not fit the manifest")]
+    /// The signature is not valid for the text and key.
+    #[error("the signature does not match the manifest")]
     Mismatch,
-    #[error("the manifest is not one this version reads: {0}")]
+    /// The text is not a valid manifest of a known format; contains the reason.
+    #[error("cannot read the manifest: {0}")]
     Unreadable(String),
 }
 
@@ -186,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_manifest_is_believed_and_a_changed_one_is_not() {
+    fn verification_accepts_signed_and_rejects_changed_manifests() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let signed = sign(&manifest(), &key);
         assert_eq!(signed.verify(None), Ok(manifest()));
@@ -218,13 +241,13 @@ mod tests {
             };
             assert_eq!(bad.verify(None), Err(SignatureError::Malformed), "{key} {signature}");
         }
-        // The small-order point: every signature with it fits some message unless verification is strict.
+        // The small-order point: without strict verification every signature with it is valid for some message.
         let weak = SignedManifest { key: format!("01{}", "00".repeat(31)), ..signed.clone() };
         assert_eq!(weak.verify(None), Err(SignatureError::Mismatch));
     }
 
     #[test]
-    fn well_signed_nonsense_is_unreadable() {
+    fn signed_invalid_text_is_unreadable() {
         let key = SigningKey::from_bytes(&[7; 32]);
         let resign = |text: String| resign(text, &key);
         let newer = resign(r#"{"format":"carrel-manifest/2"}"#.to_owned()).verify(None);

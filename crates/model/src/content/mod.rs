@@ -1,7 +1,7 @@
-//! The content model: course > lesson > section > blocks; story > page > sentence; vocabulary; quizzes; and the signed manifest that
-//! names the bytes of all of them.
+//! The content model: course > lesson > section > blocks; story > page > sentence; vocabulary; quizzes; and the signed
+//! manifest with the hashes of all their blobs.
 //!
-//! Not here: how authors write content (docs/PACKAGE.md, `carrel-package`).
+//! Not here: the format that authors write (docs/PACKAGE.md, `carrel-package`).
 
 mod attempts;
 mod block;
@@ -11,7 +11,7 @@ mod manifest;
 mod quiz;
 mod story;
 
-pub use attempts::{Submitted, counted_attempts, has_room};
+pub use attempts::{Submitted, counted_attempts, has_attempts_left};
 pub use block::{
     AudioRef, BlobRef, Block, Cover, Dir, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
 };

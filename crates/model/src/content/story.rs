@@ -1,4 +1,4 @@
-//! Stories: pages with a picture and a narration, sentences with times, words that open a card.
+//! Stories: pages with an image and a narration, sentences with times, words linked to vocabulary cards.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -10,91 +10,120 @@ use crate::{BlobHash, ItemId, Slug};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Story {
+    /// Id of the story.
     pub id: Slug,
+    /// Title for display.
     pub title: String,
+    /// BCP 47.
     pub lang: String,
+    /// Writing direction of the text.
     #[serde(default)]
     pub dir: super::Dir,
+    /// Reading level, 1 to 5.
     pub level: u8,
+    /// Pages in order.
     pub pages: Vec<Page>,
+    /// Entries for the words that have a card.
     #[serde(default)]
     pub vocabulary: Vec<VocabularyEntry>,
-    /// Exercises: `story/quiz` and the compiled `Quiz`.
+    /// Exercises for the story.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub quiz: Option<StoryQuiz>,
+    /// SPDX identifier or name of the licence.
     pub license: String,
     /// Sanitised HTML.
     #[serde(default)]
     pub credits: String,
 }
 
+/// The quiz of a story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StoryQuiz {
+    /// `story/quiz`.
     pub id: ItemId,
+    /// Hash of the compiled `Quiz`.
     pub body: BlobHash,
 }
 
+/// A page of a story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Page {
+    /// Illustration of the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub image: Option<ImageRef>,
+    /// Narration of the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub narration: Option<AudioRef>,
+    /// Sentences in order.
     pub sentences: Vec<Sentence>,
 }
 
+/// A sentence of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Sentence {
     /// Plain text, no markup.
     pub text: String,
-    /// True if a new paragraph begins here.
+    /// True if a new paragraph begins with this sentence.
     #[serde(default)]
     pub paragraph: bool,
-    /// Where it lies in the page's narration, if that is known.
+    /// Start within the page's narration in milliseconds, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub start_ms: Option<u64>,
+    /// End within the page's narration in milliseconds, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub end_ms: Option<u64>,
+    /// Parts of the text that have a vocabulary card.
     #[serde(default)]
     pub words: Vec<WordSpan>,
 }
 
-/// A part of a sentence that opens a vocabulary card. Offsets are in UTF-16 code units, as JavaScript counts.
+/// A part of a sentence that opens a vocabulary card. Offsets are in UTF-16 code units, as in JavaScript.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct WordSpan {
+    /// First code unit.
     pub start: u32,
+    /// Code unit after the last one.
     pub end: u32,
-    /// The id of a `VocabularyEntry` of this story.
+    /// Id of a `VocabularyEntry` of this story.
     pub word: Slug,
 }
 
+/// A vocabulary card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct VocabularyEntry {
+    /// Id of the word within the course or story.
     pub id: Slug,
+    /// The word for display.
     pub word: String,
+    /// Pronunciation as written by the author, usually IPA; may be empty.
     #[serde(default)]
     pub pronunciation: String,
+    /// For example "noun"; may be empty.
     #[serde(default)]
     pub part_of_speech: String,
+    /// Definition in the language of the content.
     pub meaning: String,
+    /// Example sentence; may be empty.
     #[serde(default)]
     pub example: String,
-    /// Language tag to translation.
+    /// Translations by BCP 47 language tag.
     #[serde(default)]
     pub translations: std::collections::BTreeMap<String, String>,
+    /// Image for the card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub image: Option<ImageRef>,
+    /// Recording of the word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub audio: Option<AudioRef>,

@@ -1,4 +1,4 @@
-//! Quiz attempts, the answers in them, and the server's grades.
+//! Quiz attempts, their answers, and the server's grades.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,30 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time};
 use crate::{AttemptId, BlobHash, ItemId, Slug};
 
-/// Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts are kept; best, latest and mean
-/// are derived.
+/// A quiz attempt. Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts
+/// are kept; best, latest and mean are derived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
+    /// Random id, the key of the row.
     pub id: AttemptId,
     /// `course/quiz` or `story/quiz`.
     pub quiz: ItemId,
-    /// The quiz as it was when the attempt began: the hash of its compiled blob.
+    /// Hash of the compiled quiz at the start of the attempt.
     pub quiz_hash: BlobHash,
+    /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// Once set, the answers are frozen.
+    /// UTC, ms since 1970. Once set, the answers are frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub submitted_ms: Option<i64>,
-    /// The answers as they were submitted: for each question the response as compact JSON text. Only these count, whatever answer rows
-    /// arrive, and in whatever order. None: not submitted, or submitted by a release that did not write them.
+    /// The submitted answers: for each question the response as compact JSON text. Only these count, whatever answer
+    /// rows arrive, in any order. None: not submitted, or submitted by a release that did not write them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub answers: Option<BTreeMap<Slug, String>>,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -36,27 +39,28 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The most answers that are submitted with an attempt, and that the server keeps for one.
+    /// Maximum number of answers in a submission, and of answer rows that the server stores per attempt.
     pub const MAX_ANSWERS: usize = 1_000;
-    /// The most bytes of the submitted answers as JSON: such a row still fits into one push.
+    /// Maximum size of the submitted answers as JSON in bytes: such a row still fits into one push.
     pub const MAX_ANSWERS_BYTES: usize = 256 * 1024;
 
-    /// The submitted answers as compact JSON; empty for none.
+    /// Returns the submitted answers as compact JSON; empty for none.
     pub fn answers_text(&self) -> String {
         self.answers
             .as_ref()
             .map_or_else(String::new, |a| serde_json::to_string(a).unwrap_or_default())
     }
-    /// What decides between two submissions: the least one wins.
+    /// Returns the order of submissions: the least one wins.
     fn submission(&self) -> (i64, String) {
         (self.submitted_ms.unwrap_or(i64::MAX), self.answers_text())
     }
-    /// The hash of everything that never changes after the first write.
+    /// Returns the hash of the fields that never change after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
         c.text(self.quiz.as_str()).bytes(&self.quiz_hash.0).int(self.started_ms);
         c.hash()
     }
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.bytes(self.id.0.as_bytes()).bytes(&self.payload_hash().0).option_int(self.submitted_ms);
@@ -85,8 +89,8 @@ impl Validate for Attempt {
             check_time(ms, "submittedMs")?;
         }
         if let Some(answers) = &self.answers {
-            check(self.submitted_ms.is_some(), "answers", "are there without submittedMs")?;
-            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are over 1000")?;
+            check(self.submitted_ms.is_some(), "answers", "are present without submittedMs")?;
+            check(answers.len() <= Self::MAX_ANSWERS, "answers", "are more than 1000")?;
             for value in answers.values() {
                 check_len(value, Answer::MAX_VALUE, "answers")?;
             }
@@ -96,26 +100,30 @@ impl Validate for Attempt {
     }
 }
 
-/// Lattice: the greatest `(seq, value)` for each question of an attempt.
+/// An answer. Lattice: the greatest `(seq, value)` for each question of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
+    /// Id of the attempt; part of the key.
     pub attempt: AttemptId,
+    /// Id of the question; part of the key.
     pub question: Slug,
-    /// Raised by one with each change of mind.
+    /// Increased by one with each change of the answer.
     pub seq: u32,
     /// The response (`content::Response`) as compact JSON text.
     pub value: String,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Answer {
-    /// The most bytes of one response.
+    /// Maximum size of one response in bytes.
     pub const MAX_VALUE: usize = 16 * 1024;
 
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.bytes(self.attempt.0.as_bytes())
@@ -143,24 +151,29 @@ impl Validate for Answer {
     }
 }
 
-/// Written by the server alone. Lattice: the greatest `(rev, points, max_points, graded_ms)`.
+/// A grade, written only by the server. Lattice: the greatest `(rev, points, max_points, graded_ms)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Grade {
+    /// Id of the attempt, the key of the row.
     pub attempt: AttemptId,
+    /// Increased by one with each grading of the attempt.
     pub rev: u32,
-    /// Thousandths of a point.
+    /// Points reached, in thousandths.
     pub points: i64,
-    /// Thousandths of a point.
+    /// Greatest possible points, in thousandths.
     pub max_points: i64,
+    /// UTC, ms since 1970.
     pub graded_ms: i64,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Grade {
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.bytes(self.attempt.0.as_bytes())

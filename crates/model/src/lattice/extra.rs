@@ -1,8 +1,9 @@
-//! Fields that a newer version knows and this one does not: kept, joined and sent back.
+//! Fields of a newer version, unknown to this release: stored, joined and sent back.
 //!
-//! Their limits are part of the join, so that two rows within the limits never join into one that is over them: for each name the
-//! greater value within the limits stays, and of all names the first `MAX_FIELDS` in the order of bytes. Both choices are made name by
-//! name, and the first K names of a union are among the first K names of each part, so that the order of joins does not matter.
+//! Their limits are part of the join, so that two rows within the limits never join into one over them: for each name
+//! the greater value within the limits wins, and the first `MAX_FIELDS` names in byte order are kept. Both choices
+//! depend on single names only, and the first K names of a union are among the first K names of each part, so that the
+//! order of joins does not matter.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,15 +15,17 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Invalid, Join, check};
 
-/// Unknown fields by name. Join: union; for one name the greater compact JSON text (by bytes) wins; then the limits.
+/// Unknown fields by name. Join: union; for one name the greater compact JSON text (by bytes) wins; then the limits are
+/// applied.
 ///
-/// Fields that are over the limits may be held (a row is parsed before it is checked), but they have no part in equality, in a join or
-/// in the stored form.
+/// Fields over the limits may be present (a row is parsed before it is validated), but they are ignored by equality,
+/// joins and the stored form.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(pub BTreeMap<String, Value>);
 
-/// Equal when the stored forms are: the join goes by text, and 0.0 and -0.0 are equal numbers with different texts.
+/// Equal if the stored forms are equal: the join compares texts, and 0.0 and -0.0 are equal numbers with different
+/// texts.
 impl PartialEq for Extra {
     fn eq(&self, other: &Self) -> bool {
         (self.is_empty() && other.is_empty()) || self.to_text() == other.to_text()
@@ -31,30 +34,31 @@ impl PartialEq for Extra {
 impl Eq for Extra {}
 
 impl Extra {
-    /// How many unknown fields a row keeps.
+    /// Maximum number of unknown fields in a row.
     pub const MAX_FIELDS: usize = 16;
-    /// The most bytes of one field: its name and its value as JSON.
+    /// Maximum size of one field in bytes: its name and its value as JSON.
     pub const MAX_FIELD_BYTES: usize = 4096;
-    /// How deeply a value may be nested.
+    /// Maximum nesting depth of a value.
     pub const MAX_DEPTH: usize = 32;
-    /// The most bytes of the stored form.
+    /// Maximum size of the stored form in bytes.
     pub const MAX_BYTES: usize = 2 + Self::MAX_FIELDS * (Self::MAX_FIELD_BYTES + 1);
 
+    /// True if there are no fields, within the limits or over them.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-    /// The stored form: compact JSON with sorted names, or the empty text for no fields. Within the limits.
+    /// Returns the stored form, within the limits: compact JSON with sorted names, or the empty text for no fields.
     pub fn to_text(&self) -> String {
         if self.is_within_limits() {
-            self.as_it_is()
+            self.to_unlimited_text()
         } else {
             let mut kept = self.clone();
             kept.limit();
-            kept.as_it_is()
+            kept.to_unlimited_text()
         }
     }
-    /// The stored form read back, within the limits; text that is not an object reads as empty. An over-long text, which earlier
-    /// releases could store, is never held as a whole.
+    /// Parses the stored form, within the limits; text that is not an object is read as empty. An over-long text, which
+    /// earlier releases could store, is never held in memory as a whole.
     pub fn from_text(text: &str) -> Self {
         if text.is_empty() {
             Self::default()
@@ -62,7 +66,7 @@ impl Extra {
             serde_json::from_str::<Stored>(text).map_or_else(|_| Self::default(), |s| s.0)
         }
     }
-    /// Drops what is over the limits. True if anything was dropped.
+    /// Removes fields over the limits. Returns true if any was removed.
     pub fn limit(&mut self) -> bool {
         let before = self.0.len();
         self.0.retain(|name, value| fits(name, value));
@@ -74,7 +78,7 @@ impl Extra {
     fn is_within_limits(&self) -> bool {
         self.0.len() <= Self::MAX_FIELDS && self.0.iter().all(|(name, value)| fits(name, value))
     }
-    fn as_it_is(&self) -> String {
+    fn to_unlimited_text(&self) -> String {
         if self.is_empty() {
             String::new()
         } else {
@@ -83,10 +87,11 @@ impl Extra {
     }
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
         check(
-            // Whatever the first release took is still taken, if not kept in full: 4 KiB in any number of fields.
-            self.is_empty() || self.is_within_limits() || self.as_it_is().len() <= 4096,
+            // The first release accepted 4 KiB in any number of fields. Such rows remain valid, although not all fields
+            // are kept.
+            self.is_empty() || self.is_within_limits() || self.to_unlimited_text().len() <= 4096,
             "extra",
-            "unknown fields are over the limits: 16 fields of 4 KiB, nested 32 deep",
+            "unknown fields exceed the limits: 16 fields of 4 KiB, nesting depth 32",
         )
     }
 }
@@ -97,7 +102,7 @@ impl Join for Extra {
             self.limit();
             return;
         }
-        // A value over the limits must not hide a lesser one within them, so each is looked at before they are compared.
+        // A value over the limits must not replace a smaller one within them, so each is checked before the comparison.
         self.0.retain(|name, value| fits(name, value));
         for (name, theirs) in other.0.iter().filter(|(name, value)| fits(name, value)) {
             match self.0.get_mut(name) {
@@ -117,7 +122,7 @@ impl Join for Extra {
 }
 
 fn fits(name: &str, value: &Value) -> bool {
-    // Most values are small: their text need not be written to know that.
+    // Most values are small, which is known without writing their text.
     let small = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => name.len() <= 512,
         Value::String(text) => name.len() <= 256 && text.len() <= 256,
@@ -140,7 +145,7 @@ fn is_shallow(value: &Value, depth: usize) -> bool {
     }
 }
 
-/// The stored form while it is read: holds no more than the limits allow.
+/// The stored form during parsing: contains no more than the limits allow.
 struct Stored(Extra);
 
 impl<'de> Deserialize<'de> for Stored {
@@ -155,7 +160,7 @@ impl<'de> Deserialize<'de> for Stored {
                 let mut kept = Extra::default();
                 while let Some(name) = map.next_key::<String>()? {
                     let raw: &RawValue = map.next_value()?;
-                    // As stored it is compact: longer than this is over the limit.
+                    // The stored form is compact: a longer text is over the limit.
                     if raw.get().len() > Extra::MAX_FIELD_BYTES {
                         continue;
                     }

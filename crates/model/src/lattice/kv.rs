@@ -1,4 +1,4 @@
-//! Small registers: settings, bookmarks, enrolment intent; and the server's decision on an enrolment.
+//! Registers: settings, bookmarks, enrolment requests; and the server's decision on an enrolment.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -6,27 +6,32 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len};
 use crate::{DeviceId, Hlc, Slug};
 
-/// The name space of the wish to be enrolled. The key is a course; `true`: wanted, `false` and `null`: not wanted.
+/// Namespace of enrolment requests. The key is a course; `true`: requested, `false` and `null`: not requested.
 pub const ENROLMENT: &str = "enrolment";
 
-/// Lattice: last writer wins, the greatest `(hlc, device, value)`.
+/// A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kv {
-    /// `setting`, `bookmark` or `enrolment`; others are kept and passed on.
+    /// Namespace: `setting`, `bookmark` or `enrolment`; rows of others are stored and synced. Part of the key.
     pub ns: String,
+    /// Name within the namespace; part of the key.
     pub key: String,
-    /// Compact JSON text; `null` says "not set".
+    /// Compact JSON text; `null` means "not set".
     pub value: String,
+    /// Time of the write.
     pub hlc: Hlc,
+    /// The device that wrote it.
     pub device: DeviceId,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Kv {
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.text(&self.ns)
@@ -51,7 +56,7 @@ impl Validate for Kv {
     fn validate(&self) -> Result<(), Invalid> {
         check(!self.ns.is_empty(), "ns", "is empty")?;
         check_len(&self.ns, 40, "ns")?;
-        // It parts the fields of a key in its text form.
+        // U+001F separates the fields of a key in its text form.
         check(!self.ns.contains('\u{1f}'), "ns", "contains U+001F")?;
         check(!self.key.is_empty(), "key", "is empty")?;
         check_len(&self.key, 300, "key")?;
@@ -65,16 +70,20 @@ impl Validate for Kv {
     }
 }
 
-/// What the server says of an enrolment.
+/// The server's decision on an enrolment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionStatus {
+    /// Not decided yet.
     Pending,
+    /// Enrolled.
     Active,
+    /// Refused, with a reason.
     Refused,
 }
 impl DecisionStatus {
+    /// Returns the status as written on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -84,22 +93,29 @@ impl DecisionStatus {
     }
 }
 
-/// Written by the server alone. Lattice: the greatest `(rev, status, reason)` for each course (status by its text).
+/// A decision on an enrolment, written only by the server. Lattice: the greatest `(rev, status, reason)` for each
+/// course (status by its text).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
+    /// Id of the course, the key of the row.
     pub course: Slug,
+    /// Increased by one with each decision.
     pub rev: u32,
+    /// The decision.
     pub status: DecisionStatus,
+    /// Reason for display; may be empty.
     #[serde(default)]
     pub reason: String,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 impl Decision {
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.text(self.course.as_str())

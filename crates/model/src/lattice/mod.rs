@@ -1,10 +1,11 @@
-//! Every row a learner makes is an element of a join-semilattice: merging is `join`, and nothing else.
+//! Rows of a learner as elements of join-semilattices. Rows are merged only by `join`.
 //!
-//! The laws (commutative, associative, idempotent, monotone) hold over *all* rows with one key and are shown by property tests in
-//! `tests/laws.rs`. A join of valid rows is valid: each limit either holds for a part that is taken over as a whole, or is part of the
-//! join (`Extra`). `carrel-sqlite` does the same joins in SQL; a differential test holds the two together.
+//! The laws (commutative, associative, idempotent, monotone) hold over *all* rows with one key and are checked by
+//! property tests in `tests/laws.rs`. A join of valid rows is valid: each limit either applies to a part that is taken
+//! from one side as a whole, or is part of the join (`Extra`). `carrel-sqlite` implements the same joins in SQL; a
+//! differential test compares both.
 //!
-//! Not here: what people see (percent of a course, minutes, mastery): `derive`. Where rows are kept: `carrel-sqlite`.
+//! Not here: displayed values (percentage of a course, minutes, mastery): `derive`. Storage: `carrel-sqlite`.
 
 mod attempt;
 mod extra;
@@ -27,23 +28,25 @@ pub use session::{Session, day_of};
 use crate::hash::BlobHash;
 pub use crate::hlc::TIME_MS;
 
-/// A join-semilattice. For rows with the same key: commutative, associative, idempotent.
+/// A join-semilattice. For rows with the same key, `join` is commutative, associative and idempotent.
 pub trait Join {
-    /// Makes `self` the least upper bound of `self` and `other`.
+    /// Sets `self` to the least upper bound of `self` and `other`.
     fn join(&mut self, other: &Self);
 }
 
-/// Why a row is refused before any merge. It depends on the row alone, never on "now" (R4).
+/// Why a row is rejected before any merge. It depends on the row alone, never on the present time (R4).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct Invalid {
-    /// The field, in the wire's spelling.
+    /// Name of the field on the wire.
     pub field: &'static str,
+    /// What is wrong with it, in lower case.
     pub problem: String,
 }
 
-/// What a row must satisfy on both sides.
+/// Rules for a row that apply on both sides.
 pub trait Validate {
+    /// Returns the first violated rule.
     fn validate(&self) -> Result<(), Invalid>;
 }
 
@@ -58,41 +61,47 @@ pub(crate) fn check_len(text: &str, max: usize, field: &'static str) -> Result<(
     if text.len() <= max {
         Ok(())
     } else {
-        Err(Invalid { field, problem: format!("is {} bytes long, the most is {max}", text.len()) })
+        Err(Invalid { field, problem: format!("is {} bytes long, the limit is {max}", text.len()) })
     }
 }
 
-/// Bytes that are equal exactly when the values are: each field as a tag, a length and its bytes.
+/// Canonical bytes: equal exactly if the values are equal. Each field is written as its length and its bytes.
 #[derive(Default)]
 pub struct Canonical(Vec<u8>);
 
 impl Canonical {
+    /// Appends an integer.
     pub fn int(&mut self, n: i64) -> &mut Self {
         self.bytes(&n.to_be_bytes())
     }
+    /// Appends a text as UTF-8.
     pub fn text(&mut self, s: &str) -> &mut Self {
         self.bytes(s.as_bytes())
     }
+    /// Appends bytes after their length (32 bits, big-endian).
     pub fn bytes(&mut self, b: &[u8]) -> &mut Self {
         self.0.extend_from_slice(&(b.len() as u32).to_be_bytes());
         self.0.extend_from_slice(b);
         self
     }
+    /// Appends an optional integer; none is written as zero bytes.
     pub fn option_int(&mut self, n: Option<i64>) -> &mut Self {
         match n {
             Some(n) => self.int(n),
             None => self.bytes(b""),
         }
     }
+    /// Returns the BLAKE3 hash of the bytes.
     pub fn hash(&self) -> BlobHash {
         BlobHash::of(&self.0)
     }
+    /// Returns the bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// The earlier of two times, where `None` is "not yet".
+/// Returns the earlier of two times, where `None` means "not yet".
 pub(crate) fn earliest(a: Option<i64>, b: Option<i64>) -> Option<i64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -1,4 +1,4 @@
-//! How far a learner is in a section, story or recording, and where they stopped.
+//! Progress in a section, story or recording, and the last position in it.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -6,17 +6,21 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time, earliest};
 use crate::{DeviceId, Hlc, ItemId, strict};
 
-/// What kind of thing a progress row is about. Lessons and courses are derived from their sections.
+/// Kind of the item of a progress row. Progress of lessons and courses is derived from their sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ItemKind {
+    /// A section of a course.
     Section,
+    /// A story.
     Story,
+    /// A recording or video.
     Media,
 }
 
 impl ItemKind {
+    /// Returns the kind as written on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Section => "section",
@@ -26,48 +30,56 @@ impl ItemKind {
     }
 }
 
-/// Lattice: `(generation, percent)` lexicographic maximum x earliest `done_ms` x last-writer-wins position.
+/// Progress in one item. Lattice: `(generation, percent)` lexicographic maximum x earliest `done_ms` x last-writer-wins
+/// position.
 ///
-/// `generation` is raised by an explicit "start again"; it is the only way in which `percent` goes down. `done_ms` is kept over restarts:
-/// what was finished once stays finished.
+/// `generation` is increased by an explicit restart, which is the only way to reduce `percent`. `done_ms` is kept over
+/// restarts: an item that was finished once stays finished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
+    /// Kind of the item; part of the key.
     pub kind: ItemKind,
+    /// The item; part of the key.
     pub item: ItemId,
+    /// Number of restarts.
     #[serde(default)]
     pub generation: u32,
-    /// 0 to 10,000: hundredths of a percent.
+    /// 0 to 10,000 (hundredths of a percent).
     #[serde(default)]
     pub percent: u16,
     /// When it was first finished (UTC, ms since 1970).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub done_ms: Option<i64>,
-    /// Where the learner stopped, in the item's own terms (page and sentence, block, milliseconds).
+    /// Last position within the item.
     #[serde(default, deserialize_with = "strict::option", skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub pos: Option<Position>,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
     pub extra: Extra,
 }
 
-/// A last-writer-wins register: the greatest `(hlc, device, at)`.
+/// A position as a last-writer-wins register: the greatest `(hlc, device, at)`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
+    /// Time of the write.
     pub hlc: Hlc,
+    /// The device that wrote it.
     pub device: DeviceId,
-    /// For example `p3.s2` (page 3, sentence 2), `b7` (block 7) or `t61500` (61.5 s).
+    /// Position in a format that the item's view defines, for example `p3.s2` (page 3, sentence 2), `b7` (block 7) or
+    /// `t61500` (61.5 s).
     pub at: String,
 }
 
 impl Progress {
-    /// A row that says nothing yet: the bottom of the lattice for this key.
+    /// Returns the row without any progress: the bottom of the lattice for this key.
     pub fn none(kind: ItemKind, item: ItemId) -> Self {
         Self {
             kind,
@@ -79,6 +91,7 @@ impl Progress {
             extra: Extra::default(),
         }
     }
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.text(self.kind.as_str()).text(self.item.as_str());

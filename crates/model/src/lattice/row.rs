@@ -1,4 +1,4 @@
-//! One row of any kind: what the outbox holds, what push and pull carry.
+//! A row of any type: the element of outbox, push and pull.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{Hlc, hash::BlobHash};
 
-/// One of the types that a `Row` can hold.
+/// A type that `Row` can contain.
 pub trait RowKind: Into<Row> + TryFrom<Row, Error = Row> {
+    /// Type of the row.
     const TYPE: RowType;
 }
 
@@ -22,40 +23,51 @@ macro_rules! rows {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(tag = "type", rename_all = "snake_case")]
-        pub enum Row { $($variant($variant)),* }
+        pub enum Row { $(
+            /// A row of the type with the same name.
+            $variant($variant)
+        ),* }
 
-        /// The kinds of rows, in the order in which a batch is folded and applied.
+        /// The row types, in the order in which a batch is folded and applied.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
         #[serde(rename_all = "snake_case")]
-        pub enum RowType { $($variant),* }
+        pub enum RowType { $(
+            /// The type with the same name.
+            $variant
+        ),* }
 
         impl RowType {
+            /// All types in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// Returns the type as written on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
+            /// Parses a type as written on the wire.
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)* _ => None }
             }
         }
         impl Row {
+            /// Returns the type of the row.
             pub fn row_type(&self) -> RowType {
                 match self { $(Self::$variant(_) => RowType::$variant),* }
             }
             fn canonical(&self) -> Canonical {
                 match self { $(Self::$variant(r) => r.canonical()),* }
             }
-            /// The fields that this version does not know.
+            /// Returns the fields unknown to this release.
             pub fn extra(&self) -> &Extra {
                 match self { $(Self::$variant(r) => &r.extra),* }
             }
+            /// Returns the fields unknown to this release, for `Extra::limit` and joins.
             pub fn extra_mut(&mut self) -> &mut Extra {
                 match self { $(Self::$variant(r) => &mut r.extra),* }
             }
-            /// One row from its JSON text: the same as `serde_json::from_str`, which keeps each field in a buffer until it has met
-            /// the tag, and so takes twice as long.
+            /// Parses a row from its JSON text. Equivalent to `serde_json::from_str`, which buffers each field until it
+            /// has found the tag and takes twice as long.
             pub fn from_json(json: &str) -> serde_json::Result<Self> {
-                // Serde takes an array for a struct.
+                // Serde also accepts an array for a struct.
                 if !json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
                     return Err(serde_json::Error::custom("a row is an object"));
                 }
@@ -78,12 +90,12 @@ macro_rules! rows {
                 match self { $(Self::$variant(r) => r.validate()),* }
             }
         }
-        /// Rows of different kinds do not join: `self` stays as it is.
+        /// Rows of different types do not join: `self` is unchanged.
         impl Join for Row {
             fn join(&mut self, other: &Self) {
                 match (self, other) {
                     $((Self::$variant(a), Self::$variant(b)) => a.join(b),)*
-                    _ => debug_assert!(false, "rows of different kinds have no join"),
+                    _ => debug_assert!(false, "rows of different types cannot be joined"),
                 }
             }
         }
@@ -92,7 +104,7 @@ macro_rules! rows {
         }
         impl TryFrom<Row> for $variant {
             type Error = Row;
-            /// The row of this kind, or the row given back.
+            /// Returns the row of this type, or the unchanged row as the error.
             fn try_from(row: Row) -> Result<Self, Row> {
                 match row { Row::$variant(r) => Ok(r), other => Err(other) }
             }
@@ -102,8 +114,8 @@ macro_rules! rows {
         })*
     };
 }
-/// The type, where the text begins with it, as what we write does: no second pass is needed to find it. Not of a text that may name a
-/// type twice, openly or in escapes.
+/// Returns the type if the text begins with it, as rows written by this crate do, so that no second pass is needed.
+/// None for a text that may contain a second type, in plain or escaped form.
 fn leading_type(json: &str) -> Option<&str> {
     let (row_type, rest) = json.strip_prefix(r#"{"type":""#)?.split_once('"')?;
     let once = rest.starts_with([',', '}']) && !rest.contains(r#""type""#) && !json.contains('\\');
@@ -121,25 +133,26 @@ rows! {
     ReviewVoid("review_void"), Kv("kv"), Decision("decision"), NoteRevision("note_revision"), NoteLife("note_life"),
 }
 
-/// What a row is about: its type and its key as text. Two rows with one key join.
+/// Identifies a row: its type and its key as text. Rows with equal keys join.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RowKey {
+    /// Type of the row.
     #[serde(rename = "type")]
     pub row_type: RowType,
-    /// The key's fields; where there are two, joined by U+001F.
+    /// The key fields; if there are two, separated by U+001F.
     pub key: String,
 }
 
 impl RowKey {
     const SEPARATOR: &'static str = "\u{1f}";
 
-    /// A key from its fields as text.
+    /// Creates a key from its fields as text.
     pub fn of(row_type: RowType, parts: &[impl AsRef<str>]) -> Self {
         let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
         Self { row_type, key: parts.join(Self::SEPARATOR) }
     }
-    /// The key's fields as text: the first, and the second where the kind has two.
+    /// Returns the key fields as text: the first, and the second if the type has two.
     pub fn parts(&self) -> (&str, Option<&str>) {
         match self.key.split_once(Self::SEPARATOR) {
             Some((first, second)) => (first, Some(second)),
@@ -149,13 +162,14 @@ impl RowKey {
 }
 
 impl RowType {
-    /// True for kinds of rows that only the server may write.
+    /// True for types that only the server may write.
     pub fn is_server_only(self) -> bool {
         matches!(self, Self::Grade | Self::Decision)
     }
 }
 
 impl Row {
+    /// Returns the key of the row.
     pub fn key(&self) -> RowKey {
         let key = match self {
             Self::Progress(r) => format!("{}\u{1f}{}", r.kind.as_str(), r.item),
@@ -172,7 +186,8 @@ impl Row {
         };
         RowKey { row_type: self.row_type(), key }
     }
-    /// Equal exactly when the rows are; summed per bucket it shows whether two replicas agree.
+    /// Returns a hash that is equal exactly if the rows are equal; summed per bucket it shows whether two replicas
+    /// agree.
     pub fn hash(&self) -> BlobHash {
         let mut c = Canonical::default();
         c.text(self.row_type().as_str()).bytes(&self.canonical().into_bytes());
@@ -182,8 +197,8 @@ impl Row {
     pub fn is_server_only(&self) -> bool {
         self.row_type().is_server_only()
     }
-    /// A time in the row that must not lie far in the future, because derived values count it as done by then: minutes studied, reviews,
-    /// attempts, finished items. The latest, if there are several.
+    /// Returns the latest time in the row that must not be far in the future, because derived values count it as past:
+    /// study time, reviews, attempts, finished items.
     pub fn wall_ms(&self) -> Option<i64> {
         match self {
             Self::Session(r) => Some(r.started_ms),
@@ -195,7 +210,7 @@ impl Row {
             _ => None,
         }
     }
-    /// Replaces the stamp that `stamp` gives; false if the row has none.
+    /// Replaces the stamp returned by `stamp`; false if the row has none.
     pub fn set_stamp(&mut self, stamp: Hlc) -> bool {
         match self {
             Self::Progress(r) => match &mut r.pos {
@@ -209,7 +224,8 @@ impl Row {
         }
         true
     }
-    /// The hybrid clock of a last-writer-wins part, if the row has one: what a device with a wrong clock must stamp again.
+    /// Returns the stamp of the last-writer-wins part, if the row has one. A device with a wrong clock has to replace
+    /// it.
     pub fn stamp(&self) -> Option<Hlc> {
         match self {
             Self::Progress(r) => r.pos.as_ref().map(|p| p.hlc),
@@ -221,7 +237,8 @@ impl Row {
     }
 }
 
-/// Joins rows that share a key and sorts them by key, so that one statement never names a key twice and locks are taken in one order.
+/// Joins rows that share a key and sorts them by key, so that one statement never contains a key twice and locks are
+/// taken in a fixed order.
 pub fn fold(rows: impl IntoIterator<Item = Row>) -> BTreeMap<RowKey, Row> {
     let mut folded: BTreeMap<RowKey, Row> = BTreeMap::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! Time studied. One row is one stretch of study without a pause; a pause ends it and the next stretch is a new row.
+//! Study time. A row is one uninterrupted period of study; after a pause the next period is a new row.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,27 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_time};
 use crate::{BlobHash, DeviceId, ItemId, SessionId};
 
-/// Lattice: immutable part by greatest payload hash x greatest `active_ms`.
+/// A study session. Lattice: immutable part by greatest payload hash x greatest `active_ms`.
 ///
-/// Keyed by a random id and not by device, because a device's counter breaks when a disk is cloned or a backup restored.
+/// The key is a random id, not the device with a counter, which would repeat when a disk is cloned or a backup
+/// restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
+    /// Random id, the key of the row.
     pub id: SessionId,
+    /// The item that was studied.
     pub item: ItemId,
+    /// The device on which it was studied.
     pub device: DeviceId,
     /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// The learner's own calendar day when it started: `2026-11-20`.
+    /// The learner's local calendar day at the start: `2026-11-20`.
     pub day: String,
-    /// Measured with a monotonic clock: milliseconds since `started_ms` that were really spent reading.
+    /// Study time since `started_ms` in milliseconds, measured with a monotonic clock.
     pub active_ms: i64,
+    /// Fields unknown to this release.
     #[serde(flatten)]
     #[ts(skip)]
     #[cfg_attr(feature = "schema", schema(ignore))]
@@ -30,10 +35,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session ends itself after this much; longer ones are refused.
+    /// Maximum length of a session in milliseconds; longer ones are rejected.
     pub const MAX_ACTIVE_MS: i64 = 24 * 3_600_000;
 
-    /// The same session with another start; its day moves along.
+    /// Returns the session with another start, and the day moved by the same number of days.
     #[must_use]
     pub fn moved_to(self, started_ms: i64) -> Self {
         let local_day = match (parse_day(&self.day), utc_day(self.started_ms), utc_day(started_ms))
@@ -45,7 +50,7 @@ impl Session {
         };
         Self { started_ms, day: day_of(local_day, started_ms), ..self }
     }
-    /// The hash of everything that never changes after the first write.
+    /// Returns the hash of the fields that never change after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
         c.text(self.item.as_str())
@@ -54,6 +59,7 @@ impl Session {
             .text(&self.day);
         c.hash()
     }
+    /// Returns the canonical bytes of all fields.
     pub fn canonical(&self) -> Canonical {
         let mut c = Canonical::default();
         c.bytes(self.id.0.as_bytes()).bytes(&self.payload_hash().0).int(self.active_ms);
@@ -80,7 +86,7 @@ impl Validate for Session {
         check_time(self.started_ms, "startedMs")?;
         let day = parse_day(&self.day);
         check(day.is_some(), "day", "is not a date such as 2026-11-20")?;
-        // Local dates are from 12 hours behind UTC to 14 hours ahead of it: at most one day off.
+        // Local time is between 12 hours behind and 14 hours ahead of UTC: the dates differ by at most one day.
         let utc = utc_day(self.started_ms);
         let near = day.zip(utc).is_some_and(|(a, b)| (days(a) - days(b)).abs() <= 1);
         check(near, "day", "is not the day of startedMs in any time zone")?;
@@ -93,8 +99,8 @@ impl Validate for Session {
     }
 }
 
-/// The learner's day if it fits `started_ms`, else the day of `started_ms` in UTC: a device whose clock is outside the range of times
-/// that a row may carry still makes a valid row.
+/// Returns the local day if it matches `started_ms`, else the day of `started_ms` in UTC, so that a device whose clock
+/// is outside the valid range still writes a valid row.
 pub fn day_of(local_day: String, started_ms: i64) -> String {
     match (parse_day(&local_day), utc_day(started_ms)) {
         (Some(local), Some(utc)) if (days(local) - days(utc)).abs() <= 1 => local_day,
@@ -103,7 +109,7 @@ pub fn day_of(local_day: String, started_ms: i64) -> String {
     }
 }
 
-/// A date of the calendar, written with 4, 2 and 2 digits.
+/// Parses a calendar date written with 4, 2 and 2 digits.
 fn parse_day(day: &str) -> Option<Date> {
     let b = day.as_bytes();
     let is_digits = |b: &[u8]| b.iter().all(u8::is_ascii_digit);
@@ -179,15 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_out_of_range_still_makes_a_valid_day() {
+    fn the_day_is_valid_for_a_clock_out_of_range() {
         let first = *super::super::TIME_MS.start();
         for (local, started_ms) in [("1970-01-01", first), ("9999-12-31", first), ("", NOON)] {
             let day = day_of(local.into(), started_ms);
             assert!(session(started_ms, &day).validate().is_ok(), "{local} {day}");
         }
-        assert_eq!(day_of("2026-11-21".into(), NOON), "2026-11-21", "a time zone far east");
+        assert_eq!(day_of("2026-11-21".into(), NOON), "2026-11-21", "a time zone ahead of UTC");
         let moved = session(NOON, "2026-11-19").moved_to(NOON - 20 * 24 * 3_600_000);
-        assert_eq!(moved.day, "2026-10-30", "still a day behind UTC");
+        assert_eq!(moved.day, "2026-10-30", "one day behind UTC, as before");
         assert!(moved.validate().is_ok());
     }
 }

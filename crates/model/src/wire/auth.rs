@@ -1,105 +1,132 @@
+//! Sign-in, registration, token refresh, and adoption of an account.
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::{DeviceId, UserId};
 
+/// What a user may do; each role includes the rights of the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Reads content, and syncs own rows.
     Student,
+    /// May also read the progress of learners.
     Instructor,
+    /// May also manage the catalogue and accounts.
     Administrator,
 }
 
+/// A signed-in user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserInfo {
+    /// Random id, unique on the server.
     pub id: UserId,
-    /// What they sign in with; 1 to 100 characters, compared without case.
+    /// Login name; 1 to 100 characters, compared case-insensitively.
     pub login: String,
-    /// What others see.
+    /// Name for display to other users.
     pub name: String,
+    /// Rights of the user.
     pub role: Role,
 }
 
+/// `POST /api/auth/register`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterRequest {
+    /// Login name; 1 to 100 characters.
     pub login: String,
+    /// Name for display to other users.
     pub name: String,
     /// 8 to 200 characters.
     pub password: String,
+    /// Id of the device that signs in.
     pub device_id: DeviceId,
+    /// Name of the device for display; may be empty.
     #[serde(default)]
     pub device_name: String,
 }
 
+/// `POST /api/auth/login`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LoginRequest {
+    /// Login name, compared case-insensitively.
     pub login: String,
+    /// The password in plain text.
     pub password: String,
+    /// Id of the device that signs in.
     pub device_id: DeviceId,
+    /// Name of the device for display; may be empty.
     #[serde(default)]
     pub device_name: String,
-    /// The last account certificate that the device got for this login; lets a server that was restored from a backup
-    /// older than the account create it again.
+    /// The last account certificate that the device received for this login; allows a server restored from a backup
+    /// older than the account to recreate it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }
 
-/// A client treats all tokens as opaque text. Access tokens are random and stored hashed; refresh tokens carry sign-in,
-/// user, device, generation and expiry under a MAC of the server, so that a restored server still accepts them.
+/// Tokens of a session. Clients treat all tokens as opaque text. Access tokens are random and stored hashed; refresh
+/// tokens contain session, user, device, generation and expiry with a MAC of the server, so that a restored server
+/// still accepts them.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenReply {
+    /// The signed-in user.
     pub user: UserInfo,
+    /// Token for the `Authorization` header.
     pub access_token: String,
-    /// Milliseconds from now: clocks may differ.
+    /// Validity of the access token in milliseconds from now; relative, as clocks may differ.
     pub expires_in_ms: i64,
-    /// Good once; the reply to a refresh carries the next one. Used twice after 60 s, the whole family is revoked.
+    /// Valid once; the reply to a refresh contains the next one. A second use after more than 60 s revokes the whole
+    /// family.
     pub refresh_token: String,
-    /// How long the refresh token is good, in milliseconds from now; 0 if the server does not say.
+    /// Validity of the refresh token in milliseconds from now; 0 if the server does not state it.
     #[serde(default)]
     pub refresh_expires_in_ms: i64,
-    /// Opaque to the client, sealed with the server's key: proves that the account exists. The client keeps it and sends
-    /// it back when it refreshes or signs in. Empty from a server that does not issue it.
+    /// Opaque to the client, sealed with the server's key: proves that the account exists. The client stores it and
+    /// sends it with each refresh or login. Empty from a server that does not issue it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }
 
+/// `POST /api/auth/refresh`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshRequest {
+    /// The last refresh token received.
     pub refresh_token: String,
-    /// The last account certificate that the device got; see `TokenReply`.
+    /// The last account certificate received; see `TokenReply`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }
 
-/// Proves that work of an account that this server does not know belongs to the signed-in learner.
+/// Proves that rows of an account unknown to this server belong to the signed-in learner.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AdoptRequest {
-    /// A refresh token of the other account: proves the possession of its sign-in.
+    /// A refresh token of the other account: proves that this device was signed in to it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub refresh_token: String,
-    /// The certificate of the other account, if there is no refresh token. It must name the login of the signed-in learner.
+    /// The certificate of the other account, if there is no refresh token. Its login must be that of the signed-in
+    /// learner.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }
 
+/// `POST /api/auth/logout`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LogoutRequest {
-    /// The refresh token; an access token ends its sign-in too.
+    /// A refresh or access token of the session to end.
     pub refresh_token: String,
 }

@@ -1,3 +1,5 @@
+//! Server metadata, catalogue, search, enrolment and progress over HTTP.
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -8,58 +10,65 @@ use crate::{
     wire::ResultCode,
 };
 
-/// `GET /api/meta`: what a client needs to know before it signs in.
+/// `GET /api/meta`: the information a client needs before it signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
-    /// The name of the school or library.
+    /// Name of the school or library.
     pub name: String,
-    /// The server's release, for people.
+    /// Release of the server, for display.
     pub version: String,
-    /// The random id of this copy of the database.
+    /// Random id of this copy of the database; a restore changes it.
     pub epoch: String,
-    /// The random id of this server: made with its database, and kept by backups, restores and changes of address. Empty: an older server.
+    /// Random id of this server, created with its database and unchanged by backups, restores and changes of address.
+    /// Empty from an older server.
     #[serde(default)]
     pub server_id: String,
-    /// With `?challenge=`: the signature over `identity_text`, by the key of the manifests, hex.
+    /// With `?challenge=`: the signature over `identity_text` with the key of the manifests, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub identity_proof: Option<String>,
-    /// The sync versions it speaks, ascending.
+    /// Supported sync versions, ascending.
     pub sync_versions: Vec<u32>,
     /// ed25519 public key of its manifests, hex.
     pub signing_key: String,
+    /// True if new users may register themselves.
     pub registration_open: bool,
-    /// The server's clock (UTC, ms since 1970), to show how far a device's clock is off.
+    /// The server's clock (UTC, ms since 1970), to measure the offset of a device's clock.
     pub now_ms: i64,
 }
 
-/// What a server signs to prove that it holds its key: anybody can repeat the id and the public key of another server.
+/// Returns the text that a server signs to prove that it has its key. Id and public key alone can be copied by another
+/// server.
 pub fn identity_text(server_id: &str, challenge: &str) -> String {
     format!("carrel-server-identity-1\n{server_id}\n{challenge}")
 }
 
-/// `GET /api/meta`, as the query string.
+/// Query string of `GET /api/meta`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MetaQuery {
-    /// 64 hexadecimal digits, chosen at random by the client.
+    /// 64 hex digits, chosen at random by the client.
     pub challenge: Option<String>,
 }
 
-/// One page of a list. `page` counts from 1.
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ListPage<T> {
+    /// Elements of this page.
     pub items: Vec<T>,
+    /// Number of this page, from 1.
     pub page: u32,
+    /// Greatest number of elements per page.
     pub page_size: u32,
+    /// Number of elements on all pages.
     pub total: u64,
 }
 
-/// `GET /api/courses` and `/api/stories`, as the query string. Filters are exact but for `q`, which searches titles, descriptions and tags.
+/// Query string of `GET /api/courses` and `/api/stories`. Filters match exactly, except for `q`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", default)]
@@ -68,30 +77,39 @@ pub struct CatalogueQuery {
     pub page: Option<u32>,
     /// 1 to 200; default 50.
     pub page_size: Option<u32>,
+    /// Searches titles, descriptions and tags.
     pub q: Option<String>,
+    /// Courses only.
     pub difficulty: Option<Difficulty>,
     /// Stories only: 1 to 5.
     pub level: Option<u8>,
+    /// Category of the course or story.
     pub category: Option<String>,
+    /// BCP 47 language tag of the course or story.
     pub lang: Option<String>,
 }
 
+/// A course in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseSummary {
+    /// Catalogue entry.
     #[serde(flatten)]
     pub meta: CourseMeta,
-    /// The content's version: the hash of its signed manifest.
+    /// Version of the content: the hash of its signed manifest.
     pub version: BlobHash,
 }
 
+/// A story in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StorySummary {
+    /// Catalogue entry.
     #[serde(flatten)]
     pub meta: StoryMeta,
+    /// Version of the content: the hash of its signed manifest.
     pub version: BlobHash,
 }
 
@@ -100,8 +118,10 @@ pub struct StorySummary {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CourseReply {
+    /// Catalogue entry and version.
     #[serde(flatten)]
     pub summary: CourseSummary,
+    /// Structure of the course.
     pub outline: CourseOutline,
 }
 
@@ -110,36 +130,40 @@ pub struct CourseReply {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoryReply {
+    /// Catalogue entry and version.
     #[serde(flatten)]
     pub summary: StorySummary,
-    /// The compiled `Story`.
+    /// Hash of the compiled `Story`.
     pub body: BlobHash,
 }
 
-/// What a search found.
+/// Type of a search result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SearchKind {
-    /// A course by its title, description or tags.
+    /// A course, found by its title, description or tags.
     Course,
-    /// A story by its title, description or tags.
+    /// A story, found by its title, description or tags.
     Story,
-    /// The text of a course's section.
+    /// The text of a section of a course.
     Section,
     /// The text of a story.
     StoryText,
 }
 
-/// One element of `GET /api/search?q=`, which is a page of these, the best first.
+/// A result of `GET /api/search?q=`. The reply is a page of results, best match first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
+    /// What was found.
     pub kind: SearchKind,
-    /// `course`, `course/lesson/section`, `story`, or `course/story` for a story of a course.
+    /// `course`, `course/lesson/section`, `story`, or `course/story` for a story within a course.
     pub item: ItemId,
+    /// Title for display.
     pub title: String,
+    /// BCP 47.
     pub lang: String,
     /// Plain text around the first match.
     pub snippet: String,
@@ -150,24 +174,30 @@ pub struct SearchHit {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolmentReply {
+    /// Id of the course.
     pub course: Slug,
-    /// None: not enrolled.
+    /// The server's decision; none if not enrolled.
     pub status: Option<DecisionStatus>,
+    /// Reason of a refusal, for display; may be empty.
     #[serde(default)]
     pub reason: String,
 }
 
-/// One element of `POST /api/progress/update`, whose body is one of these or an array of them.
+/// An element of `POST /api/progress/update`, whose body is one element or an array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressUpdate {
+    /// Kind of the item.
     pub kind: ItemKind,
+    /// The item that was studied.
     pub item: ItemId,
+    /// Increased by each restart.
     #[serde(default)]
     pub generation: u32,
-    /// 0 to 10,000.
+    /// 0 to 10,000 (hundredths of a percent).
     pub percent: u16,
+    /// When the item was first finished (UTC, ms since 1970).
     #[serde(default)]
     pub done_ms: Option<i64>,
 }
@@ -177,17 +207,22 @@ pub struct ProgressUpdate {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressUpdateReply {
+    /// One result for each element.
     pub results: Vec<ProgressResult>,
 }
 
+/// Result for one element.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressResult {
+    /// Whether the row was joined.
     pub code: ResultCode,
+    /// The row after the join, if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub row: Option<Progress>,
+    /// Reason of a rejection, for display; empty if ok.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -197,11 +232,14 @@ pub struct ProgressResult {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressReply {
+    /// Id of the course.
     pub course: Slug,
-    /// Finished sections of the current manifest / all, in hundredths of a percent.
+    /// Finished sections of the current manifest as a share of all, in hundredths of a percent.
     pub percent: u16,
+    /// True if all sections are finished.
     pub completed: bool,
-    /// Milliseconds, overlapping devices counted once.
+    /// Study time in milliseconds, overlaps of devices counted once.
     pub time_spent_ms: i64,
+    /// Progress of the sections.
     pub rows: Vec<Progress>,
 }

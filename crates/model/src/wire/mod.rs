@@ -1,4 +1,4 @@
-//! What crosses the network, as JSON in camelCase. Errors are problem details (RFC 9457).
+//! Types of requests and replies, as JSON in camelCase. Errors are problem details (RFC 9457).
 
 mod auth;
 mod catalogue;
@@ -16,6 +16,6 @@ pub use catalogue::{
 };
 pub use problem::Problem;
 pub use sync::{
-    EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PullReply, PulledRow, PushReply,
-    PushRequest, PushResult, ResultCode, SYNC_VERSION,
+    ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PullReply, PulledRow,
+    PushReply, PushRequest, PushResult, ResultCode, SYNC_VERSION,
 };

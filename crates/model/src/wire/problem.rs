@@ -1,3 +1,5 @@
+//! Problem details: the body of every error reply.
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -8,24 +10,29 @@ use crate::ErrorCode;
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1): identifies the kind; clients branch on `code`.
-    /// Older servers wrote `about:blank#CODE`.
+    /// `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1), identifies the problem type; clients
+    /// branch on `code`. Older servers wrote `about:blank#CODE`.
     #[serde(rename = "type")]
     pub problem_type: String,
+    /// Short description of the problem type.
     pub title: String,
+    /// HTTP status of the reply.
     pub status: u16,
+    /// Code for clients to branch on.
     pub code: ErrorCode,
     /// What failed on which input; for logs.
     #[serde(default)]
     pub detail: String,
-    /// What to do about it.
+    /// What the user can do about it.
     #[serde(default)]
     pub hint: String,
+    /// True if the same request may succeed later.
     #[serde(default)]
     pub retryable: bool,
-    /// Finds the request in the server's log.
+    /// Identifies the request in the server's log.
     #[serde(default)]
     pub correlation_id: String,
+    /// Earliest time of a retry, in milliseconds from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub retry_after_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! Push, pull, events. docs/SYNC.md tells the protocol; the joins are in `lattice`.
+//! Push, pull, events. Protocol: docs/SYNC.md; joins: `lattice`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -6,74 +6,84 @@ use ts_rs::TS;
 
 use crate::{BatchId, DeviceId, Hlc};
 
-/// The version this code speaks, sent as `Sync-Version` with each request; a server that does not speak it answers `too_new`.
+/// The protocol version of this release, sent as `Sync-Version` with each request. A server without support for it
+/// replies `too_new`.
 pub const SYNC_VERSION: u32 = 1;
-/// A push carries at most this many rows (of progress rows about 220 kB: fewer, larger ones cost fewer commits on both ends) ...
+/// Maximum number of rows in a push; 2,000 progress rows are about 220 kB. Fewer, larger pushes need fewer commits on
+/// both sides.
 pub const MAX_PUSH_ITEMS: usize = 2_000;
-/// ... and at most this many bytes of JSON after decompression.
+/// Maximum size of a push in bytes of JSON after decompression.
 pub const MAX_PUSH_BYTES: usize = 512 * 1024;
-/// The most rows that one pull returns.
-pub const PULL_LIMIT: u32 = 2_000;
+/// Maximum number of rows in the reply to a pull.
+pub const MAX_PULL_ROWS: u32 = 2_000;
 
 /// `POST /api/sync/push`.
 ///
-/// Items stay raw: each is parsed by itself, so that one bad row never blocks another.
+/// Items are kept as raw JSON: each is parsed separately, so that one invalid row never blocks the others.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PushRequest {
+    /// Id of the sending device.
     pub device_id: DeviceId,
-    /// The epoch the client last saw; empty at first. The server applies the rows whatever it says: joins are safe.
+    /// The last epoch the client received; empty at first. The server applies the rows whatever its value, as joins are
+    /// idempotent.
     #[serde(default)]
     pub epoch: String,
+    /// Random id of this upload, for logs.
     pub batch_id: BatchId,
-    /// The sender's hybrid clock, to notice a clock that is far ahead.
+    /// Hybrid clock of the sender, to detect a clock that is far ahead.
     pub hlc_now: Hlc,
-    /// `lattice::Row` as JSON each.
+    /// Each item is the JSON of a `lattice::Row`.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<crate::lattice::Row>))]
     pub items: Vec<Box<RawValue>>,
 }
 
+/// Reply to a push.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PushReply {
+    /// Epoch of the server's database.
     pub epoch: String,
-    /// The learner's change number after this push.
+    /// Change number of the learner after this push.
     pub usn: u64,
-    /// All changes after this number, up to `usn`, are rows of this push exactly as they were sent: a device that had pulled up to here
-    /// has them, and goes on at `usn`. Absent if anything else changed.
+    /// If present, all changes after this number, up to `usn`, are rows of this push exactly as sent: a device that had
+    /// pulled up to `own_since` has them and continues at `usn`. Absent if anything else changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_since: Option<u64>,
-    /// One for each item, in order of `index`.
+    /// One for each item, in the order of `index`.
     pub results: Vec<PushResult>,
 }
 
+/// Result for one item of a push.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PushResult {
+    /// Index of the item in the request, from 0.
     pub index: u32,
+    /// Whether the row was joined.
     pub code: ResultCode,
-    /// Why, for people; empty if ok.
+    /// Reason of a rejection, for display; empty if ok.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
-/// What became of one pushed row.
+/// Result of one pushed row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResultCode {
     /// Joined and durable.
     Ok,
-    /// Breaks a rule: kept on the client, shown with the reason.
+    /// Violates a rule: kept on the client, displayed with the reason.
     Invalid,
-    /// Not this learner's to write: kept on the client, shown with the reason.
+    /// This learner may not write the row: kept on the client, displayed with the reason.
     Forbidden,
-    /// The server does not know this kind of row yet: kept, sent again after an update.
+    /// The row type or format is not supported by the server yet: kept, and sent again after an update.
     TooNew,
-    /// Stamped too far in the future: the client stamps it again and sends it again.
+    /// The stamp is too far in the future: the client replaces it and sends the row again.
     ClockSkew,
 }
 
@@ -82,18 +92,23 @@ pub enum ResultCode {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PullReply {
+    /// Epoch of the server's database.
     pub epoch: String,
-    /// Rows stay raw: a kind that this version does not know is kept and read after an update.
+    /// Rows are kept as raw JSON: a type unknown to this release is stored, and read after an update.
     pub rows: Vec<PulledRow>,
-    /// The cursor for the next pull; rows and cursor are stored in one transaction.
+    /// Cursor for the next pull; rows and cursor are stored in one transaction.
     pub next: u64,
+    /// True if there are more rows after `next`.
     pub more: bool,
 }
 
+/// A row with its change number.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PulledRow {
+    /// Change number of the row.
     pub usn: u64,
+    /// JSON of a `lattice::Row`.
     #[cfg_attr(feature = "schema", schema(value_type = crate::lattice::Row))]
     pub row: Box<RawValue>,
 }
@@ -103,15 +118,19 @@ pub struct PulledRow {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EpochReply {
+    /// Epoch of the server's database.
     pub epoch: String,
+    /// The learner's greatest change number.
     pub usn: u64,
 }
 
-/// The data of a `news` event on `GET /api/sync/events`: there are rows up to `usn`.
+/// Data of a `changes` event on `GET /api/sync/events`: rows up to `usn` are available.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct News {
+pub struct ChangesEvent {
+    /// Change number of the newest row.
     pub usn: u64,
+    /// Epoch of the server's database.
     pub epoch: String,
 }

@@ -1,4 +1,4 @@
-//! What all steps of one compilation share: options, problems, the staged blobs, and the files of the package.
+//! The state shared by all steps of a compilation: options, problems, the staged blobs, and the files of the package.
 //!
 //! Not here: which steps run (`compiler`).
 
@@ -17,11 +17,11 @@ use crate::sink::Blob;
 use crate::source::json::{self, Node};
 use crate::source::{Limits, Source, SourceFile, paths};
 
-/// How to compile.
+/// Options of a compilation.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub limits: Limits,
-    /// Of lossy WebP, 0 to 100.
+    /// Quality of lossy WebP, 0 to 100.
     pub quality: f32,
 }
 
@@ -31,7 +31,7 @@ impl Default for Options {
     }
 }
 
-/// Results that packages of one import share.
+/// Results shared by the packages of one import.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub pictures: HashMap<BlobHash, PictureResult>,
@@ -48,24 +48,24 @@ pub(crate) struct CompiledQuiz {
     pub body: BlobHash,
 }
 
-/// Quizzes that are compiled already, and the file of each id.
+/// The compiled quizzes, and the file of each id.
 #[derive(Debug, Default)]
 pub(crate) struct Quizzes {
     pub by_path: HashMap<String, Option<CompiledQuiz>>,
     pub ids: BTreeMap<ItemId, String>,
 }
 
-/// What all steps of one compilation share.
+/// State shared by all steps of a compilation.
 pub(crate) struct CompileContext<'a> {
     pub source: &'a Source,
-    /// Top of the package inside the source; `""` for the top of the source.
+    /// Root folder of the package inside the source; `""` for the root of the source.
     pub folder: &'a str,
     pub problems: &'a Problems,
     pub shared: &'a mut Shared,
     pub options: &'a Options,
-    pub stage: BTreeMap<BlobHash, Blob>,
-    /// How files are spelled, by their folded paths; made for the first link without a file.
-    folded: OnceCell<HashMap<String, String>>,
+    pub staged_blobs: BTreeMap<BlobHash, Blob>,
+    /// Actual spelling of each file by its folded path; computed for the first link whose file is missing.
+    case_folded_paths: OnceCell<HashMap<String, String>>,
     pub quizzes: Quizzes,
 }
 
@@ -83,36 +83,36 @@ impl<'a> CompileContext<'a> {
             problems,
             shared,
             options,
-            stage: BTreeMap::new(),
-            folded: OnceCell::new(),
+            staged_blobs: BTreeMap::new(),
+            case_folded_paths: OnceCell::new(),
             quizzes: Quizzes::default(),
         }
     }
     fn full(&self, path: &str) -> String {
         if self.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", self.folder) }
     }
-    /// A file of the package by its resolved path.
+    /// Returns a file of the package by its resolved path.
     pub fn entry(&self, path: &str) -> Option<&'a SourceFile> {
         self.source.files.get(&self.full(path))
     }
-    /// True if some file lies below this folder.
+    /// Returns true if a file is below this folder.
     pub fn is_folder(&self, path: &str) -> bool {
-        self.source.below(&self.full(path)).next().is_some()
+        self.source.files_under(&self.full(path)).next().is_some()
     }
-    /// Stages a blob.
+    /// Stages a blob and returns a reference to it.
     pub fn put(&mut self, blob: Blob) -> BlobRef {
         let reference =
             BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type.clone() };
-        self.stage.entry(blob.hash).or_insert(blob);
+        self.staged_blobs.entry(blob.hash).or_insert(blob);
         reference
     }
-    /// Stages a compiled body.
+    /// Stages a compiled body as JSON and returns its hash.
     pub fn put_json<T: serde::Serialize>(&mut self, value: &T) -> BlobHash {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         self.put(Blob::from_bytes(bytes, "application/json")).hash
     }
 
-    /// Finds the file that `link` names from `folder`, or reports why there is none.
+    /// Returns the path of the file that `link` refers to from `folder`, or reports why there is none.
     pub fn resolve(&self, at: SourceLocation<'_>, folder: &str, link: &str) -> Option<String> {
         let error = |code, message: String, hint: String| {
             self.problems.error(at, code, message, hint);
@@ -120,7 +120,7 @@ impl<'a> CompileContext<'a> {
         };
         if link.contains("://") || link.starts_with("data:") || link.starts_with("//") {
             let hint = "put the file into the package: learners are offline".to_owned();
-            return error("remote-media", format!("{link:?} lies outside the package"), hint);
+            return error("remote-media", format!("{link:?} is outside the package"), hint);
         }
         if link.contains('\\') {
             return error(
@@ -133,7 +133,7 @@ impl<'a> CompileContext<'a> {
         for spelling in [link, &decoded] {
             let Some(path) = paths::resolve(folder, spelling) else {
                 let hint =
-                    "put the file into the package and name it relative to this file".to_owned();
+                    "put the file into the package and use a path relative to this file".to_owned();
                 return error(
                     "outside-package",
                     format!("the path {link:?} leaves the package"),
@@ -145,17 +145,17 @@ impl<'a> CompileContext<'a> {
             }
         }
         let path = paths::resolve(folder, &decoded).unwrap_or_default();
-        let near = self.folded.get_or_init(|| {
-            let files = self.source.below(self.folder);
-            files.map(|(p, entry)| (paths::folded(p), entry.spelled.clone())).collect()
+        let case_folded_paths = self.case_folded_paths.get_or_init(|| {
+            let files = self.source.files_under(self.folder);
+            files.map(|(p, entry)| (paths::case_folded(p), entry.original_path.clone())).collect()
         });
-        match near.get(&paths::folded(&path)) {
-            Some(spelled) => {
-                let name = spelled.rsplit('/').next().unwrap_or_default().to_owned();
+        match case_folded_paths.get(&paths::case_folded(&path)) {
+            Some(original_path) => {
+                let name = original_path.rsplit('/').next().unwrap_or_default().to_owned();
                 error(
                     "name-case",
-                    format!("the file {path:?} is spelled otherwise on disk: {name:?}"),
-                    "spell both alike: upper and lower case count".to_owned(),
+                    format!("the file {path:?} has a different spelling on disk: {name:?}"),
+                    "use the same spelling, including upper and lower case".to_owned(),
                 )
             }
             None => error(
@@ -166,7 +166,7 @@ impl<'a> CompileContext<'a> {
         }
     }
 
-    /// A whole file, for formats that are read at once. `limit` in bytes.
+    /// Reads a whole file. `limit` in bytes.
     pub fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
         let at = SourceLocation { file: path, line: 1 };
         let entry = self.entry(path)?;
@@ -183,13 +183,13 @@ impl<'a> CompileContext<'a> {
                     at,
                     "unreadable",
                     format!("it cannot be read: {e}"),
-                    "check who may read it",
+                    "check its permissions",
                 );
                 None
             }
         }
     }
-    /// A text file: UTF-8, with or without a byte order mark, any line ends.
+    /// Reads a text file: UTF-8, with or without a byte order mark, with any line ends.
     pub fn read_text(&self, path: &str) -> Option<String> {
         let mut bytes = self.read(path, self.options.limits.text_bytes)?;
         if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -198,8 +198,8 @@ impl<'a> CompileContext<'a> {
         match String::from_utf8(bytes) {
             Ok(text) => Some(text),
             Err(e) => {
-                let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-                let line = 1 + good.iter().filter(|b| **b == b'\n').count() as u32;
+                let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+                let line = 1 + valid.iter().filter(|b| **b == b'\n').count() as u32;
                 let what = if e.as_bytes().starts_with(b"\xff\xfe")
                     || e.as_bytes().starts_with(b"\xfe\xff")
                 {

@@ -1,6 +1,6 @@
-//! Lowers the draft of a course: its stories, then its sections to blocks.
+//! Compiles the draft of a course: first its stories, then its sections to blocks.
 //!
-//! Not here: what a section's text, quiz or story is made of.
+//! Not here: compiling a section's text, quiz or story.
 
 use carrel_model::content::{
     Block, CourseMeta, CourseOutline, LessonOutline, ManifestContent, SectionBody, SectionOutline,
@@ -19,7 +19,7 @@ use crate::{
     text::markdown::{self, Media, Origin, Piece, Scope},
 };
 
-/// The stories of a course by their folders.
+/// The stories of a course, by folder.
 type Stories = Vec<(String, StoryInCourse)>;
 
 pub(super) fn lower(
@@ -40,8 +40,12 @@ pub(super) fn lower(
     let stories: Stories = stories
         .into_iter()
         .filter_map(|(folder, draft)| {
-            let made = story::lower(context, draft, &vocabulary)?;
-            let story = StoryInCourse { id: made.meta.id, title: made.meta.title, body: made.body };
+            let compiled = story::lower(context, draft, &vocabulary)?;
+            let story = StoryInCourse {
+                id: compiled.meta.id,
+                title: compiled.meta.title,
+                body: compiled.body,
+            };
             Some((folder, story))
         })
         .collect();
@@ -99,18 +103,19 @@ fn section(
                 SourceLocation { file: path, line: 1 },
                 "empty",
                 "the section has no text",
-                "write something, or take the section out",
+                "add text, or remove the section",
             );
         }
         blocks = body(context, path, &text, &scope, stories);
     }
     let mut quiz = None;
-    if let Some(made) = draft.quiz.and_then(|path| quiz::compile(context, &path, &scope)) {
-        let block = Block::Quiz { quiz: made.item.clone(), title: made.title, body: made.body };
+    if let Some(compiled) = draft.quiz.and_then(|path| quiz::compile(context, &path, &scope)) {
+        let block =
+            Block::Quiz { quiz: compiled.item.clone(), title: compiled.title, body: compiled.body };
         if !blocks.contains(&block) {
             blocks.push(block);
         }
-        quiz = Some(made.item);
+        quiz = Some(compiled.item);
     }
     if draft.section_type == Some(SectionType::Video)
         && draft.text.is_some()
@@ -119,8 +124,8 @@ fn section(
         context.problems.warn(
             SourceLocation { file, line: draft.line },
             "video-missing",
-            "the VIDEO section shows no film",
-            "put ![Title](film.mp4) into its text, or make it TEXT",
+            "the VIDEO section has no video",
+            "add ![Title](video.mp4) to its text, or change its type to TEXT",
         );
     }
     let id = draft.id?;
@@ -135,7 +140,7 @@ fn section(
     })
 }
 
-/// A Markdown file as blocks.
+/// Compiles a Markdown file to blocks.
 fn body(
     context: &mut CompileContext<'_>,
     file: &str,
@@ -181,16 +186,16 @@ fn media_block(
         } else {
             (
                 format!("{path:?} is a folder without story.json"),
-                "name a file, or the folder of a story",
+                "use the path of a file or of a story's folder",
             )
         };
         context.problems.error(at, "story-unlisted", message, hint);
         return None;
     }
     if paths::extension(&path) == "json" {
-        let made = quiz::compile(context, &path, scope)?;
-        let title = if media.alt.is_empty() { made.title } else { media.alt.clone() };
-        return Some(Block::Quiz { quiz: made.item, title, body: made.body });
+        let compiled = quiz::compile(context, &path, scope)?;
+        let title = if media.alt.is_empty() { compiled.title } else { media.alt.clone() };
+        return Some(Block::Quiz { quiz: compiled.item, title, body: compiled.body });
     }
     Some(match context.media(at, &path, &media.alt, &media.caption, scope, AllowedMedia::Any)? {
         MediaBlock::Image(image) => Block::Image { image },

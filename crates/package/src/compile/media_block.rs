@@ -1,5 +1,5 @@
-//! Compiles a media file of a package: checks its kind, reads its facts, and adds captions and transcript from the
-//! files beside it.
+//! Compiles a media file of a package: checks its kind, reads its size and duration, and adds captions and a
+//! transcript from the files beside it.
 //!
 //! Not here: sniffing and decoding (`media`).
 
@@ -11,7 +11,7 @@ use carrel_model::{
 };
 
 use crate::compile::context::CompileContext;
-use crate::media::fault::Fault;
+use crate::media::error::MediaError;
 use crate::media::mp4;
 use crate::media::picture;
 use crate::media::probe::{Kind, kind_on_disk};
@@ -24,14 +24,14 @@ use crate::sink::Blob;
 use crate::source::paths;
 use crate::text::markdown::{self, Origin, Scope};
 
-/// What a media paragraph shows.
+/// The compiled contents of a media paragraph.
 pub(crate) enum MediaBlock {
     Image(ImageRef),
     Audio(AudioRef),
     Video(VideoRef),
 }
 
-/// The kinds of media that a place allows.
+/// The kinds of media that are allowed at a point of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AllowedMedia {
     Any,
@@ -40,7 +40,7 @@ pub(crate) enum AllowedMedia {
 }
 
 impl CompileContext<'_> {
-    /// A media file as a block wants it. `alt` is the alternative text or the title.
+    /// Compiles a media file to a block. `alt` is the alternative text or the title.
     pub fn media(
         &mut self,
         at: SourceLocation<'_>,
@@ -54,32 +54,35 @@ impl CompileContext<'_> {
         let kind = kind_on_disk(disk);
         let wanted = match allowed {
             AllowedMedia::Any => {
-                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a film (mp4, webm), a quiz or a story"
+                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a video (mp4, webm), \
+                 a quiz or a story"
             }
             AllowedMedia::Image => "a picture (png, jpeg, webp, gif, svg)",
             AllowedMedia::Audio => "a sound (mp3, ogg, wav, m4a, flac)",
         };
-        let refused = |context: &Self, what: &str| {
+        let report_type = |context: &Self, what: &str| {
             let message = format!("{path:?} {what}");
             context.problems.error(
                 at,
                 "media-type",
                 message,
-                format!("{wanted} belongs here; the file's content counts, not its name"),
+                format!(
+                    "expected {wanted}; the kind is detected from the content, not from the name"
+                ),
             );
         };
         let image = matches!(kind, Kind::Picture | Kind::Drawing);
         if kind == Kind::Other {
             let empty = self.entry(path).is_some_and(|e| e.size == 0);
-            refused(self, if empty { "is empty" } else { "is none of the kinds of media" });
+            report_type(self, if empty { "is empty" } else { "is not a supported media file" });
             return None;
         }
         if allowed == AllowedMedia::Image && !image {
-            refused(self, "is no picture");
+            report_type(self, "is not a picture");
             return None;
         }
         if allowed == AllowedMedia::Audio && image {
-            refused(self, "is a picture");
+            report_type(self, "is a picture");
             return None;
         }
         match kind {
@@ -90,7 +93,7 @@ impl CompileContext<'_> {
                 let (video, duration_ms) = self.container(path, kind)?;
                 match video {
                     Some(_) if allowed == AllowedMedia::Audio => {
-                        refused(self, "is a film");
+                        report_type(self, "is a video");
                         None
                     }
                     Some((width, height)) => self
@@ -117,7 +120,7 @@ impl CompileContext<'_> {
         }
     }
 
-    /// A picture with its variants; pictures seen before are not worked on again.
+    /// Compiles a picture with its variants; each picture is compiled once.
     pub fn image(
         &mut self,
         at: SourceLocation<'_>,
@@ -126,7 +129,8 @@ impl CompileContext<'_> {
         caption: &str,
     ) -> Option<ImageRef> {
         if alt.is_empty() {
-            let hint = "write what it shows for those who cannot see it, or ![decorative](...) if it says nothing";
+            let hint = "describe the picture for readers who cannot see it, \
+                        or write ![decorative](...) if it conveys no information";
             self.problems.error(
                 at,
                 "alt-missing",
@@ -140,31 +144,31 @@ impl CompileContext<'_> {
         } else {
             let bytes = self.read(path, self.options.limits.file_bytes.min(256 << 20))?;
             let key = BlobHash::of(&bytes);
-            let known = self.shared.pictures.get(&key).cloned();
-            let made = known.unwrap_or_else(|| {
-                let made = picture::compile(
+            let cached = self.shared.pictures.get(&key).cloned();
+            let result = cached.unwrap_or_else(|| {
+                let result = picture::compile(
                     &bytes,
                     self.options.quality,
                     self.options.limits.pixels,
                     &mut self.shared.spill,
                 );
-                self.shared.pictures.insert(key, made.clone());
-                made
+                self.shared.pictures.insert(key, result.clone());
+                result
             });
-            match made {
+            match result {
                 Ok(picture) => picture,
-                Err(fault) => {
-                    self.refuse(path, 1, fault);
+                Err(error) => {
+                    self.report_error(path, 1, error);
                     return None;
                 }
             }
         };
-        if let Some(fault) = picture.warning {
+        if let Some(error) = picture.warning {
             self.problems.warn(
                 SourceLocation { file: path, line: 1 },
-                fault.code,
-                fault.message,
-                fault.hint,
+                error.code,
+                error.message,
+                error.hint,
             );
         }
         let variants = picture
@@ -188,7 +192,7 @@ impl CompileContext<'_> {
             Ok(drawing) => {
                 for (line, what) in drawing.removed {
                     let hint =
-                        "save the drawing as plain SVG, without scripts, links and outside files";
+                        "save the drawing as plain SVG, without scripts, links and external files";
                     self.problems.warn(
                         SourceLocation { file: path, line },
                         "svg-removed",
@@ -205,27 +209,27 @@ impl CompileContext<'_> {
                     warning: None,
                 })
             }
-            Err((line, fault)) => {
-                self.refuse(path, line, fault);
+            Err((line, error)) => {
+                self.report_error(path, line, error);
                 None
             }
         }
     }
 
-    fn refuse(&self, path: &str, line: u32, fault: Fault) {
+    fn report_error(&self, path: &str, line: u32, error: MediaError) {
         let at = SourceLocation { file: path, line };
-        self.problems.error(at, fault.code, fault.message, fault.hint);
+        self.problems.error(at, error.code, error.message, error.hint);
     }
 
-    /// A file as it is.
-    fn whole(&self, path: &str, media_type: &str) -> Option<Blob> {
+    /// Stages a file unchanged.
+    fn file_blob(&self, path: &str, media_type: &str) -> Option<Blob> {
         let blob = Blob::from_file(&self.entry(path)?.disk, media_type);
         blob.map_err(|e| {
             self.problems.error(
                 SourceLocation { file: path, line: 1 },
                 "unreadable",
                 format!("it cannot be read: {e}"),
-                "check who may read it",
+                "check its permissions",
             );
         })
         .ok()
@@ -233,57 +237,62 @@ impl CompileContext<'_> {
 
     fn duration(&mut self, path: &str) -> Option<u64> {
         let disk = self.entry(path)?.disk.clone();
-        let key = self.whole(path, "")?.hash;
-        let known = self.shared.sounds.get(&key).cloned();
-        let made = known.unwrap_or_else(|| {
-            let made = sound::duration_ms(&disk);
-            self.shared.sounds.insert(key, made.clone());
-            made
+        let key = self.file_blob(path, "")?.hash;
+        let cached = self.shared.sounds.get(&key).cloned();
+        let result = cached.unwrap_or_else(|| {
+            let result = sound::duration_ms(&disk);
+            self.shared.sounds.insert(key, result.clone());
+            result
         });
-        made.map_err(|fault| self.refuse(path, 1, fault)).ok()
+        result.map_err(|error| self.report_error(path, 1, error)).ok()
     }
 
-    /// Size of the picture, if there is one, and duration of an MP4 or WebM.
+    /// Returns the picture size, if there is one, and the duration of an MP4 or WebM file.
     #[allow(clippy::type_complexity)]
     fn container(&self, path: &str, kind: Kind) -> Option<(Option<(u32, u32)>, u64)> {
         let at = SourceLocation { file: path, line: 1 };
-        let broken = |what: String| {
+        let report_broken = |what: String| {
             self.problems.error(
                 at,
                 "film-broken",
-                format!("the film or sound cannot be read: {what}"),
+                format!("the video or sound cannot be read: {what}"),
                 "export it again as mp4 or webm",
             );
         };
         let mut file =
-            File::open(&self.entry(path)?.disk).map_err(|e| broken(e.to_string())).ok()?;
+            File::open(&self.entry(path)?.disk).map_err(|e| report_broken(e.to_string())).ok()?;
         let (video, duration_ms) = if kind == Kind::Mp4 {
-            let facts = mp4::read(&mut file).map_err(broken).ok()?;
-            if facts.video.is_some() && facts.slow_start {
+            let metadata = mp4::read(&mut file).map_err(report_broken).ok()?;
+            if metadata.video.is_some() && metadata.slow_start {
                 let hint = "export it for the web (\"fast start\")";
                 self.problems.warn(
                     at,
                     "film-slow-start",
-                    "playing begins only when the whole file has been read",
+                    "playback starts only after the whole file is loaded",
                     hint,
                 );
             }
-            if facts.video.is_some()
-                && !["avc1", "avc3", "vp09", "av01"].contains(&facts.codec.as_str())
+            if metadata.video.is_some()
+                && !["avc1", "avc3", "vp09", "av01"].contains(&metadata.codec.as_str())
             {
-                let message = format!("not every device plays {:?}", facts.codec);
-                self.problems.warn(at, "film-codec", message, "H.264 (avc1) plays everywhere");
+                let message = format!("not every device can play {:?}", metadata.codec);
+                self.problems.warn(
+                    at,
+                    "film-codec",
+                    message,
+                    "use H.264 (avc1), which every device can play",
+                );
             }
-            (facts.video, facts.duration_ms)
+            (metadata.video, metadata.duration_ms)
         } else {
-            let facts = webm::read(&mut file).map_err(broken).ok()?;
-            (facts.video, facts.duration_ms)
+            let metadata = webm::read(&mut file).map_err(report_broken).ok()?;
+            (metadata.video, metadata.duration_ms)
         };
         if duration_ms == 0 {
             self.problems.warn(
                 at,
                 "duration-unknown",
-                "the file does not say how long it is",
+                "the file does not state its duration",
                 "export it again",
             );
         }
@@ -299,24 +308,24 @@ impl CompileContext<'_> {
         scope: &Scope,
         allowed: AllowedMedia,
     ) -> Option<AudioRef> {
-        let blob = self.whole(path, media_type)?;
+        let blob = self.file_blob(path, media_type)?;
         let blob = self.put(blob);
-        // Short sounds (a narration, a word, a question's sound) stand beside their own text.
-        let beside = allowed == AllowedMedia::Any;
-        let captions = if beside { self.captions(path, duration_ms) } else { None };
-        let transcript = if beside { self.transcript(path, scope) } else { String::new() };
-        // Only what is a block of its own is drawn.
-        let peaks = if beside { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
+        // Short sounds (narration, vocabulary, a question) have their text beside them and need no transcript.
+        let is_block = allowed == AllowedMedia::Any;
+        let captions = if is_block { self.captions(path, duration_ms) } else { None };
+        let transcript = if is_block { self.transcript(path, scope) } else { String::new() };
+        // A waveform is drawn only for sounds that are blocks of their own.
+        let peaks = if is_block { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
         Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
     }
 
     fn peaks(&mut self, path: &str, hash: BlobHash, duration_ms: u64) -> Vec<u8> {
-        if let Some(known) = self.shared.peaks.get(&hash) {
-            return known.clone();
+        if let Some(cached) = self.shared.peaks.get(&hash) {
+            return cached.clone();
         }
-        let made = self.entry(path).map_or_else(Vec::new, |e| sound::peaks(&e.disk, duration_ms));
-        self.shared.peaks.insert(hash, made.clone());
-        made
+        let result = self.entry(path).map_or_else(Vec::new, |e| sound::peaks(&e.disk, duration_ms));
+        self.shared.peaks.insert(hash, result.clone());
+        result
     }
 
     fn video(
@@ -325,13 +334,13 @@ impl CompileContext<'_> {
         path: &str,
         kind: Kind,
         title: &str,
-        facts: (u32, u32, u64),
+        metadata: (u32, u32, u64),
         scope: &Scope,
     ) -> Option<VideoRef> {
         let media_type = if kind == Kind::Mp4 { "video/mp4" } else { "video/webm" };
-        let blob = self.whole(path, media_type)?;
+        let blob = self.file_blob(path, media_type)?;
         let blob = self.put(blob);
-        let (width, height, duration_ms) = facts;
+        let (width, height, duration_ms) = metadata;
         let poster = ["jpg", "jpeg", "png", "webp"]
             .iter()
             .map(|e| paths::with_extension(path, e))
@@ -351,7 +360,7 @@ impl CompileContext<'_> {
         })
     }
 
-    /// The `.vtt` beside a media file.
+    /// Compiles the `.vtt` file beside a media file.
     fn captions(&mut self, path: &str, duration_ms: u64) -> Option<BlobRef> {
         let path = paths::with_extension(path, "vtt");
         self.entry(&path)?;
@@ -361,31 +370,31 @@ impl CompileContext<'_> {
         Some(self.put(Blob::from_bytes(text.into_bytes(), "text/vtt")))
     }
 
-    /// Cues beyond the end of what they caption were made for another recording.
+    /// Reports cues beyond the end of the recording: they were made for another one.
     pub fn check_range(&self, cues: &[vtt::Cue], path: &str, duration_ms: u64) {
-        if let Some(late) = cues.iter().find(|c| duration_ms > 0 && c.start_ms >= duration_ms + 500)
+        if let Some(cue) = cues.iter().find(|c| duration_ms > 0 && c.start_ms >= duration_ms + 500)
         {
             let message = format!(
                 "the cue begins at {} ms, the recording ends at {duration_ms} ms",
-                late.start_ms
+                cue.start_ms
             );
             self.problems.error(
-                SourceLocation { file: path, line: late.line },
+                SourceLocation { file: path, line: cue.line },
                 "captions-range",
                 message,
-                "make the times again for this recording",
+                "create the times for this recording",
             );
         }
     }
 
-    /// The `.md` beside a media file, as HTML.
+    /// Compiles the `.md` file beside a media file to HTML.
     fn transcript(&mut self, path: &str, scope: &Scope) -> String {
-        let beside = paths::with_extension(path, "md");
-        if self.entry(&beside).is_none() {
+        let transcript_path = paths::with_extension(path, "md");
+        if self.entry(&transcript_path).is_none() {
             let message = "there is no transcript";
             let hint = format!(
-                "write it into {:?} for those who cannot hear it",
-                beside.rsplit('/').next().unwrap_or(&beside)
+                "write one in {:?} for learners who cannot hear it",
+                transcript_path.rsplit('/').next().unwrap_or(&transcript_path)
             );
             self.problems.warn(
                 SourceLocation { file: path, line: 1 },
@@ -395,7 +404,7 @@ impl CompileContext<'_> {
             );
             return String::new();
         }
-        let text = self.read_text(&beside).unwrap_or_default();
-        markdown::to_html(&text, Origin::File(&beside), scope, self.problems)
+        let text = self.read_text(&transcript_path).unwrap_or_default();
+        markdown::to_html(&text, Origin::File(&transcript_path), scope, self.problems)
     }
 }

@@ -1,5 +1,7 @@
-//! The steps of a compilation, each over one [`context::CompileContext`]: media, vocabulary, quizzes, stories, courses.
-//! A step uses only the steps before it in this list.
+//! The steps of a compilation, each using one [`context::CompileContext`]: media, vocabulary, quizzes, stories,
+//! courses. A step uses only the steps before it in this list.
+//!
+//! Not here: reading a package's own format (`importers`).
 
 use carrel_model::content::ManifestContent;
 
@@ -12,7 +14,7 @@ pub(crate) mod quiz;
 mod story;
 pub(crate) mod vocabulary;
 
-/// Makes the content of a manifest of a draft. `None`: the reasons are among the problems of the context.
+/// Compiles a draft to the content of a manifest. `None`: the reasons are among the problems of the context.
 pub(crate) fn lower(
     context: &mut context::CompileContext<'_>,
     draft: Draft,

@@ -8,25 +8,25 @@ use carrel_model::{
 };
 
 use crate::compile::context::{CompileContext, CompiledQuiz};
-use crate::compile::vocabulary::picture_and_sound;
+use crate::compile::vocabulary::image_and_audio;
 use crate::problem::{Problems, SourceLocation};
 use crate::source::fields::{Fields, UniqueIds};
 use crate::source::json::{Node, Value};
 use crate::source::paths;
 use crate::text::markdown::{self, Origin, Scope};
 
-/// Compiles a quiz file, once however often it is named.
+/// Compiles a quiz file, once even if it is referenced several times.
 pub(crate) fn compile(
     context: &mut CompileContext<'_>,
     path: &str,
     scope: &Scope,
 ) -> Option<CompiledQuiz> {
-    if let Some(known) = context.quizzes.by_path.get(path) {
-        return known.clone();
+    if let Some(compiled) = context.quizzes.by_path.get(path) {
+        return compiled.clone();
     }
-    let made = read(context, path, scope);
-    context.quizzes.by_path.insert(path.to_owned(), made.clone());
-    made
+    let compiled = read(context, path, scope);
+    context.quizzes.by_path.insert(path.to_owned(), compiled.clone());
+    compiled
 }
 
 fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<CompiledQuiz> {
@@ -34,17 +34,17 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     let node = context.read_json(path)?;
     let fields = Fields::new(&node, path, problems, "a quiz")?;
     fields.format("carrel-quiz");
-    let (id, title) = (fields.need_slug("id"), fields.need_text("title"));
+    let (id, title) = (fields.require_slug("id"), fields.require_text("title"));
     let lang = fields.language().unwrap_or_else(|| scope.lang.clone());
-    let attempts = fields.whole("attempts", 0..=1000).map_or(0, |n| n.value);
-    let pass = fields.whole("pass", 0..=100).map_or(60, |n| n.value);
+    let attempts = fields.integer("attempts", 0..=1000).map_or(0, |n| n.value);
+    let pass = fields.integer("pass", 0..=100).map_or(60, |n| n.value);
     let shuffle = fields.bool("shuffle");
     let mut questions = Vec::new();
     let mut ids = UniqueIds::default();
     match fields.node("questions") {
         None => fields.missing("questions"),
         Some(Node { value: Value::List(list), line }) if list.is_empty() => {
-            problems.error(fields.at(*line), "empty", "the quiz has no question", "add one");
+            problems.error(fields.at(*line), "empty", "the quiz has no question", "add a question");
         }
         Some(_) => {}
     }
@@ -60,7 +60,7 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     let root = scope.root.as_ref()?;
     let item = ItemId::within(root, &id.value);
     if let Some(first) = context.quizzes.ids.insert(item.clone(), path.to_owned()) {
-        let message = format!("the quiz {first:?} has the id {:?} too", id.value.as_str());
+        let message = format!("the quiz {first:?} also has the id {:?}", id.value.as_str());
         problems.error(
             SourceLocation { file: path, line: id.line },
             "duplicate-id",
@@ -89,55 +89,55 @@ fn question(
     scope: &Scope,
 ) -> Option<Question> {
     let problems = context.problems;
-    let id = fields.need_slug("id");
+    let id = fields.require_slug("id");
     ids.add(&fields, id.as_ref(), "the id");
-    let prompt = fields.need_text("prompt");
-    let points = fields.whole("points", 1..=1000).map_or(1, |n| n.value);
+    let prompt = fields.require_text("prompt");
+    let points = fields.integer("points", 1..=1000).map_or(1, |n| n.value);
     let kinds = [("single", 0), ("multiple", 1), ("fill", 2), ("order", 3), ("match", 4)];
     let inline = |text: &str, line: u32| {
-        markdown::to_inline_html(text, Origin::Inside(fields.at(line)), scope, problems)
+        markdown::to_inline_html(text, Origin::JsonString(fields.at(line)), scope, problems)
     };
     let explanation =
         fields.text("explanation").map(|t| inline(t.value, t.line)).unwrap_or_default();
     let kind = fields.one_of("kind", &kinds);
     let (mut html, mut blanks) = (String::new(), 0);
     if let Some(prompt) = prompt {
-        let (held, count) =
-            if kind == Some(2) { hold_blanks(prompt.value) } else { (prompt.value.to_owned(), 0) };
-        html = show_blanks(&inline(&held, prompt.line));
+        let (marked, count) =
+            if kind == Some(2) { mark_blanks(prompt.value) } else { (prompt.value.to_owned(), 0) };
+        html = render_blanks(&inline(&marked, prompt.line));
         blanks = count;
     }
     let kind = match kind {
         Some(0 | 1) => choices(&fields, scope, problems, kind == Some(0)),
         Some(2) => fill(&fields, problems, blanks),
         Some(3) => {
-            let texts = fields.texts("items");
-            few(&fields, "items", texts.len());
+            let texts = fields.strings("items");
+            check_count(&fields, "items", texts.len());
             Some(QuestionKind::Order {
                 items: texts.iter().map(|t| inline(t.value, t.line)).collect(),
             })
         }
         Some(_) => pairs(&fields, problems, &inline),
         None => {
-            // Without a kind it is unknown which of these belong here: none is reported.
+            // Without a kind it is unknown which of these fields are valid, so none is reported.
             for key in ["choices", "blanks", "items", "pairs", "exact"] {
                 fields.node(key);
             }
             None
         }
     };
-    let (image, audio) = picture_and_sound(context, &fields, paths::parent(fields.file), scope, "");
+    let (image, audio) = image_and_audio(context, &fields, paths::parent(fields.file), scope, "");
     fields.finish();
     Some(Question { id: id?.value, prompt: html, points, image, audio, explanation, kind: kind? })
 }
 
-/// Reports a list that has fewer than two entries.
-fn few(fields: &Fields<'_>, key: &'static str, n: usize) {
+/// Reports a list with fewer than two entries.
+fn check_count(fields: &Fields<'_>, key: &'static str, n: usize) {
     match fields.node(key) {
         None => fields.missing(key),
         Some(node) if n < 2 && matches!(node.value, Value::List(_)) => {
-            let message = format!("{key:?} has {n} of at least 2 entries");
-            fields.error(node.line, "too-few", message, "add some");
+            let message = format!("{key:?} has {n} entries; at least 2 are required");
+            fields.error(node.line, "too-few", message, "add entries");
         }
         Some(_) => {}
     }
@@ -147,49 +147,54 @@ fn choices(
     fields: &Fields<'_>,
     scope: &Scope,
     problems: &Problems,
-    single: bool,
+    is_single: bool,
 ) -> Option<QuestionKind> {
     let mut choices = Vec::new();
     let mut ids = UniqueIds::default();
     let nodes = fields.list("choices");
-    few(fields, "choices", nodes.len());
-    let mut correct = 0;
+    check_count(fields, "choices", nodes.len());
+    let mut correct_count = 0;
     for node in nodes {
         let Some(choice) = Fields::new(node, fields.file, problems, "a choice") else { continue };
-        let (id, text) = (choice.need_slug("id"), choice.need_text("text"));
+        let (id, text) = (choice.require_slug("id"), choice.require_text("text"));
         ids.add(&choice, id.as_ref(), "the id");
-        let right = choice.bool("correct");
-        correct += usize::from(right);
+        let is_correct = choice.bool("correct");
+        correct_count += usize::from(is_correct);
         let inline = |text: &str, line: u32| {
-            markdown::to_inline_html(text, Origin::Inside(choice.at(line)), scope, problems)
+            markdown::to_inline_html(text, Origin::JsonString(choice.at(line)), scope, problems)
         };
         let feedback = choice.text("feedback").map(|t| inline(t.value, t.line)).unwrap_or_default();
         let text = text.map(|t| inline(t.value, t.line));
         if let (Some(id), Some(text)) = (id, text) {
-            choices.push(Choice { id: id.value, text, correct: right, feedback });
+            choices.push(Choice { id: id.value, text, correct: is_correct, feedback });
         }
         choice.finish();
     }
     if !nodes.is_empty() {
-        if single && correct != 1 {
-            let message =
-                format!("{correct} choices are marked as correct; a single choice has one");
+        if is_single && correct_count != 1 {
+            let message = format!(
+                "{correct_count} choices are marked as correct; a single-choice question has exactly one"
+            );
             fields.error(
                 fields.line,
                 "correct-count",
                 message,
-                "write \"correct\": true at exactly one, or \"kind\": \"multiple\"",
+                "set \"correct\": true on exactly one choice, or use \"kind\": \"multiple\"",
             );
-        } else if correct == 0 {
+        } else if correct_count == 0 {
             fields.error(
                 fields.line,
                 "correct-count",
                 "no choice is marked as correct".to_owned(),
-                "write \"correct\": true at the right ones",
+                "set \"correct\": true on the correct choices",
             );
         }
     }
-    Some(if single { QuestionKind::Single { choices } } else { QuestionKind::Multiple { choices } })
+    Some(if is_single {
+        QuestionKind::Single { choices }
+    } else {
+        QuestionKind::Multiple { choices }
+    })
 }
 
 fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<QuestionKind> {
@@ -203,7 +208,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
     for node in list {
         let mut spellings = Vec::new();
         match &node.value {
-            // One spelling may stand without its own list.
+            // A single spelling needs no list.
             Value::Text(text) => spellings.push(text.trim().to_owned()),
             Value::List(texts) => {
                 for text in texts {
@@ -212,7 +217,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
                         other => problems.error(
                             fields.at(text.line),
                             "wrong-type",
-                            format!("an accepted spelling is a text, not {}", other.kind()),
+                            format!("an accepted spelling is a string, not {}", other.kind()),
                             "",
                         ),
                     }
@@ -248,7 +253,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
             node.line,
             "blank-count",
             message,
-            "every ___ needs one list of accepted spellings",
+            "add one list of accepted spellings for each ___",
         );
     }
     Some(QuestionKind::Fill { blanks: accepted, exact })
@@ -260,7 +265,7 @@ fn pairs(
     inline: &dyn Fn(&str, u32) -> String,
 ) -> Option<QuestionKind> {
     let nodes = fields.list("pairs");
-    few(fields, "pairs", nodes.len());
+    check_count(fields, "pairs", nodes.len());
     let mut pairs = Vec::new();
     for node in nodes {
         let texts: Vec<_> = match &node.value {
@@ -280,7 +285,7 @@ fn pairs(
             _ => problems.error(
                 fields.at(node.line),
                 "wrong-type",
-                "a pair is a list of two texts",
+                "a pair is a list of two strings",
                 "write [\"left\", \"right\"]",
             ),
         }
@@ -288,17 +293,17 @@ fn pairs(
     Some(QuestionKind::Match { pairs })
 }
 
-// Markdown would read ___ as a rule or as emphasis: characters of the private use area hold the places.
-const OPEN: char = '\u{e000}';
-const CLOSE: char = '\u{e001}';
+// Markdown would parse ___ as a rule or as emphasis, so blanks are marked with characters of the private use area.
+const BLANK_START: char = '\u{e000}';
+const BLANK_END: char = '\u{e001}';
 
-/// Marks every run of three or more underscores. Returns the text and the number of blanks.
-fn hold_blanks(text: &str) -> (String, usize) {
+/// Replaces each run of three or more underscores by a mark. Returns the text and the number of blanks.
+fn mark_blanks(text: &str) -> (String, usize) {
     let (mut out, mut count) = (String::new(), 0);
     let mut rest = text;
     while let Some(at) = rest.find("___") {
         out.push_str(&rest[..at]);
-        out.push_str(&format!("{OPEN}{count}{CLOSE}"));
+        out.push_str(&format!("{BLANK_START}{count}{BLANK_END}"));
         count += 1;
         rest = rest[at..].trim_start_matches('_');
     }
@@ -306,8 +311,8 @@ fn hold_blanks(text: &str) -> (String, usize) {
     (out, count)
 }
 
-fn show_blanks(html: &str) -> String {
-    html.replace(OPEN, "<span data-blank=\"").replace(CLOSE, "\"></span>")
+fn render_blanks(html: &str) -> String {
+    html.replace(BLANK_START, "<span data-blank=\"").replace(BLANK_END, "\"></span>")
 }
 
 #[cfg(test)]
@@ -316,18 +321,19 @@ mod tests {
 
     #[test]
     fn blanks_survive_markdown() {
-        let (held, count) = hold_blanks("A ___ and _____, *so* __x__.");
+        let (marked, count) = mark_blanks("A ___ and _____, *so* __x__.");
         assert_eq!(count, 2);
         let problems = crate::problem::Problems::default();
-        let html = markdown::to_inline_html(&held, Origin::File("a"), &Scope::default(), &problems);
+        let html =
+            markdown::to_inline_html(&marked, Origin::File("a"), &Scope::default(), &problems);
         assert_eq!(
-            show_blanks(&html),
+            render_blanks(&html),
             "A <span data-blank=\"0\"></span> and <span data-blank=\"1\"></span>, <em>so</em> <strong>x</strong>."
         );
     }
 
     #[test]
-    fn answers_that_look_like_lists_stay_answers() {
+    fn answers_are_not_parsed_as_blocks() {
         let problems = crate::problem::Problems::default();
         for (text, html) in [
             ("- 5", "- 5"),

@@ -1,4 +1,5 @@
-//! Lowers the draft of a story: paragraphs to sentences with their times, and the words of the course that it uses.
+//! Compiles the draft of a story: its paragraphs to sentences with their times, and the course vocabulary that it
+//! uses.
 //!
 //! Not here: how sentences are split (`sentence`).
 
@@ -22,7 +23,7 @@ pub(super) struct CompiledStory {
     pub body: BlobHash,
 }
 
-/// `course_words` is the vocabulary of the course around the story.
+/// Compiles a story. `course_words` is the vocabulary of the course that contains it.
 pub(super) fn lower(
     context: &mut CompileContext<'_>,
     draft: StoryDraft,
@@ -30,12 +31,13 @@ pub(super) fn lower(
 ) -> Option<CompiledStory> {
     let StoryDraft { file, metadata, level, pages, mut vocabulary, quiz } = draft;
     let pages: Vec<_> = pages.into_iter().map(|draft| page(context, &file, draft)).collect();
-    // A story is read on its own: words of the course that it uses come along.
+    // A story can be opened on its own, so it includes the course vocabulary that it uses.
     let used: BTreeSet<_> =
         pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
-    let own: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
-    let borrowed = course_words.iter().filter(|w| used.contains(&w.id) && !own.contains(&w.id));
-    vocabulary.extend(borrowed.cloned());
+    let own_ids: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
+    let course_entries =
+        course_words.iter().filter(|w| used.contains(&w.id) && !own_ids.contains(&w.id));
+    vocabulary.extend(course_entries.cloned());
     let page_count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     let narrated = pages.iter().any(|page| page.narration.is_some());
     let story = Story {
@@ -74,20 +76,20 @@ pub(super) fn lower(
 fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page {
     let mut sentences = Vec::new();
     for paragraph in &draft.paragraphs {
-        let (more, torn) = paragraph.sentences();
+        let (more, crossing_lines) = paragraph.sentences();
         sentences.extend(more);
-        for line in torn {
-            let hint = "mark the word in one of the sentences";
+        for line in crossing_lines {
+            let hint = "link the word within one sentence";
             context.problems.error(
                 SourceLocation { file, line },
                 "word-torn",
-                "a word lies across the end of a sentence",
+                "a linked word crosses a sentence boundary",
                 hint,
             );
         }
     }
     if sentences.is_empty() && draft.image.is_none() {
-        let hint = "write a sentence, show a picture, or take the ## out";
+        let hint = "add a sentence or a picture, or remove the ##";
         context.problems.error(
             SourceLocation { file, line: draft.line },
             "empty",
@@ -96,17 +98,22 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
         );
     }
     if let (Some(timing), Some(narration)) = (&draft.timing, &draft.narration) {
-        time(context, timing, narration.duration_ms, &mut sentences);
+        apply_timing(context, timing, narration.duration_ms, &mut sentences);
     }
     Page { image: draft.image, narration: draft.narration, sentences }
 }
 
-/// Gives the sentences the times of a WebVTT file.
-fn time(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &mut [Sentence]) {
+/// Assigns the times of a WebVTT file to the sentences.
+fn apply_timing(
+    context: &CompileContext<'_>,
+    path: &str,
+    duration_ms: u64,
+    sentences: &mut [Sentence],
+) {
     let Some(text) = context.read_text(path) else { return };
     let Some(cues) = vtt::parse(&text, path, context.problems) else { return };
     if cues.len() != sentences.len() {
-        let surplus = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
+        let cue_line = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
         let message =
             format!("{} cues for the {} sentences of the page", cues.len(), sentences.len());
         let last = sentences.get(cues.len().saturating_sub(1)).map_or("", |s| s.text.as_str());
@@ -118,7 +125,7 @@ fn time(context: &CompileContext<'_>, path: &str, duration_ms: u64, sentences: &
             ),
         };
         context.problems.error(
-            SourceLocation { file: path, line: surplus },
+            SourceLocation { file: path, line: cue_line },
             "timing-count",
             message,
             hint,

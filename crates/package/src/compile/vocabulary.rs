@@ -14,7 +14,7 @@ use crate::source::json::Value;
 use crate::source::paths;
 use crate::text::markdown::Scope;
 
-/// Reads a vocabulary file in the order of its entries.
+/// Compiles a vocabulary file; the entries keep their order.
 pub(crate) fn compile(
     context: &mut CompileContext<'_>,
     path: &str,
@@ -52,7 +52,7 @@ fn entry(
     let (file, folder) = (fields.file, paths::parent(fields.file));
     let problems = context.problems;
     let (id, word, meaning) =
-        (fields.need_slug("id"), fields.need_text("word"), fields.need_text("meaning"));
+        (fields.require_slug("id"), fields.require_text("word"), fields.require_text("meaning"));
     ids.add(&fields, id.as_ref(), "the id");
     let mut translations = BTreeMap::new();
     if let Some(node) = fields.node("translations") {
@@ -65,7 +65,7 @@ fn entry(
                             problems.error(
                                 at,
                                 "bad-lang",
-                                format!("{:?} is no language tag", entry.key),
+                                format!("{:?} is not a language tag", entry.key),
                                 "such as en, fr-CA or zh-Hant",
                             );
                         }
@@ -75,7 +75,7 @@ fn entry(
                         other => problems.error(
                             at,
                             "wrong-type",
-                            format!("a translation is a text, not {}", other.kind()),
+                            format!("a translation is a string, not {}", other.kind()),
                             "",
                         ),
                     }
@@ -90,8 +90,8 @@ fn entry(
         }
     }
     let (image, audio) =
-        picture_and_sound(context, &fields, folder, scope, word.map_or("", |w| w.value));
-    let made = VocabularyEntry {
+        image_and_audio(context, &fields, folder, scope, word.map_or("", |w| w.value));
+    let compiled = VocabularyEntry {
         id: id?.value,
         word: word?.value.to_owned(),
         pronunciation: fields.text_or_empty("pronunciation"),
@@ -103,11 +103,11 @@ fn entry(
         audio,
     };
     fields.finish();
-    Some(made)
+    Some(compiled)
 }
 
-/// The `image`, `alt` and `audio` of an entry or a question.
-pub(crate) fn picture_and_sound(
+/// Compiles the `image`, `alt` and `audio` fields of an entry or a question.
+pub(crate) fn image_and_audio(
     context: &mut CompileContext<'_>,
     fields: &Fields<'_>,
     folder: &str,

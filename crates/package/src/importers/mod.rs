@@ -1,6 +1,6 @@
 //! Importers: each detects the inputs of one format in a folder or zip and reads an input into a [`Draft`].
 //!
-//! A new format is one module and one line in [`IMPORTERS`]. Not here: what becomes of a draft (`compile::lower`).
+//! A new format is one module and one line in [`IMPORTERS`]. Not here: compiling a draft (`compile::lower`).
 
 mod course_format;
 mod storybook;
@@ -10,35 +10,34 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use crate::{
     compile::context::CompileContext,
     draft::Draft,
-    problem::{Problem, Problems, one},
+    problem::{Problem, Problems, file_error},
     source::{Limits, Source, paths},
 };
 
-/// One format.
+/// An importer for one format.
 pub(crate) struct Importer {
-    /// Lists the inputs of this format, those of one folder in the order of import.
+    /// Lists the inputs of this format; those in one folder in import order.
     detect: fn(&Source) -> Vec<Input>,
     /// Reads one input. `None`: the reasons are among the problems of the context.
     draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
-    /// True if an input is a whole folder: limits and names of all its files are checked, and no other importer looks
-    /// inside.
+    /// True if an input is a whole folder: limits and names of all its files are checked, and other importers skip it.
     owns_folder: bool,
 }
 
 /// All formats. An earlier importer takes precedence inside the folders that it owns.
 static IMPORTERS: [&Importer; 2] = [&course_format::IMPORTER, &storybook::IMPORTER];
 
-/// What an importer recognised.
+/// An input that an importer detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
-    /// Top of the package inside the source, `""` for the top of the source.
+    /// Root folder of the package inside the source; `""` for the root of the source.
     pub folder: String,
-    /// The file that marks the package, relative to `folder`.
+    /// File by which the package was detected, relative to `folder`.
     pub file: String,
     pub is_course: bool,
 }
 
-/// One thing to compile.
+/// A package to compile.
 #[derive(Clone)]
 pub struct Package {
     pub(crate) source: Arc<Source>,
@@ -53,21 +52,21 @@ impl std::fmt::Debug for Package {
 }
 
 impl Package {
-    /// Name for messages: the path that was given, and the folder or file inside it.
+    /// Returns the name for messages: the path as given, and the folder or file inside it.
     pub fn name(&self) -> String {
         let Input { folder, file, .. } = &self.input;
-        let mut name = self.source.shown.clone();
-        let inside = [folder.as_str(), if self.importer.owns_folder { "" } else { file }];
-        for part in inside.into_iter().filter(|part| !part.is_empty()) {
+        let mut name = self.source.display_name.clone();
+        let parts = [folder.as_str(), if self.importer.owns_folder { "" } else { file }];
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
             name = format!("{name}/{part}");
         }
         name
     }
-    /// True for a course, false for a story.
+    /// Returns true for a course, false for a story.
     pub fn is_course(&self) -> bool {
         self.input.is_course
     }
-    /// Top of the package inside the source.
+    /// Returns the root folder of the package inside the source.
     pub(crate) fn folder(&self) -> &str {
         &self.input.folder
     }
@@ -77,35 +76,36 @@ impl Package {
             self.source.check_package(&self.input.folder, limits, problems);
         }
     }
-    /// Runs the importer.
+    /// Runs the importer on the package.
     pub(crate) fn draft(&self, context: &mut CompileContext<'_>) -> Option<Draft> {
         (self.importer.draft)(context, &self.input)
     }
 }
 
-/// Opens a path and lists its packages in the order of their names. The path may be a package, a zip, a folder of
-/// packages (at any depth), or a Global Storybooks folder (`text/ images/ audio/`).
+/// Opens a path and lists its packages, sorted by name. The path may be a package, a zip, a folder of packages (at any
+/// depth), or a Global Storybooks folder (`text/ images/ audio/`).
 pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
-    // The file that marks a package stands for its folder.
-    let is_mark =
+    // The path of a package's main file means its folder.
+    let is_main_file =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
     let path = match path.parent() {
-        Some(parent) if is_mark && parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) if is_mark => parent,
+        Some(parent) if is_main_file && parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) if is_main_file => parent,
         _ => path,
     };
     let source = Arc::new(Source::open(path, limits)?);
-    let packages = packages_of(&source);
+    let packages = packages_in(&source);
     if packages.is_empty() {
         let what = if source.is_zip { "the zip" } else { "the folder" };
         let message = format!("{what} has no course.json and no story.json");
-        let hint = "docs/PACKAGE.md says how a package begins; a zip of a package has course.json at its top or in one folder";
-        return Err(vec![one(&source.shown, "no-package", message, hint)]);
+        let hint =
+            "see docs/PACKAGE.md; a zip must contain course.json at its root or in a single folder";
+        return Err(vec![file_error(&source.display_name, "no-package", message, hint)]);
     }
     Ok(packages)
 }
 
-fn packages_of(source: &Arc<Source>) -> Vec<Package> {
+fn packages_in(source: &Arc<Source>) -> Vec<Package> {
     let mut owned: BTreeSet<String> = BTreeSet::new();
     let mut packages: Vec<Package> = Vec::new();
     for importer in IMPORTERS {
@@ -123,16 +123,16 @@ fn packages_of(source: &Arc<Source>) -> Vec<Package> {
     packages
 }
 
-/// True if `folder` is one of `owned` or lies below one.
+/// Returns true if `folder` is one of `owned` or below one.
 fn is_inside(owned: &BTreeSet<String>, folder: &str) -> bool {
-    let mut at = folder;
+    let mut current = folder;
     loop {
-        if owned.contains(at) {
+        if owned.contains(current) {
             return true;
         }
-        if at.is_empty() {
+        if current.is_empty() {
             return false;
         }
-        at = paths::parent(at);
+        current = paths::parent(current);
     }
 }

@@ -1,6 +1,6 @@
-//! Texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`,
-//! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page, the last section of the text holds the
-//! credits.
+//! Reads texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`,
+//! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page; the last section of the text contains
+//! the credits.
 //!
 //! Not here: Carrel's own stories (`course_format`).
 
@@ -29,15 +29,15 @@ pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: fa
 struct Storybook {
     /// Four digits.
     number: String,
-    /// As the file name spells it: `en`, `ha-ne`, `tw-akua`.
+    /// Language code in the file name: `en`, `ha-ne`, `tw-akua`.
     lang: String,
-    /// The text, relative to the top of the package.
+    /// Path of the text, relative to the package's root.
     file: String,
 }
 
-/// By number and language.
+/// Lists the texts, sorted by number and language.
 fn detect(source: &Source) -> Vec<Input> {
-    let mut books: Vec<_> = source.files.keys().filter_map(|path| recognise(path)).collect();
+    let mut books: Vec<_> = source.files.keys().filter_map(|path| parse_path(path)).collect();
     books.sort_by_cached_key(|(folder, book)| {
         (folder.to_string(), book.number.clone(), book.lang.clone(), book.file.clone())
     });
@@ -52,12 +52,12 @@ fn detect(source: &Source) -> Vec<Input> {
 }
 
 fn draft(context: &mut CompileContext<'_>, input: &Input) -> Option<Draft> {
-    let (_, book) = recognise(&input.file)?;
+    let (_, book) = parse_path(&input.file)?;
     read_book(context, &book).map(Draft::Story)
 }
 
-/// Reads `.../text/0001/en__0001_a-very-tall-man.md`.
-fn recognise(path: &str) -> Option<(&str, Storybook)> {
+/// Parses a path such as `.../text/0001/en__0001_a-very-tall-man.md`.
+fn parse_path(path: &str) -> Option<(&str, Storybook)> {
     let (rest, name) = path.rsplit_once('/')?;
     let (rest, number) = rest.rsplit_once('/').unwrap_or(("", rest));
     let folder = match rest.rsplit_once('/') {
@@ -73,12 +73,12 @@ fn recognise(path: &str) -> Option<(&str, Storybook)> {
         .then(|| (folder, Storybook { number: number.to_owned(), lang: lang.to_owned(), file }))
 }
 
-/// One story in one language.
+/// Reads one story in one language.
 fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<StoryDraft> {
     let file = book.file.as_str();
     let problems = context.problems;
     let text = context.read_text(file)?;
-    let parts = split(&text);
+    let parts = parse_text(&text);
     let at = SourceLocation { file, line: 1 };
     let title = parts.title.clone().or_else(|| {
         problems.error(
@@ -101,8 +101,8 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
             problems.error(
                 at,
                 "bad-id",
-                format!("no id can be made of {file:?}"),
-                "name the file LANG__NNNN_title.md",
+                format!("{file:?} cannot be converted to an id"),
+                "rename the file to LANG__NNNN_title.md",
             )
         })
         .ok()?;
@@ -130,7 +130,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
             .and_then(|path| {
                 context.image(at, &path, if alt.is_empty() { &title } else { &alt }, "")
             });
-        let narration = recordings(&book.lang)
+        let narration = recording_languages(&book.lang)
             .into_iter()
             .flat_map(|lang| {
                 ["mp3", "ogg"].map(|e| format!("audio/{}/{lang}/{number:02}.{e}", book.number))
@@ -172,7 +172,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     })
 }
 
-/// A text in its parts: line and text of each page.
+/// The parts of a text: line and text of each page.
 #[derive(Debug, Default)]
 struct Parts {
     title: Option<String>,
@@ -181,7 +181,7 @@ struct Parts {
     credits_line: u32,
 }
 
-fn split(text: &str) -> Parts {
+fn parse_text(text: &str) -> Parts {
     let mut parts = Parts::default();
     let mut sections: Vec<(u32, Vec<&str>)> = vec![(1, Vec::new())];
     for (n, line) in text.lines().enumerate() {
@@ -245,7 +245,7 @@ fn credits(
         if value.is_empty() || key.eq_ignore_ascii_case("language") {
             continue;
         }
-        let mut shown = html::escaped(value);
+        let mut value_html = html::escaped(value);
         if key.eq_ignore_ascii_case("license") {
             let name = value.trim_matches(['[', ']']).to_ascii_uppercase().replace(' ', "-");
             let (license, address) = match name.as_str() {
@@ -256,7 +256,7 @@ fn credits(
             };
             license.clone_into(&mut credits.license);
             if !address.is_empty() {
-                shown = format!("<a href=\"{address}\">{license}</a>");
+                value_html = format!("<a href=\"{address}\">{license}</a>");
             }
         }
         if key.eq_ignore_ascii_case("text") {
@@ -267,7 +267,7 @@ fn credits(
                 .map(str::to_owned)
                 .collect();
         }
-        items.push(format!("<li>{}: {shown}</li>", html::escaped(key)));
+        items.push(format!("<li>{}: {value_html}</li>", html::escaped(key)));
     }
     items.push("<li>From: <a href=\"https://globalstorybooks.net/\">Global Storybooks</a> and the <a href=\"https://www.africanstorybook.org/\">African Storybook Project</a></li>".to_owned());
     if credits.license.is_empty() {
@@ -275,7 +275,7 @@ fn credits(
         problems.error(
             SourceLocation { file, line: line.max(1) },
             "missing-field",
-            format!("the text ({lang}) names no licence"),
+            format!("the text ({lang}) does not state a licence"),
             hint,
         );
     }
@@ -283,7 +283,8 @@ fn credits(
     credits
 }
 
-/// File names use codes such as `ha-ne` (a region) and `tw-akua` (a variant that no registry knows).
+/// Converts a language code of a file name, such as `ha-ne` (a region) or `tw-akua` (an unregistered variant), to a
+/// language tag.
 fn language_tag(code: &str) -> String {
     match code.split_once('-') {
         Some((language, region)) if region.len() == 2 => {
@@ -296,30 +297,31 @@ fn language_tag(code: &str) -> String {
     }
 }
 
-/// Where narrations of a language may lie. Norwegian recordings (`no`) read the Bokmål text.
-fn recordings(lang: &str) -> Vec<&str> {
+/// Returns the folders that may contain narrations in a language. Norwegian recordings (`no`) belong to the Bokmål
+/// text.
+fn recording_languages(lang: &str) -> Vec<&str> {
     match lang {
         "nb" => vec!["nb", "no"],
         _ => vec![lang],
     }
 }
 
-/// Level 1 to 5 by the mean number of words on a page, after the levels of the African Storybook Project (up to 10, 25,
-/// 50, 75 words). All translations of a story have the level of its English text if there is one: words are counted
-/// alike, whatever the script.
-fn level(context: &CompileContext<'_>, book: &Storybook, own: &Parts) -> u8 {
+/// Returns the level, 1 to 5, by the mean number of words per page, after the levels of the African Storybook Project
+/// (up to 10, 25, 50, 75 words). All translations of a story get the level of its English text, if there is one. Words
+/// are counted in the same way for all scripts.
+fn level(context: &CompileContext<'_>, book: &Storybook, own_parts: &Parts) -> u8 {
     let prefix = format!("text/{}/en__{}_", book.number, book.number);
     let english = context
         .source
-        .below(context.folder)
+        .files_under(context.folder)
         .map(|(p, _)| p)
         .find(|p| p.starts_with(&prefix))
         .map(str::to_owned);
     let english = english
         .filter(|p| *p != book.file)
         .and_then(|p| context.read_text(&p))
-        .map(|text| split(&text));
-    let parts = english.as_ref().unwrap_or(own);
+        .map(|text| parse_text(&text));
+    let parts = english.as_ref().unwrap_or(own_parts);
     let pages: Vec<usize> = parts
         .pages
         .iter()
@@ -342,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_text_is_title_pages_and_credits() {
-        let parts = split(
+        let parts = parse_text(
             "# A tall man\r\nBy the sea\r\n\r\n##\r\nOne.\r\n\r\nTwo.\r\n\r\n##\r\n* License: [CC-BY]\r\n* Text: A B, C D\r\n* Illustration: E <F>\r\n* Language: en\r\n",
         );
         assert_eq!(parts.title.as_deref(), Some("A tall man By the sea"));
@@ -378,17 +380,17 @@ mod tests {
 
     #[test]
     fn storybook_names() {
-        let (folder, book) = recognise("a/b/text/0001/ha-ne__0001_wani.md").unwrap();
+        let (folder, book) = parse_path("a/b/text/0001/ha-ne__0001_wani.md").unwrap();
         assert_eq!((folder, book.number.as_str(), book.lang.as_str()), ("a/b", "0001", "ha-ne"));
         assert_eq!(book.file, "text/0001/ha-ne__0001_wani.md");
-        assert_eq!(recognise("text/0001/en__0001_x.md").unwrap().0, "");
-        for no in [
+        assert_eq!(parse_path("text/0001/en__0001_x.md").unwrap().0, "");
+        for path in [
             "text/0001/en__0002_x.md",
             "text/1/en__1_x.md",
             "images/0001/en__0001_x.md",
             "text/0001/README.md",
         ] {
-            assert!(recognise(no).is_none(), "{no}");
+            assert!(parse_path(path).is_none(), "{path}");
         }
     }
 }

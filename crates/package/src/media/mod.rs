@@ -1,6 +1,6 @@
-//! Media files: their kind, size and duration; pictures and drawings made safe and scaled. Nothing here knows packages.
+//! Media files: detects their kind, size and duration, scales pictures, sanitises drawings. Not here: packages.
 
-pub(crate) mod fault;
+pub(crate) mod error;
 pub(crate) mod mp4;
 pub(crate) mod picture;
 pub(crate) mod probe;

@@ -1,70 +1,70 @@
-//! Duration and size of an MP4 or M4A, out of its boxes (ISO/IEC 14496-12).
+//! Reads duration and size of an MP4 or M4A file from its boxes (ISO/IEC 14496-12).
 //!
-//! Not here: decoding. A file that is cut off is noticed, because its boxes name more bytes than there are.
+//! Not here: decoding. A truncated file is detected, because its boxes declare more bytes than there are.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mp4 {
     pub duration_ms: u64,
-    /// Pixels as shown, after rotation. None if there is no video track.
+    /// Size in pixels as displayed, after rotation. None if there is no video track.
     pub video: Option<(u32, u32)>,
-    /// Four letters of the video's sample entry: `avc1`.
+    /// Four-character code of the video's sample entry: `avc1`.
     pub codec: String,
     pub audio: bool,
-    /// The table of contents lies behind the media: playing begins only when all of it is there.
+    /// The `moov` box follows the media data, so playback starts only when the whole file is loaded.
     pub slow_start: bool,
 }
 
-/// Reads the facts or says what is broken.
+/// Reads size, codec and duration, or returns what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
     let text = |e: io::Error| e.to_string();
     let length = file.seek(SeekFrom::End(0)).map_err(text)?;
-    let mut at = 0;
-    let mut media_at = None;
+    let mut offset = 0;
+    let mut mdat_offset = None;
     let mut found = None;
-    while at + 8 <= length {
-        file.seek(SeekFrom::Start(at)).map_err(text)?;
+    while offset + 8 <= length {
+        file.seek(SeekFrom::Start(offset)).map_err(text)?;
         let mut head = [0; 16];
         file.read_exact(&mut head[..8]).map_err(text)?;
         let mut size = u64::from(u32_at(&head, 0));
-        let mut body = at + 8;
+        let mut body = offset + 8;
         if size == 1 {
             file.read_exact(&mut head[8..]).map_err(text)?;
             size = u64::from(u32_at(&head, 8)) << 32 | u64::from(u32_at(&head, 12));
             body += 8;
         } else if size == 0 {
-            size = length - at;
+            size = length - offset;
         }
-        let end = at
+        let end = offset
             .checked_add(size)
             .filter(|end| *end >= body)
             .ok_or("a box has an impossible size")?;
         if end > length {
-            return Err(format!("it is cut off: {} of {end} bytes are there", length));
+            return Err(format!("it is truncated: {} of {end} bytes", length));
         }
         match &head[4..8] {
-            b"mdat" => media_at = media_at.or(Some(at)),
+            b"mdat" => mdat_offset = mdat_offset.or(Some(offset)),
             b"moov" => {
                 if end - body > 64 << 20 {
-                    return Err("its table of contents is too large".to_owned());
+                    return Err("its index (moov) is too large".to_owned());
                 }
                 let mut moov = vec![0; usize::try_from(end - body).unwrap_or_default()];
                 file.seek(SeekFrom::Start(body)).map_err(text)?;
                 file.read_exact(&mut moov).map_err(text)?;
-                let mut facts = movie(&moov);
-                facts.slow_start = media_at.is_some();
-                found = Some(facts);
+                let mut metadata = movie(&moov);
+                metadata.slow_start = mdat_offset.is_some();
+                found = Some(metadata);
             }
             _ => {}
         }
-        at = end;
+        offset = end;
     }
-    let facts = found.ok_or("it has no table of contents (moov)")?;
-    if facts.video.is_none() && !facts.audio {
-        return Err("it has neither sound nor picture".to_owned());
+    let metadata = found.ok_or("it has no index (moov)")?;
+    if metadata.video.is_none() && !metadata.audio {
+        return Err("it has neither an audio nor a video track".to_owned());
     }
-    Ok(facts)
+    Ok(metadata)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -78,7 +78,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) << 32 | u64::from(u32_at(bytes, at + 4))
 }
 
-/// The boxes directly inside another.
+/// Returns the boxes directly inside another.
 fn boxes(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -95,7 +95,7 @@ fn child<'a>(bytes: &'a [u8], name: &[u8]) -> &'a [u8] {
     boxes(bytes).find(|(n, _)| *n == name).map_or(&[], |(_, body)| body)
 }
 
-/// Duration and timescale of mvhd or mdhd, in milliseconds.
+/// Returns the duration of mvhd or mdhd in milliseconds.
 fn duration(header: &[u8]) -> u64 {
     let (scale, units) = match header.first() {
         Some(1) => (u32_at(header, 20), u64_at(header, 24)),
@@ -108,28 +108,28 @@ fn duration(header: &[u8]) -> u64 {
 }
 
 fn movie(moov: &[u8]) -> Mp4 {
-    let mut facts = Mp4 { duration_ms: duration(child(moov, b"mvhd")), ..Mp4::default() };
+    let mut metadata = Mp4 { duration_ms: duration(child(moov, b"mvhd")), ..Mp4::default() };
     for (_, track) in boxes(moov).filter(|(name, _)| *name == b"trak") {
         let media = child(track, b"mdia");
-        facts.duration_ms = facts.duration_ms.max(if facts.duration_ms == 0 {
+        metadata.duration_ms = metadata.duration_ms.max(if metadata.duration_ms == 0 {
             duration(child(media, b"mdhd"))
         } else {
             0
         });
         match child(media, b"hdlr").get(8..12) {
-            Some(b"soun") => facts.audio = true,
-            Some(b"vide") if facts.video.is_none() => {
+            Some(b"soun") => metadata.audio = true,
+            Some(b"vide") if metadata.video.is_none() => {
                 let header = child(track, b"tkhd");
                 let matrix = if header.first() == Some(&1) { 52 } else { 40 };
                 // 16.16 fixed point; a quarter turn has zeros on the matrix's diagonal.
                 let (width, height) =
                     (u32_at(header, matrix + 36) >> 16, u32_at(header, matrix + 40) >> 16);
-                let turned = u32_at(header, matrix) == 0
+                let is_rotated = u32_at(header, matrix) == 0
                     && u32_at(header, matrix + 16) == 0
                     && !header.is_empty();
-                facts.video = Some(if turned { (height, width) } else { (width, height) });
+                metadata.video = Some(if is_rotated { (height, width) } else { (width, height) });
                 let entry = child(child(child(media, b"minf"), b"stbl"), b"stsd");
-                facts.codec = entry
+                metadata.codec = entry
                     .get(12..16)
                     .map(|c| String::from_utf8_lossy(c).into_owned())
                     .unwrap_or_default();
@@ -137,7 +137,7 @@ fn movie(moov: &[u8]) -> Mp4 {
             _ => {}
         }
     }
-    facts
+    metadata
 }
 
 #[cfg(test)]
@@ -151,15 +151,15 @@ pub(crate) mod tests {
         out
     }
 
-    /// An MP4 without any frames: enough for its facts.
-    pub(crate) fn sample(width: u32, height: u32, turned: bool) -> Vec<u8> {
+    /// Builds an MP4 file without any frames, sufficient for reading size and duration.
+    pub(crate) fn sample(width: u32, height: u32, is_rotated: bool) -> Vec<u8> {
         let mut mvhd = vec![0; 12];
         mvhd.extend(1000u32.to_be_bytes());
         mvhd.extend(2500u32.to_be_bytes());
         mvhd.extend([0; 80]);
         let mut tkhd = vec![0; 40];
         let one = 0x1_0000u32;
-        let matrix = if turned {
+        let matrix = if is_rotated {
             [0, one, 0, one, 0, 0, 0, 0, 0x4000_0000]
         } else {
             [one, 0, 0, 0, one, 0, 0, 0, 0x4000_0000]
@@ -185,12 +185,12 @@ pub(crate) mod tests {
         [make_box(b"ftyp", b"isom\0\0\0\0mp42"), moov, make_box(b"mdat", &[0; 64])].concat()
     }
 
-    fn facts(bytes: &[u8]) -> Result<Mp4, String> {
+    fn metadata(bytes: &[u8]) -> Result<Mp4, String> {
         read(&mut io::Cursor::new(bytes))
     }
 
     #[test]
-    fn facts_are_read_and_cuts_are_seen() {
+    fn metadata_is_read_and_truncation_detected() {
         let good = sample(640, 360, false);
         let expected = Mp4 {
             duration_ms: 2500,
@@ -199,15 +199,15 @@ pub(crate) mod tests {
             audio: false,
             slow_start: false,
         };
-        assert_eq!(facts(&good), Ok(expected));
-        assert_eq!(facts(&sample(640, 360, true)).unwrap().video, Some((360, 640)));
-        assert!(facts(&good[..good.len() - 1]).unwrap_err().contains("cut off"));
-        assert!(facts(&make_box(b"ftyp", b"isom")).unwrap_err().contains("moov"));
-        assert!(facts(&make_box(b"moov", &[])).unwrap_err().contains("neither"));
+        assert_eq!(metadata(&good), Ok(expected));
+        assert_eq!(metadata(&sample(640, 360, true)).unwrap().video, Some((360, 640)));
+        assert!(metadata(&good[..good.len() - 1]).unwrap_err().contains("truncated"));
+        assert!(metadata(&make_box(b"ftyp", b"isom")).unwrap_err().contains("moov"));
+        assert!(metadata(&make_box(b"moov", &[])).unwrap_err().contains("neither"));
         for n in 0..good.len() {
             let mut bad = good.clone();
             bad[n] ^= 0xff;
-            let _ = facts(&bad);
+            let _ = metadata(&bad);
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Pictures: decoded by content, turned upright, scaled to the widths that screens need, with a placeholder.
+//! Decodes pictures by content, applies their orientation, scales them to the widths used by screens, and computes a
+//! placeholder.
 //!
-//! Not here: SVG (`svg`), alt texts and captions (`compile::media_block`), and which pictures a package has.
+//! Not here: SVG (`svg`), alternative texts and captions (`compile::media_block`), and which pictures a package has.
 
 use std::io::Cursor;
 
@@ -12,35 +13,35 @@ use image::{
 };
 
 use super::{
-    fault::{Fault, fault},
+    error::{MediaError, media_error},
     spill::Spill,
 };
 use crate::sink::Blob;
 
-/// Widths in CSS pixels times density that readers ask for.
+/// Widths requested by readers, in CSS pixels times density.
 const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
 const MAX_WIDTH: u32 = 1920;
-/// Above this many pixels an author should know that only 1920 are shown.
-const MANY_PIXELS: u64 = 8_000_000;
+/// Number of pixels above which the author is informed that at most 1920 pixels of width are shown.
+const LARGE_PIXELS: u64 = 8_000_000;
 
-pub(crate) type PictureResult = Result<Picture, Fault>;
+pub(crate) type PictureResult = Result<Picture, MediaError>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
-    /// Pixels of the original, upright.
+    /// Width of the original in pixels, after orientation.
     pub width: u32,
     pub height: u32,
-    /// Hex; empty for SVG.
+    /// Hex-encoded; empty for SVG.
     pub thumbhash: String,
-    /// The narrowest first.
+    /// Narrowest first.
     pub variants: Vec<(u32, Blob)>,
-    pub warning: Option<Fault>,
+    pub warning: Option<MediaError>,
 }
 
-/// Decodes and scales. `limit` is the most pixels that are decoded.
+/// Decodes and scales a picture. `limit` is the maximum number of pixels decoded.
 pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> PictureResult {
-    let broken = |what: String| {
-        fault(
+    let read_error = |what: String| {
+        media_error(
             "image-broken",
             format!("the picture cannot be read: {what}"),
             "export it again as png, jpeg, webp, gif or svg",
@@ -48,9 +49,9 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     };
     let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|e| broken(e.to_string()))?;
-    let format = reader.format().ok_or_else(|| broken("it is no picture".to_owned()))?;
-    let mut decoder = reader.into_decoder().map_err(|e| broken(e.to_string()))?;
+        .map_err(|e| read_error(e.to_string()))?;
+    let format = reader.format().ok_or_else(|| read_error("it is not a picture".to_owned()))?;
+    let mut decoder = reader.into_decoder().map_err(|e| read_error(e.to_string()))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limit {
@@ -58,19 +59,19 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
             "the picture has {width} x {height} pixels; {} megapixels are allowed",
             limit / 1_000_000
         );
-        return Err(fault(
+        return Err(media_error(
             "image-huge",
             message,
-            "make it smaller: 1920 pixels wide is the most that is shown",
+            "make it smaller: at most 1920 pixels of width are shown",
         ));
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(limit.saturating_mul(16).max(64 << 20));
-    decoder.set_limits(limits).map_err(|e| broken(e.to_string()))?;
+    decoder.set_limits(limits).map_err(|e| read_error(e.to_string()))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    // A camera's EXIF may hold where the picture was taken: such a file is never passed on as it is.
+    // EXIF data may contain the location of the photo, so such a file is never published unchanged.
     let has_exif = decoder.exif_metadata().ok().flatten().is_some();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| broken(e.to_string()))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| read_error(e.to_string()))?;
     picture.apply_orientation(orientation);
     let picture = if picture.color().has_alpha() {
         DynamicImage::ImageRgba8(picture.into_rgba8())
@@ -78,10 +79,14 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         DynamicImage::ImageRgb8(picture.into_rgb8())
     };
     let (width, height) = (picture.width(), picture.height());
-    let spilled = |e: std::io::Error| {
-        fault("not-written", format!("the scaled picture cannot be kept: {e}"), "free some space")
+    let write_error = |e: std::io::Error| {
+        media_error(
+            "not-written",
+            format!("the scaled picture cannot be written: {e}"),
+            "free some space",
+        )
     };
-    let mut made = Picture {
+    let mut result = Picture {
         width,
         height,
         thumbhash: thumbhash(&picture),
@@ -89,13 +94,13 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         warning: None,
     };
     if is_animated(bytes, format) {
-        let blob = spill.write(bytes, format.to_mime_type()).map_err(spilled)?;
-        made.variants.push((width, blob));
-        return Ok(made);
+        let blob = spill.write(bytes, format.to_mime_type()).map_err(write_error)?;
+        result.variants.push((width, blob));
+        return Ok(result);
     }
-    if pixels > MANY_PIXELS {
+    if pixels > LARGE_PIXELS {
         let message = format!("the picture has {width} x {height} pixels");
-        made.warning = Some(fault(
+        result.warning = Some(media_error(
             "image-large",
             message,
             "at most 1920 pixels of width are shown: a smaller file imports faster",
@@ -104,46 +109,49 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     let full = width.min(MAX_WIDTH);
     for target in WIDTHS.into_iter().filter(|w| *w < full).chain([full]) {
         let scaled = if target == width { None } else { Some(resized(&picture, target)?) };
-        let shown = scaled.as_ref().unwrap_or(&picture);
-        let (w, h) = (shown.width(), shown.height());
-        let encoder = match shown {
+        let image = scaled.as_ref().unwrap_or(&picture);
+        let (w, h) = (image.width(), image.height());
+        let encoder = match image {
             DynamicImage::ImageRgba8(p) => webp::Encoder::from_rgba(p.as_raw(), w, h),
             DynamicImage::ImageRgb8(p) => webp::Encoder::from_rgb(p.as_raw(), w, h),
-            _ => return Err(broken("its colours are of an unknown kind".to_owned())),
+            _ => return Err(read_error("its colour type is not supported".to_owned())),
         };
         let encoded =
-            encoder.encode_simple(false, quality).map_err(|e| broken(format!("{e:?}")))?;
-        let keeps = match format {
+            encoder.encode_simple(false, quality).map_err(|e| read_error(format!("{e:?}")))?;
+        let keeps_original = match format {
             ImageFormat::Jpeg | ImageFormat::Png => bytes.len() < encoded.len(),
-            // It is WebP already: another round of loss has to be worth it.
+            // The file is already WebP: re-encoding with loss must save enough.
             ImageFormat::WebP => bytes.len() < encoded.len() * 5 / 4,
             _ => false,
         };
-        let blob =
-            if keeps && target == width && !has_exif && orientation == Orientation::NoTransforms {
-                spill.write(bytes, format.to_mime_type())
-            } else {
-                spill.write(&encoded, "image/webp")
-            };
-        made.variants.push((target, blob.map_err(spilled)?));
+        let blob = if keeps_original
+            && target == width
+            && !has_exif
+            && orientation == Orientation::NoTransforms
+        {
+            spill.write(bytes, format.to_mime_type())
+        } else {
+            spill.write(&encoded, "image/webp")
+        };
+        result.variants.push((target, blob.map_err(write_error)?));
     }
-    Ok(made)
+    Ok(result)
 }
 
-/// Scales to a width; the height follows, at least one pixel.
-fn resized(picture: &DynamicImage, width: u32) -> Result<DynamicImage, Fault> {
+/// Scales to a width; the height follows, with a minimum of one pixel.
+fn resized(picture: &DynamicImage, width: u32) -> Result<DynamicImage, MediaError> {
     let height = (u64::from(picture.height()) * u64::from(width) + u64::from(picture.width()) / 2)
         / u64::from(picture.width().max(1));
     resized_to(picture, width, u32::try_from(height).unwrap_or(1).max(1))
 }
 
-fn resized_to(picture: &DynamicImage, width: u32, height: u32) -> Result<DynamicImage, Fault> {
+fn resized_to(picture: &DynamicImage, width: u32, height: u32) -> Result<DynamicImage, MediaError> {
     carrel_imaging::resize(picture, (width, height), false).map_err(|e| {
-        fault("image-broken", format!("the picture cannot be scaled: {e}"), "export it again")
+        media_error("image-broken", format!("the picture cannot be scaled: {e}"), "export it again")
     })
 }
 
-/// A placeholder of about 25 bytes (evanw/thumbhash takes at most 100 x 100 pixels).
+/// Computes a placeholder of about 25 bytes (evanw/thumbhash accepts at most 100 x 100 pixels).
 fn thumbhash(picture: &DynamicImage) -> String {
     let (w, h) = (u64::from(picture.width()), u64::from(picture.height()));
     let longest = w.max(h).max(1);
@@ -168,7 +176,7 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
             .is_ok_and(|d| d.into_frames().take(2).filter_map(Result::ok).count() > 1),
         ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
         ImageFormat::Png => {
-            // What lies in the header besides may unpack to anything.
+            // Other data in the header may decompress to any size.
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(64 << 20);
             PngDecoder::with_limits(cursor(), limits).is_ok_and(|d| d.is_apng().unwrap_or(false))

@@ -1,8 +1,10 @@
-//! Finds out the kind of a media file from its first bytes; the name of the file does not count.
+//! Detects the kind of a media file from its first bytes; the file name is ignored.
+//!
+//! Not here: decoding.
 
 use std::{fs::File, io::Read, path::Path};
 
-/// What a file is, by its first bytes.
+/// The kind of a file, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Picture,
@@ -16,7 +18,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// Reads the first bytes.
+/// Returns the kind for the first bytes of a file.
 fn kind_of(head: &[u8]) -> Kind {
     let starts = |magic: &[u8]| head.starts_with(magic);
     let at = |i: usize, magic: &[u8]| head.get(i..).is_some_and(|h| h.starts_with(magic));
@@ -49,7 +51,7 @@ fn kind_of(head: &[u8]) -> Kind {
     }
 }
 
-/// The kind of a file on disk.
+/// Returns the kind of a file on disk.
 pub(crate) fn kind_on_disk(disk: &Path) -> Kind {
     let mut head = Vec::new();
     let read = File::open(disk).and_then(|f| f.take(4096).read_to_end(&mut head));
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_known_by_content() {
+    fn kinds_are_detected_by_content() {
         for (head, kind) in [
             (&b"\x89PNG\r\n\x1a\n...."[..], Kind::Picture),
             (b"RIFF....WEBPVP8 ", Kind::Picture),

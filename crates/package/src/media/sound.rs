@@ -1,6 +1,6 @@
-//! Durations of sound files, by walking over their packets (nothing is decoded), and the bars that they are drawn with.
+//! Computes durations of sound files by reading their packets without decoding, and the peaks for drawing a waveform.
 //!
-//! Not here: M4A and WebM (`mp4`, `webm` read those from the container).
+//! Not here: M4A and WebM, whose containers are read by `mp4` and `webm`.
 
 use std::{fs::File, path::Path};
 
@@ -9,74 +9,73 @@ use symphonia::core::{
     io::MediaSourceStream, meta::MetadataOptions, probe::Hint,
 };
 
-use super::fault::Fault;
+use super::error::MediaError;
 
-pub(crate) type SoundResult = Result<u64, Fault>;
+pub(crate) type SoundResult = Result<u64, MediaError>;
 
-/// Milliseconds of an mp3, ogg, wav or flac file.
+/// Returns the duration of an mp3, ogg, wav or flac file in milliseconds.
 pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
-    let broken = |what: String| Fault {
+    let read_error = |what: String| MediaError {
         code: "sound-broken",
         message: format!("the sound cannot be read: {what}"),
         hint: "export it again as mp3, ogg, wav, m4a or flac".to_owned(),
     };
-    let file = File::open(disk).map_err(|e| broken(e.to_string()))?;
+    let file = File::open(disk).map_err(|e| read_error(e.to_string()))?;
     let stream = MediaSourceStream::new(Box::new(file), Default::default());
     let options = FormatOptions { enable_gapless: true, ..FormatOptions::default() };
     let mut format = symphonia::default::get_probe()
         .format(&Hint::new(), stream, &options, &MetadataOptions::default())
-        .map_err(|e| broken(e.to_string()))?
+        .map_err(|e| read_error(e.to_string()))?
         .format;
-    let track = format.default_track().ok_or_else(|| broken("it has no sound".to_owned()))?;
+    let track =
+        format.default_track().ok_or_else(|| read_error("it has no audio track".to_owned()))?;
     let (id, params) = (track.id, track.codec_params.clone());
-    let base = params
+    let time_base = params
         .time_base
         .or_else(|| params.sample_rate.map(|r| symphonia::core::units::TimeBase::new(1, r)));
-    let base = base.ok_or_else(|| broken("it does not say how fast it plays".to_owned()))?;
-    let mut units = 0u64;
+    let time_base =
+        time_base.ok_or_else(|| read_error("it does not state its sample rate".to_owned()))?;
+    let mut ticks = 0u64;
     let end = loop {
         match format.next_packet() {
-            Ok(packet) if packet.track_id() == id => units = units.saturating_add(packet.dur()),
+            Ok(packet) if packet.track_id() == id => ticks = ticks.saturating_add(packet.dur()),
             Ok(_) => {}
             Err(Error::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => break None,
-            // A chained stream begins anew: what follows is another piece.
+            // A chained stream starts again: the rest is another recording.
             Err(Error::ResetRequired) => break None,
             Err(e) => break Some(e),
         }
     };
-    let ms = |units: u64| {
+    let ms = |ticks: u64| {
         u64::try_from(
-            u128::from(units) * u128::from(base.numer) * 1000 / u128::from(base.denom.max(1)),
+            u128::from(ticks) * u128::from(time_base.numer) * 1000
+                / u128::from(time_base.denom.max(1)),
         )
         .unwrap_or_default()
     };
-    if units == 0 {
-        return Err(broken(
-            end.map_or_else(|| "there is no sound in it".to_owned(), |e| e.to_string()),
+    if ticks == 0 {
+        return Err(read_error(
+            end.map_or_else(|| "the audio track is empty".to_owned(), |e| e.to_string()),
         ));
     }
     if let Some(e) = end {
-        return Err(broken(format!("after {} ms: {e}", ms(units))));
+        return Err(read_error(format!("after {} ms: {e}", ms(ticks))));
     }
-    // Only containers that state their length can be caught short; an mp3's is an estimate.
+    // Truncation can be detected only in containers that state their length; for mp3 it is an estimate.
     let exact = params.codec != symphonia::core::codecs::CODEC_TYPE_MP3;
     if let Some(declared) =
-        params.n_frames.filter(|n| exact && units.saturating_mul(100) < n.saturating_mul(95))
+        params.n_frames.filter(|n| exact && ticks.saturating_mul(100) < n.saturating_mul(95))
     {
-        return Err(broken(format!(
-            "it is cut off: {} of {} ms are there",
-            ms(units),
-            ms(declared)
-        )));
+        return Err(read_error(format!("it is truncated: {} of {} ms", ms(ticks), ms(declared))));
     }
-    Ok(ms(units))
+    Ok(ms(ticks))
 }
 
-/// Bars of a drawn recording.
-const PEAKS: usize = 160;
+/// Number of bars of a waveform.
+const PEAK_COUNT: usize = 160;
 
-/// The loudest moment in each of `PEAKS` equal stretches, 0 to 255 with the loudest of all at 255. Empty if it cannot
-/// be decoded: such a recording is drawn as a plain line.
+/// Returns the peak of each of `PEAK_COUNT` equal intervals, 0 to 255, scaled to a maximum of 255. Empty if the file
+/// cannot be decoded: the player then draws a plain line.
 pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
     decode_peaks(disk, duration_ms).unwrap_or_default()
 }
@@ -93,37 +92,38 @@ fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
     let mut decoder =
         symphonia::default::get_codecs().make(&params, &DecoderOptions::default()).ok()?;
     let frames = u128::from(duration_ms) * u128::from(params.sample_rate?) / 1000;
-    let mut loudest = [0f32; PEAKS];
+    let mut peaks = [0f32; PEAK_COUNT];
     let (mut at, mut buffer) = (0u128, None::<SampleBuffer<f32>>);
     while let Ok(packet) = format.next_packet() {
         if packet.track_id() != id {
             continue;
         }
-        // A torn packet is heard as a click at most; it does not spoil the drawing.
+        // A damaged packet has little effect on the waveform and is skipped.
         let Ok(sound) = decoder.decode(&packet) else { continue };
         let (spec, channels) = (*sound.spec(), sound.spec().channels.count().max(1));
-        let room = sound.capacity() as u64;
+        let capacity = sound.capacity() as u64;
         if buffer.as_ref().is_none_or(|b| b.capacity() < sound.capacity() * channels) {
-            buffer = Some(SampleBuffer::new(room, spec));
+            buffer = Some(SampleBuffer::new(capacity, spec));
         }
         let samples = buffer.as_mut()?;
         samples.copy_interleaved_ref(sound);
         for frame in samples.samples().chunks(channels) {
-            let bar = (at * PEAKS as u128 / frames.max(1)).min(PEAKS as u128 - 1) as usize;
-            let loud = frame.iter().fold(0f32, |most, sample| most.max(sample.abs()));
-            loudest[bar] = loudest[bar].max(loud);
+            let index =
+                (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
+            let amplitude = frame.iter().fold(0f32, |max, sample| max.max(sample.abs()));
+            peaks[index] = peaks[index].max(amplitude);
             at += 1;
         }
     }
-    let most = loudest.iter().copied().fold(0f32, f32::max);
-    (most > 0.0).then(|| loudest.iter().map(|p| (p / most * 255.0).round() as u8).collect())
+    let max = peaks.iter().copied().fold(0f32, f32::max);
+    (max > 0.0).then(|| peaks.iter().map(|p| (p / max * 255.0).round() as u8).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A WAV file: 16 bit, mono, 8 kHz; the loudness of each second in turn.
+    /// Builds a WAV file (16 bit, mono, 8 kHz) with the given loudness for each second.
     fn wav(seconds: &[f64]) -> Vec<u8> {
         let samples: Vec<i16> = (0..seconds.len() * 8000)
             .map(|n| {
@@ -146,17 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn bars_follow_the_loudness() {
+    fn peaks_follow_the_loudness() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.wav");
         std::fs::write(&file, wav(&[0.0, 0.25, 1.0, 0.5])).unwrap();
         assert_eq!(duration_ms(&file), Ok(4000));
-        let bars = peaks(&file, 4000);
-        assert_eq!(bars.len(), PEAKS);
-        // The middle of each second: its edges share a bar with the next.
-        for (second, loud) in [0.0, 64.0, 255.0, 128.0].into_iter().enumerate() {
-            for bar in &bars[second * 40 + 2..second * 40 + 38] {
-                assert!((f64::from(*bar) - loud).abs() < 3.0, "second {second}: {bars:?}");
+        let values = peaks(&file, 4000);
+        assert_eq!(values.len(), PEAK_COUNT);
+        // The middle of each second, because the bars at its edges include the next second.
+        for (second, expected) in [0.0, 64.0, 255.0, 128.0].into_iter().enumerate() {
+            for value in &values[second * 40 + 2..second * 40 + 38] {
+                assert!((f64::from(*value) - expected).abs() < 3.0, "second {second}: {values:?}");
             }
         }
         std::fs::write(&file, wav(&[0.0])).unwrap();

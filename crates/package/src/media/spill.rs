@@ -1,4 +1,6 @@
-//! Keeps scaled pictures in a temporary folder, so that memory use does not grow with their number.
+//! Stores scaled pictures in a temporary folder, so that memory use does not grow with their number.
+//!
+//! Not here: scaling (`picture`).
 
 use std::io;
 
@@ -6,14 +8,14 @@ use carrel_model::BlobHash;
 
 use crate::sink::Blob;
 
-/// The temporary folder; made by the first write, removed with this value.
+/// The temporary folder; created at the first write, deleted when dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Spill {
     folder: Option<tempfile::TempDir>,
 }
 
 impl Spill {
-    /// Writes the bytes under their hash and returns the blob that names the file.
+    /// Writes the bytes to a file named by their hash, and returns the blob of that file.
     pub fn write(&mut self, bytes: &[u8], media_type: &str) -> io::Result<Blob> {
         let folder = match &mut self.folder {
             Some(folder) => folder,

@@ -1,10 +1,10 @@
-//! WebVTT: checks captions and reads times (W3C WebVTT).
+//! WebVTT: checks captions and reads their times (W3C WebVTT).
 //!
-//! Not here: styling. The file is passed on as it is; only its cues are understood.
+//! Not here: styling. The file is published unchanged; only its cues are parsed.
 
 use crate::problem::{Problems, SourceLocation};
 
-/// One cue.
+/// A cue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cue {
     pub line: u32,
@@ -12,15 +12,15 @@ pub(crate) struct Cue {
     pub end_ms: u64,
 }
 
-/// Cues of one file; ten hours of speech have fewer.
+/// Maximum number of cues per file; ten hours of speech have fewer.
 const MAX_CUES: usize = 50_000;
 
-/// Reads the cues; None if the file has an error (each was reported).
+/// Returns the cues; None if the file has an error (each was reported).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<Cue>> {
-    let good = std::cell::Cell::new(true);
+    let is_valid = std::cell::Cell::new(true);
     let error = |line: u32, message: String, hint: &str| {
         problems.error(SourceLocation { file, line }, "captions", message, hint);
-        good.set(false);
+        is_valid.set(false);
     };
     let lines: Vec<&str> = text.split('\n').map(|l| l.trim_end_matches('\r')).collect();
     let first = lines.first().copied().unwrap_or_default();
@@ -40,19 +40,19 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         while i < lines.len() && !lines[i].trim().is_empty() {
             i += 1;
         }
-        let head = lines[block];
+        let first_line = lines[block];
         if ["NOTE", "STYLE", "REGION"]
             .iter()
-            .any(|w| head == *w || head.starts_with(&format!("{w} ")))
+            .any(|w| first_line == *w || first_line.starts_with(&format!("{w} ")))
         {
             continue;
         }
-        // Header lines may go on below WEBVTT until the first empty line; an identifier may stand above the times.
+        // Header lines may follow WEBVTT until the first empty line; an identifier may precede the times.
         let Some(timing) = (block..i.min(block + 2)).find(|n| lines[*n].contains("-->")) else {
             if block != 1 {
                 error(
                     block as u32 + 1,
-                    format!("{head:?} belongs to no cue"),
+                    format!("{first_line:?} is not part of a cue"),
                     "a cue begins with a line such as 00:01.000 --> 00:03.500",
                 );
             }
@@ -60,16 +60,12 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         };
         let line = timing as u32 + 1;
         if cues.len() >= MAX_CUES {
-            error(
-                line,
-                format!("there are more than {MAX_CUES} cues"),
-                "cut the recording in parts",
-            );
+            error(line, format!("there are more than {MAX_CUES} cues"), "split the recording");
             break;
         }
         let (start, rest) = lines[timing].split_once("-->").unwrap_or_default();
         let end = rest.split_whitespace().next().unwrap_or_default();
-        let (Some(start_ms), Some(end_ms)) = (time(start.trim()), time(end)) else {
+        let (Some(start_ms), Some(end_ms)) = (parse_time(start.trim()), parse_time(end)) else {
             error(
                 line,
                 format!("the times {:?} cannot be read", lines[timing]),
@@ -82,24 +78,24 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         } else if cues.last().is_some_and(|c: &Cue| start_ms < c.start_ms) {
             error(
                 line,
-                "the cue begins before the one above it".to_owned(),
-                "put the cues in the order of time",
+                "the cue starts before the previous one".to_owned(),
+                "sort the cues by time",
             );
         }
         cues.push(Cue { line, start_ms, end_ms });
     }
-    if cues.is_empty() && good.get() {
+    if cues.is_empty() && is_valid.get() {
         error(
             1,
             "there is no cue".to_owned(),
             "a cue begins with a line such as 00:01.000 --> 00:03.500",
         );
     }
-    good.get().then_some(cues)
+    is_valid.get().then_some(cues)
 }
 
-/// `[hh+:]mm:ss.ttt` in milliseconds.
-fn time(text: &str) -> Option<u64> {
+/// Parses `[hh+:]mm:ss.ttt` to milliseconds.
+fn parse_time(text: &str) -> Option<u64> {
     let (clock, millis) = text.split_once('.')?;
     let number = |t: &str| {
         (!t.is_empty() && t.len() <= 6 && t.bytes().all(|b| b.is_ascii_digit()))
@@ -137,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_have_their_line() {
+    fn problems_have_the_right_line() {
         for (text, line) in [
             ("", 1),
             ("1\n00:00.000 --> 00:01.000\nx\n", 1),

@@ -1,14 +1,14 @@
-//! Duration and size of a WebM, out of its header (Matroska, RFC 9559).
+//! Reads duration and size of a WebM file from its header (Matroska, RFC 9559).
 //!
-//! Not here: decoding, and Matroska beyond what WebM uses.
+//! Not here: decoding, and Matroska features that WebM does not use.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct WebM {
-    /// 0 if the header does not say (a recording that was never finished).
+    /// 0 if the header does not state it (a recording that was never finished).
     pub duration_ms: u64,
-    /// Pixels. None if there is no video track.
+    /// Size in pixels. None if there is no video track.
     pub video: Option<(u32, u32)>,
     pub audio: bool,
 }
@@ -18,12 +18,12 @@ const INFO: u32 = 0x1549_A966;
 const TRACKS: u32 = 0x1654_AE6B;
 const CLUSTER: u32 = 0x1F43_B675;
 
-/// Reads the facts or says what is broken.
+/// Reads duration and size, or returns what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
-    let mut facts = WebM::default();
+    let mut metadata = WebM::default();
     let mut at = 0;
-    let mut known = false;
+    let mut has_tracks = false;
     let mut end = length;
     while at < end {
         let Some((id, size, body)) = header(file, at).map_err(|e| e.to_string())? else { break };
@@ -32,7 +32,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
                 if let Some(size) = size {
                     end = body.checked_add(size).ok_or("an element has an impossible size")?;
                     if end > length {
-                        return Err(format!("it is cut off: {length} of {end} bytes are there"));
+                        return Err(format!("it is truncated: {length} of {end} bytes"));
                     }
                 }
                 at = body;
@@ -46,11 +46,11 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
                     .and_then(|_| file.read_exact(&mut bytes))
                     .map_err(|e| e.to_string())?;
                 if id == INFO {
-                    info(&bytes, &mut facts)
+                    info(&bytes, &mut metadata)
                 } else {
-                    tracks(&bytes, &mut facts)
+                    tracks(&bytes, &mut metadata)
                 }
-                known |= id == TRACKS;
+                has_tracks |= id == TRACKS;
             }
             CLUSTER => break,
             _ => {}
@@ -58,13 +58,13 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
         let Some(size) = size else { break };
         at = body.checked_add(size).ok_or("an element has an impossible size")?;
     }
-    if !known || facts.video.is_none() && !facts.audio {
-        return Err("it has neither sound nor picture".to_owned());
+    if !has_tracks || metadata.video.is_none() && !metadata.audio {
+        return Err("it has neither an audio nor a video track".to_owned());
     }
-    Ok(facts)
+    Ok(metadata)
 }
 
-/// Id, size (None if unknown) and position of the body of the element at `at`.
+/// Returns id, size (None if unknown) and position of the body of the element at `at`.
 #[allow(clippy::type_complexity)]
 fn header(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u32, Option<u64>, u64)>> {
     file.seek(SeekFrom::Start(at))?;
@@ -79,7 +79,7 @@ fn header(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u32, Opt
     Ok(element(&head[..n]).map(|(id, size, length)| (id, size, at + length as u64)))
 }
 
-/// Id, size and length of an element's head.
+/// Returns id, size and header length of an element.
 fn element(bytes: &[u8]) -> Option<(u32, Option<u64>, usize)> {
     let id_length = bytes.first()?.leading_zeros() as usize + 1;
     if id_length > 4 {
@@ -113,7 +113,7 @@ fn unsigned(bytes: &[u8]) -> u64 {
     bytes.iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
 }
 
-fn info(bytes: &[u8], facts: &mut WebM) {
+fn info(bytes: &[u8], metadata: &mut WebM) {
     let (mut scale, mut duration) = (1_000_000u64, 0.0f64);
     for (id, body) in children(bytes) {
         match (id, body.len()) {
@@ -124,24 +124,24 @@ fn info(bytes: &[u8], facts: &mut WebM) {
         }
     }
     let ms = duration * scale as f64 / 1e6;
-    facts.duration_ms =
+    metadata.duration_ms =
         if ms.is_finite() && (0.0..1e12).contains(&ms) { ms.round() as u64 } else { 0 };
 }
 
-fn tracks(bytes: &[u8], facts: &mut WebM) {
+fn tracks(bytes: &[u8], metadata: &mut WebM) {
     for (_, entry) in children(bytes).filter(|(id, _)| *id == 0xAE) {
         let kind = children(entry).find(|(id, _)| *id == 0x83).map_or(0, |(_, b)| unsigned(b));
         if kind == 2 {
-            facts.audio = true;
-        } else if kind == 1 && facts.video.is_none() {
+            metadata.audio = true;
+        } else if kind == 1 && metadata.video.is_none() {
             let video = children(entry).find(|(id, _)| *id == 0xE0).map_or(&[][..], |(_, b)| b);
             let number = |wanted: u32| {
                 children(video).find(|(id, _)| *id == wanted).map(|(_, b)| unsigned(b) as u32)
             };
-            // The display size counts if it is there: pixels need not be square.
+            // The display size takes precedence if present, because pixels may not be square.
             let width = number(0x54B0).or(number(0xB0)).unwrap_or_default();
             let height = number(0x54BA).or(number(0xBA)).unwrap_or_default();
-            facts.video = Some((width, height));
+            metadata.video = Some((width, height));
         }
     }
 }
@@ -154,13 +154,13 @@ mod tests {
         let mut out = id.to_vec();
         out.push(0x08);
         out.extend(&(body.len() as u32).to_be_bytes());
-        // 0x08 announces five bytes of size.
+        // 0x08 declares a size of five bytes.
         out.extend(body);
         out
     }
 
     #[test]
-    fn facts_are_read_and_cuts_are_seen() {
+    fn metadata_is_read_and_truncation_detected() {
         let info = el(
             &[0x15, 0x49, 0xA9, 0x66],
             &[
@@ -179,17 +179,17 @@ mod tests {
         let head = el(&[0x1A, 0x45, 0xDF, 0xA3], &[]);
         let good =
             [head, el(&[0x18, 0x53, 0x80, 0x67], &[info, tracks, cluster].concat())].concat();
-        let facts = |bytes: &[u8]| read(&mut io::Cursor::new(bytes.to_vec()));
+        let metadata = |bytes: &[u8]| read(&mut io::Cursor::new(bytes.to_vec()));
         assert_eq!(
-            facts(&good),
+            metadata(&good),
             Ok(WebM { duration_ms: 4200, video: Some((640, 360)), audio: true })
         );
-        assert!(facts(&good[..good.len() - 1]).unwrap_err().contains("cut off"));
-        assert!(facts(&good[..10]).is_err());
+        assert!(metadata(&good[..good.len() - 1]).unwrap_err().contains("truncated"));
+        assert!(metadata(&good[..10]).is_err());
         for n in 0..good.len() {
             let mut bad = good.clone();
             bad[n] ^= 0xff;
-            let _ = facts(&bad);
+            let _ = metadata(&bad);
         }
     }
 }

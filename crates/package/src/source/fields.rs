@@ -1,6 +1,6 @@
 //! Reads the fields of a JSON object and reports each that is missing, of the wrong type or unknown, with its line.
 //!
-//! Not here: files and what they hold.
+//! Not here: files and the meaning of their fields.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -11,27 +11,31 @@ use crate::source::json::{Member, Node, Value};
 
 /// A value and its line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found<T> {
+pub(crate) struct Located<T> {
     pub value: T,
     pub line: u32,
 }
 
-/// An object of a file. Ask for every field that may be there, then call [`Fields::finish`].
+/// An object of a file. Read every optional field too before calling [`Fields::finish`].
 pub(crate) struct Fields<'a> {
     pub file: &'a str,
     pub line: u32,
     entries: &'a [Member],
     problems: &'a Problems,
-    asked: RefCell<Vec<&'static str>>,
+    requested_keys: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
-    /// None (and a problem) if the node is not an object.
+    /// Returns None and reports a problem if the node is not an object.
     pub fn new(node: &'a Node, file: &'a str, problems: &'a Problems, what: &str) -> Option<Self> {
         match &node.value {
-            Value::Object(entries) => {
-                Some(Self { file, line: node.line, entries, problems, asked: RefCell::default() })
-            }
+            Value::Object(entries) => Some(Self {
+                file,
+                line: node.line,
+                entries,
+                problems,
+                requested_keys: RefCell::default(),
+            }),
             other => {
                 let message = format!("{what} is an object, not {}", other.kind());
                 problems.error(
@@ -50,9 +54,9 @@ impl<'a> Fields<'a> {
     pub fn error(&self, line: u32, code: &'static str, message: impl Into<String>, hint: &str) {
         self.problems.error(self.at(line), code, message, hint);
     }
-    /// The raw value; null counts as absent.
+    /// Returns the raw value; null counts as absent.
     pub fn node(&self, key: &'static str) -> Option<&'a Node> {
-        self.asked.borrow_mut().push(key);
+        self.requested_keys.borrow_mut().push(key);
         let node = &self.entries.iter().find(|e| e.key == key)?.node;
         (!matches!(node.value, Value::Null)).then_some(node)
     }
@@ -65,30 +69,30 @@ impl<'a> Fields<'a> {
             format!("add \"{key}\": ..."),
         );
     }
-    fn wrong(&self, key: &str, node: &Node, expected: &str) {
+    fn wrong_type(&self, key: &str, node: &Node, expected: &str) {
         let message = format!("{key:?} is {expected}, not {}", node.value.kind());
         self.problems.error(self.at(node.line), "wrong-type", message, "");
     }
-    /// A text, trimmed; absent if empty.
-    pub fn text(&self, key: &'static str) -> Option<Found<&'a str>> {
+    /// Returns a string, trimmed; absent if empty.
+    pub fn text(&self, key: &'static str) -> Option<Located<&'a str>> {
         let node = self.node(key)?;
         match &node.value {
             Value::Text(text) => {
                 let value = text.trim();
-                (!value.is_empty()).then_some(Found { value, line: node.line })
+                (!value.is_empty()).then_some(Located { value, line: node.line })
             }
             _ => {
-                self.wrong(key, node, "a text");
+                self.wrong_type(key, node, "a string");
                 None
             }
         }
     }
-    /// The text or `""`.
+    /// Returns the text or `""`.
     pub fn text_or_empty(&self, key: &'static str) -> String {
         self.text(key).map(|t| t.value.to_owned()).unwrap_or_default()
     }
-    /// A text that must be there.
-    pub fn need_text(&self, key: &'static str) -> Option<Found<&'a str>> {
+    /// Returns a required text.
+    pub fn require_text(&self, key: &'static str) -> Option<Located<&'a str>> {
         let found = self.text(key);
         if found.is_none() {
             match self.entries.iter().find(|e| e.key == key) {
@@ -97,7 +101,7 @@ impl<'a> Fields<'a> {
                         self.at(*line),
                         "missing-field",
                         format!("{key:?} is empty"),
-                        "write something there",
+                        "enter a value",
                     );
                 }
                 Some(Member { node: Node { value: Value::Null, .. }, .. }) | None => {
@@ -108,14 +112,14 @@ impl<'a> Fields<'a> {
         }
         found
     }
-    /// An id that must be there.
-    pub fn need_slug(&self, key: &'static str) -> Option<Found<Slug>> {
-        let text = self.need_text(key)?;
+    /// Returns a required id.
+    pub fn require_slug(&self, key: &'static str) -> Option<Located<Slug>> {
+        let text = self.require_text(key)?;
         self.slug_of(key, text)
     }
-    fn slug_of(&self, key: &str, text: Found<&str>) -> Option<Found<Slug>> {
+    fn slug_of(&self, key: &str, text: Located<&str>) -> Option<Located<Slug>> {
         match Slug::new(text.value) {
-            Ok(value) => Some(Found { value, line: text.line }),
+            Ok(value) => Some(Located { value, line: text.line }),
             Err(_) => {
                 let message = format!("{key:?} is {:?}", text.value);
                 let hint = match suggest_slug(text.value) {
@@ -133,70 +137,70 @@ impl<'a> Fields<'a> {
         match self.node(key) {
             Some(Node { value: Value::Bool(value), .. }) => *value,
             Some(node) => {
-                self.wrong(key, node, "true or false");
+                self.wrong_type(key, node, "true or false");
                 false
             }
             None => false,
         }
     }
-    /// A whole number in a range.
-    pub fn whole(
+    /// Returns an integer within a range.
+    pub fn integer(
         &self,
         key: &'static str,
         range: std::ops::RangeInclusive<u32>,
-    ) -> Option<Found<u32>> {
+    ) -> Option<Located<u32>> {
         let number = self.number(key)?;
         let value = number.value as u32;
         if f64::from(value) == number.value && range.contains(&value) {
-            return Some(Found { value, line: number.line });
+            return Some(Located { value, line: number.line });
         }
         let message = format!("{key:?} is {}", number.value);
         let hint = format!("a whole number from {} to {}", range.start(), range.end());
         self.problems.error(self.at(number.line), "bad-value", message, hint);
         None
     }
-    pub fn number(&self, key: &'static str) -> Option<Found<f64>> {
+    pub fn number(&self, key: &'static str) -> Option<Located<f64>> {
         let node = self.node(key)?;
         match node.value {
-            Value::Number(value) => Some(Found { value, line: node.line }),
+            Value::Number(value) => Some(Located { value, line: node.line }),
             _ => {
-                self.wrong(key, node, "a number");
+                self.wrong_type(key, node, "a number");
                 None
             }
         }
     }
-    /// A list; empty if absent.
+    /// Returns a list; empty if absent.
     pub fn list(&self, key: &'static str) -> &'a [Node] {
         match self.node(key) {
             Some(Node { value: Value::List(list), .. }) => list,
             Some(node) => {
-                self.wrong(key, node, "a list");
+                self.wrong_type(key, node, "a list");
                 &[]
             }
             None => &[],
         }
     }
-    /// A list of texts.
-    pub fn texts(&self, key: &'static str) -> Vec<Found<&'a str>> {
+    /// Returns a list of strings.
+    pub fn strings(&self, key: &'static str) -> Vec<Located<&'a str>> {
         let mut texts = Vec::new();
         for node in self.list(key) {
             match &node.value {
-                Value::Text(text) => texts.push(Found { value: text.trim(), line: node.line }),
-                _ => self.wrong(key, node, "a list of texts"),
+                Value::Text(text) => texts.push(Located { value: text.trim(), line: node.line }),
+                _ => self.wrong_type(key, node, "a list of strings"),
             }
         }
         texts
     }
-    pub fn owned_texts(&self, key: &'static str) -> Vec<String> {
-        self.texts(key)
+    pub fn string_list(&self, key: &'static str) -> Vec<String> {
+        self.strings(key)
             .into_iter()
             .filter(|t| !t.value.is_empty())
             .map(|t| t.value.to_owned())
             .collect()
     }
-    /// One of a few words that must be there, as a pair of word and meaning.
+    /// Returns a required value of a table, given as pairs of text and value.
     pub fn one_of<T: Copy>(&self, key: &'static str, table: &[(&str, T)]) -> Option<T> {
-        let text = self.need_text(key)?;
+        let text = self.require_text(key)?;
         let found = table.iter().find(|(word, _)| *word == text.value);
         if found.is_none() {
             let words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
@@ -208,17 +212,17 @@ impl<'a> Fields<'a> {
                 format!("one of {}", words.join(", ")),
             );
         }
-        found.map(|(_, meaning)| *meaning)
+        found.map(|(_, value)| *value)
     }
-    /// `lang`, if it is a language tag.
+    /// Returns `lang`, if it is a language tag.
     pub fn language(&self) -> Option<String> {
         self.checked_language(self.text("lang")?)
     }
-    /// `lang`, which must be there.
-    pub fn need_language(&self) -> Option<String> {
-        self.checked_language(self.need_text("lang")?)
+    /// Returns `lang`, which is required.
+    pub fn require_language(&self) -> Option<String> {
+        self.checked_language(self.require_text("lang")?)
     }
-    fn checked_language(&self, text: Found<&str>) -> Option<String> {
+    fn checked_language(&self, text: Located<&str>) -> Option<String> {
         if is_language_tag(text.value) {
             return Some(text.value.to_owned());
         }
@@ -226,9 +230,9 @@ impl<'a> Fields<'a> {
         self.error(text.line, "bad-lang", message, "a language tag such as en, fr-CA or zh-Hant");
         None
     }
-    /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are told apart.
+    /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are reported differently.
     pub fn format(&self, name: &str) {
-        let Some(text) = self.need_text("format") else { return };
+        let Some(text) = self.require_text("format") else { return };
         let at = self.at(text.line);
         match text.value.split_once('/') {
             Some((n, "1")) if n == name => {}
@@ -244,47 +248,41 @@ impl<'a> Fields<'a> {
     }
     /// Warns of unknown fields, since a misspelled name would otherwise have no effect.
     pub fn finish(self) {
-        let asked = self.asked.into_inner();
+        let requested_keys = self.requested_keys.into_inner();
         for entry in self.entries {
-            if asked.iter().any(|key| *key == entry.key) || entry.key.starts_with('$') {
+            if requested_keys.iter().any(|key| *key == entry.key) || entry.key.starts_with('$') {
                 continue;
             }
-            let near = asked
+            let closest = requested_keys
                 .iter()
                 .min_by_key(|key| distance(key, &entry.key))
                 .filter(|key| distance(key, &entry.key) <= 2);
-            let hint = match near {
+            let hint = match closest {
                 Some(key) => format!("did you mean {key:?}?"),
-                None => "leave it out".to_owned(),
+                None => "remove it".to_owned(),
             };
             let at = SourceLocation { file: self.file, line: entry.line };
-            self.problems.warn(
-                at,
-                "unknown-field",
-                format!("{:?} means nothing here", entry.key),
-                hint,
-            );
+            self.problems.warn(at, "unknown-field", format!("unknown field {:?}", entry.key), hint);
         }
     }
 }
 
-/// The ids of one list, with the lines on which they stand.
+/// The ids of one list, with their lines.
 #[derive(Debug, Default)]
 pub(crate) struct UniqueIds(HashMap<Slug, u32>);
 
 impl UniqueIds {
-    /// Notes an id, and reports it if the list has it already. `what` names it: "the id".
-    pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Found<Slug>>, what: &str) {
-        let Some(Found { value, line }) = id else { return };
+    /// Adds an id, and reports it if it is already in the list. `what` describes it: "the id".
+    pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Located<Slug>>, what: &str) {
+        let Some(Located { value, line }) = id else { return };
         if let Some(first) = self.0.insert(value.clone(), *line) {
-            let message =
-                format!("{what} {:?} is here twice (first in line {first})", value.as_str());
+            let message = format!("duplicate {what} {:?} (first in line {first})", value.as_str());
             fields.error(*line, "duplicate-id", message, "give one of them another id");
         }
     }
 }
 
-/// An id made of a title: `How Rivers Work!` is `how-rivers-work`.
+/// Suggests an id for a title: `how-rivers-work` for `How Rivers Work!`.
 fn suggest_slug(text: &str) -> Option<String> {
     let mut slug = String::new();
     for c in text.chars().flat_map(char::to_lowercase) {
@@ -301,13 +299,13 @@ fn suggest_slug(text: &str) -> Option<String> {
     Slug::new(slug).ok().map(|s| s.as_str().to_owned())
 }
 
-/// Edit distance, ignoring case. A long key is cut off: it is near to nothing.
+/// Returns the edit distance, ignoring case. A long key is truncated: it is similar to none.
 fn distance(a: &str, b: &str) -> usize {
     let b: String = b.chars().take(40).collect();
     strsim::levenshtein(&a.to_lowercase(), &b.to_lowercase())
 }
 
-/// A well-formed BCP 47 tag (RFC 5646, shape only): `en`, `zh-Hant`, `es-419`, `tw-x-akua`.
+/// Returns true for a well-formed BCP 47 tag (RFC 5646, syntax only): `en`, `zh-Hant`, `es-419`, `tw-x-akua`.
 pub(crate) fn is_language_tag(tag: &str) -> bool {
     let mut parts = tag.split('-');
     let first = parts.next().unwrap_or_default();

@@ -1,22 +1,24 @@
-//! The limits of a package and the entry of one file.
+//! The limits of a package, and the entry of one file.
+//!
+//! Not here: reading folders and archives (`source`, `zip`).
 
 use std::path::PathBuf;
 
-/// How much is taken from a package. The defaults are those of docs/PACKAGE.md.
+/// Limits of a package. The defaults are those of docs/PACKAGE.md.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub files: u64,
-    /// Bytes of all files, unpacked.
+    /// Total size of all files in bytes, unpacked.
     pub total_bytes: u64,
-    /// Bytes of one file, unpacked.
+    /// Size of one file in bytes, unpacked.
     pub file_bytes: u64,
-    /// Unpacked to packed, for files over `ratio_from`.
+    /// Ratio of unpacked to packed size, for files over `ratio_min_bytes`.
     pub ratio: u64,
-    /// Bytes below which the ratio does not matter.
-    pub ratio_from: u64,
-    /// Bytes of one Markdown, JSON, VTT or SVG file.
+    /// Size in bytes below which the ratio is ignored.
+    pub ratio_min_bytes: u64,
+    /// Size of one Markdown, JSON, VTT or SVG file in bytes.
     pub text_bytes: u64,
-    /// Pixels of one picture.
+    /// Number of pixels of one picture.
     pub pixels: u64,
 }
 
@@ -27,7 +29,7 @@ impl Default for Limits {
             total_bytes: 4 << 30,
             file_bytes: 1 << 30,
             ratio: 200,
-            ratio_from: 1 << 20,
+            ratio_min_bytes: 1 << 20,
             text_bytes: 8 << 20,
             pixels: 100_000_000,
         }
@@ -36,9 +38,9 @@ impl Default for Limits {
 
 #[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
-    /// Where the bytes lie on this disk.
+    /// Path of the bytes on this disk.
     pub disk: PathBuf,
     pub size: u64,
-    /// The name as it was spelled, before NFC.
-    pub spelled: String,
+    /// Original spelling of the name, before NFC.
+    pub original_path: String,
 }

@@ -1,12 +1,12 @@
-//! JSON that remembers its lines, so that a wrong value is reported where it stands, and all of them at once.
+//! A JSON parser that keeps line numbers, so that all wrong values of a file are reported with their lines.
 //!
-//! Not here: what the fields mean. serde stops at the first problem and forgets positions; authors need the whole list.
+//! Not here: the meaning of fields. serde stops at the first problem and does not keep positions.
 
 use std::collections::HashMap;
 
 use crate::problem::{Problems, SourceLocation};
 
-/// A value and the line on which it begins.
+/// A value and the line on which it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub line: u32,
@@ -38,23 +38,23 @@ impl Value {
             Self::Null => "null",
             Self::Bool(_) => "true or false",
             Self::Number(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
         }
     }
 }
 
-/// Deeper nesting is refused; no part of the format needs more than 6.
+/// Maximum nesting depth; the format needs at most 6.
 const MAX_DEPTH: usize = 40;
 
-/// Reads a document, or reports why not (`json-syntax`, `json-duplicate-key`).
+/// Parses a document, or reports why that fails (`json-syntax`, `json-duplicate-key`).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node> {
     let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, line: 1, file, problems };
     let result = parser.value(0).and_then(|node| {
-        parser.space();
+        parser.skip_whitespace();
         if parser.at < parser.bytes.len() {
-            Err(parser.wrong("something follows the end of the document"))
+            Err(parser.syntax_error("unexpected data after the end of the document"))
         } else {
             Ok(node)
         }
@@ -66,7 +66,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node>
                 SourceLocation { file, line },
                 "json-syntax",
                 message,
-                "every `{` `[` `\"` needs its partner, and entries are separated by one comma",
+                "close every `{`, `[` and `\"`, and separate entries with one comma",
             );
             None
         }
@@ -82,16 +82,16 @@ struct Parser<'a> {
     problems: &'a Problems,
 }
 
-type Parsed<T> = Result<T, (u32, String)>;
+type ParseResult<T> = Result<T, (u32, String)>;
 
 impl Parser<'_> {
-    fn wrong(&self, what: &str) -> (u32, String) {
+    fn syntax_error(&self, what: &str) -> (u32, String) {
         (self.line, format!("this is not JSON: {what}"))
     }
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
-    fn space(&mut self) {
+    fn skip_whitespace(&mut self) {
         while let Some(b) = self.peek() {
             match b {
                 b'\n' => self.line += 1,
@@ -101,39 +101,45 @@ impl Parser<'_> {
             self.at += 1;
         }
     }
-    fn found(&self) -> String {
+    fn describe_next(&self) -> String {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             None => "the end of the file".to_owned(),
             Some(c) => format!("{c:?}"),
         }
     }
-    fn value(&mut self, depth: usize) -> Parsed<Node> {
-        self.space();
+    fn value(&mut self, depth: usize) -> ParseResult<Node> {
+        self.skip_whitespace();
         if depth > MAX_DEPTH {
-            return Err(self.wrong("it is nested too deeply"));
+            return Err(self.syntax_error("it is nested too deeply"));
         }
         let line = self.line;
         let value = match self.peek() {
             Some(b'{') => Value::Object(self.object(depth)?),
             Some(b'[') => Value::List(self.list(depth)?),
             Some(b'"') => Value::Text(self.string()?),
-            Some(b't') => self.word("true", Value::Bool(true))?,
-            Some(b'f') => self.word("false", Value::Bool(false))?,
-            Some(b'n') => self.word("null", Value::Null)?,
+            Some(b't') => self.literal("true", Value::Bool(true))?,
+            Some(b'f') => self.literal("false", Value::Bool(false))?,
+            Some(b'n') => self.literal("null", Value::Null)?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => return Err(self.wrong(&format!("a value is expected here, not {}", self.found()))),
+            _ => {
+                return Err(self.syntax_error(&format!(
+                    "a value is expected here, not {}",
+                    self.describe_next()
+                )));
+            }
         };
         Ok(Node { line, value })
     }
-    fn word(&mut self, word: &str, value: Value) -> Parsed<Value> {
-        if self.bytes[self.at..].starts_with(word.as_bytes()) {
-            self.at += word.len();
+    fn literal(&mut self, literal: &str, value: Value) -> ParseResult<Value> {
+        if self.bytes[self.at..].starts_with(literal.as_bytes()) {
+            self.at += literal.len();
             Ok(value)
         } else {
-            Err(self.wrong(&format!("a value is expected here, not {}", self.found())))
+            Err(self
+                .syntax_error(&format!("a value is expected here, not {}", self.describe_next())))
         }
     }
-    fn number(&mut self) -> Parsed<Value> {
+    fn number(&mut self) -> ParseResult<Value> {
         let start = self.at;
         while self
             .peek()
@@ -141,20 +147,20 @@ impl Parser<'_> {
         {
             self.at += 1;
         }
-        // serde_json knows the grammar of numbers: no leading zeros, no bare dots.
-        serde_json::from_str::<f64>(&self.text[start..self.at])
-            .map(Value::Number)
-            .map_err(|_| self.wrong(&format!("{:?} is not a number", &self.text[start..self.at])))
+        // serde_json checks the grammar of numbers: no leading zeros, no bare dots.
+        serde_json::from_str::<f64>(&self.text[start..self.at]).map(Value::Number).map_err(|_| {
+            self.syntax_error(&format!("{:?} is not a number", &self.text[start..self.at]))
+        })
     }
-    fn string(&mut self) -> Parsed<String> {
+    fn string(&mut self) -> ParseResult<String> {
         let start = self.at;
         self.at += 1;
         loop {
             match self.peek() {
-                None => return Err(self.wrong("a text has no closing quote")),
+                None => return Err(self.syntax_error("a string has no closing quote")),
                 Some(b'\n' | b'\r') => {
-                    return Err(self.wrong(
-                        "a text goes on over the end of the line; write \\n for a new line",
+                    return Err(self.syntax_error(
+                        "a string continues past the end of the line; write \\n for a new line",
                     ));
                 }
                 Some(b'\\') => self.at += 2,
@@ -165,20 +171,22 @@ impl Parser<'_> {
         self.at += 1;
         let raw = self.text.get(start..self.at).unwrap_or_default();
         serde_json::from_str(raw).map_err(|_| {
-            self.wrong(&format!("the text {raw} has a wrong escape or a control character"))
+            self.syntax_error(&format!(
+                "the string {raw} has an invalid escape or a control character"
+            ))
         })
     }
-    fn list(&mut self, depth: usize) -> Parsed<Vec<Node>> {
+    fn list(&mut self, depth: usize) -> ParseResult<Vec<Node>> {
         self.at += 1;
         let mut list = Vec::new();
-        self.space();
+        self.skip_whitespace();
         if self.peek() == Some(b']') {
             self.at += 1;
             return Ok(list);
         }
         loop {
             list.push(self.value(depth + 1)?);
-            self.space();
+            self.skip_whitespace();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
@@ -186,43 +194,49 @@ impl Parser<'_> {
                     return Ok(list);
                 }
                 _ => {
-                    return Err(self
-                        .wrong(&format!("a comma or ']' is expected here, not {}", self.found())));
+                    return Err(self.syntax_error(&format!(
+                        "a comma or ']' is expected here, not {}",
+                        self.describe_next()
+                    )));
                 }
             }
         }
     }
-    fn object(&mut self, depth: usize) -> Parsed<Vec<Member>> {
+    fn object(&mut self, depth: usize) -> ParseResult<Vec<Member>> {
         self.at += 1;
         let mut entries: Vec<Member> = Vec::new();
         let mut lines: HashMap<String, u32> = HashMap::new();
-        self.space();
+        self.skip_whitespace();
         if self.peek() == Some(b'}') {
             self.at += 1;
             return Ok(entries);
         }
         loop {
-            self.space();
+            self.skip_whitespace();
             if self.peek() != Some(b'"') {
-                return Err(
-                    self.wrong(&format!("a name in quotes is expected here, not {}", self.found()))
-                );
+                return Err(self.syntax_error(&format!(
+                    "a name in quotes is expected here, not {}",
+                    self.describe_next()
+                )));
             }
             let line = self.line;
             let key = self.string()?;
-            self.space();
+            self.skip_whitespace();
             if self.peek() != Some(b':') {
-                return Err(self.wrong(&format!("a ':' is expected here, not {}", self.found())));
+                return Err(self.syntax_error(&format!(
+                    "a ':' is expected here, not {}",
+                    self.describe_next()
+                )));
             }
             self.at += 1;
             let node = self.value(depth + 1)?;
             if let Some(first) = lines.insert(key.clone(), line) {
                 let at = SourceLocation { file: self.file, line };
-                let message = format!("{key:?} is here twice (first in line {first})");
+                let message = format!("duplicate key {key:?} (first in line {first})");
                 self.problems.error(at, "json-duplicate-key", message, "keep one of them");
             }
             entries.push(Member { key, line, node });
-            self.space();
+            self.skip_whitespace();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
@@ -230,9 +244,9 @@ impl Parser<'_> {
                     return Ok(entries);
                 }
                 _ => {
-                    return Err(self.wrong(&format!(
+                    return Err(self.syntax_error(&format!(
                         "a comma or '}}' is expected here, not {}",
-                        self.found()
+                        self.describe_next()
                     )));
                 }
             }
@@ -264,15 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn syntax_problems_name_their_line() {
+    fn syntax_problems_have_the_right_line() {
         for (text, line, part) in [
             ("{\n\"a\": 1\n\"b\": 2}", 3, "a comma or '}'"),
             ("{\n\"a\": [1,\n]}", 3, "a value is expected"),
-            ("{\"a\": \"x\n\"}", 1, "over the end of the line"),
-            ("{} {}", 1, "follows the end"),
+            ("{\"a\": \"x\n\"}", 1, "past the end of the line"),
+            ("{} {}", 1, "after the end"),
             ("", 1, "the end of the file"),
             ("{\"a\": 01}", 1, "not a number"),
-            ("{\"a\": \"\\q\"}", 1, "wrong escape"),
+            ("{\"a\": \"\\q\"}", 1, "invalid escape"),
             ("{\"a\": tru}", 1, "a value is expected"),
             ("\"\\", 1, "no closing quote"),
         ] {

@@ -1,7 +1,7 @@
-//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, `paths` checks names,
-//! `json` and `fields` read JSON with line numbers.
+//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, `paths` checks
+//! names, `json` and `fields` read JSON with line numbers.
 //!
-//! Not here: what the files mean (`importers`).
+//! Not here: the meaning of the files (`importers`).
 
 use std::{
     collections::BTreeMap,
@@ -19,64 +19,74 @@ mod zip;
 pub use files::Limits;
 pub(crate) use files::SourceFile;
 
-use crate::problem::{Problem, Problems, SourceLocation, one};
+use crate::problem::{Problem, Problems, SourceLocation, file_error};
 
 /// An opened folder or zip.
 #[derive(Debug)]
 pub struct Source {
-    /// As it was given.
-    pub(crate) shown: String,
+    /// The path as given.
+    pub(crate) display_name: String,
     /// NFC path to file, sorted.
     pub(crate) files: BTreeMap<String, SourceFile>,
-    /// Problems with names: reported with the package to which the file belongs.
-    pub(crate) odd: Vec<(String, Problem)>,
+    /// Problems with names, reported with the package that contains the file.
+    pub(crate) path_problems: Vec<(String, Problem)>,
     pub(crate) is_zip: bool,
     _unpacked: Option<tempfile::TempDir>,
 }
 
 impl Source {
-    /// Opens a folder or a zip. Errors are those of the container: a broken zip, a limit, an unsafe name.
+    /// Opens a folder or a zip. Errors are those of the container: a broken zip, an exceeded limit, an unsafe name.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, Vec<Problem>> {
-        let shown = path.display().to_string();
+        let display_name = path.display().to_string();
         let metadata = path.metadata().map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => {
-                vec![one(&shown, "not-found", "there is no such file or folder", "check the path")]
+                vec![file_error(
+                    &display_name,
+                    "not-found",
+                    "there is no such file or folder",
+                    "check the path",
+                )]
             }
-            _ => vec![one(
-                &shown,
+            _ => vec![file_error(
+                &display_name,
                 "unreadable",
                 format!("it cannot be read: {e}"),
-                "check who may read it",
+                "check its permissions",
             )],
         })?;
         if metadata.is_dir() {
-            return Self::folder(path, shown);
+            return Self::folder(path, display_name);
         }
         let mut head = [0; 4];
         let n = File::open(path).and_then(|mut f| f.read(&mut head)).map_err(|e| {
-            vec![one(
-                &shown,
+            vec![file_error(
+                &display_name,
                 "unreadable",
                 format!("it cannot be read: {e}"),
-                "check who may read it",
+                "check its permissions",
             )]
         })?;
-        if head[..n].starts_with(b"PK") || paths::extension(&shown) == "zip" {
-            return zip::unpack(path, &shown, limits).map(|(files, folder)| Self {
-                shown,
+        if head[..n].starts_with(b"PK") || paths::extension(&display_name) == "zip" {
+            return zip::unpack(path, &display_name, limits).map(|(files, folder)| Self {
+                display_name,
                 files,
-                odd: Vec::new(),
+                path_problems: Vec::new(),
                 is_zip: true,
                 _unpacked: Some(folder),
             });
         }
-        let hint = "give the folder with course.json or story.json, or a zip of it";
-        Err(vec![one(&shown, "no-package", "this is neither a folder nor a zip", hint)])
+        let hint = "use the folder with course.json or story.json, or a zip of it";
+        Err(vec![file_error(
+            &display_name,
+            "no-package",
+            "this is neither a folder nor a zip",
+            hint,
+        )])
     }
 
-    fn folder(root: &Path, shown: String) -> Result<Self, Vec<Problem>> {
+    fn folder(root: &Path, display_name: String) -> Result<Self, Vec<Problem>> {
         let mut files = BTreeMap::new();
-        let mut odd = Vec::new();
+        let mut path_problems = Vec::new();
         let mut folded: BTreeMap<String, String> = BTreeMap::new();
         let walk =
             walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name().into_iter().filter_entry(
@@ -96,13 +106,13 @@ impl Source {
                         .unwrap_or(root)
                         .display()
                         .to_string();
-                    odd.push((
+                    path_problems.push((
                         at.clone(),
-                        one(
+                        file_error(
                             &at,
                             "unreadable",
                             format!("it cannot be read: {e}"),
-                            "check who may read it",
+                            "check its permissions",
                         ),
                     ));
                     continue;
@@ -111,12 +121,17 @@ impl Source {
             let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
             let parts: Vec<_> =
                 relative.components().map(|c| c.as_os_str().to_string_lossy()).collect();
-            let spelled = parts.join("/");
-            let path = paths::nfc(&spelled);
+            let original_path = parts.join("/");
+            let path = paths::nfc(&original_path);
             if entry.path_is_symlink() {
-                odd.push((
+                path_problems.push((
                     path,
-                    one(&spelled, "link", "this is a link", "put the file itself here"),
+                    file_error(
+                        &original_path,
+                        "link",
+                        "this is a link",
+                        "replace the link by the file",
+                    ),
                 ));
                 continue;
             }
@@ -124,33 +139,38 @@ impl Source {
                 continue;
             }
             if relative.to_str().is_none() {
-                odd.push((
+                path_problems.push((
                     path,
-                    one(&spelled, "path-name", "the name is not Unicode", "rename the file"),
+                    file_error(
+                        &original_path,
+                        "path-name",
+                        "the name is not Unicode",
+                        "rename the file",
+                    ),
                 ));
                 continue;
             }
-            if let Err(refused) = paths::check(&spelled) {
-                odd.push((
+            if let Err(error) = paths::check(&original_path) {
+                path_problems.push((
                     path.clone(),
-                    one(&spelled, refused.code, refused.message, refused.hint),
+                    file_error(&original_path, error.code, error.message, error.hint),
                 ));
             }
-            if let Some(first) = folded.insert(paths::folded(&path), spelled.clone()) {
-                let message = format!("this name and {first:?} are one on Windows and macOS");
-                odd.push((
+            if let Some(first) = folded.insert(paths::case_folded(&path), original_path.clone()) {
+                let message = format!("this name and {first:?} are identical on Windows and macOS");
+                path_problems.push((
                     path.clone(),
-                    one(&spelled, "path-duplicate", message, "rename one of them"),
+                    file_error(&original_path, "path-duplicate", message, "rename one of them"),
                 ));
             }
             let size = entry.metadata().map_or(0, |m| m.len());
-            files.insert(path, SourceFile { disk: entry.into_path(), size, spelled });
+            files.insert(path, SourceFile { disk: entry.into_path(), size, original_path });
         }
-        Ok(Self { shown, files, odd, is_zip: false, _unpacked: None })
+        Ok(Self { display_name, files, path_problems, is_zip: false, _unpacked: None })
     }
 
-    /// The files below a folder (`""` for all).
-    pub(crate) fn below<'a>(
+    /// Returns the files below a folder (`""` for all).
+    pub(crate) fn files_under<'a>(
         &'a self,
         folder: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a SourceFile)> + 'a {
@@ -163,10 +183,10 @@ impl Source {
             .map(move |(path, entry)| (&path[length..], entry))
     }
 
-    /// Counts, sizes and names of one package's files against the limits.
+    /// Checks number, sizes and names of one package's files against the limits.
     pub(crate) fn check_package(&self, folder: &str, limits: &Limits, problems: &Problems) {
         let (mut count, mut total) = (0u64, 0u64);
-        for (path, entry) in self.below(folder) {
+        for (path, entry) in self.files_under(folder) {
             count += 1;
             total = total.saturating_add(entry.size);
             if entry.size > limits.file_bytes {
@@ -176,30 +196,25 @@ impl Source {
                     SourceLocation { file: path, line: 1 },
                     "file-too-large",
                     message,
-                    "make it smaller or cut it in parts",
+                    "make it smaller or split it",
                 );
             }
         }
-        let at = SourceLocation { file: &self.shown, line: 1 };
+        let at = SourceLocation { file: &self.display_name, line: 1 };
         if count > limits.files {
             problems.error(
                 at,
                 "too-many-files",
                 format!("{count} files; {} are allowed", limits.files),
-                "cut the course in two",
+                "split the course",
             );
         }
         if total > limits.total_bytes {
             let message = format!("{total} bytes in all; {} are allowed", limits.total_bytes);
-            problems.error(
-                at,
-                "too-large",
-                message,
-                "make the media smaller or cut the course in two",
-            );
+            problems.error(at, "too-large", message, "make the media smaller or split the course");
         }
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        for (path, problem) in &self.odd {
+        for (path, problem) in &self.path_problems {
             if let Some(inside) = path.strip_prefix(prefix.as_str()) {
                 problems.add(Problem { file: inside.to_owned(), ..problem.clone() });
             }

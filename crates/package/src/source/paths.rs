@@ -1,72 +1,85 @@
-//! Names of files inside a package: what is allowed, and how a link finds its file.
+//! Names of files inside a package: which are allowed, and how links are resolved.
 //!
-//! Not here: the file system. A path is text with `/` and in Unicode NFC, whatever the disk or the zip spells.
+//! Not here: the file system. A path is text with `/`, in Unicode NFC, regardless of the spelling on disk or in a zip.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest path, in bytes of UTF-8.
+/// Maximum length of a path in bytes of UTF-8.
 pub(crate) const MAX_PATH_BYTES: usize = 240;
 
-/// Why a path is refused: code, what is wrong, what to do.
+/// A rejected path: code, message, hint.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct PathError {
     pub code: &'static str,
     pub message: String,
     pub hint: &'static str,
 }
 
-fn refused<T>(code: &'static str, message: String, hint: &'static str) -> Result<T, Refused> {
-    Err(Refused { code, message, hint })
+fn path_error<T>(code: &'static str, message: String, hint: &'static str) -> Result<T, PathError> {
+    Err(PathError { code, message, hint })
 }
 
-/// Checks a path of a zip entry or a file of a folder, relative to the package's top.
-pub(crate) fn check(path: &str) -> Result<(), Refused> {
-    const INSIDE: &str = "pack the folder itself, with paths relative to it and `/` between names";
-    let shown: String = path.chars().take(120).collect();
+/// Checks the path of a zip entry or of a file in a folder, relative to the package's root.
+pub(crate) fn check(path: &str) -> Result<(), PathError> {
+    const RELATIVE_HINT: &str =
+        "pack the folder itself, with paths relative to it and `/` between names";
+    let display: String = path.chars().take(120).collect();
     if path.len() > MAX_PATH_BYTES {
-        return refused(
+        return path_error(
             "path-long",
-            format!("a path is longer than {MAX_PATH_BYTES} bytes: {shown:?}"),
+            format!("a path is longer than {MAX_PATH_BYTES} bytes: {display:?}"),
             "use shorter names",
         );
     }
     if path.contains('\\') {
-        return refused("path-unsafe", format!("a path has a backslash: {shown:?}"), INSIDE);
+        return path_error(
+            "path-unsafe",
+            format!("a path has a backslash: {display:?}"),
+            RELATIVE_HINT,
+        );
     }
     if path.starts_with('/') {
-        return refused("path-unsafe", format!("a path is absolute: {shown:?}"), INSIDE);
+        return path_error(
+            "path-unsafe",
+            format!("a path is absolute: {display:?}"),
+            RELATIVE_HINT,
+        );
     }
-    let drive = path.as_bytes();
-    if drive.len() >= 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':' {
-        return refused("path-unsafe", format!("a path has a drive letter: {shown:?}"), INSIDE);
+    let bytes = path.as_bytes();
+    if bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' {
+        return path_error(
+            "path-unsafe",
+            format!("a path has a drive letter: {display:?}"),
+            RELATIVE_HINT,
+        );
     }
     for name in path.split('/') {
         if name.is_empty() || name == "." || name == ".." {
-            return refused(
+            return path_error(
                 "path-unsafe",
-                format!("a path has an empty part, `.` or `..`: {shown:?}"),
-                INSIDE,
+                format!("a path has an empty part, `.` or `..`: {display:?}"),
+                RELATIVE_HINT,
             );
         }
         if name.chars().any(|c| c.is_control() || "<>:\"|?*".contains(c)) {
             let message =
-                format!("a name has a control character or one of < > : \" | ? *: {shown:?}");
-            return refused("path-name", message, "rename the file: Windows cannot store it");
+                format!("a name has a control character or one of < > : \" | ? *: {display:?}");
+            return path_error("path-name", message, "rename the file: Windows cannot store it");
         }
         if name.ends_with(['.', ' ']) {
-            return refused(
+            return path_error(
                 "path-name",
-                format!("a name ends with a dot or a space: {shown:?}"),
+                format!("a name ends with a dot or a space: {display:?}"),
                 "rename the file: Windows cannot store it",
             );
         }
         if is_reserved(name) {
-            return refused(
+            return path_error(
                 "path-reserved",
-                format!("Windows reserves this name: {shown:?}"),
+                format!("Windows reserves this name: {display:?}"),
                 "rename the file",
             );
         }
@@ -87,28 +100,28 @@ fn is_reserved(name: &str) -> bool {
     }
 }
 
-/// The spelling under which a path is found: NFC. macOS stores NFD, zips carry either.
+/// Returns the NFC spelling, by which paths are looked up. macOS stores NFD, zips contain either.
 pub(crate) fn nfc(path: &str) -> String {
     path.nfc().collect()
 }
 
-/// What two names must not share: case and composition fold away on Windows and macOS.
-pub(crate) fn folded(path: &str) -> String {
+/// Returns the form that must be unique: Windows and macOS ignore differences of case and composition.
+pub(crate) fn case_folded(path: &str) -> String {
     path.nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// True for files that operating systems leave behind: hidden ones, `__MACOSX`, `Thumbs.db`, `desktop.ini`.
+/// Returns true for files created by operating systems: hidden ones, `__MACOSX`, `Thumbs.db`, `desktop.ini`.
 pub(crate) fn is_os_metadata(path: &str) -> bool {
     path.split('/').any(|n| (n.starts_with('.') && n != "." && n != "..") || n == "__MACOSX")
         || matches!(path.rsplit('/').next(), Some("Thumbs.db" | "desktop.ini"))
 }
 
-/// The folder of a file, `""` at the top.
+/// Returns the folder of a file, `""` at the root.
 pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The last part of a path without its extension: `media/rain.mp3` is `rain`.
+/// Replaces the extension of a path: `media/rain.mp3` with `vtt` becomes `media/rain.vtt`.
 pub(crate) fn with_extension(path: &str, extension: &str) -> String {
     let stem = match path.rsplit_once('.') {
         Some((stem, ext)) if !ext.contains('/') => stem,
@@ -117,7 +130,7 @@ pub(crate) fn with_extension(path: &str, extension: &str) -> String {
     format!("{stem}.{extension}")
 }
 
-/// The lower-case extension, `""` without one.
+/// Returns the lower-case extension, `""` if there is none.
 pub(crate) fn extension(path: &str) -> String {
     match path.rsplit('/').next().and_then(|name| name.rsplit_once('.')) {
         Some((_, ext)) => ext.to_ascii_lowercase(),
@@ -125,7 +138,7 @@ pub(crate) fn extension(path: &str) -> String {
     }
 }
 
-/// Follows a link from a file's folder. None if it leaves the package, is absolute or has a backslash.
+/// Resolves a link from a file's folder. None if it leaves the package, is absolute or has a backslash.
 pub(crate) fn resolve(folder: &str, link: &str) -> Option<String> {
     if link.starts_with('/') || link.contains('\\') {
         return None;
@@ -143,7 +156,8 @@ pub(crate) fn resolve(folder: &str, link: &str) -> Option<String> {
     Some(nfc(&parts.join("/")))
 }
 
-/// `%20` and its kind, as Markdown editors write spaces. A link that is not UTF-8 when decoded stays as it is.
+/// Decodes percent escapes such as `%20`, which Markdown editors write for spaces. A link that is not UTF-8 after
+/// decoding is returned unchanged.
 pub(crate) fn percent_decoded(link: &str) -> Cow<'_, str> {
     percent_decode_str(link).decode_utf8().unwrap_or(Cow::Borrowed(link))
 }
@@ -153,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_and_awkward_names_are_refused() {
+    fn unsafe_names_are_rejected() {
         for (path, code) in [
             ("../x", "path-unsafe"),
             ("a/../../x", "path-unsafe"),
@@ -183,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn links_stay_inside() {
+    fn links_cannot_leave_the_package() {
         assert_eq!(resolve("a/b", "../media/x.jpg").as_deref(), Some("a/media/x.jpg"));
         assert_eq!(resolve("", "./x").as_deref(), Some("x"));
         assert_eq!(resolve("a", "../../x"), None);

@@ -1,7 +1,9 @@
 //! Unpacks an untrusted zip.
 //!
-//! First the central directory is read and every name checked. The limits on sizes are checked while the entries are
-//! unpacked, so that a zip bomb is refused at the limit. Not here: folders, and what the files mean.
+//! The central directory is read first and every name checked. Size limits are checked while entries are unpacked, so
+//! that a zip bomb is rejected when it reaches a limit.
+//!
+//! Not here: folders, and the meaning of the files.
 
 use std::{
     collections::BTreeMap,
@@ -14,16 +16,20 @@ use ::zip::result::ZipError;
 
 use super::files::{Limits, SourceFile};
 use super::paths;
-use crate::problem::{Problem, Problems, SourceLocation, one};
+use crate::problem::{Problem, Problems, SourceLocation, file_error};
 
 type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
 
 const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
 
-/// Unpacks into a private folder under numbers.
-pub(crate) fn unpack(path: &Path, shown: &str, limits: &Limits) -> Result<Unpacked, Vec<Problem>> {
+/// Unpacks to a private folder, into files named by numbers.
+pub(crate) fn unpack(
+    path: &Path,
+    display_name: &str,
+    limits: &Limits,
+) -> Result<Unpacked, Vec<Problem>> {
     let problems = Problems::default();
-    let result = unpack_into(path, shown, limits, &problems);
+    let result = unpack_into(path, display_name, limits, &problems);
     let list = problems.into_sorted();
     match result {
         Some(unpacked) if list.is_empty() => Ok(unpacked),
@@ -31,30 +37,35 @@ pub(crate) fn unpack(path: &Path, shown: &str, limits: &Limits) -> Result<Unpack
     }
 }
 
-fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -> Option<Unpacked> {
-    let whole = SourceLocation { file: shown, line: 1 };
-    let broken = |what: String| {
-        problems.error(whole, "zip-broken", what, BROKEN_HINT);
+fn unpack_into(
+    path: &Path,
+    display_name: &str,
+    limits: &Limits,
+    problems: &Problems,
+) -> Option<Unpacked> {
+    let archive_location = SourceLocation { file: display_name, line: 1 };
+    let report_broken = |what: String| {
+        problems.error(archive_location, "zip-broken", what, BROKEN_HINT);
     };
     let mut file = File::open(path)
-        .map_err(|e| problems.add(one(shown, "unreadable", e.to_string(), "")))
+        .map_err(|e| problems.add(file_error(display_name, "unreadable", e.to_string(), "")))
         .ok()?;
     let names = match read_names(&mut file, limits) {
         Ok(names) => names,
-        Err(Contents::Broken(what)) => {
-            broken(format!("this is not a whole zip: {what}"));
+        Err(DirectoryError::Broken(what)) => {
+            report_broken(format!("the zip is incomplete or damaged: {what}"));
             return None;
         }
-        Err(Contents::TooMany(count)) => {
+        Err(DirectoryError::TooMany(count)) => {
             let message = format!("{count} entries; {} are allowed", limits.files);
-            problems.error(whole, "too-many-files", message, "cut the course in two");
+            problems.error(archive_location, "too-many-files", message, "split the course");
             return None;
         }
     };
-    // The library keeps the last of two entries with one name; the author should know of both.
-    let mut raw = std::collections::BTreeSet::new();
+    // Of two entries with one name the library keeps the last; the author should be informed of both.
+    let mut seen = std::collections::BTreeSet::new();
     for name in &names {
-        if !raw.insert(name) {
+        if !seen.insert(name) {
             let name = String::from_utf8_lossy(name);
             problems.error(
                 SourceLocation { file: &name, line: 1 },
@@ -67,21 +78,23 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
     let mut archive = match ::zip::ZipArchive::new(file) {
         Ok(archive) => archive,
         Err(e) => {
-            broken(format!("this is not a whole zip: {e}"));
+            report_broken(format!("the zip is incomplete or damaged: {e}"));
             return None;
         }
     };
-    let plan = plan(&mut archive, limits, problems, whole);
+    let entries = select_entries(&mut archive, limits, problems, archive_location);
     if problems.has_errors() {
         return None;
     }
     let folder = tempfile::tempdir()
-        .map_err(|e| problems.add(one(shown, "unreadable", e.to_string(), "free some space")))
+        .map_err(|e| {
+            problems.add(file_error(display_name, "unreadable", e.to_string(), "free some space"))
+        })
         .ok()?;
     let mut files = BTreeMap::new();
     let mut total = 0u64;
-    for (index, spelled) in plan {
-        let at = SourceLocation { file: &spelled, line: 1 };
+    for (index, original_path) in entries {
+        let at = SourceLocation { file: &original_path, line: 1 };
         let mut entry = match archive.by_index(index) {
             Ok(entry) => entry,
             Err(e) => {
@@ -104,37 +117,37 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
         };
         let disk = folder.path().join(index.to_string());
         let packed = entry.compressed_size();
-        match pour(&mut entry, &disk, packed, limits.total_bytes - total, limits) {
+        match extract_entry(&mut entry, &disk, packed, limits.total_bytes - total, limits) {
             Ok(size) => {
                 total += size;
-                files.insert(paths::nfc(&spelled), SourceFile { disk, size, spelled });
+                files.insert(paths::nfc(&original_path), SourceFile { disk, size, original_path });
             }
-            Err(Stop::Ratio) => {
+            Err(ExtractError::Ratio) => {
                 let message = format!("it unpacks to more than {} times its size", limits.ratio);
                 problems.error(
                     at,
                     "zip-ratio",
                     message,
-                    "this looks like a zip bomb: leave the file out",
+                    "this looks like a zip bomb: remove the file",
                 );
                 return None;
             }
-            Err(Stop::File) => {
+            Err(ExtractError::File) => {
                 let message = format!("it unpacks to more than {} bytes", limits.file_bytes);
-                problems.error(at, "file-too-large", message, "make it smaller or cut it in parts");
+                problems.error(at, "file-too-large", message, "make it smaller or split it");
                 return None;
             }
-            Err(Stop::Total) => {
+            Err(ExtractError::Total) => {
                 let message = format!("the zip unpacks to more than {} bytes", limits.total_bytes);
                 problems.error(
-                    whole,
+                    archive_location,
                     "too-large",
                     message,
-                    "make the media smaller or cut the course in two",
+                    "make the media smaller or split the course",
                 );
                 return None;
             }
-            Err(Stop::Io(e)) => {
+            Err(ExtractError::Io(e)) => {
                 let message = format!("it cannot be unpacked: {e}");
                 problems.error(at, "zip-broken", message, BROKEN_HINT);
             }
@@ -143,22 +156,22 @@ fn unpack_into(path: &Path, shown: &str, limits: &Limits, problems: &Problems) -
     Some((files, folder))
 }
 
-/// Checks the central directory. Returns number in the archive and name of the entries to unpack.
-fn plan(
+/// Checks the central directory. Returns index and name of the entries to unpack.
+fn select_entries(
     archive: &mut ::zip::ZipArchive<File>,
     limits: &Limits,
     problems: &Problems,
-    whole: SourceLocation<'_>,
+    archive_location: SourceLocation<'_>,
 ) -> Vec<(usize, String)> {
-    let mut plan = Vec::new();
+    let mut selected = Vec::new();
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
-    let mut declared = 0u64;
+    let mut declared_bytes = 0u64;
     for index in 0..archive.len() {
         let entry = match archive.by_index_raw(index) {
             Ok(entry) => entry,
             Err(e) => {
                 problems.error(
-                    whole,
+                    archive_location,
                     "zip-broken",
                     format!("entry {index} cannot be read: {e}"),
                     BROKEN_HINT,
@@ -166,11 +179,11 @@ fn plan(
                 continue;
             }
         };
-        let spelled = entry.name().to_owned();
-        let at = SourceLocation { file: &spelled, line: 1 };
-        let path = spelled.strip_suffix('/').unwrap_or(&spelled);
-        if let Err(refused) = paths::check(path) {
-            problems.error(at, refused.code, refused.message, refused.hint);
+        let original_path = entry.name().to_owned();
+        let at = SourceLocation { file: &original_path, line: 1 };
+        let path = original_path.strip_suffix('/').unwrap_or(&original_path);
+        if let Err(error) = paths::check(path) {
+            problems.error(at, error.code, error.message, error.hint);
             continue;
         }
         if entry.is_symlink()
@@ -182,7 +195,7 @@ fn plan(
                 at,
                 "link",
                 "this is a link or a device",
-                "put the file itself into the zip",
+                "replace the link by the file",
             );
             continue;
         }
@@ -193,95 +206,93 @@ fn plan(
             problems.error(
                 at,
                 "zip-encrypted",
-                "it is locked with a password",
+                "it is encrypted with a password",
                 "pack the folder without a password",
             );
             continue;
         }
-        if let Some(first) = folded.insert(paths::folded(path), path.to_owned()) {
-            let message = format!("this name and {first:?} are one on Windows and macOS");
+        if let Some(first) = folded.insert(paths::case_folded(path), path.to_owned()) {
+            let message = format!("this name and {first:?} are identical on Windows and macOS");
             problems.error(at, "path-duplicate", message, "rename one of them");
             continue;
         }
         if entry.size() > limits.file_bytes {
             let message =
                 format!("the file has {} bytes; {} are allowed", entry.size(), limits.file_bytes);
-            problems.error(at, "file-too-large", message, "make it smaller or cut it in parts");
+            problems.error(at, "file-too-large", message, "make it smaller or split it");
         }
-        if entry.size() > limits.ratio_from && entry.size() / limits.ratio > entry.compressed_size()
+        if entry.size() > limits.ratio_min_bytes
+            && entry.size() / limits.ratio > entry.compressed_size()
         {
             let message = format!("it unpacks to more than {} times its size", limits.ratio);
-            problems.error(
-                at,
-                "zip-ratio",
-                message,
-                "this looks like a zip bomb: leave the file out",
-            );
+            problems.error(at, "zip-ratio", message, "this looks like a zip bomb: remove the file");
         }
-        declared = declared.saturating_add(entry.size());
-        plan.push((index, path.to_owned()));
+        declared_bytes = declared_bytes.saturating_add(entry.size());
+        selected.push((index, path.to_owned()));
     }
-    if declared > limits.total_bytes {
-        let message =
-            format!("the zip unpacks to {declared} bytes; {} are allowed", limits.total_bytes);
+    if declared_bytes > limits.total_bytes {
+        let message = format!(
+            "the zip unpacks to {declared_bytes} bytes; {} are allowed",
+            limits.total_bytes
+        );
         problems.error(
-            whole,
+            archive_location,
             "too-large",
             message,
-            "make the media smaller or cut the course in two",
+            "make the media smaller or split the course",
         );
     }
-    plan
+    selected
 }
 
-enum Stop {
+enum ExtractError {
     Ratio,
     File,
     Total,
     Io(io::Error),
 }
 
-/// Unpacks one entry and counts its bytes: the size that a header declares may be wrong.
-fn pour(
+/// Unpacks one entry and counts its bytes: the size in the header may be wrong.
+fn extract_entry(
     from: &mut dyn Read,
     disk: &Path,
     packed: u64,
-    left: u64,
+    remaining: u64,
     limits: &Limits,
-) -> Result<u64, Stop> {
-    let mut out = io::BufWriter::new(File::create_new(disk).map_err(Stop::Io)?);
+) -> Result<u64, ExtractError> {
+    let mut out = io::BufWriter::new(File::create_new(disk).map_err(ExtractError::Io)?);
     let mut buffer = vec![0; 1 << 16];
     let mut size = 0u64;
     loop {
-        let n = from.read(&mut buffer).map_err(Stop::Io)?;
+        let n = from.read(&mut buffer).map_err(ExtractError::Io)?;
         if n == 0 {
             break;
         }
         size += n as u64;
         if size > limits.file_bytes {
-            return Err(Stop::File);
+            return Err(ExtractError::File);
         }
-        if size > left {
-            return Err(Stop::Total);
+        if size > remaining {
+            return Err(ExtractError::Total);
         }
-        if size > limits.ratio_from && size / limits.ratio > packed {
-            return Err(Stop::Ratio);
+        if size > limits.ratio_min_bytes && size / limits.ratio > packed {
+            return Err(ExtractError::Ratio);
         }
-        out.write_all(&buffer[..n]).map_err(Stop::Io)?;
+        out.write_all(&buffer[..n]).map_err(ExtractError::Io)?;
     }
-    out.flush().map_err(Stop::Io)?;
+    out.flush().map_err(ExtractError::Io)?;
     Ok(size)
 }
 
-enum Contents {
+enum DirectoryError {
     Broken(String),
     TooMany(u64),
 }
 
-/// The raw names of the central directory, duplicates included (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip with more
-/// entries than allowed is refused before its table is read into memory.
-fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents> {
-    let io = |e: io::Error| Contents::Broken(e.to_string());
+/// Returns the raw names of the central directory, including duplicates (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip
+/// with more entries than allowed is rejected before its directory is read into memory.
+fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let io = |e: io::Error| DirectoryError::Broken(e.to_string());
     let length = file.seek(SeekFrom::End(0)).map_err(io)?;
     let tail_length = length.min(22 + 65_535);
     let mut tail = vec![0; usize::try_from(tail_length).unwrap_or_default()];
@@ -289,7 +300,8 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
     file.read_exact(&mut tail).map_err(io)?;
     let end =
         (0..tail.len().saturating_sub(21)).rev().find(|i| tail[*i..].starts_with(b"PK\x05\x06"));
-    let end = end.ok_or_else(|| Contents::Broken("its table of contents is missing".into()))?;
+    let end =
+        end.ok_or_else(|| DirectoryError::Broken("its central directory is missing".into()))?;
     let u16_at = |b: &[u8], i: usize| u64::from(u16::from_le_bytes([b[i], b[i + 1]]));
     let u32_at =
         |b: &[u8], i: usize| u64::from(u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]));
@@ -307,11 +319,12 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
         }
     }
     if count > limits.files {
-        return Err(Contents::TooMany(count));
+        return Err(DirectoryError::TooMany(count));
     }
-    // Names, extra fields and comments have at most 3 * 65,535 bytes each; sane tables stay far below this.
+    // Names, extra fields and comments have at most 3 * 65,535 bytes each; valid directories are much smaller than
+    // this limit.
     if size > 64 << 20 || size > table_end {
-        return Err(Contents::Broken("its table of contents has an impossible size".into()));
+        return Err(DirectoryError::Broken("its central directory has an impossible size".into()));
     }
     let mut table = vec![0; usize::try_from(size).unwrap_or_default()];
     file.seek(SeekFrom::Start(table_end - size)).map_err(io)?;
@@ -324,13 +337,13 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Contents
         let Some(text) = rest.get(46..46 + name) else { break };
         names.push(text.to_vec());
         if names.len() as u64 > limits.files {
-            return Err(Contents::TooMany(names.len() as u64));
+            return Err(DirectoryError::TooMany(names.len() as u64));
         }
         rest = rest.get(46 + name + extra + comment..).unwrap_or_default();
     }
     if names.len() as u64 != count {
-        return Err(Contents::Broken(format!(
-            "its table of contents names {} of {count} files",
+        return Err(DirectoryError::Broken(format!(
+            "its central directory lists {} of {count} files",
             names.len()
         )));
     }

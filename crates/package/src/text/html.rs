@@ -1,4 +1,4 @@
-//! Sanitises HTML. Every HTML text of a manifest goes through [`clean`].
+//! Sanitises HTML. Every HTML text of a manifest passes through [`clean`].
 //!
 //! Not here: Markdown.
 
@@ -7,10 +7,10 @@ use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 use ammonia::{Builder, UrlRelative};
 use pulldown_cmark_escape::escape_html;
 
-/// Tags that an author may write by hand inside Markdown.
-pub(crate) const BY_HAND: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
+/// Tags that authors may write as HTML inside Markdown.
+pub(crate) const ALLOWED_RAW_TAGS: [&str; 5] = ["kbd", "sub", "sup", "abbr", "br"];
 
-const TAGS: &[&str] = &[
+const ALLOWED_TAGS: &[&str] = &[
     "p",
     "br",
     "hr",
@@ -48,7 +48,7 @@ const TAGS: &[&str] = &[
     "dd",
 ];
 
-const MATHS: &[&str] = &[
+const MATH_TAGS: &[&str] = &[
     "math",
     "mrow",
     "mi",
@@ -78,7 +78,7 @@ const MATHS: &[&str] = &[
     "menclose",
 ];
 
-const MATHS_ATTRIBUTES: &[&str] = &[
+const MATH_ATTRIBUTES: &[&str] = &[
     "accent",
     "accentunder",
     "columnalign",
@@ -118,8 +118,9 @@ const MATHS_ATTRIBUTES: &[&str] = &[
 ];
 
 static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut gate = Builder::empty();
-    gate.tags(TAGS.iter().chain(MATHS).copied().collect())
+    let mut sanitizer = Builder::empty();
+    sanitizer
+        .tags(ALLOWED_TAGS.iter().chain(MATH_TAGS).copied().collect())
         .clean_content_tags(HashSet::from(["script", "style", "template", "iframe", "object"]))
         .generic_attributes(HashSet::from(["lang", "dir"]))
         .add_tag_attributes(
@@ -141,31 +142,31 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .url_relative(UrlRelative::PassThrough)
         .link_rel(Some("noopener noreferrer"))
         .attribute_filter(|element, attribute, value| {
-            let keep = match (element, attribute) {
-                // The only places inside a section that a link may name are its own footnotes.
+            let is_allowed = match (element, attribute) {
+                // Inside a section a link may refer only to its own footnotes.
                 ("a", "href") => match value.strip_prefix('#') {
                     Some(id) => is_footnote(id),
-                    None => is_web(value),
+                    None => is_web_link(value),
                 },
                 ("a" | "li", "id") => is_footnote(value),
                 ("code", "class") => value.starts_with("language-"),
                 ("section", "class") => value == "footnotes",
                 ("sup", "class") => value == "footnote-ref",
-                (e, "class") if MATHS.contains(&e) => value
+                (e, "class") if MATH_TAGS.contains(&e) => value
                     .split(' ')
                     .all(|c| c.starts_with("menv-") || c.starts_with("cell-") || c == "tml-prime"),
                 _ => true,
             };
-            keep.then_some(Cow::Borrowed(value))
+            is_allowed.then_some(Cow::Borrowed(value))
         });
-    for tag in MATHS {
-        gate.add_tag_attributes(*tag, MATHS_ATTRIBUTES);
+    for tag in MATH_TAGS {
+        sanitizer.add_tag_attributes(*tag, MATH_ATTRIBUTES);
     }
-    gate
+    sanitizer
 });
 
-/// An absolute address that a browser may open.
-pub(crate) fn is_web(link: &str) -> bool {
+/// Returns true for an absolute address that a browser may open.
+pub(crate) fn is_web_link(link: &str) -> bool {
     let link = link.to_ascii_lowercase();
     ["http://", "https://", "mailto:"]
         .iter()
@@ -177,10 +178,10 @@ fn is_footnote(id: &str) -> bool {
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
 }
 
-/// HTML that may be shown.
+/// Returns the sanitised HTML.
 pub(crate) fn clean(html: &str) -> String {
-    // Column alignment comes as an inline style, which the reader's content security policy blocks. Text cannot hold a
-    // bare '<'.
+    // The Markdown parser writes column alignment as an inline style, which the reader's content security policy
+    // blocks. Text cannot contain an unescaped '<'.
     let mut html = Cow::Borrowed(html);
     for cell in ["th", "td"] {
         for side in ["left", "center", "right"] {
@@ -193,29 +194,29 @@ pub(crate) fn clean(html: &str) -> String {
     SANITIZER.clean(&html).to_string()
 }
 
-/// Elements inside elements; the reader (ui/src/components/content/sanitise.ts) refuses more than 100.
+/// Maximum nesting depth of elements; the reader (ui/src/components/content/sanitise.ts) rejects more than 100.
 const MAX_DEPTH: usize = 90;
-/// Elements of one block; the reader refuses more than 50,000.
+/// Maximum number of elements per block; the reader rejects more than 50,000.
 const MAX_ELEMENTS: usize = 40_000;
-/// Bytes of one block; the reader refuses more than 8,000,000 characters.
+/// Maximum size of a block in bytes; the reader rejects more than 8,000,000 characters.
 const MAX_BYTES: usize = 7_500_000;
 
-/// Bytes that the serialiser looks at: in a text between tags it reads up to the next tag for each `&` and each Latin-1
-/// character.
-const MAX_LOOKED_AT: usize = 1_000_000_000;
+/// Maximum number of bytes that the serialiser scans: in a text between tags it scans up to the next tag for each `&`
+/// and each character from U+0080 to U+00BF.
+const MAX_SCANNED_BYTES: usize = 1_000_000_000;
 
-/// Refuses HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
+/// Rejects HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
 pub(crate) fn check_size(html: &str) -> Result<(), String> {
     if html.len() > MAX_BYTES {
         return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));
     }
     let (mut depth, mut elements) = (0_usize, 0_usize);
     let bytes = html.as_bytes();
-    let looked_at = bytes.split(|b| *b == b'<').fold(0_usize, |sum, text| {
+    let scanned = bytes.split(|b| *b == b'<').fold(0_usize, |sum, text| {
         let special = text.iter().filter(|b| matches!(**b, b'&' | 0xC2)).count();
         sum.saturating_add(special.saturating_mul(text.len()))
     });
-    if looked_at > MAX_LOOKED_AT {
+    if scanned > MAX_SCANNED_BYTES {
         return Err("a paragraph has too many special characters".to_owned());
     }
     for (at, _) in html.match_indices('<') {
@@ -224,8 +225,8 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
             Some(c) if c.is_ascii_alphabetic() => {
                 let name = html[at + 1..].split(|c: char| !c.is_ascii_alphanumeric()).next();
                 elements += 1;
-                let void = ["br", "hr", "input", "mspace", "mprescripts", "none"];
-                depth += usize::from(!name.is_some_and(|n| void.contains(&n)));
+                let void_elements = ["br", "hr", "input", "mspace", "mprescripts", "none"];
+                depth += usize::from(!name.is_some_and(|n| void_elements.contains(&n)));
             }
             _ => {}
         }
@@ -239,31 +240,32 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The first place of `what` (in lower case), in any case. Stops there: many short searches are as long as one.
+/// Returns the first position of `what` (in lower case), ignoring case. Stops there, so that many searches together
+/// cost as much as one.
 fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
     let windows = text.as_bytes().windows(what.len());
     windows.into_iter().position(|w| w.eq_ignore_ascii_case(what.as_bytes()))
 }
 
-/// Text as HTML, for elements and attributes.
+/// Escapes text for use in HTML elements and attributes.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // Writing to a `String` does not fail.
+    // Writing to a `String` cannot fail.
     let _ = escape_html(&mut out, text);
     out
 }
 
-/// A piece of raw HTML out of Markdown, cut down to the tags an author may write.
+/// Filters raw HTML inside Markdown down to the tags that authors may write.
 #[derive(Debug, Default)]
 pub(crate) struct RawHtml {
-    /// Inside `<script>` and its kind: everything is dropped up to the closing tag.
+    /// The open `<script>` or similar element: everything is dropped up to its closing tag.
     dropping: Option<String>,
 }
 
 impl RawHtml {
-    /// Returns the part that stays, and the names of the tags that go.
+    /// Returns the part that is kept, and the names of the removed tags.
     pub fn filter(&mut self, html: &str) -> (String, Vec<String>) {
-        let (mut kept, mut gone) = (String::new(), Vec::new());
+        let (mut kept, mut removed) = (String::new(), Vec::new());
         let mut rest = html;
         while !rest.is_empty() {
             if let Some(tag) = &self.dropping {
@@ -292,7 +294,7 @@ impl RawHtml {
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
                 .collect();
             let name = name.to_ascii_lowercase();
-            if BY_HAND.contains(&name.as_str()) {
+            if ALLOWED_RAW_TAGS.contains(&name.as_str()) {
                 kept.push_str(tag);
             } else if !closing {
                 if matches!(
@@ -301,22 +303,26 @@ impl RawHtml {
                 ) {
                     self.dropping = Some(name.clone());
                 }
-                gone.push(if name.is_empty() { "<!...>".to_owned() } else { format!("<{name}>") });
+                removed.push(if name.is_empty() {
+                    "<!...>".to_owned()
+                } else {
+                    format!("<{name}>")
+                });
             }
         }
-        (kept, gone)
+        (kept, removed)
     }
-    /// True while the text that follows belongs to a dropped element.
+    /// Returns true while the following text belongs to a dropped element.
     pub fn is_dropping(&self) -> bool {
         self.dropping.is_some()
     }
-    /// Nothing is dropped over the end of a block.
+    /// Ends a dropped element at the end of a block.
     pub fn end_block(&mut self) {
         self.dropping = None;
     }
 }
 
-/// Cuts `<tag a="x>y">rest` behind the tag, quotes respected.
+/// Splits `<tag a="x>y">rest` after the tag; quotes are respected.
 fn split_tag(html: &str) -> (&str, &str) {
     let mut quote = None;
     for (i, c) in html.char_indices() {
@@ -366,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_compiler_writes_passes() {
+    fn output_of_the_compiler_is_not_changed() {
         for html in [
             "<a data-word=\"meander\" role=\"button\" tabindex=\"0\" rel=\"noopener noreferrer\">m</a>",
             "<li id=\"fn-1\">x <a href=\"#fnref-1\" rel=\"noopener noreferrer\">back</a></li>",
@@ -384,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_html_is_cut_to_the_tags_by_hand() {
+    fn raw_html_is_reduced_to_allowed_tags() {
         let mut raw = RawHtml::default();
         assert_eq!(raw.filter("<KBD>a</KBD><br/>"), ("<KBD>a</KBD><br/>".into(), vec![]));
         assert_eq!(

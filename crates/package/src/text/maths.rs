@@ -1,20 +1,20 @@
-//! LaTeX to MathML.
+//! Converts LaTeX to MathML.
 //!
-//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) that the reader's style sheet aligns; inline styles
-//! would be blocked by its content security policy, so colours become MathML attributes and the rest is left out.
+//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) that the reader's style sheet aligns. Inline styles
+//! would be blocked by its content security policy, so colours become MathML attributes and other styles are removed.
 
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
 
-/// Bytes of one formula.
+/// Maximum size of a formula in bytes.
 const MAX_BYTES: usize = 20_000;
-/// Groups, environments and `\left` inside each other.
+/// Maximum nesting depth of groups, environments and `\left`.
 const MAX_GROUPS: usize = 40;
-/// Commands in a row without a symbol between them: each may hold the next.
+/// Maximum number of consecutive commands without a symbol between them: each may contain the next.
 const MAX_COMMANDS: usize = 200;
-/// What the parser finds in one formula.
+/// Maximum number of parser events per formula.
 const MAX_EVENTS: usize = 20_000;
-/// Definitions can expand without end.
-const DEFINITIONS: &[&str] = &[
+/// Definitions, which could expand without limit.
+const FORBIDDEN_COMMANDS: &[&str] = &[
     "def",
     "edef",
     "gdef",
@@ -29,20 +29,20 @@ const DEFINITIONS: &[&str] = &[
     "DeclareMathOperator",
 ];
 
-/// The formula as a `<math>` element, or one line that says why it cannot be read.
+/// Returns the formula as a `<math>` element, or a one-line message why it cannot be parsed.
 pub(crate) fn mathml(tex: &str, display: bool) -> Result<String, String> {
     check_source(tex)?;
-    let made = mathml_of(tex, display)?;
-    crate::text::html::check_size(&made)?;
-    Ok(made)
+    let rendered = render_catching_panics(tex, display)?;
+    crate::text::html::check_size(&rendered)?;
+    Ok(rendered)
 }
 
-/// Bounds what the parser can make of a formula by its text alone.
+/// Limits the parser's work for a formula by checks of its source text.
 fn check_source(tex: &str) -> Result<(), String> {
     if tex.len() > MAX_BYTES {
         return Err(format!("it has {} bytes; {MAX_BYTES} are allowed", tex.len()));
     }
-    let (mut depth, mut row) = (0_usize, 0_usize);
+    let (mut depth, mut commands_in_row) = (0_usize, 0_usize);
     let mut rest = tex;
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
@@ -58,7 +58,7 @@ fn check_source(tex: &str) -> Result<(), String> {
                     let skipped = rest.chars().next().map_or(0, char::len_utf8);
                     rest = &rest[skipped..];
                 }
-                if DEFINITIONS.contains(&name) {
+                if FORBIDDEN_COMMANDS.contains(&name) {
                     return Err(format!("\\{name} is not allowed: write the formula out"));
                 }
                 match name {
@@ -66,23 +66,23 @@ fn check_source(tex: &str) -> Result<(), String> {
                     "end" | "right" => depth = depth.saturating_sub(1),
                     _ => {}
                 }
-                row += 1;
+                commands_in_row += 1;
             }
             c if c.is_whitespace() || "^_[]".contains(c) => {}
-            _ => row = 0,
+            _ => commands_in_row = 0,
         }
         if depth > MAX_GROUPS {
             return Err(format!("it is nested more than {MAX_GROUPS} deep"));
         }
-        if row > MAX_COMMANDS {
+        if commands_in_row > MAX_COMMANDS {
             return Err(format!("it has more than {MAX_COMMANDS} commands in a row"));
         }
     }
     Ok(())
 }
 
-fn mathml_of(tex: &str, display: bool) -> Result<String, String> {
-    // A formula on which the parser panics is reported to the author and does not end the import.
+fn render_catching_panics(tex: &str, display: bool) -> Result<String, String> {
+    // A panic of the parser is reported to the author and does not end the import.
     std::panic::catch_unwind(|| render(tex, display))
         .unwrap_or_else(|_| Err("the formula cannot be read".to_owned()))
 }
@@ -115,14 +115,14 @@ fn render(tex: &str, display: bool) -> Result<String, String> {
     Ok(without_styles(&out))
 }
 
-/// `style="color: rgb(1 2 3)"` becomes `mathcolor="#010203"`.
+/// Replaces `style="color: rgb(1 2 3)"` by `mathcolor="#010203"` and removes other styles.
 fn without_styles(mathml: &str) -> String {
     let mut out = String::with_capacity(mathml.len());
     let mut rest = mathml;
     while let Some((before, after)) = rest.split_once(" style=\"") {
         out.push_str(before);
         let (style, tail) = after.split_once('"').unwrap_or((after, ""));
-        // Text of the formula may spell the same; only an open tag has an attribute.
+        // The text of the formula may contain the same characters; only an open tag has an attribute.
         if before.rfind('<') < before.rfind('>') {
             out.push_str(" style=\"");
             rest = after;
@@ -169,16 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn bad_formulas_say_why_in_one_line() {
+    fn errors_of_formulas_have_one_line() {
         for tex in [r"\frac{1}", r"\nosuchcommand", r"{a", r"\begin{matrix}1", r"a^b^c", r"\left("]
         {
-            let why = mathml(tex, false).unwrap_err();
-            assert!(!why.is_empty() && !why.contains('\n'), "{tex}: {why}");
+            let reason = mathml(tex, false).unwrap_err();
+            assert!(!reason.is_empty() && !reason.contains('\n'), "{tex}: {reason}");
         }
     }
 
     #[test]
-    fn formulas_that_grow_without_end_are_refused_before_they_are_read() {
+    fn unbounded_formulas_are_rejected_before_parsing() {
         let deep =
             |open: &str, close: &str, n: usize| format!("{}x{}", open.repeat(n), close.repeat(n));
         for (what, tex) in [
@@ -195,15 +195,15 @@ mod tests {
             ("many symbols", "x".repeat(30_000)),
             ("many cells", format!(r"\begin{{matrix}}{}\end{{matrix}}", "&".repeat(19_000))),
         ] {
-            let made = mathml(&tex, true);
-            // The size of what is made is bounded in any case.
-            assert!(made.as_ref().map_or(true, |m| m.len() < 2_000_000), "{what}");
+            let rendered = mathml(&tex, true);
+            // The size of the output is limited in every case.
+            assert!(rendered.as_ref().map_or(true, |m| m.len() < 2_000_000), "{what}");
             if what != "many cells" {
-                assert!(made.is_err(), "{what}");
+                assert!(rendered.is_err(), "{what}");
                 assert!(check_source(&tex).is_err(), "{what}: refused by its text alone");
             }
         }
-        // What people write is far below.
+        // Real formulas are far below the limits.
         let long = format!("{}x{}", r"\sqrt{1+".repeat(20), "}".repeat(20));
         assert!(mathml(&long, true).is_ok());
         assert!(mathml(&"a+b=".repeat(400), true).is_ok());

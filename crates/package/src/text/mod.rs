@@ -1,4 +1,5 @@
-//! Text: Markdown and HTML to blocks, formulas to MathML, paragraphs to sentences. Nothing here reads files.
+//! Text: compiles Markdown and HTML to blocks, formulas to MathML, and paragraphs to sentences. Not here: reading
+//! files.
 
 pub(crate) mod html;
 pub(crate) mod markdown;

@@ -1,7 +1,7 @@
-//! Paragraphs of a story to sentences, with the words that open a card.
+//! Splits paragraphs of a story into sentences, with the words linked to the vocabulary.
 //!
-//! Sentences end where Unicode says so (UAX #29); a forced line break (`\` at a line's end) never ends one. Not here:
-//! pages, times.
+//! Sentence boundaries follow Unicode (UAX #29); a forced line break (`\` at the end of a line) is never one. Not
+//! here: pages, times.
 
 use carrel_model::{
     Slug,
@@ -9,11 +9,11 @@ use carrel_model::{
 };
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A paragraph while it is read.
+/// A paragraph that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Paragraph {
     text: String,
-    /// Byte ranges and their words.
+    /// Byte ranges of linked words, with their ids and lines.
     words: Vec<(usize, usize, Slug, u32)>,
     /// Byte offsets of forced line breaks.
     breaks: Vec<usize>,
@@ -21,7 +21,7 @@ pub(crate) struct Paragraph {
 }
 
 impl Paragraph {
-    /// Text as it stands; white space of any kind and length is one space.
+    /// Appends text; each run of white space becomes one space.
     pub fn text(&mut self, text: &str) {
         for c in text.chars() {
             if c.is_whitespace() && c != '\u{a0}' && c != '\u{202f}' {
@@ -48,23 +48,23 @@ impl Paragraph {
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty()
     }
-    /// The sentences, and the lines of words that lie across an end of a sentence.
+    /// Returns the sentences, and the lines of words that cross a sentence boundary.
     pub fn sentences(&self) -> (Vec<Sentence>, Vec<u32>) {
         let mut ends: Vec<usize> = self
             .text
             .split_sentence_bound_indices()
             .map(|(at, part)| at + part.len())
             .filter(|end| *end == self.text.len() || self.breaks.binary_search(end).is_err())
-            .map(|end| end + closing(&self.text[end..]))
+            .map(|end| end + closing_marks_length(&self.text[end..]))
             .collect();
         ends.dedup();
-        let (mut sentences, mut torn) = (Vec::<Sentence>::new(), Vec::new());
+        let (mut sentences, mut crossing_lines) = (Vec::<Sentence>::new(), Vec::new());
         let mut start = 0;
         let mut ranges = Vec::new();
         for end in ends {
             let part = &self.text[start..end];
             let trimmed = part.trim();
-            // A dash or an ornament alone is no sentence to read: it goes with the one before it.
+            // A dash or an ornament alone is not a sentence and is appended to the sentence before it.
             if trimmed.chars().any(char::is_alphanumeric)
                 || ranges.is_empty() && end == self.text.len() && !trimmed.is_empty()
             {
@@ -75,7 +75,7 @@ impl Paragraph {
             {
                 last.1 = start + part.trim_end().len();
             } else if !trimmed.is_empty() {
-                // Nothing before it: it goes with the one after it.
+                // There is no sentence before it, so it is prepended to the one after it.
                 continue;
             }
             start = end;
@@ -86,7 +86,7 @@ impl Paragraph {
                 u32::try_from(self.text[*from..at].encode_utf16().count()).unwrap_or(u32::MAX)
             };
             let mut words = Vec::new();
-            // Words stand in the order of the text: each sentence looks at its own only.
+            // Words are in text order, so each sentence only checks its own.
             let first = self.words.partition_point(|(start, ..)| start < from);
             for (start, end, word, line) in self.words[first..].iter().take_while(|w| w.0 < *to) {
                 if start >= from && end <= to && start < end {
@@ -96,7 +96,7 @@ impl Paragraph {
                         word: word.clone(),
                     });
                 } else if start < to && end > to && start >= from {
-                    torn.push(*line);
+                    crossing_lines.push(*line);
                 }
             }
             sentences.push(Sentence {
@@ -107,14 +107,14 @@ impl Paragraph {
                 words,
             });
         }
-        (sentences, torn)
+        (sentences, crossing_lines)
     }
 }
 
-/// Bytes of closing quotation marks at the beginning of a sentence. French sets a space before them, and Unicode's
-/// rules then see them as the beginning of what follows. German opens with the same character, but a letter follows
-/// there.
-fn closing(rest: &str) -> usize {
+/// Returns the length in bytes of closing quotation marks at the start of a sentence. French sets a space before them,
+/// so that Unicode's rules assign them to the next sentence. German opens quotations with the same character, but a
+/// letter follows there.
+fn closing_marks_length(rest: &str) -> usize {
     let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
     let length = rest.len() - marks.len();
     if length > 0 && (marks.is_empty() || marks.starts_with(char::is_whitespace)) {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_end_where_unicode_says() {
+    fn sentences_end_at_unicode_boundaries() {
         for (text, sentences) in [
             ("She counts. She stops!", vec!["She counts.", "She stops!"]),
             ("\"One hundred,\" she says.", vec!["\"One hundred,\" she says."]),
@@ -165,10 +165,10 @@ mod tests {
         p.text("cät😀");
         p.close_word();
         p.text(" runs.");
-        let (sentences, torn) = p.sentences();
+        let (sentences, crossing_lines) = p.sentences();
         assert_eq!(sentences.len(), 2);
         assert_eq!(sentences[1].words, [WordSpan { start: 4, end: 9, word: word("cat") }]);
-        assert!(sentences[0].paragraph && !sentences[1].paragraph && torn.is_empty());
+        assert!(sentences[0].paragraph && !sentences[1].paragraph && crossing_lines.is_empty());
 
         let mut p = Paragraph::default();
         p.text("Stop.");

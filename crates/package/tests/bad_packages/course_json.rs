@@ -1,10 +1,10 @@
-//! Faults in `course.json`.
+//! Problems in `course.json`.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
-        "cut-off JSON",
+        "truncated JSON",
         |t| {
             t.put("course.json", "{\n \"format\": \"carrel-course/1\",\n");
         },
@@ -13,7 +13,7 @@ pub const ROWS: &[Row] = &[
         3,
     ),
     (
-        "comma too many",
+        "trailing comma",
         |t| {
             t.edit("course.json", "\"tags\": [\"one\", \"two\"]", "\"tags\": [\"one\",]");
         },
@@ -121,7 +121,7 @@ pub const ROWS: &[Row] = &[
         1,
     ),
     (
-        "hours below zero",
+        "negative hours",
         |t| {
             t.edit("course.json", "1.5", "-1");
         },
@@ -215,7 +215,7 @@ pub const ROWS: &[Row] = &[
         23,
     ),
     (
-        "minutes not whole",
+        "fractional minutes",
         |t| {
             t.edit("course.json", "\"minutes\": 6", "\"minutes\": 6.5");
         },

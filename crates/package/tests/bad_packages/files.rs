@@ -1,8 +1,8 @@
-//! Faults in the names and the encoding of files.
+//! Problems in the names and the encoding of files.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "not UTF-8",
         |t| {

@@ -1,4 +1,5 @@
-//! Every way to get a package wrong has its own code, file and line, and writes nothing. One file for each subject.
+//! Tests that every kind of invalid package is reported with its own code, file and line, and writes nothing. One file
+//! per subject.
 
 mod course_json;
 mod files;
@@ -12,18 +13,24 @@ mod warnings;
 
 use support::{Tree, compile_tree, course, story};
 
-/// Name, what is spoiled, and the code, file and line that must be among the problems.
-type Row = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
+/// Name, change to the package, and code, file and line of a problem that must be reported.
+type Case = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
 
-/// The faults that stop the compiler.
-fn rows() -> impl Iterator<Item = &'static Row> {
-    let subjects =
-        [course_json::ROWS, files::ROWS, texts::ROWS, media::ROWS, quizzes::ROWS, stories::ROWS];
+/// The problems that stop the compiler.
+fn cases() -> impl Iterator<Item = &'static Case> {
+    let subjects = [
+        course_json::CASES,
+        files::CASES,
+        texts::CASES,
+        media::CASES,
+        quizzes::CASES,
+        stories::CASES,
+    ];
     subjects.into_iter().flatten()
 }
 
 #[test]
-fn the_course_that_is_spoiled_is_good() {
+fn unmodified_course_is_valid() {
     let (compiled, _) = compile_tree(&course()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert!(compiled.warnings.is_empty(), "{:#?}", compiled.warnings);
     let (compiled, _) = compile_tree(&story()).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -31,34 +38,34 @@ fn the_course_that_is_spoiled_is_good() {
 }
 
 #[test]
-fn every_fault_has_its_code_file_and_line() {
-    assert!(rows().count() >= 40);
-    let mut wrong = Vec::new();
-    for (name, spoil, code, file, line) in rows() {
+fn each_problem_has_its_code_file_and_line() {
+    assert!(cases().count() >= 40);
+    let mut failures = Vec::new();
+    for (name, change, code, file, line) in cases() {
         let mut tree = course();
-        spoil(&mut tree);
+        change(&mut tree);
         let result = compile_tree(&tree);
         if code.is_empty() {
-            // What looks like a footnote and has no note is text.
+            // Text that resembles a footnote reference, without a note, is plain text.
             assert!(result.is_ok(), "{name}: {:#?}", result.map(|_| ()).unwrap_err());
             continue;
         }
         let problems = match result {
             Ok(_) => {
-                wrong.push(format!("{name}: compiles"));
+                failures.push(format!("{name}: compiles"));
                 continue;
             }
             Err(problems) => problems,
         };
-        let hit = problems.iter().any(|p| {
+        let is_reported = problems.iter().any(|p| {
             p.is_error()
                 && p.code == *code
                 && p.line == *line
                 && (file.is_empty() || p.file == *file)
         });
-        if !hit {
+        if !is_reported {
             let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            wrong.push(format!("{name}: no {file}:{line}: {code} in\n  {}", list.join("\n  ")));
+            failures.push(format!("{name}: no {file}:{line}: {code} in\n  {}", list.join("\n  ")));
         }
         for problem in &problems {
             assert!(
@@ -68,13 +75,13 @@ fn every_fault_has_its_code_file_and_line() {
             assert!(!problem.to_string().contains(env!("CARGO_MANIFEST_DIR")), "{name}: {problem}");
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-fn the_page_for_authors_explains_every_code() {
+fn package_docs_list_every_code() {
     let page = include_str!("../../../../docs/PACKAGE.md");
-    for (name, _, code, ..) in rows() {
+    for (name, _, code, ..) in cases() {
         assert!(
             code.is_empty() || page.contains(&format!("`{code}`")),
             "{name}: {code} is not in docs/PACKAGE.md"
@@ -83,7 +90,7 @@ fn the_page_for_authors_explains_every_code() {
 }
 
 #[test]
-fn all_problems_of_a_package_come_at_once_in_order() {
+fn all_problems_are_reported_sorted() {
     let mut tree = course();
     tree.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"english language\"")
         .edit("course.json", "BEGINNER", "EASY")

@@ -1,9 +1,9 @@
-//! Faults in pictures, drawings, sound, films and captions.
+//! Problems in pictures, drawings, sound, video and captions.
 
-use crate::Row;
+use crate::Case;
 use crate::support::{png, wav};
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "text named png",
         |t| {
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         1,
     ),
     (
-        "cut-off sound",
+        "truncated sound",
         |t| {
             let mut w = wav(1000);
             w.truncate(4000);
@@ -72,7 +72,7 @@ pub const ROWS: &[Row] = &[
         1,
     ),
     (
-        "mp3 that is none",
+        "invalid mp3",
         |t| {
             t.put("media/rain.wav", b"ID3\x04\0\0\0\0\0\x0anothing at all in here");
         },
@@ -81,7 +81,7 @@ pub const ROWS: &[Row] = &[
         1,
     ),
     (
-        "cut-off film",
+        "truncated video",
         |t| {
             t.put("media/rain.wav", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\xff\xffmoov");
         },
@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
         1,
     ),
     (
-        "webm of nothing",
+        "empty webm",
         |t| {
             t.put("media/rain.wav", b"\x1a\x45\xdf\xa3\x80");
         },
@@ -108,7 +108,7 @@ pub const ROWS: &[Row] = &[
         3,
     ),
     (
-        "captions without head",
+        "captions without WEBVTT line",
         |t| {
             t.put("media/rain.vtt", "1\n00:01.000 --> 00:02.000\nx\n");
         },
@@ -139,7 +139,7 @@ pub const ROWS: &[Row] = &[
     ),
 ];
 
-/// A PNG that says it has 40,000 x 40,000 pixels.
+/// Returns a PNG whose header declares 40,000 x 40,000 pixels.
 fn huge_png() -> Vec<u8> {
     let mut bytes = png(4, 4);
     bytes[16..24].copy_from_slice(&[0, 0, 0x9c, 0x40, 0, 0, 0x9c, 0x40]);

@@ -1,8 +1,8 @@
-//! Faults in quiz files.
+//! Problems in quiz files.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "quiz without title",
         |t| {
@@ -58,7 +58,7 @@ pub const ROWS: &[Row] = &[
         10,
     ),
     (
-        "two right of single",
+        "two correct choices of a single-choice question",
         |t| {
             t.edit("one/check.json", "\"feedback\": \"No.\"", "\"correct\": true");
         },
@@ -67,7 +67,7 @@ pub const ROWS: &[Row] = &[
         7,
     ),
     (
-        "correct is a text",
+        "correct is a string",
         |t| {
             t.edit("one/check.json", "\"correct\": true", "\"correct\": \"yes\"");
         },
@@ -103,7 +103,7 @@ pub const ROWS: &[Row] = &[
         15,
     ),
     (
-        "one item to order",
+        "order with one item",
         |t| {
             t.edit("one/check.json", "[\"1\", \"2\"]", "[\"1\"]");
         },

@@ -1,8 +1,8 @@
-//! Faults in vocabularies and stories.
+//! Problems in vocabularies and stories.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "word without meaning",
         |t| {
@@ -22,7 +22,7 @@ pub const ROWS: &[Row] = &[
         4,
     ),
     (
-        "translation into nothing",
+        "translation into an invalid language",
         |t| {
             t.edit("vocabulary.json", "\"fr\"", "\"french language\"");
         },
@@ -119,7 +119,7 @@ pub const ROWS: &[Row] = &[
         9,
     ),
     (
-        "torn word",
+        "word across two sentences",
         |t| {
             t.edit("stories/tale/story.md", "[lamp](word:lamp). It", "[lamp. It](word:lamp)");
         },

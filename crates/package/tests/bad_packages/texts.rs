@@ -1,8 +1,8 @@
-//! Faults in the Markdown of sections.
+//! Problems in the Markdown of sections.
 
-use crate::Row;
+use crate::Case;
 
-pub const ROWS: &[Row] = &[
+pub const CASES: &[Case] = &[
     (
         "empty text",
         |t| {
@@ -103,7 +103,7 @@ pub const ROWS: &[Row] = &[
         5,
     ),
     (
-        "picture on the web",
+        "picture with an external address",
         |t| {
             t.edit("one/read.md", "../media/square.png", "https://example.org/a.png");
         },

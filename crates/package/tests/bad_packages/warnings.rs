@@ -1,13 +1,13 @@
-//! What is reported and does not stop the compiler.
+//! Problems that do not stop the compiler.
 
 use crate::{
-    Row,
+    Case,
     support::{compile_tree, course},
 };
 
 #[test]
 fn warnings_do_not_stop() {
-    let rows: &[Row] = &[
+    let rows: &[Case] = &[
         (
             "transcript",
             |t| {
@@ -36,7 +36,7 @@ fn warnings_do_not_stop() {
             3,
         ),
         (
-            "code word",
+            "unknown code option",
             |t| {
                 t.edit("one/read.md", "python editable", "python edit");
             },
@@ -54,7 +54,7 @@ fn warnings_do_not_stop() {
             2,
         ),
         (
-            "no film",
+            "VIDEO section without video",
             |t| {
                 t.edit("course.json", "\"TEXT\"", "\"VIDEO\"");
             },
@@ -72,9 +72,9 @@ fn warnings_do_not_stop() {
             10,
         ),
     ];
-    for (name, spoil, code, file, line) in rows {
+    for (name, change, code, file, line) in rows {
         let mut tree = course();
-        spoil(&mut tree);
+        change(&mut tree);
         let (compiled, _) =
             compile_tree(&tree).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
         let found: Vec<_> =

@@ -1,4 +1,4 @@
-//! A small good course, ways to spoil it, and zips written byte by byte.
+//! A small valid course, functions that break it, and zips written byte by byte.
 
 #![allow(dead_code)]
 
@@ -11,7 +11,7 @@ use carrel_model::{
 };
 use carrel_package::{Compiled, Compiler, Limits, MemorySink, Options, Problem, find};
 
-/// Files by path.
+/// File contents by path.
 #[derive(Debug, Clone, Default)]
 pub struct Tree(pub BTreeMap<String, Vec<u8>>);
 
@@ -118,7 +118,7 @@ The end.
 pub const VTT: &str =
     "WEBVTT\n\n00:00.000 --> 00:00.400\nShe lights a lamp.\n\n00:00.400 --> 00:01.000\nIt burns.\n";
 
-/// A good course in which every file matters.
+/// Returns a valid course in which every file is used.
 pub fn course() -> Tree {
     let mut tree = Tree::default();
     tree.put("course.json", COURSE);
@@ -137,7 +137,7 @@ pub fn course() -> Tree {
     tree
 }
 
-/// A good story on its own.
+/// Returns a valid story on its own.
 pub fn story() -> Tree {
     let mut tree = Tree::default();
     tree.put(
@@ -161,7 +161,7 @@ impl Tree {
         assert!(self.0.remove(path).is_some(), "{path} is not there");
         self
     }
-    /// Replaces the first `from` of a text file.
+    /// Replaces the first `from` in a text file.
     pub fn edit(&mut self, path: &str, from: &str, to: &str) -> &mut Self {
         let text = String::from_utf8(self.0[path].clone()).unwrap();
         assert!(text.contains(from), "{path} has no {from:?}");
@@ -177,13 +177,13 @@ impl Tree {
             std::fs::write(file, &self.0[path]).unwrap();
         }
     }
-    /// Stored entries in the order of their names.
+    /// Returns a zip with stored entries, sorted by name.
     pub fn zip(&self) -> Vec<u8> {
         zip(&self.0.iter().map(|(name, bytes)| Entry::stored(name, bytes)).collect::<Vec<_>>())
     }
 }
 
-/// Compiles the only package of a path.
+/// Compiles the only package at a path.
 pub fn compile(path: &Path) -> Result<(Compiled, MemorySink), Vec<Problem>> {
     compile_with(path, &Limits::default())
 }
@@ -194,7 +194,7 @@ pub fn compile_with(path: &Path, limits: &Limits) -> Result<(Compiled, MemorySin
     let mut sink = MemorySink::default();
     let compiled = Compiler::new(Options { limits: *limits, ..Options::default() })
         .compile(&packages[0], &mut sink);
-    assert!(compiled.is_ok() || sink.blobs.is_empty(), "a broken package wrote something");
+    assert!(compiled.is_ok() || sink.blobs.is_empty(), "an invalid package wrote blobs");
     compiled.map(|c| (c, sink))
 }
 
@@ -204,7 +204,7 @@ pub fn compile_tree(tree: &Tree) -> Result<(Compiled, MemorySink), Vec<Problem>>
     compile(folder.path())
 }
 
-/// The texts of the search index, as the server and a device derive them.
+/// Returns the texts of the search index, as derived by server and client.
 pub fn search_texts(manifest: &Manifest, sink: &MemorySink) -> Vec<SearchText> {
     let Ok(texts) = search_text(manifest, &mut Bodies(sink));
     texts
@@ -222,7 +222,7 @@ impl BodyReader for Bodies<'_> {
     }
 }
 
-/// A picture with some detail in it.
+/// Returns a picture with some detail.
 pub fn png(width: u32, height: u32) -> Vec<u8> {
     let picture = image::RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([(x % 256) as u8, (y % 256) as u8, ((x * y) % 251) as u8])
@@ -236,7 +236,7 @@ pub fn encoded(picture: &image::DynamicImage, format: image::ImageFormat) -> Vec
     out.into_inner()
 }
 
-/// A 16 bit mono WAV of so many milliseconds.
+/// Returns a 16 bit mono WAV of `ms` milliseconds.
 pub fn wav(ms: u32) -> Vec<u8> {
     let samples = 8 * ms;
     let data = samples * 2;
@@ -256,7 +256,7 @@ pub fn wav(ms: u32) -> Vec<u8> {
     out
 }
 
-/// One entry of a zip, with everything that can be lied about.
+/// An entry of a zip, with every field whose value may be false.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub name: Vec<u8>,
@@ -274,7 +274,7 @@ impl Entry {
             name: name.as_bytes().to_vec(),
             data: data.to_vec(),
             method: 0,
-            // The name is UTF-8.
+            // Flag: the name is UTF-8.
             flags: 0x800,
             size: data.len() as u32,
             crc: crc32(data),
@@ -328,7 +328,7 @@ pub fn zip(entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-/// Raw deflate of so many zero bytes, by way of the zip writer.
+/// Returns `length` zero bytes as raw deflate data, produced by the zip writer.
 pub fn deflated_zeros(length: usize) -> Vec<u8> {
     use std::io::Write;
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));

@@ -1,4 +1,4 @@
-//! Bodies and sockets that note on their connection what passes through them.
+//! Wrappers of response bodies and sockets that report progress to their `Connection`.
 
 use std::{
     pin::Pin,
@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Connection, OpenRequest};
 
-/// A response body that keeps its request open and notes which part of it waits for the client.
+/// A response body that keeps its request open and reports when a part waits for the client.
 pub struct WatchedBody {
     body: axum::body::Body,
     request: OpenRequest,
@@ -37,10 +37,10 @@ impl Body for WatchedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let OpenRequest { connection, id } = &this.request;
-        connection.asked(*id);
+        connection.frame_requested(*id);
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         if matches!(frame, Some(Ok(_))) {
-            connection.handed(*id, Instant::now());
+            connection.frame_sent(*id, Instant::now());
         }
         Poll::Ready(frame)
     }
@@ -52,7 +52,7 @@ impl Body for WatchedBody {
     }
 }
 
-/// A socket that notes what passes through it.
+/// A socket that reports bytes read and written.
 pub struct WatchedSocket<S> {
     socket: S,
     connection: Arc<Connection>,
@@ -73,7 +73,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.connection.was_read(Instant::now);
+            self.connection.bytes_read(Instant::now);
         }
         Poll::Ready(Ok(()))
     }
@@ -86,7 +86,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
         buf: &[u8],
     ) -> Poll<std::io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
-        self.connection.was_written(written, Instant::now);
+        self.connection.bytes_written(written, Instant::now);
         Poll::Ready(Ok(written))
     }
     fn poll_write_vectored(
@@ -95,7 +95,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
         bufs: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
-        self.connection.was_written(written, Instant::now);
+        self.connection.bytes_written(written, Instant::now);
         Poll::Ready(Ok(written))
     }
     fn is_write_vectored(&self) -> bool {

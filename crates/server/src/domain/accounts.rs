@@ -1,4 +1,4 @@
-//! Accounts: logins, and what becomes of accounts that a restored database does not know.
+//! Accounts: logins, and accounts missing from a restored database.
 
 use carrel_model::{
     DeviceId, UserId,
@@ -15,46 +15,47 @@ use crate::{
     tokens::AccountCertificate,
 };
 
-/// An account to make. `password` is a PHC string.
+/// An account to create. `password` is a PHC string.
 #[derive(Clone)]
 pub struct NewAccount {
     pub user: UserInfo,
     pub password: String,
 }
 
-/// An account, as a sign-in sees it.
+/// An account with the data needed for a sign-in.
 #[derive(Clone)]
 pub struct Account {
     pub user: UserInfo,
     /// PHC string; empty if the account has no password.
     pub password: String,
-    /// The learner has signed in on the device in question before.
-    pub knows_device: bool,
+    /// The user has signed in on the device in question before.
+    pub is_known_device: bool,
 }
 
 impl From<StoredAccount> for Account {
     fn from(StoredAccount { user, password }: StoredAccount) -> Self {
-        Self { user, password, knows_device: false }
+        Self { user, password, is_known_device: false }
     }
 }
 
-/// The work of an account that is not known here is to belong to `user`.
+/// Request to assign the work of `other`, an account unknown to this server, to `user`.
 #[derive(Debug, Clone)]
 pub struct Adoption {
     pub user: UserId,
     pub other: UserId,
-    /// The proof is a certificate: `user` must have this login. None: the possession of a sign-in is proved.
-    pub login_must_be: Option<String>,
+    /// Set if the proof is a certificate: `user` must have this login. `None`: the client proved possession of a
+    /// sign-in.
+    pub required_login: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adopted {
-    /// Now or before.
+pub enum AdoptionResult {
+    /// Adopted now or earlier.
     Done,
-    /// The other account is known here: it can sign in itself.
-    HasAccount,
-    ByAnother,
-    OtherLogin,
+    /// The other account exists on this server and can sign in itself.
+    AccountExists,
+    AdoptedByAnother,
+    LoginMismatch,
 }
 
 pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult<()> {
@@ -65,7 +66,7 @@ pub(super) fn add(tx: &dyn Tx, account: NewAccount, now_ms: i64) -> DomainResult
         return Err(DomainError::LoginTaken(login.clone()));
     }
     if tx.has_similar_login(&keys)? {
-        return Err(DomainError::LoginLooksLikeAnother(login.clone()));
+        return Err(DomainError::SimilarLogin(login.clone()));
     }
     let NewAccount { user, password } = account;
     Ok(tx.insert_account(&StoredAccount { user, password }, &keys, now_ms)?)
@@ -76,7 +77,7 @@ fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreErr
         || tx.account_by_login_key(&precis::legacy_key(login))?.is_some())
 }
 
-/// An account is found by its legacy key first, which is the most exact one.
+/// Finds an account by its legacy key first, which is the most exact one.
 fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
     if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
         return Ok(Some(found));
@@ -84,8 +85,8 @@ fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreErro
     precis::username(login).ok().map_or(Ok(None), |key| tx.account_by_login_key(&key))
 }
 
-/// Creates the account of a certificate again, with its id and as a student: a certificate may be older than a change of the role. If
-/// its login is taken by now, a number is added to it.
+/// Recreates the account of a certificate, with its id. Its role is student, since the certificate may be older than
+/// a change of the role. If the login is taken, a number is appended to it.
 fn recreate(
     tx: &dyn Tx,
     certificate: &AccountCertificate,
@@ -94,8 +95,8 @@ fn recreate(
     if let Some(found) = tx.account_by_id(certificate.user.id)? {
         return Ok(found);
     }
-    let was = &certificate.user;
-    let mut login = was.login.clone();
+    let previous = &certificate.user;
+    let mut login = previous.login.clone();
     let mut number = 1_u32;
     let keys = loop {
         let key = precis::username(&login).unwrap_or_else(|_| precis::legacy_key(&login));
@@ -104,21 +105,22 @@ fn recreate(
             break keys;
         }
         number += 1;
-        login = format!("{}-{number}", was.login);
+        login = format!("{}-{number}", previous.login);
     };
-    let user = UserInfo { login, role: Role::Student, ..was.clone() };
+    let user = UserInfo { login, role: Role::Student, ..previous.clone() };
     let account = StoredAccount { user, password: certificate.password.clone() };
     tx.insert_account(&account, &keys, now_ms)?;
     tracing::warn!(
-        user.id = %account.user.id, user.login = account.user.login, user.login_before = was.login, user.role_before = ?was.role,
-        "an account that was made after the backup was created again"
+        user.id = %account.user.id, user.login = account.user.login,
+        user.login_before = previous.login, user.role_before = ?previous.role,
+        "recreated an account missing from the backup"
     );
     Ok(account)
 }
 
-/// Finds the account for this id: the account itself, the account that adopted it, or the account that its
-/// certificate proves.
-pub(super) fn of_token(
+/// Returns the account for this id: the account itself, the account that adopted it, or the account recreated from
+/// its certificate.
+pub(super) fn account_of_token(
     tx: &dyn Tx,
     id: UserId,
     certificate: Option<&AccountCertificate>,
@@ -136,30 +138,30 @@ pub(super) fn of_token(
     }
 }
 
-/// Notes that the work of an unknown account belongs to `adoption.user`. Once: the first who proves it has it.
-fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<Adopted, StoreError> {
+/// Assigns the work of an unknown account to `adoption.user`. The first valid claim wins.
+fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<AdoptionResult, StoreError> {
     if adoption.other == adoption.user {
-        return Ok(Adopted::Done);
+        return Ok(AdoptionResult::Done);
     }
     if tx.account_by_id(adoption.other)?.is_some() {
-        return Ok(Adopted::HasAccount);
+        return Ok(AdoptionResult::AccountExists);
     }
     let before = tx.adopted_by(adoption.other)?;
     if before.is_some_and(|(user, _)| user != adoption.user) {
-        return Ok(Adopted::ByAnother);
+        return Ok(AdoptionResult::AdoptedByAnother);
     }
-    if let Some(login) = &adoption.login_must_be {
+    if let Some(login) = &adoption.required_login {
         let is_same = by_login(tx, login)?.is_some_and(|a| a.user.id == adoption.user);
         if !is_same {
-            return Ok(Adopted::OtherLogin);
+            return Ok(AdoptionResult::LoginMismatch);
         }
     }
-    tx.put_adopted(adoption.other, adoption.user, adoption.login_must_be.is_none(), now_ms)?;
-    Ok(Adopted::Done)
+    tx.put_adopted(adoption.other, adoption.user, adoption.required_login.is_none(), now_ms)?;
+    Ok(AdoptionResult::Done)
 }
 
 impl Store {
-    /// The account with this login. `device`: has the learner signed in there before?
+    /// Returns the account with this login. `device`: also look up whether the user has signed in on it before.
     pub async fn account(
         &self,
         login: &str,
@@ -170,7 +172,7 @@ impl Store {
             let Some(found) = by_login(tx, &login)? else { return Ok(None) };
             let mut account = Account::from(found);
             if let Some(device) = device {
-                account.knows_device = tx.has_signed_in(account.user.id, device)?;
+                account.is_known_device = tx.has_signed_in(account.user.id, device)?;
             }
             Ok(Some(account))
         })
@@ -184,7 +186,7 @@ impl Store {
     pub async fn set_password(&self, id: UserId, password: String) -> DomainResult<()> {
         Ok(self.write("set_password", move |tx| tx.set_password(id, &password)).await?)
     }
-    /// Creates an account that this database does not know again, with its id and as a student.
+    /// Recreates an account missing from this database, with its id and the role student.
     pub async fn recreate_account(
         &self,
         certificate: AccountCertificate,
@@ -193,7 +195,7 @@ impl Store {
         let write = self.write("recreate_account", move |tx| recreate(tx, &certificate, now_ms));
         Ok(write.await?.into())
     }
-    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<Adopted> {
+    pub async fn adopt(&self, adoption: Adoption, now_ms: i64) -> DomainResult<AdoptionResult> {
         Ok(self.write("adopt", move |tx| adopt(tx, &adoption, now_ms)).await?)
     }
 }

@@ -1,8 +1,8 @@
-//! Quiz attempts: which answers they take, and the server's grade, from the rows alone. The score of an answer is that of
-//! `carrel_model::content`, as on the device.
+//! Quiz attempts: which answers are accepted, and the server's grade, computed from the rows alone. Answers are
+//! scored by `carrel_model::content`, as on the device.
 //!
-//! An attempt is graded once, from the answers that were submitted with it. What comes later (answers, or another submission of the same
-//! attempt) is stored but does not count.
+//! An attempt is graded once, from the answers submitted with it. Later answers, or another submission of the same
+//! attempt, are stored but do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -11,7 +11,7 @@ use std::{
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
-    content::{Question, Quiz, Response, grade, grade_question, has_room},
+    content::{Question, Quiz, Response, grade, grade_question, has_attempts_left},
     lattice::{Answer, Attempt, Extra, Grade, Row, RowKey, RowType},
     wire::ResultCode,
 };
@@ -22,47 +22,47 @@ use super::{
 };
 use crate::store::tx::OpenGrade;
 
-/// For so long after the first grade of an attempt that was submitted without its answers, answers to further questions count: they may
-/// have been sent in another batch. A question that was graded stays as it is.
+/// Time after the first grade of an attempt submitted without its answers during which answers to further questions
+/// still count, since they may arrive in another batch. A graded question keeps its points.
 pub(super) const OPEN_MS: i64 = 24 * 3_600_000;
 
-/// How many answers are graded in one transaction, so that others can write in between.
-const GRADED_AT_ONCE: usize = 5_000;
+/// A transaction stops grading after this many answers, so that other writers are not blocked.
+const MAX_GRADED_PER_CALL: usize = 5_000;
 
-/// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), and which of their answers were in the
-/// batch.
-pub(super) type ToGrade = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
+/// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), each with the
+/// questions whose answers were in the batch.
+pub(super) type UngradedAttempts = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
 
-/// What a transaction knows about quizzes and attempts.
+/// Cache of quizzes and attempts within one transaction.
 #[derive(Default)]
 pub(super) struct Quizzes {
-    by_place: HashMap<(BlobHash, ItemId), Option<Rc<KnownQuiz>>>,
+    by_item: HashMap<(BlobHash, ItemId), Option<Rc<ParsedQuiz>>>,
     accepted: HashMap<AttemptId, AcceptedAnswers>,
-    /// The limit of each quiz, and how many attempts count already.
+    /// By quiz: the attempt limit, and the number of attempts that count already.
     limits: HashMap<ItemId, (u32, usize)>,
 }
 
 /// A quiz and the ids of its questions.
-struct KnownQuiz {
+struct ParsedQuiz {
     quiz: Quiz,
     questions: HashSet<Slug>,
 }
 
-/// Which answers an attempt takes.
+/// Which answers an attempt accepts.
 enum AcceptedAnswers {
-    /// Those to the questions of its quiz.
-    Questions(Rc<KnownQuiz>),
-    /// The quiz is not known here: so many more.
+    /// Answers to the questions of its quiz.
+    Questions(Rc<ParsedQuiz>),
+    /// The quiz is unknown to this server: this number of further answers.
     Any(usize),
 }
 
 impl Quizzes {
-    /// Why a row that is valid by itself is refused; none for rows that are neither attempts nor answers.
+    /// Returns the rule that a valid row violates, or `None`. Only attempts and answers have rules.
     pub(super) fn rule(&mut self, log: &ChangeLog<'_>, row: &Row) -> DomainResult<Option<Rule>> {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
-            Row::Attempt(attempt) if is_of_another_quiz(log, attempt)? => {
-                let reason = "quiz: of an attempt never changes".to_owned();
+            Row::Attempt(attempt) if changes_quiz(log, attempt)? => {
+                let reason = "quiz: cannot be changed for an existing attempt".to_owned();
                 Ok(Some(Rule::Always((ResultCode::Invalid, reason))))
             }
             _ => Ok(None),
@@ -76,18 +76,20 @@ impl Quizzes {
             *left = left.saturating_sub(1);
         }
     }
-    /// An attempt takes answers to the questions of its quiz; while the quiz is unknown here, a bounded number.
+    /// An attempt accepts answers to the questions of its quiz or, if the quiz is unknown, a bounded number of
+    /// answers.
     fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> DomainResult<Option<Rule>> {
         let id = answer.attempt;
         if !self.accepted.contains_key(&id) {
-            let place = log.tx.quiz_of_attempt(log.user, id)?;
-            let quiz = place.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
+            let stored_quiz = log.tx.quiz_of_attempt(log.user, id)?;
+            let quiz =
+                stored_quiz.map(|(item, hash)| self.quiz(log, item, hash)).transpose()?.flatten();
             let accepted = match quiz {
                 Some(quiz) => AcceptedAnswers::Questions(quiz),
                 None => {
-                    let most = Attempt::MAX_ANSWERS;
-                    let stored = log.tx.count_answers(log.user, id, most)?;
-                    AcceptedAnswers::Any(most.saturating_sub(stored))
+                    let max = Attempt::MAX_ANSWERS;
+                    let stored = log.tx.count_answers(log.user, id, max)?;
+                    AcceptedAnswers::Any(max.saturating_sub(stored))
                 }
             };
             self.accepted.insert(id, accepted);
@@ -99,56 +101,56 @@ impl Quizzes {
                 format!("question: the quiz of the attempt has no question {}", answer.question)
             }
             Some(AcceptedAnswers::Any(0)) => {
-                format!("question: over {} answers for one attempt", Attempt::MAX_ANSWERS)
+                format!("question: more than {} answers for one attempt", Attempt::MAX_ANSWERS)
             }
             _ => return Ok(None),
         };
         Ok(Some(Rule::IfNew((ResultCode::Invalid, reason))))
     }
-    /// The quiz of an attempt, if it was ever published here.
+    /// Returns the quiz of an attempt, if it was ever published on this server.
     fn quiz(
         &mut self,
         log: &ChangeLog<'_>,
         item: ItemId,
         hash: BlobHash,
-    ) -> DomainResult<Option<Rc<KnownQuiz>>> {
-        let place = (hash, item);
-        if let Some(known) = self.by_place.get(&place) {
-            return Ok(known.clone());
+    ) -> DomainResult<Option<Rc<ParsedQuiz>>> {
+        let key = (hash, item);
+        if let Some(parsed) = self.by_item.get(&key) {
+            return Ok(parsed.clone());
         }
-        let body = log.tx.quiz(place.0, &place.1)?;
-        let known = body.and_then(|body| match serde_json::from_str::<Quiz>(&body) {
+        let body = log.tx.quiz(key.0, &key.1)?;
+        let parsed = body.and_then(|body| match serde_json::from_str::<Quiz>(&body) {
             Ok(quiz) => {
                 let questions = quiz.questions.iter().map(|q| q.id.clone()).collect();
-                Some(Rc::new(KnownQuiz { quiz, questions }))
+                Some(Rc::new(ParsedQuiz { quiz, questions }))
             }
-            // A learner's rows must not wait for it.
+            // An unreadable quiz must not block the learner's rows.
             Err(e) => {
-                tracing::error!(quiz.item = %place.1, error = %e, "a stored quiz cannot be read");
+                tracing::error!(quiz.item = %key.1, error = %e, "failed to parse a stored quiz");
                 None
             }
         });
-        self.by_place.insert(place, known.clone());
-        Ok(known)
+        self.by_item.insert(key, parsed.clone());
+        Ok(parsed)
     }
-    /// True if one more attempt at the quiz may be graded.
-    fn has_room(
+    /// Returns true if another attempt at the quiz may be graded.
+    fn allows_attempt(
         &mut self,
         log: &ChangeLog<'_>,
         attempt: &Attempt,
         quiz: &Quiz,
     ) -> DomainResult<bool> {
         let (limit, counted) = match self.limits.get(&attempt.quiz) {
-            Some(known) => *known,
+            Some(limit) => *limit,
             None => {
                 let limit = attempt_limit(log, attempt)?.unwrap_or(quiz.attempts);
                 (limit, log.tx.count_graded(log.user, &attempt.quiz, limit)?)
             }
         };
         self.limits.insert(attempt.quiz.clone(), (limit, counted));
-        Ok(has_room(limit, counted))
+        Ok(has_attempts_left(limit, counted))
     }
-    /// Adds a grade that is the first of its attempt, or the next one.
+    /// Stores a grade. The first grade of an attempt counts towards the attempt limit.
     fn add_grade(
         &mut self,
         log: &mut ChangeLog<'_>,
@@ -164,27 +166,27 @@ impl Quizzes {
         }
         log.apply_server(Row::Grade(grade))
     }
-    /// Grades attempts until enough was done for one transaction; the rest is left in `attempts`.
-    pub(super) fn grade_some(
+    /// Grades attempts until the transaction has done enough; the remaining ones stay in `attempts`.
+    pub(super) fn grade_batch(
         &mut self,
         log: &mut ChangeLog<'_>,
-        attempts: &mut ToGrade,
+        attempts: &mut UngradedAttempts,
         now_ms: i64,
     ) -> DomainResult<()> {
-        let mut work = 0;
-        while work < GRADED_AT_ONCE
-            && let Some(((_, id), touched)) = attempts.pop_first()
+        let mut cost = 0;
+        while cost < MAX_GRADED_PER_CALL
+            && let Some(((_, id), answered)) = attempts.pop_first()
         {
-            work += self.grade(log, id, &touched, now_ms)?;
+            cost += self.grade(log, id, &answered, now_ms)?;
         }
         Ok(())
     }
-    /// Grades an attempt that was submitted, if its quiz is known. Returns how many answers were looked at.
+    /// Grades a submitted attempt if its quiz is known. Returns the number of answers examined.
     fn grade(
         &mut self,
         log: &mut ChangeLog<'_>,
         id: AttemptId,
-        touched: &BTreeSet<Slug>,
+        answered: &BTreeSet<Slug>,
         now_ms: i64,
     ) -> DomainResult<usize> {
         let key = |row_type| RowKey { row_type, key: id.to_string() };
@@ -193,29 +195,30 @@ impl Quizzes {
             return Ok(1);
         }
         let quiz = self.quiz(log, attempt.quiz.clone(), attempt.quiz_hash)?;
-        let Some(known) = quiz else { return Ok(1) };
+        let Some(parsed) = quiz else { return Ok(1) };
         let old = match log.row(&key(RowType::Grade))? {
             Some(Row::Grade(grade)) => Some(grade),
             _ => None,
         };
-        if old.is_none() && !self.has_room(log, &attempt, &known.quiz)? {
+        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {
             return Ok(1);
         }
         if let (Some(answers), None) = (&attempt.answers, &old) {
-            if let Some(grade) = next_grade(id, score(&known.quiz, answers), None, now_ms) {
+            if let Some(grade) = next_grade(id, score(&parsed.quiz, answers), None, now_ms) {
                 self.add_grade(log, &attempt, grade, true)?;
             }
-            return Ok(1 + answers.len() + known.quiz.questions.len());
+            return Ok(1 + answers.len() + parsed.quiz.questions.len());
         }
-        self.grade_open(log, &attempt, &known, touched, old.as_ref(), now_ms)
+        self.grade_open(log, &attempt, &parsed, answered, old.as_ref(), now_ms)
     }
-    /// The same for an attempt of a release without submitted answers: each question counts as it is when it is first seen.
+    /// Grades an attempt of a client release that does not submit answers with it: each question keeps the points of
+    /// its first graded answer.
     fn grade_open(
         &mut self,
         log: &mut ChangeLog<'_>,
         attempt: &Attempt,
-        known: &KnownQuiz,
-        touched: &BTreeSet<Slug>,
+        parsed: &ParsedQuiz,
+        answered: &BTreeSet<Slug>,
         old: Option<&Grade>,
         now_ms: i64,
     ) -> DomainResult<usize> {
@@ -223,51 +226,51 @@ impl Quizzes {
         let stored = log.tx.open_grade(log.user, id)?;
         let is_first = stored.is_none();
         let mut open = match (stored, old) {
-            // Graded by the answers that were submitted, or before questions were graded one by one, or so long ago that the row was
-            // deleted.
+            // Graded from the submitted answers, or by a release without per-question grades, or so long ago that the
+            // `OpenGrade` was deleted.
             (None, Some(_)) => return Ok(1),
             (Some(open), _) if now_ms.saturating_sub(open.first_ms) > OPEN_MS => return Ok(1),
             (Some(open), _) => open,
             (None, None) => OpenGrade { first_ms: now_ms, points: BTreeMap::new() },
         };
-        let mut work = 1;
+        let mut cost = 1;
         let before = open.points.len();
-        for question in &known.quiz.questions {
+        for question in &parsed.quiz.questions {
             let is_graded = open.points.contains_key(&question.id);
-            if is_graded || !(is_first || touched.contains(&question.id)) {
+            if is_graded || !(is_first || answered.contains(&question.id)) {
                 continue;
             }
-            work += 1;
+            cost += 1;
             let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
             if let Some(Row::Answer(answer)) = log.row(&key)? {
-                open.points.insert(question.id.clone(), score_one(question, &answer.value));
+                open.points.insert(question.id.clone(), score_answer(question, &answer.value));
             }
         }
         if is_first || open.points.len() > before {
             log.tx.put_open_grade(log.user, id, &open)?;
         }
-        let score = (open.points.values().sum(), max_points(&known.quiz));
+        let score = (open.points.values().sum(), max_points(&parsed.quiz));
         if let Some(grade) = next_grade(id, score, old, now_ms) {
             self.add_grade(log, attempt, grade, old.is_none())?;
         }
-        Ok(work)
+        Ok(cost)
     }
 }
 
-/// True if the attempt is stored with another quiz. The join would take the greater of the two, and with it a grade that was given for
-/// another quiz.
-fn is_of_another_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
+/// Returns true if the attempt is stored with another quiz. The merge would keep the greater of the two values, and
+/// with it a grade given for another quiz.
+fn changes_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
     let stored = log.tx.quiz_of_attempt(log.user, attempt.id)?;
     Ok(stored.is_some_and(|(quiz, hash)| quiz != attempt.quiz || hash != attempt.quiz_hash))
 }
 
-/// Those of the attempts that were submitted, in the order in which they count.
+/// Returns the submitted attempts among `answered`, in the order in which they count.
 pub(super) fn submitted(
     log: &ChangeLog<'_>,
-    touched: BTreeMap<AttemptId, BTreeSet<Slug>>,
-) -> DomainResult<ToGrade> {
-    let mut submitted = ToGrade::new();
-    for (id, questions) in touched {
+    answered: BTreeMap<AttemptId, BTreeSet<Slug>>,
+) -> DomainResult<UngradedAttempts> {
+    let mut submitted = UngradedAttempts::new();
+    for (id, questions) in answered {
         if let Some(at_ms) = log.tx.submitted_ms(log.user, id)? {
             submitted.insert((at_ms, id), questions);
         }
@@ -275,7 +278,7 @@ pub(super) fn submitted(
     Ok(submitted)
 }
 
-/// How many attempts at the quiz count, by the version that was published last; none if that cannot be told.
+/// Returns the attempt limit of the last published version of the quiz, or `None` if it is unknown.
 fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<u32>> {
     #[derive(serde::Deserialize)]
     struct Limit {
@@ -286,8 +289,8 @@ fn attempt_limit(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<Option<
     Ok(body.and_then(|body| serde_json::from_str::<Limit>(&body).ok()).map(|l| l.attempts))
 }
 
-/// Points and the most points, in thousandths, of the answers that were submitted with an attempt. An answer that cannot be read scores
-/// nothing.
+/// Returns points and maximum points, in thousandths, of the answers submitted with an attempt. An unreadable answer
+/// scores 0.
 fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
     let responses: BTreeMap<&Slug, Response> = answers
         .iter()
@@ -297,17 +300,17 @@ fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
     (score.points, score.max_points)
 }
 
-/// Returns the points for one answer, in thousandths; 0 if the answer cannot be read.
-fn score_one(question: &Question, value: &str) -> i64 {
+/// Returns the points for one answer, in thousandths; 0 if the answer is unreadable.
+fn score_answer(question: &Question, value: &str) -> i64 {
     serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
 }
 
-/// The most points of a quiz, in thousandths.
+/// Returns the maximum points of a quiz, in thousandths.
 fn max_points(quiz: &Quiz) -> i64 {
     quiz.questions.iter().map(|q| i64::from(q.points) * 1000).sum()
 }
 
-/// The next revision of the grade, or none if the score is what it was.
+/// Returns the next revision of the grade, or `None` if the score is unchanged.
 fn next_grade(
     attempt: AttemptId,
     (points, max_points): (i64, i64),

@@ -1,6 +1,7 @@
-//! A learner's change numbers: every row that changes takes the next one, so that a device pulls what it has not seen.
+//! A learner's change numbers: each changed row takes the next number, so that a device can pull the rows it does not
+//! have.
 //!
-//! Not here: whether a row is valid by itself (`push_validation`), what a join means (`carrel-model`), rules about attempts and
+//! Not here: validity of single rows (`push_validation`), the merge (`carrel-model`), rules for attempts and
 //! enrolments (`attempts`, `enrolment`).
 
 use carrel_model::{
@@ -19,21 +20,21 @@ use crate::{
     },
 };
 
-/// Why a row is not taken.
+/// Why a row is refused.
 pub type Refusal = (ResultCode, String);
 
-/// Why a row that is valid by itself is refused.
+/// Refusal of a row that is valid by itself.
 pub(super) enum Rule {
     Always(Refusal),
-    /// A change of a row that is there passes.
+    /// Refuses a new row; a change to a stored row is accepted.
     IfNew(Refusal),
 }
 
-/// More than any row may take that is neither an attempt nor an answer, in bytes: so many rows of a batch are joined without a look at
-/// the quota between them.
+/// Upper bound of the size of a row that is neither an attempt nor an answer, in bytes. The remaining quota divided
+/// by it is the number of rows merged without a quota check for each.
 const MAX_ROW_BYTES: u64 = 256 * 1024;
 
-/// Whose rows, and on which sign-in they were written (none: by the server).
+/// Owner of the rows, and the sign-in that wrote them (`None`: the server).
 #[derive(Debug, Clone, Copy)]
 pub struct Author {
     pub user: UserId,
@@ -45,23 +46,23 @@ impl From<UserId> for Author {
     }
 }
 
-/// What a batch of rows did.
+/// Result of pushing a batch of rows.
 #[derive(Debug, Clone, Default)]
 pub struct Pushed {
-    /// The learner's change number now.
+    /// The learner's change number after the push.
     pub usn: u64,
-    /// Rows that changed, the server's own (grades, decisions) among them.
+    /// Number of changed rows, including the server's own (grades, decisions).
     pub changed: u64,
-    /// The change number before, if every row that changed became exactly what was sent, and nothing else changed.
+    /// The change number before the push, if every changed row is stored exactly as sent and nothing else changed.
     pub own_since: Option<u64>,
     pub payload_conflicts: u64,
-    /// Rows that were not taken: their place in the batch, and why.
+    /// Refused rows: index in the batch, and the reason.
     pub refused: Vec<(usize, Refusal)>,
-    /// The joined row for each of the batch, in its order; only if they were asked for.
+    /// The merged row for each row of the batch, in its order; empty unless requested.
     pub rows: Vec<Option<Row>>,
 }
 
-/// One learner's changes inside one transaction.
+/// Changes to one learner's rows within one transaction.
 pub(super) struct ChangeLog<'t> {
     pub(super) tx: &'t dyn Tx,
     pub(super) user: UserId,
@@ -69,9 +70,9 @@ pub(super) struct ChangeLog<'t> {
     quota: Quota,
     usage_before: Usage,
     usage: Usage,
-    /// Something changed that the author of the rows does not have.
+    /// Something changed that the author's device does not have.
     has_more: bool,
-    pub(super) done: Pushed,
+    pub(super) pushed: Pushed,
 }
 
 impl<'t> ChangeLog<'t> {
@@ -86,43 +87,44 @@ impl<'t> ChangeLog<'t> {
             usage_before: usage,
             usage,
             has_more: false,
-            done: Pushed { usn: before, ..Pushed::default() },
+            pushed: Pushed { usn: before, ..Pushed::default() },
         })
     }
-    /// Joins the rows at the start that no rule concerns. Returns how many.
-    pub(super) fn apply_client_run(&mut self, rows: &[Row]) -> DomainResult<usize> {
-        let run = self.unrestricted(rows);
-        if run > 0 {
-            for joined in self.tx.join(self.user, &rows[..run], self.done.usn)? {
+    /// Merges the leading rows to which no rule applies. Returns their number.
+    pub(super) fn apply_client_batch(&mut self, rows: &[Row]) -> DomainResult<usize> {
+        let count = self.unrestricted_rows(rows);
+        if count > 0 {
+            for joined in self.tx.join(self.user, &rows[..count], self.pushed.usn)? {
                 self.count_client(joined);
             }
         }
-        Ok(run)
+        Ok(count)
     }
-    /// How many rows at the start need no rule: no attempts or answers, and far from the quota.
-    fn unrestricted(&self, rows: &[Row]) -> usize {
+    /// Returns the number of leading rows that need no rule or quota check: neither attempts nor answers, and far
+    /// from the quota.
+    fn unrestricted_rows(&self, rows: &[Row]) -> usize {
         let Quota { rows: max_rows, bytes } = self.quota;
-        let left = |most: u64, used: i64| most.saturating_sub(used.max(0).unsigned_abs());
-        let room =
-            left(max_rows, self.usage.rows).min(left(bytes, self.usage.bytes) / MAX_ROW_BYTES);
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let remaining = |max: u64, used: i64| max.saturating_sub(used.max(0).unsigned_abs());
+        let capacity = remaining(max_rows, self.usage.rows)
+            .min(remaining(bytes, self.usage.bytes) / MAX_ROW_BYTES);
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         rows.iter()
-            .take(room)
+            .take(capacity)
             .take_while(|row| !matches!(row, Row::Attempt(_) | Row::Answer(_)))
             .count()
     }
-    /// Joins the row at `place` of a device's batch unless it is refused: by the rule that was found for it, or by the quota. True if
-    /// it is new.
+    /// Merges the row at index `index` of a device's batch unless the rule or the quota refuses it. Returns true if
+    /// the row is new.
     pub(super) fn apply_client(
         &mut self,
-        place: usize,
+        index: usize,
         row: &Row,
         rule: Option<Rule>,
     ) -> DomainResult<bool> {
         let joined = match self.refusal(row, rule)? {
             Some(refusal) => Err(refusal),
             None if self.usage.bytes >= self.hard_limit() => {
-                let joined = self.tx.join_unless_larger(self.user, row, self.done.usn)?;
+                let joined = self.tx.join_unless_larger(self.user, row, self.pushed.usn)?;
                 joined.ok_or_else(|| self.over_quota())
             }
             None => Ok(self.join(row)?),
@@ -133,12 +135,12 @@ impl<'t> ChangeLog<'t> {
                 Ok(joined.added)
             }
             Err(refusal) => {
-                self.done.refused.push((place, refusal));
+                self.pushed.refused.push((index, refusal));
                 Ok(false)
             }
         }
     }
-    /// Joins a row of the server's own.
+    /// Merges a row written by the server.
     pub(super) fn apply_server(&mut self, row: Row) -> DomainResult<()> {
         let joined = self.join(&row)?;
         self.count(joined);
@@ -146,22 +148,22 @@ impl<'t> ChangeLog<'t> {
         Ok(())
     }
     fn join(&self, row: &Row) -> DomainResult<JoinedRow> {
-        let joined = self.tx.join(self.user, std::slice::from_ref(row), self.done.usn)?;
+        let joined = self.tx.join(self.user, std::slice::from_ref(row), self.pushed.usn)?;
         Ok(joined.into_iter().next().unwrap_or_default())
     }
     fn count_client(&mut self, joined: JoinedRow) {
         self.has_more |= joined.changed && !joined.as_sent;
         self.count(joined);
     }
-    /// A join that changes nothing does not take a change number.
+    /// A no-op merge does not consume a change number.
     fn count(&mut self, joined: JoinedRow) {
         if joined.changed {
-            self.done.usn += 1;
-            self.done.changed += 1;
+            self.pushed.usn += 1;
+            self.pushed.changed += 1;
             self.usage.rows += i64::from(joined.added);
             self.usage.bytes += joined.growth;
         }
-        self.done.payload_conflicts += u64::from(joined.payload_conflict);
+        self.pushed.payload_conflicts += u64::from(joined.payload_conflict);
     }
     fn hard_limit(&self) -> i64 {
         i64::try_from(self.quota.bytes.saturating_add(self.quota.bytes / 4)).unwrap_or(i64::MAX)
@@ -170,20 +172,20 @@ impl<'t> ChangeLog<'t> {
         let Quota { rows, bytes } = self.quota;
         let mib = bytes / (1024 * 1024);
         let reason = format!(
-            "over the quota of this server: {rows} rows or {mib} MiB for each learner; ask who runs the server"
+            "over the quota of this server: {rows} rows or {mib} MiB per learner; hint: ask the administrator"
         );
         (ResultCode::Forbidden, reason)
     }
     fn refusal(&self, row: &Row, rule: Option<Rule>) -> DomainResult<Option<Refusal>> {
-        let by_rule = match rule {
+        let rule_refusal = match rule {
             Some(Rule::Always(refusal)) => return Ok(Some(refusal)),
             Some(Rule::IfNew(refusal)) => Some(refusal),
             None => None,
         };
-        let is_over = |used: i64, most: u64| used.unsigned_abs() >= most;
-        let over = is_over(self.usage.rows, self.quota.rows)
-            || is_over(self.usage.bytes, self.quota.bytes);
-        let Some(refusal) = by_rule.or_else(|| over.then(|| self.over_quota())) else {
+        let is_reached = |used: i64, max: u64| used.unsigned_abs() >= max;
+        let is_over = is_reached(self.usage.rows, self.quota.rows)
+            || is_reached(self.usage.bytes, self.quota.bytes);
+        let Some(refusal) = rule_refusal.or_else(|| is_over.then(|| self.over_quota())) else {
             return Ok(None);
         };
         Ok((!self.tx.has_row(self.user, &row.key())?).then_some(refusal))
@@ -192,19 +194,19 @@ impl<'t> ChangeLog<'t> {
         Ok(self.tx.row(self.user, key)?)
     }
     pub(super) fn close(mut self) -> DomainResult<Pushed> {
-        self.done.own_since = (!self.has_more).then_some(self.before);
-        if self.done.usn > self.before {
-            self.tx.set_usn(self.user, self.done.usn)?;
+        self.pushed.own_since = (!self.has_more).then_some(self.before);
+        if self.pushed.usn > self.before {
+            self.tx.set_usn(self.user, self.pushed.usn)?;
         }
         if self.usage != self.usage_before {
             self.tx.set_usage(self.user, self.usage)?;
         }
-        Ok(self.done)
+        Ok(self.pushed)
     }
 }
 
 impl Pushed {
-    /// The event of a change, for the learner's other devices.
+    /// Returns the event for the learner's other devices, or `None` if nothing changed.
     pub(super) fn event(&self, author: Author) -> Option<Event> {
         let Author { user, sign_in } = author;
         (self.changed > 0).then_some(Event::RowsChanged { user, usn: self.usn, from: sign_in })

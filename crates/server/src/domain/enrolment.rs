@@ -1,4 +1,4 @@
-//! Who is enrolled in which course. The policy is open: whoever wants to be in a course of this catalogue is in it.
+//! Enrolment in courses. The policy is open: a learner who requests a course of this catalogue is enrolled in it.
 
 use carrel_model::{
     DeviceId, Hlc, Slug,
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::store::Store;
 
-/// JSON: the learner wants to be in the course.
-const WANTED: &str = "true";
-/// JSON: not, or not any more.
-const NOT_WANTED: &str = "null";
+/// JSON value of a request for enrolment.
+const REQUESTED: &str = "true";
+/// JSON value of a withdrawn request.
+const NOT_REQUESTED: &str = "null";
 
-/// What `enrol` did.
+/// Result of `enrol`.
 #[derive(Debug, Clone)]
 pub struct Enrolled {
     pub decision: Option<Decision>,
@@ -24,16 +24,16 @@ pub struct Enrolled {
     pub changed: u64,
 }
 
-/// The course that a register says the learner wants to be in.
-pub(super) fn wanted_course(kv: &Kv) -> Option<Slug> {
-    is_wanted(kv).then(|| Slug::new(kv.key.as_str()).ok()).flatten()
+/// Returns the course for which a register requests enrolment, if any.
+pub(super) fn requested_course(kv: &Kv) -> Option<Slug> {
+    is_request(kv).then(|| Slug::new(kv.key.as_str()).ok()).flatten()
 }
 
-fn is_wanted(kv: &Kv) -> bool {
-    kv.ns == ENROLMENT && kv.value == WANTED
+fn is_request(kv: &Kv) -> bool {
+    kv.ns == ENROLMENT && kv.value == REQUESTED
 }
 
-/// Decides about a wish to be in a course. A course that is not in the catalogue is not decided about.
+/// Decides on a request for enrolment. A course that is not in the catalogue gets no new decision.
 pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Option<Decision>> {
     let key = RowKey { row_type: RowType::Decision, key: course.to_string() };
     let old = match log.row(&key)? {
@@ -56,13 +56,14 @@ pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Opt
 }
 
 impl Store {
-    /// Writes the learner's wish (as `device`) and the decision that follows. `wanted` false takes the wish back.
+    /// Writes the learner's request (as `device`) and the resulting decision. `requested = false` withdraws the
+    /// request.
     pub async fn enrol(
         &self,
         author: impl Into<Author>,
         course: &Slug,
         device: DeviceId,
-        wanted: bool,
+        requested: bool,
         now_ms: i64,
     ) -> DomainResult<Enrolled> {
         let (author, course, quota) = (author.into(), course.clone(), self.quota());
@@ -73,22 +74,22 @@ impl Store {
                 Some(Row::Kv(kv)) => Some(kv),
                 _ => None,
             };
-            // The same wish again changes nothing.
-            if old.as_ref().is_some_and(is_wanted) != wanted {
+            // Repeating a request changes nothing.
+            if old.as_ref().is_some_and(is_request) != requested {
                 log.apply_server(Row::Kv(Kv {
                     ns: ENROLMENT.into(),
                     key: course.to_string(),
-                    value: (if wanted { WANTED } else { NOT_WANTED }).into(),
-                    // After whatever a device wrote before, so that this wish is the last one.
+                    value: (if requested { REQUESTED } else { NOT_REQUESTED }).into(),
+                    // Later than the stored value, so that this request wins.
                     hlc: old.map_or(Hlc::ZERO, |kv| kv.hlc).tick(now_ms),
                     device,
                     extra: Extra::default(),
                 }))?;
             }
-            let decision = if wanted { decide(&mut log, &course)? } else { None };
-            let done = log.close()?;
-            events.extend(done.event(author));
-            Ok::<_, DomainError>(Enrolled { decision, usn: done.usn, changed: done.changed })
+            let decision = if requested { decide(&mut log, &course)? } else { None };
+            let pushed = log.close()?;
+            events.extend(pushed.event(author));
+            Ok::<_, DomainError>(Enrolled { decision, usn: pushed.usn, changed: pushed.changed })
         })
         .await
     }

@@ -1,4 +1,4 @@
-//! Why a rule refused a call.
+//! Errors of the domain rules.
 
 use carrel_model::{ErrorCode, UserId};
 
@@ -6,7 +6,7 @@ use crate::store::StoreError;
 
 pub type DomainResult<T> = Result<T, DomainError>;
 
-/// Why a call was refused, or what failed below it. Its transaction was not committed.
+/// Why a call was refused, or the store error that made it fail. Its transaction was not committed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DomainError {
     #[error(transparent)]
@@ -14,10 +14,10 @@ pub enum DomainError {
     #[error("the login {0:?} is taken")]
     LoginTaken(String),
     #[error("the login {0:?} is too similar to an existing login")]
-    LoginLooksLikeAnother(String),
+    SimilarLogin(String),
     #[error("login: {0}")]
     BadLogin(String),
-    #[error("there is no account {0}")]
+    #[error("account {0} not found")]
     NoAccount(UserId),
 }
 
@@ -25,7 +25,7 @@ impl DomainError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Store(e) => e.code(),
-            Self::LoginTaken(_) | Self::LoginLooksLikeAnother(_) => ErrorCode::Conflict,
+            Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
             Self::BadLogin(_) => ErrorCode::InvalidRequest,
             Self::NoAccount(_) => ErrorCode::NotFound,
         }

@@ -1,24 +1,24 @@
-//! Named values of the database.
+//! Named values stored in the database.
 
 use super::DomainResult;
 use crate::store::{Store, StoreError, facts};
 
 impl Store {
-    /// The random id of this copy of the database: made with it, and again by a restore.
+    /// Returns the random id of this copy of the database: created with it and replaced by a restore.
     pub async fn epoch(&self) -> DomainResult<String> {
-        self.needed_fact(facts::EPOCH).await
+        self.required_fact(facts::EPOCH).await
     }
-    /// The random id of this server: made with its database, and kept by backup and restore.
+    /// Returns the random id of this server: created with its database and kept by backup and restore.
     pub async fn server_id(&self) -> DomainResult<String> {
-        self.needed_fact(facts::SERVER_ID).await
+        self.required_fact(facts::SERVER_ID).await
     }
-    /// Raised by each change of the catalogue.
+    /// Returns the revision of the catalogue, which each change of the catalogue increments.
     pub async fn catalogue_revision(&self) -> DomainResult<u64> {
         let found = self.read("fact", |tx| tx.fact(facts::CATALOGUE)).await?;
         Ok(found.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
-    async fn needed_fact(&self, name: &'static str) -> DomainResult<String> {
+    async fn required_fact(&self, name: &'static str) -> DomainResult<String> {
         let found = self.read("fact", move |tx| tx.fact(name)).await?;
-        Ok(found.ok_or_else(|| StoreError::unreadable(name, "there is none"))?)
+        Ok(found.ok_or_else(|| StoreError::unreadable(name, "the value is missing"))?)
     }
 }

@@ -1,7 +1,7 @@
-//! When jobs run, and that each is run by one process at a time: a process leases a due job, extends the lease while it runs, and
-//! reports the result. A job whose process died is leased again when the lease has ended.
+//! Scheduling of jobs. Each job runs in one process at a time: a process leases a due job, extends the lease while
+//! the job runs, and reports the result. If the process dies, the job can be leased again when the lease expires.
 //!
-//! Not here: what the jobs do (`jobs`).
+//! What the jobs do is in `jobs`.
 
 use super::DomainResult;
 use crate::store::{
@@ -9,25 +9,25 @@ use crate::store::{
     tx::{JobRow, Tx},
 };
 
-/// How long a lease lasts if it is not extended.
+/// Duration of a lease that is not extended.
 pub const LEASE_MS: i64 = 5 * 60_000;
-/// The pause after the first failure; it doubles with each further one.
-const FIRST_PAUSE_MS: i64 = 60_000;
-const MAX_PAUSE_MS: i64 = 6 * 3_600_000;
-/// For jobs that are not run by themselves.
+/// Delay after the first failure; each further failure doubles it.
+const MIN_BACKOFF_MS: i64 = 60_000;
+const MAX_BACKOFF_MS: i64 = 6 * 3_600_000;
+/// Due time of jobs that run only on request.
 const NEVER: i64 = i64::MAX;
 
-/// A job and how often it is run; none: when it is asked for.
+/// Name of a job and its interval in ms (`None`: it runs only on request).
 pub type Schedule = (&'static str, Option<i64>);
 
-/// Why a job cannot be leased.
+/// Result of leasing a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Leased {
+pub enum LeaseResult {
     Ok(JobRow),
-    /// There is no such job.
+    /// No job has this name.
     Unknown,
-    /// Another process runs it, at most until then if it died.
-    Elsewhere {
+    /// Another process holds the lease, which expires at `until_ms` unless it is extended.
+    LeasedByOther {
         until_ms: i64,
     },
 }
@@ -48,32 +48,32 @@ fn lease(tx: &dyn Tx, job: JobRow, worker: &str, now_ms: i64) -> Result<JobRow, 
     Ok(job)
 }
 
-/// The pause after so many tries without success.
-fn pause_ms(attempts: u32) -> i64 {
+/// Returns the delay after this number of failed attempts.
+fn backoff_ms(attempts: u32) -> i64 {
     let doublings = attempts.saturating_sub(1).min(20);
-    (FIRST_PAUSE_MS << doublings).min(MAX_PAUSE_MS)
+    (MIN_BACKOFF_MS << doublings).min(MAX_BACKOFF_MS)
 }
 
 impl Store {
-    /// Makes the stored jobs those of the schedule. New ones are due at once; those that are not scheduled any more are not run by
-    /// themselves.
+    /// Applies a schedule to the stored jobs. New jobs are due at once; jobs that are no longer scheduled run only on
+    /// request.
     pub async fn schedule_jobs(&self, schedule: Vec<Schedule>, now_ms: i64) -> DomainResult<()> {
         let write = self.write("schedule_jobs", move |tx| {
             for (name, every_ms) in &schedule {
                 let stored = tx.job(name)?;
-                let soonest = match every_ms {
+                let next_due_ms = match every_ms {
                     Some(every_ms) => now_ms.saturating_add(*every_ms),
                     None => NEVER,
                 };
                 let job = match stored {
-                    // A shorter interval counts at once. A job that was asked for stays due.
+                    // A shorter interval takes effect at once. A requested job stays due.
                     Some(job)
-                        if job.due_ms <= soonest
+                        if job.due_ms <= next_due_ms
                             && (every_ms.is_some() || job.due_ms <= now_ms) =>
                     {
                         continue;
                     }
-                    Some(job) => JobRow { due_ms: soonest, ..job },
+                    Some(job) => JobRow { due_ms: next_due_ms, ..job },
                     None => JobRow {
                         name: (*name).to_owned(),
                         due_ms: if every_ms.is_some() { now_ms } else { NEVER },
@@ -99,7 +99,7 @@ impl Store {
     pub async fn jobs(&self) -> DomainResult<Vec<JobRow>> {
         Ok(self.read("jobs", |tx| tx.jobs()).await?)
     }
-    /// Leases the first due job to a process.
+    /// Leases the first due job to `worker`.
     pub async fn lease_due_job(&self, worker: &str, now_ms: i64) -> DomainResult<Option<JobRow>> {
         let worker = worker.to_owned();
         let write = self.write("lease_due_job", move |tx| {
@@ -108,21 +108,26 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Leases one job, due or not.
-    pub async fn lease_job(&self, name: &str, worker: &str, now_ms: i64) -> DomainResult<Leased> {
+    /// Leases the named job to `worker`, due or not.
+    pub async fn lease_job(
+        &self,
+        name: &str,
+        worker: &str,
+        now_ms: i64,
+    ) -> DomainResult<LeaseResult> {
         let (name, worker) = (name.to_owned(), worker.to_owned());
         let write = self.write("lease_job", move |tx| {
             Ok::<_, StoreError>(match tx.job(&name)? {
-                None => Leased::Unknown,
+                None => LeaseResult::Unknown,
                 Some(job) if is_leased(&job, now_ms) => {
-                    Leased::Elsewhere { until_ms: job.lease_until_ms }
+                    LeaseResult::LeasedByOther { until_ms: job.lease_until_ms }
                 }
-                Some(job) => Leased::Ok(lease(tx, job, &worker, now_ms)?),
+                Some(job) => LeaseResult::Ok(lease(tx, job, &worker, now_ms)?),
             })
         });
         Ok(write.await?)
     }
-    /// Extends a lease. False if it is another process's by now.
+    /// Extends a lease. Returns false if another process holds the lease now.
     pub async fn extend_lease(&self, job: &JobRow, now_ms: i64) -> DomainResult<bool> {
         let (name, worker) = (job.name.clone(), job.worker.clone());
         let write = self.write("extend_lease", move |tx| {
@@ -134,7 +139,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Ends a lease with its result, and sets when the job is due again. Nothing happens if the lease is another process's by now.
+    /// Ends a lease with its result, and sets when the job is due again. Does nothing if another process holds the
+    /// lease now.
     pub async fn finish_job(
         &self,
         leased: &JobRow,
@@ -147,7 +153,7 @@ impl Store {
             let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {
                 return Ok::<_, StoreError>(());
             };
-            let free = JobRow { worker: String::new(), lease_until_ms: 0, ..job };
+            let released = JobRow { worker: String::new(), lease_until_ms: 0, ..job };
             let next = every_ms.map_or(NEVER, |every_ms| now_ms.saturating_add(every_ms));
             tx.put_job(&match result {
                 Ok(()) => JobRow {
@@ -155,11 +161,13 @@ impl Store {
                     attempts: 0,
                     succeeded_ms: now_ms,
                     error: String::new(),
-                    ..free
+                    ..released
                 },
-                Err(error) => {
-                    JobRow { due_ms: now_ms.saturating_add(pause_ms(free.attempts)), error, ..free }
-                }
+                Err(error) => JobRow {
+                    due_ms: now_ms.saturating_add(backoff_ms(released.attempts)),
+                    error,
+                    ..released
+                },
             })
         });
         Ok(write.await?)
@@ -171,8 +179,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_limit() {
-        let minutes: Vec<i64> = [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| pause_ms(n) / 60_000).into();
+    fn backoff_doubles_up_to_a_limit() {
+        let minutes: Vec<i64> =
+            [0, 1, 2, 3, 9, 10, u32::MAX].map(|n| backoff_ms(n) / 60_000).into();
         assert_eq!(minutes, [1, 1, 2, 4, 256, 360, 360]);
     }
 }

@@ -1,8 +1,8 @@
-//! The rules of the server, written once over the transactions of `store`: which change numbers rows take, how attempts are graded, who
-//! is enrolled, when a refresh token is valid, what a publication consists of, what is deleted when.
+//! The rules of the server, written once over the transactions of `store`: change numbers, grading, enrolment,
+//! validity of refresh tokens, content of publications, retention.
 //!
-//! Each file has the rules of one subject as functions of a transaction, and the calls of handlers as methods of `Store`, which open
-//! the transaction.
+//! Each file contains the rules of one subject as functions of a transaction, and the operations used by handlers as
+//! methods of `Store`, which open the transaction.
 //!
 //! Not here: SQL (`store`), HTTP (`http`), the score of an answer and the merge of rows (`carrel-model`).
 

@@ -1,5 +1,5 @@
-//! What a publication consists of: everything is derived from its signed manifest and the blobs that it names, so that
-//! it can be derived again by a later release.
+//! Publications. Everything stored about a course or story is derived from its signed manifest and the blobs it
+//! names, so that a later release can derive it again.
 //!
 //! Not here: compiling packages (`import`), reading files of courses (`bundle_import`).
 
@@ -31,7 +31,7 @@ pub enum RenderError {
     Blob { hash: BlobHash, source: io::Error },
     #[error("blob {hash} is damaged: {source}")]
     Damaged { hash: BlobHash, source: serde_json::Error },
-    #[error("the manifest cannot be read: {0}")]
+    #[error("invalid manifest: {0}")]
     Manifest(serde_json::Error),
 }
 
@@ -45,7 +45,7 @@ pub fn sign(manifest: &Manifest, signer: &dyn Signer) -> SignedManifest {
     }
 }
 
-/// Kind, id and title of what a manifest describes.
+/// Returns kind, id and title of a manifest's content.
 pub fn identity(manifest: &Manifest) -> (Kind, &Slug, &str) {
     match &manifest.content {
         ManifestContent::Course { meta, .. } => (Kind::Course, &meta.id, &meta.title),
@@ -53,7 +53,7 @@ pub fn identity(manifest: &Manifest) -> (Kind, &Slug, &str) {
     }
 }
 
-/// Derives a publication from its manifest. Reads blobs: blocks.
+/// Derives a publication from its manifest. Blocks, because it reads blobs.
 pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publication, RenderError> {
     let manifest: Manifest =
         serde_json::from_str(&signed.manifest).map_err(RenderError::Manifest)?;
@@ -87,7 +87,7 @@ pub fn render(signed: &SignedManifest, blobs: &dyn BlobStore) -> Result<Publicat
     })
 }
 
-/// The JSON of the summary and of the whole reply.
+/// Returns the JSON of the summary and of the whole reply.
 fn replies(content: &ManifestContent, version: BlobHash) -> serde_json::Result<(String, String)> {
     match content {
         ManifestContent::Course { meta, outline } => {
@@ -104,7 +104,7 @@ fn replies(content: &ManifestContent, version: BlobHash) -> serde_json::Result<(
     }
 }
 
-/// Reads the bodies of a publication and notes the quizzes that they name.
+/// Reads the bodies of a publication and collects the quizzes they name.
 struct Bodies<'a> {
     blobs: &'a dyn BlobStore,
     quizzes: BTreeMap<BlobHash, ItemId>,
@@ -115,12 +115,12 @@ impl Bodies<'_> {
         let bytes = self.blobs.read(hash).map_err(|source| RenderError::Blob { hash, source })?;
         serde_json::from_slice(&bytes).map_err(|source| RenderError::Damaged { hash, source })
     }
-    /// The compiled quizzes that the bodies read so far name.
+    /// Reads the compiled quizzes named by the bodies read so far.
     fn read_quizzes(self) -> Result<Vec<PublishedQuiz>, RenderError> {
         let read = |(hash, item)| {
-            let unread = |source| RenderError::Blob { hash, source };
-            let body = String::from_utf8(self.blobs.read(hash).map_err(unread)?)
-                .map_err(|e| unread(io::Error::other(e)))?;
+            let read_error = |source| RenderError::Blob { hash, source };
+            let body = String::from_utf8(self.blobs.read(hash).map_err(read_error)?)
+                .map_err(|e| read_error(io::Error::other(e)))?;
             Ok(PublishedQuiz { hash, item, body })
         };
         self.quizzes.into_iter().map(read).collect()
@@ -145,15 +145,15 @@ impl BodyReader for Bodies<'_> {
     }
 }
 
-/// Raises the revision of the catalogue.
+/// Increments the revision of the catalogue and returns it.
 fn next_revision(tx: &dyn Tx) -> Result<u64, StoreError> {
     let revision = tx.fact(facts::CATALOGUE)?.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
     tx.set_fact(facts::CATALOGUE, &revision.saturating_add(1).to_string())?;
     Ok(revision.saturating_add(1))
 }
 
-/// Names what this release derives from a manifest: the shape of its replies, the derivation of the search text and the
-/// release. Publications with another name are derived again.
+/// Identifies how this release derives publications: the schema of its replies, the revision of the search text and
+/// the version of the release. Publications with another identifier are derived again.
 pub fn rendered_by() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let mut schemas = vec![
@@ -164,35 +164,35 @@ pub fn rendered_by() -> &'static str {
         ];
         CourseReply::schemas(&mut schemas);
         StoryReply::schemas(&mut schemas);
-        let shape = serde_json::to_string(&schemas).unwrap_or_default();
-        let shape = &BlobHash::of(shape.as_bytes()).to_hex()[..16];
-        format!("{}-{shape}-{}", env!("CARGO_PKG_VERSION"), search_text::REVISION)
+        let schema_text = serde_json::to_string(&schemas).unwrap_or_default();
+        let schema_text = &BlobHash::of(schema_text.as_bytes()).to_hex()[..16];
+        format!("{}-{schema_text}-{}", env!("CARGO_PKG_VERSION"), search_text::REVISION)
     });
     &NAME
 }
 
 impl Store {
-    /// Puts a course or story into the catalogue in place of an older version, whole or not at all. False if it was
-    /// there already, in this version and derived by this release.
+    /// Publishes a course or story, replacing an older version, in one transaction. Returns false if this version,
+    /// derived by this release, is already published.
     pub async fn publish(&self, publication: Publication, now_ms: i64) -> DomainResult<bool> {
         let write = self.write("publish", move |tx| {
             let p = &publication;
-            let is_there = tx.published(p.kind, &p.id)?.is_some_and(|old| {
+            let is_current = tx.published(p.kind, &p.id)?.is_some_and(|old| {
                 old.version == p.version
                     && old.rendered_by == p.rendered_by
                     && old.reply == p.reply
                     && old.manifest == p.manifest
             });
-            if !is_there {
+            if !is_current {
                 let revision = next_revision(tx)?;
                 tx.put_publication(p, revision, now_ms)?;
             }
-            Ok::<_, StoreError>(!is_there)
+            Ok::<_, StoreError>(!is_current)
         });
         Ok(write.await?)
     }
-    /// Replaces a publication by what was derived again from the same version. Nothing happens if another version was
-    /// published or the publication was taken out meanwhile.
+    /// Replaces a publication with a new derivation of the same version. Does nothing if another version was
+    /// published or the publication was removed in the meantime.
     pub async fn replace(
         &self,
         publication: Publication,
@@ -209,20 +209,20 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Takes a course or story out of the catalogue. What devices have downloaded stays usable; learners' rows and the
-    /// quizzes by which attempts are graded stay here. False if there is none.
+    /// Removes a course or story from the catalogue. Content downloaded to devices stays usable; learners' rows and
+    /// the quizzes used for grading stay in the database. Returns false if there is none.
     pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
         let write = self.write("unpublish", move |tx| {
-            let was_there = tx.delete_publication(kind, &id)?;
-            if was_there {
+            let existed = tx.delete_publication(kind, &id)?;
+            if existed {
                 next_revision(tx)?;
             }
-            Ok::<_, StoreError>(was_there)
+            Ok::<_, StoreError>(existed)
         });
         Ok(write.await?)
     }
-    /// Publications that another release derived: some of them, after `after`.
+    /// Returns up to 100 publications derived by another release, those after `after`.
     pub async fn rendered_by_others(
         &self,
         after: Option<(Kind, Slug)>,
@@ -232,13 +232,13 @@ impl Store {
         });
         Ok(read.await?)
     }
-    /// Forgets blobs that no publication has had since `before_ms`. Returns how many.
+    /// Deletes the records of blobs that no publication has referenced since `before_ms`. Returns their number.
     pub async fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> DomainResult<u64> {
         let write =
             self.write("delete_unused_blobs", move |tx| tx.delete_unused_blobs(now_ms, before_ms));
         Ok(write.await?)
     }
-    /// Summaries (JSON each), by title; by relevance if `q` is given.
+    /// Returns summaries (each as JSON) by title, or by relevance if `q` is given.
     pub async fn list(
         &self,
         kind: Kind,
@@ -260,7 +260,7 @@ impl Store {
     pub async fn blob(&self, hash: BlobHash) -> DomainResult<Option<ManifestBlob>> {
         Ok(self.read("blob", move |tx| tx.blob(hash)).await?)
     }
-    /// All blobs that the catalogue knows, for backups and exports.
+    /// Returns all blobs recorded in the catalogue, for backups and exports.
     pub async fn blobs(&self) -> DomainResult<Vec<ManifestBlob>> {
         Ok(self.read("blobs", |tx| tx.blobs()).await?)
     }

@@ -1,4 +1,4 @@
-//! A learner's rows, in and out: joining a batch with the grades and decisions that follow from it, and reading what has changed.
+//! A learner's rows: merging a batch with the resulting grades and decisions, and reading changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use carrel_model::{
 
 use super::{
     DomainError, DomainResult,
-    attempts::{self, Quizzes, ToGrade},
+    attempts::{self, Quizzes, UngradedAttempts},
     change_log::{Author, ChangeLog, Pushed},
     enrolment,
 };
 use crate::store::{Quota, Store, StoreError, tx::Tx};
 
-/// Joins a batch. What is left to grade comes back for another transaction.
+/// Merges a batch. Also returns the attempts left to grade in another transaction.
 fn push(
     tx: &dyn Tx,
     user: UserId,
@@ -23,66 +23,66 @@ fn push(
     with_rows: bool,
     quota: Quota,
     now_ms: i64,
-) -> DomainResult<(Pushed, ToGrade)> {
+) -> DomainResult<(Pushed, UngradedAttempts)> {
     let mut log = ChangeLog::open(tx, user, quota)?;
     let mut quizzes = Quizzes::default();
-    let mut place = 0;
-    while place < batch.len() {
-        let run = log.apply_client_run(&batch[place..])?;
-        place += run;
-        if run == 0 {
-            let row = &batch[place];
+    let mut index = 0;
+    while index < batch.len() {
+        let applied = log.apply_client_batch(&batch[index..])?;
+        index += applied;
+        if applied == 0 {
+            let row = &batch[index];
             let rule = quizzes.rule(&log, row)?;
-            if log.apply_client(place, row, rule)? {
+            if log.apply_client(index, row, rule)? {
                 quizzes.count_new(row);
             }
-            place += 1;
+            index += 1;
         }
     }
-    // A replay asks again too: its quiz or course may have been published since.
-    let mut touched: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
-    let refused: BTreeSet<usize> = log.done.refused.iter().map(|(place, _)| *place).collect();
-    for (_, row) in batch.iter().enumerate().filter(|(place, _)| !refused.contains(place)) {
+    // A replay is graded and decided again, since its quiz or course may have been published in the meantime.
+    let mut answered: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
+    let refused: BTreeSet<usize> = log.pushed.refused.iter().map(|(index, _)| *index).collect();
+    for (_, row) in batch.iter().enumerate().filter(|(index, _)| !refused.contains(index)) {
         match row {
-            Row::Attempt(a) => drop(touched.entry(a.id).or_default()),
+            Row::Attempt(a) => drop(answered.entry(a.id).or_default()),
             Row::Answer(a) => {
-                touched.entry(a.attempt).or_default().insert(a.question.clone());
+                answered.entry(a.attempt).or_default().insert(a.question.clone());
             }
             Row::Kv(kv) => {
-                if let Some(course) = enrolment::wanted_course(kv) {
+                if let Some(course) = enrolment::requested_course(kv) {
                     enrolment::decide(&mut log, &course)?;
                 }
             }
             _ => {}
         }
     }
-    let mut ungraded = attempts::submitted(&log, touched)?;
-    quizzes.grade_some(&mut log, &mut ungraded, now_ms)?;
+    let mut ungraded = attempts::submitted(&log, answered)?;
+    quizzes.grade_batch(&mut log, &mut ungraded, now_ms)?;
     if with_rows {
         for row in batch {
             let joined = log.row(&row.key())?;
-            log.done.rows.push(joined);
+            log.pushed.rows.push(joined);
         }
     }
     Ok((log.close()?, ungraded))
 }
 
-/// Grades what a push left.
+/// Grades attempts left by a push.
 fn grade(
     tx: &dyn Tx,
     user: UserId,
-    mut ungraded: ToGrade,
+    mut ungraded: UngradedAttempts,
     quota: Quota,
     now_ms: i64,
-) -> DomainResult<(Pushed, ToGrade)> {
+) -> DomainResult<(Pushed, UngradedAttempts)> {
     let mut log = ChangeLog::open(tx, user, quota)?;
-    Quizzes::default().grade_some(&mut log, &mut ungraded, now_ms)?;
+    Quizzes::default().grade_batch(&mut log, &mut ungraded, now_ms)?;
     Ok((log.close()?, ungraded))
 }
 
 impl Store {
-    /// Joins rows that were validated and folded. One change number for each row that changes; grades and decisions follow in the same
-    /// transaction, or soon after it.
+    /// Merges rows that were validated and folded. Each changed row takes one change number. Grades and decisions
+    /// follow in the same transaction, or in later ones if many attempts have to be graded.
     pub async fn push(
         &self,
         author: impl Into<Author>,
@@ -92,24 +92,24 @@ impl Store {
     ) -> DomainResult<Pushed> {
         let (author, quota) = (author.into(), self.quota());
         let write = self.write_with_events("push", move |tx, events| {
-            let (done, ungraded) = push(tx, author.user, &rows, with_rows, quota, now_ms)?;
-            events.extend(done.event(author));
-            Ok::<_, DomainError>((done, ungraded))
+            let (pushed, ungraded) = push(tx, author.user, &rows, with_rows, quota, now_ms)?;
+            events.extend(pushed.event(author));
+            Ok::<_, DomainError>((pushed, ungraded))
         });
-        let (done, ungraded) = write.await?;
+        let (pushed, ungraded) = write.await?;
         if ungraded.is_empty() {
-            return Ok(done);
+            return Ok(pushed);
         }
-        // Goes on if the caller goes away: what was pushed is graded.
-        let rest = tokio::spawn(self.clone().grade_rest(author, done, ungraded, now_ms));
+        // Spawned, so that grading completes even if the caller is cancelled.
+        let rest = tokio::spawn(self.clone().grade_rest(author, pushed, ungraded, now_ms));
         rest.await.map_err(|e| StoreError::Internal(e.to_string().into()))?
     }
-    /// Grading many attempts at once takes long: others write in between.
+    /// Grades in several transactions, so that other writers are not blocked.
     async fn grade_rest(
         self,
         author: Author,
-        mut done: Pushed,
-        mut ungraded: ToGrade,
+        mut pushed: Pushed,
+        mut ungraded: UngradedAttempts,
         now_ms: i64,
     ) -> DomainResult<Pushed> {
         let quota = self.quota();
@@ -121,13 +121,14 @@ impl Store {
             });
             let more;
             (more, ungraded) = write.await?;
-            done.usn = more.usn;
-            done.changed += more.changed;
-            done.own_since = done.own_since.filter(|_| more.changed == 0);
+            pushed.usn = more.usn;
+            pushed.changed += more.changed;
+            pushed.own_since = pushed.own_since.filter(|_| more.changed == 0);
         }
-        Ok(done)
+        Ok(pushed)
     }
-    /// Rows with a greater change number, in its order, and whether there are more. No more rows are read after about `max_bytes`.
+    /// Returns the rows with a change number above `since`, in ascending order, and whether there are more. Reading
+    /// stops after about `max_bytes`.
     pub async fn pull(
         &self,
         user: UserId,
@@ -136,7 +137,7 @@ impl Store {
         max_bytes: usize,
     ) -> DomainResult<(Vec<(u64, Row)>, bool)> {
         self.read("pull", move |tx| {
-            // One look tells a device that is up to date that it is.
+            // Only one lookup for a device that is up to date.
             if tx.usn(user)?.ok_or(DomainError::NoAccount(user))? <= since {
                 return Ok((Vec::new(), false));
             }
@@ -144,12 +145,12 @@ impl Store {
         })
         .await
     }
-    /// The learner's change number.
+    /// Returns the learner's change number.
     pub async fn usn(&self, user: UserId) -> DomainResult<u64> {
         let found = self.read("usn", move |tx| tx.usn(user)).await?;
         found.ok_or(DomainError::NoAccount(user))
     }
-    /// Progress and sessions on a course or story.
+    /// Returns progress and sessions on a course or story.
     pub async fn progress(
         &self,
         user: UserId,

@@ -1,15 +1,16 @@
-//! How a search query is looked up: all words must match, ignoring case and accents; the last one also matches as a prefix. Scripts
-//! without spaces between words (Chinese, Japanese, Thai ...) are searched by trigrams, and one or two of their characters by a scan.
+//! Search queries: all words must match, ignoring case and accents; the last word also matches as a prefix. Scripts
+//! without spaces between words (Chinese, Japanese, Thai ...) are searched by trigrams, or by a scan if a word has
+//! only one or two characters.
 
 use carrel_model::wire::SearchHit;
 
 use super::DomainResult;
 use crate::store::{Listed, SearchPlan, Store};
 
-/// The most words of a query that count.
+/// Maximum number of words used from a query.
 const MAX_WORDS: usize = 16;
 
-/// The plan for a query; none if there is no word in it.
+/// Returns the plan for a query, or `None` if it contains no word.
 pub fn plan(q: &str) -> Option<SearchPlan> {
     let words: Vec<String> = q
         .split(|c: char| !c.is_alphanumeric())
@@ -27,7 +28,7 @@ pub fn plan(q: &str) -> Option<SearchPlan> {
     Some(SearchPlan::Scan(words))
 }
 
-/// Scripts that put no spaces between words.
+/// Returns true for characters of scripts without spaces between words.
 fn is_unspaced(c: char) -> bool {
     matches!(c as u32,
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x9FFF
@@ -35,7 +36,7 @@ fn is_unspaced(c: char) -> bool {
 }
 
 impl Store {
-    /// Passages by relevance. A course and its sections may both be among the hits.
+    /// Returns passages by relevance. A course and its sections may both be among the hits.
     pub async fn search(
         &self,
         q: &str,
@@ -53,17 +54,17 @@ mod tests {
 
     #[test]
     fn a_query_becomes_words_trigrams_or_a_scan() {
-        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         let words = |list: &[&str], last_is_prefix| {
-            Some(SearchPlan::Words { words: own(list), last_is_prefix })
+            Some(SearchPlan::Words { words: owned(list), last_is_prefix })
         };
         for (q, expected) in [
             ("rivi", words(&["rivi"], true)),
             ("Boucle de la rivière!", words(&["Boucle", "de", "la", "rivière"], true)),
             ("plan B", words(&["plan", "B"], false)),
-            ("为什么", Some(SearchPlan::Trigrams(own(&["为什么"])))),
-            ("弯曲", Some(SearchPlan::Scan(own(&["弯曲"])))),
-            ("为什么 弯", Some(SearchPlan::Scan(own(&["为什么", "弯"])))),
+            ("为什么", Some(SearchPlan::Trigrams(owned(&["为什么"])))),
+            ("弯曲", Some(SearchPlan::Scan(owned(&["弯曲"])))),
+            ("为什么 弯", Some(SearchPlan::Scan(owned(&["为什么", "弯"])))),
             ("", None),
             ("\" * ( )", None),
             ("\" OR NOT * ( ) : ^ NEAR", words(&["OR", "NOT", "NEAR"], true)),

@@ -1,6 +1,6 @@
-//! Who may call a route, and the guard that checks it before the handler runs.
+//! Access to routes, and the guard that checks it before the handler runs.
 //!
-//! A handler cannot be mounted without an access: an `Entry` has both.
+//! An `Entry` combines handlers and access, so that no handler can be mounted without one.
 
 use axum::{
     Router,
@@ -16,18 +16,18 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::{App, api_error::ApiError, extract::SignedInUser};
 
-/// Who may call a route.
+/// Access required to call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
-    /// Anybody, or with `public_catalogue = false` those who are signed in.
+    /// Everyone, or signed-in users only if `public_catalogue` is false.
     Catalogue,
     SignedIn,
-    /// Those who are signed in and have a role with this permission.
+    /// Signed-in users whose role has this permission.
     Staff(Permission),
 }
 
-/// What staff may do.
+/// A permission of staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
     ViewLearners,
@@ -59,7 +59,7 @@ impl Entry {
     }
 }
 
-/// A router with these entries, each behind the guard of its access. Any other address is answered with 404.
+/// Returns a router with these entries, each behind its guard. Any other path returns 404.
 pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
     let mut router = Router::new();
     for Entry { access, handlers, paths, .. } in entries {
@@ -71,7 +71,7 @@ pub fn mount(entries: Vec<Entry>, app: &App) -> Router<App> {
     router.fallback(|_: Request| async { StatusCode::NOT_FOUND })
 }
 
-/// Lets a request through if its caller has the access. Who is signed in is left in the request for the handler.
+/// Runs the handler if the caller has access. The signed-in user is added to the request's extensions.
 async fn guard(
     State((app, access)): State<(App, Access)>,
     mut request: Request,
@@ -85,7 +85,7 @@ async fn guard(
     };
     let caller = SignedInUser::authenticate(&app, request.headers()).await?;
     if permission.is_some_and(|p| !p.is_granted_to(caller.user.role)) {
-        return Err(ApiError::forbidden("your role does not have the permission for this"));
+        return Err(ApiError::forbidden("your role lacks the required permission"));
     }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)

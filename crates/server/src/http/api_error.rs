@@ -1,5 +1,5 @@
-//! One shape for everything that goes wrong: problem details (RFC 9457). A handler returns a `ApiError`; `layers::finish` writes the body,
-//! so that it can put the request's id into it, and gives every other error reply the same shape.
+//! Errors of the API as problem details (RFC 9457). A handler returns an `ApiError`; `layers::finish` writes the
+//! body, which contains the request's id, and converts every other error reply to the same format.
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -12,11 +12,11 @@ use carrel_model::{
 
 use crate::{domain::DomainError, password::PasswordError, store::StoreError};
 
-/// The protocol that a 426 names, with the newest version that this server speaks.
+/// Protocol named by a 426: the newest version that this server supports.
 const SYNC_PROTOCOL: &str = "carrel-sync/1";
 const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version");
 
-/// An error reply on its way.
+/// An error reply without its body.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     pub status: StatusCode,
@@ -28,7 +28,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// With the status that belongs to the code.
+    /// Creates an error with the status of the code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let status = match code {
             ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
@@ -48,7 +48,7 @@ impl ApiError {
             detail: detail.into(),
             hint: hint(code),
             retry_after_ms: None,
-            // RFC 9110, 15.5.22: a 426 names what to upgrade to.
+            // RFC 9110, 15.5.22: a 426 states the protocol to upgrade to.
             header: (code == ErrorCode::TooNew)
                 .then(|| (header::UPGRADE, HeaderValue::from_static(SYNC_PROTOCOL))),
         }
@@ -79,32 +79,31 @@ impl ApiError {
     pub fn retry_after(self, ms: u64) -> Self {
         Self { retry_after_ms: Some(ms), ..self }
     }
-    /// The error that a bare error status stands for.
+    /// Returns the error for a bare error status.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
-            StatusCode::NOT_FOUND => (ErrorCode::NotFound, "there is no such address"),
+            StatusCode::NOT_FOUND => (ErrorCode::NotFound, "no such path"),
             StatusCode::METHOD_NOT_ALLOWED => {
-                (ErrorCode::InvalidRequest, "this address does not answer to this method")
+                (ErrorCode::InvalidRequest, "this path does not support this method")
             }
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => (
-                ErrorCode::InvalidRequest,
-                "the body's type or encoding is not one that is read here",
-            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                (ErrorCode::InvalidRequest, "the type or encoding of the body is not supported")
+            }
             StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::TooLarge, "the body is too large"),
             StatusCode::NOT_ACCEPTABLE => (
                 ErrorCode::InvalidRequest,
-                "no encoding that Accept-Encoding allows can be sent; allow identity",
+                "Accept-Encoding allows no supported encoding; allow identity",
             ),
             StatusCode::REQUEST_TIMEOUT => {
                 (ErrorCode::Unavailable, "the request did not arrive in time")
             }
-            StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "not now"),
+            StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "temporarily unavailable"),
             s if s.is_server_error() => (ErrorCode::Internal, "internal server error"),
-            _ => (ErrorCode::InvalidRequest, "the request cannot be understood"),
+            _ => (ErrorCode::InvalidRequest, "invalid request"),
         };
         Self::new(code, detail).status(status)
     }
-    /// The body, for a request with this id.
+    /// Returns the body for a request with this id.
     pub fn problem(&self, correlation_id: &str) -> Problem {
         Problem {
             problem_type: format!("/problems/{}", self.code.as_str()),
@@ -122,29 +121,29 @@ impl ApiError {
 
 fn title(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::InvalidRequest => "The request cannot be understood",
-        ErrorCode::Unauthenticated => "Nobody is signed in",
-        ErrorCode::BadCredentials => "The name or the password is wrong",
+        ErrorCode::InvalidRequest => "Invalid request",
+        ErrorCode::Unauthenticated => "Not signed in",
+        ErrorCode::BadCredentials => "Wrong login or password",
         ErrorCode::Forbidden => "Forbidden",
         ErrorCode::NotFound => "Not found",
         ErrorCode::Conflict => "Already exists",
         ErrorCode::TooLarge => "Too large",
         ErrorCode::RateLimited => "Too many requests",
-        ErrorCode::TooNew => "The other side speaks a newer version",
-        ErrorCode::Unavailable => "The server cannot do it now",
+        ErrorCode::TooNew => "Unsupported protocol version",
+        ErrorCode::Unavailable => "Temporarily unavailable",
         _ => "Internal server error",
     }
 }
 
 fn hint(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::InvalidRequest => "docs/API.md tells what this address takes",
+        ErrorCode::InvalidRequest => "docs/API.md lists the parameters of this path",
         ErrorCode::Unauthenticated => "sign in, or refresh the access token",
-        ErrorCode::BadCredentials => "check the name and the password",
-        ErrorCode::TooLarge => "send less at once",
+        ErrorCode::BadCredentials => "check the login and the password",
+        ErrorCode::TooLarge => "send a smaller request",
         ErrorCode::RateLimited | ErrorCode::Unavailable => "try again later",
-        ErrorCode::TooNew => "update the server, or speak an older version",
-        ErrorCode::Internal => "the correlation id finds it in the server's log",
+        ErrorCode::TooNew => "update the server, or use an older protocol version",
+        ErrorCode::Internal => "look up the correlation id in the server's log",
         _ => "",
     }
 }
@@ -171,14 +170,14 @@ impl From<DomainError> for ApiError {
                 hint: "choose another login, or sign in",
                 ..Self::new(e.code(), e.to_string())
             },
-            DomainError::LoginLooksLikeAnother(_) => {
+            DomainError::SimilarLogin(_) => {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
             DomainError::BadLogin(_) => Self::invalid(e.to_string()),
-            DomainError::NoAccount(_) => Self::unauthenticated("the account is gone"),
+            DomainError::NoAccount(_) => Self::unauthenticated("the account no longer exists"),
             DomainError::Store(store) => {
-                // Logged once, here; what went wrong inside is not for the caller.
-                tracing::error!(error = %store, "the store failed");
+                // Logged once, here; the caller gets no internal details.
+                tracing::error!(error = %store, "store error");
                 let code = match store {
                     StoreError::Conflict(_) => ErrorCode::Internal,
                     _ => store.code(),
@@ -196,7 +195,7 @@ impl From<PasswordError> for ApiError {
                 Self::new(ErrorCode::Unavailable, e.to_string()).retry_after(2_000)
             }
             PasswordError::Hash(_) => {
-                tracing::error!(error = %e, "a password could not be hashed or compared");
+                tracing::error!(error = %e, "password hashing failed");
                 Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }

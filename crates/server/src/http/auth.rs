@@ -1,4 +1,5 @@
-//! Register, sign in, refresh, sign out, adopt the work of an account that a restored server does not know.
+//! Registration, sign-in, token refresh, sign-out, and adoption of the work of an account missing from a restored
+//! database.
 
 use axum::{Json as Reply, extract::State, http::StatusCode};
 use carrel_model::{
@@ -17,8 +18,8 @@ use super::{
 use crate::{
     domain::{
         DomainError,
-        accounts::{Account, Adopted, Adoption, NewAccount},
-        sessions::{NewSignIn, Presented, Rotated, Rotation},
+        accounts::{Account, Adoption, AdoptionResult, NewAccount},
+        sessions::{NewSignIn, PresentedToken, Rotated, Rotation},
     },
     password::{PasswordError, Verified, new_token, random, token_hash},
     precis::{self, PrecisError},
@@ -26,18 +27,18 @@ use crate::{
     tokens::{AccountCertificate, RefreshToken},
 };
 
-/// How long an access token is good.
+/// Lifetime of an access token.
 pub const ACCESS_MS: i64 = 15 * 60_000;
-/// How long a device may stay away before it must sign in again: half a year at sea.
+/// Lifetime of a refresh token: a device can be offline for half a year before it must sign in again.
 pub const REFRESH_MS: i64 = 180 * 24 * 3_600_000;
-/// A refresh token may be used again for this long, in case the reply was lost.
+/// Time within which a redeemed refresh token is accepted again, in case the reply was lost.
 pub const GRACE_MS: i64 = 60_000;
 
-/// Makes an account and signs in.
+/// Creates an account and signs in.
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest,
     responses((status = 201, body = TokenReply), (status = 400, description = "login, name or password is not allowed"),
         (status = 403, description = "registration is closed"),
-        (status = 409, description = "the login is taken, or looks like one that is"), (status = 429),
+        (status = 409, description = "the login is taken or too similar to an existing one"), (status = 429),
         (status = 503, description = "too many registrations at once")))]
 pub async fn register(
     State(app): State<App>,
@@ -46,7 +47,7 @@ pub async fn register(
 ) -> Result<(StatusCode, Reply<TokenReply>), ApiError> {
     if !app.settings.registration_open {
         return Err(ApiError {
-            hint: "ask for an account",
+            hint: "ask the administrator for an account",
             ..ApiError::forbidden("registration is closed on this server")
         });
     }
@@ -54,13 +55,13 @@ pub async fn register(
     let user = new_user(&request.login, &request.name, Role::Student)?;
     check_password(&request.password)?;
     let network = rate_limits::network(peer.0).to_string();
-    app.registrations.take(&network, now).await.map_err(too_many)?;
-    // Looked for again in the transaction; here it saves the slow part.
+    app.registrations.take(&network, now).await.map_err(rate_limited)?;
+    // Checked again in the transaction; this check only avoids hashing the password.
     if app.store.account(&user.login, None).await?.is_some() {
         return Err(DomainError::LoginTaken(user.login).into());
     }
     let password = app.passwords.hash(request.password).await?;
-    let account = Account { user, password, knows_device: false };
+    let account = Account { user, password, is_known_device: false };
     let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     let Account { user, password, .. } = account;
     app.store.add_account(NewAccount { user, password }, Some(sign_in), now).await?;
@@ -78,7 +79,7 @@ pub async fn login(
 ) -> Result<Reply<TokenReply>, ApiError> {
     let now = app.clock.now_ms();
     if request.password.len() > MAX_PASSWORD * 4 {
-        return Err(ApiError::invalid("password: is longer than 200 characters"));
+        return Err(ApiError::invalid("password: must have at most 200 characters"));
     }
     let key = precis::username(&request.login)
         .unwrap_or_else(|_| request.login.trim().to_lowercase())
@@ -86,10 +87,12 @@ pub async fn login(
         .take(100)
         .collect::<String>();
     let found = app.store.account(&request.login, Some(request.device_id)).await?;
-    // Counted before the slow part, so that a hundred guesses at once are a hundred guesses.
-    let known = found.as_ref().filter(|a| a.knows_device).map(|a| (a.user.id, request.device_id));
-    let attempt = app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(too_many)?;
-    let account = match verified(&app, found, &request, &key, now).await {
+    // Counted before the password is verified, so that concurrent guesses are all counted.
+    let known =
+        found.as_ref().filter(|a| a.is_known_device).map(|a| (a.user.id, request.device_id));
+    let attempt =
+        app.sign_ins.begin(key.clone(), peer.0, known, now).await.map_err(rate_limited)?;
+    let account = match verify_login(&app, found, &request, &key, now).await {
         Ok(Some(account)) => account,
         Ok(None) => {
             return Err(ApiError::new(
@@ -98,18 +101,19 @@ pub async fn login(
             ));
         }
         Err(error) => {
-            attempt.was_right();
+            attempt.refund();
             return Err(error);
         }
     };
-    attempt.was_right();
+    attempt.refund();
     let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     app.store.open_sign_in(sign_in, now).await?;
     Ok(Reply(reply))
 }
 
-/// The account whose password it is: the one with the login, or the one that the device's certificate proves for this login.
-async fn verified(
+/// Returns the account whose password was given: the one with the login, or the one that the device's certificate
+/// proves for this login.
+async fn verify_login(
     app: &App,
     found: Option<Account>,
     request: &LoginRequest,
@@ -123,8 +127,8 @@ async fn verified(
     let stored = found.as_ref().map(|a| a.password.clone());
     if found.is_some() || certificate.is_none() {
         match app.passwords.verify(request.password.clone(), stored).await? {
-            Verified::Right => return Ok(found),
-            Verified::RightRehashed(password) => {
+            Verified::Correct => return Ok(found),
+            Verified::CorrectRehashed(password) => {
                 let Some(account) = found else { return Ok(None) };
                 app.store.set_password(account.user.id, password.clone()).await?;
                 return Ok(Some(Account { password, ..account }));
@@ -133,20 +137,20 @@ async fn verified(
         }
     }
     let Some(certificate) = certificate else { return Ok(None) };
-    // Its login may be another one by now.
+    // Its login may have changed since the certificate was issued.
     let known = app.store.account_by_id(certificate.user.id).await?;
     let stored =
         known.as_ref().map_or_else(|| certificate.password.clone(), |a| a.password.clone());
     match app.passwords.verify(request.password.clone(), Some(stored)).await? {
         Verified::Wrong => Ok(None),
-        Verified::Right | Verified::RightRehashed(_) => match known {
+        Verified::Correct | Verified::CorrectRehashed(_) => match known {
             Some(account) => Ok(Some(account)),
             None => Ok(Some(app.store.recreate_account(certificate, now).await?)),
         },
     }
 }
 
-/// The next pair of tokens for a refresh token. Used again after 60 s, the sign-in is revoked.
+/// Returns the next pair of tokens for a refresh token. Reusing a refresh token after 60 s revokes the sign-in.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = RefreshRequest,
     responses((status = 200, body = TokenReply), (status = 401, description = "unauthenticated: sign in again")))]
 pub async fn refresh(
@@ -165,21 +169,21 @@ pub async fn refresh(
     };
     match app.store.rotate_refresh_token(rotation, now).await? {
         Rotated::Ok { account, next } => {
-            Ok(Reply(reply_of(&app, account.into(), access_token, &next)?))
+            Ok(Reply(token_reply(&app, account.into(), access_token, &next)?))
         }
         Rotated::Unknown => {
             Err(ApiError::unauthenticated("the refresh token is unknown or has expired"))
         }
         Rotated::Reused { user, sign_in } => {
-            tracing::warn!(user.id = %user, sign_in.id = %sign_in, "a refresh token was used twice: sign-in revoked");
+            tracing::warn!(user.id = %user, sign_in.id = %sign_in, "refresh token reused; sign-in revoked");
             Err(ApiError::unauthenticated(
-                "the refresh token was used before: this sign-in is over",
+                "the refresh token was already used; the sign-in has been revoked",
             ))
         }
     }
 }
 
-/// Ends a sign-in: its tokens are worth nothing from now on. The reply is the same whether there was one or not.
+/// Ends a sign-in and invalidates its tokens. The reply is the same whether or not the sign-in existed.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = LogoutRequest,
     responses((status = 204)))]
 pub async fn logout(
@@ -191,12 +195,12 @@ pub async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives the work of an account that this server does not know (made after the backup that it was restored from) to the signed-in
-/// learner. With a refresh token of the other account its other sign-ins become sign-ins of this one.
+/// Assigns the work of an account missing from this server (created after the backup it was restored from) to the
+/// signed-in learner. With a refresh token of the other account, its other sign-ins become sign-ins of this one.
 #[utoipa::path(post, path = "/api/auth/adopt", tag = "auth", request_body = AdoptRequest,
     responses((status = 204), (status = 400, description = "neither a refresh token nor a certificate of this server"),
         (status = 401), (status = 403, description = "the certificate names another login"),
-        (status = 409, description = "the other account is known here, or was adopted by somebody else")))]
+        (status = 409, description = "the other account exists on this server, or was adopted by another account")))]
 pub async fn adopt(
     State(app): State<App>,
     learner: SignedInUser,
@@ -205,7 +209,7 @@ pub async fn adopt(
     let now = app.clock.now_ms();
     let by_token =
         app.tokens.open_refresh_token(&request.refresh_token).filter(|t| !t.is_expired(now));
-    let (other, login_must_be) = match by_token {
+    let (other, required_login) = match by_token {
         Some(token) => (token.user, None),
         None => match app.tokens.open_certificate(&request.account_certificate) {
             Some(certificate) => (certificate.user.id, Some(certificate.user.login)),
@@ -216,62 +220,62 @@ pub async fn adopt(
             }
         },
     };
-    let adoption = Adoption { user: learner.user.id, other, login_must_be };
+    let adoption = Adoption { user: learner.user.id, other, required_login };
     match app.store.adopt(adoption, now).await? {
-        Adopted::Done => {
-            tracing::info!(user.id = %learner.user.id, user.adopted = %other, "an unknown account was adopted");
+        AdoptionResult::Done => {
+            tracing::info!(user.id = %learner.user.id, user.adopted = %other, "adopted the work of an unknown account");
             Ok(StatusCode::NO_CONTENT)
         }
-        Adopted::HasAccount => Err(ApiError {
+        AdoptionResult::AccountExists => Err(ApiError {
             hint: "sign in with the other account",
-            ..ApiError::new(ErrorCode::Conflict, "the other account is known here")
+            ..ApiError::new(ErrorCode::Conflict, "the other account exists on this server")
         }),
-        Adopted::ByAnother => Err(ApiError::new(
+        AdoptionResult::AdoptedByAnother => Err(ApiError::new(
             ErrorCode::Conflict,
-            "the other account was adopted by somebody else",
+            "the other account was adopted by another account",
         )),
-        Adopted::OtherLogin => Err(ApiError {
+        AdoptionResult::LoginMismatch => Err(ApiError {
             hint: "ask the administrator to accept the file with `accept-work --as LOGIN`",
             ..ApiError::forbidden("the certificate names another login")
         }),
     }
 }
 
-fn presented(app: &App, token: &str) -> Presented {
+fn presented(app: &App, token: &str) -> PresentedToken {
     app.tokens
         .open_refresh_token(token)
-        .map_or_else(|| Presented::Opaque(token_hash(token)), Presented::Signed)
+        .map_or_else(|| PresentedToken::Opaque(token_hash(token)), PresentedToken::Signed)
 }
 
-fn too_many(wait_ms: u64) -> ApiError {
-    ApiError::new(ErrorCode::RateLimited, "too many tries").retry_after(wait_ms)
+fn rate_limited(wait_ms: u64) -> ApiError {
+    ApiError::new(ErrorCode::RateLimited, "too many attempts").retry_after(wait_ms)
 }
 
 const MAX_PASSWORD: usize = 200;
 
-/// 8 to 200 characters that PRECIS allows in passwords.
+/// Checks that a password has 8 to 200 characters, all allowed by PRECIS.
 pub fn check_password(password: &str) -> Result<(), ApiError> {
     let password =
         precis::opaque(password).map_err(|e| ApiError::invalid(format!("password: {e}")))?;
     if (8..=MAX_PASSWORD).contains(&password.chars().count()) {
         Ok(())
     } else {
-        Err(ApiError::invalid("password: is not 8 to 200 characters long"))
+        Err(ApiError::invalid("password: must have 8 to 200 characters"))
     }
 }
 
-/// An account with a new id, if login and name are allowed.
+/// Returns an account with a new id, if login and name are allowed.
 pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiError> {
     let allowed = |text: Result<String, PrecisError>, field: &str| {
         let text = text.map_err(|e| ApiError::invalid(format!("{field}: {e}")))?;
         if (1..=100).contains(&text.chars().count()) {
             Ok(text)
         } else {
-            Err(ApiError::invalid(format!("{field}: is not 1 to 100 characters long")))
+            Err(ApiError::invalid(format!("{field}: must have 1 to 100 characters")))
         }
     };
     allowed(precis::username(login), "login")?;
-    // Shown as it was typed; compared by its key.
+    // Displayed as typed, compared by its key.
     let login = allowed(precis::display_name(login), "login")?;
     let name = if name.trim().is_empty() {
         login.clone()
@@ -281,7 +285,7 @@ pub fn new_user(login: &str, name: &str, role: Role) -> Result<UserInfo, ApiErro
     Ok(UserInfo { id: UserId(crate::clock::new_id()), login, name, role })
 }
 
-fn reply_of(
+fn token_reply(
     app: &App,
     account: AccountCertificate,
     access_token: String,
@@ -316,7 +320,7 @@ fn sign_in(
         issued_ms: now,
         expires_ms: now + REFRESH_MS,
     };
-    let opened = NewSignIn {
+    let new_sign_in = NewSignIn {
         id,
         user,
         device,
@@ -326,5 +330,5 @@ fn sign_in(
     };
     let account =
         AccountCertificate { user: account.user.clone(), password: account.password.clone() };
-    Ok((opened, reply_of(app, account, access_token, &first)?))
+    Ok((new_sign_in, token_reply(app, account, access_token, &first)?))
 }

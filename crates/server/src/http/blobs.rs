@@ -1,4 +1,5 @@
-//! Blobs by their hash: immutable, in parts, in small pieces, so that a slow reader holds a few kilobytes and no thread.
+//! Blobs by hash: immutable, with byte ranges, and sent in chunks, so that a slow reader occupies one chunk of memory
+//! and no thread.
 
 use axum::{
     body::Body,
@@ -10,12 +11,13 @@ use carrel_model::BlobHash;
 use tokio_util::io::ReaderStream;
 
 use super::{App, api_error::ApiError, extract::Path};
-use crate::range::{Part, if_range_matches, names_tag, part};
+use crate::range::{ResolvedRange, if_range_matches, matches_tag, resolve_range};
 
-/// How much of a file is in memory at a time for one reader.
+/// Size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// The bytes with this BLAKE3 hash. `HEAD` too. One range is served; of several the whole is sent.
+/// Returns the bytes with this BLAKE3 hash. Supports `HEAD` and a single range; a request for several ranges returns
+/// the whole blob.
 #[utoipa::path(get, path = "/api/blobs/{hash}", tag = "catalogue",
     params(("hash" = BlobHash, Path), ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header),
         ("If-None-Match" = Option<String>, Header)),
@@ -27,7 +29,7 @@ pub async fn blob(
     headers: HeaderMap,
     Path(hash): Path<BlobHash>,
 ) -> Result<Response, ApiError> {
-    let missing = || ApiError::not_found(format!("there is no blob {hash}"));
+    let missing = || ApiError::not_found(format!("blob {hash} not found"));
     let known = app.store.blob(hash).await?.ok_or_else(missing)?;
     let tag = format!("\"{hash}\"");
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
@@ -41,30 +43,27 @@ pub async fn blob(
     let shared = if app.settings.public_catalogue { "public" } else { "private" };
     set(&mut reply, header::CACHE_CONTROL, &format!("{shared}, max-age=31536000, immutable"));
     set(&mut reply, header::ACCEPT_RANGES, "bytes");
-    if text(header::IF_NONE_MATCH).is_some_and(|t| names_tag(t, &tag)) {
+    if text(header::IF_NONE_MATCH).is_some_and(|t| matches_tag(t, &tag)) {
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(reply);
     }
-    // A range means something for GET alone.
+    // A range applies to GET only.
     let range = text(header::RANGE)
         .filter(|_| method == Method::GET && if_range_matches(text(header::IF_RANGE), &tag));
-    let (first, length) = match part(range, known.size) {
-        Part::Whole => (0, known.size),
-        Part::Range { first, last } => {
+    let (first, length) = match resolve_range(range, known.size) {
+        ResolvedRange::Whole => (0, known.size),
+        ResolvedRange::Range { first, last } => {
             *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut reply, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{}", known.size));
             (first, last - first + 1)
         }
-        Part::Unsatisfiable => {
+        ResolvedRange::Unsatisfiable => {
             let size = HeaderValue::from_str(&format!("bytes */{}", known.size)).ok();
             return Err(ApiError {
                 header: size.map(|v| (header::CONTENT_RANGE, v)),
-                hint: "ask for a range inside the blob",
-                ..ApiError::invalid(format!(
-                    "the range lies outside the {} bytes of the blob",
-                    known.size
-                ))
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
+                hint: "request a range inside the blob",
+                ..ApiError::invalid(format!("the range is outside the blob's {} bytes", known.size))
+                    .status(StatusCode::RANGE_NOT_SATISFIABLE)
             });
         }
     };
@@ -73,11 +72,11 @@ pub async fn blob(
     if method == Method::HEAD || length == 0 {
         return Ok(reply);
     }
-    let broken = |e: std::io::Error| {
-        tracing::error!(blob.hash = %hash, error = %e, "a blob of the catalogue cannot be read");
+    let read_error = |e: std::io::Error| {
+        tracing::error!(blob.hash = %hash, error = %e, "failed to read a blob of the catalogue");
         ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     };
-    let bytes = app.blobs.open(hash, first, length).await.map_err(broken)?;
+    let bytes = app.blobs.open(hash, first, length).await.map_err(read_error)?;
     *reply.body_mut() = Body::from_stream(ReaderStream::with_capacity(bytes, CHUNK));
     Ok(reply)
 }

@@ -1,4 +1,5 @@
-//! The catalogue: what the server is, courses, stories, search. Replies can be kept by a client and asked for again with their tag.
+//! The catalogue: server metadata, courses, stories, search. Clients can cache replies and revalidate them by their
+//! tag.
 
 use axum::{
     body::Body,
@@ -22,19 +23,19 @@ use super::{
     extract::{Path, Query},
 };
 use crate::{
-    range::names_tag,
+    range::matches_tag,
     signing::hex,
     store::{Filter, Kind, Listed, Published},
 };
 
-/// How long a client may use a catalogue reply without asking, in seconds.
+/// How long a client may use a cached catalogue reply without revalidation, in seconds.
 const LIST_MAX_AGE: u32 = 600;
 const ITEM_MAX_AGE: u32 = 300;
 const PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 200;
 
-/// What a client needs to know before it signs in.
-/// With a challenge the server proves that it holds the key of its manifests.
+/// Returns the metadata of the server, needed before a sign-in.
+/// With a challenge, the reply proves that the server has the key that signs its manifests.
 #[utoipa::path(get, path = "/api/meta", tag = "catalogue", params(("challenge" = Option<String>, Query)),
     responses((status = 200, body = Meta), (status = 400)))]
 pub async fn meta(
@@ -45,7 +46,7 @@ pub async fn meta(
     if let Some(challenge) = query.challenge {
         let is_hex = challenge.bytes().all(|b| b.is_ascii_hexdigit());
         if challenge.len() != 64 || !is_hex {
-            return Err(ApiError::invalid("challenge: is not 64 hexadecimal digits"));
+            return Err(ApiError::invalid("challenge: must be 64 hexadecimal digits"));
         }
         let text = identity_text(&meta.server_id, &challenge);
         meta.identity_proof = Some(hex(&app.signer.sign(text.as_bytes())));
@@ -67,10 +68,11 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
     })
 }
 
-/// Courses by title, or by relevance to `q`.
+/// Lists courses by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/courses", tag = "catalogue",
-    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
-        ("difficulty" = Option<Difficulty>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
+        ("q" = Option<String>, Query), ("difficulty" = Option<Difficulty>, Query),
+        ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
     responses((status = 200, body = ListPage<CourseSummary>), (status = 304), (status = 400)))]
 pub async fn courses(
     State(app): State<App>,
@@ -83,8 +85,8 @@ pub async fn courses(
 
 /// Stories by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/stories", tag = "catalogue",
-    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200), ("q" = Option<String>, Query),
-        ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
+    params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
+        ("q" = Option<String>, Query), ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
     responses((status = 200, body = ListPage<StorySummary>), (status = 304), (status = 400)))]
 pub async fn stories(
     State(app): State<App>,
@@ -104,7 +106,7 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let (page, page_size) = paging(query.page, query.page_size)?;
     if kind == Kind::Story && query.level.is_some_and(|l| !(1..=5).contains(&l)) {
-        return Err(ApiError::invalid("level: is not 1 to 5"));
+        return Err(ApiError::invalid("level: must be 1 to 5"));
     }
     let tag = list_tag(app, uri).await?;
     if let Some(reply) = not_modified(headers, &tag, LIST_MAX_AGE) {
@@ -119,11 +121,11 @@ async fn list(
         limit: page_size,
         ..Filter::default()
     };
-    let found = app.store.list(kind, query.q.map(short).as_deref(), filter).await?;
-    Ok(tagged(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
+    let found = app.store.list(kind, query.q.map(truncated).as_deref(), filter).await?;
+    Ok(reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
 }
 
-/// The summaries are JSON already: a page of them is put together, not parsed and written again.
+/// Joins the summaries into a page without parsing them, since they are JSON already.
 pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> String {
     format!(
         "{{\"items\":[{}],\"page\":{page},\"pageSize\":{page_size},\"total\":{}}}",
@@ -132,7 +134,7 @@ pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> St
     )
 }
 
-/// One course with its outline.
+/// Returns a course with its outline.
 #[utoipa::path(get, path = "/api/courses/{id}", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = CourseReply), (status = 304), (status = 404)))]
 pub async fn course(
@@ -144,7 +146,7 @@ pub async fn course(
     Ok(reply_of(&headers, found))
 }
 
-/// The signed manifest of a course.
+/// Returns the signed manifest of a course.
 #[utoipa::path(get, path = "/api/courses/{id}/manifest", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn course_manifest(
@@ -156,7 +158,7 @@ pub async fn course_manifest(
     Ok(manifest_of(&headers, found))
 }
 
-/// One story.
+/// Returns a story.
 #[utoipa::path(get, path = "/api/stories/{id}", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = StoryReply), (status = 304), (status = 404)))]
 pub async fn story(
@@ -168,7 +170,7 @@ pub async fn story(
     Ok(reply_of(&headers, found))
 }
 
-/// The signed manifest of a story.
+/// Returns the signed manifest of a story.
 #[utoipa::path(get, path = "/api/stories/{id}/manifest", tag = "catalogue", params(("id" = Slug, Path)),
     responses((status = 200, body = SignedManifest), (status = 304), (status = 404)))]
 pub async fn story_manifest(
@@ -180,7 +182,7 @@ pub async fn story_manifest(
     Ok(manifest_of(&headers, found))
 }
 
-/// What to look for, and which page of it.
+/// Search text and page.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchQuery {
@@ -189,7 +191,7 @@ pub struct SearchQuery {
     page_size: Option<u32>,
 }
 
-/// Courses, stories and the text of sections and stories, the best first.
+/// Searches courses, stories and the text of sections and stories; best match first.
 #[utoipa::path(get, path = "/api/search", tag = "catalogue",
     params(("q" = String, Query), ("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200)),
     responses((status = 200, body = ListPage<SearchHit>), (status = 304), (status = 400)))]
@@ -205,74 +207,75 @@ pub async fn search(
         return Ok(reply);
     }
     let offset = u64::from(page - 1) * u64::from(page_size);
-    let Listed { items, total } = app.store.search(&short(query.q), offset, page_size).await?;
+    let Listed { items, total } = app.store.search(&truncated(query.q), offset, page_size).await?;
     let body =
         serde_json::to_string(&ListPage { items, page, page_size, total }).unwrap_or_default();
-    Ok(tagged(body, &tag, LIST_MAX_AGE))
+    Ok(reply_with_tag(body, &tag, LIST_MAX_AGE))
 }
 
 async fn published(app: &App, kind: Kind, id: &Slug) -> Result<Published, ApiError> {
     let found = app.store.published(kind, id).await?;
-    found.ok_or_else(|| ApiError::not_found(format!("there is no {} {id}", kind.as_str())))
+    found.ok_or_else(|| ApiError::not_found(format!("{} {id} not found", kind.as_str())))
 }
 
 fn paging(page: Option<u32>, page_size: Option<u32>) -> Result<(u32, u32), ApiError> {
     let (page, page_size) = (page.unwrap_or(1), page_size.unwrap_or(PAGE_SIZE));
     if page == 0 {
-        return Err(ApiError::invalid("page: counts from 1"));
+        return Err(ApiError::invalid("page: must be at least 1"));
     }
     if !(1..=MAX_PAGE_SIZE).contains(&page_size) {
-        return Err(ApiError::invalid("pageSize: is not 1 to 200"));
+        return Err(ApiError::invalid("pageSize: must be 1 to 200"));
     }
     Ok((page, page_size))
 }
 
-/// A query is at most this many characters; what is over does not count.
-fn short(q: String) -> String {
+/// Truncates a query to 200 characters.
+fn truncated(q: String) -> String {
     if q.len() <= 200 { q } else { q.chars().take(200).collect() }
 }
 
-/// Lists change with every import, and are another's after a restore.
+/// Returns the tag of a list. It changes with every change of the catalogue, and with the epoch after a restore.
 async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     let (epoch, revision) = (app.store.epoch().await?, app.store.catalogue_revision().await?);
-    let asked = uri.path_and_query().map_or("", |p| p.as_str());
-    let hash = blake3::hash(format!("{epoch} {revision} {asked}").as_bytes()).to_hex();
+    let path_and_query = uri.path_and_query().map_or("", |p| p.as_str());
+    let hash = blake3::hash(format!("{epoch} {revision} {path_and_query}").as_bytes()).to_hex();
     Ok(format!("W/\"{}\"", &hash[..32]))
 }
 
-/// The tag of a reply that is derived from a manifest: a later release may derive more from the same version.
+/// Tags a reply by version and content, because a later release may derive another reply from the same version.
 fn reply_of(headers: &HeaderMap, found: Published) -> Response {
     let derived = blake3::hash(found.reply.as_bytes()).to_hex();
     let tag = format!("W/\"{}-{}\"", found.version, &derived[..16]);
-    with_tag(headers, found.reply, &tag)
+    conditional_reply(headers, found.reply, &tag)
 }
 
 fn manifest_of(headers: &HeaderMap, found: Published) -> Response {
     let tag = format!("W/\"{}\"", found.version);
-    with_tag(headers, found.manifest, &tag)
+    conditional_reply(headers, found.manifest, &tag)
 }
 
-fn with_tag(headers: &HeaderMap, body: String, tag: &str) -> Response {
-    not_modified(headers, tag, ITEM_MAX_AGE).unwrap_or_else(|| tagged(body, tag, ITEM_MAX_AGE))
+fn conditional_reply(headers: &HeaderMap, body: String, tag: &str) -> Response {
+    not_modified(headers, tag, ITEM_MAX_AGE)
+        .unwrap_or_else(|| reply_with_tag(body, tag, ITEM_MAX_AGE))
 }
 
 fn not_modified(headers: &HeaderMap, tag: &str, max_age: u32) -> Option<Response> {
-    let asked = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
-    names_tag(asked, tag).then(|| {
+    let if_none_match = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    matches_tag(if_none_match, tag).then(|| {
         let mut reply = Response::new(Body::empty());
         *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        freshness(reply.headers_mut(), tag, max_age);
+        set_cache_headers(reply.headers_mut(), tag, max_age);
         reply
     })
 }
 
-fn tagged(body: String, tag: &str, max_age: u32) -> Response {
+fn reply_with_tag(body: String, tag: &str, max_age: u32) -> Response {
     let mut reply = json_text(body, "no-store");
-    freshness(reply.headers_mut(), tag, max_age);
+    set_cache_headers(reply.headers_mut(), tag, max_age);
     reply
 }
 
-fn freshness(headers: &mut HeaderMap, tag: &str, max_age: u32) {
+fn set_cache_headers(headers: &mut HeaderMap, tag: &str, max_age: u32) {
     for (name, value) in [
         (header::ETAG, tag.to_owned()),
         (header::CACHE_CONTROL, format!("private, max-age={max_age}")),
@@ -284,7 +287,7 @@ fn freshness(headers: &mut HeaderMap, tag: &str, max_age: u32) {
     }
 }
 
-/// JSON that is text already.
+/// Returns a reply whose body is JSON text.
 pub fn json_text(body: String, cache: &'static str) -> Response {
     let mut reply = Response::new(Body::from(body));
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! What handlers take from a request; whatever does not fit becomes a `ApiError`.
+//! Extractors for handlers; invalid input becomes an `ApiError`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,11 +17,11 @@ use uuid::Uuid;
 use super::{App, api_error::ApiError};
 use crate::{domain::change_log::Author, password::token_hash};
 
-/// The cap on ordinary JSON bodies, in bytes after decompression.
-pub const SMALL: usize = 64 * 1024;
+/// Maximum size of an ordinary JSON body, in bytes after decompression.
+pub const DEFAULT_MAX_BODY: usize = 64 * 1024;
 
 /// A JSON body of at most `MAX` bytes after decompression.
-pub struct Json<T, const MAX: usize = SMALL>(pub T);
+pub struct Json<T, const MAX: usize = DEFAULT_MAX_BODY>(pub T);
 
 impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
     type Rejection = ApiError;
@@ -31,8 +31,8 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
             return Err(ApiError::invalid("the body must be application/json")
                 .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| unread(&e, MAX))?;
-        // An object is written as an object: serde by itself also takes an array of its fields.
+        let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| body_error(&e, MAX))?;
+        // Rejects an array in place of an object, which serde by itself accepts.
         strict::from_slice(&bytes)
             .map(Self)
             .map_err(|e| ApiError::invalid(format!("the body: {e}")))
@@ -45,14 +45,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// A body over its cap, or one that stopped or could not be decompressed.
-fn unread(e: &axum::Error, max: usize) -> ApiError {
+/// Returns the error for a body that is too large, incomplete or cannot be decompressed.
+fn body_error(e: &axum::Error, max: usize) -> ApiError {
     let mut source = std::error::Error::source(e);
     while let Some(inner) = source {
         if inner.is::<http_body_util::LengthLimitError>() {
             return ApiError::new(
                 ErrorCode::TooLarge,
-                format!("the body is over {max} bytes after decompression"),
+                format!("the body is larger than {max} bytes after decompression"),
             );
         }
         source = inner.source();
@@ -60,7 +60,7 @@ fn unread(e: &axum::Error, max: usize) -> ApiError {
     ApiError::invalid(format!("the body cannot be read: {e}"))
 }
 
-/// The query string.
+/// Parameters of the query string.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
@@ -73,22 +73,22 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     }
 }
 
-/// Parts of the path.
+/// Parameters of the path.
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let taken = axum::extract::Path::from_request_parts(parts, app).await;
-        taken
+        let extracted = axum::extract::Path::from_request_parts(parts, app).await;
+        extracted
             .map(|axum::extract::Path(p)| Self(p))
             .map_err(|e| ApiError::invalid(format!("the path: {}", e.body_text())))
     }
 }
 
-/// Who is signed in. Every row that a handler touches is this learner's. Put into the request by the guard of the route: a handler on a
-/// route without it is answered with 401.
+/// The signed-in user; handlers access only this user's rows. The route's guard adds it to the request, so that a
+/// handler on a route without a guard returns 401.
 #[derive(Debug, Clone)]
 pub struct SignedInUser {
     pub user: UserInfo,
@@ -98,16 +98,16 @@ pub struct SignedInUser {
 }
 
 impl SignedInUser {
-    /// Whose rows this caller writes, and where.
+    /// Returns the author of rows written by this caller.
     pub fn author(&self) -> Author {
         Author { user: self.user.id, sign_in: Some(self.sign_in) }
     }
-    /// Reads the access token of a request.
+    /// Authenticates a request by its access token.
     pub(super) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let given = headers
+        let value = headers
             .get(header::AUTHORIZATION)
             .ok_or_else(|| ApiError::unauthenticated("no access token"))?;
-        let token = given
+        let token = value
             .to_str()
             .ok()
             .and_then(|t| t.split_once(' '))
@@ -139,21 +139,21 @@ impl FromRequestParts<App> for SignedInUser {
     }
 }
 
-/// Agrees on the version of sync: the `Sync-Version` header, 1 if there is none.
+/// Checks the client's sync version: the `Sync-Version` header, or 1 if it is absent.
 pub struct SyncVersion;
 
 impl FromRequestParts<App> for SyncVersion {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        let Some(given) = parts.headers.get("sync-version") else { return Ok(Self) };
-        let version: Option<u32> = given.to_str().ok().and_then(|v| v.trim().parse().ok());
+        let Some(value) = parts.headers.get("sync-version") else { return Ok(Self) };
+        let version: Option<u32> = value.to_str().ok().and_then(|v| v.trim().parse().ok());
         match version {
             Some(1..=SYNC_VERSION) => Ok(Self),
             Some(n) if n > SYNC_VERSION => Err(ApiError::new(
                 ErrorCode::TooNew,
                 format!(
-                    "sync version {n} is newer than {SYNC_VERSION}, the newest that this server speaks"
+                    "sync version {n} is newer than {SYNC_VERSION}, the newest that this server supports"
                 ),
             )),
             _ => Err(ApiError::invalid("Sync-Version is not a version number")),
@@ -161,7 +161,7 @@ impl FromRequestParts<App> for SyncVersion {
     }
 }
 
-/// Where a request comes from, put there by the accepting loop.
+/// Address of the client. The accept loop adds it to the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
@@ -174,7 +174,7 @@ impl FromRequestParts<App> for Peer {
         if !app.settings.trust_forwarded_for {
             return Ok(direct);
         }
-        // The last entry is the one that our own proxy wrote.
+        // The last entry was written by our own proxy.
         let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
         let last = forwarded.and_then(|v| v.to_str().ok()).and_then(|v| v.rsplit(',').next());
         Ok(last.and_then(|ip| ip.trim().parse().ok()).map_or(direct, Self))

@@ -1,4 +1,4 @@
-//! `/health`: whether the server can do its work, for load balancers and monitoring. Cheap, and without secrets.
+//! `/health`: the state of the server, for load balancers and monitoring. Cheap, and contains no secrets.
 
 use std::time::Duration;
 
@@ -12,35 +12,36 @@ use utoipa::ToSchema;
 
 use super::{App, catalogue::json_text, layers::OwnBody};
 
-/// How long the database may take to answer.
+/// Time limit for the database to respond.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// A job that is due for longer than this is late.
-const LATE_MS: i64 = 3_600_000;
+/// A job that has been due for longer than this is late.
+const LATE_AFTER_MS: i64 = 3_600_000;
 
-/// What the server can do.
+/// State of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// The database answers, and there is space on the disk.
+    /// The database responds, and the disk has enough free space.
     pub ok: bool,
     pub version: String,
     pub database_ok: bool,
-    /// There are more than `minFreeBytes` free.
+    /// More than `minFreeBytes` are free.
     pub disk_ok: bool,
-    /// On the disk of the data folder; null: not known.
+    /// Free bytes on the disk of the data folder; null if unknown.
     pub free_bytes: Option<u64>,
     pub min_free_bytes: u64,
-    /// Jobs whose last try failed.
+    /// Jobs whose last run failed.
     pub failing_jobs: Vec<String>,
-    /// Jobs that are due for more than an hour, and that nobody runs.
+    /// Jobs that have been due for more than an hour and are not running.
     pub late_jobs: Vec<String>,
 }
 
-/// Whether the server can do its work.
+/// Returns the state of the server.
 #[utoipa::path(get, path = "/health", tag = "server",
-    responses((status = 200, body = Health), (status = 503, body = Health, description = "it cannot")))]
+    responses((status = 200, body = Health),
+        (status = 503, body = Health, description = "the database does not respond, or disk space is low")))]
 pub async fn health(State(app): State<App>) -> Response {
-    let health = look(&app).await;
+    let health = check(&app).await;
     let status = if health.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::to_string(&health).unwrap_or_default();
     let mut reply = (status, json_text(body, "no-store")).into_response();
@@ -48,13 +49,13 @@ pub async fn health(State(app): State<App>) -> Response {
     reply
 }
 
-async fn look(app: &App) -> Health {
+async fn check(app: &App) -> Health {
     let now_ms = app.clock.now_ms();
     let jobs = tokio::time::timeout(TIMEOUT, app.store.jobs()).await;
     let jobs = match jobs {
         Ok(Ok(jobs)) => Some(jobs),
         Ok(Err(e)) => {
-            tracing::error!(error = %e, "the database does not answer");
+            tracing::error!(error = %e, "the database does not respond");
             None
         }
         Err(_) => None,
@@ -64,8 +65,8 @@ async fn look(app: &App) -> Health {
     let free_bytes = free.await.ok().flatten();
     let min_free_bytes = app.settings.min_free_disk_mib.saturating_mul(1024 * 1024);
     let disk_ok = free_bytes.is_none_or(|free| free > min_free_bytes);
-    let named = |is: &dyn Fn(&crate::store::tx::JobRow) -> bool| -> Vec<String> {
-        jobs.iter().flatten().filter(|j| is(j)).map(|j| j.name.clone()).collect()
+    let job_names = |matches: &dyn Fn(&crate::store::tx::JobRow) -> bool| -> Vec<String> {
+        jobs.iter().flatten().filter(|j| matches(j)).map(|j| j.name.clone()).collect()
     };
     Health {
         ok: jobs.is_some() && disk_ok,
@@ -74,9 +75,9 @@ async fn look(app: &App) -> Health {
         disk_ok,
         free_bytes,
         min_free_bytes,
-        failing_jobs: named(&|job| !job.error.is_empty()),
-        late_jobs: named(&|job| {
-            job.due_ms < now_ms.saturating_sub(LATE_MS) && job.lease_until_ms < now_ms
+        failing_jobs: job_names(&|job| !job.error.is_empty()),
+        late_jobs: job_names(&|job| {
+            job.due_ms < now_ms.saturating_sub(LATE_AFTER_MS) && job.lease_until_ms < now_ms
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to every request and reply: its id, its log line, security headers, problem details, panics.
+//! Layers around every request and reply: request id, log line, security headers, problem details, panics.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,11 +16,11 @@ use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, api_error::ApiErr
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Marks an error reply that has its body already.
+/// Marks an error reply that already has its body.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBody;
 
-/// The outermost layer: nothing leaves without an id, and no error without problem details.
+/// The outermost layer: every reply gets an id, and every error without its own body gets problem details.
 pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let start = crate::clock::stopwatch();
     let id = request_id(request.headers());
@@ -30,16 +30,17 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         .get::<MatchedPath>()
         .map_or_else(|| "-".to_owned(), |m| m.as_str().to_owned());
     let version = request.version();
-    let answered = match oversized(&request) {
+    let result = match oversized(&request) {
         Some(error) => Ok(axum::response::IntoResponse::into_response(error)),
         None => AssertUnwindSafe(next.run(request)).catch_unwind().await,
     };
-    let mut reply = match answered {
+    let mut reply = match result {
         Ok(reply) => reply,
         Err(panic) => {
-            let what = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
-            let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(request.id = %id, http.route = %route, panic = %what, "a handler panicked");
+            let message = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
+            let message =
+                message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            tracing::error!(request.id = %id, http.route = %route, panic = %message, "a handler panicked");
             axum::response::IntoResponse::into_response(StatusCode::INTERNAL_SERVER_ERROR)
         }
     };
@@ -63,30 +64,31 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
         headers.insert(REQUEST_ID, value);
     }
     if headers.contains_key(header::UPGRADE) {
-        // In HTTP/1.1 `Upgrade` goes with `Connection: upgrade`; HTTP/2 has neither.
+        // HTTP/1.1 requires `Connection: upgrade` with `Upgrade`; HTTP/2 has neither.
         if version == Version::HTTP_11 {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         } else {
             headers.remove(header::UPGRADE);
         }
     }
-    security(headers, app.settings.behind_tls);
+    set_security_headers(headers, app.settings.behind_tls);
     reply
 }
 
-/// A head that is larger than any client of this API needs. hyper's own limits lie above and answer without a body.
+/// Rejects a request head that is larger than any client of this API needs. hyper's own limits are higher and reply
+/// without a body.
 fn oversized(request: &Request) -> Option<ApiError> {
     let uri = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if uri > MAX_URI_BYTES {
-        let detail = format!("the address has {uri} bytes, the most is {MAX_URI_BYTES}");
+        let detail = format!("the path and query have {uri} bytes; the maximum is {MAX_URI_BYTES}");
         return Some(ApiError::new(ErrorCode::TooLarge, detail).status(StatusCode::URI_TOO_LONG));
     }
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
     let detail = if headers.len() > MAX_HEADERS {
-        format!("the request has {} header lines, the most is {MAX_HEADERS}", headers.len())
+        format!("the request has {} headers; the maximum is {MAX_HEADERS}", headers.len())
     } else if bytes > MAX_HEADER_BYTES {
-        format!("the headers have {bytes} bytes, the most is {MAX_HEADER_BYTES}")
+        format!("the headers have {bytes} bytes; the maximum is {MAX_HEADER_BYTES}")
     } else {
         return None;
     };
@@ -94,7 +96,7 @@ fn oversized(request: &Request) -> Option<ApiError> {
     Some(ApiError::new(ErrorCode::TooLarge, detail).status(status))
 }
 
-/// The caller's id if it is harmless, else a new one.
+/// Returns the caller's id if it is safe to log, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     headers
         .get(REQUEST_ID)
@@ -128,13 +130,13 @@ fn with_problem(reply: Response, id: &str, method: &Method) -> Response {
     Response::from_parts(parts, body)
 }
 
-fn security(headers: &mut HeaderMap, behind_tls: bool) {
+fn set_security_headers(headers: &mut HeaderMap, behind_tls: bool) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
-        // The start page has a policy of its own.
+        // The start page sets its own policy.
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if behind_tls {
@@ -145,7 +147,7 @@ fn security(headers: &mut HeaderMap, behind_tls: bool) {
     }
 }
 
-/// A strong tag names exact bytes; once a reply was compressed its tag can only be weak.
+/// Weakens the tag of a compressed reply, because a strong tag identifies exact bytes.
 pub async fn weaken_tags(request: Request, next: Next) -> Response {
     let mut reply = next.run(request).await;
     if reply.headers().contains_key(header::CONTENT_ENCODING) {
@@ -161,7 +163,7 @@ pub async fn weaken_tags(request: Request, next: Next) -> Response {
     reply
 }
 
-/// What is worth compressing: text, not media, not parts, not event streams.
+/// Selects the replies to compress: text, but no media, partial content or event streams.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Compressible;
 

@@ -1,4 +1,4 @@
-//! Enrolment and the single-row routes of progress: the same joins as a push, in other clothes.
+//! Enrolment and progress of the signed-in learner. Rows are merged as by a push (`sync`).
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ use crate::{
     store::Kind,
 };
 
-/// Enrols the learner. The policy is open: the answer is `active` at once.
+/// Enrols the learner. The policy is open: the status is `active` immediately.
 #[utoipa::path(post, path = "/api/courses/{id}/enrolment", tag = "learner", params(("id" = Slug, Path)),
     responses((status = 200, body = EnrolmentReply), (status = 401), (status = 404)))]
 pub async fn enrol(
@@ -36,12 +36,12 @@ pub async fn enrol(
     Path(id): Path<Slug>,
 ) -> Result<Reply<EnrolmentReply>, ApiError> {
     if app.store.published(Kind::Course, &id).await?.is_none() {
-        return Err(ApiError::not_found(format!("there is no course {id}")));
+        return Err(ApiError::not_found(format!("course {id} not found")));
     }
     set_enrolment(&app, &caller, id, true).await
 }
 
-/// Takes the enrolment back. Progress is kept.
+/// Withdraws the enrolment. Progress is kept.
 #[utoipa::path(delete, path = "/api/courses/{id}/enrolment", tag = "learner", params(("id" = Slug, Path)),
     responses((status = 200, body = EnrolmentReply), (status = 401)))]
 pub async fn leave(
@@ -56,12 +56,13 @@ async fn set_enrolment(
     app: &App,
     caller: &SignedInUser,
     course: Slug,
-    wanted: bool,
+    requested: bool,
 ) -> Result<Reply<EnrolmentReply>, ApiError> {
     let now = app.clock.now_ms();
-    let done = app.store.enrol(caller.author(), &course, caller.device, wanted, now).await?;
-    let decision = done.decision.filter(|_| wanted);
-    let status = decision.as_ref().map(|d| d.status).or(wanted.then_some(DecisionStatus::Pending));
+    let done = app.store.enrol(caller.author(), &course, caller.device, requested, now).await?;
+    let decision = done.decision.filter(|_| requested);
+    let status =
+        decision.as_ref().map(|d| d.status).or(requested.then_some(DecisionStatus::Pending));
     Ok(Reply(EnrolmentReply {
         course,
         status,
@@ -69,7 +70,7 @@ async fn set_enrolment(
     }))
 }
 
-/// One update or an array of them; each is parsed by itself.
+/// One update or an array of them; each is parsed separately.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Updates {
@@ -77,7 +78,7 @@ pub enum Updates {
     One(Value),
 }
 
-/// Records progress: one object or an array of them. The reply has the joined rows, in order.
+/// Records progress: one object or an array of them. The reply contains the merged rows in the same order.
 #[utoipa::path(post, path = "/api/progress/update", tag = "learner",
     request_body(content = Vec<ProgressUpdate>, description = "one `ProgressUpdate` or an array of them"),
     responses((status = 200, body = ProgressUpdateReply), (status = 400), (status = 401), (status = 413)))]
@@ -92,7 +93,7 @@ pub async fn update_progress(
     let mut done = app.store.push(caller.author(), rows, true, now).await?;
     checked.refuse(std::mem::take(&mut done.refused));
     let results = checked.results.iter().enumerate().map(|(index, result)| {
-        let joined = checked.row_of(index).and_then(|place| done.rows.get(place)?.clone());
+        let joined = checked.row_of(index).and_then(|row_index| done.rows.get(row_index)?.clone());
         let row = match joined {
             Some(Row::Progress(p)) if result.code == ResultCode::Ok => Some(p),
             _ => None,
@@ -102,7 +103,7 @@ pub async fn update_progress(
     Ok(Reply(ProgressUpdateReply { results: results.collect() }))
 }
 
-/// The updates of a body as rows, each checked by itself.
+/// Converts the updates of a body to rows and validates each separately.
 fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
     let updates = match serde_json::from_str(body)
         .map_err(|e| ApiError::invalid(format!("the body: {e}")))?
@@ -110,13 +111,13 @@ fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
         Updates::Many(updates) => updates,
         Updates::One(update @ Value::Object(_)) => vec![update],
         Updates::One(_) => {
-            return Err(ApiError::invalid("the body: is not an object or an array of objects"));
+            return Err(ApiError::invalid("the body: must be an object or an array of objects"));
         }
     };
     if updates.len() > MAX_PUSH_ITEMS {
         return Err(ApiError::new(
             ErrorCode::TooLarge,
-            format!("more than {MAX_PUSH_ITEMS} updates at once"),
+            format!("more than {MAX_PUSH_ITEMS} updates in one request"),
         ));
     }
     Ok(Checked::of(updates.into_iter().map(|update| {
@@ -135,7 +136,7 @@ fn check_updates(body: &str, now_ms: i64) -> Result<Checked, ApiError> {
     })))
 }
 
-/// A learner's own progress in a course or story.
+/// Returns the learner's own progress in a course or story.
 #[utoipa::path(get, path = "/api/progress/{userId}/{courseId}", tag = "learner",
     params(("userId" = UserId, Path), ("courseId" = Slug, Path)),
     responses((status = 200, body = ProgressReply), (status = 401), (status = 403), (status = 404)))]
@@ -144,20 +145,20 @@ pub async fn progress(
     caller: SignedInUser,
     Path((user, course)): Path<(UserId, Slug)>,
 ) -> Result<Reply<ProgressReply>, ApiError> {
-    // The same answer whether there is such a learner or not.
+    // The reply does not reveal whether the learner exists.
     if user != caller.user.id {
-        return Err(ApiError::forbidden("the progress of another learner"));
+        return Err(ApiError::forbidden("the progress belongs to another learner"));
     }
     let reply = match app.store.published(Kind::Course, &course).await? {
         Some(found) => Some(found.reply),
         None if app.store.published(Kind::Story, &course).await?.is_some() => None,
-        None => return Err(ApiError::not_found(format!("there is no course or story {course}"))),
+        None => return Err(ApiError::not_found(format!("course or story {course} not found"))),
     };
     let (rows, sessions) = app.store.progress(user, &course).await?;
     blocking(move || summary(course, reply.as_deref(), rows, &sessions)).await?.map(Reply)
 }
 
-/// Percent and time of a course (`reply` is its stored reply) or story.
+/// Returns completion and time of a course (`reply` is its stored reply) or story (`None`).
 fn summary(
     course: Slug,
     reply: Option<&str>,
@@ -167,7 +168,7 @@ fn summary(
     let percent = match reply {
         Some(reply) => {
             let reply: CourseReply = serde_json::from_str(reply).map_err(|e| {
-                ApiError::new(ErrorCode::Internal, format!("a stored course cannot be read: {e}"))
+                ApiError::new(ErrorCode::Internal, format!("failed to parse a stored course: {e}"))
             })?;
             let done: BTreeSet<_> = rows
                 .iter()

@@ -1,4 +1,4 @@
-//! The server as an axum router: a table of routes (`routes`), one state, the layers around them.
+//! The server as an axum router: the table of routes (`routes`), the shared state, and the layers.
 //!
 //! Not here: sockets (`server`), rows (`store`).
 
@@ -45,10 +45,10 @@ use crate::{
     tokens::TokenKeys,
 };
 
-/// Registrations from one network in a window: a class behind one router signs up in one lesson.
-const REGISTRATIONS: u32 = 200;
+/// Registrations from one network per window: a class behind one router may register in one lesson.
+const MAX_REGISTRATIONS: u32 = 200;
 
-/// What every handler sees.
+/// State shared by all handlers.
 #[derive(Clone)]
 pub struct App(Arc<State>);
 
@@ -57,7 +57,7 @@ pub struct State {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    /// Whose disk `/health` looks at.
+    /// `/health` reports the free space on its disk.
     pub data_dir: PathBuf,
     pub blobs: Arc<dyn BlobStore>,
     /// Signs the proof of identity in the meta reply.
@@ -65,14 +65,14 @@ pub struct State {
     pub passwords: Passwords,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,
-    /// By network.
+    /// Limits registrations by network.
     pub registrations: Box<dyn RateLimiter>,
     pub events: Arc<dyn EventBus>,
     pub stopping: CancellationToken,
 }
 
 impl DataDir {
-    /// The state behind the routes.
+    /// Creates the state of the routes.
     pub fn app(&self) -> Result<App, Error> {
         let limiters = LocalRateLimiters;
         let settings = self.config.settings.clone();
@@ -85,7 +85,11 @@ impl DataDir {
             passwords: Passwords::new()?,
             tokens: self.token_keys(),
             sign_ins: SignInLimits::new(&limiters, settings.login_attempts),
-            registrations: limiters.limiter("registration by network", WINDOW_MS, REGISTRATIONS),
+            registrations: limiters.limiter(
+                "registration by network",
+                WINDOW_MS,
+                MAX_REGISTRATIONS,
+            ),
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),
             settings,
@@ -99,36 +103,36 @@ impl Deref for App {
     }
 }
 
-/// A request's address, in bytes.
+/// Maximum length of a request's path and query, in bytes.
 pub const MAX_URI_BYTES: usize = 8 * 1024;
-/// All header lines of a request together, in bytes.
+/// Maximum total size of a request's headers, in bytes.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// Header lines of a request.
+/// Maximum number of headers of a request.
 pub const MAX_HEADERS: usize = 100;
-/// No compressed body is larger than this; what it unpacks to is limited where it is read.
+/// Maximum size of a body as sent; the size after decompression is limited where the body is read.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// The OpenAPI document.
+/// Returns the OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     openapi::build(routes::table())
 }
 
-/// The document as it is sent: it never changes while the server runs.
+/// Returns the document as JSON, serialized once per process.
 fn document_text() -> String {
     static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
     TEXT.clone()
 }
 
-/// The whole service. Works on a socket and, for tests, with `tower::ServiceExt::oneshot`.
+/// Returns the whole service, for a socket or, in tests, for `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
     layered(routes::table(), app)
 }
 
-/// The same with other routes, for tests of the guard.
+/// Like `app`, with other routes, for tests of the guard.
 pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
-    // The last layer is the outermost.
+    // The layer added last is the outermost.
     access::mount(entries, &app)
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))

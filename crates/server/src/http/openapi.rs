@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the handlers themselves.
+//! The OpenAPI document, generated from the handlers.
 
 use axum::response::Response;
 use utoipa::{
@@ -30,9 +30,9 @@ fn add_errors(access: Access, operation: &mut Operation) {
     let takes_body = operation.request_body.is_some();
     let takes_input = takes_body || operation.parameters.as_ref().is_some_and(|p| !p.is_empty());
     let mut statuses = vec![
-        ("406", "Accept-Encoding allows no encoding that can be sent"),
+        ("406", "Accept-Encoding allows no supported encoding"),
         ("408", "the request did not arrive in time"),
-        ("414", "the address is over 8 KiB"),
+        ("414", "path and query are longer than 8 KiB"),
         ("431", "the headers are too large"),
         ("500", "internal"),
         ("503", "unavailable: busy or shutting down"),
@@ -45,25 +45,25 @@ fn add_errors(access: Access, operation: &mut Operation) {
         statuses.push(("415", "the body is not JSON, or its Content-Encoding is unknown"));
     }
     if access != Access::Public {
-        let when = if access == Access::Catalogue {
+        let description = if access == Access::Catalogue {
             "unauthenticated: the catalogue is not public"
         } else {
             "unauthenticated"
         };
-        statuses.push(("401", when));
+        statuses.push(("401", description));
         if let Access::Staff(_) = access {
-            statuses.push(("403", "forbidden: the role does not have the permission"));
+            statuses.push(("403", "forbidden: the role lacks the permission"));
         }
         let mut security = vec![SecurityRequirement::new("bearer", Vec::<String>::new())];
         if access == Access::Catalogue {
-            // Either of them: without a token where the catalogue is public.
+            // Either: no token where the catalogue is public, or a token.
             security.insert(0, SecurityRequirement::default());
         }
         operation.security = Some(security);
     }
     let responses = &mut operation.responses.responses;
-    for (status, when) in statuses {
-        let response = ResponseBuilder::new().description(when).build();
+    for (status, description) in statuses {
+        let response = ResponseBuilder::new().description(description).build();
         responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(response));
     }
     let problem = || {
@@ -84,7 +84,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
 
 const SLUG: &str = "[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?";
 
-/// What `carrel-model` accepts as an id.
+/// Adds the patterns of the ids that `carrel-model` accepts.
 fn add_patterns(components: &mut Components) {
     for (name, pattern) in [
         ("Slug", format!("^{SLUG}$")),
@@ -99,7 +99,7 @@ fn add_patterns(components: &mut Components) {
     }
 }
 
-/// The document of these routes. Every error reply is a `Problem`.
+/// Builds the document for these routes. Every error reply is a `Problem`.
 pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     let components = document.components.get_or_insert_default();
@@ -120,8 +120,9 @@ pub(super) fn build(entries: Vec<Entry>) -> utoipa::openapi::OpenApi {
     document
 }
 
-/// This document.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue", responses((status = 200, description = "OpenAPI 3.1")))]
+/// Returns this document.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "catalogue",
+    responses((status = 200, description = "OpenAPI 3.1")))]
 pub async fn document() -> Response {
     catalogue::json_text(document_text(), "public, max-age=3600")
 }

@@ -1,7 +1,7 @@
-//! The table of routes: which handler answers which method and path, and who may call it.
+//! The table of routes: the handler of each method and path, and the access it requires.
 //!
-//! The OpenAPI document, its `security` and the tests of access are made from this table; method and path of a route are written once, at
-//! its handler.
+//! The OpenAPI document, its `security` and the access tests are generated from this table. Method and path of a
+//! route are written once, at its handler.
 
 use axum::http::Method;
 use utoipa_axum::routes;
@@ -11,7 +11,7 @@ use super::{
     auth, blobs, catalogue, health, learner, openapi, start_page, sync,
 };
 
-/// All routes.
+/// Returns all routes.
 pub(super) fn table() -> Vec<Entry> {
     use Access::{Catalogue, Public, SignedIn};
     vec![
@@ -46,13 +46,13 @@ pub(super) fn table() -> Vec<Entry> {
 #[derive(Debug, Clone)]
 pub struct Route {
     pub method: Method,
-    /// With `{name}` for parameters.
+    /// Parameters are written as `{name}`.
     pub path: String,
     pub access: Access,
 }
 
-/// Every route of the table.
-pub fn listed() -> Vec<Route> {
+/// Returns every route of the table.
+pub fn all_routes() -> Vec<Route> {
     let mut all = Vec::new();
     for Entry { access, paths, .. } in table() {
         for (path, item) in paths.paths {

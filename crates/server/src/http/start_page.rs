@@ -1,4 +1,5 @@
-//! The page at `/`: which server this is, and its address to scan or to type into the app. Without scripts.
+//! The page at `/`: name and version of the server, and its address as text and QR code for the app. Contains no
+//! scripts.
 
 use axum::{
     extract::State,
@@ -9,8 +10,8 @@ use qrcode::{QrCode, render::svg};
 
 use super::App;
 
-/// Pixels of the code with its margin.
-const CODE_SIZE: u32 = 240;
+/// Width and height of the QR code with its margin, in pixels.
+const QR_CODE_SIZE: u32 = 240;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
@@ -23,12 +24,12 @@ code{font-size:1.25rem;overflow-wrap:anywhere}\
 small{opacity:.7}\
 @media(prefers-color-scheme:dark){body{background:#191714;color:#f1ece4}}";
 
-/// The start page.
+/// Returns the start page.
 #[utoipa::path(get, path = "/", tag = "server",
     responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
 pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response {
     let address = address(&app, &headers);
-    // Allows this one style element, and nothing else.
+    // The policy allows this style element and nothing else.
     let nonce = crate::clock::new_id().simple().to_string();
     let page = page(&app.settings.name, address.as_deref(), &nonce);
     let mut reply = Html(page).into_response();
@@ -40,23 +41,23 @@ pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response 
     reply
 }
 
-/// The configured address; if there is none, the `Host` of the request.
+/// Returns the configured address, or the `Host` of the request if none is configured.
 fn address(app: &App, headers: &HeaderMap) -> Option<String> {
     if !app.settings.address.is_empty() {
         return Some(app.settings.address.clone());
     }
     let host: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
-    // A name and a password do not belong in an address.
+    // The address must not contain a user name or password.
     let scheme = if app.settings.behind_tls { "https" } else { "http" };
     (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}"))
 }
 
 fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
     let (name, version) = (escaped(name), env!("CARGO_PKG_VERSION"));
-    let how = match address {
+    let instructions = match address {
         Some(address) => format!(
             "<p>Scan this code with the Carrel app, or type the address:</p>{}<p><code>{}</code></p>",
-            code(address),
+            qr_code(address),
             escaped(address)
         ),
         None => "<p>Type the address of this page into the Carrel app.</p>".to_owned(),
@@ -65,15 +66,16 @@ fn page(name: &str, address: Option<&str>, nonce: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{name}</title>\
          <style nonce=\"{nonce}\">{STYLE}</style></head>\
-         <body><main><h1>{name}</h1>{how}<p><small>Carrel server {version}</small></p></main></body></html>"
+         <body><main><h1>{name}</h1>{instructions}<p><small>Carrel server {version}</small></p></main></body></html>"
     )
 }
 
-/// The QR code as an SVG element; empty if the text is too long for one.
-pub fn code(text: &str) -> String {
-    let Ok(code) = QrCode::new(text) else { return String::new() };
-    let image = code.render::<svg::Color<'_>>().min_dimensions(CODE_SIZE, CODE_SIZE).build();
-    // Inside a page an XML declaration is an error.
+/// Returns the QR code as an SVG element; empty if the text is too long for one.
+pub fn qr_code(text: &str) -> String {
+    let Ok(qr_code) = QrCode::new(text) else { return String::new() };
+    let image =
+        qr_code.render::<svg::Color<'_>>().min_dimensions(QR_CODE_SIZE, QR_CODE_SIZE).build();
+    // An XML declaration is not allowed inside a page.
     let element = image.find("<svg").map_or("", |start| &image[start..]);
     element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)
 }

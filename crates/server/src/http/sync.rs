@@ -1,4 +1,5 @@
-//! Push, pull, events, epoch. docs/SYNC.md tells the protocol, `push_validation` checks the rows, the domain joins them.
+//! Push, pull, events, epoch. docs/SYNC.md describes the protocol, `push_validation` validates the rows, `domain`
+//! merges them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,8 +16,8 @@ use carrel_model::{
     ErrorCode,
     lattice::Row,
     wire::{
-        EpochReply, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, News, PULL_LIMIT, PullReply, PulledRow,
-        PushReply, PushRequest,
+        ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PullReply,
+        PulledRow, PushReply, PushRequest,
     },
 };
 use serde::Deserialize;
@@ -30,24 +31,24 @@ use super::{
     extract::{Json, Query, SignedInUser, SyncVersion},
 };
 use crate::{
-    events::{Event, Signal},
+    events::{Event, StreamEvent},
     push_validation,
 };
 
-/// The cap on a push, in bytes after decompression: the items and a little for the envelope.
+/// Maximum size of a push, in bytes after decompression: the items and the envelope.
 pub const PUSH_BODY: usize = MAX_PUSH_BYTES + 16 * 1024;
-/// Rows of a pull that names no limit.
+/// Default limit of a pull, in rows.
 const PULL_DEFAULT: u32 = 500;
-/// A page of long notes ends here, whatever its limit.
+/// Maximum size of a page of pulled rows, in bytes.
 const PULL_BYTES: usize = 4 * 1024 * 1024;
-/// How often a silent stream says that it is alive.
+/// Interval of keep-alive messages on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Joins a batch of rows. Each has its own result; one invalid row never blocks the others.
+/// Merges a batch of rows. Each row has its own result; an invalid row does not block the others.
 #[utoipa::path(post, path = "/api/sync/push", tag = "sync", request_body = PushRequest,
     params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PushReply), (status = 400), (status = 401),
-        (status = 413, description = "too_large: halve the batch"), (status = 426, description = "too_new")))]
+        (status = 413, description = "too_large: split the batch"), (status = 426, description = "too_new")))]
 pub async fn push(
     State(app): State<App>,
     caller: SignedInUser,
@@ -56,15 +57,15 @@ pub async fn push(
 ) -> Result<Reply<PushReply>, ApiError> {
     if request.items.len() > MAX_PUSH_ITEMS {
         let detail =
-            format!("{} rows in one push, the most is {MAX_PUSH_ITEMS}", request.items.len());
+            format!("{} rows in one push; the maximum is {MAX_PUSH_ITEMS}", request.items.len());
         return Err(ApiError {
-            hint: "halve the batch",
+            hint: "split the batch",
             ..ApiError::new(ErrorCode::TooLarge, detail)
         });
     }
     let now = app.clock.now_ms();
     let items = request.items;
-    // A full batch takes a few milliseconds to read: not on the threads that serve everybody.
+    // Parsing a full batch takes some milliseconds, so it does not run on the async threads.
     let mut checked = blocking(move || push_validation::check(&items, now)).await?;
     let rows = std::mem::take(&mut checked.rows);
     let mut done = app.store.push(caller.author(), rows, false, now).await?;
@@ -74,7 +75,7 @@ pub async fn push(
     if done.payload_conflicts > 0 {
         tracing::warn!(
             user.id = %caller.user.id, device.id = %request.device_id, rows = done.payload_conflicts,
-            "one id came with two payloads"
+            "received different payloads for the same id"
         );
     }
     tracing::debug!(
@@ -89,7 +90,7 @@ pub async fn push(
     }))
 }
 
-/// From where, and how much.
+/// Start and limit of a pull.
 #[derive(Debug, Deserialize)]
 pub struct PullQuery {
     #[serde(default)]
@@ -97,9 +98,10 @@ pub struct PullQuery {
     limit: Option<u32>,
 }
 
-/// Rows that changed after `since`, by change number.
+/// Returns the rows changed after `since`, by change number.
 #[utoipa::path(get, path = "/api/sync/pull", tag = "sync",
-    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000), ("Sync-Version" = Option<u32>, Header)),
+    params(("since" = Option<u64>, Query), ("limit" = Option<u32>, Query, maximum = 2000),
+        ("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = PullReply), (status = 400), (status = 401), (status = 426)))]
 pub async fn pull(
     State(app): State<App>,
@@ -108,18 +110,18 @@ pub async fn pull(
     Query(query): Query<PullQuery>,
 ) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(PULL_DEFAULT);
-    if !(1..=PULL_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit: is not 1 to {PULL_LIMIT}")));
+    if !(1..=MAX_PULL_ROWS).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit: must be 1 to {MAX_PULL_ROWS}")));
     }
     let epoch = app.store.epoch().await?;
     let (found, more) = app.store.pull(caller.user.id, query.since, limit, PULL_BYTES).await?;
     let since = query.since;
     let body = blocking(move || page(epoch, since, found, more)).await?;
-    let unwritten = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
-    Ok(json_text(body.map_err(unwritten)?, "no-store"))
+    let serialize_error = |e: serde_json::Error| ApiError::new(ErrorCode::Internal, e.to_string());
+    Ok(json_text(body.map_err(serialize_error)?, "no-store"))
 }
 
-/// Runs what takes milliseconds where it does not hold up other requests.
+/// Runs work of some milliseconds without blocking the async threads.
 pub(super) async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -128,7 +130,7 @@ pub(super) async fn blocking<T: Send + 'static>(
         .map_err(|e| ApiError::new(ErrorCode::Internal, e.to_string()))
 }
 
-/// The reply to a pull as JSON: rows until there are `PULL_BYTES` of them, but at least one.
+/// Returns the reply to a pull as JSON: rows up to `PULL_BYTES`, but at least one.
 fn page(
     epoch: String,
     since: u64,
@@ -150,7 +152,7 @@ fn page(
     serde_json::to_string(&PullReply { epoch, rows, next, more })
 }
 
-/// The epoch of the database and the learner's change number.
+/// Returns the epoch of the database and the learner's change number.
 #[utoipa::path(get, path = "/api/sync/epoch", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = EpochReply), (status = 401), (status = 426)))]
 pub async fn epoch(
@@ -164,10 +166,10 @@ pub async fn epoch(
     }))
 }
 
-/// Server-sent events: `news` with `News` as data, once at the start and whenever another device of the learner changed something.
-/// The stream ends with the access token, with the sign-in, and with the server.
+/// Streams server-sent events: `changes` with `ChangesEvent` as data, once at the start and after each change by another
+/// device of the learner. The stream ends when the access token expires, the sign-in ends or the server stops.
 #[utoipa::path(get, path = "/api/sync/events", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
-    responses((status = 200, body = News, content_type = "text/event-stream"), (status = 401), (status = 426),
+    responses((status = 200, body = ChangesEvent, content_type = "text/event-stream"), (status = 401), (status = 426),
         (status = 429, description = "too many open streams")))]
 pub async fn events(
     State(app): State<App>,
@@ -175,45 +177,45 @@ pub async fn events(
     _: SyncVersion,
 ) -> Result<Response, ApiError> {
     let user = caller.user.id;
-    // Listen first, look second: what happens between the two is told twice and not missed.
-    let Some(mut open) = app.events.subscribe(user, caller.sign_in) else {
+    // Subscribes before reading the change number: a change in between is reported twice instead of being missed.
+    let Some(mut subscription) = app.events.subscribe(user, caller.sign_in) else {
         return Err(ApiError::new(ErrorCode::RateLimited, "too many open event streams")
             .retry_after(60_000));
     };
     let epoch = app.store.epoch().await?;
     let mut usn = app.store.usn(user).await?;
-    let left =
+    let remaining =
         Duration::from_millis((caller.expires_ms - app.clock.now_ms()).max(0).unsigned_abs());
-    let expired = tokio::time::sleep(left);
+    let expired = tokio::time::sleep(remaining);
     let stream = async_stream::stream! {
         tokio::pin!(expired);
-        yield news(usn, &epoch);
+        yield changes_event(usn, &epoch);
         loop {
-            let signal = tokio::select! {
-                signal = open.signals.recv() => signal,
+            let event = tokio::select! {
+                event = subscription.events.recv() => event,
                 () = &mut expired => break,
                 () = app.stopping.cancelled() => break,
             };
-            match signal {
-                Ok(Signal::Event(Event::RowsChanged { from, .. }))
+            match event {
+                Ok(StreamEvent::Event(Event::RowsChanged { from, .. }))
                     if from == Some(caller.sign_in) => {}
-                Ok(Signal::Event(Event::RowsChanged { usn: now, .. })) => {
+                Ok(StreamEvent::Event(Event::RowsChanged { usn: now, .. })) => {
                     usn = usn.max(now);
-                    yield news(usn, &epoch);
+                    yield changes_event(usn, &epoch);
                 }
-                Ok(Signal::Event(Event::SignInEnded { sign_in, .. })) => {
+                Ok(StreamEvent::Event(Event::SignInEnded { sign_in, .. })) => {
                     if sign_in == caller.sign_in {
                         break;
                     }
                 }
-                Ok(Signal::Replaced(stream)) => {
-                    if stream == open.id {
+                Ok(StreamEvent::Replaced(stream)) => {
+                    if stream == subscription.id {
                         break;
                     }
                 }
                 Err(RecvError::Lagged(_)) => {
                     usn = app.store.usn(user).await.unwrap_or(usn);
-                    yield news(usn, &epoch);
+                    yield changes_event(usn, &epoch);
                 }
                 Err(RecvError::Closed) => break,
             }
@@ -221,14 +223,15 @@ pub async fn events(
     };
     let mut reply =
         Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
-    // Proxies must not collect events.
+    // Proxies must not buffer events.
     reply
         .headers_mut()
         .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(reply)
 }
 
-fn news(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
-    let data = serde_json::to_string(&News { usn, epoch: epoch.to_owned() }).unwrap_or_default();
-    Ok(sse::Event::default().event("news").id(usn.to_string()).data(data))
+fn changes_event(usn: u64, epoch: &str) -> Result<sse::Event, Infallible> {
+    let data =
+        serde_json::to_string(&ChangesEvent { usn, epoch: epoch.to_owned() }).unwrap_or_default();
+    Ok(sse::Event::default().event("changes").id(usn.to_string()).data(data))
 }

@@ -1,4 +1,4 @@
-//! Backups by schedule: a new one each day in one folder, of which the newest are kept.
+//! Scheduled backups: each run creates a backup in a folder and removes all but the newest ones.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
 const PREFIX: &str = "backup-";
 
 pub struct ScheduledBackup {
-    /// None: off.
+    /// `None` if scheduled backups are off.
     pub every_ms: Option<i64>,
     pub folder: PathBuf,
     /// At least 1.
@@ -40,21 +40,25 @@ impl Job for ScheduledBackup {
         let work = tokio::task::spawn_blocking(move || {
             fs::create_dir_all(&folder).map_err(io("create", &folder))?;
             let to = folder.join(format!("{PREFIX}{now_ms}"));
-            let facts = backup::backup(engine.as_ref(), &from, &to, now_ms)?;
+            let metadata = backup::backup(engine.as_ref(), &from, &to, now_ms)?;
             let removed = remove_old(&folder, kept as usize)?;
-            Ok(format!("{} ({} blobs), {removed} older removed", to.display(), facts.blobs))
+            Ok(format!(
+                "created {} ({} blobs), removed {removed} older backups",
+                to.display(),
+                metadata.blobs
+            ))
         });
         work.await.map_err(|e| Error::Refused(e.to_string()))?
     }
 }
 
-/// Removes all but the newest backups that this job made. Anything else in the folder stays.
+/// Removes all but the newest `kept` backups created by this job. Other files in the folder are kept.
 fn remove_old(folder: &Path, kept: usize) -> Result<usize, Error> {
     let entries = fs::read_dir(folder).map_err(io("list", folder))?;
     let made_ms = |path: &Path| -> Option<i64> {
         let name = path.file_name()?.to_str()?;
         let ms = name.strip_prefix(PREFIX)?.parse().ok()?;
-        backup::facts(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)
+        backup::read_metadata(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)
     };
     let mut found: Vec<(i64, PathBuf)> =
         entries.flatten().map(|e| e.path()).filter_map(|p| Some((made_ms(&p)?, p))).collect();

@@ -1,5 +1,5 @@
-//! Deletes blobs that no publication has had for some time, and what a killed import left. Blobs of an older version stay until then:
-//! devices may be downloading it.
+//! Deletes blobs that no publication has referenced for some time, and files left by a killed import. Blobs of an
+//! older version are kept until then, because devices may be downloading it.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -24,7 +24,7 @@ impl Job for CleanUp {
         Some(24 * HOUR_MS)
     }
     async fn run(&self, data: &DataDir) -> Result<String, Error> {
-        // An import counts on blobs that are there already, whoever wrote them.
+        // An import relies on blobs that are already stored, whoever wrote them.
         let Some(lock) = data.lock_blobs()? else {
             return Err(Error::Refused("an import is running".into()));
         };

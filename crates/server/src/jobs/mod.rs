@@ -1,6 +1,6 @@
-//! Work that the server does by schedule: each job and the runner, which leases one due job after the other.
+//! Scheduled jobs, and the runner that leases and runs one due job after the other.
 //!
-//! Not here: when a job is due and who may run it (`domain::jobs`).
+//! When a job is due and which process may run it is in `domain::jobs`.
 
 mod backup;
 mod clean_up;
@@ -15,27 +15,27 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     data_dir::DataDir,
-    domain::jobs::{LEASE_MS, Leased, Schedule},
+    domain::jobs::{LEASE_MS, LeaseResult, Schedule},
     error::Error,
     store::tx::JobRow,
 };
 
-/// One kind of work. A job that is begun again after a failure or a death continues where that is possible, and harms nothing.
+/// A kind of job. A run that is repeated after a failure or a crash must be harmless, and continues where possible.
 #[async_trait]
 pub trait Job: Send + Sync {
-    /// One word, as on the command line.
+    /// Returns the name, a single word, as used on the command line.
     fn name(&self) -> &'static str;
-    /// How often it is run; none: only when it is asked for.
+    /// Returns the interval in ms, or `None` if the job runs only on request.
     fn every_ms(&self) -> Option<i64>;
-    /// Returns what it did, in a few words.
+    /// Runs the job and returns a short summary of what it did.
     async fn run(&self, data: &DataDir) -> Result<String, Error>;
 }
 
 const HOUR_MS: i64 = 3_600_000;
-/// How often the runner looks for due jobs.
-const POLL: Duration = Duration::from_secs(30);
+/// Interval at which the runner looks for due jobs.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The jobs of a server with these settings.
+/// Returns the jobs of a server with these settings.
 fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
     let settings = &data.config.settings;
     vec![
@@ -53,79 +53,80 @@ fn all(data: &DataDir) -> Vec<Box<dyn Job>> {
     ]
 }
 
-/// What became of a job that this process ran.
+/// Result of a job run by this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
+pub struct JobReport {
     pub name: String,
     pub result: Result<String, String>,
 }
 
 /// Runs jobs in this process.
-pub struct Runner {
+pub struct JobRunner {
     data: Arc<DataDir>,
     jobs: Vec<Box<dyn Job>>,
-    /// Random: tells processes apart.
+    /// Random id of this process.
     worker: String,
 }
 
-impl Runner {
+impl JobRunner {
     pub fn new(data: Arc<DataDir>) -> Self {
         let jobs = all(&data);
         Self::with(data, jobs)
     }
-    /// The same with other jobs.
+    /// Like `new`, with other jobs.
     pub fn with(data: Arc<DataDir>, jobs: Vec<Box<dyn Job>>) -> Self {
         Self { data, jobs, worker: crate::clock::new_id().simple().to_string() }
     }
     fn now_ms(&self) -> i64 {
         self.data.config.clock.now_ms()
     }
-    /// Brings the stored schedule up to date with the settings.
+    /// Updates the stored schedule from the settings.
     pub async fn schedule(&self) -> Result<(), Error> {
         let schedule: Vec<Schedule> = self.jobs.iter().map(|j| (j.name(), j.every_ms())).collect();
         Ok(self.data.store.schedule_jobs(schedule, self.now_ms()).await?)
     }
-    /// Runs the first due job that no other process runs. None if there is none.
-    pub async fn run_due(&self) -> Result<Option<Ran>, Error> {
+    /// Runs the first due job that no other process runs. Returns `None` if there is none.
+    pub async fn run_due(&self) -> Result<Option<JobReport>, Error> {
         match self.data.store.lease_due_job(&self.worker, self.now_ms()).await? {
             Some(leased) => self.run(leased).await.map(Some),
             None => Ok(None),
         }
     }
-    /// Runs one job now. `Refused` if there is no such job, or another process runs it.
-    pub async fn run_named(&self, name: &str) -> Result<Ran, Error> {
+    /// Runs one job now. Returns `Refused` if there is no such job or another process runs it.
+    pub async fn run_named(&self, name: &str) -> Result<JobReport, Error> {
         self.schedule().await?;
         match self.data.store.lease_job(name, &self.worker, self.now_ms()).await? {
-            Leased::Ok(leased) => self.run(leased).await,
-            Leased::Unknown => {
+            LeaseResult::Ok(leased) => self.run(leased).await,
+            LeaseResult::Unknown => {
                 let names: Vec<&str> = self.jobs.iter().map(|j| j.name()).collect();
                 Err(Error::Refused(format!(
-                    "there is no job {name:?}; hint: the jobs are {}",
+                    "unknown job {name:?}; hint: the jobs are {}",
                     names.join(", ")
                 )))
             }
-            Leased::Elsewhere { until_ms } => {
+            LeaseResult::LeasedByOther { until_ms } => {
                 let minutes = (until_ms - self.now_ms()).max(0) / 60_000 + 1;
                 Err(Error::Refused(format!(
-                    "another process runs {name:?}; hint: if it was killed, try again in {minutes} minutes"
+                    "another process is running {name:?}; hint: if it was killed, try again in {minutes} minutes"
                 )))
             }
         }
     }
-    /// Runs due jobs until the server stops. A job that runs then is left: its lease ends, and it is begun again.
+    /// Runs due jobs until the server stops. A job running at that time is dropped; it runs again when its lease has
+    /// expired.
     pub async fn serve(self, stopping: CancellationToken) {
         let work = async {
             loop {
                 match self.run_due().await {
                     Ok(Some(_)) => continue,
                     Ok(None) => {}
-                    Err(e) => tracing::error!(error = %e, "jobs cannot be run"),
+                    Err(e) => tracing::error!(error = %e, "failed to run jobs"),
                 }
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         if let Err(e) = self.schedule().await {
-            tracing::error!(error = %e, "jobs cannot be scheduled");
+            tracing::error!(error = %e, "failed to schedule jobs");
         }
         tokio::select! {
             () = stopping.cancelled() => {}
@@ -133,37 +134,37 @@ impl Runner {
         }
     }
 
-    async fn run(&self, leased: JobRow) -> Result<Ran, Error> {
+    async fn run(&self, leased: JobRow) -> Result<JobReport, Error> {
         let name = leased.name.clone();
         let Some(job) = self.jobs.iter().find(|j| j.name() == name) else {
-            let error = "this release does not know the job".to_owned();
+            let error = "the job is unknown to this release".to_owned();
             self.data.store.finish_job(&leased, None, Err(error.clone()), self.now_ms()).await?;
-            return Ok(Ran { name, result: Err(error) });
+            return Ok(JobReport { name, result: Err(error) });
         };
         let run = std::panic::AssertUnwindSafe(job.run(&self.data)).catch_unwind();
         let result = tokio::select! {
             ended = run => match ended {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(e)) => Err(e.to_string()),
-                Err(_) => Err("it panicked".to_owned()),
+                Err(_) => Err("the job panicked".to_owned()),
             },
-            () = self.keep_lease(&leased) => Err("another process has taken it over".to_owned()),
+            () = self.keep_lease(&leased) => Err("another process has taken over the job".to_owned()),
         };
         match &result {
             Ok(done) => tracing::info!(job.name = name, job.result = done, "job done"),
             Err(e) => tracing::error!(job.name = name, error = e, "job failed"),
         }
-        let reported = result.clone().map(drop);
-        self.data.store.finish_job(&leased, job.every_ms(), reported, self.now_ms()).await?;
-        Ok(Ran { name, result })
+        let stored_result = result.clone().map(drop);
+        self.data.store.finish_job(&leased, job.every_ms(), stored_result, self.now_ms()).await?;
+        Ok(JobReport { name, result })
     }
-    /// Extends a lease until another process has it.
+    /// Extends a lease until another process holds it.
     async fn keep_lease(&self, leased: &JobRow) {
         let mut tick = tokio::time::interval(Duration::from_millis(LEASE_MS.unsigned_abs() / 3));
         tick.tick().await;
         loop {
             tick.tick().await;
-            // A store that does not answer is not a reason to stop: the result is only reported if the lease is still ours.
+            // A store error does not end the job: the result is only reported if this process still holds the lease.
             if let Ok(false) = self.data.store.extend_lease(leased, self.now_ms()).await {
                 return;
             }

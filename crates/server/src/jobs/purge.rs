@@ -1,11 +1,11 @@
-//! Deletes sign-ins whose tokens have expired, and notes about attempts that take no more answers.
+//! Deletes sign-ins whose tokens have expired, and open grades of attempts that take no more answers.
 
 use async_trait::async_trait;
 
 use super::{HOUR_MS, Job};
 use crate::{data_dir::DataDir, error::Error};
 
-/// Rows of one transaction.
+/// Maximum number of rows of each kind deleted in one transaction.
 const BATCH: u32 = 1_000;
 
 pub struct Purge;

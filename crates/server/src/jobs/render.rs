@@ -1,5 +1,5 @@
-//! Derives publications again from their manifests, if another release derived them: so what a new release tells of a course reaches
-//! those that were published before.
+//! Derives publications again from their manifests if another release derived them, so that changes in the derivation
+//! also apply to earlier publications.
 
 use async_trait::async_trait;
 use carrel_model::{Slug, content::SignedManifest};
@@ -26,16 +26,16 @@ impl Job for Render {
         let (mut done, mut failed) = (0, 0);
         let mut after: Option<(Kind, Slug)> = None;
         loop {
-            let some = data.store.rendered_by_others(after.clone()).await?;
-            let Some(last) = some.last() else { break };
+            let batch = data.store.rendered_by_others(after.clone()).await?;
+            let Some(last) = batch.last() else { break };
             after = Some(last.clone());
-            for (kind, id) in some {
-                match again(data, kind, &id).await {
+            for (kind, id) in batch {
+                match render_again(data, kind, &id).await {
                     Ok(()) => done += 1,
-                    // One that cannot be derived never blocks the others.
+                    // A publication that cannot be derived never blocks the others.
                     Err(e) => {
                         failed += 1;
-                        tracing::error!(publication.id = %id, error = %e, "not derived again");
+                        tracing::error!(publication.id = %id, error = %e, "failed to derive a publication again");
                     }
                 }
             }
@@ -47,12 +47,12 @@ impl Job for Render {
     }
 }
 
-async fn again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error> {
+async fn render_again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error> {
     let Some(published) = data.store.published(kind, id).await? else { return Ok(()) };
     let signed: SignedManifest = serde_json::from_str(&published.manifest)
         .map_err(|e| StoreError::unreadable("manifest", e))?;
     let publication = render(data, signed).await?;
-    // Published anew meanwhile: that was derived by this release.
+    // Does nothing if it was published again in the meantime: that version was derived by this release.
     data.store.replace(publication, published.version, data.config.clock.now_ms()).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Why a store did not do what was asked, without the types of any engine.
+//! Errors of a store, without the types of any engine.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use carrel_model::ErrorCode;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// Why a store did not do what was asked. An engine translates its own errors into these.
+/// Why a store operation failed. An engine converts its own errors to these.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Busy, closed, or the transaction was not committed: the same call may work later.
+    /// Busy, closed, or not committed: the same call may succeed later.
     #[error("{0}")]
     Unavailable(Reason),
     /// No space is left for the database.
     #[error("{0}")]
     Full(Reason),
-    /// A key is in use already.
+    /// A key is already in use.
     #[error("{0}")]
     Conflict(Reason),
     /// The database or a stored value is damaged.
@@ -25,7 +25,7 @@ pub enum StoreError {
     Internal(Reason),
 }
 
-/// What failed, and what an administrator can do about it (empty: nothing to add).
+/// What failed, and what an administrator can do about it (empty: nothing).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     pub message: String,
@@ -48,11 +48,11 @@ impl StoreError {
     pub fn closed() -> Self {
         Self::Unavailable("the store is closed".to_owned().into())
     }
-    /// A stored value that no release wrote.
+    /// Returns the error for a stored value that cannot be parsed.
     pub fn unreadable(what: &str, problem: impl fmt::Display) -> Self {
-        Self::Corrupt(format!("stored {what} cannot be read: {problem}").into())
+        Self::Corrupt(format!("failed to parse a stored {what}: {problem}").into())
     }
-    /// The code for replies and exit statuses. A full disk is not the client's to solve: it comes back later.
+    /// Returns the code for replies and exit statuses. A full disk is `Unavailable`: the client can only retry later.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unavailable(_) | Self::Full(_) => ErrorCode::Unavailable,

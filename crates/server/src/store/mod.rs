@@ -1,7 +1,7 @@
-//! What the server keeps: transactions on an engine's database. `sqlite` is the only engine yet; another one implements `Engine`,
-//! `Transactions` and the traits of `tx`, and passes the same tests (`tests/api`).
+//! Persistent data of the server: transactions on an engine's database. `sqlite` is the only engine so far; another
+//! one implements `Engine`, `Transactions` and the traits of `tx`, and passes the same tests (`tests/api`).
 //!
-//! Not here: the rules (`domain`), HTTP, the bytes of blobs (`blobs`).
+//! Not here: the rules (`domain`), HTTP, blob content (`blobs`).
 
 mod engine;
 mod error;
@@ -15,38 +15,38 @@ use std::{
 
 use tokio::sync::oneshot;
 
-pub use engine::{CopyFacts, Engine, OpenOptions, Opened, Transactions, TxJob};
+pub use engine::{CopyMetadata, Engine, OpenOptions, Opened, Transactions, TxJob};
 pub use error::{Reason, Result, StoreError};
 pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchPlan, SignedIn};
 
 use crate::events::{Event, EventBus};
 use tx::Tx;
 
-/// What the rows of one learner may take. New rows are refused beyond it. A change of a row that is there passes as long as it does not
-/// make the row larger, and a larger one up to a quarter more than `bytes`.
+/// Limits on the rows of one learner. At a limit, new rows are refused. Changes to stored rows are accepted, but from
+/// a quarter above `bytes` on only if they do not make the row larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     pub rows: u64,
     pub bytes: u64,
 }
 
-/// The names of facts that the server itself reads.
+/// Names of the values (facts) in the database that the server reads.
 pub mod facts {
-    /// The random id of this copy of the database: made with it, and again by a restore.
+    /// Random id of this copy of the database: created with it and replaced by a restore.
     pub const EPOCH: &str = "epoch";
-    /// The random id of this server: made with its database, and kept by backup and restore.
+    /// Random id of this server: created with its database and kept by backup and restore.
     pub const SERVER_ID: &str = "server_id";
-    /// All refresh tokens depend on it; missing until all sign-ins were ended once.
+    /// Random text on which all refresh tokens depend; missing until all sign-ins have been ended once.
     pub const TOKEN_SALT: &str = "token_salt";
-    /// The revision of the catalogue.
+    /// Revision of the catalogue.
     pub const CATALOGUE: &str = "catalogue";
 }
 
 /// An open database. Clones share it.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
-struct Inner {
+struct StoreInner {
     opened: Opened,
     events: Arc<dyn EventBus>,
     quota: Quota,
@@ -54,11 +54,11 @@ struct Inner {
 }
 
 impl Store {
-    /// Work that takes at least `slow_ms` is logged.
+    /// `slow_ms`: work that takes at least this long is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
-        Self(Arc::new(Inner { opened, events, quota, slow_ms }))
+        Self(Arc::new(StoreInner { opened, events, quota, slow_ms }))
     }
-    /// The random text that all refresh tokens depend on; empty until all sign-ins were ended once.
+    /// Returns the random text on which all refresh tokens depend; empty until all sign-ins have been ended once.
     pub fn token_salt(&self) -> &str {
         &self.0.opened.token_salt
     }
@@ -66,19 +66,19 @@ impl Store {
         self.0.quota
     }
 
-    /// Runs `f` in a read transaction: everything it reads is of one state of the database.
+    /// Runs `f` in a read transaction, which sees one state of the database.
     pub async fn read<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
         f: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (work, reply) = self.work(name, move |tx, _: &mut Vec<Event>| f(tx));
-        self.0.opened.transactions.read(work).await;
+        let (job, reply) = self.job(name, move |tx, _: &mut Vec<Event>| f(tx));
+        self.0.opened.transactions.read(job).await;
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
-    /// Runs `f` in a transaction that is rolled back if `f` fails. Returns after the commit. A write that was begun is finished, also
-    /// if the caller goes away.
+    /// Runs `f` in a transaction that is rolled back if `f` fails. Returns after the commit. A write that has begun
+    /// is finished even if the caller is cancelled.
     pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
@@ -87,18 +87,18 @@ impl Store {
         self.write_with_events(name, move |tx, _| f(tx)).await
     }
 
-    /// `write`, with a list of events that are published when, and only when, the transaction is committed.
+    /// Like `write`, with a list of events that are published if and only if the transaction is committed.
     pub async fn write_with_events<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
         f: impl FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let (work, reply) = self.work(name, f);
-        self.0.opened.transactions.write(work);
+        let (job, reply) = self.job(name, f);
+        self.0.opened.transactions.write(job);
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
-    fn work<T, E, F>(
+    fn job<T, E, F>(
         &self,
         name: &'static str,
         f: F,
@@ -109,7 +109,7 @@ impl Store {
         F: FnOnce(&dyn Tx, &mut Vec<Event>) -> Result<T, E> + Send + 'static,
     {
         let (reply, receiver) = oneshot::channel();
-        let work = Work {
+        let job = StoreJob {
             name,
             f: Some(f),
             result: None,
@@ -118,11 +118,11 @@ impl Store {
             slow_ms: self.0.slow_ms,
             reply,
         };
-        (Box::new(work), receiver)
+        (Box::new(job), receiver)
     }
 }
 
-struct Work<T, E, F> {
+struct StoreJob<T, E, F> {
     name: &'static str,
     f: Option<F>,
     result: Option<Result<T, E>>,
@@ -132,7 +132,7 @@ struct Work<T, E, F> {
     reply: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T, E, F> TxJob for Work<T, E, F>
+impl<T, E, F> TxJob for StoreJob<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
@@ -154,8 +154,8 @@ where
         self.result = Some(result);
         is_ok
     }
-    fn finish(mut self: Box<Self>, ended: Result<()>) {
-        let result = match (self.result.take(), ended) {
+    fn finish(mut self: Box<Self>, result: Result<()>) {
+        let result = match (self.result.take(), result) {
             (Some(Ok(value)), Ok(())) => {
                 for event in self.events {
                     self.bus.publish(event);
@@ -166,7 +166,7 @@ where
             (_, Err(e)) => Err(e.into()),
             (None, Ok(())) => Err(StoreError::closed().into()),
         };
-        // The caller may have gone away; the work is done all the same.
+        // The caller may have been cancelled; the work is done nevertheless.
         let _ = self.reply.send(result);
     }
 }

@@ -1,4 +1,4 @@
-//! Who may call what: every route of the table against its access. A new route is tested without a line here.
+//! Access control: every route of the table, including new ones, is tested against its access.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use carrel_server::{
     http::{
         self, SignedInUser,
         access::{Access, Entry, Permission},
-        routes::{Route, listed},
+        routes::{Route, all_routes},
     },
 };
 use serde_json::{Value, json};
 use utoipa_axum::routes;
 
-use super::support::{NOW, PASSWORD, World};
+use super::support::{NOW, PASSWORD, TestServer};
 
-/// The path with something valid for each parameter.
+/// Returns the path with a valid value for each parameter.
 fn uri(route: &Route) -> String {
     route
         .path
@@ -29,18 +29,18 @@ fn uri(route: &Route) -> String {
 }
 
 #[tokio::test]
-async fn every_route_is_there_and_checks_its_access() {
+async fn every_route_exists_and_checks_its_access() {
     for public_catalogue in [true, false] {
-        let w = World::with(Settings { public_catalogue, ..Settings::default() });
-        let noor = w.learner("noor").await;
-        for route in listed() {
+        let server = TestServer::with(Settings { public_catalogue, ..Settings::default() });
+        let noor = server.learner("noor").await;
+        for route in all_routes() {
             let needs_sign_in = match route.access {
                 Access::Public => false,
                 Access::Catalogue => !public_catalogue,
                 Access::SignedIn | Access::Staff(_) => true,
             };
             for token in ["", "not a token"] {
-                let reply = w.call(route.method.clone(), &uri(&route), token, None).await;
+                let reply = server.call(route.method.clone(), &uri(&route), token, None).await;
                 let is_refused = reply.status == StatusCode::UNAUTHORIZED;
                 assert_eq!(is_refused, needs_sign_in, "{route:?} {}", reply.status);
                 if is_refused {
@@ -48,37 +48,38 @@ async fn every_route_is_there_and_checks_its_access() {
                     assert!(reply.header("www-authenticate").starts_with("Bearer"), "{route:?}");
                 }
             }
-            let reply = w.call(route.method.clone(), &uri(&route), &noor.access_token, None).await;
+            let reply =
+                server.call(route.method.clone(), &uri(&route), &noor.access_token, None).await;
             assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{route:?}");
             assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{route:?}");
             let is_staff = matches!(route.access, Access::Staff(_));
-            // A student may also be refused by the handler: the progress of another learner.
+            // On other routes the handler may also refuse a student (the progress belongs to another learner).
             assert!(!is_staff || reply.status == StatusCode::FORBIDDEN, "{route:?}");
-            let no_such_route = reply.status == StatusCode::NOT_FOUND
-                && reply.problem().detail == "there is no such address";
-            assert!(!no_such_route, "{route:?}");
+            let is_unknown_route =
+                reply.status == StatusCode::NOT_FOUND && reply.problem().detail == "no such path";
+            assert!(!is_unknown_route, "{route:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn other_methods_are_405_and_other_addresses_404() {
-    let w = World::new();
+    let server = TestServer::new();
     let mut methods: BTreeMap<String, Vec<Method>> = BTreeMap::new();
-    for route in listed() {
+    for route in all_routes() {
         methods.entry(uri(&route)).or_default().push(route.method);
     }
-    for (uri, there) in methods {
+    for (uri, allowed_methods) in methods {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            if !there.contains(&method) {
-                let reply = w.call(method.clone(), &uri, "", None).await;
+            if !allowed_methods.contains(&method) {
+                let reply = server.call(method.clone(), &uri, "", None).await;
                 assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {uri}");
                 reply.problem();
             }
         }
     }
     for uri in ["/api", "/api/", "/api/courses/", "/api/users", "/api/sync", "/API/meta", "/x"] {
-        let reply = w.get(uri, "").await;
+        let reply = server.get(uri, "").await;
         assert_eq!(
             (reply.status, reply.problem().code),
             (StatusCode::NOT_FOUND, ErrorCode::NotFound)
@@ -87,10 +88,10 @@ async fn other_methods_are_405_and_other_addresses_404() {
 }
 
 #[test]
-fn the_document_says_who_may_call_what() {
+fn the_document_states_the_access_of_each_route() {
     let document: Value = serde_json::to_value(http::openapi()).unwrap();
     let mut documented = 0;
-    for route in listed() {
+    for route in all_routes() {
         let operation = &document["paths"][&route.path][route.method.as_str().to_lowercase()];
         let bearer = json!({"bearer": []});
         let security = match route.access {
@@ -113,12 +114,12 @@ async fn staff_only(caller: SignedInUser) -> String {
     caller.user.login
 }
 
-#[utoipa::path(get, path = "/api/test/careless")]
-async fn careless(caller: SignedInUser) -> String {
+#[utoipa::path(get, path = "/api/test/public_by_mistake")]
+async fn public_by_mistake(caller: SignedInUser) -> String {
     caller.user.login
 }
 
-impl World {
+impl TestServer {
     async fn with_role(&self, login: &str, role: Role) -> String {
         let user = http::auth::new_user(login, login, role).unwrap();
         let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
@@ -128,29 +129,32 @@ impl World {
 }
 
 #[tokio::test]
-async fn staff_routes_ask_for_the_permission_of_the_role() {
+async fn staff_routes_require_the_permission_of_the_role() {
     for (permission, instructor) in [
         (Permission::ViewLearners, 200),
         (Permission::ManageCatalogue, 403),
         (Permission::ManageAccounts, 403),
     ] {
-        let mut w = World::new();
+        let mut server = TestServer::new();
         let tokens = [
-            (w.with_role("student", Role::Student).await, 403),
-            (w.with_role("instructor", Role::Instructor).await, instructor),
-            (w.with_role("administrator", Role::Administrator).await, 200),
+            (server.with_role("student", Role::Student).await, 403),
+            (server.with_role("instructor", Role::Instructor).await, instructor),
+            (server.with_role("administrator", Role::Administrator).await, 200),
             (String::new(), 401),
         ];
-        // A handler that takes the caller, mounted as public by mistake, is not reachable.
+        // A handler that takes the caller but is mounted as public by mistake cannot be called.
         let entries = vec![
             Entry::new(Access::Staff(permission), routes!(staff_only)),
-            Entry::new(Access::Public, routes!(careless)),
+            Entry::new(Access::Public, routes!(public_by_mistake)),
         ];
-        w.router = http::layered(entries, w.data_dir.app().unwrap());
+        server.router = http::layered(entries, server.data_dir.app().unwrap());
         for (token, expected) in tokens {
-            let reply = w.get("/api/test/staff", &token).await;
+            let reply = server.get("/api/test/staff", &token).await;
             assert_eq!(reply.status.as_u16(), expected, "{permission:?}");
-            assert_eq!(w.get("/api/test/careless", &token).await.status.as_u16(), 401);
+            assert_eq!(
+                server.get("/api/test/public_by_mistake", &token).await.status.as_u16(),
+                401
+            );
         }
     }
 }

@@ -1,160 +1,172 @@
-//! Accounts and tokens: expiry, rotation, grace, reuse, throttling.
+//! Accounts and tokens: expiry, rotation, grace period, reuse, rate limits.
 
 use axum::http::StatusCode;
 use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_server::Settings;
 use serde_json::json;
 
-use super::support::{PASSWORD, World, device, engine, fixture};
+use super::support::{PASSWORD, TestServer, device, engine, fixture};
 
 const MINUTE: i64 = 60_000;
 
-impl World {
+impl TestServer {
     pub async fn refresh(&self, token: &str) -> super::support::Reply {
         self.post("/api/auth/refresh", "", &json!({"refreshToken": token})).await
     }
-    pub async fn is_good(&self, access: &str) -> bool {
+    pub async fn accepts(&self, access: &str) -> bool {
         self.get("/api/sync/epoch", access).await.status == StatusCode::OK
     }
 }
 
 #[tokio::test]
-async fn a_learner_registers_and_signs_in_without_regard_to_case() {
-    let w = World::new();
-    let first = w.learner("Noor").await;
+async fn registration_and_sign_in_ignore_case() {
+    let server = TestServer::new();
+    let first = server.learner("Noor").await;
     assert_eq!((first.user.login.as_str(), first.expires_in_ms), ("Noor", 15 * MINUTE));
-    assert_eq!(w.sign_in("nOOR ", 2).await.user.id, first.user.id);
+    assert_eq!(server.sign_in("nOOR ", 2).await.user.id, first.user.id);
     let again =
         json!({"login": "NOOR", "name": "x", "password": "12345678", "deviceId": device(1)});
-    let taken = w.post("/api/auth/register", "", &again).await;
-    assert_eq!((taken.status, taken.problem().code), (StatusCode::CONFLICT, ErrorCode::Conflict));
+    let conflict = server.post("/api/auth/register", "", &again).await;
+    assert_eq!(
+        (conflict.status, conflict.problem().code),
+        (StatusCode::CONFLICT, ErrorCode::Conflict)
+    );
 }
 
 #[tokio::test]
-async fn wrong_password_and_unknown_login_look_the_same() {
-    let w = World::new();
-    w.learner("noor").await;
-    let w = &w;
+async fn wrong_password_and_unknown_login_get_the_same_reply() {
+    let server = TestServer::new();
+    server.learner("noor").await;
+    let server = &server;
     let try_login = |login: &'static str| {
         let body = json!({"login": login, "password": "not the password", "deviceId": device(1)});
-        async move { w.post("/api/auth/login", "", &body).await }
+        async move { server.post("/api/auth/login", "", &body).await }
     };
     let (wrong, unknown) = (try_login("noor").await, try_login("nobody").await);
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
     assert_eq!(wrong.problem().code, ErrorCode::BadCredentials);
-    let plain = |r: &super::support::Reply| {
+    let without_id = |r: &super::support::Reply| {
         let mut p = r.problem();
         p.correlation_id.clear();
         p
     };
-    assert_eq!(plain(&wrong), plain(&unknown));
+    assert_eq!(without_id(&wrong), without_id(&unknown));
 }
 
 #[tokio::test]
-async fn an_access_token_ends_after_fifteen_minutes_and_a_refresh_brings_the_next() {
-    let w = World::new();
-    let first = w.learner("noor").await;
-    w.clock.advance(15 * MINUTE - 1);
-    assert!(w.is_good(&first.access_token).await);
-    w.clock.advance(1);
-    let late = w.get("/api/sync/epoch", &first.access_token).await;
+async fn an_access_token_expires_after_fifteen_minutes_and_can_be_refreshed() {
+    let server = TestServer::new();
+    let first = server.learner("noor").await;
+    server.clock.advance(15 * MINUTE - 1);
+    assert!(server.accepts(&first.access_token).await);
+    server.clock.advance(1);
+    let expired = server.get("/api/sync/epoch", &first.access_token).await;
     assert_eq!(
-        (late.status, late.problem().code),
+        (expired.status, expired.problem().code),
         (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated)
     );
-    assert!(late.header("www-authenticate").starts_with("Bearer"));
-    let next: TokenReply = w.refresh(&first.refresh_token).await.ok();
+    assert!(expired.header("www-authenticate").starts_with("Bearer"));
+    let next: TokenReply = server.refresh(&first.refresh_token).await.ok();
     assert_ne!(next.refresh_token, first.refresh_token);
-    assert!(w.is_good(&next.access_token).await);
-    // A refresh token is no access token, and the other way round.
-    assert!(!w.is_good(&next.refresh_token).await);
-    assert_eq!(w.refresh(&next.access_token).await.status, StatusCode::UNAUTHORIZED);
+    assert!(server.accepts(&next.access_token).await);
+    // A refresh token is not accepted as an access token, nor the other way round.
+    assert!(!server.accepts(&next.refresh_token).await);
+    assert_eq!(server.refresh(&next.access_token).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_answered_again_within_the_grace() {
-    let w = World::new();
-    let first = w.learner("noor").await;
-    let lost: TokenReply = w.refresh(&first.refresh_token).await.ok();
-    w.clock.advance(MINUTE);
-    let again: TokenReply = w.refresh(&first.refresh_token).await.ok();
-    assert!(w.is_good(&again.access_token).await && w.is_good(&lost.access_token).await);
-    let next: TokenReply = w.refresh(&again.refresh_token).await.ok();
-    assert!(w.is_good(&next.access_token).await);
+async fn a_refresh_token_is_accepted_again_within_the_grace_period() {
+    let server = TestServer::new();
+    let first = server.learner("noor").await;
+    let first_reply: TokenReply = server.refresh(&first.refresh_token).await.ok();
+    server.clock.advance(MINUTE);
+    let again: TokenReply = server.refresh(&first.refresh_token).await.ok();
+    assert!(
+        server.accepts(&again.access_token).await
+            && server.accepts(&first_reply.access_token).await
+    );
+    let next: TokenReply = server.refresh(&again.refresh_token).await.ok();
+    assert!(server.accepts(&next.access_token).await);
 }
 
 #[tokio::test]
 async fn reuse_after_the_grace_revokes_the_whole_sign_in_and_no_other() {
-    let w = World::new();
-    let first = w.learner("noor").await;
-    let tablet = w.sign_in("noor", 2).await;
-    let next: TokenReply = w.refresh(&first.refresh_token).await.ok();
-    w.clock.advance(MINUTE + 1);
-    assert_eq!(w.refresh(&first.refresh_token).await.status, StatusCode::UNAUTHORIZED);
-    assert!(!w.is_good(&next.access_token).await);
-    assert_eq!(w.refresh(&next.refresh_token).await.problem().code, ErrorCode::Unauthenticated);
-    assert!(w.is_good(&tablet.access_token).await);
+    let server = TestServer::new();
+    let first = server.learner("noor").await;
+    let tablet = server.sign_in("noor", 2).await;
+    let next: TokenReply = server.refresh(&first.refresh_token).await.ok();
+    server.clock.advance(MINUTE + 1);
+    assert_eq!(server.refresh(&first.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert!(!server.accepts(&next.access_token).await);
+    assert_eq!(
+        server.refresh(&next.refresh_token).await.problem().code,
+        ErrorCode::Unauthenticated
+    );
+    assert!(server.accepts(&tablet.access_token).await);
 }
 
 #[tokio::test]
 async fn an_older_generation_is_reuse_even_within_the_grace() {
-    let w = World::new();
-    let first = w.learner("noor").await;
-    let second: TokenReply = w.refresh(&first.refresh_token).await.ok();
-    let third: TokenReply = w.refresh(&second.refresh_token).await.ok();
-    assert_eq!(w.refresh(&first.refresh_token).await.status, StatusCode::UNAUTHORIZED);
-    assert!(!w.is_good(&third.access_token).await);
+    let server = TestServer::new();
+    let first = server.learner("noor").await;
+    let second: TokenReply = server.refresh(&first.refresh_token).await.ok();
+    let third: TokenReply = server.refresh(&second.refresh_token).await.ok();
+    assert_eq!(server.refresh(&first.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert!(!server.accepts(&third.access_token).await);
 }
 
 #[tokio::test]
-async fn signing_out_ends_both_tokens_and_says_nothing() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn signing_out_revokes_both_tokens() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     for token in [noor.refresh_token.as_str(), noor.refresh_token.as_str(), "unknown"] {
-        let out = w.post("/api/auth/logout", "", &json!({"refreshToken": token})).await;
-        assert_eq!(out.status, StatusCode::NO_CONTENT);
+        let reply = server.post("/api/auth/logout", "", &json!({"refreshToken": token})).await;
+        assert_eq!(reply.status, StatusCode::NO_CONTENT);
     }
-    assert!(!w.is_good(&noor.access_token).await);
-    assert_eq!(w.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert!(!server.accepts(&noor.access_token).await);
+    assert_eq!(server.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_device_may_stay_away_for_half_a_year() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    w.clock.advance(180 * 24 * 60 * MINUTE - 1);
-    let back: TokenReply = w.refresh(&noor.refresh_token).await.ok();
-    w.clock.advance(180 * 24 * 60 * MINUTE);
-    assert_eq!(w.refresh(&back.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+async fn a_refresh_token_is_valid_for_half_a_year() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    server.clock.advance(180 * 24 * 60 * MINUTE - 1);
+    let next: TokenReply = server.refresh(&noor.refresh_token).await.ok();
+    server.clock.advance(180 * 24 * 60 * MINUTE);
+    assert_eq!(server.refresh(&next.refresh_token).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_for_that_login_alone() {
-    let w = World::with(Settings { login_attempts: 3, ..Settings::default() });
-    w.learner("noor").await;
-    w.learner("amin").await;
+async fn guesses_are_limited_per_login() {
+    let server = TestServer::with(Settings { login_attempts: 3, ..Settings::default() });
+    server.learner("noor").await;
+    server.learner("amin").await;
     let wrong = json!({"login": "noor", "password": "wrong password", "deviceId": device(7)});
     for _ in 0..3 {
-        assert_eq!(w.post("/api/auth/login", "", &wrong).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            server.post("/api/auth/login", "", &wrong).await.status,
+            StatusCode::UNAUTHORIZED
+        );
     }
-    let slowed = w.post("/api/auth/login", "", &wrong).await;
-    let problem = slowed.problem();
+    let limited = server.post("/api/auth/login", "", &wrong).await;
+    let problem = limited.problem();
     assert_eq!(
-        (slowed.status, problem.code),
+        (limited.status, problem.code),
         (StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited)
     );
-    // The limit refills evenly: the next try is possible after a third of the window.
+    // The limit refills evenly: the next attempt is possible after a third of the window.
     assert_eq!(problem.retry_after_ms, Some(5 * 60_000));
-    assert_eq!(slowed.header("retry-after"), "300");
+    assert_eq!(limited.header("retry-after"), "300");
     assert!(problem.retryable);
-    w.sign_in("amin", 2).await;
-    // The device on which the learner has signed in before is not locked out by guesses of others.
-    w.sign_in("noor", 1).await;
-    w.clock.advance(5 * MINUTE);
-    w.sign_in("noor", 7).await;
+    server.sign_in("amin", 2).await;
+    // Guesses of others do not block the device on which the learner has signed in before.
+    server.sign_in("noor", 1).await;
+    server.clock.advance(5 * MINUTE);
+    server.sign_in("noor", 7).await;
 }
 
-impl World {
+impl TestServer {
     async fn guess(&self, login: &str, ip: &str, device_no: u128) -> StatusCode {
         let body =
             json!({"login": login, "password": "wrong password", "deviceId": device(device_no)});
@@ -169,65 +181,66 @@ impl World {
 #[tokio::test]
 async fn guesses_are_counted_for_the_account_the_network_and_both() {
     let settings = Settings { login_attempts: 2, trust_forwarded_for: true, ..Settings::default() };
-    let compared = StatusCode::UNAUTHORIZED;
+    let not_limited = StatusCode::UNAUTHORIZED;
     // One account from many networks.
-    let w = World::with(settings.clone());
-    w.learner("noor").await;
+    let server = TestServer::with(settings.clone());
+    server.learner("noor").await;
     let mut guesses = 0;
     for n in 0..20 {
         for _ in 0..3 {
-            guesses += u32::from(w.guess("noor", &format!("192.0.2.{n}"), 7).await == compared);
+            guesses +=
+                u32::from(server.guess("noor", &format!("192.0.2.{n}"), 7).await == not_limited);
         }
     }
     assert_eq!(guesses, 6);
-    w.sign_in("noor", 1).await;
+    server.sign_in("noor", 1).await;
     // Many accounts from one network; all addresses of an IPv6 /64 are one network.
     for (kind, address) in [("v4", false), ("v6", true)] {
-        let w = World::with(settings.clone());
+        let server = TestServer::with(settings.clone());
         let mut guesses = 0;
         for n in 0..30 {
             let ip = if address { format!("2001:db8:0:1::{n}") } else { "192.0.2.1".to_owned() };
-            guesses += u32::from(w.guess(&format!("pupil-{n}"), &ip, 7).await == compared);
+            guesses += u32::from(server.guess(&format!("pupil-{n}"), &ip, 7).await == not_limited);
         }
         assert_eq!(guesses, 12, "{kind}");
     }
-    // A device that an account knows has the limit of one network.
-    let w = World::with(settings);
-    w.learner("noor").await;
+    // A device known to the account has one limit over all networks.
+    let server = TestServer::with(settings);
+    server.learner("noor").await;
     let mut guesses = 0;
     for n in 0..20 {
-        guesses += u32::from(w.guess("noor", &format!("192.0.2.{n}"), 1).await == compared);
+        guesses += u32::from(server.guess("noor", &format!("192.0.2.{n}"), 1).await == not_limited);
     }
     assert_eq!(guesses, 2);
 }
 
 #[tokio::test]
-async fn a_hundred_right_passwords_use_up_no_limit() {
-    let w = World::with(Settings { login_attempts: 1, ..Settings::default() });
-    w.learner("noor").await;
+async fn correct_passwords_do_not_count() {
+    let server = TestServer::with(Settings { login_attempts: 1, ..Settings::default() });
+    server.learner("noor").await;
     for n in 0..5 {
-        w.sign_in("noor", 100 + n).await;
+        server.sign_in("noor", 100 + n).await;
     }
 }
 
 #[tokio::test]
 async fn logins_and_passwords_are_compared_by_precis() {
-    let w = World::new();
-    let composed = w.learner("Jos\u{e9}").await;
-    // Decomposed, in capitals, in full width: the same account.
+    let server = TestServer::new();
+    let composed = server.learner("Jos\u{e9}").await;
+    // Decomposed, upper-case and full-width forms name the same account.
     for login in ["jose\u{301}", "JOSE\u{301}", "\u{ff4a}\u{ff4f}\u{ff53}\u{e9}", " jos\u{e9} "] {
-        assert_eq!(w.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
+        assert_eq!(server.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
     }
     let register = |login: &str, name: &str, password: &str| {
         let body =
             json!({"login": login, "name": name, "password": password, "deviceId": device(3)});
-        let w = &w;
-        async move { w.post("/api/auth/register", "", &body).await }
+        let server = &server;
+        async move { server.post("/api/auth/register", "", &body).await }
     };
     for login in ["jose\u{301}", "\u{ff2a}OS\u{c9}"] {
         assert_eq!(register(login, "", PASSWORD).await.status, StatusCode::CONFLICT, "{login:?}");
     }
-    w.learner("pw3").await;
+    server.learner("pw3").await;
     for (login, name, password, field) in [
         ("pw3\u{200b}", "", PASSWORD, "login"),
         ("pw\u{202e}3", "", PASSWORD, "login"),
@@ -245,144 +258,147 @@ async fn logins_and_passwords_are_compared_by_precis() {
         assert!(detail.starts_with(&format!("{field}: contains")), "{detail}");
     }
     // Cyrillic letters that look like Latin ones, and a digit that looks like a letter.
-    w.learner("pupil1").await;
+    server.learner("pupil1").await;
     for login in ["j\u{43e}s\u{e9}", "\u{440}w3", "pupill"] {
         let refused = register(login, "", PASSWORD).await;
         assert_eq!(refused.status, StatusCode::CONFLICT, "{login:?}");
         assert!(refused.problem().detail.contains("too similar"), "{login:?}");
     }
-    // A password is the same composed and decomposed.
+    // Composed and decomposed forms of a password are equal.
     let first: TokenReply = register("amin", "", "caf\u{e9} au lait").await.ok();
     for password in ["cafe\u{301} au lait", "caf\u{e9}\u{a0}au lait"] {
         let body = json!({"login": "amin", "password": password, "deviceId": device(4)});
-        let again: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+        let again: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
         assert_eq!(again.user.id, first.user.id);
     }
 }
 
 #[tokio::test]
-async fn the_second_of_two_answers_to_one_token_revokes_nothing() {
-    let w = World::new();
-    let first = w.learner("noor").await;
-    let lost: TokenReply = w.refresh(&first.refresh_token).await.ok();
-    let came: TokenReply = w.refresh(&first.refresh_token).await.ok();
-    let mut lines = [lost, came];
+async fn both_branches_of_a_repeated_refresh_stay_valid() {
+    let server = TestServer::new();
+    let first = server.learner("noor").await;
+    let first_reply: TokenReply = server.refresh(&first.refresh_token).await.ok();
+    let repeated: TokenReply = server.refresh(&first.refresh_token).await.ok();
+    let mut branches = [first_reply, repeated];
     for _ in 0..3 {
-        for line in &mut lines {
-            w.clock.advance(MINUTE + 1_000);
-            *line = w.refresh(&line.refresh_token).await.ok();
+        for branch in &mut branches {
+            server.clock.advance(MINUTE + 1_000);
+            *branch = server.refresh(&branch.refresh_token).await.ok();
         }
-        // One line falls behind.
-        w.clock.advance(20 * MINUTE);
-        lines[1] = w.refresh(&lines[1].refresh_token).await.ok();
+        // One branch is refreshed later than the other.
+        server.clock.advance(20 * MINUTE);
+        branches[1] = server.refresh(&branches[1].refresh_token).await.ok();
     }
-    // In each line the reuse of a token is noticed as ever, and ends both.
-    let next: TokenReply = w.refresh(&lines[0].refresh_token).await.ok();
-    w.clock.advance(MINUTE + 1);
-    assert_eq!(w.refresh(&lines[0].refresh_token).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(w.refresh(&next.refresh_token).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(w.refresh(&lines[1].refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    // In each branch the reuse of a token is detected, and ends both.
+    let next: TokenReply = server.refresh(&branches[0].refresh_token).await.ok();
+    server.clock.advance(MINUTE + 1);
+    assert_eq!(server.refresh(&branches[0].refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.refresh(&next.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.refresh(&branches[1].refresh_token).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn lost_replies_leave_no_way_around_the_notice_of_reuse() {
-    let w = World::new();
-    let stolen = w.learner("noor").await;
-    let mut token: TokenReply = w.refresh(&stolen.refresh_token).await.ok();
-    // So many replies are lost that the first line is forgotten.
+async fn reuse_is_detected_after_many_lost_replies() {
+    let server = TestServer::new();
+    let stolen = server.learner("noor").await;
+    let mut token: TokenReply = server.refresh(&stolen.refresh_token).await.ok();
+    // So many replies are lost that the first branch is deleted.
     for _ in 0..20 {
-        let _lost: TokenReply = w.refresh(&token.refresh_token).await.ok();
-        w.clock.advance(1_000);
-        token = w.refresh(&token.refresh_token).await.ok();
-        w.clock.advance(15 * MINUTE);
+        let _lost: TokenReply = server.refresh(&token.refresh_token).await.ok();
+        server.clock.advance(1_000);
+        token = server.refresh(&token.refresh_token).await.ok();
+        server.clock.advance(15 * MINUTE);
     }
-    assert_eq!(w.refresh(&stolen.refresh_token).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(w.refresh(&token.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.refresh(&stolen.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.refresh(&token.refresh_token).await.status, StatusCode::UNAUTHORIZED);
 }
 
-impl World {
+impl TestServer {
     pub fn rows_of(&self, table: &str) -> i64 {
         fixture().count(&self.folder(), table)
     }
 }
 
 #[tokio::test]
-async fn a_year_of_refreshes_leaves_a_few_rows_and_old_sign_ins_go_away() {
-    let w = World::new();
-    let mut token = w.learner("noor").await;
+async fn old_tokens_and_sign_ins_are_purged() {
+    let server = TestServer::new();
+    let mut token = server.learner("noor").await;
     for n in 0..300 {
-        w.clock.advance(20 * MINUTE);
+        server.clock.advance(20 * MINUTE);
         if n % 7 == 0 {
-            let _lost: TokenReply = w.refresh(&token.refresh_token).await.ok();
+            let _lost: TokenReply = server.refresh(&token.refresh_token).await.ok();
         }
-        token = w.refresh(&token.refresh_token).await.ok();
+        token = server.refresh(&token.refresh_token).await.ok();
     }
-    assert!(w.rows_of("token") <= 8, "{} rows", w.rows_of("token"));
-    assert!(w.rows_of("sign_in_branch") <= 8);
+    assert!(server.rows_of("token") <= 8, "{} rows", server.rows_of("token"));
+    assert!(server.rows_of("sign_in_branch") <= 8);
     for n in 0..30 {
-        let tablet = w.sign_in("noor", 100 + n).await;
+        let tablet = server.sign_in("noor", 100 + n).await;
         if n % 2 == 0 {
-            w.post("/api/auth/logout", "", &json!({"refreshToken": tablet.refresh_token})).await;
+            server
+                .post("/api/auth/logout", "", &json!({"refreshToken": tablet.refresh_token}))
+                .await;
         }
     }
-    assert_eq!(w.rows_of("sign_in"), 31);
-    w.clock.advance(170 * 24 * 60 * MINUTE);
-    token = w.refresh(&token.refresh_token).await.ok();
-    assert_eq!(w.rows_of("sign_in"), 31);
-    w.clock.advance(11 * 24 * 60 * MINUTE);
+    assert_eq!(server.rows_of("sign_in"), 31);
+    server.clock.advance(170 * 24 * 60 * MINUTE);
+    token = server.refresh(&token.refresh_token).await.ok();
+    assert_eq!(server.rows_of("sign_in"), 31);
+    server.clock.advance(11 * 24 * 60 * MINUTE);
     for _ in 0..2 {
-        token = w.refresh(&token.refresh_token).await.ok();
-        w.clock.advance(2 * MINUTE);
+        token = server.refresh(&token.refresh_token).await.ok();
+        server.clock.advance(2 * MINUTE);
     }
-    assert_eq!((w.rows_of("sign_in"), w.rows_of("token")), (1, 2));
+    assert_eq!((server.rows_of("sign_in"), server.rows_of("token")), (1, 2));
 }
 
 #[tokio::test]
 async fn signing_out_with_an_access_token_ends_the_sign_in() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let out = w.post("/api/auth/logout", "", &json!({"refreshToken": noor.access_token})).await;
-    assert_eq!(out.status, StatusCode::NO_CONTENT);
-    assert!(!w.is_good(&noor.access_token).await);
-    assert_eq!(w.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let reply =
+        server.post("/api/auth/logout", "", &json!({"refreshToken": noor.access_token})).await;
+    assert_eq!(reply.status, StatusCode::NO_CONTENT);
+    assert!(!server.accepts(&noor.access_token).await);
+    assert_eq!(server.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn registration_is_closed_unless_it_is_opened() {
-    let w = World::with(Settings::default());
+async fn registration_is_closed_by_default() {
+    let server = TestServer::with(Settings::default());
     let body =
         json!({"login": "noor", "name": "Noor", "password": "12345678", "deviceId": device(1)});
-    let closed = w.post("/api/auth/register", "", &body).await;
+    let closed = server.post("/api/auth/register", "", &body).await;
     assert_eq!(closed.status, StatusCode::FORBIDDEN);
-    let meta: serde_json::Value = w.get("/api/meta", "").await.ok();
+    let meta: serde_json::Value = server.get("/api/meta", "").await.ok();
     assert_eq!(meta["registrationOpen"], false);
 }
 
 #[tokio::test]
 async fn registration_can_be_closed() {
-    let w = World::with(Settings { registration_open: false, ..Settings::default() });
+    let server = TestServer::with(Settings { registration_open: false, ..Settings::default() });
     let body =
         json!({"login": "noor", "name": "Noor", "password": "12345678", "deviceId": device(1)});
-    let closed = w.post("/api/auth/register", "", &body).await;
+    let closed = server.post("/api/auth/register", "", &body).await;
     assert_eq!(
         (closed.status, closed.problem().code),
         (StatusCode::FORBIDDEN, ErrorCode::Forbidden)
     );
-    let meta: serde_json::Value = w.get("/api/meta", "").await.ok();
+    let meta: serde_json::Value = server.get("/api/meta", "").await.ok();
     assert_eq!(meta["registrationOpen"], false);
 }
 
 #[tokio::test]
-async fn tokens_and_passwords_are_nowhere_in_the_file() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let data = w.folder();
-    drop(w.router);
+async fn tokens_and_passwords_are_not_stored_in_plain_text() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let data = server.folder();
+    drop(server.router);
     let bytes = fixture().raw_bytes(&data);
-    let holds = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
-    assert!(holds("$argon2id$"));
+    let contains = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(contains("$argon2id$"));
     for secret in [PASSWORD, &noor.access_token, &noor.refresh_token] {
-        assert!(!holds(secret));
+        assert!(!contains(secret));
     }
     #[cfg(unix)]
     {

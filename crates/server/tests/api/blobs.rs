@@ -7,36 +7,41 @@ use axum::{
 use carrel_model::BlobHash;
 use carrel_server::Settings;
 
-use super::support::{Reply, World};
+use super::support::{Reply, TestServer};
 
-async fn ask(w: &World, method: Method, hash: BlobHash, headers: &[(&str, &str)]) -> Reply {
+async fn get_blob(
+    server: &TestServer,
+    method: Method,
+    hash: BlobHash,
+    headers: &[(&str, &str)],
+) -> Reply {
     let mut request = Request::builder().method(method).uri(format!("/api/blobs/{hash}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    w.send(request.body(Body::empty()).unwrap()).await
+    server.send(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
 async fn ranges_and_conditions() {
-    let w = World::new();
-    w.publish().await;
-    let (hash, size) = w.blob_of_type("audio/wav").await;
-    let whole = ask(&w, Method::GET, hash, &[]).await;
-    assert_eq!((whole.status.as_u16(), whole.body.len() as u64), (200, size));
-    assert_eq!(BlobHash::of(&whole.body), hash);
-    assert_eq!(whole.header("cache-control"), "public, max-age=31536000, immutable");
-    assert_eq!(whole.header("content-type"), "audio/wav");
+    let server = TestServer::new();
+    server.publish().await;
+    let (hash, size) = server.blob_of_type("audio/wav").await;
+    let full = get_blob(&server, Method::GET, hash, &[]).await;
+    assert_eq!((full.status.as_u16(), full.body.len() as u64), (200, size));
+    assert_eq!(BlobHash::of(&full.body), hash);
+    assert_eq!(full.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(full.header("content-type"), "audio/wav");
     let tag = format!("\"{hash}\"");
     let weak = format!("W/{tag}");
     let last = size - 1;
     let end = format!("bytes {}-{last}/{size}", size - 10);
-    let from_ten = format!("bytes=10-{}", u64::MAX);
+    let huge_end = format!("bytes=10-{}", u64::MAX);
     type Row<'a> = (Vec<(&'a str, &'a str)>, u16, std::ops::Range<u64>, String);
     let table: Vec<Row<'_>> = vec![
         (vec![("range", "bytes=0-9")], 206, 0..10, format!("bytes 0-9/{size}")),
         (vec![("range", "bytes=10-")], 206, 10..size, format!("bytes 10-{last}/{size}")),
-        (vec![("range", &from_ten)], 206, 10..size, format!("bytes 10-{last}/{size}")),
+        (vec![("range", &huge_end)], 206, 10..size, format!("bytes 10-{last}/{size}")),
         (vec![("range", "bytes=-10")], 206, size - 10..size, end),
         (vec![("range", "bytes=-999999999")], 206, 0..size, format!("bytes 0-{last}/{size}")),
         (vec![("range", "bytes=0-1,5-6")], 200, 0..size, String::new()),
@@ -58,16 +63,16 @@ async fn ranges_and_conditions() {
         (vec![("range", "bytes=0-9"), ("if-none-match", &tag)], 304, 0..0, String::new()),
     ];
     for (headers, status, part, content_range) in table {
-        let reply = ask(&w, Method::GET, hash, &headers).await;
+        let reply = get_blob(&server, Method::GET, hash, &headers).await;
         assert_eq!(reply.status.as_u16(), status, "{headers:?}");
-        assert_eq!(reply.body, &whole.body[part.start as usize..part.end as usize], "{headers:?}");
+        assert_eq!(reply.body, &full.body[part.start as usize..part.end as usize], "{headers:?}");
         assert_eq!(reply.header("content-range"), content_range, "{headers:?}");
         assert_eq!(reply.header("etag"), tag, "{headers:?}");
         assert_eq!(reply.header("accept-ranges"), "bytes");
         if status != 304 {
             assert_eq!(reply.header("content-length"), (part.end - part.start).to_string());
         }
-        let head = ask(&w, Method::HEAD, hash, &headers).await;
+        let head = get_blob(&server, Method::HEAD, hash, &headers).await;
         assert!(head.body.is_empty());
         assert_eq!(
             head.status.as_u16(),
@@ -80,7 +85,7 @@ async fn ranges_and_conditions() {
         "bytes=-0".to_owned(),
         format!("bytes={}-{}", size + 5, size + 9),
     ] {
-        let reply = ask(&w, Method::GET, hash, &[("range", &outside)]).await;
+        let reply = get_blob(&server, Method::GET, hash, &[("range", &outside)]).await;
         assert_eq!(reply.status.as_u16(), 416, "{outside}");
         assert_eq!(reply.header("content-range"), format!("bytes */{size}"));
         reply.problem();
@@ -89,20 +94,28 @@ async fn ranges_and_conditions() {
 
 #[tokio::test]
 async fn text_is_compressed_with_a_weak_tag_and_media_is_not() {
-    let w = World::new();
-    w.publish().await;
-    let (text, size) = w.blob_of_type("application/json").await;
-    let (sound, sound_size) = w.blob_of_type("audio/wav").await;
+    let server = TestServer::new();
+    server.publish().await;
+    let (text, size) = server.blob_of_type("application/json").await;
+    let (sound, sound_size) = server.blob_of_type("audio/wav").await;
     for coding in ["gzip", "br", "zstd"] {
-        let packed = ask(&w, Method::GET, text, &[("accept-encoding", coding)]).await;
-        assert_eq!(packed.header("content-encoding"), coding);
-        assert_eq!(packed.header("etag"), format!("W/\"{text}\""));
-        assert!((packed.body.len() as u64) < size / 2, "{coding}");
-        let plain = ask(&w, Method::GET, sound, &[("accept-encoding", coding)]).await;
-        assert_eq!((plain.header("content-encoding"), plain.body.len() as u64), ("", sound_size));
-        let part =
-            ask(&w, Method::GET, text, &[("accept-encoding", coding), ("range", "bytes=0-299")])
-                .await;
+        let compressed = get_blob(&server, Method::GET, text, &[("accept-encoding", coding)]).await;
+        assert_eq!(compressed.header("content-encoding"), coding);
+        assert_eq!(compressed.header("etag"), format!("W/\"{text}\""));
+        assert!((compressed.body.len() as u64) < size / 2, "{coding}");
+        let uncompressed =
+            get_blob(&server, Method::GET, sound, &[("accept-encoding", coding)]).await;
+        assert_eq!(
+            (uncompressed.header("content-encoding"), uncompressed.body.len() as u64),
+            ("", sound_size)
+        );
+        let part = get_blob(
+            &server,
+            Method::GET,
+            text,
+            &[("accept-encoding", coding), ("range", "bytes=0-299")],
+        )
+        .await;
         assert_eq!(
             (part.status.as_u16(), part.header("content-encoding"), part.body.len()),
             (206, "", 300)
@@ -111,13 +124,13 @@ async fn text_is_compressed_with_a_weak_tag_and_media_is_not() {
 }
 
 #[tokio::test]
-async fn a_closed_catalogue_is_for_learners() {
-    let w = World::with(Settings { public_catalogue: false, ..Settings::default() });
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn a_private_catalogue_requires_a_sign_in() {
+    let server = TestServer::with(Settings { public_catalogue: false, ..Settings::default() });
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let hash = {
         let signed: serde_json::Value =
-            w.get("/api/courses/how-rivers-work/manifest", &noor.access_token).await.ok();
+            server.get("/api/courses/how-rivers-work/manifest", &noor.access_token).await.ok();
         let manifest: serde_json::Value =
             serde_json::from_str(signed["manifest"].as_str().unwrap()).unwrap();
         manifest["blobs"][0]["hash"].as_str().unwrap().to_owned()
@@ -125,10 +138,10 @@ async fn a_closed_catalogue_is_for_learners() {
     let uris =
         ["/api/courses", "/api/courses/how-rivers-work", "/api/stories", "/api/search?q=river"];
     for uri in uris.map(str::to_owned).into_iter().chain([format!("/api/blobs/{hash}")]) {
-        assert_eq!(w.get(&uri, "").await.status.as_u16(), 401, "{uri}");
-        assert_eq!(w.get(&uri, &noor.access_token).await.status.as_u16(), 200, "{uri}");
+        assert_eq!(server.get(&uri, "").await.status.as_u16(), 401, "{uri}");
+        assert_eq!(server.get(&uri, &noor.access_token).await.status.as_u16(), 200, "{uri}");
     }
-    let blob = w.get(&format!("/api/blobs/{hash}"), &noor.access_token).await;
+    let blob = server.get(&format!("/api/blobs/{hash}"), &noor.access_token).await;
     assert!(blob.header("cache-control").starts_with("private"));
-    assert_eq!(w.get("/api/meta", "").await.status.as_u16(), 200);
+    assert_eq!(server.get("/api/meta", "").await.status.as_u16(), 200);
 }

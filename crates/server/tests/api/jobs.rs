@@ -1,4 +1,4 @@
-//! Jobs: leases, retries, and what each of them does.
+//! Jobs: leases, retries, and the effects of each job.
 
 use std::{
     fs::File,
@@ -17,24 +17,24 @@ use carrel_server::{
     Config, DataDir, Error, Settings, backup,
     config::BackupSchedule,
     domain::{jobs::LEASE_MS, publishing},
-    jobs::{Job, Runner},
+    jobs::{Job, JobRunner},
     store::{Kind, Publication},
 };
 use serde_json::{Value, json};
 
-use super::support::{NOW, World, config, engine, write_course};
+use super::support::{NOW, TestServer, config, engine, write_course};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
-/// Counts its runs, and fails so often first.
-struct Counted {
+/// Counts its runs; the first `failures` of them fail.
+struct CountingJob {
     runs: Arc<AtomicU32>,
     failures: u32,
 }
 
 #[async_trait]
-impl Job for Counted {
+impl Job for CountingJob {
     fn name(&self) -> &'static str {
         "counted"
     }
@@ -47,100 +47,100 @@ impl Job for Counted {
     }
 }
 
-impl World {
-    /// The data folder, opened again as another process would.
-    fn opened_again(&self) -> Arc<DataDir> {
+impl TestServer {
+    /// The data folder, opened a second time as by another process.
+    fn open_again(&self) -> Arc<DataDir> {
         let settings = self.data_dir.config.settings.clone();
         let clock = Arc::clone(&self.clock) as _;
         Arc::new(DataDir::open(Config { settings, clock, ..config(self.folder()) }).unwrap())
     }
-    fn runner(&self, runs: &Arc<AtomicU32>, failures: u32) -> Runner {
-        let job = Counted { runs: Arc::clone(runs), failures };
-        Runner::with(self.opened_again(), vec![Box::new(job)])
+    fn runner(&self, runs: &Arc<AtomicU32>, failures: u32) -> JobRunner {
+        let job = CountingJob { runs: Arc::clone(runs), failures };
+        JobRunner::with(self.open_again(), vec![Box::new(job)])
     }
     async fn run_job(&self, name: &str) -> Result<String, String> {
-        let ran = Runner::new(self.opened_again()).run_named(name).await;
+        let ran = JobRunner::new(self.open_again()).run_named(name).await;
         ran.map_err(|e| e.to_string())?.result
     }
 }
 
 #[tokio::test]
 async fn a_job_runs_when_it_is_due_and_in_one_process_at_a_time() {
-    let w = World::new();
+    let server = TestServer::new();
     let runs = Arc::new(AtomicU32::new(0));
-    let (a, b) = (w.runner(&runs, 0), w.runner(&runs, 0));
+    let (a, b) = (server.runner(&runs, 0), server.runner(&runs, 0));
     a.schedule().await.unwrap();
     b.schedule().await.unwrap();
     for round in 1..=20 {
         let (one, two) = tokio::join!(a.run_due(), b.run_due());
         let ran = [one.unwrap(), two.unwrap()].into_iter().flatten().count();
         assert_eq!((ran, runs.load(Ordering::SeqCst)), (1, round));
-        w.clock.advance(HOUR - 1);
+        server.clock.advance(HOUR - 1);
         assert_eq!(a.run_due().await.unwrap(), None);
-        w.clock.advance(1);
+        server.clock.advance(1);
     }
 }
 
 #[tokio::test]
-async fn a_job_of_a_process_that_died_is_leased_again() {
-    let w = World::new();
+async fn the_job_of_a_dead_process_is_leased_again() {
+    let server = TestServer::new();
     let runs = Arc::new(AtomicU32::new(0));
-    let runner = w.runner(&runs, 0);
+    let runner = server.runner(&runs, 0);
     runner.schedule().await.unwrap();
-    let store = &w.data_dir.store;
+    let store = &server.data_dir.store;
     let dead = store.lease_due_job("dead", NOW).await.unwrap().unwrap();
     assert_eq!((dead.name.as_str(), dead.attempts), ("counted", 1));
-    w.clock.advance(LEASE_MS - 1);
+    server.clock.advance(LEASE_MS - 1);
     assert_eq!(runner.run_due().await.unwrap(), None);
     let refused = runner.run_named("counted").await.unwrap_err().to_string();
     assert!(refused.contains("another process"), "{refused}");
-    w.clock.advance(1);
+    server.clock.advance(1);
     assert!(runner.run_due().await.unwrap().is_some());
-    // The first one was only slow: its result changes nothing, and it learns that the job is not its own any more.
+    // The first process was only slow: its result is ignored, and it can no longer extend the lease.
     let before = store.jobs().await.unwrap();
     assert!(!store.extend_lease(&dead, NOW + LEASE_MS).await.unwrap());
     store.finish_job(&dead, Some(1), Ok(()), NOW + LEASE_MS).await.unwrap();
     assert_eq!(store.jobs().await.unwrap(), before);
-    // A process that lives keeps its lease.
-    w.clock.advance(HOUR);
+    // A running process keeps its lease.
+    server.clock.advance(HOUR);
     let now = NOW + LEASE_MS + HOUR;
-    let alive = store.lease_due_job("alive", now).await.unwrap().unwrap();
-    assert!(store.extend_lease(&alive, now + LEASE_MS - 1).await.unwrap());
-    w.clock.advance(LEASE_MS + 1);
+    let running = store.lease_due_job("alive", now).await.unwrap().unwrap();
+    assert!(store.extend_lease(&running, now + LEASE_MS - 1).await.unwrap());
+    server.clock.advance(LEASE_MS + 1);
     assert_eq!(runner.run_due().await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_job_that_fails_is_tried_again_after_growing_pauses() {
-    let w = World::new();
+async fn a_failed_job_is_retried_with_increasing_delays() {
+    let server = TestServer::new();
     let runs = Arc::new(AtomicU32::new(0));
-    let runner = w.runner(&runs, 3);
+    let runner = server.runner(&runs, 3);
     runner.schedule().await.unwrap();
     for minutes in [1, 2, 4] {
         let ran = runner.run_due().await.unwrap().unwrap();
         assert_eq!(ran.result, Err("not yet".into()));
-        w.clock.advance(minutes * 60_000 - 1);
+        server.clock.advance(minutes * 60_000 - 1);
         assert_eq!(runner.run_due().await.unwrap(), None, "{minutes} minutes");
-        w.clock.advance(1);
+        server.clock.advance(1);
     }
     assert_eq!(runner.run_due().await.unwrap().unwrap().result, Ok("done".into()));
-    let job = w.data_dir.store.jobs().await.unwrap().remove(0);
+    let job = server.data_dir.store.jobs().await.unwrap().remove(0);
     assert_eq!((job.attempts, job.error.as_str()), (0, ""));
     assert_eq!(job.due_ms, job.succeeded_ms + HOUR);
 }
 
 #[tokio::test]
-async fn the_purge_deletes_what_has_expired() {
-    let w = World::new();
-    w.learner("noor").await;
+async fn the_purge_deletes_expired_sign_ins() {
+    let server = TestServer::new();
+    server.learner("noor").await;
     for device in 2..30 {
-        w.sign_in("noor", device).await;
+        server.sign_in("noor", device).await;
     }
-    assert_eq!(w.run_job("purge").await, Ok("0 rows deleted".into()));
-    w.clock.advance(181 * DAY);
-    assert_eq!(w.run_job("purge").await, Ok("29 rows deleted".into()));
-    assert_eq!(w.rows_of("sign_in"), 0);
-    let unknown = w.run_job("sweep").await.unwrap_err();
+    assert_eq!(server.run_job("purge").await, Ok("0 rows deleted".into()));
+    server.clock.advance(181 * DAY);
+    assert_eq!(server.run_job("purge").await, Ok("29 rows deleted".into()));
+    assert_eq!(server.rows_of("sign_in"), 0);
+    let unknown = server.run_job("sweep").await.unwrap_err();
     assert!(unknown.contains("purge, clean-up, render, backup"), "{unknown}");
 }
 
@@ -155,65 +155,68 @@ fn set_modified(path: &Path, ms: i64) {
 }
 
 #[tokio::test]
-async fn blobs_that_no_publication_has_are_removed_after_a_while() {
-    let w = World::new();
-    w.publish().await;
-    let course: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
+async fn unreferenced_blobs_are_removed_after_a_week() {
+    let server = TestServer::new();
+    server.publish().await;
+    let course: Value = server.get("/api/courses/how-rivers-work", "").await.ok();
     let old = course["outline"]["lessons"][0]["sections"][0]["body"].as_str().unwrap().to_owned();
-    let package = w.dir.path().join("package");
+    let package = server.dir.path().join("package");
     std::fs::write(package.join("read.md"), "# Bends\n\nAnother text.\n").unwrap();
-    assert!(w.data_dir.import(std::slice::from_ref(&package)).await.unwrap().is_ok());
-    let blobs = w.folder().join("blobs");
-    let (half, fresh) = (blobs.join("ab/.tmpHalf"), blobs.join("ab/.tmpFresh"));
+    assert!(server.data_dir.import(std::slice::from_ref(&package)).await.unwrap().is_ok());
+    let blobs = server.folder().join("blobs");
+    let (old_partial, new_partial) = (blobs.join("ab/.tmpHalf"), blobs.join("ab/.tmpFresh"));
     std::fs::create_dir_all(blobs.join("ab")).unwrap();
-    let note = blobs.join("ab/note.txt");
-    for path in [&half, &fresh, &note] {
+    let unrelated = blobs.join("ab/note.txt");
+    for path in [&old_partial, &new_partial, &unrelated] {
         std::fs::write(path, "unfinished").unwrap();
     }
-    // The clock of the server is far behind that of the files: give them its time.
+    // The server's clock is far behind that of the files, so their times are set to it.
     files(&blobs).iter().for_each(|path| set_modified(path, NOW));
-    let status = async || w.get(&format!("/api/blobs/{old}"), "").await.status;
+    let status = async || server.get(&format!("/api/blobs/{old}"), "").await.status;
     for (days, expected) in [(0, StatusCode::OK), (6, StatusCode::OK), (1, StatusCode::NOT_FOUND)] {
-        w.clock.advance(days * DAY + 1);
-        set_modified(&fresh, NOW + 7 * DAY);
-        w.run_job("clean-up").await.unwrap();
+        server.clock.advance(days * DAY + 1);
+        set_modified(&new_partial, NOW + 7 * DAY);
+        server.run_job("clean-up").await.unwrap();
         assert_eq!(status().await, expected, "after {days} days more");
     }
     assert!(!blobs.join(&old[..2]).join(&old).exists());
-    assert!(!half.exists() && fresh.exists() && note.exists());
-    // Everything that is published is still there, and nothing else.
-    let known = w.data_dir.store.blobs().await.unwrap();
-    assert!(known.iter().all(|b| w.data_dir.blobs.size(b.hash) == Some(b.size)));
-    assert_eq!(files(&blobs).len(), known.len() + 2);
+    assert!(!old_partial.exists() && new_partial.exists() && unrelated.exists());
+    // All published blobs are kept, and no others.
+    let stored_blobs = server.data_dir.store.blobs().await.unwrap();
+    assert!(stored_blobs.iter().all(|b| server.data_dir.blobs.size(b.hash) == Some(b.size)));
+    assert_eq!(files(&blobs).len(), stored_blobs.len() + 2);
 }
 
 #[tokio::test]
 async fn no_blob_is_removed_while_an_import_runs() {
-    let w = World::new();
-    let package = w.dir.path().join("package");
+    let server = TestServer::new();
+    let package = server.dir.path().join("package");
     write_course(&package);
     // The first import was killed before it published: its blobs have no publication.
-    w.publish().await;
+    server.publish().await;
     let id: Slug = "how-rivers-work".parse().unwrap();
-    assert!(w.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
-    w.clock.advance(400 * DAY);
-    assert!(w.run_job("clean-up").await.unwrap().starts_with("0 blobs"), "noticed now");
-    w.clock.advance(400 * DAY);
-    // The second one counts on them.
-    let lock = File::create(w.folder().join("import.lock")).unwrap();
+    assert!(server.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
+    server.clock.advance(400 * DAY);
+    assert!(server.run_job("clean-up").await.unwrap().starts_with("0 blobs"), "marked as unused");
+    server.clock.advance(400 * DAY);
+    // The second import relies on them.
+    let lock = File::create(server.folder().join("import.lock")).unwrap();
     lock.lock_shared().unwrap();
-    let refused = w.run_job("clean-up").await.unwrap_err();
+    let refused = server.run_job("clean-up").await.unwrap_err();
     assert!(refused.contains("an import is running"), "{refused}");
-    assert!(w.data_dir.import(&[package]).await.unwrap().is_ok());
+    assert!(server.data_dir.import(&[package]).await.unwrap().is_ok());
     drop(lock);
-    w.run_job("clean-up").await.unwrap();
-    let known = w.data_dir.store.blobs().await.unwrap();
-    assert!(known.len() > 3 && known.iter().all(|b| w.data_dir.blobs.size(b.hash).is_some()));
+    server.run_job("clean-up").await.unwrap();
+    let stored_blobs = server.data_dir.store.blobs().await.unwrap();
+    assert!(
+        stored_blobs.len() > 3
+            && stored_blobs.iter().all(|b| server.data_dir.blobs.size(b.hash).is_some())
+    );
 }
 
-impl World {
-    /// Stores the course as an earlier release would have: without what its replies tell now.
-    async fn publish_as_before(&self) {
+impl TestServer {
+    /// Stores the course as an earlier release would have: with a shorter reply.
+    async fn store_as_older_release(&self) {
         let signed: SignedManifest =
             self.get("/api/courses/how-rivers-work/manifest", "").await.ok();
         let now = publishing::render(&signed, self.data_dir.blobs.as_ref()).unwrap();
@@ -233,77 +236,77 @@ impl World {
 
 #[tokio::test]
 async fn publications_of_an_earlier_release_are_derived_again() {
-    let w = World::new();
-    w.publish().await;
+    let server = TestServer::new();
+    server.publish().await;
     let uri = "/api/courses/how-rivers-work";
-    let current: Value = w.get(uri, "").await.ok();
-    let hits = async || w.get("/api/search?q=wander", "").await.ok::<Value>()["total"].clone();
+    let current: Value = server.get(uri, "").await.ok();
+    let hits = async || server.get("/api/search?q=wander", "").await.ok::<Value>()["total"].clone();
     let found = hits().await;
-    // By the job.
-    w.publish_as_before().await;
+    // Derived again by the job.
+    server.store_as_older_release().await;
     assert_eq!(hits().await, json!(0));
-    let tag = w.get(uri, "").await.header("etag").to_owned();
-    assert_eq!(w.run_job("render").await, Ok("1 publications derived again".into()));
-    assert_eq!(w.get(uri, "").await.ok::<Value>(), current);
+    let tag = server.get(uri, "").await.header("etag").to_owned();
+    assert_eq!(server.run_job("render").await, Ok("1 publications derived again".into()));
+    assert_eq!(server.get(uri, "").await.ok::<Value>(), current);
     assert_eq!(hits().await, found);
-    assert_ne!(w.get(uri, "").await.header("etag"), tag, "a client asks for it again");
-    assert_eq!(w.run_job("render").await, Ok("0 publications derived again".into()));
-    // By publishing the same version.
-    w.publish_as_before().await;
-    let report = w.publish().await;
+    assert_ne!(server.get(uri, "").await.header("etag"), tag, "clients revalidate the course");
+    assert_eq!(server.run_job("render").await, Ok("0 publications derived again".into()));
+    // Derived again by publishing the same version.
+    server.store_as_older_release().await;
+    let report = server.publish().await;
     assert!(report.packages.iter().all(|p| p.outcome.as_ref().is_some_and(|o| !o.changed)));
-    assert_eq!(w.get(uri, "").await.ok::<Value>(), current);
-    // An equal one changes nothing, not even the tags of lists.
-    let revision = w.data_dir.store.catalogue_revision().await.unwrap();
-    w.publish().await;
-    assert_eq!(w.data_dir.store.catalogue_revision().await.unwrap(), revision);
+    assert_eq!(server.get(uri, "").await.ok::<Value>(), current);
+    // Publishing an equal version changes nothing, not even the tags of lists.
+    let revision = server.data_dir.store.catalogue_revision().await.unwrap();
+    server.publish().await;
+    assert_eq!(server.data_dir.store.catalogue_revision().await.unwrap(), revision);
 }
 
 #[tokio::test]
-async fn a_withdrawn_course_leaves_the_catalogue_and_its_blobs_stay_for_a_while() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let enrolment = "/api/courses/how-rivers-work/enrolment";
-    let enrolled: Value = w.post(enrolment, &noor.access_token, &json!({})).await.ok();
+    let enrolled: Value = server.post(enrolment, &noor.access_token, &json!({})).await.ok();
     assert_eq!(enrolled["status"], "active");
-    let (blob, _) = w.blob_of_type("audio/wav").await;
-    let tag = w.get("/api/courses", "").await.header("etag").to_owned();
+    let (blob, _) = server.blob_of_type("audio/wav").await;
+    let tag = server.get("/api/courses", "").await.header("etag").to_owned();
     let id: Slug = "how-rivers-work".parse().unwrap();
-    assert!(!w.data_dir.store.unpublish(Kind::Story, &id).await.unwrap());
-    assert!(w.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
-    assert!(!w.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
-    let list = w.get("/api/courses", "").await;
+    assert!(!server.data_dir.store.unpublish(Kind::Story, &id).await.unwrap());
+    assert!(server.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
+    assert!(!server.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
+    let list = server.get("/api/courses", "").await;
     assert_ne!(list.header("etag"), tag);
     assert_eq!(list.ok::<Value>()["total"], 0);
-    assert_eq!(w.get("/api/search?q=wander", "").await.ok::<Value>()["total"], 0);
+    assert_eq!(server.get("/api/search?q=wander", "").await.ok::<Value>()["total"], 0);
     for uri in ["/api/courses/how-rivers-work", "/api/courses/how-rivers-work/manifest"] {
-        assert_eq!(w.get(uri, "").await.status, StatusCode::NOT_FOUND);
+        assert_eq!(server.get(uri, "").await.status, StatusCode::NOT_FOUND);
     }
     assert_eq!(
-        w.post(enrolment, &noor.access_token, &json!({})).await.status,
+        server.post(enrolment, &noor.access_token, &json!({})).await.status,
         StatusCode::NOT_FOUND
     );
-    assert_eq!(w.get(&format!("/api/blobs/{blob}"), "").await.status, StatusCode::OK);
-    // Rows of learners are still taken and given.
-    let rows = w.pull(&noor.access_token, 0).await["rows"].as_array().unwrap().len();
+    assert_eq!(server.get(&format!("/api/blobs/{blob}"), "").await.status, StatusCode::OK);
+    // Learners can still pull their rows.
+    let rows = server.pull(&noor.access_token, 0).await["rows"].as_array().unwrap().len();
     assert_eq!(rows, 2);
-    // And it can be published again.
-    w.publish().await;
-    assert_eq!(w.get("/api/courses", "").await.ok::<Value>()["total"], 1);
+    // The course can be published again.
+    server.publish().await;
+    assert_eq!(server.get("/api/courses", "").await.ok::<Value>()["total"], 1);
 }
 
 #[tokio::test]
-async fn backups_are_made_by_schedule_and_the_newest_are_kept() {
+async fn scheduled_backups_keep_the_newest() {
     let dir = tempfile::tempdir().unwrap();
-    let w = World::with(Settings {
+    let server = TestServer::with(Settings {
         backup: BackupSchedule::Daily,
         backup_dir: Some(dir.path().to_owned()),
         backups_kept: 2,
         ..Settings::default()
     });
-    w.publish().await;
-    let runner = Runner::new(w.opened_again());
+    server.publish().await;
+    let runner = JobRunner::new(server.open_again());
     runner.schedule().await.unwrap();
     std::fs::create_dir(dir.path().join("backup-1")).unwrap();
     for day in 0..4 {
@@ -313,24 +316,24 @@ async fn backups_are_made_by_schedule_and_the_newest_are_kept() {
             ran.push(done.name);
         }
         assert!(ran.contains(&"backup".to_owned()), "{ran:?} on day {day}");
-        w.clock.advance(DAY);
+        server.clock.advance(DAY);
     }
     let mut names: Vec<String> = std::fs::read_dir(dir.path())
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let made = [2, 3].map(|day| format!("backup-{}", NOW + day * DAY));
-    assert_eq!(names, ["backup-1", &made[0], &made[1]], "a folder of somebody else stays");
-    for name in made {
+    let kept_names = [2, 3].map(|day| format!("backup-{}", NOW + day * DAY));
+    assert_eq!(names, ["backup-1", &kept_names[0], &kept_names[1]], "an unrelated folder is kept");
+    for name in kept_names {
         assert!(backup::check(engine(), &dir.path().join(name)).unwrap().blobs > 3);
     }
-    // Off by default: only when it is asked for.
-    let w = World::new();
-    let runner = Runner::new(w.opened_again());
+    // Off by default: the job runs only on request.
+    let server = TestServer::new();
+    let runner = JobRunner::new(server.open_again());
     runner.schedule().await.unwrap();
     while let Some(done) = runner.run_due().await.unwrap() {
         assert_ne!(done.name, "backup");
     }
-    assert!(w.run_job("backup").await.unwrap().contains("scheduled-backups"));
+    assert!(server.run_job("backup").await.unwrap().contains("scheduled-backups"));
 }

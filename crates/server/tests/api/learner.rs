@@ -1,4 +1,4 @@
-//! Enrolment, the single-row routes of progress, and the server's grades.
+//! Enrolment, the progress routes for single rows, and the server's grades.
 
 use axum::http::Method;
 use carrel_model::{
@@ -7,42 +7,43 @@ use carrel_model::{
 };
 use serde_json::{Value, json};
 
-use super::support::{NOW, World, codes, device, progress};
+use super::support::{NOW, TestServer, codes, device, progress};
 
 const ENROLMENT: &str = "/api/courses/how-rivers-work/enrolment";
 
 #[tokio::test]
-async fn enrolment_is_a_wish_and_a_decision() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn enrolment_is_a_request_and_a_decision() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
-    let first: EnrolmentReply = w.call(Method::POST, ENROLMENT, token, None).await.ok();
+    let first: EnrolmentReply = server.call(Method::POST, ENROLMENT, token, None).await.ok();
     assert_eq!(first.status, Some(DecisionStatus::Active));
-    let rows = w.pull(token, 0).await;
+    let rows = server.pull(token, 0).await;
     let types: Vec<_> =
         rows["rows"].as_array().unwrap().iter().map(|r| r["row"]["type"].clone()).collect();
     assert_eq!(types, ["kv", "decision"]);
-    // Again: no news.
-    w.call(Method::POST, ENROLMENT, token, None).await.ok::<Value>();
-    assert_eq!(w.pull(token, 2).await["rows"], json!([]));
-    let gone: EnrolmentReply = w.call(Method::DELETE, ENROLMENT, token, None).await.ok();
-    assert_eq!(gone.status, None);
-    let after = w.pull(token, 2).await;
+    // Enrolling again changes nothing.
+    server.call(Method::POST, ENROLMENT, token, None).await.ok::<Value>();
+    assert_eq!(server.pull(token, 2).await["rows"], json!([]));
+    let withdrawn: EnrolmentReply = server.call(Method::DELETE, ENROLMENT, token, None).await.ok();
+    assert_eq!(withdrawn.status, None);
+    let after = server.pull(token, 2).await;
     assert_eq!(after["rows"][0]["row"]["value"], "null");
-    let back: EnrolmentReply = w.call(Method::POST, ENROLMENT, token, None).await.ok();
-    assert_eq!(back.status, Some(DecisionStatus::Active));
+    let enrolled_again: EnrolmentReply =
+        server.call(Method::POST, ENROLMENT, token, None).await.ok();
+    assert_eq!(enrolled_again.status, Some(DecisionStatus::Active));
 }
 
 #[tokio::test]
-async fn a_wish_that_was_made_offline_is_decided_when_it_arrives() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
-    let wish = |course: &str| json!({"type": "kv", "ns": "enrolment", "key": course, "value": "true", "hlc": "01a0000000000000", "device": device(1)});
-    let rows = [wish("how-rivers-work"), wish("atlantis"), wish("no course at all")];
-    assert_eq!(codes(&w.push(&noor.access_token, &rows).await.ok()), ["ok", "ok", "ok"]);
-    let pulled = w.pull(&noor.access_token, 0).await;
+async fn an_offline_request_is_decided_when_it_arrives() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
+    let enrolment = |course: &str| json!({"type": "kv", "ns": "enrolment", "key": course, "value": "true", "hlc": "01a0000000000000", "device": device(1)});
+    let rows = [enrolment("how-rivers-work"), enrolment("atlantis"), enrolment("no course at all")];
+    assert_eq!(codes(&server.push(&noor.access_token, &rows).await.ok()), ["ok", "ok", "ok"]);
+    let pulled = server.pull(&noor.access_token, 0).await;
     let decisions: Vec<&Value> = pulled["rows"]
         .as_array()
         .unwrap()
@@ -58,14 +59,14 @@ async fn a_wish_that_was_made_offline_is_decided_when_it_arrives() {
 }
 
 #[tokio::test]
-async fn progress_comes_back_joined() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn progress_is_returned_merged() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
     let read = "how-rivers-work/meanders/read";
     let one = json!({"kind": "section", "item": read, "percent": 4000});
-    let reply: ProgressUpdateReply = w.post("/api/progress/update", token, &one).await.ok();
+    let reply: ProgressUpdateReply = server.post("/api/progress/update", token, &one).await.ok();
     assert_eq!(reply.results[0].row.as_ref().unwrap().percent, 4000);
     let many = json!([
         {"kind": "section", "item": read, "percent": 3000},
@@ -74,11 +75,11 @@ async fn progress_comes_back_joined() {
         {"kind": "section", "item": read, "percent": 10001},
         7
     ]);
-    let reply: ProgressUpdateReply = w.post("/api/progress/update", token, &many).await.ok();
+    let reply: ProgressUpdateReply = server.post("/api/progress/update", token, &many).await.ok();
     let seen: Vec<_> = reply.results.iter().map(|r| r.code).collect();
     use ResultCode::{Invalid, Ok};
     assert_eq!(seen, [Ok, Invalid, Ok, Invalid, Invalid]);
-    // Both updates of the one row show what it is now.
+    // Both updates of the same row return the merged row.
     assert_eq!(reply.results[0].row, reply.results[2].row);
     assert_eq!(reply.results[0].row.as_ref().unwrap().percent, 10_000);
     assert!(reply.results[1].reason.contains("id"), "{:?}", reply.results[1]);
@@ -87,13 +88,13 @@ async fn progress_comes_back_joined() {
         json!({"type": "session", "id": device(id), "item": read, "device": device(id), "startedMs": NOW + from,
             "day": "2026-09-21", "activeMs": ms})
     };
-    // Two devices at once, ten seconds of which overlap; and a course whose id begins like this one.
+    // Sessions on two devices that overlap by ten seconds, and a course whose id begins with the id of this one.
     let mut other = session(3, 0, 99_000);
     other["item"] = json!("how-rivers-work-2/a/b");
     let rows = [session(1, 0, 30_000), session(2, 20_000, 30_000), other];
-    assert_eq!(codes(&w.push(token, &rows).await.ok()), ["ok", "ok", "ok"]);
+    assert_eq!(codes(&server.push(token, &rows).await.ok()), ["ok", "ok", "ok"]);
     let uri = format!("/api/progress/{}/how-rivers-work", noor.user.id);
-    let reply: ProgressReply = w.get(&uri, token).await.ok();
+    let reply: ProgressReply = server.get(&uri, token).await.ok();
     assert_eq!(
         (reply.percent, reply.completed, reply.time_spent_ms, reply.rows.len()),
         (5000, false, 50_000, 1)
@@ -101,12 +102,12 @@ async fn progress_comes_back_joined() {
 }
 
 #[tokio::test]
-async fn the_server_grades_what_was_handed_in() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn the_server_grades_submitted_attempts() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
-    let (hash, item) = quiz_of(&w).await;
+    let (hash, item) = quiz_of(&server).await;
     let attempt = |submitted: bool| {
         let mut row = json!({"type": "attempt", "id": device(5), "quiz": item, "quizHash": hash, "startedMs": NOW});
         if submitted {
@@ -128,36 +129,43 @@ async fn the_server_grades_what_was_handed_in() {
             .collect()
     };
     let right = answer("fast", 1, json!({"kind": "choice", "chosen": ["out"]}));
-    w.push(token, &[attempt(false), right.clone()]).await.ok::<Value>();
-    assert_eq!(grades(&w.pull(token, 0).await), [], "an open attempt has no grade");
-    w.push(token, &[attempt(true)]).await.ok::<Value>();
-    assert_eq!(grades(&w.pull(token, 0).await), [(1, 1000, 2000)]);
-    // The same again: no new grade, no new number.
-    let before = w.get("/api/sync/epoch", token).await.ok::<Value>();
-    w.push(token, &[attempt(true), right]).await.ok::<Value>();
-    assert_eq!(w.get("/api/sync/epoch", token).await.ok::<Value>(), before);
-    // An answer that was still on its way counts: this attempt did not bring its answers along.
+    server.push(token, &[attempt(false), right.clone()]).await.ok::<Value>();
+    assert_eq!(grades(&server.pull(token, 0).await), [], "an open attempt has no grade");
+    server.push(token, &[attempt(true)]).await.ok::<Value>();
+    assert_eq!(grades(&server.pull(token, 0).await), [(1, 1000, 2000)]);
+    // The same rows again: no new grade, no new change number.
+    let before = server.get("/api/sync/epoch", token).await.ok::<Value>();
+    server.push(token, &[attempt(true), right]).await.ok::<Value>();
+    assert_eq!(server.get("/api/sync/epoch", token).await.ok::<Value>(), before);
+    // A late answer counts, because this attempt was submitted without its answers.
     let name = |seq: u32, value: Value| answer("name", seq, value);
-    w.push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))]).await.ok::<Value>();
-    assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
-    // A change of mind after the submission does not, for better or worse.
-    for late in [
+    server
+        .push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))])
+        .await
+        .ok::<Value>();
+    assert_eq!(grades(&server.pull(token, 0).await), [(2, 2000, 2000)]);
+    // Changes after the submission do not count, whether right or wrong.
+    for late_row in [
         name(2, json!("oxbow")),
         name(3, json!({"kind": "fill", "texts": ["delta"]})),
         answer("fast", 9, json!({"kind": "choice", "chosen": ["in"]})),
     ] {
-        assert_eq!(codes(&w.push(token, &[late]).await.ok()), ["ok"]);
-        assert_eq!(grades(&w.pull(token, 0).await), [(2, 2000, 2000)]);
+        assert_eq!(codes(&server.push(token, &[late_row]).await.ok()), ["ok"]);
+        assert_eq!(grades(&server.pull(token, 0).await), [(2, 2000, 2000)]);
     }
-    // An unknown quiz waits.
-    let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32), "startedMs": NOW, "submittedMs": NOW});
-    assert_eq!(codes(&w.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()), ["ok", "ok"]);
-    assert_eq!(grades(&w.pull(token, 0).await).len(), 1);
+    // An attempt at an unknown quiz is not graded.
+    let unknown = json!({"type": "attempt", "id": device(6), "quiz": "a/b", "quizHash": "ab".repeat(32),
+        "startedMs": NOW, "submittedMs": NOW});
+    assert_eq!(
+        codes(&server.push(token, &[unknown, progress("a/b/c", 1)]).await.ok()),
+        ["ok", "ok"]
+    );
+    assert_eq!(grades(&server.pull(token, 0).await).len(), 1);
 }
 
-/// The grades of one attempt: (revision, points).
-async fn grades_of(w: &World, token: &str, attempt: u128) -> Vec<(i64, i64)> {
-    let pulled = w.pull(token, 0).await;
+/// Returns the grades of one attempt as (revision, points).
+async fn grades_of(server: &TestServer, token: &str, attempt: u128) -> Vec<(i64, i64)> {
+    let pulled = server.pull(token, 0).await;
     let rows = pulled["rows"].as_array().unwrap().iter().map(|r| r["row"].clone());
     rows.filter(|r| r["type"] == "grade" && r["attempt"] == json!(device(attempt)))
         .map(|r| (r["rev"].as_i64().unwrap(), r["points"].as_i64().unwrap()))
@@ -168,16 +176,17 @@ const RIGHT: &str = r#"{"kind":"choice","chosen":["out"]}"#;
 const WRONG: &str = r#"{"kind":"choice","chosen":["in"]}"#;
 const OXBOW: &str = r#"{"kind":"fill","texts":["oxbow"]}"#;
 
-/// Answers that were submitted with the attempt count, in whatever order and however often rows arrive, and nothing else does.
+/// Only answers submitted with the attempt count, in whatever order and however often rows arrive.
 #[tokio::test]
-async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await.access_token;
-    let (hash, item) = quiz_of(&w).await;
+async fn only_submitted_answers_are_graded() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await.access_token;
+    let (hash, item) = quiz_of(&server).await;
     let rows = |id: u128| {
         let attempt = |submitted_ms: Option<i64>, answers: Option<Value>| {
-            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW});
+            let mut row = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash,
+                "startedMs": NOW});
             if let Some(ms) = submitted_ms {
                 row["submittedMs"] = json!(ms);
             }
@@ -189,15 +198,15 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
         let answer = |question: &str, seq: u32, value: &str| json!({"type": "answer", "attempt": device(id), "question": question, "seq": seq, "value": value});
         let submitted =
             attempt(Some(NOW + 60_000), Some(json!({"fast": RIGHT, "name": "not JSON"})));
-        let honest = [
+        let submission = [
             attempt(None, None),
             answer("fast", 1, WRONG),
             answer("fast", 2, RIGHT),
             answer("name", 1, "not JSON"),
             submitted,
         ];
-        let late = [
-            // A greater sequence number, for better and for worse; an answer to a question that was left open.
+        let later_rows = [
+            // Greater sequence numbers: a wrong answer, and an answer to an open question.
             answer("fast", 9, WRONG),
             answer("name", 9, OXBOW),
             // The whole submission again: earlier, at the same time, later, without its answers.
@@ -206,20 +215,20 @@ async fn what_was_submitted_is_graded_and_nothing_that_comes_later() {
             attempt(Some(NOW + 70_000), Some(json!({}))),
             attempt(Some(NOW), None),
         ];
-        (honest, late)
+        (submission, later_rows)
     };
-    // The honest rows in every order, one push each; then everything that a changed client may think of.
+    // The honest rows in every order, one push each; then what a modified client could send.
     let step = if std::env::var_os("CARREL_LONG").is_some() { 1 } else { 7 };
     for (id, order) in (1000..).zip(permutations(5)).step_by(step) {
-        let (honest, late) = rows(id);
+        let (submission, later_rows) = rows(id);
         for at in &order {
-            w.push(&noor, &honest[*at..=*at]).await.ok::<Value>();
+            server.push(&noor, &submission[*at..=*at]).await.ok::<Value>();
         }
-        assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{order:?}");
+        assert_eq!(grades_of(&server, &noor, id).await, [(1, 1000)], "{order:?}");
         if order[0] == 0 {
-            for row in &late {
-                w.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
-                assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{order:?} {row}");
+            for row in &later_rows {
+                server.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
+                assert_eq!(grades_of(&server, &noor, id).await, [(1, 1000)], "{order:?} {row}");
             }
         }
     }
@@ -230,107 +239,109 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
         return vec![vec![]];
     }
     let shorter = permutations(n - 1);
-    let with = |p: &Vec<usize>, at: usize| {
+    let insert = |p: &Vec<usize>, at: usize| {
         let mut p = p.clone();
         p.insert(at, n - 1);
         p
     };
-    shorter.iter().flat_map(|p| (0..n).map(move |at| with(p, at))).collect()
+    shorter.iter().flat_map(|p| (0..n).map(move |at| insert(p, at))).collect()
 }
 
-/// An attempt of a release that does not submit answers with it: rows may come in several batches and any order, and each question
-/// counts as it is first seen.
+/// An attempt of a release that does not submit answers with it: rows may arrive in several batches and in any order,
+/// and each question keeps its first points.
 #[tokio::test]
 async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await.access_token;
-    let (hash, item) = quiz_of(&w).await;
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await.access_token;
+    let (hash, item) = quiz_of(&server).await;
     let answer = |id: u128, question: &str, seq: u32, value: &str| json!({"type": "answer", "attempt": device(id), "question": question, "seq": seq, "value": value});
-    let honest = |id: u128| {
-        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW, "submittedMs": NOW});
+    let submission = |id: u128| {
+        let attempt = json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash,
+            "startedMs": NOW, "submittedMs": NOW});
         [attempt, answer(id, "fast", 2, RIGHT), answer(id, "name", 1, OXBOW)]
     };
     for (id, order) in (1000..).zip(permutations(3)) {
-        let rows = honest(id);
+        let rows = submission(id);
         for at in &order {
-            w.push(&noor, &rows[*at..=*at]).await.ok::<Value>();
+            server.push(&noor, &rows[*at..=*at]).await.ok::<Value>();
         }
-        let graded = grades_of(&w, &noor, id).await;
+        let graded = grades_of(&server, &noor, id).await;
         assert_eq!(graded[0].1, 2000, "{order:?}: {graded:?}");
         // Later changes, and the old rows again.
-        let late = [
+        let later_rows = [
             answer(id, "fast", 9, WRONG),
             answer(id, "name", 9, "\"x\""),
             answer(id, "fast", 2, RIGHT),
         ];
-        for row in late {
-            w.push(&noor, &[row]).await.ok::<Value>();
-            assert_eq!(grades_of(&w, &noor, id).await, graded, "{order:?}");
+        for row in later_rows {
+            server.push(&noor, &[row]).await.ok::<Value>();
+            assert_eq!(grades_of(&server, &noor, id).await, graded, "{order:?}");
         }
     }
-    // Not for ever: after a day a question that was left open stays open.
-    let rows = honest(5);
-    w.push(&noor, &rows[..2]).await.ok::<Value>();
-    assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
-    w.clock.advance(24 * 3_600_000 + 1);
-    let noor = w.sign_in("noor", 1).await.access_token;
-    w.push(&noor, &rows[2..]).await.ok::<Value>();
-    assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)]);
-    // What was noted for it is deleted with old sign-ins, and that opens nothing again: not the answers, not the submission.
-    assert_eq!(w.rows_of("open_grade"), 0, "seven attempts were noted, all of them a day ago");
-    let late = [answer(5, "name", 7, OXBOW), answer(5, "fast", 9, RIGHT), rows[0].clone()];
-    for row in &late {
-        w.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
-        assert_eq!(grades_of(&w, &noor, 5).await, [(1, 1000)], "{row}");
+    // After a day, a question without an answer stays open.
+    let rows = submission(5);
+    server.push(&noor, &rows[..2]).await.ok::<Value>();
+    assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)]);
+    server.clock.advance(24 * 3_600_000 + 1);
+    let noor = server.sign_in("noor", 1).await.access_token;
+    server.push(&noor, &rows[2..]).await.ok::<Value>();
+    assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)]);
+    // Its open grade is deleted with old sign-ins. That reopens nothing: neither answers nor another submission
+    // count.
+    assert_eq!(server.rows_of("open_grade"), 0, "all seven open grades are a day old");
+    let later_rows = [answer(5, "name", 7, OXBOW), answer(5, "fast", 9, RIGHT), rows[0].clone()];
+    for row in &later_rows {
+        server.push(&noor, std::slice::from_ref(row)).await.ok::<Value>();
+        assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)], "{row}");
     }
-    assert_eq!(w.rows_of("open_grade"), 0);
-    // More than are deleted at a time: those that are still noted are as closed as the others.
+    assert_eq!(server.rows_of("open_grade"), 0);
+    // More open grades than are deleted at a time: those that remain are closed as well.
     for id in 100..140 {
-        w.push(&noor, &honest(id)[..2]).await.ok::<Value>();
+        server.push(&noor, &submission(id)[..2]).await.ok::<Value>();
     }
-    w.clock.advance(24 * 3_600_000 + 1);
-    let noor = w.sign_in("noor", 1).await.access_token;
-    assert_eq!(w.rows_of("open_grade"), 20);
+    server.clock.advance(24 * 3_600_000 + 1);
+    let noor = server.sign_in("noor", 1).await.access_token;
+    assert_eq!(server.rows_of("open_grade"), 20);
     for id in 100..140 {
-        w.push(&noor, &honest(id)[2..]).await.ok::<Value>();
-        assert_eq!(grades_of(&w, &noor, id).await, [(1, 1000)], "{id}");
+        server.push(&noor, &submission(id)[2..]).await.ok::<Value>();
+        assert_eq!(grades_of(&server, &noor, id).await, [(1, 1000)], "{id}");
     }
-    let noor = w.sign_in("noor", 1).await.access_token;
-    // One that is new is noted, and is still there shortly before the day is over.
-    w.push(&noor, &honest(6)[..2]).await.ok::<Value>();
-    w.clock.advance(24 * 3_600_000);
-    let noor = w.sign_in("noor", 1).await.access_token;
-    assert_eq!(w.rows_of("open_grade"), 1);
-    w.push(&noor, &honest(6)[2..]).await.ok::<Value>();
-    assert_eq!(grades_of(&w, &noor, 6).await, [(2, 2000)]);
+    let noor = server.sign_in("noor", 1).await.access_token;
+    // A new open grade is kept until the day is over.
+    server.push(&noor, &submission(6)[..2]).await.ok::<Value>();
+    server.clock.advance(24 * 3_600_000);
+    let noor = server.sign_in("noor", 1).await.access_token;
+    assert_eq!(server.rows_of("open_grade"), 1);
+    server.push(&noor, &submission(6)[2..]).await.ok::<Value>();
+    assert_eq!(grades_of(&server, &noor, 6).await, [(2, 2000)]);
 }
 
-/// Publishes the small course with a limit for the attempts at its quiz; `title` makes another version of the quiz.
-async fn publish_limited(w: &World, limit: u32, title: &str) -> (String, String) {
-    let package = w.dir.path().join("package");
+/// Publishes the small course with a limit on attempts at its quiz; `title` creates another version of the quiz.
+async fn publish_limited(server: &TestServer, limit: u32, title: &str) -> (String, String) {
+    let package = server.dir.path().join("package");
     super::support::write_course(&package);
     let quiz = std::fs::read_to_string(package.join("check.json")).unwrap();
     let quiz = quiz
         .replace("\"pass\":60", &format!("\"pass\":60,\"attempts\":{limit}"))
         .replace("Check yourself", title);
     std::fs::write(package.join("check.json"), quiz).unwrap();
-    // Which version is the last does not depend on the clock.
-    w.clock.advance(-1_000);
-    let report = w.data_dir.import(&[package]).await.unwrap();
+    // The order of versions does not depend on the clock.
+    server.clock.advance(-1_000);
+    let report = server.data_dir.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
-    quiz_of(w).await
+    quiz_of(server).await
 }
 
-/// An attempt as it is submitted, with a right answer to one question of two.
+/// Returns a submitted attempt with a right answer to one of two questions.
 fn submitted(id: u128, (hash, item): &(String, String), at: i64) -> Value {
     json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW,
         "submittedMs": NOW + at, "answers": {"fast": RIGHT}})
 }
 
-/// The attempts of a learner that have a grade, and how many attempts there are.
-async fn graded(w: &World, token: &str) -> (Vec<u128>, usize) {
-    let pulled = w.pull(token, 0).await;
+/// Returns the graded attempts of a learner, and the number of all attempts.
+async fn graded(server: &TestServer, token: &str) -> (Vec<u128>, usize) {
+    let pulled = server.pull(token, 0).await;
     let rows: Vec<&Value> = pulled["rows"].as_array().unwrap().iter().map(|r| &r["row"]).collect();
     let id = |v: &Value| v.as_str().unwrap().parse::<carrel_model::AttemptId>().unwrap();
     let mut graded: Vec<u128> = rows
@@ -344,10 +355,10 @@ async fn graded(w: &World, token: &str) -> (Vec<u128>, usize) {
 
 #[tokio::test]
 async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
-    let w = World::new();
-    let quiz = publish_limited(&w, 2, "Two tries").await;
-    let noor = w.learner("noor").await.access_token;
-    // In one push the earliest count, and of two at the same time the lesser id.
+    let server = TestServer::new();
+    let quiz = publish_limited(&server, 2, "Two tries").await;
+    let noor = server.learner("noor").await.access_token;
+    // In one push the earliest attempts count; at equal times, the lesser id comes first.
     let rows = [
         submitted(1, &quiz, 50),
         submitted(2, &quiz, 40),
@@ -355,108 +366,114 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         submitted(4, &quiz, 30),
         submitted(5, &quiz, 60),
     ];
-    assert_eq!(codes(&w.push(&noor, &rows).await.ok()), ["ok"; 5]);
-    assert_eq!(graded(&w, &noor).await, (vec![2, 4], 5), "all are kept, two are graded");
-    // Later ones: with an earlier time, again, without their answers (graded question by question), one row at a time.
+    assert_eq!(codes(&server.push(&noor, &rows).await.ok()), ["ok"; 5]);
+    assert_eq!(graded(&server, &noor).await, (vec![2, 4], 5), "all are kept, two are graded");
+    // Later attempts: with an earlier time, repeated, without answers (graded question by question), one row at a
+    // time.
     let mut open = submitted(6, &quiz, 1);
     open.as_object_mut().unwrap().remove("answers");
     let answer = json!({"type": "answer", "attempt": device(6), "question": "fast", "seq": 1, "value": RIGHT});
     for row in [submitted(7, &quiz, 1), rows[0].clone(), open, answer, submitted(8, &quiz, 0)] {
-        w.push(&noor, &[row]).await.ok::<Value>();
-        assert_eq!(graded(&w, &noor).await.0, [2, 4]);
+        server.push(&noor, &[row]).await.ok::<Value>();
+        assert_eq!(graded(&server, &noor).await.0, [2, 4]);
     }
-    // Another version of the quiz is the same quiz; so is an earlier version that had no limit.
-    let free = publish_limited(&w, 0, "No limit").await;
-    let again = publish_limited(&w, 2, "Two tries again").await;
-    assert!(free.0 != quiz.0 && again.0 != free.0 && again.1 == quiz.1);
-    for (id, version) in [(20, &again), (21, &free), (22, &quiz)] {
-        w.push(&noor, &[submitted(id, version, 0)]).await.ok::<Value>();
-        assert_eq!(graded(&w, &noor).await.0, [2, 4], "{id}");
+    // Other versions of the quiz share its limit, including an earlier version without a limit.
+    let unlimited = publish_limited(&server, 0, "No limit").await;
+    let again = publish_limited(&server, 2, "Two tries again").await;
+    assert!(unlimited.0 != quiz.0 && again.0 != unlimited.0 && again.1 == quiz.1);
+    for (id, version) in [(20, &again), (21, &unlimited), (22, &quiz)] {
+        server.push(&noor, &[submitted(id, version, 0)]).await.ok::<Value>();
+        assert_eq!(graded(&server, &noor).await.0, [2, 4], "{id}");
     }
-    // Others have their own attempts.
-    let sam = w.learner("sam").await.access_token;
-    w.push(&sam, &[submitted(30, &free, 9), submitted(31, &again, 8), submitted(32, &quiz, 7)])
+    // Other learners have their own attempts.
+    let sam = server.learner("sam").await.access_token;
+    server
+        .push(
+            &sam,
+            &[submitted(30, &unlimited, 9), submitted(31, &again, 8), submitted(32, &quiz, 7)],
+        )
         .await
         .ok::<Value>();
-    assert_eq!(graded(&w, &sam).await.0, [31, 32]);
-    // A grade that is there stays when the limit is lowered, and one more is given when it is raised.
-    publish_limited(&w, 1, "One try").await;
-    w.push(&noor, &rows).await.ok::<Value>();
-    assert_eq!(graded(&w, &noor).await.0, [2, 4]);
-    publish_limited(&w, 3, "Three tries").await;
-    w.push(&noor, &rows).await.ok::<Value>();
-    assert_eq!(graded(&w, &noor).await.0, [2, 3, 4]);
-    publish_limited(&w, 0, "Free again").await;
-    w.push(&noor, &rows).await.ok::<Value>();
-    assert_eq!(graded(&w, &noor).await.0, [1, 2, 3, 4, 5]);
+    assert_eq!(graded(&server, &sam).await.0, [31, 32]);
+    // Existing grades are kept when the limit is lowered; raising it by one allows one more.
+    publish_limited(&server, 1, "One try").await;
+    server.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&server, &noor).await.0, [2, 4]);
+    publish_limited(&server, 3, "Three tries").await;
+    server.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&server, &noor).await.0, [2, 3, 4]);
+    publish_limited(&server, 0, "Free again").await;
+    server.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&server, &noor).await.0, [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]
 async fn a_graded_attempt_may_be_revised_after_the_last_one() {
-    let w = World::new();
-    let quiz = publish_limited(&w, 1, "One try").await;
-    let noor = w.learner("noor").await.access_token;
+    let server = TestServer::new();
+    let quiz = publish_limited(&server, 1, "One try").await;
+    let noor = server.learner("noor").await.access_token;
     let mut open = submitted(1, &quiz, 5);
     open.as_object_mut().unwrap().remove("answers");
     let answer = |question: &str, value: &str| json!({"type": "answer", "attempt": device(1), "question": question, "seq": 1, "value": value});
-    w.push(&noor, &[open, answer("fast", RIGHT)]).await.ok::<Value>();
-    w.push(&noor, &[submitted(2, &quiz, 0)]).await.ok::<Value>();
-    w.push(&noor, &[answer("name", OXBOW)]).await.ok::<Value>();
-    assert_eq!(grades_of(&w, &noor, 1).await, [(2, 2000)]);
-    assert_eq!(graded(&w, &noor).await.0, [1]);
+    server.push(&noor, &[open, answer("fast", RIGHT)]).await.ok::<Value>();
+    server.push(&noor, &[submitted(2, &quiz, 0)]).await.ok::<Value>();
+    server.push(&noor, &[answer("name", OXBOW)]).await.ok::<Value>();
+    assert_eq!(grades_of(&server, &noor, 1).await, [(2, 2000)]);
+    assert_eq!(graded(&server, &noor).await.0, [1]);
 }
 
-/// The join of two attempts takes the greater payload: with it a grade would belong to another quiz, and a used attempt would be free.
+/// Merging two attempts keeps the greater payload: a grade would belong to another quiz, and a used attempt would be
+/// free.
 #[tokio::test]
-async fn an_attempt_stays_at_its_quiz() {
-    let w = World::new();
-    let quiz = publish_limited(&w, 1, "One try").await;
-    let later = publish_limited(&w, 1, "One try again").await;
-    let noor = w.learner("noor").await.access_token;
-    w.push(&noor, &[submitted(1, &quiz, 5)]).await.ok::<Value>();
-    let elsewhere = (quiz.0.clone(), "how-rivers-work/other".to_owned());
-    for other in [&later, &elsewhere, &("ab".repeat(32), quiz.1.clone())] {
-        let reply: Value = w.push(&noor, &[submitted(1, other, 5)]).await.ok();
+async fn the_quiz_of_an_attempt_cannot_change() {
+    let server = TestServer::new();
+    let quiz = publish_limited(&server, 1, "One try").await;
+    let later = publish_limited(&server, 1, "One try again").await;
+    let noor = server.learner("noor").await.access_token;
+    server.push(&noor, &[submitted(1, &quiz, 5)]).await.ok::<Value>();
+    let other_item = (quiz.0.clone(), "how-rivers-work/other".to_owned());
+    for other in [&later, &other_item, &("ab".repeat(32), quiz.1.clone())] {
+        let reply: Value = server.push(&noor, &[submitted(1, other, 5)]).await.ok();
         assert_eq!(codes(&reply), ["invalid"], "{other:?}");
         assert!(reply["results"][0]["reason"].as_str().unwrap().contains("quiz"), "{reply}");
     }
-    w.push(&noor, &[submitted(2, &quiz, 5)]).await.ok::<Value>();
-    assert_eq!(graded(&w, &noor).await, (vec![1], 2));
-    // Another start joins, as a device with a wrong clock sends it.
-    let mut moved = submitted(1, &quiz, 5);
-    moved["startedMs"] = json!(NOW - 1);
-    assert_eq!(codes(&w.push(&noor, &[moved]).await.ok()), ["ok"]);
+    server.push(&noor, &[submitted(2, &quiz, 5)]).await.ok::<Value>();
+    assert_eq!(graded(&server, &noor).await, (vec![1], 2));
+    // Another start time is merged: a device with a wrong clock may send it.
+    let mut other_start = submitted(1, &quiz, 5);
+    other_start["startedMs"] = json!(NOW - 1);
+    assert_eq!(codes(&server.push(&noor, &[other_start]).await.ok()), ["ok"]);
 }
 
 #[tokio::test]
 async fn one_quiz_file_in_two_courses_is_graded_in_both() {
-    let w = World::new();
-    let first = publish_limited(&w, 1, "One try").await;
-    let package = w.dir.path().join("package");
+    let server = TestServer::new();
+    let first = publish_limited(&server, 1, "One try").await;
+    let package = server.dir.path().join("package");
     let course = std::fs::read_to_string(package.join("course.json")).unwrap();
     let course = course
         .replace("how-rivers-work", "how-rivers-flow")
         .replace("\"stories\":[\"stories/the-flood\"],", "");
     std::fs::write(package.join("course.json"), course).unwrap();
-    let report = w.data_dir.import(&[package]).await.unwrap();
+    let report = server.data_dir.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
     let second = (first.0.clone(), first.1.replace("how-rivers-work", "how-rivers-flow"));
-    let noor = w.learner("noor").await.access_token;
+    let noor = server.learner("noor").await.access_token;
     let rows = [submitted(1, &first, 1), submitted(2, &second, 1), submitted(3, &second, 2)];
-    w.push(&noor, &rows).await.ok::<Value>();
-    assert_eq!(graded(&w, &noor).await.0, [1, 2], "one attempt at each");
+    server.push(&noor, &rows).await.ok::<Value>();
+    assert_eq!(graded(&server, &noor).await.0, [1, 2], "one attempt at each");
 }
 
-/// A clock that is months wrong must not submit or finish in a time that has not come.
+/// A clock that is months ahead must not submit or complete anything in the future.
 #[tokio::test]
-async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
-    let w = World::new();
-    let quiz = publish_limited(&w, 0, "No limit").await;
-    let noor = w.learner("noor").await.access_token;
+async fn times_in_the_far_future_are_refused() {
+    let server = TestServer::new();
+    let quiz = publish_limited(&server, 0, "No limit").await;
+    let noor = server.learner("noor").await.access_token;
     let month = 31 * 24 * 3_600_000_i64;
     // The clock of the server is a second before NOW.
     let limit = month - 1_000;
-    let with = |started: i64, submitted_at: Option<i64>| {
+    let attempt = |started: i64, submitted_at: Option<i64>| {
         let mut row = submitted(1, &quiz, 0);
         row["startedMs"] = json!(NOW + started);
         match submitted_at {
@@ -468,92 +485,97 @@ async fn what_was_done_in_a_far_future_is_refused_as_a_wrong_clock() {
         }
         row
     };
-    let done = |at: i64| {
+    let completed = |at: i64| {
         let mut row = progress("a/b/c", 10_000);
         row["doneMs"] = json!(NOW + at);
         row
     };
     let table = [
-        (with(limit, None), "ok"),
-        (with(limit + 1, None), "clock_skew"),
-        (with(0, Some(limit)), "ok"),
-        (with(0, Some(limit + 1)), "clock_skew"),
-        (with(limit + 1, Some(0)), "clock_skew"),
-        (with(0, Some(73 * 365 * 24 * 3_600_000)), "clock_skew"),
-        (done(limit), "ok"),
-        (done(limit + 1), "clock_skew"),
-        (done(73 * 365 * 24 * 3_600_000), "clock_skew"),
-        (done(-month), "ok"),
+        (attempt(limit, None), "ok"),
+        (attempt(limit + 1, None), "clock_skew"),
+        (attempt(0, Some(limit)), "ok"),
+        (attempt(0, Some(limit + 1)), "clock_skew"),
+        (attempt(limit + 1, Some(0)), "clock_skew"),
+        (attempt(0, Some(73 * 365 * 24 * 3_600_000)), "clock_skew"),
+        (completed(limit), "ok"),
+        (completed(limit + 1), "clock_skew"),
+        (completed(73 * 365 * 24 * 3_600_000), "clock_skew"),
+        (completed(-month), "ok"),
     ];
     for (row, code) in table {
-        assert_eq!(codes(&w.push(&noor, std::slice::from_ref(&row)).await.ok()), [code], "{row}");
+        assert_eq!(
+            codes(&server.push(&noor, std::slice::from_ref(&row)).await.ok()),
+            [code],
+            "{row}"
+        );
     }
     let update =
         json!({"kind": "section", "item": "a/b/d", "percent": 10_000, "doneMs": NOW + limit + 1});
-    let reply: ProgressUpdateReply = w.post("/api/progress/update", &noor, &update).await.ok();
+    let reply: ProgressUpdateReply = server.post("/api/progress/update", &noor, &update).await.ok();
     assert_eq!(reply.results[0].code, ResultCode::ClockSkew);
 }
 
 #[tokio::test]
-async fn an_attempt_takes_answers_to_the_questions_of_its_quiz_and_a_bounded_number_of_others() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
-    let (hash, item) = quiz_of(&w).await;
+    let (hash, item) = quiz_of(&server).await;
     let known = json!({"type": "attempt", "id": device(5), "quiz": item, "quizHash": hash, "startedMs": NOW});
     let answer = |attempt: u128, question: &str| json!({"type": "answer", "attempt": device(attempt), "question": question, "seq": 1, "value": RIGHT});
-    let reply: Value = w
+    let reply: Value = server
         .push(token, &[answer(5, "other"), known.clone(), answer(5, "fast"), answer(5, "x")])
         .await
         .ok();
     assert_eq!(codes(&reply), ["invalid", "ok", "ok", "invalid"]);
     assert!(reply["results"][0]["reason"].as_str().unwrap().contains("other"), "{reply}");
-    // A quiz that is not known here, or an attempt that has not arrived: up to a number.
-    let mut taken = 0;
+    // For an unknown quiz, or an attempt that has not arrived, a bounded number of answers is accepted.
+    let mut accepted = 0;
     for batch in 0..3 {
         let rows: Vec<Value> =
             (0..900).map(|n| answer(6, &format!("q{}", batch * 900 + n))).collect();
-        let reply: Value = w.push(token, &rows).await.ok();
-        taken += codes(&reply).iter().filter(|c| *c == "ok").count();
+        let reply: Value = server.push(token, &rows).await.ok();
+        accepted += codes(&reply).iter().filter(|c| *c == "ok").count();
     }
-    assert_eq!(taken, 1_000);
-    // What is there may change, and another attempt has its own number.
+    assert_eq!(accepted, 1_000);
+    // Stored answers may change, and another attempt has its own bound.
     let mut change = answer(6, "q7");
     change["seq"] = json!(2);
-    let reply: Value = w.push(token, &[change, answer(6, "q2600"), answer(7, "q1")]).await.ok();
+    let reply: Value =
+        server.push(token, &[change, answer(6, "q2600"), answer(7, "q1")]).await.ok();
     assert_eq!(codes(&reply), ["ok", "invalid", "ok"]);
 }
 
 #[tokio::test]
-async fn only_true_is_a_wish_to_be_enrolled() {
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+async fn only_true_requests_enrolment() {
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
-    let wish = |value: &str, at: i64| json!({"type": "kv", "ns": "enrolment", "key": "how-rivers-work", "value": value, "hlc": format!("{:016x}", (NOW + at) << 16), "device": device(1)});
+    let enrolment = |value: &str, at: i64| json!({"type": "kv", "ns": "enrolment", "key": "how-rivers-work", "value": value, "hlc": format!("{:016x}", (NOW + at) << 16), "device": device(1)});
     let decided = async || {
-        let pulled = w.pull(token, 0).await;
+        let pulled = server.pull(token, 0).await;
         pulled["rows"].as_array().unwrap().iter().any(|r| r["row"]["type"] == "decision")
     };
-    for (at, garbage) in ["garbage", "1", "\"true\"", "[]", "TRUE", ""].into_iter().enumerate() {
-        let reply: Value = w.push(token, &[wish(garbage, at as i64)]).await.ok();
-        assert_eq!(codes(&reply), ["invalid"], "{garbage}");
+    for (at, invalid) in ["garbage", "1", "\"true\"", "[]", "TRUE", ""].into_iter().enumerate() {
+        let reply: Value = server.push(token, &[enrolment(invalid, at as i64)]).await.ok();
+        assert_eq!(codes(&reply), ["invalid"], "{invalid}");
     }
-    for (at, not) in ["false", "null"].into_iter().enumerate() {
-        let reply: Value = w.push(token, &[wish(not, 10 + at as i64)]).await.ok();
-        assert_eq!(codes(&reply), ["ok"], "{not}");
+    for (at, value) in ["false", "null"].into_iter().enumerate() {
+        let reply: Value = server.push(token, &[enrolment(value, 10 + at as i64)]).await.ok();
+        assert_eq!(codes(&reply), ["ok"], "{value}");
     }
     assert!(!decided().await);
-    w.push(token, &[wish("true", 20)]).await.ok::<Value>();
+    server.push(token, &[enrolment("true", 20)]).await.ok::<Value>();
     assert!(decided().await);
 }
 
-/// The quiz block of the course's second section.
-async fn quiz_of(w: &World) -> (String, String) {
-    let course: Value = w.get("/api/courses/how-rivers-work", "").await.ok();
+/// Returns hash and id of the quiz in the course's second section.
+async fn quiz_of(server: &TestServer) -> (String, String) {
+    let course: Value = server.get("/api/courses/how-rivers-work", "").await.ok();
     let body = course["outline"]["lessons"][0]["sections"][1]["body"].as_str().unwrap().to_owned();
-    let section: Value = w.get(&format!("/api/blobs/{body}"), "").await.ok();
+    let section: Value = server.get(&format!("/api/blobs/{body}"), "").await.ok();
     let block =
         section["blocks"].as_array().unwrap().iter().find(|b| b["kind"] == "quiz").unwrap().clone();
     (block["body"].as_str().unwrap().to_owned(), block["quiz"].as_str().unwrap().to_owned())

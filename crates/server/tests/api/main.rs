@@ -1,4 +1,4 @@
-//! The server from outside: every route through the router or a real socket, with a clock that is turned by hand.
+//! Tests of the server's API: every route through the router or a real socket, with a fake clock.
 
 #![allow(
     clippy::disallowed_methods,

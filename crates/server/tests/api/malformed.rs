@@ -1,4 +1,4 @@
-//! Bad requests: each has its own status and code, and every reply is a problem with the request's id.
+//! Invalid requests: each has its own status and code, and every reply is a problem with the request's id.
 
 use std::io::Write;
 
@@ -9,28 +9,37 @@ use axum::{
 use carrel_model::{ErrorCode, wire::MAX_PUSH_ITEMS};
 use serde_json::json;
 
-use super::support::{World, device, progress, push_body};
+use super::support::{TestServer, device, progress, push_body};
 
 struct Case {
-    what: &'static str,
+    name: &'static str,
     method: &'static str,
     uri: String,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     status: u16,
     code: ErrorCode,
-    /// Part of the detail.
-    says: &'static str,
+    /// Text that the detail must contain.
+    detail_contains: &'static str,
 }
 
 fn case(
-    what: &'static str,
+    name: &'static str,
     method: &'static str,
     uri: impl Into<String>,
     status: u16,
     code: ErrorCode,
 ) -> Case {
-    Case { what, method, uri: uri.into(), headers: vec![], body: vec![], status, code, says: "" }
+    Case {
+        name,
+        method,
+        uri: uri.into(),
+        headers: vec![],
+        body: vec![],
+        status,
+        code,
+        detail_contains: "",
+    }
 }
 impl Case {
     fn json(mut self, body: impl Into<Vec<u8>>) -> Self {
@@ -42,18 +51,18 @@ impl Case {
         self.headers.push((name, value.into()));
         self
     }
-    fn says(mut self, says: &'static str) -> Self {
-        self.says = says;
+    fn detail_contains(mut self, detail_contains: &'static str) -> Self {
+        self.detail_contains = detail_contains;
         self
     }
 }
 
 #[tokio::test]
-async fn every_bad_request_has_its_own_answer() {
+async fn every_invalid_request_has_its_own_status() {
     use ErrorCode::{Forbidden, InvalidRequest, NotFound, TooLarge, TooNew, Unauthenticated};
-    let w = World::new();
-    w.publish().await;
-    let noor = w.learner("noor").await;
+    let server = TestServer::new();
+    server.publish().await;
+    let noor = server.learner("noor").await;
     let bearer = format!("Bearer {}", noor.access_token);
     let me = noor.user.id;
     let register = |field: &str, value: serde_json::Value| {
@@ -71,46 +80,48 @@ async fn every_bad_request_has_its_own_answer() {
     };
     let many: Vec<_> = (0..=MAX_PUSH_ITEMS).map(|n| progress(&format!("c/l/s{n}"), 1)).collect();
     let large = vec![json!({"type": "note_revision", "body": "x".repeat(540 * 1024)})];
-    let signed = |c: Case| c.header("authorization", bearer.clone());
+    let authorized = |c: Case| c.header("authorization", bearer.clone());
     let cases = vec![
         case("unknown address", "GET", "/nowhere", 404, NotFound),
         case("unknown api address", "GET", "/api/nowhere", 404, NotFound),
-        case("wrong method", "POST", "/api/meta", 405, InvalidRequest).says("method"),
+        case("wrong method", "POST", "/api/meta", 405, InvalidRequest).detail_contains("method"),
         case("wrong method on a post", "GET", "/api/auth/login", 405, InvalidRequest),
         case("no content type", "POST", "/api/auth/login", 415, InvalidRequest)
-            .says("application/json"),
+            .detail_contains("application/json"),
         case("form instead of JSON", "POST", "/api/auth/login", 415, InvalidRequest)
             .header("content-type", "application/x-www-form-urlencoded"),
-        case("empty body", "POST", "/api/auth/login", 400, InvalidRequest).json("").says("EOF"),
-        case("cut-off JSON", "POST", "/api/auth/login", 400, InvalidRequest)
+        case("empty body", "POST", "/api/auth/login", 400, InvalidRequest)
+            .json("")
+            .detail_contains("EOF"),
+        case("truncated JSON", "POST", "/api/auth/login", 400, InvalidRequest)
             .json(r#"{"login":"#)
-            .says("line 1"),
+            .detail_contains("line 1"),
         case("not UTF-8", "POST", "/api/auth/login", 400, InvalidRequest)
             .json(vec![b'"', 0xff, b'"']),
         case("missing field", "POST", "/api/auth/login", 400, InvalidRequest)
             .json(r#"{"login":"x"}"#)
-            .says("password"),
+            .detail_contains("password"),
         case("wrong type", "POST", "/api/auth/refresh", 400, InvalidRequest)
             .json(r#"{"refreshToken":7}"#)
-            .says("string"),
+            .detail_contains("string"),
         case("an array", "POST", "/api/auth/refresh", 400, InvalidRequest).json("[1,2]"),
-        case("nested to death", "POST", "/api/auth/refresh", 400, InvalidRequest)
+        case("nested too deep", "POST", "/api/auth/refresh", 400, InvalidRequest)
             .json("[".repeat(10_000)),
         case("no login", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("login", json!("  ")))
-            .says("login"),
+            .detail_contains("login"),
         case("long login", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("login", json!("x".repeat(101))))
-            .says("login"),
+            .detail_contains("login"),
         case("control character in the name", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("name", json!("a\u{0}b")))
-            .says("name"),
+            .detail_contains("name"),
         case("short password", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("password", json!("1234567")))
-            .says("password"),
-        case("device id that is none", "POST", "/api/auth/register", 400, InvalidRequest)
+            .detail_contains("password"),
+        case("invalid device id", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("deviceId", json!("7")))
-            .says("UUID"),
+            .detail_contains("UUID"),
         case("large body for a small route", "POST", "/api/auth/login", 413, TooLarge)
             .json(vec![b' '; 70_000]),
         case("larger than any body", "POST", "/api/sync/push", 413, TooLarge)
@@ -123,32 +134,41 @@ async fn every_bad_request_has_its_own_answer() {
         case("not really zstd", "POST", "/api/auth/login", 400, InvalidRequest)
             .header("content-encoding", "zstd")
             .json("{}")
-            .says("read"),
+            .detail_contains("read"),
         case("not really gzip", "POST", "/api/auth/login", 400, InvalidRequest)
             .header("content-encoding", "gzip")
             .json("{}")
-            .says("read"),
-        signed(case("compressed bomb", "POST", "/api/sync/push", 413, TooLarge))
+            .detail_contains("read"),
+        authorized(case("compressed bomb", "POST", "/api/sync/push", 413, TooLarge))
             .header("content-encoding", "zstd")
             .json(bomb)
-            .says("decompression"),
-        case("page 0", "GET", "/api/courses?page=0", 400, InvalidRequest).says("page"),
-        case("page that is no number", "GET", "/api/courses?page=two", 400, InvalidRequest)
-            .says("query"),
+            .detail_contains("decompression"),
+        case("page 0", "GET", "/api/courses?page=0", 400, InvalidRequest).detail_contains("page"),
+        case("page is not a number", "GET", "/api/courses?page=two", 400, InvalidRequest)
+            .detail_contains("query"),
         case("negative page", "GET", "/api/courses?page=-1", 400, InvalidRequest),
         case("large page", "GET", "/api/courses?pageSize=201", 400, InvalidRequest)
-            .says("pageSize"),
+            .detail_contains("pageSize"),
         case("unknown difficulty", "GET", "/api/courses?difficulty=HARD", 400, InvalidRequest)
-            .says("HARD"),
-        case("unknown level", "GET", "/api/stories?level=6", 400, InvalidRequest).says("level"),
-        case("search without words", "GET", "/api/search", 400, InvalidRequest).says("q"),
-        case("course id that is none", "GET", "/api/courses/Not%20An%20Id", 400, InvalidRequest)
-            .says("id"),
-        case("course id with a way out", "GET", "/api/courses/..%2f..%2fetc", 400, InvalidRequest),
-        case("unknown course", "GET", "/api/courses/atlantis", 404, NotFound).says("atlantis"),
+            .detail_contains("HARD"),
+        case("unknown level", "GET", "/api/stories?level=6", 400, InvalidRequest)
+            .detail_contains("level"),
+        case("search without words", "GET", "/api/search", 400, InvalidRequest)
+            .detail_contains("q"),
+        case("invalid course id", "GET", "/api/courses/Not%20An%20Id", 400, InvalidRequest)
+            .detail_contains("id"),
+        case(
+            "course id with path traversal",
+            "GET",
+            "/api/courses/..%2f..%2fetc",
+            400,
+            InvalidRequest,
+        ),
+        case("unknown course", "GET", "/api/courses/atlantis", 404, NotFound)
+            .detail_contains("atlantis"),
         case("unknown manifest", "GET", "/api/courses/atlantis/manifest", 404, NotFound),
-        case("a course is no story", "GET", "/api/stories/how-rivers-work", 404, NotFound),
-        case("hash that is none", "GET", "/api/blobs/abc", 400, InvalidRequest).says("64"),
+        case("course id as a story id", "GET", "/api/stories/how-rivers-work", 404, NotFound),
+        case("invalid hash", "GET", "/api/blobs/abc", 400, InvalidRequest).detail_contains("64"),
         case(
             "hash in capitals",
             "GET",
@@ -162,65 +182,78 @@ async fn every_bad_request_has_its_own_answer() {
             .header("authorization", "Basic eDp5"),
         case("unknown token", "GET", "/api/sync/pull", 401, Unauthenticated)
             .header("authorization", "Bearer zzz"),
-        case("endless token", "GET", "/api/sync/pull", 401, Unauthenticated)
+        case("overlong token", "GET", "/api/sync/pull", 401, Unauthenticated)
             .header("authorization", format!("Bearer {}", "z".repeat(5000))),
-        signed(case(
-            "since that is no number",
+        authorized(case(
+            "since is not a number",
             "GET",
             "/api/sync/pull?since=x",
             400,
             InvalidRequest,
         ))
-        .says("query"),
-        signed(case("limit 0", "GET", "/api/sync/pull?limit=0", 400, InvalidRequest)).says("limit"),
-        signed(case("large limit", "GET", "/api/sync/pull?limit=2001", 400, InvalidRequest))
-            .says("2000"),
-        signed(case("newer sync", "GET", "/api/sync/pull", 426, TooNew))
+        .detail_contains("query"),
+        authorized(case("limit 0", "GET", "/api/sync/pull?limit=0", 400, InvalidRequest))
+            .detail_contains("limit"),
+        authorized(case("large limit", "GET", "/api/sync/pull?limit=2001", 400, InvalidRequest))
+            .detail_contains("2000"),
+        authorized(case("newer sync", "GET", "/api/sync/pull", 426, TooNew))
             .header("sync-version", "2")
-            .says("newer"),
-        signed(case("newer push", "POST", "/api/sync/push", 426, TooNew))
+            .detail_contains("newer"),
+        authorized(case("newer push", "POST", "/api/sync/push", 426, TooNew))
             .header("sync-version", "99")
             .json("{}"),
-        signed(case("no sync version", "GET", "/api/sync/epoch", 400, InvalidRequest))
+        authorized(case("no sync version", "GET", "/api/sync/epoch", 400, InvalidRequest))
             .header("sync-version", "0"),
-        signed(case("odd sync version", "GET", "/api/sync/epoch", 400, InvalidRequest))
+        authorized(case("odd sync version", "GET", "/api/sync/epoch", 400, InvalidRequest))
             .header("sync-version", "one"),
-        signed(case("push without items", "POST", "/api/sync/push", 400, InvalidRequest))
+        authorized(case("push without items", "POST", "/api/sync/push", 400, InvalidRequest))
             .json("{}")
-            .says("deviceId"),
-        signed(case("too many rows", "POST", "/api/sync/push", 413, TooLarge))
+            .detail_contains("deviceId"),
+        authorized(case("too many rows", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&many)))
-            .says("2000"),
-        signed(case("too large a push", "POST", "/api/sync/push", 413, TooLarge))
+            .detail_contains("2000"),
+        authorized(case("push too large", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&large))),
-        signed(case("progress that is text", "POST", "/api/progress/update", 400, InvalidRequest))
-            .json("\"x\""),
-        signed(case("too many updates", "POST", "/api/progress/update", 413, TooLarge))
+        authorized(case(
+            "progress that is text",
+            "POST",
+            "/api/progress/update",
+            400,
+            InvalidRequest,
+        ))
+        .json("\"x\""),
+        authorized(case("too many updates", "POST", "/api/progress/update", 413, TooLarge))
             .json(serde_json::to_vec(&vec![json!({}); MAX_PUSH_ITEMS + 1]).unwrap()),
-        signed(case(
-            "user id that is none",
+        authorized(case(
+            "invalid user id",
             "GET",
             "/api/progress/me/how-rivers-work",
             400,
             InvalidRequest,
         )),
-        signed(case(
-            "progress in nothing",
+        authorized(case(
+            "progress in an unknown course",
             "GET",
             format!("/api/progress/{me}/atlantis"),
             404,
             NotFound,
         )),
-        signed(case(
-            "progress of another",
+        authorized(case(
+            "progress of another learner",
             "GET",
             format!("/api/progress/{}/how-rivers-work", device(7)),
             403,
             Forbidden,
         )),
-        signed(case("enrol in nothing", "POST", "/api/courses/atlantis/enrolment", 404, NotFound)),
+        authorized(case(
+            "enrol in an unknown course",
+            "POST",
+            "/api/courses/atlantis/enrolment",
+            404,
+            NotFound,
+        )),
         case(
-            "enrol as nobody",
+            "enrol without a token",
             "POST",
             "/api/courses/how-rivers-work/enrolment",
             401,
@@ -234,42 +267,42 @@ async fn every_bad_request_has_its_own_answer() {
         for (name, value) in &c.headers {
             request = request.header(*name, value);
         }
-        let reply = w
+        let reply = server
             .send(request.header("x-request-id", "case-1").body(Body::from(c.body)).unwrap())
             .await;
         assert_eq!(
             reply.status.as_u16(),
             c.status,
             "{}: {}",
-            c.what,
+            c.name,
             String::from_utf8_lossy(&reply.body)
         );
         let problem = reply.problem();
-        assert_eq!(problem.code, c.code, "{}: {problem:?}", c.what);
-        assert!(problem.detail.contains(c.says), "{}: {problem:?}", c.what);
-        assert_eq!(problem.correlation_id, "case-1", "{}", c.what);
-        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{}", c.what);
+        assert_eq!(problem.code, c.code, "{}: {problem:?}", c.name);
+        assert!(problem.detail.contains(c.detail_contains), "{}: {problem:?}", c.name);
+        assert_eq!(problem.correlation_id, "case-1", "{}", c.name);
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{}", c.name);
     }
-    // Nothing of all this left a row.
-    assert_eq!(w.pull(&noor.access_token, 0).await["rows"], json!([]));
+    // None of these requests stored a row.
+    assert_eq!(server.pull(&noor.access_token, 0).await["rows"], json!([]));
 }
 
 #[tokio::test]
-async fn a_harmful_request_id_is_replaced() {
-    let w = World::new();
+async fn an_invalid_request_id_is_replaced() {
+    let server = TestServer::new();
     for id in ["", "a b", "<script>", &"x".repeat(65)] {
         let request =
             Request::get("/api/meta").header("x-request-id", id).body(Body::empty()).unwrap();
-        let reply = w.send(request).await;
+        let reply = server.send(request).await;
         assert_eq!(reply.status, StatusCode::OK);
         assert_eq!(reply.header("x-request-id").len(), 32, "{id:?}");
     }
 }
 
 #[tokio::test]
-async fn small_bodies_may_come_compressed() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn compressed_bodies_are_accepted() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let body = serde_json::to_vec(&push_body(&[progress("a/b/c", 10)])).unwrap();
     let request = Request::post("/api/sync/push")
         .header("authorization", format!("Bearer {}", noor.access_token))
@@ -277,6 +310,6 @@ async fn small_bodies_may_come_compressed() {
         .header("content-encoding", "zstd")
         .body(Body::from(zstd::encode_all(body.as_slice(), 3).unwrap()))
         .unwrap();
-    let reply: serde_json::Value = w.send(request).await.ok();
+    let reply: serde_json::Value = server.send(request).await.ok();
     assert_eq!(reply["usn"], 1);
 }

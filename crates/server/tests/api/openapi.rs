@@ -1,6 +1,6 @@
-//! The OpenAPI document, as it is sent. `access` holds it to the table of routes.
+//! Snapshot of the OpenAPI document. `access` checks it against the table of routes.
 
 #[test]
-fn the_document_is_what_it_was() {
+fn the_document_matches_its_snapshot() {
     insta::assert_json_snapshot!("openapi", carrel_server::http::openapi());
 }

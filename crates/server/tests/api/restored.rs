@@ -1,9 +1,9 @@
-//! A server that was restored from a backup older than its last sign-ins and accounts; restores and backups that are interrupted.
+//! A server restored from a backup older than its last sign-ins and accounts; interrupted restores and backups.
 
 use std::{collections::BTreeMap, path::Path};
 
 use axum::http::StatusCode;
-use carrel_bundle::{WorkBundle, WorkDevice, WorkHead, WorkLearner};
+use carrel_bundle::{WorkBundle, WorkDevice, WorkHeader, WorkLearner};
 use carrel_model::{
     BlobHash, ErrorCode,
     lattice::Row,
@@ -11,18 +11,18 @@ use carrel_model::{
 };
 use carrel_server::{
     Config, DataDir, Error, Server, Settings, backup,
-    bundle_import::{Acceptance, accept_work},
+    bundle_import::{AcceptOptions, accept_work},
     domain::accounts::NewAccount,
-    folders::Step,
+    folders::Failpoint,
     http, restore,
 };
 use serde_json::{Value, json};
 
-use super::support::{NOW, PASSWORD, World, codes, config, device, engine, fixture, progress};
+use super::support::{NOW, PASSWORD, TestServer, codes, config, device, engine, fixture, progress};
 
 const MINUTE: i64 = 60_000;
 
-impl World {
+impl TestServer {
     fn back_up(&self, name: &str) -> std::path::PathBuf {
         let to = self.dir.path().join(name);
         backup::backup(engine(), &self.folder(), &to, NOW).unwrap();
@@ -38,125 +38,128 @@ impl World {
         let router = http::app(data_dir.app().unwrap());
         Self { data_dir, router, ..self }
     }
-    async fn redeem(&self, token: &TokenReply) -> super::support::Reply {
+    async fn refresh_with_certificate(&self, token: &TokenReply) -> super::support::Reply {
         let body = json!({"refreshToken": token.refresh_token, "accountCertificate": token.account_certificate});
         self.post("/api/auth/refresh", "", &body).await
     }
-    async fn rotated(&self, token: &TokenReply, times: u32) -> TokenReply {
+    async fn rotate(&self, token: &TokenReply, times: u32) -> TokenReply {
         let mut token = token.clone();
         for _ in 0..times {
             self.clock.advance(15 * MINUTE);
-            token = self.redeem(&token).await.ok();
+            token = self.refresh_with_certificate(&token).await.ok();
         }
         token
     }
-    async fn count(&self, access: &str) -> usize {
+    async fn row_count(&self, access: &str) -> usize {
         self.pull(access, 0).await["rows"].as_array().unwrap().len()
     }
 }
 
 #[tokio::test]
-async fn nobody_signs_in_again_after_the_restore_of_an_older_backup() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let idle = w.sign_in("noor", 2).await;
-    let to = w.back_up("backup");
-    // Rotated since; a device and an account made since.
-    let later = w.rotated(&noor, 5).await;
-    let tablet = w.rotated(&w.sign_in("noor", 3).await, 2).await;
-    let amin = w.rotated(&w.learner("amin").await, 3).await;
-    let w = w.restored(&to, restore::Options::default());
+async fn sign_ins_survive_the_restore_of_an_older_backup() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let idle = server.sign_in("noor", 2).await;
+    let to = server.back_up("backup");
+    // Tokens rotated since the backup; a sign-in on a new device and an account created since.
+    let later = server.rotate(&noor, 5).await;
+    let tablet = server.rotate(&server.sign_in("noor", 3).await, 2).await;
+    let amin = server.rotate(&server.learner("amin").await, 3).await;
+    let server = server.restored(&to, restore::Options::default());
     for (token, user) in [(&later, &noor), (&idle, &noor), (&tablet, &noor), (&amin, &amin)] {
-        let next: TokenReply = w.redeem(token).await.ok();
+        let next: TokenReply = server.refresh_with_certificate(token).await.ok();
         assert_eq!(next.user, user.user);
-        let pushed: Value = w.push(&next.access_token, &[progress("a/b/c", 5000)]).await.ok();
+        let pushed: Value = server.push(&next.access_token, &[progress("a/b/c", 5000)]).await.ok();
         assert_eq!(codes(&pushed), ["ok"]);
-        assert_eq!(w.count(&next.access_token).await, 1);
-        // The line goes on, and the token that was just redeemed is used up.
-        w.clock.advance(15 * MINUTE);
-        let _: TokenReply = w.redeem(&next).await.ok();
-        w.clock.advance(2 * MINUTE);
-        assert_eq!(w.redeem(&next).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(server.row_count(&next.access_token).await, 1);
+        // The branch continues, and the redeemed token cannot be used again.
+        server.clock.advance(15 * MINUTE);
+        let _: TokenReply = server.refresh_with_certificate(&next).await.ok();
+        server.clock.advance(2 * MINUTE);
+        assert_eq!(server.refresh_with_certificate(&next).await.status, StatusCode::UNAUTHORIZED);
     }
-    // The account that came back has its password too.
-    assert_eq!(w.sign_in("amin", 9).await.user.id, amin.user.id);
+    // The recreated account has its password too.
+    assert_eq!(server.sign_in("amin", 9).await.user.id, amin.user.id);
 }
 
 #[tokio::test]
-async fn reuse_is_noticed_on_a_restored_server_too() {
-    let w = World::new();
-    let first = w.learner("noor").await;
-    let to = w.back_up("backup");
-    let stolen = w.rotated(&first, 2).await;
-    let genuine = w.rotated(&stolen, 4).await;
-    let w = w.restored(&to, restore::Options::default());
-    let next: TokenReply = w.redeem(&genuine).await.ok();
-    w.clock.advance(2 * MINUTE);
-    assert_eq!(w.redeem(&stolen).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(w.redeem(&next).await.status, StatusCode::UNAUTHORIZED);
+async fn reuse_is_detected_on_a_restored_server() {
+    let server = TestServer::new();
+    let first = server.learner("noor").await;
+    let to = server.back_up("backup");
+    let stolen = server.rotate(&first, 2).await;
+    let genuine = server.rotate(&stolen, 4).await;
+    let server = server.restored(&to, restore::Options::default());
+    let next: TokenReply = server.refresh_with_certificate(&genuine).await.ok();
+    server.clock.advance(2 * MINUTE);
+    assert_eq!(server.refresh_with_certificate(&stolen).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.refresh_with_certificate(&next).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
 async fn all_sign_ins_can_be_ended_with_a_restore() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let to = w.back_up("backup");
-    let later = w.rotated(&noor, 2).await;
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let to = server.back_up("backup");
+    let later = server.rotate(&noor, 2).await;
     let options = restore::Options { end_sign_ins: true, ..restore::Options::default() };
-    let w = w.restored(&to, options);
+    let server = server.restored(&to, options);
     for token in [&noor, &later] {
-        assert_eq!(w.redeem(token).await.problem().code, ErrorCode::Unauthenticated);
+        assert_eq!(
+            server.refresh_with_certificate(token).await.problem().code,
+            ErrorCode::Unauthenticated
+        );
     }
-    assert_eq!(w.sign_in("noor", 1).await.user.id, noor.user.id);
+    assert_eq!(server.sign_in("noor", 1).await.user.id, noor.user.id);
 }
 
 #[tokio::test]
-async fn what_was_ended_before_the_backup_stays_ended() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let tablet = w.sign_in("noor", 2).await;
-    w.post("/api/auth/logout", "", &json!({"refreshToken": noor.refresh_token})).await;
-    let next = w.rotated(&tablet, 1).await;
-    w.clock.advance(2 * MINUTE);
-    assert_eq!(w.redeem(&tablet).await.status, StatusCode::UNAUTHORIZED);
-    let to = w.back_up("backup");
-    let w = w.restored(&to, restore::Options::default());
+async fn sign_ins_ended_before_the_backup_stay_ended() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let tablet = server.sign_in("noor", 2).await;
+    server.post("/api/auth/logout", "", &json!({"refreshToken": noor.refresh_token})).await;
+    let next = server.rotate(&tablet, 1).await;
+    server.clock.advance(2 * MINUTE);
+    assert_eq!(server.refresh_with_certificate(&tablet).await.status, StatusCode::UNAUTHORIZED);
+    let to = server.back_up("backup");
+    let server = server.restored(&to, restore::Options::default());
     for token in [&noor, &tablet, &next] {
-        assert_eq!(w.redeem(token).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(server.refresh_with_certificate(token).await.status, StatusCode::UNAUTHORIZED);
     }
 }
 
 #[tokio::test]
-async fn tokens_and_certificates_of_others_prove_nothing() {
-    let (w, other) = (World::new(), World::new());
-    let ours = w.learner("noor").await;
+async fn tokens_and_certificates_of_other_servers_are_refused() {
+    let (server, other) = (TestServer::new(), TestServer::new());
+    let ours = server.learner("noor").await;
     let theirs = other.learner("amin").await;
-    assert_eq!(w.redeem(&theirs).await.status, StatusCode::UNAUTHORIZED);
-    // A certificate alone is no sign-in, and one of another account does not help an unknown token.
-    let to = w.back_up("backup");
-    let zoe = w.learner("zoe").await;
-    let w = w.restored(&to, restore::Options::default());
+    assert_eq!(server.refresh_with_certificate(&theirs).await.status, StatusCode::UNAUTHORIZED);
+    // A certificate alone is not a sign-in, and one of another account does not validate an unknown token.
+    let to = server.back_up("backup");
+    let zoe = server.learner("zoe").await;
+    let server = server.restored(&to, restore::Options::default());
     let mixed = TokenReply { account_certificate: ours.account_certificate.clone(), ..zoe.clone() };
-    assert_eq!(w.redeem(&mixed).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.refresh_with_certificate(&mixed).await.status, StatusCode::UNAUTHORIZED);
     let adopt = json!({"accountCertificate": theirs.account_certificate});
-    let noor: TokenReply = w.redeem(&ours).await.ok();
-    let refused = w.post("/api/auth/adopt", &noor.access_token, &adopt).await;
+    let noor: TokenReply = server.refresh_with_certificate(&ours).await.ok();
+    let refused = server.post("/api/auth/adopt", &noor.access_token, &adopt).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    assert_eq!(w.post("/api/auth/adopt", "", &adopt).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.post("/api/auth/adopt", "", &adopt).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn an_account_that_comes_back_is_a_student_and_gets_a_free_login() {
-    let w = World::new();
-    let to = w.back_up("backup");
+async fn a_recreated_account_is_a_student_with_a_free_login() {
+    let server = TestServer::new();
+    let to = server.back_up("backup");
     let user = http::auth::new_user("noor", "Noor", Role::Administrator).unwrap();
     let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
-    w.data_dir.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();
-    let old = w.sign_in("noor", 1).await;
+    server.data_dir.store.add_account(NewAccount { user, password }, None, NOW).await.unwrap();
+    let old = server.sign_in("noor", 1).await;
     assert_eq!(old.user.role, Role::Administrator);
-    let w = w.restored(&to, restore::Options::default());
-    let new = w.learner("NOOR").await;
-    let back: TokenReply = w.redeem(&old).await.ok();
+    let server = server.restored(&to, restore::Options::default());
+    let new = server.learner("NOOR").await;
+    let back: TokenReply = server.refresh_with_certificate(&old).await.ok();
     assert_eq!((back.user.id, back.user.login.as_str()), (old.user.id, "noor-2"));
     assert_eq!(back.user.role, Role::Student);
     assert_ne!(back.user.id, new.user.id);
@@ -164,56 +167,59 @@ async fn an_account_that_comes_back_is_a_student_and_gets_a_free_login() {
 
 #[tokio::test]
 async fn a_device_that_signed_out_before_the_restore_signs_in_to_the_same_account() {
-    let w = World::new();
-    let to = w.back_up("backup");
-    let noor = w.learner("noor").await;
-    let w = w.restored(&to, restore::Options::default());
+    let server = TestServer::new();
+    let to = server.back_up("backup");
+    let noor = server.learner("noor").await;
+    let server = server.restored(&to, restore::Options::default());
     let sign_in = |password: &str, certificate: &str| json!({"login": "Noor", "password": password, "deviceId": device(1), "accountCertificate": certificate});
-    let without = w.post("/api/auth/login", "", &sign_in(PASSWORD, "")).await;
+    let without = server.post("/api/auth/login", "", &sign_in(PASSWORD, "")).await;
     assert_eq!(without.problem().code, ErrorCode::BadCredentials);
-    let wrong = w
+    let wrong = server
         .post("/api/auth/login", "", &sign_in("another password", &noor.account_certificate))
         .await;
     assert_eq!(wrong.problem().code, ErrorCode::BadCredentials);
-    let back: TokenReply =
-        w.post("/api/auth/login", "", &sign_in(PASSWORD, &noor.account_certificate)).await.ok();
+    let back: TokenReply = server
+        .post("/api/auth/login", "", &sign_in(PASSWORD, &noor.account_certificate))
+        .await
+        .ok();
     assert_eq!(back.user.id, noor.user.id);
 }
 
 #[tokio::test]
 async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
-    let w = World::new();
-    let to = w.back_up("backup");
-    let (old, tablet) = (w.learner("noor").await, w.sign_in("noor", 2).await);
-    let zoe = w.learner("zoe").await;
-    let w = w.restored(&to, restore::Options::default());
-    let (new, mallory) = (w.learner("noor").await, w.learner("mallory").await);
+    let server = TestServer::new();
+    let to = server.back_up("backup");
+    let (old, tablet) = (server.learner("noor").await, server.sign_in("noor", 2).await);
+    let zoe = server.learner("zoe").await;
+    let server = server.restored(&to, restore::Options::default());
+    let (new, mallory) = (server.learner("noor").await, server.learner("mallory").await);
     let adopt = |token: &str, certificate: &str| json!({"refreshToken": token, "accountCertificate": certificate});
-    // A certificate may lie in a file that somebody else has: it must name the login.
-    let by = w
+    // A certificate may be in a file that another person has, so it must name the login.
+    let refused = server
         .post("/api/auth/adopt", &mallory.access_token, &adopt("", &old.account_certificate))
         .await;
-    assert_eq!(by.status, StatusCode::FORBIDDEN);
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
     for _ in 0..2 {
-        let by = adopt(&old.refresh_token, &old.account_certificate);
-        let done = w.post("/api/auth/adopt", &new.access_token, &by).await;
-        assert_eq!(done.status, StatusCode::NO_CONTENT);
+        let body = adopt(&old.refresh_token, &old.account_certificate);
+        let reply = server.post("/api/auth/adopt", &new.access_token, &body).await;
+        assert_eq!(reply.status, StatusCode::NO_CONTENT);
     }
-    let late =
-        w.post("/api/auth/adopt", &mallory.access_token, &adopt(&tablet.refresh_token, "")).await;
-    assert_eq!(late.status, StatusCode::CONFLICT);
-    // The other sign-ins of the old account go on as sign-ins of the new one.
-    let next: TokenReply = w.redeem(&tablet).await.ok();
+    let second = server
+        .post("/api/auth/adopt", &mallory.access_token, &adopt(&tablet.refresh_token, ""))
+        .await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+    // The other sign-ins of the old account continue as sign-ins of the new one.
+    let next: TokenReply = server.refresh_with_certificate(&tablet).await.ok();
     assert_eq!(next.user.id, new.user.id);
-    // An account that is known is not adopted.
-    let _: TokenReply = w.redeem(&zoe).await.ok();
-    let known =
-        w.post("/api/auth/adopt", &mallory.access_token, &adopt(&zoe.refresh_token, "")).await;
-    assert_eq!(known.status, StatusCode::CONFLICT);
+    // An existing account is not adopted.
+    let _: TokenReply = server.refresh_with_certificate(&zoe).await.ok();
+    let existing =
+        server.post("/api/auth/adopt", &mallory.access_token, &adopt(&zoe.refresh_token, "")).await;
+    assert_eq!(existing.status, StatusCode::CONFLICT);
 }
 
 fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
-    let head = WorkHead {
+    let header = WorkHeader {
         format: String::new(),
         learner: WorkLearner {
             id: of.user.id,
@@ -231,49 +237,52 @@ fn work_file(of: &TokenReply, certificate: &str, rows: &[Row]) -> Vec<u8> {
         row_bytes: 0,
         row_hash: BlobHash([0; 32]),
     };
-    WorkBundle::write(head, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
+    WorkBundle::write(header, rows, &ed25519_dalek::SigningKey::from_bytes(&[5; 32])).unwrap()
 }
 
 #[tokio::test]
 async fn a_file_of_an_unknown_account_is_accepted_for_a_login_or_with_a_certificate() {
-    let w = World::new();
-    let to = w.back_up("backup");
-    let old = w.learner("noor").await;
-    let w = w.restored(&to, restore::Options::default());
-    let (zoe, amin) = (w.learner("zoe").await, w.learner("amin").await);
+    let server = TestServer::new();
+    let to = server.back_up("backup");
+    let old = server.learner("noor").await;
+    let server = server.restored(&to, restore::Options::default());
+    let (zoe, amin) = (server.learner("zoe").await, server.learner("amin").await);
     let rows: Vec<Row> = ["a/b/c", "a/b/d"]
         .iter()
         .map(|item| serde_json::from_value(progress(item, 5000)).unwrap())
         .collect();
-    let file = w.dir.path().join("noor.carrel");
+    let file = server.dir.path().join("noor.carrel");
     std::fs::write(&file, work_file(&old, "", &rows)).unwrap();
-    let accept = |how| accept_work(&w.data_dir, &file, how);
-    let how = |login, trust_device| Acceptance { login, trust_device };
-    let refused = accept(how(None, true)).await.unwrap_err().to_string();
+    let accept = |options| accept_work(&server.data_dir, &file, options);
+    let options = |login, trust_device| AcceptOptions { login, trust_device };
+    let refused = accept(options(None, true)).await.unwrap_err().to_string();
     assert!(refused.contains("--as LOGIN"), "{refused}");
-    let refused = accept(how(Some("nobody"), false)).await.unwrap_err().to_string();
-    assert!(refused.contains("nobody has the login"), "{refused}");
-    let first = accept(how(Some("ZOE"), false)).await.unwrap();
+    let refused = accept(options(Some("nobody"), false)).await.unwrap_err().to_string();
+    assert!(refused.contains("no account has the login"), "{refused}");
+    let first = accept(options(Some("ZOE"), false)).await.unwrap();
     assert_eq!((first.login.as_str(), first.rows, first.changed), ("zoe", 2, 2));
-    let again = accept(how(Some("zoe"), false)).await.unwrap();
+    let again = accept(options(Some("zoe"), false)).await.unwrap();
     assert_eq!((again.rows, again.changed), (2, 0));
-    assert_eq!(w.count(&zoe.access_token).await, 2);
-    // The file of somebody who has an account is for nobody else.
+    assert_eq!(server.row_count(&zoe.access_token).await, 2);
+    // The file of an existing account is not accepted for another one.
     std::fs::write(&file, work_file(&amin, "", &rows)).unwrap();
-    let refused = accept(how(Some("zoe"), true)).await.unwrap_err().to_string();
-    assert!(refused.contains("has an account here"), "{refused}");
-    // With its certificate the account is created again.
+    let refused = accept(options(Some("zoe"), true)).await.unwrap_err().to_string();
+    assert!(refused.contains("has an account on this server"), "{refused}");
+    // With its certificate the account is recreated.
     std::fs::write(&file, work_file(&old, &old.account_certificate, &rows)).unwrap();
-    let refused = accept(how(None, false)).await.unwrap_err().to_string();
+    let refused = accept(options(None, false)).await.unwrap_err().to_string();
     assert!(refused.contains("--trust-device"), "{refused}");
-    let back = accept(how(None, true)).await.unwrap();
+    let back = accept(options(None, true)).await.unwrap();
     assert_eq!((back.login.as_str(), back.changed), ("noor", 2));
-    let next: TokenReply = w.redeem(&old).await.ok();
-    assert_eq!((next.user.id, w.count(&next.access_token).await), (old.user.id, 2));
+    let next: TokenReply = server.refresh_with_certificate(&old).await.ok();
+    assert_eq!((next.user.id, server.row_count(&next.access_token).await), (old.user.id, 2));
 }
 
-/// Ends at the step with this number, as a kill would.
-fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> Result<(), Error> {
+/// Fails at the step with this number, to simulate a kill.
+fn fail_at(
+    at: usize,
+    mut run: impl FnMut(Failpoint<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut n = 0;
     run(&mut |_| {
         n += 1;
@@ -283,8 +292,8 @@ fn killed_at(at: usize, mut run: impl FnMut(Step<'_>) -> Result<(), Error>) -> R
 
 fn killed_restore(from: &Path, data: &Path, at: usize, now_ms: i64) -> Result<(), Error> {
     let options = restore::Options { replace: true, ..restore::Options::default() };
-    killed_at(at, |step| {
-        restore::restore_in_steps(engine(), from, data, options, now_ms, step).map(drop)
+    fail_at(at, |failpoint| {
+        restore::restore_with_failpoints(engine(), from, data, options, now_ms, failpoint).map(drop)
     })
 }
 
@@ -302,11 +311,11 @@ fn is_unfinished(data: &Path) -> bool {
 
 #[tokio::test]
 async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
-    let w = World::new();
-    w.publish().await;
-    let key = std::fs::read(w.folder().join("signing.key")).unwrap();
-    let to = w.back_up("backup");
-    let other = World::new();
+    let server = TestServer::new();
+    server.publish().await;
+    let key = std::fs::read(server.folder().join("signing.key")).unwrap();
+    let to = server.back_up("backup");
+    let other = TestServer::new();
     other.publish().await;
     other.learner("zoe").await;
     let (before, other_key) =
@@ -316,7 +325,7 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
         let mut refused = 0;
         for at in 0..200 {
             for undo in [false, true] {
-                let data = w.dir.path().join(format!("data-{has_old}-{at}-{undo}"));
+                let data = server.dir.path().join(format!("data-{has_old}-{at}-{undo}"));
                 if has_old {
                     restore::restore(
                         engine(),
@@ -341,7 +350,8 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                     assert!(is_unfinished(&data), "step {at}");
                     assert!(Server::start(config(&data)).await.is_err());
                     assert!(
-                        backup::backup(engine(), &data, &w.dir.path().join("never"), NOW).is_err()
+                        backup::backup(engine(), &data, &server.dir.path().join("never"), NOW)
+                            .is_err()
                     );
                 }
                 if undo && unfinished {
@@ -352,13 +362,13 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                             assert!(!is_unfinished(&data));
                         }
                         Ok(()) => assert!(!data.join(engine().file()).exists()),
-                        // The new database is in place: there is only the rest to do.
+                        // The new database is in place: the restore can only be finished.
                         Err(_) => assert_ne!(Some(epoch_of(&data)), old_epoch),
                     }
                 } else if has_old && !unfinished && at < 2 {
                     assert_eq!(Some(epoch_of(&data)), old_epoch, "step {at}");
                 }
-                // Whatever was done: the same command again brings the backup.
+                // In each case, repeating the restore completes it.
                 killed_restore(&to, &data, usize::MAX, NOW + 2).unwrap();
                 assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key);
                 assert!(!is_unfinished(&data), "step {at}");
@@ -375,18 +385,18 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
     }
 }
 
-/// Finishing an interrupted restore must not pass for a restore of the backup that was asked for.
+/// Finishing an interrupted restore must not be reported as a restore of the requested backup.
 #[tokio::test]
 async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrupted_one() {
-    let w = World::new();
-    w.publish().await;
-    let first = w.back_up("first");
-    w.learner("noor").await;
-    let second = w.dir.path().join("second");
-    backup::backup(engine(), &w.folder(), &second, NOW + 5).unwrap();
+    let server = TestServer::new();
+    server.publish().await;
+    let first = server.back_up("first");
+    server.learner("noor").await;
+    let second = server.dir.path().join("second");
+    backup::backup(engine(), &server.folder(), &second, NOW + 5).unwrap();
     let mut finished = 0;
     for at in 0..200 {
-        let data = w.dir.path().join(format!("data-{at}"));
+        let data = server.dir.path().join(format!("data-{at}"));
         if killed_restore(&first, &data, at, NOW + 1).is_ok() {
             break;
         }
@@ -403,31 +413,32 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
         restore::restore(engine(), &second, &data, options, NOW + 3).unwrap();
         let data_dir = DataDir::open_existing(config(&data)).unwrap();
         assert!(data_dir.store.account("noor", None).await.unwrap().is_some(), "step {at}");
-        // If the named backup does not exist any more, the interrupted restore is finished without an error.
-        let again = w.dir.path().join(format!("again-{at}"));
+        // If the named backup no longer exists, the interrupted restore is finished without an error.
+        let again = server.dir.path().join(format!("again-{at}"));
         assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
-        restore::restore(engine(), &w.dir.path().join("gone"), &again, options, NOW + 2).unwrap();
+        restore::restore(engine(), &server.dir.path().join("gone"), &again, options, NOW + 2)
+            .unwrap();
     }
     assert!(finished > 2, "{finished}");
 }
 
-/// From the moment at which everything is prepared the old server may be half moved: the next restore ends that one, also if it names
-/// another backup.
+/// Once everything is prepared, the old server may be partly moved: the next restore finishes the interrupted one,
+/// even if it names another backup.
 #[tokio::test]
-async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
-    let (w, other) = (World::new(), World::new());
-    let key = std::fs::read(w.folder().join("signing.key")).unwrap();
-    let (wanted, another) = (w.back_up("backup"), other.back_up("backup"));
+async fn a_prepared_restore_is_finished_first() {
+    let (server, other) = (TestServer::new(), TestServer::new());
+    let key = std::fs::read(server.folder().join("signing.key")).unwrap();
+    let (first_backup, other_backup) = (server.back_up("backup"), other.back_up("backup"));
     let mut finished = 0;
     for at in 0.. {
-        let data = w.dir.path().join(format!("data-{at}"));
-        restore::restore(engine(), &another, &data, restore::Options::default(), NOW).unwrap();
-        if killed_restore(&wanted, &data, at, NOW + 1).is_ok() {
+        let data = server.dir.path().join(format!("data-{at}"));
+        restore::restore(engine(), &other_backup, &data, restore::Options::default(), NOW).unwrap();
+        if killed_restore(&first_backup, &data, at, NOW + 1).is_ok() {
             break;
         }
         if data.join("restoring/ready.json").exists() {
-            // It says that it did not restore the backup that was named.
-            killed_restore(&another, &data, usize::MAX, NOW + 2).unwrap_err();
+            // The error states that the named backup was not restored.
+            killed_restore(&other_backup, &data, usize::MAX, NOW + 2).unwrap_err();
             assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key, "step {at}");
             finished += 1;
         }
@@ -435,30 +446,30 @@ async fn a_restore_that_was_prepared_is_finished_before_anything_else() {
     assert!(finished > 3, "{finished}");
 }
 
-/// Kills at random steps, again and again; in the end the server is there. `CARREL_LONG=1`: 500 runs.
+/// Kills restores at random steps, repeatedly; the final one completes. `CARREL_LONG=1`: 500 runs.
 #[tokio::test]
-async fn restores_that_are_killed_again_and_again_end_well() {
+async fn repeatedly_killed_restores_can_be_completed() {
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 25 };
-    let w = World::new();
-    w.publish().await;
-    let (first, noor) = (w.back_up("first"), w.learner("noor").await);
-    w.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await;
-    let second = w.back_up("second");
-    let data = w.dir.path().join("again");
+    let server = TestServer::new();
+    server.publish().await;
+    let (first, noor) = (server.back_up("first"), server.learner("noor").await);
+    server.push(&noor.access_token, &[progress("how-rivers-work/meanders/read", 5000)]).await;
+    let second = server.back_up("second");
+    let data = server.dir.path().join("again");
     restore::restore(engine(), &first, &data, restore::Options::default(), NOW).unwrap();
     let mut seed = 7_u64;
-    let mut chance = |below: usize| {
+    let mut random = |below: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below
     };
-    let mut kills: BTreeMap<bool, u64> = BTreeMap::new();
+    let mut outcomes: BTreeMap<bool, u64> = BTreeMap::new();
     for run in 0..runs {
-        let from = if chance(2) == 0 { &first } else { &second };
+        let from = if random(2) == 0 { &first } else { &second };
         let now = NOW + run + 1;
-        for _ in 0..chance(4) {
-            let killed = killed_restore(from, &data, chance(24), now).is_err();
-            *kills.entry(killed).or_default() += 1;
-            if chance(3) == 0 {
+        for _ in 0..random(4) {
+            let killed = killed_restore(from, &data, random(24), now).is_err();
+            *outcomes.entry(killed).or_default() += 1;
+            if random(3) == 0 {
                 let _ = restore::abandon(engine(), &data);
             }
         }
@@ -466,7 +477,7 @@ async fn restores_that_are_killed_again_and_again_end_well() {
         let data_dir = DataDir::open_existing(config(&data)).unwrap();
         assert_eq!(
             data_dir.store.blobs().await.unwrap().len(),
-            w.data_dir.store.blobs().await.unwrap().len()
+            server.data_dir.store.blobs().await.unwrap().len()
         );
         drop(data_dir);
         for entry in std::fs::read_dir(&data).unwrap().flatten() {
@@ -475,33 +486,36 @@ async fn restores_that_are_killed_again_and_again_end_well() {
             }
         }
     }
-    assert!(kills.get(&true).is_some_and(|n| *n > 0) && kills.contains_key(&false), "{kills:?}");
+    assert!(
+        outcomes.get(&true).is_some_and(|n| *n > 0) && outcomes.contains_key(&false),
+        "{outcomes:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
-    let w = World::new();
-    w.publish().await;
+async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
+    let server = TestServer::new();
+    server.publish().await;
     let mut killed = 0;
-    let whole = loop {
-        let to = w.dir.path().join(format!("backup-{killed}"));
-        let data = w.folder();
-        let done = killed_at(killed, |step| {
-            backup::backup_in_steps(engine(), &data, &to, NOW, step).map(drop)
+    let complete = loop {
+        let to = server.dir.path().join(format!("backup-{killed}"));
+        let data = server.folder();
+        let result = fail_at(killed, |failpoint| {
+            backup::backup_with_failpoints(engine(), &data, &to, NOW, failpoint).map(drop)
         });
-        if done.is_ok() {
+        if result.is_ok() {
             break to;
         }
         let mut part = to.clone().into_os_string();
         part.push(".part");
         assert!(!to.exists());
-        for half in [to.as_path(), Path::new(&part)] {
-            let is_whole = backup::check(engine(), half).is_ok();
-            // Only the name was missing.
-            assert!(!is_whole || half.join("backup.json").exists(), "step {killed}");
+        for path in [to.as_path(), Path::new(&part)] {
+            let is_complete = backup::check(engine(), path).is_ok();
+            // Only the final rename was missing.
+            assert!(!is_complete || path.join("backup.json").exists(), "step {killed}");
         }
         killed += 1;
-        // The next try with the same name begins again.
+        // A backup to the same path starts again.
         backup::backup(engine(), &data, &to, NOW).unwrap();
         assert!(backup::check(engine(), &to).is_ok());
     };
@@ -513,39 +527,42 @@ async fn a_killed_backup_is_no_backup_and_checking_one_changes_nothing() {
             .map(|e| (e.file_name(), e.metadata().unwrap().modified().unwrap()))
             .collect();
         all.sort();
-        // A file that was there for a moment changes the time of the folder.
+        // A temporary file would change the modification time of the folder.
         (all, folder.metadata().unwrap().modified().unwrap())
     };
-    let (before, bytes) = (names(&whole), std::fs::read(whole.join(engine().file())).unwrap());
-    backup::check(engine(), &whole).unwrap();
+    let (before, bytes) =
+        (names(&complete), std::fs::read(complete.join(engine().file())).unwrap());
+    backup::check(engine(), &complete).unwrap();
     assert_eq!(
-        (names(&whole), std::fs::read(whole.join(engine().file())).unwrap()),
+        (names(&complete), std::fs::read(complete.join(engine().file())).unwrap()),
         (before, bytes)
     );
-    // A folder that happens to have the name is not deleted.
-    let theirs = w.dir.path().join("mine.part");
+    // An unrelated folder of that name is not deleted.
+    let theirs = server.dir.path().join("mine.part");
     std::fs::create_dir(&theirs).unwrap();
     std::fs::write(theirs.join("thesis.txt"), "years of work").unwrap();
-    assert!(backup::backup(engine(), &w.folder(), &w.dir.path().join("mine"), NOW).is_err());
+    assert!(
+        backup::backup(engine(), &server.folder(), &server.dir.path().join("mine"), NOW).is_err()
+    );
     assert!(theirs.join("thesis.txt").exists());
 }
 
 #[tokio::test]
-async fn commands_make_no_server_from_a_mistyped_folder() {
+async fn commands_do_not_create_a_server_in_a_wrong_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let typo = dir.path().join("srv-carel");
+    let wrong_path = dir.path().join("srv-carel");
     let no_server = |e: Error| matches!(e, Error::NoServer(_));
-    assert!(DataDir::open_existing(config(&typo)).err().is_some_and(no_server));
+    assert!(DataDir::open_existing(config(&wrong_path)).err().is_some_and(no_server));
     assert!(
-        backup::backup(engine(), &typo, &dir.path().join("backup"), NOW)
+        backup::backup(engine(), &wrong_path, &dir.path().join("backup"), NOW)
             .err()
             .is_some_and(no_server)
     );
-    assert!(!typo.exists() && !dir.path().join("backup").exists());
-    // A part of a server is not continued as a new one.
-    let w = World::new();
-    w.publish().await;
-    let World { dir, data_dir, router, .. } = w;
+    assert!(!wrong_path.exists() && !dir.path().join("backup").exists());
+    // An incomplete data folder is not continued as a new server.
+    let server = TestServer::new();
+    server.publish().await;
+    let TestServer { dir, data_dir, router, .. } = server;
     drop((data_dir, router));
     let data = dir.path().join("data");
     std::fs::rename(data.join("signing.key"), data.join("away")).unwrap();
@@ -560,18 +577,18 @@ async fn commands_make_no_server_from_a_mistyped_folder() {
 }
 
 #[tokio::test]
-async fn an_export_replaces_nothing_but_an_exported_library() {
-    let w = World::with(Settings::default());
-    w.publish().await;
-    let to = w.dir.path().join("site");
+async fn an_export_replaces_only_an_exported_library() {
+    let server = TestServer::with(Settings::default());
+    server.publish().await;
+    let to = server.dir.path().join("site");
     std::fs::create_dir(&to).unwrap();
     std::fs::write(to.join("meta.json"), r#"{"title": "my photo album"}"#).unwrap();
-    let export = || carrel_server::export::export(&w.data_dir, &to);
+    let export = || carrel_server::export::export(&server.data_dir, &to);
     assert!(export().await.is_err());
     std::fs::remove_file(to.join("meta.json")).unwrap();
-    let done = export().await.unwrap();
-    assert_eq!(export().await.unwrap(), done);
-    // Something of somebody was put beside it.
+    let exported = export().await.unwrap();
+    assert_eq!(export().await.unwrap(), exported);
+    // An unrelated file was added to the folder.
     std::fs::write(to.join("thesis.txt"), "years of work").unwrap();
     assert!(export().await.is_err());
     assert!(to.join("thesis.txt").exists() && to.join("meta.json").exists());

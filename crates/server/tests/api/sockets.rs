@@ -1,4 +1,4 @@
-//! Clients that say nothing, say it slowly, or do not read: on real sockets, with deadlines of a second.
+//! Clients that send nothing, send slowly, or do not read: on real sockets, with deadlines of one second.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,22 +11,22 @@ use tokio::{
 
 use super::support::{config, wav, write_course};
 
-/// Long enough for any machine, short enough to fail: nothing in these tests waits this long when it passes.
+/// Time limit of a failing test; a passing test never waits this long.
 const FAILED: Duration = Duration::from_secs(30);
 
-struct Running {
+struct StartedServer {
     _dir: tempfile::TempDir,
     server: RunningServer,
 }
 
-async fn start(settings: Settings) -> Running {
+async fn start(settings: Settings) -> StartedServer {
     let dir = tempfile::tempdir().unwrap();
     let settings = Config { settings, ..config(dir.path().join("data")) };
     let server = Server::start(settings).await.unwrap();
-    Running { _dir: dir, server }
+    StartedServer { _dir: dir, server }
 }
 
-fn short() -> Settings {
+fn short_deadlines() -> Settings {
     Settings {
         head_timeout_s: 1,
         idle_timeout_s: 1,
@@ -40,18 +40,18 @@ async fn connect(to: SocketAddr) -> TcpStream {
     TcpStream::connect(to).await.unwrap()
 }
 
-/// What the server sends until it closes the connection.
-async fn rest(socket: &mut TcpStream) -> Vec<u8> {
+/// Returns what the server sends until it closes the connection.
+async fn read_to_end(socket: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let read = timeout(FAILED, socket.read_to_end(&mut all)).await;
-    // A reset is an end as well.
+    // A reset also ends the connection.
     let _ = read.expect("the server keeps the connection open");
     all
 }
 
-/// A request of a new client, which must be answered within a second.
-async fn is_served(server: &RunningServer) {
-    let answered = async {
+/// Checks that a request of a new client is answered within a second.
+async fn assert_served(server: &RunningServer) {
+    let exchange = async {
         let mut socket = connect(server.addr).await;
         let request = b"GET /api/meta HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         socket.write_all(request).await.unwrap();
@@ -59,27 +59,27 @@ async fn is_served(server: &RunningServer) {
         socket.read_to_end(&mut reply).await.unwrap();
         reply
     };
-    let reply = timeout(Duration::from_secs(1), answered).await.expect("no answer in a second");
+    let reply = timeout(Duration::from_secs(1), exchange).await.expect("no answer in a second");
     assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_sockets_lock_nobody_out() {
-    // The deadlines are the real ones: places are made by closing, not by waiting.
+async fn silent_sockets_do_not_block_other_clients() {
+    // The default deadlines are too long for this test: connections are closed to admit new ones.
     let running = start(Settings { max_connections: 1_000, ..Settings::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..1_100 {
         silent.push(connect(running.server.addr).await);
     }
-    is_served(&running.server).await;
+    assert_served(&running.server).await;
     assert!(running.server.connections() <= 1_000);
-    // The oldest were closed for the newest.
-    assert_eq!(rest(&mut silent[0]).await, b"");
+    // The oldest connections were closed to admit the newest.
+    assert_eq!(read_to_end(&mut silent[0]).await, b"");
 }
 
 #[tokio::test]
 async fn every_connection_without_a_complete_head_is_closed() {
-    let running = start(short()).await;
+    let running = start(short_deadlines()).await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut settings_sent = preface.clone();
     settings_sent.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
@@ -95,61 +95,62 @@ async fn every_connection_without_a_complete_head_is_closed() {
     ] {
         let mut socket = connect(running.server.addr).await;
         socket.write_all(&sent).await.unwrap();
-        let reply = rest(&mut socket).await;
+        let reply = read_to_end(&mut socket).await;
         assert!(!reply.starts_with(b"HTTP/1.1 200"), "{what}");
     }
-    is_served(&running.server).await;
+    assert_served(&running.server).await;
 }
 
 #[tokio::test]
-async fn a_head_that_drips_is_cut_off_at_the_deadline_of_the_connection() {
-    let running = start(short()).await;
+async fn a_slow_head_is_closed_at_the_deadline() {
+    let running = start(short_deadlines()).await;
     let mut socket = connect(running.server.addr).await;
-    let dripping = async {
-        // Bytes for ever, each within any deadline between bytes.
+    let slow_writes = async {
+        // Sends bytes without end, each within any deadline between bytes.
         socket.write_all(b"GET /api/meta HTTP/1.1\r\nx: ").await?;
-        let mut drip = tokio::time::interval(Duration::from_millis(100));
+        let mut interval = tokio::time::interval(Duration::from_millis(100));
         loop {
-            drip.tick().await;
+            interval.tick().await;
             socket.write_all(b"x").await?;
         }
         #[expect(unreachable_code, reason = "names the type of the block")]
         Ok::<(), std::io::Error>(())
     };
-    timeout(FAILED, dripping).await.expect("the server goes on reading").unwrap_err();
+    timeout(FAILED, slow_writes).await.expect("the server keeps reading").unwrap_err();
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_when_its_client_asks_for_nothing_more() {
-    let running = start(short()).await;
+async fn an_idle_connection_is_closed() {
+    let running = start(short_deadlines()).await;
     let mut socket = connect(running.server.addr).await;
     for _ in 0..2 {
         socket.write_all(b"GET /api/meta HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     }
-    let reply = rest(&mut socket).await;
+    let reply = read_to_end(&mut socket).await;
     assert_eq!(String::from_utf8_lossy(&reply).matches("HTTP/1.1 200").count(), 2);
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_answered_with_408_and_the_connection_ends() {
-    let running = start(short()).await;
+async fn a_slow_body_gets_408_and_the_connection_is_closed() {
+    let running = start(short_deadlines()).await;
     for head in [
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
-        // The answer needs no body: the rest of the request is not waited for.
+        // The reply does not need the body, so the server does not wait for the rest of the request.
         "GET /api/meta HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{",
     ] {
         let mut socket = connect(running.server.addr).await;
         socket.write_all(head.as_bytes()).await.unwrap();
-        let reply = String::from_utf8_lossy(&rest(&mut socket).await).into_owned();
+        let reply = String::from_utf8_lossy(&read_to_end(&mut socket).await).into_owned();
         let status = if head.starts_with("GET") { "HTTP/1.1 200" } else { "HTTP/1.1 408" };
         assert!(reply.starts_with(status), "{head:?}: {reply:?}");
     }
 }
 
-/// A server with a course that has a recording of several megabytes, and the path of that blob.
-async fn with_a_large_blob() -> (Running, String, usize) {
-    let running = start(short()).await;
+/// Starts a server with a course that contains a recording of several megabytes. Also returns path and size of that
+/// blob.
+async fn with_a_large_blob() -> (StartedServer, String, usize) {
+    let running = start(short_deadlines()).await;
     let package = running._dir.path().join("package");
     write_course(&package);
     let sound = wav(2 * 1024 * 1024);
@@ -168,8 +169,8 @@ async fn with_a_large_blob() -> (Running, String, usize) {
     (running, path, size)
 }
 
-/// A socket that can hold little before its owner reads.
-async fn small(to: SocketAddr) -> TcpStream {
+/// Returns a socket with a small receive buffer.
+async fn connect_with_small_buffer(to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(32 * 1024).unwrap();
     socket.connect(to).await.unwrap()
@@ -179,37 +180,37 @@ async fn small(to: SocketAddr) -> TcpStream {
 async fn a_client_that_does_not_read_is_closed_and_one_that_reads_slowly_is_not() {
     let (running, path, size) = with_a_large_blob().await;
     let get = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    let mut stuck = small(running.server.addr).await;
-    stuck.write_all(get.as_bytes()).await.unwrap();
-    // It writes and never reads: the end of the connection shows as an error of a write.
+    let mut non_reader = connect_with_small_buffer(running.server.addr).await;
+    non_reader.write_all(get.as_bytes()).await.unwrap();
+    // It writes and never reads: the end of the connection appears as a write error.
     let writing = async {
-        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        let mut interval = tokio::time::interval(Duration::from_millis(100));
         loop {
-            pace.tick().await;
-            if stuck.write_all(b"x").await.is_err() {
+            interval.tick().await;
+            if non_reader.write_all(b"x").await.is_err() {
                 break;
             }
         }
     };
     timeout(FAILED, writing).await.expect("a client that never reads keeps its connection");
-    assert!(rest(&mut stuck).await.len() < size);
-    // A slow reader takes longer than all deadlines together and gets everything.
-    let mut slow = small(running.server.addr).await;
+    assert!(read_to_end(&mut non_reader).await.len() < size);
+    // A slow reader takes longer than all deadlines together and receives everything.
+    let mut slow = connect_with_small_buffer(running.server.addr).await;
     slow.write_all(get.as_bytes()).await.unwrap();
-    let (mut got, mut buffer) = (0, vec![0; 64 * 1024]);
-    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    let (mut received, mut buffer) = (0, vec![0; 64 * 1024]);
+    let mut interval = tokio::time::interval(Duration::from_millis(100));
     loop {
-        pace.tick().await;
+        interval.tick().await;
         match slow.read(&mut buffer).await.unwrap() {
             0 => break,
-            n => got += n,
+            n => received += n,
         }
     }
-    assert!(got > size, "{got} of {size}");
+    assert!(received > size, "{received} of {size}");
 }
 
 #[tokio::test]
-async fn an_http2_client_that_opens_no_window_is_closed() {
+async fn an_http2_client_that_sends_no_window_update_is_closed() {
     let (running, path, _) = with_a_large_blob().await;
     let mut socket = connect(running.server.addr).await;
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -221,14 +222,14 @@ async fn an_http2_client_that_opens_no_window_is_closed() {
     sent.extend([0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]);
     sent.extend(block);
     socket.write_all(&sent).await.unwrap();
-    // Everything that the first window allows is read at once; the rest would come after a WINDOW_UPDATE.
-    let reply = rest(&mut socket).await;
+    // All data that the first window allows is read at once; more would require a WINDOW_UPDATE.
+    let reply = read_to_end(&mut socket).await;
     assert!(reply.len() > 60_000 && reply.len() < 200_000, "{}", reply.len());
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_server_with_few_descriptors_serves_beside_more_silent_sockets() {
+async fn a_server_with_few_descriptors_serves_despite_silent_sockets() {
     use std::{io::BufRead, process::Stdio};
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
@@ -252,7 +253,7 @@ async fn a_server_with_few_descriptors_serves_beside_more_silent_sockets() {
     let mut socket = connect(address).await;
     let request = b"GET /api/meta HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     socket.write_all(request).await.unwrap();
-    let reply = rest(&mut socket).await;
+    let reply = read_to_end(&mut socket).await;
     let _ = child.kill();
     let _ = child.wait();
     assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
@@ -274,7 +275,7 @@ async fn heads_that_are_too_large_are_answered_with_problem_details() {
         let head =
             format!("GET {target} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n");
         socket.write_all(head.as_bytes()).await.unwrap();
-        let reply = String::from_utf8_lossy(&rest(&mut socket).await).into_owned();
+        let reply = String::from_utf8_lossy(&read_to_end(&mut socket).await).into_owned();
         assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {reply}");
         assert!(reply.contains("application/problem+json"), "{what}: {reply}");
         assert!(reply.contains("/problems/too_large"), "{what}: {reply}");
@@ -282,7 +283,7 @@ async fn heads_that_are_too_large_are_answered_with_problem_details() {
 }
 
 #[tokio::test]
-async fn a_426_names_what_to_upgrade_to() {
+async fn a_426_names_the_protocol_to_upgrade_to() {
     let running = start(Settings { registration_open: true, ..Settings::default() }).await;
     let mut socket = connect(running.server.addr).await;
     let body = r#"{"login":"noor","name":"Noor","password":"a good long password","deviceId":"00000000-0000-0000-0000-000000000001"}"#;
@@ -291,7 +292,7 @@ async fn a_426_names_what_to_upgrade_to() {
         body.len()
     );
     socket.write_all(head.as_bytes()).await.unwrap();
-    let reply = String::from_utf8_lossy(&rest(&mut socket).await).into_owned();
+    let reply = String::from_utf8_lossy(&read_to_end(&mut socket).await).into_owned();
     let token = reply.split("\"accessToken\":\"").nth(1).unwrap().split('"').next().unwrap();
     let mut socket = connect(running.server.addr).await;
     let head = format!(

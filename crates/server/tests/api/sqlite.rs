@@ -1,4 +1,4 @@
-//! The SQLite engine: how the tests look into its files, and databases of earlier releases.
+//! The SQLite engine: access of the tests to its files, and databases of earlier releases.
 
 use std::{path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ use carrel_server::{
 use carrel_sqlite::{rows, rusqlite::Connection};
 use serde_json::json;
 
-use super::support::{Fixture, NOW, World, device, fixture};
+use super::support::{Fixture, NOW, TestServer, device, fixture};
 
 const MINUTE: i64 = 60_000;
 
@@ -44,11 +44,11 @@ impl Fixture for SqliteFixture {
     }
     fn stored_bytes(&self, folder: &Path) -> i64 {
         let conn = Self::open(folder);
-        let of = |spec: &rows::TableSpec| -> i64 {
+        let size_of = |spec: &rows::TableSpec| -> i64 {
             let sql = format!("SELECT coalesce(sum({}), 0) FROM {}", rows::size(spec), spec.table);
             conn.query_row(&sql, [], |r| r.get(0)).unwrap()
         };
-        rows::SPECS.iter().map(of).sum()
+        rows::SPECS.iter().map(size_of).sum()
     }
     fn epoch(&self, folder: &Path) -> String {
         let sql = "SELECT value FROM server_fact WHERE name = 'epoch'";
@@ -61,12 +61,12 @@ impl Fixture for SqliteFixture {
     }
 }
 
-/// A database of the release before: lower-case keys, hashes of the bytes as typed, random refresh tokens.
+/// A database of an earlier release: lower-case login keys, hashes of the bytes as typed, random refresh tokens.
 #[tokio::test]
-async fn accounts_and_sign_ins_of_the_release_before_go_on() {
+async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
-    let w = World::new();
-    let data = w.dir.path().join("old");
+    let server = TestServer::new();
+    let data = server.dir.path().join("old");
     std::fs::create_dir(&data).unwrap();
     let mut conn =
         carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::default()).unwrap();
@@ -104,40 +104,40 @@ async fn accounts_and_sign_ins_of_the_release_before_go_on() {
     drop(conn);
     std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
     let config = carrel_server::Config {
-        clock: std::sync::Arc::clone(&w.clock) as _,
+        clock: std::sync::Arc::clone(&server.clock) as _,
         ..carrel_server::Config::new(&data)
     };
     let data_dir = carrel_server::DataDir::open(config).unwrap();
     let router = carrel_server::http::app(data_dir.app().unwrap());
-    let w = World { data_dir, router, ..w };
-    // Each account is still found by its own login, whoever has the key now; also after the file is opened again.
+    let server = TestServer { data_dir, router, ..server };
+    // Each account is still found by its own login, whichever account has the key now.
     for (n, login) in logins.iter().enumerate() {
         for password in [decomposed, "caf\u{e9} au lait"] {
             let body = json!({"login": login, "password": password, "deviceId": device(60)});
-            let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+            let reply: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
             assert_eq!(reply.user.id.0, device(n as u128).0, "{login:?}");
         }
     }
     let body = json!({"login": "CAFE\u{301}", "password": decomposed, "deviceId": device(60)});
-    let reply: TokenReply = w.post("/api/auth/login", "", &body).await.ok();
+    let reply: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
     assert_eq!(reply.user.id.0, device(4).0);
-    let next: TokenReply = w.refresh(opaque).await.ok();
-    let next: TokenReply = w.refresh(&next.refresh_token).await.ok();
-    assert!(w.is_good(&next.access_token).await);
-    assert_eq!(w.refresh("older 3").await.status, StatusCode::UNAUTHORIZED);
-    w.clock.advance(2 * MINUTE);
-    assert_eq!(w.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
+    let next: TokenReply = server.refresh(opaque).await.ok();
+    let next: TokenReply = server.refresh(&next.refresh_token).await.ok();
+    assert!(server.accepts(&next.access_token).await);
+    assert_eq!(server.refresh("older 3").await.status, StatusCode::UNAUTHORIZED);
+    server.clock.advance(2 * MINUTE);
+    assert_eq!(server.refresh(opaque).await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// What a course consists of is read from its stored manifest.
+/// The blobs of a course are read from its stored manifest.
 #[tokio::test]
-async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_again() {
+async fn publications_of_an_earlier_release_keep_their_blobs_and_are_derived_again() {
     let dir = tempfile::tempdir().unwrap();
-    let w = World::new();
-    w.publish().await;
+    let server = TestServer::new();
+    server.publish().await;
     let course: Slug = "how-rivers-work".parse().unwrap();
-    let published = w.data_dir.store.published(Kind::Course, &course).await.unwrap().unwrap();
-    let blobs = w.data_dir.store.blobs().await.unwrap();
+    let published = server.data_dir.store.published(Kind::Course, &course).await.unwrap().unwrap();
+    let blobs = server.data_dir.store.blobs().await.unwrap();
     let mut conn =
         carrel_sqlite::open(&dir.path().join(FILE), carrel_sqlite::Options::default()).unwrap();
     carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..5], None, 0).unwrap();
@@ -157,7 +157,7 @@ async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_aga
     conn.execute("INSERT INTO blob (hash, size, media_type) VALUES (zeroblob(32), 1, '')", [])
         .unwrap();
     drop(conn);
-    std::fs::copy(w.folder().join("signing.key"), dir.path().join("signing.key")).unwrap();
+    std::fs::copy(server.folder().join("signing.key"), dir.path().join("signing.key")).unwrap();
     let data_dir = DataDir::open(Config::new(dir.path())).unwrap();
     let others = data_dir.store.rendered_by_others(None).await.unwrap();
     assert_eq!(others, [(Kind::Course, course)]);
@@ -166,9 +166,9 @@ async fn publications_of_the_release_before_keep_their_blobs_and_are_derived_aga
     assert_eq!(data_dir.store.blobs().await.unwrap().len(), blobs.len());
 }
 
-/// A row of 31 MiB that an earlier release stored is cut back when the database is opened, and then like any other.
+/// A row of 31 MiB stored by an earlier release is truncated when the database is opened, and valid afterwards.
 #[tokio::test]
-async fn an_over_long_row_of_an_earlier_release_is_repaired() {
+async fn an_oversized_row_of_an_earlier_release_is_truncated() {
     let dir = tempfile::tempdir().unwrap();
     let user = carrel_model::UserId::from_u128(7);
     {
@@ -176,30 +176,33 @@ async fn an_over_long_row_of_an_earlier_release_is_repaired() {
         let mut conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
         let old = &carrel_server::store::sqlite::MIGRATIONS[..2];
         carrel_sqlite::migrate(&mut conn, old, None, 0).unwrap();
-        let run = |sql: &str, extra: &str| {
+        let execute = |sql: &str, extra: &str| {
             let id = user.0.as_bytes().as_slice();
             conn.execute(sql, (id, extra)).unwrap();
         };
-        run(
+        execute(
             "INSERT INTO account (id, login, login_key, name, role, password, usn, created_ms) VALUES (?1, 'noor', 'noor', ?2, 'student', '', 2, 0)",
             "Noor",
         );
-        run("INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL", "e1");
+        execute(
+            "INSERT INTO server_fact (name, value) SELECT 'epoch', ?2 WHERE ?1 IS NOT NULL",
+            "e1",
+        );
         let fields: Vec<String> =
             (0..8_000).map(|n| format!(r#""f{n:05}":"{}""#, "v".repeat(4_000))).collect();
         let extra = format!("{{{}}}", fields.join(","));
-        run(
+        execute(
             "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
             &extra,
         );
-        // Answers that a newer client submitted while the server did not know the field.
+        // Answers submitted by a newer client while the server did not know the field.
         let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
-        run(
+        execute(
             "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",
             extra,
         );
     }
-    // A database without its key is refused.
+    // A database without a signing key would be refused.
     std::fs::write(dir.path().join("signing.key"), format!("{}\n", "7".repeat(64))).unwrap();
     let data_dir = DataDir::open(Config::new(dir.path())).unwrap();
     let (rows, more) = data_dir.store.pull(user, 0, 2_000, usize::MAX).await.unwrap();

@@ -4,12 +4,12 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use carrel_server::{Settings, http::start_page::code};
+use carrel_server::{Settings, http::start_page::qr_code};
 use serde_json::Value;
 
-use super::support::{NOW, World, fixture};
+use super::support::{NOW, TestServer, fixture};
 
-impl World {
+impl TestServer {
     async fn page(&self, host: &str) -> String {
         let request = Request::get("/").header("host", host).body(Body::empty()).unwrap();
         let reply = self.send(request).await;
@@ -27,31 +27,32 @@ impl World {
 
 #[tokio::test]
 async fn the_start_page_shows_name_address_and_code() {
-    let w = World::with(Settings { name: "Rivers & <Sons>".into(), ..Settings::default() });
-    let page = w.page("192.168.1.4:7300").await;
+    let server =
+        TestServer::with(Settings { name: "Rivers & <Sons>".into(), ..Settings::default() });
+    let page = server.page("192.168.1.4:7300").await;
     assert!(page.contains("<h1>Rivers &amp; &lt;Sons&gt;</h1>"), "{page}");
     assert!(page.contains("<code>http://192.168.1.4:7300</code>"), "{page}");
     assert!(page.contains(env!("CARGO_PKG_VERSION")));
-    let image = code("http://192.168.1.4:7300");
+    let image = qr_code("http://192.168.1.4:7300");
     assert!(image.starts_with("<svg") && page.contains(&image));
-    assert_ne!(image, code("http://192.168.1.5:7300"));
-    // A host that is none, or that carries a password, is not shown.
+    assert_ne!(image, qr_code("http://192.168.1.5:7300"));
+    // A host that is invalid or contains a password is not shown.
     for host in ["a b", "\"><b>", "noor:secret@example.org"] {
-        let page = w.page(host).await;
+        let page = server.page(host).await;
         assert!(page.contains("Type the address of this page") && !page.contains("<svg"), "{host}");
     }
     let settings = Settings { address: "https://school.example".into(), ..Settings::default() };
-    let page = World::with(settings).page("127.0.0.1:7300").await;
+    let page = TestServer::with(settings).page("127.0.0.1:7300").await;
     assert!(page.contains("<code>https://school.example</code>"), "{page}");
     let settings = Settings { behind_tls: true, ..Settings::default() };
-    let page = World::with(settings).page("school.example").await;
+    let page = TestServer::with(settings).page("school.example").await;
     assert!(page.contains("<code>https://school.example</code>"), "{page}");
 }
 
 #[tokio::test]
-async fn health_tells_whether_the_server_can_work() {
-    let w = World::new();
-    let reply = w.get("/health", "").await;
+async fn health_reports_database_disk_and_jobs() {
+    let server = TestServer::new();
+    let reply = server.get("/health", "").await;
     assert_eq!((reply.status, reply.header("cache-control")), (StatusCode::OK, "no-store"));
     let health: Value = reply.json();
     assert_eq!((&health["ok"], &health["databaseOk"]), (&true.into(), &true.into()));
@@ -60,25 +61,25 @@ async fn health_tells_whether_the_server_can_work() {
         (&Value::Array(vec![]), &Value::Array(vec![]))
     );
     assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
-    // A job that failed and one that nobody runs.
-    let store = &w.data_dir.store;
+    // A failed job, and a due job that no process runs.
+    let store = &server.data_dir.store;
     store.schedule_jobs(vec![("a", Some(1)), ("b", Some(1))], 0).await.unwrap();
     let failed = store.lease_due_job("me", NOW).await.unwrap().unwrap();
     store.finish_job(&failed, Some(1), Err("no".into()), NOW).await.unwrap();
-    let health: Value = w.get("/health", "").await.json();
+    let health: Value = server.get("/health", "").await.json();
     assert_eq!((&health["failingJobs"][0], &health["lateJobs"][0]), (&"a".into(), &"b".into()));
     assert_eq!(health["ok"], true);
-    // No space.
-    let w = World::with(Settings { min_free_disk_mib: u64::MAX, ..Settings::default() });
-    let reply = w.get("/health", "").await;
+    // Too little free space.
+    let server = TestServer::with(Settings { min_free_disk_mib: u64::MAX, ..Settings::default() });
+    let reply = server.get("/health", "").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     let health: Value = reply.json();
     assert_eq!((&health["ok"], &health["diskOk"]), (&false.into(), &false.into()));
     assert_eq!(health["databaseOk"], true);
-    // A database that does not answer.
-    let w = World::new();
-    fixture().drop_table(&w.folder(), "job");
-    let reply = w.get("/health", "").await;
+    // A database that does not respond.
+    let server = TestServer::new();
+    fixture().drop_table(&server.folder(), "job");
+    let reply = server.get("/health", "").await;
     let health: Value = reply.json();
     assert_eq!(
         (reply.status, &health["databaseOk"]),

@@ -1,4 +1,4 @@
-//! A server in a temporary folder, learners, requests, and a small course to publish.
+//! Test support: a server in a temporary folder, learners, requests, and a small course to publish.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,27 +26,28 @@ use tower::ServiceExt;
 pub const NOW: i64 = 1_790_000_000_000;
 pub const PASSWORD: &str = "a good long password";
 
-/// How tests look at a database of an engine, and which engine it is. Everything else goes through the server's own interfaces.
+/// Selects an engine and gives tests access to its database. Tests use the server's own interfaces for everything
+/// else.
 pub trait Fixture: Sync {
     fn engine(&self) -> Arc<dyn Engine>;
-    /// Rows of a table.
+    /// Returns the number of rows of a table.
     fn count(&self, folder: &Path, table: &str) -> i64;
-    /// Breaks the database: what needs the table fails.
+    /// Drops a table, so that calls that need it fail.
     fn drop_table(&self, folder: &Path, table: &str);
-    /// The bytes of all learners' rows, from the tables.
+    /// Returns the size of all learners' rows in bytes, computed from the tables.
     fn stored_bytes(&self, folder: &Path) -> i64;
     fn epoch(&self, folder: &Path) -> String;
-    /// Everything that the engine has written.
+    /// Returns all bytes that the engine has written.
     fn raw_bytes(&self, folder: &Path) -> Vec<u8>;
 }
 
-/// The engines that these tests run on, one at a time: `CARREL_TEST_ENGINE` names it.
+/// The engines that these tests can run on; `CARREL_TEST_ENGINE` selects one.
 const ENGINES: &[(&str, &dyn Fixture)] = &[("sqlite", &super::sqlite::SqliteFixture)];
 
 pub fn fixture() -> &'static dyn Fixture {
-    let wanted = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
-    let found = ENGINES.iter().find(|(name, _)| *name == wanted);
-    found.unwrap_or_else(|| panic!("no engine {wanted:?} among the fixtures")).1
+    let name = std::env::var("CARREL_TEST_ENGINE").unwrap_or_else(|_| "sqlite".into());
+    let found = ENGINES.iter().find(|(engine, _)| *engine == name);
+    found.unwrap_or_else(|| panic!("no engine {name:?} among the fixtures")).1
 }
 
 pub fn engine() -> &'static dyn Engine {
@@ -54,12 +55,12 @@ pub fn engine() -> &'static dyn Engine {
     ENGINE.as_ref()
 }
 
-/// A configuration on the engine under test.
+/// Returns a configuration with the engine under test.
 pub fn config(folder: impl Into<PathBuf>) -> Config {
     Config { engine: fixture().engine(), ..Config::new(folder) }
 }
 
-pub struct World {
+pub struct TestServer {
     pub dir: tempfile::TempDir,
     pub clock: Arc<FakeClock>,
     pub data_dir: DataDir,
@@ -91,7 +92,7 @@ impl Reply {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
-    /// The problem, after a look at everything that each one must have.
+    /// Returns the problem, after checking the fields that every problem has.
     pub fn problem(&self) -> Problem {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.status);
         let problem: Problem = self.json();
@@ -103,7 +104,7 @@ impl Reply {
     }
 }
 
-impl World {
+impl TestServer {
     pub fn new() -> Self {
         Self::with(Settings { registration_open: true, ..Settings::default() })
     }
@@ -122,7 +123,7 @@ impl World {
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let reply = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = reply.into_parts();
-        // A stream of events does not end.
+        // An event stream does not end.
         let is_stream = parts.headers.get("content-type").is_some_and(|t| t == "text/event-stream");
         let body = if is_stream { Body::empty() } else { body };
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
@@ -154,7 +155,7 @@ impl World {
     pub async fn post(&self, uri: &str, token: &str, body: &Value) -> Reply {
         self.call(Method::POST, uri, token, Some(body)).await
     }
-    /// A new learner on device 1.
+    /// Creates a learner who is signed in on device 1.
     pub async fn learner(&self, login: &str) -> TokenReply {
         let body =
             json!({"login": login, "name": login, "password": PASSWORD, "deviceId": device(1)});
@@ -162,14 +163,14 @@ impl World {
         if registered.status != StatusCode::FORBIDDEN {
             return registered.ok();
         }
-        // Registration is closed by default: then the administrator makes the account.
+        // Registration is closed by default; the administrator then creates the account.
         let user = http::auth::new_user(login, login, Role::Student).unwrap();
         let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
         let account = NewAccount { user, password };
         self.data_dir.store.add_account(account, None, NOW).await.unwrap();
         self.sign_in(login, 1).await
     }
-    /// The same learner on another device.
+    /// Signs in the same learner on another device.
     pub async fn sign_in(&self, login: &str, device_no: u128) -> TokenReply {
         let body = json!({"login": login, "password": PASSWORD, "deviceId": device(device_no)});
         self.post("/api/auth/login", "", &body).await.ok()
@@ -188,7 +189,7 @@ impl World {
         assert!(report.is_ok(), "{report:?}");
         report
     }
-    /// The hash and size of the first blob of the course with this media type.
+    /// Returns hash and size of the largest blob of the course with this media type.
     pub async fn blob_of_type(&self, media_type: &str) -> (BlobHash, u64) {
         let signed: Value = self.get("/api/courses/how-rivers-work/manifest", "").await.ok();
         let manifest: Value = serde_json::from_str(signed["manifest"].as_str().unwrap()).unwrap();
@@ -219,7 +220,8 @@ pub fn codes(reply: &Value) -> Vec<String> {
     results.iter().map(|r| r["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A course with every kind of thing that the server looks at: text, sound, a quiz, a story; on disk as a teacher writes it.
+/// Writes a course as a teacher would, with every kind of content that the server reads: text, sound, a quiz, a
+/// story.
 pub fn write_course(at: &Path) {
     let put = |name: &str, text: &str| {
         let path = at.join(name);
@@ -257,7 +259,7 @@ pub fn write_course(at: &Path) {
     std::fs::write(at.join("rain.wav"), wav(2_000)).unwrap();
 }
 
-/// A quiet tone of so many samples: 8 kHz, 16 bit, one channel.
+/// Returns a quiet tone with this number of samples: WAV, 8 kHz, 16 bit, one channel.
 pub fn wav(samples: i32) -> Vec<u8> {
     let samples: Vec<u8> =
         (0..samples).flat_map(|n| (((n * 37) % 400 - 200) as i16).to_le_bytes()).collect();

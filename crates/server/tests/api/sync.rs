@@ -1,4 +1,4 @@
-//! Push, pull, events: results by row, change numbers, limits, news.
+//! Push, pull, events: results per row, change numbers, limits, notifications.
 
 use std::{
     sync::Arc,
@@ -8,19 +8,21 @@ use std::{
 use axum::http::Method;
 use carrel_server::{
     Config, FakeClock, Server, Settings,
-    events::{Event, Signal},
+    events::{Event, StreamEvent},
     store::tx::Usage,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::support::{NOW, PASSWORD, World, codes, config, device, fixture, progress, push_body};
+use super::support::{
+    NOW, PASSWORD, TestServer, codes, config, device, fixture, progress, push_body,
+};
 
 #[tokio::test]
-async fn a_bad_row_stands_in_the_way_of_none() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let far = format!("{:016x}", (NOW + 400_000) << 16);
+async fn an_invalid_row_never_blocks_the_others() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let far_future = format!("{:016x}", (NOW + 400_000) << 16);
     let rows = [
         progress("a/b/c", 5),
         json!({"type": "hologram", "x": [1, 2]}),
@@ -28,10 +30,10 @@ async fn a_bad_row_stands_in_the_way_of_none() {
         json!({"type": "decision", "course": "a", "rev": 9, "status": "active"}),
         progress("a/b/c", 10_001),
         json!("no row"),
-        json!({"type": "kv", "ns": "setting", "key": "k", "value": "1", "hlc": far, "device": device(1)}),
+        json!({"type": "kv", "ns": "setting", "key": "k", "value": "1", "hlc": far_future, "device": device(1)}),
         progress("a/b/d", 7),
     ];
-    let reply: Value = w.push(&noor.access_token, &rows).await.ok();
+    let reply: Value = server.push(&noor.access_token, &rows).await.ok();
     assert_eq!(
         codes(&reply),
         ["ok", "too_new", "forbidden", "forbidden", "invalid", "invalid", "clock_skew", "ok"]
@@ -45,62 +47,63 @@ async fn a_bad_row_stands_in_the_way_of_none() {
             "{result}"
         );
     }
-    let pulled = w.pull(&noor.access_token, 0).await;
+    let pulled = server.pull(&noor.access_token, 0).await;
     let items: Vec<_> =
         pulled["rows"].as_array().unwrap().iter().map(|r| r["row"]["item"].clone()).collect();
     assert_eq!(items, ["a/b/c", "a/b/d"]);
 }
 
 #[tokio::test]
-async fn a_replay_moves_nothing_and_a_key_named_twice_is_one_row() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn a_replay_changes_nothing_and_a_repeated_key_is_one_row() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
     let rows =
         [progress("a/b/c", 5), progress("a/b/c", 9), progress("a/b/c", 7), progress("a/b/d", 1)];
-    let first: Value = w.push(token, &rows).await.ok();
+    let first: Value = server.push(token, &rows).await.ok();
     assert_eq!(first["usn"], 2);
-    let before = w.pull(token, 0).await;
+    let before = server.pull(token, 0).await;
     for _ in 0..3 {
-        let again: Value = w.push(token, &rows).await.ok();
+        let again: Value = server.push(token, &rows).await.ok();
         assert_eq!((again["usn"].as_u64(), codes(&again).len()), (Some(2), 4));
     }
-    // A mixture: only what is new takes a number.
-    let mixed: Value = w.push(token, &[progress("a/b/c", 8), progress("a/b/d", 2)]).await.ok();
+    // Only the changed row takes a change number.
+    let mixed: Value = server.push(token, &[progress("a/b/c", 8), progress("a/b/d", 2)]).await.ok();
     assert_eq!(mixed["usn"], 3);
-    let after = w.pull(token, 0).await;
+    let after = server.pull(token, 0).await;
     assert_eq!(before["rows"][0], after["rows"][0]);
     assert_eq!(
         (&after["rows"][0]["row"]["percent"], &after["rows"][1]["usn"]),
         (&json!(9), &json!(3))
     );
-    assert_eq!(w.pull(token, 3).await["rows"], json!([]));
-    assert_eq!(w.pull(token, 999).await["next"], 999);
+    assert_eq!(server.pull(token, 3).await["rows"], json!([]));
+    assert_eq!(server.pull(token, 999).await["next"], 999);
 }
 
 #[tokio::test]
-async fn who_sent_everything_that_changed_is_told_so() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn own_since_is_set_if_nothing_else_changed() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
     let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
-    let wish = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true", "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
-    // (what is sent, whether nothing else changed)
+    let request = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true",
+        "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
+    // (sent rows, whether nothing else changed)
     let table = [
         (vec![progress("a/b/d", 5), percent_and_done(10, 9)], true),
         // Nothing new.
         (vec![progress("a/b/d", 3)], true),
-        // An earlier time joined with a greater percentage: more than was sent.
+        // An earlier time is merged with a greater percentage: the stored row is not the one sent.
         (vec![percent_and_done(5, 1)], false),
         (vec![percent_and_done(20, 1)], true),
         (vec![progress("a/b/d", 6), percent_and_done(7, 0)], false),
         (vec![progress("a/b/d", 7), json!("no row")], true),
-        // Nobody decides on a course that is not here.
-        (vec![wish], true),
+        // A course that is not in the catalogue gets no decision.
+        (vec![request], true),
     ];
     let mut usn = 0;
     for (rows, own) in table {
-        let reply: Value = w.push(token, &rows).await.ok();
+        let reply: Value = server.push(token, &rows).await.ok();
         let expected = if own { json!(usn) } else { Value::Null };
         assert_eq!(reply["ownSince"], expected, "{rows:?}");
         usn = reply["usn"].as_u64().unwrap();
@@ -109,14 +112,16 @@ async fn who_sent_everything_that_changed_is_told_so() {
 
 #[tokio::test]
 async fn pages_follow_each_other_without_a_gap() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let rows: Vec<Value> = (0..25).map(|n| progress(&format!("a/b/s{n}"), n)).collect();
-    w.push(&noor.access_token, &rows).await.ok::<Value>();
+    server.push(&noor.access_token, &rows).await.ok::<Value>();
     let (mut since, mut seen, mut pages) = (0, Vec::new(), 0);
     loop {
-        let page: Value =
-            w.get(&format!("/api/sync/pull?since={since}&limit=10"), &noor.access_token).await.ok();
+        let page: Value = server
+            .get(&format!("/api/sync/pull?since={since}&limit=10"), &noor.access_token)
+            .await
+            .ok();
         seen.extend(page["rows"].as_array().unwrap().iter().map(|r| r["usn"].as_u64().unwrap()));
         since = page["next"].as_u64().unwrap();
         pages += 1;
@@ -128,56 +133,57 @@ async fn pages_follow_each_other_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_page_of_long_notes_ends_early_and_loses_none() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn a_page_of_long_notes_ends_early_without_loss() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     for batch in 0..10_u128 {
         let note = |n: u128| {
             json!({"type": "note_revision", "rev": device(batch * 10 + n), "note": device(1), "hlc": "01a0000000000000",
                 "item": "a/b/c", "body": "n".repeat(64 * 1024)})
         };
         let rows: Vec<Value> = (0..7).map(note).collect();
-        assert_eq!(codes(&w.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
+        assert_eq!(codes(&server.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
     }
-    let first = w.pull(&noor.access_token, 0).await;
+    let first = server.pull(&noor.access_token, 0).await;
     let count = first["rows"].as_array().unwrap().len();
     assert!((50..70).contains(&count), "{count}");
     assert_eq!((&first["more"], first["next"].as_u64()), (&json!(true), Some(count as u64)));
-    let second = w.pull(&noor.access_token, count as u64).await;
+    let second = server.pull(&noor.access_token, count as u64).await;
     assert_eq!(
         (second["rows"].as_array().unwrap().len(), &second["more"]),
         (70 - count, &json!(false))
     );
 }
 
-/// While another device writes, each page is one state of the database: a pull that says that there is no more has everything that was
-/// there when its last page was asked for.
+/// Each page is read from one state of the database, even while another device writes: a pull that reports no more
+/// rows has returned all rows that existed when its last page was requested.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_pull_ends_early_while_another_device_pushes() {
     let pulls = if std::env::var_os("CARREL_LONG").is_some() { 1_000 } else { 40 };
-    let w = Arc::new(World::new());
-    let noor = w.learner("noor").await;
+    let server = Arc::new(TestServer::new());
+    let noor = server.learner("noor").await;
     let token = noor.access_token.clone();
-    // Rows of several tables: a page needs several statements.
+    // Rows of several tables, so that a page needs several statements.
     let rows = |n: u32, round: u32| {
         let stamp = format!("{:016x}", (NOW << 16) + i64::from(round));
         [
             progress(&format!("a/b/s{n}"), round % 10_000),
-            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1", "hlc": stamp, "device": device(1)}),
+            json!({"type": "kv", "ns": "setting", "key": format!("k{n}"), "value": "1",
+                "hlc": stamp, "device": device(1)}),
             json!({"type": "note_life", "note": device(u128::from(n)), "deleted": stamp}),
         ]
     };
     const KEYS: u32 = 60;
     let all: Vec<Value> = (0..KEYS).flat_map(|n| rows(n, 1)).collect();
-    assert!(codes(&w.push(&token, &all).await.ok()).iter().all(|c| c == "ok"));
+    assert!(codes(&server.push(&token, &all).await.ok()).iter().all(|c| c == "ok"));
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let writer = tokio::spawn({
-        let (w, token, stop) = (w.clone(), token.clone(), stop.clone());
+        let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
         async move {
             let mut round = 2;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 let n = round % KEYS;
-                w.push(&token, &rows(n, round)).await.ok::<Value>();
+                server.push(&token, &rows(n, round)).await.ok::<Value>();
                 round += 1;
             }
             round
@@ -186,10 +192,10 @@ async fn no_pull_ends_early_while_another_device_pushes() {
     for pull in 0..pulls {
         let (mut since, mut keys) = (0, std::collections::BTreeSet::new());
         loop {
-            let known: Value = w.get("/api/sync/epoch", &token).await.ok();
+            let known: Value = server.get("/api/sync/epoch", &token).await.ok();
             let limit = 20 + pull % 50;
             let uri = format!("/api/sync/pull?since={since}&limit={limit}");
-            let page: Value = w.get(&uri, &token).await.ok();
+            let page: Value = server.get(&uri, &token).await.ok();
             for row in page["rows"].as_array().unwrap() {
                 let row = &row["row"];
                 let key = [&row["item"], &row["key"], &row["note"]].map(ToString::to_string);
@@ -198,7 +204,10 @@ async fn no_pull_ends_early_while_another_device_pushes() {
             since = page["next"].as_u64().unwrap();
             if page["more"] == false {
                 let at_least = known["usn"].as_u64().unwrap();
-                assert!(since >= at_least, "pull {pull} ended at {since}, {at_least} was there");
+                assert!(
+                    since >= at_least,
+                    "pull {pull} ended at {since}, expected at least {at_least}"
+                );
                 break;
             }
         }
@@ -208,31 +217,32 @@ async fn no_pull_ends_early_while_another_device_pushes() {
     assert!(writer.await.unwrap() > 10, "the other device wrote meanwhile");
 }
 
-/// The store stops reading when there is enough for a page, not only the reply.
+/// The store, and not only the reply, stops after enough rows for a page.
 #[tokio::test]
 async fn a_pull_reads_no_more_than_it_returns() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     for batch in 0..20_u128 {
         let note = |n: u128| {
             json!({"type": "note_revision", "rev": device(batch * 7 + n), "note": device(1), "hlc": "01a0000000000000",
                 "item": "a/b/c", "body": "n".repeat(64 * 1024)})
         };
         let rows: Vec<Value> = (0..7).map(note).collect();
-        assert_eq!(codes(&w.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
+        assert_eq!(codes(&server.push(&noor.access_token, &rows).await.ok()), ["ok"; 7]);
     }
-    for (max_bytes, most) in [(0, 1), (200_000, 4), (4 << 20, 65), (usize::MAX, 140)] {
-        let (rows, more) = w.data_dir.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
-        assert!((1..=most).contains(&rows.len()), "{} rows of {max_bytes} bytes", rows.len());
+    for (max_bytes, max_rows) in [(0, 1), (200_000, 4), (4 << 20, 65), (usize::MAX, 140)] {
+        let (rows, more) =
+            server.data_dir.store.pull(noor.user.id, 0, 2_000, max_bytes).await.unwrap();
+        assert!((1..=max_rows).contains(&rows.len()), "{} rows of {max_bytes} bytes", rows.len());
         assert_eq!(more, rows.len() < 140);
     }
 }
 
-/// Two rows that a server takes by themselves, and the row that it makes of them: every device and the server itself take that too.
+/// Two valid rows are merged into one that every device and the server itself accept.
 #[tokio::test]
-async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn unknown_fields_of_many_pushes_merge_into_a_valid_row() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
     let with = |fields: std::ops::Range<u32>, len: usize| {
         let mut row = progress("a/b/c", 5);
@@ -243,91 +253,92 @@ async fn unknown_fields_of_many_pushes_join_into_a_row_that_everybody_takes() {
     };
     let body = |pulled: &Value| pulled["rows"][0]["row"].clone();
     for fields in [with(0..1, 3_000), with(1..2, 3_000), with(2..300, 1), with(300..316, 4_000)] {
-        assert_eq!(codes(&w.push(token, &[fields]).await.ok()), ["ok"]);
+        assert_eq!(codes(&server.push(token, &[fields]).await.ok()), ["ok"]);
     }
-    let joined = body(&w.pull(token, 0).await);
-    assert_eq!(joined["f00000"], "v".repeat(3_000), "both of the first are there");
+    let joined = body(&server.pull(token, 0).await);
+    assert_eq!(joined["f00000"], "v".repeat(3_000), "both of the first are kept");
     assert_eq!(joined["f00001"], "v".repeat(3_000));
-    assert_eq!(codes(&w.push(token, std::slice::from_ref(&joined)).await.ok()), ["ok"]);
+    assert_eq!(codes(&server.push(token, std::slice::from_ref(&joined)).await.ok()), ["ok"]);
     // 60 pushes of half a MiB each.
     for push in 0..60_u32 {
         let rows: Vec<Value> =
             (0..7).map(|n| with((push * 7 + n) * 16..(push * 7 + n + 1) * 16, 4_000)).collect();
-        assert_eq!(codes(&w.push(token, &rows).await.ok()), ["ok"; 7]);
+        assert_eq!(codes(&server.push(token, &rows).await.ok()), ["ok"; 7]);
     }
-    let reply = w.get("/api/sync/pull?since=0&limit=2000", token).await;
+    let reply = server.get("/api/sync/pull?since=0&limit=2000", token).await;
     assert!(reply.body.len() < 80 * 1024, "{} bytes", reply.body.len());
     let joined = body(&reply.ok());
-    assert_eq!(codes(&w.push(token, &[joined]).await.ok()), ["ok"]);
-    // One that is over the limits by itself is not taken.
+    assert_eq!(codes(&server.push(token, &[joined]).await.ok()), ["ok"]);
+    // A row that is over the limits by itself is refused.
     for over in [with(0..1, 5_000), with(0..17, 1_000)] {
-        assert_eq!(codes(&w.push(token, &[over]).await.ok()), ["invalid"]);
+        assert_eq!(codes(&server.push(token, &[over]).await.ok()), ["invalid"]);
     }
 }
 
-/// The connection of the device ends after its rows were queued: they are committed, and the others are told.
+/// If the device disconnects after its rows were queued, they are committed and the other devices are notified.
 #[tokio::test]
-async fn a_push_whose_caller_goes_away_still_tells_other_devices() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn a_push_of_a_disconnected_client_still_notifies_other_devices() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let user = noor.user.id;
     let other = uuid::Uuid::from_u128(7);
-    let mut stream = w.data_dir.events.subscribe(user, other).unwrap();
+    let mut stream = server.data_dir.events.subscribe(user, other).unwrap();
     let row = serde_json::from_value(progress("a/b/c", 5)).unwrap();
-    let mut push = Box::pin(w.data_dir.store.push(user, vec![row], false, NOW));
-    // Queued by the first poll, and dropped without another one.
+    let mut push = Box::pin(server.data_dir.store.push(user, vec![row], false, NOW));
+    // The first poll queues the rows; the future is then dropped.
     let _ = futures_util::poll!(push.as_mut());
     drop(push);
-    let told = tokio::time::timeout(Duration::from_secs(20), stream.signals.recv()).await;
+    let received = tokio::time::timeout(Duration::from_secs(20), stream.events.recv()).await;
     let expected = Event::RowsChanged { user, usn: 1, from: None };
-    assert_eq!(told.expect("an event").unwrap(), Signal::Event(expected));
-    assert_eq!(w.data_dir.store.usn(user).await.unwrap(), 1);
+    assert_eq!(received.expect("an event").unwrap(), StreamEvent::Event(expected));
+    assert_eq!(server.data_dir.store.usn(user).await.unwrap(), 1);
 }
 
-impl World {
+impl TestServer {
     async fn usage(&self, user: carrel_model::UserId) -> Usage {
         self.data_dir.store.read("usage", move |tx| tx.usage(user)).await.unwrap()
     }
-    /// The bytes of all rows, from the tables.
+    /// Returns the size of all rows in bytes, computed from the tables.
     fn stored_bytes(&self) -> i64 {
         fixture().stored_bytes(&self.folder())
     }
 }
 
 #[tokio::test]
-async fn a_learner_over_the_quota_keeps_what_is_there_and_blocks_nobody() {
+async fn a_learner_over_the_quota_keeps_stored_rows_and_does_not_affect_others() {
     let settings =
         Settings { max_rows_per_learner: 10, max_mib_per_learner: 1, ..Settings::default() };
-    let w = World::with(settings);
-    let (noor, amin) = (w.learner("noor").await, w.learner("amin").await);
+    let server = TestServer::with(settings);
+    let (noor, amin) = (server.learner("noor").await, server.learner("amin").await);
     let token = &noor.access_token;
     let rows: Vec<Value> = (0..12).map(|n| progress(&format!("a/b/s{n:02}"), 1)).collect();
-    let reply: Value = w.push(token, &rows).await.ok();
+    let reply: Value = server.push(token, &rows).await.ok();
     let mut expected = vec!["ok"; 10];
     expected.extend(["forbidden"; 2]);
     assert_eq!(codes(&reply), expected);
     assert!(reply["results"][11]["reason"].as_str().unwrap().contains("quota"), "{reply}");
-    // What is there goes on; an item of a key that is refused has its own result, also when the key is named twice.
+    // Stored rows can still change. Each item with a refused key has its own result, even if the key occurs twice.
     let again = [progress("a/b/s00", 9_000), progress("a/b/s99", 1), progress("a/b/s99", 2)];
-    assert_eq!(codes(&w.push(token, &again).await.ok()), ["ok", "forbidden", "forbidden"]);
-    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77}, {"kind": "section", "item": "a/b/s98", "percent": 1}]);
-    let reply: Value = w.post("/api/progress/update", token, &updates).await.ok();
+    assert_eq!(codes(&server.push(token, &again).await.ok()), ["ok", "forbidden", "forbidden"]);
+    let updates = json!([{"kind": "section", "item": "a/b/s01", "percent": 77},
+        {"kind": "section", "item": "a/b/s98", "percent": 1}]);
+    let reply: Value = server.post("/api/progress/update", token, &updates).await.ok();
     assert_eq!(codes(&reply), ["ok", "forbidden"]);
     assert_eq!(
         (&reply["results"][0]["row"]["percent"], &reply["results"][1]["row"]),
         (&json!(77), &Value::Null)
     );
-    // The server's own rows are written, and others are not touched.
-    assert_eq!(codes(&w.push(&amin.access_token, &rows[..5]).await.ok()), ["ok"; 5]);
-    let (a, b) = (w.usage(noor.user.id).await, w.usage(amin.user.id).await);
-    assert_eq!((a.rows + b.rows, a.bytes + b.bytes), (15, w.stored_bytes()));
+    // Other learners are not affected, and the usage matches the stored bytes.
+    assert_eq!(codes(&server.push(&amin.access_token, &rows[..5]).await.ok()), ["ok"; 5]);
+    let (a, b) = (server.usage(noor.user.id).await, server.usage(amin.user.id).await);
+    assert_eq!((a.rows + b.rows, a.bytes + b.bytes), (15, server.stored_bytes()));
 }
 
-/// Rows that are there may grow by a quarter more than the quota, and shrink or stay as large as they are always.
+/// Stored rows may grow up to a quarter above the quota. Changes that do not make them larger are always accepted.
 #[tokio::test]
-async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
-    let w = World::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
-    let noor = w.learner("noor").await;
+async fn a_learner_over_the_byte_quota_can_still_change_stored_rows() {
+    let server = TestServer::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
+    let noor = server.learner("noor").await;
     let token = &noor.access_token;
     const MIB: i64 = 1 << 20;
     let kv = |n: u32, at: i64, len: usize| {
@@ -343,65 +354,73 @@ async fn a_learner_over_the_quota_of_bytes_may_still_change_what_is_there() {
                     row[format!("{field}{n}")] = json!("v".repeat(4_000));
                 }
             }
-            let reply: Value = w.push(token, &rows).await.ok();
+            let reply: Value = server.push(token, &rows).await.ok();
             refused += codes(&reply).iter().filter(|c| *c == "forbidden").count();
         }
     }
     assert!(refused > 0);
-    let used = w.stored_bytes();
+    let used = server.stored_bytes();
     assert!((MIB * 5 / 4..MIB * 5 / 4 + 100 * 1024).contains(&used), "{used}");
-    assert_eq!(w.usage(noor.user.id).await.bytes, w.stored_bytes());
-    assert_eq!(codes(&w.push(token, &[progress("a/b/c", 1)]).await.ok()), ["forbidden"], "new");
+    assert_eq!(server.usage(noor.user.id).await.bytes, server.stored_bytes());
+    assert_eq!(
+        codes(&server.push(token, &[progress("a/b/c", 1)]).await.ok()),
+        ["forbidden"],
+        "new"
+    );
     let shorter: Vec<Value> = (0..20).map(|n| kv(n, 100, 5)).collect();
-    assert_eq!(codes(&w.push(token, &shorter).await.ok()), ["ok"; 20], "what is there");
+    assert_eq!(codes(&server.push(token, &shorter).await.ok()), ["ok"; 20], "stored rows");
 }
 
 #[tokio::test]
-async fn fields_of_a_newer_version_come_back() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
+async fn fields_of_a_newer_version_are_returned() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
     let mut row = progress("a/b/c", 5);
     row["mood"] = json!({"colour": "blue", "depth": [1, 2]});
-    w.push(&noor.access_token, &[row]).await.ok::<Value>();
-    assert_eq!(w.pull(&noor.access_token, 0).await["rows"][0]["row"]["mood"]["colour"], "blue");
+    server.push(&noor.access_token, &[row]).await.ok::<Value>();
+    assert_eq!(
+        server.pull(&noor.access_token, 0).await["rows"][0]["row"]["mood"]["colour"],
+        "blue"
+    );
 }
 
 #[tokio::test]
-async fn many_at_once_give_each_row_its_own_number() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    let w = &w;
+async fn concurrent_pushes_give_each_row_its_own_number() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let server = &server;
     let pushes = (0..40).map(|n| {
         let token = noor.access_token.clone();
         async move {
-            w.push(&token, &[progress(&format!("a/b/s{n}"), n), progress("a/b/same", n)])
+            server
+                .push(&token, &[progress(&format!("a/b/s{n}"), n), progress("a/b/same", n)])
                 .await
                 .ok::<Value>()
         }
     });
     let replies = futures_util::future::join_all(pushes).await;
-    let greatest = replies.iter().map(|r| r["usn"].as_u64().unwrap()).max().unwrap();
-    let pulled = w.pull(&noor.access_token, 0).await;
+    let max = replies.iter().map(|r| r["usn"].as_u64().unwrap()).max().unwrap();
+    let pulled = server.pull(&noor.access_token, 0).await;
     let rows = pulled["rows"].as_array().unwrap();
-    assert_eq!((rows.len(), rows.last().unwrap()["usn"].as_u64().unwrap()), (41, greatest));
+    assert_eq!((rows.len(), rows.last().unwrap()["usn"].as_u64().unwrap()), (41, max));
     let numbers: Vec<_> = rows.iter().map(|r| r["usn"].as_u64().unwrap()).collect();
     assert!(numbers.windows(2).all(|p| p[0] < p[1]), "{numbers:?}");
 }
 
 #[tokio::test]
-async fn versions_are_agreed_on() {
-    let w = World::new();
-    let noor = w.learner("noor").await;
-    for (given, status) in [(None, 200), (Some("1"), 200), (Some("2"), 426), (Some("-1"), 400)] {
+async fn sync_versions_are_checked() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    for (header, status) in [(None, 200), (Some("1"), 200), (Some("2"), 426), (Some("-1"), 400)] {
         let mut request = axum::http::Request::builder()
             .method(Method::GET)
             .uri("/api/sync/epoch")
             .header("authorization", format!("Bearer {}", noor.access_token));
-        if let Some(version) = given {
+        if let Some(version) = header {
             request = request.header("sync-version", version);
         }
-        let reply = w.send(request.body(axum::body::Body::empty()).unwrap()).await;
-        assert_eq!(reply.status.as_u16(), status, "{given:?}");
+        let reply = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(reply.status.as_u16(), status, "{header:?}");
     }
 }
 
@@ -411,7 +430,7 @@ struct Socket {
     url: String,
 }
 
-/// Settings of a server on which learners make their own accounts.
+/// Returns the configuration of a server with open registration.
 fn open(data: &std::path::Path) -> Config {
     let settings = Settings { registration_open: true, ..Settings::default() };
     Config { settings, ..config(data) }
@@ -434,15 +453,16 @@ impl Socket {
         assert!(reply.status().is_success(), "{}", reply.status());
         reply.json().await.unwrap()
     }
-    async fn push(&self, who: &Value, items: &[Value]) -> Value {
-        let request = self.http.post(format!("{}/api/sync/push", self.url)).bearer_auth(token(who));
+    async fn push(&self, tokens: &Value, items: &[Value]) -> Value {
+        let request =
+            self.http.post(format!("{}/api/sync/push", self.url)).bearer_auth(token(tokens));
         request.json(&push_body(items)).send().await.unwrap().json().await.unwrap()
     }
-    async fn events(&self, who: &Value) -> Events {
+    async fn events(&self, tokens: &Value) -> Events {
         let reply = self
             .http
             .get(format!("{}/api/sync/events", self.url))
-            .bearer_auth(token(who))
+            .bearer_auth(token(tokens))
             .send()
             .await
             .unwrap();
@@ -451,8 +471,8 @@ impl Socket {
     }
 }
 
-fn token(who: &Value) -> &str {
-    who["accessToken"].as_str().unwrap()
+fn token(tokens: &Value) -> &str {
+    tokens["accessToken"].as_str().unwrap()
 }
 
 struct Events {
@@ -461,15 +481,15 @@ struct Events {
 }
 
 impl Events {
-    /// The data of the next `news`, or none at the end of the stream.
+    /// Returns the data of the next `changes` event, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data =
                     event.lines().find_map(|l| l.strip_prefix("data: ")).map(ToOwned::to_owned);
-                let is_news = event.lines().any(|l| l == "event: news");
+                let is_changes_event = event.lines().any(|l| l == "event: changes");
                 self.text = rest.to_owned();
-                if let (true, Some(data)) = (is_news, data) {
+                if let (true, Some(data)) = (is_changes_event, data) {
                     return Some(serde_json::from_str(&data).unwrap());
                 }
                 continue;
@@ -481,7 +501,7 @@ impl Events {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
+async fn other_devices_are_notified_and_the_sender_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(NOW));
     let server =
@@ -489,38 +509,39 @@ async fn another_device_hears_of_it_at_once_and_the_sender_does_not() {
     let socket = Socket::new(server.url());
     let laptop = socket.sign_in("register", 1).await;
     let phone = socket.sign_in("login", 2).await;
-    let (mut on_phone, mut on_laptop) = (socket.events(&phone).await, socket.events(&laptop).await);
-    assert_eq!(on_phone.next().await.unwrap()["usn"], 0);
-    assert_eq!(on_laptop.next().await.unwrap()["usn"], 0);
+    let (mut phone_events, mut laptop_events) =
+        (socket.events(&phone).await, socket.events(&laptop).await);
+    assert_eq!(phone_events.next().await.unwrap()["usn"], 0);
+    assert_eq!(laptop_events.next().await.unwrap()["usn"], 0);
     let mut times = Vec::new();
     for n in 1..=20_u64 {
         let start = Instant::now();
         let rows = [progress("a/b/c", n as u32)];
-        let (reply, news) = tokio::join!(socket.push(&laptop, &rows), on_phone.next());
+        let (reply, change) = tokio::join!(socket.push(&laptop, &rows), phone_events.next());
         times.push(start.elapsed());
-        let news = news.unwrap();
-        assert_eq!((news["usn"].as_u64(), &news["epoch"]), (Some(n), &reply["epoch"]));
+        let change = change.unwrap();
+        assert_eq!((change["usn"].as_u64(), &change["epoch"]), (Some(n), &reply["epoch"]));
     }
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
-    // A replay is no news; the next thing that the phone hears of is the next change.
+    // A replay sends no event; the phone's next event is the next change.
     socket.push(&laptop, &[progress("a/b/c", 3)]).await;
     socket.push(&laptop, &[progress("a/b/d", 1)]).await;
-    assert_eq!(on_phone.next().await.unwrap()["usn"], 21);
-    // The laptop hears of the phone, and of nothing that it did itself.
+    assert_eq!(phone_events.next().await.unwrap()["usn"], 21);
+    // The laptop receives the phone's change, but none of its own.
     socket.push(&phone, &[progress("a/b/e", 1)]).await;
-    assert_eq!(on_laptop.next().await.unwrap()["usn"], 22);
+    assert_eq!(laptop_events.next().await.unwrap()["usn"], 22);
     // Signing out ends the stream of that device; stopping the server ends the others.
     let body = json!({"refreshToken": phone["refreshToken"]});
     socket.http.post(format!("{}/api/auth/logout", socket.url)).json(&body).send().await.unwrap();
-    assert_eq!(on_phone.next().await, None);
+    assert_eq!(phone_events.next().await, None);
     server.shutdown().await;
-    assert_eq!(on_laptop.next().await, None);
+    assert_eq!(laptop_events.next().await, None);
     assert!(socket.http.get(format!("{}/api/meta", socket.url)).send().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_was_stopped_comes_back_with_everything() {
+async fn a_restarted_server_keeps_everything() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(open(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());
@@ -530,8 +551,8 @@ async fn a_server_that_was_stopped_comes_back_with_everything() {
     let server = Server::start(open(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());
     let again = socket.push(&noor, &[progress("a/b/c", 1)]).await;
-    for same in ["epoch", "usn", "results"] {
-        assert_eq!(again[same], pushed[same], "{same}");
+    for field in ["epoch", "usn", "results"] {
+        assert_eq!(again[field], pushed[field], "{field}");
     }
     server.shutdown().await;
 }

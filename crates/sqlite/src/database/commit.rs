@@ -1,4 +1,6 @@
-//! The connection that writes: transactions that wait at the same moment share one commit.
+//! The connection that writes. Transactions that wait at the same time share one commit.
+//!
+//! Not here: the queue and its thread (`writer`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,10 +13,10 @@ use super::{
 };
 use crate::storage_error;
 
-/// A transaction, for the time that it is borrowed for.
+/// A transaction that may borrow from its caller.
 pub(super) type BoxedJob<'j> = Box<dyn Job + 'j>;
 
-/// The connection, with what its database does beside the transactions.
+/// The connection with the hooks of its database.
 pub(super) struct WriteConnection {
     /// None: closed.
     pub conn: Option<Connection>,
@@ -38,9 +40,9 @@ impl WriteConnection {
         }
     }
 
-    /// Runs the jobs in one transaction, with a savepoint for each. If the disk is full, each runs in one of its own, after
-    /// the log was emptied and as often as space can be freed. Tells for each whether the database did its part; sets
-    /// `suspect` if damage was reported.
+    /// Runs the jobs in one transaction, with a savepoint for each. If the disk is full, each runs in its own
+    /// transaction, after a checkpoint of the log and as often as space can be freed. Returns for each job an error
+    /// if its transaction was not committed; sets `suspect` if damage was reported.
     pub fn commit(
         &mut self,
         group: &mut [BoxedJob<'_>],
@@ -51,10 +53,10 @@ impl WriteConnection {
             return group.iter().map(|_| ended.clone()).collect();
         }
         if let Some(conn) = &self.conn {
-            // What is in the log goes into the file, so that its space is used again.
+            // Moves the log's contents into the file, so that the log's space is reused.
             let _ = conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
         }
-        // One by one: a large one that still does not fit must not take a small one down with it.
+        // One by one, so that a large one that still does not fit does not prevent a small one.
         let alone = group.iter_mut().map(|job| {
             let job = std::slice::from_mut(job);
             loop {
@@ -71,7 +73,7 @@ impl WriteConnection {
         self.conn.as_ref().is_some_and(|conn| self.hooks.free_space(conn))
     }
 
-    /// `Err`: nothing was committed. A job that failed for itself was taken back, and is no error here.
+    /// Returns an error if nothing was committed. A job that failed by itself was rolled back, which is no error here.
     fn transaction(
         &mut self,
         group: &mut [BoxedJob<'_>],
@@ -92,14 +94,14 @@ impl WriteConnection {
             }
             Ok(None) => Ok(()),
             Err(e) => {
-                note_damage(&e, suspect);
+                record_damage(&e, suspect);
                 Err(e)
             }
         }
     }
 }
 
-/// `None`: there was nothing to commit.
+/// Returns `None` if there was nothing to commit.
 fn try_transaction(
     conn: &Connection,
     group: &mut [BoxedJob<'_>],
@@ -110,7 +112,7 @@ fn try_transaction(
         done.map(|_| ()).map_err(|e| storage_error(&e))
     };
     run("BEGIN IMMEDIATE")?;
-    // One alone needs no savepoint: the transaction is its own.
+    // A single job needs no savepoint, because it has its own transaction.
     let alone = group.len() == 1;
     let mut after = Vec::new();
     for job in group {
@@ -125,11 +127,11 @@ fn try_transaction(
                 }
                 after.extend(tx.into_after());
             }
-            // The whole group is taken back and runs again one by one, when there is space.
+            // The whole group is rolled back and runs again one by one, when there is space.
             Err(e) if e.cause == Cause::Full => return Err(e),
             Err(e) => {
-                note_damage(&e, suspect);
-                // SQLite itself rolls everything back after some errors: then there is no savepoint any more.
+                record_damage(&e, suspect);
+                // After some errors SQLite rolls back everything; then the savepoint no longer exists.
                 if conn.is_autocommit() {
                     return Err(e);
                 }
@@ -146,7 +148,7 @@ fn try_transaction(
     Ok(Some(after))
 }
 
-fn note_damage(e: &StorageError, suspect: &AtomicBool) {
+fn record_damage(e: &StorageError, suspect: &AtomicBool) {
     if e.cause == Cause::Corrupt {
         suspect.store(true, Ordering::Relaxed);
     }

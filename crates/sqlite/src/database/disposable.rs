@@ -1,4 +1,6 @@
-//! Files whose content can be fetched again: one that is proven to be damaged is set aside and begun again.
+//! Database files whose content can be downloaded again: a file that is proven to be damaged is renamed and recreated.
+//!
+//! Not here: databases with learning records, which are never discarded.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,11 +13,11 @@ use rusqlite::Connection;
 use super::hooks::Hooks;
 use crate::{Migration, Options, Synchronous, confirm_damage};
 
-/// How long the opening of a file waits for another connection: somebody waits for the first window.
-const OPEN_BUSY: Duration = Duration::from_secs(1);
-const BUSY: Duration = Duration::from_secs(5);
+/// How long opening a file waits for another connection; the first window waits meanwhile.
+const OPEN_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A file that is made again, empty, if it is damaged.
+/// A file that is recreated, empty, if it is damaged.
 pub(crate) struct Disposable {
     pub path: PathBuf,
     pub migrations: &'static [Migration],
@@ -26,7 +28,11 @@ impl Disposable {
     /// Opens the file, or a database in memory if that is not possible now.
     pub fn open_or_memory(&self) -> Result<Connection, StorageError> {
         self.open().or_else(|e| {
-            tracing::warn!(cache.file = %self.path.display(), error = %e, "the cache cannot be opened: this run does without the file");
+            tracing::warn!(
+                cache.file = %self.path.display(),
+                error = %e,
+                "the cache file cannot be opened: caching in memory only"
+            );
             in_memory(self.migrations, self.now_ms)
         })
     }
@@ -34,7 +40,7 @@ impl Disposable {
     fn open(&self) -> crate::Result<Connection> {
         match self.connect() {
             Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {
-                set_aside(&self.path)?;
+                rename_damaged(&self.path)?;
                 self.connect()
             }
             other => other,
@@ -51,8 +57,8 @@ impl Hooks for Disposable {
         match is_damaged(&self.path) {
             Ok(true) => {
                 drop(conn);
-                let renewed = set_aside(&self.path).and_then(|()| self.connect());
-                renewed.or_else(|_| in_memory(self.migrations, self.now_ms))
+                let recreated = rename_damaged(&self.path).and_then(|()| self.connect());
+                recreated.or_else(|_| in_memory(self.migrations, self.now_ms))
             }
             _ => Ok(conn),
         }
@@ -79,24 +85,24 @@ pub fn connect(path: &Path, migrations: &[Migration], now_ms: i64) -> crate::Res
     let options = Options {
         synchronous: Synchronous::Normal,
         incremental_vacuum: true,
-        busy: OPEN_BUSY,
+        busy: OPEN_BUSY_TIMEOUT,
         ..Options::default()
     };
     let mut conn = crate::open(path, options)?;
     crate::migrate(&mut conn, migrations, None, now_ms)?;
-    conn.busy_timeout(BUSY)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     Ok(conn)
 }
 
-/// An empty database in memory with this schema.
+/// Opens an empty database in memory with this schema.
 pub fn in_memory(migrations: &[Migration], now_ms: i64) -> Result<Connection, StorageError> {
     let mut conn = crate::open_in_memory()?;
     crate::migrate(&mut conn, migrations, None, now_ms)?;
     Ok(conn)
 }
 
-/// Renames the file with its log to `*.damaged`, in place of an older one of that name.
-pub fn set_aside(path: &Path) -> crate::Result<()> {
+/// Renames the file and its log to `*.damaged`; an older file of that name is replaced.
+pub fn rename_damaged(path: &Path) -> crate::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut from = path.as_os_str().to_owned();
         from.push(suffix);

@@ -1,4 +1,6 @@
-//! A transaction that waits to be run, and what its closure works with.
+//! A queued transaction, and the handle that its closure works with.
+//!
+//! Not here: how transactions are grouped and committed (`commit`).
 
 use std::{
     cell::RefCell,
@@ -14,7 +16,7 @@ use crate::DatabaseError;
 /// Runs after a commit.
 pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
 
-/// What a closure in [`super::Database::write`] works with. It derefs to the connection.
+/// The handle that a closure in [`super::Database::write`] works with. It derefs to the connection.
 pub struct WriteTx<'c> {
     conn: &'c Connection,
     after: RefCell<Vec<AfterCommit>>,
@@ -44,24 +46,24 @@ impl Deref for WriteTx<'_> {
     }
 }
 
-/// A transaction. `run` may be called again; `finish` is called once, after the commit or instead of it.
+/// A transaction. `run` may be called again; `finish` is called once, after the commit or after the last failure.
 pub(super) trait Job {
     fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError>;
-    /// Hands the result over. `Err`: nothing of this transaction was committed.
+    /// Passes the result to the caller. `Err`: nothing of this transaction was committed.
     fn finish(self: Box<Self>, committed: Result<(), StorageError>);
 }
 
-/// A closure as a job. `reply` gets its result.
-pub(super) struct Typed<T, E, F, R> {
+/// A job that runs a closure and sends its result to `reply`.
+pub(super) struct ClosureJob<T, E, F, R> {
     op: &'static str,
     f: F,
     result: Option<Result<T, E>>,
-    /// Results of earlier runs. A destructor may use the database, so they are dropped in `finish`.
+    /// Results of earlier runs, dropped in `finish` because a destructor may use the database.
     discarded: Vec<Result<T, E>>,
     reply: R,
 }
 
-impl<T, E, F, R> Typed<T, E, F, R>
+impl<T, E, F, R> ClosureJob<T, E, F, R>
 where
     E: DatabaseError,
     F: FnMut(&WriteTx<'_>) -> Result<T, E>,
@@ -72,7 +74,7 @@ where
     }
 }
 
-impl<T, E, F, R> Job for Typed<T, E, F, R>
+impl<T, E, F, R> Job for ClosureJob<T, E, F, R>
 where
     E: DatabaseError,
     F: FnMut(&WriteTx<'_>) -> Result<T, E>,
@@ -80,7 +82,7 @@ where
 {
     fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError> {
         self.discarded.extend(self.result.take());
-        let result = caught(self.op, || (self.f)(tx));
+        let result = catch_panic(self.op, || (self.f)(tx));
         let outcome = match &result {
             Ok(_) => Ok(()),
             Err(e) => Err(e.storage().cloned().unwrap_or_else(|| StorageError::other(self.op))),
@@ -93,7 +95,7 @@ where
         let Self { op, result, reply, discarded, f } = *self;
         let result = match (committed, result) {
             (Ok(()), Some(result)) => result,
-            // The closure's own error says more than that of the transaction.
+            // The closure's own error is more specific than that of the transaction.
             (Err(_), Some(Err(e))) => Err(e),
             (Err(e), uncommitted) => {
                 drop(uncommitted);
@@ -110,8 +112,8 @@ where
     }
 }
 
-/// Runs `f`. A panic becomes an error: it must not end the thread that commits for all others.
-pub(super) fn caught<T, E: DatabaseError>(
+/// Runs `f`. A panic becomes an error: it must not end the thread that commits for all callers.
+pub(super) fn catch_panic<T, E: DatabaseError>(
     op: &str,
     f: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {

@@ -1,13 +1,13 @@
-//! One database of a client: a thread that writes, with group commit, and readers beside it.
+//! A database of a client: a writer thread with group commit, and concurrent readers.
 //!
-//! `write(op, |tx| ..)` is one transaction. Transactions that wait at the same moment share one commit, and so one fsync;
-//! each still stands or falls alone. `read(|conn| ..)` sees one snapshot and never waits for a write. Neither blocks the
-//! thread of the caller. A database in memory has one connection for both.
+//! `write(op, |tx| ..)` is one transaction. Transactions that wait at the same time share one commit, and so one
+//! fsync; each still succeeds or fails alone. `read(|conn| ..)` reads one snapshot and never waits for a write.
+//! Neither blocks the calling thread. A database in memory has one connection for both.
 //!
-//! The variants named `*_blocking` are for code that may block: in a debug build they panic on a thread that serves async
-//! tasks. No closure may use the database that it was given to.
+//! The variants named `*_blocking` are for code that may block: in a debug build they panic on a thread that serves
+//! async tasks. No closure may use the database that runs it.
 //!
-//! Not here: what is in a file, and what is done to open and repair it (`disposable` for files that can be fetched again).
+//! Not here: the schema, and how a file is opened and repaired (`disposable` for files that can be downloaded again).
 
 mod commit;
 mod disposable;
@@ -28,10 +28,10 @@ use std::{
 
 use carrel_system::{Cause, Panicked, StorageError, assert_may_block, blocking};
 use disposable::Disposable;
-pub use disposable::{connect, in_memory, set_aside};
+pub use disposable::{connect, in_memory, rename_damaged};
 pub use hooks::{Hooks, NoHooks, close};
 pub use job::WriteTx;
-use job::{Job, Typed};
+use job::{ClosureJob, Job};
 use readers::MAX_READERS;
 use rusqlite::Connection;
 use shared::Shared;
@@ -40,20 +40,20 @@ use writer::Writer;
 
 use crate::Migration;
 
-/// The error of a crate that uses a database.
+/// The error type of a crate that uses a database.
 pub trait DatabaseError: From<StorageError> + From<Panicked> {
-    /// The failure of a file or a database behind this error, if there is one.
+    /// Returns the failure of a file or database behind this error, if there is one.
     fn storage(&self) -> Option<&StorageError>;
 
-    /// The cause of that failure.
+    /// Returns the cause of that failure.
     fn cause(&self) -> Option<Cause> {
         self.storage().map(|e| e.cause)
     }
-    /// True if the file is damaged.
+    /// Returns true if the file is damaged.
     fn is_corrupt(&self) -> bool {
         self.cause() == Some(Cause::Corrupt)
     }
-    /// True if the disk is full.
+    /// Returns true if the disk is full.
     fn is_full(&self) -> bool {
         self.cause() == Some(Cause::Full)
     }
@@ -65,9 +65,9 @@ impl DatabaseError for StorageError {
     }
 }
 
-/// An open database. Clones share it; dropping the last one finishes what waits and closes it.
+/// An open database, shared by its clones. Dropping the last one finishes queued calls and closes it.
 ///
-/// `E` is the error of the crate that uses it.
+/// `E` is the error type of the crate that uses it.
 pub struct Database<E> {
     open: Arc<Open>,
     error: PhantomData<fn() -> E>,
@@ -76,13 +76,13 @@ pub struct Database<E> {
 struct Open {
     shared: Arc<Shared>,
     writer: Writer,
-    /// One permit for each read that may run.
+    /// One permit per read that may run.
     permits: Arc<Semaphore>,
-    /// Calls that somebody waits for.
+    /// Number of calls whose callers are waiting.
     pending: AtomicUsize,
 }
 
-/// Counts a call while somebody waits for it.
+/// Counts a call while its caller is waiting.
 struct Pending<'o>(&'o Open);
 
 impl<'o> Pending<'o> {
@@ -104,7 +104,7 @@ impl<E> Clone for Database<E> {
 }
 
 impl<E> Database<E> {
-    /// Takes a connection over. Reads open the same file; a database in memory is read with `conn` itself.
+    /// Takes over a connection. Reads open the same file; a database in memory is read with `conn` itself.
     pub fn new(conn: Connection, hooks: impl Hooks + 'static) -> Self {
         let shared = Arc::new(Shared::new(conn, Box::new(hooks)));
         let open = Open {
@@ -116,9 +116,9 @@ impl<E> Database<E> {
         Self { open: Arc::new(open), error: PhantomData }
     }
 
-    /// Opens or makes a file whose content can be fetched again. A file that is proven to be damaged, now or later, is
-    /// renamed to `*.damaged` and a new one is begun. If the file cannot be opened for another reason (a full disk, no
-    /// permission, another program, a newer version), it is left as it is, and this run works with a database in memory.
+    /// Opens or creates a file whose content can be downloaded again. A file that is proven to be damaged, now or
+    /// later, is renamed to `*.damaged` and recreated. If the file cannot be opened for another reason (full disk,
+    /// permissions, another program, a newer version), it stays unchanged and this run uses a database in memory.
     pub fn open_disposable(
         path: &Path,
         migrations: &'static [Migration],
@@ -128,18 +128,18 @@ impl<E> Database<E> {
         Ok(Self::new(file.open_or_memory()?, file))
     }
 
-    /// The same database for a crate with another error.
+    /// Returns the same database for a crate with another error type.
     pub fn with_error<F>(&self) -> Database<F> {
         Database { open: self.open.clone(), error: PhantomData }
     }
 
-    /// Calls that somebody waits for: queued or running, or with a result that was not taken yet.
+    /// Returns the number of calls whose callers are waiting: queued, running, or with a result that was not received
+    /// yet.
     pub fn pending(&self) -> usize {
         self.open.pending.load(Ordering::Relaxed)
     }
 
-    /// Finishes what was called before and closes the database: every later call is an error.
-    /// Reads that run end as they are.
+    /// Finishes queued calls and closes the database; later calls return an error. Running reads are finished.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.open.writer.close(move || _ = done.send(()));
@@ -155,11 +155,11 @@ impl<E> Database<E> {
 }
 
 impl<E: DatabaseError + Send + 'static> Database<E> {
-    /// Runs `f` in ONE transaction that holds the file's write lock from its beginning: everything or nothing, committed when
-    /// this returns. `op` names it in logs.
+    /// Runs `f` in one transaction that holds the file's write lock from its beginning; it is committed completely or
+    /// not at all when this returns. `op` names it in logs.
     ///
-    /// `f` may run several times: if the disk is full, space is freed and it runs again. If nobody waits for the result any
-    /// more, it is committed all the same.
+    /// `f` may run several times: if the disk is full, space is freed and it runs again. The transaction is committed
+    /// even if the caller stops waiting.
     pub async fn write<T: Send + 'static>(
         &self,
         op: &'static str,
@@ -168,7 +168,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         let _pending = Pending::new(&self.open);
         let (reply, result) = oneshot::channel();
         let reply = move |result| drop(reply.send(result));
-        self.open.writer.write(Box::new(Typed::new(op, f, reply)))?;
+        self.open.writer.write(Box::new(ClosureJob::new(op, f, reply)))?;
         result.await.map_err(|_| commit::closed())?
     }
 
@@ -178,10 +178,10 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         f: impl FnMut(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let open = self.open.clone();
-        self.on_reader(move || read_twice(&open.shared, f)).await
+        self.on_reader(move || read_with_retry(&open.shared, f)).await
     }
 
-    /// Reads one snapshot. `f` runs once, whatever it finds.
+    /// Reads one snapshot. `f` runs once, also if it finds damage.
     pub async fn read_once<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -204,7 +204,8 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         .await
     }
 
-    /// Goes on with another connection. `make` runs while nobody else uses the database; on `Err` the old one stays.
+    /// Replaces the connection. `make` runs while the database is not used otherwise; on `Err` the old connection
+    /// stays.
     pub async fn replace<T: Send + 'static>(
         &self,
         make: impl FnOnce() -> Result<(Connection, T), E> + Send + 'static,
@@ -215,7 +216,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
 }
 
 impl<E: DatabaseError> Database<E> {
-    /// [`Database::write`] on this thread, in a transaction of its own.
+    /// Runs [`Database::write`] on this thread, in a transaction of its own.
     pub fn write_blocking<T>(
         &self,
         op: &'static str,
@@ -223,18 +224,18 @@ impl<E: DatabaseError> Database<E> {
     ) -> Result<T, E> {
         assert_may_block();
         let mut result = None;
-        let job: Box<dyn Job + '_> = Box::new(Typed::new(op, f, |r| result = Some(r)));
+        let job: Box<dyn Job + '_> = Box::new(ClosureJob::new(op, f, |r| result = Some(r)));
         self.open.shared.commit(vec![job]);
         result.unwrap_or_else(|| Err(commit::closed().into()))
     }
 
-    /// [`Database::read`] on this thread.
+    /// Runs [`Database::read`] on this thread.
     pub fn read_blocking<T>(&self, f: impl FnMut(&Connection) -> Result<T, E>) -> Result<T, E> {
         assert_may_block();
-        read_twice(&self.open.shared, f)
+        read_with_retry(&self.open.shared, f)
     }
 
-    /// [`Database::replace`] on this thread; not checked, because it belongs to opening.
+    /// Runs [`Database::replace`] on this thread. The thread is not checked, because this is part of opening.
     pub fn replace_blocking<T>(
         &self,
         make: impl FnOnce() -> Result<(Connection, T), E>,
@@ -242,8 +243,8 @@ impl<E: DatabaseError> Database<E> {
         self.open.shared.replace(make)
     }
 
-    /// Runs `f` on this thread with the connection that writes, outside any transaction, while nobody writes: for the opening
-    /// of a file, and for statements that no transaction can hold.
+    /// Runs `f` on this thread with the connection that writes, outside any transaction, while no other call writes:
+    /// for opening a file, and for statements that cannot run in a transaction.
     pub fn with_connection<T>(
         &self,
         f: impl FnOnce(&mut Connection) -> Result<T, E>,
@@ -252,7 +253,7 @@ impl<E: DatabaseError> Database<E> {
     }
 }
 
-fn read_twice<T, E: DatabaseError>(
+fn read_with_retry<T, E: DatabaseError>(
     shared: &Shared,
     mut f: impl FnMut(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -1,4 +1,4 @@
-//! Read-only connections. Each read is one snapshot, and none waits for a write.
+//! Read-only connections. Each read uses one snapshot and never waits for a write.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,17 +8,17 @@ use std::{
 use carrel_system::{Cause, StorageError};
 use rusqlite::Connection;
 
-use super::{commit::closed, job::caught};
+use super::{commit::closed, job::catch_panic};
 use crate::{DatabaseError, Options, storage_error};
 
-/// The most connections that are kept open. More would not be faster: a read takes less than a millisecond.
+/// Maximum number of connections kept open. More would not be faster: a read takes less than a millisecond.
 pub(super) const MAX_READERS: usize = 4;
 
-/// Where reads get their connections.
+/// Source of the connections for reads.
 pub(super) enum Source {
-    /// They open this file.
+    /// Connections open this file.
     File(PathBuf),
-    /// A database in memory: they use the connection that writes.
+    /// A database in memory: reads use the connection that writes.
     Memory,
     Closed,
 }
@@ -33,9 +33,9 @@ impl Source {
 }
 
 pub(super) struct Readers {
-    /// Each read of a file holds it for reading while it runs.
+    /// Each read of a file holds a read lock while it runs.
     source: RwLock<Source>,
-    /// None: closed. The connection of a read that still runs then is dropped at its end.
+    /// None: closed. A connection still in use is then dropped when its read ends.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
@@ -44,8 +44,8 @@ impl Readers {
         Self { source: RwLock::new(source), idle: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Runs `f` with a connection to the file, in one read transaction. Gives `f` back if the connection that writes has to
-    /// be used: for a database in memory, and if no other connection can be had.
+    /// Runs `f` with a connection to the file, in one read transaction. Returns `f` if the connection that writes has
+    /// to be used: for a database in memory, or if no other connection can be opened.
     pub fn read<T, E: DatabaseError, F: FnOnce(&Connection) -> Result<T, E>>(
         &self,
         f: F,
@@ -62,15 +62,15 @@ impl Readers {
             None => match crate::open(path, Options::reader()).map_err(StorageError::from) {
                 Ok(conn) => conn,
                 Err(e) if e.cause == Cause::Corrupt => return Err(e.into()),
-                // For example without a free file descriptor.
+                // For example if there is no free file descriptor.
                 Err(e) => {
-                    tracing::debug!(error = %e, "no connection for a read: that of the writer is used");
+                    tracing::debug!(error = %e, "no connection for a read: using the writer's");
                     return Ok(Err(f));
                 }
             },
         };
         let result = snapshot(&conn, f);
-        // One that cannot end its transaction is of no use to the next.
+        // A connection that cannot end its transaction must not be reused.
         if conn.is_autocommit()
             && let Some(idle) = self.idle().as_mut()
             && idle.len() < MAX_READERS
@@ -80,7 +80,7 @@ impl Readers {
         result.map(Ok)
     }
 
-    /// Waits for the reads that run, closes all connections, and runs `f`, which may change what is read from now on.
+    /// Waits for running reads, closes all connections, and runs `f`, which may change the source of later reads.
     pub fn pause<T>(&self, f: impl FnOnce(&mut Source) -> T) -> T {
         let mut source = self.source.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(idle) = self.idle().as_mut() {
@@ -89,7 +89,7 @@ impl Readers {
         f(&mut source)
     }
 
-    /// No read begins any more; those that run end as they are.
+    /// Rejects new reads; running ones are finished.
     pub fn close(&self) {
         self.idle().take();
     }
@@ -105,7 +105,7 @@ pub(super) fn snapshot<T, E: DatabaseError>(
     f: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
     let tx = conn.unchecked_transaction().map_err(|e| storage_error(&e))?;
-    let result = caught("read", || f(&tx));
+    let result = catch_panic("read", || f(&tx));
     tx.finish().map_err(|e| storage_error(&e))?;
     result
 }

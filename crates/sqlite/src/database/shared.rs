@@ -1,4 +1,6 @@
-//! The connection that writes and the readers beside it, for whoever may block.
+//! The connection that writes and the readers, for callers that may block.
+//!
+//! Not here: the async calls (`Database`).
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -15,11 +17,11 @@ use super::{
 };
 use crate::DatabaseError;
 
-/// Who holds `write` may wait for `readers`, and never the other way round.
+/// Lock order: `write` before `readers`.
 pub(crate) struct Shared {
     write: Mutex<WriteConnection>,
     readers: Readers,
-    /// A statement reported damage: the file is repaired before the next one.
+    /// A statement reported damage: the file is repaired before the next statement.
     suspect: AtomicBool,
 }
 
@@ -32,7 +34,7 @@ impl Shared {
         }
     }
 
-    /// Runs the jobs and hands their results over.
+    /// Runs the jobs and delivers their results.
     pub(super) fn commit(&self, mut group: Vec<BoxedJob<'_>>) {
         let ends = {
             let mut write = self.write();
@@ -41,7 +43,7 @@ impl Shared {
                 Err(e) => group.iter().map(|_| Err(e.clone())).collect(),
             }
         };
-        // Without the lock: the destructor of a value may use the database.
+        // Without the lock, because the destructor of a value may use the database.
         group.into_iter().zip(ends).for_each(|(job, ended)| job.finish(ended));
     }
 
@@ -57,7 +59,7 @@ impl Shared {
             Ok(Err(f)) => snapshot(self.write().conn()?, f),
             Err(e) => Err(e),
         };
-        self.note_damage(&result);
+        self.record_damage(&result);
         result
     }
 
@@ -69,7 +71,7 @@ impl Shared {
         let mut write = self.write();
         self.repair(&mut write)?;
         let result = f(write.conn()?);
-        self.note_damage(&result);
+        self.record_damage(&result);
         result
     }
 
@@ -106,7 +108,7 @@ impl Shared {
         })
     }
 
-    fn note_damage<T, E: DatabaseError>(&self, result: &Result<T, E>) {
+    fn record_damage<T, E: DatabaseError>(&self, result: &Result<T, E>) {
         if matches!(result, Err(e) if e.is_corrupt()) {
             self.suspect.store(true, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! The thread that writes. It takes what waits, up to a limit, and commits it together.
+//! The writer thread. It takes all queued transactions, up to a limit, and commits them together.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
@@ -12,18 +12,18 @@ use super::{
     shared::Shared,
 };
 
-/// The most transactions that share a commit.
+/// Maximum number of transactions that share a commit.
 const MAX_GROUP: usize = 64;
 
 pub(super) type SendJob = Box<dyn super::job::Job + Send>;
 
 enum Message {
     Write(SendJob),
-    /// Closes the database after all that was sent before, then calls this.
+    /// Closes the database after everything that was sent before, then calls the function.
     Close(Box<dyn FnOnce() + Send>),
 }
 
-/// The queue of the thread. The thread starts with the first message.
+/// The queue of the writer thread. The thread starts with the first message.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     state: Mutex<State>,
@@ -44,9 +44,10 @@ impl Writer {
         self.send(Message::Write(job))
     }
 
-    /// Closes the database after all that was sent before; `done` is called then, also if it was closed before.
+    /// Closes the database after everything that was sent before; `done` is called then, or at once if the database is
+    /// already closed.
     pub fn close(&self, done: impl FnOnce() + Send + 'static) {
-        // Dropping what could not be sent tells the caller as well.
+        // Dropping the message notifies the caller as well.
         let _ = self.send(Message::Close(Box::new(done)));
         *self.state() = State::Closed;
     }
@@ -73,7 +74,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Waits for the thread, so that whoever opens the file next finds it free.
+    /// Waits for the thread, so that the file is closed when this returns.
     fn drop(&mut self) {
         match std::mem::replace(&mut *self.state(), State::Closed) {
             State::Running(queue, thread) => {

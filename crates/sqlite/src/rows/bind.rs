@@ -1,4 +1,6 @@
-//! Between a `Row` and the columns of its table, both ways, in the order of `TableSpec::columns`.
+//! Converts between a `Row` and the columns of its table, in the order of `TableSpec::columns`.
+//!
+//! Not here: the SQL (`sql`).
 
 use std::collections::BTreeMap;
 
@@ -15,11 +17,11 @@ use uuid::Uuid;
 use super::spec::{Kind, NEVER, TableSpec};
 use crate::{Error, Result};
 
-/// Binds one value after the other.
+/// Binds values in order.
 pub(super) struct Binder<'a, 'c> {
     stmt: &'a mut Statement<'c>,
     next: usize,
-    /// What was bound so far, counted as `sql::size` does.
+    /// Size of the bound values, computed as in `sql::size`.
     bytes: usize,
 }
 
@@ -49,7 +51,7 @@ impl<'a, 'c> Binder<'a, 'c> {
         self.blob(id.as_bytes())
     }
 
-    /// The key columns from the key's text.
+    /// Binds the key columns from the key's text.
     pub(super) fn key(&mut self, key: &RowKey) -> Result<()> {
         let bad = || Error::BadKey(key.clone());
         let spec = TableSpec::of(key.row_type);
@@ -67,7 +69,7 @@ impl<'a, 'c> Binder<'a, 'c> {
         Ok(())
     }
 
-    /// All columns. Returns the size of the row.
+    /// Binds all columns. Returns the size of the row.
     pub(super) fn row(&mut self, row: &Row) -> Result<usize> {
         self.bytes = 0;
         let extra = match row {
@@ -156,7 +158,7 @@ impl<'a, 'c> Binder<'a, 'c> {
     }
 }
 
-/// The hash of the part that never changes, for the kinds that have one.
+/// Returns the hash of the immutable part, for kinds that have one.
 pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
     match row {
         Row::Session(r) => Some(r.payload_hash()),
@@ -167,25 +169,25 @@ pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
     }
 }
 
-/// Takes one value after the other.
-struct Reader<'a> {
+/// Reads values in order.
+struct ColumnReader<'a> {
     row: &'a rusqlite::Row<'a>,
     spec: &'static TableSpec,
     next: usize,
 }
 
-impl Reader<'_> {
+impl ColumnReader<'_> {
     fn bad(&self, problem: impl ToString) -> Error {
         let at = self.next.saturating_sub(1);
         let column = self.spec.columns().nth(at).map_or("?", |c| c.name);
         Error::BadRow { table: self.spec.table, column, problem: problem.to_string() }
     }
-    fn take(&mut self) -> Result<ValueRef<'_>> {
+    fn next_value(&mut self) -> Result<ValueRef<'_>> {
         self.next += 1;
         Ok(self.row.get_ref(self.next - 1)?)
     }
     fn int(&mut self) -> Result<i64> {
-        let value = self.take()?.as_i64();
+        let value = self.next_value()?.as_i64();
         value.map_err(|e| self.bad(e))
     }
     fn small<T: TryFrom<i64>>(&mut self) -> Result<T> {
@@ -196,25 +198,25 @@ impl Reader<'_> {
         let n = self.int()?;
         Hlc::from_raw(n).ok_or_else(|| self.bad(format_args!("{n} is not a hybrid clock")))
     }
-    /// A minimum: `NEVER` is none.
+    /// Reads a minimum; `NEVER` means none.
     fn time(&mut self) -> Result<Option<i64>> {
         Ok(Some(self.int()?).filter(|ms| *ms != NEVER))
     }
     fn text(&mut self) -> Result<String> {
-        let value = self.take()?.as_str().map(str::to_owned);
+        let value = self.next_value()?.as_str().map(str::to_owned);
         value.map_err(|e| self.bad(e))
     }
     fn parsed<T: std::str::FromStr<Err: ToString>>(&mut self) -> Result<T> {
-        let value = self.take()?.as_str().map_err(|e| e.to_string());
+        let value = self.next_value()?.as_str().map_err(|e| e.to_string());
         let value = value.and_then(|s| s.parse().map_err(|e: T::Err| e.to_string()));
         value.map_err(|e| self.bad(e))
     }
-    fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+    fn parsed_with<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
         let text = self.text()?;
-        parse(&text).ok_or_else(|| self.bad(format_args!("unknown word {text:?}")))
+        parse(&text).ok_or_else(|| self.bad(format_args!("unknown value {text:?}")))
     }
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let value = self.take()?.as_blob().map_err(|e| e.to_string());
+        let value = self.next_value()?.as_blob().map_err(|e| e.to_string());
         let value = value
             .and_then(|b| b.try_into().map_err(|_| format!("{} bytes instead of {N}", b.len())));
         value.map_err(|e| self.bad(e))
@@ -223,7 +225,7 @@ impl Reader<'_> {
         Ok(Uuid::from_bytes(self.bytes()?))
     }
     fn maybe_uuid(&mut self) -> Result<Option<Uuid>> {
-        if self.take()?.as_blob().is_ok_and(<[u8]>::is_empty) {
+        if self.next_value()?.as_blob().is_ok_and(<[u8]>::is_empty) {
             return Ok(None);
         }
         self.next -= 1;
@@ -232,12 +234,12 @@ impl Reader<'_> {
     fn hash(&mut self) -> Result<BlobHash> {
         Ok(BlobHash(self.bytes()?))
     }
-    /// The immutable part is read from its own columns; its hash is only for the join.
+    /// Skips the hash of the immutable part, which is read from its own columns; the hash is only used by the join.
     fn skip(&mut self) {
         self.next += 1;
     }
     fn answers(&mut self) -> Result<Option<BTreeMap<Slug, String>>> {
-        let text = self.take()?.as_str().map_err(|e| e.to_string());
+        let text = self.next_value()?.as_str().map_err(|e| e.to_string());
         let parsed = text.and_then(|t| match t {
             "" => Ok(None),
             t => serde_json::from_str(t).map(Some).map_err(|e| e.to_string()),
@@ -245,17 +247,18 @@ impl Reader<'_> {
         parsed.map_err(|e| self.bad(e))
     }
     fn extra(&mut self) -> Result<Extra> {
-        let value = self.take()?.as_str().map(Extra::from_text);
+        let value = self.next_value()?.as_str().map(Extra::from_text);
         value.map_err(|e| self.bad(e))
     }
 }
 
-/// The columns of `TableSpec::columns` (from the first) as a row. `BadRow` if a value is none that this code writes.
+/// Reads the columns of `TableSpec::columns` (from the first) as a row. Returns `BadRow` for a value that this code
+/// never writes.
 pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
-    let mut c = Reader { row, spec: TableSpec::of(row_type), next: 0 };
+    let mut c = ColumnReader { row, spec: TableSpec::of(row_type), next: 0 };
     Ok(match row_type {
         RowType::Progress => {
-            let kind = c.word(|t| {
+            let kind = c.parsed_with(|t| {
                 [ItemKind::Section, ItemKind::Story, ItemKind::Media]
                     .into_iter()
                     .find(|k| k.as_str() == t)
@@ -345,8 +348,9 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
         RowType::Decision => {
             use DecisionStatus::{Active, Pending, Refused};
             let (course, rev) = (c.parsed()?, c.small()?);
-            let status =
-                c.word(|t| [Pending, Active, Refused].into_iter().find(|s| s.as_str() == t))?;
+            let status = c.parsed_with(|t| {
+                [Pending, Active, Refused].into_iter().find(|s| s.as_str() == t)
+            })?;
             Row::Decision(Decision { course, rev, status, reason: c.text()?, extra: c.extra()? })
         }
         RowType::NoteRevision => {
@@ -376,10 +380,10 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
     })
 }
 
-/// The key columns (from the first) as a key.
+/// Reads the key columns (from the first) as a key.
 pub(super) fn read_key(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<RowKey> {
     let spec = TableSpec::of(row_type);
-    let mut c = Reader { row, spec, next: 0 };
+    let mut c = ColumnReader { row, spec, next: 0 };
     let mut parts = Vec::with_capacity(2);
     for column in spec.keys {
         parts.push(match column.kind {

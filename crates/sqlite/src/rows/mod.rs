@@ -1,10 +1,12 @@
 //! Learners' rows in tables: join, get, scan.
 //!
-//! The join is one upsert, made from a table description (`TableSpec`); on the server an insert is tried before it, since most rows
-//! need no more. A differential test holds both to the join in Rust. The client keeps one learner in a file; the server keeps all in
-//! one, with a leading `user_id` and the learner's change number (`usn`) on each row.
+//! The join is one upsert, generated from a table description (`TableSpec`). On the server an insert is tried first,
+//! which suffices for most rows. A differential test compares both with the join in Rust. The client stores one
+//! learner per file; the server stores all in one database, with a leading `user_id` and the learner's change number
+//! (`usn`) on each row.
 //!
-//! Not here: transactions (the caller's), change numbers (the server's), the outbox (the client's), validation (model).
+//! Not here: transactions (the caller's), change numbers (the server's), the outbox (the client's), validation
+//! (model).
 
 mod bind;
 mod spec;
@@ -22,14 +24,15 @@ pub use sql::{schema, size};
 
 use crate::Result;
 
-/// Whose schema.
+/// The schema of the client or of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Client,
     Server,
 }
 
-/// Whose rows. No call on the server can do without a learner, so none can reach another's rows by accident.
+/// The learner whose rows are accessed. Every call on the server requires a learner, so none can access another's rows
+/// by accident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// The one learner of this file.
@@ -45,29 +48,29 @@ impl Owner {
     }
 }
 
-/// What a join did.
+/// Result of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Joined {
-    /// False: the row said nothing new and nothing was written; the change number is still free.
+    /// False: the row changed nothing and nothing was written, so the change number can be used for another row.
     pub changed: bool,
-    /// Server only: the row changed, and is now what was joined, with nothing of what was there before.
+    /// Server only: the row changed and equals the joined one, with nothing left of an earlier row.
     pub as_sent: bool,
-    /// One id came with two payloads: a clone, a bug or mischief. Worth a counter; the greater hash won.
+    /// One id has two payloads (a cloned device, a bug or an attack). The payload with the greater hash was kept.
     pub payload_conflict: bool,
     /// Server only: there was no row with this key.
     pub added: bool,
-    /// Server only: by how many bytes the row grew or shrank (`size`).
+    /// Server only: change of the row's size (`size`) in bytes.
     pub growth: i64,
 }
 
 /// Joins one valid row into its table.
 ///
-/// `usn` is written with the row if, and only if, the row changes; it must be new for this learner (the index is unique). A client
-/// passes 0. Call it inside a transaction: for one row a commit costs more than a thousand joins.
+/// `usn` is written with the row if, and only if, the row changes; it must be new for this learner (the index is
+/// unique). A client passes 0. Call it inside a transaction: committing one row costs more than a thousand joins.
 pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Joined> {
     let sql = sql::of(TableSpec::of(row.row_type()), owner.scope());
     if owner.scope() == Scope::Server {
-        // Most rows of a large push are new, and an insert costs half of what the whole join does.
+        // Most rows of a large push are new, and an insert costs half as much as the whole join.
         let mut stmt = conn.prepare_cached(&sql.insert)?;
         if let Some(joined) = insert(&mut stmt, owner, row, usn)? {
             return Ok(joined);
@@ -76,8 +79,8 @@ pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Join
     join_stored(conn, owner, row, usn)
 }
 
-/// Joins valid rows in order; each one that changes takes the next change number after `usn`. Server only. Rows of one kind that follow
-/// each other share a statement.
+/// Joins valid rows in order; each one that changes gets the next change number after `usn`. Server only. Consecutive
+/// rows of one kind share a statement.
 pub fn join_all(
     conn: &Connection,
     user: UserId,
@@ -101,7 +104,7 @@ pub fn join_all(
     Ok(all)
 }
 
-/// Inserts a row if its key is not there.
+/// Inserts a row if its key does not exist.
 fn insert(
     stmt: &mut CachedStatement<'_>,
     owner: Owner,
@@ -119,14 +122,14 @@ fn insert(
     }))
 }
 
-/// Joins a row whose key may be there.
+/// Joins a row whose key may exist.
 fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Joined> {
     let sql = sql::of(TableSpec::of(row.row_type()), owner.scope());
     let mut joined = Joined::default();
     let hash = payload_hash(row);
     let mut size_before = 0;
     if hash.is_some() || owner.scope() == Scope::Server {
-        let mut stmt = conn.prepare_cached(&sql.about)?;
+        let mut stmt = conn.prepare_cached(&sql.size_and_hash)?;
         bind_owner(&mut stmt, owner)?.key(&row.key())?;
         let mut found = stmt.raw_query();
         if let Some(stored) = found.next()? {
@@ -150,16 +153,16 @@ fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<J
     Ok(joined)
 }
 
-/// The size of the stored row with this key (see `size`); none if there is no such row.
+/// Returns the size of the stored row with this key (see `size`); none if there is no such row.
 pub fn size_of(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<u64>> {
-    let sql = &sql::of(TableSpec::of(key.row_type), owner.scope()).about;
+    let sql = &sql::of(TableSpec::of(key.row_type), owner.scope()).size_and_hash;
     let mut stmt = conn.prepare_cached(sql)?;
     bind_owner(&mut stmt, owner)?.key(key)?;
     let mut rows = stmt.raw_query();
     Ok(rows.next()?.map(|r| r.get::<_, i64>(0)).transpose()?.map(i64::unsigned_abs))
 }
 
-/// The row with this key. `BadKey` if the text is none of that kind.
+/// Returns the row with this key. Returns `BadKey` if the text is not a key of that kind.
 pub fn get(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<Row>> {
     let mut stmt = conn.prepare_cached(&sql::of(TableSpec::of(key.row_type), owner.scope()).get)?;
     bind_owner(&mut stmt, owner)?.key(key)?;
@@ -167,7 +170,7 @@ pub fn get(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<Row>>
     rows.next()?.map(|r| read(key.row_type, r)).transpose()
 }
 
-/// All rows of one kind, by key.
+/// Returns all rows of one kind, ordered by key.
 pub fn all(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<Row>> {
     let mut found = Vec::new();
     each(conn, owner, row_type, |row| {
@@ -177,24 +180,24 @@ pub fn all(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<Row
     Ok(found)
 }
 
-/// Hands all rows of one kind over, by key, one at a time; stops at the first error.
+/// Passes all rows of one kind to `f`, ordered by key; stops at the first error.
 pub fn each<E: From<crate::Error>>(
     conn: &Connection,
     owner: Owner,
     row_type: RowType,
-    mut take: impl FnMut(Row) -> Result<(), E>,
+    mut f: impl FnMut(Row) -> Result<(), E>,
 ) -> Result<(), E> {
     let sql = sql::of(TableSpec::of(row_type), owner.scope());
     let mut stmt = conn.prepare_cached(&sql.all).map_err(crate::Error::from)?;
     bind_owner(&mut stmt, owner)?;
     let mut rows = stmt.raw_query();
     while let Some(row) = rows.next().map_err(crate::Error::from)? {
-        take(read(row_type, row)?)?;
+        f(read(row_type, row)?)?;
     }
     Ok(())
 }
 
-/// The keys of all rows of one kind, in order: what a client marks dirty when the server's epoch has changed.
+/// Returns the keys of all rows of one kind, in order. A client marks them dirty when the server's epoch has changed.
 pub fn keys(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<RowKey>> {
     let mut stmt = conn.prepare_cached(&sql::of(TableSpec::of(row_type), owner.scope()).keys)?;
     bind_owner(&mut stmt, owner)?;
@@ -206,12 +209,13 @@ pub fn keys(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<Ro
     Ok(found)
 }
 
-/// The rows of one kind that a clause picks: `query::<Progress>(conn, "WHERE item = ?1 ORDER BY kind", [item])`.
+/// Returns the rows of one kind that match a clause: `query::<Progress>(conn, "WHERE item = ?1 ORDER BY kind",
+/// [item])`.
 ///
-/// The clause is the caller's own text, never a learner's; on the server it must name `user_id`.
+/// The clause is the caller's own text, never user input; on the server it must restrict `user_id`.
 pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -> Result<Vec<T>> {
-    let head = &sql::of(TableSpec::of(T::TYPE), Scope::Client).head;
-    let mut stmt = conn.prepare_cached(&format!("{head}{clause}"))?;
+    let select = &sql::of(TableSpec::of(T::TYPE), Scope::Client).select;
+    let mut stmt = conn.prepare_cached(&format!("{select}{clause}"))?;
     let mut rows = stmt.query(params)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -220,18 +224,18 @@ pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -
     Ok(found)
 }
 
-/// Part of what changed, in the order of change numbers.
+/// A page of changed rows, ordered by change number.
 #[derive(Debug, Default)]
 pub struct Page {
     pub rows: Vec<(u64, Row)>,
-    /// There are rows after these.
+    /// More rows follow.
     pub more: bool,
 }
 
-/// A learner's rows that changed after `since`, over all kinds, by change number: at most `limit` of them, and no more after about
-/// `max_bytes` were read, but at least one. Server only.
+/// Returns a learner's rows that changed after `since`, over all kinds, ordered by change number: at most `limit`
+/// rows, and none after about `max_bytes` were read, but at least one. Server only.
 ///
-/// The last number is the next cursor. Call it inside a read transaction: it takes several statements.
+/// The last number is the next cursor. Call it inside a read transaction, because it runs several statements.
 pub fn since(
     conn: &Connection,
     user: UserId,
@@ -239,12 +243,12 @@ pub fn since(
     limit: usize,
     max_bytes: usize,
 ) -> Result<Page> {
-    // First the numbers alone (from the indices), one more than asked for to know whether there is more.
+    // First the numbers alone (from the indices), with one more than requested to detect further rows.
     let mut order = Vec::new();
     let mut last = 0;
     let mut stmt = conn.prepare_cached(&sql::CHANGED)?;
-    let most = stored_usn(limit as u64).saturating_add(1);
-    let mut changed = stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), most))?;
+    let max_rows = stored_usn(limit as u64).saturating_add(1);
+    let mut changed = stmt.query((user.0.as_bytes().as_slice(), stored_usn(since), max_rows))?;
     let mut more = false;
     while let Some(row) = changed.next()? {
         if order.len() == limit {
@@ -255,12 +259,13 @@ pub fn since(
         last = row.get(1)?;
     }
     drop(changed);
-    // Then one open statement for each table with a share; each row is read when its turn comes, so that none is read in vain.
+    // Then one open statement per table with rows in the page; each row is read when its turn comes, so that no unused
+    // row is read.
     let mut pages: Vec<Option<CachedStatement<'_>>> = Vec::with_capacity(SPECS.len());
     for (table, spec) in SPECS.iter().enumerate() {
-        let has_share = order.contains(&table);
+        let is_in_page = order.contains(&table);
         let page = &sql::of(spec, Scope::Server).page;
-        let mut stmt = has_share.then(|| conn.prepare_cached(page)).transpose()?;
+        let mut stmt = is_in_page.then(|| conn.prepare_cached(page)).transpose()?;
         if let Some(stmt) = &mut stmt {
             bind_owner(stmt, Owner::Server(user))?.int(stored_usn(since))?.int(last)?;
         }
@@ -291,7 +296,7 @@ pub fn since(
     Ok(page)
 }
 
-/// The greatest change number among a learner's rows; 0 if there are none. Server only.
+/// Returns the greatest change number among a learner's rows; 0 if there are none. Server only.
 pub fn last_usn(conn: &Connection, user: UserId) -> Result<u64> {
     let mut last = 0;
     for spec in &SPECS {
@@ -321,7 +326,7 @@ fn bind_owner<'a, 'c>(stmt: &'a mut CachedStatement<'c>, owner: Owner) -> Result
     Ok(binder)
 }
 
-/// SQL has no unsigned integers; a number that does not fit is past all that exist.
+/// Converts a change number to SQL's signed integers; one that does not fit becomes greater than all stored ones.
 fn stored_usn(usn: u64) -> i64 {
     i64::try_from(usn).unwrap_or(i64::MAX)
 }

@@ -1,11 +1,15 @@
-//! The lattices as data: one table description for each kind of row. Schema, upsert, select and scan are made from it.
+//! Table descriptions of the lattices, one for each kind of row. Schema, upsert, select and scan are generated from
+//! them.
 //!
-//! A row is its key and a product of parts: registers (the lexicographic maximum of a tuple of columns), maxima, minima, least tuples
-//! (the lexicographic minimum), and the fields of newer versions (`extra`). Tuple order in SQL (integers, bytes, text by its UTF-8 bytes) is the order in Rust.
+//! A row is its key and a product of parts: registers (the lexicographic maximum of a tuple of columns), maxima,
+//! minima, least tuples (the lexicographic minimum), and the fields of newer versions (`extra`). SQL compares tuples
+//! (integers, bytes, text by its UTF-8 bytes) in the same order as Rust.
+//!
+//! Not here: the SQL itself (`sql`).
 
 use carrel_model::lattice::RowType;
 
-/// How a value is stored. All are NOT NULL: in SQL a comparison with NULL is neither true nor false.
+/// Storage type of a value. All columns are NOT NULL, because a comparison with NULL in SQL is neither true nor false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Int,
@@ -15,7 +19,7 @@ pub enum Kind {
     Uuid,
     /// 32 bytes.
     Hash,
-    /// 16 bytes, or none at all for "nobody": less than any UUID, as `None` is less than `Some`.
+    /// 16 bytes, or no bytes for none, which is less than any UUID, as `None` is less than `Some`.
     MaybeUuid,
 }
 impl Kind {
@@ -34,22 +38,23 @@ pub struct Column {
     pub kind: Kind,
 }
 
-/// One kind of row. Columns are bound and read in the order of `columns()`.
+/// Description of one kind of row. Columns are bound and read in the order of `columns()`.
 #[derive(Debug, Clone, Copy)]
 pub struct TableSpec {
     pub row_type: RowType,
     pub table: &'static str,
     pub keys: &'static [Column],
-    /// Each the lexicographic maximum of its columns. The immutable part of a row is one that begins with `payload_hash`.
+    /// Each is the lexicographic maximum of its columns. The immutable part of a row is a register that begins with
+    /// `payload_hash`.
     pub registers: &'static [&'static [Column]],
     pub maxima: &'static [Column],
     /// Earliest times; `NEVER` for none.
     pub minima: &'static [Column],
-    /// Each the lexicographic minimum of its columns. The first is a time, `NEVER` for none.
+    /// Each is the lexicographic minimum of its columns. The first column is a time, `NEVER` for none.
     pub least: &'static [&'static [Column]],
 }
 
-/// "Not yet" in a column that keeps a minimum.
+/// The value for "not yet" in a column that stores a minimum.
 pub const NEVER: i64 = i64::MAX;
 
 pub(super) const EXTRA: Column = text("extra");
@@ -58,7 +63,7 @@ pub(super) const USN: Column = int("usn");
 const PAYLOAD_HASH: &str = "payload_hash";
 
 impl TableSpec {
-    /// All columns but `user_id` and `usn`: keys, registers, maxima, minima, least tuples, extra.
+    /// Returns all columns except `user_id` and `usn`: keys, registers, maxima, minima, least tuples, extra.
     pub fn columns(&self) -> impl Iterator<Item = Column> {
         let registers = self.registers.iter().copied().flatten();
         self.keys
@@ -70,7 +75,7 @@ impl TableSpec {
             .copied()
             .chain([EXTRA])
     }
-    /// True if the row has an immutable part that is known by its hash.
+    /// Returns true if the row has an immutable part, which is identified by its hash.
     pub fn has_payload(&self) -> bool {
         self.registers.first().is_some_and(|r| r[0].name == PAYLOAD_HASH)
     }
@@ -105,7 +110,7 @@ const NONE: TableSpec = TableSpec {
     least: &[],
 };
 
-/// One for each of `RowType::ALL`, in that order.
+/// One description for each of `RowType::ALL`, in that order.
 pub static SPECS: [TableSpec; 11] = [
     TableSpec {
         row_type: RowType::Progress,
@@ -113,7 +118,7 @@ pub static SPECS: [TableSpec; 11] = [
         keys: &[text("kind"), text("item")],
         registers: &[
             &[int("generation"), int("percent")],
-            // No position is (0, no bytes, ''): less than any position.
+            // No position is stored as (0, no bytes, ''), which is less than any position.
             &[int("pos_hlc"), maybe_uuid("pos_device"), text("pos_at")],
         ],
         minima: &[int("done_ms")],
@@ -138,7 +143,7 @@ pub static SPECS: [TableSpec; 11] = [
         table: "attempt",
         keys: &[uuid("id")],
         registers: &[&[hash(PAYLOAD_HASH), text("quiz"), hash("quiz_hash"), int("started_ms")]],
-        // The answers as they were submitted; '' for none.
+        // The submitted answers; '' for none.
         least: &[&[int("submitted_ms"), text("answers")]],
         ..NONE
     },

@@ -1,4 +1,6 @@
-//! From a table description to SQL.
+//! Generates SQL from a table description.
+//!
+//! Not here: binding and reading of values (`bind`).
 
 use std::{fmt::Write as _, sync::LazyLock};
 
@@ -7,29 +9,31 @@ use super::{
     spec::{Column, EXTRA, Kind, SPECS, TableSpec, USER, USN},
 };
 
-/// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` the change number.
+/// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` is the
+/// change number.
 pub(super) struct Statements {
-    /// Server only. Binds all columns; writes nothing if the key is there.
+    /// Server only. Binds all columns; writes nothing if the key exists.
     pub(super) insert: String,
-    /// Binds all columns. The server's returns a row if anything was written: whether the row is now as it was bound, and its size.
+    /// Binds all columns. The server's returns a row if anything was written: whether the stored row equals the bound
+    /// one, and its size.
     pub(super) upsert: String,
     /// Binds the keys.
     pub(super) get: String,
-    /// Binds the keys. The row's size, and the hash of its immutable part (empty if it has none).
-    pub(super) about: String,
+    /// Binds the keys. Returns the row's size and the hash of its immutable part (empty if it has none).
+    pub(super) size_and_hash: String,
     pub(super) all: String,
     pub(super) keys: String,
-    /// Server only: rows with `?2 < usn <= ?3`, in order; the change number comes last.
+    /// Server only: rows with `?2 < usn <= ?3`, in order; the change number is the last column.
     pub(super) page: String,
-    /// `SELECT columns FROM table`: the caller's tail follows.
-    pub(super) head: String,
+    /// `SELECT columns FROM table`, to which the caller appends clauses.
+    pub(super) select: String,
 }
 
 static STATEMENTS: LazyLock<Vec<[Statements; 2]>> = LazyLock::new(|| {
     SPECS.iter().map(|s| [statements(s, Scope::Client), statements(s, Scope::Server)]).collect()
 });
 
-/// Server only: which tables hold the next changes of user `?1` after `?2`, at most `?3` of them: (type, usn) by usn.
+/// Server only: the tables of the next changes of user `?1` after `?2`, at most `?3` of them: (type, usn) by usn.
 pub(super) static CHANGED: LazyLock<String> = LazyLock::new(|| {
     let arms = SPECS.iter().enumerate().map(|(i, s)| {
         format!("SELECT {i} AS row_type, usn FROM {} WHERE user_id = ?1 AND usn > ?2", s.table)
@@ -41,7 +45,7 @@ pub(super) fn of(spec: &TableSpec, scope: Scope) -> &'static Statements {
     &STATEMENTS[spec.row_type as usize][scope as usize]
 }
 
-/// The tables, as the first migration of a side has them.
+/// Returns the tables as created by the first migration of the client or the server.
 pub fn schema(scope: Scope) -> String {
     let mut ddl = String::new();
     for spec in &SPECS {
@@ -71,38 +75,40 @@ pub fn schema(scope: Scope) -> String {
 fn statements(spec: &TableSpec, scope: Scope) -> Statements {
     let table = spec.table;
     let columns = names(spec.columns());
-    let (mine, first) = match scope {
+    let (by_user, first) = match scope {
         Scope::Client => ("", 1),
         Scope::Server => ("user_id = ?1", 2),
     };
-    let mut by_key: Vec<String> = if mine.is_empty() { vec![] } else { vec![mine.to_owned()] };
+    let mut by_key: Vec<String> =
+        if by_user.is_empty() { vec![] } else { vec![by_user.to_owned()] };
     by_key.extend(spec.keys.iter().zip(first..).map(|(c, i)| format!("{} = ?{i}", c.name)));
     let by_key = by_key.join(" AND ");
-    let whose = if mine.is_empty() { String::new() } else { format!(" WHERE {mine}") };
+    let where_user = if by_user.is_empty() { String::new() } else { format!(" WHERE {by_user}") };
     Statements {
         insert: format!("{} DO NOTHING", insert(spec, scope)),
         upsert: upsert(spec, scope),
         get: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
-        about: {
+        size_and_hash: {
             let payload = if spec.has_payload() { "payload_hash" } else { "x''" };
             format!("SELECT {}, {payload} FROM {table} WHERE {by_key}", size(spec))
         },
         all: format!(
-            "SELECT {columns} FROM {table}{whose} ORDER BY {}",
+            "SELECT {columns} FROM {table}{where_user} ORDER BY {}",
             names(spec.keys.iter().copied())
         ),
         keys: format!(
-            "SELECT {0} FROM {table}{whose} ORDER BY {0}",
+            "SELECT {0} FROM {table}{where_user} ORDER BY {0}",
             names(spec.keys.iter().copied())
         ),
         page: format!(
             "SELECT {columns}, usn FROM {table} WHERE user_id = ?1 AND usn > ?2 AND usn <= ?3 ORDER BY usn"
         ),
-        head: format!("SELECT {columns} FROM {table} "),
+        select: format!("SELECT {columns} FROM {table} "),
     }
 }
 
-/// What a row counts in a quota: the bytes of its texts and blobs, and 8 for each number. `Binder` counts the same.
+/// Returns the expression for a row's size in a quota: the bytes of its texts and blobs, and 8 for each number.
+/// `Binder` computes the same.
 pub fn size(spec: &TableSpec) -> String {
     let of = |c: Column| match c.kind {
         Kind::Int => "8".to_owned(),
@@ -111,8 +117,8 @@ pub fn size(spec: &TableSpec) -> String {
     spec.columns().map(of).collect::<Vec<_>>().join(" + ")
 }
 
-/// `INSERT ... ON CONFLICT DO UPDATE` that is the join, and that writes nothing if the join changes nothing: a replay must not
-/// move a change number.
+/// Returns the `INSERT ... ON CONFLICT DO UPDATE` that computes the join. It writes nothing if the join changes
+/// nothing, so that a replay does not consume a change number.
 fn upsert(spec: &TableSpec, scope: Scope) -> String {
     let t = spec.table;
     let mut set = Vec::new();
@@ -135,7 +141,7 @@ fn upsert(spec: &TableSpec, scope: Scope) -> String {
             grows.push(format!("excluded.{0} {sign} {t}.{0}", c.name));
         }
     }
-    // The function is called only for rows that really carry something unknown.
+    // The function is called only for rows with unknown fields.
     let joined = format!("carrel_join_extra({t}.extra, excluded.extra)");
     set.push(format!(
         "extra = CASE WHEN excluded.extra IN ('', {t}.extra) THEN {t}.extra ELSE {joined} END"
@@ -162,7 +168,7 @@ fn upsert(spec: &TableSpec, scope: Scope) -> String {
     )
 }
 
-/// Up to what happens if the key is there.
+/// Returns the statement up to its `ON CONFLICT` clause.
 fn insert(spec: &TableSpec, scope: Scope) -> String {
     let places: Vec<String> = bound(spec, scope).map(|(_, place)| place).collect();
     format!(
@@ -174,7 +180,7 @@ fn insert(spec: &TableSpec, scope: Scope) -> String {
     )
 }
 
-/// All columns in the order in which they are bound, and their places.
+/// Returns all columns in the order in which they are bound, with their placeholders.
 fn bound(spec: &TableSpec, scope: Scope) -> impl Iterator<Item = (Column, String)> {
     let own = if scope == Scope::Server { &[USER, USN][..] } else { &[] };
     own.iter().copied().chain(spec.columns()).zip(1..).map(|(c, i)| (c, format!("?{i}")))

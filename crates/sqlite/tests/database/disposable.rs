@@ -1,4 +1,4 @@
-//! Databases whose content can be fetched again: what becomes of a file that is damaged or cannot be opened.
+//! Tests of databases whose content can be downloaded again: handling of files that are damaged or cannot be opened.
 
 use carrel_sqlite::{StorageError, storage_error};
 
@@ -24,7 +24,7 @@ fn insert(db: &Database, n: i64) -> Result<(), StorageError> {
 }
 
 #[test]
-fn a_cache_that_cannot_be_opened_is_left_alone_and_the_run_does_without_it() {
+fn an_unopenable_cache_is_unchanged_and_replaced_in_memory() {
     for (what, sql) in [
         ("locked", "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT"),
         ("newer", "INSERT INTO schema_migration VALUES (2, 'later', x'00', 0)"),
@@ -51,7 +51,7 @@ fn a_cache_that_cannot_be_opened_is_left_alone_and_the_run_does_without_it() {
         assert_eq!(
             numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
-            "{what}: all of it is back"
+            "{what}: all rows are stored"
         );
     }
 }
@@ -82,7 +82,7 @@ fn a_cache_on_a_full_disk_loses_nothing() {
         assert_eq!(
             numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
-            "{free} KiB: all of it is back"
+            "{free} KiB: all rows are stored"
         );
     }
     assert!(full > 2 && whole > 2, "{full} and {whole}");
@@ -95,7 +95,7 @@ fn a_cache_on_a_full_disk_loses_nothing() {
 }
 
 #[test]
-fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
+fn a_cache_damaged_while_open_is_recreated() {
     for seed in 0..40_usize {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache.db");
@@ -127,10 +127,11 @@ fn a_cache_that_is_damaged_while_it_is_open_is_made_anew() {
     }
 }
 
-/// Without file descriptors, and as a user without permission: in another process, because both count for all of it.
+/// Without file descriptors, and as a user without permission. In another process, because both affect the whole
+/// process.
 #[cfg(target_os = "linux")]
 #[test]
-fn without_descriptors_or_permission_the_cache_is_left_alone() {
+fn without_descriptors_or_permission_the_cache_is_unchanged() {
     use std::{
         fs::{self, File},
         os::unix::{
@@ -147,7 +148,7 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
             let db = Database::open_disposable(&path, TABLE, 0).unwrap();
             assert_eq!(numbers(&db), 0);
             insert(&db, 2).unwrap();
-            assert_eq!(numbers(&db), 2, "this run has a cache in memory");
+            assert_eq!(numbers(&db), 2, "the cache is in memory");
             return;
         }
         let mut held = Vec::new();
@@ -186,13 +187,13 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
         child
             .args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""])
             .arg(&program)
-            .arg("disposable::without_descriptors_or_permission_the_cache_is_left_alone")
+            .arg("disposable::without_descriptors_or_permission_the_cache_is_unchanged")
             .env(CHILD, what)
             .env(FILE, &path)
             .current_dir("/");
         if what == "denied" {
             if !is_root {
-                #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+                #[expect(clippy::print_stderr, reason = "a skipped test prints a note")]
                 {
                     eprintln!("skipped: a process of another user needs root");
                 }
@@ -207,12 +208,12 @@ fn without_descriptors_or_permission_the_cache_is_left_alone() {
             fs::read_dir(&folder).unwrap().map(|f| f.unwrap().file_name()).collect();
         assert!(
             names.iter().all(|n| !n.to_string_lossy().contains("damaged")),
-            "{what}: nothing was put aside: {names:?}"
+            "{what}: no file was renamed: {names:?}"
         );
         assert_eq!(
             numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
-            "{what}: all of it is back"
+            "{what}: all rows are stored"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! `Database`: transactions and reads, and files that can be fetched again.
+//! Tests of `Database`: transactions and reads, and files that can be downloaded again.
 
 mod disposable;
+mod schema;
 mod transactions;

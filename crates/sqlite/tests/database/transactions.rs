@@ -1,4 +1,4 @@
-//! A writer thread with group commit, readers, hooks.
+//! Tests of the writer thread with group commit, of the readers and of the hooks.
 
 use std::{
     future::Future,
@@ -57,12 +57,12 @@ async fn hold(db: &Database) -> (mpsc::Sender<()>, impl Future<Output = Result<(
     (release, async { held.await.unwrap() })
 }
 
-struct Folder {
+struct Fixture {
     dir: tempfile::TempDir,
     commits: Arc<AtomicUsize>,
 }
 
-impl Folder {
+impl Fixture {
     fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), commits: Arc::default() }
     }
@@ -89,11 +89,11 @@ impl Folder {
 }
 
 #[tokio::test]
-async fn transactions_that_wait_share_a_commit_and_fail_alone() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn queued_transactions_share_a_commit_and_fail_separately() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     let (release, held) = hold(&db).await;
-    let before = folder.commits();
+    let before = fixture.commits();
     let after_commit = Arc::new(Mutex::new(Vec::new()));
     let work = |n: i64, end: fn() -> Result<()>| {
         let after_commit = after_commit.clone();
@@ -115,11 +115,11 @@ async fn transactions_that_wait_share_a_commit_and_fail_alone() {
     );
     assert_eq!((a, b, d, held), (Ok(()), Err(rejected()), Ok(()), Ok(())));
     assert!(c.unwrap_err().text.contains("work: a fault"));
-    assert_eq!(folder.commits() - before, 2, "one for the first, one for all that waited");
-    assert_eq!(*after_commit.lock().unwrap(), [1, 8], "only for what was committed");
+    assert_eq!(fixture.commits() - before, 2, "one commit for the first, one for all queued");
+    assert_eq!(*after_commit.lock().unwrap(), [1, 8], "only for committed transactions");
     assert_eq!(db.read(sum).await, Ok(9));
 
-    // Each alone.
+    // Each transaction alone.
     assert_eq!(work(16, || Err(rejected())).await, Err(rejected()));
     assert!(work(32, || panic!("a fault")).await.is_err());
     assert_eq!(work(64, || Ok(())).await, Ok(()));
@@ -128,9 +128,9 @@ async fn transactions_that_wait_share_a_commit_and_fail_alone() {
 }
 
 #[tokio::test]
-async fn a_commit_that_fails_fails_for_all_and_a_later_one_works() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn a_failed_commit_fails_all_its_transactions() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     let add = |n| db.write("add", move |tx| insert(tx, n));
     db.with_connection(|conn| conn.commit_hook(Some(|| true)).map_err(|e| storage_error(&e)))
         .unwrap();
@@ -147,28 +147,28 @@ async fn a_commit_that_fails_fails_for_all_and_a_later_one_works() {
 }
 
 #[tokio::test]
-async fn a_read_sees_one_state_and_waits_for_no_write() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn a_read_uses_one_snapshot_and_does_not_wait_for_writes() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     db.write("first", |tx| insert(tx, 1)).await.unwrap();
-    let (looked, has_looked) = oneshot::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let (first_read, first_read_done) = oneshot::channel();
+    let (resume, resumed) = mpsc::channel::<()>();
     let read = tokio::spawn({
         let db = db.clone();
         async move {
             let read = db.read_once(move |conn| {
                 let before = sum(conn)?;
-                let _ = looked.send(());
-                let _ = may_go_on.recv();
+                let _ = first_read.send(());
+                let _ = resumed.recv();
                 Ok((before, count(conn)?))
             });
             read.await
         }
     });
-    has_looked.await.unwrap();
+    first_read_done.await.unwrap();
     db.write("second", |tx| insert(tx, 2)).await.unwrap();
-    go_on.send(()).unwrap();
-    assert_eq!(read.await.unwrap(), Ok((1, 1)), "both statements see the first state");
+    resume.send(()).unwrap();
+    assert_eq!(read.await.unwrap(), Ok((1, 1)), "both statements read one snapshot");
     let (release, held) = hold(&db).await;
     assert_eq!(db.read(sum).await, Ok(3), "while a transaction is open");
     drop(release);
@@ -176,9 +176,9 @@ async fn a_read_sees_one_state_and_waits_for_no_write() {
 }
 
 #[tokio::test]
-async fn closing_finishes_what_waits_and_what_is_read_and_nothing_more() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn closing_finishes_queued_writes_and_running_reads() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     let (release, held) = hold(&db).await;
     let (reading, is_reading) = oneshot::channel();
     let (end_read, read_may_end) = mpsc::channel::<()>();
@@ -210,17 +210,17 @@ async fn closing_finishes_what_waits_and_what_is_read_and_nothing_more() {
     };
     let (waited, held, ()) = tokio::join!(db.write("waits", |tx| insert(tx, 1)), held, closing);
     assert_eq!((waited, held), (Ok(()), Ok(())));
-    assert!(!folder.dir.path().join("a.db-wal").exists(), "no connection is open");
+    assert!(!fixture.dir.path().join("a.db-wal").exists(), "no connection is open");
     assert!(db.read(sum).await.is_err() && db.write("late", |tx| insert(tx, 8)).await.is_err());
     assert!(db.with_connection(|conn| sum(conn)).is_err());
     db.close().await;
-    assert_eq!(sum(&connect(&folder.path())), Ok(1));
+    assert_eq!(sum(&connect(&fixture.path())), Ok(1));
 }
 
 #[test]
-fn dropping_the_last_handle_finishes_what_waits() {
-    let folder = Folder::new();
-    let db = folder.open();
+fn dropping_the_last_handle_finishes_queued_writes() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (release, held) = hold(&db).await;
@@ -235,12 +235,12 @@ fn dropping_the_last_handle_finishes_what_waits() {
     });
     drop(runtime);
     drop(db);
-    assert!(!folder.dir.path().join("a.db-wal").exists(), "no connection is open");
-    assert_eq!(sum(&connect(&folder.path())), Ok(1), "nobody waited for it any more");
+    assert!(!fixture.dir.path().join("a.db-wal").exists(), "no connection is open");
+    assert_eq!(sum(&connect(&fixture.path())), Ok(1), "its caller was dropped");
 }
 
-/// Counts commits; frees space by raising the limit of pages.
-struct Space {
+/// Counts commits; frees space by raising the page limit.
+struct FreeingHooks {
     pieces: usize,
     calls: Arc<AtomicUsize>,
 }
@@ -254,7 +254,7 @@ fn limit(conn: &Connection, add: i64) -> Result<()> {
     let from = if add == 0 { pages("page_count")? } else { pages("max_page_count")? };
     pages(&format!("max_page_count = {}", from + add)).map(|_| ())
 }
-impl Hooks for Space {
+impl Hooks for FreeingHooks {
     fn free_space(&mut self, conn: &Connection) -> bool {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let Some(left) = self.pieces.checked_sub(1) else { return false };
@@ -264,10 +264,10 @@ impl Hooks for Space {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_space_is_freed_and_a_large_one_takes_no_small_one_along() {
-    let folder = Folder::new();
+async fn on_a_full_disk_a_large_transaction_does_not_fail_a_small_one() {
+    let fixture = Fixture::new();
     let calls = Arc::new(AtomicUsize::new(0));
-    let db = Database::new(folder.connect(), Space { pieces: 2, calls: calls.clone() });
+    let db = Database::new(fixture.connect(), FreeingHooks { pieces: 2, calls: calls.clone() });
     let fill = |from: i64, rows: i64| {
         let runs = Arc::new(AtomicUsize::new(0));
         let seen = runs.clone();
@@ -280,7 +280,7 @@ async fn on_a_full_disk_space_is_freed_and_a_large_one_takes_no_small_one_along(
     db.with_connection(|conn| limit(conn, 0)).unwrap();
     let (done, runs) = fill(1_000_000, 5_000);
     assert_eq!(done.await, Ok(()));
-    // Once as it came, once after the log was emptied, once with a piece.
+    // First run, then one after the checkpoint of the log, then one after space was freed.
     assert_eq!((runs.load(Ordering::Relaxed), calls.load(Ordering::Relaxed)), (3, 1));
 
     let (release, held) = hold(&db).await;
@@ -289,13 +289,13 @@ async fn on_a_full_disk_space_is_freed_and_a_large_one_takes_no_small_one_along(
     let (large, small, held, ()) = tokio::join!(large, small, held, release);
     assert_eq!((small, held), (Ok(()), Ok(())));
     assert_eq!(large.unwrap_err().cause, Cause::Full);
-    assert_eq!(calls.load(Ordering::Relaxed), 3, "until there was no piece left");
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "until no piece is left");
     assert_eq!(db.read(count).await, Ok(5_001));
 }
 
-/// Goes on with a file that has one row.
-struct Renew(std::path::PathBuf, Arc<AtomicUsize>);
-impl Hooks for Renew {
+/// Replaces the connection by one to a file with one row.
+struct RecreatingHooks(std::path::PathBuf, Arc<AtomicUsize>);
+impl Hooks for RecreatingHooks {
     fn repair(&mut self, conn: Connection) -> Result<Connection> {
         drop(conn);
         self.1.fetch_add(1, Ordering::Relaxed);
@@ -306,12 +306,12 @@ impl Hooks for Renew {
 }
 
 #[tokio::test]
-async fn damage_that_is_reported_is_repaired_before_the_next_statement() {
+async fn reported_damage_is_repaired_before_the_next_statement() {
     for by_write in [false, true] {
-        let folder = Folder::new();
+        let fixture = Fixture::new();
         let repairs = Arc::new(AtomicUsize::new(0));
-        let other = folder.dir.path().join("b.db");
-        let db = Database::new(folder.connect(), Renew(other, repairs.clone()));
+        let other = fixture.dir.path().join("b.db");
+        let db = Database::new(fixture.connect(), RecreatingHooks(other, repairs.clone()));
         db.write("before", |tx| insert(tx, 1)).await.unwrap();
         assert_eq!(db.read(sum).await, Ok(1));
         let report = |conn: &Connection| match sum(conn)? {
@@ -323,26 +323,26 @@ async fn damage_that_is_reported_is_repaired_before_the_next_statement() {
             assert_eq!(failed.unwrap_err().cause, Cause::Corrupt);
             assert_eq!(db.read(sum).await, Ok(7));
         } else {
-            assert_eq!(db.read(report).await, Ok(7), "it runs again after the repair");
+            assert_eq!(db.read(report).await, Ok(7), "the read runs again after the repair");
         }
         db.write("after", |tx| insert(tx, 8)).await.unwrap();
         assert_eq!((db.read(sum).await, repairs.load(Ordering::Relaxed)), (Ok(15), 1));
-        assert_eq!(sum(&connect(&folder.path())), Ok(1), "nothing more went into the old file");
+        assert_eq!(sum(&connect(&fixture.path())), Ok(1), "the old file is unchanged");
     }
 }
 
 #[tokio::test]
-async fn replacing_the_connection_changes_what_is_read_and_written() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn reads_and_writes_use_a_replaced_connection() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     db.write("before", |tx| insert(tx, 1)).await.unwrap();
     assert_eq!(db.read(sum).await, Ok(1));
     let failed = db.replace(|| Err::<(Connection, ()), _>(rejected())).await;
     assert_eq!((failed, db.read(sum).await), (Err(rejected()), Ok(1)));
-    let path = folder.dir.path().join("b.db");
+    let path = fixture.dir.path().join("b.db");
     assert_eq!(db.replace(move || Ok((connect(&path), 5))).await, Ok(5));
     db.write("after", |tx| insert(tx, 2)).await.unwrap();
-    assert_eq!((db.read(sum).await, sum(&connect(&folder.path()))), (Ok(2), Ok(1)));
+    assert_eq!((db.read(sum).await, sum(&connect(&fixture.path()))), (Ok(2), Ok(1)));
     let memory = || {
         let conn = carrel_sqlite::open_in_memory()?;
         conn.execute_batch(TABLE).map_err(|e| storage_error(&e))?;
@@ -357,9 +357,9 @@ async fn replacing_the_connection_changes_what_is_read_and_written() {
 }
 
 #[test]
-fn a_thread_that_may_block_writes_and_reads() {
-    let folder = Folder::new();
-    let db = folder.open();
+fn blocking_calls_work_on_a_blocking_thread() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     let mut runs = 0;
     let written = db.write_blocking("add", |tx| {
         runs += 1;
@@ -374,29 +374,29 @@ fn a_thread_that_may_block_writes_and_reads() {
 
 #[cfg(debug_assertions)]
 #[tokio::test]
-async fn blocking_an_async_task_is_found_in_a_debug_build() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn blocking_calls_panic_on_async_threads_in_debug_builds() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     for block in [
         (|db| drop(db.read_blocking(sum))) as fn(&Database),
         |db| drop(db.write_blocking("add", |tx| insert(tx, 1))),
         Database::close_blocking,
     ] {
         let blocks = std::panic::AssertUnwindSafe(|| block(&db));
-        assert!(std::panic::catch_unwind(blocks).is_err(), "on a thread of the runtime");
+        assert!(std::panic::catch_unwind(blocks).is_err(), "on an async thread");
         let db = db.clone();
         let called = carrel_system::blocking(move || {
             block(&db);
             Ok::<_, carrel_system::Panicked>(())
         });
-        called.await.expect("on a thread for blocking calls");
+        called.await.expect("on a blocking thread");
     }
 }
 
 #[tokio::test]
-async fn calls_that_somebody_waits_for_are_counted() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn pending_calls_are_counted() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     let (release, held) = hold(&db).await;
     assert_eq!(db.pending(), 1);
     release.send(()).unwrap();
@@ -405,17 +405,17 @@ async fn calls_that_somebody_waits_for_are_counted() {
     assert_eq!(db.pending(), 0);
 }
 
-struct UsesTheDatabase(Database);
-impl Drop for UsesTheDatabase {
+struct DropUsesDatabase(Database);
+impl Drop for DropUsesDatabase {
     fn drop(&mut self) {
         let _ = self.0.write_blocking("drop", |tx| insert(tx, 1));
     }
 }
 
 #[tokio::test]
-async fn a_value_that_is_not_committed_may_use_the_database_in_its_destructor() {
-    let folder = Folder::new();
-    let db = folder.open();
+async fn destructors_of_uncommitted_values_may_use_the_database() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
     db.with_connection(|conn| {
         conn.execute_batch(
             "CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT;
@@ -427,7 +427,7 @@ async fn a_value_that_is_not_committed_may_use_the_database_in_its_destructor() 
     let handle = db.clone();
     let written = db.write("no parent", move |tx| {
         tx.execute("INSERT INTO child VALUES (7)", []).map_err(|e| storage_error(&e))?;
-        Ok(UsesTheDatabase(handle.clone()))
+        Ok(DropUsesDatabase(handle.clone()))
     });
     assert!(written.await.is_err(), "the commit fails");
     assert_eq!(db.read(sum).await, Ok(1));

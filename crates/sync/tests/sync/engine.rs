@@ -1,4 +1,4 @@
-//! Devices and a server: nothing is lost, nothing is counted twice, a bad row stands in nobody's way.
+//! Sync of several devices with a server: nothing is lost, nothing is counted twice, an invalid row blocks no other.
 
 use carrel_learning::{
     Step,
@@ -16,9 +16,9 @@ use carrel_model::{
 use carrel_sync::{Event, Instruction, Phase, Sync, machine::Lane};
 use carrel_system::Clock as _;
 use carrel_testkit::{
-    FakeClock, PaperServer,
-    paper::{Fate, problem},
-    work::{item, slug, tick},
+    FakeClock, FakeServer,
+    fake_server::{Outcome, problem},
+    work::{finished, item, slug},
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -34,7 +34,7 @@ fn key(text: &str) -> RowKey {
 fn percent(text: &str, percent: u16) -> Step {
     Step { percent: Some(percent), ..Step::at(ItemKind::Section, item(text)) }
 }
-fn percent_at(server: &PaperServer, text: &str) -> Option<u16> {
+fn percent_at(server: &FakeServer, text: &str) -> Option<u16> {
     match server.row(&key(text)) {
         Some(Row::Progress(p)) => Some(p.percent),
         _ => None,
@@ -42,52 +42,52 @@ fn percent_at(server: &PaperServer, text: &str) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn a_tick_reaches_the_other_device() {
-    let server = PaperServer::new();
+async fn finished_sections_reach_other_devices() {
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
-    a.tick("rivers/a/b").await;
+    a.finish("rivers/a/b").await;
     assert_eq!(a.waiting().await, 1);
     a.sync().await;
     assert_eq!(a.waiting().await, 0);
     b.sync().await;
     assert_eq!(b.done("rivers").await, ["rivers/a/b"]);
-    assert_eq!(b.waiting().await, 0, "what came from the server does not go back");
+    assert_eq!(b.waiting().await, 0, "pulled rows are not sent back");
     let pushes = server.requests(PUSH);
     a.sync().await;
     b.sync().await;
-    assert_eq!(server.requests(PUSH), pushes, "nothing to send, nothing sent");
+    assert_eq!(server.requests(PUSH), pushes, "an empty outbox causes no push");
     let receipts = a.store.read(|c| outbox::accepted(c, 10)).await.unwrap();
     assert_eq!((receipts.len(), receipts[0].key.clone()), (1, key("rivers/a/b")));
 }
 
 #[tokio::test]
-async fn what_was_sent_does_not_come_back() {
-    let server = PaperServer::new();
+async fn own_rows_are_not_pulled() {
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
-    a.sync_until_quiet().await;
+    a.sync_until_idle().await;
     for n in 0..30 {
-        a.tick(&format!("rivers/l{n}/s")).await;
+        a.finish(&format!("rivers/l{n}/s")).await;
     }
-    a.sync_until_quiet().await;
-    a.sync_until_quiet().await;
-    assert_eq!((server.held(), server.paper().pulled_rows), (30, 0));
+    a.sync_until_idle().await;
+    a.sync_until_idle().await;
+    assert_eq!((server.row_count(), server.state().pulled_rows), (30, 0));
 
-    // Another device was there before: its row is among what came after, and everything is pulled.
-    b.sync_until_quiet().await;
-    assert_eq!(server.paper().pulled_rows, 30);
-    b.tick("rivers/b/s").await;
-    b.sync_until_quiet().await;
-    a.tick("rivers/a/s").await;
-    a.sync_until_quiet().await;
+    // Another device's row is among the following ones: everything is pulled.
+    b.sync_until_idle().await;
+    assert_eq!(server.state().pulled_rows, 30);
+    b.finish("rivers/b/s").await;
+    b.sync_until_idle().await;
+    a.finish("rivers/a/s").await;
+    a.sync_until_idle().await;
     assert_eq!(a.done("rivers").await.len(), 32);
 
-    // The server makes more of a row than was sent: it comes back.
+    // The server merges more into a row than was sent: the result is pulled.
     server
         .put(Progress { percent: 9_000, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
-    b.sync_until_quiet().await;
-    a.sync_until_quiet().await;
+    b.sync_until_idle().await;
+    a.sync_until_idle().await;
     let mine = Progress {
         done_ms: Some(clock.now_ms()),
         ..Progress::none(ItemKind::Section, item("rivers/c/s"))
@@ -95,7 +95,7 @@ async fn what_was_sent_does_not_come_back() {
     a.store.write("t", move |tx| tx.join(mine.clone())).await.unwrap();
     server
         .put(Progress { percent: 9_500, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
-    a.sync_until_quiet().await;
+    a.sync_until_idle().await;
     assert_eq!(percent_at(&server, "rivers/c/s"), Some(9_500));
     let here = a.learning.progress(ItemKind::Section, &item("rivers/c/s")).await.unwrap().unwrap();
     assert_eq!(here.row.percent, 9_500);
@@ -103,17 +103,17 @@ async fn what_was_sent_does_not_come_back() {
 
 #[tokio::test]
 async fn a_change_during_the_push_is_not_acknowledged_with_it() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.learning.record(percent("a/b/c", 4_000)).await.unwrap();
-    let (done, was_done) = oneshot::channel();
-    let (go, go_on) = oneshot::channel();
-    server.fate(PUSH, Fate::Hold { done, go_on });
+    let (processed, was_received) = oneshot::channel();
+    let (resume, resumed) = oneshot::channel();
+    server.enqueue(PUSH, Outcome::Hold { processed, resumed });
     let engine = device.engine.clone();
     let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
-    was_done.await.unwrap();
+    was_received.await.unwrap();
     device.learning.record(percent("a/b/c", 7_000)).await.unwrap();
-    go.send(()).unwrap();
+    resume.send(()).unwrap();
     push.await.unwrap();
     assert_eq!(device.waiting().await, 1, "the newer 70 % still waits");
     device.sync().await;
@@ -122,18 +122,18 @@ async fn a_change_during_the_push_is_not_acknowledged_with_it() {
 
 #[tokio::test]
 async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
-    for fate in [|| Fate::LoseRequest, || Fate::LoseReply] {
-        let server = PaperServer::new();
+    for outcome in [|| Outcome::LoseRequest, || Outcome::LoseReply] {
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        device.learning.study_beat(&item("a/b/c"), true).await.unwrap();
+        device.learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
         device.clock.advance(9_000);
-        device.learning.study_beat(&item("a/b/c"), false).await.unwrap();
-        device.tick("a/b/c").await;
+        device.learning.study_heartbeat(&item("a/b/c"), false).await.unwrap();
+        device.finish("a/b/c").await;
         for _ in 0..4 {
-            server.fate(PUSH, fate());
+            server.enqueue(PUSH, outcome());
         }
-        let passed = device.sync_until_quiet().await;
-        assert!(passed >= 4_000, "it waited between: {passed}");
+        let passed = device.sync_until_idle().await;
+        assert!(passed >= 4_000, "retries wait in between: {passed} ms");
         let other = Device::new(2, &device.clock, &server);
         other.sync().await;
         assert_eq!(other.learning.time_spent(&item("a/b/c")).await.unwrap(), 9_000);
@@ -141,61 +141,61 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
     }
 }
 
-/// Whatever a pull has made durable when the process dies, its cursor is never ahead of its rows.
+/// Whatever a pull has committed when the process dies, its cursor is never ahead of its rows.
 #[tokio::test]
-async fn a_pull_that_dies_between_two_steps_is_made_again() {
-    let mut deaths = 0;
+async fn an_interrupted_pull_is_repeated() {
+    let mut polls = 0;
     loop {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let there = Progress::none(ItemKind::Section, item("rivers/a/b"));
         let clock = FakeClock::noon();
         server.put(Progress { done_ms: Some(clock.now_ms()), ..there });
         let device = Device::new(1, &clock, &server);
         let mut pull = Box::pin(device.engine.run(Instruction::Pull { limit: 10 }));
-        let mut over = false;
-        for _ in 0..deaths {
-            over = pull.as_mut().now_or_never().is_some();
-            if over {
+        let mut ended = false;
+        for _ in 0..polls {
+            ended = pull.as_mut().now_or_never().is_some();
+            if ended {
                 break;
             }
-            // What the pull asked of the store comes before this.
+            // Queued after the writes of the pull.
             device.store.write("later", |_| Ok(())).await.unwrap();
         }
         drop(pull);
         let device = device.restart(&server).await;
-        device.sync_until_quiet().await;
-        assert_eq!(device.done("rivers").await, ["rivers/a/b"], "died after {deaths} steps");
-        if over {
+        device.sync_until_idle().await;
+        assert_eq!(device.done("rivers").await, ["rivers/a/b"], "dropped after {polls} polls");
+        if ended {
             break;
         }
-        deaths += 1;
-        assert!(deaths < 1_000, "the pull ends");
+        polls += 1;
+        assert!(polls < 1_000, "the pull ends");
     }
-    assert!(deaths > 1, "it died on its way too, not only before: {deaths}");
+    assert!(polls > 1, "the pull was also dropped in progress: {polls} polls");
 }
 
 #[tokio::test]
 async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
     for at in ["before the reply", "after the reply"] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        device.tick("a/b/c").await;
-        let (done, was_done) = oneshot::channel();
-        let (go, go_on) = oneshot::channel();
-        server.fate(PUSH, Fate::Hold { done, go_on });
+        device.finish("a/b/c").await;
+        let (processed, was_received) = oneshot::channel();
+        let (resume, resumed) = oneshot::channel();
+        server.enqueue(PUSH, Outcome::Hold { processed, resumed });
         let engine = device.engine.clone();
         let push = tokio::spawn(async move { engine.run(Instruction::Push { limit: 10 }).await });
-        was_done.await.unwrap();
+        was_received.await.unwrap();
         if at == "after the reply" {
-            go.send(()).unwrap();
+            resume.send(()).unwrap();
             push.await.unwrap();
         } else {
             push.abort();
             let _ = push.await;
-            assert_eq!(device.waiting().await, 1, "nobody told us that it arrived");
+            assert_eq!(device.waiting().await, 1, "the row is not acknowledged");
         }
         let device = device.restart(&server).await;
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         assert_eq!(percent_at(&server, "a/b/c"), Some(10_000));
         assert_eq!(device.done("a").await, ["a/b/c"]);
     }
@@ -203,56 +203,56 @@ async fn a_crash_at_any_point_of_a_push_or_pull_loses_nothing() {
 
 #[tokio::test]
 async fn one_refused_row_does_not_block_a_hundred_others() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
-        device.tick(&format!("c/l{n}/s")).await;
+        device.finish(&format!("c/l{n}/s")).await;
     }
-    server.paper().refuse.insert(key("c/l50/s"), ResultCode::Forbidden);
+    server.state().refuse.insert(key("c/l50/s"), ResultCode::Forbidden);
     device.sync().await;
-    assert_eq!((device.waiting().await, server.held(), server.requests(PUSH)), (0, 100, 1));
+    assert_eq!((device.waiting().await, server.row_count(), server.requests(PUSH)), (0, 100, 1));
     let refused = device.refused().await;
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].key.clone(), refused[0].code.as_str()), (key("c/l50/s"), "forbidden"));
-    assert_eq!(refused[0].reason, "Forbidden on paper");
+    assert_eq!(refused[0].reason, "simulated Forbidden");
     assert_eq!(device.done("c").await.len(), 101, "kept on the device");
-    // Kept over a restart, and not sent again by itself.
+    // Kept over a restart, and not sent again automatically.
     let device = device.restart(&server).await;
     device.sync().await;
     assert_eq!((device.refused().await.len(), server.requests(PUSH)), (1, 1));
-    // Sent again when the learner does more.
-    server.paper().refuse.clear();
+    // Sent again after a further change.
+    server.state().refuse.clear();
     device.learning.record(Step { restart: true, ..percent("c/l50/s", 10) }).await.unwrap();
     device.sync().await;
-    assert_eq!((device.refused().await.len(), server.held()), (0, 101));
+    assert_eq!((device.refused().await.len(), server.row_count()), (0, 101));
 }
 
-/// 2,500 rows go up in three requests, of which the client settles one while the next is on its way.
+/// 2,500 rows are sent in three requests; the client settles one while the next is in flight.
 #[tokio::test]
-async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothing() {
+async fn pipelined_batches_lose_nothing_after_a_fault() {
     let pass = || {
-        let ((done, _), (go, go_on)) = (oneshot::channel(), oneshot::channel());
-        go.send(()).unwrap();
-        Fate::Hold { done, go_on }
+        let ((processed, _), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
+        resume.send(()).unwrap();
+        Outcome::Hold { processed, resumed }
     };
     let busy = || {
-        Fate::Answer(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable))
+        Outcome::Reply(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable))
     };
-    let faults: [(&str, Vec<Fate>, usize); 5] = [
+    let faults: [(&str, Vec<Outcome>, usize); 5] = [
         ("none", vec![], 3),
-        ("the second never arrives", vec![pass(), Fate::LoseRequest], 4),
-        ("the second arrives, nobody hears of it", vec![pass(), Fate::LoseReply], 4),
-        ("the third is not taken", vec![pass(), pass(), busy()], 4),
+        ("the second batch is lost", vec![pass(), Outcome::LoseRequest], 4),
+        ("the reply to the second batch is lost", vec![pass(), Outcome::LoseReply], 4),
+        ("the third batch is refused", vec![pass(), pass(), busy()], 4),
         (
-            "the second is the Wi-Fi's",
-            vec![pass(), Fate::Answer(200, vec![], b"<html>".to_vec())],
+            "the second reply is a sign-in page",
+            vec![pass(), Outcome::Reply(200, vec![], b"<html>".to_vec())],
             4,
         ),
     ];
-    for (name, fates, requests) in faults {
-        let server = PaperServer::new();
+    for (name, outcomes, requests) in faults {
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        device.tick("first/of/all").await;
+        device.finish("first/of/all").await;
         device.sync().await;
         device
             .store
@@ -266,33 +266,33 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
             })
             .await
             .unwrap();
-        let (done, was_done) = oneshot::channel();
-        let (go, go_on) = oneshot::channel();
+        let (processed, was_received) = oneshot::channel();
+        let (resume, resumed) = oneshot::channel();
         let before = server.requests(PUSH);
-        let mut fates = fates.into_iter();
-        // The first is held, so that a row of it changes while it is on its way.
-        fates.next();
-        server.fate(PUSH, Fate::Hold { done, go_on });
-        fates.for_each(|fate| server.fate(PUSH, fate));
+        let mut outcomes = outcomes.into_iter();
+        // The first reply is delayed, so that a row changes while it is in flight.
+        outcomes.next();
+        server.enqueue(PUSH, Outcome::Hold { processed, resumed });
+        outcomes.for_each(|outcome| server.enqueue(PUSH, outcome));
         let engine = device.engine.clone();
         let push =
             tokio::spawn(
                 async move { engine.run(Instruction::Push { limit: MAX_PUSH_ITEMS }).await },
             );
-        was_done.await.unwrap();
+        was_received.await.unwrap();
         device.learning.record(percent("c/l7/s", 9_000)).await.unwrap();
-        go.send(()).unwrap();
+        resume.send(()).unwrap();
         push.await.unwrap();
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         assert_eq!(
-            (device.waiting().await, server.held()),
+            (device.waiting().await, server.row_count()),
             (0, 2 * MAX_PUSH_ITEMS + 501),
             "{name}"
         );
         assert_eq!(
             percent_at(&server, "c/l7/s"),
             Some(9_000),
-            "{name}: what changed meanwhile went up after it"
+            "{name}: the later change was pushed"
         );
         assert!(
             server.requests(PUSH) - before <= requests + 1,
@@ -305,34 +305,34 @@ async fn a_long_outbox_goes_up_in_a_chain_and_a_fault_in_the_middle_loses_nothin
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_as_a_whole_is_halved_down_to_the_guilty_row() {
-    let server = PaperServer::new();
+async fn a_rejected_batch_is_bisected_to_the_invalid_row() {
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..101 {
-        device.tick(&format!("c/l{n}/s")).await;
+        device.finish(&format!("c/l{n}/s")).await;
     }
-    server.paper().choke_on = vec![key("c/l37/s"), key("c/l38/s")];
-    device.sync_until_quiet().await;
+    server.state().reject_batches_with = vec![key("c/l37/s"), key("c/l38/s")];
+    device.sync_until_idle().await;
     let mut refused: Vec<_> = device.refused().await.into_iter().map(|r| (r.key, r.code)).collect();
     refused.sort();
     assert_eq!(
         refused,
         [(key("c/l37/s"), "invalid".to_owned()), (key("c/l38/s"), "invalid".to_owned())]
     );
-    assert_eq!((device.waiting().await, server.held()), (0, 99));
+    assert_eq!((device.waiting().await, server.row_count()), (0, 99));
     assert!(server.requests(PUSH) < 40, "{} requests", server.requests(PUSH));
 }
 
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_halved() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..200 {
-        device.tick(&format!("c/l{n}/s")).await;
+        device.finish(&format!("c/l{n}/s")).await;
     }
-    server.paper().max_items = Some(30);
-    device.sync_until_quiet().await;
-    assert_eq!((server.held(), device.refused().await.len()), (200, 0));
+    server.state().max_items = Some(30);
+    device.sync_until_idle().await;
+    assert_eq!((server.row_count(), device.refused().await.len()), (200, 0));
 }
 
 #[tokio::test]
@@ -346,16 +346,26 @@ async fn hostile_replies_to_a_push_lose_nothing() {
     let replies: Vec<(&str, u16, Vec<u8>)> = vec![
         ("a sign-in page", 200, b"<html>Sign in to the Wi-Fi</html>".to_vec()),
         ("nothing", 200, vec![]),
-        ("half of it", 200, br#"{"epoch":"e1","usn":1,"results":[{"ind"#.to_vec()),
+        ("half a reply", 200, br#"{"epoch":"e1","usn":1,"results":[{"ind"#.to_vec()),
         ("other JSON", 200, b"[1,2,3]".to_vec()),
         ("too few results", 200, json(vec![result(0, ok)])),
         ("too many results", 200, json(vec![result(0, ok), result(1, ok), result(2, ok)])),
-        ("one twice", 200, json(vec![result(0, ok), result(0, ok)])),
+        ("one index twice", 200, json(vec![result(0, ok), result(0, ok)])),
         ("a wrong index", 200, json(vec![result(0, ok), result(7, ok)])),
-        ("an unknown code", 200, br#"{"epoch":"e1","usn":1,"results":[{"index":0,"code":"fine"},{"index":1,"code":"ok"}]}"#.to_vec()),
-        ("no epoch", 200, br#"{"epoch":"","usn":1,"results":[{"index":0,"code":"ok"},{"index":1,"code":"ok"}]}"#.to_vec()),
+        (
+            "an unknown code",
+            200,
+            br#"{"epoch":"e1","usn":1,"results":[{"index":0,"code":"fine"},{"index":1,"code":"ok"}]}"#
+                .to_vec(),
+        ),
+        (
+            "no epoch",
+            200,
+            br#"{"epoch":"","usn":1,"results":[{"index":0,"code":"ok"},{"index":1,"code":"ok"}]}"#
+                .to_vec(),
+        ),
         ("a huge body", 200, vec![b' '; 3 * 1024 * 1024]),
-        ("a created", 201, json(vec![result(0, ok), result(1, ok)])),
+        ("201", 201, json(vec![result(0, ok), result(1, ok)])),
         ("no content", 204, vec![]),
         ("a redirect", 302, vec![]),
         ("a portal's 401", 401, b"<html>".to_vec()),
@@ -371,20 +381,20 @@ async fn hostile_replies_to_a_push_lose_nothing() {
     ];
     for (name, status, body) in replies {
         for done in [false, true] {
-            let server = PaperServer::new();
+            let server = FakeServer::new();
             let device = Device::new(1, &FakeClock::noon(), &server);
-            device.tick("a/b/c").await;
-            device.tick("a/b/d").await;
-            let fate = if done {
-                Fate::DoAndAnswer(status, body.clone())
+            device.finish("a/b/c").await;
+            device.finish("a/b/d").await;
+            let outcome = if done {
+                Outcome::ProcessAndReply(status, body.clone())
             } else {
-                Fate::Answer(status, vec![], body.clone())
+                Outcome::Reply(status, vec![], body.clone())
             };
-            server.fate(PUSH, fate);
-            device.engine.step(Event::Tap).await.unwrap();
-            device.sync_until_quiet().await;
-            assert_eq!(device.refused().await.len(), 0, "{name}: no row is guilty of that");
-            assert_eq!(server.held(), 2, "{name}: all arrived in the end");
+            server.enqueue(PUSH, outcome);
+            device.engine.step(Event::SyncNow).await.unwrap();
+            device.sync_until_idle().await;
+            assert_eq!(device.refused().await.len(), 0, "{name}: no row is quarantined");
+            assert_eq!(server.row_count(), 2, "{name}: all rows were pushed");
             assert_eq!(device.engine.phase().0, Phase::Idle, "{name}");
         }
     }
@@ -404,49 +414,49 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
     let replies: Vec<(&str, Vec<u8>)> = vec![
         ("a sign-in page", b"<html>".to_vec()),
         ("nothing", vec![]),
-        ("half", br#"{"epoch":"e1","rows":[{"usn":"#.to_vec()),
+        ("half a reply", br#"{"epoch":"e1","rows":[{"usn":"#.to_vec()),
         ("a cursor that goes back", json(vec![row(2, fine), row(1, fine)], 2, false)),
         ("a cursor before its rows", json(vec![row(9, fine)], 3, false)),
-        ("more for ever", json(vec![], 0, true)),
-        ("a cursor over all numbers", json(vec![], u64::MAX, false)),
+        ("more without progress", json(vec![], 0, true)),
+        ("a cursor out of range", json(vec![], u64::MAX, false)),
         ("no epoch", br#"{"epoch":"","rows":[],"next":5,"more":false}"#.to_vec()),
         (
-            "more rows than asked",
+            "more rows than requested",
             json((1..=too_many).map(|n| row(n, fine)).collect(), too_many, false),
         ),
         ("a huge body", vec![b' '; 9 * 1024 * 1024]),
     ];
     for (name, body) in replies {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let clock = FakeClock::noon();
         let other = Device::new(2, &clock, &server);
-        other.tick("a/b/c").await;
+        other.finish("a/b/c").await;
         other.sync().await;
         let device = Device::new(1, &clock, &server);
-        server.fate(PULL, Fate::Answer(200, vec![], body));
-        device.sync_until_quiet().await;
-        device.sync_until_quiet().await;
+        server.enqueue(PULL, Outcome::Reply(200, vec![], body));
+        device.sync_until_idle().await;
+        device.sync_until_idle().await;
         assert_eq!(device.done("a").await, ["a/b/c"], "{name}");
         let state = device.store.read(state::load).await.unwrap();
-        assert_eq!(state.pulled, server.paper().usn, "{name}");
+        assert_eq!(state.pulled, server.state().usn, "{name}");
     }
 }
 
 #[tokio::test]
 async fn rows_that_cannot_be_read_are_kept_and_do_not_stop_the_others() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     {
-        let mut paper = server.paper();
+        let mut server_state = server.state();
         for text in [
             r#"{"type":"of_the_future","key":1}"#,
             r#"{"type":"progress","kind":"hologram","item":"a/b/x"}"#,
             r#"{"type":"progress","kind":"section","item":"a/b/y","percent":20000}"#,
             "17",
         ] {
-            paper.usn += 1;
-            let usn = paper.usn;
-            paper.foreign.push((usn, text.into()));
+            server_state.usn += 1;
+            let usn = server_state.usn;
+            server_state.unknown_rows.push((usn, text.into()));
         }
     }
     server.put(Progress { percent: 7, ..Progress::none(ItemKind::Section, item("a/b/c")) });
@@ -463,8 +473,8 @@ async fn rows_that_cannot_be_read_are_kept_and_do_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn fields_of_a_newer_version_come_back_to_the_server() {
-    let server = PaperServer::new();
+async fn unknown_fields_are_sent_back() {
+    let server = FakeServer::new();
     let row: Row = serde_json::from_str(
         r#"{"type":"progress","kind":"section","item":"a/b/c","percent":5,"mood":"keen"}"#,
     )
@@ -472,7 +482,7 @@ async fn fields_of_a_newer_version_come_back_to_the_server() {
     server.put(row);
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.sync().await;
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     device.sync().await;
     let text = serde_json::to_string(&server.row(&key("a/b/c")).unwrap()).unwrap();
     assert!(text.contains("keen") && text.contains("10000"), "{text}");
@@ -481,38 +491,39 @@ async fn fields_of_a_newer_version_come_back_to_the_server() {
 #[tokio::test]
 async fn a_server_that_lost_its_data_gets_it_back() {
     for epoch in ["e2", "e1"] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let clock = FakeClock::noon();
         let (a, b) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
         for n in 0..5 {
-            a.tick(&format!("a/x/s{n}")).await;
+            a.finish(&format!("a/x/s{n}")).await;
         }
-        a.tick("a/b/c").await;
+        a.finish("a/b/c").await;
         a.sync().await;
         b.sync().await;
-        b.tick("a/b/d").await;
+        b.finish("a/b/d").await;
         b.sync().await;
-        // Last month's backup: empty. Without a new epoch only the change number tells.
+        // An empty server, as after restoring an old backup. Without a new epoch only the change number shows it.
         {
-            let mut paper = server.paper();
-            paper.rows.clear();
-            paper.usn = 0;
-            paper.epoch = epoch.into();
+            let mut server_state = server.state();
+            server_state.rows.clear();
+            server_state.usn = 0;
+            server_state.epoch = epoch.into();
         }
-        a.tick("a/b/e").await;
-        a.sync_until_quiet().await;
-        b.sync_until_quiet().await;
-        a.sync_until_quiet().await;
-        assert!(server.paper().rows.contains_key(&key("a/b/c")), "{epoch}");
-        // With the same epoch only a device that sends something notices; the real server never keeps its epoch over a restore.
+        a.finish("a/b/e").await;
+        a.sync_until_idle().await;
+        b.sync_until_idle().await;
+        a.sync_until_idle().await;
+        assert!(server.state().rows.contains_key(&key("a/b/c")), "{epoch}");
+        // With the same epoch only a device that sends something notices; the real server always changes its epoch on a
+        // restore.
         let all = if epoch == "e2" { 8 } else { 7 };
-        assert_eq!((server.held(), a.done("a").await.len()), (all, all), "{epoch}");
+        assert_eq!((server.row_count(), a.done("a").await.len()), (all, all), "{epoch}");
     }
 }
 
 #[tokio::test]
-async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
-    let server = PaperServer::new();
+async fn a_pull_requested_before_an_epoch_change_is_discarded() {
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     for n in 0..5 {
         server.put(Progress {
@@ -521,23 +532,23 @@ async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
         });
     }
     device.sync().await;
-    let (done, was_done) = oneshot::channel();
-    let (go, go_on) = oneshot::channel();
-    server.fate(PULL, Fate::Hold { done, go_on });
+    let (processed, was_received) = oneshot::channel();
+    let (resume, resumed) = oneshot::channel();
+    server.enqueue(PULL, Outcome::Hold { processed, resumed });
     let engine = device.engine.clone();
     let pull = tokio::spawn(async move { engine.run(Instruction::Pull { limit: 10 }).await });
-    was_done.await.unwrap();
+    was_received.await.unwrap();
     // Meanwhile a push finds another database with other rows.
     {
-        let mut paper = server.paper();
-        paper.epoch = "e2".into();
-        paper.rows.clear();
-        paper.usn = 0;
+        let mut server_state = server.state();
+        server_state.epoch = "e2".into();
+        server_state.rows.clear();
+        server_state.usn = 0;
     }
     server.put(Progress { percent: 9, ..Progress::none(ItemKind::Section, item("a/b/new")) });
-    device.tick("a/b/own").await;
+    device.finish("a/b/own").await;
     device.engine.run(Instruction::Push { limit: 10 }).await;
-    go.send(()).unwrap();
+    resume.send(()).unwrap();
     pull.await.unwrap();
     let state = device.store.read(state::load).await.unwrap();
     assert_eq!(
@@ -545,14 +556,14 @@ async fn a_pull_that_was_asked_before_the_epoch_changed_is_not_believed() {
         ("e2", 0),
         "the old cursor was not stored under the new epoch"
     );
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 7);
-    assert_eq!(server.held(), 7, "and everything went to the new one");
+    assert_eq!(server.row_count(), 7, "all rows were pushed to the new database");
 }
 
 #[tokio::test]
-async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
-    let server = PaperServer::new();
+async fn a_failed_store_does_not_advance_the_cursor() {
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     for n in 1..=110 {
         server.put(NoteRevision {
@@ -566,15 +577,15 @@ async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
             extra: Extra::default(),
         });
     }
-    let device = Device::with_little_space(1, &clock, &server, 20);
+    let device = Device::with_page_limit(1, &clock, &server, 20);
     let event = device.engine.run(Instruction::Pull { limit: 500 }).await;
     assert_eq!(event, Event::StoreFailed(Lane::Pull));
     let state = device.store.read(state::load).await.unwrap();
-    assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "no row, no cursor");
-    device.tick("a/b/c").await;
-    // There is space again.
+    assert_eq!((state.pulled, state.epoch.as_str()), (0, ""), "the cursor is unchanged");
+    device.finish("a/b/c").await;
+    // Space is available again.
     let device = device.restart(&server).await;
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     let notes = device
         .store
         .read(|c| Ok(carrel_sqlite::rows::query::<NoteRevision>(c, "", [])?))
@@ -584,27 +595,29 @@ async fn a_pull_that_does_not_fit_on_the_disk_moves_no_cursor() {
 }
 
 #[tokio::test]
-async fn a_clock_of_tomorrow_is_put_right() {
-    let server = PaperServer::new();
-    server.paper().clock_ms = Some(FakeClock::NOON);
+async fn stamps_of_a_fast_clock_are_corrected() {
+    let server = FakeServer::new();
+    server.state().clock_ms = Some(FakeClock::NOON);
     let wrong = FakeClock::new(FakeClock::NOON + 40 * 3_600_000);
     let device = Device::new(1, &wrong, &server);
     let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
     device.learning.record(at("b1")).await.unwrap();
-    device.tick("a/b/d").await;
-    device.sync_until_quiet().await;
-    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
+    device.finish("a/b/d").await;
+    device.sync_until_idle().await;
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else {
+        panic!("the row was not pushed")
+    };
     assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
     assert!(device.refused().await.is_empty());
-    // From now on its stamps are right at once.
+    // New stamps are right immediately.
     let before = server.requests(PUSH);
     wrong.advance(1_000);
     device.learning.record(at("b2")).await.unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(server.requests(PUSH), before + 1);
-    // And a right device wins over it afterwards, and the other way round.
+    // Afterwards a device with a right clock wins over it, and the other way round.
     let right_clock = FakeClock::new(FakeClock::NOON + 5_000);
-    server.paper().clock_ms = Some(FakeClock::NOON + 5_000);
+    server.state().clock_ms = Some(FakeClock::NOON + 5_000);
     let right = Device::new(2, &right_clock, &server);
     right.sync().await;
     right.learning.record(at("b3")).await.unwrap();
@@ -615,24 +628,28 @@ async fn a_clock_of_tomorrow_is_put_right() {
 }
 
 #[tokio::test]
-async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
+async fn times_of_a_wrong_clock_are_corrected() {
     let year = 365 * 24 * 3_600_000_i64;
-    // By how much the clock is wrong, and whether it was set right before anything was sent.
+    // By how much the clock is wrong, and whether it was corrected before anything was sent.
     for (wrong_by, set_right) in [(73 * year, false), (year, false), (73 * year, true)] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let clock = FakeClock::new(FakeClock::NOON + wrong_by);
         let device = Device::new(1, &clock, &server);
         for n in 0..3 {
             let section = item(&format!("a/b/s{n}"));
-            device.learning.study_beat(&section, true).await.unwrap();
+            device.learning.study_heartbeat(&section, true).await.unwrap();
             clock.advance(10_000);
-            device.learning.study_beat(&section, false).await.unwrap();
+            device.learning.study_heartbeat(&section, false).await.unwrap();
             clock.advance(60_000);
         }
         device.learning.save_word(&item("a/word"), true).await.unwrap();
         // Finished sections with and without a position, an open attempt, and a submitted one that took ten seconds.
-        device.tick("a/b/s0").await;
-        device.learning.record(Step { pos: Some("b1".into()), ..tick("a/b/s1") }).await.unwrap();
+        device.finish("a/b/s0").await;
+        device
+            .learning
+            .record(Step { pos: Some("b1".into()), ..finished("a/b/s1") })
+            .await
+            .unwrap();
         let hash = BlobHash::of(b"a quiz");
         let first = device.learning.start_attempt(&item("a/q"), hash).await.unwrap().attempt.id;
         clock.advance(10_000);
@@ -643,16 +660,16 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
             clock.jump(-wrong_by);
         }
         let now = clock.now_ms() - if set_right { 0 } else { wrong_by };
-        server.paper().clock_ms = Some(now);
-        device.sync_until_quiet().await;
+        server.state().clock_ms = Some(now);
+        device.sync_until_idle().await;
         assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
-        let rows: Vec<Row> = server.paper().rows.values().map(|(_, row)| row.clone()).collect();
+        let rows: Vec<Row> = server.state().rows.values().map(|(_, row)| row.clone()).collect();
         let sessions: Vec<&Session> = rows
             .iter()
             .filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None })
             .collect();
         assert_eq!(sessions.len(), 3);
-        assert_eq!(time_studied(sessions.iter().copied()), 30_000, "none lies over another");
+        assert_eq!(time_studied(sessions.iter().copied()), 30_000, "sessions do not overlap");
         for session in sessions {
             assert!((now - 300_000..=now).contains(&(session.started_ms + session.active_ms)));
             assert_eq!((session.day.as_str(), session.validate()), ("2026-11-20", Ok(())));
@@ -666,13 +683,13 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
         assert!(done.iter().all(|ms| recent.contains(ms)), "{done:?} {now}");
         let attempt = |id: AttemptId| {
             let key = RowKey::of(RowType::Attempt, &[id.to_string()]);
-            let Some(Row::Attempt(a)) = server.row(&key) else { panic!("it did not arrive") };
+            let Some(Row::Attempt(a)) = server.row(&key) else { panic!("the row was not pushed") };
             (a.started_ms, a.submitted_ms)
         };
         let (started_ms, submitted_ms) = attempt(first);
         let took_ms = submitted_ms.unwrap() - started_ms;
         assert!(recent.contains(&started_ms) && recent.contains(&submitted_ms.unwrap()));
-        // Set right meanwhile, nobody knows by how much it was wrong: both times are now.
+        // After the correction the former offset is unknown: both times are set to now.
         assert_eq!(took_ms, if set_right { 0 } else { 10_000 }, "wrong by {wrong_by}");
         assert!(recent.contains(&attempt(second).0) && attempt(second).1.is_none());
         // The second device has the same rows.
@@ -683,11 +700,12 @@ async fn what_was_studied_with_a_clock_of_another_year_counts_where_it_was() {
     }
 }
 
-/// Only what lies in the future is put right: a start that others may have, and a place that has its order among other places.
+/// Only times in the future are corrected, not a start that others may have, or a position that is ordered among
+/// others.
 #[tokio::test]
-async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
-    let server = PaperServer::new();
-    server.paper().clock_ms = Some(FakeClock::NOON);
+async fn valid_times_are_kept_after_a_clock_jump() {
+    let server = FakeServer::new();
+    server.state().clock_ms = Some(FakeClock::NOON);
     let clock = FakeClock::noon();
     let (device, other) = (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
     let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
@@ -697,29 +715,31 @@ async fn what_was_kept_in_time_stays_when_the_clock_went_wrong_later() {
     device.sync().await;
     other.sync().await;
     clock.advance(60_000);
-    server.paper().clock_ms = Some(clock.now_ms());
+    server.state().clock_ms = Some(clock.now_ms());
     other.learning.record(at("b2")).await.unwrap();
     other.sync().await;
     clock.advance(60_000);
-    server.paper().clock_ms = Some(clock.now_ms());
+    server.state().clock_ms = Some(clock.now_ms());
     clock.jump(365 * 24 * 3_600_000);
-    // Finished before it has seen the other device's place.
-    device.tick("a/b/c").await;
+    // Finished before it has pulled the other device's position.
+    device.finish("a/b/c").await;
     device.learning.submit_attempt(attempt).await.unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
-    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("it did not arrive") };
-    let now = server.paper().clock_ms.unwrap();
+    let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else {
+        panic!("the row was not pushed")
+    };
+    let now = server.state().clock_ms.unwrap();
     assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
     let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
-    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("it did not arrive") };
+    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("the row was not pushed") };
     assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
 }
 
-/// Another copy of the server's database decided otherwise, or not at all: the device ends with what the server has.
+/// Another copy of the server's database has other decisions or none: the device ends with those of the server.
 #[tokio::test]
-async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
-    let server = PaperServer::new();
+async fn decisions_of_a_restored_server_replace_earlier_ones() {
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let mut attempts = Vec::new();
     for _ in 0..3 {
@@ -756,18 +776,18 @@ async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
         found.iter().map(|a| a.grade.as_ref().map(|g| g.points)).collect::<Vec<_>>()
     };
     assert_eq!(points().await, [Some(2_000); 3]);
-    // A backup from before: one attempt has fewer points, one is not graded, a course was never decided on.
+    // An older backup: one attempt has fewer points, one is not graded, a course has no decision.
     {
-        let mut paper = server.paper();
-        paper.epoch = "e2".into();
-        paper.rows.clear();
-        paper.usn = 0;
+        let mut server_state = server.state();
+        server_state.epoch = "e2".into();
+        server_state.rows.clear();
+        server_state.usn = 0;
     }
     server.put(grade(0, 1, 1_000));
     server.put(grade(1, 2, 2_000));
     server.put(decision("b"));
-    device.tick("a/b/c").await;
-    device.sync_until_quiet().await;
+    device.finish("a/b/c").await;
+    device.sync_until_idle().await;
     assert_eq!(points().await, [Some(1_000), Some(2_000), None]);
     let here = device
         .store
@@ -780,7 +800,7 @@ async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
         .await
         .unwrap();
     let there: Vec<Row> = server
-        .paper()
+        .state()
         .rows
         .values()
         .map(|(_, row)| row.clone())
@@ -791,8 +811,8 @@ async fn what_a_restored_server_decides_replaces_what_it_decided_before() {
 }
 
 #[tokio::test]
-async fn unknown_fields_over_the_limits_do_not_hold_a_row_back() {
-    let server = PaperServer::new();
+async fn rows_with_oversized_unknown_fields_are_applied() {
+    let server = FakeServer::new();
     let fields: Vec<String> =
         (0..40).map(|n| format!(r#""f{n:02}":"{}""#, "v".repeat(4_000))).collect();
     let long = format!(
@@ -804,50 +824,50 @@ async fn unknown_fields_over_the_limits_do_not_hold_a_row_back() {
         fields.join(",")
     );
     {
-        let mut paper = server.paper();
-        paper.usn = 2;
-        paper.foreign.extend([(1, long), (2, many)]);
+        let mut server_state = server.state();
+        server_state.usn = 2;
+        server_state.unknown_rows.extend([(1, long), (2, many)]);
     }
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.sync().await;
     let progress = device.learning.progress_under("a").await.unwrap();
     let shown: Vec<_> = progress.iter().map(|r| (r.row.percent, r.row.extra.0.len())).collect();
-    assert_eq!(shown, [(500, 0), (500, Extra::MAX_FIELDS)], "what is known counts");
+    assert_eq!(shown, [(500, 0), (500, Extra::MAX_FIELDS)], "known fields are applied");
     let kept: u32 = device
         .store
         .read(|c| Ok(c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?))
         .await
         .unwrap();
-    assert_eq!(kept, 2, "the whole is kept for a later release");
-    // And it goes back as a row that every server takes.
-    device.tick("a/b/d").await;
+    assert_eq!(kept, 2, "the complete rows are stored for a later release");
+    // The row is sent back in a form that every server accepts.
+    device.finish("a/b/d").await;
     device.sync().await;
     assert_eq!(server.row(&key("a/b/d")).unwrap().validate(), Ok(()));
 }
 
 #[tokio::test]
-async fn a_row_that_the_server_never_finds_in_time_is_put_away_at_last() {
-    let server = PaperServer::new();
-    server.paper().clock_ms = Some(FakeClock::NOON);
+async fn repeated_clock_skew_is_quarantined() {
+    let server = FakeServer::new();
+    server.state().clock_ms = Some(FakeClock::NOON);
     let device = Device::new(1, &FakeClock::noon(), &server);
     let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 500) };
     device.learning.record(step).await.unwrap();
-    server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
-    device.sync_until_quiet().await;
+    server.state().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
+    device.sync_until_idle().await;
     assert_eq!(device.refused().await[0].code, "clock_skew");
     assert!(server.requests(PUSH) <= 5);
 }
 
 #[tokio::test]
-async fn an_old_backup_of_the_device_may_be_put_back() {
-    let server = PaperServer::new();
+async fn restoring_an_old_device_backup_converges() {
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     device.sync().await;
-    device.store.care().await.unwrap();
+    device.store.maintain().await.unwrap();
     clock.advance(24 * 3_600_000);
-    device.tick("a/b/d").await;
+    device.finish("a/b/d").await;
     device.learning.record(percent("a/b/e", 6_000)).await.unwrap();
     device.sync().await;
     device.store.close().await;
@@ -857,21 +877,21 @@ async fn an_old_backup_of_the_device_may_be_put_back() {
         let _ = std::fs::remove_file(device.path().join(log));
     }
     std::fs::copy(backup, device.path().join("user.db")).unwrap();
-    // As on a new device: without the journal, only the server has what came after the backup.
+    // Without the journal only the server has what came after the backup, as on a new device.
     std::fs::remove_dir_all(device.path().join("journal")).unwrap();
     let device = device.restart(&server).await;
     assert_eq!(device.done("a").await, ["a/b/c"]);
     device.learning.record(percent("a/b/e", 1_000)).await.unwrap();
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
     assert_eq!(device.done("a").await, ["a/b/c", "a/b/d"]);
-    assert_eq!(percent_at(&server, "a/b/e"), Some(6_000), "nothing shrinks");
+    assert_eq!(percent_at(&server, "a/b/e"), Some(6_000), "the greater percentage is kept");
     let here = device.learning.progress(ItemKind::Section, &item("a/b/e")).await.unwrap().unwrap();
     assert_eq!(here.row.percent, 6_000);
 }
 
 #[tokio::test]
 async fn ten_thousand_rows_in_few_requests() {
-    let server = PaperServer::new();
+    let server = FakeServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
     device
@@ -887,10 +907,10 @@ async fn ten_thousand_rows_in_few_requests() {
         })
         .await
         .unwrap();
-    device.sync_until_quiet().await;
-    assert_eq!((server.held(), server.requests(PUSH)), (10_000, 10_000 / MAX_PUSH_ITEMS));
+    device.sync_until_idle().await;
+    assert_eq!((server.row_count(), server.requests(PUSH)), (10_000, 10_000 / MAX_PUSH_ITEMS));
     let other = Device::new(2, &clock, &server);
-    other.sync_until_quiet().await;
+    other.sync_until_idle().await;
     assert_eq!(other.learning.progress_under("c").await.unwrap().len(), 10_000);
     assert_eq!(other.waiting().await, 0);
     let kept = device.store.read(|c| outbox::accepted(c, 100_000)).await.unwrap();
@@ -898,16 +918,16 @@ async fn ten_thousand_rows_in_few_requests() {
 }
 
 #[tokio::test]
-async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
+async fn missing_and_unreadable_rows_do_not_block_others() {
     let clock = FakeClock::noon();
-    // (keys without a row at the head, rows that cannot be read, keys of a kind that is not known)
+    // (keys without a row at the head, unreadable rows, keys of an unknown type)
     for (missing, damaged, unknown) in
         [(1, 0, 0), (MAX_PUSH_ITEMS + 7, 0, 0), (0, 1, 0), (0, 40, 0), (0, 0, 3), (300, 20, 2)]
     {
         let what = format!("{missing} missing, {damaged} damaged, {unknown} unknown");
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let device = Device::new(1, &clock, &server);
-        device.sync_until_quiet().await;
+        device.sync_until_idle().await;
         let at = |kind: &str, n: usize| key(&format!("rivers/{kind}/n{n}"));
         device
             .store
@@ -936,15 +956,15 @@ async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
             .await
             .unwrap();
         for n in 0..12 {
-            device.tick(&format!("rivers/good/n{n}")).await;
+            device.finish(&format!("rivers/good/n{n}")).await;
         }
         device.sync().await;
         let arrived =
             (0..12).filter(|n| percent_at(&server, &format!("rivers/good/n{n}")).is_some());
         assert_eq!(arrived.count(), 12, "{what}");
-        assert_eq!(device.waiting().await, 0, "{what}: nothing waits for ever");
+        assert_eq!(device.waiting().await, 0, "{what}: the outbox is empty");
         let refused = device.refused().await;
-        assert_eq!(refused.len(), missing + damaged, "{what}: each is reported by name");
+        assert_eq!(refused.len(), missing + damaged, "{what}: each row is reported");
         assert!(refused.iter().all(|r| r.code == "damaged" && !r.reason.is_empty()), "{what}");
         let sync = Sync::local(device.store.clone());
         let receipts = sync.receipts().await.unwrap();
@@ -952,9 +972,9 @@ async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
         assert!(receipts.refused.iter().all(|r| r.row.is_none()));
         let export = sync.export_refused().await.unwrap();
         assert_eq!(export["refused"].as_array().unwrap().len(), missing + damaged);
-        // What the server has of it comes back, and a new change is a new chance.
+        // The server's rows are pulled again, and a new change is sent.
         if damaged > 0 {
-            device.tick("rivers/damaged/n0").await;
+            device.finish("rivers/damaged/n0").await;
             device.sync().await;
             assert_eq!(percent_at(&server, "rivers/damaged/n0"), Some(10_000), "{what}");
             assert_eq!(device.refused().await.len(), missing + damaged - 1);
@@ -963,22 +983,22 @@ async fn keys_without_a_row_and_rows_that_cannot_be_read_hold_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_server_with_an_absurd_clock_stops_nothing() {
+async fn an_absurd_server_clock_does_not_stop_sync() {
     for clock_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
-        let server = PaperServer::new();
+        let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
-        // A place has a stamp.
+        // Only a position has a stamp.
         let step = Step { pos: Some("b1".into()), ..percent("a/b/c", 4_000) };
         device.learning.record(step).await.unwrap();
-        server.paper().clock_ms = Some(clock_ms);
-        server.paper().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
+        server.state().clock_ms = Some(clock_ms);
+        server.state().refuse.insert(key("a/b/c"), ResultCode::ClockSkew);
         for _ in 0..5 {
             device.sync().await;
             device.clock.advance(20 * 60_000);
         }
-        // Nothing is lost, and nothing fell over.
+        // Nothing is lost, and nothing panicked.
         let (waiting, refused) = (device.waiting().await, device.refused().await.len());
-        assert_eq!((waiting, refused), (0, 1), "{clock_ms}: each reply was taken in");
+        assert_eq!((waiting, refused), (0, 1), "{clock_ms}: the row is quarantined");
         let row = device.learning.progress(ItemKind::Section, &item("a/b/c")).await.unwrap();
         assert_eq!(row.map(|r| r.row.percent), Some(4_000), "{clock_ms}");
     }

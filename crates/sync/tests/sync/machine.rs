@@ -1,4 +1,4 @@
-//! The machine as tables: what follows from what.
+//! Table tests of the machine: events and the instructions that follow.
 
 use carrel_model::{
     ErrorCode,
@@ -30,50 +30,50 @@ fn refused() -> Fault {
 fn failed(fault: Fault, sent: usize) -> Event {
     Event::PushFailed { fault, sent, first: Some((key(), 7)) }
 }
-/// All rows up to `usn` are here.
-fn at(usn: u64) -> Pulled {
+/// A pull that ended at change number `usn`.
+fn pulled_to(usn: u64) -> Pulled {
     Pulled { usn, epoch: "e".into(), ..Pulled::default() }
 }
 fn listen(stream: u64) -> Instruction {
     Instruction::Listen { stream }
 }
 fn pulled() -> Event {
-    Event::Pulled(at(10))
+    Event::Pulled(pulled_to(10))
 }
-/// Push and pull are under way.
+/// Push and pull are running.
 fn started() -> Machine {
     let mut m = Machine::new(1, false);
     assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull()]);
     m
 }
-/// Nothing to do.
-fn quiet() -> Machine {
+/// Nothing is due.
+fn idle() -> Machine {
     let mut m = started();
     assert_eq!(m.handle(10, Event::Pushed(Pushed::default())), []);
     assert_eq!(m.handle(10, pulled()), []);
     assert_eq!((m.phase(), m.next_wake()), (Phase::Idle, Some(10 + POLL_MS)));
     m
 }
-/// A push is under way, and nothing else.
+/// Only a push is running.
 fn pushing() -> Machine {
-    let mut m = quiet();
+    let mut m = idle();
     m.handle(20, Event::LocalChange);
     assert_eq!(m.handle(20 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
     m
 }
 
 #[test]
-fn what_each_end_of_a_push_leads_to() {
-    /// What is to follow at once.
-    enum Then {
-        /// Nothing; the next try after at least this.
+fn next_step_after_each_push_result() {
+    /// What follows at once.
+    enum NextStep {
+        /// Nothing; the next try after at least this time.
         Wait(Phase, ErrorCode, i64),
         Push(usize),
         Quarantine(&'static str),
         Stop,
     }
-    use Then::{Push, Quarantine, Stop, Wait};
-    let table: Vec<(Fault, usize, Then)> = vec![
+    use NextStep::{Push, Quarantine, Stop, Wait};
+    let table: Vec<(Fault, usize, NextStep)> = vec![
         (Fault::Offline, 100, Wait(Phase::Offline, ErrorCode::Offline, 1_000)),
         (busy(408, None), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
         (busy(425, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
@@ -84,10 +84,14 @@ fn what_each_end_of_a_push_leads_to() {
         (Fault::BadReply, 1, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
         (Fault::TooNew, 1, Wait(Phase::Trouble, ErrorCode::TooNew, 1_000)),
         (Fault::Unauthenticated, 1, Wait(Phase::Trouble, ErrorCode::Unauthenticated, 1_000)),
-        (Fault::TooLarge { certain: true }, 100, Push(50)),
-        (Fault::TooLarge { certain: false }, 3, Push(1)),
-        (Fault::TooLarge { certain: true }, 1, Quarantine("invalid")),
-        (Fault::TooLarge { certain: false }, 1, Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000)),
+        (Fault::TooLarge { from_server: true }, 100, Push(50)),
+        (Fault::TooLarge { from_server: false }, 3, Push(1)),
+        (Fault::TooLarge { from_server: true }, 1, Quarantine("invalid")),
+        (
+            Fault::TooLarge { from_server: false },
+            1,
+            Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000),
+        ),
         (refused(), 101, Push(50)),
         (refused(), 2, Push(1)),
         (refused(), 1, Quarantine("invalid")),
@@ -112,7 +116,7 @@ fn what_each_end_of_a_push_leads_to() {
                 assert_eq!(
                     m.handle(now + next - 1, Event::Timer).len(),
                     0,
-                    "{fault:?}: not before"
+                    "{fault:?}: not earlier"
                 );
                 assert_eq!(
                     m.handle(now + next, Event::Timer),
@@ -127,7 +131,7 @@ fn what_each_end_of_a_push_leads_to() {
                     assert_eq!(
                         m.handle(now, Event::Quarantined),
                         [push(MAX_PUSH_ITEMS)],
-                        "and on with the others"
+                        "the other rows follow"
                     );
                 }
                 other => panic!("{fault:?}: {other:?}"),
@@ -135,13 +139,13 @@ fn what_each_end_of_a_push_leads_to() {
             Stop => {
                 assert_eq!((out.len(), m.phase(), m.next_wake()), (0, Phase::SignedOut, None));
                 for event in [
-                    Event::Tap,
+                    Event::SyncNow,
                     Event::LocalChange,
                     Event::Timer,
                     Event::NetworkChanged,
                     Event::Resume,
                 ] {
-                    assert_eq!(m.handle(now + MIN, event), [], "nothing without a session");
+                    assert_eq!(m.handle(now + MIN, event), [], "no request without a session");
                 }
                 assert_eq!(m.handle(now + MIN, Event::SignedIn), [push(MAX_PUSH_ITEMS), pull()]);
             }
@@ -150,11 +154,11 @@ fn what_each_end_of_a_push_leads_to() {
 }
 
 #[test]
-fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
+fn push_and_pull_do_not_block_each_other() {
     let mut m = started();
     m.handle(1, failed(busy(503, Some(3_600)), 5));
-    m.handle(1, Event::Pulled(at(1)));
-    assert_eq!(m.handle(2, Event::News { usn: 2, epoch: "e".into() }), [pull()]);
+    m.handle(1, Event::Pulled(pulled_to(1)));
+    assert_eq!(m.handle(2, Event::Changes { usn: 2, epoch: "e".into() }), [pull()]);
     let mut m = started();
     m.handle(1, Event::PullFailed(busy(503, Some(3_600))));
     m.handle(
@@ -168,14 +172,14 @@ fn a_stuck_upload_never_blocks_a_download_and_the_other_way() {
 }
 
 #[test]
-fn a_tap_and_a_new_network_forget_all_waits() {
-    for event in [Event::Tap, Event::NetworkChanged, Event::Resume, Event::SignedIn] {
+fn sync_now_or_network_change_resets_all_waits() {
+    for event in [Event::SyncNow, Event::NetworkChanged, Event::Resume, Event::SignedIn] {
         let mut m = started();
         m.handle(1, failed(busy(503, Some(3_600)), 5));
         m.handle(1, Event::PullFailed(Fault::Offline));
         assert_eq!(m.handle(2, event.clone()), [push(MAX_PUSH_ITEMS), pull()], "{event:?}");
         assert_eq!(m.phase(), Phase::Running);
-        // And the waits begin small again.
+        // The waits start small again.
         m.handle(3, Event::PullFailed(Fault::Offline));
         m.handle(3, failed(Fault::Offline, 5));
         assert!(m.next_try().unwrap() <= 3 + 3_000);
@@ -183,26 +187,26 @@ fn a_tap_and_a_new_network_forget_all_waits() {
 }
 
 #[test]
-fn a_tap_while_a_request_hangs_is_not_lost() {
+fn sync_now_while_a_request_hangs_is_not_lost() {
     let mut m = pushing();
-    assert_eq!(m.handle(2_000, Event::Tap), [pull()]);
+    assert_eq!(m.handle(2_000, Event::SyncNow), [pull()]);
     assert_eq!(
         m.handle(30_000, failed(Fault::Offline, 5)),
         [push(MAX_PUSH_ITEMS)],
-        "what failed was begun before"
+        "the failed round began before the event"
     );
     assert_eq!(m.handle(60_000, failed(Fault::Offline, 5)), [], "but only once");
 }
 
 #[test]
-fn local_changes_go_along_for_a_second_and_never_starve() {
-    let mut m = quiet();
+fn local_changes_are_debounced_without_starvation() {
+    let mut m = idle();
     for ms in 0..10 {
         m.handle(100 + ms * 90, Event::LocalChange);
     }
     assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "from the first one on");
     assert_eq!(m.handle(100 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
-    // One that comes while it runs is not forgotten.
+    // A change during the push is not forgotten.
     m.handle(1_200, Event::LocalChange);
     assert_eq!(
         m.handle(
@@ -218,27 +222,27 @@ fn local_changes_go_along_for_a_second_and_never_starve() {
         []
     );
     assert_eq!(m.handle(1_300 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
-    // Nor does it disturb a wait.
+    // A change does not end a wait.
     m.handle(2_400, failed(busy(503, Some(60)), 1));
     m.handle(2_500, Event::LocalChange);
     assert_eq!(m.handle(2_500 + DEBOUNCE_MS, Event::Timer), []);
 }
 
 #[test]
-fn what_is_left_goes_at_once_and_batches_grow_again() {
-    const MOST: usize = MAX_PUSH_ITEMS;
+fn remaining_rows_are_sent_at_once_in_growing_batches() {
+    const MAX: usize = MAX_PUSH_ITEMS;
     let mut m = pushing();
-    assert_eq!(m.handle(1, failed(refused(), MOST)), [push(MOST / 2)]);
-    assert_eq!(m.handle(1, failed(refused(), MOST / 2)), [push(MOST / 4)]);
+    assert_eq!(m.handle(1, failed(refused(), MAX)), [push(MAX / 2)]);
+    assert_eq!(m.handle(1, failed(refused(), MAX / 2)), [push(MAX / 4)]);
     let ok = |left| {
-        let sent = MOST / 4;
+        let sent = MAX / 4;
         Event::Pushed(Pushed { sent, settled: sent, accepted: sent, left, ..Pushed::default() })
     };
-    assert_eq!(m.handle(1, ok(750)), [push(MOST / 2)]);
-    assert_eq!(m.handle(1, ok(500)), [push(MOST)]);
-    assert_eq!(m.handle(1, ok(250)), [push(MOST)]);
+    assert_eq!(m.handle(1, ok(750)), [push(MAX / 2)]);
+    assert_eq!(m.handle(1, ok(500)), [push(MAX)]);
+    assert_eq!(m.handle(1, ok(250)), [push(MAX)]);
     assert_eq!(m.handle(1, ok(0)), []);
-    // A round that moved nothing is not repeated at once.
+    // A round without progress is not repeated at once.
     let mut m = pushing();
     let nothing =
         Event::Pushed(Pushed { sent: 3, settled: 0, accepted: 0, left: 3, ..Pushed::default() });
@@ -249,14 +253,14 @@ fn what_is_left_goes_at_once_and_batches_grow_again() {
 #[test]
 fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
     let mut m = pushing();
-    let mut put_away = 0;
+    let mut quarantined = 0;
     let mut now = 2_000;
     let mut todo = vec![push(1)];
     while now < 2_000 + 5 * MIN {
         match todo.pop() {
             Some(Instruction::Push { .. }) => todo.extend(m.handle(now, failed(refused(), 1))),
             Some(Instruction::Quarantine { .. }) => {
-                put_away += 1;
+                quarantined += 1;
                 todo.extend(m.handle(now, Event::Quarantined));
             }
             Some(Instruction::Pull { .. }) => todo.extend(m.handle(now, pulled())),
@@ -267,13 +271,13 @@ fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
             }
         }
     }
-    assert!((9..40).contains(&put_away), "{put_away} rows in five minutes");
+    assert!((9..40).contains(&quarantined), "{quarantined} rows in five minutes");
 }
 
 #[test]
-fn pulls_go_on_while_there_is_more_and_shrink_when_a_reply_is_too_large() {
+fn pulls_repeat_while_more_and_shrink_after_oversized_replies() {
     let mut m = started();
-    let more = Event::Pulled(Pulled { more: true, ..at(500) });
+    let more = Event::Pulled(Pulled { more: true, ..pulled_to(500) });
     assert_eq!(m.handle(1, more), [pull()]);
     assert_eq!(m.handle(2, Event::PullFailed(Fault::BadReply)), []);
     let next = m.next_try().unwrap();
@@ -286,58 +290,58 @@ fn pulls_go_on_while_there_is_more_and_shrink_when_a_reply_is_too_large() {
 }
 
 #[test]
-fn news_that_are_no_news_cost_nothing() {
-    let mut m = quiet();
-    assert_eq!(m.handle(11, Event::News { usn: 10, epoch: "e".into() }), []);
-    assert_eq!(m.handle(12, Event::News { usn: 9, epoch: "e".into() }), []);
-    assert_eq!(m.handle(13, Event::News { usn: 11, epoch: "e".into() }), [pull()]);
-    m.handle(14, Event::News { usn: 12, epoch: "e".into() });
-    assert_eq!(m.handle(15, Event::Pulled(at(11))), [pull()], "asked again");
+fn known_changes_cause_no_request() {
+    let mut m = idle();
+    assert_eq!(m.handle(11, Event::Changes { usn: 10, epoch: "e".into() }), []);
+    assert_eq!(m.handle(12, Event::Changes { usn: 9, epoch: "e".into() }), []);
+    assert_eq!(m.handle(13, Event::Changes { usn: 11, epoch: "e".into() }), [pull()]);
+    m.handle(14, Event::Changes { usn: 12, epoch: "e".into() });
+    assert_eq!(m.handle(15, Event::Pulled(pulled_to(11))), [pull()], "asked again");
     m.handle(16, pulled());
     assert_eq!(
-        m.handle(17, Event::News { usn: 1, epoch: "other".into() }),
+        m.handle(17, Event::Changes { usn: 1, epoch: "other".into() }),
         [pull()],
         "another database"
     );
-    // Offline, news are proof of a network; a server that asks for patience gets it.
-    let mut m = quiet();
-    m.handle(20, Event::Tap);
+    // While offline, reported changes show that the network works; a server's `Retry-After` is respected.
+    let mut m = idle();
+    m.handle(20, Event::SyncNow);
     m.handle(21, Event::PullFailed(Fault::Offline));
-    assert_eq!(m.handle(22, Event::News { usn: 99, epoch: "e".into() }), [pull()]);
+    assert_eq!(m.handle(22, Event::Changes { usn: 99, epoch: "e".into() }), [pull()]);
     m.handle(23, Event::PullFailed(busy(503, Some(60))));
-    assert_eq!(m.handle(24, Event::News { usn: 99, epoch: "e".into() }), []);
+    assert_eq!(m.handle(24, Event::Changes { usn: 99, epoch: "e".into() }), []);
 }
 
 #[test]
-fn every_five_minutes_by_itself() {
-    let mut m = quiet();
+fn polls_every_five_minutes() {
+    let mut m = idle();
     let poll = m.next_wake().unwrap();
     assert_eq!(m.handle(poll - 1, Event::Timer), []);
     assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()]);
 }
 
 #[test]
-fn the_stream_is_kept_open_and_opened_anew() {
+fn the_event_stream_is_reopened() {
     let mut m = Machine::new(3, true);
     assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull(), listen(1)]);
     m.handle(1, Event::Pushed(Pushed::default()));
     m.handle(1, pulled());
     m.handle(1, Event::ListenOpened { stream: 1 });
-    assert!(!m.handle(2, Event::Tap).contains(&listen(2)), "it is open");
+    assert!(!m.handle(2, Event::SyncNow).contains(&listen(2)), "it is open");
     m.handle(3, Event::Pushed(Pushed::default()));
     m.handle(3, pulled());
     assert_eq!(m.handle(4, Event::ListenEnded { stream: 1, fault: Fault::Offline }), []);
-    assert_eq!(m.phase(), Phase::Idle, "a stream that ends is no trouble for the learner");
+    assert_eq!(m.phase(), Phase::Idle, "an ended stream is not shown as a fault");
     let at = m.next_wake().unwrap();
     assert!(at <= 4 + 3_000);
     assert_eq!(m.handle(at, Event::Timer), [listen(2)]);
     let out = m.handle(at + 1, Event::NetworkChanged);
-    assert_eq!(out, [Instruction::Hangup, push(MAX_PUSH_ITEMS), pull(), listen(3)]);
-    assert_eq!(m.handle(at + 2, Event::SignedOut), [Instruction::Hangup]);
+    assert_eq!(out, [Instruction::CloseStream, push(MAX_PUSH_ITEMS), pull(), listen(3)]);
+    assert_eq!(m.handle(at + 2, Event::SignedOut), [Instruction::CloseStream]);
 }
 
 #[test]
-fn a_store_that_fails_is_waited_out() {
+fn store_failures_are_retried_after_a_wait() {
     for lane in [Lane::Push, Lane::Pull] {
         let mut m = started();
         assert_eq!(m.handle(1, Event::StoreFailed(lane)), []);
@@ -347,15 +351,15 @@ fn a_store_that_fails_is_waited_out() {
 
 #[test]
 fn no_state_is_without_a_timer_while_something_waits() {
-    // Whatever comes in whatever order: a signed-in machine that runs nothing always has a next wake.
+    // In any order of events, a signed-in machine that runs nothing always has a next wake.
     let events = [
         Event::Start,
         Event::Resume,
-        Event::Tap,
+        Event::SyncNow,
         Event::NetworkChanged,
         Event::LocalChange,
         Event::Timer,
-        Event::News { usn: 3, epoch: "e".into() },
+        Event::Changes { usn: 3, epoch: "e".into() },
         Event::Pushed(Pushed { sent: 2, settled: 0, accepted: 0, left: 2, ..Pushed::default() }),
         Event::Pushed(Pushed::default()),
         failed(Fault::Offline, 4),
@@ -394,48 +398,49 @@ fn another_database_is_pulled_from_the_start_at_once() {
 }
 
 #[test]
-fn the_end_of_an_earlier_stream_is_not_taken_for_that_of_the_present_one() {
+fn events_of_an_earlier_stream_are_ignored() {
     for fault in [Fault::Offline, Fault::BadReply, Fault::SignedOut, busy(503, Some(900))] {
         let mut m = Machine::new(3, true);
         m.handle(0, Event::Start);
         m.handle(1, Event::Pushed(Pushed::default()));
         m.handle(1, pulled());
         m.handle(2, Event::ListenOpened { stream: 1 });
-        // Another network: the first stream is closed and a second one opened, before the end of the first is heard.
+        // The network changes: the first stream is closed and a second one opened, before the end of the first is
+        // reported.
         let out = m.handle(3, Event::NetworkChanged);
-        assert!(out.contains(&Instruction::Hangup) && out.contains(&listen(2)), "{out:?}");
+        assert!(out.contains(&Instruction::CloseStream) && out.contains(&listen(2)), "{out:?}");
         m.handle(4, Event::Pushed(Pushed::default()));
         m.handle(4, pulled());
         let out = m.handle(5, Event::ListenEnded { stream: 1, fault: fault.clone() });
         assert_eq!((out, m.phase()), (vec![], Phase::Idle), "{fault:?}");
         m.handle(6, Event::ListenOpened { stream: 1 });
-        // The second one is open: no third is asked for, and it is closed at the end.
+        // The second one is open: no third is opened, and it is closed at the end.
         let poll = m.next_wake().expect("the poll");
         assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()], "{fault:?}");
-        assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::Hangup], "{fault:?}");
+        assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::CloseStream], "{fault:?}");
     }
 }
 
-/// How a scripted server answers: one reply for each request of a lane, over and over.
+/// Replies of a scripted server: one for each request of a lane, repeated.
 #[derive(Debug, Clone)]
 struct Script {
     pushes: Vec<Event>,
     pulls: Vec<Event>,
     streams: Vec<Event>,
-    /// News come after each reply and each timer.
-    news: Option<Event>,
-    /// How long a request takes.
+    /// Sent after each reply and each timer.
+    changes: Option<Event>,
+    /// Duration of a request.
     takes_ms: i64,
 }
 
-/// Runs the machine against the script for so long; the requests of each minute.
-fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
+/// Runs the machine against the script for `length_ms`; returns the number of requests in each minute.
+fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
     let mut m = Machine::new(seed, true);
     let mut requests = vec![0; (length_ms / MIN) as usize + 1];
     let (mut pushes, mut pulls, mut streams) = (0, 0, 0);
     let mut now = 0;
-    // Replies on their way, by the time at which they come.
-    let mut coming: Vec<(i64, Event)> = Vec::new();
+    // Replies in flight, with the time of their arrival.
+    let mut in_flight: Vec<(i64, Event)> = Vec::new();
     let mut todo = m.handle(now, Event::Start);
     while now < length_ms {
         for instruction in std::mem::take(&mut todo) {
@@ -445,7 +450,7 @@ fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
             };
             let reply = match instruction {
                 Instruction::Push { limit } => match next(&script.pushes, &mut pushes) {
-                    // No reply is to more rows than were sent.
+                    // A reply never covers more rows than were sent.
                     Event::PushFailed { fault, sent, first } => {
                         Event::PushFailed { fault, sent: sent.min(limit), first }
                     }
@@ -453,44 +458,44 @@ fn minutes(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
                 },
                 Instruction::Pull { .. } => next(&script.pulls, &mut pulls),
                 Instruction::Listen { stream } => {
-                    coming.push((now + script.takes_ms, Event::ListenOpened { stream }));
+                    in_flight.push((now + script.takes_ms, Event::ListenOpened { stream }));
                     match next(&script.streams, &mut streams) {
                         Event::ListenEnded { fault, .. } => Event::ListenEnded { stream, fault },
                         other => other,
                     }
                 }
                 Instruction::Quarantine { .. } => {
-                    coming.push((now, Event::Quarantined));
+                    in_flight.push((now, Event::Quarantined));
                     continue;
                 }
-                Instruction::Hangup => continue,
+                Instruction::CloseStream => continue,
             };
             requests[(now / MIN) as usize] += 1;
-            coming.push((now + script.takes_ms, reply));
+            in_flight.push((now + script.takes_ms, reply));
         }
-        if let Some(first) = (0..coming.len()).min_by_key(|i| coming[*i].0) {
+        if let Some(first) = (0..in_flight.len()).min_by_key(|i| in_flight[*i].0) {
             let wake = m.next_wake().unwrap_or(i64::MAX);
-            if coming[first].0 <= wake.max(now) {
-                let (at, reply) = coming.remove(first);
+            if in_flight[first].0 <= wake.max(now) {
+                let (at, reply) = in_flight.remove(first);
                 now = now.max(at);
                 todo.extend(m.handle(now, reply));
-                if let Some(news) = &script.news {
-                    todo.extend(m.handle(now, news.clone()));
+                if let Some(changes) = &script.changes {
+                    todo.extend(m.handle(now, changes.clone()));
                 }
                 continue;
             }
         }
         now = m.next_wake().expect("a timer").max(now);
         todo.extend(m.handle(now, Event::Timer));
-        if let Some(news) = &script.news {
-            todo.extend(m.handle(now, news.clone()));
+        if let Some(changes) = &script.changes {
+            todo.extend(m.handle(now, changes.clone()));
         }
     }
     requests
 }
 
-/// Replies without any progress.
-fn idle_pushes() -> Vec<Event> {
+/// Replies without progress.
+fn pushes_without_progress() -> Vec<Event> {
     vec![
         Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
         Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() }),
@@ -499,21 +504,21 @@ fn idle_pushes() -> Vec<Event> {
         failed(Fault::BadReply, 1),
         failed(Fault::TooNew, 5),
         failed(Fault::Unauthenticated, 5),
-        failed(Fault::TooLarge { certain: false }, 2_000),
-        failed(Fault::TooLarge { certain: true }, 2_000),
+        failed(Fault::TooLarge { from_server: false }, 2_000),
+        failed(Fault::TooLarge { from_server: true }, 2_000),
         failed(refused(), 2_000),
         failed(refused(), 1),
         failed(busy(503, Some(0)), 5),
         Event::StoreFailed(Lane::Push),
     ]
 }
-fn idle_pulls() -> Vec<Event> {
+fn pulls_without_progress() -> Vec<Event> {
     let other = |epoch: &str, usn, more| {
         Event::Pulled(Pulled { more, usn, epoch: epoch.into(), other_epoch: true })
     };
     vec![
-        Event::Pulled(Pulled { more: true, ..at(0) }),
-        Event::Pulled(at(0)),
+        Event::Pulled(Pulled { more: true, ..pulled_to(0) }),
+        Event::Pulled(pulled_to(0)),
         other("a", 0, true),
         other("b", 0, true),
         Event::PullFailed(Fault::Offline),
@@ -524,7 +529,7 @@ fn idle_pulls() -> Vec<Event> {
         Event::StoreFailed(Lane::Pull),
     ]
 }
-fn some(of: &[Event], seed: &mut u64) -> Vec<Event> {
+fn random_events(of: &[Event], seed: &mut u64) -> Vec<Event> {
     let mut next = || {
         *seed =
             seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -534,8 +539,9 @@ fn some(of: &[Event], seed: &mut u64) -> Vec<Event> {
 }
 
 #[test]
-fn two_servers_behind_one_address_are_not_asked_in_a_hot_loop() {
-    // Each request meets the other server: both lanes find another epoch each time, with and without a page of rows between.
+fn alternating_epochs_cause_no_hot_loop() {
+    // Each request reaches the other server: both lanes find another epoch each time, with and without a page of rows
+    // between.
     let epoch = |name: &str| {
         Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
     };
@@ -545,22 +551,22 @@ fn two_servers_behind_one_address_are_not_asked_in_a_hot_loop() {
     let done = |name: &str| {
         Event::Pulled(Pulled { more: false, usn: 900, epoch: name.into(), other_epoch: false })
     };
-    let flip = Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() });
+    let other = Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() });
     let sent = Event::Pushed(Pushed { sent: 5, settled: 5, accepted: 5, ..Pushed::default() });
     for pulls in [
         vec![epoch("a"), epoch("b")],
         vec![epoch("a"), page("a"), epoch("b"), page("b")],
         vec![epoch("a"), page("a"), done("a"), epoch("b"), page("b"), done("b")],
     ] {
-        for pushes in [vec![flip.clone()], vec![sent.clone()], vec![flip.clone(), sent.clone()]] {
+        for pushes in [vec![other.clone()], vec![sent.clone()], vec![other.clone(), sent.clone()]] {
             let script = Script {
                 pushes,
                 pulls: pulls.clone(),
                 streams: vec![Event::ListenEnded { stream: 0, fault: Fault::Offline }],
-                news: Some(Event::News { usn: 1 << 40, epoch: "c".into() }),
+                changes: Some(Event::Changes { usn: 1 << 40, epoch: "c".into() }),
                 takes_ms: 0,
             };
-            let minutes = minutes(&script, 7, 120 * MIN);
+            let minutes = requests_per_minute(&script, 7, 120 * MIN);
             assert!(minutes.iter().all(|n| *n <= 100), "{script:?}: {minutes:?}");
             let late: u32 = minutes[60..].iter().sum();
             assert!(late <= 60 * 4, "{script:?}: {late} requests in the second hour: {minutes:?}");
@@ -575,20 +581,20 @@ fn replies_without_progress_never_make_a_hot_loop() {
         .map(|fault| Event::ListenEnded { stream: 0, fault });
     let mut seed = 11_u64;
     for n in 0..count {
-        let news = match n % 3 {
+        let changes = match n % 3 {
             0 => None,
-            1 => Some(Event::News { usn: 1 << 40, epoch: "e".into() }),
-            _ => Some(Event::News { usn: 1 << 40, epoch: "other".into() }),
+            1 => Some(Event::Changes { usn: 1 << 40, epoch: "e".into() }),
+            _ => Some(Event::Changes { usn: 1 << 40, epoch: "other".into() }),
         };
         let script = Script {
-            pushes: some(&idle_pushes(), &mut seed),
-            pulls: some(&idle_pulls(), &mut seed),
-            streams: some(&ends, &mut seed),
-            news,
+            pushes: random_events(&pushes_without_progress(), &mut seed),
+            pulls: random_events(&pulls_without_progress(), &mut seed),
+            streams: random_events(&ends, &mut seed),
+            changes,
             takes_ms: [0, 1, 300][n % 3],
         };
-        let minutes = minutes(&script, seed, 60 * MIN);
-        // Bisecting takes eleven requests for each of nine rows at most; all else is a few.
+        let minutes = requests_per_minute(&script, seed, 60 * MIN);
+        // Bisecting takes at most eleven requests for each of nine rows; all else is a few.
         assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
         let late = minutes[30..60].iter().sum::<u32>();
         assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
@@ -596,8 +602,8 @@ fn replies_without_progress_never_make_a_hot_loop() {
 }
 
 #[test]
-fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
-    // Every page moves on, for ever.
+fn endless_pages_are_rate_limited() {
+    // Every page advances the cursor, without end.
     let mut m = Machine::new(5, false);
     let (mut now, mut usn, mut requests) = (0, 0, 0);
     let mut todo = m.handle(now, Event::Start);
@@ -606,7 +612,7 @@ fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
             Some(Instruction::Pull { .. }) => {
                 (requests, usn) = (requests + 1, usn + 1);
                 assert!(requests <= 11 * MAX_ROUNDS, "{requests} requests by {now} ms");
-                todo.extend(m.handle(now, Event::Pulled(Pulled { more: true, ..at(usn) })));
+                todo.extend(m.handle(now, Event::Pulled(Pulled { more: true, ..pulled_to(usn) })));
             }
             Some(Instruction::Push { .. }) => {
                 todo.extend(m.handle(now, Event::Pushed(Pushed::default())));
@@ -619,18 +625,17 @@ fn a_server_that_always_has_more_is_asked_at_a_bounded_rate() {
         }
     }
     assert!(requests > 1);
-    // A tap is heard in spite of it.
     assert!(m.next_wake().is_some());
 }
 
 #[test]
-fn rows_that_change_while_they_are_sent_are_no_stall() {
+fn rows_changed_during_a_push_are_not_a_stall() {
     let mut m = pushing();
     let mut now = 5_000;
     for _ in 0..20 {
         m.handle(now, Event::LocalChange);
-        let moved_on = Pushed { sent: 1, settled: 0, left: 1, ..Pushed::default() };
-        assert_eq!(m.handle(now + 10, Event::Pushed(moved_on)), []);
+        let changed = Pushed { sent: 1, settled: 0, left: 1, ..Pushed::default() };
+        assert_eq!(m.handle(now + 10, Event::Pushed(changed)), []);
         assert_eq!(m.phase(), Phase::Idle);
         assert_eq!(m.handle(now + 10 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
         now += 2_000;
@@ -639,10 +644,10 @@ fn rows_that_change_while_they_are_sent_are_no_stall() {
 
 #[test]
 fn a_restored_backup_is_followed_at_once_and_again_a_day_later() {
-    let mut m = quiet();
+    let mut m = idle();
     for day in 0..3 {
         let now = 100_000 + day * 24 * 60 * MIN;
-        m.handle(now, Event::Tap);
+        m.handle(now, Event::SyncNow);
         m.handle(now, Event::Pushed(Pushed::default()));
         let other = Pulled { more: true, usn: 0, epoch: format!("day {day}"), other_epoch: true };
         assert_eq!(m.handle(now + 1, Event::Pulled(other)), [pull()], "day {day}");

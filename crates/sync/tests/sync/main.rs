@@ -1,6 +1,6 @@
-//! How work reaches a server and comes back.
+//! Tests of sync between devices and a server.
 //!
-//! Clocks and ids are given, the network is an `Http` in this process, files are real. Nothing here waits for real time.
+//! Clocks and ids are fakes, the network is an `Http` in this process, files are real. No test waits for real time.
 
 mod engine;
 mod machine;

@@ -1,4 +1,4 @@
-//! The task that waits, on a clock that is moved by hand.
+//! Tests of the sync task with a manually advanced clock.
 
 use std::time::Duration;
 
@@ -6,22 +6,27 @@ use carrel_model::wire::ResultCode;
 use carrel_sqlite::Change;
 use carrel_sync::{Phase, ReceiptState, Sync};
 use carrel_system::Clock;
-use carrel_testkit::{FakeClock, PaperServer, paper::Fate};
+use carrel_testkit::{FakeClock, FakeServer, fake_server::Outcome};
 
 use crate::world::Device;
 
 const PUSH: &str = "/api/sync/push";
 
-/// Real time in which something must have happened; nothing waits for its end.
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+/// Limit in real time for something to happen; no test waits that long.
+async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
-/// Lets virtual time pass, whenever everybody sleeps, until the server was asked.
-async fn until_asked(server: &PaperServer, clock: &FakeClock, path: &'static str, times: usize) {
-    soon("a request", async {
+/// Advances virtual time while all tasks sleep, until the server received `times` requests.
+async fn advance_until_requested(
+    server: &FakeServer,
+    clock: &FakeClock,
+    path: &'static str,
+    times: usize,
+) {
+    within_limit("a request", async {
         while server.requests(path) < times {
             if let Some(ms) = clock.next_wake_in() {
                 clock.advance(ms.min(500));
@@ -33,61 +38,61 @@ async fn until_asked(server: &PaperServer, clock: &FakeClock, path: &'static str
 }
 
 #[tokio::test]
-async fn a_tick_goes_out_by_itself_a_second_later() {
-    let server = PaperServer::new();
+async fn local_changes_are_pushed_after_a_second() {
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
-    let status = soon("a first sync", sync.sync_now()).await.unwrap();
+    let status = within_limit("a first sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
-    device.tick("a/b/c").await;
+    device.finish("a/b/c").await;
     assert_eq!(sync.status().await.unwrap().waiting, 1);
     assert_eq!(server.requests(PUSH), 0);
-    until_asked(&server, &device.clock, PUSH, 1).await;
-    let status = soon("the end", sync.sync_now()).await.unwrap();
+    advance_until_requested(&server, &device.clock, PUSH, 1).await;
+    let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting, status.refused), (Phase::Idle, 0, 0));
     assert_eq!(server.requests(PUSH), 1);
-    soon("a stop", sync.stop()).await;
+    within_limit("a stop", sync.stop()).await;
 }
 
 #[tokio::test]
-async fn offline_is_a_state_and_ends_by_itself() {
-    let server = PaperServer::new();
-    server.paper().down = true;
+async fn sync_resumes_after_being_offline() {
+    let server = FakeServer::new();
+    server.state().down = true;
     let device = Device::new(1, &FakeClock::noon(), &server);
-    device.tick("a/b/c").await;
-    let mut changes = device.store.changes().listen();
+    device.finish("a/b/c").await;
+    let mut changes = device.store.changes().subscribe();
     let sync = Sync::start(device.engine.clone(), None);
-    let status = soon("an answer", sync.sync_now()).await.unwrap();
+    let status = within_limit("a status", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Offline, 1));
     assert!(status.next_try_ms.unwrap() > device.clock.now_ms());
-    soon("the change is told", async {
+    within_limit("a change of phase", async {
         while !changes.recv().await.unwrap().contains(&Change::Sync) {}
     })
     .await;
-    server.paper().down = false;
-    let asked = server.requests(PUSH);
-    until_asked(&server, &device.clock, PUSH, asked + 1).await;
-    let status = soon("the end", sync.sync_now()).await.unwrap();
+    server.state().down = false;
+    let before = server.requests(PUSH);
+    advance_until_requested(&server, &device.clock, PUSH, before + 1).await;
+    let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
 }
 
 #[tokio::test]
-async fn receipts_tell_what_became_of_each_thing() {
-    let server = PaperServer::new();
+async fn receipts_list_the_state_of_each_row() {
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
     for text in ["a/b/c", "a/b/d"] {
-        device.tick(text).await;
+        device.finish(text).await;
     }
-    server.paper().refuse.insert(
+    server.state().refuse.insert(
         carrel_model::lattice::RowKey::of(
             carrel_model::lattice::RowType::Progress,
             &["section", "a/b/d"],
         ),
         ResultCode::Invalid,
     );
-    soon("a sync", sync.sync_now()).await.unwrap();
-    device.tick("a/b/e").await;
+    within_limit("a sync", sync.sync_now()).await.unwrap();
+    device.finish("a/b/e").await;
     let receipts = sync.receipts().await.unwrap();
     let states = |list: &[carrel_sync::Receipt]| list.iter().map(|r| r.state).collect::<Vec<_>>();
     assert_eq!(states(&receipts.waiting), [ReceiptState::SavedHere]);
@@ -96,32 +101,32 @@ async fn receipts_tell_what_became_of_each_thing() {
     let bad = &receipts.refused[0];
     assert_eq!(
         (bad.code.as_str(), bad.reason.as_str(), bad.row.is_some()),
-        ("invalid", "Invalid on paper", true)
+        ("invalid", "simulated Invalid", true)
     );
     let exported = sync.export_refused().await.unwrap();
     assert_eq!(exported["refused"][0]["row"]["item"], "a/b/d");
     assert!(sync.retry_refused("progress:nothing").await.is_err());
     assert!(sync.retry_refused("nonsense").await.is_err());
-    server.paper().refuse.clear();
+    server.state().refuse.clear();
     sync.retry_refused(&bad.id).await.unwrap();
-    let status = soon("a sync", sync.sync_now()).await.unwrap();
-    assert_eq!((status.waiting, status.refused, server.held()), (0, 0, 3));
+    let status = within_limit("a sync", sync.sync_now()).await.unwrap();
+    assert_eq!((status.waiting, status.refused, server.row_count()), (0, 0, 3));
 }
 
 #[tokio::test]
-async fn what_is_on_its_way_says_so_and_a_stop_cuts_it_off_safely() {
-    let server = PaperServer::new();
+async fn rows_in_flight_are_shown_and_stop_is_safe() {
+    let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
-    device.tick("a/b/c").await;
-    let (done, was_done) = tokio::sync::oneshot::channel();
-    let (_go, go_on) = tokio::sync::oneshot::channel();
-    server.fate(PUSH, Fate::Hold { done, go_on });
+    device.finish("a/b/c").await;
+    let (processed, was_received) = tokio::sync::oneshot::channel();
+    let (_resume, resumed) = tokio::sync::oneshot::channel();
+    server.enqueue(PUSH, Outcome::Hold { processed, resumed });
     let sync = Sync::start(device.engine.clone(), None);
-    soon("the request", was_done).await.unwrap();
+    within_limit("the request", was_received).await.unwrap();
     assert_eq!(sync.receipts().await.unwrap().waiting[0].state, ReceiptState::Sent);
-    soon("a stop", sync.stop()).await;
+    within_limit("a stop", sync.stop()).await;
     drop(sync);
     let device = device.restart(&server).await;
     assert_eq!(device.waiting().await, 1);
-    device.sync_until_quiet().await;
+    device.sync_until_idle().await;
 }

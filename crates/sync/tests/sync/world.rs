@@ -1,4 +1,4 @@
-//! A device in a folder of its own.
+//! A device in its own folder.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,12 +9,12 @@ use carrel_learning::{
 use carrel_sync::{Engine, Event, Machine, Transport};
 use carrel_system::{Clock, IdGen};
 use carrel_testkit::{
-    FakeClock, PaperServer, SeededIds,
-    work::{options, tick},
+    FakeClock, FakeServer, SeededIds,
+    work::{finished, options},
 };
 use tempfile::TempDir;
 
-/// One learner's device.
+/// A learner's device.
 pub struct Device {
     pub clock: FakeClock,
     pub store: Arc<Store>,
@@ -25,14 +25,14 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(number: u128, clock: &FakeClock, server: &Arc<PaperServer>) -> Self {
+    pub fn new(number: u128, clock: &FakeClock, server: &Arc<FakeServer>) -> Self {
         Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
     }
-    /// One whose file may have only so many pages more than an empty one.
-    pub fn with_little_space(
+    /// Creates a device whose file may grow by at most `pages` pages over an empty one.
+    pub fn with_page_limit(
         number: u128,
         clock: &FakeClock,
-        server: &Arc<PaperServer>,
+        server: &Arc<FakeServer>,
         pages: u32,
     ) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
@@ -44,14 +44,14 @@ impl Device {
         dir: Arc<TempDir>,
         number: u128,
         clock: &FakeClock,
-        server: &Arc<PaperServer>,
+        server: &Arc<FakeServer>,
         page_limit: Option<u32>,
     ) -> Self {
         let options = Options { page_limit, ..options(number, clock) };
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));
         let transport =
-            Transport::new(server.clone(), PaperServer::BASE, None, Arc::new(clock.clone()));
+            Transport::new(server.clone(), FakeServer::BASE, None, Arc::new(clock.clone()));
         let machine = Machine::new(number as u64, false);
         let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
         let learning = Learning::new(store.clone(), ids);
@@ -60,35 +60,35 @@ impl Device {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
-    /// The app is closed and started again.
-    pub async fn restart(self, server: &Arc<PaperServer>) -> Self {
+    /// Closes the app and starts it again.
+    pub async fn restart(self, server: &Arc<FakeServer>) -> Self {
         self.store.close().await;
         let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
         drop(self);
         Self::at(dir, number, &clock, server, None)
     }
 
-    pub async fn tick(&self, text: &str) {
-        self.learning.record(tick(text)).await.unwrap();
+    pub async fn finish(&self, text: &str) {
+        self.learning.record(finished(text)).await.unwrap();
     }
-    /// "Sync now", to its end.
+    /// Runs "sync now" to completion.
     pub async fn sync(&self) {
-        self.engine.step(Event::Tap).await.unwrap();
+        self.engine.step(Event::SyncNow).await.unwrap();
     }
-    /// Syncs, and lets time pass for what waits, until nothing waits any more. Gives how long it took.
-    pub async fn sync_until_quiet(&self) -> i64 {
+    /// Syncs, and advances time during waits, until nothing waits. Returns how long it took in ms.
+    pub async fn sync_until_idle(&self) -> i64 {
         self.sync().await;
         let mut passed = 0;
         for _ in 0..2_000 {
             if self.waiting().await == 0 && self.engine.next_try_in().is_none() {
                 return passed;
             }
-            let nap = self.engine.next_wake_in().expect("something waits, so there is a timer");
-            self.clock.advance(nap);
-            passed += nap;
+            let wait_ms = self.engine.next_wake_in().expect("a timer while rows wait");
+            self.clock.advance(wait_ms);
+            passed += wait_ms;
             self.engine.step(Event::Timer).await.unwrap();
         }
-        panic!("the outbox does not empty: {} wait", self.waiting().await);
+        panic!("{} rows are left in the outbox", self.waiting().await);
     }
     pub async fn waiting(&self) -> u32 {
         self.store.read(carrel_learning::store::outbox::counts).await.unwrap().0

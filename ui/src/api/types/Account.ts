@@ -11,10 +11,10 @@ id: string,
  */
 server: string, 
 /**
- * The school's or library's own name.
+ * Display name of the school or library.
  */
 serverName: string, user: UserInfo, 
 /**
- * The session ended: sign in again. Work that waits is kept.
+ * The session ended: sign in again. Unsent changes are kept.
  */
 needsSignIn: boolean, };

@@ -3,11 +3,19 @@ import type { AttemptId } from "./AttemptId";
 import type { Slug } from "./Slug";
 
 /**
- * Lattice: the greatest `(seq, value)` for each question of an attempt.
+ * An answer. Lattice: the greatest `(seq, value)` for each question of an attempt.
  */
-export type Answer = { attempt: AttemptId, question: Slug, 
+export type Answer = { 
 /**
- * Raised by one with each change of mind.
+ * Id of the attempt; part of the key.
+ */
+attempt: AttemptId, 
+/**
+ * Id of the question; part of the key.
+ */
+question: Slug, 
+/**
+ * Increased by one with each change of the answer.
  */
 seq: number, 
 /**

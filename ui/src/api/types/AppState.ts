@@ -7,15 +7,15 @@ import type { Settings } from "./Settings";
 import type { SyncStatus } from "./SyncStatus";
 
 /**
- * Everything the shell of the UI needs at start, in one call.
+ * State that the UI needs at start, in one call.
  */
 export type AppState = { 
 /**
- * Release of the app, for people.
+ * Release of the app, for display.
  */
 version: string, 
 /**
- * The account that is open; none: show First run.
+ * The open account; none: show First run.
  */
 account: Account | null, 
 /**
@@ -23,30 +23,30 @@ account: Account | null,
  */
 accounts: Array<Account>, settings: Settings, sync: SyncStatus, 
 /**
- * Where audio and video of a blob are played from: this + the blob's hash. Ends with `/`; good for this run only.
+ * Base address of audio and video; append the blob's hash. Ends with `/`; valid for this run only.
  */
 mediaBase: string, 
 /**
- * Where pictures of a blob are shown from: this + the blob's hash. Ends with `/`.
+ * Base address of images; append the blob's hash. Ends with `/`; valid for this run only.
  */
 imageBase: string, 
 /**
- * The demo library came with this build.
+ * This build includes the demo library.
  */
 demoAvailable: boolean, 
 /**
- * Tokens could not go to the system's keychain and lie in an encrypted file instead.
+ * Tokens are stored in an encrypted file, because the system's keychain is unavailable.
  */
 keychainFallback: boolean, 
 /**
- * The account that could not be opened, and why. `switch_account` tries it again.
+ * The account that could not be opened, with the error. `switch_account` tries again.
  */
 openFailure?: OpenFailure, 
 /**
- * Why nothing can be recorded in the open account now; it is open for reading. Missing if it can.
+ * Why the open account is read-only now. Missing if changes can be recorded.
  */
 readOnly?: ErrorCode, 
 /**
- * What could not be brought back after the open account's file was damaged, until `forget_repair`.
+ * Data that could not be recovered after the open account's database was damaged; kept until `forget_repair`.
  */
 repair?: RepairReport, };

@@ -5,24 +5,32 @@ import type { ItemId } from "./ItemId";
 import type { Slug } from "./Slug";
 
 /**
- * Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts are kept; best, latest and mean
- * are derived.
+ * A quiz attempt. Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts
+ * are kept; best, latest and mean are derived.
  */
-export type Attempt = { id: AttemptId, 
+export type Attempt = { 
+/**
+ * Random id, the key of the row.
+ */
+id: AttemptId, 
 /**
  * `course/quiz` or `story/quiz`.
  */
 quiz: ItemId, 
 /**
- * The quiz as it was when the attempt began: the hash of its compiled blob.
+ * Hash of the compiled quiz at the start of the attempt.
  */
-quizHash: BlobHash, startedMs: number, 
+quizHash: BlobHash, 
 /**
- * Once set, the answers are frozen.
+ * UTC, ms since 1970.
+ */
+startedMs: number, 
+/**
+ * UTC, ms since 1970. Once set, the answers are frozen.
  */
 submittedMs?: number, 
 /**
- * The answers as they were submitted: for each question the response as compact JSON text. Only these count, whatever answer rows
- * arrive, and in whatever order. None: not submitted, or submitted by a release that did not write them.
+ * The submitted answers: for each question the response as compact JSON text. Only these count, whatever answer
+ * rows arrive, in any order. None: not submitted, or submitted by a release that did not write them.
  */
 answers?: { [key in Slug]: string }, };

@@ -5,14 +5,14 @@ import type { Score } from "./Score";
 
 export type AttemptView = { id: AttemptId, startedMs: number, submittedMs: number | null, answers: Array<AnswerView>, 
 /**
- * Once submitted.
+ * Present once submitted.
  */
 score: Score | null, 
 /**
- * The score is this device's own; the server has not graded it yet.
+ * The score was computed on this device; the server has not graded the attempt yet.
  */
 provisional: boolean, 
 /**
- * False for a submitted attempt that came after all attempts of the quiz were used: the server does not grade it.
+ * False for an attempt submitted after all attempts of the quiz were used: the server does not grade it.
  */
 counts: boolean, };

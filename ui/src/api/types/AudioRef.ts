@@ -2,9 +2,20 @@
 import type { BlobHash } from "./BlobHash";
 import type { BlobRef } from "./BlobRef";
 
-export type AudioRef = { title: string, durationMs: number, 
 /**
- * How loud it is in equal stretches, 0 to 255: what its player draws. Empty where nothing is drawn.
+ * A recording.
+ */
+export type AudioRef = { 
+/**
+ * Title for display; may be empty.
+ */
+title: string, 
+/**
+ * Length in milliseconds.
+ */
+durationMs: number, 
+/**
+ * Loudness of equal intervals, 0 to 255, for the waveform of the player. Empty if no waveform is shown.
  */
 peaks?: Array<number>, 
 /**
@@ -14,9 +25,13 @@ captions?: BlobRef,
 /**
  * Sanitised HTML.
  */
-transcript: string, hash: BlobHash, 
+transcript: string, 
 /**
- * Bytes.
+ * Hash of the file.
+ */
+hash: BlobHash, 
+/**
+ * Size in bytes.
  */
 size: number, 
 /**

@@ -2,11 +2,15 @@
 import type { BlobHash } from "./BlobHash";
 
 /**
- * A blob that is played or shown as it is.
+ * A media file that is delivered unchanged.
  */
-export type BlobRef = { hash: BlobHash, 
+export type BlobRef = { 
 /**
- * Bytes.
+ * Hash of the file.
+ */
+hash: BlobHash, 
+/**
+ * Size in bytes.
  */
 size: number, 
 /**

@@ -7,6 +7,66 @@ import type { Slug } from "./Slug";
 import type { VideoRef } from "./VideoRef";
 
 /**
- * One block. HTML is sanitised at import; formulas are MathML.
+ * A block of a section. HTML is sanitised at import; formulas are MathML.
  */
-export type Block = { "kind": "rich_text", html: string, } | { "kind": "math", mathml: string, tex: string, } | { "kind": "image", image: ImageRef, } | { "kind": "audio", audio: AudioRef, } | { "kind": "video", video: VideoRef, } | { "kind": "code", language: string, text: string, editable: boolean, } | { "kind": "quiz", quiz: ItemId, title: string, body: BlobHash, } | { "kind": "story", story: Slug, title: string, body: BlobHash, };
+export type Block = { "kind": "rich_text", 
+/**
+ * Sanitised HTML.
+ */
+html: string, } | { "kind": "math", 
+/**
+ * MathML for display.
+ */
+mathml: string, 
+/**
+ * The author's TeX source.
+ */
+tex: string, } | { "kind": "image", 
+/**
+ * The image.
+ */
+image: ImageRef, } | { "kind": "audio", 
+/**
+ * The recording.
+ */
+audio: AudioRef, } | { "kind": "video", 
+/**
+ * The video.
+ */
+video: VideoRef, } | { "kind": "code", 
+/**
+ * Language name for highlighting, as written by the author.
+ */
+language: string, 
+/**
+ * The code as plain text.
+ */
+text: string, 
+/**
+ * The learner may edit the code.
+ */
+editable: boolean, } | { "kind": "quiz", 
+/**
+ * `course/quiz`.
+ */
+quiz: ItemId, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * Hash of the compiled `Quiz`.
+ */
+body: BlobHash, } | { "kind": "story", 
+/**
+ * Id of the story within the course.
+ */
+story: Slug, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * Hash of the compiled `Story`.
+ */
+body: BlobHash, };

@@ -3,22 +3,22 @@ import type { RouteFigures } from "./RouteFigures";
 import type { TierCounts } from "./TierCounts";
 
 /**
- * How often answers came from where since the start, and how much is kept.
+ * Sources of cache answers since the start, and the size of the cache.
  */
 export type CacheFigures = { 
 /**
- * One for each row of the route table, in its order, and one (`*`) for everything else.
+ * One entry per row of the route table, in its order, and one (`*`) for all other routes.
  */
 routes: Array<RouteFigures>, total: TierCounts, 
 /**
- * Bytes of answers in memory and in `cache.db`, and the most that there may be.
+ * Bytes of responses in memory and in `cache.db`, each with its limit.
  */
 memoryBytes: number, memoryBudget: number, diskBytes: number, diskBudget: number, 
 /**
- * Answers that were pushed out of `cache.db` to stay in its budget.
+ * Responses evicted from `cache.db` to stay within its budget.
  */
 evicted: number, 
 /**
- * The server could not be reached a moment ago.
+ * The server could not be reached at the last attempt.
  */
 offline: boolean, };

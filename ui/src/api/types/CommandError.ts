@@ -2,18 +2,18 @@
 import type { ErrorCode } from "./ErrorCode";
 
 /**
- * The one shape of an error for the UI. It writes its text from `code`; `message` is for logs and for support.
+ * The error type of all commands. The UI derives its text from `code`; `message` is for logs and support.
  */
 export type CommandError = { code: ErrorCode, message: string, hint: string, retryable: boolean, correlationId: string, 
 /**
- * Bytes that a download would take, with `not_downloaded`.
+ * Size of the download in bytes, for `not_downloaded`.
  */
 size?: number, 
 /**
- * Why a file is not written or not taken in: the UI has a sentence for each (`cable.why.*`).
+ * Why a file was not written or not imported: the UI has a message for each code (`bundle.error.*`).
  */
 reason?: string, 
 /**
- * Whom or what that sentence is about.
+ * The name that this message refers to.
  */
 subject?: string, };

@@ -20,10 +20,10 @@ courseTitle: string,
  */
 lessonNumber: number, lessonCount: number, 
 /**
- * Of the course or of the story, 0 to 10,000.
+ * Of the course or story, in hundredths of a percent, 0 to 10,000.
  */
 percent: number, cover: Cover, 
 /**
- * When it was last read, on which device; empty if on this one.
+ * When it was last read (UTC, ms), and the name of the device; empty if it was this one.
  */
 atMs: number, fromDevice: string, };

@@ -2,6 +2,6 @@
 import type { ContinueCard } from "./ContinueCard";
 
 /**
- * Where to go on: the latest position of any device.
+ * Where to continue reading: the latest position on any device.
  */
 export type ContinueReply = { card: ContinueCard | null, };

@@ -5,6 +5,6 @@ import type { DownloadState } from "./DownloadState";
 
 export type CourseCard = { course: CourseSummary, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent: number, completed: boolean, download: DownloadState, enrolment: DecisionStatus | null, };

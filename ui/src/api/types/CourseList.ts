@@ -4,6 +4,6 @@ import type { Freshness } from "./Freshness";
 
 export type CourseList = { items: Array<CourseCard>, total: number, page: number, pageSize: number, freshness: Freshness, 
 /**
- * Categories and languages that occur, for the filters.
+ * Categories and languages that occur, for the filter controls.
  */
 categories: Array<string>, languages: Array<string>, };

@@ -3,6 +3,6 @@ import type { ItemId } from "./ItemId";
 
 export type CourseProgress = { item: ItemId, title: string, isStory: boolean, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent: number, timeSpentMs: number, };

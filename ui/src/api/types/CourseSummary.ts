@@ -6,20 +6,75 @@ import type { Dir } from "./Dir";
 import type { Hours } from "./Hours";
 import type { Slug } from "./Slug";
 
+/**
+ * A course in a list.
+ */
 export type CourseSummary = { 
 /**
- * The content's version: the hash of its signed manifest.
+ * Version of the content: the hash of its signed manifest.
  */
-version: BlobHash, id: Slug, title: string, description: string, lang: string, dir: Dir, difficulty: Difficulty, category: string, tags: Array<string>, 
+version: BlobHash, 
+/**
+ * Id of the course.
+ */
+id: Slug, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * Plain text; may be empty.
+ */
+description: string, 
+/**
+ * BCP 47.
+ */
+lang: string, 
+/**
+ * Writing direction of the texts.
+ */
+dir: Dir, 
+/**
+ * Level declared by the author.
+ */
+difficulty: Difficulty, 
+/**
+ * Category for filtering; may be empty.
+ */
+category: string, 
+/**
+ * Keywords for search.
+ */
+tags: Array<string>, 
 /**
  * Estimated hours of study.
  */
-hours: Hours, authors: Array<string>, license: string, 
+hours: Hours, 
+/**
+ * Names of the authors.
+ */
+authors: Array<string>, 
+/**
+ * SPDX identifier or name of the licence.
+ */
+license: string, 
 /**
  * Sanitised HTML.
  */
-credits: string, cover: Cover, lessonCount: number, sectionCount: number, 
+credits: string, 
 /**
- * Bytes of all blobs: what a download takes.
+ * Cover image or drawing.
+ */
+cover: Cover, 
+/**
+ * Number of lessons.
+ */
+lessonCount: number, 
+/**
+ * Number of sections in all lessons.
+ */
+sectionCount: number, 
+/**
+ * Size of all blobs in bytes: the size of the download.
  */
 totalBytes: number, };

@@ -12,18 +12,18 @@ import type { StoryInCourse } from "./StoryInCourse";
  */
 export type CourseView = { course: CourseSummary, lessons: Array<LessonView>, stories: Array<StoryInCourse>, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent: number, done: number, total: number, 
 /**
- * Sections that came with an update after the course was completed.
+ * Sections added by an update after the course was completed.
  */
 newSections: number, 
 /**
- * Milliseconds over all devices, overlaps counted once.
+ * Milliseconds over all devices; overlapping periods count once.
  */
 timeSpentMs: number, enrolment: DecisionStatus | null, enrolmentReason: string, download: DownloadState, 
 /**
- * The section to go on with.
+ * The section to continue with.
  */
 continueAt: ItemId | null, freshness: Freshness, };

@@ -3,10 +3,18 @@ import type { ImageRef } from "./ImageRef";
 import type { Ornament } from "./Ornament";
 
 /**
- * A cover: drawn from colour and ornament, or a picture.
+ * A cover: drawn from colour and ornament, or an image.
  */
 export type Cover = { 
 /**
- * `#rrggbb`: the cloth, and the background while a picture loads.
+ * `#rrggbb`: the colour of the drawn cover, and the background while an image loads.
  */
-color: string, ornament: Ornament, image?: ImageRef, };
+color: string, 
+/**
+ * Ornament of the drawn cover.
+ */
+ornament: Ornament, 
+/**
+ * The author's image, if there is one.
+ */
+image?: ImageRef, };

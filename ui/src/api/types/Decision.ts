@@ -3,6 +3,23 @@ import type { DecisionStatus } from "./DecisionStatus";
 import type { Slug } from "./Slug";
 
 /**
- * Written by the server alone. Lattice: the greatest `(rev, status, reason)` for each course (status by its text).
+ * A decision on an enrolment, written only by the server. Lattice: the greatest `(rev, status, reason)` for each
+ * course (status by its text).
  */
-export type Decision = { course: Slug, rev: number, status: DecisionStatus, reason: string, };
+export type Decision = { 
+/**
+ * Id of the course, the key of the row.
+ */
+course: Slug, 
+/**
+ * Increased by one with each decision.
+ */
+rev: number, 
+/**
+ * The decision.
+ */
+status: DecisionStatus, 
+/**
+ * Reason for display; may be empty.
+ */
+reason: string, };

@@ -6,6 +6,6 @@ import type { Slug } from "./Slug";
  */
 export type DownloadRef = { id: Slug, isStory: boolean, 
 /**
- * The lesson's own id; the whole if it is missing.
+ * Slug of the lesson; missing: the whole course or story.
  */
 lesson?: Slug, };

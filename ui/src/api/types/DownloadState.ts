@@ -4,22 +4,22 @@ import type { DownloadReason } from "./DownloadReason";
 
 export type DownloadState = { phase: DownloadPhase, bytesDone: number, bytesTotal: number, reason: DownloadReason | null, 
 /**
- * When every byte was last proved against its hash.
+ * When all bytes were last verified against their hashes (UTC, ms).
  */
 checkedMs: number | null, 
 /**
- * Bytes a second, smoothed; while it runs.
+ * Bytes per second, smoothed; only while it is running.
  */
 rate: number | null, 
 /**
- * Milliseconds to the end at that rate.
+ * Estimated milliseconds to the end at that rate.
  */
 leftMs: number | null, 
 /**
- * While it waits: when it is tried again by itself (UTC, ms). None: when the reason is gone.
+ * While it waits: time of the next automatic attempt (UTC, ms). None: when the reason no longer applies.
  */
 retryAtMs: number | null, 
 /**
- * All of some edition is here and can be read, whatever the phase of a newer one is.
+ * Some version is complete and readable, whatever the phase of a newer one.
  */
 readable: boolean, };

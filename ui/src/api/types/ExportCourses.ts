@@ -3,6 +3,6 @@ import type { DownloadRef } from "./DownloadRef";
 
 export type ExportCourses = { items: Array<DownloadRef>, 
 /**
- * The path of a place.
+ * Path of a folder in `BundleFolderList`.
  */
-place: string, };
+folder: string, };

@@ -2,6 +2,6 @@
 
 export type ExportWork = { 
 /**
- * The path of a place.
+ * Path of a folder in `BundleFolderList`.
  */
-place: string, };
+folder: string, };

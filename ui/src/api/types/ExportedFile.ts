@@ -2,6 +2,6 @@
 
 export type ExportedFile = { path: string, fileName: string, bytes: number, 
 /**
- * Courses and stories, or things that were done.
+ * Number of courses and stories, or of rows.
  */
 count: number, };

@@ -3,30 +3,30 @@ import type { CourseInFile } from "./CourseInFile";
 import type { FileRefusal } from "./FileRefusal";
 
 /**
- * What a file carries.
+ * Contents of a file.
  */
 export type FileView = { "kind": "courses", 
 /**
- * The library it says it is from.
+ * The library named in the file.
  */
 serverName: string, 
 /**
- * Five groups of four digits, for a person to compare.
+ * Five groups of four hex digits, for the user to compare.
  */
 fingerprint: string, 
 /**
- * A person must agree to the key first.
+ * The user has to confirm the key first.
  */
-ask: boolean, madeMs: number, bytes: number, 
+needsConfirmation: boolean, madeMs: number, bytes: number, 
 /**
- * Of it, not on this device yet.
+ * Bytes of it that are not stored on this device yet.
  */
 newBytes: number, courses: Array<CourseInFile>, refusal: FileRefusal | null, } | { "kind": "work", learner: string, serverName: string, deviceName: string, 
 /**
- * The learner's other devices know this one.
+ * The learner's other devices know the key of the device that signed the file.
  */
 deviceKnown: boolean, madeMs: number, rows: number, 
 /**
- * It was done without an account: a person must say that it is theirs.
+ * The work was done without an account: the user has to confirm that it is theirs.
  */
 claim: boolean, refusal: FileRefusal | null, };

@@ -2,14 +2,26 @@
 import type { AttemptId } from "./AttemptId";
 
 /**
- * Written by the server alone. Lattice: the greatest `(rev, points, max_points, graded_ms)`.
+ * A grade, written only by the server. Lattice: the greatest `(rev, points, max_points, graded_ms)`.
  */
-export type Grade = { attempt: AttemptId, rev: number, 
+export type Grade = { 
 /**
- * Thousandths of a point.
+ * Id of the attempt, the key of the row.
+ */
+attempt: AttemptId, 
+/**
+ * Increased by one with each grading of the attempt.
+ */
+rev: number, 
+/**
+ * Points reached, in thousandths.
  */
 points: number, 
 /**
- * Thousandths of a point.
+ * Greatest possible points, in thousandths.
  */
-maxPoints: number, gradedMs: number, };
+maxPoints: number, 
+/**
+ * UTC, ms since 1970.
+ */
+gradedMs: number, };

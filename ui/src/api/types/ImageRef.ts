@@ -2,18 +2,30 @@
 import type { ImageVariant } from "./ImageVariant";
 
 /**
- * A picture in several widths, the narrowest first; the last is the widest there is.
+ * An image in several widths, the narrowest first; the last variant is the widest.
  */
 export type ImageRef = { 
 /**
- * Empty for decoration.
+ * Alternative text; empty for a decorative image.
  */
-alt: string, caption: string, 
+alt: string, 
 /**
- * Pixels of the original, after EXIF orientation.
+ * Text below the image; may be empty.
  */
-width: number, height: number, 
+caption: string, 
+/**
+ * Width of the original in pixels, after EXIF orientation.
+ */
+width: number, 
+/**
+ * Height of the original in pixels, after EXIF orientation.
+ */
+height: number, 
 /**
  * Thumbhash (evanw/thumbhash), lower-case hex: a placeholder of about 25 bytes. Empty for SVG.
  */
-thumbhash: string, variants: Array<ImageVariant>, };
+thumbhash: string, 
+/**
+ * The available widths, ascending.
+ */
+variants: Array<ImageVariant>, };

@@ -2,6 +2,6 @@
 
 export type ImportCourses = { path: string, 
 /**
- * The fingerprint that a person agreed to.
+ * The fingerprint that the user confirmed.
  */
 accept?: string, };

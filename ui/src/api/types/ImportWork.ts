@@ -2,6 +2,6 @@
 
 export type ImportWork = { path: string, 
 /**
- * A person said that work without an account is theirs.
+ * The user confirmed that work without an account is theirs.
  */
 claim: boolean, };

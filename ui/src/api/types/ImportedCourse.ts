@@ -3,6 +3,6 @@ import type { Slug } from "./Slug";
 
 export type ImportedCourse = { id: Slug, isStory: boolean, title: string, 
 /**
- * False: a newer version was here and stays.
+ * False: a newer local version was kept.
  */
-taken: boolean, };
+imported: boolean, };

@@ -2,10 +2,10 @@
 
 export type ImportedWork = { rows: number, 
 /**
- * Of them, new here.
+ * Number of them that changed local data.
  */
-news: number, 
+changed: number, 
 /**
- * Kept for a later release, which can read them.
+ * Rows that this release cannot read, kept for a later one.
  */
 unread: number, };

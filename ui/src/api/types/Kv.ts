@@ -3,14 +3,26 @@ import type { DeviceId } from "./DeviceId";
 import type { Hlc } from "./Hlc";
 
 /**
- * Lattice: last writer wins, the greatest `(hlc, device, value)`.
+ * A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
  */
 export type Kv = { 
 /**
- * `setting`, `bookmark` or `enrolment`; others are kept and passed on.
+ * Namespace: `setting`, `bookmark` or `enrolment`; rows of others are stored and synced. Part of the key.
  */
-ns: string, key: string, 
+ns: string, 
 /**
- * Compact JSON text; `null` says "not set".
+ * Name within the namespace; part of the key.
  */
-value: string, hlc: Hlc, device: DeviceId, };
+key: string, 
+/**
+ * Compact JSON text; `null` means "not set".
+ */
+value: string, 
+/**
+ * Time of the write.
+ */
+hlc: Hlc, 
+/**
+ * The device that wrote it.
+ */
+device: DeviceId, };

@@ -5,10 +5,10 @@ import type { Slug } from "./Slug";
 
 export type LessonView = { id: Slug, title: string, summary: string, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent: number, sections: Array<SectionView>, 
 /**
- * Of this lesson alone; absent if it was never wanted by itself.
+ * Of this lesson alone; absent if the lesson was never downloaded by itself.
  */
 download: DownloadState, };

@@ -2,7 +2,7 @@
 import type { Difficulty } from "./Difficulty";
 
 /**
- * Filters of the library. Empty fields do not filter.
+ * Filters of the library. Empty fields are ignored.
  */
 export type ListRequest = { q?: string, difficulty?: Difficulty, 
 /**
@@ -10,7 +10,7 @@ export type ListRequest = { q?: string, difficulty?: Difficulty,
  */
 level?: number, category?: string, lang?: string, 
 /**
- * Only what is on this device.
+ * Only content on this device.
  */
 onDevice: boolean, 
 /**

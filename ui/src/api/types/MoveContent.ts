@@ -2,6 +2,6 @@
 
 export type MoveContent = { 
 /**
- * A folder of this machine, from its beginning.
+ * Absolute path of a folder.
  */
 folder: string, };

@@ -3,9 +3,13 @@ import type { Hlc } from "./Hlc";
 import type { RevisionId } from "./RevisionId";
 
 /**
- * When a note was last put into the trash. Lattice: the greatest `deleted`.
+ * When a note was last deleted. Lattice: the greatest `deleted`.
  */
-export type NoteLife = { note: RevisionId, 
+export type NoteLife = { 
+/**
+ * Id of the note, the key of the row.
+ */
+note: RevisionId, 
 /**
  * The note is deleted if this is later than all its revisions.
  */

@@ -4,14 +4,34 @@ import type { ItemId } from "./ItemId";
 import type { RevisionId } from "./RevisionId";
 
 /**
- * Lattice: a set; if one id ever has two payloads, the greater payload hash wins.
+ * A revision of a note. Lattice: a set; if one id ever has two payloads, the greater payload hash wins.
  */
-export type NoteRevision = { rev: RevisionId, note: RevisionId, 
+export type NoteRevision = { 
+/**
+ * Random id of the revision, the key of the row.
+ */
+rev: RevisionId, 
+/**
+ * Id of the note.
+ */
+note: RevisionId, 
 /**
  * The revisions that this one replaces; several after a merge.
  */
-base: Array<RevisionId>, hlc: Hlc, item: ItemId, body: string, 
+base: Array<RevisionId>, 
 /**
- * Where in the item, in the item's own terms; empty for a note on the whole.
+ * Time of the write.
+ */
+hlc: Hlc, 
+/**
+ * The item that the note is about.
+ */
+item: ItemId, 
+/**
+ * Text of the note.
+ */
+body: string, 
+/**
+ * Position within the item, in a format that the item's view defines; empty for a note on the whole item.
  */
 anchor: string, };

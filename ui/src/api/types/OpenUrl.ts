@@ -2,6 +2,6 @@
 
 export type OpenUrl = { 
 /**
- * http or https.
+ * `http`, `https` or `mailto`.
  */
 url: string, };

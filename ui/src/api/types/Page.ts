@@ -3,4 +3,19 @@ import type { AudioRef } from "./AudioRef";
 import type { ImageRef } from "./ImageRef";
 import type { Sentence } from "./Sentence";
 
-export type Page = { image?: ImageRef, narration?: AudioRef, sentences: Array<Sentence>, };
+/**
+ * A page of a story.
+ */
+export type Page = { 
+/**
+ * Illustration of the page.
+ */
+image?: ImageRef, 
+/**
+ * Narration of the page.
+ */
+narration?: AudioRef, 
+/**
+ * Sentences in order.
+ */
+sentences: Array<Sentence>, };

@@ -3,10 +3,19 @@ import type { DeviceId } from "./DeviceId";
 import type { Hlc } from "./Hlc";
 
 /**
- * A last-writer-wins register: the greatest `(hlc, device, at)`.
+ * A position as a last-writer-wins register: the greatest `(hlc, device, at)`.
  */
-export type Position = { hlc: Hlc, device: DeviceId, 
+export type Position = { 
 /**
- * For example `p3.s2` (page 3, sentence 2), `b7` (block 7) or `t61500` (61.5 s).
+ * Time of the write.
+ */
+hlc: Hlc, 
+/**
+ * The device that wrote it.
+ */
+device: DeviceId, 
+/**
+ * Position in a format that the item's view defines, for example `p3.s2` (page 3, sentence 2), `b7` (block 7) or
+ * `t61500` (61.5 s).
  */
 at: string, };

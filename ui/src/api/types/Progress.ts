@@ -4,14 +4,27 @@ import type { ItemKind } from "./ItemKind";
 import type { Position } from "./Position";
 
 /**
- * Lattice: `(generation, percent)` lexicographic maximum x earliest `done_ms` x last-writer-wins position.
+ * Progress in one item. Lattice: `(generation, percent)` lexicographic maximum x earliest `done_ms` x last-writer-wins
+ * position.
  *
- * `generation` is raised by an explicit "start again"; it is the only way in which `percent` goes down. `done_ms` is kept over restarts:
- * what was finished once stays finished.
+ * `generation` is increased by an explicit restart, which is the only way to reduce `percent`. `done_ms` is kept over
+ * restarts: an item that was finished once stays finished.
  */
-export type Progress = { kind: ItemKind, item: ItemId, generation: number, 
+export type Progress = { 
 /**
- * 0 to 10,000: hundredths of a percent.
+ * Kind of the item; part of the key.
+ */
+kind: ItemKind, 
+/**
+ * The item; part of the key.
+ */
+item: ItemId, 
+/**
+ * Number of restarts.
+ */
+generation: number, 
+/**
+ * 0 to 10,000 (hundredths of a percent).
  */
 percent: number, 
 /**
@@ -19,6 +32,6 @@ percent: number,
  */
 doneMs?: number, 
 /**
- * Where the learner stopped, in the item's own terms (page and sentence, block, milliseconds).
+ * Last position within the item.
  */
 pos?: Position, };

@@ -3,14 +3,14 @@ import type { CourseProgress } from "./CourseProgress";
 import type { DayTime } from "./DayTime";
 
 /**
- * What the Progress page shows. All derived from rows on this device.
+ * Data of the Progress page, derived from local rows.
  */
 export type ProgressOverview = { 
 /**
- * The last 28 days, oldest first, days without study included.
+ * The last 28 days, oldest first, including days without study.
  */
 days: Array<DayTime>, 
 /**
- * Days in a row up to today or yesterday on which something was studied.
+ * Number of consecutive days with study, up to today or yesterday.
  */
 streakDays: number, totalMs: number, sectionsDone: number, storiesDone: number, quizzesTaken: number, courses: Array<CourseProgress>, };

@@ -4,12 +4,55 @@ import type { Choice } from "./Choice";
 import type { ImageRef } from "./ImageRef";
 import type { Slug } from "./Slug";
 
-export type Question = { id: Slug, 
 /**
- * Sanitised inline HTML; in a fill-in question each `<span data-blank="0">` is a gap.
+ * A question of a quiz.
  */
-prompt: string, points: number, image?: ImageRef, audio?: AudioRef, 
+export type Question = { 
 /**
- * Shown after the answer. Sanitised inline HTML.
+ * Id of the question within the quiz.
  */
-explanation: string, } & ({ "kind": "single", choices: Array<Choice>, } | { "kind": "multiple", choices: Array<Choice>, } | { "kind": "fill", blanks: Array<Array<string>>, exact: boolean, } | { "kind": "order", items: Array<string>, } | { "kind": "match", pairs: Array<[string, string]>, });
+id: Slug, 
+/**
+ * Sanitised inline HTML; in a fill-in question each `<span data-blank="0">` is a blank.
+ */
+prompt: string, 
+/**
+ * Points for a right answer.
+ */
+points: number, 
+/**
+ * Image shown with the prompt.
+ */
+image?: ImageRef, 
+/**
+ * Recording played with the prompt.
+ */
+audio?: AudioRef, 
+/**
+ * Sanitised inline HTML, shown after the answer.
+ */
+explanation: string, } & ({ "kind": "single", 
+/**
+ * The choices in the author's order.
+ */
+choices: Array<Choice>, } | { "kind": "multiple", 
+/**
+ * The choices in the author's order.
+ */
+choices: Array<Choice>, } | { "kind": "fill", 
+/**
+ * Accepted spellings for each blank.
+ */
+blanks: Array<Array<string>>, 
+/**
+ * Compare the exact text, without normalisation.
+ */
+exact: boolean, } | { "kind": "order", 
+/**
+ * Inline HTML, in the right order.
+ */
+items: Array<string>, } | { "kind": "match", 
+/**
+ * Left and right side of each pair, inline HTML.
+ */
+pairs: Array<[string, string]>, });

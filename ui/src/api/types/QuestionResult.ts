@@ -2,6 +2,22 @@
 import type { Slug } from "./Slug";
 
 /**
- * The score of one question, in thousandths of a point.
+ * Score of one question, in thousandths of a point.
  */
-export type QuestionResult = { question: Slug, points: number, maxPoints: number, answered: boolean, };
+export type QuestionResult = { 
+/**
+ * Id of the question.
+ */
+question: Slug, 
+/**
+ * Points reached, in thousandths.
+ */
+points: number, 
+/**
+ * Greatest possible points, in thousandths.
+ */
+maxPoints: number, 
+/**
+ * True if there is an answer, right or wrong.
+ */
+answered: boolean, };

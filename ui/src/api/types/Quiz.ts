@@ -3,16 +3,39 @@ import type { Dir } from "./Dir";
 import type { Question } from "./Question";
 import type { Slug } from "./Slug";
 
-export type Quiz = { id: Slug, title: string, lang: string, dir: Dir, 
 /**
- * How many attempts count; 0 for no limit.
+ * A compiled quiz.
+ */
+export type Quiz = { 
+/**
+ * Id of the quiz within the course or story.
+ */
+id: Slug, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * BCP 47.
+ */
+lang: string, 
+/**
+ * Writing direction of the texts.
+ */
+dir: Dir, 
+/**
+ * Number of attempts that count; 0 for no limit.
  */
 attempts: number, 
 /**
- * Percent of the points that passes, 0 to 100.
+ * Percentage of the points needed to pass, 0 to 100.
  */
 pass: number, 
 /**
- * Show choices in another order for each attempt.
+ * Show the choices in a different order in each attempt.
  */
-shuffle: boolean, questions: Array<Question>, };
+shuffle: boolean, 
+/**
+ * Questions in order.
+ */
+questions: Array<Question>, };

@@ -8,7 +8,7 @@ export type QuizView = { quiz: Quiz,
  */
 attempts: Array<AttemptView>, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 best: number | null, 
 /**

@@ -3,30 +3,30 @@ import type { ReceiptState } from "./ReceiptState";
 import type { RowType } from "./RowType";
 
 /**
- * What became of one thing the learner did.
+ * Status of one change made by the learner.
  */
 export type Receipt = { 
 /**
- * Stable: the row's type and key.
+ * The row's type and key; does not change.
  */
 id: string, rowType: RowType, 
 /**
- * Title of what it is about, or the item's id if the title is not known here.
+ * Title of the item concerned, or its id if the title is not known locally.
  */
 title: string, 
 /**
- * Title of the course, if it is in one.
+ * Title of the course that contains it, if any.
  */
 courseTitle: string, 
 /**
- * Kind-dependent facts for the line below: percent (0 to 10,000), minutes, score.
+ * Details that depend on the kind: percent (0 to 10,000), minutes, score.
  */
 percent: number | null, activeMs: number | null, state: ReceiptState, atMs: number, 
 /**
- * Why it was refused, in the server's words.
+ * The server's reason for refusing it.
  */
 reason: string, 
 /**
- * `invalid`, `forbidden`, `too_new`, `clock_skew` for refused ones.
+ * `invalid`, `forbidden`, `too_new` or `clock_skew` if it was refused.
  */
 code: string, };

@@ -3,11 +3,11 @@ import type { ItemId } from "./ItemId";
 import type { ItemKind } from "./ItemKind";
 
 /**
- * How far a learner came. Only what is given is written; progress never shrinks but for `restart`.
+ * Records progress. Only fields that are present are written; progress never decreases, except with `restart`.
  */
 export type RecordProgress = { kind: ItemKind, item: ItemId, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent?: number, 
 /**
@@ -15,6 +15,6 @@ percent?: number,
  */
 done: boolean, pos?: string, 
 /**
- * Start again from 0; what was finished stays finished.
+ * Start again from 0; a finished item stays finished.
  */
 restart: boolean, };

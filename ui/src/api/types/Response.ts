@@ -4,4 +4,20 @@ import type { Slug } from "./Slug";
 /**
  * A learner's answer to one question; stored in `Answer::value` as JSON.
  */
-export type Response = { "kind": "choice", chosen: Array<Slug>, } | { "kind": "fill", texts: Array<string>, } | { "kind": "order", order: Array<number>, } | { "kind": "match", right: Array<number | null>, };
+export type Response = { "kind": "choice", 
+/**
+ * Ids of the chosen choices; one for single choice.
+ */
+chosen: Array<Slug>, } | { "kind": "fill", 
+/**
+ * One text for each blank.
+ */
+texts: Array<string>, } | { "kind": "order", 
+/**
+ * Indices into `items`, in the learner's order.
+ */
+order: Array<number>, } | { "kind": "match", 
+/**
+ * For each left side in order, the index of the chosen right side; none if left open.
+ */
+right: Array<number | null>, };

@@ -3,18 +3,26 @@ import type { EventId } from "./EventId";
 import type { ItemId } from "./ItemId";
 
 /**
- * Lattice: a set; if one id ever has two payloads, the greater payload hash wins.
+ * A review event. Lattice: a set; if one id ever has two payloads, the greater payload hash wins.
  */
-export type Review = { id: EventId, 
+export type Review = { 
+/**
+ * Random id, the key of the row.
+ */
+id: EventId, 
 /**
  * `course/word` or `story/word`.
  */
 word: ItemId, 
 /**
- * 0 = added to the review list, not yet asked; 1 again, 2 hard, 3 good, 4 easy (FSRS).
+ * 0: added to the review list, not yet reviewed; 1 again, 2 hard, 3 good, 4 easy (FSRS).
  */
-rating: number, atMs: number, 
+rating: number, 
 /**
- * How long the answer took.
+ * UTC, ms since 1970.
+ */
+atMs: number, 
+/**
+ * Duration of the answer in milliseconds.
  */
 durationMs: number, };

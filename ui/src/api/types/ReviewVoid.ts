@@ -2,6 +2,10 @@
 import type { EventId } from "./EventId";
 
 /**
- * Takes one review back (undo). Lattice: a set.
+ * Voids one review (undo). Lattice: a set.
  */
-export type ReviewVoid = { id: EventId, };
+export type ReviewVoid = { 
+/**
+ * Id of the voided review, the key of the row.
+ */
+id: EventId, };

@@ -3,7 +3,7 @@ import type { TierCounts } from "./TierCounts";
 
 export type RouteFigures = { 
 /**
- * `/api/courses/*`; `*` stands for one segment.
+ * Pattern such as `/api/courses/*`, in which `*` stands for one segment.
  */
 route: string, 
 /**

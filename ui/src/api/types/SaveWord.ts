@@ -7,6 +7,6 @@ export type SaveWord = {
  */
 word: ItemId, 
 /**
- * False takes it off the list again.
+ * False removes it from the list.
  */
 saved: boolean, };

@@ -2,6 +2,22 @@
 import type { QuestionResult } from "./QuestionResult";
 
 /**
- * The score of an attempt, in thousandths of a point.
+ * Score of an attempt, in thousandths of a point.
  */
-export type Score = { points: number, maxPoints: number, passed: boolean, questions: Array<QuestionResult>, };
+export type Score = { 
+/**
+ * Points reached, in thousandths.
+ */
+points: number, 
+/**
+ * Greatest possible points, in thousandths.
+ */
+maxPoints: number, 
+/**
+ * True if the percentage reaches the quiz's `pass`.
+ */
+passed: boolean, 
+/**
+ * Score of each question, in the order of the quiz.
+ */
+questions: Array<QuestionResult>, };

@@ -4,14 +4,14 @@ import type { SearchKind } from "./SearchKind";
 
 export type SearchHit = { kind: SearchKind, 
 /**
- * Course, section or story.
+ * Id of the course, section or story.
  */
 item: ItemId, title: string, 
 /**
- * Title of the course it belongs to; empty for a course or story.
+ * Title of the course that contains it; empty for a course or story.
  */
 courseTitle: string, 
 /**
- * Plain text around the find, with U+0002 and U+0003 around each found part.
+ * Plain text around the match, with U+0002 and U+0003 around each matched part.
  */
 snippet: string, };

@@ -2,6 +2,6 @@
 import type { SearchHit } from "./SearchHit";
 
 /**
- * Best first; at most 50. Searches what is on this device, and the catalogue as far as it is known.
+ * Best match first; at most 50. Covers local content and the stored catalogue.
  */
 export type SearchReply = { hits: Array<SearchHit>, };

@@ -5,4 +5,16 @@ import type { Dir } from "./Dir";
 /**
  * A compiled section.
  */
-export type SectionBody = { lang: string, dir: Dir, blocks: Array<Block>, };
+export type SectionBody = { 
+/**
+ * BCP 47.
+ */
+lang: string, 
+/**
+ * Writing direction of the text.
+ */
+dir: Dir, 
+/**
+ * Content in reading order.
+ */
+blocks: Array<Block>, };

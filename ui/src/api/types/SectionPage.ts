@@ -8,7 +8,7 @@ import type { SectionBody } from "./SectionBody";
 import type { SectionType } from "./SectionType";
 
 /**
- * One section, ready to be shown.
+ * A section, ready to be displayed.
  */
 export type SectionPage = { item: ItemId, type: SectionType, title: string, minutes: number, courseTitle: string, lessonTitle: string, 
 /**

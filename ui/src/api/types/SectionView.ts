@@ -4,14 +4,14 @@ import type { SectionType } from "./SectionType";
 
 export type SectionView = { item: ItemId, type: SectionType, title: string, minutes: number, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent: number, done: boolean, 
 /**
- * Its tick waits to be sent.
+ * Its progress has not been sent yet.
  */
 waiting: boolean, 
 /**
- * Best score of its quiz, 0 to 10,000.
+ * Best score of its quiz in hundredths of a percent, 0 to 10,000.
  */
 bestScore: number | null, };

@@ -2,10 +2,10 @@
 
 export type ServerInfo = { 
 /**
- * The address as it will be used.
+ * The address to use, without a trailing slash.
  */
 address: string, name: string, version: string, registrationOpen: boolean, 
 /**
- * How far this device's clock is ahead of the server's.
+ * How far this device's clock is ahead of the server's, in milliseconds.
  */
 clockAheadMs: number, };

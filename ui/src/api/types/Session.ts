@@ -4,20 +4,33 @@ import type { ItemId } from "./ItemId";
 import type { SessionId } from "./SessionId";
 
 /**
- * Lattice: immutable part by greatest payload hash x greatest `active_ms`.
+ * A study session. Lattice: immutable part by greatest payload hash x greatest `active_ms`.
  *
- * Keyed by a random id and not by device, because a device's counter breaks when a disk is cloned or a backup restored.
+ * The key is a random id, not the device with a counter, which would repeat when a disk is cloned or a backup
+ * restored.
  */
-export type Session = { id: SessionId, item: ItemId, device: DeviceId, 
+export type Session = { 
+/**
+ * Random id, the key of the row.
+ */
+id: SessionId, 
+/**
+ * The item that was studied.
+ */
+item: ItemId, 
+/**
+ * The device on which it was studied.
+ */
+device: DeviceId, 
 /**
  * UTC, ms since 1970.
  */
 startedMs: number, 
 /**
- * The learner's own calendar day when it started: `2026-11-20`.
+ * The learner's local calendar day at the start: `2026-11-20`.
  */
 day: string, 
 /**
- * Measured with a monotonic clock: milliseconds since `started_ms` that were really spent reading.
+ * Study time since `started_ms` in milliseconds, measured with a monotonic clock.
  */
 activeMs: number, };

@@ -2,6 +2,6 @@
 
 export type SetBudget = { 
 /**
- * Bytes; none: as without a choice.
+ * Bytes; none: the default.
  */
 budget?: number, };

@@ -4,11 +4,11 @@ import type { ReadingFont } from "./ReadingFont";
 import type { Theme } from "./Theme";
 
 /**
- * The learner's settings; they follow the learner to other devices.
+ * The learner's settings, synced to their other devices.
  */
 export type Settings = { theme: Theme, 
 /**
- * `en`, `fr`, `ar`, or empty for the system's.
+ * `en`, `fr`, `ar`, or empty for the system's language.
  */
 language: string, readingFont: ReadingFont, 
 /**
@@ -28,10 +28,10 @@ measure: number,
  */
 narrationSpeed: number, downloadMetered: DownloadMetered, 
 /**
- * Downloads wait while the device runs on its battery.
+ * Downloads wait while the device runs on battery.
  */
 downloadCharging: boolean, 
 /**
- * Keys that are letters or punctuation alone do something, such as `j` for the next section.
+ * Single letter and punctuation keys act as shortcuts, such as `j` for the next section.
  */
 keyShortcuts: boolean, };

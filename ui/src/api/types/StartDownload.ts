@@ -3,6 +3,6 @@ import type { Slug } from "./Slug";
 
 export type StartDownload = { id: Slug, isStory: boolean, lesson?: Slug, 
 /**
- * This time over a metered network and on battery too.
+ * Download also over a metered network and on battery, this time only.
  */
 anyway?: boolean, };

@@ -8,14 +8,14 @@ import type { StorageKinds } from "./StorageKinds";
  */
 export type StorageCourse = { id: Slug, isStory: boolean, 
 /**
- * The lesson's item id if only a lesson was wanted.
+ * Item id of the lesson, if only a lesson was downloaded.
  */
 lesson: string | null, title: string, phase: DownloadPhase, 
 /**
- * Bytes that are here.
+ * Bytes stored on this device.
  */
 bytes: number, total: number, 
 /**
- * Of all of it, by kind.
+ * Bytes of the whole item, by kind.
  */
 kinds: StorageKinds, };

@@ -3,6 +3,6 @@ import type { Slug } from "./Slug";
 
 export type StorageRef = { id: Slug, isStory: boolean, 
 /**
- * The lesson's item id if only a lesson is meant.
+ * Item id of the lesson, to refer to that lesson only.
  */
 lesson?: string, };

@@ -2,6 +2,6 @@
 
 export type StorageRequest = { offset?: number, 
 /**
- * 50 without a word.
+ * Default 50.
  */
 limit?: number, };

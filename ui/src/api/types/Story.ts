@@ -8,11 +8,43 @@ import type { VocabularyEntry } from "./VocabularyEntry";
 /**
  * A compiled story.
  */
-export type Story = { id: Slug, title: string, lang: string, dir: Dir, level: number, pages: Array<Page>, vocabulary: Array<VocabularyEntry>, 
+export type Story = { 
 /**
- * Exercises: `story/quiz` and the compiled `Quiz`.
+ * Id of the story.
  */
-quiz?: StoryQuiz, license: string, 
+id: Slug, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * BCP 47.
+ */
+lang: string, 
+/**
+ * Writing direction of the text.
+ */
+dir: Dir, 
+/**
+ * Reading level, 1 to 5.
+ */
+level: number, 
+/**
+ * Pages in order.
+ */
+pages: Array<Page>, 
+/**
+ * Entries for the words that have a card.
+ */
+vocabulary: Array<VocabularyEntry>, 
+/**
+ * Exercises for the story.
+ */
+quiz?: StoryQuiz, 
+/**
+ * SPDX identifier or name of the licence.
+ */
+license: string, 
 /**
  * Sanitised HTML.
  */

@@ -4,6 +4,6 @@ import type { StorySummary } from "./StorySummary";
 
 export type StoryCard = { story: StorySummary, 
 /**
- * 0 to 10,000.
+ * Hundredths of a percent, 0 to 10,000.
  */
 percent: number, done: boolean, download: DownloadState, };

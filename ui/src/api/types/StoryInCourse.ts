@@ -3,10 +3,18 @@ import type { BlobHash } from "./BlobHash";
 import type { Slug } from "./Slug";
 
 /**
- * A story inside a course.
+ * A story within a course.
  */
-export type StoryInCourse = { id: Slug, title: string, 
+export type StoryInCourse = { 
 /**
- * The compiled `Story`.
+ * Id of the story within the course.
+ */
+id: Slug, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * Hash of the compiled `Story`.
  */
 body: BlobHash, };

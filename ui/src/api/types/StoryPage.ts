@@ -5,14 +5,14 @@ import type { ItemProgress } from "./ItemProgress";
 import type { Story } from "./Story";
 
 /**
- * A story to open: on its own (`story`), or inside a course (`course/story`).
+ * A story, opened on its own (`story`) or inside a course (`course/story`).
  */
 export type StoryPage = { 
 /**
- * What progress is recorded under.
+ * Id under which progress is recorded.
  */
 item: ItemId, story: Story, progress: ItemProgress, 
 /**
- * Ids of this story's words that are saved for review.
+ * Ids of this story's words that are on the review list.
  */
 savedWords: Array<string>, freshness: Freshness, };

@@ -2,4 +2,15 @@
 import type { BlobHash } from "./BlobHash";
 import type { ItemId } from "./ItemId";
 
-export type StoryQuiz = { id: ItemId, body: BlobHash, };
+/**
+ * The quiz of a story.
+ */
+export type StoryQuiz = { 
+/**
+ * `story/quiz`.
+ */
+id: ItemId, 
+/**
+ * Hash of the compiled `Quiz`.
+ */
+body: BlobHash, };

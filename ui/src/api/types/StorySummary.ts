@@ -4,12 +4,71 @@ import type { Cover } from "./Cover";
 import type { Dir } from "./Dir";
 import type { Slug } from "./Slug";
 
-export type StorySummary = { version: BlobHash, id: Slug, title: string, description: string, lang: string, dir: Dir, 
 /**
- * 1 to 5.
+ * A story in a list.
  */
-level: number, category: string, tags: Array<string>, authors: Array<string>, license: string, 
+export type StorySummary = { 
 /**
- * Sanitised HTML: shown wherever the story is.
+ * Version of the content: the hash of its signed manifest.
  */
-credits: string, cover: Cover, pageCount: number, narrated: boolean, totalBytes: number, };
+version: BlobHash, 
+/**
+ * Id of the story.
+ */
+id: Slug, 
+/**
+ * Title for display.
+ */
+title: string, 
+/**
+ * Plain text; may be empty.
+ */
+description: string, 
+/**
+ * BCP 47.
+ */
+lang: string, 
+/**
+ * Writing direction of the texts.
+ */
+dir: Dir, 
+/**
+ * Reading level, 1 to 5.
+ */
+level: number, 
+/**
+ * Category for filtering; may be empty.
+ */
+category: string, 
+/**
+ * Keywords for search.
+ */
+tags: Array<string>, 
+/**
+ * Names of the authors.
+ */
+authors: Array<string>, 
+/**
+ * SPDX identifier or name of the licence.
+ */
+license: string, 
+/**
+ * Sanitised HTML; displayed together with the story.
+ */
+credits: string, 
+/**
+ * Cover image or drawing.
+ */
+cover: Cover, 
+/**
+ * Number of pages.
+ */
+pageCount: number, 
+/**
+ * True if any page has a narration.
+ */
+narrated: boolean, 
+/**
+ * Size of all blobs in bytes: the size of the download.
+ */
+totalBytes: number, };

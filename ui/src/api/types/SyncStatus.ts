@@ -4,18 +4,18 @@ import type { SyncPhase } from "./SyncPhase";
 
 export type SyncStatus = { phase: SyncPhase, 
 /**
- * Since when the phase holds.
+ * When the phase began (UTC, ms).
  */
 sinceMs: number, 
 /**
- * Things that wait to be sent.
+ * Number of unsent changes.
  */
 waiting: number, 
 /**
- * Things that the server refused; kept on this device.
+ * Number of changes that the server refused; kept on this device.
  */
 refused: number, lastOkMs: number | null, 
 /**
- * When it will be tried again by itself.
+ * Time of the next automatic attempt (UTC, ms).
  */
 nextTryMs: number | null, error: ErrorCode | null, };

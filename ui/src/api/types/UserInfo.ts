@@ -2,12 +2,23 @@
 import type { Role } from "./Role";
 import type { UserId } from "./UserId";
 
-export type UserInfo = { id: UserId, 
 /**
- * What they sign in with; 1 to 100 characters, compared without case.
+ * A signed-in user.
+ */
+export type UserInfo = { 
+/**
+ * Random id, unique on the server.
+ */
+id: UserId, 
+/**
+ * Login name; 1 to 100 characters, compared case-insensitively.
  */
 login: string, 
 /**
- * What others see.
+ * Name for display to other users.
  */
-name: string, role: Role, };
+name: string, 
+/**
+ * Rights of the user.
+ */
+role: Role, };

@@ -3,11 +3,30 @@ import type { BlobHash } from "./BlobHash";
 import type { BlobRef } from "./BlobRef";
 import type { ImageRef } from "./ImageRef";
 
-export type VideoRef = { title: string, durationMs: number, 
 /**
- * Pixels; 0 if the container did not say.
+ * A video.
  */
-width: number, height: number, poster?: ImageRef, 
+export type VideoRef = { 
+/**
+ * Title for display; may be empty.
+ */
+title: string, 
+/**
+ * Length in milliseconds.
+ */
+durationMs: number, 
+/**
+ * Width in pixels; 0 if the container does not state it.
+ */
+width: number, 
+/**
+ * Height in pixels; 0 if the container does not state it.
+ */
+height: number, 
+/**
+ * Image shown before playback.
+ */
+poster?: ImageRef, 
 /**
  * WebVTT.
  */
@@ -15,9 +34,13 @@ captions?: BlobRef,
 /**
  * Sanitised HTML.
  */
-transcript: string, hash: BlobHash, 
+transcript: string, 
 /**
- * Bytes.
+ * Hash of the file.
+ */
+hash: BlobHash, 
+/**
+ * Size in bytes.
  */
 size: number, 
 /**

@@ -3,8 +3,43 @@ import type { AudioRef } from "./AudioRef";
 import type { ImageRef } from "./ImageRef";
 import type { Slug } from "./Slug";
 
-export type VocabularyEntry = { id: Slug, word: string, pronunciation: string, partOfSpeech: string, meaning: string, example: string, 
 /**
- * Language tag to translation.
+ * A vocabulary card.
  */
-translations: { [key in string]: string }, image?: ImageRef, audio?: AudioRef, };
+export type VocabularyEntry = { 
+/**
+ * Id of the word within the course or story.
+ */
+id: Slug, 
+/**
+ * The word for display.
+ */
+word: string, 
+/**
+ * Pronunciation as written by the author, usually IPA; may be empty.
+ */
+pronunciation: string, 
+/**
+ * For example "noun"; may be empty.
+ */
+partOfSpeech: string, 
+/**
+ * Definition in the language of the content.
+ */
+meaning: string, 
+/**
+ * Example sentence; may be empty.
+ */
+example: string, 
+/**
+ * Translations by BCP 47 language tag.
+ */
+translations: { [key in string]: string }, 
+/**
+ * Image for the card.
+ */
+image?: ImageRef, 
+/**
+ * Recording of the word.
+ */
+audio?: AudioRef, };

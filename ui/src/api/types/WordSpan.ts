@@ -2,10 +2,18 @@
 import type { Slug } from "./Slug";
 
 /**
- * A part of a sentence that opens a vocabulary card. Offsets are in UTF-16 code units, as JavaScript counts.
+ * A part of a sentence that opens a vocabulary card. Offsets are in UTF-16 code units, as in JavaScript.
  */
-export type WordSpan = { start: number, end: number, 
+export type WordSpan = { 
 /**
- * The id of a `VocabularyEntry` of this story.
+ * First code unit.
+ */
+start: number, 
+/**
+ * Code unit after the last one.
+ */
+end: number, 
+/**
+ * Id of a `VocabularyEntry` of this story.
  */
 word: Slug, };

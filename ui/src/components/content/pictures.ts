@@ -1,22 +1,22 @@
-//! Which widths of a picture are made on this device, and why one is not shown.
+//! Which widths of an image are generated on this device, and why an image is not shown.
 import type { ImageRef } from "../../api/types";
 import type { Key } from "../../i18n/index.svelte";
 
-/** As in the core: others are answered with the next wider one. */
+/** The widths that the core generates; any other is answered with the next wider one. */
 export const WIDTHS = [320, 640, 768, 1024, 1280, 1920] as const;
-const STILLS = new Set(["image/jpeg", "image/png", "image/webp"]);
+const RESIZABLE_TYPES = new Set(["image/jpeg", "image/png", "image/webp"]);
 
-/** The widths that the course does not bring, narrower than its widest: what to ask for, behind the base address. */
-export function madeHere(image: ImageRef): { path: string; width: number }[] {
+/** Widths to request below the widest one that the course does not contain, with their path under the image base. */
+export function generatedWidths(image: ImageRef): { path: string; width: number }[] {
   const widest = image.variants.at(-1);
-  if (!widest || !STILLS.has(widest.type)) return [];
+  if (!widest || !RESIZABLE_TYPES.has(widest.type)) return [];
   return WIDTHS.filter((width) => width < widest.width && !image.variants.some((v) => v.width === width)).map(
     (width) => ({ path: `${widest.hash}?w=${width}`, width }),
   );
 }
 
-/** Asks the loopback server what was wrong; an `<img>` is not told. */
-export async function reasonFor(url: string): Promise<Key> {
+/** Requests the status from the loopback server, because an `<img>` does not report it. */
+export async function failureReason(url: string): Promise<Key> {
   try {
     const { status } = await fetch(url, { method: "HEAD" });
     if (status === 413) return "image.tooLarge";

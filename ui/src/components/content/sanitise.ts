@@ -1,22 +1,22 @@
-//! HTML from content: cleaned once more (it was cleaned at import), bounded in depth and size, and its own kinds of link made ready.
+//! Sanitises HTML from content (the import does so too), limits its depth and size, and prepares its links.
 import DOMPurify from "dompurify";
 import { t } from "../../i18n/index.svelte";
 import { href } from "../../state/router.svelte";
 
-const cleaner = DOMPurify(window);
+const purifier = DOMPurify(window);
 
-/** Elements inside elements. The compiler allows less; layout of deep MathML takes time that grows faster than its depth. */
+/** Maximum nesting depth. The compiler allows less; layout time of deep MathML grows faster than its depth. */
 export const MAX_DEPTH = 100;
-/** Elements of one text. */
+/** Maximum number of elements in one text. */
 export const MAX_ELEMENTS = 50_000;
-/** Characters of one text. */
+/** Maximum length of one text in UTF-16 code units. */
 export const MAX_LENGTH = 8_000_000;
 
 const VOID = new Set(["br", "hr", "input", "img", "col", "wbr", "mspace", "mprescripts", "none"]);
 const FOOTNOTE = /^(?:fn|fnref)-[0-9-]{1,12}$/;
 const FORMULA_CLASS = /^(?:menv-[\w-]+|cell-[\w-]+|tml-prime)$/;
 
-/** Classes that the compiler writes and a style sheet knows. */
+/** Whether a class is one that the compiler writes and a style sheet uses. */
 function keepsClass(element: Element, name: string): boolean {
   if (element.namespaceURI === "http://www.w3.org/1998/Math/MathML") return FORMULA_CLASS.test(name);
   if (element.localName === "code") return /^language-[\w+#.-]+$/.test(name);
@@ -26,7 +26,7 @@ function keepsClass(element: Element, name: string): boolean {
   );
 }
 
-/** True if the text stays below the limits; reads it once and builds nothing. */
+/** Whether the text is within the limits; scans it once without creating nodes. */
 function isBounded(html: string): boolean {
   if (html.length > MAX_LENGTH) return false;
   let depth = 0;
@@ -45,7 +45,7 @@ function isBounded(html: string): boolean {
   return true;
 }
 
-/** The same limits for what the parser made of it: misnested tags can become more elements than were written. */
+/** Checks the limits again after parsing: misnested tags can become more elements than were written. */
 function isBoundedTree(root: DocumentFragment): boolean {
   let elements = 0;
   let depth = 0;
@@ -66,14 +66,14 @@ function isBoundedTree(root: DocumentFragment): boolean {
   return true;
 }
 
-/** What stands between the tags: shown instead of markup that is over the limits. */
+/** The text between the tags, shown instead of markup that exceeds the limits. */
 function plainText(html: string): DocumentFragment {
   const text = html
     .slice(0, MAX_LENGTH)
     .replace(/<[^<>]*>/g, " ")
     .replace(/[<>]/g, " ");
   const fragment = document.createDocumentFragment();
-  // Without tags only character references are left to read.
+  // Only character references are left to parse.
   fragment.append(
     new DOMParser().parseFromString(text, "text/html").body.textContent?.replace(/\s+/g, " ").trim() ?? "",
   );
@@ -81,12 +81,12 @@ function plainText(html: string): DocumentFragment {
 }
 
 /**
- * A fragment without scripts, styles, forms or handlers. MathML, footnotes and task lists stay. Links get a target: `course` is where
- * `data-section` leads. `notes` is put before the ids of footnotes, so that no id of content can shadow one of the page.
+ * Returns a fragment without scripts, styles, forms or handlers. MathML, footnotes and task lists stay. `course` is
+ * the root of `data-section` links. `notes` prefixes footnote ids, so that no id of content shadows one of the page.
  */
 export function clean(html: string, course: string, notes = ""): DocumentFragment {
   if (!isBounded(html)) return plainText(html);
-  const fragment = cleaner.sanitize(html, {
+  const fragment = purifier.sanitize(html, {
     USE_PROFILES: { html: true, mathMl: true },
     FORBID_TAGS: [
       "style",
@@ -127,20 +127,21 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
     ],
     ALLOW_DATA_ATTR: false,
     ADD_ATTR: ["data-word", "data-section", "data-blank"],
-    // Judges every attribute, not only addresses: a scheme must be http(s) or mailto; plain words and numbers pass. Addresses are judged again below.
+    // Applies to every attribute, not only addresses: a scheme must be http(s) or mailto; words and numbers pass.
+    // Addresses are checked again below.
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
     RETURN_DOM_FRAGMENT: true,
   });
   if (!isBoundedTree(fragment)) return plainText(html);
   for (const element of fragment.querySelectorAll("[class]")) {
-    const kept = [...element.classList].filter((name) => keepsClass(element, name));
-    if (kept.length > 0) element.setAttribute("class", kept.join(" "));
+    const classes = [...element.classList].filter((name) => keepsClass(element, name));
+    if (classes.length > 0) element.setAttribute("class", classes.join(" "));
     else element.removeAttribute("class");
   }
   for (const element of fragment.querySelectorAll("[id]")) {
     if (notes && FOOTNOTE.test(element.id) && ["a", "li"].includes(element.localName)) {
       element.id = `${notes}-${element.id}`;
-      // A target of a link inside the page takes the focus.
+      // The target of a link inside the page must be focusable.
       if (element.localName === "li") element.setAttribute("tabindex", "-1");
     } else element.removeAttribute("id");
   }
@@ -149,12 +150,12 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
       box.remove();
       continue;
     }
-    // An item of a task list: it shows, it cannot be changed.
-    const ticked = box.hasAttribute("checked");
+    // An item of a task list: shown, not editable.
+    const isChecked = box.hasAttribute("checked");
     for (const { name } of [...box.attributes]) box.removeAttribute(name);
     box.setAttribute("type", "checkbox");
     box.setAttribute("disabled", "");
-    if (ticked) box.setAttribute("checked", "");
+    if (isChecked) box.setAttribute("checked", "");
     box.setAttribute("aria-label", t("read.task"));
   }
   for (const link of fragment.querySelectorAll<HTMLElement>("a")) {
@@ -180,7 +181,7 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
     }
   }
   for (const table of fragment.querySelectorAll("table")) {
-    // A wide table scrolls by itself, not the page.
+    // A wide table scrolls instead of the page.
     const wrap = document.createElement("div");
     wrap.dataset["scroll"] = "";
     wrap.tabIndex = 0;

@@ -1,4 +1,4 @@
-//! Cloth of a cover: any colour an author gives, and an ink that can be read on it.
+//! Cover colours: any colour that an author chooses, and a text colour that is legible on it.
 export function luminance(hex: string): number {
   const channel = (at: number): number => {
     const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
@@ -11,23 +11,23 @@ export function contrast(a: string, b: string): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-const CREAM = "#fff8ea";
-const DARK = "#14100b";
+const LIGHT_TEXT = "#fff8ea";
+const DARK_TEXT = "#14100b";
 
-/** The cloth and the ink of its title. */
-export function coverColors(color: string): { cloth: string; ink: string; dark: boolean } {
-  const safe = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
-  const dark = contrast(safe, CREAM) < contrast(safe, DARK);
-  return { cloth: safe, ink: dark ? DARK : CREAM, dark };
+/** The cover colour and the colour of its title. An invalid colour is replaced by a default. */
+export function coverColors(color: string): { background: string; text: string; dark: boolean } {
+  const valid = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
+  const dark = contrast(valid, LIGHT_TEXT) < contrast(valid, DARK_TEXT);
+  return { background: valid, text: dark ? DARK_TEXT : LIGHT_TEXT, dark };
 }
 
-/** A small number from a text, the same everywhere: which binding, how a stamp leans. */
+/** A stable 32-bit hash of a text (FNV-1a), for the design of a cover and the angle of a stamp. */
 export function seed(text: string): number {
   let hash = 2166136261;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
   return hash >>> 0;
 }
-/** `items` in an order that depends on `key` alone. */
+/** Shuffles `items` in an order that depends only on `key`. */
 export function shuffled<T>(items: readonly T[], key: string): T[] {
   const out = [...items];
   let state = seed(key) || 1;

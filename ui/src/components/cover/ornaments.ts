@@ -1,4 +1,4 @@
-//! The ornaments that are stamped on covers: strokes on a 100 grid.
+//! The ornaments of covers: strokes on a 100 x 100 grid.
 import type { Ornament } from "../../api/types";
 
 const rays = (count: number, from: number, to: number): string =>

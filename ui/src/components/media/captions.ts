@@ -1,16 +1,16 @@
-//! WebVTT, read enough for captions under a recording: times and plain text.
+//! Parses WebVTT as far as captions need it: times and plain text.
 export interface Cue {
   start: number;
   end: number;
   text: string;
 }
 
-/** The compiler refuses more; a file from elsewhere is read so far. */
+/** The compiler refuses files with more cues; further cues of other files are ignored. */
 export const MAX_CUES = 50_000;
 
 const time = /(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})/;
 function ms(text: string): number | undefined {
-  // A time is short: a long run of digits would be tried from each of them.
+  // Limits the input: in a long run of digits, the pattern would be tried from each digit.
   const m = time.exec(text.trim().slice(0, 40));
   return m ? Number(m[1] ?? 0) * 3_600_000 + Number(m[2]) * 60_000 + Number(m[3]) * 1000 + Number(m[4]) : undefined;
 }
@@ -41,10 +41,10 @@ export function parseCues(vtt: string): Cue[] {
 export function cueAt(cues: readonly Cue[], at: number): Cue | undefined {
   return cues.find((cue) => cue.start <= at && at < cue.end);
 }
-/** The text of a captions file. The media server answers with the app's own origin allowed. */
+/** Fetches the text of a captions file. The media server allows the app's origin (CORS). */
 export async function fetchText(url: string): Promise<string> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`captions: ${response.status}`);
+  if (!response.ok) throw new Error(`captions could not be loaded: status ${response.status}`);
   return response.text();
 }
 export async function loadCues(url: string): Promise<Cue[]> {

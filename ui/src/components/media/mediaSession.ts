@@ -1,14 +1,14 @@
-//! What the system's media keys, headsets and lock screens do: they drive whoever played last. Through `navigator.mediaSession` where the
-//! window has one, else through the keys alone.
+//! Connects media keys, headset buttons and lock screen controls to the player that started last: through
+//! `navigator.mediaSession` if the engine has it, and through media keys that reach the page.
 
 export interface Holder {
-  /** What the system shows. `picture` is an address. */
-  facts(): { title: string; album: string; picture?: string };
+  /** What the system shows. `picture` is a URL. */
+  metadata(): { title: string; album: string; picture?: string };
   play(): void;
   pause(): void;
-  /** Seconds from the beginning. */
+  /** Seeks to a position in seconds. */
   seek(to: number): void;
-  /** Seconds. `undefined`: nothing is known yet. */
+  /** In seconds. Undefined if not yet known. */
   position(): { duration: number; position: number; rate: number } | undefined;
   next?(): void;
   previous?(): void;
@@ -37,13 +37,13 @@ const actions: Record<string, (details: { seekTime?: number | null; seekOffset?:
   previoustrack: () => holder?.previous?.(),
 };
 
-/** From now on the keys drive `next`. Whoever held them before is told to pause. */
+/** Makes `next` the holder of the media session and pauses the previous one. */
 export function acquireMediaSession(next: Holder): void {
   if (holder !== next) holder?.pause();
   holder = next;
   const keys = session();
   if (!keys) return;
-  const { title, album, picture } = next.facts();
+  const { title, album, picture } = next.metadata();
   if (typeof MediaMetadata !== "undefined")
     keys.metadata = new MediaMetadata({ title, album, artwork: picture ? [{ src: picture }] : [] });
   for (const [action, run] of Object.entries(actions)) {
@@ -56,18 +56,18 @@ export function acquireMediaSession(next: Holder): void {
     try {
       keys.setActionHandler(action as MediaSessionAction, wanted ? run : null);
     } catch {
-      // Not every window knows every action.
+      // Not every engine supports every action.
     }
   }
   updateMediaSession(next, true);
 }
 
-/** The holder began, stopped or moved. */
-export function updateMediaSession(who: Holder, playing: boolean): void {
+/** Reports that the holder started, stopped or moved. Ignores players that are not the holder. */
+export function updateMediaSession(player: Holder, playing: boolean): void {
   const keys = session();
-  if (!keys || who !== holder) return;
+  if (!keys || player !== holder) return;
   keys.playbackState = playing ? "playing" : "paused";
-  const now = who.position();
+  const now = player.position();
   if (!now || !Number.isFinite(now.duration) || now.duration <= 0) return;
   try {
     keys.setPositionState({
@@ -76,13 +76,13 @@ export function updateMediaSession(who: Holder, playing: boolean): void {
       playbackRate: now.rate,
     });
   } catch {
-    // As above.
+    // Not every engine supports position states.
   }
 }
 
-/** It is gone from the page. */
-export function releaseMediaSession(who: Holder): void {
-  if (who !== holder) return;
+/** Clears the media session if `player` is its holder. */
+export function releaseMediaSession(player: Holder): void {
+  if (player !== holder) return;
   holder = undefined;
   const keys = session();
   if (!keys) return;
@@ -92,12 +92,12 @@ export function releaseMediaSession(who: Holder): void {
     try {
       keys.setActionHandler(action as MediaSessionAction, null);
     } catch {
-      // As above.
+      // Not every engine supports every action.
     }
   }
 }
 
-/** Keyboards send these to the window itself where the system does not take them. */
+/** Handles media keys that the system does not handle but sends to the page. */
 export function onKey(event: KeyboardEvent): void {
   const run: Record<string, () => void> = {
     MediaPlay: () => holder?.play(),

@@ -1,79 +1,79 @@
-//! One recording or film being played: where it was left, where it is, how fast. The place is the learner's, kept by the core and the same
-//! on every device.
+//! Playback of one recording or video: saved position, current position, rate. The core stores the position and syncs
+//! it to the learner's other devices.
 import { api } from "../../api/client";
 import type { RecordProgress } from "../../api/types";
 import { acquireMediaSession, releaseMediaSession, updateMediaSession, type Holder } from "./mediaSession";
 
-/** Seconds of playing after which the place is kept again. */
-const KEEP_EVERY = 5;
-/** So near to either end nobody needs to be brought back. */
-const EDGE = 2;
+/** Seconds of playback between two saved positions. */
+const SAVE_INTERVAL = 5;
+/** Seconds from either end within which a saved position is not restored. */
+const RESTORE_MARGIN = 2;
 
 export const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2] as const;
 
-/** `t61500` as 61.5 seconds. */
-export function parsePlace(pos: string | null): number | undefined {
+/** Parses `t61500` as 61.5 seconds. */
+export function parsePosition(pos: string | null): number | undefined {
   const match = /^t(\d+)$/.exec(pos ?? "");
   return match ? Number(match[1]) / 1000 : undefined;
 }
-export function placeAt(seconds: number): string {
+export function formatPosition(seconds: number): string {
   return `t${Math.max(0, Math.round(seconds * 1000))}`;
 }
 
-export interface What {
+export interface PlaybackSource {
   hash: string;
-  /** Milliseconds; 0 if the file does not say. */
+  /** Milliseconds; 0 if the file does not state it. */
   durationMs: number;
   title: string;
-  /** The course or story it belongs to: the place is kept under it. Empty: it is not kept. */
+  /** Course or story under which the position is saved. Empty: it is not saved. */
   root: string;
   picture?: string;
 }
 
 export class Playback implements Holder {
   paused = $state(true);
-  /** Seconds. */
+  /** Current position in seconds. */
   at = $state(0);
   duration = $state(0);
   rate = $state(1);
   failed = $state(false);
-  /** Seconds: it was put back here, and nothing was touched since. */
+  /** Restored position in seconds, until playback starts or the learner seeks. */
   resumed = $state<number>();
   #element: HTMLMediaElement | undefined;
-  #what: What;
-  #kept = -1;
-  #touched = false;
-  #wanted: number | undefined;
+  #source: PlaybackSource;
+  #savedAt = -1;
+  #hasInput = false;
+  #pendingSeek: number | undefined;
   #writing = false;
   #next: RecordProgress | undefined;
 
-  constructor(what: What) {
-    this.#what = what;
-    this.duration = what.durationMs / 1000;
+  constructor(source: PlaybackSource) {
+    this.#source = source;
+    this.duration = source.durationMs / 1000;
   }
 
-  /** For the `<audio>` or `<video>`. Events of the element drive everything: they come also while the window is hidden. */
+  /** Attaches to the `<audio>` or `<video>`. Relies on its events, which also fire while the window is hidden. */
   attach = (element: HTMLMediaElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
     const on: [string, () => void][] = [
-      ["loadedmetadata", () => this.#ready()],
-      ["durationchange", () => this.#ready()],
-      ["timeupdate", () => this.#moved()],
+      ["loadedmetadata", () => this.#handleMetadata()],
+      ["durationchange", () => this.#handleMetadata()],
+      ["timeupdate", () => this.#handleTimeUpdate()],
       [
         "seeked",
         () => {
-          this.#moved();
-          if (this.paused && this.#touched) this.#keep();
+          this.#handleTimeUpdate();
+          if (this.paused && this.#hasInput) this.#save();
         },
       ],
       [
         "play",
         () => {
           this.paused = false;
-          this.#touched = true;
+          this.#hasInput = true;
           this.resumed = undefined;
-          if (this.#kept < 0) this.#kept = this.at;
+          if (this.#savedAt < 0) this.#savedAt = this.at;
           acquireMediaSession(this);
         },
       ],
@@ -83,7 +83,7 @@ export class Playback implements Holder {
         () => {
           this.paused = true;
           updateMediaSession(this, false);
-          this.#keep();
+          this.#save();
         },
       ],
       [
@@ -97,17 +97,17 @@ export class Playback implements Holder {
         "ended",
         () => {
           this.paused = true;
-          this.#keep(true);
+          this.#save(true);
         },
       ],
       ["error", () => (this.failed = true)],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
-    // Whoever goes on at once leaves while the last seek is still under way: the element knows the place already, its event never comes.
+    // The page may be left during a seek: the element has the new position already, but `seeked` does not fire.
     const leave = (): void => {
       if (element.ended) return;
-      if (this.#wanted === undefined && element.readyState > 0) this.at = element.currentTime;
-      this.#keep();
+      if (this.#pendingSeek === undefined && element.readyState > 0) this.at = element.currentTime;
+      this.#save();
     };
     addEventListener("pagehide", leave);
     void this.#restore();
@@ -121,10 +121,10 @@ export class Playback implements Holder {
     };
   };
 
-  facts = (): { title: string; album: string; picture?: string } => ({
-    title: this.#what.title || document.title,
+  metadata = (): { title: string; album: string; picture?: string } => ({
+    title: this.#source.title || document.title,
     album: document.title,
-    ...(this.#what.picture ? { picture: this.#what.picture } : {}),
+    ...(this.#source.picture ? { picture: this.#source.picture } : {}),
   });
   position = (): { duration: number; position: number; rate: number } => ({
     duration: this.duration,
@@ -133,15 +133,15 @@ export class Playback implements Holder {
   });
   play = (): void =>
     void this.#element?.play().catch((cause: { name?: string }) => {
-      // A play() that was overtaken by a pause is no fault.
+      // A play() that was interrupted by a pause is not an error.
       if (cause.name !== "AbortError") this.failed = true;
     });
   pause = (): void => this.#element?.pause();
   toggle = (): void => (this.paused ? this.play() : this.pause());
   seek = (to: number): void => {
-    this.#touched = true;
+    this.#hasInput = true;
     this.resumed = undefined;
-    this.#go(to);
+    this.#seekTo(to);
   };
   setRate(rate: number): void {
     this.rate = rate;
@@ -151,46 +151,47 @@ export class Playback implements Holder {
     element.playbackRate = rate;
   }
 
-  #go(to: number): void {
+  #seekTo(to: number): void {
     const element = this.#element;
-    const place = Math.min(Math.max(0, to), this.duration || to);
-    this.at = place;
-    // Before its length is known an element forgets where it was sent.
-    if (!element || element.readyState < 1) this.#wanted = place;
-    else element.currentTime = place;
+    const seconds = Math.min(Math.max(0, to), this.duration || to);
+    this.at = seconds;
+    // An element ignores a new position until its metadata is loaded.
+    if (!element || element.readyState < 1) this.#pendingSeek = seconds;
+    else element.currentTime = seconds;
   }
-  #ready(): void {
+  #handleMetadata(): void {
     const length = this.#element?.duration ?? Number.NaN;
     if (Number.isFinite(length) && length > 0) this.duration = length;
-    if (this.#wanted !== undefined && this.#element) {
-      this.#element.currentTime = this.#wanted;
-      this.#wanted = undefined;
+    if (this.#pendingSeek !== undefined && this.#element) {
+      this.#element.currentTime = this.#pendingSeek;
+      this.#pendingSeek = undefined;
     }
     updateMediaSession(this, !this.paused);
   }
-  #moved(): void {
+  #handleTimeUpdate(): void {
     const element = this.#element;
-    if (!element || this.#wanted !== undefined) return;
+    if (!element || this.#pendingSeek !== undefined) return;
     this.at = element.currentTime;
-    if (!this.paused && Math.abs(this.at - this.#kept) >= KEEP_EVERY) this.#keep();
+    if (!this.paused && Math.abs(this.at - this.#savedAt) >= SAVE_INTERVAL) this.#save();
   }
 
   async #restore(): Promise<void> {
-    if (!this.#what.root) return;
-    const left = await api.getPlace({ kind: "media", item: this.#item() }).catch(() => undefined);
-    const place = parsePlace(left?.pos ?? null);
-    if (place === undefined || this.#touched || place < EDGE || place > this.duration - EDGE) return;
-    this.#kept = place;
-    this.#go(place);
-    this.resumed = place;
+    if (!this.#source.root) return;
+    const saved = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
+    const seconds = parsePosition(saved?.pos ?? null);
+    if (seconds === undefined || this.#hasInput || seconds < RESTORE_MARGIN || seconds > this.duration - RESTORE_MARGIN)
+      return;
+    this.#savedAt = seconds;
+    this.#seekTo(seconds);
+    this.resumed = seconds;
   }
   #item(): string {
-    return `${this.#what.root}/${this.#what.hash}`;
+    return `${this.#source.root}/${this.#source.hash}`;
   }
-  #keep(ended = false): void {
-    if (!this.#what.root || !this.#touched || (!ended && this.at === this.#kept)) return;
-    const place = ended ? 0 : this.at;
-    this.#kept = place;
+  #save(ended = false): void {
+    if (!this.#source.root || !this.#hasInput || (!ended && this.at === this.#savedAt)) return;
+    const seconds = ended ? 0 : this.at;
+    this.#savedAt = seconds;
     const percent = ended ? 10_000 : Math.min(9900, Math.round((this.at / (this.duration || 1)) * 10_000));
     void this.#write({
       kind: "media",
@@ -198,18 +199,18 @@ export class Playback implements Holder {
       done: ended,
       restart: false,
       percent: Math.max(0, percent),
-      pos: placeAt(place),
+      pos: formatPosition(seconds),
     });
   }
-  /** One at a time and the newest last: two that are under way together could arrive in the other order. */
-  async #write(place: RecordProgress): Promise<void> {
-    this.#next = { ...place, done: place.done || (this.#next?.done ?? false) };
+  /** Saves one position at a time, the newest last: concurrent writes could arrive in another order. */
+  async #write(progress: RecordProgress): Promise<void> {
+    this.#next = { ...progress, done: progress.done || (this.#next?.done ?? false) };
     if (this.#writing) return;
     this.#writing = true;
     while (this.#next) {
       const now = this.#next;
       this.#next = undefined;
-      // A place that is not kept is a small loss: the next one is kept in a few seconds.
+      // A failed write is acceptable: the next one follows within seconds.
       await api.recordProgress(now).catch(() => undefined);
     }
     this.#writing = false;

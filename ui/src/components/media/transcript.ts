@@ -1,14 +1,14 @@
-//! A transcript that one can tap: where the words of a caption stand in the text, they lead to its moment.
+//! Interactive transcripts: words that match a caption seek to its time.
 import type { Cue } from "./captions";
 
-const squeeze = (text: string): string => text.replace(/\s+/g, " ").trim().toLowerCase();
+const normalize = (text: string): string => text.replace(/\s+/g, " ").trim().toLowerCase();
 
-/** Comparisons of a cue with a text: about a second. A transcript that has little to do with its captions would take minutes. */
+/** Limits the search to about a second; a transcript unrelated to its captions would take minutes. */
 export const MAX_COMPARISONS = 200_000;
 
 /**
- * Wraps the words of each cue in `<span data-cue="n" role="button" tabindex="0">`, in order. Cues whose words are not there are passed over;
- * a cue over the border of two paragraphs too. Gives how many were found.
+ * Wraps the words of each cue in `<span data-cue="n" role="button" tabindex="0">`, in order. Skips cues whose words are
+ * not found or cross a paragraph. Returns the number of cues found.
  */
 export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -17,20 +17,20 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   let found = 0;
   let from = 0;
   let left = MAX_COMPARISONS;
-  const spoken = cues.map((cue) => squeeze(cue.text));
+  const texts = cues.map((cue) => normalize(cue.text));
   for (const node of nodes) {
     if (left <= 0) break;
     let rest: Text = node;
-    // Several cues in one text: what is left behind the last one is a text of its own.
+    // Several cues in one text node: the rest after a match is a node of its own.
     for (let n = from; n < cues.length; n++) {
       // A comparison reads the whole text.
       const cost = 1 + rest.data.length / 200;
       left -= cost;
-      const at = locate(rest.data, spoken[n]!);
+      const at = locate(rest.data, texts[n]!);
       if (!at) {
-        // The next paragraph may have it, or nobody has.
+        // The next text node may contain this cue, or none may: search for later cues here.
         let next = n + 1;
-        while (next < cues.length && (left -= cost) > 0 && !locate(rest.data, spoken[next]!)) next += 1;
+        while (next < cues.length && (left -= cost) > 0 && !locate(rest.data, texts[next]!)) next += 1;
         if (next < cues.length && left > 0) {
           n = next - 1;
           continue;
@@ -52,18 +52,18 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   return found;
 }
 
-interface Flat {
+interface FlatText {
   text: string;
-  /** `text` in lower case, with one space for any white space. */
+  /** `text` in lower case, with white space collapsed to one space. */
   flat: string;
-  /** For each character of `flat`, its place in `text`. */
+  /** For each character of `flat`, its index in `text`. */
   at: number[];
 }
-/** The text that was flattened last: many captions are looked for in one text. */
-let last: Flat = { text: "", flat: "", at: [] };
+/** The text flattened last: many captions are searched for in one text. */
+let cached: FlatText = { text: "", flat: "", at: [] };
 
-function flatten(text: string): Flat {
-  if (last.text === text) return last;
+function flatten(text: string): FlatText {
+  if (cached.text === text) return cached;
   let flat = "";
   const at: number[] = [];
   let blankBefore = true;
@@ -77,11 +77,11 @@ function flatten(text: string): Flat {
       at.push(i);
     }
   }
-  last = { text, flat, at };
-  return last;
+  cached = { text, flat, at };
+  return cached;
 }
 
-/** Where `wanted` (squeezed) stands in `text`, whatever the white space. */
+/** Finds `wanted` (normalized) in `text`, ignoring case and differences in white space. */
 function locate(text: string, wanted: string): { start: number; end: number } | undefined {
   if (!wanted) return undefined;
   const { flat, at } = flatten(text);

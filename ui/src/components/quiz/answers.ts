@@ -1,29 +1,29 @@
-//! Pure parts of the questions: where one begins, how items move, when an answer is complete.
+//! Pure functions of questions: initial answers, moves of items, completeness.
 import type { Question, Response } from "../../api/types";
 import { shuffled } from "../cover/coverColors";
 
-/** Indices 0..n in an order that depends on the attempt and is never the right one (from two items on). */
-export function startOrder(count: number, key: string): number[] {
+/** Indices from 0 in an order that depends on `key` and is never the right one (from two items on). */
+export function initialOrder(count: number, key: string): number[] {
   const right = Array.from({ length: count }, (_, i) => i);
-  const mixed = shuffled(right, key);
-  return count > 1 && mixed.every((n, i) => n === i) ? [...mixed.slice(1), mixed[0]!] : mixed;
+  const order = shuffled(right, key);
+  return count > 1 && order.every((n, i) => n === i) ? [...order.slice(1), order[0]!] : order;
 }
 
-/** The list with the item at `from` moved to `to`; both within the list. */
-export function moved<T>(items: readonly T[], from: number, to: number): T[] {
+/** The list with the item at `from` moved to `to`, which is limited to the list. */
+export function moveItem<T>(items: readonly T[], from: number, to: number): T[] {
   const out = [...items];
-  const goal = Math.min(Math.max(to, 0), items.length - 1);
+  const target = Math.min(Math.max(to, 0), items.length - 1);
   const [item] = out.splice(from, 1);
-  if (item !== undefined) out.splice(goal, 0, item);
+  if (item !== undefined) out.splice(target, 0, item);
   return out;
 }
 
-/** Matches with `left` given `right`; a right side that was taken is freed. Undefined frees `left`. */
-export function matched(pairs: readonly (number | null)[], left: number, right: number | null): (number | null)[] {
+/** Pairs `left` with `right` and removes any other pair of `right`. With null, `left` has no partner. */
+export function paired(pairs: readonly (number | null)[], left: number, right: number | null): (number | null)[] {
   return pairs.map((have, i) => (i === left ? right : right !== null && have === right ? null : have));
 }
 
-/** The answer that a question opens with. */
+/** The initial answer to a question. */
 export function emptyAnswer(question: Question, key: string): Response {
   switch (question.kind) {
     case "single":
@@ -32,13 +32,13 @@ export function emptyAnswer(question: Question, key: string): Response {
     case "fill":
       return { kind: "fill", texts: question.blanks.map(() => "") };
     case "order":
-      return { kind: "order", order: startOrder(question.items.length, `${key} ${question.id}`) };
+      return { kind: "order", order: initialOrder(question.items.length, `${key} ${question.id}`) };
     case "match":
       return { kind: "match", right: question.pairs.map(() => null) };
   }
 }
 
-/** Something was answered: it may be checked. */
+/** Whether an answer was given and can be checked. */
 export function isAnswered(question: Question, response: Response): boolean {
   if (response.kind === "choice") return response.chosen.length > 0;
   if (response.kind === "fill") return response.texts.some((text) => text.trim() !== "");
@@ -46,7 +46,7 @@ export function isAnswered(question: Question, response: Response): boolean {
   return question.kind === "order";
 }
 
-/** "A", "B" ... for the right sides. */
+/** The letter of a right item: "A", "B" ... */
 export function letter(index: number): string {
   return String.fromCharCode(65 + index);
 }

@@ -1,4 +1,4 @@
-//! A finger that turns pages: clearly sideways, not on something that scrolls sideways by itself.
+//! Turns pages by horizontal swipes. Ignores swipes on elements that use horizontal movement themselves.
 export function swipe(turn: { next: () => void; previous: () => void }): (element: HTMLElement) => () => void {
   return (element) => {
     let x = 0;

@@ -1,52 +1,52 @@
-//! Sentences about files that come and go by cable. Many faults of a file ask the same of a person, and so share a sentence.
+//! Messages about exported and imported files. Faults that require the same action share a message.
 import { errorText } from "../../i18n/errors";
 import { t } from "../../i18n/index.svelte";
 import type { Key } from "../../i18n/index.svelte";
 import type { CommandFailure } from "../../platform/failure";
 
-const sentences: Record<string, Key> = {
-  empty: "cable.why.notCarrel",
-  not_carrel: "cable.why.notCarrel",
-  mangled: "cable.why.mangled",
-  truncated: "cable.why.truncated",
-  too_long: "cable.why.damaged",
-  head_damaged: "cable.why.damaged",
-  blob_damaged: "cable.why.damaged",
-  rows_damaged: "cable.why.damaged",
-  signature_wrong: "cable.why.forged",
-  key_malformed: "cable.why.forged",
-  many_keys: "cable.why.forged",
-  manifest_unreadable: "cable.why.forged",
-  sizes_differ: "cable.why.forged",
-  dangling: "cable.why.forged",
-  twice: "cable.why.forged",
-  head_too_large: "cable.why.forged",
-  too_many: "cable.why.forged",
-  impossible: "cable.why.forged",
-  newer: "cable.why.newer",
-  nothing: "cable.why.nothing",
-  unreadable: "cable.why.unreadable",
-  not_here: "cable.why.notHere",
-  missing: "cable.why.missing",
-  no_space: "cable.why.noSpace",
-  no_place: "cable.why.noPlace",
-  wrong_key: "cable.why.wrongKey",
-  other_library: "cable.why.otherLibrary",
-  not_accepted: "cable.why.notAccepted",
-  taken: "cable.why.taken",
-  other_learner: "cable.why.otherLearner",
-  other_server: "cable.why.otherServer",
-  unclaimed: "cable.why.unclaimed",
-  busy: "cable.why.busy",
+const messages: Record<string, Key> = {
+  empty: "bundle.error.notCarrel",
+  not_carrel: "bundle.error.notCarrel",
+  mangled: "bundle.error.alteredAsText",
+  truncated: "bundle.error.truncated",
+  too_long: "bundle.error.damaged",
+  head_damaged: "bundle.error.damaged",
+  blob_damaged: "bundle.error.damaged",
+  rows_damaged: "bundle.error.damaged",
+  signature_wrong: "bundle.error.forged",
+  key_malformed: "bundle.error.forged",
+  many_keys: "bundle.error.forged",
+  manifest_unreadable: "bundle.error.forged",
+  sizes_differ: "bundle.error.forged",
+  dangling: "bundle.error.forged",
+  twice: "bundle.error.forged",
+  head_too_large: "bundle.error.forged",
+  too_many: "bundle.error.forged",
+  impossible: "bundle.error.forged",
+  newer: "bundle.error.tooNew",
+  nothing: "bundle.error.nothingForDevice",
+  unreadable: "bundle.error.unreadable",
+  not_here: "bundle.error.notDownloaded",
+  missing: "bundle.error.missing",
+  no_space: "bundle.error.noSpace",
+  no_place: "bundle.error.notWritable",
+  wrong_key: "bundle.error.wrongKey",
+  other_library: "bundle.error.otherLibrary",
+  not_accepted: "bundle.error.notAccepted",
+  taken: "bundle.error.taken",
+  other_learner: "bundle.error.otherLearner",
+  other_server: "bundle.error.otherServer",
+  unclaimed: "bundle.error.unclaimed",
+  busy: "bundle.error.busy",
 };
 
-/** Why a file is not written or not taken in, and what to do. */
-export function why(reason: string, subject: string): string {
-  const key = sentences[reason];
-  return key ? t(key, { name: subject || t("cable.unnamed") }) : t("cable.why.damaged", { name: subject });
+/** Why a file was not exported or imported, and what to do. */
+export function transferErrorText(reason: string, subject: string): string {
+  const key = messages[reason];
+  return key ? t(key, { name: subject || t("bundle.unnamed") }) : t("bundle.error.damaged", { name: subject });
 }
-/** The same for a command that failed. */
-export function whyFailed(failure: CommandFailure): string {
+/** The same for a failed command. */
+export function transferFailureText(failure: CommandFailure): string {
   const { reason, subject } = failure.error;
-  return reason ? why(reason, subject ?? "") : errorText(failure).text;
+  return reason ? transferErrorText(reason, subject ?? "") : errorText(failure).text;
 }

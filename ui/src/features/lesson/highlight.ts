@@ -1,4 +1,4 @@
-//! Colouring of code: the few languages that lessons use, fetched when a lesson shows code.
+//! Syntax highlighting for the languages that lessons use; loaded when a lesson shows code.
 import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
 import c from "highlight.js/lib/languages/c";
@@ -17,7 +17,7 @@ hljs.registerAliases(["html", "svg"], { languageName: "xml" });
 hljs.registerAliases(["py"], { languageName: "python" });
 hljs.registerAliases(["sh", "shell"], { languageName: "bash" });
 
-/** HTML of spans with `hljs-` classes; escaped. Undefined: this language is not known. */
-export function colour(code: string, language: string): string | undefined {
+/** Returns escaped HTML with spans of `hljs-` classes, or undefined if the language is unknown. */
+export function highlight(code: string, language: string): string | undefined {
   return hljs.getLanguage(language) ? hljs.highlight(code, { language, ignoreIllegals: true }).value : undefined;
 }

@@ -1,7 +1,7 @@
-//! The voice of a story: which sentence is heard now, one sentence on its own, a sentence again and again, and on to the next page.
+//! Narration of a story: plays all pages, one sentence, or a repeated sentence, and tracks the current sentence.
 //!
-//! One element plays all pages: it was let play by the learner's own tap, and goes on when the window is hidden. What has to happen in time
-//! hangs on the element's own events; frames of the screen only make it look smooth.
+//! One element plays all pages: the learner's click permits it to play, and it continues while the window is hidden.
+//! Timing relies on the element's events; animation frames only make the highlighting smoother.
 import type { Page } from "../../api/types";
 import {
   acquireMediaSession,
@@ -11,82 +11,86 @@ import {
 } from "../../components/media/mediaSession";
 import { sentenceAt, spanOf } from "./timing";
 
-export interface Listener {
-  /** The address of a recording. */
+export interface NarrationHost {
+  /** The URL of a recording. */
   url(hash: string): string;
-  facts(): { title: string; album: string; picture?: string };
-  /** The page was read to its end. */
+  metadata(): { title: string; album: string; picture?: string };
+  /** Called when the page was narrated to its end. */
   ended?(): void;
-  /** Reading stopped at this sentence. */
+  /** Called when narration was stopped at this sentence. */
   stopped?(sentence: number): void;
-  /** Keys of the system ask for another page. */
-  turn?(by: 1 | -1): void;
+  /** Called when a media key requests another page. */
+  turnPage?(by: 1 | -1): void;
 }
 
-/** A voice that has not moved for so long is roused, so many times. */
-const STUCK_MS = 1500;
-const ROUSED = 4;
-/** So long after its window has left the screen or come back, a pause is the engine's. */
-const SETTLES_MS = 6000;
+/** Milliseconds without progress after which playback is started again, and the number of such attempts. */
+const STALL_MS = 1500;
+const MAX_RESTARTS = 4;
+/** Milliseconds after the window is hidden or shown in which a pause is attributed to the engine. */
+const VISIBILITY_GRACE_MS = 6000;
 
 export class Narration implements Holder {
   playing = $state(false);
-  /** The sentence that is heard or was heard last; -1: none. */
+  /** The current sentence, or the last one; -1: none. */
   sentence = $state(-1);
   failed = $state(false);
   loop = $state(false);
   rate = $state(1);
-  #listener: Listener;
+  #host: NarrationHost;
   #element: HTMLAudioElement | undefined;
   #page: Page | undefined;
-  /** Stop here: only this sentence was asked for. Milliseconds. */
+  /** Where to stop if only one sentence was requested, in milliseconds. */
   #until: number | undefined;
   #frame = 0;
-  /** The page was turned while it was read: it is to go on. */
-  #onward = false;
-  #ahead: HTMLAudioElement | undefined;
-  /** The listener has asked for it, and for nothing else since, whatever the engine does. */
-  #wanted = false;
-  /** When the window was hidden or shown last. */
-  #changed = -Infinity;
-  #watch: ReturnType<typeof setTimeout> | undefined;
-  /** Counts plays: only the newest may say that it failed. */
-  #plays = 0;
+  /** The page was turned during narration, which has to continue. */
+  #continues = false;
+  #preloader: HTMLAudioElement | undefined;
+  /** Whether the listener wants playback, regardless of what the engine does. */
+  #requested = false;
+  /** Time at which the window was last hidden or shown. */
+  #visibilityChangedAt = -Infinity;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Counts calls of play(): only the newest may report a failure. */
+  #playCount = 0;
 
-  constructor(listener: Listener) {
-    this.#listener = listener;
+  constructor(host: NarrationHost) {
+    this.#host = host;
   }
 
-  /** For the one `<audio>` of the story. */
+  /** Attaches to the only `<audio>` of the story. */
   attach = (element: HTMLAudioElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
     const on: [string, () => void][] = [
-      ["timeupdate", () => this.#look()],
+      ["timeupdate", () => this.#updateSentence()],
       ["ended", () => this.#ended()],
       [
         "pause",
         () => {
-          // An engine may pause what it plays when its window leaves the screen or comes back; the listener did not ask for that.
-          if (this.#wanted && !element.ended && (document.hidden || performance.now() - this.#changed < SETTLES_MS))
+          // An engine may pause playback when its window is hidden or shown; the listener did not request that.
+          if (
+            this.#requested &&
+            !element.ended &&
+            (document.hidden || performance.now() - this.#visibilityChangedAt < VISIBILITY_GRACE_MS)
+          )
             return void this.#play();
-          this.#wanted = this.playing = false;
+          this.#requested = this.playing = false;
           updateMediaSession(this, false);
         },
       ],
       [
         "playing",
         () => {
-          this.#onward = false;
+          this.#continues = false;
           this.playing = !element.paused;
           updateMediaSession(this, this.playing);
         },
       ],
-      // A play() in the moment of the change of recordings may be dropped: once it can be heard, it is asked again.
+      // A play() during a change of the source may be dropped: it is repeated once the source can play.
       [
         "canplay",
         () => {
-          if (this.#onward && element.paused) void this.#play();
+          if (this.#continues && element.paused) void this.#play();
         },
       ],
       [
@@ -100,47 +104,47 @@ export class Narration implements Holder {
       ],
     ];
     for (const [name, run] of on) element.addEventListener(name, run);
-    const seen = (): void => {
-      this.#changed = performance.now();
-      this.#rouse(ROUSED);
+    const handleVisibility = (): void => {
+      this.#visibilityChangedAt = performance.now();
+      this.#restartIfStalled(MAX_RESTARTS);
     };
-    document.addEventListener("visibilitychange", seen);
+    document.addEventListener("visibilitychange", handleVisibility);
     this.#load();
     return () => {
       for (const [name, run] of on) element.removeEventListener(name, run);
-      document.removeEventListener("visibilitychange", seen);
-      clearTimeout(this.#watch);
+      document.removeEventListener("visibilitychange", handleVisibility);
+      clearTimeout(this.#stallTimer);
       cancelAnimationFrame(this.#frame);
       element.pause();
       releaseMediaSession(this);
       this.#element = undefined;
-      this.#ahead = undefined;
+      this.#preloader = undefined;
     };
   };
 
-  /** Another page lies open. `goOn`: it is read at once. */
-  turn(page: Page | undefined, goOn = false): void {
+  /** Loads another page. `continues`: starts its narration. */
+  setPage(page: Page | undefined, continues = false): void {
     this.#element?.pause();
-    this.#wanted = this.playing = false;
+    this.#requested = this.playing = false;
     this.#until = undefined;
     this.#page = page;
     this.sentence = -1;
     this.failed = false;
-    this.#onward = goOn && page?.narration !== undefined;
+    this.#continues = continues && page?.narration !== undefined;
     this.#load();
-    if (goOn && page?.narration) void this.#play();
+    if (continues && page?.narration) void this.#play();
   }
-  /** Fetches what will be heard next. */
-  ahead(page: Page | undefined): void {
+  /** Prefetches the recording of a page. */
+  preload(page: Page | undefined): void {
     if (!page?.narration || typeof Audio === "undefined") return;
-    this.#ahead ??= new Audio();
-    const url = this.#listener.url(page.narration.hash);
-    if (this.#ahead.src === url) return;
-    this.#ahead.preload = "auto";
-    this.#ahead.src = url;
+    this.#preloader ??= new Audio();
+    const url = this.#host.url(page.narration.hash);
+    if (this.#preloader.src === url) return;
+    this.#preloader.preload = "auto";
+    this.#preloader.src = url;
   }
-  /** Reading begins with this sentence. */
-  begin(sentence: number): void {
+  /** Sets the sentence at which narration starts. */
+  startAt(sentence: number): void {
     if (this.#page?.sentences[sentence]) this.sentence = sentence;
   }
   setRate(rate: number): void {
@@ -151,31 +155,31 @@ export class Narration implements Holder {
 
   toggle(): void {
     if (this.playing) return this.stop();
-    const left = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
+    const resumeSpan = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
     const element = this.#element;
-    if (left && element && element.currentTime < 0.05) this.#go(left.start / 1000);
+    if (resumeSpan && element && element.currentTime < 0.05) this.#seekTo(resumeSpan.start / 1000);
     this.play();
   }
   stop(): void {
-    const was = this.playing;
-    this.#onward = this.#wanted = false;
+    const wasPlaying = this.playing;
+    this.#continues = this.#requested = false;
     this.#element?.pause();
     this.playing = false;
-    if (was && this.sentence >= 0) this.#listener.stopped?.(this.sentence);
+    if (wasPlaying && this.sentence >= 0) this.#host.stopped?.(this.sentence);
   }
-  /** This sentence: alone if nothing played, from here on if the page is being read. */
-  hear(index: number): void {
+  /** Plays this sentence: alone if nothing was playing, from here on if the page is being narrated. */
+  playSentence(index: number): void {
     const span = this.#page && spanOf(this.#page, index);
-    const goOn = this.playing && this.#until === undefined;
+    const continues = this.playing && this.#until === undefined;
     if (!this.#element || !this.#page?.narration) return;
     if (!span) return void this.#play();
-    this.#go(span.start / 1000);
+    this.#seekTo(span.start / 1000);
     this.sentence = index;
-    this.#until = goOn || this.loop ? undefined : span.end;
+    this.#until = continues || this.loop ? undefined : span.end;
     void this.#play();
   }
 
-  facts = (): { title: string; album: string; picture?: string } => this.#listener.facts();
+  metadata = (): { title: string; album: string; picture?: string } => this.#host.metadata();
   play = (): void => {
     this.#until = undefined;
     void this.#play();
@@ -183,7 +187,7 @@ export class Narration implements Holder {
   pause = (): void => this.stop();
   seek = (to: number): void => {
     this.#until = undefined;
-    this.#go(to);
+    this.#seekTo(to);
   };
   position = (): { duration: number; position: number; rate: number } | undefined => {
     const element = this.#element;
@@ -191,22 +195,22 @@ export class Narration implements Holder {
       ? { duration: element.duration, position: element.currentTime, rate: this.rate }
       : undefined;
   };
-  next = (): void => this.#listener.turn?.(1);
-  previous = (): void => this.#listener.turn?.(-1);
+  next = (): void => this.#host.turnPage?.(1);
+  previous = (): void => this.#host.turnPage?.(-1);
 
   #load(): void {
     const element = this.#element;
     if (!element) return;
     const hash = this.#page?.narration?.hash;
     if (hash) {
-      const url = this.#listener.url(hash);
+      const url = this.#host.url(hash);
       if (element.src !== url) element.src = url;
     } else if (element.src) {
       element.removeAttribute("src");
       element.load();
     }
   }
-  #go(to: number): void {
+  #seekTo(to: number): void {
     const element = this.#element;
     if (!element) return;
     if (element.readyState >= 1) element.currentTime = to;
@@ -217,47 +221,47 @@ export class Narration implements Holder {
     if (!element) return;
     element.defaultPlaybackRate = this.rate;
     element.playbackRate = this.rate;
-    const mine = ++this.#plays;
+    const count = ++this.#playCount;
     try {
-      this.#wanted = this.playing = true;
+      this.#requested = this.playing = true;
       acquireMediaSession(this);
       await element.play();
-      this.#follow();
+      this.#trackFrames();
     } catch (cause) {
-      if (mine !== this.#plays) return;
+      if (count !== this.#playCount) return;
       this.playing = false;
-      // A play() that was overtaken by a pause is no fault.
+      // A play() that was interrupted by a pause is not an error.
       if ((cause as { name?: string }).name === "AbortError") return;
-      this.#wanted = false;
+      this.#requested = false;
       this.failed = true;
     }
   }
-  /** An engine may leave off loading what nobody hears yet while its window is hidden, and not begin again when it is seen. */
-  #rouse(times: number): void {
-    clearTimeout(this.#watch);
+  /** Starts playback again: an engine may stop loading while its window is hidden, and not resume when it is shown. */
+  #restartIfStalled(times: number): void {
+    clearTimeout(this.#stallTimer);
     const element = this.#element;
-    if (!element || document.hidden || times === 0 || !(this.#wanted || this.#onward)) return;
+    if (!element || document.hidden || times === 0 || !(this.#requested || this.#continues)) return;
     const at = element.currentTime;
-    this.#watch = setTimeout(() => {
-      if (element.currentTime === at && !element.ended && (this.#wanted || this.#onward)) {
+    this.#stallTimer = setTimeout(() => {
+      if (element.currentTime === at && !element.ended && (this.#requested || this.#continues)) {
         if (element.readyState < 3) {
           element.load();
-          if (at > 0) this.#go(at);
+          if (at > 0) this.#seekTo(at);
         }
         void this.#play();
       }
-      // It may begin, and be left standing a moment later.
-      this.#rouse(times - 1);
-    }, STUCK_MS);
+      // Playback may start and then stall.
+      this.#restartIfStalled(times - 1);
+    }, STALL_MS);
   }
-  /** Frames while the window is seen; hidden, there are none and `timeupdate` alone drives. */
-  #follow = (): void => {
+  /** Updates in each frame while the window is visible. While it is hidden, only `timeupdate` does. */
+  #trackFrames = (): void => {
     cancelAnimationFrame(this.#frame);
     if (!this.playing) return;
-    this.#look();
-    this.#frame = requestAnimationFrame(this.#follow);
+    this.#updateSentence();
+    this.#frame = requestAnimationFrame(this.#trackFrames);
   };
-  #look(): void {
+  #updateSentence(): void {
     const element = this.#element;
     const page = this.#page;
     if (!element || !page || !this.playing) return;
@@ -268,16 +272,16 @@ export class Narration implements Holder {
     } else if (this.#until !== undefined && at >= this.#until) {
       this.stop();
     } else {
-      const heard = sentenceAt(page.sentences, at);
-      if (heard !== this.sentence && heard >= 0) this.sentence = heard;
+      const current = sentenceAt(page.sentences, at);
+      if (current !== this.sentence && current >= 0) this.sentence = current;
     }
   }
   #ended(): void {
-    if (this.loop && this.sentence >= 0) return this.hear(this.sentence);
-    const alone = this.#until !== undefined;
-    this.#wanted = this.playing = false;
+    if (this.loop && this.sentence >= 0) return this.playSentence(this.sentence);
+    const isSingle = this.#until !== undefined;
+    this.#requested = this.playing = false;
     this.#until = undefined;
     if (this.#element) this.#element.currentTime = 0;
-    if (!alone) this.#listener.ended?.();
+    if (!isSingle) this.#host.ended?.();
   }
 }

@@ -1,7 +1,7 @@
-//! Which sentence is spoken when, and where a sentence lies in its narration.
+//! Times of sentences in a narration, and positions in a story.
 import type { Page, Sentence } from "../../api/types";
 
-/** Index of the sentence that is heard at `ms`; -1 before the first and where times are not known. A pause belongs to the sentence before it. */
+/** Index of the sentence at `ms`; -1 before the first or without times. A pause belongs to the sentence before it. */
 export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
   let found = -1;
   for (let i = 0; i < sentences.length; i++) {
@@ -13,7 +13,7 @@ export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
   return found;
 }
 
-/** From where to where a sentence is heard, ms. The end is its own, or the start of the next, or the end of the recording. */
+/** Start and end of a sentence in ms. Without an end of its own: the next start, or the end of the recording. */
 export function spanOf(page: Page, index: number): { start: number; end: number } | undefined {
   const sentence = page.sentences[index];
   if (sentence?.startMs === undefined) return undefined;
@@ -22,20 +22,21 @@ export function spanOf(page: Page, index: number): { start: number; end: number 
   return { start: sentence.startMs, end };
 }
 
-/** A place in a story: `p3.s2`, both from 1. */
-export function storyPlace(page: number, sentence: number): string {
+/** A position in a story: `p3.s2`, both from 1. */
+export function formatStoryPosition(page: number, sentence: number): string {
   return sentence >= 0 ? `p${page + 1}.s${sentence + 1}` : `p${page + 1}`;
 }
-export function parseStoryPlace(pos: string | null): { page: number; sentence: number } | undefined {
+export function parseStoryPosition(pos: string | null): { page: number; sentence: number } | undefined {
   const match = /^p(\d+)(?:\.s(\d+))?$/.exec(pos ?? "");
   return match ? { page: Number(match[1]) - 1, sentence: match[2] ? Number(match[2]) - 1 : -1 } : undefined;
 }
 
-/** A sentence cut at its words: text and words in turn. Spans that overlap or lie outside are left out. */
+/** A part of a sentence: plain text, or a word of the vocabulary. */
 export interface Piece {
   text: string;
   word?: string;
 }
+/** Splits a sentence at its words. Skips spans that overlap or are out of range. */
 export function pieces(sentence: Sentence): Piece[] {
   const out: Piece[] = [];
   let at = 0;

@@ -1,32 +1,33 @@
-// One group for one thing: reading it, the time it took and the answers of its quiz belong together.
+//! Groups receipts by item: progress, study time and quiz answers of one item form one group.
 import type { Receipt } from "../../api/types";
 import type { Key } from "../../i18n/index.svelte";
 
-/** What people call a row: registers go by what they hold. */
+/** The display name of a row. Rows of type `kv` are named by their namespace. */
 export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
   if (receipt.rowType !== "kv") return `sync.row.${receipt.rowType}`;
   const ns = /^kv:(setting|enrolment|device)\u001f/.exec(receipt.id)?.[1] as
     "setting" | "enrolment" | "device" | undefined;
   return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
 }
-/** What was done comes first, then what it took. */
+/** Order of rows in a group: progress and results first, then time. */
 const ORDER: readonly Receipt["rowType"][] = ["progress", "attempt", "answer", "grade", "session"];
 const rank = (type: Receipt["rowType"]): number => (ORDER.includes(type) ? ORDER.indexOf(type) : ORDER.length);
 
 export type ReceiptGroup = {
-  /** Of its first receipt. */
+  /** Id of the first receipt. */
   id: string;
   title: string;
   courseTitle: string;
   state: Receipt["state"];
-  /** The latest. */
+  /** Time of the newest receipt. */
   atMs: number;
-  /** Each kind once, what was done before the time it took: the highest percentage, the sum of the time. */
+  /** One entry per row type, in `ORDER`, with the highest percentage and the sum of the time. */
   rows: (Pick<Receipt, "rowType" | "percent" | "activeMs"> & { name: Key })[];
 };
 
-const most = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
-const sum = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
+const maxOrNull = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : Math.max(a, b);
+const sumOrNull = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : a + b);
 
 const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
   rowType: r.rowType,
@@ -35,7 +36,7 @@ const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
   activeMs: r.activeMs,
 });
 
-/** Receipts of one thing in one state as one group, in the order of the first of each. */
+/** Groups receipts with equal title and state. Groups are in the order of their first receipts. */
 export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
   const found = new Map<string, ReceiptGroup>();
   for (const r of receipts) {
@@ -55,8 +56,8 @@ export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
     group.atMs = Math.max(group.atMs, r.atMs);
     const same = group.rows.find((row) => row.rowType === r.rowType);
     if (same) {
-      same.percent = most(same.percent, r.percent);
-      same.activeMs = sum(same.activeMs, r.activeMs);
+      same.percent = maxOrNull(same.percent, r.percent);
+      same.activeMs = sumOrNull(same.activeMs, r.activeMs);
     } else {
       group.rows.push(row(r));
     }

@@ -1,4 +1,4 @@
-//! A library of 1,000 small courses, written as packages (docs/PACKAGE.md).
+//! Generates a library of 1,000 small courses as packages (docs/PACKAGE.md).
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::sh::{self, Result};
 
-/// How many courses the library gets.
+/// Number of courses in the library.
 pub const COUNT: usize = 1_000;
-/// The course with a section for every tick.
-pub const TICKS: &str = "one-hundred-twenty-pages";
-/// Its lessons, and the sections of each.
-const SHAPE: (usize, usize) = (12, 10);
+/// Course with enough sections for the measurement of finished sections.
+pub const LONG_COURSE: &str = "one-hundred-twenty-pages";
+/// Number of its lessons, and sections per lesson.
+const LONG_COURSE_SIZE: (usize, usize) = (12, 10);
 
 const SUBJECTS: &[&str] = &[
     "Rivers",
@@ -33,7 +33,7 @@ const SUBJECTS: &[&str] = &[
     "Rights",
     "Angles",
 ];
-const WAYS: &[&str] = &[
+const TITLE_PREFIXES: &[&str] = &[
     "An Introduction to",
     "A Short History of",
     "Working with",
@@ -49,18 +49,24 @@ const LEVELS: &[&str] = &["BEGINNER", "INTERMEDIATE", "ADVANCED"];
 const PARAGRAPH: &str = "A page that is read on an afternoon has a few sentences in a paragraph, some of \
     them *set off*, and a list where things are counted. This one stands for many like it.\n";
 
-/// Writes the library into `folder`: [`COUNT`] courses in all, one of them [`TICKS`].
+/// Writes [`COUNT`] courses to `folder`, one of them [`LONG_COURSE`].
 pub fn write(folder: &Path) -> Result {
     for n in 1..COUNT {
         let title = format!(
             "{} {} {}",
-            WAYS[n % WAYS.len()],
-            SUBJECTS[n / WAYS.len() % SUBJECTS.len()],
-            n / (WAYS.len() * SUBJECTS.len()) + 1
+            TITLE_PREFIXES[n % TITLE_PREFIXES.len()],
+            SUBJECTS[n / TITLE_PREFIXES.len() % SUBJECTS.len()],
+            n / (TITLE_PREFIXES.len() * SUBJECTS.len()) + 1
         );
         course(&folder.join(format!("course-{n}")), &format!("course-{n}"), &title, n, (2, 2))?;
     }
-    course(&folder.join(TICKS), TICKS, "One Hundred and Twenty Pages", 0, SHAPE)
+    course(
+        &folder.join(LONG_COURSE),
+        LONG_COURSE,
+        "One Hundred and Twenty Pages",
+        0,
+        LONG_COURSE_SIZE,
+    )
 }
 
 fn course(
@@ -83,7 +89,7 @@ fn course(
     };
     let course = json!({
         "format": "carrel-course/1", "id": id, "title": title, "lang": "en", "license": "CC0-1.0",
-        "description": "A course of a library that is large.",
+        "description": "A course of a large library.",
         "difficulty": LEVELS[n % LEVELS.len()], "category": CATEGORIES[n % CATEGORIES.len()], "hours": 1,
         "lessons": (1..=lessons).map(lesson).collect::<Vec<_>>(),
     });

@@ -1,8 +1,9 @@
-//! The budgets that need the real window, measured on a release build: starts, lessons, ticks, vitals, memory.
+//! Measures the budgets that need the real window, on a release build: starts, lessons, finished sections, web vitals,
+//! memory.
 //!
-//! `start` starts programs and times them, `page.js` measures inside the page, `courses` makes a large library.
-//! The floor of all of it is an empty window (src-tauri/examples/empty-window) and one paint that changes nothing.
-//! What a figure does not hold: the way from the engine's frame to the glass.
+//! `start` starts programs and times them, `page.js` measures inside the page, `courses` generates a large library.
+//! The baselines are an empty window (src-tauri/examples/empty-window) and one paint without a visible change.
+//! Does not measure the time from the engine's frame to the display.
 
 mod courses;
 mod start;
@@ -18,8 +19,8 @@ use std::{
 use serde_json::{Value, json};
 
 use self::{
-    start::{Memory, Moments, Program, Started},
-    table::{Table, spread},
+    start::{Memory, Program, StartTimes, Started},
+    table::{Table, median_and_p99},
 };
 use super::{driver::Window, screen::Screen, walk};
 use crate::{
@@ -28,18 +29,18 @@ use crate::{
     sh::{self, Result},
 };
 
-/// How the programs are built, and where cargo puts them.
+/// Cargo profile, and its folder below the target folder.
 const PROFILE: &str = "release";
-/// Starts of the app and of the empty window, in turns.
+/// Starts of the app and of the empty window, alternating.
 const STARTS: usize = 9;
-/// Lessons that are opened.
+/// Number of lessons opened.
 const OPENINGS: usize = 240;
-/// How many of them one script opens: the driver ends a script after 30 s.
-const AT_ONCE: usize = 40;
-/// How often the window is asked, for 30 s each time, whether every course is here.
-const WAITS: usize = 10;
-/// The courses of the demo library: real pages, with pictures, formulas and recordings.
-const REAL: &[&str] = &[
+/// Lessons opened per script: the driver aborts a script after 30 s.
+const LESSONS_PER_SCRIPT: usize = 40;
+/// Number of 30 s waits for the download of all courses.
+const MAX_WAITS: usize = 10;
+/// Courses of the demo library: pages with pictures, formulas and recordings.
+const DEMO_COURSES: &[&str] = &[
     "waves-and-sound",
     "how-rivers-work",
     "first-steps-in-fractions",
@@ -47,26 +48,26 @@ const REAL: &[&str] = &[
 ];
 const PAGE: &str = include_str!("page.js");
 
-/// Measures once and prints the rows. An error says what went wrong, or how many rows are over their budget.
+/// Measures once and prints the table. Returns an error if a step fails or a row is over its budget.
 pub fn measure() -> Result {
     if !cfg!(target_os = "linux") {
-        println!("skipped: the window is driven on Linux");
+        println!("skipped: the window can be driven on Linux only");
         return Ok(());
     }
-    setup::system(&[Part::App, Part::E2e])?;
+    setup::install_packages(&[Part::App, Part::E2e])?;
     build()?;
-    let place = sh::target().join("window-bench");
-    if place.exists() {
-        fs::remove_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    let folder = sh::target().join("window-bench");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    let screen = Screen::start(1280, 800, &place.join("logs"))?;
-    let app = Program::new("carrel", &program("carrel"), &place)?;
-    let empty = Program::new("empty-window", &program("examples/empty-window"), &place)?;
-    let mut demo = library(&place)?;
+    let screen = Screen::start(1280, 800, &folder.join("logs"))?;
+    let app = Program::new("carrel", &program("carrel"), &folder)?;
+    let empty = Program::new("empty-window", &program("examples/empty-window"), &folder)?;
+    let mut demo = library(&folder)?;
     demo.start()?;
     prepare(&app, &screen, &demo)?;
 
-    let mut table = Table::begin();
+    let mut table = Table::new();
     demo.stop();
     let floor = Starts::of(&app, &empty, &screen, STARTS)?;
     floor.rows(&mut table);
@@ -74,20 +75,20 @@ pub fn measure() -> Result {
     demo.start()?;
     let online = Starts::of(&app, &empty, &screen, STARTS)?;
     online.start_row(&mut table, "start to list, the server running");
-    take_all_along(&app, &screen)?;
+    download_all(&app, &screen)?;
     demo.stop();
     let full = Starts::of(&app, &empty, &screen, STARTS)?;
     full.start_row(&mut table, "start to list, all 1,000 downloaded");
     full.memory_row(&mut table, "memory, all 1,000 downloaded");
-    match table.over() {
+    match table.over_budget() {
         0 => Ok(()),
-        over => Err(format!("{over} rows of the window are over their budget")),
+        count => Err(format!("{count} window measurements are over budget")),
     }
 }
 
-/// The UI, then the programs: the app has the UI inside.
+/// Builds the UI, then the programs: the app embeds the UI.
 fn build() -> Result {
-    setup::node("ui")?;
+    setup::install_node_modules("ui")?;
     sh::run(sh::npm("ui").args(["run", "--silent", "build"]))?;
     let mut command = sh::cargo();
     command.args(["build", "--profile", PROFILE, "--locked", "--quiet", "--package", "carrel"]);
@@ -99,67 +100,69 @@ fn program(name: &str) -> PathBuf {
     sh::target().join(PROFILE).join(name)
 }
 
-/// A server with the demo library and 1,000 courses more.
-fn library(place: &Path) -> Result<Demo> {
-    let courses = place.join("courses");
+/// Prepares a server with the demo library and 1,000 generated courses.
+fn library(folder: &Path) -> Result<Demo> {
+    let courses = folder.join("courses");
     courses::write(&courses)?;
-    let demo = Demo::prepare_as(PROFILE, &place.join("server"), place)?;
-    demo.import_more(&courses)?;
+    let demo = Demo::prepare_with_profile(PROFILE, &folder.join("server"), folder)?;
+    demo.import_packages(&courses)?;
     Ok(demo)
 }
 
-/// Signs the device in, lets it hear of every course, and takes along what is read later.
+/// Signs the device in, waits until it lists every course, and downloads the courses that are read later.
 fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
-    let desk = app.start(screen)?;
-    walk::sign_in(&desk.window, &demo.address())?;
-    let all = courses::COUNT + REAL.len();
-    desk.window.wait_call(
-        "every course to be known",
+    let started = app.start(screen)?;
+    walk::sign_in(&started.window, &demo.address())?;
+    let all = courses::COUNT + DEMO_COURSES.len();
+    started.window.wait_call(
+        "every course to be listed",
         "list_courses",
         json!({ "onDevice": false, "pageSize": 1 }),
         |list| list["total"].as_u64() == Some(all as u64),
     )?;
-    for course in REAL.iter().chain([&courses::TICKS]) {
+    for course in DEMO_COURSES.iter().chain([&courses::LONG_COURSE]) {
         let request = json!({ "id": course, "isStory": false });
-        desk.window.call("start_download", request.clone())?;
-        desk.window.wait_call(course, "check_offline", request, |check| check["ready"] == true)?;
+        started.window.call("start_download", request.clone())?;
+        started
+            .window
+            .wait_call(course, "check_offline", request, |check| check["ready"] == true)?;
     }
-    desk.window.close()
+    started.window.close()
 }
 
 /// Downloads every course.
-fn take_all_along(app: &Program, screen: &Screen) -> Result {
-    let desk = app.start(screen)?;
-    desk.window.wait_for("h1")?;
+fn download_all(app: &Program, screen: &Screen) -> Result {
+    let started = app.start(screen)?;
+    started.window.wait_for("h1")?;
     for n in 1..courses::COUNT {
         let request = json!({ "id": format!("course-{n}"), "isStory": false });
-        desk.window.call("start_download", request)?;
+        started.window.call("start_download", request)?;
     }
     let page = json!({ "onDevice": true, "pageSize": 1 });
-    let all = (courses::COUNT + REAL.len()) as u64;
-    let here = |list: &Value| list["total"].as_u64() == Some(all);
-    let look = || desk.window.wait_call("every course", "list_courses", page.clone(), here);
-    // A thousand downloads take longer than one answer of the window may.
-    (1..WAITS).find(|_| look().is_ok()).map_or_else(look, |_| Ok(Value::Null))?;
-    desk.window.close()
+    let all = (courses::COUNT + DEMO_COURSES.len()) as u64;
+    let complete = |list: &Value| list["total"].as_u64() == Some(all);
+    let poll = || started.window.wait_call("every course", "list_courses", page.clone(), complete);
+    // A thousand downloads take longer than one wait.
+    (1..MAX_WAITS).find(|_| poll().is_ok()).map_or_else(poll, |_| Ok(Value::Null))?;
+    started.window.close()
 }
 
-/// Starts of the app and of the empty window in turns, so that both see the same machine.
+/// Starts of the app and of the empty window, alternating so that both run under the same conditions.
 #[derive(Default)]
 struct Starts {
-    app: Vec<(Moments, Memory)>,
-    empty: Vec<(Moments, Memory)>,
+    app: Vec<(StartTimes, Memory)>,
+    empty: Vec<(StartTimes, Memory)>,
 }
 
 impl Starts {
     fn of(app: &Program, empty: &Program, screen: &Screen, count: usize) -> Result<Self> {
-        let once = |program: &Program| -> Result<(Moments, Memory)> {
+        let once = |program: &Program| -> Result<(StartTimes, Memory)> {
             let started = program.start(screen)?;
-            let seen = (started.moments()?, started.memory()?);
+            let seen = (started.times()?, started.memory()?);
             started.window.close()?;
             Ok(seen)
         };
-        // The first of each warms the disk's cache for the others.
+        // The first start of each warms the disk cache for the others.
         once(app)?;
         once(empty)?;
         let mut out = Self::default();
@@ -172,75 +175,75 @@ impl Starts {
 
     fn rows(&self, table: &mut Table) {
         self.start_row(table, "start to list, 1,000 courses, offline");
-        let since = |at: fn(&Moments) -> f64| {
-            move |(moments, _): &(Moments, Memory)| at(moments) - moments.navigation
+        let since = |at: fn(&StartTimes) -> f64| {
+            move |(times, _): &(StartTimes, Memory)| at(times) - times.navigation
         };
-        let contents = |it: &Moments| it.content.unwrap_or(f64::NAN);
-        for (what, at, most) in [
-            ("first contentful paint, from navigation", contents as fn(&Moments) -> f64, 150.0),
-            ("largest paint (the list), from navigation", |it: &Moments| it.list, 300.0),
+        let contents = |it: &StartTimes| it.content.unwrap_or(f64::NAN);
+        for (what, at, max) in [
+            ("first contentful paint, from navigation", contents as fn(&StartTimes) -> f64, 150.0),
+            ("largest paint (the list), from navigation", |it: &StartTimes| it.list, 300.0),
         ] {
             let (ours, floor) = (median(&self.app, since(at)), median(&self.empty, since(at)));
-            let floor = format!("empty window {floor:.0} ms");
-            table.row(what, format!("{ours:.0} ms"), floor, ours, most, "ms");
+            let baseline = format!("empty window {floor:.0} ms");
+            table.row(what, format!("{ours:.0} ms"), baseline, ours, max, "ms");
         }
         self.memory_row(table, "memory, 1,000 courses");
     }
 
     fn start_row(&self, table: &mut Table, what: &str) {
-        let list = |(moments, _): &(Moments, Memory)| moments.list;
+        let list = |(times, _): &(StartTimes, Memory)| times.list;
         let (ours, floor) = (median(&self.app, list), median(&self.empty, list));
-        let floors = format!("empty window {floor:.0} ms");
-        table.row(what, format!("{ours:.0} ms"), floors, ours - floor, 400.0, "ms over it");
+        let baseline = format!("empty window {floor:.0} ms");
+        table.row(what, format!("{ours:.0} ms"), baseline, ours - floor, 400.0, "ms over baseline");
     }
 
     fn memory_row(&self, table: &mut Table, what: &str) {
         let all = median(&self.app, |(_, memory)| memory.all);
         let own = median(&self.app, |(_, memory)| memory.own);
-        self.weigh(table, what, &Memory { own, all });
+        self.add_memory_row(table, what, &Memory { own, all });
     }
 
-    fn weigh(&self, table: &mut Table, what: &str, memory: &Memory) {
+    fn add_memory_row(&self, table: &mut Table, what: &str, memory: &Memory) {
         let floor = median(&self.empty, |(_, memory)| memory.own);
         let floors = median(&self.empty, |(_, memory)| memory.all);
         let figure = format!("{:.1} MiB, engine {:.0}", memory.own, memory.all - memory.own);
-        let beside = format!("empty {floor:.1} MiB, engine {:.0}", floors - floor);
-        table.row(what, figure, beside, memory.own - floor, 80.0, "MiB over it");
+        let baseline = format!("empty {floor:.1} MiB, engine {:.0}", floors - floor);
+        table.row(what, figure, baseline, memory.own - floor, 80.0, "MiB over baseline");
     }
 }
 
-/// Everything that is measured in one open window, offline.
+/// Measures lessons, finished sections, inputs, layout shift and memory in one window, offline.
 fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> Result<Table> {
-    let desk = app.start(screen)?;
-    let window = &desk.window;
-    desk.moments()?;
+    let started = app.start(screen)?;
+    let window = &started.window;
+    started.times()?;
     window.script(PAGE, &[])?;
-    let real = sections(window, REAL)?;
+    let real = sections(window, DEMO_COURSES)?;
     let paint = times(window, "paints", &json!(100))?;
-    let (paint_half, paint_most) = spread(paint);
-    let paint = format!("one paint {}, p99 {}", ms(paint_half), ms(paint_most));
+    let (paint_p50, paint_p99) = median_and_p99(paint);
+    let paint = format!("one paint {}, p99 {}", ms(paint_p50), ms(paint_p99));
 
     let mut opened = Vec::new();
     let pages: Vec<&Value> = real.iter().cycle().take(OPENINGS).collect();
-    for some in pages.chunks(AT_ONCE) {
-        opened.extend(times(window, "openings", &json!(some))?);
+    for batch in pages.chunks(LESSONS_PER_SCRIPT) {
+        opened.extend(times(window, "openings", &json!(batch))?);
     }
     slowest(&pages, &opened);
     row(&mut table, "open a cached lesson to paint", opened, &paint);
 
-    let mut ticked = Vec::new();
-    for some in sections(window, &[courses::TICKS])?.chunks(AT_ONCE) {
-        ticked.extend(times(window, "ticks", &json!(some))?);
+    let mut finished = Vec::new();
+    for batch in sections(window, &[courses::LONG_COURSE])?.chunks(LESSONS_PER_SCRIPT) {
+        finished.extend(times(window, "finishSections", &json!(batch))?);
     }
-    row(&mut table, "a tick to paint", ticked, &paint);
-    inputs(&mut table, &desk, &paint)?;
-    shifts(&mut table, window, &real)?;
-    floor.weigh(&mut table, "memory, after all of this", &desk.memory()?);
-    desk.window.close()?;
+    row(&mut table, "finish a section, to paint", finished, &paint);
+    inputs(&mut table, &started, &paint)?;
+    layout_shifts(&mut table, window, &real)?;
+    floor.add_memory_row(&mut table, "memory after all measurements", &started.memory()?);
+    started.window.close()?;
     Ok(table)
 }
 
-/// The openings that made the tail.
+/// Prints the slowest openings.
 fn slowest(pages: &[&Value], opened: &[Duration]) {
     let mut order: Vec<usize> = (0..opened.len()).collect();
     order.sort_by_key(|n| std::cmp::Reverse(opened[*n]));
@@ -248,75 +251,77 @@ fn slowest(pages: &[&Value], opened: &[Duration]) {
         let hash = pages[n]["hash"].as_str().unwrap_or_default();
         format!("{} {hash} (opening {n})", ms(opened[n]))
     });
-    println!("  the slowest: {}", named.collect::<Vec<_>>().join(", "));
+    println!("  slowest: {}", named.collect::<Vec<_>>().join(", "));
 }
 
-/// Keys and clicks as a person makes them, each followed to the next frame.
-fn inputs(table: &mut Table, desk: &Started, paint: &str) -> Result {
-    let window = &desk.window;
-    window.script("window.bench.follow()", &[])?;
+/// Sends keys and clicks, each measured to the next frame.
+fn inputs(table: &mut Table, started: &Started, paint: &str) -> Result {
+    let window = &started.window;
+    window.script("window.bench.recordInputs()", &[])?;
     for key in "jjjjjjjjjjkkkkk".chars() {
-        window.press(&key.to_string())?;
-        settle(window)?;
+        window.send_keys(&key.to_string())?;
+        wait_for_effects(window)?;
     }
-    window.press("?")?;
+    window.send_keys("?")?;
     window.wait_for("dialog[open]")?;
     // Escape.
-    window.press("\u{e00c}")?;
-    window.go("#/")?;
+    window.send_keys("\u{e00c}")?;
+    window.navigate("#/")?;
     window.wait_for(".filters .chip")?;
     for chip in [2, 1, 2, 1] {
         window.click(&format!(".filters .chip:nth-child({chip})"))?;
-        settle(window)?;
+        wait_for_effects(window)?;
     }
     window.click(".library header input")?;
     for key in "rivers".chars() {
-        window.press(&key.to_string())?;
-        settle(window)?;
+        window.send_keys(&key.to_string())?;
+        wait_for_effects(window)?;
     }
-    window.go("#/sync")?;
+    window.navigate("#/sync")?;
     window.wait_for("h1")?;
     for page in ["#/progress", "#/", "#/settings", "#/"] {
         window.click(&format!("nav a[href='{page}']"))?;
-        settle(window)?;
+        wait_for_effects(window)?;
     }
     let seen = durations(&window.script("return window.bench.inputs()", &[])?)?;
-    println!("  in their order: {}", seen.iter().map(|t| ms(*t)).collect::<Vec<_>>().join(", "));
+    println!("  in order: {}", seen.iter().map(|t| ms(*t)).collect::<Vec<_>>().join(", "));
     row(table, &format!("input to next paint ({} inputs)", seen.len()), seen, paint);
     Ok(())
 }
 
-/// A moment for what an input set off.
-fn settle(window: &Window) -> Result {
+/// Waits until the effects of an input have finished.
+fn wait_for_effects(window: &Window) -> Result {
     let script = "window.bench.wait(120).then(arguments[arguments.length - 1])";
     window.script_async(script).map(drop)
 }
 
-/// Layout shift of the library when the window is loaded, and of lessons when they are opened. The engine has no entries for it.
-fn shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
-    window.go("#/")?;
-    window.wait_for(".books")?;
+/// Measures layout shift of the library on reload and of lessons when they are opened. WebKit has no performance
+/// entries for it.
+fn layout_shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result {
+    window.navigate("#/")?;
+    window.wait_for(".items")?;
     window.script("window.bench = undefined; location.reload()", &[])?;
-    window.wait_true("the page to be loaded anew", "window.bench === undefined")?;
+    window.wait_true("the page to be reloaded", "window.bench === undefined")?;
     window.script(PAGE, &[])?;
-    let (score, early) = shift(window, "the library", 1_500)?;
-    let seen = if early { "before its first paint" } else { "after its first paint" };
+    let (score, from_start) = shift(window, "the library", 1_500)?;
+    let seen =
+        if from_start { "from before the first paint" } else { "from after the first paint" };
     let what = "layout shift of the library";
-    table.row(what, format!("{score:.4}"), format!("seen from {seen}"), score, 0.0, "CLS");
+    table.row(what, format!("{score:.4}"), format!("measured {seen}"), score, 0.0, "CLS");
     let mut worst: f64 = 0.0;
     let mut count = 0;
     for page in pages.iter().step_by(5) {
         let hash = page["hash"].as_str().unwrap_or_default();
-        window.go(hash)?;
+        window.navigate(hash)?;
         worst = worst.max(shift(window, hash, 400)?.0);
         count += 1;
     }
     let what = format!("layout shift of a lesson, worst of {count}");
-    table.row(&what, format!("{worst:.4}"), "by hand".into(), worst, 0.0, "CLS");
+    table.row(&what, format!("{worst:.4}"), "measured in JS".into(), worst, 0.0, "CLS");
     Ok(())
 }
 
-/// Follows a page for `ms`: its layout shift, and whether that was followed from before its first paint.
+/// Measures the layout shift of a page for `ms`; true if the measurement began before the first paint.
 fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; window.bench.shift({ms}).then(done, (error) => done(String(error)))"
@@ -324,12 +329,12 @@ fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     let seen = window.script_async(&script)?;
     let score = seen["score"].as_f64().ok_or_else(|| format!("no layout shift: {seen}"))?;
     if score > 0.0 {
-        println!("  {name} shifts by {score:.4}: {}", seen["moved"]);
+        println!("  {name}: layout shift {score:.4}: {}", seen["moved"]);
     }
     Ok((score, seen["early"] == true))
 }
 
-/// Sections of these courses in turns, none with the title of the one before.
+/// Returns the sections of these courses, alternating between courses, without two equal titles in a row.
 fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
     let mut found: Vec<Vec<Value>> = Vec::new();
     for course in courses {
@@ -354,7 +359,7 @@ fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
     if pages.is_empty() { Err(format!("no sections in {courses:?}")) } else { Ok(pages) }
 }
 
-/// Runs a measurement of page.js.
+/// Calls a measurement of page.js.
 fn times(window: &Window, what: &str, argument: &Value) -> Result<Vec<Duration>> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; window.bench.{what}({argument}).then(done, (error) => done(String(error)))"
@@ -368,14 +373,14 @@ fn durations(list: &Value) -> Result<Vec<Duration>> {
     numbers.iter().map(|ms| duration(ms).ok_or_else(|| format!("no time: {ms}"))).collect()
 }
 
-/// A row that holds the 99th percentile under 50 ms.
-fn row(table: &mut Table, what: &str, times: Vec<Duration>, floor: &str) {
-    let (half, most) = spread(times);
-    let figure = format!("{} p99 {}", ms(half), ms(most));
-    table.row(what, figure, floor.to_owned(), most.as_secs_f64() * 1e3, 50.0, "ms p99");
+/// Adds a row with a budget of 50 ms for the 99th percentile.
+fn row(table: &mut Table, what: &str, times: Vec<Duration>, baseline: &str) {
+    let (p50, p99) = median_and_p99(times);
+    let figure = format!("{} p99 {}", ms(p50), ms(p99));
+    table.row(what, figure, baseline.to_owned(), p99.as_secs_f64() * 1e3, 50.0, "ms p99");
 }
 
-/// Whole milliseconds: the engine gives no finer ones.
+/// Formats whole milliseconds, the engine's resolution.
 fn ms(time: Duration) -> String {
     format!("{:.0} ms", time.as_secs_f64() * 1e3)
 }

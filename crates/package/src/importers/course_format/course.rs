@@ -1,4 +1,6 @@
-//! Reads `course.json`: metadata, the vocabulary, the stories, and the plan of lessons and sections.
+//! Reads `course.json`: metadata, vocabulary, stories, lessons and sections.
+//!
+//! Not here: the files that it refers to (`compile`).
 
 use carrel_model::content::{Difficulty, Hours, SectionType, VocabularyEntry};
 
@@ -7,7 +9,7 @@ use crate::{
     compile::{context::CompileContext, vocabulary},
     draft::{CourseDraft, LessonDraft, Metadata, SectionDraft, StoryDraft},
     source::{
-        fields::{Fields, Found, UniqueIds},
+        fields::{Fields, Located, UniqueIds},
         json::{Node, Value},
     },
     text::markdown::Scope,
@@ -15,7 +17,7 @@ use crate::{
 
 const FILE: &str = "course.json";
 
-/// The course at the package's top.
+/// Reads the course in the package's root folder.
 pub(super) fn draft(context: &mut CompileContext<'_>) -> Option<CourseDraft> {
     let problems = context.problems;
     let node = context.read_json(FILE)?;
@@ -66,24 +68,24 @@ fn hours(fields: &Fields<'_>) -> Hours {
     }
 }
 
-/// The stories of the course by their folders.
+/// Reads the stories of the course, with their folders.
 fn stories(
     context: &mut CompileContext<'_>,
     fields: &Fields<'_>,
     vocabulary: &[VocabularyEntry],
 ) -> Vec<(String, StoryDraft)> {
     let mut stories: Vec<(String, StoryDraft)> = Vec::new();
-    for link in fields.texts("stories") {
+    for link in fields.strings("stories") {
         let at = fields.at(link.line);
         let Some(path) = context.resolve(at, "", link.value) else { continue };
-        // The folder or its story.json: both name the story.
+        // A story can be given by its folder or by its story.json.
         let folder = path.strip_suffix("/story.json").unwrap_or(&path).to_owned();
         if context.entry(&format!("{folder}/story.json")).is_none() {
             context.problems.error(
                 at,
                 "missing-file",
                 format!("there is no file \"{folder}/story.json\""),
-                "name the folder of a story",
+                "use the path of a story's folder",
             );
             continue;
         }
@@ -91,8 +93,8 @@ fn stories(
             context.problems.error(
                 at,
                 "duplicate-id",
-                format!("the story {folder:?} is here twice"),
-                "name it once",
+                format!("the story {folder:?} is listed twice"),
+                "list it once",
             );
             continue;
         }
@@ -109,7 +111,7 @@ fn stories(
     stories
 }
 
-/// A list of objects that must not be empty.
+/// Returns a list of objects that must not be empty.
 fn objects<'a>(
     context: &CompileContext<'a>,
     fields: &Fields<'a>,
@@ -146,29 +148,33 @@ fn lessons<'a>(
     let mut lessons = Vec::new();
     let mut lesson_ids = UniqueIds::default();
     for lesson in objects(context, fields, "lessons", "a lesson") {
-        let id = lesson.need_slug("id");
+        let id = lesson.require_slug("id");
         lesson_ids.add(&lesson, id.as_ref(), "a lesson with the id");
         let lang = lesson.language().unwrap_or_else(|| metadata.lang.clone());
         let dir = metadata::direction(&lesson, &lang);
         let mut section_ids = UniqueIds::default();
         let mut sections = Vec::new();
         for section in objects(context, &lesson, "sections", "a section") {
-            let section_id = section.need_slug("id");
+            let section_id = section.require_slug("id");
             section_ids.add(&section, section_id.as_ref(), "a section of this lesson with the id");
-            let own = section.language();
-            let own = own.map(|lang| (metadata::direction(&section, &lang), lang));
+            let own_language = section.language();
+            let own_language =
+                own_language.map(|lang| (metadata::direction(&section, &lang), lang));
             section.node("dir");
-            let (dir, lang) = own.unwrap_or_else(|| (dir, lang.clone()));
+            let (dir, lang) = own_language.unwrap_or_else(|| (dir, lang.clone()));
             let section_type = section.one_of("type", &TYPES);
             let (text, quiz) = files(context, &section, section_type);
             sections.push(SectionDraft {
                 line: section.line,
                 id: section_id.map(|i| i.value),
-                title: section.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
+                title: section
+                    .require_text("title")
+                    .map(|t| t.value.to_owned())
+                    .unwrap_or_default(),
                 lang,
                 dir,
                 section_type,
-                minutes: section.whole("minutes", 0..=6000).map_or(0, |n| n.value),
+                minutes: section.integer("minutes", 0..=6000).map_or(0, |n| n.value),
                 text,
                 quiz,
             });
@@ -176,7 +182,7 @@ fn lessons<'a>(
         }
         lessons.push(LessonDraft {
             id: id.map(|i| i.value),
-            title: lesson.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
+            title: lesson.require_text("title").map(|t| t.value.to_owned()).unwrap_or_default(),
             summary: lesson.text_or_empty("summary"),
             sections,
         });
@@ -185,26 +191,26 @@ fn lessons<'a>(
     lessons
 }
 
-/// The paths of a section's text and quiz: the type says which of them have to be there.
+/// Returns the paths of a section's text and quiz; the section's type determines which of them are required.
 fn files(
     context: &CompileContext<'_>,
     section: &Fields<'_>,
     section_type: Option<SectionType>,
 ) -> (Option<String>, Option<String>) {
-    let wants_quiz = matches!(section_type, Some(SectionType::Quiz | SectionType::Assessment));
-    let resolve = |link: Found<&str>| context.resolve(section.at(link.line), "", link.value);
+    let needs_quiz = matches!(section_type, Some(SectionType::Quiz | SectionType::Assessment));
+    let resolve = |link: Located<&str>| context.resolve(section.at(link.line), "", link.value);
     let (text, quiz) = (section.text("file"), section.text("quiz"));
-    if text.is_none() && !wants_quiz && section_type.is_some() {
+    if text.is_none() && !needs_quiz && section_type.is_some() {
         section.error(
             section.line,
             "missing-field",
             "\"file\" is missing",
-            "a TEXT, VIDEO or ACTIVITY section needs the Markdown file of its text",
+            "a TEXT, VIDEO or ACTIVITY section requires a Markdown file",
         );
     }
     let quiz = match quiz {
-        Some(link) if wants_quiz => resolve(link),
-        None if wants_quiz => {
+        Some(link) if needs_quiz => resolve(link),
+        None if needs_quiz => {
             section.error(
                 section.line,
                 "missing-field",

@@ -1,4 +1,4 @@
-//! Reads what `course.json` and `story.json` say alike: id, title, language, licence, credits, cover.
+//! Reads the fields common to `course.json` and `story.json`: id, title, language, licence, credits, cover.
 //!
 //! Not here: lessons and pages.
 
@@ -12,25 +12,25 @@ use crate::{
 };
 
 pub(super) fn read(context: &mut CompileContext<'_>, fields: &Fields<'_>) -> Metadata {
-    let id = fields.need_slug("id").map(|id| id.value);
-    let title = fields.need_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
-    let lang = fields.need_language().unwrap_or_else(|| "und".to_owned());
+    let id = fields.require_slug("id").map(|id| id.value);
+    let title = fields.require_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
+    let lang = fields.require_language().unwrap_or_else(|| "und".to_owned());
     Metadata {
         id,
         dir: direction(fields, &lang),
         lang,
         description: fields.text_or_empty("description"),
         category: fields.text_or_empty("category"),
-        tags: fields.owned_texts("tags"),
-        authors: fields.owned_texts("authors"),
-        license: fields.need_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
+        tags: fields.string_list("tags"),
+        authors: fields.string_list("authors"),
+        license: fields.require_text("license").map(|t| t.value.to_owned()).unwrap_or_default(),
         credits: credits(context, fields),
         cover: cover(context, fields, &title),
         title,
     }
 }
 
-/// `dir`, or what follows from the language.
+/// Returns the `dir` field, or the direction of the language.
 pub(super) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
     match fields.node("dir") {
         Some(_) => {
@@ -40,18 +40,18 @@ pub(super) fn direction(fields: &Fields<'_>, lang: &str) -> Dir {
     }
 }
 
-/// The credits, Markdown in the JSON file.
+/// Compiles the credits, which are Markdown in the JSON file.
 fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
     let Some(text) = fields.text("credits") else { return String::new() };
     markdown::to_html(
         text.value,
-        Origin::Inside(fields.at(text.line)),
+        Origin::JsonString(fields.at(text.line)),
         &Scope::default(),
         context.problems,
     )
 }
 
-/// `cover`, or the one that is drawn from the title.
+/// Returns the `cover` image, or a cover generated from the title.
 fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> Cover {
     const ORNAMENTS: [(&str, Ornament); 10] = [
         ("star", Ornament::Star),
@@ -66,18 +66,18 @@ fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> 
         ("steps", Ornament::Steps),
     ];
     let mut cover = Cover::from_title(title);
-    let Some(own) = fields
+    let Some(cover_fields) = fields
         .node("cover")
         .and_then(|node| Fields::new(node, fields.file, context.problems, "a cover"))
     else {
         return cover;
     };
-    if let Some(color) = own.text("color") {
+    if let Some(color) = cover_fields.text("color") {
         let digits = color.value.strip_prefix('#').unwrap_or_default();
         if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             cover.color = color.value.to_ascii_lowercase();
         } else {
-            own.error(
+            cover_fields.error(
                 color.line,
                 "bad-value",
                 format!("\"color\" is {:?}", color.value),
@@ -85,13 +85,14 @@ fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> 
             );
         }
     }
-    if own.node("ornament").is_some()
-        && let Some(ornament) = own.one_of("ornament", &ORNAMENTS)
+    if cover_fields.node("ornament").is_some()
+        && let Some(ornament) = cover_fields.one_of("ornament", &ORNAMENTS)
     {
         cover.ornament = ornament;
     }
     let folder = paths::parent(fields.file);
-    cover.image = vocabulary::picture_and_sound(context, &own, folder, &Scope::default(), "").0;
-    own.finish();
+    cover.image =
+        vocabulary::image_and_audio(context, &cover_fields, folder, &Scope::default(), "").0;
+    cover_fields.finish();
     cover
 }

@@ -1,4 +1,6 @@
-//! Carrel's own format: folders with `course.json` or `story.json` (docs/PACKAGE.md).
+//! Carrel's own format: folders with `course.json` or `story.json`. See docs/PACKAGE.md.
+//!
+//! Not here: other formats (`importers`).
 
 mod course;
 mod metadata;
@@ -13,7 +15,8 @@ use crate::{
 
 pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: true };
 
-/// The shallowest first, so that a course owns the stories inside it; a course wins over a story of the same folder.
+/// Detects packages from the root down, so that a course owns the stories inside it. In a folder with both files, the
+/// course takes precedence.
 fn detect(source: &Source) -> Vec<Input> {
     let mut inputs: Vec<Input> = source
         .files

@@ -1,4 +1,6 @@
 //! Reads `story.json` and `story.md`.
+//!
+//! Not here: splitting paragraphs into sentences (`text::sentence`).
 
 use carrel_model::{
     Slug,
@@ -23,21 +25,22 @@ use crate::{
     },
 };
 
-/// The story in `folder` (`""` for the package's top). `course_words` is the vocabulary of the course around it.
+/// Reads the story in `folder` (`""` for the package's root). `course_words` is the vocabulary of the course that
+/// contains it.
 pub(super) fn draft(
     context: &mut CompileContext<'_>,
     folder: &str,
     course_words: &[VocabularyEntry],
 ) -> Option<StoryDraft> {
     let problems = context.problems;
-    let inside =
+    let in_folder =
         |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-    let file = inside("story.json");
+    let file = in_folder("story.json");
     let node = context.read_json(&file)?;
     let fields = Fields::new(&node, &file, problems, "story.json")?;
     fields.format("carrel-story");
     let metadata = metadata::read(context, &fields);
-    let level = fields.whole("level", 1..=5);
+    let level = fields.integer("level", 1..=5);
     if level.is_none() && fields.node("level").is_none() {
         fields.missing("level");
     }
@@ -54,16 +57,16 @@ pub(super) fn draft(
     let quiz = fields.text("quiz").and_then(|link| {
         let path = context.resolve(fields.at(link.line), folder, link.value)?;
         quiz::compile(context, &path, &scope)
-            .map(|made| StoryQuiz { id: made.item, body: made.body })
+            .map(|compiled| StoryQuiz { id: compiled.item, body: compiled.body })
     });
     fields.finish();
-    let text_file = inside("story.md");
+    let text_file = in_folder("story.md");
     if context.entry(&text_file).is_none() {
         problems.error(
             SourceLocation { file: &file, line: 1 },
             "missing-file",
             format!("there is no file {text_file:?}"),
-            "write the story there",
+            "create it with the text of the story",
         );
         return None;
     }
@@ -92,10 +95,10 @@ fn pages(
         return Vec::new();
     };
     let mut drafts: Vec<PageDraft> = Vec::new();
-    let mut early = false;
+    let mut has_reported_text = false;
     let mut current = Paragraph::default();
-    let mut in_word = Vec::new();
-    let mut title = false;
+    let mut word_links = Vec::new();
+    let mut has_title = false;
     let mut i = 0;
     while i < events.len() {
         let (event, range) = &events[i];
@@ -105,9 +108,9 @@ fn pages(
                 drafts.push(PageDraft { line: at.line, ..PageDraft::default() });
             }
             Event::Start(Tag::Heading { level: HeadingLevel::H1, .. })
-                if drafts.is_empty() && !title =>
+                if drafts.is_empty() && !has_title =>
             {
-                title = true;
+                has_title = true;
                 i = markdown::group_end(&events, i);
                 continue;
             }
@@ -116,12 +119,12 @@ fn pages(
                 let media =
                     markdown::media_of(&events[i..end], &lines).and_then(|m| m.into_iter().next());
                 if let (Some(media), Some(page)) = (media, drafts.last_mut()) {
-                    place_media(context, file, &media, page, scope);
+                    add_media(context, file, &media, page, scope);
                 } else {
                     problems.error(
                         at,
                         "before-page",
-                        format!("{dest_url:?} stands before the first page"),
+                        format!("{dest_url:?} is before the first page"),
                         "begin the page with a line ##",
                     );
                 }
@@ -130,7 +133,7 @@ fn pages(
             }
             Event::Start(Tag::Link { dest_url, .. }) => {
                 let target = markdown::link_target(dest_url, scope, at, problems);
-                in_word.push(matches!(target, Some(LinkTarget::Word(_))));
+                word_links.push(matches!(target, Some(LinkTarget::Word(_))));
                 match target {
                     Some(LinkTarget::Word(word)) => {
                         if let Ok(word) = Slug::new(word) {
@@ -141,14 +144,14 @@ fn pages(
                         at,
                         "story-markup",
                         format!("a story has no links: {dest_url:?}"),
-                        "only word: links count here",
+                        "only word: links are supported in stories",
                     ),
                     None => {}
                 }
             }
             Event::End(TagEnd::Link) => {
-                let of_word = in_word.pop() == Some(true);
-                if of_word {
+                let is_word = word_links.pop() == Some(true);
+                if is_word {
                     current.close_word();
                 }
             }
@@ -172,7 +175,7 @@ fn pages(
                     at,
                     "story-markup",
                     "a story has no tables, code or footnotes",
-                    "write it as sentences",
+                    "write the content as sentences",
                 );
                 i = markdown::group_end(&events, i);
                 continue;
@@ -184,12 +187,12 @@ fn pages(
                 if !paragraph.is_empty() {
                     match drafts.last_mut() {
                         Some(page) => page.paragraphs.push(paragraph),
-                        None if !early => {
-                            early = true;
+                        None if !has_reported_text => {
+                            has_reported_text = true;
                             problems.error(
                                 at,
                                 "before-page",
-                                "this stands before the first page",
+                                "this is before the first page",
                                 "begin the page with a line ##",
                             );
                         }
@@ -212,7 +215,7 @@ fn pages(
     drafts
 }
 
-fn place_media(
+fn add_media(
     context: &mut CompileContext<'_>,
     file: &str,
     media: &markdown::Media,
@@ -235,26 +238,26 @@ fn place_media(
     let allowed = if is_image { AllowedMedia::Image } else { AllowedMedia::Audio };
     match context.media(at, &path, &media.alt, &media.caption, scope, allowed) {
         Some(MediaBlock::Image(image)) => {
-            let second = page.image.replace(image).is_some();
-            if second {
+            let is_second = page.image.replace(image).is_some();
+            if is_second {
                 context.problems.error(
                     at,
                     "page-media",
                     "the page has two pictures",
-                    "begin another page with ##",
+                    "start another page with ##",
                 );
             }
         }
         Some(MediaBlock::Audio(audio)) => {
             let timing = paths::with_extension(&path, "vtt");
             page.timing = context.entry(&timing).is_some().then_some(timing);
-            let second = page.narration.replace(audio).is_some();
-            if second {
+            let is_second = page.narration.replace(audio).is_some();
+            if is_second {
                 context.problems.error(
                     at,
                     "page-media",
                     "the page has two narrations",
-                    "join the recordings, or begin another page with ##",
+                    "join the recordings, or start another page with ##",
                 );
             }
         }

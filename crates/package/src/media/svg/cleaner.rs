@@ -1,4 +1,6 @@
-//! Writes the elements and attributes of a drawing that are on the lists, and notes what is left out.
+//! Writes the allowed elements and attributes of a drawing, and records what is removed.
+//!
+//! Not here: limits on size and complexity (`complexity`).
 
 use roxmltree::{Attribute, Node};
 
@@ -6,7 +8,7 @@ use super::{MAX_DEPTH, SVG, XLINK, complexity::is_slow_filter};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-const ELEMENTS: &[&str] = &[
+const ALLOWED_ELEMENTS: &[&str] = &[
     "svg",
     "g",
     "defs",
@@ -66,13 +68,13 @@ const ELEMENTS: &[&str] = &[
     "set",
 ];
 
-/// Elements that drawing programs write for themselves: removed without a warning.
-const SILENT: &[&str] = &["metadata", "namedview", "RDF", "perspective", "path-effect"];
+/// Elements that drawing programs write for their own use: removed without a warning.
+const IGNORED_ELEMENTS: &[&str] = &["metadata", "namedview", "RDF", "perspective", "path-effect"];
 
-/// Line and name of each part that was left out.
+/// Line and name of each removed part.
 pub(super) type Removed = Vec<(u32, String)>;
 
-/// Writes the drawing `root`, which was parsed from `text`.
+/// Writes the sanitised drawing `root`, which was parsed from `text`.
 pub(super) fn clean(text: &str, root: Node<'_, '_>) -> Result<(String, Removed), String> {
     let mut cleaner = Cleaner {
         line_starts: text.match_indices('\n').map(|(at, _)| at + 1).collect(),
@@ -84,7 +86,7 @@ pub(super) fn clean(text: &str, root: Node<'_, '_>) -> Result<(String, Removed),
 }
 
 struct Cleaner {
-    /// Offsets at which lines begin, after the first.
+    /// Byte offsets of the line starts, except that of the first line.
     line_starts: Vec<usize>,
     out: String,
     removed: Vec<(u32, String)>,
@@ -92,7 +94,7 @@ struct Cleaner {
 
 impl Cleaner {
     fn remove(&mut self, node: &Node<'_, '_>, what: String) {
-        // As many as are ever reported.
+        // Maximum number of reported problems.
         if self.removed.len() < 2_000 {
             let at = node.range().start;
             let line = 1 + self.line_starts.partition_point(|start| *start <= at) as u32;
@@ -105,9 +107,9 @@ impl Cleaner {
             return Err("the drawing is nested too deeply".to_owned());
         }
         let name = node.tag_name().name();
-        if node.tag_name().namespace() != Some(SVG) || !ELEMENTS.contains(&name) {
-            if !SILENT.contains(&name) {
-                // A link in a drawing goes nowhere, but what it is drawn around stays.
+        if node.tag_name().namespace() != Some(SVG) || !ALLOWED_ELEMENTS.contains(&name) {
+            if !IGNORED_ELEMENTS.contains(&name) {
+                // A link in a drawing is removed, but its contents stay.
                 if name == "a" {
                     return self.children(node, depth);
                 }
@@ -123,7 +125,7 @@ impl Cleaner {
                 .attribute("attributeName")
                 .is_some_and(|a| a.to_ascii_lowercase().starts_with("on"))
         {
-            self.remove(&node, format!("<{name}> of an address"));
+            self.remove(&node, format!("<{name}> that animates an address"));
             return Ok(());
         }
         self.out.push('<');
@@ -144,7 +146,7 @@ impl Cleaner {
             if is_plain_css(&css) {
                 self.text(&css);
             } else {
-                self.remove(&node, "<style> with an outside address".to_owned());
+                self.remove(&node, "<style> with an external address".to_owned());
             }
         } else {
             self.children(node, depth)?;
@@ -166,15 +168,15 @@ impl Cleaner {
 
     fn attribute(&mut self, node: &Node<'_, '_>, element: &str, attribute: &Attribute<'_, '_>) {
         let (name, value) = (attribute.name(), attribute.value());
-        let written = match attribute.namespace() {
+        let full_name = match attribute.namespace() {
             None | Some("") => name.to_owned(),
             Some(XLINK) if name == "href" => "xlink:href".to_owned(),
             Some(XML) if name == "space" || name == "lang" => format!("xml:{name}"),
-            // Editors' own attributes draw nothing.
+            // Attributes of editors have no visual effect.
             Some(_) => return,
         };
         let lower = name.to_ascii_lowercase();
-        let fine = if lower.starts_with("on") || is_slow_filter(name, value) {
+        let is_allowed = if lower.starts_with("on") || is_slow_filter(name, value) {
             false
         } else if lower == "href" {
             value.starts_with('#') || element == "image" && is_inline_picture(value)
@@ -184,17 +186,17 @@ impl Cleaner {
             || lower.starts_with("data-")
             || lower.starts_with("aria-")
         {
-            // Names, not CSS: "Image (2)" is what editors call a layer.
+            // Names, not CSS: editors name layers "Image (2)", for example.
             true
         } else {
             is_plain_css(value)
         };
-        if !fine {
+        if !is_allowed {
             let start: String = value.chars().take(40).collect();
-            self.remove(node, format!("{written}={start:?}"));
+            self.remove(node, format!("{full_name}={start:?}"));
             return;
         }
-        self.out.push_str(&format!(" {written}=\""));
+        self.out.push_str(&format!(" {full_name}=\""));
         for c in value.chars() {
             match c {
                 '\n' => self.out.push_str("&#10;"),
@@ -232,25 +234,25 @@ fn is_inline_picture(value: &str) -> bool {
     .any(|p| value.starts_with(p))
 }
 
-/// No address but of this file's own parts, and nothing that some reader might run.
+/// Returns true if the value refers only to parts of this file and contains nothing that a browser might execute.
 fn is_plain_css(value: &str) -> bool {
-    let squeezed: String = value
+    let normalized: String = value
         .chars()
         .filter(|c| !c.is_whitespace() && !c.is_control())
         .flat_map(char::to_lowercase)
         .collect();
-    // An escape can spell anything.
-    if squeezed.contains('\\') && (squeezed.contains(':') || squeezed.contains('(')) {
+    // An escape can encode any character.
+    if normalized.contains('\\') && (normalized.contains(':') || normalized.contains('(')) {
         return false;
     }
-    // Functions that take an address without `url()`.
-    let fetching = ["image-set(", "src(", "image(", "cross-fade(", "element(", "paint("];
-    let running =
+    // Functions that load an address without `url()`.
+    let fetching_functions = ["image-set(", "src(", "image(", "cross-fade(", "element(", "paint("];
+    let script_tokens =
         ["javascript:", "vbscript:", "expression(", "@import", "-moz-binding", "behavior:"];
-    if running.iter().chain(&fetching).any(|w| squeezed.contains(w)) {
+    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {
         return false;
     }
-    squeezed
+    normalized
         .match_indices("url(")
-        .all(|(at, _)| squeezed[at + 4..].trim_start_matches(['"', '\'']).starts_with('#'))
+        .all(|(at, _)| normalized[at + 4..].trim_start_matches(['"', '\'']).starts_with('#'))
 }

@@ -1,40 +1,41 @@
-//! SVG: only drawing passes. Scripts, event handlers, foreign content and addresses outside the file do not.
+//! Sanitises SVG files: only graphics are kept. Scripts, event handlers, foreign content and external addresses are
+//! removed.
 //!
-//! `complexity` refuses drawings that cost too much, `cleaner` writes what passes. Not here: rendering.
+//! `complexity` rejects drawings that are too expensive, `cleaner` writes what is allowed. Not here: rendering.
 
 mod cleaner;
 mod complexity;
 
-use super::fault::{Fault, fault};
+use super::error::{MediaError, media_error};
 
-/// The name space of SVG.
+/// Namespace of SVG.
 const SVG: &str = "http://www.w3.org/2000/svg";
 const XLINK: &str = "http://www.w3.org/1999/xlink";
 const MAX_NODES: u32 = 200_000;
-/// Elements inside each other.
+/// Maximum nesting depth of elements.
 const MAX_DEPTH: usize = 200;
 
-/// A clean drawing.
+/// A sanitised drawing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Drawing {
     pub svg: String,
     pub width: u32,
     pub height: u32,
-    /// What was left out: line and what.
+    /// Line and name of each removed part.
     pub removed: Vec<(u32, String)>,
 }
 
-/// Cleans a drawing. Errors carry the line where there is one.
-pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
+/// Sanitises a drawing. Errors contain the line, if there is one.
+pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
     complexity::check_text(text).map_err(|(line, what)| {
-        (line, fault("svg-too-complex", what, "export it again as plain SVG"))
+        (line, media_error("svg-too-complex", what, "export it again as plain SVG"))
     })?;
     let options =
         roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
     let document = roxmltree::Document::parse_with_options(text, options).map_err(|e| {
         (
             e.pos().row.max(1),
-            fault(
+            media_error(
                 "svg-broken",
                 format!("the drawing is not well-formed XML: {e}"),
                 "export it again as plain SVG",
@@ -44,29 +45,32 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, Fault)> {
     let root = document.root_element();
     if root.tag_name().name() != "svg" || root.tag_name().namespace() != Some(SVG) {
         let hint = "the first element is <svg xmlns=\"http://www.w3.org/2000/svg\">";
-        return Err((1, fault("svg-broken", "the file has no drawing", hint)));
+        return Err((1, media_error("svg-broken", "the file has no drawing", hint)));
     }
     let line = document.text_pos_at(root.range().start).row;
     let (width, height) = size(&root).ok_or_else(|| {
         (
             line,
-            fault(
+            media_error(
                 "svg-size",
-                "the drawing does not say how large it is",
+                "the drawing has no size",
                 "add viewBox=\"0 0 WIDTH HEIGHT\" to <svg>",
             ),
         )
     })?;
     let (svg, removed) = cleaner::clean(text, root)
-        .map_err(|what| (line, fault("svg-broken", what, "simplify the drawing")))?;
-    complexity::check_drawn(root).map_err(|(node, what)| {
+        .map_err(|what| (line, media_error("svg-broken", what, "simplify the drawing")))?;
+    complexity::check_render_cost(root).map_err(|(node, what)| {
         let line = document.text_pos_at(node.range().start).row;
-        (line, fault("svg-too-complex", what, "simplify the drawing, or export it as a picture"))
+        (
+            line,
+            media_error("svg-too-complex", what, "simplify the drawing, or export it as a picture"),
+        )
     })?;
     Ok(Drawing { svg, width, height, removed })
 }
 
-/// Pixels: width and height, or those of the viewBox.
+/// Returns width and height in pixels, or those of the viewBox.
 fn size(root: &roxmltree::Node<'_, '_>) -> Option<(u32, u32)> {
     let pixels = |name: &str| {
         let text = root.attribute(name)?.trim();
@@ -82,23 +86,23 @@ fn size(root: &roxmltree::Node<'_, '_>) -> Option<(u32, u32)> {
         };
         number.trim().parse::<f64>().ok().map(|n| n * unit)
     };
-    let boxed: Vec<f64> = root
+    let view_box: Vec<f64> = root
         .attribute("viewBox")
         .unwrap_or_default()
         .split([' ', ',', '\t', '\n'])
         .filter(|t| !t.is_empty())
         .filter_map(|t| t.parse().ok())
         .collect();
-    let boxed = if let [_, _, w, h] = boxed[..] { Some((w, h)) } else { None };
-    let (width, height) = match (pixels("width"), pixels("height"), boxed) {
+    let view_box = if let [_, _, w, h] = view_box[..] { Some((w, h)) } else { None };
+    let (width, height) = match (pixels("width"), pixels("height"), view_box) {
         (Some(w), Some(h), _) => (w, h),
         (Some(w), None, Some((bw, bh))) if bw > 0.0 => (w, w * bh / bw),
         (None, Some(h), Some((bw, bh))) if bh > 0.0 => (h * bw / bh, h),
-        (_, _, Some(both)) => both,
+        (_, _, Some(size)) => size,
         _ => return None,
     };
-    let good = |n: f64| (0.5..100_000.0).contains(&n).then_some(n.round().max(1.0) as u32);
-    Some((good(width)?, good(height)?))
+    let pixel_size = |n: f64| (0.5..100_000.0).contains(&n).then_some(n.round().max(1.0) as u32);
+    Some((pixel_size(width)?, pixel_size(height)?))
 }
 
 #[cfg(test)]

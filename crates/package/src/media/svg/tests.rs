@@ -7,7 +7,7 @@ fn wrap(inside: &str) -> String {
 }
 
 #[test]
-fn hostile_parts_go_with_their_line() {
+fn hostile_parts_are_removed_and_reported_with_lines() {
     for inside in [
         "<script>alert(1)</script>",
         "<script href=\"x.js\"/>",
@@ -39,9 +39,9 @@ fn hostile_parts_go_with_their_line() {
         let drawing = clean(&wrap(inside)).unwrap();
         assert_eq!(drawing.removed.len(), 1, "{inside}: {drawing:?}");
         assert_eq!(drawing.removed[0].0, 3, "{inside}");
-        let shown = drawing.svg.to_lowercase();
+        let output = drawing.svg.to_lowercase();
         for bad in ["alert", "evil", "script", "foreign", "../", "svg+xml"] {
-            assert!(!shown.contains(bad), "{inside}: {shown}");
+            assert!(!output.contains(bad), "{inside}: {output}");
         }
     }
     let link = clean(&wrap("<a href=\"javascript:alert(1)\"><rect width=\"1\"/></a>")).unwrap();
@@ -50,9 +50,9 @@ fn hostile_parts_go_with_their_line() {
         "<!DOCTYPE svg [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&x;</text></svg>"
     );
     assert!(clean(&entity).map_or(true, |d| !d.svg.contains("root:")));
-    let mut laughs = String::from("<!DOCTYPE svg [<!ENTITY a0 \"ha\">");
+    let mut entities = String::from("<!DOCTYPE svg [<!ENTITY a0 \"ha\">");
     for n in 1..40 {
-        laughs.push_str(&format!(
+        entities.push_str(&format!(
             "<!ENTITY a{n} \"&a{};&a{};&a{};&a{};\">",
             n - 1,
             n - 1,
@@ -60,15 +60,15 @@ fn hostile_parts_go_with_their_line() {
             n - 1
         ));
     }
-    let laughs =
-        format!("{laughs}]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&a39;</text></svg>");
-    assert_eq!(clean(&laughs).unwrap_err().1.code, "svg-broken");
+    let entities =
+        format!("{entities}]><svg xmlns=\"{SVG}\" viewBox=\"0 0 1 1\"><text>&a39;</text></svg>");
+    assert_eq!(clean(&entities).unwrap_err().1.code, "svg-broken");
     let deep = format!("{}{}", "<g>".repeat(400), "</g>".repeat(400));
     assert_eq!(clean(&wrap(&deep)).unwrap_err().1.code, "svg-broken");
 }
 
 #[test]
-fn drawing_passes_unharmed_and_sizes_are_read() {
+fn valid_drawing_is_unchanged_and_size_is_read() {
     let inside = "<defs><marker id=\"m\" refX=\"1\"><path d=\"M0 0\"/></marker><linearGradient id=\"g\"><stop offset=\"0\"/></linearGradient></defs>\
         <path d=\"M0 0 L1 1\" marker-end=\"url(#m)\" style=\"fill:url(#g); stroke:#123\" stroke-width=\"2\"/><text x=\"1\" xml:space=\"preserve\">a &lt; b &amp; \"c\"</text>\
         <use href=\"#m\"/><image href=\"data:image/png;base64,AAAA\" width=\"1\"/><style>.a { fill: url(\"#g\") }</style>";
@@ -84,7 +84,7 @@ fn drawing_passes_unharmed_and_sizes_are_read() {
     ] {
         assert!(drawing.svg.contains(part), "{part}: {}", drawing.svg);
     }
-    // What comes out goes through unchanged.
+    // A sanitised drawing is not changed by a second pass.
     assert_eq!(clean(&drawing.svg).unwrap().svg, drawing.svg);
     let size = |attributes: &str| {
         clean(&format!("<svg xmlns=\"{SVG}\" {attributes}/>")).map(|d| (d.width, d.height)).ok()
@@ -106,7 +106,7 @@ fn drawing_passes_unharmed_and_sizes_are_read() {
     assert_eq!(clean("<svg>\n\n<rect>\n</svg>").unwrap_err().0, 4);
 }
 
-/// `levels` groups, each of which shows the one before `times` times.
+/// Returns a drawing of `levels` groups, each of which shows the one before `times` times.
 fn repeated(levels: usize, times: usize, show: impl Fn(usize) -> String) -> String {
     let mut out = String::from("<g id=\"p0\"><rect width=\"1\" height=\"1\"/></g>");
     for level in 1..=levels {
@@ -116,7 +116,7 @@ fn repeated(levels: usize, times: usize, show: impl Fn(usize) -> String) -> Stri
 }
 
 #[test]
-fn drawings_that_repeat_themselves_are_refused() {
+fn drawings_with_excessive_references_are_rejected() {
     let inside = |part: &str, n: usize| match part {
         "use" => format!("<use href=\"#p{n}\"/>"),
         "xlink" => format!("<use xlink:href=\"#p{n}\"/>"),
@@ -129,9 +129,9 @@ fn drawings_that_repeat_themselves_are_refused() {
             let error = clean(&text).unwrap_err();
             assert_eq!(error.1.code, "svg-too-complex", "{part} {levels} {times}");
         }
-        // The same shapes a few times are what people draw.
-        let few = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
-        assert_eq!(few.removed, [], "{part}");
+        // Real drawings repeat a shape only a few times.
+        let drawing = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
+        assert_eq!(drawing.removed, [], "{part}");
     }
     let points = "1 1 ".repeat(20_000);
     for (what, text) in [
@@ -170,13 +170,13 @@ fn drawings_that_repeat_themselves_are_refused() {
         let error = clean(&wrap(&text)).unwrap_err();
         assert_eq!(error.1.code, "svg-too-complex", "{what}");
     }
-    // An animation of its own parent and names with brackets are no repetition and no address.
-    let fine = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
-    assert_eq!(clean(&wrap(fine)).unwrap().removed, []);
+    // A reference to an animation's parent and names with brackets are neither repetitions nor addresses.
+    let valid = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
+    assert_eq!(clean(&wrap(valid)).unwrap().removed, []);
 }
 
 #[test]
-fn what_is_removed_is_counted_without_reading_the_file_again() {
+fn removed_parts_are_counted_in_one_pass() {
     let many = clean(&wrap(&"<script/>\n".repeat(50_000))).unwrap();
     assert_eq!((many.removed.len(), many.removed[1_999].0), (2_000, 2_002));
 }

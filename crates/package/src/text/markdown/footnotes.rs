@@ -1,6 +1,6 @@
-//! Footnotes: numbered by their first reference, whichever block that is in.
+//! Footnotes, numbered by their first reference in the whole text.
 //!
-//! Not here: how a note is shown.
+//! Not here: rendering of notes.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -8,12 +8,12 @@ use pulldown_cmark::{Event, Tag};
 
 use super::{Spanned, group_end};
 
-/// A definition: its events, and once it was referred to, its place in the order and the number of references.
+/// A definition: its events and, once referenced, its number and the count of references.
 type Definition = (Range<usize>, Option<(usize, usize)>);
 
-/// Footnotes in the order in which they are first referred to, and where they are defined.
+/// Footnotes in the order of their first references, and their definitions.
 pub(super) struct Footnotes {
-    /// The events of each note.
+    /// The events of each referenced note.
     pub order: Vec<Range<usize>>,
     /// The first definition of each name.
     defined: HashMap<String, Definition>,
@@ -30,14 +30,15 @@ impl Footnotes {
         }
         Self { order: Vec::new(), defined }
     }
-    /// Number of the note and how often it has been referred to, this time included; None if nobody defines it.
-    pub fn refer(&mut self, name: &str) -> Option<(usize, usize)> {
-        let (range, referred) = self.defined.get_mut(name)?;
-        let (at, references) = referred.get_or_insert_with(|| {
+    /// Adds a reference. Returns the note's number and its count of references so far; None if the note is not
+    /// defined.
+    pub fn add_reference(&mut self, name: &str) -> Option<(usize, usize)> {
+        let (range, position) = self.defined.get_mut(name)?;
+        let (index, references) = position.get_or_insert_with(|| {
             self.order.push(range.clone());
             (self.order.len() - 1, 0)
         });
         *references += 1;
-        Some((*at + 1, *references))
+        Some((*index + 1, *references))
     }
 }

@@ -1,4 +1,4 @@
-//! Where a link of a text leads.
+//! Targets of links in a text.
 //!
 //! Not here: media, whose links name files.
 
@@ -6,14 +6,14 @@ use super::Scope;
 use crate::problem::{Problems, SourceLocation};
 use crate::text::html;
 
-/// Where a link leads.
+/// The target of a link.
 pub(crate) enum LinkTarget {
     Word(String),
     Section(String),
     Web(String),
 }
 
-/// Reads a link's address and reports one that leads nowhere.
+/// Parses a link's address, and reports one with an invalid target.
 pub(crate) fn link_target(
     dest: &str,
     scope: &Scope,
@@ -41,7 +41,7 @@ pub(crate) fn link_target(
             format!("the course has no section {section:?}"),
             "write section:LESSON/SECTION with the ids of course.json",
         );
-    } else if html::is_web(dest) {
+    } else if html::is_web_link(dest) {
         return Some(LinkTarget::Web(dest.to_owned()));
     } else if let Some(email) = dest
         .strip_prefix("mailto:")
@@ -58,7 +58,7 @@ pub(crate) fn link_target(
             "links begin with https:, http:, mailto:, word: or section:",
         );
     } else {
-        let message = format!("the link {dest:?} leads nowhere in the app");
+        let message = format!("the link {dest:?} has no target in the app");
         problems.error(
             at,
             "link-broken",

@@ -1,7 +1,7 @@
-//! Markdown to blocks and to HTML.
+//! Compiles Markdown to blocks and HTML.
 //!
-//! Not here: media (a media paragraph becomes a [`Piece::Media`] and the caller makes a block of it), files, what
-//! passes as HTML (`html`).
+//! Not here: media (a media paragraph becomes a [`Piece::Media`], which the caller compiles), files, and which HTML is
+//! allowed (`html`).
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -18,35 +18,35 @@ use crate::problem::{Problems, SourceLocation};
 use crate::text::html::{self, RawHtml};
 use crate::text::maths;
 
-/// What a text may refer to.
+/// The targets that links in a text may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    /// The course's or the story's id.
+    /// Id of the course or story.
     pub root: Option<Slug>,
     pub lang: String,
     /// Ids of the vocabulary.
     pub words: BTreeSet<String>,
-    /// `lesson/section` of the course.
+    /// Sections of the course, as `lesson/section`.
     pub sections: BTreeSet<String>,
 }
 
-/// Where a piece of Markdown stands: a file of its own, or a text inside a JSON file.
+/// Source of a Markdown text: a file of its own, or a string inside a JSON file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
     File(&'a str),
-    Inside(SourceLocation<'a>),
+    JsonString(SourceLocation<'a>),
 }
 
 impl<'a> Origin<'a> {
     pub fn file(self) -> &'a str {
         match self {
             Self::File(file) => file,
-            Self::Inside(at) => at.file,
+            Self::JsonString(at) => at.file,
         }
     }
 }
 
-/// Byte offsets to lines.
+/// Converts byte offsets to line numbers.
 pub(crate) struct Lines<'a> {
     origin: Origin<'a>,
     starts: Vec<usize>,
@@ -62,15 +62,15 @@ impl<'a> Lines<'a> {
                 file,
                 line: 1 + self.starts.partition_point(|s| *s <= offset) as u32,
             },
-            Origin::Inside(at) => at,
+            Origin::JsonString(at) => at,
         }
     }
 }
 
-/// A part of a text, in order.
+/// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Clean HTML.
+    /// Sanitised HTML.
     Rich(String),
     Math {
         mathml: String,
@@ -84,7 +84,7 @@ pub(crate) enum Piece {
     Media(Media),
 }
 
-/// `![alt](link "caption")` alone in its paragraph.
+/// A media paragraph: `![alt](link "caption")` alone in its paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Media {
     pub alt: String,
@@ -103,12 +103,12 @@ pub(crate) fn options() -> Options {
 
 pub(crate) type Spanned<'t> = (Event<'t>, Range<usize>);
 
-/// Quotes, lists, emphasis and links inside each other.
+/// Maximum nesting depth of quotes, lists, emphasis and links.
 const MAX_NESTING: usize = 48;
-/// What the parser finds in one text. Tables with many columns and short rows are more than they look like.
+/// Maximum number of parser events per text. Tables with many columns and short rows have more events than text.
 const MAX_EVENTS: usize = 1_000_000;
 
-/// What the parser finds in a text; None if it is more than can be worked on, which was reported.
+/// Returns the parser events of a text; None if there are too many, which was reported.
 pub(crate) fn events<'t>(
     text: &'t str,
     options: Options,
@@ -116,13 +116,13 @@ pub(crate) fn events<'t>(
     problems: &Problems,
 ) -> Option<Vec<Spanned<'t>>> {
     let refuse = |offset: usize, message: String| {
-        let hint = "simplify the text, or cut it in parts";
+        let hint = "simplify the text, or split it";
         problems.error(lines.at(offset), "too-complex", message, hint);
         None
     };
-    let nested = || format!("the text is nested more than {MAX_NESTING} deep");
-    if let Some(offset) = too_deep(text) {
-        return refuse(offset, nested());
+    let too_deep_message = || format!("the text is nested more than {MAX_NESTING} deep");
+    if let Some(offset) = find_too_deep_line(text) {
+        return refuse(offset, too_deep_message());
     }
     let mut events = Vec::new();
     let mut depth = 0_usize;
@@ -133,7 +133,7 @@ pub(crate) fn events<'t>(
             _ => {}
         }
         if depth > MAX_NESTING {
-            return refuse(range.start, nested());
+            return refuse(range.start, too_deep_message());
         }
         if events.len() >= MAX_EVENTS {
             return refuse(range.start, format!("the text has more than {MAX_EVENTS} parts"));
@@ -143,8 +143,9 @@ pub(crate) fn events<'t>(
     Some(events)
 }
 
-/// The first line that opens more containers than are allowed. The parser looks at each of them for each line.
-fn too_deep(text: &str) -> Option<usize> {
+/// Returns the first line that opens more containers than allowed. The parser checks each open container for each
+/// line.
+fn find_too_deep_line(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let mut rest = line.trim_start();
@@ -164,9 +165,9 @@ fn too_deep(text: &str) -> Option<usize> {
             markers += 1;
             rest = tail.trim_start_matches([' ', '\t']);
         }
-        // A line of nothing but dashes or stars is a rule.
-        let rule = rest.trim().is_empty() && !line.contains('>');
-        if markers > MAX_NESTING && !rule {
+        // A line that consists only of dashes or stars is a rule.
+        let is_rule = rest.trim().is_empty() && !line.contains('>');
+        if markers > MAX_NESTING && !is_rule {
             return Some(at);
         }
         at += line.len();
@@ -174,7 +175,7 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-/// Reads a text into pieces. Problems go to `problems`, with the line.
+/// Parses a text into pieces. Problems are reported with their lines.
 pub(crate) fn read(
     text: &str,
     origin: Origin<'_>,
@@ -193,7 +194,7 @@ pub(crate) fn read(
         raw: RawHtml::default(),
         link_ends: Vec::new(),
         rich: Vec::new(),
-        began: 0,
+        rich_start: 0,
         pieces: Vec::new(),
     };
     let mut i = 0;
@@ -207,7 +208,7 @@ pub(crate) fn read(
     reader.pieces
 }
 
-/// Clean HTML of a text that has no media: credits, transcripts.
+/// Returns the sanitised HTML of a text without media: credits, transcripts.
 pub(crate) fn to_html(
     text: &str,
     origin: Origin<'_>,
@@ -232,7 +233,7 @@ pub(crate) fn to_html(
                     at,
                     "media-inline",
                     format!("{:?} cannot be shown here", media.link),
-                    "only section texts show media",
+                    "media are allowed in section texts only",
                 );
             }
         }
@@ -240,18 +241,18 @@ pub(crate) fn to_html(
     out.trim().to_owned()
 }
 
-/// Clean HTML of one line of text: a prompt, a choice.
+/// Returns the sanitised HTML of a single line of text: a prompt, a choice.
 pub(crate) fn to_inline_html(
     text: &str,
     origin: Origin<'_>,
     scope: &Scope,
     problems: &Problems,
 ) -> String {
-    // "- 5" is an answer, not a list: a no-break space in front keeps the first line a line.
-    let held = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
-    let html = to_html(&held, origin, scope, problems);
-    let html = html.replacen("<p>&nbsp;", "<p>", usize::from(held.len() > text.len()));
-    // One paragraph is the usual case and needs no <p>; several keep theirs.
+    // "- 5" is an answer, not a list: a leading no-break space prevents the parser from treating it as a block.
+    let protected = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
+    let html = to_html(&protected, origin, scope, problems);
+    let html = html.replacen("<p>&nbsp;", "<p>", usize::from(protected.len() > text.len()));
+    // A single paragraph, the usual case, needs no <p>; several keep theirs.
     match html.strip_prefix("<p>").and_then(|h| h.strip_suffix("</p>")) {
         Some(inner) if !inner.contains("<p>") => inner.to_owned(),
         _ => html,
@@ -266,7 +267,7 @@ fn opens_block(text: &str) -> bool {
         || ["-", "+", "*"].iter().any(|m| text == *m || text.starts_with(&format!("{m} ")))
 }
 
-fn plain_of(event: &Event<'_>, plain: &mut String) {
+fn push_plain_text(event: &Event<'_>, plain: &mut String) {
     match event {
         Event::Text(t) | Event::Code(t) | Event::InlineMath(t) | Event::DisplayMath(t) => {
             plain.push_str(t)
@@ -283,11 +284,11 @@ fn plain_of(event: &Event<'_>, plain: &mut String) {
     }
 }
 
-fn collapse(text: &str) -> String {
+fn collapse_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// One past the end of the group (a block and all in it) that begins at `i`.
+/// Returns the index after the end of the group (a block with its contents) that starts at `i`.
 pub(crate) fn group_end(events: &[Spanned<'_>], i: usize) -> usize {
     let mut depth = 0;
     for (n, (event, _)) in events[i..].iter().enumerate() {
@@ -309,19 +310,19 @@ struct BlockReader<'a, 't> {
     problems: &'a Problems,
     footnotes: Footnotes,
     raw: RawHtml,
-    /// What closes each open link.
+    /// The closing tags of the open links.
     link_ends: Vec<&'static str>,
     rich: Vec<Event<'t>>,
-    /// Where the run of rich text begins.
-    began: usize,
+    /// Byte offset at which the current run of rich text starts.
+    rich_start: usize,
     pieces: Vec<Piece>,
 }
 
 impl<'t> BlockReader<'_, 't> {
-    /// A block at the top of the text.
+    /// Processes a top-level block.
     fn group(&mut self, events: &[Spanned<'t>]) {
         if self.rich.is_empty() {
-            self.began = events[0].1.start;
+            self.rich_start = events[0].1.start;
         }
         match &events[0].0 {
             Event::Start(Tag::Paragraph) => {
@@ -331,8 +332,9 @@ impl<'t> BlockReader<'_, 't> {
                     self.pieces.extend(media.into_iter().map(Piece::Media));
                     return;
                 }
-                let mut shown = inside.iter().filter(|(e, _)| !matches!(e, Event::SoftBreak));
-                if let (Some((Event::DisplayMath(tex), range)), None) = (shown.next(), shown.next())
+                let mut visible = inside.iter().filter(|(e, _)| !matches!(e, Event::SoftBreak));
+                if let (Some((Event::DisplayMath(tex), range)), None) =
+                    (visible.next(), visible.next())
                 {
                     self.flush();
                     if let Some(mathml) = self.maths(tex, true, range.start) {
@@ -364,12 +366,12 @@ impl<'t> BlockReader<'_, 't> {
                     if word == "editable" {
                         editable = true;
                     } else {
-                        let message = format!("{word:?} after the language means nothing here");
+                        let message = format!("unknown option {word:?} after the language");
                         self.problems.warn(
                             self.lines.at(events[0].1.start),
                             "code-word",
                             message,
-                            "the one word that counts is `editable`",
+                            "the only option is `editable`",
                         );
                     }
                 }
@@ -380,7 +382,7 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Ends the run of rich text.
+    /// Ends the current run of rich text.
     fn flush(&mut self) {
         self.raw.end_block();
         if self.rich.is_empty() {
@@ -388,25 +390,21 @@ impl<'t> BlockReader<'_, 't> {
         }
         let mut out = String::new();
         pulldown_cmark::html::push_html(&mut out, self.rich.drain(..));
-        let Some(clean) = self.clean(&out, self.began) else { return };
+        let Some(clean) = self.clean(&out, self.rich_start) else { return };
         let clean = clean.trim().to_owned();
         if !clean.is_empty() {
             self.pieces.push(Piece::Rich(clean));
         }
     }
 
-    /// Clean HTML of the text from `offset` on, or an error if it is more than a reader can show.
+    /// Returns the sanitised HTML of the text from `offset` on, or None if it is more than a reader can display, which
+    /// was reported.
     fn clean(&self, html: &str, offset: usize) -> Option<String> {
         match html::check_size(html) {
             Ok(()) => Some(html::clean(html)),
-            Err(why) => {
+            Err(reason) => {
                 let at = self.lines.at(offset);
-                self.problems.error(
-                    at,
-                    "too-complex",
-                    why,
-                    "simplify the text, or cut it in parts",
-                );
+                self.problems.error(at, "too-complex", reason, "simplify the text, or split it");
                 None
             }
         }
@@ -419,12 +417,12 @@ impl<'t> BlockReader<'_, 't> {
     fn maths(&self, tex: &str, display: bool, offset: usize) -> Option<String> {
         match maths::mathml(tex, display) {
             Ok(mathml) => Some(mathml),
-            Err(why) => {
+            Err(reason) => {
                 let at = self.lines.at(offset);
                 self.problems.error(
                     at,
                     "maths",
-                    format!("the formula {:?} cannot be read: {why}", tex.trim()),
+                    format!("the formula {:?} cannot be read: {reason}", tex.trim()),
                     "correct the LaTeX, or write \\$ for a dollar sign",
                 );
                 None
@@ -432,7 +430,7 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Takes events over into the run of rich text; everything that needs a decision is decided here.
+    /// Appends events to the current run of rich text. Links, footnotes, raw HTML and formulas are converted here.
     fn rich(&mut self, events: &[Spanned<'t>]) {
         let mut i = 0;
         while i < events.len() {
@@ -448,7 +446,7 @@ impl<'t> BlockReader<'_, 't> {
                     continue;
                 }
                 Event::Start(Tag::Image { dest_url, .. }) => {
-                    let message = format!("the picture {dest_url:?} stands inside a line of text");
+                    let message = format!("the picture {dest_url:?} is inside a line of text");
                     self.problems.error(
                         at,
                         "media-inline",
@@ -474,11 +472,11 @@ impl<'t> BlockReader<'_, 't> {
                     }
                 }
                 Event::Html(raw) | Event::InlineHtml(raw) => {
-                    let (kept, gone) = self.raw.filter(raw);
-                    for tag in gone {
+                    let (kept, removed) = self.raw.filter(raw);
+                    for tag in removed {
                         let hint = format!(
-                            "write Markdown; of HTML only {} stay",
-                            html::BY_HAND.map(|t| format!("<{t}>")).join(" ")
+                            "use Markdown; the only HTML tags allowed are {}",
+                            html::ALLOWED_RAW_TAGS.map(|t| format!("<{t}>")).join(" ")
                         );
                         self.problems.warn(at, "html-removed", format!("{tag} was removed"), hint);
                     }
@@ -489,7 +487,7 @@ impl<'t> BlockReader<'_, 't> {
                 Event::Start(Tag::HtmlBlock) | Event::End(TagEnd::HtmlBlock) => {
                     self.raw.end_block()
                 }
-                Event::FootnoteReference(name) => match self.footnotes.refer(name) {
+                Event::FootnoteReference(name) => match self.footnotes.add_reference(name) {
                     Some((number, 1)) => {
                         self.html(format!("<sup class=\"footnote-ref\"><a href=\"#fn-{number}\" id=\"fnref-{number}\">{number}</a></sup>"));
                     }
@@ -534,7 +532,7 @@ impl<'t> BlockReader<'_, 't> {
         self.html(open);
     }
 
-    /// The notes that were referred to, in that order, as the last block.
+    /// Appends the referenced footnotes, in the order of their numbers, as the last block.
     fn footnotes_section(&mut self, events: &[Spanned<'t>]) {
         // A note may refer to another note.
         let mut next = 0;
@@ -542,16 +540,16 @@ impl<'t> BlockReader<'_, 't> {
         while next < self.footnotes.order.len() {
             let range = self.footnotes.order[next].clone();
             next += 1;
-            let kept: Vec<_> = std::mem::take(&mut self.rich);
+            let saved: Vec<_> = std::mem::take(&mut self.rich);
             self.rich(&events[range]);
             let mut out = String::new();
             pulldown_cmark::html::push_html(&mut out, self.rich.drain(..));
-            self.rich = kept;
-            let back = format!("<a href=\"#fnref-{next}\">↩</a>");
+            self.rich = saved;
+            let back_link = format!("<a href=\"#fnref-{next}\">↩</a>");
             let out = out.trim();
             let body = match out.strip_suffix("</p>") {
-                Some(open) => format!("{open} {back}</p>"),
-                None => format!("{out} {back}"),
+                Some(open) => format!("{open} {back_link}</p>"),
+                None => format!("{out} {back_link}"),
             };
             items.push(format!("<li id=\"fn-{next}\">{body}</li>"));
         }
@@ -565,7 +563,7 @@ impl<'t> BlockReader<'_, 't> {
     }
 }
 
-/// The media of a paragraph that has nothing else.
+/// Returns the media of a paragraph that contains nothing else.
 pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<Media>> {
     let mut list = Vec::new();
     let mut i = 0;
@@ -577,10 +575,10 @@ pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<
                 let end = group_end(inside, i);
                 let mut alt = String::new();
                 for (event, _) in &inside[i + 1..end] {
-                    plain_of(event, &mut alt);
+                    push_plain_text(event, &mut alt);
                 }
                 list.push(Media {
-                    alt: collapse(&alt),
+                    alt: collapse_whitespace(&alt),
                     link: dest_url.to_string(),
                     caption: title.trim().to_owned(),
                     line: lines.at(range.start).line,

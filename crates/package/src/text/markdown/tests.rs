@@ -97,7 +97,7 @@ fn tables_tasks_footnotes_and_links() {
 }
 
 #[test]
-fn hostile_text_is_disarmed() {
+fn hostile_text_is_sanitised() {
     for text in [
         "a <script>alert(1)</script> b",
         "<script>\nalert(1)\n</script>\n",
@@ -112,7 +112,7 @@ fn hostile_text_is_disarmed() {
         "[x](data:text/html;base64,PHNjcmlwdD4=)",
     ] {
         let (pieces, _) = pieces(text);
-        let shown = format!("{pieces:?}").to_lowercase();
+        let output = format!("{pieces:?}").to_lowercase();
         for bad in [
             "<script",
             "alert(1)",
@@ -123,7 +123,7 @@ fn hostile_text_is_disarmed() {
             "<style",
             "data:text",
         ] {
-            assert!(!shown.contains(bad), "{text}: {shown}");
+            assert!(!output.contains(bad), "{text}: {output}");
         }
     }
     let kept = only_html(
@@ -156,8 +156,8 @@ fn problems_have_the_right_line() {
 }
 
 #[test]
-fn texts_that_a_reader_cannot_show_are_reported() {
-    let tall =
+fn too_complex_texts_are_reported() {
+    let indented =
         |n: usize, part: &str| (0..n).map(|i| format!("{}{part}\n", "  ".repeat(i))).collect();
     for (what, text) in [
         ("quotes in a line", format!("{}x", ">".repeat(100_000))),
@@ -165,9 +165,9 @@ fn texts_that_a_reader_cannot_show_are_reported() {
         ("lists in a line", format!("{}x", "- ".repeat(3_000))),
         ("numbers in a line", format!("{}x", "1. ".repeat(3_000))),
         ("quotes and lists in turn", format!("{}x", "> - ".repeat(1_000))),
-        ("lists by indentation", tall(300, "- x")),
+        ("lists by indentation", indented(300, "- x")),
         ("emphasis", format!("{}x{}", "*a **b ".repeat(200), "** c* d".repeat(200))),
-        // Fewer than the HTML may be nested.
+        // Fewer levels than the HTML may have.
         ("some emphasis", format!("{}x{}", "*a **b ".repeat(30), "** c* d".repeat(30))),
         ("HTML that is allowed", format!("a{}x", "<sub>".repeat(3_000))),
         (
@@ -193,7 +193,7 @@ fn texts_that_a_reader_cannot_show_are_reported() {
             pieces.iter().map(|p| if let Piece::Rich(html) = p { html.len() } else { 0 }).sum();
         assert!(size < 100_000, "{what}: {size}");
     }
-    // What looks alike and is none of it.
+    // Similar texts within the limits.
     let emphasis = format!("{}x{}", "*a **b ".repeat(20), "** c* d".repeat(20));
     for text in [
         "- - - - -\n".repeat(20),
@@ -208,18 +208,18 @@ fn texts_that_a_reader_cannot_show_are_reported() {
 }
 
 #[test]
-fn lines_that_open_many_containers_are_found_before_the_parser_reads_them() {
+fn lines_with_many_containers_are_found_before_parsing() {
     for line in [">", "> ", "- ", "+ ", "1. ", "12) ", "> - "] {
         let text = format!("a\n\n{}x\n", line.repeat(100));
-        assert_eq!(too_deep(&text), Some(3), "{line:?}");
-        assert_eq!(too_deep(&format!("{}x\n", line.repeat(20))), None, "{line:?}");
+        assert_eq!(find_too_deep_line(&text), Some(3), "{line:?}");
+        assert_eq!(find_too_deep_line(&format!("{}x\n", line.repeat(20))), None, "{line:?}");
     }
 }
 
 #[test]
-fn long_texts_of_one_kind_are_read_once() {
-    // Each of these took quadratic time in a parser of ours; they are large enough to fail by the clock of the test
-    // runner.
+fn repetitive_texts_are_parsed_in_linear_time() {
+    // Each of these once took quadratic time in a parser of this crate; they are large enough to exceed the test
+    // runner's time limit in that case.
     let notes: String = (0..4_000)
         .map(|n| format!("x[^{n}]\n\n"))
         .chain((0..4_000).map(|n| format!("[^{n}]: y\n\n")))

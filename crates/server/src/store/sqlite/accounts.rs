@@ -1,4 +1,4 @@
-//! Accounts in SQL.
+//! SQL statements for accounts.
 
 use carrel_model::{
     DeviceId, UserId,
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The fact that names the form of the login keys, and its value.
+/// Name and value of the fact that identifies the form of the login keys.
 const LOGIN_KEYS: (&str, &str) = ("login_keys", "precis-1");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
@@ -121,8 +121,8 @@ impl AccountTx for SqliteTx<'_> {
     }
 }
 
-/// Gives every account its PRECIS key and skeleton, once. Of accounts that come to the same key the oldest gets it; the others, and
-/// those whose login PRECIS refuses, keep their old key and are found by their exact login.
+/// Sets the PRECIS key and skeleton of every account, once. If several accounts have the same key, the oldest gets
+/// it; the others, and those whose login PRECIS refuses, keep their legacy key and are found by their exact login.
 pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
     if super::fact(conn, LOGIN_KEYS.0)?.as_deref() == Some(LOGIN_KEYS.1) {
         return Ok(());
@@ -132,7 +132,7 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
         .prepare("SELECT id, login FROM account ORDER BY created_ms, id")?
         .query_map([], |r| Ok((r.get("id")?, r.get("login")?)))?
         .collect::<rusqlite::Result<_>>()?;
-    // Out of the way first: a new key may be the old one of an account that comes later.
+    // Makes all keys free first: a new key may equal the old one of a later account.
     tx.execute("UPDATE account SET login_key = char(1) || login_key", [])?;
     let mut kept_old_key = 0;
     for (id, login) in accounts {
@@ -154,7 +154,7 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
     if kept_old_key > 0 {
         tracing::warn!(
             account.count = kept_old_key,
-            "accounts whose login is not unique or not allowed any more keep their old login"
+            "accounts whose login is no longer unique or allowed keep their legacy key"
         );
     }
     Ok(())

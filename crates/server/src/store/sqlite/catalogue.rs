@@ -1,4 +1,4 @@
-//! The catalogue in SQL.
+//! SQL statements for the catalogue.
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
@@ -65,7 +65,7 @@ impl CatalogueTx for SqliteTx<'_> {
         ))?;
         self.prepare_cached("DELETE FROM publication_blob WHERE kind = ?1 AND id = ?2")?
             .execute((kind, p.id.as_str()))?;
-        let mut part = self.prepare_cached(
+        let mut publication_blob = self.prepare_cached(
             "INSERT OR IGNORE INTO publication_blob (kind, id, hash) VALUES (?1, ?2, ?3)",
         )?;
         let mut blob = self.prepare_cached(
@@ -74,7 +74,7 @@ impl CatalogueTx for SqliteTx<'_> {
         )?;
         for b in &p.blobs {
             blob.execute((b.hash.0, b.size as i64, &b.media_type))?;
-            part.execute((kind, p.id.as_str(), b.hash.0))?;
+            publication_blob.execute((kind, p.id.as_str(), b.hash.0))?;
         }
         let mut quiz = self.prepare_cached(
             "INSERT INTO quiz (hash, item, body, revision) VALUES (?1, ?2, ?3, ?4)
@@ -89,11 +89,11 @@ impl CatalogueTx for SqliteTx<'_> {
             "INSERT INTO passage (root_kind, root, kind, item, lang, title, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for t in &p.passages {
-            let of = kind_text(t.kind);
+            let passage_kind = kind_text(t.kind);
             passage.execute((
                 kind,
                 p.id.as_str(),
-                of,
+                passage_kind,
                 t.item.as_str(),
                 &t.lang,
                 &t.title,
@@ -167,7 +167,7 @@ impl CatalogueTx for SqliteTx<'_> {
         Ok(self.prepare_cached(sql)?.exists([id.as_str()])?)
     }
     fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
-        // Bound in the order in which they stand in the text.
+        // Bound in the order of the placeholders in the text.
         let mut from = "publication p".to_owned();
         let mut clauses = vec!["p.kind = ?".to_owned()];
         let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
@@ -182,24 +182,24 @@ impl CatalogueTx for SqliteTx<'_> {
             values.extend(found.values.into_iter().map(Value::from));
             order = format!("{}, {order}", found.order);
         }
-        let mut also = |clause: &str, value: Option<Value>| {
+        let mut add_clause = |clause: &str, value: Option<Value>| {
             if let Some(value) = value {
                 clauses.push(clause.to_owned());
                 values.push(value);
             }
         };
         let difficulty = filter.difficulty.map(|d| difficulty_text(Some(d)).to_owned());
-        also("p.difficulty = ?", difficulty.map(Value::from));
-        also("p.level = ?", filter.level.map(|l| i64::from(l).into()));
-        also("p.category = ?", filter.category.clone().map(Value::from));
-        also("p.lang = ?", filter.lang.clone().map(Value::from));
-        let tail = format!("FROM {from} WHERE {}", clauses.join(" AND "));
+        add_clause("p.difficulty = ?", difficulty.map(Value::from));
+        add_clause("p.level = ?", filter.level.map(|l| i64::from(l).into()));
+        add_clause("p.category = ?", filter.category.clone().map(Value::from));
+        add_clause("p.lang = ?", filter.lang.clone().map(Value::from));
+        let from_where = format!("FROM {from} WHERE {}", clauses.join(" AND "));
         let total: i64 = self
-            .prepare_cached(&format!("SELECT count(*) {tail}"))?
+            .prepare_cached(&format!("SELECT count(*) {from_where}"))?
             .query_row(params_from_iter(&values), |r| r.get(0))?;
         values.push(i64::from(filter.limit).into());
         values.push(i64::try_from(filter.offset).unwrap_or(i64::MAX).into());
-        let sql = format!("SELECT p.summary {tail} ORDER BY {order} LIMIT ? OFFSET ?");
+        let sql = format!("SELECT p.summary {from_where} ORDER BY {order} LIMIT ? OFFSET ?");
         let items = self
             .prepare_cached(&sql)?
             .query_map(params_from_iter(&values), |r| r.get(0))?
@@ -220,7 +220,7 @@ impl CatalogueTx for SqliteTx<'_> {
         Ok(stmt.query_row((hash.0, item.as_str()), |r| r.get(0)).optional()?)
     }
     fn latest_quiz(&self, item: &ItemId, preferred: BlobHash) -> Result<Option<String>> {
-        // The revision is 0 in a database of an earlier release: then `preferred`.
+        // In a database of an earlier release the revision is 0; then `preferred` is returned.
         let sql =
             "SELECT body FROM quiz WHERE item = ?1 ORDER BY revision DESC, hash = ?2 DESC LIMIT 1";
         let mut stmt = self.prepare_cached(sql)?;

@@ -1,4 +1,4 @@
-//! A database as one thing: open, copy, check, restore.
+//! Operations on a whole database: open, copy, check, restore.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use carrel_sqlite::{Migrated, Migration, Options};
 use rusqlite::Connection;
 
 use super::{SqliteTransactions, accounts, fact, set_fact};
-use crate::store::{CopyFacts, Engine, OpenOptions, Opened, Result, StoreError, facts};
+use crate::store::{CopyMetadata, Engine, OpenOptions, Opened, Result, StoreError, facts};
 
 macro_rules! migration {
     ($number:literal, $name:literal, $file:literal) => {
@@ -33,12 +33,12 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "publications", "0007_publications"),
 ];
 
-/// The name of the database file in its folder.
+/// Name of the database file in its folder.
 pub const FILE: &str = "server.db";
 const LOG: &str = "server.db-wal";
 const INDEX: &str = "server.db-shm";
 
-/// One file in the data folder.
+/// SQLite, with one database file in the data folder.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SqliteEngine;
 
@@ -66,13 +66,13 @@ impl Engine for SqliteEngine {
         let conn = carrel_sqlite::open(&folder.join(FILE), Options::reader())?;
         Ok(carrel_sqlite::backup(&conn, &into.join(FILE))?)
     }
-    fn copy_facts(&self, copy: &Path) -> Result<CopyFacts> {
+    fn copy_metadata(&self, copy: &Path) -> Result<CopyMetadata> {
         let conn = open_copy(copy)?;
         let mut stmt = conn.prepare("SELECT hash, size FROM blob ORDER BY hash")?;
         let blobs = stmt.query_map([], |r| {
             Ok((BlobHash(r.get("hash")?), r.get::<_, i64>("size")?.unsigned_abs()))
         })?;
-        Ok(CopyFacts {
+        Ok(CopyMetadata {
             epoch: fact(&conn, facts::EPOCH)?.unwrap_or_default(),
             blobs: blobs.collect::<rusqlite::Result<_>>()?,
         })
@@ -112,7 +112,7 @@ fn random_text() -> String {
     crate::clock::new_id().simple().to_string()
 }
 
-/// Opens and migrates the file, and makes sure that it has an epoch and an id.
+/// Opens and migrates the file, and ensures that it has an epoch and an id.
 pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Connection> {
     let mut conn =
         carrel_sqlite::open(path, Options { cache_kib: 32 * 1024, ..Options::default() })?;
@@ -129,11 +129,11 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
     Ok(conn)
 }
 
-/// Opens the database in a folder that nobody else uses for reading, without any file beside it.
+/// Opens the database in a folder that no other process uses, for reading, without creating files beside it.
 fn open_copy(folder: &Path) -> Result<Connection> {
     let log: PathBuf = folder.join(LOG);
     if log.metadata().is_ok_and(|m| m.len() > 0) {
-        let message = format!("{log:?}: the copy is not finished: it has a write-ahead log");
+        let message = format!("{log:?}: the copy is incomplete: it has a write-ahead log");
         return Err(StoreError::Corrupt(message.into()));
     }
     Ok(carrel_sqlite::open_immutable(&folder.join(FILE))?)

@@ -1,4 +1,4 @@
-//! Jobs in SQL.
+//! SQL statements for jobs.
 
 use rusqlite::{OptionalExtension, Row};
 

@@ -1,6 +1,6 @@
-//! The embedded engine: one file, one writing thread, a few readers, nothing on the async threads.
+//! The embedded engine: one file, one writer thread and a few read connections. Nothing runs on the async threads.
 //!
-//! Not here: the joins (`carrel_sqlite::rows`), the rules (`domain`).
+//! Not here: the merge of rows (`carrel_sqlite::rows`), the rules (`domain`).
 
 mod accounts;
 mod catalogue;
@@ -78,7 +78,7 @@ fn set_fact(conn: &Connection, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// An open file.
+/// Transactions on an open file.
 struct SqliteTransactions {
     writer: Writer,
     readers: Arc<Readers>,
@@ -86,16 +86,17 @@ struct SqliteTransactions {
 
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    free: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// A reading connection that goes back to the pool, also after a panic; its permit follows it, also when nobody waits any more.
-struct Borrowed {
+/// A read connection that returns to the pool when dropped, even after a panic. It holds its permit until then, even
+/// if the caller no longer waits.
+struct PooledConnection {
     conn: Option<Connection>,
     pool: Arc<Readers>,
     _permit: OwnedSemaphorePermit,
 }
-impl Drop for Borrowed {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take() {
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
@@ -104,7 +105,7 @@ impl Drop for Borrowed {
 }
 
 impl SqliteTransactions {
-    /// `conn` writes. `readers`: connections that read; 0 chooses by the number of cores.
+    /// `conn` is the writer. `readers`: number of read connections; 0: chosen from the number of cores.
     fn new(conn: Connection, path: &Path, readers: usize) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
         let count = if readers == 0 { (cores * 2).clamp(2, 8) } else { readers };
@@ -113,7 +114,7 @@ impl SqliteTransactions {
             .collect::<Result<Vec<_>, _>>()?;
         let writer = Writer::start(conn).map_err(|_| StoreError::closed())?;
         let readers =
-            Arc::new(Readers { idle: Mutex::new(idle), free: Arc::new(Semaphore::new(count)) });
+            Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(count)) });
         Ok(Self { writer, readers })
     }
 }
@@ -121,18 +122,18 @@ impl SqliteTransactions {
 #[async_trait]
 impl Transactions for SqliteTransactions {
     async fn read(&self, mut job: Box<dyn TxJob>) {
-        let Ok(permit) = Arc::clone(&self.readers.free).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&self.readers.permits).acquire_owned().await else {
             return job.finish(Err(StoreError::closed()));
         };
         let conn = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let borrowed = Borrowed { conn, pool: Arc::clone(&self.readers), _permit: permit };
-        // A failure to join is a job that was dropped: the caller sees that its reply never comes.
+        let pooled = PooledConnection { conn, pool: Arc::clone(&self.readers), _permit: permit };
+        // A failure to join means that the job was dropped, which closes the caller's reply channel.
         let _ = tokio::task::spawn_blocking(move || {
-            let ended = match borrowed.conn.as_ref() {
+            let ended = match pooled.conn.as_ref() {
                 Some(conn) => snapshot(conn, job.as_mut()),
                 None => Err(StoreError::closed()),
             };
-            drop(borrowed);
+            drop(pooled);
             job.finish(ended);
         })
         .await;
@@ -142,7 +143,8 @@ impl Transactions for SqliteTransactions {
     }
 }
 
-/// Runs a job in a transaction that is rolled back when it ends, so that the connection goes back to the pool without one.
+/// Runs a job in a transaction that is rolled back at the end, so that the connection returns to the pool without
+/// one.
 fn snapshot(conn: &Connection, job: &mut dyn TxJob) -> Result<()> {
     let snapshot = conn.unchecked_transaction()?;
     job.run(&SqliteTx(&snapshot));
@@ -158,14 +160,15 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn the_statements_of_a_read_see_one_state() {
+    async fn a_read_transaction_sees_one_state() {
         let dir = tempfile::tempdir().unwrap();
         let options = OpenOptions { readers: 1, now_ms: 1_790_000_000_000 };
         let opened = SqliteEngine.open(dir.path(), options).unwrap();
         let quota = Quota { rows: 1, bytes: 1 };
         let store = Store::new(opened, Arc::new(EventHub::default()), quota, 1_000);
         let path = dir.path().join(FILE);
-        // Twice on the same connection: it goes back without a transaction, and the second read sees what was written before it.
+        // Twice on the same connection: it returns to the pool without a transaction, and the second read sees the
+        // earlier write.
         for seen in [0, 1] {
             let path = path.clone();
             let read = store.read("test", move |tx| {

@@ -1,4 +1,4 @@
-//! Learners' rows in SQL: `carrel_sqlite::rows` has the joins.
+//! SQL statements for learners' rows. The merge is in `carrel_sqlite::rows`.
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug, UserId,
@@ -78,12 +78,12 @@ impl RowTx for SqliteTx<'_> {
         Ok((page.rows, page.more))
     }
     fn progress_below(&self, user: UserId, root: &Slug) -> Result<(Vec<Progress>, Vec<Session>)> {
-        // Everything from `root/` up to, and without, `root0` ('0' follows '/').
+        // All items from `root/` up to but not including `root0` ('0' follows '/').
         let (from, to) = (format!("{root}/"), format!("{root}0"));
-        let below = || (user.0.as_bytes(), root.as_str(), from.as_str(), to.as_str());
-        let own = "WHERE user_id = ?1 AND (item = ?2 OR item >= ?3 AND item < ?4)";
-        let progress = rows::query(self, &format!("{own} ORDER BY kind, item"), below())?;
-        let sessions = rows::query(self, &format!("{own} ORDER BY started_ms, id"), below())?;
+        let values = || (user.0.as_bytes(), root.as_str(), from.as_str(), to.as_str());
+        let filter = "WHERE user_id = ?1 AND (item = ?2 OR item >= ?3 AND item < ?4)";
+        let progress = rows::query(self, &format!("{filter} ORDER BY kind, item"), values())?;
+        let sessions = rows::query(self, &format!("{filter} ORDER BY started_ms, id"), values())?;
         Ok((progress, sessions))
     }
 
@@ -105,15 +105,15 @@ impl RowTx for SqliteTx<'_> {
         let values = (user.0.as_bytes(), id.0.as_bytes(), rows::NEVER);
         Ok(self.prepare_cached(sql)?.query_row(values, |r| r.get(0)).optional()?)
     }
-    fn count_answers(&self, user: UserId, id: AttemptId, most: usize) -> Result<usize> {
+    fn count_answers(&self, user: UserId, id: AttemptId, max: usize) -> Result<usize> {
         let sql = "SELECT count(*) FROM (SELECT 1 FROM answer WHERE user_id = ?1 AND attempt = ?2 LIMIT ?3)";
-        let values = (user.0.as_bytes(), id.0.as_bytes(), most as i64);
+        let values = (user.0.as_bytes(), id.0.as_bytes(), max as i64);
         let count: i64 = self.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
-        Ok(usize::try_from(count).unwrap_or(most))
+        Ok(usize::try_from(count).unwrap_or(max))
     }
-    fn count_graded(&self, user: UserId, quiz: &ItemId, most: u32) -> Result<usize> {
+    fn count_graded(&self, user: UserId, quiz: &ItemId, max: u32) -> Result<usize> {
         let sql = "SELECT count(*) FROM (SELECT 1 FROM graded_attempt WHERE user_id = ?1 AND quiz = ?2 LIMIT ?3)";
-        let values = (user.0.as_bytes(), quiz.as_str(), most);
+        let values = (user.0.as_bytes(), quiz.as_str(), max);
         let count: i64 = self.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
@@ -144,13 +144,13 @@ impl RowTx for SqliteTx<'_> {
         self.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
-    fn delete_open_grades(&self, first_ms: i64, most: Option<u32>) -> Result<u64> {
+    fn delete_open_grades(&self, first_ms: i64, max: Option<u32>) -> Result<u64> {
         let deleted = self
             .prepare_cached(
                 "DELETE FROM open_grade WHERE (user_id, attempt) IN
                  (SELECT user_id, attempt FROM open_grade WHERE first_ms < ?1 ORDER BY first_ms LIMIT ?2)",
             )?
-            .execute((first_ms, most.map_or(-1, i64::from)))?;
+            .execute((first_ms, max.map_or(-1, i64::from)))?;
         Ok(deleted as u64)
     }
 }

@@ -1,4 +1,5 @@
-//! Full-text search with FTS5: `passage_words` ignores case and accents, `passage_trigrams` is for writing without spaces.
+//! Full-text search with FTS5: `passage_words` ignores case and accents, `passage_trigrams` is for scripts without
+//! spaces.
 
 use carrel_model::{
     ItemId,
@@ -12,7 +13,7 @@ use crate::store::{
     tx::{Listed, SearchPlan, SearchTx},
 };
 
-/// A search plan as SQL: what follows `passage s`, and what is bound.
+/// A search plan as SQL: the text after `passage s`, and the values to bind.
 pub(super) struct Lookup {
     pub join: &'static str,
     pub clause: String,
@@ -23,18 +24,18 @@ pub(super) struct Lookup {
 
 impl Lookup {
     pub fn of(plan: &SearchPlan) -> Self {
-        // Quoted, so that no word is an operator of the query language.
+        // Quoted, so that no word is parsed as an operator of the query language.
         let quoted = |words: &[String]| -> Vec<String> {
             words.iter().map(|w| format!("\"{}\"", w.replace('"', "\"\""))).collect()
         };
         match plan {
             SearchPlan::Words { words, last_is_prefix } => {
-                let star = if *last_is_prefix { "*" } else { "" };
+                let prefix_operator = if *last_is_prefix { "*" } else { "" };
                 Self {
                     join: "JOIN passage_words f ON f.rowid = s.id",
                     clause: "passage_words MATCH ?".into(),
                     order: "bm25(passage_words, 4.0, 1.0)",
-                    values: vec![quoted(words).join(" ") + star],
+                    values: vec![quoted(words).join(" ") + prefix_operator],
                     snippet: "snippet(passage_words, 1, '', '', '…', 24)",
                 }
             }
@@ -59,15 +60,15 @@ impl Lookup {
 impl SearchTx for SqliteTx<'_> {
     fn search(&self, plan: &SearchPlan, offset: u64, limit: u32) -> Result<Listed<SearchHit>> {
         let lookup = Lookup::of(plan);
-        let tail = format!("FROM passage s {} WHERE {}", lookup.join, lookup.clause);
+        let from_where = format!("FROM passage s {} WHERE {}", lookup.join, lookup.clause);
         let mut values: Vec<Value> = lookup.values.into_iter().map(Value::from).collect();
         let total: i64 = self
-            .prepare_cached(&format!("SELECT count(*) {tail}"))?
+            .prepare_cached(&format!("SELECT count(*) {from_where}"))?
             .query_row(params_from_iter(&values), |r| r.get(0))?;
         values.push(i64::from(limit).into());
         values.push(i64::try_from(offset).unwrap_or(i64::MAX).into());
         let sql = format!(
-            "SELECT s.kind, s.item, s.title, s.lang, {} AS snippet {tail} ORDER BY {}, s.id LIMIT ? OFFSET ?",
+            "SELECT s.kind, s.item, s.title, s.lang, {} AS snippet {from_where} ORDER BY {}, s.id LIMIT ? OFFSET ?",
             lookup.snippet, lookup.order
         );
         let mut stmt = self.prepare_cached(&sql)?;

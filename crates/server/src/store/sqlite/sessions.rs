@@ -1,4 +1,4 @@
-//! Sign-ins and their tokens in SQL.
+//! SQL statements for sign-ins and their tokens.
 
 use carrel_model::{DeviceId, UserId};
 use rusqlite::OptionalExtension;
@@ -151,13 +151,13 @@ impl SessionTx for SqliteTx<'_> {
         Ok(found.optional()?)
     }
 
-    fn delete_expired_sign_ins(&self, now_ms: i64, most: Option<u32>) -> Result<u64> {
+    fn delete_expired_sign_ins(&self, now_ms: i64, max: Option<u32>) -> Result<u64> {
         let deleted = self
             .prepare_cached(
                 "DELETE FROM sign_in WHERE id IN
                  (SELECT id FROM sign_in WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)",
             )?
-            .execute((now_ms, most.map_or(-1, i64::from)))?;
+            .execute((now_ms, max.map_or(-1, i64::from)))?;
         Ok(deleted as u64)
     }
     fn delete_all_sign_ins(&self) -> Result<()> {

@@ -1,5 +1,5 @@
-//! One thread that writes. Jobs that wait for it are committed together: one `fsync` for all, a savepoint for each, so that a job
-//! that fails takes nothing of the others with it.
+//! The writer thread. Waiting jobs are committed together: one `fsync` for all and a savepoint for each, so that a
+//! failed job does not affect the others.
 //!
 //! Not here: what the jobs do.
 
@@ -13,10 +13,10 @@ use rusqlite::Connection;
 use super::SqliteTx;
 use crate::store::{StoreError, TxJob};
 
-/// The most jobs that share a commit.
+/// Maximum number of jobs in one commit.
 const MAX_BATCH: usize = 64;
 
-/// The queue of the writing thread. Dropping it lets the thread finish what it has and stop.
+/// The queue of the writer thread. Dropping it waits until the thread has finished the queued jobs.
 pub struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn TxJob>>>>,
     thread: Option<JoinHandle<()>>,
@@ -59,7 +59,7 @@ fn write_all(conn: Connection, queue: mpsc::Receiver<Box<dyn TxJob>>) {
             }
         }
         let committed = commit(&conn, &mut jobs).map_err(|e| {
-            tracing::error!(error = %e, jobs = jobs.len(), "a commit failed");
+            tracing::error!(error = %e, jobs = jobs.len(), "commit failed");
             if !conn.is_autocommit() {
                 let _ = conn.execute_batch("ROLLBACK");
             }
@@ -72,7 +72,7 @@ fn write_all(conn: Connection, queue: mpsc::Receiver<Box<dyn TxJob>>) {
             job.finish(committed.clone());
         }
     }
-    // Leaves one file without a log behind.
+    // Leaves one file without a write-ahead log.
     let _ = conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
@@ -80,9 +80,9 @@ fn commit(conn: &Connection, jobs: &mut [Box<dyn TxJob>]) -> rusqlite::Result<()
     let run = |sql: &str| conn.prepare_cached(sql)?.execute([]).map(|_| ());
     let tx = SqliteTx(conn);
     run("BEGIN IMMEDIATE")?;
-    if let [alone] = jobs {
-        // A savepoint keeps a copy of every page that is written after it.
-        return run(if alone.run(&tx) { "COMMIT" } else { "ROLLBACK" });
+    if let [job] = jobs {
+        // No savepoint is needed, which would keep a copy of every page written after it.
+        return run(if job.run(&tx) { "COMMIT" } else { "ROLLBACK" });
     }
     for job in jobs {
         run("SAVEPOINT job")?;
@@ -105,7 +105,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn a_job_that_fails_takes_nothing_with_it() {
+    async fn a_failed_job_does_not_affect_the_others() {
         let dir = tempfile::tempdir().unwrap();
         let options = OpenOptions { readers: 1, now_ms: 0 };
         let opened = SqliteEngine.open(dir.path(), options).unwrap();
@@ -124,7 +124,7 @@ mod tests {
         };
         let (a, b, c, d) = tokio::join!(put("a", 0), put("b", 1), put("c", 2), put("d", 0));
         assert!(a.is_ok() && b.is_err() && c.is_err() && d.is_ok());
-        // And alone.
+        // The same for jobs committed alone.
         assert!(put("e", 1).await.is_err());
         assert!(put("f", 2).await.is_err());
         for (name, expected) in

@@ -4,7 +4,7 @@ use carrel_model::{DeviceId, UserId, wire::UserInfo};
 
 use crate::store::Result;
 
-/// An account as it is stored.
+/// An account as stored.
 #[derive(Debug, Clone)]
 pub struct StoredAccount {
     pub user: UserInfo,
@@ -12,19 +12,19 @@ pub struct StoredAccount {
     pub password: String,
 }
 
-/// What a login is compared by.
+/// Keys by which a login is compared.
 #[derive(Debug, Clone)]
 pub struct LoginKeys {
     /// Unique.
     pub key: String,
-    /// Equal for logins that look alike.
+    /// Skeleton of the key, equal for logins that look alike.
     pub skeleton: String,
 }
 
 pub trait AccountTx {
     fn account_by_id(&self, id: UserId) -> Result<Option<StoredAccount>>;
     fn account_by_login_key(&self, key: &str) -> Result<Option<StoredAccount>>;
-    /// True if an account with another key has this skeleton.
+    /// Returns true if an account with another key has this skeleton.
     fn has_similar_login(&self, keys: &LoginKeys) -> Result<bool>;
     fn insert_account(
         &self,
@@ -33,10 +33,11 @@ pub trait AccountTx {
         created_ms: i64,
     ) -> Result<()>;
     fn set_password(&self, id: UserId, password: &str) -> Result<()>;
-    /// True if there is a sign-in of this account on this device.
+    /// Returns true if there is a sign-in of this account on this device.
     fn has_signed_in(&self, user: UserId, device: DeviceId) -> Result<bool>;
-    /// Who adopted the work of the unknown account `id`, and whether its sign-ins are sign-ins of the adopter.
+    /// Returns the account that adopted the work of the unknown account `id`, and whether its sign-ins are sign-ins
+    /// of the adopter.
     fn adopted_by(&self, id: UserId) -> Result<Option<(UserId, bool)>>;
-    /// Inserts the adoption; of one that is there only `signs_in` may become true.
+    /// Inserts an adoption. Of an existing one, only `signs_in` can change, to true.
     fn put_adopted(&self, id: UserId, by: UserId, signs_in: bool, now_ms: i64) -> Result<()>;
 }

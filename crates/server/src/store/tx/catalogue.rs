@@ -1,4 +1,4 @@
-//! Courses and stories, the blobs and quizzes that belong to them, and the search index.
+//! Courses and stories with their blobs and quizzes, and the search index.
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
@@ -23,10 +23,10 @@ impl Kind {
     }
 }
 
-/// Which publications, and which page of them.
+/// Which publications to list, and which page of the list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// What to search titles, descriptions and tags for; none: all, by title.
+    /// Searches titles, descriptions and tags; `None`: all publications, by title.
     pub search: Option<SearchPlan>,
     pub difficulty: Option<Difficulty>,
     pub level: Option<u8>,
@@ -36,7 +36,7 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// How a query is looked up. Made by `domain::search`.
+/// How a query is executed. Created by `domain::search`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchPlan {
     /// All words, ignoring case and accents; with `last_is_prefix` the last one also matches as a prefix.
@@ -65,7 +65,7 @@ pub struct Publication {
     pub blobs: Vec<ManifestBlob>,
     pub quizzes: Vec<PublishedQuiz>,
     pub passages: Vec<SearchText>,
-    /// What derived all this from the manifest.
+    /// Identifies what derived the publication from the manifest (`domain::publishing::rendered_by`).
     pub rendered_by: String,
 }
 
@@ -77,7 +77,7 @@ pub struct PublishedQuiz {
     pub body: String,
 }
 
-/// The replies of one publication.
+/// The stored replies of a publication.
 #[derive(Debug, Clone)]
 pub struct Published {
     pub reply: String,
@@ -86,7 +86,7 @@ pub struct Published {
     pub rendered_by: String,
 }
 
-/// Part of a list, and how long the whole is.
+/// Part of a list, and the length of the whole list.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
     pub items: Vec<T>,
@@ -94,33 +94,36 @@ pub struct Listed<T> {
 }
 
 pub trait CatalogueTx {
-    /// Inserts or replaces a publication and everything that belongs to it. Quizzes of earlier versions stay: attempts are graded by
-    /// the quiz as it was when they began. `revision`: of the catalogue, for the order of the versions of a quiz.
+    /// Inserts or replaces a publication with its blobs, quizzes and passages. Quizzes of earlier versions are kept,
+    /// because attempts are graded by the version with which they began. `revision`: revision of the catalogue, which
+    /// orders the versions of a quiz.
     fn put_publication(&self, publication: &Publication, revision: u64, now_ms: i64) -> Result<()>;
-    /// Deletes a publication. Its quizzes stay, and its blobs until they are collected. False if there is none.
+    /// Deletes a publication. Its quizzes are kept, and its blobs until they are collected. Returns false if there is
+    /// none.
     fn delete_publication(&self, kind: Kind, id: &Slug) -> Result<bool>;
     fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>>;
-    /// Publications that another release derived: at most `limit`, by kind and id, after `after`.
+    /// Returns publications derived by another release: at most `limit`, by kind and id, those after `after`.
     fn rendered_by_others(
         &self,
         rendered_by: &str,
         after: Option<&(Kind, Slug)>,
         limit: u32,
     ) -> Result<Vec<(Kind, Slug)>>;
-    /// Notes for each blob whether a publication has it, and forgets those that none has had since `before_ms`. Returns how many.
+    /// Records which blobs no publication references, and deletes the records of those unreferenced since
+    /// `before_ms`. Returns the number deleted.
     fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64>;
     fn has_course(&self, id: &Slug) -> Result<bool>;
-    /// Summaries (JSON each), by title; by relevance if there is a search.
+    /// Returns summaries (each as JSON) by title, or by relevance if there is a search.
     fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>>;
     fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>>;
     fn blobs(&self) -> Result<Vec<ManifestBlob>>;
-    /// The JSON of the quiz with this hash at this place.
+    /// Returns the JSON of the quiz with this hash and item id.
     fn quiz(&self, hash: BlobHash, item: &ItemId) -> Result<Option<String>>;
-    /// The JSON of the version of a quiz that was published last; `preferred` if that is not known.
+    /// Returns the JSON of the last published version of a quiz, or of `preferred` if that is unknown.
     fn latest_quiz(&self, item: &ItemId, preferred: BlobHash) -> Result<Option<String>>;
 }
 
 pub trait SearchTx {
-    /// Passages by relevance. A course and its sections may both be among the hits.
+    /// Returns passages by relevance. A course and its sections may both be among the hits.
     fn search(&self, plan: &SearchPlan, offset: u64, limit: u32) -> Result<Listed<SearchHit>>;
 }

@@ -1,31 +1,31 @@
-//! Jobs: when they are due, and who runs them.
+//! Jobs: when they are due, and which process runs them.
 
 use crate::store::Result;
 
-/// A job as it is stored.
+/// A job as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
     pub name: String,
-    /// `i64::MAX`: not by itself.
+    /// `i64::MAX`: the job runs only on request.
     pub due_ms: i64,
-    /// Tries that were begun since the last success.
+    /// Number of runs begun since the last success.
     pub attempts: u32,
-    /// The process that runs it; empty for none.
+    /// The process that holds the lease; empty if none.
     pub worker: String,
     pub lease_until_ms: i64,
     pub started_ms: i64,
-    /// The last success; 0 for none.
+    /// Time of the last success; 0 if none.
     pub succeeded_ms: i64,
-    /// Of the last try; empty after a success.
+    /// Error of the last run; empty after a success.
     pub error: String,
 }
 
 pub trait JobTx {
-    /// All jobs, by name.
+    /// Returns all jobs, by name.
     fn jobs(&self) -> Result<Vec<JobRow>>;
     fn job(&self, name: &str) -> Result<Option<JobRow>>;
     fn put_job(&self, job: &JobRow) -> Result<()>;
-    /// The first job that is due and that nobody has a lease of. An engine with several writers locks it, and skips those that others
-    /// have locked.
+    /// Returns the first job that is due and not leased. An engine with several writers locks it, and skips jobs
+    /// locked by others.
     fn due_job(&self, now_ms: i64) -> Result<Option<JobRow>>;
 }

@@ -1,7 +1,8 @@
-//! What a transaction can do, by subject. The rules in `domain` are written over these traits; an engine implements them in its SQL.
+//! Operations of a transaction, by subject. The rules in `domain` are written over these traits; an engine implements
+//! them in its SQL.
 //!
-//! Calls are synchronous and coarse: one call is one statement or one batch of them, never one column. An engine whose driver is
-//! asynchronous runs a transaction on a blocking thread.
+//! Calls are synchronous and coarse: one call is one statement or one batch of them, never one column. An engine with
+//! an asynchronous driver runs a transaction on a blocking thread.
 
 mod accounts;
 mod catalogue;
@@ -25,6 +26,6 @@ pub trait FactTx {
     fn set_fact(&self, name: &'static str, value: &str) -> Result<()>;
 }
 
-/// Everything a transaction can do.
+/// All operations of a transaction.
 pub trait Tx: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx {}
 impl<T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx> Tx for T {}

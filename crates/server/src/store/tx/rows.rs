@@ -1,4 +1,4 @@
-//! A learner's rows: the lattices of `carrel-model`, their change numbers and what belongs to grading.
+//! A learner's rows: the lattices of `carrel-model`, their change numbers and the data used for grading.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,30 @@ use carrel_model::{
 
 use crate::store::Result;
 
-/// What a join did.
+/// Result of a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JoinedRow {
-    /// False: nothing was written, and the change number is still free.
+    /// False if nothing was written; the change number is then not used.
     pub changed: bool,
-    /// The row changed, and is now exactly what was joined.
+    /// The row changed, and is now equal to the merged row.
     pub as_sent: bool,
     /// There was no row with this key.
     pub added: bool,
-    /// One id came with two payloads; the one with the greater hash was kept.
+    /// One id was received with two payloads; the one with the greater hash was kept.
     pub payload_conflict: bool,
-    /// By how many bytes the row grew or shrank.
+    /// Change of the row's size in bytes.
     pub growth: i64,
 }
 
-/// What a learner's rows count against the quota.
+/// Usage that counts against a learner's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     pub rows: i64,
     pub bytes: i64,
 }
 
-/// Grading of an attempt that was submitted without its answers: when it began, and the thousandths of a point of each graded question.
+/// Grading of an attempt submitted without its answers: time of the first grade, and points of each graded question
+/// in thousandths.
 #[derive(Debug, Clone)]
 pub struct OpenGrade {
     pub first_ms: i64,
@@ -39,7 +40,7 @@ pub struct OpenGrade {
 }
 
 pub trait RowTx {
-    /// The learner's change number; none if there is no such account.
+    /// Returns the learner's change number, or `None` if there is no such account.
     fn usn(&self, user: UserId) -> Result<Option<u64>>;
     fn set_usn(&self, user: UserId, usn: u64) -> Result<()>;
     fn usage(&self, user: UserId) -> Result<Usage>;
@@ -47,12 +48,13 @@ pub trait RowTx {
 
     fn row(&self, user: UserId, key: &RowKey) -> Result<Option<Row>>;
     fn has_row(&self, user: UserId, key: &RowKey) -> Result<bool>;
-    /// Joins valid rows in order. Each row that changes takes the next change number after `usn`.
+    /// Merges valid rows in order. Each changed row takes the next change number after `usn`.
     fn join(&self, user: UserId, rows: &[Row], usn: u64) -> Result<Vec<JoinedRow>>;
-    /// Joins one row unless that makes it larger; then nothing is written and the answer is none.
+    /// Merges one row unless that makes it larger; in that case nothing is written and `None` is returned.
     fn join_unless_larger(&self, user: UserId, row: &Row, usn: u64) -> Result<Option<JoinedRow>>;
 
-    /// Rows with a greater change number in its order: at most `limit`, and no more after about `max_bytes`. True if there are more.
+    /// Returns rows with a change number above `since`, in ascending order: at most `limit`, and no further ones
+    /// after about `max_bytes`. The flag is true if there are more.
     fn rows_since(
         &self,
         user: UserId,
@@ -60,21 +62,22 @@ pub trait RowTx {
         limit: u32,
         max_bytes: usize,
     ) -> Result<(Vec<(u64, Row)>, bool)>;
-    /// Progress and sessions on a course or story and everything below it.
+    /// Returns progress and sessions on a course or story and everything below it.
     fn progress_below(&self, user: UserId, root: &Slug) -> Result<(Vec<Progress>, Vec<Session>)>;
 
-    /// The quiz that a stored attempt is of.
+    /// Returns the quiz of a stored attempt.
     fn quiz_of_attempt(&self, user: UserId, id: AttemptId) -> Result<Option<(ItemId, BlobHash)>>;
-    /// When a stored attempt was submitted; none if it was not.
+    /// Returns when a stored attempt was submitted, or `None` if it was not.
     fn submitted_ms(&self, user: UserId, id: AttemptId) -> Result<Option<i64>>;
-    /// How many answers an attempt has; not counted beyond `most`.
-    fn count_answers(&self, user: UserId, id: AttemptId, most: usize) -> Result<usize>;
-    /// How many attempts at a quiz have a grade; not counted beyond `most`.
-    fn count_graded(&self, user: UserId, quiz: &ItemId, most: u32) -> Result<usize>;
-    /// Notes that an attempt has a grade. False if that was noted before.
+    /// Returns the number of answers of an attempt, counted up to `max`.
+    fn count_answers(&self, user: UserId, id: AttemptId, max: usize) -> Result<usize>;
+    /// Returns the number of graded attempts at a quiz, counted up to `max`.
+    fn count_graded(&self, user: UserId, quiz: &ItemId, max: u32) -> Result<usize>;
+    /// Records that an attempt has a grade. Returns false if that was already recorded.
     fn add_graded(&self, user: UserId, quiz: &ItemId, id: AttemptId) -> Result<bool>;
     fn open_grade(&self, user: UserId, id: AttemptId) -> Result<Option<OpenGrade>>;
     fn put_open_grade(&self, user: UserId, id: AttemptId, grade: &OpenGrade) -> Result<()>;
-    /// Deletes what was noted before `first_ms`, the oldest first; `most` none: all of it. Returns how many.
-    fn delete_open_grades(&self, first_ms: i64, most: Option<u32>) -> Result<u64>;
+    /// Deletes open grades with an earlier `first_ms`, the oldest first: at most `max`, or all if `None`. Returns
+    /// the number deleted.
+    fn delete_open_grades(&self, first_ms: i64, max: Option<u32>) -> Result<u64>;
 }

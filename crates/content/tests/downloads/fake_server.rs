@@ -1,0 +1,488 @@
+//! A simulated server: signed manifests and blobs, served with scripted faults; all bytes are
+//! counted.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_content::Kind;
+use carrel_model::{
+    BlobHash, ItemId, Slug,
+    content::{
+        AudioRef, BlobRef, Block, CourseMeta, CourseOutline, Cover, Difficulty, LessonOutline,
+        Manifest, ManifestBlob, ManifestContent, SectionBody, SectionOutline, SectionType,
+        SignedManifest, StoryMeta,
+    },
+};
+use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use ed25519_dalek::{Signer, SigningKey};
+use futures_util::stream;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tokio::sync::Semaphore;
+
+pub const BASE: &str = "http://fake.test";
+const PIECE: usize = 16 * 1024;
+
+/// How the server handles one request for a blob.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The connection breaks after this many bytes of the body.
+    Cut(u64),
+    /// One bit of this byte (of the file) is flipped.
+    Flip(u64),
+    /// `Content-Length` and body are this many bytes too short.
+    Short(u64),
+    /// The body has this many additional bytes, included in the length.
+    Long(u64),
+    /// The body has this many additional bytes, without a length.
+    LongWithoutLength(u64),
+    /// 206 from another position than requested.
+    OtherRange,
+    /// 206 with another total.
+    OtherTotal,
+    /// 206 although no range was requested.
+    UnrequestedRange,
+    /// 200 and the whole blob, even if a range was requested.
+    NoRanges,
+    /// Like `NoRanges`, and the connection breaks after this many bytes.
+    NoRangesCut(u64),
+    /// 416.
+    Unsatisfiable,
+    /// Another file with another entity tag, as if it was replaced.
+    Replaced,
+    /// Another file of the same length with the old entity tag.
+    ReplacedWithOldTag,
+    Status(u16, &'static [(&'static str, &'static str)]),
+    /// The page of a captive portal, as 200.
+    Portal,
+    /// 200 with this many wrong bytes of this type, without an entity tag; `with_length`: with a
+    /// `Content-Length`.
+    OtherBody {
+        kind: &'static str,
+        bytes: usize,
+        with_length: bool,
+    },
+    /// The requested range, as 200.
+    RangeAs200,
+    /// The requested range with wrong bytes.
+    WrongBytes,
+    /// The requested range in an encoding that cannot be decompressed.
+    Undecodable,
+    Refused,
+    /// The body stops after this many bytes until `release_held`.
+    Hold(u64),
+}
+
+#[derive(Default)]
+struct State {
+    manifests: HashMap<String, String>,
+    blobs: HashMap<BlobHash, Bytes>,
+    faults: HashMap<BlobHash, VecDeque<Fault>>,
+    /// The fault of every request while it is set.
+    always: Option<Fault>,
+    /// Bytes of bodies sent, by blob; manifests are counted under zero.
+    sent: BTreeMap<BlobHash, u64>,
+    requests: Vec<(BlobHash, Option<u64>)>,
+}
+
+pub struct FakeServer {
+    state: Mutex<State>,
+    hold_permits: Arc<Semaphore>,
+    open_bodies: Arc<AtomicUsize>,
+    max_open: AtomicUsize,
+    key: SigningKey,
+}
+
+/// Counts an open body.
+struct OpenBody(Arc<AtomicUsize>);
+impl Drop for OpenBody {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl FakeServer {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            hold_permits: Arc::new(Semaphore::new(0)),
+            open_bodies: Arc::default(),
+            max_open: AtomicUsize::new(0),
+            key: SigningKey::from_bytes(&[7; 32]),
+        })
+    }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a course, replacing an older version.
+    pub fn publish(&self, course: &Course) -> BlobHash {
+        self.publish_signed(course, &self.key)
+    }
+    /// Publishes a course signed with another key.
+    pub fn publish_with_other_key(&self, course: &Course) -> BlobHash {
+        self.publish_signed(course, &SigningKey::from_bytes(&[8; 32]))
+    }
+    fn publish_signed(&self, course: &Course, key: &SigningKey) -> BlobHash {
+        let manifest = course.manifest();
+        let text = manifest.to_canonical();
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let signed = SignedManifest {
+            key: hex(key.verifying_key().as_bytes()),
+            signature: hex(&key.sign(text.as_bytes()).to_bytes()),
+            manifest: text,
+        };
+        let mut state = self.state();
+        state.blobs.extend(course.blobs.iter().map(|(b, bytes)| (b.hash, bytes.clone())));
+        state.manifests.insert(course.id.to_string(), serde_json::to_string(&signed).unwrap());
+        signed.version()
+    }
+    /// Sets the faults of the next requests for this blob.
+    pub fn inject(&self, blob: BlobHash, faults: &[Fault]) {
+        self.state().faults.entry(blob).or_default().extend(faults.iter().cloned());
+    }
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.state().always = fault;
+    }
+    pub fn release_held(&self) {
+        self.hold_permits.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+    /// Returns the bytes sent of this blob.
+    pub fn sent(&self, blob: BlobHash) -> u64 {
+        self.state().sent.get(&blob).copied().unwrap_or(0)
+    }
+    /// Returns the bytes sent of all blobs and manifests.
+    pub fn total_sent(&self) -> u64 {
+        self.state().sent.values().sum()
+    }
+    pub fn requests(&self) -> Vec<(BlobHash, Option<u64>)> {
+        self.state().requests.clone()
+    }
+    pub fn reset_counts(&self) {
+        let mut state = self.state();
+        state.sent.clear();
+        state.requests.clear();
+        self.max_open.store(0, Ordering::SeqCst);
+    }
+    /// Returns the largest number of bodies open at the same time.
+    pub fn max_concurrent(&self) -> usize {
+        self.max_open.load(Ordering::SeqCst)
+    }
+
+    fn blob(self: &Arc<Self>, hash: BlobHash, request: &Request) -> Result<Reply, Failure> {
+        let text = |name: HeaderName| request.headers.get(name).and_then(|v| v.to_str().ok());
+        let from = text(header::RANGE)
+            .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<u64>().ok());
+        let mut state = self.state();
+        state.requests.push((hash, from));
+        let fault = state.always.clone();
+        let fault = fault.or_else(|| state.faults.get_mut(&hash)?.pop_front());
+        let Some(bytes) = state.blobs.get(&hash).cloned() else {
+            return Ok(small_reply(404, "application/json", b"{}"));
+        };
+        drop(state);
+        let size = bytes.len() as u64;
+        let mut tag = format!("\"{hash}\"");
+        // Another entity tag in If-Range means that the whole is sent.
+        let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
+        let (mut file, mut total, mut range_start) = (bytes.to_vec(), size, start.unwrap_or(0));
+        let (mut stop, mut without_length, mut held) = (None, false, None);
+        let (mut as_200, mut undecodable) = (false, false);
+        match fault {
+            None => {}
+            Some(Fault::Cut(n)) => stop = Some(n),
+            Some(Fault::Hold(n)) => held = Some(n),
+            Some(Fault::Flip(at)) => file[at as usize] ^= 4,
+            Some(Fault::Short(n)) => file.truncate((size - n) as usize),
+            Some(Fault::Long(n)) => file.extend(vec![9; n as usize]),
+            Some(Fault::LongWithoutLength(n)) => {
+                file.extend(vec![9; n as usize]);
+                without_length = true;
+            }
+            Some(Fault::OtherRange) => range_start += 7,
+            Some(Fault::OtherTotal) => total += 1,
+            Some(Fault::UnrequestedRange) => start = Some(5),
+            Some(Fault::NoRanges) => start = None,
+            Some(Fault::NoRangesCut(n)) => (start, stop) = (None, Some(n)),
+            Some(Fault::Unsatisfiable) => return Ok(small_reply(416, "application/json", b"{}")),
+            Some(Fault::Replaced) => {
+                file = vec![1; file.len()];
+                tag = format!("\"{}\"", BlobHash::of(&file));
+                start = None;
+            }
+            Some(Fault::OtherBody { kind, bytes, with_length }) => {
+                let mut reply = small_reply(200, kind, b"");
+                if with_length {
+                    reply.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+                }
+                reply.body = self.body(hash, vec![9; bytes].into(), None, None);
+                return Ok(reply);
+            }
+            Some(Fault::RangeAs200) => as_200 = true,
+            Some(Fault::WrongBytes) => file = vec![9; file.len()],
+            Some(Fault::Undecodable) => undecodable = true,
+            Some(Fault::ReplacedWithOldTag) => file = vec![1; file.len()],
+            Some(Fault::Status(status, headers)) => {
+                let mut reply = small_reply(status, "application/json", b"{}");
+                for (name, value) in headers {
+                    let name = HeaderName::from_static(name);
+                    reply.headers.insert(name, HeaderValue::from_static(value));
+                }
+                return Ok(reply);
+            }
+            Some(Fault::Portal) => {
+                return Ok(small_reply(200, "text/html", b"<html>Sign in to the Wi-Fi</html>"));
+            }
+            Some(Fault::Refused) => {
+                return Err(Failure::new(FailureKind::Connect, "connection refused"));
+            }
+        }
+        let body = Bytes::from(file).slice(start.unwrap_or(0) as usize..);
+        let mut headers = HeaderMap::new();
+        let mut set = |name, value: String| headers.insert(name, value.parse().unwrap());
+        set(header::ETAG, tag);
+        set(header::CONTENT_TYPE, "application/octet-stream".into());
+        if !without_length {
+            set(header::CONTENT_LENGTH, body.len().to_string());
+        }
+        if start.is_some() && !as_200 {
+            set(header::CONTENT_RANGE, format!("bytes {range_start}-{}/{total}", total - 1));
+        }
+        let status = if start.is_some() && !as_200 { 206 } else { 200 };
+        let body = self.body(hash, body, stop, held);
+        let body = match undecodable {
+            true => Box::pin(stream::iter([Err(Failure::new(FailureKind::Decode, "not gzip"))])),
+            false => body,
+        };
+        Ok(Reply { status, headers, body })
+    }
+
+    /// Returns a body whose pieces are counted when they are read.
+    fn body(
+        self: &Arc<Self>,
+        hash: BlobHash,
+        bytes: Bytes,
+        stop: Option<u64>,
+        held: Option<u64>,
+    ) -> Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Failure>> + Send>> {
+        let now = self.open_bodies.fetch_add(1, Ordering::SeqCst) + 1;
+        self.max_open.fetch_max(now, Ordering::SeqCst);
+        let open = OpenBody(self.open_bodies.clone());
+        let server = self.clone();
+        let pieces = stream::unfold((0_usize, open), move |(at, open)| {
+            let (server, bytes) = (server.clone(), bytes.clone());
+            async move {
+                // Other tasks run between two pieces, as on a real connection.
+                tokio::task::yield_now().await;
+                let end = stop.map_or(bytes.len(), |n| bytes.len().min(n as usize));
+                if at >= bytes.len() && stop.is_none_or(|n| n as usize >= bytes.len()) {
+                    return None;
+                }
+                if at >= end {
+                    let broken = Failure::new(FailureKind::Broken, "connection reset");
+                    // The body ends after a fault.
+                    return Some((Err(broken), (usize::MAX, open)));
+                }
+                if held.is_some_and(|n| at as u64 >= n) {
+                    let _ = server.hold_permits.acquire().await;
+                }
+                let piece = bytes.slice(at..(at + PIECE).min(end));
+                *server.state().sent.entry(hash).or_default() += piece.len() as u64;
+                let next = at + piece.len();
+                Some((Ok(piece), (next, open)))
+            }
+        });
+        Box::pin(pieces)
+    }
+}
+
+fn small_reply(status: u16, kind: &str, body: &'static [u8]) -> Reply {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+    Reply { status, headers, body: Box::pin(stream::iter([Ok(Bytes::from_static(body))])) }
+}
+
+/// The network of one device.
+pub struct FakeServerHttp(pub Arc<FakeServer>);
+
+#[async_trait]
+impl Http for FakeServerHttp {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let path = request.url.strip_prefix(BASE).expect("a request to the fake server");
+        if let Some(hash) = path.strip_prefix("/api/blobs/") {
+            return self.0.blob(hash.parse().unwrap(), &request);
+        }
+        if matches!(self.0.state().always, Some(Fault::Refused)) {
+            return Err(Failure::new(FailureKind::Connect, "connection refused"));
+        }
+        let id = path.split('/').nth(3).unwrap_or_default();
+        let mut state = self.0.state();
+        let Some(text) = state.manifests.get(id).cloned() else {
+            return Ok(small_reply(404, "application/json", b"{}"));
+        };
+        *state.sent.entry(BlobHash([0; 32])).or_default() += text.len() as u64;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Reply { status: 200, headers, body: Box::pin(stream::iter([Ok(text.into())])) })
+    }
+}
+
+/// A course with audio in each section, or a story.
+#[derive(Clone)]
+pub struct Course {
+    pub id: Slug,
+    pub lessons: Vec<LessonOutline>,
+    pub blobs: Vec<(ManifestBlob, Bytes)>,
+    /// The text of a story; `None` for a course.
+    story: Option<BlobHash>,
+}
+
+impl Course {
+    /// Creates a course; `sizes` are the sizes of the audio files, by lesson and section.
+    pub fn new(id: &str, sizes: &[&[usize]]) -> Self {
+        let mut course = Self {
+            id: Slug::new(id).unwrap(),
+            lessons: Vec::new(),
+            blobs: Vec::new(),
+            story: None,
+        };
+        for (l, sizes) in sizes.iter().enumerate() {
+            let mut sections = Vec::new();
+            for (s, size) in sizes.iter().enumerate() {
+                let media = recording(&format!("{id} {l} {s}"), *size);
+                sections.push(course.section(l, s, media));
+            }
+            let id = Slug::new(format!("l{l}")).unwrap();
+            let title = format!("Lesson {l}");
+            course.lessons.push(LessonOutline { id, title, summary: String::new(), sections });
+        }
+        course
+    }
+    /// Creates a story with audio files of these sizes.
+    pub fn story(id: &str, sizes: &[usize]) -> Self {
+        let mut story = Self::new(id, &[]);
+        for (n, size) in sizes.iter().enumerate() {
+            story.add(recording(&format!("{id} {n}"), *size), "audio/mpeg");
+        }
+        let text = format!("{{\"title\":\"The story {id}\"}}");
+        story.story = Some(story.add(text.into(), "application/json").hash);
+        story
+    }
+    pub fn kind(&self) -> Kind {
+        if self.story.is_some() { Kind::Story } else { Kind::Course }
+    }
+    fn section(&mut self, lesson: usize, section: usize, media: Bytes) -> SectionOutline {
+        let blob = self.add(media, "audio/mpeg");
+        let audio = AudioRef {
+            title: String::new(),
+            blob: BlobRef { hash: blob.hash, size: blob.size, media_type: blob.media_type },
+            duration_ms: 1,
+            peaks: Vec::new(),
+            captions: None,
+            transcript: String::new(),
+        };
+        let html = format!("<p>{} {lesson} {section}</p>", self.id);
+        let blocks = vec![Block::RichText { html }, Block::Audio { audio }];
+        let body = SectionBody { lang: "en".into(), dir: Default::default(), blocks };
+        let body = self.add(serde_json::to_vec(&body).unwrap().into(), "application/json");
+        SectionOutline {
+            id: Slug::new(format!("s{section}")).unwrap(),
+            section_type: SectionType::Text,
+            title: format!("Section {lesson}.{section}"),
+            minutes: 0,
+            body: body.hash,
+            quiz: None,
+        }
+    }
+    fn add(&mut self, bytes: Bytes, media_type: &str) -> ManifestBlob {
+        let blob = ManifestBlob {
+            hash: BlobHash::of(&bytes),
+            size: bytes.len() as u64,
+            media_type: media_type.into(),
+        };
+        self.blobs.push((blob.clone(), bytes));
+        blob
+    }
+    /// Returns another version, in which one section has other audio of the same size.
+    pub fn with_another(&self, lesson: usize, section: usize) -> Self {
+        let mut next = self.clone();
+        let old = next.lessons[lesson].sections[section].body;
+        let at = next.blobs.iter().position(|(b, _)| b.hash == old).unwrap();
+        // The audio precedes the text of its section.
+        let size = next.blobs[at - 1].1.len();
+        next.blobs.drain(at - 1..=at);
+        let media = recording(&format!("{} {lesson} {section} again", self.id), size);
+        next.lessons[lesson].sections[section] = next.section(lesson, section, media);
+        next
+    }
+    pub fn item(&self, lesson: usize, section: usize) -> ItemId {
+        let l = &self.lessons[lesson];
+        ItemId::section(&self.id, &l.id, &l.sections[section].id)
+    }
+    /// Returns the audio files, in order.
+    pub fn media(&self) -> Vec<ManifestBlob> {
+        let media = self.blobs.iter().filter(|(b, _)| b.media_type == "audio/mpeg");
+        media.map(|(b, _)| b.clone()).collect()
+    }
+    pub fn bytes(&self) -> u64 {
+        self.blobs.iter().map(|(b, _)| b.size).sum()
+    }
+    pub fn manifest(&self) -> Manifest {
+        let mut blobs: Vec<_> = self.blobs.iter().map(|(b, _)| b.clone()).collect();
+        blobs.sort();
+        blobs.dedup();
+        let format = carrel_model::content::MANIFEST_FORMAT.into();
+        if let Some(body) = self.story {
+            let meta = StoryMeta {
+                id: self.id.clone(),
+                title: format!("The story {}", self.id),
+                total_bytes: self.bytes(),
+                ..story_meta()
+            };
+            return Manifest { format, content: ManifestContent::Story { meta, body }, blobs };
+        }
+        let meta = CourseMeta {
+            id: self.id.clone(),
+            title: format!("The course {}", self.id),
+            description: String::new(),
+            lang: "en".into(),
+            dir: Default::default(),
+            difficulty: Difficulty::Beginner,
+            category: String::new(),
+            tags: Vec::new(),
+            hours: Default::default(),
+            authors: Vec::new(),
+            license: "CC0-1.0".into(),
+            credits: String::new(),
+            cover: Cover::from_title("x"),
+            lesson_count: self.lessons.len() as u32,
+            section_count: 0,
+            total_bytes: self.bytes(),
+        };
+        let outline =
+            CourseOutline { lessons: self.lessons.clone(), stories: Vec::new(), vocabulary: None };
+        Manifest { format, content: ManifestContent::Course { meta, outline }, blobs }
+    }
+}
+
+fn story_meta() -> StoryMeta {
+    let meta = serde_json::json!({
+        "id": "story", "title": "", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1, "narrated": false,
+        "totalBytes": 1, "cover": Cover::from_title("x"),
+    });
+    serde_json::from_value(meta).unwrap()
+}
+
+/// Returns pseudo-random bytes derived from `name`.
+fn recording(name: &str, size: usize) -> Bytes {
+    let mut bytes = vec![0; size];
+    blake3::Hasher::new_derive_key(name).finalize_xof().fill(&mut bytes);
+    bytes.into()
+}

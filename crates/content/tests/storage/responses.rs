@@ -1,0 +1,142 @@
+//! Server responses are stored in `cache.db`, beside content, and respect the free-space floor,
+//! too; a response without space is kept in memory for this run.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrel_content::{Content, ContentConfig, storage::Storage};
+use carrel_http_cache::{Cached, Origin};
+use carrel_net::{Failure, Http, Reply, Request};
+use carrel_sqlite::Changes;
+use carrel_system::Disk;
+use carrel_testkit::{FakeClock, FakeDisk, SeededIds, disk::length_of};
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::support::*;
+
+/// A server that answers every request.
+struct Server;
+
+#[async_trait]
+impl Http for Server {
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let body = Bytes::from(format!("{{\"url\":\"{}\"}}", request.url));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Reply { status: 200, headers, body: Box::pin(stream::iter([Ok(body)])) })
+    }
+}
+
+/// A disk that counts its queries.
+#[derive(Clone)]
+struct Counted {
+    disk: FakeDisk,
+    queries: Arc<AtomicU64>,
+}
+
+impl Disk for Counted {
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.queries.fetch_add(1, Ordering::SeqCst);
+        self.disk.free_bytes(path)
+    }
+}
+
+struct TestClient {
+    content: Arc<Content>,
+    storage: Storage,
+}
+
+impl TestClient {
+    fn open(dir: &Path, disk: &Counted, clock: &FakeClock, run: u64) -> Self {
+        let storage = open(&dir.join("cache"), disk.clone(), clock);
+        let content = Content::open(ContentConfig {
+            storage: storage.clone(),
+            account_dir: dir.join("cache/accounts/asha"),
+            account: "asha".to_owned(),
+            base_url: "http://x.test".to_owned(),
+            http: Arc::new(Server),
+            clock: Arc::new(clock.clone()),
+            ids: Arc::new(SeededIds::new(run)),
+            changes: Changes::new(),
+        })
+        .unwrap();
+        Self { content, storage }
+    }
+    async fn refresh(&self, name: &str) -> Cached {
+        self.content.library.cache().refresh(&format!("/api/courses/{name}")).await.unwrap()
+    }
+    /// Returns where the response is stored.
+    async fn stored(&self, name: &str) -> Option<Origin> {
+        let path = format!("/api/courses/{name}");
+        self.content.library.cache().stored(&path).await.ok().map(|c| c.origin)
+    }
+}
+
+#[tokio::test]
+async fn below_the_floor_responses_stay_in_memory() {
+    let (dir, clock) = (scratch(), FakeClock::noon());
+    let disk = Counted { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let client = TestClient::open(dir.path(), &disk, &clock, 1);
+    client.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
+    assert!(client.refresh("early").await.status.stored);
+
+    // Another program fills the disk.
+    disk.disk.set_capacity(60 * MIB);
+    clock.advance(5_000);
+    let response = client.refresh("late").await;
+    assert!(!response.status.stored && !response.stale, "the server's response is returned");
+    assert_eq!(client.stored("late").await, Some(Origin::Memory));
+    drop(client);
+    let client = TestClient::open(dir.path(), &disk, &clock, 2);
+    // Nothing was evicted for it, unlike on a full disk.
+    assert_eq!(
+        (client.stored("late").await, client.stored("early").await),
+        (None, Some(Origin::Disk))
+    );
+
+    // Space that is available again is noticed after a few seconds.
+    assert!(!client.refresh("late").await.status.stored);
+    disk.disk.set_capacity(100 * GIB);
+    clock.advance(5_000);
+    assert!(client.refresh("late").await.status.stored);
+
+    // Reserved space is not free, and bytes written since the last query are counted.
+    let promise = client.storage.reserve(8 * MIB).unwrap();
+    let here = length_of(&dir.path().join("cache/accounts/asha"));
+    disk.disk.set_capacity(here + 68 * MIB + 4 * KIB);
+    clock.advance(5_000);
+    let mut stored = 0;
+    for n in 0..40 {
+        stored += u64::from(client.refresh(&format!("c{n}")).await.status.stored);
+    }
+    assert!((10..20).contains(&stored), "{stored} responses of about 270 bytes in 4 KiB");
+    drop(promise);
+    clock.advance(5_000);
+    assert!(client.refresh("c39").await.status.stored);
+}
+
+#[tokio::test]
+async fn the_disk_is_not_queried_for_each_response() {
+    let (dir, clock) = (scratch(), FakeClock::noon());
+    let disk = Counted { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let client = TestClient::open(dir.path(), &disk, &clock, 1);
+    for (what, capacity) in [("with space", 100 * GIB), ("below the floor", MIB)] {
+        disk.disk.set_capacity(capacity);
+        clock.advance(5_000);
+        let before = disk.queries.load(Ordering::SeqCst);
+        for n in 0..100 {
+            client.refresh(&format!("c{n}")).await;
+            clock.advance(10);
+        }
+        assert_eq!(disk.queries.load(Ordering::SeqCst) - before, 1, "{what}");
+    }
+}

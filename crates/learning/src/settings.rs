@@ -1,0 +1,45 @@
+//! Settings: last-writer-wins registers with JSON values.
+
+use std::collections::BTreeMap;
+
+use carrel_model::lattice::Kv;
+use serde_json::Value;
+
+use crate::{Learning, Result, store::checked};
+
+const SETTING: &str = "setting";
+
+impl Learning {
+    /// Returns all settings as JSON values. Settings with their default value are absent.
+    pub async fn settings(&self) -> Result<BTreeMap<String, Value>> {
+        self.store
+            .read(|conn| {
+                let set = checked::query::<Kv>(conn, "WHERE ns = ?1", [SETTING])?.into_iter();
+                // Treat invalid JSON as not set; this code never writes it.
+                let values = set.filter_map(|kv| {
+                    Some((kv.key, serde_json::from_str::<Value>(&kv.value).ok()?))
+                });
+                Ok(values.filter(|(_, v)| !v.is_null()).collect())
+            })
+            .await
+    }
+
+    /// Stores several settings; `null` resets one to its default.
+    pub async fn set_settings(&self, values: BTreeMap<String, Value>) -> Result<()> {
+        self.store
+            .write("set_settings", move |tx| {
+                for (key, value) in &values {
+                    let value = serde_json::to_string(value)?;
+                    let before: Option<Kv> = tx.find(&[SETTING, key.as_str()])?;
+                    if before.is_some_and(|b| b.value == value) {
+                        continue;
+                    }
+                    let (hlc, device) = (tx.hlc(), tx.device());
+                    let (ns, key) = (SETTING.to_owned(), key.clone());
+                    tx.join(Kv { ns, key, value, hlc, device, extra: Default::default() })?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}

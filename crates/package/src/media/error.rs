@@ -1,0 +1,19 @@
+//! Faults of a media file: reasons for rejecting it, and warnings for its author.
+//!
+//! Not here: the place in the package (`problem`).
+
+/// An error or a warning without a location; the caller adds file and line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MediaError {
+    pub code: &'static str,
+    pub message: String,
+    pub hint: String,
+}
+
+pub(crate) fn media_error(
+    code: &'static str,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> MediaError {
+    MediaError { code, message: message.into(), hint: hint.into() }
+}

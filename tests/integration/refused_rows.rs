@@ -1,0 +1,94 @@
+//! A row that the server refuses: it does not block other rows, it is kept and shown with its reason, and it can be
+//! sent again.
+
+use carrel_learning::Step;
+use carrel_model::lattice::ItemKind;
+use carrel_net::Request;
+use carrel_sync::ReceiptState;
+use carrel_testkit::{
+    FakeClock, TestServer, content, device::PASSWORD, hostile, oracle::compare, scratch::scratch,
+};
+use http::header;
+use serde_json::Value;
+
+use crate::client::{self, InterceptedHttp, Interception, sync};
+
+/// Changes one row of a push to a percentage that the server refuses. (A device does not store an invalid row.)
+fn make_invalid(request: &Request) -> Option<Interception> {
+    if !request.url.ends_with("/api/sync/push") {
+        return None;
+    }
+    if request.headers.contains_key(header::CONTENT_ENCODING) {
+        return Some(Interception::Reply(hostile::reply(
+            415,
+            "text/plain",
+            "compressed bodies are not supported",
+        )));
+    }
+    let mut body: Value = serde_json::from_slice(request.body.as_deref()?).ok()?;
+    for item in body.get_mut("items")?.as_array_mut()? {
+        if item["item"] == "rivers/bend/n50" {
+            item["percent"] = 20_000.into();
+        }
+    }
+    let mut request = request.clone();
+    request.body = Some(body.to_string().into());
+    Some(Interception::Replace(request))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_refused_row_does_not_block_a_hundred_others() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let dir = scratch();
+    let http = InterceptedHttp::new(client::live_http());
+    let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    sync(&account).await;
+    http.intercept(make_invalid);
+    for n in 0..101 {
+        let item = content::item(&format!("rivers/bend/n{n}"));
+        account
+            .learning
+            .record(Step { percent: Some(100), ..Step::at(ItemKind::Section, item) })
+            .await
+            .expect("a step");
+    }
+    let before = client::rows(&account).await;
+    let status = sync(&account).await;
+    assert_eq!((status.waiting, status.refused), (0, 1), "{status:?}");
+    let user = client.account_info().expect("the account").user.id;
+    let on_server = server.rows(user).await;
+    let sections = |rows: &carrel_testkit::Rows| {
+        rows.keys().filter(|k| k.key.contains("rivers/bend/n")).count()
+    };
+    assert_eq!(sections(&on_server), 100, "the other rows are stored");
+    assert!(client::rows(&account).await == before, "the refused row is kept as it was");
+
+    // The UI can show it with the server's reason.
+    let receipts = account.sync.receipts().await.expect("the receipts");
+    let [refused] = &receipts.refused[..] else { panic!("one is refused: {receipts:?}") };
+    assert_eq!((refused.state, refused.code.as_str()), (ReceiptState::Refused, "invalid"));
+    assert!(refused.reason.contains("percent") && refused.row.is_some(), "{refused:?}");
+    assert!(!receipts.accepted.is_empty());
+    let export = account.sync.export_refused().await.expect("an export").to_string();
+    assert!(export.contains("rivers/bend/n50") && export.contains("percent"), "{export}");
+
+    // A restart keeps it; and it is not sent again automatically.
+    client.close().await;
+    drop((account, client));
+    let client = client::open(dir.path(), http.clone(), &clock, 2, false).await;
+    let account = client.account().expect("the account");
+    assert_eq!(sync(&account).await.refused, 1);
+
+    // Without the fault, it is sent again and accepted.
+    http.stop();
+    let id = account.sync.receipts().await.expect("the receipts").refused[0].id.clone();
+    account.sync.retry_refused(&id).await.expect("it is pending again");
+    let status = sync(&account).await;
+    assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
+    compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
+        .expect("both agree");
+    assert!(account.sync.retry_refused(&id).await.is_err(), "nothing is refused any more");
+}

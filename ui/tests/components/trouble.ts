@@ -1,2 +1,0 @@
-/** Switches the faults of the components in this folder on and off. */
-export const trouble = { on: true };

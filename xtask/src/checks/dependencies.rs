@@ -1,0 +1,309 @@
+//! Checks the dependencies between crates against docs/ARCHITECTURE.md and docs/adr/0002.
+//!
+//! Reads `cargo metadata`, so a dependency counts where it is declared, used or not.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{list, metadata, report, text};
+use crate::sh::{self, Result};
+
+/// Crate, the workspace crates it may depend on, and the additional ones its tests may use.
+const ALLOWED: &[(&str, &[&str], &[&str])] = &[
+    ("carrel-model", &[], &[]),
+    ("carrel-system", &["carrel-model"], &[]),
+    ("carrel-sqlite", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
+    ("carrel-net", &["carrel-model", "carrel-system"], &[]),
+    ("carrel-imaging", &[], &[]),
+    ("carrel-package", &["carrel-model", "carrel-imaging"], &[]),
+    ("carrel-bundle", &["carrel-model"], &[]),
+    ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
+    (
+        "carrel-sync",
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-net", "carrel-learning"],
+        &["carrel-testkit"],
+    ),
+    (
+        "carrel-http-cache",
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-net"],
+        &["carrel-testkit"],
+    ),
+    (
+        "carrel-content",
+        &[
+            "carrel-model",
+            "carrel-system",
+            "carrel-sqlite",
+            "carrel-net",
+            "carrel-imaging",
+            "carrel-http-cache",
+        ],
+        &["carrel-testkit", "carrel-learning"],
+    ),
+    (
+        "carrel-client",
+        &[
+            "carrel-model",
+            "carrel-system",
+            "carrel-sqlite",
+            "carrel-net",
+            "carrel-bundle",
+            "carrel-learning",
+            "carrel-sync",
+            "carrel-http-cache",
+            "carrel-content",
+        ],
+        &["carrel-testkit"],
+    ),
+    ("carrel-commands", &["carrel-model", "carrel-client"], &["carrel-testkit"]),
+    ("carrel-bridge", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
+    ("carrel", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
+    (
+        "carrel-server",
+        &["carrel-model", "carrel-sqlite", "carrel-package", "carrel-bundle"],
+        &["carrel-testkit"],
+    ),
+    ("carrel-testkit", ALL, ALL),
+    ("carrel-tests", ALL, ALL),
+    ("xtask", &[], &[]),
+];
+
+const ALL: &[&str] = &[
+    "carrel-model",
+    "carrel-system",
+    "carrel-sqlite",
+    "carrel-net",
+    "carrel-imaging",
+    "carrel-package",
+    "carrel-bundle",
+    "carrel-learning",
+    "carrel-sync",
+    "carrel-http-cache",
+    "carrel-content",
+    "carrel-client",
+    "carrel-commands",
+    "carrel-bridge",
+    "carrel-server",
+    "carrel-testkit",
+];
+
+/// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
+const EXTERNAL: &[(&str, &[&str], &str)] = &[
+    ("tauri", &["carrel"], "only the app depends on tauri"),
+    (
+        "axum",
+        &[
+            "carrel-content",
+            "carrel-client",
+            "carrel-server",
+            "carrel-bridge",
+            "carrel-testkit",
+            "carrel-tests",
+        ],
+        "only the server, the bridge and the client's loopback server serve HTTP",
+    ),
+    (
+        "rusqlite",
+        &[
+            "carrel-sqlite",
+            "carrel-learning",
+            "carrel-sync",
+            "carrel-http-cache",
+            "carrel-content",
+            "carrel-client",
+            "carrel-server",
+            "carrel-testkit",
+            "carrel-tests",
+        ],
+        "only the stores use SQL",
+    ),
+    ("tokio", ALL_BUT_MODEL, "model does no I/O"),
+    (
+        "reqwest",
+        &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
+        "network access goes through carrel-net",
+    ),
+    ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
+];
+
+const ALL_BUT_MODEL: &[&str] = &[
+    "carrel-system",
+    "carrel-sqlite",
+    "carrel-net",
+    "carrel-package",
+    "carrel-learning",
+    "carrel-sync",
+    "carrel-http-cache",
+    "carrel-content",
+    "carrel-client",
+    "carrel-commands",
+    "carrel-bridge",
+    "carrel-server",
+    "carrel-testkit",
+    "carrel",
+    "carrel-tests",
+];
+
+/// Checks the workspace, and that only ui/src/platform/ imports Tauri's API.
+pub fn check() -> Result {
+    let mut problems = problems(&metadata()?);
+    problems.extend(ui_problems()?);
+    report(&problems, "dependencies that docs/ARCHITECTURE.md does not allow")
+}
+
+/// Returns each forbidden dependency in the output of `cargo metadata` as `from -> to (kind): why`.
+fn problems(metadata: &Value) -> Vec<String> {
+    let packages = list(metadata, "packages");
+    let workspace: Vec<&str> = packages.iter().map(|package| text(package, "name")).collect();
+    let mut out = Vec::new();
+    for package in packages {
+        let from = text(package, "name");
+        let Some((_, allowed, in_tests)) = ALLOWED.iter().find(|(name, ..)| *name == from) else {
+            out.push(format!(
+                "{from}: crate is not listed\nhint: add it to xtask/src/checks/dependencies.rs and write an ADR"
+            ));
+            continue;
+        };
+        for dependency in list(package, "dependencies") {
+            let to = text(dependency, "name");
+            let kind = dependency["kind"].as_str().unwrap_or("normal");
+            let edge = format!("{from} -> {to} ({kind})");
+            if to == from {
+                // A crate that enables other features of itself for its tests.
+                continue;
+            }
+            if workspace.contains(&to) {
+                let permitted = allowed.contains(&to) || (kind == "dev" && in_tests.contains(&to));
+                if !permitted {
+                    out.push(format!("{edge}: dependency is not allowed"));
+                }
+            } else if let Some((_, users, why)) = external_rule(to)
+                && !users.contains(&from)
+                // Tests of a crate without I/O may use a runtime; Tauri is not allowed in tests either.
+                && (kind != "dev" || to.starts_with("tauri"))
+            {
+                out.push(format!("{edge}: {why}"));
+            }
+        }
+    }
+    out
+}
+
+fn external_rule(
+    name: &str,
+) -> Option<&'static (&'static str, &'static [&'static str], &'static str)> {
+    EXTERNAL.iter().find(|(start, ..)| {
+        name == *start || name.strip_prefix(start).is_some_and(|rest| rest.starts_with('-'))
+    })
+}
+
+fn ui_problems() -> Result<Vec<String>> {
+    let root = sh::root();
+    let listing = sh::output(sh::program("git").args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--",
+        "ui/src",
+    ]))?;
+    let out = listing
+        .lines()
+        .filter(|path| !path.starts_with("ui/src/platform/"))
+        .filter(|path| [".ts", ".js", ".svelte"].iter().any(|end| path.ends_with(end)))
+        .filter(|path| {
+            fs::read_to_string(root.join(path)).is_ok_and(|text| text.contains("@tauri-apps/"))
+        })
+        .map(|path| format!("{path}: only ui/src/platform/ imports @tauri-apps"))
+        .collect();
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A package and its declared dependencies: name and kind of each.
+    type Package<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    fn graph(packages: &[Package<'_>]) -> Value {
+        let packages: Vec<Value> = packages
+            .iter()
+            .map(|(name, dependencies)| {
+                let dependencies: Vec<Value> = dependencies
+                    .iter()
+                    .map(|(name, kind)| json!({ "name": name, "kind": kind }))
+                    .collect();
+                json!({ "name": name, "dependencies": dependencies })
+            })
+            .collect();
+        json!({ "packages": packages })
+    }
+
+    #[test]
+    fn the_allowed_dependencies_pass() {
+        let good = graph(&[
+            (
+                "carrel-model",
+                &[("serde", None), ("tokio", Some("dev")), ("carrel-model", Some("dev"))],
+            ),
+            ("carrel-sqlite", &[("carrel-model", None), ("rusqlite", None)]),
+            ("carrel-package", &[("carrel-model", None)]),
+            (
+                "carrel-client",
+                &[("carrel-sqlite", None), ("axum", None), ("carrel-testkit", Some("dev"))],
+            ),
+            ("carrel-commands", &[("carrel-client", None)]),
+            ("carrel-server", &[("carrel-package", None), ("axum", None)]),
+            ("carrel-testkit", &[("carrel-server", None), ("carrel-client", None)]),
+            (
+                "carrel",
+                &[("carrel-commands", None), ("tauri", None), ("tauri-build", Some("build"))],
+            ),
+        ]);
+        assert_eq!(problems(&good), [""; 0]);
+    }
+
+    #[test]
+    fn every_forbidden_dependency_is_reported() {
+        let cases: &[(&str, &str, Option<&str>)] = &[
+            ("carrel-server", "carrel-client", None),
+            ("carrel-server", "carrel-client", Some("dev")),
+            ("carrel-client", "carrel-server", Some("dev")),
+            ("carrel-client", "carrel-package", None),
+            ("carrel-client", "carrel-commands", None),
+            ("carrel-model", "carrel-sqlite", None),
+            ("carrel-commands", "carrel-sqlite", None),
+            ("carrel", "carrel-server", Some("build")),
+            ("carrel-bridge", "carrel-testkit", None),
+            ("xtask", "carrel-model", None),
+            ("carrel-client", "tauri", None),
+            ("carrel-commands", "tauri-plugin-opener", Some("dev")),
+            ("carrel-commands", "axum", None),
+            ("carrel-model", "tokio", None),
+            ("carrel-commands", "rusqlite", None),
+            ("carrel-server", "sqlx", None),
+        ];
+        for (from, to, kind) in cases {
+            let mut packages: Vec<Package<'_>> = Vec::new();
+            let dependencies = [(*to, *kind)];
+            packages.push((from, &dependencies));
+            packages.push((to, &[]));
+            if external_rule(to).is_some() {
+                packages.pop();
+            }
+            let found = problems(&graph(&packages));
+            assert_eq!(found.len(), 1, "{from} -> {to}: {found:?}");
+            assert!(found[0].starts_with(&format!("{from} -> {to} ")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_unlisted_crate_is_reported() {
+        let found = problems(&graph(&[("carrel-extra", &[])]));
+        assert!(found[0].contains("is not listed"), "{found:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Checks the size of the built UI: the first load, gzipped, and all files without fonts.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::sh::{self, Result};
+
+/// Maximum JavaScript and CSS that index.html loads itself, gzipped. Bytes.
+const MAX_FIRST_LOAD: usize = 120_000;
+/// Maximum for all files except fonts and source maps, each gzipped. Bytes.
+const MAX_TOTAL: usize = 600_000;
+
+pub fn check() -> Result {
+    let dist = sh::root().join("ui/dist");
+    let index = sh::read(&dist.join("index.html"))?;
+    let first: Vec<PathBuf> = referenced(&index).into_iter().map(|path| dist.join(path)).collect();
+    if first.is_empty() {
+        return Err("ui/dist/index.html loads nothing\nhint: cd ui && npm run build".into());
+    }
+    let mut all = Vec::new();
+    list_files(&dist, &mut all)?;
+    all.retain(|path| !path.extension().is_some_and(|end| end == "woff2" || end == "map"));
+    let (first, total) = (gzipped(&first)?, gzipped(&all)?);
+    println!(
+        "  first load {first} B (max {MAX_FIRST_LOAD}), all files without fonts {total} B (max {MAX_TOTAL}), gzipped"
+    );
+    if first > MAX_FIRST_LOAD || total > MAX_TOTAL {
+        return Err(format!("the UI is too large: first load {first} B, all {total} B"));
+    }
+    Ok(())
+}
+
+/// Returns scripts, preloaded modules and style sheets of a page as relative paths.
+fn referenced(html: &str) -> Vec<String> {
+    html.split(['"', '\''])
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.ends_with(".js") || text.ends_with(".css"))
+        .map(|text| text.trim_start_matches("./").trim_start_matches('/').to_owned())
+        .collect()
+}
+
+fn list_files(dir: &Path, out: &mut Vec<PathBuf>) -> Result {
+    let entries = fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() { list_files(&path, out)? } else { out.push(path) }
+    }
+    Ok(())
+}
+
+fn gzipped(files: &[PathBuf]) -> Result<usize> {
+    files.iter().map(|file| gzip(file)).sum()
+}
+
+fn gzip(file: &Path) -> Result<usize> {
+    let bytes = fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let failed = |e: std::io::Error| format!("gzip: {e}");
+    let mut gzip = Command::new("gzip")
+        .args(["-9", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut input = gzip.stdin.take().ok_or("gzip has no standard input")?;
+    let writer = std::thread::spawn(move || input.write_all(&bytes));
+    let out = gzip.wait_with_output().map_err(failed)?;
+    writer.join().map_err(|_| "gzip stopped reading")?.map_err(failed)?;
+    Ok(out.stdout.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn referenced_files_are_found() {
+        let html = "<script type=\"module\" crossorigin src=\"/assets/index-1.js\"></script>\n<link rel='stylesheet' href='./assets/a.css'><link rel=\"icon\" href=\"/icon.svg\">";
+        assert_eq!(referenced(html), ["assets/index-1.js", "assets/a.css"]);
+    }
+}

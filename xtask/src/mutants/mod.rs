@@ -1,0 +1,196 @@
+//! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; a mutant that no
+//! test detects is a gap.
+//!
+//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Works on a copy of the tree
+//! (target/mutants), so that no file of the checkout is modified. Do not build in the checkout meanwhile: both trees
+//! share one target folder. Does not explain why each mutant matters; see the table in docs/TESTING.md.
+
+/// Arguments for one test of a crate's `--lib`.
+macro_rules! unit {
+    ($package:literal, $test:literal) => {
+        &["-p", $package, "--lib", "-E", concat!("test(", $test, ")")]
+    };
+}
+/// Arguments for one test of the server's `--test api`.
+macro_rules! api {
+    ($test:literal) => {
+        &["-p", "carrel-server", "--test", "api", "-E", concat!("test(", $test, ")")]
+    };
+}
+
+mod client;
+mod operations;
+mod package;
+mod review;
+mod server;
+mod ui;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use crate::sh::{self, Result};
+
+/// A mutant: `good`, which occurs once in `file`, is replaced by `bad`; then `tests` must fail.
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    good: &'static str,
+    bad: &'static str,
+    /// Arguments of `cargo nextest run`; after a first `"ui"`, those of vitest.
+    tests: &'static [&'static str],
+}
+
+pub fn run(args: &[String]) -> Result {
+    let chosen: Vec<&Mutant> = [
+        server::MUTANTS,
+        operations::MUTANTS,
+        package::MUTANTS,
+        client::MUTANTS,
+        review::MUTANTS,
+        ui::MUTANTS,
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|m| {
+        args.is_empty()
+            || args.iter().any(|a| m.name.contains(a.as_str()) || m.file.contains(a.as_str()))
+    })
+    .collect();
+    if chosen.is_empty() {
+        return Err(format!("no mutant matches {}", args.join(" ")));
+    }
+    let tree = copy()?;
+    let mut missed = Vec::new();
+    for mutant in &chosen {
+        let start = Instant::now();
+        // A mutant that can no longer be applied is a gap too and does not stop the others.
+        let result = match is_detected(&tree, mutant) {
+            Ok(true) => "detected".to_owned(),
+            Ok(false) => "MISSED".to_owned(),
+            Err(e) => format!("ERROR: {e}"),
+        };
+        println!("{result:<9} {:>6.1} s  {}", start.elapsed().as_secs_f64(), mutant.name);
+        if result != "detected" {
+            missed.push(mutant.name);
+        }
+    }
+    if missed.is_empty() {
+        println!("all {} mutants were detected", chosen.len());
+        Ok(())
+    } else {
+        Err(format!("not detected: {}", missed.join("; ")))
+    }
+}
+
+/// Copies the tracked files to target/mutants. Unchanged files keep their times, to avoid rebuilds.
+fn copy() -> Result<PathBuf> {
+    let tree = sh::target().join("mutants");
+    let listed = sh::output(sh::program("git").args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
+    for name in listed.lines() {
+        let (from, to) = (sh::root().join(name), tree.join(name));
+        // Deleted, but not yet committed.
+        let Ok(bytes) = fs::read(&from) else { continue };
+        if fs::read(&to).is_ok_and(|old| old == bytes) {
+            continue;
+        }
+        let failed = |e: std::io::Error| format!("{}: {e}", to.display());
+        if let Some(dir) = to.parent() {
+            fs::create_dir_all(dir).map_err(failed)?;
+        }
+        fs::write(&to, bytes).map_err(failed)?;
+    }
+    Ok(tree)
+}
+
+/// Returns true if the code was built with the mutant and a test failed.
+fn is_detected(tree: &Path, mutant: &Mutant) -> Result<bool> {
+    let path = tree.join(mutant.file);
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let original = fs::read_to_string(&path).map_err(failed)?;
+    if original.matches(mutant.good).count() != 1 {
+        return Err(format!(
+            "{}: `good` does not occur exactly once: {}",
+            mutant.file, mutant.name
+        ));
+    }
+    fs::write(&path, original.replace(mutant.good, mutant.bad)).map_err(failed)?;
+    let outcome = match mutant.tests.split_first() {
+        Some((&"ui", files)) => ui_tests_fail(tree, files),
+        _ => rust_tests_fail(tree, mutant.tests),
+    };
+    fs::write(&path, original).map_err(failed)?;
+    touch(&sh::root().join(mutant.file))?;
+    outcome.map_err(|e| format!("{}: {e}", mutant.name))
+}
+
+/// Sets the modification time of a file so that cargo rebuilds its crate in the checkout. Both trees share one target
+/// folder in which their packages have the same names, so artifacts built with the mutant would count as those of the
+/// checkout.
+fn touch(path: &Path) -> Result {
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let file = fs::File::options().append(true).open(path).map_err(failed)?;
+    file.set_modified(std::time::SystemTime::now()).map_err(failed)
+}
+
+/// nextest's exit code if tests ran and some failed. Other codes (no test matched, the build failed) show nothing.
+const NEXTEST_FAILED: i32 = 100;
+
+fn rust_tests_fail(tree: &Path, tests: &[&str]) -> Result<bool> {
+    let cargo = |verb: &[&str]| {
+        let mut command = sh::cargo();
+        command
+            .current_dir(tree)
+            .args(verb)
+            .args(tests)
+            // The dependencies are the same: only the crates of this tree are built.
+            .env("CARGO_TARGET_DIR", sh::target());
+        command
+    };
+    sh::output(cargo(&["nextest", "run", "--locked", "--no-run"]).stdin(Stdio::null()))
+        .map_err(|e| format!("does not build: {e}"))?;
+    match status(&mut cargo(&["nextest", "run", "--locked", "--fail-fast", "--retries", "0"]))? {
+        Some(0) => Ok(false),
+        Some(NEXTEST_FAILED) => Ok(true),
+        code => Err(format!("nextest exited with {code:?}: no test result")),
+    }
+}
+
+fn ui_tests_fail(tree: &Path, files: &[&str]) -> Result<bool> {
+    let modules = tree.join("ui/node_modules");
+    if !modules.exists() {
+        link(&sh::root().join("ui/node_modules"), &modules)
+            .map_err(|e| format!("{}: {e}", modules.display()))?;
+    }
+    let mut vitest = sh::npm("ui");
+    vitest.current_dir(tree.join("ui")).args(["run", "--silent", "test", "--"]).args(files);
+    Ok(status(&mut vitest)? != Some(0))
+}
+
+fn status(command: &mut Command) -> Result<Option<i32>> {
+    let done = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|e| format!("{command:?}: {e}"))?;
+    Ok(done.code())
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(not(unix))]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::windows::fs::symlink_dir(from, to)
+}
