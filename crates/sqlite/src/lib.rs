@@ -28,4 +28,4 @@ pub use open::{
     quick_check,
 };
 pub use rusqlite;
-pub use schema::{restore_schema, schema_problem};
+pub use schema::{migrations_problem, restore_schema, schema_problem};

@@ -1,10 +1,10 @@
 //! Compares the schema that is stored in a file with the one that the migrations create. SQLite's own checks do not
 //! find a changed byte in the text of a `CREATE` statement: it only makes a column or a table "missing".
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, config::DbConfig, params};
 
 use crate::{
-    Cause, Error, Result,
+    Error, Result,
     migrate::{Migration, applied, migrate},
     open_in_memory,
 };
@@ -23,35 +23,48 @@ struct Entry {
     sql: String,
 }
 
-/// Returns what is wrong with the schema or with the list of applied migrations; `None` if both are as the migrations
-/// create them, if a newer release wrote the file, or if the file is not ours.
+/// Returns how the schema differs from the one that the applied migrations create; `None` if it does not, if a newer
+/// release wrote the file, or if the file is not ours.
 ///
 /// Changed migrations of an unreleased build are not damage: `migrate` returns `MigrationChanged` for them.
 pub fn schema_problem(conn: &Connection, migrations: &[Migration]) -> Result<Option<String>> {
     let found = entries(conn)?;
-    let ours = expected(migrations)?;
-    Ok(match applied(conn, migrations) {
-        Ok(0) => None,
-        Ok(n) if n as usize == migrations.len() => {
-            (found != ours).then(|| difference(&found, &ours))
+    let ours = match applied(conn, migrations) {
+        Ok(0)
+        | Err(Error::NewerFile { .. } | Error::MigrationChanged { .. } | Error::Numbering(_)) => {
+            return Ok(None);
         }
-        Ok(n) => {
-            let ours = expected(&migrations[..n as usize])?;
-            (found != ours).then(|| difference(&found, &ours))
-        }
-        Err(e) if e.cause() == Cause::Newer => None,
-        Err(e) if found == ours => Some(format!("the list of applied migrations is corrupt: {e}")),
-        Err(Error::MigrationChanged { .. } | Error::Numbering(_)) => None,
+        Ok(number) => expected(&migrations[..number as usize])?,
         Err(e) => {
+            let ours = expected(migrations)?;
             let same = found.iter().filter(|entry| ours.contains(entry)).count();
-            (same * OURS >= ours.len()).then(|| format!("the schema is corrupt: {e}"))
+            return Ok((same * OURS >= ours.len()).then(|| format!("the schema is corrupt: {e}")));
         }
+    };
+    Ok((found != ours).then(|| difference(&found, &ours)))
+}
+
+/// Returns what is wrong with the list of applied migrations of a file that has exactly the schema of `migrations`.
+/// `None` for any other schema.
+pub fn migrations_problem(conn: &Connection, migrations: &[Migration]) -> Result<Option<String>> {
+    let is_ours = entries(conn)? == expected(migrations)?;
+    Ok(match applied(conn, migrations) {
+        Err(Error::NewerFile { .. }) => None,
+        Err(e) => is_ours.then(|| format!("the list of applied migrations is corrupt: {e}")),
+        Ok(_) => None,
     })
 }
 
 /// Writes the schema of the migrations into a damaged copy, so that its rows can be read. Only for a copy in memory:
 /// the tables themselves are not changed. Returns how many entries were corrected.
 pub fn restore_schema(conn: &Connection, migrations: &[Migration]) -> Result<usize> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
+    let corrected = restore_entries(conn, migrations);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    corrected
+}
+
+fn restore_entries(conn: &Connection, migrations: &[Migration]) -> Result<usize> {
     // While this is on, SQLite ignores statements of the schema that it cannot parse.
     conn.pragma_update(None, "writable_schema", true)?;
     // The table of migrations has the same schema at every number; it tells which schema the others have.

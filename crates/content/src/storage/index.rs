@@ -182,6 +182,8 @@ impl Index {
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
         carrel_sqlite::schema_problem(&conn, MIGRATIONS).is_ok_and(|found| found.is_some())
+            || carrel_sqlite::migrations_problem(&conn, MIGRATIONS)
+                .is_ok_and(|found| found.is_some())
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 

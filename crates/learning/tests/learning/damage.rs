@@ -614,10 +614,10 @@ async fn a_changed_byte_in_the_schema_is_repaired_from_the_file_alone() {
     let folder = folder_with_work(true).await;
     for text in [
         "percent INTEGER",
-        "TABLE word ",
+        "TABLE kv ",
         "app_version TEXT",
         "INDEX outbox_rev",
-        "CREATE TABLE session",
+        "CREATE TABLE study_session",
     ] {
         for unclean in [false, true] {
             let dir = temp_dir();

@@ -1,7 +1,8 @@
 //! Damage in the text of a schema, which SQLite's own checks do not find.
 
 use carrel_sqlite::{
-    Migration, integrity_check, migrate, open_in_memory, restore_schema, rusqlite::Connection,
+    Migration, integrity_check, migrate, migrations_problem, open_in_memory, restore_schema,
+    rusqlite::{Connection, config::DbConfig},
     schema_problem,
 };
 
@@ -24,10 +25,9 @@ fn library(migrations: &[Migration]) -> Connection {
 
 /// Changes the stored schema as a damaged page would.
 fn damage(conn: &Connection, sql: &str) {
-    conn.execute_batch(&format!(
-        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET {sql}; PRAGMA writable_schema = RESET"
-    ))
-    .unwrap();
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).unwrap();
+    conn.execute_batch(&format!("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET {sql}"))
+        .unwrap();
 }
 
 const COLUMN: &str = "sql = replace(sql, 'pages', 'pagez') WHERE name = 'book'";
@@ -55,6 +55,7 @@ fn a_changed_column_is_found_and_its_rows_are_read() {
     for migrations in [MIGRATIONS, &MIGRATIONS[..1]] {
         let conn = library(migrations);
         damage(&conn, COLUMN);
+        conn.execute_batch("PRAGMA writable_schema = RESET").unwrap();
         integrity_check(&conn).expect("SQLite does not find it");
         conn.query_row("SELECT pages FROM book", [], |_| Ok(())).unwrap_err();
         assert!(schema_problem(&conn, MIGRATIONS).unwrap().unwrap().contains("book"));
@@ -68,8 +69,7 @@ fn a_changed_column_is_found_and_its_rows_are_read() {
 fn statements_that_cannot_be_parsed_and_names_are_restored() {
     for change in [KEYWORD, NAME] {
         let conn = library(MIGRATIONS);
-        conn.execute_batch("PRAGMA writable_schema = ON").unwrap();
-        conn.execute_batch(&format!("UPDATE sqlite_schema SET {change}")).unwrap();
+        damage(&conn, change);
         assert_eq!(restore_schema(&conn, MIGRATIONS).unwrap(), 1, "{change}");
         assert_eq!(schema_problem(&conn, MIGRATIONS).unwrap(), None, "{change}");
         conn.execute_batch("SELECT pages FROM book; SELECT due FROM loan").unwrap();
@@ -84,10 +84,13 @@ fn a_renamed_table_is_a_problem() {
 }
 
 #[test]
-fn a_corrupt_list_of_migrations_is_a_problem_and_a_newer_or_foreign_file_is_none() {
+fn a_corrupt_list_of_migrations_is_found_and_a_newer_or_foreign_file_has_no_problem() {
     let conn = library(MIGRATIONS);
     conn.execute("UPDATE schema_migration SET checksum = x'00' WHERE number = 1", []).unwrap();
-    assert!(schema_problem(&conn, MIGRATIONS).unwrap().unwrap().contains("list"));
+    assert!(migrations_problem(&conn, MIGRATIONS).unwrap().is_some());
+    assert_eq!(schema_problem(&conn, MIGRATIONS).unwrap(), None);
+    let sound = library(MIGRATIONS);
+    assert_eq!(migrations_problem(&sound, MIGRATIONS).unwrap(), None);
     let newer = library(MIGRATIONS);
     assert_eq!(schema_problem(&newer, &MIGRATIONS[..1]).unwrap(), None);
     let foreign = open_in_memory().unwrap();
