@@ -12,6 +12,7 @@ mod error;
 pub mod migrate;
 mod open;
 pub mod rows;
+mod schema;
 
 pub use backup::backup;
 pub use carrel_system::{Cause, StorageError};
@@ -27,3 +28,4 @@ pub use open::{
     quick_check,
 };
 pub use rusqlite;
+pub use schema::{migrations_problem, restore_schema, schema_problem};

@@ -90,7 +90,10 @@ fn migrate_unprobed(
     let done = apply(conn, migrations, now_ms);
     conn.pragma_update(None, "foreign_keys", enforced)?;
     done?;
-    tracing::info!(schema.from = from, schema.to = app, "database migrated");
+    // Not for the databases in memory that schemas are compared with.
+    if conn.path().is_some_and(|path| !path.is_empty()) {
+        tracing::info!(schema.from = from, schema.to = app, "database migrated");
+    }
     Ok(Migrated { from, to: app, backup: copy })
 }
 
@@ -135,7 +138,7 @@ pub fn is_migrated(conn: &Connection, migrations: &[Migration]) -> Result<bool> 
 }
 
 /// Returns how many of `migrations` the file has, after comparing their checksums.
-fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
+pub(crate) fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
     if conn.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
         let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;

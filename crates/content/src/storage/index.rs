@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -33,9 +33,6 @@ use crate::{
 const DATABASE: &str = "content.db";
 /// Name of the setting that means: every blob file has its row.
 const COMPLETE: &str = "complete";
-/// A file with at least this many tables, indices and triggers of the schema is a content index, even
-/// without a list of migrations.
-const MIN_KNOWN_OBJECTS: usize = 8;
 
 /// The database of one store.
 pub(super) struct Index {
@@ -163,7 +160,7 @@ impl Index {
 
     fn open_existing(&self, path: &Path) -> Result<Connection, IndexError> {
         let mut conn = connect(path, MIGRATIONS, self.clock.now_ms())?;
-        if let Some(problem) = schema_problem(&conn)? {
+        if let Some(problem) = carrel_sqlite::schema_problem(&conn, MIGRATIONS)? {
             return Err(IndexError { cause: Cause::Corrupt, text: problem });
         }
         self.reconcile(&mut conn)?;
@@ -184,7 +181,9 @@ impl Index {
         // indices are compared, too.
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
-        schema_problem(&conn).is_ok_and(|found| found.is_some())
+        carrel_sqlite::schema_problem(&conn, MIGRATIONS).is_ok_and(|found| found.is_some())
+            || carrel_sqlite::migrations_problem(&conn, MIGRATIONS)
+                .is_ok_and(|found| found.is_some())
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 
@@ -533,53 +532,6 @@ fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64
         )?
         .exists([version])?;
     Ok(Some((version, !is_incomplete)))
-}
-
-/// Returns type, name and SQL of tables, indices and triggers, with normalised line ends.
-fn schema_of(conn: &Connection) -> Result<Vec<(String, String, String)>> {
-    let mut rows = conn
-        .prepare(
-            "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
-             WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name",
-        )?
-        .query_map([], |r| {
-            let sql: String = r.get(2)?;
-            Ok((r.get(0)?, r.get(1)?, sql.replace("\r\n", "\n")))
-        })?
-        .collect::<rusqlite::Result<Vec<(String, String, String)>>>()?;
-    rows.retain(|(_, name, _)| !name.contains("schema_migration"));
-    Ok(rows)
-}
-
-/// Checks the schema and the list of applied migrations of a content index. Returns what is wrong with
-/// them; `None` for a correct, older, newer or foreign file.
-fn schema_problem(conn: &Connection) -> Result<Option<String>> {
-    static EXPECTED: OnceLock<Vec<(String, String, String)>> = OnceLock::new();
-    let expected = match EXPECTED.get() {
-        Some(expected) => expected,
-        None => {
-            let expected = schema_of(&in_memory(MIGRATIONS, 0)?)?;
-            EXPECTED.get_or_init(|| expected)
-        }
-    };
-    let found = schema_of(conn)?;
-    if &found == expected {
-        // The schema is correct; the list of migrations may be wrong.
-        return Ok(match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
-            Ok(true) => None,
-            Ok(false) => Some("the list of applied migrations is incomplete".into()),
-            Err(e) if e.cause() == Cause::Newer => None,
-            Err(e) => Some(format!("the list of applied migrations is corrupt: {e}")),
-        });
-    }
-    let same = found.iter().filter(|row| expected.contains(row)).count();
-    match carrel_sqlite::is_migrated(conn, MIGRATIONS) {
-        Ok(true) => Ok(Some("the schema does not match the applied migrations".into())),
-        Err(carrel_sqlite::Error::ForeignDatabase) if same >= MIN_KNOWN_OBJECTS => {
-            Ok(Some("the list of applied migrations is missing".into()))
-        }
-        _ => Ok(None),
-    }
 }
 
 /// Opens or creates a file of the folder, with the group's permissions if the folder is shared.

@@ -5,9 +5,13 @@
 
 use std::{fs, io, path::Path};
 
+use carrel_sqlite::DatabaseError;
 use rusqlite::{Connection, MAIN_DB};
 
-use crate::{Result, store::with_suffix};
+use crate::{
+    Error, Result,
+    store::{MIGRATIONS, with_suffix},
+};
 
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
@@ -30,7 +34,29 @@ fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Opens a connection to a copy of these bytes in memory.
-pub(super) fn open(mut bytes: Vec<u8>) -> Result<Connection> {
+pub(super) fn open(bytes: Vec<u8>) -> Result<Connection> {
+    let conn = load(bytes)?;
+    // The first read fails if it is not a database.
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(conn)
+}
+
+/// Like `open`, for a damaged file: the schema of the copy is corrected, so that its rows can be read.
+pub(super) fn open_damaged(bytes: Vec<u8>) -> Result<Connection> {
+    let conn = load(bytes)?;
+    match carrel_sqlite::restore_schema(&conn, MIGRATIONS) {
+        Ok(0) => {}
+        Ok(corrected) => {
+            tracing::warn!(store.entries = corrected, "the schema of a copy was corrected")
+        }
+        // Rows of the tables that it names correctly may still be readable.
+        Err(e) => tracing::warn!(error = %e, "the schema of a copy could not be corrected"),
+    }
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(conn)
+}
+
+fn load(mut bytes: Vec<u8>) -> Result<Connection> {
     let mut conn = carrel_sqlite::open_in_memory()?;
     if bytes.is_empty() {
         return Ok(conn);
@@ -40,9 +66,25 @@ pub(super) fn open(mut bytes: Vec<u8>) -> Result<Connection> {
         versions.fill(1);
     }
     conn.deserialize_read_exact(MAIN_DB, bytes.as_slice(), bytes.len(), false)?;
-    // The first read fails if it is not a database.
-    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(conn)
+}
+
+/// Checks pages and schema. Returns `Cause::Corrupt` if they are damaged.
+pub(super) fn quick_check(conn: &Connection) -> Result<()> {
+    carrel_sqlite::quick_check(conn)?;
+    match carrel_sqlite::schema_problem(conn, MIGRATIONS)? {
+        Some(problem) => Err(Error::corrupt(problem)),
+        None => Ok(()),
+    }
+}
+
+/// Returns true if the schema of an open file is damaged, or cannot be read because pages are damaged.
+pub(super) fn schema_is_damaged(conn: &Connection) -> Result<bool> {
+    match carrel_sqlite::schema_problem(conn, MIGRATIONS).map_err(Error::from) {
+        Ok(problem) => Ok(problem.is_some()),
+        Err(e) if e.is_corrupt() => Ok(true),
+        Err(e) => Err(e),
+    }
 }
 
 /// Applies the complete transactions of a log, up to the first damaged frame.

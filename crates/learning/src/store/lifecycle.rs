@@ -218,6 +218,7 @@ fn open_checked(dir: &Path, clean: bool, new_file: bool) -> Result<FileState> {
     if clean {
         match open() {
             Err(e) if e.cause() == Cause::Corrupt => {}
+            Ok(conn) if image::schema_is_damaged(&conn)? => {}
             other => return Ok(FileState::Sound(other?)),
         }
     }
@@ -248,7 +249,7 @@ enum CheckResult {
 /// Checks a copy of the file and its log. Returns `Cause::Corrupt` if it is damaged.
 fn check(path: &Path) -> Result<CheckResult> {
     let copy = image::open(image::read(path, true)?)?;
-    carrel_sqlite::quick_check(&copy)?;
+    image::quick_check(&copy)?;
     match carrel_sqlite::integrity_check(&copy) {
         Err(e) if e.cause() == Cause::Corrupt => {
             // In memory, only the stored data can cause a failure.
@@ -331,7 +332,7 @@ fn copy_of_closed_file(path: &Path) -> Result<Connection> {
         return Err(Error::corrupt("the file is missing or empty"));
     }
     let conn = image::open(bytes)?;
-    carrel_sqlite::quick_check(&conn)?;
+    image::quick_check(&conn)?;
     Ok(conn)
 }
 

@@ -217,7 +217,7 @@ fn open_base(
                 if bytes.is_empty() { Err(Error::corrupt("empty")) } else { image::open(bytes) }
             })
             .and_then(|mut copy| {
-                carrel_sqlite::quick_check(&copy)?;
+                image::quick_check(&copy)?;
                 Ok(carrel_sqlite::migrate(&mut copy, MIGRATIONS, None, now_ms)?)
             });
         if let Err(e) = sound {
@@ -247,7 +247,7 @@ fn sources(dir: &Path) -> Result<Vec<Connection>> {
         for with_log in [true, false] {
             // A read error is returned: it may be temporary and must not exclude the file from the repair.
             let bytes = image::read(&file, with_log)?;
-            let Ok(conn) = image::open(bytes) else { continue };
+            let Ok(conn) = image::open_damaged(bytes) else { continue };
             let newest = "SELECT max(number) FROM schema_migration";
             let schema: u32 = conn.query_row(newest, [], |r| r.get(0)).unwrap_or(0);
             if schema > MIGRATIONS.len() as u32 {

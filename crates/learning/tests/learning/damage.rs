@@ -608,3 +608,34 @@ async fn an_unreadable_row_does_not_affect_others() {
     assert_eq!(store.last_repair(), None);
     assert!(store.read(outbox::counts).await.unwrap().0 > 9);
 }
+
+/// A changed byte in the text of the schema makes a column or a table "missing", which SQLite's checks do not find.
+#[tokio::test]
+async fn a_changed_byte_in_the_schema_is_repaired_from_the_file_alone() {
+    let folder = folder_with_work(true).await;
+    for text in [
+        "percent INTEGER",
+        "TABLE kv ",
+        "app_version TEXT",
+        "INDEX outbox_rev",
+        "CREATE TABLE study_session",
+    ] {
+        for unclean in [false, true] {
+            let dir = temp_dir();
+            copy_dir(folder.dir.path(), dir.path());
+            fs::remove_dir_all(dir.path().join("journal")).unwrap();
+            fs::remove_dir_all(dir.path().join("backups")).unwrap();
+            let path = dir.path().join("user.db");
+            let mut bytes = fs::read(&path).unwrap();
+            let at = bytes.windows(text.len()).position(|w| w == text.as_bytes()).expect(text);
+            bytes[at + 2] ^= 2;
+            fs::write(&path, bytes).unwrap();
+            if unclean {
+                fs::write(dir.path().join("user.lock"), "open\n").unwrap();
+            }
+            let what = format!("{text}, unclean {unclean}");
+            let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
+            assert!(lost.is_none_or(|repair| repair.lost.is_empty()), "{what}");
+        }
+    }
+}

@@ -224,3 +224,27 @@ async fn an_oversized_row_of_an_earlier_release_is_truncated() {
     };
     assert!(stored < 100 * 1024, "{stored}");
 }
+
+/// A changed byte in the stored text of a `CREATE` statement: SQLite's checks do not find it.
+#[tokio::test]
+async fn a_damaged_schema_is_refused_at_the_start_and_in_a_backup() {
+    let server = TestServer::new();
+    let copy = server.dir.path().join("copy");
+    carrel_server::backup::backup(&SqliteEngine, &server.folder(), &copy, NOW).unwrap();
+    let data = server.dir.path().join("damaged");
+    std::fs::create_dir(&data).unwrap();
+    let file = data.join(FILE);
+    std::fs::copy(copy.join(FILE), &file).unwrap();
+    std::fs::copy(server.folder().join("signing.key"), data.join("signing.key")).unwrap();
+    for path in [&file, &copy.join(FILE)] {
+        let mut bytes = std::fs::read(path).unwrap();
+        let text = b"login_key TEXT";
+        let at = bytes.windows(text.len()).position(|w| w == text).unwrap();
+        bytes[at] ^= 2;
+        std::fs::write(path, bytes).unwrap();
+    }
+    let refused = DataDir::open(Config::new(&data)).err().unwrap().to_string();
+    assert!(refused.contains("damaged") && refused.contains("account"), "{refused}");
+    let refused = SqliteEngine.check_copy(&copy).unwrap_err().to_string();
+    assert!(refused.contains("account"), "{refused}");
+}

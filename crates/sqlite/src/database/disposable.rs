@@ -11,7 +11,7 @@ use carrel_system::{Cause, StorageError};
 use rusqlite::Connection;
 
 use super::hooks::Hooks;
-use crate::{Migration, Options, Synchronous, confirm_damage};
+use crate::{Migration, Options, Synchronous, confirm_damage, schema_problem};
 
 /// How long opening a file waits for another connection. Short, because it delays the first window.
 const OPEN_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -39,11 +39,20 @@ impl Disposable {
 
     fn open(&self) -> crate::Result<Connection> {
         match self.connect() {
+            Ok(conn) => match schema_problem(&conn, self.migrations)? {
+                None => Ok(conn),
+                Some(found) => {
+                    tracing::warn!(database.file = %self.path.display(), found, "a database is damaged");
+                    drop(conn);
+                    rename_damaged(&self.path)?;
+                    self.connect()
+                }
+            },
             Err(e) if e.cause() == Cause::Corrupt && is_damaged(&self.path)? => {
                 rename_damaged(&self.path)?;
                 self.connect()
             }
-            other => other,
+            Err(e) => Err(e),
         }
     }
 

@@ -57,6 +57,22 @@ fn a_cache_that_cannot_be_opened_is_unchanged_and_a_database_in_memory_is_used()
 }
 
 #[test]
+fn a_cache_with_a_damaged_schema_is_recreated() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    drop(Database::open_disposable(&path, TABLE, 0).unwrap());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let text = b"n INTEGER NOT NULL";
+    let at = bytes.windows(text.len()).position(|w| w == text).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let db = Database::open_disposable(&path, TABLE, 0).unwrap();
+    insert(&db, 1).unwrap();
+    assert_eq!(numbers(&db), 1);
+    assert!(dir.path().join("cache.db.damaged").exists());
+}
+
+#[test]
 fn a_cache_on_a_full_disk_loses_nothing() {
     let Some(disk) = carrel_testkit::SmallDisk::new(4 << 20) else { return };
     let path = disk.path().join("cache.db");

@@ -78,7 +78,9 @@ impl Engine for SqliteEngine {
         })
     }
     fn check_copy(&self, copy: &Path) -> Result<()> {
-        Ok(carrel_sqlite::integrity_check(&open_copy(copy)?)?)
+        let conn = open_copy(copy)?;
+        carrel_sqlite::integrity_check(&conn)?;
+        check_schema(&conn)
     }
     fn prepare_restored(&self, folder: &Path, end_sign_ins: bool, now_ms: i64) -> Result<String> {
         let file = folder.join(FILE);
@@ -118,6 +120,7 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
         carrel_sqlite::open(path, Options { cache_kib: 32 * 1024, ..Options::default() })?;
     let Migrated { from, .. } =
         carrel_sqlite::migrate(&mut conn, MIGRATIONS, Some(backups), now_ms)?;
+    check_schema(&conn)?;
     accounts::migrate_login_keys(&mut conn)?;
     if from == 0 {
         set_fact(&conn, facts::EPOCH, &random_text())?;
@@ -127,6 +130,14 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
         set_fact(&conn, facts::SERVER_ID, &random_text())?;
     }
     Ok(conn)
+}
+
+/// Returns `Damaged` if the schema is not the one of the migrations: SQLite's own checks do not compare it.
+fn check_schema(conn: &Connection) -> Result<()> {
+    match carrel_sqlite::schema_problem(conn, MIGRATIONS)? {
+        Some(problem) => Err(carrel_sqlite::Error::Damaged(vec![problem]).into()),
+        None => Ok(()),
+    }
 }
 
 /// Opens the database of a copy that no other process uses, for reading and without creating files beside it.
