@@ -1,11 +1,12 @@
-//! Prepares the app's build context: capabilities and permissions are in src-tauri/, the configuration at the root.
+//! Creates the app's build context from the capabilities and permissions in src-tauri/ and the configuration at the
+//! root.
 
 use std::{fs, path::Path};
 
-/// Shown if the program was built before the UI; says what to do, instead of a blank window.
+/// Page of a program that was built before the UI. It states what to do, instead of a blank window.
 const PLACEHOLDER: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Carrel</title>\
-<body><main><h1>Carrel</h1><p>The interface has not been built into this program. \
-Run <code>cargo xtask run</code>, which builds it first.</p></main></body></html>\n";
+<body><main><h1>Carrel</h1><p>This program was built without its user interface. \
+Run <code>cargo xtask run</code>, which builds both.</p></main></body></html>\n";
 
 fn main() {
     let dist = Path::new("ui/dist");

@@ -1,5 +1,5 @@
-//! Tests of client and server together. This library contains only the code shared by the processes that tests kill
-//! (`src/crash_target`).
+//! Tests of client and server together. This library contains only helpers of `src/crash_target`, the program that
+//! tests kill.
 
 use std::{
     io::{self, Write as _},
@@ -15,12 +15,12 @@ use carrel_content::storage::Failpoints;
 use carrel_net::LiveHttp;
 use carrel_system::{SystemClock, SystemIds};
 
-/// Environment variable with the number of the step at which a process ends itself.
+/// Environment variable with the number of the step at which the process aborts.
 pub const STEP: &str = "CARREL_TEST_STEP";
 
-/// Ends the process without unwinding, as SIGKILL does, at the step whose number is in `CARREL_TEST_STEP` (the first is
-/// 1). Returns `None` if the variable is not set or not a number.
-pub fn aborts_at_failpoint() -> Option<Failpoints> {
+/// Returns failpoints that abort the process without unwinding at the step whose number is in `CARREL_TEST_STEP`
+/// (first: 1); `None` if the variable is not set or not a number.
+pub fn abort_at_failpoint() -> Option<Failpoints> {
     let last: u64 = std::env::var(STEP).ok()?.parse().ok()?;
     let passed = AtomicU64::new(0);
     Some(Arc::new(move |_| {
@@ -35,13 +35,13 @@ pub async fn open(dir: &Path, name: &str) -> Result<Arc<Client>> {
     open_with(dir, name, None).await
 }
 
-/// Does the same as [`open`] and calls `failpoints` at each step of a change of content.
+/// Like [`open`], but calls `failpoints` at each step of a change to content.
 pub async fn open_with(
     dir: &Path,
     name: &str,
     failpoints: Option<Failpoints>,
 ) -> Result<Arc<Client>> {
-    // Tests call content functions directly, which may block.
+    // Tests call blocking functions of the content crate on async threads.
     carrel_system::allow_blocking();
     let ids = Arc::new(SystemIds);
     Client::open(Config {
@@ -60,7 +60,7 @@ pub async fn open_with(
     .await
 }
 
-/// Prints one line and flushes it, so that the test receives it before this returns.
+/// Prints one line and flushes stdout.
 pub fn report(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;

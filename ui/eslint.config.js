@@ -5,10 +5,10 @@ import globals from "globals";
 import ts from "typescript-eslint";
 import svelteConfig from "./svelte.config.js";
 
-/** Files that type-aware rules cover. */
+/** Files with type-aware rules. */
 const TYPED = ["**/*.ts", "**/*.svelte"];
 
-/** Only `state` subscribes to events. Screens show `live(...)` queries, which declare what makes them stale. */
+/** Forbids subscriptions to events: features and components show `live` queries, which are refreshed automatically. */
 const EVENTS = { regex: "/platform/events$", message: "Use a `live` query; it is refreshed automatically." };
 /** A pattern that forbids imports from `folders`. */
 function closed(folders, message) {
@@ -21,7 +21,7 @@ function boundary(folder, patterns) {
   };
 }
 
-/** Scripts that Node.js runs. They contain functions that run in a page. */
+/** Rules for Node.js scripts. They have browser globals too, because Playwright runs some functions in a page. */
 export const scripts = [
   js.configs.recommended,
   {
@@ -67,9 +67,9 @@ export default ts.config(
       "@typescript-eslint/no-unsafe-return": "off",
       // Some ignore comments are for warnings that only svelte-check reports.
       "svelte/no-unused-svelte-ignore": "off",
-      // `{" "}` keeps a space through formatting.
+      // `{" "}` is a space that Prettier does not remove.
       "svelte/no-useless-mustaches": "off",
-      // The plugin's variant excludes props, which the parent assigns.
+      // `svelte/prefer-const` can exclude props, which the parent assigns.
       "prefer-const": "off",
       "svelte/prefer-const": ["error", { excludedRunes: ["$props", "$bindable"] }],
     },
@@ -80,7 +80,7 @@ export default ts.config(
     rules: { "@typescript-eslint/unbound-method": "off" },
   },
 
-  // Which folder may import which: see README.md.
+  // Import rules: see README.md.
   boundary("features", [
     { regex: "^\\.\\./(?!\\.\\./)", message: "A feature must not import another; move shared code to components." },
     closed(["app", "features"], "A feature must import neither the shell nor another feature."),

@@ -17,7 +17,7 @@ const types: Record<string, string> = {
   ".vtt": "text/vtt",
 };
 
-/** Serves `?fixture` with images and audio from the sources of the demo library. Development only. */
+/** Serves images, audio and video of the demo library's sources to the fixture, in development only. */
 function fixtureMedia(): Plugin {
   return {
     name: "carrel-fixture-media",
@@ -55,7 +55,7 @@ export default defineConfig({
     port: 5173,
     strictPort: true,
     fs: { allow: [".."] },
-    // `npm run dev` with a running bridge: the page comes from Vite, the commands from the bridge.
+    // With CARREL_BRIDGE, Vite forwards commands to a running bridge.
     proxy: process.env["CARREL_BRIDGE"] ? { "/api": process.env["CARREL_BRIDGE"] } : {},
   },
   build: {

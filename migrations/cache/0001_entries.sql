@@ -1,21 +1,21 @@
--- cache.db: answers of the server of one account, by path and query. May be deleted at any time.
+-- cache.db: responses of the server of one account, by path and query. May be deleted at any time.
 CREATE TABLE entry (
   path TEXT NOT NULL,
   -- Request fields listed in Vary with their values: one "name: value" line each (RFC 9111, 4.1). Empty without Vary.
   selecting TEXT NOT NULL,
-  -- Stored header fields of the answer, one "name: value" line each.
+  -- Stored header fields of the response, one "name: value" line each.
   head TEXT NOT NULL,
-  -- Age at arrival, including the duration of the request (RFC 9111, 4.2.3).
+  -- Age when received, including the duration of the request (RFC 9111, 4.2.3).
   initial_age_ms INTEGER NOT NULL,
-  -- Time of arrival: wall clock, and the monotonic clock of the run that stored it.
+  -- When the response was received: wall clock, and monotonic clock of the run that stored it.
   stored_ms INTEGER NOT NULL,
   stored_mono_ms INTEGER NOT NULL,
   run BLOB NOT NULL,
-  -- 1: something was written to this path; not to be used without revalidation (RFC 9111, 4.4).
+  -- 1: invalidated by a write to this path; must be revalidated before use (RFC 9111, 4.4).
   invalid INTEGER NOT NULL,
-  -- Counted size of this row in bytes.
+  -- Size of this row in bytes, as counted for the budget.
   size INTEGER NOT NULL,
-  -- Increases with each use: the smallest is evicted first.
+  -- Set to the next number at each use; the smallest is evicted first.
   used INTEGER NOT NULL,
   body BLOB NOT NULL,
   PRIMARY KEY (path, selecting)
@@ -23,7 +23,7 @@ CREATE TABLE entry (
 -- Order of eviction; includes size and stored_ms, so that totals are computed at start-up without reading bodies.
 CREATE INDEX entry_used ON entry (used, size, stored_ms);
 
--- Catalogue lists from /api/courses and /api/stories, so that filters and search work offline.
+-- The catalogue, from /api/courses and /api/stories.
 CREATE TABLE listed (
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -34,11 +34,11 @@ CREATE TABLE listed (
   level INTEGER NOT NULL,
   category TEXT NOT NULL,
   lang TEXT NOT NULL,
-  -- Lower-case title, description and tags, for search.
+  -- Title, description, category and tags in lower case, for search.
   words TEXT NOT NULL,
   -- CourseSummary or StorySummary as JSON.
   summary TEXT NOT NULL,
-  -- 1: on this device, but not in the server's list, or in another version.
+  -- 1: on this device, but not in the server's list.
   only_here INTEGER NOT NULL,
   PRIMARY KEY (kind, id)
 ) STRICT;
@@ -47,6 +47,6 @@ CREATE INDEX listed_order ON listed (kind, position);
 CREATE TABLE listed_state (
   kind TEXT NOT NULL PRIMARY KEY,
   as_of_ms INTEGER NOT NULL,
-  -- Hash over the bodies of all pages: an unchanged list is not written again.
+  -- Hash over the bodies of all pages, so that an unchanged list is not written again; empty to force a write.
   digest BLOB NOT NULL
 ) STRICT;

@@ -1,2 +1,2 @@
--- The cache sends no writing requests, so stored answers are never invalidated (RFC 9111, 4.4).
+-- The cache sends no writing requests, so stored responses are never invalidated (RFC 9111, 4.4).
 ALTER TABLE entry DROP COLUMN invalid;

@@ -1,15 +1,16 @@
--- content.db: what is on this device, shared by all its learners and by several processes. Blobs can be fetched again; downloads say
--- what is wanted. docs/CACHE.md tells who is removed when.
+-- content.db: content on this device, shared by its learners and by several processes. Order of eviction:
+-- docs/CACHE.md.
 
--- The index of all blobs. A row without its bytes is never committed: the file is in its place before the row, and gone after it.
+-- All blobs. A committed row always has its bytes: the file is renamed to its final name before the row is committed,
+-- and deleted after the row.
 CREATE TABLE blob (
   hash BLOB NOT NULL PRIMARY KEY,
   size INTEGER NOT NULL,
-  -- 1: the bytes lie in blob_body; 0: in blobs/ab/<hash>.
+  -- 1: the bytes are in blob_body; 0: in blobs/ab/<hash>.
   inline INTEGER NOT NULL,
-  -- 0 text, 1 picture, 2 audio, 3 video, 4 other
+  -- 0 text, 1 image, 2 audio, 3 video, 4 other
   kind INTEGER NOT NULL,
-  -- 0: fetched ahead, or of an older version: nobody has asked for it yet; 1: somebody has.
+  -- 0: prefetched, or needed only by an older version; 1: requested by a user or a download.
   origin INTEGER NOT NULL,
   used_ms INTEGER NOT NULL,
   -- When the bytes were last hashed.
@@ -17,13 +18,13 @@ CREATE TABLE blob (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_used ON blob (origin, used_ms, hash);
 
--- Small bodies, apart from the index: listing 50,000 blobs reads none of them.
+-- Small bodies, in a separate table, so that queries of `blob` do not read them.
 CREATE TABLE blob_body (
   hash BLOB NOT NULL PRIMARY KEY REFERENCES blob ON DELETE CASCADE,
   body BLOB NOT NULL
 ) STRICT;
 
--- Variants of pictures that were made on this device. `hash` is NULL where the original itself is the answer.
+-- Image variants created on this device. `hash` is NULL if the original is used as the variant.
 CREATE TABLE derived (
   source BLOB NOT NULL,
   form TEXT NOT NULL,
@@ -36,7 +37,7 @@ CREATE TRIGGER derived_blob_delete AFTER DELETE ON blob BEGIN
   DELETE FROM derived WHERE hash = old.hash;
 END;
 
--- Sums of blob, so that the budget is known without reading the index.
+-- Number and size of the blobs of each kind, so that the used space is known without reading `blob`.
 CREATE TABLE tally (
   kind INTEGER NOT NULL PRIMARY KEY,
   blobs INTEGER NOT NULL,
@@ -54,57 +55,57 @@ CREATE TRIGGER blob_update AFTER UPDATE OF size, kind ON blob WHEN old.kind <> n
   UPDATE tally SET blobs = blobs + 1, bytes = bytes + new.size WHERE kind = new.kind;
 END;
 
--- Files that are to be deleted: named in the transaction that took their rows away, struck off after the file is gone.
+-- Files to delete. A file is added in the transaction that deletes its row, and removed after the file is deleted.
 CREATE TABLE doomed (
   hash BLOB NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
--- Unfinished files, <hash>.part, as long as they were when they were last closed.
+-- Partial files, <hash>.part, with their size when they were last closed.
 CREATE TABLE part (
   hash BLOB NOT NULL PRIMARY KEY,
   bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Space that was promised to a download that runs. What was not renewed until then counts no more: its process is gone.
+-- Reserved disk space. A reservation expires at until_ms unless its process renews it.
 CREATE TABLE reservation (
   reservation INTEGER NOT NULL PRIMARY KEY,
   bytes INTEGER NOT NULL,
   until_ms INTEGER NOT NULL
 ) STRICT;
 
--- Limits that this device's people chose, in bytes: budget, floor.
+-- Limits set on this device, in bytes (budget, floor), and marks of the database (0002_records).
 CREATE TABLE setting (
   name TEXT NOT NULL PRIMARY KEY,
   value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One version of a course or story, or of one of its lessons, that somebody wants or has: the roots of garbage collection.
+-- Versions of courses, stories and lessons that a download requests or has.
 CREATE TABLE version (
   version INTEGER NOT NULL PRIMARY KEY,
-  -- The hash of the signed text.
+  -- Hash of the signed manifest text.
   hash BLOB NOT NULL,
-  -- '' the whole; else the lesson's item id.
+  -- '': the whole course or story; else the lesson's item id.
   scope TEXT NOT NULL,
-  -- Who signed it: the same text under another server's key is another row.
+  -- Signing key: the same text signed with a different key is a separate row.
   signer TEXT NOT NULL,
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
   files INTEGER NOT NULL,
-  -- All of it, and by kind.
+  -- Total size, and size by kind.
   bytes INTEGER NOT NULL,
   text_bytes INTEGER NOT NULL,
   picture_bytes INTEGER NOT NULL,
   audio_bytes INTEGER NOT NULL,
   video_bytes INTEGER NOT NULL,
   other_bytes INTEGER NOT NULL,
-  -- Pinned downloads that want it or have it. Above 0: its blobs are never removed by themselves.
+  -- Number of pinned downloads that request or have the version. If above 0, its blobs are never evicted.
   pins INTEGER NOT NULL DEFAULT 0,
-  -- The signed manifest as it came (JSON). Last, because it is long and rarely read.
+  -- The signed manifest as received (JSON).
   signed TEXT NOT NULL,
   UNIQUE (hash, scope, signer)
 ) STRICT;
 
--- What a version is made of.
+-- The blobs of each version.
 CREATE TABLE need (
   version INTEGER NOT NULL REFERENCES version ON DELETE CASCADE,
   hash BLOB NOT NULL,
@@ -115,7 +116,7 @@ CREATE TABLE need (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX need_hash ON need (hash);
 
--- One row for each course, lesson or story that a learner wanted on this device.
+-- Courses, lessons and stories that were requested for offline use on this device.
 CREATE TABLE download (
   account TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -127,10 +128,10 @@ CREATE TABLE download (
   reason TEXT NOT NULL,
   bytes_done INTEGER NOT NULL,
   bytes_total INTEGER NOT NULL,
-  -- The version that is being fetched (none before it is known), and the one whose bytes are all here (none yet).
+  -- The version being fetched (NULL until it is known), and the version that is stored completely (NULL if none).
   wanted INTEGER REFERENCES version,
   ready INTEGER REFERENCES version,
-  -- 1: a learner wished it; it is never removed by itself.
+  -- 1: requested by a learner; its blobs are never evicted.
   pinned INTEGER NOT NULL,
   requested_ms INTEGER NOT NULL,
   used_ms INTEGER NOT NULL,
@@ -140,7 +141,7 @@ CREATE TABLE download (
 CREATE INDEX download_wanted ON download (wanted) WHERE wanted IS NOT NULL;
 CREATE INDEX download_ready ON download (ready) WHERE ready IS NOT NULL;
 
--- A version lives as long as a download names it, and knows how many pinned ones do.
+-- The triggers count the pinned downloads of each version, and delete a version that no download references.
 CREATE TRIGGER download_insert AFTER INSERT ON download BEGIN
   UPDATE version SET pins = (
     SELECT count(*) FROM download d WHERE d.pinned = 1 AND (d.wanted = version.version OR d.ready = version.version)
@@ -160,13 +161,13 @@ CREATE TRIGGER download_delete AFTER DELETE ON download BEGIN
   DELETE FROM version WHERE version IN (old.wanted, old.ready)
     AND NOT EXISTS (SELECT 1 FROM download d WHERE d.wanted = version.version OR d.ready = version.version);
 END;
--- What only an older version needed is the first to go.
+-- Blobs needed only by an older version are evicted first.
 CREATE TRIGGER need_delete AFTER DELETE ON need BEGIN
   UPDATE blob SET origin = 0 WHERE hash = old.hash
     AND NOT EXISTS (SELECT 1 FROM need n WHERE n.hash = old.hash AND n.version <> old.version);
 END;
 
--- Blobs of the lesson that a learner is in, and of the next: removed last.
+-- Blobs of the open lesson and the next one, which are evicted last.
 CREATE TABLE near (
   account TEXT NOT NULL,
   hash BLOB NOT NULL,
@@ -174,13 +175,13 @@ CREATE TABLE near (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX near_hash ON near (hash);
 
--- The key that a server's manifests were first seen with.
+-- The first signing key seen of each server.
 CREATE TABLE signing_key (
   server TEXT NOT NULL PRIMARY KEY,
   key TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Keys of libraries that a person agreed to when a file came by cable: for this account, and never a server's own key.
+-- Signing keys that users accepted for imports, by account. They never replace the key of a server in signing_key.
 CREATE TABLE accepted_key (
   account TEXT NOT NULL,
   key TEXT NOT NULL,
@@ -190,12 +191,13 @@ CREATE TABLE accepted_key (
   PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 
--- What came by cable: from which library, and when the one who sent it last knew it to be the newest version.
+-- Imported content: the server it is from, and when that server last listed this version as the newest, according to
+-- the exporting device.
 CREATE TABLE carried (
   account TEXT NOT NULL,
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
-  -- The hash of the signed text.
+  -- Hash of the signed manifest text.
   version BLOB NOT NULL,
   server TEXT NOT NULL,
   server_name TEXT NOT NULL,
@@ -204,7 +206,7 @@ CREATE TABLE carried (
   PRIMARY KEY (account, kind, id)
 ) STRICT, WITHOUT ROWID;
 
--- Text of sections and stories that are on this device.
+-- Search text of the sections and stories on this device.
 CREATE TABLE page_text (
   rowid INTEGER PRIMARY KEY,
   account TEXT NOT NULL,

@@ -1,7 +1,7 @@
--- Files in records/ hold what is needed to rebuild this database: docs/CACHE.md, "Recovery".
+-- This database can be rebuilt from the files in records/: docs/CACHE.md, "Recovery".
 
--- Downloads that were taken back and whose record may still lie in records/: named in the transaction that took the row away,
--- struck off after the file is gone. A record that is named here is never adopted.
+-- Removed downloads whose record may still be in records/. A row is added in the transaction that deletes the download,
+-- and removed after the file is deleted. These records are not restored.
 CREATE TABLE dropped_download (
   account TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -17,6 +17,6 @@ CREATE TRIGGER download_want AFTER INSERT ON download BEGIN
     WHERE account = new.account AND kind = new.kind AND id = new.id AND scope = new.scope;
 END;
 
--- setting 'complete' = 1: every blob file has its row, so a file without one may be deleted. A database that was made anew
--- beside blob files gets it after all of them were adopted or found damaged.
+-- Setting 'complete' = 1: every blob file has a row, so that a file without a row may be deleted. A database created
+-- beside existing blob files gets this setting after a complete sweep.
 INSERT OR REPLACE INTO setting (name, value) SELECT 'complete', 1 WHERE EXISTS (SELECT 1 FROM blob);

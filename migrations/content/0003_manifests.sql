@@ -1,6 +1,5 @@
--- Signed manifests have a table of their own because they are long: lists of downloads, the storage
--- page and eviction read every row of `version`, which now takes hundreds of bytes instead of
--- thousands.
+-- Moves signed manifests to a separate table, because they are long: lists of downloads, usage figures and eviction
+-- read all rows of `version`.
 CREATE TABLE manifest (
   version INTEGER NOT NULL PRIMARY KEY REFERENCES version ON DELETE CASCADE,
   -- The signed manifest as received (JSON).

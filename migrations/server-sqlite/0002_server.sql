@@ -1,6 +1,8 @@
--- What the server keeps beside the learners' rows: facts about this database, accounts and sign-ins, the catalogue, and its search index.
+-- Tables of the server other than learners' rows: facts about this database, accounts, sign-ins, the catalogue and its
+-- search index.
 
--- 'epoch': random, made with the database and again by a restore. 'catalogue': raised by each import.
+-- 'epoch': random; set when the database is created, and again by a restore. 'catalogue': revision of the catalogue,
+-- incremented by each change of a publication.
 CREATE TABLE server_fact (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
@@ -9,31 +11,31 @@ CREATE TABLE server_fact (
 CREATE TABLE account (
     id BLOB NOT NULL PRIMARY KEY,
     login TEXT NOT NULL,
-    -- lower case: logins are compared without case
+    -- key by which logins are compared
     login_key TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     role TEXT NOT NULL CHECK (role IN ('student', 'instructor', 'administrator')),
-    -- argon2id, PHC string
+    -- argon2id hash as a PHC string
     password TEXT NOT NULL,
-    -- the learner's change number, raised in the transaction of the rows
+    -- the learner's last change number, incremented in the transaction that writes rows
     usn INTEGER NOT NULL DEFAULT 0,
     created_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One sign-in on one device: the family of its tokens. Revoking deletes it.
+-- Sign-ins on devices. The tokens of a sign-in are deleted with it.
 CREATE TABLE sign_in (
     id BLOB NOT NULL PRIMARY KEY,
     user_id BLOB NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     device BLOB NOT NULL,
     device_name TEXT NOT NULL,
-    -- the last refresh generation that was redeemed, and when
+    -- generation of the last redeemed refresh token, and the time of its redemption
     redeemed INTEGER NOT NULL DEFAULT 0,
     redeemed_ms INTEGER NOT NULL DEFAULT 0,
     created_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_in_user ON sign_in (user_id);
 
--- Tokens by their BLAKE3; the tokens themselves are nowhere.
+-- Tokens by their BLAKE3 hash. The tokens themselves are not stored.
 CREATE TABLE token (
     hash BLOB NOT NULL PRIMARY KEY,
     sign_in BLOB NOT NULL REFERENCES sign_in (id) ON DELETE CASCADE,
@@ -49,9 +51,9 @@ CREATE TABLE publication (
     title TEXT NOT NULL,
     lang TEXT NOT NULL,
     category TEXT NOT NULL,
-    -- courses; '' for a story
+    -- of a course; '' for a story
     difficulty TEXT NOT NULL,
-    -- stories; 0 for a course
+    -- of a story; 0 for a course
     level INTEGER NOT NULL,
     -- JSON of CourseSummary or StorySummary
     summary TEXT NOT NULL,
@@ -71,19 +73,20 @@ CREATE TABLE blob (
     media_type TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Compiled quizzes of everything that was ever published: an attempt is graded by the quiz as it was when it began.
+-- Compiled quizzes of all versions ever published, because an attempt is graded by the version at its start.
 CREATE TABLE quiz (
     hash BLOB NOT NULL PRIMARY KEY,
     item TEXT NOT NULL,
     body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What is searched: one passage for a publication as a whole (title, description, tags) and one for each section or story text.
+-- Search text: one passage for the title, description and tags of a publication, and one for each section or story
+-- text.
 CREATE TABLE passage (
     id INTEGER NOT NULL PRIMARY KEY,
     root_kind TEXT NOT NULL,
     root TEXT NOT NULL,
-    -- 'course' or 'story' for the whole, 'section' or 'page' for its text
+    -- 'course' or 'story' for a whole publication, 'section' or 'story_text' for a text in it
     kind TEXT NOT NULL,
     item TEXT NOT NULL,
     lang TEXT NOT NULL,
@@ -95,7 +98,7 @@ CREATE INDEX passage_root ON passage (root_kind, root);
 CREATE VIRTUAL TABLE passage_words USING fts5 (
     title, text, content = 'passage', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );
--- For writing without spaces between words.
+-- For scripts without spaces between words.
 CREATE VIRTUAL TABLE passage_trigrams USING fts5 (
     title, text, content = 'passage', content_rowid = 'id', tokenize = 'trigram'
 );

@@ -1,11 +1,11 @@
--- The answers as they were submitted with an attempt; '' for none. A release before this one kept them as an unknown field.
+-- The submitted answers of an attempt; '' for none. Earlier releases stored them as an unknown field.
 ALTER TABLE attempt ADD COLUMN answers TEXT NOT NULL DEFAULT '';
 UPDATE attempt SET answers = json_extract(extra, '$.answers'), extra = json_remove(extra, '$.answers')
 WHERE submitted_ms < 9223372036854775807 AND instr(extra, '"answers"') > 0 AND json_type(extra, '$.answers') = 'object'
     AND NOT EXISTS (SELECT 1 FROM json_each(attempt.extra, '$.answers') WHERE type <> 'text');
 UPDATE attempt SET extra = '' WHERE extra = '{}';
 
--- Unknown fields that earlier releases stored beyond the limits of one row: cut back as each join now does.
+-- Reduces unknown fields that exceed the limits of a row, as each merge does now. Earlier releases stored them.
 UPDATE progress SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE study_session SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE attempt SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
@@ -18,7 +18,7 @@ UPDATE decision SET extra = carrel_join_extra(extra, '') WHERE octet_length(extr
 UPDATE note_revision SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE note_life SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 
--- What a learner's rows count against the quota: kept up to date in the transaction of the rows.
+-- Number and size of a learner's rows, for the quota. Updated in the transaction that writes rows.
 CREATE TABLE learner_usage (
     user_id BLOB NOT NULL PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
     row_count INTEGER NOT NULL,
@@ -51,8 +51,8 @@ SELECT user_id, count(*), sum(bytes) FROM (
 WHERE user_id IN (SELECT id FROM account)
 GROUP BY user_id;
 
--- Attempts that were submitted without their answers (by a release before this one) and graded: the thousandths of a point of each
--- question that had an answer, as JSON. A question is graded once; others may follow for some time after first_ms.
+-- Graded attempts that earlier releases submitted without their answers: points of each answered question in
+-- thousandths, as JSON. A question is graded once; answers to further questions count for 24 hours after first_ms.
 CREATE TABLE open_grade (
     user_id BLOB NOT NULL,
     attempt BLOB NOT NULL,

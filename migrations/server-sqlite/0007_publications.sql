@@ -1,4 +1,4 @@
--- Which blobs each publication consists of.
+-- The blobs of each publication.
 CREATE TABLE publication_blob (
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -10,9 +10,9 @@ INSERT OR IGNORE INTO publication_blob (kind, id, hash)
     SELECT p.kind, p.id, unhex(json_extract(b.value, '$.hash'))
     FROM publication p, json_each(json_extract(p.manifest, '$.manifest'), '$.blobs') b;
 
--- Since when no publication has the blob; 0: one has it, or that was not looked at yet.
+-- Time since which no publication contains the blob; 0 if a publication contains it or this has not been checked.
 ALTER TABLE blob ADD COLUMN unused_since_ms INTEGER NOT NULL DEFAULT 0;
 
--- What derived summary, reply, quizzes and passages from the manifest. Another value than that of the running release: they are
--- derived again.
+-- Identifies the release that derived summary, reply, quizzes and passages from the manifest. If the running release
+-- has a different identifier, it derives them again.
 ALTER TABLE publication ADD COLUMN rendered_by TEXT NOT NULL DEFAULT '';

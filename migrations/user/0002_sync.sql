@@ -1,27 +1,28 @@
 -- Sync tables of a device: rows to send, rejected rows, accepted rows, pull cursor.
 
--- A set of changed keys, not a log of requests: a key is queued once, however often its row changes. `rev` is the local
--- revision of the last change; an acknowledgement removes the key only if its revision is still the one that was sent.
+-- Keys of rows to send. A key is queued once, regardless of the number of changes. `rev` is the local revision of the
+-- last change; an acknowledgement removes the key only if the revision that was sent is still the last one.
 CREATE TABLE outbox (
     row_type TEXT NOT NULL,
     key TEXT NOT NULL,
     rev INTEGER NOT NULL,
     -- time of the first unsent change
     first_ms INTEGER NOT NULL,
-    -- how often the server rejected its stamp
+    -- number of rejections because of a clock skew
     skews INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (row_type, key)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX outbox_rev ON outbox (rev);
 
--- Reasons for rows that the server rejected. The rows stay in their tables; a new local change queues a row again.
+-- Rows that the server rejected, with the reasons. The rows stay in their tables; a new local change queues a row
+-- again.
 CREATE TABLE quarantine (
     row_type TEXT NOT NULL,
     key TEXT NOT NULL,
     code TEXT NOT NULL,
     reason TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
-    -- release that sent the row: rows that were too new are sent again after an update
+    -- release that sent the row; rows rejected as too new are sent again after an update
     app_version TEXT NOT NULL,
     PRIMARY KEY (row_type, key)
 ) STRICT, WITHOUT ROWID;
@@ -35,8 +36,7 @@ CREATE TABLE receipt (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipt_at ON receipt (at_ms);
 
--- Pulled rows that this release cannot read: stored unchanged, by the hash of their text, and read again after an
--- update.
+-- Rows that this release cannot read, or not in full, by the hash of their text. Read again after an update.
 CREATE TABLE foreign_row (
     hash BLOB NOT NULL PRIMARY KEY,
     body TEXT NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE sync_state (
     clock_offset_ms INTEGER NOT NULL,
     -- when a push and a pull last succeeded; 0 for never
     last_ok_ms INTEGER NOT NULL,
-    -- release that opened the file last
+    -- the last release that opened the file
     app_version TEXT NOT NULL
 ) STRICT;
 INSERT INTO sync_state (id, epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version)

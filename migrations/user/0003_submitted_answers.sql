@@ -5,7 +5,7 @@ WHERE submitted_ms < 9223372036854775807 AND instr(extra, '"answers"') > 0 AND j
     AND NOT EXISTS (SELECT 1 FROM json_each(attempt.extra, '$.answers') WHERE type <> 'text');
 UPDATE attempt SET extra = '' WHERE extra = '{}';
 
--- Reduces unknown fields that earlier releases stored over the limits of a row, as each join does now.
+-- Reduces unknown fields that exceed the limits of a row, as each join does. Earlier releases stored them.
 UPDATE progress SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE study_session SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;
 UPDATE attempt SET extra = carrel_join_extra(extra, '') WHERE octet_length(extra) > 4096;

@@ -5,11 +5,11 @@ use tauri::{AppHandle, Runtime};
 
 use crate::host::ClientState;
 
-/// `ADDRESS LOGIN PASSWORD`, all for a server on the loopback address.
+/// Environment variable with `ADDRESS LOGIN PASSWORD` for a server on the loopback address.
 const SIGN_IN: &str = "CARREL_SIGN_IN";
 
 /// Signs in with the values of the environment variable, unless an account is already open. A failure is logged; the
-/// UI then shows First run.
+/// UI then shows the Welcome screen.
 pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, client: &ClientState) {
     let Ok(line) = std::env::var(SIGN_IN) else { return };
     let mut fields = line.splitn(3, ' ');

@@ -1,6 +1,6 @@
-//! Connects the window to the command registry, with one Tauri command and one event channel.
+//! Opens the client and connects the window to the command registry, with one Tauri command and one event channel.
 //!
-//! Not here: the implementation of commands. This file opens the client and passes JSON between it and the window.
+//! Not here: the implementation of the commands (`carrel_commands`).
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::shell::profile::Profile;
 /// The channel of all events sent to the window.
 pub const EVENT: &str = "carrel://event";
 
-/// The client, with the functions that only this program provides.
+/// The client, with the operations that only this program can perform.
 pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
@@ -41,8 +41,8 @@ impl Host for AppHost {
     }
 }
 
-/// The client, or none if it could not be opened. In that case each call tries again and returns the error, so that
-/// the window stays open and can show it.
+/// The client, or none if it could not be opened. In that case each call tries to open it again and returns the error,
+/// so that the window stays open and can show it.
 pub struct ClientState {
     host: RwLock<Option<Arc<AppHost>>>,
     /// Serializes attempts to open the client.
@@ -50,7 +50,7 @@ pub struct ClientState {
     profile: Profile,
 }
 
-/// Opens the client on the files of `profile`, and starts forwarding its events to every window.
+/// Opens the client with the folders of `profile`, and starts to forward its events to the window.
 pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> ClientState {
     let state = ClientState {
         host: RwLock::default(),
@@ -126,7 +126,7 @@ impl ClientState {
         self.host.read().clone()
     }
 
-    /// Notifies the client that the app is in the foreground again, possibly after sleep, so that it syncs.
+    /// Syncs after the app returned to the foreground or the computer woke up.
     pub fn resume(&self) {
         if let Some(host) = self.ready()
             && let Some(account) = host.client.account()

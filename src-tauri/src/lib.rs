@@ -1,7 +1,8 @@
-//! The desktop shell: it opens the window and connects it to the command registry.
+//! The app: opens the window and connects it to the command registry.
 //!
-//! Not here: application logic, SQL, HTTP. A call from the window goes to `host`, which returns only the reply.
+//! Not here: application logic, SQL, HTTP (`carrel_client`).
 
+#[cfg(debug_assertions)]
 mod dev_sign_in;
 mod host;
 mod shell;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 
-/// Runs the app until its last window is closed. If the start fails, logs the cause and returns exit code 1.
+/// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     shell::log::start();
@@ -38,8 +39,8 @@ fn build() -> tauri::Result<tauri::App> {
         .build(context())
 }
 
-/// Handles events of the system, of which the first arrives before `setup`. When the window regains focus, the
-/// computer may have been asleep.
+/// Handles events of the system. Those before `setup` are ignored. When the window gets the focus, sync resumes,
+/// because the computer may have slept.
 fn on_run_event(app: &AppHandle, event: RunEvent) {
     let Some(state) = app.try_state::<host::ClientState>() else { return };
     match event {

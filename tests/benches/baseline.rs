@@ -50,7 +50,7 @@ pub fn sync(dir: &Path, rows: usize) -> (Duration, Duration) {
     (push, start.elapsed())
 }
 
-/// Reads the rows of batch `n`, encodes and parses them once.
+/// Reads the rows of batch `n`, encodes them as one JSON text and parses it.
 fn read_batch(from: &Connection, n: usize) -> Vec<Value> {
     let mut stmt = from
         .prepare_cached("SELECT body FROM row ORDER BY rowid LIMIT ?1 OFFSET ?2")

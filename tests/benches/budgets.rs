@@ -1,7 +1,7 @@
 //! Measures the budgets that need no window, each with its baseline in the same run. `cargo xtask bench`.
 //!
-//! Times vary on shared machines, so the budgets limit ratios to a baseline, and counts. A row over budget is marked,
-//! and the program then exits with 1.
+//! Most budgets limit counts or ratios to a baseline, because times vary on shared machines. A row over its budget is
+//! marked, and the program then exits with 1.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -110,7 +110,7 @@ async fn open_client(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Client> 
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` passes this argument; nothing is measured then.
+    // `cargo test --benches` passes this argument: measure nothing.
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
@@ -142,34 +142,34 @@ async fn main() {
     let account =
         laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
 
-    // `cargo xtask bench downloads storage` measures these rows only.
+    // For example, `cargo xtask bench downloads storage` measures only these two parts.
     let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    if wanted("downloads") {
+    let is_selected = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
+    if is_selected("downloads") {
         downloads::measure(&mut table, &server, dir.path()).await;
     }
-    if wanted("media") {
+    if is_selected("media") {
         media::measure(&mut table);
     }
-    if wanted("storage") {
+    if is_selected("storage") {
         storage::measure(&mut table, dir.path());
     }
-    if wanted("sign-ins") {
+    if is_selected("sign-ins") {
         sign_ins(&mut table, &http, &server.url()).await;
     }
-    if wanted("sockets") {
+    if is_selected("sockets") {
         server::sockets(&mut table, dir.path()).await;
     }
-    if wanted("push") {
+    if is_selected("push") {
         server::push(&mut table, dir.path()).await;
     }
-    if wanted("updates") {
+    if is_selected("updates") {
         server::updates(&mut table, dir.path()).await;
     }
-    if wanted("hostile") {
+    if is_selected("hostile") {
         server::hostile(&mut table, dir.path()).await;
     }
-    if wanted("study") {
+    if is_selected("study") {
         record_progress(&mut table, &account, dir.path()).await;
         open_lesson(&mut table, &laptop, &account).await;
         cache(&mut table, dir.path());
@@ -185,8 +185,8 @@ async fn main() {
     }
 }
 
-/// Memory that remains in use after many sign-ins, relative to the block that one password hash needs. `CARREL_LONG=1`:
-/// 10,000 sign-ins.
+/// Measures how much memory many sign-ins leave in use, relative to the block that one password hash needs.
+/// `CARREL_LONG=1`: 10,000 sign-ins.
 async fn sign_ins(table: &mut Table, http: &Arc<CountingHttp>, url: &str) {
     const BLOCK_KIB: f64 = 19.0 * 1024.0;
     let count = if std::env::var_os("CARREL_LONG").is_some() { 10_000 } else { 400 };
@@ -203,7 +203,7 @@ async fn sign_ins(table: &mut Table, http: &Arc<CountingHttp>, url: &str) {
             done.expect("signed in");
         })
     };
-    // Each thread has allocated its block.
+    // Not measured: allocates the memory block of each thread.
     sign_in(32).await;
     let before = resident_kib();
     sign_in(count).await;
@@ -213,21 +213,21 @@ async fn sign_ins(table: &mut Table, http: &Arc<CountingHttp>, url: &str) {
     table.row(&what, figure, "one hash: 19 MiB".into(), grown / BLOCK_KIB, 1.5, "x one hash");
 }
 
-/// Returns the resident memory of the process; 0 where the system does not report it.
+/// Returns the resident memory of the process; 0 if the system does not report it.
 fn resident_kib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0)
 }
 
-/// Durable recording of progress, relative to one `fsync` and to one plain SQLite commit on the same disk.
+/// Measures the durable recording of progress, relative to one plain SQLite commit on the same disk.
 async fn record_progress(table: &mut Table, account: &OpenAccount, dir: &Path) {
     let mut file = File::create(dir.join("fsync")).expect("a file");
     let conn = carrel_sqlite::open(&dir.join("bare.db"), Default::default()).expect("a database");
     conn.execute_batch("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT NOT NULL)").expect("a table");
     let item = content::sections()[0].clone();
     let (mut fsyncs, mut commits, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    // Alternating, so that a slow period of the disk affects all of them.
+    // Measured alternately: a slow period of the disk affects all three.
     for percent in 1..=500 {
         fsyncs.push(timed(|| {
             file.write_all(&[7; 4096]).expect("written");
@@ -259,7 +259,7 @@ async fn record_progress(table: &mut Table, account: &OpenAccount, dir: &Path) {
     );
 }
 
-/// Opening a local lesson through the command registry, relative to one read of its row.
+/// Measures the opening of a local lesson through the command registry.
 async fn open_lesson(table: &mut Table, client: &Arc<Client>, account: &OpenAccount) {
     let item = content::sections()[0].clone();
     let course = content::course();
@@ -293,7 +293,7 @@ async fn open_lesson(table: &mut Table, client: &Arc<Client>, account: &OpenAcco
     );
 }
 
-/// Memory and disk hits, relative to a map lookup and to one read of the same bytes.
+/// Measures memory and disk hits of the blob store, relative to a map lookup and to one read of the same file.
 fn cache(table: &mut Table, dir: &Path) {
     let migrations = carrel_content::storage::MIGRATIONS;
     let db = carrel_sqlite::Database::open_disposable(&dir.join("content.db"), migrations, 0)
@@ -347,7 +347,7 @@ fn cache(table: &mut Table, dir: &Path) {
     );
 }
 
-/// Sync of 10,000 rows to the server, 10,000 rows to another device, and a round without changes.
+/// Measures a push of 10,000 rows, the pull of these rows by another device, and a round without changes.
 async fn sync(
     table: &mut Table,
     http: &Arc<CountingHttp>,
@@ -383,7 +383,7 @@ async fn sync(
     let status = account.sync.sync_now().await.expect("synced");
     let took = start_time.elapsed();
     let requests = http.requests.load(Ordering::Relaxed) - before;
-    assert_eq!((status.waiting, status.refused), (0, 0), "everything was accepted");
+    assert_eq!((status.waiting, status.refused), (0, 0), "all rows were accepted");
     table.row(
         "push 10,000 rows, durable on both sides",
         format_duration(took),
@@ -456,7 +456,7 @@ async fn sync(
     let _ = laptop;
 }
 
-/// Start of a client with local content until the first list.
+/// Measures the start of a client with local content, until the first list is returned.
 async fn start(table: &mut Table, http: Arc<CountingHttp>, laptop: &Arc<Client>, dir: &Path) {
     let host = BenchHost(laptop.clone());
     dispatch(&host, "list_courses", json!({})).await.expect("listed");

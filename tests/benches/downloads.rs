@@ -1,5 +1,5 @@
-//! Measures fresh downloads on loopback: four courses of many files, and one long file relative to `curl` and one
-//! BLAKE3 pass over its output.
+//! Measures first downloads over loopback: four courses of many files, and one long file relative to `curl` followed by
+//! one BLAKE3 pass over its output.
 
 use std::{
     fs,
@@ -25,14 +25,14 @@ const SECTIONS: usize = 27;
 const FILES: usize = 246;
 const TOTAL_BYTES: usize = 10_900_000;
 /// Size of the long file in bytes.
-const VIDEO_BYTES: usize = 64 * 1024 * 1024;
+const LONG_FILE_BYTES: usize = 64 * 1024 * 1024;
 const RUNS: u64 = 5;
 
 pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
     let packages = dir.join("many");
     let ids: Vec<Slug> = (0..COURSES).map(|n| write_course(&packages, n)).collect();
-    let film = Slug::new("film").expect("an id");
-    write_film(&packages.join("film"));
+    let long_course = Slug::new("long").expect("an id");
+    write_long_course(&packages.join("long"));
     let report = server.import(&[packages]).await.expect("the courses are imported");
     assert!(report.is_ok(), "{report:#?}");
 
@@ -48,26 +48,26 @@ pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
     table.row(
         "fresh download of 4 courses, verified",
         format!("{} worst {}", format_duration(median), format_duration(worst)),
-        format!("{} files, {FILES} planned", files),
+        format!("{} files, {FILES} expected", files),
         micros(median) / 1e3,
         250.0,
         "ms",
     );
 
-    let (mut ours, mut baselines) = (Vec::new(), Vec::new());
+    let (mut client_times, mut baselines) = (Vec::new(), Vec::new());
     for run in RUNS..2 * RUNS {
         let device = Device::new(server, dir, run).await;
-        ours.push(device.download(std::slice::from_ref(&film)).await);
-        let hash = device.largest(&film).await;
+        client_times.push(device.download(std::slice::from_ref(&long_course)).await);
+        let hash = device.largest(&long_course).await;
         baselines.push(curl_and_hash(&device, hash, &dir.join("curl-output")));
         device.client.close().await;
     }
-    let (ours, baseline) = (median_and_p99(ours).0, median_and_p99(baselines).0);
+    let (client_median, baseline) = (median_and_p99(client_times).0, median_and_p99(baselines).0);
     table.row(
         "verified download, 64 MiB",
-        format_duration(ours),
+        format_duration(client_median),
         format!("curl + BLAKE3 {}", format_duration(baseline)),
-        micros(ours) / micros(baseline),
+        micros(client_median) / micros(baseline),
         1.2,
         "x curl + BLAKE3",
     );
@@ -95,7 +95,7 @@ impl Device {
         let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
         Self { client, url, token: reply.access_token }
     }
-    /// Measures from the download request until all are ready.
+    /// Measures the time from the download requests until all courses are ready.
     async fn download(&self, ids: &[Slug]) -> Duration {
         let account = self.client.require_account().expect("an account");
         let downloads = &account.content.downloads;
@@ -135,7 +135,7 @@ impl Device {
     }
 }
 
-/// Baseline: `curl` into a file, then a hash of the file.
+/// Measures the baseline: `curl` into a file, then the hash of the file.
 fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
     let _ = fs::remove_file(to);
     let start = Instant::now();
@@ -147,7 +147,7 @@ fn curl_and_hash(device: &Device, hash: BlobHash, to: &PathBuf) -> Duration {
         .arg(format!("{}/api/blobs/{hash}", device.url))
         .status()
         .expect("curl runs");
-    assert!(status.success(), "curl fetches the file");
+    assert!(status.success(), "curl exits with 0");
     let actual = BlobHash::of(&fs::read(to).expect("the file"));
     let took = start.elapsed();
     assert_eq!(actual, hash);
@@ -180,12 +180,12 @@ fn write_course(packages: &Path, n: usize) -> Slug {
     id
 }
 
-fn write_film(dir: &Path) {
+fn write_long_course(dir: &Path) {
     fs::create_dir_all(dir).expect("a folder");
-    fs::write(dir.join("film.wav"), wav(9_999, VIDEO_BYTES)).expect("a recording");
-    fs::write(dir.join("film.md"), "The transcript.\n").expect("its transcript");
-    fs::write(dir.join("s.md"), "# One\n\n![The film](film.wav)\n").expect("a text");
-    write(dir, "film", &[json!({ "id": "s", "type": "TEXT", "title": "One", "file": "s.md" })]);
+    fs::write(dir.join("long.wav"), wav(9_999, LONG_FILE_BYTES)).expect("a recording");
+    fs::write(dir.join("long.md"), "The transcript.\n").expect("its transcript");
+    fs::write(dir.join("s.md"), "# One\n\n![A long recording](long.wav)\n").expect("a text");
+    write(dir, "long", &[json!({ "id": "s", "type": "TEXT", "title": "One", "file": "s.md" })]);
 }
 
 fn write(dir: &Path, id: &str, sections: &[serde_json::Value]) {

@@ -1,7 +1,7 @@
-//! Measures the cost of images relative to the libraries alone in the same run. `cargo xtask bench media`.
+//! Measures the scaling and encoding of images, relative to the libraries alone in the same run.
+//! `cargo xtask bench media`.
 //!
-//! Budget: thumbnails at 80 % of the resize library's own speed or more. Runs of both alternate, so that other load on
-//! the machine affects both alike.
+//! Budget: at least 80 % of the libraries' speed. The two are run alternately: other load on the machine affects both.
 use std::time::{Duration, Instant};
 
 use carrel_content::{
@@ -18,28 +18,31 @@ const MAX_RATIO: f64 = 1.25;
 const RUNS: usize = 15;
 
 /// Returns the median times of both, run alternately.
-fn alternating_medians(mut ours: impl FnMut(), mut baseline: impl FnMut()) -> (Duration, Duration) {
+fn alternating_medians(
+    mut carrel: impl FnMut(),
+    mut baseline: impl FnMut(),
+) -> (Duration, Duration) {
     let timed = |run: &mut dyn FnMut()| {
         let start = Instant::now();
         run();
         start.elapsed()
     };
-    // One unmeasured run, to warm caches and pages.
-    ours();
+    // Not measured: fills the caches.
+    carrel();
     baseline();
     let (mut a, mut b): (Vec<_>, Vec<_>) =
-        (0..RUNS).map(|_| (timed(&mut ours), timed(&mut baseline))).unzip();
+        (0..RUNS).map(|_| (timed(&mut carrel), timed(&mut baseline))).unzip();
     a.sort_unstable();
     b.sort_unstable();
     (a[RUNS / 2], b[RUNS / 2])
 }
 
-fn row(table: &mut Table, what: &str, (ours, baseline): (Duration, Duration)) {
-    let ratio = micros(ours) / micros(baseline);
+fn row(table: &mut Table, what: &str, (carrel, baseline): (Duration, Duration)) {
+    let ratio = micros(carrel) / micros(baseline);
     let unit = format!("x, {:.0} % of the library's speed", 100.0 / ratio);
     table.row(
         what,
-        format_duration(ours),
+        format_duration(carrel),
         format!("library only {}", format_duration(baseline)),
         ratio,
         MAX_RATIO,
@@ -63,11 +66,11 @@ pub fn measure(table: &mut Table) {
     encoded.expect("a JPEG in memory");
     for width in [320, 640, 1280] {
         let height = width * 3 / 4;
-        let ours = DynamicImage::ImageRgb8(photo_image.clone());
+        let decoded = DynamicImage::ImageRgb8(photo_image.clone());
         let raw = Image::from_vec_u8(4000, 3000, photo_image.clone().into_raw(), PixelType::U8x3);
         let raw = raw.expect("the same pixels");
         let times = alternating_medians(
-            || drop(images::scale(&ours, (width, height), false)),
+            || drop(images::scale(&decoded, (width, height), false)),
             || {
                 let mut out = Image::new(width, height, PixelType::U8x3);
                 Resizer::new().resize(&raw, &mut out, &options).expect("resized");
@@ -78,11 +81,11 @@ pub fn measure(table: &mut Table) {
         let request = ImageRequest { fit: Fit::Inside, ..ImageRequest::width(width) };
         let times = alternating_medians(
             || {
-                let facts = images::probe(&file).expect("a picture");
+                let facts = images::probe(&file).expect("an image");
                 drop(images::render(&file, &facts, &request).expect("rendered"));
             },
             || {
-                let photo_image = image::load_from_memory(&file).expect("a picture").into_rgb8();
+                let photo_image = image::load_from_memory(&file).expect("an image").into_rgb8();
                 let from = Image::from_vec_u8(4000, 3000, photo_image.into_raw(), PixelType::U8x3);
                 let mut out = Image::new(width, height, PixelType::U8x3);
                 let from = from.expect("the same pixels");

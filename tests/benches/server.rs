@@ -1,7 +1,7 @@
-//! Measures what hostile clients cost the server: memory for silent connections, and an hour of pushes of one learner
-//! while another learner syncs. `cargo xtask bench sockets hostile`.
+//! Measures the server alone: memory of silent connections, pushes of a hostile learner while another learner syncs,
+//! and the time of large pushes and progress updates. `cargo xtask bench sockets hostile push updates`.
 //!
-//! The budgets limit memory in MiB and the waiting time of other clients.
+//! The budgets limit memory, the waiting time of other clients, and ratios to a baseline.
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
@@ -22,11 +22,11 @@ use tower::ServiceExt as _;
 
 use super::{Table, format_duration, median_and_p99, resident_kib};
 
-/// Argument with which this program only keeps sockets open.
+/// First argument with which this program only runs [`hold_sockets`].
 pub const HOLD_SOCKETS: &str = "hold-sockets";
 /// Number of silent connections.
 const SOCKETS: usize = 10_000;
-/// Number of loopback source addresses that they use.
+/// Number of loopback source addresses of the connections.
 const SOURCES: usize = 200;
 
 /// Budgets of the measurements.
@@ -44,8 +44,8 @@ fn resident_mib() -> f64 {
     resident_kib() / 1024.0
 }
 
-/// The client of `sockets`: opens a number of connections to an address, reports it, and keeps them open until its
-/// input ends. Runs in its own process, so that neither its descriptors nor its memory count.
+/// Client of [`sockets`], in its own process: opens connections, prints their number, and keeps them open until stdin
+/// is closed. Its memory and descriptors are not those of the measured process.
 pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
     let to: SocketAddr = args.next().and_then(|a| a.parse().ok()).expect("an address");
     let count: usize = args.next().and_then(|n| n.parse().ok()).expect("a number");
@@ -55,7 +55,7 @@ pub fn hold_sockets(mut args: impl Iterator<Item = String>) {
         let source = Ipv4Addr::new(127, 0, 1, (n % SOURCES + 1) as u8);
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
             .expect("a socket");
-        // The port is chosen on connect: each source address has its own range.
+        // Port 0: the system selects a free port of this source address.
         socket.bind(&SocketAddr::V4(SocketAddrV4::new(source, 0)).into()).expect("bound");
         socket.connect(&to.into()).expect("connected");
         held.push(socket);
@@ -74,14 +74,14 @@ fn raise_open_files() {
     }
 }
 
-/// Measures a request of a new client on a new connection.
+/// Measures one request on a new connection.
 fn request(to: SocketAddr) -> Duration {
     let start = Instant::now();
     let mut socket = TcpStream::connect(to).expect("connected");
     let request = b"GET /api/meta HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     socket.write_all(request).expect("sent");
     let mut reply = Vec::new();
-    socket.read_to_end(&mut reply).expect("answered");
+    socket.read_to_end(&mut reply).expect("a reply");
     assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
     start.elapsed()
 }
@@ -98,7 +98,8 @@ async fn wait_for_connections(server: &RunningServer, what: &str, accept: impl F
     panic!("{what}: {} connections after a minute", server.connections());
 }
 
-/// 10,000 silent connections: memory while they are open and after they are closed, and the time of requests meanwhile.
+/// Measures 10,000 silent connections: memory while they are open and after they were closed, and the time of requests
+/// while they are open.
 pub async fn sockets(table: &mut Table, dir: &Path) {
     let server = Server::start(Config {
         listen: "127.0.0.1:0".parse().expect("an address"),
@@ -115,7 +116,7 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     let request_times = |n: usize| {
         tokio::task::spawn_blocking(move || median_and_p99((0..n).map(|_| request(to)).collect()))
     };
-    request_times(50).await.expect("answered");
+    request_times(50).await.expect("a reply");
     let before = resident_mib();
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args([HOLD_SOCKETS, &to.to_string(), &SOCKETS.to_string()])
@@ -126,10 +127,10 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     let mut reported = String::new();
     let mut output = BufReader::new(child.stdout.take().expect("its output"));
     output.read_line(&mut reported).expect("a line");
-    assert_eq!(reported.trim(), SOCKETS.to_string(), "all of them are open");
+    assert_eq!(reported.trim(), SOCKETS.to_string(), "all connections are open");
     wait_for_connections(&server, "opened", |n| n >= SOCKETS).await;
     let open = resident_mib();
-    let (p50, p99) = request_times(200).await.expect("answered");
+    let (p50, p99) = request_times(200).await.expect("a reply");
     drop(child.stdin.take());
     child.wait().expect("ended");
     wait_for_connections(&server, "closed", |n| n == 0).await;
@@ -151,7 +152,7 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
         "MiB",
     );
     table.row(
-        "  a request meanwhile",
+        "  a request while they are open",
         format!("{} p99 {}", format_duration(p50), format_duration(p99)),
         String::new(),
         p99.as_secs_f64() * 1e3,
@@ -161,7 +162,7 @@ pub async fn sockets(table: &mut Table, dir: &Path) {
     server.shutdown().await;
 }
 
-/// Progress updates in one body: the time must grow linearly with their number.
+/// Measures progress updates in one body: the time must grow linearly with their number.
 pub async fn updates(table: &mut Table, dir: &Path) {
     const FEW: usize = 200;
     let mut config = Config::new(dir.join("updates"));
@@ -208,8 +209,8 @@ pub async fn updates(table: &mut Table, dir: &Path) {
     );
 }
 
-/// A push of 10,000 new rows to the server in requests of 2,000, relative to parsing the same bodies and inserting the
-/// same rows with plain statements into tables with the same indices, durable after each 2,000.
+/// Measures a push of 10,000 new rows to the store in batches of 2,000. Baseline: the same bodies are parsed and
+/// inserted with plain statements into the same tables, with a commit after each batch.
 pub async fn push(table: &mut Table, dir: &Path) {
     const ROWS: usize = 10_000;
     let item = |round: usize, n: usize| {
@@ -237,13 +238,13 @@ pub async fn push(table: &mut Table, dir: &Path) {
     let sql = "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, usn)
                VALUES (?1, 'section', ?2, 0, ?3, 0, x'', '', 9223372036854775807, ?4)";
     let (mut baselines, mut pushes) = (Vec::new(), Vec::new());
-    // Alternating, so that a slow period of the disk affects both.
+    // Measured alternately: a slow period of the disk affects both.
     for round in 0..9 {
         let batches = bodies(round);
         let start = Instant::now();
         for (n, body) in batches.iter().enumerate() {
             let rows = push_validation::check(body, NOW).rows;
-            bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
+            bare.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
             let mut insert = bare.prepare_cached(sql).expect("a statement");
             for (index, row) in rows.iter().enumerate() {
                 let carrel_model::lattice::Row::Progress(p) = row else { continue };
@@ -322,8 +323,8 @@ fn read(items: Vec<String>) -> Vec<carrel_model::lattice::Row> {
     push_validation::check(&items, NOW).rows
 }
 
-/// Pushes of a hostile learner, each followed by a push of another learner. `CARREL_LONG=1`: those of an hour, 60 per
-/// minute.
+/// Measures pushes of a hostile learner, each concurrent with a push of another learner. `CARREL_LONG=1`: 3,600 pushes,
+/// one hour at 60 per minute.
 pub async fn hostile(table: &mut Table, dir: &Path) {
     let pushes = if std::env::var_os("CARREL_LONG").is_some() { 60 * 60 } else { 60 };
     let mut config = Config::new(dir.join("hostile"));
@@ -337,7 +338,7 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
         let account = NewAccount { user, password: String::new() };
         data.store.add_account(account, None, NOW).await.expect("an account");
     }
-    // Fills the caches and creates the tables.
+    // Not measured: fills the caches.
     for items in batches(0) {
         data.store.push(hostile, read(items), false, NOW).await.expect("pushed");
     }
@@ -346,15 +347,15 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
     for round in 1..=pushes / 4 {
         for (kind, items) in batches(round).into_iter().enumerate() {
             let rows = read(items);
-            let one = format!(r#"{{"type":"review_void","id":"{}"}}"#, id(round * 4 + kind));
-            let one = read(vec![one]);
+            let other_row = format!(r#"{{"type":"review_void","id":"{}"}}"#, id(round * 4 + kind));
+            let other_rows = read(vec![other_row]);
             let start = Instant::now();
             let attack = async {
                 let done = data.store.push(hostile, rows, false, NOW).await;
                 (done, start.elapsed())
             };
             let other_push = async {
-                let done = data.store.push(other, one, false, NOW).await;
+                let done = data.store.push(other, other_rows, false, NOW).await;
                 (done, start.elapsed())
             };
             let ((attacked, long), (done, wait)) = tokio::join!(attack, other_push);
@@ -376,7 +377,7 @@ pub async fn hostile(table: &mut Table, dir: &Path) {
         "MiB",
     );
     table.row(
-        "  another learner's push during one of them",
+        "  a concurrent push of another learner",
         format!("{} p99 {}", format_duration(p50), format_duration(p99)),
         format!("hostile learner {}", format_duration(own)),
         p99.as_secs_f64() * 1e3,

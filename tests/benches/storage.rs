@@ -1,7 +1,7 @@
-//! Measures a device's content at 1x, 10x and 100x (10,000 courses, 200,000 sections, 50,000 blobs): start, sweep,
-//! storage page, list, search and clean-up, with the exponent of their growth. `cargo xtask bench storage`.
+//! Measures operations on a device's content in three sizes, 1x, 10x and 100x (10,000 courses, 200,000 sections, 50,000
+//! blobs): open, sweep, storage page, list, search and eviction. `cargo xtask bench storage`.
 //!
-//! The budgets limit the exponent from 10x to 100x (1 is linear), and the time at 100x.
+//! The budgets limit the time at 100x, and the exponent of its growth from 10x to 100x (1 is linear).
 use std::{
     path::Path,
     sync::Arc,
@@ -18,7 +18,7 @@ use super::Table;
 const COURSES: [u64; 3] = [100, 1_000, 10_000];
 const SECTIONS: u64 = 20;
 const BLOBS: u64 = 5;
-/// Interval between the uses of two courses.
+/// Difference between the last uses of two consecutive courses.
 const BETWEEN_USES_MS: i64 = 600_000;
 
 /// (operation, maximum in ms at 100x)
@@ -61,7 +61,7 @@ pub fn measure(table: &mut Table, dir: &Path) {
 fn measure_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
     let filled = open(dir);
     fill(&filled, courses);
-    // Writes the records that a download writes when it ends.
+    // The sweep writes the records of the downloads, which `fill` does not write.
     filled.sweep().expect("swept");
     drop(filled);
     let opened = median(5, || drop(open(dir)));

@@ -1,6 +1,6 @@
 //! Prints the table of the budgets: each row contains a measured figure, its baseline and the budget.
 //!
-//! Also included by `xtask`, which measures the window and depends on no crate of the workspace: uses only `std`.
+//! Also compiled into `xtask`, which depends on no crate of the workspace; therefore it uses only `std`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Prints the names of the columns.
+    /// Prints the header of the table.
     pub fn new() -> Self {
         println!(
             "{:<44} {:>22} {:>28} {:>9}    budget",

@@ -1,4 +1,4 @@
-//! Servers with known bugs. A run against one of them must fail, which shows that the harness detects these bugs.
+//! Servers with known bugs. A run against each of them must fail: the simulation detects these bugs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,41 +11,41 @@ use carrel_testkit::{SeededRng, hostile};
 use http::header;
 use serde_json::Value;
 
-/// The bug.
+/// A bug of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerBug {
     /// `time_spent = old + new`: a retried request counts twice.
-    AddsTime,
+    CountsTimeTwice,
     /// Replies `ok` for rows that it does not store.
     DropsAcknowledged,
     /// `ON CONFLICT DO NOTHING`: a row never changes after its first version.
     KeepsFirstVersion,
-    /// A cursor over rows that are committed in another order: some rows are skipped.
+    /// Omits some rows of a pull, as if they were committed in another order than that of the cursor.
     SkipsRows,
     /// Keeps its epoch after a restore.
     KeepsEpochAfterRestore,
-    /// The last writer wins by arrival instead of by stamp.
+    /// The register that arrives last wins instead of the one with the highest stamp.
     LastArrivalWins,
     /// Returns rows that no device sent.
-    InventsRows,
-    /// Reports after each push that the device has everything, although other devices sent rows meanwhile.
-    ClaimsAllRowsAreOwn,
+    ReturnsUnsentRows,
+    /// Reports after each push that all new rows are from this device, although other devices sent rows too.
+    ReportsAllRowsAsOwn,
 }
 
 impl ServerBug {
     pub const ALL: [Self; 8] = [
-        Self::AddsTime,
+        Self::CountsTimeTwice,
         Self::DropsAcknowledged,
         Self::KeepsFirstVersion,
         Self::SkipsRows,
         Self::KeepsEpochAfterRestore,
         Self::LastArrivalWins,
-        Self::InventsRows,
-        Self::ClaimsAllRowsAreOwn,
+        Self::ReturnsUnsentRows,
+        Self::ReportsAllRowsAsOwn,
     ];
 }
 
-/// A client's network that makes the server behave as if it had one [`ServerBug`].
+/// A client's network that changes requests and replies as if the server had the bug `bug`.
 pub struct FaultyServer {
     inner: std::sync::Arc<dyn Http>,
     bug: ServerBug,
@@ -73,28 +73,28 @@ impl FaultyServer {
         Self { inner, bug, state: Mutex::new(state) }
     }
 
-    /// Changes the push before it is sent. The reply still has to contain each row: dropped rows are replaced by
-    /// harmless copies of others.
+    /// Changes a push before it is sent. A dropped row is replaced by a row without effect, because the reply must
+    /// contain a result for each row.
     fn change_push(&self, body: &mut Value) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(items) = body.get_mut("items").and_then(Value::as_array_mut) else { return };
-        let harmless = serde_json::json!({ "type": "review_void", "id": "00000000-0000-7000-8000-000000000000" });
+        let no_effect = serde_json::json!({ "type": "review_void", "id": "00000000-0000-7000-8000-000000000000" });
         for item in items {
             let text =
                 |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             match (self.bug, text("type").as_str()) {
-                (ServerBug::AddsTime, "session") => {
+                (ServerBug::CountsTimeTwice, "session") => {
                     let sum = state.time.entry(text("id")).or_default();
                     *sum += item["activeMs"].as_i64().unwrap_or(0);
                     item["activeMs"] = (*sum).into();
                 }
                 (ServerBug::DropsAcknowledged, _) if state.rng.permille(100) => {
-                    *item = harmless.clone()
+                    *item = no_effect.clone()
                 }
                 (ServerBug::KeepsFirstVersion, "progress")
                     if !state.seen.insert(format!("{} {}", text("kind"), text("item"))) =>
                 {
-                    *item = harmless.clone();
+                    *item = no_effect.clone();
                 }
                 (ServerBug::LastArrivalWins, "kv") => {
                     let arrival = state.seen.len();
@@ -118,15 +118,15 @@ impl FaultyServer {
                 let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
                 rows.retain(|_| !state.rng.permille(50));
             }
-            ServerBug::InventsRows => {
+            ServerBug::ReturnsUnsentRows => {
                 let next = body.get("next").cloned();
                 let Some(rows) = body.get_mut("rows").and_then(Value::as_array_mut) else { return };
                 if !rows.is_empty() && state.rng.permille(200) {
-                    let row = serde_json::json!({ "type": "progress", "kind": "section", "item": "rivers/nobody/was-here", "percent": 100 });
+                    let row = serde_json::json!({ "type": "progress", "kind": "section", "item": "rivers/unknown/section", "percent": 100 });
                     rows.push(serde_json::json!({ "usn": next, "row": row }));
                 }
             }
-            ServerBug::ClaimsAllRowsAreOwn => match (body["next"].as_u64(), body["usn"].as_u64()) {
+            ServerBug::ReportsAllRowsAsOwn => match (body["next"].as_u64(), body["usn"].as_u64()) {
                 (Some(next), _) => state.pulled = next,
                 (_, Some(usn)) if body.get("results").is_some() => {
                     body["ownSince"] = state.pulled.into();
@@ -143,7 +143,7 @@ impl FaultyServer {
 impl Http for FaultyServer {
     async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         if request.headers.contains_key(header::CONTENT_ENCODING) {
-            // Compressed bodies cannot be modified.
+            // The client then sends the body uncompressed, so that it can be changed.
             return Ok(hostile::reply(415, "text/plain", "compressed bodies are not supported"));
         }
         if request.url.ends_with("/api/sync/push")

@@ -1,5 +1,5 @@
 //! One run: a server, devices of one or more learners, a faulty network, and random events in an order derived from a
-//! seed. Time is virtual, and nothing runs concurrently unless intended.
+//! seed. Time is virtual. Events run one after another; a change or crash may also occur during a request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,27 +29,28 @@ pub struct Scenario {
     pub learners: Vec<usize>,
     pub events: u32,
     pub faults: FaultRates,
-    /// Devices lose power, also during a request.
+    /// Devices crash, some of them during a request.
     pub crashes: bool,
     pub jumps: Jumps,
     /// The server is restored from an older backup.
     pub server_restored: bool,
-    /// Learners register after the backup; the server is restored twice, each time from any of its backups.
+    /// Learners also register after a backup. The server is restored twice, each time from a random backup.
     pub accounts_after_backup: bool,
-    /// A disk is copied, and both devices continue.
+    /// The disk of a device is copied, and both copies are used as devices.
     pub disk_cloned: bool,
     /// A device's disk is reset to an older state when its outbox is empty.
     pub disk_restored: bool,
-    /// The server has this bug: the run must fail.
+    /// Bug of the server that the run must detect.
     pub bug: Option<ServerBug>,
 }
 
-/// How the devices' wall clocks jump.
+/// Jumps of the devices' wall clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jumps {
     None,
-    /// By days, in both directions: stamps are refused and recreated.
-    Wild,
+    /// Jumps of a minute or more, up to one day back or three days ahead: the server refuses stamps, and the device
+    /// replaces them.
+    Large,
 }
 
 impl Scenario {
@@ -69,7 +70,7 @@ impl Scenario {
     }
 }
 
-/// Counts of what happened in a run.
+/// Statistics of one or more runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunStats {
     pub runs: u64,
@@ -86,7 +87,7 @@ pub struct RunStats {
     pub disks_cloned: u64,
     pub disks_restored: u64,
     pub sign_ins: u64,
-    /// The longest time until an outbox was empty on a healthy network, in virtual ms.
+    /// The longest time on a healthy network until all outboxes were empty, in virtual ms.
     pub max_outbox_ms: i64,
 }
 
@@ -112,9 +113,10 @@ impl RunStats {
     }
 }
 
-/// Backoff of at most 15 min after the last fault, a delay requested by the server, and time to send.
+/// Time limit on a healthy network until all outboxes are empty: a backoff of at most 15 min after the last fault, a
+/// wait requested by the server, and time to send.
 const OUTBOX_EMPTY_MS: i64 = 20 * 60_000;
-/// One more poll, so that all devices receive the others' rows.
+/// Time limit until all devices have pulled the rows of the others: two polls more.
 const ALL_PULLED_MS: i64 = OUTBOX_EMPTY_MS + 12 * 60_000;
 
 struct SimulatedDevice {
@@ -134,8 +136,8 @@ impl StateBefore {
     async fn of(device: &Device) -> Self {
         Self { rows: device.rows().await, epoch: device.sync_state().await.epoch }
     }
-    /// Checks that no row is lost or smaller. Grades and decisions are exempt if the device now follows another copy of
-    /// the server's database.
+    /// Checks that no row was lost and none has less data. Grades and decisions are exempt if the epoch of the server's
+    /// database has changed.
     async fn check_no_loss(mut self, device: &Device) -> Result<(), String> {
         if device.sync_state().await.epoch != self.epoch {
             self.rows.retain(|_, row| !row.is_server_only());
@@ -156,7 +158,7 @@ struct Simulation {
     stats: RunStats,
 }
 
-/// Runs the seed to its end. The error describes the violated condition.
+/// Runs the scenario with this seed. Returns an error that describes the violated condition.
 pub async fn run(seed: u64, scenario: &Scenario) -> Result<RunStats, String> {
     let mut simulation = Simulation::start(seed, scenario).await;
     for n in 0..scenario.events {
@@ -233,7 +235,7 @@ impl Simulation {
             }
             84..=86 => self.restart(at).await,
             87..=91 if self.scenario.crashes => self.crash(at).await,
-            92..=94 if self.scenario.jumps == Jumps::Wild => self.jump(at),
+            92..=94 if self.scenario.jumps == Jumps::Large => self.jump(at),
             95 => self.server.restart().await,
             96..=99 if self.scenario.disk_restored => self.copy_or_restore_disk(at).await,
             _ => self.act(at).await?,
@@ -272,7 +274,7 @@ impl Simulation {
         let (name, login) = (format!("learner {learner} device 0"), format!("learner-{learner}"));
         let who = NewDevice { name: &name, login: &login, is_new: true, seed };
         let device = Device::sign_in(who, &self.server.url(), http, clock, &self.time).await;
-        // Sends the start event, as the app does; timers run from then on.
+        // Sets the first timers, as at the start of the app.
         let _ = device.step(Event::Start).await;
         self.add(learner, device);
     }
@@ -283,7 +285,7 @@ impl Simulation {
         self.step(at, Event::LocalChange).await
     }
 
-    /// Runs one round of sync, possibly with a change or a crash during it.
+    /// Runs one round of sync, in some cases with a local change or a crash during a request.
     async fn sync(&mut self, at: usize) -> Result<(), String> {
         self.devices[at].device.sign_in_again().await;
         let event = if self.rng.permille(300) { Event::Timer } else { Event::SyncNow };
@@ -306,7 +308,7 @@ impl Simulation {
         before.check_no_loss(device).await
     }
 
-    /// Finishes a section while a request is pending.
+    /// Performs a step in a section while a request is pending.
     async fn change_in_flight(
         &mut self,
         at: usize,
@@ -387,7 +389,8 @@ impl Simulation {
         self.stats.jumps += 1;
     }
 
-    /// Copies the disk, or resets it to an older copy if that loses no data.
+    /// Copies the disk. If a copy exists, restores it instead, but not while rows are pending or refused: they would be
+    /// lost.
     async fn copy_or_restore_disk(&mut self, at: usize) {
         let SimulatedDevice { device, simulated_learner, old_disk, .. } = &mut self.devices[at];
         match old_disk.take() {
@@ -402,7 +405,7 @@ impl Simulation {
         }
     }
 
-    /// Advances time; all timers that expire meanwhile are handled.
+    /// Advances time, then handles the timers that have expired on each device.
     async fn pass_time(&mut self) -> Result<(), String> {
         self.time.advance(self.rng.between(500, 400_000));
         for at in 0..self.devices.len() {
@@ -411,7 +414,8 @@ impl Simulation {
         Ok(())
     }
 
-    /// Makes the network healthy. Timers alone must then deliver all rows to all devices.
+    /// Makes the network healthy. Timers alone must then deliver all rows to all devices; learners only sign in again
+    /// and retry refused rows.
     async fn converge(&mut self) -> Result<(), String> {
         for simulated in &self.devices {
             simulated.device.http.set_faults(FaultRates::none());
@@ -435,7 +439,7 @@ impl Simulation {
                 }
                 self.step(at, Event::Timer).await?;
                 waiting += self.devices[at].device.counts().await.0;
-                // It has pulled after everything was sent.
+                // A device is done when all outboxes are empty and it has pulled the newest row.
                 let seen = self.devices[at].device.sync_state().await;
                 let server_usn = self.server.usn(self.devices[at].device.user).await;
                 if waiting == 0 && outbox_empty_at.is_some() && seen.pulled == server_usn {
@@ -459,13 +463,13 @@ impl Simulation {
                     "not every device has pulled all rows {now} ms after the network became healthy"
                 ));
             }
-            // Advances to the next timer of any device; a device without one would wait forever.
+            // Advance to the next timer of any device. A device without a timer would never sync again.
             let mut next: Option<i64> = None;
             for simulated in &self.devices {
                 let engine = &simulated.device.app().engine;
                 let timer_ms = match engine.next_wake_in() {
                     Some(timer_ms) => timer_ms,
-                    // The learner signs in in the next round.
+                    // The device is signed in again in the next round.
                     None if engine.phase().0 == Phase::SignedOut => 0,
                     None => return Err(format!("{} has no timer", simulated.device.name)),
                 };
@@ -493,7 +497,7 @@ impl Simulation {
                     device.learning().time_spent_total().await.map_err(|e| e.to_string())?;
                 if shown != oracle.time_ms() {
                     return Err(format!(
-                        "{} reports {shown} ms, {} ms were studied",
+                        "{} shows {shown} ms of study time, expected {}",
                         device.name,
                         oracle.time_ms()
                     ));

@@ -1,4 +1,4 @@
-// Starts and stops a server with the demo library, devices on bridges, and a browser.
+// Starts and stops a server with the demo library, bridges, and a browser.
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,9 +10,9 @@ import { fileURLToPath } from "node:url";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const bin = process.env.CARREL_BIN_DIR ?? join(root, "target/debug");
-const fromUi = createRequire(join(root, "ui/package.json"));
-export const { chromium } = fromUi("playwright-core");
-export const axePath = fromUi.resolve("axe-core/axe.min.js");
+const requireFromUi = createRequire(join(root, "ui/package.json"));
+export const { chromium } = requireFromUi("playwright-core");
+export const axePath = requireFromUi.resolve("axe-core/axe.min.js");
 
 export const LOGIN = "ada";
 export const PASSWORD = "a test password";
@@ -29,38 +29,38 @@ function start(program, args) {
   child.on("exit", () => children.delete(child));
   return child;
 }
-/** Returns the first line that a program prints, which means that it is ready. */
+/** Returns the first line of a program's output. The programs print it when they are ready. */
 function firstLine(child, name) {
-  return new Promise((done, fail) => {
+  return new Promise((resolvePromise, reject) => {
     let text = "";
     child.stdout.setEncoding("utf8");
-    child.stdout.on("data", (piece) => {
-      text += piece;
-      if (text.includes("\n")) done(text.split("\n")[0]);
+    child.stdout.on("data", (chunk) => {
+      text += chunk;
+      if (text.includes("\n")) resolvePromise(text.split("\n")[0]);
     });
-    child.on("exit", (code) => fail(new Error(`${name} exited with ${code} before it was ready`)));
-    child.on("error", (e) => fail(new Error(`${name}: ${e.message}; hint: cargo build --workspace --bins`)));
+    child.on("exit", (code) => reject(new Error(`${name} exited with ${code} before it was ready`)));
+    child.on("error", (e) => reject(new Error(`${name}: ${e.message}; hint: cargo build --workspace --bins`)));
   });
 }
 function stop(child) {
-  return new Promise((done) => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return done();
-    child.once("exit", done);
+  return new Promise((resolvePromise) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return resolvePromise();
+    child.once("exit", resolvePromise);
     child.kill("SIGTERM");
   });
 }
 function freePort() {
-  return new Promise((done, fail) => {
+  return new Promise((resolvePromise, reject) => {
     const server = createServer();
-    server.on("error", fail);
+    server.on("error", reject);
     server.listen(0, "127.0.0.1", () => {
       const { port } = server.address();
-      server.close(() => done(port));
+      server.close(() => resolvePromise(port));
     });
   });
 }
 
-/** A server with a fixed address, which refuses connections while the server is stopped. */
+/** A server on a fixed port, which refuses connections while the server is stopped. */
 export class TestServer {
   data = join(tempDir, "school");
   async prepare() {
@@ -71,17 +71,17 @@ export class TestServer {
   }
   run(args, input) {
     const all = [...args, "--data", this.data];
-    const done = spawnSync(join(bin, "carrel-server"), all, { input, encoding: "utf8" });
-    if (done.error || done.status !== 0)
-      throw new Error(`carrel-server ${args[0]}: ${done.error?.message ?? ""}${done.stdout}${done.stderr}`);
+    const result = spawnSync(join(bin, "carrel-server"), all, { input, encoding: "utf8" });
+    if (result.error || result.status !== 0)
+      throw new Error(`carrel-server ${args[0]}: ${result.error?.message ?? ""}${result.stdout}${result.stderr}`);
   }
-  /** Publishes a course of the demo library again, with `file` changed. */
+  /** Publishes a new version of a demo course, with `file` changed. */
   republish(course, file, change) {
     const folder = join(tempDir, "changed", course);
     cpSync(join(root, "assets/courses", course), folder, { recursive: true });
     const before = readFileSync(join(folder, file), "utf8");
     const after = change(before);
-    if (after === before) throw new Error(`${file} was not changed`);
+    if (after === before) throw new Error(`the change has no effect on ${file}`);
     writeFileSync(join(folder, file), after);
     this.run(["import", join(tempDir, "changed")]);
   }
@@ -91,17 +91,17 @@ export class TestServer {
   }
   async close() {
     await stop(this.child);
-    const refused = await fetch(`${this.address}/api/meta`).then(
+    const isRefused = await fetch(`${this.address}/api/meta`).then(
       () => false,
       () => true,
     );
-    if (!refused) throw new Error("the server is stopped, but its address still answers");
+    if (!isRefused) throw new Error("the port of the stopped server still accepts requests");
   }
 }
 
 /**
- * A network between a device and the server that holds every request until it is released. Answers are stale
- * immediately, so that each use requests them again.
+ * The network between a device and the server: an HTTP proxy that can hold requests until they are released. Marks
+ * cacheable responses other than blobs as stale, so that each use of them sends a request.
  */
 export class Network {
   held = [];
@@ -113,20 +113,20 @@ export class Network {
       if (this.isHeld) this.held.push(forward);
       else forward();
     });
-    await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
+    await new Promise((resolvePromise) => this.server.listen(0, "127.0.0.1", resolvePromise));
     this.address = `http://127.0.0.1:${this.server.address().port}`;
   }
   forward(request, response) {
     const { method, url, headers } = request;
-    const sent = http.request({ host: "127.0.0.1", port: this.target, method, path: url, headers }, (reply) => {
-      const stored = method === "GET" && reply.headers["cache-control"] && !url.startsWith("/api/blobs/");
-      const outdated = stored ? { "cache-control": "max-age=0" } : {};
-      response.writeHead(reply.statusCode, { ...reply.headers, ...outdated });
+    const upstream = http.request({ host: "127.0.0.1", port: this.target, method, path: url, headers }, (reply) => {
+      const isCacheable = method === "GET" && reply.headers["cache-control"] && !url.startsWith("/api/blobs/");
+      const stale = isCacheable ? { "cache-control": "max-age=0" } : {};
+      response.writeHead(reply.statusCode, { ...reply.headers, ...stale });
       reply.pipe(response);
     });
-    sent.on("error", () => response.destroy());
-    response.on("close", () => sent.destroy());
-    request.pipe(sent);
+    upstream.on("error", () => response.destroy());
+    response.on("close", () => upstream.destroy());
+    request.pipe(upstream);
   }
   hold() {
     this.isHeld = true;
@@ -141,7 +141,7 @@ export class Network {
   }
 }
 
-/** The client for one browser page. */
+/** A device: a bridge with its own data folder. */
 export class Device {
   constructor(name) {
     this.name = name;
@@ -152,7 +152,7 @@ export class Device {
     this.child = start("carrel-bridge", args);
     this.url = await firstLine(this.child, "carrel-bridge");
   }
-  /** Calls a command directly, to compare the state of two devices. */
+  /** Calls a command of the bridge, without the UI. */
   async call(name, request = {}) {
     const reply = await fetch(`${this.url}api/call/${name}`, {
       method: "POST",
@@ -164,8 +164,8 @@ export class Device {
     return body;
   }
   kill() {
-    return new Promise((done) => {
-      this.child.once("exit", done);
+    return new Promise((resolvePromise) => {
+      this.child.once("exit", resolvePromise);
       this.child.kill("SIGKILL");
     });
   }

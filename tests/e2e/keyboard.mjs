@@ -1,4 +1,4 @@
-// Operates the app without a mouse: Tab, Enter, Space, arrows and letters; finds elements by role and name.
+// Runs the steps of a script, operates the app by keyboard, finds elements by role and name, and runs axe.
 import { readFileSync } from "node:fs";
 import { axePath, cleanUp, LOGIN, PASSWORD } from "./environment.mjs";
 
@@ -9,14 +9,14 @@ export const desktop = { width: 1280, height: 800 };
 export const phone = { width: 390, height: 844 };
 
 let steps = 0;
-/** Runs one step of a script and prints its duration. */
+/** Runs a step of a script and prints its duration. */
 export async function step(name, run) {
   const before = Date.now();
   await run();
   steps += 1;
   console.log(`  ${name} (${Date.now() - before} ms)`);
 }
-/** Runs a script, prints its result, and stops everything that it started. */
+/** Runs a script, prints the result and stops all processes. */
 export async function run(main) {
   try {
     await main();
@@ -65,8 +65,8 @@ export async function signIn(page, address) {
   await heading(page, "Library");
 }
 
-/** Returns the accessible name of the focused element. */
-const focused = (page) =>
+/** Returns approximately the accessible name of the focused element. */
+const focusedName = (page) =>
   page.evaluate(() => {
     const e = document.activeElement;
     if (!e || e === document.body) return "";
@@ -76,13 +76,13 @@ const focused = (page) =>
     return label.replace(/\s+/g, " ").trim();
   });
 
-/** Presses Tab until the focused element has the name `name` (a text or a pattern). */
+/** Presses Tab until the name of the focused element contains the string `name` or matches the pattern `name`. */
 export async function tabTo(page, name, maxPresses = 150) {
   const matches = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
-  const passed = [];
+  const reached = [];
   for (let i = 0; i < maxPresses; i++) {
     await page.keyboard.press("Tab");
-    const text = await focused(page);
+    const text = await focusedName(page);
     if (matches(text)) {
       const visible = await page.evaluate(() => {
         const style = getComputedStyle(document.activeElement);
@@ -91,9 +91,9 @@ export async function tabTo(page, name, maxPresses = 150) {
       if (!visible) throw new Error(`the focus on "${text}" is not visible`);
       return;
     }
-    passed.push(text.slice(0, 40));
+    reached.push(text.slice(0, 40));
   }
-  throw new Error(`Tab did not reach ${name}; reached: ${[...new Set(passed)].join(" | ")}`);
+  throw new Error(`Tab did not reach ${name}; reached: ${[...new Set(reached)].join(" | ")}`);
 }
 
 export async function press(page, name) {
@@ -102,23 +102,23 @@ export async function press(page, name) {
 }
 
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
-export const text = (page, words) => page.getByText(words).first().waitFor();
+export const text = (page, pattern) => page.getByText(pattern).first().waitFor();
 
 /** Types into the field with the name `name`. */
-export async function write(page, name, words) {
+export async function write(page, name, value) {
   await tabTo(page, name);
-  await page.keyboard.type(words);
+  await page.keyboard.type(value);
 }
 
-/** Waits until the page is complete: its heading is shown and nothing is being loaded. */
+/** Waits until the heading is shown, no element is busy and the fonts are loaded. */
 export async function waitUntilLoaded(page) {
   await page.locator("h1").first().waitFor();
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
   await page.evaluate(() => document.fonts.ready);
 }
 
-/** Fails if axe reports a violation or the page is wider than the window. */
-export async function axe(page, where) {
+/** Throws if axe reports a violation or the page is wider than the window. */
+export async function axe(page, name) {
   await waitUntilLoaded(page);
   await page.evaluate(axeSource);
   const found = await page.evaluate(async (tags) => {
@@ -131,7 +131,7 @@ export async function axe(page, where) {
           .join(", ")}`,
     );
   }, TAGS);
-  if (found.length > 0) throw new Error(`axe violations on ${where}:\n  ${found.join("\n  ")}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (wide > 0) throw new Error(`${where} is ${wide} px wider than the window`);
+  if (found.length > 0) throw new Error(`axe violations on ${name}:\n  ${found.join("\n  ")}`);
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (excess > 0) throw new Error(`${name} is ${excess} px wider than the window`);
 }

@@ -1,5 +1,5 @@
-// The main use case in a browser with the bridge: sign in, download, disconnect, study with the keyboard alone, kill
-// the process, reconnect, and compare with a second device. Then axe on every screen.
+// The main use case: sign in, download, go offline, study by keyboard, kill and restart the client, reconnect, and
+// compare with a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { axe, desktop, heading, open, phone, press, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
@@ -7,25 +7,25 @@ import { browser, Device, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
-const pictures = process.env.CARREL_PICTURES;
-if (pictures) mkdirSync(pictures, { recursive: true });
+const screenshots = process.env.CARREL_SCREENSHOTS;
+if (screenshots) mkdirSync(screenshots, { recursive: true });
 
-async function picture(page, name) {
-  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`) });
+async function screenshot(page, name) {
+  if (screenshots) await page.screenshot({ path: join(screenshots, `${name}.png`) });
 }
-async function waitUntil(what, check) {
+async function waitUntil(condition, check) {
   const end = Date.now() + 60_000;
   while (!(await check())) {
-    if (Date.now() > end) throw new Error(`timed out after a minute: ${what}`);
-    await new Promise((done) => setTimeout(done, 50));
+    if (Date.now() > end) throw new Error(`not true after 60 s: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
-function assertEqual(a, b, what) {
+function assertEqual(a, b, name) {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
-  if (left !== right) throw new Error(`${what} differ:\n  ${left}\n  ${right}`);
+  if (left !== right) throw new Error(`${name}: not equal:\n  ${left}\n  ${right}`);
 }
 
-/** Answers every question of the open quiz, whatever its kind, and submits it. */
+/** Answers every question of the open quiz and submits it. Supports all kinds of questions. */
 async function takeQuiz(page) {
   for (let n = 0; n < 20; n++) {
     const kind = await page.evaluate(() => {
@@ -44,9 +44,9 @@ async function takeQuiz(page) {
         await page.keyboard.type("water");
       }
     } else if (kind === "match") {
-      const lefts = await page.locator(".stage .left").all();
-      for (const [i, left] of lefts.entries()) {
-        await left.focus();
+      const items = await page.locator(".stage .left").all();
+      for (const [i, item] of items.entries()) {
+        await item.focus();
         await page.keyboard.press(String.fromCharCode(97 + i));
       }
     } else {
@@ -56,7 +56,7 @@ async function takeQuiz(page) {
     await press(page, /^Check$/);
     await page.locator(".actions .primary").waitFor();
     await press(page, /^(Next question|See the result)$/);
-    const isOver = await page
+    const hasResult = await page
       .getByText(/Passed|Not passed yet/)
       .first()
       .waitFor({ timeout: 1_500 })
@@ -64,12 +64,13 @@ async function takeQuiz(page) {
         () => true,
         () => false,
       );
-    if (isOver) return;
+    if (hasResult) return;
   }
-  throw new Error("the quiz did not end after 20 questions");
+  throw new Error("the quiz shows no result after 20 questions");
 }
 
-async function everyScreen(page, name) {
+/** Opens each screen, takes a screenshot and runs axe. */
+async function checkScreens(page, name) {
   const screens = {
     library: ["#/", "Library"],
     course: ["#/course/how-rivers-work", COURSE],
@@ -87,13 +88,13 @@ async function everyScreen(page, name) {
     await page.evaluate((h) => (location.hash = h), hash);
     await heading(page, title);
     await waitUntilLoaded(page);
-    await picture(page, `${screen}-${name}`);
+    await screenshot(page, `${screen}-${name}`);
     await axe(page, `${screen} (${name})`);
   }
 }
 
-/** Opens each dialog of a screen with its button. */
-async function everyDialog(page, name) {
+/** Opens each dialog with its button, takes a screenshot and runs axe. */
+async function checkDialogs(page, name) {
   const dialogs = [
     ["#/storage", "Storage", "Move content to another folder"],
     ["#/settings", "Settings", "Cache and network"],
@@ -105,7 +106,7 @@ async function everyDialog(page, name) {
     await heading(page, title);
     await page.getByRole("button", { name: button }).click();
     await page.getByRole("dialog", { name: button }).waitFor();
-    await picture(page, `${button.toLowerCase().replaceAll(" ", "-")}-${name}`);
+    await screenshot(page, `${button.toLowerCase().replaceAll(" ", "-")}-${name}`);
     await axe(page, `${button} (${name})`);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
@@ -114,15 +115,15 @@ async function everyDialog(page, name) {
 
 async function main() {
   const server = new TestServer();
-  const [laptop, tablet] = [new Device("Laptop"), new Device("Phone")];
-  await step("a server with the demo library", () => server.prepare());
+  const [laptop, tablet] = [new Device("Laptop"), new Device("Tablet")];
+  await step("prepare a server with the demo library", () => server.prepare());
   await server.open();
   await laptop.open();
   const chrome = await browser();
   try {
     let page = await open(chrome, laptop, desktop, "paper");
-    await step("first run: axe", () => axe(page, "first run"));
-    await step("sign in, by keyboard", () => signIn(page, server.address));
+    await step("axe on the Welcome screen", () => axe(page, "Welcome"));
+    await step("sign in by keyboard", () => signIn(page, server.address));
     await step("open and download a course and a story", async () => {
       await press(page, new RegExp(COURSE));
       await heading(page, COURSE);
@@ -134,18 +135,18 @@ async function main() {
         async () => (await laptop.call("list_stories", { onDevice: true })).total === 1,
       );
     });
-    await step("disconnect the network", () => server.close());
+    await step("stop the server", () => server.close());
     await step("read and finish a section", async () => {
       await press(page, /^(Start|Continue)/);
       await heading(page, "The shape of a river");
-      // Study time is measured by heartbeats a few seconds apart: wait until the first was counted.
+      // Heartbeats, a few seconds apart, report study time: wait until the first one is counted.
       await waitUntil(
         "study time is recorded",
         async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
       );
       await press(page, /^Mark as finished/);
       await text(page, /^Finished/);
-      await picture(page, "finished-offline");
+      await screenshot(page, "finished-offline");
     });
     await step("take a quiz", async () => {
       await page.evaluate(() => (location.hash = "#/read/how-rivers-work/down-to-the-sea/check"));
@@ -153,9 +154,9 @@ async function main() {
       await press(page, /^(Start|Continue)$/);
       await page.locator(".stage .head").waitFor();
       await takeQuiz(page);
-      await picture(page, "quiz-offline");
+      await screenshot(page, "quiz-offline");
     });
-    await step("read a story and open its words", async () => {
+    await step("read a story and save a word", async () => {
       await page.evaluate(() => (location.hash = "#/"));
       await heading(page, "Library");
       await press(page, new RegExp(STORY));
@@ -176,7 +177,7 @@ async function main() {
       );
     });
     let before;
-    await step("kill and restart the core, offline", async () => {
+    await step("kill and restart the client while offline", async () => {
       before = await laptop.call("get_course", { course: "how-rivers-work" });
       if (before.done < 1) throw new Error("no section is finished");
       page.assertNoErrors();
@@ -186,11 +187,11 @@ async function main() {
       page = await open(chrome, laptop, desktop, "paper");
       await heading(page, "Library");
       const after = await laptop.call("get_course", { course: "how-rivers-work" });
-      assertEqual(before.lessons, after.lessons, "the outlines before and after the kill");
+      assertEqual(before.lessons, after.lessons, "outline before and after the restart");
     });
-    await step("transfer a course by file to a device without account or network", async () => {
+    await step("transfer a course in a file to a device without an account or network", async () => {
       const { folders } = await laptop.call("list_removable_media");
-      const sent = await laptop.call("export_courses", {
+      const exported = await laptop.call("export_courses", {
         items: [{ id: "how-rivers-work", isStory: false }],
         folder: folders.at(-1).path,
       });
@@ -200,14 +201,14 @@ async function main() {
       await heading(guestPage, "Learn anywhere, online or offline");
       await press(guestPage, /^Open a file from a USB drive/);
       await heading(guestPage, "Library");
-      // The file chooser is a window of the system; the chosen file is uploaded to the client's loopback upload
-      // endpoint, which has another origin.
-      await guestPage.locator("dialog input[type=file]").setInputFiles(sent.path);
+      // Sets the file without the system's file dialog. The page uploads it to the client's loopback endpoint, which
+      // has another origin.
+      await guestPage.locator("dialog input[type=file]").setInputFiles(exported.path);
       await text(guestPage, "This is the first file from");
-      await axe(guestPage, "add from a file");
+      await axe(guestPage, "Add from file");
       await guestPage.getByRole("checkbox").focus();
       await guestPage.keyboard.press("Space");
-      await picture(guestPage, "import-confirm");
+      await screenshot(guestPage, "import-confirm");
       await press(guestPage, /^Add to this device/);
       await text(guestPage, "1 course or story is available offline.");
       await press(guestPage, /^Close/);
@@ -224,8 +225,8 @@ async function main() {
       await press(page, /^Sync/);
       await heading(page, "Sync");
       await text(page, /waiting for the network/);
-      await picture(page, "sync-waiting");
-      await axe(page, "sync, offline");
+      await screenshot(page, "sync-waiting");
+      await axe(page, "Sync while offline");
       const status = await laptop.call("get_sync_status");
       if (status.waiting < 3) throw new Error(`only ${status.waiting} rows are waiting`);
     });
@@ -234,7 +235,7 @@ async function main() {
       await press(page, /^(Retry now|Sync now)/);
       await text(page, "All work is synced");
       const status = await laptop.call("get_sync_status");
-      assertEqual([status.waiting, status.refused, status.phase], [0, 0, "idle"], "what is left");
+      assertEqual([status.waiting, status.refused, status.phase], [0, 0, "idle"], "sync status");
     });
     page.assertNoErrors();
     await step("the second device has the same state", async () => {
@@ -251,16 +252,16 @@ async function main() {
         c.timeSpentMs,
         c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore])),
       ];
-      assertEqual(comparable(a), comparable(b), "the two devices");
+      assertEqual(comparable(a), comparable(b), "course on both devices");
       if (a.timeSpentMs <= 0) throw new Error("no study time was recorded");
       const words = await Promise.all(
         [laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)),
       );
-      assertEqual(words[0], words[1], "the word lists");
-      assertEqual(words[0], ["the-lamp-by-the-sea/lighthouse"], "the saved word");
+      assertEqual(words[0], words[1], "word lists of both devices");
+      assertEqual(words[0], ["the-lamp-by-the-sea/lighthouse"], "saved words");
       await second.evaluate(() => (location.hash = "#/course/how-rivers-work"));
       await heading(second, COURSE);
-      await picture(second, "second-device");
+      await screenshot(second, "second-device");
       second.assertNoErrors();
       await second.context().close();
     });
@@ -284,8 +285,8 @@ async function main() {
         await step(`axe on every screen: ${size}, ${theme}`, async () => {
           const screen = await open(chrome, laptop, viewport, theme);
           await heading(screen, "Library");
-          await everyScreen(screen, `${size}-${theme}`);
-          await everyDialog(screen, `${size}-${theme}`);
+          await checkScreens(screen, `${size}-${theme}`);
+          await checkDialogs(screen, `${size}-${theme}`);
           screen.assertNoErrors();
           await screen.context().close();
         });

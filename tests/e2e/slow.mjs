@@ -1,5 +1,5 @@
-// A network on which requests stay unanswered: every screen shows stored data at once, and newer data appears when the
-// answers arrive.
+// While the network holds all requests, every screen shows stored data without waiting; after the responses it shows
+// the newer data.
 import { desktop, heading, open, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
 import { browser, Device, Network, TestServer } from "./environment.mjs";
 
@@ -26,15 +26,15 @@ async function measurePaint(page, hash, title, content) {
       while (!isShown()) {
         if (performance.now() - from > 10_000)
           throw new Error(
-            `${hash} is not shown without the network: ${document.querySelector("main")?.innerText.slice(0, 300)}`,
+            `${hash} is not shown while requests are held: ${document.querySelector("main")?.innerText.slice(0, 300)}`,
           );
-        await new Promise((done) => requestAnimationFrame(done));
+        await new Promise((resolve) => requestAnimationFrame(resolve));
       }
-      // The frame that shows it ends before the task started by a message.
-      await new Promise((done) => {
+      // A message sent during a frame arrives after that frame has been painted.
+      await new Promise((resolve) => {
         requestAnimationFrame(() => {
           const channel = new MessageChannel();
-          channel.port1.onmessage = done;
+          channel.port1.onmessage = resolve;
           channel.port2.postMessage(null);
         });
       });
@@ -46,7 +46,7 @@ async function measurePaint(page, hash, title, content) {
 
 async function main() {
   const [server, network, device] = [new TestServer(), new Network(), new Device("Laptop")];
-  await step("a server with the demo library", () => server.prepare());
+  await step("prepare a server with the demo library", () => server.prepare());
   await server.open();
   await network.open(server.port);
   await device.open();
@@ -82,8 +82,8 @@ async function main() {
       }
       console.log(`    ${times.join(", ")}`);
     };
-    await step("every screen shows local data", openEveryScreen);
-    await step("the same after a restart", async () => {
+    await step("every screen shows stored data", openEveryScreen);
+    await step("every screen shows stored data after a restart", async () => {
       await page.context().close();
       await device.kill();
       await device.open();
@@ -91,15 +91,15 @@ async function main() {
       await heading(page, "Library");
       await text(page, COURSE);
       await openEveryScreen();
-      if (network.held.length === 0) throw new Error("no request was made");
+      if (network.held.length === 0) throw new Error("the network holds no request");
     });
-    await step("after the response the course shows its new version", async () => {
+    await step("the course shows its new version after the response", async () => {
       await measurePaint(page, "#/course/how-rivers-work", COURSE, "Meanders and oxbow lakes");
       network.release();
       await text(page, "Meanders and old lakes");
       await waitUntilLoaded(page);
     });
-    await step("an unknown story opens after the response", async () => {
+    await step("a story opens after the response", async () => {
       await page.evaluate(() => (location.hash = "#/story/the-lamp-by-the-sea"));
       await heading(page, STORY);
     });

@@ -1,4 +1,4 @@
-//! A whole client in its own folder, and a network whose requests tests can intercept.
+//! A complete client in its own folder, and a network whose requests tests can intercept.
 
 use std::{
     future::Future,
@@ -25,7 +25,7 @@ pub async fn open(
     seed: u64,
     event_stream: bool,
 ) -> Arc<Client> {
-    // Tests call content functions directly, which may block.
+    // Tests call blocking functions of the content crate on async threads.
     carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
@@ -49,7 +49,7 @@ pub fn live_http() -> Arc<dyn Http> {
     Arc::new(LiveHttp::new("Carrel/test").expect("the HTTP client"))
 }
 
-/// Returns the step that finishes the `n`th section of twelve.
+/// Returns the step that finishes the `n`th of the twelve sections.
 pub fn finish_section(n: usize) -> Step {
     Step { done: true, ..Step::at(ItemKind::Section, content::sections()[n].clone()) }
 }
@@ -86,7 +86,7 @@ pub const ALL: Filter = Filter {
     limit: 100,
 };
 
-/// Runs "Sync now" until the outbox is empty: a reply may require another push or pull.
+/// Runs "Sync now" until the outbox is empty, at most six times: a reply may require another push or pull.
 pub async fn sync(account: &OpenAccount) -> Status {
     let mut status = account.sync.sync_now().await.expect("the state of sync");
     for _ in 0..5 {
@@ -98,11 +98,11 @@ pub async fn sync(account: &OpenAccount) -> Status {
     status
 }
 
-/// Waits for a future, for at most a minute.
+/// Waits for `future`; panics after a minute.
 pub async fn within_a_minute<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
-        .unwrap_or_else(|_| panic!("{what} did not happen"))
+        .unwrap_or_else(|_| panic!("waited a minute for {what}"))
 }
 
 /// Waits until `check` returns a value; it is called after each change event of the client.
@@ -117,7 +117,7 @@ pub async fn wait_until<T, F: Future<Output = Option<T>>>(
             if let Some(found) = check().await {
                 return found;
             }
-            // A receiver that missed events checks again.
+            // An error means missed events: `check` is called again.
             let _ = changes.recv().await;
         }
     })
@@ -126,7 +126,7 @@ pub async fn wait_until<T, F: Future<Output = Option<T>>>(
 
 type Rule = Box<dyn Fn(&Request) -> Option<Interception> + Send + Sync>;
 
-/// The result of an intercepted request.
+/// What happens to an intercepted request.
 pub enum Interception {
     /// Returns this reply without sending the request.
     Reply(Reply),
@@ -153,7 +153,7 @@ impl InterceptedHttp {
     ) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Box::new(rule)));
     }
-    pub fn stop(&self) {
+    pub fn stop_intercepting(&self) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
     /// Returns all requests since the last call.

@@ -1,5 +1,5 @@
-//! Processes that study, killed at random moments: everything that one reported as saved is stored, the file is intact,
-//! and in the end the server has all of it.
+//! Processes that record study work are killed at random moments: each change that was reported as stored is stored,
+//! the file is intact, and in the end the server has all changes.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,10 +18,10 @@ use carrel_testkit::{
 
 use crate::client::{self, sync};
 
-/// Number of kills; `CARREL_KILLS` in the environment changes it.
+/// Default number of kills; `CARREL_KILLS` overrides it.
 const KILLS: u64 = 200;
 
-/// Starts a process and kills it after a number of lines. Returns the lines.
+/// Starts a process and kills it after `lines` lines of output. Returns the lines that report a stored change.
 fn run_process(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crash_target"));
     command.arg("study").arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -32,12 +32,12 @@ fn run_process(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
     let out = BufReader::new(child.stdout.take().expect("its output"));
     let mut reported = Vec::new();
     let mut read = out.lines().map_while(Result::ok);
-    let mut ended = false;
+    let mut exited = false;
     for _ in 0..lines {
         match read.next() {
             Some(line) => reported.push(line),
             None => {
-                ended = true;
+                exited = true;
                 break;
             }
         }
@@ -46,15 +46,15 @@ fn run_process(dir: &Path, first: Option<&str>, lines: usize) -> Vec<String> {
     let _ = child.kill();
     // Lines in the pipe were written before the kill; the last one may be incomplete.
     reported.extend(read);
-    let status = child.wait().expect("its end");
+    let status = child.wait().expect("its exit status");
     let errors = child
         .stderr
         .take()
         .map(|e| BufReader::new(e).lines().map_while(Result::ok).collect::<Vec<_>>().join("\n"));
-    assert!(!ended || !status.success(), "the process ended by itself");
+    assert!(!exited || !status.success(), "the process exited before it was killed");
     assert!(
-        !ended,
-        "it ended by itself after {reported:?}: {status} {}",
+        !exited,
+        "the process exited after {reported:?}: {status} {}",
         errors.unwrap_or_default()
     );
     reported.retain(|l| l.starts_with("stored "));
@@ -68,12 +68,12 @@ fn read_rows(dir: &Path) -> Rows {
         accounts.flatten().find(|f| f.path().join("user.db").is_file()).expect("an account").path();
     let conn = carrel_sqlite::open(&folder.join("user.db"), carrel_sqlite::Options::default())
         .expect("the file opens");
-    carrel_sqlite::integrity_check(&conn).expect("the file is sound");
+    carrel_sqlite::integrity_check(&conn).expect("the file is intact");
     let all = RowType::ALL.iter().flat_map(|t| rows::all(&conn, Owner::Client, *t).expect("rows"));
     all.map(|r| (r.key(), r)).collect()
 }
 
-/// Returns true if the rows contain what the line reports.
+/// Returns true if the rows contain the change that the line reports.
 fn is_stored(rows: &Rows, line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     let progress = |item: &str| match rows.get(&RowKey::of(RowType::Progress, &["section", item])) {
@@ -110,7 +110,7 @@ fn is_stored(rows: &Rows, line: &str) -> bool {
     }
 }
 
-/// Returns true if the line is complete: the kill may have cut it off.
+/// Returns true if the line is complete; the kill may truncate the last line.
 fn is_complete(line: &str) -> bool {
     let words = line.split(' ').count();
     let expected = match line.split(' ').nth(1) {
@@ -125,7 +125,7 @@ fn is_complete(line: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_kills_lose_no_acknowledged_change() {
     let kills = std::env::var("CARREL_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(KILLS);
-    // The processes use the machine's clock; the server's is ahead of it, so that no stamp is too new.
+    // The processes use the machine's clock. The server's clock is an hour ahead, so that it refuses no stamp.
     let clock = FakeClock::new(
         carrel_system::Clock::now_ms(&carrel_system::SystemClock::new()) + 3_600_000,
     );
@@ -138,7 +138,7 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
         let mut all = run_process(&path, Some(&url), 12);
         assert!(!all.is_empty());
         for kill in 1..kills {
-            // Some processes are killed while they open, some after a few lines, some later.
+            // Some processes are killed while they open the account, some after a few lines, some later.
             let lines = match rng.below(10) {
                 0 => rng.below(2) as usize,
                 1..=6 => 2 + rng.below(12) as usize,
@@ -159,10 +159,10 @@ async fn two_hundred_kills_lose_no_acknowledged_change() {
     .await
     .expect("the processes");
 
-    // Everything reported is still stored and is sent to the server.
+    // All reported changes are stored in the end, and the server receives them.
     let client = client::open(dir.path(), client::live_http(), &clock, 7, false).await;
     let account = client.account().expect("the account opens");
-    assert!(account.store.opened().unclean, "the last process did not close it");
+    assert!(account.store.opened().unclean, "the last process did not close the file");
     let status = sync(&account).await;
     assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
     let rows = client::rows(&account).await;

@@ -1,6 +1,6 @@
-//! The whole client on a full disk: it starts, shows downloaded content, reports why nothing can be written, records
-//! progress as long as there is a reserve, and recovers when there is space again. A small file system requires root;
-//! without it the test prints a message and passes.
+//! The complete client on a full disk: it starts, shows downloaded content, reports why nothing can be written, records
+//! progress as long as there is a reserve, and recovers when there is space again. The test needs root to mount a small
+//! file system; without root it prints a message and passes.
 
 use std::{
     fs,
@@ -55,8 +55,8 @@ async fn template(clock: &FakeClock) -> tempfile::TempDir {
         })
         .await;
     }
-    // The search index of a download is written after it is ready; on a full disk that would fail.
-    wait_until(&client, "the words", || async {
+    // The search index is written after the download is ready, which would fail on a full disk.
+    wait_until(&client, "the search index", || async {
         let hits = account.content.library.search("meander").expect("a search");
         (!hits.is_empty()).then_some(())
     })
@@ -71,7 +71,7 @@ async fn template(clock: &FakeClock) -> tempfile::TempDir {
 }
 
 async fn finished(account: &OpenAccount) -> usize {
-    account.learning.done_sections(content::COURSE).await.expect("finished ones").len()
+    account.learning.done_sections(content::COURSE).await.expect("the finished sections").len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +123,7 @@ async fn the_app_starts_on_a_full_disk_reports_it_and_loses_no_data() {
             let (client, account, ui) = open(disk.path(), &clock).await;
             assert_eq!(finished(&account).await, done, "{case}, started again");
             check_offline_content(&account).await;
-            // There is space again, and nothing is restarted.
+            // With free space again, without a restart.
             fs::remove_file(filler).expect("the filler");
             account.learning.record(finish_section(6)).await.expect(&case);
             let storage = account.content.library.storage();
@@ -144,5 +144,5 @@ async fn the_app_starts_on_a_full_disk_reports_it_and_loses_no_data() {
             client.close().await;
         }
     }
-    assert!(refused > 0 && read_only > 0, "the disk was full: {refused} and {read_only}");
+    assert!(refused > 0 && read_only > 0, "refused: {refused}, read-only: {read_only}");
 }

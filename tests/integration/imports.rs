@@ -37,12 +37,13 @@ struct Fixture {
     dir: TempDir,
     old: BlobHash,
     new: BlobHash,
-    /// The rows of the device before the import, and with those of the work file.
+    /// Rows of the device before the import.
     before: Rows,
+    /// Rows of the device and the work file together.
     after: Rows,
-    /// True if the learner paused the story; else its download waits for the network.
+    /// True if the learner paused the download of the story; otherwise it is paused because there is no network.
     paused: bool,
-    /// The data folder of their server, its key and the learner.
+    /// Data folder of the server, fingerprint of its key, and the learner's id.
     server: TempDir,
     key: String,
     user: UserId,
@@ -50,11 +51,11 @@ struct Fixture {
 
 impl Fixture {
     async fn new(paused: bool) -> Self {
-        // The killed processes use the machine's clock. This one is behind it, so that no row is too new for them.
+        // The killed processes use the machine's clock. This clock is four hours behind: no row is in their future.
         let clock = FakeClock::new(carrel_system::SystemClock::new().now_ms() - 4 * 3_600_000);
         let packages = scratch();
         content::write_library(packages.path()).expect("the packages");
-        recordings(&packages.path().join(content::COURSE), 0);
+        write_recordings(&packages.path().join(content::COURSE), 0);
         let library_dir = scratch();
         let library = carrel_server::DataDir::open(carrel_server::Config::new(library_dir.path()))
             .expect("a library");
@@ -89,7 +90,7 @@ impl Fixture {
         let first_file = files.join("first.carrel");
         fs::rename(first, &first_file).expect("renamed");
 
-        // The second device has no list of the server. It imports the first version and records work.
+        // The second device has not downloaded the server's lists. It imports the first version and records work.
         let other =
             client::open(&dir.path().join("device"), client::live_http(), &clock, 2, false).await;
         let other_account =
@@ -115,14 +116,14 @@ impl Fixture {
                 .expect("a heartbeat");
         }
 
-        // The course changes.
+        // Publishes a new version of the course.
         content::write_course(
             &packages.path().join(content::COURSE),
             content::COURSE,
             "Rivers, again",
         )
-        .expect("it");
-        recordings(&packages.path().join(content::COURSE), 7);
+        .expect("the package");
+        write_recordings(&packages.path().join(content::COURSE), 7);
         server.running().import(&[packages.path().to_owned()]).await.expect("an import");
         clock.advance(3_600_000);
         account.content.library.refresh(Kind::Course).await.expect("the list");
@@ -166,7 +167,7 @@ impl Fixture {
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join("files").join(name)
     }
-    /// Copies the device.
+    /// Returns a copy of the device's folder.
     fn device(&self) -> TempDir {
         let copy = scratch();
         copy_dir(&self.dir.path().join("device"), copy.path()).expect("a copy");
@@ -183,8 +184,8 @@ impl Fixture {
     async fn check_courses(&self, dir: &Path, step: &str) {
         let (client, account) = self.open(dir).await;
         compare(("before", &self.before), ("now", &client::rows(&account).await)).expect(step);
-        let is = version(&account);
-        assert!(is == self.old || is == self.new, "{step}: {is:?}");
+        let actual = version(&account);
+        assert!(actual == self.old || actual == self.new, "{step}: {actual:?}");
         check_complete(&account, Kind::Course, step).await;
         match account.content.downloads.state(Kind::Story, &content::story()).expect("its state") {
             state if state.phase == Phase::Ready => {
@@ -203,7 +204,7 @@ impl Fixture {
         client.import_courses(&self.file("courses.carrel"), None).await.expect(step);
         assert_eq!(version(&account), self.new, "{step}");
         check_offline_content(&account).await;
-        // Longer than any reservation of space lasts.
+        // Longer than a reservation is valid.
         self.clock.advance(24 * 3_600_000);
         let storage = account.content.library.storage().clone();
         storage.sweep().expect("a sweep");
@@ -240,7 +241,7 @@ impl Fixture {
         client.import_work(&self.file("work.carrel"), false).await.expect(step);
         compare(("all", &self.after), ("now", &client::rows(&account).await)).expect(step);
         let again = client.import_work(&self.file("work.carrel"), false).await.expect(step);
-        assert_eq!(again.changed, 0, "{step}: work counts once");
+        assert_eq!(again.changed, 0, "{step}: the second import changes nothing");
         assert_eq!(account.learning.time_spent_total().await.expect("the time"), 9_000, "{step}");
         assert_eq!(
             account.learning.done_sections(content::COURSE).await.expect("done").len(),
@@ -252,7 +253,7 @@ impl Fixture {
 }
 
 /// Writes recordings that are too large for the database.
-fn recordings(course: &Path, pitch: u32) {
+fn write_recordings(course: &Path, pitch: u32) {
     for (n, lesson) in content::LESSONS.iter().enumerate() {
         let samples = if n == 0 { 200_000 } else { 30_000 };
         fs::write(course.join(lesson).join("stream.wav"), wav(samples, 20 + pitch + n as u32))
@@ -267,7 +268,7 @@ fn version(account: &OpenAccount) -> BlobHash {
 /// Checks that ready content is listed and every byte is present and correct.
 async fn check_complete(account: &OpenAccount, kind: Kind, step: &str) {
     let library = &account.content.library;
-    let (_, id) = course_and_story().into_iter().find(|(k, _)| *k == kind).expect("it");
+    let (_, id) = course_and_story().into_iter().find(|(k, _)| *k == kind).expect("its id");
     let listed: Vec<String> = match kind {
         Kind::Course => {
             let list = library.courses(&ALL).await.expect("the list").value.items;
@@ -279,7 +280,7 @@ async fn check_complete(account: &OpenAccount, kind: Kind, step: &str) {
         }
     };
     assert_eq!(listed, [id.to_string()], "{step}");
-    let manifest = library.ready_manifest(kind, &id).expect("a manifest").expect("it is ready");
+    let manifest = library.ready_manifest(kind, &id).expect("the library").expect("a manifest");
     for blob in &manifest.manifest.blobs {
         assert!(
             library.blobs().verify(blob.hash).expect("a proof"),
@@ -296,7 +297,7 @@ fn list_files(dir: &Path) -> Vec<PathBuf> {
     entries.flat_map(|p| if p.is_dir() { list_files(&p) } else { vec![p] }).collect()
 }
 
-/// Returns true if the process was killed at this step, false if it ended before.
+/// Runs a process that aborts at `step`. Returns false if it ended before that step.
 fn run_killed_at(arguments: &[&Path], what: &str, step: u64) -> bool {
     let status = Command::new(env!("CARGO_BIN_EXE_crash_target"))
         .arg(what)
@@ -313,8 +314,9 @@ fn run_killed_at(arguments: &[&Path], what: &str, step: u64) -> bool {
     !status.success()
 }
 
-/// Runs each step once; with `CARREL_LONG`, 500 runs that are killed at a random step and once more when repeated.
-/// `run` returns whether the processes were killed before their end. Returns the number of steps.
+/// Calls `run` once for each step at which a process can be killed. With `CARREL_LONG` also 500 times with two random
+/// steps: the repeated import is killed too. `run` returns for each process whether it was killed. Returns the number
+/// of steps.
 async fn at_each_step(mut run: impl AsyncFnMut(&[u64]) -> Vec<bool>) -> u64 {
     let (mut steps, mut kills) = (0, 0);
     while run(&[steps + 1]).await == [true] {
@@ -337,16 +339,16 @@ fn print_summary(steps: u64, kills: u64) {
     println!("{steps} steps, {kills} kills");
 }
 
-async fn courses(paused: bool) {
-    let f = Fixture::new(paused).await;
-    let file = f.file("courses.carrel");
+async fn check_killed_course_imports(paused: bool) {
+    let fixture = Fixture::new(paused).await;
+    let file = fixture.file("courses.carrel");
     let steps = at_each_step(async |kills| {
-        let dir = f.device();
+        let dir = fixture.device();
         let killed = kills
             .iter()
             .map(|step| run_killed_at(&[dir.path(), &file], "import", *step))
             .collect::<Vec<_>>();
-        f.check_courses(dir.path(), &format!("killed at {kills:?}")).await;
+        fixture.check_courses(dir.path(), &format!("killed at {kills:?}")).await;
         killed
     })
     .await;
@@ -355,25 +357,25 @@ async fn courses(paused: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_course_import_killed_at_any_step_loses_no_data_and_can_be_repeated() {
-    courses(false).await;
+    check_killed_course_imports(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_import_keeps_a_paused_download_paused() {
-    courses(true).await;
+    check_killed_course_imports(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_work_import_killed_at_any_step_counts_once() {
-    let f = Fixture::new(false).await;
-    let file = f.file("work.carrel");
+    let fixture = Fixture::new(false).await;
+    let file = fixture.file("work.carrel");
     let steps = at_each_step(async |kills| {
-        let dir = f.device();
+        let dir = fixture.device();
         let killed = kills
             .iter()
             .map(|step| run_killed_at(&[dir.path(), &file], "import", *step))
             .collect::<Vec<_>>();
-        f.check_work(dir.path(), &format!("killed at {kills:?}")).await;
+        fixture.check_work(dir.path(), &format!("killed at {kills:?}")).await;
         killed
     })
     .await;
@@ -382,7 +384,7 @@ async fn a_work_import_killed_at_any_step_counts_once() {
 
 /// A server with its own first version of the course and the story.
 struct ServerFixture {
-    f: Fixture,
+    base: Fixture,
     data: TempDir,
     /// A second version, as packages.
     packages: TempDir,
@@ -397,10 +399,10 @@ async fn published(library: &carrel_server::DataDir) -> BlobHash {
 
 impl ServerFixture {
     async fn new() -> Self {
-        let f = Fixture::new(false).await;
+        let base = Fixture::new(false).await;
         let (packages, data) = (scratch(), scratch());
         content::write_library(packages.path()).expect("the packages");
-        recordings(&packages.path().join(content::COURSE), 3);
+        write_recordings(&packages.path().join(content::COURSE), 3);
         let library = carrel_server::DataDir::open(carrel_server::Config::new(data.path()))
             .expect("a library");
         library.import(&[packages.path().to_owned()]).await.expect("an import");
@@ -411,9 +413,9 @@ impl ServerFixture {
             content::COURSE,
             "Rivers at last",
         )
-        .expect("it");
-        recordings(&packages.path().join(content::COURSE), 11);
-        Self { f, data, packages, old }
+        .expect("the package");
+        write_recordings(&packages.path().join(content::COURSE), 11);
+        Self { base, data, packages, old }
     }
 
     /// Checks what must hold after a kill at any step; then repeats the import.
@@ -422,15 +424,15 @@ impl ServerFixture {
             .await
             .expect("the server starts");
         let library = server.data();
-        let is = published(library).await;
+        let actual = published(library).await;
         check_catalogue(library, step).await;
-        let paths = [self.f.file("courses.carrel"), self.packages.path().to_owned()];
+        let paths = [self.base.file("courses.carrel"), self.packages.path().to_owned()];
         let report =
-            library.import_from(&paths, std::slice::from_ref(&self.f.key)).await.expect(step);
+            library.import_from(&paths, std::slice::from_ref(&self.base.key)).await.expect(step);
         assert!(report.is_ok(), "{step}: {report:?}");
         let new = published(library).await;
         assert!(new != self.old, "{step}");
-        assert!([self.old, self.f.new, new].contains(&is), "{step}: {is:?}");
+        assert!([self.old, self.base.new, new].contains(&actual), "{step}: {actual:?}");
         check_catalogue(library, step).await;
         let again = library.import(&paths[1..]).await.expect(step);
         assert!(
@@ -441,7 +443,7 @@ impl ServerFixture {
     }
 }
 
-/// Checks that each file in the catalogue exists and its bytes are correct.
+/// Checks that each blob of the catalogue exists and its bytes are correct.
 async fn check_catalogue(library: &carrel_server::DataDir, step: &str) {
     for blob in library.store.blobs().await.expect("the blobs") {
         let bytes = library.blobs.read(blob.hash).unwrap_or_else(|e| panic!("{step}: {e}"));
@@ -452,12 +454,13 @@ async fn check_catalogue(library: &carrel_server::DataDir, step: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
     let fixture = ServerFixture::new().await;
-    let (file, packages) = (fixture.f.file("courses.carrel"), fixture.packages.path().to_owned());
+    let (file, packages) =
+        (fixture.base.file("courses.carrel"), fixture.packages.path().to_owned());
     let steps = at_each_step(async |kills| {
         let dir = scratch();
         copy_dir(fixture.data.path(), dir.path()).expect("a copy");
         let arguments =
-            [Path::new("import"), dir.path(), Path::new(&fixture.f.key), &file, &packages];
+            [Path::new("import"), dir.path(), Path::new(&fixture.base.key), &file, &packages];
         let killed: Vec<bool> =
             kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
         fixture.check(dir.path(), &format!("killed at {kills:?}")).await;
@@ -469,12 +472,12 @@ async fn a_server_import_killed_at_any_step_leaves_a_complete_catalogue() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_work_import_killed_at_any_step_counts_once() {
-    let f = Fixture::new(false).await;
-    let file = f.file("work.carrel");
+    let fixture = Fixture::new(false).await;
+    let file = fixture.file("work.carrel");
     let steps = at_each_step(async |kills| {
         let step = format!("killed at {kills:?}");
         let dir = scratch();
-        copy_dir(f.server.path(), dir.path()).expect("a copy");
+        copy_dir(fixture.server.path(), dir.path()).expect("a copy");
         let arguments = [Path::new("accept"), dir.path(), &file];
         let killed: Vec<bool> =
             kills.iter().map(|step| run_killed_at(&arguments, "server", *step)).collect();
@@ -486,8 +489,13 @@ async fn a_server_work_import_killed_at_any_step_counts_once() {
         let again = carrel_server::bundle_import::accept_work(&library, &file, acceptance)
             .await
             .expect(&step);
-        assert_eq!((again.changed, again.refused), (0, 0), "{step}: work counts once");
-        let (rows, _) = library.store.pull(f.user, 0, 10_000, usize::MAX).await.expect("the rows");
+        assert_eq!(
+            (again.changed, again.refused),
+            (0, 0),
+            "{step}: the second import changes nothing"
+        );
+        let (rows, _) =
+            library.store.pull(fixture.user, 0, 10_000, usize::MAX).await.expect("the rows");
         let done = rows
             .iter()
             .filter(|(_, r)| matches!(r, Row::Progress(p) if p.done_ms.is_some()))

@@ -1,6 +1,6 @@
-//! A process that downloads a course, killed after a random number of bytes repeatedly: it resumes, requests no byte
-//! that is already on the disk, and in the end every hash is correct. A proxy between it and the real server counts
-//! bytes.
+//! A process that downloads a course is repeatedly killed after a random number of bytes. The next process resumes the
+//! download and requests no byte that is on the disk; in the end every hash is correct. A proxy between the process and
+//! the real server counts bytes.
 
 use std::{
     collections::HashMap,
@@ -22,12 +22,12 @@ use tokio::{
 
 use crate::client;
 
-/// Number of kills; `CARREL_KILLS` in the environment changes it. A long run uses a hundred.
+/// Default number of kills, 100 with `CARREL_LONG`; `CARREL_KILLS` overrides it.
 const KILLS: u64 = 25;
-/// Bytes of each of the three recordings.
+/// Size of each of the three recordings in bytes.
 const RECORDING: u32 = 3_000_000;
 
-/// Passes a limited number of bytes from the server, then none, and signals that.
+/// Forwards a limited number of bytes from the server, then signals `exhausted` and forwards no more.
 struct Proxy {
     url: String,
     traffic: Arc<Mutex<Traffic>>,
@@ -36,10 +36,11 @@ struct Proxy {
 
 #[derive(Default)]
 struct Traffic {
+    /// Number of the run.
     number: u64,
     remaining: u64,
     forwarded: u64,
-    /// Requested blobs, each with the first byte.
+    /// Requested blobs, each with the first requested byte.
     requests: Vec<(BlobHash, u64)>,
 }
 
@@ -67,7 +68,7 @@ impl Proxy {
         });
         Self { url, traffic, exhausted }
     }
-    /// Sets the number of bytes for a new process. Returns the requests of the previous one and its number of bytes.
+    /// Starts a run with a limit of `bytes`. Returns the requests and forwarded bytes of the previous run.
     fn allow(&self, bytes: u64) -> (Vec<(BlobHash, u64)>, u64) {
         let mut traffic = lock(&self.traffic);
         let before = std::mem::take(&mut *traffic);
@@ -138,32 +139,32 @@ async fn forward_replies(
         }
         if is_exhausted {
             exhausted.send_replace(number);
-            // The connection stays open and silent until the process is killed.
+            // Keeps the connection open until the process is killed.
             let _ = exhausted.subscribe().wait_for(|n| *n > number).await;
             return;
         }
     }
 }
 
-/// Returns the content on the disk: whole blobs, and the lengths of unfinished files.
+/// Returns the content on the disk: complete blobs, and the lengths of partial files.
 fn read_disk(dir: &Path) -> (Vec<BlobHash>, HashMap<BlobHash, u64>) {
     let cache = dir.join("cache");
     let conn = carrel_sqlite::open(&cache.join("content.db"), carrel_sqlite::Options::default())
         .expect("the file opens");
-    carrel_sqlite::integrity_check(&conn).expect("the file is sound");
+    carrel_sqlite::integrity_check(&conn).expect("the file is intact");
     let mut rows = conn.prepare("SELECT hash FROM blob").expect("the blobs");
-    let whole = rows.query_map([], |r| r.get(0).map(BlobHash)).expect("the blobs");
-    let whole = whole.collect::<Result<_, _>>().expect("the blobs");
+    let complete = rows.query_map([], |r| r.get(0).map(BlobHash)).expect("the blobs");
+    let complete = complete.collect::<Result<_, _>>().expect("the blobs");
     let folders = std::fs::read_dir(cache.join("blobs")).into_iter().flatten().flatten();
     let files = folders.filter_map(|f| std::fs::read_dir(f.path()).ok()).flatten().flatten();
     let parts = files.filter_map(|f| {
         let name = f.file_name().into_string().ok()?;
         Some((name.strip_suffix(".part")?.parse().ok()?, f.metadata().ok()?.len()))
     });
-    (whole, parts.filter(|(_, len)| *len > 0).collect())
+    (complete, parts.filter(|(_, len)| *len > 0).collect())
 }
 
-/// Writes a course whose recordings are long enough to be interrupted often.
+/// Writes the library with recordings that are long enough for many interruptions.
 fn write_packages(dir: &Path) {
     content::write_library(dir).expect("a library");
     for (n, lesson) in content::LESSONS.iter().enumerate() {
@@ -212,7 +213,7 @@ async fn a_killed_download_requests_no_byte_twice() {
         }
         let mut child = command.spawn().expect("the process starts");
         let mut out = child.stdout.take().expect("its output");
-        // Its output ends with the process.
+        // Reads until the process ends.
         let output = tokio::task::spawn_blocking(move || {
             let mut output = String::new();
             out.read_to_string(&mut output).map(|_| output)
@@ -224,9 +225,9 @@ async fn a_killed_download_requests_no_byte_twice() {
         };
         // SIGKILL.
         let _ = child.kill();
-        let status = child.wait().expect("its end");
-        let ended = (!output.is_empty()).then_some(status);
-        assert!(ended.is_none_or(|s| s.success()), "run {run} failed: {output} {status}");
+        let status = child.wait().expect("its exit status");
+        let exited = (!output.is_empty()).then_some(status);
+        assert!(exited.is_none_or(|s| s.success()), "run {run} failed: {output} {status}");
         let (requests, forwarded) = proxy.allow(0);
         proxy.exhausted.send_replace(number + 1);
         transferred += forwarded;
@@ -240,7 +241,7 @@ async fn a_killed_download_requests_no_byte_twice() {
         }
         on_disk = read_disk(dir.path());
         if last {
-            assert!(ended.is_some(), "the last process completes");
+            assert!(exited.is_some(), "the last process completes the download");
         }
     }
     let client = client::open(dir.path(), client::live_http(), &clock, 7, false).await;

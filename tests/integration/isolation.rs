@@ -1,4 +1,4 @@
-//! Several learners and several servers on one device: no data of one reaches another, on the disk or in requests.
+//! Several accounts of several servers on one device: no data of one account is in the files or requests of another.
 
 use std::{collections::BTreeSet, fs};
 
@@ -37,7 +37,8 @@ async fn learners_and_servers_on_one_device_are_isolated() {
 
     for (id, user, server, n) in &accounts {
         let account = client.switch(id).await.expect("the account opens");
-        let done = account.learning.done_sections(content::COURSE).await.expect("finished ones");
+        let done =
+            account.learning.done_sections(content::COURSE).await.expect("the finished sections");
         assert_eq!(
             done,
             BTreeSet::from([content::sections()[*n].clone()]),
@@ -64,26 +65,32 @@ async fn learners_and_servers_on_one_device_are_isolated() {
     for (token, host) in &sent_tokens {
         assert!(
             sent_tokens.iter().all(|(t, h)| t != token || h == host),
-            "a token went to two servers"
+            "a token was sent to two servers"
         );
     }
 
-    // One signs out: that account stays closed until its learner signs in again, and its work is kept.
+    // Bela signs out: the account does not open before the next sign-in, and its work is kept.
     let bela = accounts[1].0.clone();
     client.switch(&bela).await.expect("bela's account opens");
     client
         .require_account()
-        .expect("it is open")
+        .expect("the open account")
         .learning
         .record(finish_section(5))
         .await
         .expect("recorded");
     client.sign_out().await.expect("signed out");
     assert!(client.switch(&bela).await.is_err(), "the account is signed out");
-    let reopened = client.sign_in(&one.url(), "bela", PASSWORD).await.expect("bela signs in again");
+    let reopened =
+        client.sign_in(&one.url(), "bela", PASSWORD).await.expect("a second sign-in of bela");
     assert_eq!(reopened.id(), bela);
     assert_eq!(
-        reopened.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
+        reopened
+            .learning
+            .done_sections(content::COURSE)
+            .await
+            .expect("the finished sections")
+            .len(),
         2,
         "no work is lost"
     );
@@ -96,7 +103,10 @@ async fn learners_and_servers_on_one_device_are_isolated() {
         let text = String::from_utf8_lossy(&bytes);
         for (other, _, _, m) in accounts.iter().filter(|a| a.3 != *n) {
             let other_word = content::words()[*m].clone();
-            assert!(!text.contains(other_word.as_str()), "the file of {id} has a word of {other}");
+            assert!(
+                !text.contains(other_word.as_str()),
+                "the file of {id} contains a word of {other}"
+            );
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Tests of the whole client (`Client`, as the UI uses it) with the real server. See docs/TESTING.md for what each test
-//! shows.
+//! Tests of the complete client (`Client`, as the UI uses it) with the real server. See docs/TESTING.md.
 
 mod bundles;
 mod client;
@@ -7,7 +6,7 @@ mod crash;
 mod full_disk;
 mod imports;
 mod interrupted_downloads;
-mod invalid_answers;
+mod invalid_replies;
 mod isolation;
 mod offline;
 mod prefetch;

@@ -48,7 +48,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let address = server.url().trim_start_matches("http://").to_owned();
     assert!(TcpStream::connect(&address).is_err(), "the port is closed");
 
-    let quizzes = read_everything(&account).await;
+    let quizzes = open_all_content(&account).await;
     for n in 1..6 {
         account.learning.record(finish_section(n)).await.expect("recorded");
     }
@@ -98,10 +98,10 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     assert_eq!(account.learning.time_spent(section).await.expect("the time"), 37_344);
     assert_eq!(account.learning.words().await.expect("the words").len(), 1);
     assert_eq!(
-        account.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
+        account.learning.done_sections(content::COURSE).await.expect("the finished sections").len(),
         6
     );
-    read_everything(&account).await;
+    open_all_content(&account).await;
 
     // Connects again.
     server.start().await;
@@ -112,7 +112,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
     let user = client.account_info().expect("the account").user.id;
     let (first_rows, second_rows, server_rows) =
         (client::rows(&account).await, client::rows(&other_account).await, server.rows(user).await);
-    // The grade of the attempt and the decision on the enrolment arrive with the pull.
+    // The grade of the attempt and the decision on the enrolment.
     let is_server_row = |r: &&Row| matches!(r.row_type(), RowType::Grade | RowType::Decision);
     assert_eq!(server_rows.values().filter(is_server_row).count(), 2);
     let final_sync = sync(&account).await;
@@ -132,13 +132,18 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
         "exact to the millisecond"
     );
     assert_eq!(
-        other_account.learning.done_sections(content::COURSE).await.expect("finished ones").len(),
+        other_account
+            .learning
+            .done_sections(content::COURSE)
+            .await
+            .expect("the finished sections")
+            .len(),
         6
     );
 }
 
-/// Opens lists, every section's body and a recording. Returns the quizzes.
-async fn read_everything(
+/// Opens the lists, every section, quiz and blob. Returns the quizzes.
+async fn open_all_content(
     account: &carrel_client::OpenAccount,
 ) -> Vec<(carrel_model::ItemId, carrel_model::BlobHash, Quiz)> {
     let library = &account.content.library;
@@ -211,13 +216,13 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
     let mut changes = other.changes().subscribe();
     account.learning.record(finish_section(0)).await.expect("recorded");
     assert_eq!(sync(&account).await.waiting, 0);
-    // The second device is notified by the server's event stream: its clock does not advance, so no timer can expire.
+    // Only the server's event stream can notify the second device: the clock does not advance, so no timer expires.
     client::within_a_minute("the finished section on the second device", async {
         while other_account
             .learning
             .done_sections(content::COURSE)
             .await
-            .expect("finished ones")
+            .expect("the finished sections")
             .is_empty()
         {
             let topics = changes.recv().await.expect("changes");
@@ -228,7 +233,7 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
+async fn a_server_restarted_during_sync_receives_all_rows() {
     let clock = FakeClock::noon();
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
@@ -248,8 +253,7 @@ async fn a_server_killed_during_sync_receives_all_rows_after_a_restart() {
         .expect("both agree");
 }
 
-/// Number of pending changes in the navigation bar: without a network the UI must be notified of each new pending
-/// change.
+/// The navigation bar shows the number of pending changes, so the UI must be notified of each new one, also offline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ui_is_notified_of_pending_changes_while_offline() {
     let (dir, clock) = (scratch(), FakeClock::noon());
@@ -267,7 +271,7 @@ async fn the_ui_is_notified_of_pending_changes_while_offline() {
             let _ = sender.send(status.waiting);
         }
     }));
-    client::within_a_minute("the forwarding starts", async {
+    client::within_a_minute("the forwarding to start", async {
         while receiver.try_recv().is_err() {
             client.changes().publish_one(Change::Sync);
             tokio::task::yield_now().await;

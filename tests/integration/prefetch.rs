@@ -1,5 +1,5 @@
-//! Prefetching: the next two lessons are prefetched on an unmetered network, and recently read content is in memory
-//! after a start.
+//! Prefetching: the next two lessons are prefetched on an unmetered network, and the current lesson is loaded into
+//! memory at the start.
 
 use carrel_client::OpenAccount;
 use carrel_content::{Kind, download::ReportedConditions, prefetch::PrefetchState};
@@ -12,15 +12,15 @@ use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::
 
 use crate::client::{self, InterceptedHttp, within_a_minute};
 
-async fn until_done(account: &OpenAccount) -> PrefetchState {
+async fn wait_until_done(account: &OpenAccount) -> PrefetchState {
     let mut state = account.content.prefetcher.state();
     within_a_minute("the prefetch", async {
-        state.wait_for(|r| r.is_done).await.expect("it runs").clone()
+        state.wait_for(|r| r.is_done).await.expect("the status").clone()
     })
     .await
 }
 
-/// Opens a section as the UI does: its text and the learner's progress.
+/// Opens a section as the UI does: reads its text and sets the position.
 async fn open(account: &OpenAccount, n: usize) {
     let library = &account.content.library;
     let found = library.find_section(&content::sections()[n]).await.expect("the section");
@@ -70,13 +70,13 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
 
     open(&account, 0).await;
     let mut state = account.content.prefetcher.state();
-    let waits = within_a_minute("the wait", async {
-        state.wait_for(|r| r.is_waiting).await.expect("it runs").clone()
+    let waiting = within_a_minute("the prefetch to wait", async {
+        state.wait_for(|r| r.is_waiting).await.expect("the status").clone()
     })
     .await;
-    assert_eq!(waits.fetched, 0, "no prefetch on a metered network");
+    assert_eq!(waiting.fetched, 0, "no prefetch on a metered network");
     client.set_conditions(metered(false));
-    let state = until_done(&account).await;
+    let state = wait_until_done(&account).await;
     assert!(state.fetched >= 11, "three lessons of four sections: {state:?}");
 
     server.stop().await;
@@ -87,13 +87,13 @@ async fn the_next_two_lessons_are_prefetched_except_on_a_metered_network() {
     // Prefetched content does not count as requested; content that was read does.
     let figures = account.content.library.cache().figures();
     let blobs = figures.routes.iter().find(|(r, _)| r.pattern == "/api/blobs/*").expect("a row").1;
-    assert_eq!(blobs.network, 1, "the one section that was opened online");
+    assert_eq!(blobs.network, 1, "only the section that was opened online");
     assert!(blobs.memory + blobs.disk >= 11, "{blobs:?}");
     client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_lesson_is_warmed_at_start_without_requests() {
+async fn the_current_lesson_is_loaded_into_memory_at_the_start_without_requests() {
     let clock = FakeClock::noon();
     let mut server = TestServer::with_library(&clock).await;
     let dir = scratch();
@@ -102,7 +102,7 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let section = content::sections()[5].clone();
     open(&account, 5).await;
-    until_done(&account).await;
+    wait_until_done(&account).await;
     let place = Step { pos: Some("b1".into()), ..Step::at(ItemKind::Section, section) };
     account.learning.record(place).await.expect("a position");
     client.close().await;
@@ -110,10 +110,10 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
 
     let net = InterceptedHttp::new(client::live_http());
     let reopened = client::open(dir.path(), net.clone(), &clock, 1, false).await;
-    let account = reopened.account().expect("it opens with the last account");
+    let account = reopened.account().expect("the last account");
     let mut state = account.content.prefetcher.state();
-    let loaded = within_a_minute("the warm-up", async {
-        state.wait_for(|r| r.is_loaded).await.expect("it runs").clone()
+    let loaded = within_a_minute("the lesson to be loaded", async {
+        state.wait_for(|r| r.is_loaded).await.expect("the status").clone()
     })
     .await;
     assert!(loaded.loaded >= 4, "{loaded:?}");
@@ -122,9 +122,9 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
         .known_manifest(Kind::Course, &content::course())
         .await
         .expect("read")
-        .expect("here");
+        .expect("a stored manifest");
     let ManifestContent::Course { outline, .. } = &manifest.manifest.content else {
-        panic!("a course")
+        panic!("not a course")
     };
     let mut expected = 0;
     for section in &outline.lessons[1].sections {
@@ -142,8 +142,11 @@ async fn the_next_lesson_is_warmed_at_start_without_requests() {
             expected += 1;
         }
     }
-    // The next sections are looked up afterwards; until then only the lesson itself was read.
-    assert!(loaded.loaded <= expected, "only the lesson itself: {loaded:?}, {expected}");
+    // The next lessons are loaded afterwards.
+    assert!(
+        loaded.loaded <= expected,
+        "more than the lesson was loaded: {loaded:?}, expected {expected}"
+    );
     assert!(
         net.take_requests().iter().all(|r| !r.url.contains("/api/blobs/")),
         "no blob was requested"

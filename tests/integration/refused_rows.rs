@@ -1,5 +1,5 @@
-//! A row that the server refuses: it does not block other rows, it is kept and shown with its reason, and it can be
-//! sent again.
+//! A row that the server refuses does not block other rows. It is kept and shown with the reason, and it can be sent
+//! again.
 
 use carrel_learning::Step;
 use carrel_model::lattice::ItemKind;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::client::{self, InterceptedHttp, Interception, sync};
 
-/// Changes one row of a push to a percentage that the server refuses. (A device does not store an invalid row.)
+/// Changes one row of a push to a percentage that the server refuses. (A device cannot store such a row.)
 fn make_invalid(request: &Request) -> Option<Interception> {
     if !request.url.ends_with("/api/sync/push") {
         return None;
@@ -64,31 +64,33 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
         rows.keys().filter(|k| k.key.contains("rivers/bend/n")).count()
     };
     assert_eq!(sections(&on_server), 100, "the other rows are stored");
-    assert!(client::rows(&account).await == before, "the refused row is kept as it was");
+    assert!(client::rows(&account).await == before, "the refused row is unchanged");
 
-    // The UI can show it with the server's reason.
+    // Its receipt contains the server's reason.
     let receipts = account.sync.receipts().await.expect("the receipts");
-    let [refused] = &receipts.refused[..] else { panic!("one is refused: {receipts:?}") };
+    let [refused] = &receipts.refused[..] else {
+        panic!("not exactly one refused row: {receipts:?}")
+    };
     assert_eq!((refused.state, refused.code.as_str()), (ReceiptState::Refused, "invalid"));
     assert!(refused.reason.contains("percent") && refused.row.is_some(), "{refused:?}");
     assert!(!receipts.accepted.is_empty());
     let export = account.sync.export_refused().await.expect("an export").to_string();
     assert!(export.contains("rivers/bend/n50") && export.contains("percent"), "{export}");
 
-    // A restart keeps it; and it is not sent again automatically.
+    // After a restart the row is still refused, and is not sent again automatically.
     client.close().await;
     drop((account, client));
     let client = client::open(dir.path(), http.clone(), &clock, 2, false).await;
     let account = client.account().expect("the account");
     assert_eq!(sync(&account).await.refused, 1);
 
-    // Without the fault, it is sent again and accepted.
-    http.stop();
+    // A retry without the fault is accepted.
+    http.stop_intercepting();
     let id = account.sync.receipts().await.expect("the receipts").refused[0].id.clone();
-    account.sync.retry_refused(&id).await.expect("it is pending again");
+    account.sync.retry_refused(&id).await.expect("the row is pending again");
     let status = sync(&account).await;
     assert_eq!((status.waiting, status.refused), (0, 0), "{status:?}");
     compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
         .expect("both agree");
-    assert!(account.sync.retry_refused(&id).await.is_err(), "nothing is refused any more");
+    assert!(account.sync.retry_refused(&id).await.is_err(), "no row is refused");
 }

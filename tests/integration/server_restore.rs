@@ -1,4 +1,5 @@
-//! A server restored from an old backup: all rows return, nobody has to sign in again, nothing counts twice.
+//! A server is restored from an old backup: the devices send all rows again, none has to sign in, and nothing counts
+//! twice.
 
 use carrel_client::Error;
 use carrel_model::lattice::RowKey;
@@ -54,7 +55,7 @@ impl RestoreFixture {
         let simulated_learner = SimulatedLearner::new(self.rng.fork(), self.quizzes.clone());
         self.devices.push(LearnerDevice { learner, device, simulated_learner });
     }
-    /// Every device records work and syncs.
+    /// Every device records work and syncs. Then all clocks advance by a day.
     async fn day(&mut self) {
         for LearnerDevice { learner, device, simulated_learner } in &mut self.devices {
             simulated_learner.act(device, &mut self.oracles[*learner]).await;
@@ -62,7 +63,7 @@ impl RestoreFixture {
         }
         self.time.advance(DAY_MS);
     }
-    /// Runs timers alone until every outbox is empty and every device has pulled all rows.
+    /// Handles timers only, until every outbox is empty and every device has pulled all rows.
     async fn sync_all(&mut self) {
         for _ in 0..40 {
             let mut done = true;
@@ -76,7 +77,7 @@ impl RestoreFixture {
             }
             self.time.advance(6 * 60_000);
         }
-        panic!("rows are still pending");
+        panic!("rows are pending or not pulled after 40 rounds");
     }
     async fn rows(&self) -> Vec<Rows> {
         let mut all = Vec::new();
@@ -88,7 +89,7 @@ impl RestoreFixture {
     }
 }
 
-/// Returns the rows without grades and decisions: only the server writes these, and lost ones are not restored
+/// Returns the rows without grades and decisions, which only the server writes. A restore can lose these
 /// (docs/SYNC.md, limits).
 fn without_server_rows(rows: &Rows) -> Rows {
     let of_learner = rows.iter().filter(|(_, row)| !row.is_server_only());
@@ -114,8 +115,8 @@ async fn devices_converge_after_a_restore_from_a_month_old_backup() {
     fixture.sync_all().await;
     let before: Vec<Rows> = fixture.rows().await.iter().map(without_server_rows).collect();
     fixture.server.restore(&backup).await;
-    let lost: usize = before.iter().map(Rows::len).sum();
-    // One learner has worked offline meanwhile.
+    let total: usize = before.iter().map(Rows::len).sum();
+    // One learner works offline before the first sync with the restored server.
     let LearnerDevice { learner, device, simulated_learner } = &mut fixture.devices[20];
     simulated_learner.act(device, &mut fixture.oracles[*learner]).await;
     fixture.sync_all().await;
@@ -140,7 +141,7 @@ async fn devices_converge_after_a_restore_from_a_month_old_backup() {
             assert_eq!(shown, fixture.oracles[learner].time_ms());
         }
     }
-    assert!(lost > 100, "{lost} rows");
+    assert!(total > 100, "only {total} rows");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +161,7 @@ async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
     assert_eq!(device.app().engine.phase().0, Phase::SignedOut);
     assert!(rows > 0);
     assert_eq!(device.counts().await.0 as usize, rows);
-    // An app started in this state without a network still reports it.
+    // An app that is started offline in this state still reports the pending changes.
     device.http.set_offline(true);
     device.restart().await;
     device.step(Event::Start).await.unwrap();
@@ -170,7 +171,7 @@ async fn a_device_signed_out_by_a_restore_still_reports_pending_changes() {
     fixture.sync_all().await;
 }
 
-/// The learner registered again with the same login. Work of the old account is joined into the new one.
+/// The learner registers again with the same login: the work of the lost account is merged into the new account.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_of_a_lost_account_is_merged_into_the_new_one() {
     for signed_out in [false, true] {
@@ -192,7 +193,7 @@ async fn work_of_a_lost_account_is_merged_into_the_new_one() {
         old.learning.record(client::finish_section(3)).await.unwrap();
         let old_user = laptop.account_info().unwrap().user.id;
         server.restore(&backup).await;
-        // On another device, so that the new account is independent of the old one.
+        // On another device, which has no data of the old account.
         let phone = client::open(phone_dir.path(), client::live_http(), &clock, 2, false).await;
         let new = phone.register(&server.url(), "asha", "Asha", "another password").await.unwrap();
         let new_user = phone.account_info().unwrap().user.id;
@@ -202,7 +203,7 @@ async fn work_of_a_lost_account_is_merged_into_the_new_one() {
         } else {
             laptop.close().await;
         }
-        // The file of the lost account proves its owner, also when it is imported again.
+        // The work file contains the proof of the lost account: it is accepted, also a second time.
         for _ in 0..2 {
             phone.import_work(&file.1, false).await.unwrap();
         }
@@ -212,7 +213,7 @@ async fn work_of_a_lost_account_is_merged_into_the_new_one() {
         assert_eq!(laptop.account_info().unwrap().user.id, new_user);
         client::sync(&joined).await;
         assert_eq!(client::finished_items(&server.rows(new_user).await), 4);
-        // Another learner cannot claim it.
+        // Another learner cannot import the file.
         let zoe_dir = scratch();
         let zoe = client::open(zoe_dir.path(), client::live_http(), &clock, 3, false).await;
         zoe.register(&server.url(), "zoe", "Zoe", PASSWORD).await.unwrap();

@@ -1,4 +1,5 @@
-//! A server that moves, one that impersonates another, and a UI that missed events.
+//! Tests of a server that is moved, a server that impersonates another, a UI that missed events, receipts of missing
+//! items, and the last attempt at a quiz on two devices.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -29,7 +30,7 @@ const OLD: &str = "http://old.test";
 const NEW: &str = "http://new.test";
 const IMPOSTOR: &str = "http://evil.test";
 
-/// Makes `server` reachable under these addresses only.
+/// Makes `server` reachable at these addresses only.
 fn route_only(net: &InterceptedHttp, server: &TestServer, names: &[&'static str]) {
     let (url, names) = (server.url(), names.to_vec());
     net.intercept(move |request| Some(forward_to(request, &url, &names)));
@@ -43,7 +44,7 @@ fn forward_to(request: &Request, url: &str, names: &[&str]) -> Interception {
     }
 }
 
-struct Unreachable {
+struct UnreachableServer {
     server: TestServer,
     net: Arc<InterceptedHttp>,
     client: Arc<Client>,
@@ -51,8 +52,9 @@ struct Unreachable {
     _dir: tempfile::TempDir,
 }
 
-/// Returns a learner of the server at `OLD` with one row sent and one pending; the server is no longer reachable.
-async fn unreachable_server() -> Unreachable {
+/// Returns a client whose account on the server at `OLD` has sent one finished section; another is pending. The server
+/// is no longer reachable.
+async fn unreachable_server() -> UnreachableServer {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
@@ -68,7 +70,7 @@ async fn unreachable_server() -> Unreachable {
     assert_eq!(status.phase, Phase::Offline);
     assert!(status.waiting > 0);
     let id = account.id().to_owned();
-    Unreachable { server, net, client, id, _dir: dir }
+    UnreachableServer { server, net, client, id, _dir: dir }
 }
 
 async fn sections_at(server: &TestServer, client: &Client) -> usize {
@@ -76,88 +78,93 @@ async fn sections_at(server: &TestServer, client: &Client) -> usize {
     server.rows(user).await.keys().filter(|k| k.key.starts_with("section")).count()
 }
 async fn done(account: &OpenAccount) -> usize {
-    account.learning.done_sections(content::COURSE).await.expect("finished ones").len()
+    account.learning.done_sections(content::COURSE).await.expect("the finished sections").len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_server_is_recognised_and_receives_pending_rows() {
-    // Either by signing in there, or by changing the address of the signed-in account.
+    // The learner signs in at the new address, or changes the address of the signed-in account.
     for signs_in in [true, false] {
-        let m = unreachable_server().await;
-        route_only(&m.net, &m.server, &[NEW]);
-        m.net.take_requests();
+        let fixture = unreachable_server().await;
+        route_only(&fixture.net, &fixture.server, &[NEW]);
+        fixture.net.take_requests();
         let account = match signs_in {
-            true => m.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in"),
-            false => m.client.move_server(NEW).await.expect("it moves"),
+            true => fixture.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in"),
+            false => fixture.client.move_server(NEW).await.expect("the server is moved"),
         };
-        assert_eq!((account.id(), done(&account).await), (m.id.as_str(), 2), "the same account");
-        assert_eq!(m.client.accounts().all().len(), 1);
+        assert_eq!(
+            (account.id(), done(&account).await),
+            (fixture.id.as_str(), 2),
+            "the same account"
+        );
+        assert_eq!(fixture.client.accounts().all().len(), 1);
         assert_eq!(sync(&account).await.waiting, 0);
-        assert_eq!(sections_at(&m.server, &m.client).await, 2);
-        let requests = m.net.take_requests();
+        assert_eq!(sections_at(&fixture.server, &fixture.client).await, 2);
+        let requests = fixture.net.take_requests();
         assert!(requests.iter().all(|r| r.url.starts_with(NEW)), "no request to the old address");
         if !signs_in {
             assert!(requests.iter().all(|r| !r.url.contains("/auth/login")), "no new sign-in");
         }
-        let info = m.client.account_info().expect("the account");
+        let info = fixture.client.account_info().expect("the account");
         assert_eq!(info.server.as_deref(), Some(NEW));
-        m.client.close().await;
+        fixture.client.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_copies_an_id_receives_no_work() {
-    let m = unreachable_server().await;
-    // It forwards everything to the real server, so that id, key and user are correct; but it cannot sign for itself.
-    let url = m.server.url();
-    m.net.intercept(move |request| {
+    let fixture = unreachable_server().await;
+    // The impostor forwards requests to the real server: id, key and user are correct. It does not forward the
+    // challenge, and cannot sign it.
+    let url = fixture.server.url();
+    fixture.net.intercept(move |request| {
         Some(match request.url.contains("challenge=") {
             true => Interception::Reply(hostile::reply(404, "text/html", "no")),
             false => forward_to(request, &url, &[IMPOSTOR]),
         })
     });
     assert_eq!(
-        m.client.move_server(IMPOSTOR).await.err().map(|e| e.code()),
+        fixture.client.move_server(IMPOSTOR).await.err().map(|e| e.code()),
         Some(ErrorCode::InvalidRequest)
     );
-    assert_eq!(m.client.account_info().expect("open").server.as_deref(), Some(OLD));
-    m.net.take_requests();
-    let account = m.client.sign_in(IMPOSTOR, "asha", PASSWORD).await.expect("a sign-in");
-    assert_ne!(account.id(), m.id, "another account");
+    assert_eq!(fixture.client.account_info().expect("the account").server.as_deref(), Some(OLD));
+    fixture.net.take_requests();
+    let account = fixture.client.sign_in(IMPOSTOR, "asha", PASSWORD).await.expect("a sign-in");
+    assert_ne!(account.id(), fixture.id, "another account");
     sync(&account).await;
-    let pushed = m.net.take_requests().into_iter().filter(|r| r.url.contains("/sync/push"));
+    let pushed = fixture.net.take_requests().into_iter().filter(|r| r.url.contains("/sync/push"));
     for push in pushed {
-        let waits = content::sections()[1].to_string();
+        let pending = content::sections()[1].to_string();
         let body = String::from_utf8_lossy(&push.body.unwrap_or_default()).into_owned();
-        assert!(!body.contains(&waits), "pending work of another server was sent");
+        assert!(!body.contains(&pending), "pending work of another server was sent");
     }
-    assert_eq!(sections_at(&m.server, &m.client).await, 1);
-    // The real server receives it, in the old account.
-    route_only(&m.net, &m.server, &[NEW]);
-    let account = m.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
-    assert_eq!(account.id(), m.id);
+    assert_eq!(sections_at(&fixture.server, &fixture.client).await, 1);
+    // The real server at its new address receives the pending work, in the same account.
+    route_only(&fixture.net, &fixture.server, &[NEW]);
+    let account = fixture.client.sign_in(NEW, "asha", PASSWORD).await.expect("a sign-in");
+    assert_eq!(account.id(), fixture.id);
     assert_eq!(sync(&account).await.waiting, 0);
-    assert_eq!(sections_at(&m.server, &m.client).await, 2);
-    m.client.close().await;
+    assert_eq!(sections_at(&fixture.server, &fixture.client).await, 2);
+    fixture.client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_server_at_the_old_address_receives_no_work() {
-    let m = unreachable_server().await;
-    let other = TestServer::with_library(m.server.clock()).await;
-    route_only(&m.net, &other, &[OLD]);
-    assert!(m.client.move_server(OLD).await.is_err());
-    m.net.take_requests();
-    let account = m.client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
-    assert_ne!(account.id(), m.id);
+    let fixture = unreachable_server().await;
+    let other = TestServer::with_library(fixture.server.clock()).await;
+    route_only(&fixture.net, &other, &[OLD]);
+    assert!(fixture.client.move_server(OLD).await.is_err());
+    fixture.net.take_requests();
+    let account = fixture.client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
+    assert_ne!(account.id(), fixture.id);
     assert_eq!((sync(&account).await.waiting, done(&account).await), (0, 0));
-    // Nor does it receive the proof that the work belongs to this learner.
-    let requests = m.net.take_requests();
+    // The other server receives no request to adopt the work either.
+    let requests = fixture.net.take_requests();
     assert!(
         !requests.is_empty() && requests.iter().all(|r| !r.url.contains("/adopt")),
         "{requests:?}"
     );
-    m.client.close().await;
+    fixture.client.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +173,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
     let net = InterceptedHttp::new(client::live_http());
-    // An older server that sends no id; its replies are the same otherwise.
+    // Simulate an older server, which cannot prove its id.
     let url = server.url();
     net.intercept(move |request| {
         Some(match request.url.contains("challenge=") {
@@ -180,7 +187,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     assert_eq!(
         info.id,
         AccountInfo::of(OLD, "", info.user.clone()).id,
-        "its id is derived from the address"
+        "the account's id is derived from the address"
     );
     assert!(info.identity().is_none());
     account.learning.record(finish_section(0)).await.expect("recorded");
@@ -188,7 +195,7 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     client.close().await;
     drop(account);
     drop(client);
-    // The server was updated. The client starts, syncs, and learns the server's id.
+    // The server is updated. The client starts, syncs and stores the server's id.
     route_only(&net, &server, &[OLD]);
     let client = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = client.account().expect("the account opens");
@@ -219,7 +226,7 @@ async fn a_restore_keeps_the_server_id_and_changes_the_epoch() {
         async move {
             carrel_client::account::check_server(http.as_ref(), &clock, &url)
                 .await
-                .expect("it answers")
+                .expect("the server replies")
                 .meta
         }
     };
@@ -236,7 +243,7 @@ async fn a_restore_keeps_the_server_id_and_changes_the_epoch() {
     // An invalid challenge is refused.
     for bad in ["", "xyz", &"0".repeat(63), &"g".repeat(64)] {
         let request = Request::get(format!("{}/api/meta?challenge={bad}", server.url()));
-        assert_eq!(http.send(request).await.expect("an answer").status, 400, "{bad:?}");
+        assert_eq!(http.send(request).await.expect("a reply").status, 400, "{bad:?}");
     }
 }
 
@@ -250,15 +257,15 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let downloads = &account.content.downloads;
     downloads.start(Kind::Course, &content::course()).expect("the download starts");
-    downloads.pause_whole(Kind::Course, &content::course()).expect("it is paused");
-    // From now on nothing else reports the state of sync.
+    downloads.pause_whole(Kind::Course, &content::course()).expect("the download is paused");
+    // Stop sync, so that the state of sync is reported only because events were lost.
     sync(&account).await;
     account.sync.stop().await;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let mut forward = Box::pin(events::forward(client.clone(), move |event| {
         let _ = sender.send(event);
     }));
-    // It listens but is not polled while more events are sent than its buffer holds.
+    // The forwarder has subscribed, but is not polled while more events are sent than the buffer holds.
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(forward.as_mut().poll(&mut context).is_pending());
     while receiver.try_recv().is_ok() {}
@@ -269,7 +276,7 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
     let mut missing: BTreeSet<String> = ["sync", "transfer", "download"].map(str::to_owned).into();
     let topic = |t: &Topic| serde_json::to_value(t).expect("JSON")["topic"].to_string();
     missing.extend(Topic::all().iter().map(topic));
-    client::within_a_minute("everything", async {
+    client::within_a_minute("an event of every topic and state", async {
         while !missing.is_empty() {
             match receiver.recv().await.expect("an event") {
                 UiEvent::Changed { topics } => {
@@ -304,7 +311,7 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
     let account =
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     sync(&account).await;
-    // From now on everything is pending.
+    // Stop sync, so that all further rows stay pending.
     account.sync.stop().await;
     account.learning.record(finish_section(3)).await.expect("recorded");
     for unknown in ["gone/a/b", "gone/a"] {
@@ -325,12 +332,12 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
             let row = Row::from_json(&row.to_string()).expect("a row");
             assert!(tx.join(row)?);
         }
-        // A key whose row does not exist.
+        // A key in the outbox without a row.
         tx.mark_dirty(&RowKey::of(RowType::Progress, &["section", "lost/a/b"]))
     });
     written.await.expect("the rows");
     let host = CommandHost { client: client.clone() };
-    let receipts = dispatch(&host, "list_receipts", json!({})).await.expect("the screen");
+    let receipts = dispatch(&host, "list_receipts", json!({})).await.expect("the receipts");
     let waiting = receipts["waiting"].as_array().expect("a list");
     let titles: Vec<&str> = waiting.iter().filter_map(|r| r["title"].as_str()).collect();
     assert!(waiting.len() >= 7 && titles.len() == waiting.len(), "{titles:?}");
@@ -344,14 +351,14 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
     client.close().await;
 }
 
-/// Two devices use the last attempt at a quiz without knowing of each other: both show their own score as provisional,
-/// then the server grades the one that arrives first, and both show which one counts.
+/// Two offline devices each use the last attempt at a quiz. Both show their own score as provisional. Then the server
+/// grades the attempt that it receives first, and both devices show that this attempt counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
+async fn of_two_last_attempts_the_graded_one_counts_on_all_devices() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let packages = scratch();
-    content::write_course(packages.path(), content::COURSE, "Rivers, with one try")
+    content::write_course(packages.path(), content::COURSE, "Rivers, with one attempt")
         .expect("a course");
     for lesson in content::LESSONS {
         let path = packages.path().join(lesson).join("check.json");
@@ -384,7 +391,7 @@ async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
         hosts.push(host);
         nets.push(net);
     }
-    // The first is submitted earlier and has no correct answer; the second one is correct.
+    // The first device submits earlier, with a wrong answer; the second device submits a correct answer.
     let mut ids = Vec::new();
     for (host, chosen) in hosts.iter().zip(["in", "out"]) {
         let attempt = dispatch(host, "start_attempt", open.clone()).await.expect("an attempt");
@@ -400,12 +407,13 @@ async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
         assert!(dispatch(host, "start_attempt", open.clone()).await.is_err());
         ids.push(id);
     }
-    // The second device is the first to be online.
+    // The second device is online first, so its attempt is graded.
     for at in [1, 0, 1] {
         route_only(&nets[at], &server, &[OLD]);
         sync(&hosts[at].client.account().expect("the account")).await;
     }
-    let right = 10_000 / 4;
+    // One of four points, in ten-thousandths.
+    let score = 10_000 / 4;
     for host in &hosts {
         let view = dispatch(host, "open_quiz", open.clone()).await.expect("the quiz");
         let shown: Vec<_> = view["attempts"]
@@ -416,7 +424,7 @@ async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
             .collect();
         let (yes, no) = (&json!(true), &json!(false));
         assert_eq!(shown, [(&ids[0], no, yes), (&ids[1], yes, no)]);
-        assert_eq!((&view["best"], &view["attemptsLeft"]), (&json!(right), &json!(0)));
+        assert_eq!((&view["best"], &view["attemptsLeft"]), (&json!(score), &json!(0)));
         let course = dispatch(host, "get_course", json!({ "course": content::COURSE })).await;
         let course = course.expect("the course");
         let best: Vec<_> = course["lessons"]
@@ -427,7 +435,7 @@ async fn the_graded_one_of_two_last_attempts_counts_on_every_device() {
             .filter(|s| !s["bestScore"].is_null())
             .map(|s| s["bestScore"].clone())
             .collect();
-        assert_eq!(best, [json!(right)]);
+        assert_eq!(best, [json!(score)]);
         host.client.close().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Location and space of content in the whole client: an import while another process reserves the same space, and
-//! content that is moved from the Storage screen.
+//! Disk space and location of content in the complete client: imports while another process reserves the same space,
+//! and moves of content from the Storage screen.
 
 use std::{
     fs, io,
@@ -35,14 +35,14 @@ use crate::{
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
-/// Opens a client whose content is on a disk of a given size.
+/// Opens a client whose content is on `disk`.
 async fn open_with_disk(
     dir: &Path,
     disk: impl Disk,
     clock: Arc<dyn Clock>,
     seed: u64,
 ) -> Arc<Client> {
-    // Tests call content functions directly, which may block.
+    // Tests call blocking functions of the content crate on async threads.
     carrel_system::allow_blocking();
     let ids = Arc::new(SeededIds::new(seed));
     let config = Config {
@@ -61,7 +61,7 @@ async fn open_with_disk(
     Client::open(config).await.expect("the client opens")
 }
 
-/// Opens the same content as another process does.
+/// Opens the content folder `dir` a second time, as another process would.
 fn open_in_another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
     let options = StorageOptions {
         dir: dir.to_owned(),
@@ -77,37 +77,42 @@ fn open_in_another_process(dir: &Path, disk: impl Disk, clock: &FakeClock) -> St
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_imports_do_not_reserve_the_same_space() {
-    let s = export_fixture().await;
-    let sent = s.client.export_courses(&course_and_story(), s.drive.path()).await.expect("a file");
+    let fixture = export_fixture().await;
+    let sent = fixture
+        .client
+        .export_courses(&course_and_story(), fixture.drive.path())
+        .await
+        .expect("a file");
     let (dir, disk) = (scratch(), FakeDisk::new(100 * GIB));
     let callback_clock =
-        Arc::new(CallbackClock { clock: s.clock.clone(), callback: Mutex::default() });
+        Arc::new(CallbackClock { clock: fixture.clock.clone(), callback: Mutex::default() });
     let client = open_with_disk(dir.path(), disk.clone(), callback_clock.clone(), 2).await;
-    let other_account = client.sign_in(&s.server.url(), "asha", PASSWORD).await.expect("a sign-in");
+    let other_account =
+        client.sign_in(&fixture.server.url(), "asha", PASSWORD).await.expect("a sign-in");
     let BundleInfo::Courses(found) =
         client.inspect_file(&sent.path).await.expect("the file is inspected")
     else {
-        panic!("courses")
+        panic!("not a course file")
     };
-    // There is space for one and a half imports.
+    // There is space for one import, but not for two.
     let (storage, need) = (other_account.content.library.storage().clone(), found.new_bytes);
     let free = storage.measure().expect("figures").free;
     storage.set_limits(None, Some(free - need * 3 / 2)).expect("a limit");
-    let other = open_in_another_process(storage.dir(), disk, &s.clock);
+    let other = open_in_another_process(storage.dir(), disk, &fixture.clock);
 
-    // The other process has reserved the space: the import is refused with a reason, and nothing was begun.
+    // The other process has reserved the space: the import is refused with a reason, and no download is started.
     let other_reservation = other.reserve(need).expect("a reservation");
-    let no =
+    let error =
         import_error(client.import_courses(&sent.path, None).await.expect_err("not enough space"));
-    let ImportError::NoSpace { need: wanted, free } = no else { panic!("{no:?}") };
-    assert!(wanted == need && free < need, "{wanted} and {free}");
+    let ImportError::NoSpace { need: required, free } = error else { panic!("{error:?}") };
+    assert!(required == need && free < need, "required {required}, free {free}");
     for kind in [Kind::Course, Kind::Story] {
         assert_eq!(phase(&other_account, kind), Phase::Absent);
     }
-    assert_eq!(reservations(&storage), 1, "of the other process");
+    assert_eq!(reservations(&storage), 1, "only the reservation of the other process");
     drop(other_reservation);
 
-    // Vice versa: during the import its space cannot be reserved.
+    // During the import the other process cannot reserve its space.
     let checked = Arc::new(AtomicBool::new(false));
     *callback_clock.callback.lock().expect("the callback") = Some(Arc::new({
         let (client, checked) = (Arc::downgrade(&client), checked.clone());
@@ -116,7 +121,7 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
             if progress.is_some_and(|t| t.bytes_done > 0) && !checked.swap(true, Ordering::SeqCst) {
                 assert!(
                     matches!(other.reserve(need), Err(carrel_content::Error::NoSpace { .. })),
-                    "the space is reserved"
+                    "the space was reserved twice"
                 );
             }
         }
@@ -124,7 +129,7 @@ async fn concurrent_imports_do_not_reserve_the_same_space() {
     client.import_courses(&sent.path, None).await.expect("imported");
     assert!(checked.load(Ordering::SeqCst));
     *callback_clock.callback.lock().expect("the callback") = None;
-    assert_eq!(reservations(&storage), 0, "released");
+    assert_eq!(reservations(&storage), 0, "the reservation is released");
     check_offline_content(&other_account).await;
 }
 
@@ -147,7 +152,7 @@ impl Disk for TwoDisks {
     }
 }
 
-/// The commands as the UI calls them.
+/// Calls commands as the UI does.
 pub struct UiHost(pub Arc<Client>);
 
 impl Host for UiHost {
@@ -155,7 +160,7 @@ impl Host for UiHost {
         &self.0
     }
     fn open_url(&self, _: &str) -> Result<(), CommandError> {
-        panic!("no page is opened")
+        panic!("a page was opened")
     }
 }
 
@@ -175,8 +180,8 @@ impl UiHost {
         })
         .await;
     }
-    /// Checks that every page opens, every byte verifies, and every recording is served by the loopback server, without
-    /// a network.
+    /// Checks without a network: every section opens, every byte is verified, and the loopback server serves a
+    /// recording.
     async fn check_all_content(&self) {
         for item in content::sections() {
             let page = self.call("open_section", json!({ "item": item })).await;
@@ -186,8 +191,9 @@ impl UiHost {
         assert_eq!(check.await["ready"], json!(true));
         let account = self.0.account().expect("the account is open");
         check_offline_content(&account).await;
-        let done = account.learning.done_sections(content::COURSE).await.expect("finished ones");
-        assert_eq!(done.len(), 3, "the work is complete");
+        let done =
+            account.learning.done_sections(content::COURSE).await.expect("the finished sections");
+        assert_eq!(done.len(), 3, "no work is lost");
         let manifest = account.content.library.manifest(Kind::Course, &content::course()).await;
         let manifest = manifest.expect("the manifest").value;
         let recording = manifest.manifest.blobs.iter().find(|b| b.media_type.starts_with("audio/"));
@@ -196,17 +202,17 @@ impl UiHost {
         let reply = client::live_http().send(carrel_net::Request::get(&url)).await;
         let reply = reply.expect("the loopback server");
         assert_eq!(reply.status, 200);
-        let body = reply.bytes(usize::MAX >> 1).await.expect("everything");
+        let body = reply.bytes(usize::MAX >> 1).await.expect("the whole recording");
         assert_eq!(body.len() as u64, recording.size);
     }
 }
 
-/// Returns the content files in a folder, databases and blobs only.
+/// Returns the names of content files in a folder: databases, blobs and reserve.
 fn content_files(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).into_iter().flatten().flatten();
     let names = names.map(|e| e.file_name().to_string_lossy().into_owned());
-    let ours = |n: &String| n.starts_with("content") || n == "blobs" || n == "ballast";
-    let mut names: Vec<_> = names.filter(ours).collect();
+    let is_content = |n: &String| n.starts_with("content") || n == "blobs" || n == "ballast";
+    let mut names: Vec<_> = names.filter(is_content).collect();
     names.sort();
     names
 }
@@ -258,11 +264,11 @@ async fn content_is_moved_from_the_storage_screen() {
         ("too small", path("stick/carrel"), "bytes missing"),
     ];
     for (what, to, why) in &refusals {
-        let no = ui.move_to(to).await.expect_err(what);
+        let error = ui.move_to(to).await.expect_err(what);
         let small = *what == "too small";
         let code = if small { ErrorCode::DiskFull } else { ErrorCode::InvalidRequest };
-        assert_eq!(no.code, code, "{what}: {no:?}");
-        assert!(no.message.contains(why), "{what}: {}", no.message);
+        assert_eq!(error.code, code, "{what}: {error:?}");
+        assert!(error.message.contains(why), "{what}: {}", error.message);
         let view = ui.call("get_storage", json!({})).await;
         assert_eq!(
             (&view["folder"], &view["used"]),
@@ -270,27 +276,27 @@ async fn content_is_moved_from_the_storage_screen() {
             "{what}"
         );
         if small || to.ends_with("deeper") {
-            assert!(!to.exists(), "{what}: nothing is left there");
+            assert!(!to.exists(), "{what}: no folder is left");
         }
     }
-    // Another process uses it: this is detected only after everything was copied.
+    // Another process uses the content: this is detected only after the copy.
     let other = open_in_another_process(&old, disks(), &clock);
-    let no = ui.move_to(&path("new")).await.expect_err("in use");
-    assert_eq!(no.code, ErrorCode::InvalidRequest, "{no:?}");
+    let error = ui.move_to(&path("new")).await.expect_err("in use");
+    assert_eq!(error.code, ErrorCode::InvalidRequest, "{error:?}");
     drop(other);
     assert_eq!(content_files(&path("new")), [""; 0], "the copy was deleted");
     ui.check_all_content().await;
 
-    // Into a folder that contains other files.
+    // The new folder contains other files.
     fs::create_dir_all(path("new")).expect("a folder");
     fs::write(path("new/letter.txt"), "not ours").expect("a letter");
-    let view = ui.move_to(&path("new")).await.expect("it is moved");
+    let view = ui.move_to(&path("new")).await.expect("the content is moved");
     assert_eq!((&view["folder"], &view["used"]), (&json!(path("new")), &before["used"]));
     assert_eq!(content_files(&old), [""; 0], "no content is left in the old folder");
     assert!(old.join("accounts").is_dir(), "other files are kept");
     ui.check_all_content().await;
 
-    // Also after a restart.
+    // The same after a restart.
     ui.0.close().await;
     drop(ui);
     let ui = UiHost(open_with_disk(dir.path(), disks(), Arc::new(clock.clone()), 3).await);
@@ -307,7 +313,7 @@ async fn content_is_moved_from_the_storage_screen() {
     assert_eq!(content_files(&old), [""; 0]);
 }
 
-/// Two concurrent moves end one after the other: content is in one folder, including what is downloaded meanwhile.
+/// Two concurrent moves run one after the other. All content is in one folder, also that of a concurrent download.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_moves_of_content_end_in_one_folder() {
     let (clock, dir) = (FakeClock::noon(), scratch());

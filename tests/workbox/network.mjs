@@ -1,4 +1,4 @@
-// A server that answers each request as the row of the table specifies.
+// A server that replies to each request as the case specifies.
 import { createServer } from "node:http";
 
 /** Replaces `{now}`, `{now+60}`, `{now-60}` with HTTP dates. */
@@ -9,10 +9,10 @@ function expandDate(value) {
 }
 
 export class Network {
-  /** The next answers; each request removes the first. */
+  /** The next replies; each request removes the first. */
   next = [];
   requests = 0;
-  /** Held answers. */
+  /** Held replies, as functions that send them. */
   held = [];
 
   constructor(table, files) {
@@ -20,7 +20,7 @@ export class Network {
     this.files = files;
   }
   async open() {
-    this.server = createServer((req, res) => this.answer(req, res));
+    this.server = createServer((req, res) => this.handle(req, res));
     await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
     this.address = `http://127.0.0.1:${this.server.address().port}`;
   }
@@ -29,12 +29,12 @@ export class Network {
     this.server.closeAllConnections();
     return new Promise((done) => this.server.close(done));
   }
-  /** Sends the held answers. */
+  /** Sends the held replies. */
   release() {
-    for (const answer of this.held.splice(0)) answer();
+    for (const send of this.held.splice(0)) send();
   }
 
-  answer(req, res) {
+  handle(req, res) {
     const path = req.url.split("?")[0];
     res.sendDate = false;
     const file = this.files[path];
@@ -68,8 +68,8 @@ export class Network {
   }
 
   /**
-   * `age`: seconds that pass before the next use. The browser's own cache gets them as `Age`, because its clock cannot
-   * be changed.
+   * `age`: seconds that pass before the next use. They are sent as `Age` to the browser's cache, because the browser's
+   * clock cannot be changed.
    */
   reply({ status, headers = {}, body = "", body_of }, age, res) {
     // A correct server sends its time (RFC 9110, 6.6.1); an empty `date` sends none.

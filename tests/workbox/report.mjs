@@ -4,20 +4,20 @@ const list = (value) => (Array.isArray(value) ? value : [value]);
 const cut = (text, width) => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width));
 
 /**
- * Returns true if the result conforms to the RFCs: one of the allowed answers with one of the allowed numbers of
+ * Returns true if the result conforms to the RFCs: one of the allowed responses with one of the allowed numbers of
  * requests.
  */
 function conforms(step, seen) {
-  return seen.skipped !== undefined || (list(step.answer).includes(seen.answer) && list(step.requests).includes(seen.requests));
+  return seen.skipped !== undefined || (list(step.response).includes(seen.response) && list(step.requests).includes(seen.requests));
 }
-const formatResult = (seen) => (seen.skipped ? "-" : `${seen.answer} ·${seen.requests}`);
-const formatExpected = (step) => `${list(step.answer).join("|")} ·${list(step.requests).join("|")}`;
+const formatResult = (seen) => (seen.skipped ? "-" : `${seen.response} ·${seen.requests}`);
+const formatExpected = (step) => `${list(step.response).join("|")} ·${list(step.requests).join("|")}`;
 const chain = (parts) => parts.join(" > ");
 
 export function print(rows, versions) {
   const out = [];
   out.push(`The fault table: Carrel, and Workbox ${versions.workbox} in Chromium ${versions.chromium} with the browser's HTTP cache on.`);
-  out.push("answer ·requests for each step; none: an error and no answer; waits: no answer in 4 s; refused: the answer is rejected; page: a sign-in page is shown");
+  out.push("response ·requests for each step; none: an error and no response; waits: no response within 4 s; refused: the response is rejected; page: a sign-in page is returned");
   out.push("= conforms to the RFCs   ! does not   p deviates intentionally   - not run\n");
   const count = {};
   for (const strategy of STRATEGIES) {

@@ -1,5 +1,5 @@
 // Runs the fault table tests/faults/cases.json against Workbox in Chromium and prints it beside Carrel's results
-// (CARREL_FAULTS, written by the test `every_row_of_the_fault_table`). Exits with 1 if Carrel's results are missing or
+// (CARREL_FAULTS, written by the test `every_case_of_the_fault_table_has_the_expected_result`). Exits with 1 if Carrel's results are missing or
 // a case could not be run.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,7 +19,7 @@ const ROUTES = {
   "network-only": {},
   "cache-only": {},
 };
-/** An answer that takes longer counts as none. */
+/** Time limit of a request; a later response is reported as `waits`. */
 const TIMEOUT_MS = 4_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -44,7 +44,7 @@ function browser() {
   return chromium.launch({ executablePath, headless: true, args });
 }
 
-/** Sends one request from the page, or several at once; returns the page's result in the terms of the table. */
+/** Sends `many` concurrent requests from the page; returns the result as the table names it. */
 function request(page, url, init, many) {
   return page.evaluate(
     async ([address, options, times, timeout]) => {
@@ -65,7 +65,7 @@ function request(page, url, init, many) {
   );
 }
 
-/** Returns the seconds between the answer of step `n` and its next use. */
+/** Returns the seconds between the response of step `n` and its next use. */
 function ageAt(steps, n) {
   let age = 0;
   for (const step of steps.slice(n + 1)) {
@@ -101,10 +101,10 @@ async function runCase(number, row, network, page, devtools) {
       await pause(900);
       network.release();
     }
-    const answer = await pending;
+    const response = await pending;
     // Wait for requests in the background.
     await pause(120);
-    seen.push({ answer, requests: network.requests - before });
+    seen.push({ response, requests: network.requests - before });
   }
   network.release();
   if (row.steps.some((s) => s.fill_disk)) await devtools.send("Storage.overrideQuotaForOrigin", { origin: network.address });

@@ -1,5 +1,6 @@
-// Takes a screenshot of every screen and state from the fixture, and reports what axe finds on each.
-// Needs `npm run dev`. Usage: node scripts/shots.mjs [name-filter] [--axe] [--out DIR]
+// Takes a screenshot of every screen and state on the data of the fixture. With --axe, also lists the accessibility
+// violations that axe finds. Requires a running `npm run dev`. Environment: SIZES, THEMES, CARREL_UI (address of the
+// UI), CHROMIUM (path). Usage: node scripts/shots.mjs [name-filter] [--axe] [--out DIR]
 import { mkdirSync, readFileSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
@@ -44,30 +45,30 @@ const type = (selector, text) => async (page) => {
   await page.waitForTimeout(500);
 };
 
-/** Name, fixture flavour, address, steps before the screenshot. */
+/** Name, fixture options, route, steps before the screenshot. */
 const states = [
   ["library", "", ""],
-  ["library-below", "", "", toBottom],
+  ["library-bottom", "", "", toBottom],
   ["library-offline", "offline", ""],
   ["library-empty", "empty-offline", ""],
   ["library-search", "", "", type("[role=search] input", "river")],
-  ["library-nothing", "", "", type("[role=search] input", "zzz")],
+  ["library-no-results", "", "", type("[role=search] input", "zzz")],
   ["library-ar", "ar", ""],
   ["welcome", "first", ""],
   ["welcome-error", "first", "", seq(type("#address", "wifi.captive"), click(".inline .button"))],
   ["welcome-signin", "first", "", seq(type("#address", "school.example"), click(".inline .button"))],
   ["course", "offline", "course/how-rivers-work"],
-  ["course-absent", "", "course/bookkeeping"],
+  ["course-not-downloaded", "", "course/bookkeeping"],
   ["course-downloading", "stalled", "course/bookkeeping", seq(click(".download .button"))],
   ["course-metered", "metered", "course/bookkeeping", seq(click(".download .button"))],
   ["course-server", "server", "course/bookkeeping", seq(click(".download .button"))],
   ["course-offline-check", "", "course/how-rivers-work", seq(click(".download .link"))],
-  ["course-offline-lacks", "damaged", "course/how-rivers-work", seq(click(".download .link"))],
+  ["course-offline-missing", "damaged", "course/how-rivers-work", seq(click(".download .link"))],
   ["lesson", "otherdevice", "read/how-rivers-work/meanders/read"],
   ["lesson-media", "", "read/how-rivers-work/meanders/read", toBlock(3)],
   [
-    "lesson-heard",
-    "left",
+    "lesson-resume",
+    "resume",
     "read/how-rivers-work/meanders/read",
     seq(toBlock(3), click(".player summary"), async (p) => p.waitForTimeout(400), toBlock(3)),
   ],
@@ -76,7 +77,7 @@ const states = [
   ["lesson-end", "offline", "read/how-rivers-work/meanders/read", seq(toBottom, click("footer .button.primary"))],
   ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
   ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".settings-button")],
-  ["lesson-missing", "notdownloaded", "read/how-rivers-work/meanders/read"],
+  ["lesson-not-downloaded", "notdownloaded", "read/how-rivers-work/meanders/read"],
   ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.primary")],
   [
     "quiz-checked",
@@ -152,14 +153,14 @@ const states = [
   ["progress-empty", "empty", "progress"],
   ["sync", "", "sync"],
   ["sync-offline", "offline", "sync"],
-  ["sync-trouble", "trouble", "sync"],
+  ["sync-server-error", "server-error", "sync"],
   ["sync-export", "offline", "sync", click(".reason .link")],
   ["sync-demo", "demo", "sync"],
   ["export-courses", "", "", click(".file-actions .link:last-child")],
   ["export-course", "noremovable", "course/how-rivers-work", click(".links .link:nth-child(2)")],
-  ["export-writing", "stalled", "", seq(click(".file-actions .link:last-child"), click("dialog .primary"))],
+  ["export-running", "stalled", "", seq(click(".file-actions .link:last-child"), click("dialog .primary"))],
   [
-    "export-written",
+    "export-done",
     "",
     "",
     seq(click(".file-actions .link:last-child"), click("dialog .primary"), async (p) => p.waitForTimeout(900)),
@@ -183,7 +184,7 @@ const states = [
   ],
   ["sync-signedout", "signedout", "sync"],
   ["settings", "", "settings"],
-  ["settings-below", "fr", "settings", toBottom],
+  ["settings-bottom", "fr", "settings", toBottom],
   ["settings-ar", "ar", "settings"],
   ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
   ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
@@ -237,9 +238,9 @@ for (const [size, viewport] of sizes) {
       reducedMotion: "reduce",
       deviceScaleFactor: 1,
     });
-    // Tauri does the same in the app (`freezePrototype`).
+    // The app does the same (`freezePrototype` of Tauri).
     await context.addInitScript(() => Object.freeze(Object.prototype));
-    for (const [name, flavour, path, steps] of states) {
+    for (const [name, options, path, steps] of states) {
       const full = `${name}-${size}-${theme}`;
       if (filter && !full.includes(filter)) continue;
       const page = await context.newPage();
@@ -250,16 +251,16 @@ for (const [size, viewport] of sizes) {
       page.on("console", (m) => {
         if (m.type() === "error" && !name.startsWith("failed-") && !/Failed to load resource/.test(m.text())) {
           errors++;
-          console.log(`${full}: console ${m.text().slice(0, 300)}`);
+          console.log(`${full}: console error: ${m.text().slice(0, 300)}`);
         }
       });
       // Simulates a chunk that cannot be loaded.
       if (name === "failed-chunk") await page.route("**/Sync.svelte*", (route) => route.abort());
-      const lang = /(^|-)(ar|fr)(-|$)/.test(flavour) ? "" : "-en";
-      await page.goto(`${base}/?fixture=${[flavour, theme].filter(Boolean).join("-")}${lang}#/${path}`);
+      const lang = /(^|-)(ar|fr)(-|$)/.test(options) ? "" : "-en";
+      await page.goto(`${base}/?fixture=${[options, theme].filter(Boolean).join("-")}${lang}#/${path}`);
       await page.waitForSelector("h1", { timeout: 15000 }).catch(() => {
         errors++;
-        console.log(`${full}: no h1`);
+        console.log(`${full}: no h1 within 15 s`);
       });
       await page.evaluate(() => document.fonts.ready);
       await page.waitForTimeout(250);
@@ -270,10 +271,10 @@ for (const [size, viewport] of sizes) {
         console.log(`${full}: step failed: ${error.message.split("\n")[0]}`);
       }
       await page.waitForTimeout(100);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (wide > 0) {
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (overflow > 0) {
         errors++;
-        console.log(`${full}: ${wide} px wider than the window`);
+        console.log(`${full}: the page is ${overflow} px wider than the viewport`);
       }
       await page.screenshot({ path: `${out}/${full}.png` });
       if (axe) {
@@ -301,5 +302,5 @@ for (const [size, viewport] of sizes) {
   }
 }
 await browser.close();
-console.log(`${axe ? `axe: ${findings} findings; ` : ""}${errors} errors`);
+console.log(`${axe ? `${findings} axe violations; ` : ""}${errors} errors`);
 process.exitCode = findings + errors > 0 ? 1 : 0;

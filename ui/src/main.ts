@@ -1,4 +1,4 @@
-//! Entry point: loads the styles, mounts the app.
+//! Entry point: loads the styles and mounts the app.
 import "./styles/tokens.css";
 import "./styles/fonts.css";
 import "./styles/base.css";
@@ -10,6 +10,6 @@ import { followSystem } from "./state/appearance";
 import { pick, setLanguage } from "./i18n/index.svelte";
 
 followSystem();
-// Loads the most likely catalogue while the core answers.
+// Loads the catalogue of the system's language while the settings are requested.
 void setLanguage(pick(""));
 mount(App, { target: document.getElementById("app")! });

@@ -59,7 +59,7 @@ describe("HTML from content", () => {
     expect(html(`<a href="/api/call/sign_out">x</a>`)).not.toContain("href");
     expect(html(`<a href="https://example.org/">x</a>`)).toContain("noopener");
   });
-  it("opens words by click and key, and web links through the core", async () => {
+  it("opens words by click and by key, and web links through the core", async () => {
     const words: string[] = [];
     const { target } = show(
       RichText as never,
@@ -80,9 +80,9 @@ describe("HTML from content", () => {
   });
 });
 
-describe("pictures", () => {
+describe("images", () => {
   const hash = "3b0a0a1a0c6788988f8778777878877787788f8707";
-  it("decode their thumbhash to a PNG once and never throw", () => {
+  it("have a PNG placeholder, decoded once; an invalid thumbhash has none", () => {
     const url = thumbUrl(hash);
     expect(url).toMatch(/^data:image\/png;base64,iVBOR/);
     expect(thumbUrl(hash)).toBe(url);
@@ -131,13 +131,13 @@ describe("study time", () => {
     expect(beats()).toEqual([true]);
     await pass(30_000);
     expect(beats()).toEqual([true, true, true, true]);
-    // No input for a minute: one "stopped" heartbeat, then none.
+    // Without input: one heartbeat that reading stopped, then none.
     await pass(IDLE_MS + 60_000);
     expect(beats().at(-1)).toBe(false);
     const quiet = beats().length;
     await pass(60_000);
     expect(beats().length).toBe(quiet);
-    // Input: a heartbeat at once.
+    // After input: a heartbeat immediately.
     dispatchEvent(new KeyboardEvent("keydown", { key: "j" }));
     await vi.advanceTimersByTimeAsync(0);
     expect(beats().at(-1)).toBe(true);
@@ -174,7 +174,7 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     expect(bad).toContain('class="footnotes"');
     expect(bad).toContain('class="language-rust"');
   });
-  it("shows task list items read-only, and no other field", () => {
+  it("keeps checkboxes of task lists read-only and removes other fields", () => {
     const tasks = html(
       `<ul><li><input type="checkbox" checked="" onclick="x()" name="a" id="b" form="c">done</li><li><input type="CHECKBOX">open</li></ul><input type="text"><input><input type="password"><input type="submit">`,
     );
@@ -188,14 +188,14 @@ describe("footnotes, tasks, formulas and mail in content", () => {
     for (const field of fields) expect(field.getAttribute("aria-label")).toBeTruthy();
     expect(tasks).not.toMatch(/onclick|name=|form=/);
   });
-  it("keeps the classes that align formulas", () => {
+  it("keeps classes that align formulas", () => {
     const good = html(
       `<math><mtable class="menv-alignlike menv-align x"><mtr><mtd class="cell-right"><mn>1</mn></mtd></mtr></mtable></math>`,
     );
     expect(good).toContain('class="menv-alignlike menv-align"');
     expect(good).toContain('class="cell-right"');
   });
-  it("opens mailto links through the core, and no malformed ones", async () => {
+  it("opens mailto links through the core and removes malformed ones", async () => {
     const { target } = show(RichText as never, { html: `<a href="mailto:amina@school.example">mail</a>` } as never);
     const click = new MouseEvent("click", { bubbles: true, cancelable: true });
     target.querySelector("a")!.dispatchEvent(click);
@@ -242,7 +242,7 @@ describe("footnotes, tasks, formulas and mail in content", () => {
 
 describe("content over the limits", () => {
   const nested = (tag: string, n: number): string => `<${tag}>`.repeat(n) + "deep" + `</${tag}>`.repeat(n);
-  // Each kind of markup above the limits: only its text remains, in one node.
+  // Each text exceeds a limit: only its plain text remains.
   it.each([
     ["formula of nested groups", `<math>${nested("mrow", 3000)}</math>`],
     ["formula of nested fractions", `<math>${"<mfrac>".repeat(3000)}<mi>deep</mi>${"</mfrac>".repeat(3000)}</math>`],
@@ -258,7 +258,7 @@ describe("content over the limits", () => {
       "misnested tags that the parser multiplies",
       `${Array.from({ length: 80 }, (_, i) => `<a title="${i}"><em title="${i}"><strong title="${i}">`).join("")}<p>deep`,
     ],
-    // As many tags are closed as opened, but different ones: the parser reopens the elements in each paragraph.
+    // The closing tags do not match the opening ones: the parser reopens the elements in each paragraph.
     [
       "formatting that other tags close",
       `${Array.from({ length: 150 }, (_, i) => `<p><em title="${i}"></x></p>`).join("")}deep`,

@@ -29,12 +29,12 @@ const button = (target: Element, text: string): HTMLElement => {
 };
 const heading = (target: Element): string => target.querySelector("h1")?.textContent ?? "";
 const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-/** Waits for a heading, because the screen's chunk is loaded by a real import. */
+/** Waits for a heading, because screens are loaded by a real dynamic import. */
 const loaded = (target: Element, text: string): Promise<void> =>
   vi.waitFor(() => (flushSync(), expect(heading(target)).toBe(text)), { interval: 5, timeout: 5000 });
 
 beforeAll(async () => {
-  // Disables prefetching, so that the tests control what is loaded.
+  // Disables prefetching, so that only the tests load chunks.
   window.requestIdleCallback = () => 0;
   useTransport(fixture("en"));
   await setLanguage("en");
@@ -67,7 +67,7 @@ describe.each([
     expect(log).toHaveBeenCalledOnce();
     close();
   });
-  it("is shown again by 'Try again', repeatedly", () => {
+  it("is retried by 'Try again' any number of times", () => {
     const { target, close } = open();
     button(target, "Try again").click();
     flushSync();
@@ -132,10 +132,10 @@ describe("a chunk that does not load", () => {
       ...show(ScreenHost as never, { screens, name: "sync", route: { name: "sync" } } as never),
     };
   };
-  const refuse = (): Promise<never> => Promise.reject(new TypeError("Importing a module script failed."));
-  const give = () => Promise.resolve({ default: ThrowsAtMount });
+  const failToLoad = (): Promise<never> => Promise.reject(new TypeError("Importing a module script failed."));
+  const loadScreen = () => Promise.resolve({ default: ThrowsAtMount });
   it("shows an error and is loaded by 'Try again'", async () => {
-    const { target, reload, close } = open([refuse, give]);
+    const { target, reload, close } = open([failToLoad, loadScreen]);
     await settle();
     expect(heading(target)).toBe("This page did not load");
     expect(target.querySelector("pre")?.textContent).toContain("Importing a module script failed.");
@@ -145,8 +145,8 @@ describe("a chunk that does not load", () => {
     expect(reload).not.toHaveBeenCalled();
     close();
   });
-  it("reloads the page if the engine fails again", async () => {
-    const { target, reload, close } = open([refuse, refuse]);
+  it("reloads the page if it fails again", async () => {
+    const { target, reload, close } = open([failToLoad, failToLoad]);
     await settle();
     button(target, "Try again").click();
     await settle();
@@ -154,9 +154,9 @@ describe("a chunk that does not load", () => {
     expect(heading(target)).toBe("This page did not load");
     close();
   });
-  it("is loaded when its screen is opened after its prefetch failed", async () => {
+  it("is loaded when its screen is opened after a failed prefetch", async () => {
     faults.enabled = false;
-    const loads = [refuse, give];
+    const loads = [failToLoad, loadScreen];
     const screens = new Screens({}, { sync: () => loads.shift()!() }, () => Promise.resolve());
     await screens.load("sync");
     const { target, close } = show(ScreenHost as never, { screens, name: "sync", route: { name: "sync" } } as never);
@@ -165,7 +165,7 @@ describe("a chunk that does not load", () => {
     close();
   });
   it("is fetched once for concurrent requests", async () => {
-    const load = vi.fn(give);
+    const load = vi.fn(loadScreen);
     const screens = new Screens({}, { sync: load });
     await Promise.all([screens.load("sync"), screens.load("sync")]);
     expect(load).toHaveBeenCalledOnce();
@@ -174,7 +174,7 @@ describe("a chunk that does not load", () => {
 
 describe("the app", () => {
   const navigation = (target: Element): number => target.querySelectorAll("nav a").length;
-  it("keeps its navigation when a screen throws or does not load, and navigates away from it", async () => {
+  it("keeps its navigation when a screen throws or does not load, and can navigate away", async () => {
     const { target, close } = show(App as never, {} as never);
     await loaded(target, "Library");
     const links = navigation(target);

@@ -8,28 +8,28 @@ import type { ErrorCode } from "../src/api/types";
 
 type Entry = string | Plural;
 const english = en as Record<string, Entry>;
-// Without a cast, a missing key or a string in place of a plural does not compile.
+// No cast: a missing key, or a string in place of plural forms, is a type error.
 const typed: Record<"fr" | "ar", Catalogue> = { fr, ar };
 const others: Record<string, Record<string, Entry>> = typed;
 const forms = (entry: Entry): string[] => (typeof entry === "string" ? [entry] : Object.values(entry));
 const names = (text: string): string[] => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
 
 describe("catalogues", () => {
-  it.each(Object.keys(others))("%s has exactly the keys of English, none empty", (language) => {
+  it.each(Object.keys(others))("%s has exactly the keys of English, and no empty text", (language) => {
     expect(Object.keys(others[language]!).sort()).toEqual(Object.keys(english).sort());
     for (const [key, entry] of Object.entries(others[language]!))
       for (const form of forms(entry)) expect(form.trim(), key).not.toBe("");
   });
   it.each(Object.keys(others))("%s uses the parameters of English", (language) => {
     for (const [key, entry] of Object.entries(english)) {
-      const wanted = new Set(forms(entry).flatMap(names));
+      const expected = new Set(forms(entry).flatMap(names));
       for (const form of forms(others[language]![key]!)) {
-        // "{n}" may be written in words ("one lesson"); every other parameter must occur.
+        // "{n}" may be replaced by a word ("one lesson"); every other parameter must occur.
         const used = names(form);
-        for (const name of used) expect(wanted.has(name), `${key}: ${name}`).toBe(true);
-        for (const name of wanted) if (name !== "{n}") expect(used, `${key}: ${form}`).toContain(name);
+        for (const name of used) expect(expected.has(name), `${key}: ${name}`).toBe(true);
+        for (const name of expected) if (name !== "{n}") expect(used, `${key}: ${form}`).toContain(name);
       }
-      expect(forms(others[language]![key]!).flatMap(names).includes("{n}"), key).toBe(wanted.has("{n}"));
+      expect(forms(others[language]![key]!).flatMap(names).includes("{n}"), key).toBe(expected.has("{n}"));
     }
   });
   it("has every plural form that Arabic has", () => {
@@ -69,7 +69,7 @@ describe("catalogues", () => {
   });
 });
 
-describe("claims of the messages", () => {
+describe("statements in messages", () => {
   const catalogues: Record<string, Record<string, Entry>> = { en: english, ...others };
   const lines = (language: string): [string, string][] =>
     Object.entries(catalogues[language]!).flatMap(([key, entry]) =>
@@ -89,7 +89,7 @@ describe("claims of the messages", () => {
     },
   );
   it.each(["en", "fr", "ar"] as const)(
-    "%s: messages name the rate limit of 15 minutes, and none a shorter time",
+    "%s: messages state the rate limit of 15 minutes, and no shorter time",
     (language) => {
       expect(catalogues[language]!["error.rate_limited.text"]).toContain("15");
       const wait = /wait a (minute|moment)|attendez une minute|patientez une minute|انتظر دقيقة/i;
@@ -97,14 +97,14 @@ describe("claims of the messages", () => {
     },
   );
   it.each(["en", "fr", "ar"] as const)("%s: no message claims that refused rows are sent automatically", (language) => {
-    const alone = /by itself|automatically|tout seul|de lui-même|automatiquement|وحده|تلقائي/i;
-    const why = lines(language).filter(([key]) => key.startsWith("sync.why."));
-    expect(why.length).toBeGreaterThan(4);
-    for (const [key, text] of why) expect(alone.test(text), `${key}: ${text}`).toBe(false);
+    const automatic = /by itself|automatically|tout seul|de lui-même|automatiquement|وحده|تلقائي/i;
+    const reasons = lines(language).filter(([key]) => key.startsWith("sync.why."));
+    expect(reasons.length).toBeGreaterThan(4);
+    for (const [key, text] of reasons) expect(automatic.test(text), `${key}: ${text}`).toBe(false);
   });
   it.each(["en", "fr", "ar"] as const)("%s: no message refers to a number that is not shown", (language) => {
-    const below = /number (below|above)|numéro (ci-dessous|ci-dessus)|الرقم (أدناه|أعلاه)/i;
-    for (const [key, text] of lines(language)) expect(below.test(text), `${key}: ${text}`).toBe(false);
+    const reference = /number (below|above)|numéro (ci-dessous|ci-dessus)|الرقم (أدناه|أعلاه)/i;
+    for (const [key, text] of lines(language)) expect(reference.test(text), `${key}: ${text}`).toBe(false);
     expect(catalogues[language]!["common.reference"]).toContain("{id}");
   });
 });
@@ -118,15 +118,15 @@ describe("rendering", () => {
     expect(renderText(others["ar"]!["library.lessons"]!, "ar-u-nu-latn", { n: 2 })).toBe("درسان");
     expect(renderText(others["fr"]!["library.lessons"]!, "fr", { n: 0 })).toBe("0 leçon");
   });
-  it("keeps unknown names and does not substitute inside parameters", () => {
+  it("keeps unknown parameters and does not substitute inside values", () => {
     expect(renderText("{a} {b}", "en", { a: "{b}" })).toBe("{b} {b}");
   });
-  it("selects the chosen language, then the system's, then English", () => {
+  it("selects the chosen language; if none is chosen, the system's; else English", () => {
     expect(pick("fr", ["ar"])).toBe("fr");
     expect(pick("", ["de-DE", "ar-EG"])).toBe("ar");
     expect(pick("xx", ["ar"])).toBe("en");
   });
-  it("formats for the learner's region if the system names one", () => {
+  it("formats for the system's region", () => {
     expect(regional("en", ["de-AT", "en-GB", "en"])).toBe("en-GB");
     expect(regional("fr", ["en-GB", "fro"])).toBe("fr");
     expect(regional("ar", ["ar", "ar-EG"])).toBe("ar");

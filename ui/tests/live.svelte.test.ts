@@ -8,15 +8,16 @@ import { settle } from "./support";
 import { CommandFailure } from "../src/platform/failure";
 import { clearKeptReplies, isEverything, live, Live } from "../src/state/live.svelte";
 
-function later<T>(): { promise: Promise<T>; give: (value: T) => void; refuse: (cause: unknown) => void } {
-  let give!: (value: T) => void;
-  let refuse!: (cause: unknown) => void;
-  const promise = new Promise<T>((resolve, reject) => ((give = resolve), (refuse = reject)));
-  return { promise, give, refuse };
+/** A promise that the test settles. */
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (cause: unknown) => void } {
+  let resolve!: (value: T) => void;
+  let reject!: (cause: unknown) => void;
+  const promise = new Promise<T>((onResolve, onReject) => ((resolve = onResolve), (reject = onReject)));
+  return { promise, resolve, reject };
 }
 
-describe("topics", () => {
-  it("mean all courses only without an id", () => {
+describe("a topic", () => {
+  it("covers all courses only without an id", () => {
     expect(isEverything({ topic: "progress", root: "" })).toBe(true);
     expect(isEverything({ topic: "enrolment", course: "" })).toBe(true);
     expect(isEverything({ topic: "progress", root: "rivers" })).toBe(false);
@@ -45,12 +46,12 @@ describe("a query", () => {
     expect(api.getCourse.isStale(changed("progress"), { course: "rivers" })).toBe(true);
     expect(api.openSection.isStale(changed("progress"), { item: "rivers/deltas/read" })).toBe(true);
   });
-  it("is repeated by a component when its reply is stale", async () => {
+  it("is run again by a component when its reply is stale", async () => {
     let deliver: (event: UiEvent) => void = () => undefined;
-    const asked: unknown[] = [];
+    const calls: unknown[] = [];
     useTransport({
-      call: (name, request) => (asked.push([name, request]), Promise.resolve({ course: asked.length })),
-      listen: (hear) => ((deliver = hear), { ready: Promise.resolve(), stop: () => undefined }),
+      call: (name, request) => (calls.push([name, request]), Promise.resolve({ course: calls.length })),
+      listen: (listener) => ((deliver = listener), { ready: Promise.resolve(), stop: () => undefined }),
     });
     const props = reactive<{ course: string | undefined }>({ course: "rivers" });
     let store: Live<unknown> | undefined;
@@ -59,23 +60,23 @@ describe("a query", () => {
     });
     flushSync();
     await settle();
-    expect(asked).toEqual([["get_course", { course: "rivers" }]]);
+    expect(calls).toEqual([["get_course", { course: "rivers" }]]);
     deliver({ kind: "changed", topics: [changed("progress", "ink"), { topic: "words" }] });
     await settle();
-    expect(asked).toHaveLength(1);
+    expect(calls).toHaveLength(1);
     deliver({ kind: "changed", topics: [{ topic: "words" }, changed("progress", "rivers")] });
     await settle();
-    expect(asked).toHaveLength(2);
+    expect(calls).toHaveLength(2);
     props.course = "ink";
     flushSync();
     await settle();
-    expect(asked[2]).toEqual(["get_course", { course: "ink" }]);
+    expect(calls[2]).toEqual(["get_course", { course: "ink" }]);
     props.course = undefined;
     flushSync();
     await settle();
     deliver({ kind: "changed", topics: [changed("progress")] });
     await settle();
-    expect(asked).toHaveLength(3);
+    expect(calls).toHaveLength(3);
     expect(store?.value).toBeUndefined();
     stop();
   });
@@ -88,73 +89,73 @@ describe("live data", () => {
   });
   it("drops the reply to an outdated request", async () => {
     const store = new Live<string>();
-    const slow = later<string>();
-    const quick = later<string>();
+    const slow = deferred<string>();
+    const quick = deferred<string>();
     const first = store.request("q a", () => slow.promise);
     const second = store.request("q ab", () => quick.promise);
-    quick.give("ab");
+    quick.resolve("ab");
     await second;
-    slow.give("a");
+    slow.resolve("a");
     await first;
     expect(store.value).toBe("ab");
     expect(store.loading).toBe(false);
   });
-  it("drops a late failure as well", async () => {
+  it("drops the error of an outdated request", async () => {
     const store = new Live<string>();
-    const slow = later<string>();
+    const slow = deferred<string>();
     const first = store.request("x", () => slow.promise);
     await store.request("y", () => Promise.resolve("y"));
-    slow.refuse(new Error("too late"));
+    slow.reject(new Error("outdated"));
     await first;
     expect(store.error).toBeUndefined();
     expect(store.value).toBe("y");
   });
-  it("keeps the value during a reload, and when it fails", async () => {
+  it("keeps the value during a reload, and if the reload fails", async () => {
     const store = new Live<string>();
     await store.request("x", () => Promise.resolve("old"));
-    const again = later<string>();
-    const asking = store.request("x", () => again.promise);
+    const again = deferred<string>();
+    const request = store.request("x", () => again.promise);
     expect(store.value).toBe("old");
-    again.refuse({ code: "offline", message: "", hint: "", retryable: true, correlationId: "" });
-    await asking;
+    again.reject({ code: "offline", message: "", hint: "", retryable: true, correlationId: "" });
+    await request;
     expect(store.value).toBe("old");
     expect(store.error).toBeInstanceOf(CommandFailure);
     expect(store.error?.code).toBe("offline");
   });
-  it("shows a kept reply at once", async () => {
+  it("shows a kept reply while it loads", async () => {
     await new Live<string>().request("course a", () => Promise.resolve("a"));
     const store = new Live<string>();
-    void store.request("course a", () => later<string>().promise);
+    void store.request("course a", () => deferred<string>().promise);
     expect(store.value).toBe("a");
   });
   it("clears kept replies when another learner signs in", async () => {
     await new Live<string>().request("course a", () => Promise.resolve("a"));
     clearKeptReplies();
     const store = new Live<string>();
-    void store.request("course a", () => later<string>().promise);
+    void store.request("course a", () => deferred<string>().promise);
     expect(store.value).toBeUndefined();
   });
-  it("an optimistic value is not replaced by the reply to an older request", async () => {
+  it("does not replace an optimistic value with the reply to an older request", async () => {
     const store = new Live<string>();
     await store.request("x", () => Promise.resolve("before"));
-    const old = later<string>();
-    const asking = store.request("x", () => old.promise);
-    store.put("hoped");
-    old.give("before");
-    await asking;
-    expect(store.value).toBe("hoped");
+    const old = deferred<string>();
+    const request = store.request("x", () => old.promise);
+    store.put("optimistic");
+    old.resolve("before");
+    await request;
+    expect(store.value).toBe("optimistic");
   });
-  it("is slow only after 200 ms of waiting", async () => {
+  it("is slow after 200 ms of loading", async () => {
     vi.useFakeTimers();
     const store = new Live<string>();
-    const answer = later<string>();
-    const asking = store.request("x", () => answer.promise);
+    const reply = deferred<string>();
+    const request = store.request("x", () => reply.promise);
     vi.advanceTimersByTime(199);
     expect(store.slow).toBe(false);
     vi.advanceTimersByTime(1);
     expect(store.slow).toBe(true);
-    answer.give("x");
-    await asking;
+    reply.resolve("x");
+    await request;
     expect(store.slow).toBe(false);
   });
 });

@@ -16,7 +16,7 @@ import { appState } from "../src/state/appState.svelte";
 import { settle as settleComponent, show } from "./support";
 import Waveform from "../src/components/media/Waveform.svelte";
 
-/** An element that plays as far as a test requests. */
+/** An audio element without playback: `tick` sets the position, `ready` reports that the recording is loaded. */
 function player(duration = 100): HTMLAudioElement & { tick(to: number): void; ready(): void } {
   const element = document.createElement("audio") as HTMLAudioElement & { tick(to: number): void; ready(): void };
   let state = 0;
@@ -89,7 +89,7 @@ beforeEach(() => {
 });
 
 describe("the saved position of a recording", () => {
-  const what = { hash: "a".repeat(64), durationMs: 100_000, title: "A drop", root: "rivers" };
+  const recording = { hash: "a".repeat(64), durationMs: 100_000, title: "A drop", root: "rivers" };
 
   it("is written and read in milliseconds", () => {
     expect(formatPosition(61.5)).toBe("t61500");
@@ -99,7 +99,7 @@ describe("the saved position of a recording", () => {
 
   it("is restored once the duration is known, and shown as restored until the next input", async () => {
     storedPosition = "t61500";
-    const playback = new Playback(what);
+    const playback = new Playback(recording);
     const element = player();
     const detach = playback.attach(element);
     await settle();
@@ -116,7 +116,7 @@ describe("the saved position of a recording", () => {
   it("is not restored near either end, or after the learner's input", async () => {
     for (const pos of ["t1000", "t99000", "t999000", "p1"]) {
       storedPosition = pos;
-      const playback = new Playback(what);
+      const playback = new Playback(recording);
       const element = player();
       const detach = playback.attach(element);
       element.ready();
@@ -125,7 +125,7 @@ describe("the saved position of a recording", () => {
       detach();
     }
     storedPosition = "t50000";
-    const playback = new Playback(what);
+    const playback = new Playback(recording);
     const element = player();
     const detach = playback.attach(element);
     element.ready();
@@ -136,7 +136,7 @@ describe("the saved position of a recording", () => {
   });
 
   it("is saved when the page is left during a seek, and not without input", async () => {
-    const playback = new Playback(what);
+    const playback = new Playback(recording);
     const element = player();
     const detach = playback.attach(element);
     element.ready();
@@ -147,10 +147,10 @@ describe("the saved position of a recording", () => {
     Object.defineProperty(element, "currentTime", { value: 23.34, configurable: true });
     detach();
     await settle();
-    expect(saved.map((place) => place.pos)).toEqual(["t7000", "t23340"]);
+    expect(saved.map((request) => request.pos)).toEqual(["t7000", "t23340"]);
 
     storedPosition = "t50000";
-    const other = new Playback(what);
+    const other = new Playback(recording);
     const leave = other.attach(player());
     await settle();
     leave();
@@ -159,7 +159,7 @@ describe("the saved position of a recording", () => {
   });
 
   it("is saved every few seconds, on pause and on leaving, and is reset at the end", async () => {
-    const playback = new Playback(what);
+    const playback = new Playback(recording);
     const element = player();
     const detach = playback.attach(element);
     element.ready();
@@ -174,7 +174,7 @@ describe("the saved position of a recording", () => {
     expect(saved.length).toBeGreaterThan(first);
     expect(saved.at(-1)).toMatchObject({
       kind: "media",
-      item: `rivers/${what.hash}`,
+      item: `rivers/${recording.hash}`,
       pos: "t7000",
       percent: 700,
       done: false,
@@ -191,7 +191,7 @@ describe("the saved position of a recording", () => {
     detach();
     await settle();
     expect(saved.at(-1)).toMatchObject({ pos: "t31000" });
-    const again = new Playback(what);
+    const again = new Playback(recording);
     const other = player();
     const leave = again.attach(other);
     other.ready();
@@ -206,7 +206,7 @@ describe("the saved position of a recording", () => {
   });
 
   it("is not saved without a course", async () => {
-    const playback = new Playback({ ...what, root: "" });
+    const playback = new Playback({ ...recording, root: "" });
     const element = player();
     const detach = playback.attach(element);
     element.ready();
@@ -221,18 +221,18 @@ describe("the saved position of a recording", () => {
 
 describe("the video player", () => {
   it("is not recreated by app events", async () => {
-    let asked = 0;
+    let requests = 0;
     const inner = fixture("en");
     useTransport({
       call: (name, request) => {
-        if (name === "get_position") asked += 1;
+        if (name === "get_position") requests += 1;
         return inner.call(name, request);
       },
       listen: inner.listen,
     });
     await appState.load();
     const video = {
-      title: "A film",
+      title: "A video",
       hash: "b".repeat(64),
       size: 1,
       type: "video/mp4",
@@ -250,13 +250,13 @@ describe("the video player", () => {
       },
     };
     const shown = show(VideoPlayer as never, { video, lang: "en", course: "rivers" } as never);
-    expect(shown.target.querySelector("video"), "its room comes first").toBeNull();
+    expect(shown.target.querySelector("video"), "not created before the first frame").toBeNull();
     await vi.waitFor(() => expect(shown.target.querySelector("video")?.src).toContain("http"));
     await settleComponent();
-    expect(asked).toBe(1);
+    expect(requests).toBe(1);
     await appState.replace({ ...appState.app });
     await settleComponent();
-    expect(asked).toBe(1);
+    expect(requests).toBe(1);
     shown.close();
   });
 });
@@ -283,7 +283,7 @@ describe("media keys", () => {
   beforeEach(() => vi.stubGlobal("navigator", { mediaSession: session, languages: ["en"] }));
   afterEach(() => vi.unstubAllGlobals());
 
-  it("control the player that started last; only one plays", () => {
+  it("control the player that started last, which pauses the others", () => {
     const [one, two] = [holder(), holder()];
     acquireMediaSession(one);
     acquireMediaSession(two);
@@ -336,13 +336,13 @@ describe("the narration of a story", () => {
     expect(narration.sentence).toBe(1);
     element.dispatchEvent(new Event("ended"));
     expect(ended).toHaveBeenCalledTimes(1);
-    // The next page plays in the same element, which the learner's click permits to play.
+    // The next page plays in the same element, because the learner's click permits only this element to play.
     narration.setPage(page("two"), true);
     expect([element.src, narration.playing]).toEqual(["http://x.test/two", true]);
     // A play() that the engine drops during a change of the source is repeated.
     const play = element.play;
     element.pause();
-    element.play = () => Promise.reject(Object.assign(new Error("overtaken"), { name: "AbortError" }));
+    element.play = () => Promise.reject(Object.assign(new Error("interrupted"), { name: "AbortError" }));
     narration.setPage(page("three"), true);
     await settle();
     expect(narration.playing).toBe(false);
@@ -371,26 +371,26 @@ describe("the narration of a story", () => {
     const element = player(3);
     const [load, play] = [vi.spyOn(element, "load"), vi.spyOn(element, "play")];
     const detach = narration.attach(element);
-    const seen = (): void => void document.dispatchEvent(new Event("visibilitychange"));
-    // Nothing was playing: playback is not started.
-    seen();
+    const changeVisibility = (): void => void document.dispatchEvent(new Event("visibilitychange"));
+    // Nothing was playing: no restart.
+    changeVisibility();
     await vi.advanceTimersByTimeAsync(10_000);
     narration.setPage(page("one"), true);
     expect([load.mock.calls.length, play.mock.calls.length]).toEqual([0, 1]);
-    // Not loaded: loaded again, a limited number of times.
-    seen();
+    // Not loaded: loads again, a limited number of times.
+    changeVisibility();
     await vi.advanceTimersByTimeAsync(1500);
     expect([load.mock.calls.length, play.mock.calls.length, narration.playing]).toEqual([1, 2, true]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(load).toHaveBeenCalledTimes(4);
-    // Loaded but stalled: play() is called again at the current position.
+    // Loaded but stalled: plays again at the current position.
     element.ready();
     element.tick(1.2);
-    seen();
+    changeVisibility();
     await vi.advanceTimersByTimeAsync(1500);
     expect([load.mock.calls.length, play.mock.calls.length, element.currentTime]).toEqual([4, 6, 1.2]);
-    // Paused by the engine at this moment: it continues. Paused later, or by the learner: it does not.
-    seen();
+    // Continues after a pause soon after the change of visibility, but not after a later pause or one by the learner.
+    changeVisibility();
     element.pause();
     expect([narration.playing, element.paused, play.mock.calls.length]).toEqual([true, false, 7]);
     await vi.advanceTimersByTimeAsync(10_000);
@@ -398,13 +398,13 @@ describe("the narration of a story", () => {
     element.pause();
     expect([narration.playing, element.paused, play.mock.calls.length]).toEqual([false, true, 0]);
     narration.play();
-    seen();
+    changeVisibility();
     narration.pause();
     expect([narration.playing, element.paused]).toEqual([false, true]);
     narration.play();
     play.mockClear();
-    // Playback progresses: nothing is done.
-    seen();
+    // Playback progresses: no restart.
+    changeVisibility();
     for (const at of [1.4, 2, 2.5, 2.9]) {
       element.tick(at);
       await vi.advanceTimersByTimeAsync(1500);
@@ -415,7 +415,7 @@ describe("the narration of a story", () => {
     vi.useRealTimers();
   });
 
-  it("starts at the saved sentence and reports where it stops", () => {
+  it("starts at the saved sentence and reports the sentence at which it stops", () => {
     const stopped = vi.fn();
     const narration = new Narration({
       url: (hash) => `http://x.test/${hash}`,
@@ -439,7 +439,7 @@ describe("a transcript", () => {
     "WEBVTT\n\n00:00.000 --> 00:01.000\nOne quarter.\n\n00:01.000 --> 00:02.000\nTwo quarters: that is\none half.\n\n00:02.000 --> 00:03.000\nNobody says this.\n\n00:03.000 --> 00:04.000\nOne quarter.\n",
   );
 
-  it("seeks from each sentence to its time, in order", () => {
+  it("marks the words of each cue, in the order of the cues", () => {
     const box = document.createElement("div");
     box.innerHTML =
       "<p>So: one quarter. Two  quarters: that\n is one half.</p><p>And again <em>one</em> one quarter. The end.</p><p>Two quarters: that is one half. One quarter.</p>";
@@ -515,7 +515,7 @@ describe("the waveform", () => {
   });
 });
 
-describe("pictures", () => {
+describe("images", () => {
   const variant = (width: number, type = "image/webp"): never => ({ hash: `h${width}`, width, size: 1, type }) as never;
   const image = (variants: never[]): never =>
     ({ alt: "", caption: "", width: 3000, height: 1000, thumbhash: "", variants }) as never;
@@ -550,15 +550,15 @@ describe("pictures", () => {
 });
 
 describe("captions over the limits", () => {
-  it("are parsed in one pass, also if malicious", () => {
+  it("are limited in number, and malicious text does not slow down parsing", () => {
     const block = (text: string): string => `00:00.000 --> 00:01.000\n${text}\n\n`;
     expect(parseCues(`WEBVTT\n\n${block("<".repeat(2_000_000))}`)).toHaveLength(1);
     expect(parseCues(`WEBVTT\n\n${"1".repeat(2_000_000)} --> ${"2".repeat(2_000_000)}\nx\n`)).toEqual([]);
     expect(parseCues(`WEBVTT\n\n${block("x").repeat(MAX_CUES + 10)}`)).toHaveLength(MAX_CUES);
   });
-  it("are compared with a transcript a bounded number of times", () => {
+  it("are compared with a transcript a limited number of times", () => {
     let compared = 0;
-    const said = Array.from({ length: 2_000 }, (_, n) => ({ start: n, end: n + 1, text: `nobody says ${n}` }));
+    const cues = Array.from({ length: 2_000 }, (_, n) => ({ start: n, end: n + 1, text: `nobody says ${n}` }));
     const box = document.createElement("div");
     box.innerHTML = "<p>Something else.</p>".repeat(300);
     const index = String.prototype.indexOf;
@@ -567,7 +567,7 @@ describe("captions over the limits", () => {
       return index.apply(this, wanted);
     };
     try {
-      expect(markCues(box, said)).toBe(0);
+      expect(markCues(box, cues)).toBe(0);
     } finally {
       String.prototype.indexOf = index;
     }

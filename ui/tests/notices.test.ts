@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 
 describe("notices about the file with the learner's work", () => {
-  it("name the account that did not open with a reason, and a retry that fails shows the new reason", async () => {
+  it("show which account did not open and why; a failed retry shows the new reason", async () => {
     const failed = (code: ErrorCode): AppState =>
       state({ account: demo, openFailure: { account: amina, code, message: "" } });
     await appState.replace(failed("disk_full"));
@@ -56,9 +56,9 @@ describe("notices about the file with the learner's work", () => {
       await appState.replace(state({ readOnly: code }));
       flushSync();
       const text = target.textContent ?? "";
-      expect(text).toContain("Nothing can be recorded now.");
+      expect(text).toContain("Your work cannot be saved now.");
       expect(text, code).not.toContain("work.");
-      expect(text.length, code).toBeGreaterThan("Nothing can be recorded now. ".length);
+      expect(text.length, code).toBeGreaterThan("Your work cannot be saved now. ".length);
     }
     await appState.replace(state({}));
     flushSync();
@@ -66,7 +66,7 @@ describe("notices about the file with the learner's work", () => {
     close();
   });
 
-  it("list the entries that a repair lost until the learner closes the list", async () => {
+  it("list the entries that a repair lost, until the learner closes the notice", async () => {
     await appState.replace(
       state({ repair: { atMs: 1, lost: ["progress section a/b/c"], unreadable: 3, unknownSinceMs: 0 } }),
     );
@@ -83,7 +83,7 @@ describe("notices about the file with the learner's work", () => {
 });
 
 describe("the new address of a server", () => {
-  it("is checked by the core; another server is named as the reason and nothing changes", async () => {
+  it("is checked by the core; the wrong server and other errors are shown and change nothing", async () => {
     await appState.replace(state({}));
     let closed = 0;
     const { target, close } = show(MoveServerDialog, { server: amina.server, onclose: () => closed++ });

@@ -15,7 +15,7 @@ const platform = scriptPlatform();
 beforeAll(() => setLanguage("en"));
 
 describe("answers", () => {
-  it("an initial order is never right and is the same for the same attempt", () => {
+  it("an initial order is never right, and is the same for the same attempt", () => {
     for (let n = 2; n < 8; n++) {
       for (let k = 0; k < 40; k++) {
         const order = initialOrder(n, `attempt ${k}`);
@@ -65,16 +65,16 @@ describe("the result of an attempt", () => {
     score: { points: 1000, maxPoints: 2000, passed: false, questions: [] },
   };
   it("shows whether it counts, is provisional or confirmed", () => {
-    const said = (change: Partial<AttemptView>): string => {
+    const statusOf = (change: Partial<AttemptView>): string => {
       const { target, close } = show(Result as never, { quiz, attempt: { ...attempt, ...change } } as never);
       const text = target.querySelector("[role=status]")?.textContent ?? "";
       close();
       return text;
     };
-    expect(said({})).toContain("confirms the result after the next sync");
-    expect(said({ provisional: false })).toContain("Confirmed by the school");
+    expect(statusOf({})).toContain("confirms the result after the next sync");
+    expect(statusOf({ provisional: false })).toContain("Confirmed by the school");
     for (const provisional of [true, false]) {
-      const text = said({ counts: false, provisional });
+      const text = statusOf({ counts: false, provisional });
       expect(text).toContain("Does not count: all attempts were used.");
       expect(text).not.toMatch(/confirm/i);
     }
@@ -144,7 +144,7 @@ describe("ordering by keyboard", () => {
     press(document.activeElement!, "Escape");
     expect(props.order).toEqual([2, 0, 1]);
   });
-  it("arrows without lifting move the focus only", async () => {
+  it("arrows without a picked-up item move only the focus", async () => {
     const { props, handle } = open();
     handle(0).focus();
     press(handle(0), "ArrowDown");
@@ -152,7 +152,7 @@ describe("ordering by keyboard", () => {
     expect(document.activeElement).toBe(handle(1));
     expect(props.order).toEqual([2, 0, 1]);
   });
-  it("stops at both ends and does nothing when locked", async () => {
+  it("does not move an item before the start, or when locked", async () => {
     const { props, handle } = open();
     press(handle(0), " ");
     press(handle(0), "ArrowUp");
@@ -166,7 +166,7 @@ describe("ordering by keyboard", () => {
 });
 
 describe("matching by keyboard", () => {
-  it("a letter selects the partner and moves to the next unmatched item", async () => {
+  it("a letter selects the partner and focuses the next unmatched item", async () => {
     const props = reactive({
       pairs: [
         ["l0", "r0"],

@@ -18,17 +18,17 @@ import { rendered, press, settle, show } from "./support";
 interface Held {
   name: string;
   request: Record<string, unknown>;
-  /** Lets the command run and return. */
+  /** Resolves the command, by default with the reply of the fixture. */
   release: (reply?: unknown) => void;
   reject: (cause: unknown) => void;
 }
-/** Commands that are held until the test releases them. */
+/** Names of commands that are held until the test releases them. */
 let heldCommands: Set<string>;
 let held: Held[] = [];
 let calls: { name: string; request: Record<string, unknown> }[] = [];
 const order: string[] = [];
 const inner = fixture("en");
-const deliver = new Set<(event: UiEvent) => void>();
+const listeners = new Set<(event: UiEvent) => void>();
 
 beforeAll(async () => {
   heldCommands = new Set();
@@ -46,10 +46,10 @@ beforeAll(async () => {
         });
       });
     },
-    listen: (hear) => {
+    listen: (listener) => {
       order.push("listen");
-      deliver.add(hear);
-      const channel = inner.listen(hear);
+      listeners.add(listener);
+      const channel = inner.listen(listener);
       return { ready: channel.ready.then(() => void order.push("listening")), stop: channel.stop };
     },
   });
@@ -67,7 +67,7 @@ const done: ItemProgress = { percent: 10_000, done: true, pos: null, posDevice: 
 const A = "how-rivers-work/meanders/read";
 const B = "how-rivers-work/deltas/read";
 
-describe("a command that returns after navigation", () => {
+describe("a command whose reply arrives after navigation", () => {
   const lesson = async (item: string) => {
     const props = reactive({ route: { name: "read", item } });
     const shown = show(Lesson as never, props as never);
@@ -126,7 +126,7 @@ describe("a command that returns after navigation", () => {
     target.querySelector<HTMLElement>("button")!.click();
     await settle();
     heldCommands.add("submit_attempt");
-    // A quiz does not skip to the last question without answers; submit it as a test does.
+    // Only an assessment can be submitted without answers.
     (props as Record<string, unknown>)["assessment"] = true;
     flushSync();
     for (
@@ -180,12 +180,12 @@ describe("the app state", () => {
   const status = (waiting: number) => ({ ...appState.app.sync, phase: "idle" as const, waiting });
   it("keeps an event that arrived during the request", async () => {
     heldCommands.add("get_app_state");
-    const asking = appState.refresh();
+    const refresh = appState.refresh();
     await settle();
     const old = { ...appState.app, sync: status(3) };
-    deliver.forEach((hear) => hear({ kind: "sync", status: status(7) }));
+    listeners.forEach((listener) => listener({ kind: "sync", status: status(7) }));
     held[0]!.release(old);
-    await asking;
+    await refresh;
     expect(appState.app.sync.waiting).toBe(7);
   });
   it("drops an outdated state", async () => {
@@ -202,7 +202,7 @@ describe("the app state", () => {
 });
 
 describe("announcements", () => {
-  it("equal texts are announced each time", async () => {
+  it("repeat equal texts", async () => {
     const { target, close } = show(Announcements as never, {} as never);
     const regions = (): string[] => [...target.querySelectorAll("[data-region]")].map((r) => r.textContent ?? "");
     announcer.announce("Finished");
@@ -223,7 +223,7 @@ describe("announcements", () => {
 });
 
 describe("single-character shortcuts", () => {
-  it("do nothing when switched off; arrows still turn pages", async () => {
+  it("do nothing when switched off, and are not listed", async () => {
     const { target, close } = show(Lesson as never, { route: { name: "read", item: A } } as never);
     await rendered();
     await appState.changeSettings({ keyShortcuts: false });
@@ -231,9 +231,9 @@ describe("single-character shortcuts", () => {
     await settle();
     expect(finished()).toEqual([]);
     expect(target.ownerDocument.querySelector("dialog[open]")).toBeNull();
-    const sheet = show(ShortcutsDialog as never, { onclose: () => undefined } as never);
-    expect([...sheet.target.querySelectorAll("kbd")].map((k) => k.textContent)).not.toContain("F");
-    sheet.close();
+    const dialog = show(ShortcutsDialog as never, { onclose: () => undefined } as never);
+    expect([...dialog.target.querySelectorAll("kbd")].map((k) => k.textContent)).not.toContain("F");
+    dialog.close();
     await appState.changeSettings({ keyShortcuts: true });
     press(document.body, "f");
     await settle();
@@ -245,24 +245,24 @@ describe("single-character shortcuts", () => {
 describe("a long list", () => {
   const page = (from: string) => (n: number) =>
     Promise.resolve({ items: [0, 1, 2].map((i) => `${from}${n}.${i}`), total: 30 });
-  it("keeps rendered items after a change and refetches only those", async () => {
-    const asked: number[] = [];
+  it("keeps items after a change and refetches only the rendered pages", async () => {
+    const fetched: number[] = [];
     let from = "a";
-    const list = new Pages<string>(3, (n) => (asked.push(n), page(from)(n)));
+    const list = new Pages<string>(3, (n) => (fetched.push(n), page(from)(n)));
     list.start({ items: ["a1.0", "a1.1", "a1.2"], total: 30 });
     list.ensure(24);
     await settle();
     expect(list.at(24)).toBe("a9.0");
     from = "b";
     list.invalidate({ items: ["b1.0", "b1.1", "b1.2"], total: 29 });
-    // Nothing on the screen was discarded.
+    // Keeps stale items until they are fetched again.
     expect([list.at(0), list.at(24), list.total]).toEqual(["b1.0", "a9.0", 29]);
     list.ensure(24);
     await settle();
     expect(list.at(24)).toBe("b9.0");
-    expect(asked).toEqual([9, 9]);
+    expect(fetched).toEqual([9, 9]);
   });
-  it("a new query replaces everything, including pending replies", async () => {
+  it("drops all items and pending replies for a new query", async () => {
     const replies: ((list: { items: string[]; total: number }) => void)[] = [];
     const list = new Pages<string>(3, () => new Promise((resolve) => replies.push(resolve)));
     list.start({ items: ["old"], total: 9 });

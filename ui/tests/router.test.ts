@@ -14,10 +14,10 @@ describe("addresses", () => {
     { name: "settings" },
     { name: "welcome" },
   ];
-  it("survive a round trip", () => {
+  it("are parsed to the same route", () => {
     for (const route of routes) expect(parse(href(route))).toEqual(route);
   });
-  it("that are unknown lead to the not-found page", () => {
+  it("that are unknown are parsed to the not-found page", () => {
     for (const bad of [
       "#/course",
       "#/course/A",
@@ -35,12 +35,12 @@ describe("addresses", () => {
       expect(parse(bad), bad).toEqual({ name: "notFound" });
     }
   });
-  it("without a path is the library", () => {
+  it("without a path are parsed to the library", () => {
     for (const home of ["", "#", "#/", "/"]) expect(parse(home)).toEqual({ name: "library" });
   });
 });
 
-describe("the window's history", () => {
+describe("the history", () => {
   it("shows the page if the engine rejects the state of its history entry", () => {
     const stop = router.start();
     const refuse = vi.spyOn(history, "replaceState").mockImplementation(() => {

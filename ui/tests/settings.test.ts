@@ -21,7 +21,7 @@ async function open() {
 const radio = (target: Element, name: string) => byRole<HTMLInputElement>(target, "radio", name);
 const slider = (target: Element, name: string) => byRole<HTMLInputElement>(target, "slider", name);
 const language = (target: Element) => byRole<HTMLSelectElement>(target, "combobox", "Language");
-/** Waits for a title, because catalogues are loaded by a real import. */
+/** Waits for a heading, because catalogues are loaded by a real dynamic import. */
 const titled = (target: Element, title: string): Promise<void> =>
   vi.waitFor(() => expect(text(byRole(target, "heading", title))).toBe(title), { interval: 5, timeout: 5000 });
 
@@ -38,7 +38,7 @@ beforeEach(async () => {
 afterEach(() => close.forEach((c) => c()));
 
 describe("a setting that is changed", () => {
-  it("is written and shown: the theme", async () => {
+  it("is stored and shown: the theme", async () => {
     const { target } = await open();
     expect(radio(target, "Match system").checked).toBe(true);
     await click(radio(target, "Night"));
@@ -47,7 +47,7 @@ describe("a setting that is changed", () => {
     expect(page.dataset["theme"]).toBe("night");
   });
 
-  it("is written and shown: the language", async () => {
+  it("is stored and shown: the language", async () => {
     const { target } = await open();
     await change(language(target), "fr");
     await titled(target, "Réglages");
@@ -57,7 +57,7 @@ describe("a setting that is changed", () => {
     expect(page.lang).toBe("fr");
   });
 
-  it("is written and shown: the text size, once the slider is released", async () => {
+  it("is stored and shown: the text size, once the slider is released", async () => {
     const { target } = await open();
     const size = slider(target, "Text size");
     type(size, "150");
@@ -71,9 +71,9 @@ describe("a setting that is changed", () => {
     expect(page.style.getPropertyValue("--reading-size")).toBe(sizeOfPage);
   });
 
-  it("is shown before the core has written it", async () => {
+  it("is shown before the core has stored it", async () => {
     const { target } = await open();
-    let write: (kept: Stored) => void = () => undefined;
+    let write: (stored: Stored) => void = () => undefined;
     platform.replies["set_settings"] = () => new Promise<Stored>((resolve) => (write = resolve));
     await click(radio(target, "Sepia"));
     expect(page.dataset["theme"]).toBe("sepia");
@@ -87,7 +87,7 @@ describe("a setting that is changed", () => {
 describe.each([
   ["storage", "The database of this device cannot be read"],
   ["disk_full", "Free some space"],
-] as const)("a setting that cannot be written ('%s') returns to its stored value, with the error", (code, words) => {
+] as const)("a setting that cannot be stored ('%s') is reset to its stored value, with an error", (code, words) => {
   const openFailing = async () => {
     platform.replies["set_settings"] = () => fail(code);
     return open();
@@ -159,7 +159,7 @@ describe("the dialog for a new address of the server", () => {
       submit: () => click(byRole(dialog, "button", TITLE)),
     };
   };
-  it("shows the current address, and requires a new one before it runs a command", async () => {
+  it("shows the current address and requires a new one", async () => {
     const { dialog, field, submit } = await openDialog();
     expect(text(dialog)).toContain("Current address: https://school.example");
     for (const blank of ["", "   "]) {
@@ -174,7 +174,7 @@ describe("the dialog for a new address of the server", () => {
     ["invalid_request", "This is another server, it could not prove that it is the same one"],
     ["offline", "The server cannot be reached."],
     ["bad_reply", "The response did not come from a Carrel server."],
-  ] as const)("shows what is wrong with an address ('%s') and keeps it", async (code, words) => {
+  ] as const)("shows the error of an address ('%s') and keeps the input", async (code, words) => {
     platform.replies["move_server"] = () => fail(code);
     const { dialog, field, submit } = await openDialog();
     type(field, "elsewhere.example");

@@ -1,4 +1,4 @@
-// Browser features that jsdom lacks.
+// Stubs for browser features that jsdom does not implement.
 import { afterEach } from "vitest";
 
 window.matchMedia ??= ((query: string) => ({

@@ -12,7 +12,7 @@ import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show,
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
 
-/** What the platform returns as stored. */
+/** The reply to `get_storage`. */
 let stored: StorageView;
 async function open() {
   const screen = show(Storage, {});
@@ -21,7 +21,7 @@ async function open() {
   await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
-/** The stored storage report without one course, as the core returns it after a removal. */
+/** `stored` without one course: the reply of the core after its removal. */
 const without = (id: string): StorageView => ({ ...stored, courses: stored.courses.filter((c) => c.id !== id) });
 const titles = (target: Element): string[] =>
   allByRole(byRole(target, "region", "On this device"), "link").map((link) => text(link));
@@ -43,8 +43,8 @@ beforeEach(() => {
 });
 afterEach(() => close.forEach((c) => c()));
 
-describe("the figures", () => {
-  it("show the core's figures and the limit", async () => {
+describe("storage figures", () => {
+  it("are shown as the core reports them, with the limit", async () => {
     const { target } = await open();
     expect(text(byRole(target, "region", "Content on this device"))).toContain("1.3 GB of 2.1 GB allowed for content");
     expect(
@@ -67,7 +67,7 @@ describe("the figures", () => {
     expect(allByRole(target, "img", "Text 40 kB, Pictures 5.2 MB, and Audio 4.2 MB")).toHaveLength(1);
   });
 
-  it("leave out what is empty, and say that nothing is downloaded", async () => {
+  it("omit empty categories, and a message is shown if nothing is downloaded", async () => {
     stored = storageView(true, null);
     const { target } = await open();
     expect(figure(target, "Downloads of other users")).toBe("not shown");
@@ -77,16 +77,16 @@ describe("the figures", () => {
   });
 
   it.each([
-    ["disk", "163 MB more is needed. Downloads wait; your work is still saved."],
+    ["disk", "163 MB more is needed. Downloads are paused; your work is still saved."],
     ["budget", "163 MB more is needed. Raise the limit below"],
     ["index", "Downloaded content can be read and your work is saved."],
-  ] as const)("say what to do when the limit '%s' stops downloads", async (limit, words) => {
+  ] as const)("are preceded by a notice if the limit '%s' stops downloads", async (limit, notice) => {
     stored = storageView(false, limit);
     const { target } = await open();
-    expect(text(byRole(target, "status"))).toContain(words);
+    expect(text(byRole(target, "status"))).toContain(notice);
   });
 
-  it("show the error if they cannot be read, and 'Try again' reads them", async () => {
+  it("are replaced by an error if they cannot be read; 'Try again' reads them again", async () => {
     platform.replies["get_storage"] = () => fail("storage");
     const { target } = await open();
     expect(text(byRole(target, "alert"))).toContain("The database of this device cannot be read");
@@ -96,7 +96,7 @@ describe("the figures", () => {
   });
 
   it.each(["storage", "downloads"] as const)(
-    "are read again after a change of '%s', and after no other",
+    "are read again after a change of topic '%s', but not of topic 'words'",
     async (topic) => {
       const { target } = await open();
       stored = { ...without("how-rivers-work"), downloads: 12_600_000 };
@@ -112,7 +112,7 @@ describe("the figures", () => {
 });
 
 describe("removing a download", () => {
-  it("asks for confirmation with the space freed and kept", async () => {
+  it("asks for confirmation, showing the space that is freed and the space that is kept", async () => {
     platform.replies["check_removal"] = () => ({ freed: 598_000_000, shared: 14_000_000 });
     const { target, message } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
@@ -130,16 +130,16 @@ describe("removing a download", () => {
     expect(message()).toBe("");
   });
 
-  it("omits the kept space if it is zero", async () => {
+  it("does not mention kept space if there is none", async () => {
     platform.replies["check_removal"] = () => ({ freed: 9_400_000, shared: 0 });
     const { target } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
-    const words = text(byRole(target, "dialog"));
-    expect(words).toContain("This frees 9.4 MB.");
-    expect(words).not.toContain("other downloads");
+    const message = text(byRole(target, "dialog"));
+    expect(message).toContain("This frees 9.4 MB.");
+    expect(message).not.toContain("other downloads");
   });
 
-  it("removes one lesson by the id that it has in its course", async () => {
+  it("removes a single lesson by its id within the course", async () => {
     const { target } = await open();
     await click(byRole(target, "button", "Remove The Living Soil: layers"));
     expect(platform.requests("check_removal")).toEqual([{ id: "soil", isStory: false, lesson: "soil/layers" }]);
@@ -159,7 +159,7 @@ describe("removing a download", () => {
     expect(allByRole(target, "dialog", "Remove How Rivers Work")).toHaveLength(1);
   });
 
-  it("shows why it cannot be checked, without a confirmation", async () => {
+  it("shows the error if the space to free cannot be determined, and asks for no confirmation", async () => {
     platform.replies["check_removal"] = () => fail("unavailable");
     const { target, message } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
@@ -167,7 +167,7 @@ describe("removing a download", () => {
     expect(allByRole(target, "dialog")).toEqual([]);
   });
 
-  it("shows why it failed, and keeps the row with its button", async () => {
+  it("shows the error if the removal fails, and keeps the download in the list", async () => {
     platform.replies["remove_download"] = () => fail("storage");
     const { target, message } = await open();
     await click(byRole(target, "button", "Remove How Rivers Work"));
@@ -196,9 +196,9 @@ describe("clearing recently opened content", () => {
   });
 });
 
-describe("the space for content", () => {
+describe("the limit for content", () => {
   const select = (target: Element) => byRole<HTMLSelectElement>(target, "combobox", "Space for content");
-  it("is written and shown", async () => {
+  it("is saved and shown", async () => {
     platform.replies["set_budget"] = () => ({ ...stored, budgetChosen: 5_000_000_000, budget: 4_130_000_000 });
     const { target } = await open();
     await change(select(target), "5000000000");
@@ -207,7 +207,7 @@ describe("the space for content", () => {
     expect(text(byRole(target, "region", "Space for content"))).toContain("Currently 4.1 GB");
   });
 
-  it("returns to its stored value if it cannot be written, and shows the error", async () => {
+  it("is reset to the saved value if it cannot be saved, and the error is shown", async () => {
     platform.replies["set_budget"] = () => fail("storage");
     stored = { ...stored, budgetChosen: 2_000_000_000 };
     const { target, message } = await open();
@@ -216,7 +216,7 @@ describe("the space for content", () => {
     expect(select(target).value).toBe("2000000000");
   });
 
-  it("offers no more than the organisation allows", async () => {
+  it("cannot be set above the maximum of the organisation", async () => {
     stored = { ...stored, budgetPolicy: 2_000_000_000 };
     const { target } = await open();
     expect(allByRole(select(target), "option").map((o) => text(o))).toEqual(["Automatic", "500 MB", "1 GB", "2 GB"]);
@@ -224,7 +224,7 @@ describe("the space for content", () => {
 });
 
 describe("moving the content to another folder", () => {
-  it("stays open with what was typed if it fails, and shows the new folder once it is done", async () => {
+  it("keeps the dialog and the typed folder if it fails, and shows the new folder if it succeeds", async () => {
     const { target, message } = await open();
     await click(byRole(target, "button", "Move content to another folder"));
     const dialog = byRole(target, "dialog", "Move content to another folder");

@@ -17,7 +17,7 @@ const page: Page = {
 };
 
 describe("narration", () => {
-  it("finds the sentence at each time; a pause belongs to the sentence before", () => {
+  it("finds the sentence at each time; a pause belongs to the sentence before it", () => {
     const table: [number, number][] = [
       [0, -1],
       [499, -1],
@@ -44,7 +44,7 @@ describe("narration", () => {
 });
 
 describe("words in a sentence", () => {
-  it("are cut out by UTF-16 offsets, emoji and Arabic included", () => {
+  it("are separated by UTF-16 offsets, also after emoji and in Arabic", () => {
     expect(pieces(sentence("🔥 Fire cooks.", 0, 1, [{ start: 8, end: 13, word: "cook" }]))).toEqual([
       { text: "🔥 Fire " },
       { text: "cooks", word: "cook" },
@@ -55,14 +55,14 @@ describe("words in a sentence", () => {
       { text: "قطة", word: "qitta" },
     ]);
   });
-  it("that overlap or are out of range are skipped, without losing text", () => {
-    const odd = sentence("abc def", 0, 1, [
+  it("that overlap or are out of range are skipped; the text stays complete", () => {
+    const invalid = sentence("abc def", 0, 1, [
       { start: 4, end: 7, word: "d" },
       { start: 0, end: 5, word: "x" },
       { start: 6, end: 99, word: "y" },
     ]);
     expect(
-      pieces(odd)
+      pieces(invalid)
         .map((p) => p.text)
         .join(""),
     ).toBe("abc def");
@@ -70,7 +70,7 @@ describe("words in a sentence", () => {
 });
 
 describe("positions", () => {
-  it("fills a window with the first blocks, and no more", () => {
+  it("in the first frame, only blocks that fill the window are rendered", () => {
     const text = (length: number) => ({ kind: "rich_text" as const, html: "x".repeat(length) });
     expect(firstFrameBlocks([])).toBe(0);
     expect(firstFrameBlocks([text(100), text(100)])).toBe(2);
@@ -92,7 +92,7 @@ describe("positions", () => {
 });
 
 describe("captions", () => {
-  it("read times with and without hours, drop markup and broken cues", () => {
+  it("are parsed with and without hours; markup and invalid cues are dropped", () => {
     const cues = parseCues(
       "WEBVTT\r\n\r\n1\r\n00:00.500 --> 00:02.000\r\n<v Ann>Hello <b>there</b>\r\n\r\n01:00:01.000 --> 01:00:02.000\r\nLater\r\n\r\n00:05.000 --> 00:04.000\r\nbackwards\r\n\r\nNOTE nothing",
     );

@@ -6,7 +6,7 @@ import { CommandFailure } from "../src/platform/failure";
 import { fixture } from "../src/platform/fixture";
 import { useTransport } from "../src/platform/transport";
 
-/** Mounts a component; `props` may be a `$state` object of a .svelte.ts file or plain. */
+/** Mounts a component. `props` is a plain object, or a `$state` object of a .svelte.ts file. */
 export function show<P extends Record<string, unknown>>(
   component: Component<P>,
   props: P,
@@ -21,12 +21,12 @@ export function press(element: Element, key: string): void {
   element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
   flushSync();
 }
-/** Lets promises and effects settle. */
+/** Runs pending promise callbacks and effects. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 8; i++) await Promise.resolve();
   flushSync();
 }
-/** Waits until frames, promises and effects have run. */
+/** Waits for four frames, with their promise callbacks and effects. */
 export async function rendered(): Promise<void> {
   for (let i = 0; i < 4; i++) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
@@ -48,7 +48,7 @@ export interface ScriptedPlatform {
   /** Delivers an event of the core. */
   emit: (event: UiEvent) => void;
 }
-/** Uses the fixture as the platform of this test file. Tests replace replies and deliver events. */
+/** Uses the fixture as the transport of this test file. Tests can replace replies and emit events. */
 export function scriptPlatform(): ScriptedPlatform {
   const inner = fixture("en");
   const listeners = new Set<(event: UiEvent) => void>();
@@ -78,26 +78,26 @@ export function scriptPlatform(): ScriptedPlatform {
   return platform;
 }
 
-/** Elements that assistive technology finds by this role, and by this name if it is given. */
+/** Returns the elements that assistive technology finds by this role, and by this name if given. */
 export function allByRole<E extends HTMLElement = HTMLElement>(root: Element, role: string, name?: string): E[] {
   return [...root.querySelectorAll<E>("*")].filter(
     (e) => getRole(e) === role && !isInaccessible(e) && (name === undefined || computeAccessibleName(e) === name),
   );
 }
-/** The one element with this role and name. */
+/** Returns the only element with this role and name. */
 export function byRole<E extends HTMLElement = HTMLElement>(root: Element, role: string, name?: string): E {
   const found = allByRole<E>(root, role, name);
   if (found.length === 1) return found[0]!;
   const names = allByRole(root, role).map((e) => computeAccessibleName(e));
   throw new Error(
-    `${found.length} elements "${role}" are named ${JSON.stringify(name)}; names: ${JSON.stringify(names)}`,
+    `${found.length} elements with role "${role}" and name ${JSON.stringify(name)}; existing: ${JSON.stringify(names)}`,
   );
 }
-/** The text of an element, with white space collapsed. */
+/** Returns the text of an element, with white space collapsed. */
 export function text(element: Element): string {
   return (element.textContent ?? "").replace(/\s+/g, " ").trim();
 }
-/** Focuses an element and clicks it, as a user's click does. */
+/** Focuses and clicks an element. */
 export async function click(element: HTMLElement): Promise<void> {
   element.focus();
   element.click();

@@ -15,7 +15,7 @@ let close: (() => void)[] = [];
 
 const second: Receipt = { ...refused[0]!, id: "attempt 9", title: "Deltas: test", reason: "", code: "too_new" };
 
-/** Opens the screen in this state, together with the announcements. */
+/** Opens the screen in this state, and the announcements. */
 async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> = {}) {
   await appState.replace(stateOf(amina, { ...idle, ...status }, [amina]));
   platform.replies["list_receipts"] ??= () => ({ waiting: [], refused: [], accepted: [], ...receipts });
@@ -25,7 +25,7 @@ async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> 
   await rendered();
   return { target: screen.target, message: () => text(byRole(messages.target, "status")) };
 }
-/** Titles in one section of the screen, in order; empty if the section is not shown. */
+/** Returns the titles in a section of the screen; empty if the section is not shown. */
 const titles = (target: Element, section: string): string[] =>
   allByRole(target, "region", section)
     .flatMap((region) => allByRole(region, "listitem"))
@@ -52,20 +52,20 @@ describe("the state of sync", () => {
   });
 
   it.each([
-    { waits: 0, refuses: 0, says: SYNCED },
-    { waits: 2, refuses: 0, says: "2 items are waiting to be sent" },
-    { waits: 0, refuses: 1, says: "1 item was not accepted" },
-    { waits: 0, refuses: 2, says: "2 items were not accepted" },
-    { waits: 1, refuses: 1, says: "1 item is waiting to be sent" },
-  ])("with $waits waiting and $refuses refused shows: $says", async ({ waits, refuses, says }) => {
-    const { target } = await open({ waiting: waits, refused: refuses });
-    expect(text(byRole(target, "status"))).toContain(says);
-    expect(text(byRole(target, "status")).includes(SYNCED)).toBe(says === SYNCED);
+    { waiting: 0, refused: 0, title: SYNCED },
+    { waiting: 2, refused: 0, title: "2 items are waiting to be sent" },
+    { waiting: 0, refused: 1, title: "1 item was not accepted" },
+    { waiting: 0, refused: 2, title: "2 items were not accepted" },
+    { waiting: 1, refused: 1, title: "1 item is waiting to be sent" },
+  ])("with $waiting waiting and $refused refused shows: $title", async ({ waiting, refused, title }) => {
+    const { target } = await open({ waiting, refused });
+    expect(text(byRole(target, "status"))).toContain(title);
+    expect(text(byRole(target, "status")).includes(SYNCED)).toBe(title === SYNCED);
   });
 
-  it("does not say that all is synced while offline, signed out or in trouble", async () => {
+  it("shows that all work is synced only when idle", async () => {
     const { target } = await open({ phase: "offline" });
-    for (const phase of ["offline", "signed_out", "trouble", "running", "local"] as const) {
+    for (const phase of ["offline", "signed_out", "server_error", "running", "local"] as const) {
       platform.emit({ kind: "sync", status: { ...idle, phase } });
       flushSync();
       expect(text(byRole(target, "status")), phase).not.toContain(SYNCED);
@@ -75,7 +75,7 @@ describe("the state of sync", () => {
     expect(text(byRole(target, "status"))).toContain(SYNCED);
   });
 
-  it("offers the sign-in instead of a sync when the session has ended", async () => {
+  it("offers to sign in instead of to sync after the session ended", async () => {
     const { target } = await open({ phase: "signed_out", waiting: 2 });
     expect(byRole(target, "link", "Sign in").getAttribute("href")).toBe("#/welcome");
     expect(allByRole(target, "button", "Sync now")).toEqual([]);
@@ -123,7 +123,7 @@ describe("refused rows", () => {
     expect(allByRole(target, "dialog")).toEqual([]);
   });
 
-  it("move to the waiting ones when they are sent again, and stay if that fails", async () => {
+  it("are moved to 'Waiting' when they are sent again, and stay if that fails", async () => {
     const { target, message } = await open({ refused: 1 }, { refused });
     platform.replies["retry_refused"] = () => fail("disk_full");
     await click(byRole(target, "button", "send it again"));
@@ -140,7 +140,7 @@ describe("refused rows", () => {
 });
 
 describe("'Sync now'", () => {
-  it("cannot be pressed twice while a round runs", async () => {
+  it("is disabled during a sync", async () => {
     const { target } = await open({ waiting: 2 });
     let finish: (status: SyncStatus) => void = () => undefined;
     platform.replies["sync_now"] = () => new Promise<SyncStatus>((resolve) => (finish = resolve));
@@ -156,7 +156,7 @@ describe("'Sync now'", () => {
     ["unavailable", "The server cannot handle this request now. Try again in a moment."],
     ["offline", "The server cannot be reached. Content on this device is still available."],
     ["unauthenticated", "Your session ended. Everything you did is kept on this device."],
-  ] as const)("that fails with '%s' shows what to do, and can be pressed again", async (code, hint) => {
+  ] as const)("that fails with '%s' shows the error, and is enabled again", async (code, hint) => {
     const { target, message } = await open({ waiting: 2 });
     platform.replies["sync_now"] = () => fail(code);
     await click(byRole(target, "button", "Sync now"));
@@ -166,7 +166,7 @@ describe("'Sync now'", () => {
 });
 
 describe("the list of receipts", () => {
-  it("that cannot be read shows the error, and 'Try again' reads it", async () => {
+  it("that cannot be loaded shows the error, and 'Try again' loads it", async () => {
     platform.replies["list_receipts"] = () => fail("storage");
     const { target } = await open({});
     expect(text(byRole(target, "alert"))).toContain("The database of this device cannot be read");
@@ -176,7 +176,7 @@ describe("the list of receipts", () => {
     expect(titles(target, "Accepted")).toContain("The Goat on the Bus");
   });
 
-  it("is read again after a change of receipts, and after no other change", async () => {
+  it("is loaded again after a change of topic 'receipts', but not of topic 'words'", async () => {
     const { target } = await open({ waiting: 3 }, { waiting });
     platform.replies["list_receipts"] = () => ({ waiting: waiting.slice(1), refused, accepted: [] });
     platform.emit({ kind: "changed", topics: [{ topic: "words" }] });

@@ -8,7 +8,7 @@ import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text, t
 const platform = scriptPlatform();
 let close: () => void;
 
-/** Opens the screen for this account; without one, as on a new device. */
+/** Opens the screen for this account, or without an account as on a new device. */
 async function open(account: Account | null = null) {
   await appState.replace(stateOf(account, idle, account ? [account] : []));
   const screen = show(Welcome, {});
@@ -23,16 +23,16 @@ const login = (target: Element) => field(target, "User name");
 const password = (target: Element) => target.querySelector<HTMLInputElement>("input[type=password]")!;
 const press = (target: Element, name: string) => click(byRole(target, "button", name));
 
-async function find(target: Element, typed: string): Promise<void> {
+async function connect(target: Element, typed: string): Promise<void> {
   type(address(target), typed);
   await press(target, "Connect");
 }
 /** Opens the sign-in form and fills in these values. */
-async function openForm(name: string, word: string): Promise<HTMLElement> {
+async function openForm(name: string, secret: string): Promise<HTMLElement> {
   const target = await open();
-  await find(target, "school.example");
+  await connect(target, "school.example");
   type(login(target), name);
-  type(password(target), word);
+  type(password(target), secret);
   return target;
 }
 
@@ -45,10 +45,10 @@ beforeEach(() => {
 afterEach(() => close());
 
 describe("the address of the server", () => {
-  it("is required before a command runs", async () => {
+  it("is required", async () => {
     const target = await open();
     for (const blank of ["", "  "]) {
-      await find(target, blank);
+      await connect(target, blank);
       expect(document.activeElement).toBe(address(target));
     }
     expect(platform.requests("check_server")).toEqual([]);
@@ -58,20 +58,20 @@ describe("the address of the server", () => {
     ["offline", "No network. The server cannot be reached."],
     ["bad_reply", "Unexpected response. The response did not come from a Carrel server."],
     ["invalid_request", "Invalid input. Check what you entered, then try again."],
-  ] as const)("stays in its field with the reason when it is not found ('%s')", async (code, words) => {
+  ] as const)("stays in its field, with the error, if the check fails ('%s')", async (code, words) => {
     platform.replies["check_server"] = () => fail(code);
     const target = await open();
-    await find(target, "nowhere.example");
+    await connect(target, "nowhere.example");
     expect(text(byRole(target, "alert"))).toContain(words);
     expect([address(target).value, address(target).getAttribute("aria-invalid")]).toEqual(["nowhere.example", "true"]);
     expect(document.activeElement).toBe(address(target));
     expect(byRole<HTMLButtonElement>(target, "button", "Connect").disabled).toBe(false);
   });
 
-  it("opens the sign-in form of the server, and returns without losing the input", async () => {
+  it("opens the sign-in form of the server and is kept when the user returns", async () => {
     const target = await open();
     platform.replies["check_server"] = () => fail("offline");
-    await find(target, " school.example ");
+    await connect(target, " school.example ");
     platform.replies = {};
     await press(target, "Connect");
     expect(platform.requests("check_server").at(-1)).toEqual({ address: "school.example" });
@@ -90,7 +90,7 @@ describe("signing in", () => {
     ["offline", "No network. The server cannot be reached."],
     ["rate_limited", "Too many attempts. Try again later."],
     ["keychain", "Unlock it, then try again."],
-  ] as const)("that fails ('%s') shows the reason, keeps the name and focuses the password", async (code, words) => {
+  ] as const)("that fails ('%s') shows the error, keeps the input and focuses the password", async (code, words) => {
     platform.replies["sign_in"] = () => fail(code);
     const target = await openForm("amina", "a wrong password");
     await press(target, "Sign in");
@@ -100,7 +100,7 @@ describe("signing in", () => {
     expect(location.hash).toBe("#/welcome");
   });
 
-  it("removes the message on the next attempt", async () => {
+  it("removes the error on the next attempt", async () => {
     platform.replies["sign_in"] = () => fail("bad_credentials");
     const target = await openForm("amina", "a wrong password");
     await press(target, "Sign in");
@@ -116,8 +116,8 @@ describe("signing in", () => {
     ["  ", "a password", () => login],
   ])(
     "with the name '%s' and the password '%s' sends nothing and focuses the empty field",
-    async (name, word, empty) => {
-      const target = await openForm(name, word);
+    async (name, secret, empty) => {
+      const target = await openForm(name, secret);
       await press(target, "Sign in");
       expect(platform.requests("sign_in")).toEqual([]);
       const wrong = empty()(target);
@@ -139,7 +139,7 @@ describe("signing in", () => {
     expect(password(target).value).toBe("");
   });
 
-  it("again starts with the address and the name of the account", async () => {
+  it("again fills in the address and the user name of the account", async () => {
     const target = await open(yusuf);
     expect(address(target).value).toBe("https://school.example");
     expect(text(target)).toContain("Unsent work is kept on this device");
@@ -149,14 +149,14 @@ describe("signing in", () => {
 });
 
 describe("creating an account", () => {
-  const openNew = async (word: string): Promise<HTMLElement> => {
-    const target = await openForm("amina", word);
+  const openRegistration = async (secret: string): Promise<HTMLElement> => {
+    const target = await openForm("amina", secret);
     await press(target, "I have no account yet");
     type(field(target, "Display name"), "Amina Diallo");
     return target;
   };
   it("with a taken user name shows an error, keeps the input and focuses the user name", async () => {
-    const target = await openNew("a good password");
+    const target = await openRegistration("a good password");
     platform.replies["register"] = () => fail("conflict");
     await press(target, "Create an account");
     expect(text(byRole(target, "alert"))).toBe("This user name is taken. Choose another, or sign in if it is yours.");
@@ -165,7 +165,7 @@ describe("creating an account", () => {
   });
 
   it("requires a password of 8 characters, and focuses it", async () => {
-    const target = await openNew("short");
+    const target = await openRegistration("short");
     await press(target, "Create an account");
     expect(platform.requests("register")).toEqual([]);
     expect(text(target)).toContain("The password needs at least 8 characters.");
@@ -173,7 +173,7 @@ describe("creating an account", () => {
   });
 
   it("opens the library with the new account", async () => {
-    const target = await openNew("a good password");
+    const target = await openRegistration("a good password");
     platform.replies["register"] = () => stateOf(amina, idle, [amina]);
     await press(target, "Create an account");
     expect(platform.requests("register")).toEqual([
@@ -191,7 +191,7 @@ describe("starting without an account", () => {
     expect(location.hash).toBe("#/");
   });
 
-  it("shows why the demo library does not open", async () => {
+  it("shows the error if the demo library does not open", async () => {
     platform.replies["open_demo"] = () => fail("disk_full");
     const target = await open();
     await press(target, "Open the demo library");

@@ -1,7 +1,7 @@
 //! `bench [study|downloads|media|storage|sign-ins|sockets|push|updates|hostile|window]`: measures the budgets on a
 //! release build, each next to its baseline.
 //!
-//! carrel-tests measures what needs no window, `window::bench` the rest.
+//! `carrel-tests` contains the measurements that need no window, `window::bench` the others.
 
 use crate::{
     sh::{self, Result},
@@ -20,7 +20,7 @@ pub fn run(args: &[String]) -> Result {
         done = sh::run(&mut command);
     }
     if args.is_empty() || !windows.is_empty() {
-        // A figure over its budget does not stop the other measurements.
+        // Also measured if a figure of the other parts is over its budget.
         done = done.and(window::bench::measure());
     }
     done

@@ -1,7 +1,7 @@
-//! `bundle`: builds the installers of this system with the demo library inside. On Linux these are deb and rpm, in
+//! `bundle`: builds the installers of this system, including the demo library. On Linux these are deb and rpm, in
 //! target/release/bundle.
 //!
-//! Does not define the other contents of an installer; see `tauri.conf.json`.
+//! The other contents of the installers are defined in `tauri.conf.json`.
 
 use crate::{
     demo,
@@ -9,7 +9,7 @@ use crate::{
     sh::{self, Result},
 };
 
-/// Folder of the demo library below the app's resources.
+/// Folder of the demo library in the app's resources.
 const LIBRARY_DIR: &str = "demo-library";
 
 pub fn run(args: &[String]) -> Result {
@@ -30,14 +30,14 @@ pub fn run(args: &[String]) -> Result {
     } else {
         "tauri"
     });
-    // Not in tauri.conf.json: there the library would have to exist before every build of the app.
+    // Not in tauri.conf.json, because then the library would have to exist before every build of the app.
     let resources = format!(
         r#"{{"bundle":{{"resources":{{"{}":"{LIBRARY_DIR}"}}}}}}"#,
         library.display().to_string().replace('\\', "/")
     );
     let mut command = sh::program(cli);
     command.args(["build", "--ci", "--bundles", bundles, "--config", &resources]).args(args);
-    // The app is not a default member and has to be named.
+    // The app is not a default member of the workspace.
     sh::run(command.args(["--", "--package", "carrel", "--locked"]))?;
     println!("installers: {}", sh::target().join("release/bundle").display());
     Ok(())

@@ -1,4 +1,4 @@
-//! Runs a server with the demo library and one learner, for `run`, the walk and the benchmarks.
+//! Runs a server with the demo library and one learner, for `run`, the window tests and the benchmarks.
 
 use std::{
     net::TcpStream,
@@ -29,7 +29,7 @@ impl Demo {
         Self::prepare_with_profile("debug", data, logs)
     }
 
-    /// Does the same as [`Self::prepare`] with the server built with `profile` (`debug`, `release`).
+    /// Like [`Self::prepare`], with the server built with `profile` (`debug`, `release`).
     pub fn prepare_with_profile(profile: &str, data: &Path, logs: &Path) -> Result<Self> {
         let server = server_program(profile);
         let complete = data.join("complete");
@@ -51,7 +51,7 @@ impl Demo {
 
     /// Compiles and publishes another folder of packages. The server must not be running.
     pub fn import_packages(&self, folder: &Path) -> Result {
-        // Prints one line per package, of which there may be a thousand.
+        // The output has one line per package; there may be a thousand.
         let log = self.logs.join("import.log");
         let mut command = self.program();
         command.arg("import").arg(folder).arg("--data").arg(&self.data).stdout(sh::create(&log)?);
@@ -137,7 +137,7 @@ pub fn server_program(profile: &str) -> PathBuf {
     sh::target().join(profile).join(format!("carrel-server{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Adds the learner. `user add` reads the password from its input, so that no command line contains it.
+/// Adds the learner. `user add` reads the password from stdin, so that no command line contains it.
 fn add_learner(mut server: Command, data: &Path) -> Result {
     let failed = |e: std::io::Error| format!("carrel-server user add: {e}");
     let mut child = server

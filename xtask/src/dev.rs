@@ -28,7 +28,7 @@ fn browser() -> Result {
     command.args(["--port", &port, "--data"]).arg(data.join("device"));
     command.arg("--ui").arg(sh::root().join("ui/dist"));
     let bridge = Background::start("carrel-bridge", &command, &log)?;
-    println!("log of the bridge: {}", log.display());
+    println!("bridge log: {}", log.display());
     let mut vite = sh::npm("ui");
     let result =
         sh::run(vite.args(["run", "dev"]).env("CARREL_BRIDGE", format!("http://127.0.0.1:{port}")));

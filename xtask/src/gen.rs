@@ -1,6 +1,6 @@
 //! `gen`: generates the TypeScript types and client in ui/src/api from the command registry.
 //!
-//! Does not define the output; see crates/commands/examples/gen.rs.
+//! The output is defined in crates/commands/examples/gen.rs.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,8 @@ pub fn generator() -> Option<PathBuf> {
 }
 
 fn generate() -> Result {
-    let generator = generator().ok_or("crates/commands has no example `gen`")?;
+    let generator =
+        generator().ok_or("the generator is not built: crates/commands/examples/gen.rs")?;
     sh::run(Command::new(generator).arg(sh::root().join(API)))
 }
 
@@ -48,7 +49,7 @@ pub fn check() -> Result {
         return Ok(());
     }
     Err(format!(
-        "{API} was not up to date: {}\nhint: it was regenerated; commit the changes",
+        "{API} was not up to date: {}\nhint: the files were regenerated; commit them",
         changed.join(", ")
     ))
 }

@@ -1,7 +1,7 @@
 //! The repository's own commands. `cargo xtask help` lists them.
 //!
-//! One file per command; `checks/` contains the checks that `test` performs itself, `window/` drives the real window.
-//! Contains nothing that is shipped. This crate depends on no other crate of the workspace.
+//! One file per command. `checks/` contains the checks that `test` performs itself, `window/` drives the real window.
+//! No part of this crate is shipped. It depends on no other crate of the workspace.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 #![allow(clippy::disallowed_methods, reason = "measures and waits for other programs in real time")]
 
@@ -25,12 +25,13 @@ use std::process::ExitCode;
 const HELP: &str = "\
 usage: cargo xtask <command>
 
-  run [--fresh]       build everything, start a server with the demo library, open the app signed in to it;
-                      without a display, run the walk in the real window and write screenshots to target/walk
-  test [--long]       every check of the repository; --long adds other platforms and the long tests
+  run [--fresh]       build everything, start a server with the demo library, and open the app, signed in to it;
+                      without a display, run the main scenario in a virtual display and write screenshots
+                      to target/scenario
+  test [--long]       run all checks; --long adds the long tests and the other platforms
        [--only NAME]  only the steps whose name contains NAME
   dev [--browser]     run the app with live reload; --browser: the UI in a browser with the bridge
-  gen [--check]       generate ui/src/api from the command registry; --check: fail if it changes
+  gen [--check]       generate ui/src/api from the command registry; --check: fail if a file changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, sign-ins, sockets,
                       push, updates, hostile, window
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name

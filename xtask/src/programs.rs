@@ -19,8 +19,8 @@ pub fn app() -> std::path::PathBuf {
     sh::target().join("debug").join(format!("carrel{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Builds all programs and tests. Always the whole workspace, so that every step uses the same features and thus the
-/// same artifacts: building one package alone would compile half of the dependencies a second time.
+/// Builds all programs and tests. Always builds the whole workspace, so that every step uses the same features and
+/// artifacts: building one package alone would compile half of the dependencies a second time.
 pub fn build_tests() -> Result {
     sh::run(sh::cargo().args([
         "build",

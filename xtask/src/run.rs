@@ -1,4 +1,5 @@
-//! `run`: builds everything, starts a server and opens the app signed in to it.
+//! `run`: builds everything, starts a server, and opens the app, signed in to it. Without a display, runs the main
+//! scenario in a virtual display.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use crate::{
     programs,
     setup::{self, Part},
     sh::{self, Background, Result},
-    window::{screen, walk},
+    window::{scenario, screen},
 };
 
 pub fn run(args: &[String]) -> Result {
@@ -15,8 +16,8 @@ pub fn run(args: &[String]) -> Result {
     setup::install_packages(if headless { &[Part::App, Part::E2e] } else { &[Part::App] })?;
     programs::build()?;
     if headless {
-        println!("no display: running the walk in a virtual display");
-        return walk::walk();
+        println!("no display: running the main scenario in a virtual display");
+        return scenario::run();
     }
     let folder = sh::target().join("run");
     if args.iter().any(|arg| arg == "--fresh") && folder.exists() {
@@ -31,7 +32,7 @@ pub fn run(args: &[String]) -> Result {
         demo::PASSWORD
     );
     let mut app = sh::program(programs::app());
-    // A debug build signs in with this variable; a release build ignores it.
+    // A debug build signs in with the values of this variable; a release build ignores it.
     app.env("CARREL_SIGN_IN", format!("{} {} {}", demo.address(), demo::LOGIN, demo::PASSWORD));
     app.env("CARREL_DATA_DIR", folder.join("device")).env("CARREL_DEMO_DIR", demo.library());
     Background::start("carrel", &app, &folder.join("app.log"))?.wait()

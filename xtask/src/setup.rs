@@ -61,7 +61,7 @@ pub fn run(args: &[String]) -> Result {
     };
     install_packages(&parts)?;
     install_node_modules("ui")?;
-    println!("everything is installed");
+    println!("all packages are installed");
     Ok(())
 }
 
@@ -88,7 +88,7 @@ pub fn install_packages(parts: &[Part]) -> Result {
 }
 
 fn missing<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
-    // dpkg-query fails if one name is unknown but still lists the others, so its exit code is ignored.
+    // dpkg-query fails if a name is unknown but still lists the others, so its exit code is ignored.
     let listing = Command::new("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status} ${Package}\n"])
         .args(wanted)

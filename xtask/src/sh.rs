@@ -47,7 +47,7 @@ pub fn npm(dir: &str) -> Command {
     command
 }
 
-/// Prints the command line, runs the command to its end and returns an error if it fails.
+/// Prints the command line, runs the command and returns an error if it fails.
 pub fn run(command: &mut Command) -> Result {
     println!("  $ {}", command_line(command));
     let status = command.status().map_err(|e| start_error(command, &e))?;
@@ -69,10 +69,10 @@ fn start_error(command: &Command, error: &std::io::Error) -> String {
     format!("`{name}` could not be started: {error}")
 }
 
-/// Formats the command with its environment variables, as it could be typed at the root.
+/// Formats the command with its environment variables, as for a shell in the root folder.
 fn command_line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(key, value)| Some((key.to_str()?, value?.to_str()?)));
-    // PATH is this process's own with one folder prepended: too long to print.
+    // PATH is that of this process with one more folder: too long to print.
     let set = set.filter(|(key, _)| *key != "PATH").map(|(key, value)| format!("{key}={value} "));
     let text = set.collect::<String>() + &without_env(command);
     text.replace(&format!("{}/", root().display()), "")
@@ -100,7 +100,7 @@ pub fn which(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A background program. It ends when this value is dropped, and when this process dies in any other way.
+/// A background program. It is stopped when this value is dropped; on Linux also when this process ends without a drop.
 pub struct Background {
     name: String,
     child: Child,
@@ -140,7 +140,7 @@ impl Background {
         }
     }
 
-    /// Waits for the end of the program, without a time limit.
+    /// Waits until the program ends, without a time limit.
     pub fn wait(&mut self) -> Result {
         let status = self.child.wait().map_err(|e| format!("{}: {e}", self.name))?;
         if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.name)) }
@@ -197,7 +197,7 @@ fn bound_to_parent(command: &Command) -> Command {
     out
 }
 
-/// Creates an empty file, and its folder if missing.
+/// Creates an empty file, and its folder if it is missing.
 pub fn create(path: &Path) -> Result<fs::File> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn dropping_a_background_program_ends_it_and_its_children() {
+    fn dropping_a_background_program_stops_it_and_its_children() {
         let log = target().join("xtask-test/background.log");
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & echo $!; wait"]);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_program_is_an_error_with_its_stderr() {
+    fn the_error_of_a_failed_program_contains_its_stderr() {
         let error = output(cargo().arg("no-such-command")).unwrap_err();
         assert!(error.contains("no-such-command"), "{error}");
     }

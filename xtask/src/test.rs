@@ -1,4 +1,4 @@
-//! `test`: runs all checks, in one table. A step that fails does not stop the others.
+//! `test`: runs all checks and prints a table of the results. A failed step does not stop the others.
 
 use std::{
     env, fs,
@@ -26,7 +26,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-/// The steps of a normal run: quick checks first; the UI before the app, which embeds it.
+/// The steps of a normal run: quick checks first; the UI before the app, because the app embeds it.
 const STEPS: &[Step] = &[
     Step { name: "format", run: || passed(sh::run(sh::cargo().args(["fmt", "--all", "--check"]))) },
     Step { name: "crate dependencies", run: || passed(dependencies::check()) },
@@ -210,7 +210,7 @@ fn cache_faults() -> Result<Outcome> {
     let folder = sh::target().join("faults");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let results = folder.join("carrel.json");
-    let test = "faults::every_row_of_the_fault_table";
+    let test = "faults::every_case_of_the_fault_table_has_the_expected_result";
     let args = ["test", "--workspace", "--test", "cache", "--locked", "--quiet", test];
     sh::run(sh::cargo().args(args).env("CARREL_FAULTS_OUT", &results))?;
     setup::install_node_modules("tests/workbox")?;
@@ -224,7 +224,7 @@ fn window_tests() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
-    passed(window::walk::walk())
+    passed(window::scenario::run())
 }
 
 fn media_window_tests() -> Result<Outcome> {

@@ -1,8 +1,11 @@
-//! Serves the command registry over loopback HTTP, so that a browser can use the real client in tests and `cargo xtask
-//! dev`. Not part of a release.
+//! Serves the command registry over loopback HTTP. Browser tests and `cargo xtask dev` run the UI with the real client
+//! through it. Not part of a release.
 //!
-//! `POST /api/call/<command>` with the request as JSON; `GET /api/events` for the client's events; any other path is a
-//! file of the built UI.
+//! | Request | Reply |
+//! |---|---|
+//! | `POST /api/call/<command>` | the command's reply; the body is its request as JSON |
+//! | `GET /api/events` | the client's events, as server-sent events |
+//! | any other path | a file of the built UI |
 //!
 //! Not here: the commands themselves (`carrel_commands`).
 
@@ -31,7 +34,7 @@ use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 use tokio_stream::wrappers::BroadcastStream;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-/// The app's configuration, so that the bridge uses the same policy as the app.
+/// The app's configuration, which contains the content security policy.
 const TAURI_CONFIG: &str = include_str!("../../../tauri.conf.json");
 
 /// Returns the app's content security policy. It allows the page to call its own origin, which is the bridge.
@@ -82,8 +85,8 @@ struct Shared {
 }
 
 impl Bridge {
-    /// Serves the commands of `client` and the files of the built UI in `ui` on the loopback address. Port 0 selects a
-    /// free port.
+    /// Starts a bridge that serves the commands of `client` and the built UI in the folder `ui`. Port 0 selects a free
+    /// port.
     pub async fn start(client: Arc<Client>, ui: &Path, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
@@ -136,7 +139,7 @@ async fn stream_events(
         async move {
             match event {
                 Ok(event) => vec![event],
-                // Some events were lost on the way to this page, so it gets the complete state.
+                // The page missed events, so the complete state is sent.
                 Err(_) => {
                     let all = events::all_events(host.client()).await.into_iter();
                     all.filter_map(|event| serde_json::to_value(event).ok()).collect()

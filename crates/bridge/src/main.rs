@@ -1,6 +1,6 @@
-//! `carrel-bridge`: Carrel's client for a browser, for tests and development only.
+//! The program `carrel-bridge`: serves Carrel's client to a browser, for tests and development only.
 //!
-//! Not here: the server part (`lib.rs`).
+//! Not here: the HTTP server (`lib.rs`).
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,16 +13,16 @@ use carrel_client::{
 };
 use clap::Parser;
 
-/// Carrel's client behind a loopback address, with the built UI.
+/// Serves Carrel's client and the built UI on the loopback address.
 #[derive(Parser)]
 struct Args {
-    /// Folder of accounts and learning records.
+    /// Folder for accounts, learning records and content.
     #[arg(long)]
     data: PathBuf,
-    /// Folder of the built UI: `ui/dist`.
+    /// Folder with the built UI: `ui/dist`.
     #[arg(long)]
     ui: PathBuf,
-    /// Folder of a library exported by `carrel-server export-library`.
+    /// Folder with the demo library, exported by `carrel-server export-library`.
     #[arg(long)]
     demo: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
@@ -57,7 +57,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .await?;
     let bridge = Bridge::start(client.clone(), &args.ui, args.port).await?;
-    // The process that started the bridge waits for this line.
     tracing::info!(bridge.addr = %bridge.addr, "ready");
     print_line(&format!("http://{}/", bridge.addr));
     tokio::signal::ctrl_c().await?;

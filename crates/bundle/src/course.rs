@@ -1,9 +1,9 @@
-//! Course files: the signed manifests in the header, then the bytes of all blobs that they list, ordered by hash, each
+//! Course files: a header with the signed manifests, then all blobs that the manifests list, ordered by hash, each
 //! once.
 //!
 //! Blobs have no headers: the position of each blob follows from the signed manifests alone.
 //!
-//! Not here: the layout of the header (`frame`).
+//! Not here: the bytes before the header (`frame`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,22 +18,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fault, PREFIX_BYTES, Result, frame::frame};
 
-/// The format that this code writes and reads.
+/// Value of `format` in the header.
 pub const COURSE_FORMAT: &str = "carrel-cable-course/1";
 /// Maximum number of courses and stories in a file.
 const MAX_COURSES: usize = 1_000;
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The header of a course file. Only the manifests are signed; all other fields are informative and not trusted.
+/// The header of a course file. Only the manifests are signed; the other fields are not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CourseHeader {
     pub format: String,
-    /// Address and name of the server, as known to the sender.
+    /// Address of the library's server, as stored on the sending device.
     pub server: String,
+    /// Display name of the library.
     pub server_name: String,
-    /// When (UTC, ms since 1970) and by which program the file was written.
+    /// When the file was written (UTC, ms since 1970).
     pub made_ms: i64,
+    /// The program that wrote the file, for example "Carrel 1.0.0".
     pub made_by: String,
     pub courses: Vec<BundledCourse>,
 }
@@ -42,12 +44,12 @@ pub struct CourseHeader {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BundledCourse {
-    /// When the sender last knew this to be the server's newest version (UTC, ms since 1970); 0: never.
+    /// When the sender last knew that the server had no newer version (UTC, ms since 1970); 0: never.
     pub as_of_ms: i64,
     pub signed: SignedManifest,
 }
 
-/// A course file after all checks except those of its blobs.
+/// A course file whose header was checked. Its blobs are not checked yet.
 #[derive(Debug, Clone)]
 pub struct CourseBundle {
     pub header: CourseHeader,
@@ -57,15 +59,15 @@ pub struct CourseBundle {
     pub key: String,
     /// All blobs of all manifests, each once, ordered by hash as in the file.
     pub blobs: Vec<ManifestBlob>,
-    /// The sum of their sizes.
+    /// Sum of the sizes of `blobs`.
     pub blob_bytes: u64,
     /// Offset of the first blob in the file.
     pub start: u64,
 }
 
 impl CourseBundle {
-    /// Checks courses before they are written to a file. Signatures are checked here too, so that no file is written
-    /// that a reader would reject.
+    /// Checks the header of a new file as a reader does, signatures included, so that no file is written that cannot be
+    /// read.
     pub fn new(header: CourseHeader) -> Result<Self> {
         let bytes = to_json(&header)?;
         Self::check(header, bytes.len())
@@ -100,19 +102,19 @@ impl CourseBundle {
         }
         let key = first.signed.key.clone();
         let mut ids: BTreeSet<(bool, Slug)> = BTreeSet::new();
-        let mut sizes: BTreeMap<BlobHash, ManifestBlob> = BTreeMap::new();
+        let mut by_hash: BTreeMap<BlobHash, ManifestBlob> = BTreeMap::new();
         let mut manifests = Vec::with_capacity(header.courses.len());
         for course in &header.courses {
-            let manifest = course.signed.verify(None).map_err(signature)?;
+            let manifest = course.signed.verify(None).map_err(signature_fault)?;
             if course.signed.key != key {
-                return Err(Fault::ManyKeys);
+                return Err(Fault::DifferentKeys);
             }
             let is_story = matches!(manifest.content, ManifestContent::Story { .. });
             if !ids.insert((is_story, manifest.id().clone())) {
                 return Err(Fault::Duplicate(manifest.id().clone()));
             }
             for blob in &manifest.blobs {
-                let known = sizes.entry(blob.hash).or_insert_with(|| blob.clone());
+                let known = by_hash.entry(blob.hash).or_insert_with(|| blob.clone());
                 if known.size != blob.size {
                     return Err(Fault::SizesDiffer(blob.hash));
                 }
@@ -120,11 +122,11 @@ impl CourseBundle {
             check_outline(&manifest)?;
             manifests.push(manifest);
         }
-        let blobs: Vec<ManifestBlob> = sizes.into_values().collect();
+        let blobs: Vec<ManifestBlob> = by_hash.into_values().collect();
         let sum = blobs.iter().try_fold(0_u64, |sum, b| sum.checked_add(b.size));
         let start = (PREFIX_BYTES + header_len) as u64;
         // No file system supports files over 2^63 bytes.
-        let blob_bytes = sum.filter(|s| *s < i64::MAX as u64 - start).ok_or(Fault::Impossible)?;
+        let blob_bytes = sum.filter(|s| *s < i64::MAX as u64 - start).ok_or(Fault::SizeTooLarge)?;
         Ok(Self { header, manifests, key, blobs, blob_bytes, start })
     }
 }
@@ -133,7 +135,7 @@ fn to_json(header: &CourseHeader) -> Result<Vec<u8>> {
     serde_json::to_vec(header).map_err(|e| Fault::HeaderUnreadable(e.to_string()))
 }
 
-fn signature(e: SignatureError) -> Fault {
+fn signature_fault(e: SignatureError) -> Fault {
     match e {
         SignatureError::Malformed => Fault::KeyMalformed,
         SignatureError::WrongKey | SignatureError::Mismatch => Fault::SignatureWrong,
@@ -141,7 +143,7 @@ fn signature(e: SignatureError) -> Fault {
     }
 }
 
-/// Returns an error if the outline names a blob that is not in the manifest's list.
+/// Returns an error if a section, a story or the vocabulary refers to a blob that the manifest does not list.
 fn check_outline(manifest: &Manifest) -> Result<()> {
     let named: Vec<BlobHash> = match &manifest.content {
         ManifestContent::Course { outline, .. } => {
@@ -155,7 +157,7 @@ fn check_outline(manifest: &Manifest) -> Result<()> {
     };
     let listed = |h: &BlobHash| manifest.blobs.binary_search_by(|b| b.hash.cmp(h)).is_ok();
     match named.into_iter().find(|h| !listed(h)) {
-        Some(blob) => Err(Fault::Dangling { course: manifest.id().clone(), blob }),
+        Some(blob) => Err(Fault::BlobNotListed { course: manifest.id().clone(), blob }),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The faults of a file, each with a stable code from which the UI chooses its text.
+//! The reasons why a file cannot be read, each with a stable code for which the UI has a message.
 //!
 //! Not here: reasons that depend on this device, such as missing space (`carrel_client`).
 
@@ -12,9 +12,9 @@ pub enum Fault {
     Empty,
     #[error("not a Carrel file")]
     NotCarrel,
-    /// Its first bytes were changed by a text conversion.
+    /// The first bytes show that a program converted the file as if it were text.
     #[error("the file was damaged by a text conversion")]
-    Mangled,
+    ConvertedAsText,
     #[error("the file is truncated: {have} of {need} bytes")]
     Truncated { have: u64, need: u64 },
     #[error("{extra} unexpected bytes at the end of the file")]
@@ -38,22 +38,22 @@ pub enum Fault {
     #[error("invalid signature: the signed data was changed")]
     SignatureWrong,
     #[error("the courses are signed with different keys")]
-    ManyKeys,
+    DifferentKeys,
     #[error("invalid manifest: {0}")]
     ManifestUnreadable(String),
     #[error("the manifests list blob {0:?} with different sizes")]
     SizesDiffer(BlobHash),
     #[error("{course} refers to blob {blob:?}, which its manifest does not list")]
-    Dangling { course: Slug, blob: BlobHash },
+    BlobNotListed { course: Slug, blob: BlobHash },
     #[error("the declared size is too large")]
-    Impossible,
+    SizeTooLarge,
     #[error("blob {0:?} is damaged")]
     BlobDamaged(BlobHash),
     #[error("the rows are damaged")]
     RowsDamaged,
     #[error("the file contains {have} rows, but its header declares {declared}")]
     RowsMiscounted { have: u64, declared: u64 },
-    /// Reading failed: the drive was removed, or the disk has a fault.
+    /// Reading failed, for example because the drive was removed.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
 }
@@ -64,7 +64,7 @@ impl Fault {
         match self {
             Self::Empty => "empty",
             Self::NotCarrel => "not_carrel",
-            Self::Mangled => "mangled",
+            Self::ConvertedAsText => "mangled",
             Self::Truncated { .. } => "truncated",
             Self::TooLong { .. } => "too_long",
             Self::HeaderTooLarge { .. } => "head_too_large",
@@ -75,11 +75,11 @@ impl Fault {
             Self::Duplicate(_) => "twice",
             Self::KeyMalformed => "key_malformed",
             Self::SignatureWrong => "signature_wrong",
-            Self::ManyKeys => "many_keys",
+            Self::DifferentKeys => "many_keys",
             Self::ManifestUnreadable(_) => "manifest_unreadable",
             Self::SizesDiffer(_) => "sizes_differ",
-            Self::Dangling { .. } => "dangling",
-            Self::Impossible => "impossible",
+            Self::BlobNotListed { .. } => "dangling",
+            Self::SizeTooLarge => "impossible",
             Self::BlobDamaged(_) => "blob_damaged",
             Self::RowsDamaged | Self::RowsMiscounted { .. } => "rows_damaged",
             Self::Unreadable(_) => "unreadable",
@@ -89,7 +89,7 @@ impl Fault {
         match self {
             Self::Empty | Self::NotCarrel | Self::NoContent => ErrorCode::InvalidRequest,
             Self::Newer(_) => ErrorCode::TooNew,
-            Self::HeaderTooLarge { .. } | Self::TooManyCourses(..) | Self::Impossible => {
+            Self::HeaderTooLarge { .. } | Self::TooManyCourses(..) | Self::SizeTooLarge => {
                 ErrorCode::TooLarge
             }
             Self::Unreadable(_) => ErrorCode::Storage,

@@ -1,4 +1,4 @@
-//! The frame of every file: eight magic bytes, the length of the header, the header's hash, the header.
+//! The frame at the start of every file: eight magic bytes, the length of the header, the header's hash, the header.
 //!
 //! Not here: the contents of the header (`course`, `work`).
 
@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use crate::{COURSE_FORMAT, Fault, Result, WORK_FORMAT};
 
-/// Deliberately not text: a program that converts line ends or clears the eighth bit changes it, which is detected.
+/// Not text, so that the conversion of line ends or the removal of the eighth bit by a program is detected.
 pub const MAGIC: [u8; 8] = *b"\x89CRL\r\n\x1a\n";
 /// Number of bytes before the header: magic, length (big-endian), hash.
 pub const PREFIX_BYTES: usize = 8 + 4 + 32;
-/// Maximum size of a header in bytes: it is read as a whole. A manifest of 10,000 blobs has about 1.3 MB.
+/// Maximum size of a header in bytes; headers are read into memory. A manifest of 10,000 blobs has about 1.3 MB.
 pub const MAX_HEADER_BYTES: u32 = 64 * 1024 * 1024;
 
 pub(crate) enum Format {
@@ -21,7 +21,7 @@ pub(crate) enum Format {
     Work,
 }
 
-/// Returns the first bytes of a file: the prefix and this header.
+/// Returns the start of a file: the prefix, followed by `header`.
 pub fn frame(header: &[u8]) -> Result<Vec<u8>> {
     let len = u32::try_from(header.len()).unwrap_or(u32::MAX);
     if len > MAX_HEADER_BYTES {
@@ -39,9 +39,9 @@ pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
     let mut start = Vec::with_capacity(PREFIX_BYTES);
     from.by_ref().take(PREFIX_BYTES as u64).read_to_end(&mut start)?;
     if !MAGIC.starts_with(&start[..start.len().min(8)]) {
-        // "CRL" after a changed eighth bit, or before changed line ends.
-        let mangled = start.get(1..4) == Some(b"CRL") || start.starts_with(b"\xc2\x89CRL");
-        return Err(if mangled { Fault::Mangled } else { Fault::NotCarrel });
+        // The magic bytes with the eighth bit removed, with converted line ends, or converted from Latin-1 to UTF-8.
+        let is_converted = start.get(1..4) == Some(b"CRL") || start.starts_with(b"\xc2\x89CRL");
+        return Err(if is_converted { Fault::ConvertedAsText } else { Fault::NotCarrel });
     }
     let short = |need: u64| Fault::Truncated { have: len, need };
     if start.len() < PREFIX_BYTES {
@@ -66,8 +66,8 @@ pub(crate) fn read(from: &mut impl Read, len: u64) -> Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Returns the format named in the header. It is checked first, so that a file of a newer format is reported as newer
-/// and not as damaged.
+/// Returns the format named in the header. It is read before all other fields, so that a newer format is reported as
+/// newer and not as damaged.
 pub(crate) fn format_of(header: &[u8]) -> Result<Format> {
     #[derive(Deserialize)]
     struct Header {

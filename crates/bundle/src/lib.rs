@@ -1,8 +1,8 @@
-//! Reading and writing of bundles, the files that transfer courses and work without a network. See docs/BUNDLES.md.
+//! Reads and writes bundles: files that transfer courses or a learner's work without a network. See docs/BUNDLES.md.
 //!
-//! A file is a frame (`frame`) with a JSON header, followed by bytes whose lengths and hashes the header lists.
-//! Nothing is compressed, so reading cannot expand data; there are no file names, so there is no path traversal.
-//! Everything is verified while it is read.
+//! A file is a frame (`frame`) with a JSON header, followed by blobs or rows. Their lengths and hashes are in the
+//! header. Nothing is compressed, so a file cannot expand when it is read. It contains no file names, so there is no
+//! path traversal. All data is verified while it is read.
 //!
 //! Not here: where blobs and rows are stored, and which keys are trusted (`carrel_client::bundle`, the server's
 //! commands).
@@ -28,8 +28,8 @@ pub enum Bundle {
     Work(WorkBundle),
 }
 
-/// Reads and checks a file except its blobs: the header, every signature, every length; a work file completely. `len`
-/// is the length of the whole file.
+/// Reads and checks a file: a work file completely, a course file except its blobs. `len` is the length of the whole
+/// file in bytes.
 pub fn open(from: &mut impl Read, len: u64) -> Result<Bundle> {
     let header = frame::read(from, len)?;
     match frame::format_of(&header)? {

@@ -1,9 +1,7 @@
-//! Work files: learner, device and time, then the learner's rows as JSON, one per line, in the format of push and
-//! pull.
+//! Work files: a signed header, then the learner's rows as JSON, one per line, in the format of push and pull.
 //!
 //! The device signs the header, which contains the hash of the rows. Rows that only the server writes (grades,
-//! decisions) are not included: anyone who writes a file could forge them, and the server sends them to every device
-//! itself.
+//! decisions) are left out: a file could contain forged ones, and every device receives the real ones from the server.
 //!
 //! Not here: how rows are merged (`carrel_client::bundle`).
 
@@ -16,12 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fault, PREFIX_BYTES, Result, frame::frame, key::from_hex};
 
-/// The format that this code writes and reads.
+/// Value of `format` in the header.
 pub const WORK_FORMAT: &str = "carrel-cable-work/1";
-/// Prepended to the header before it is signed, so that the signature is valid for no other purpose.
+/// Prepended to the header for signing, so that the signature is valid for no other purpose.
 const CONTEXT: &[u8] = b"carrel-cable-work/1\n";
 const SIGNATURE_BYTES: u64 = 64;
-/// Maximum size of the rows in bytes: they are read as a whole. A year of daily study has about 5 MB.
+/// Maximum size of all rows in bytes; they are read into memory. The rows of a year of daily study have about 5 MB.
 const MAX_ROW_BYTES: u64 = 512 * 1024 * 1024;
 
 /// The learner whose work the file contains.
@@ -44,32 +42,35 @@ pub struct WorkDevice {
     pub key: String,
 }
 
+/// The header of a work file. `WorkBundle::write` sets `format`, `device.key`, `rows`, `row_bytes` and `row_hash`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkHeader {
     pub format: String,
     pub learner: WorkLearner,
-    /// The server's address and name as known to this device; both empty for work without an account.
+    /// The server's address, as stored on the device. This and `server_name` are empty for work without an account.
     pub server: String,
     pub server_name: String,
-    /// The key that signs its manifests, if known to this device.
+    /// The key with which the server signs its manifests; empty if it is not known to the device.
     pub server_key: String,
     pub device: WorkDevice,
-    /// UTC, ms since 1970, by the device's clock.
+    /// When the file was written, by the device's clock (UTC, ms since 1970).
     pub made_ms: i64,
     pub made_by: String,
-    /// The account certificate that the server issued to this device. A server restored from a backup older than the
-    /// account recognises the account by it. Empty if there is none.
+    /// The account certificate; empty if there is none. With it a server that was restored from a backup older than the
+    /// account creates the account again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
-    /// Set by `WorkBundle::write`.
+    /// Number of rows.
     pub rows: u64,
+    /// Size of all rows in the file, in bytes.
     pub row_bytes: u64,
+    /// Hash of all rows in the file.
     pub row_hash: BlobHash,
 }
 
 impl WorkHeader {
-    /// Returns true for work that was done without an account.
+    /// Returns true if the work was done without an account.
     pub fn is_guest(&self) -> bool {
         self.learner.id == UserId::from_u128(0)
     }
@@ -79,7 +80,7 @@ impl WorkHeader {
 #[derive(Debug, Clone)]
 pub struct WorkBundle {
     pub header: WorkHeader,
-    /// One row each, as JSON. Not parsed, so that rows of an unknown kind do not block the others.
+    /// The rows as JSON. They are not parsed here, so that a row of an unknown type does not block the others.
     pub rows: Vec<String>,
 }
 
@@ -114,7 +115,7 @@ impl WorkBundle {
         let header: WorkHeader =
             serde_json::from_slice(&text).map_err(|e| Fault::HeaderUnreadable(e.to_string()))?;
         if header.row_bytes > MAX_ROW_BYTES {
-            return Err(Fault::Impossible);
+            return Err(Fault::SizeTooLarge);
         }
         let need = PREFIX_BYTES as u64 + text.len() as u64 + SIGNATURE_BYTES + header.row_bytes;
         match len.cmp(&need) {

@@ -1,5 +1,5 @@
-//! Tests of both kinds of files: a written file can be read, and every kind of damage or manipulation is detected and
-//! reported as such.
+//! Tests of course files and work files: a written file can be read; damage and manipulation are detected and reported
+//! with the right code.
 
 use std::io::{Cursor, Read};
 
@@ -77,7 +77,7 @@ fn header(signed: Vec<SignedManifest>) -> CourseHeader {
             .collect(),
     }
 }
-/// Writes a file without any checks.
+/// Creates a course file without checking it.
 fn unchecked_file(header: &CourseHeader, body: &[u8]) -> Vec<u8> {
     let mut file = frame(&serde_json::to_vec(header).unwrap()).unwrap();
     file.extend_from_slice(body);
@@ -105,7 +105,7 @@ fn with_manifest_text(change: impl FnOnce(String) -> String) -> Vec<u8> {
     )
 }
 
-/// Reads a file to its end, as an import does.
+/// Reads a file to its end, as an import does. Returns the number of blobs or rows.
 fn read(file: &[u8]) -> Result<usize, Fault> {
     let mut from = Cursor::new(file);
     match carrel_bundle::open(&mut from, file.len() as u64)? {
@@ -162,7 +162,7 @@ fn work() -> Vec<u8> {
 fn header_len(file: &[u8]) -> usize {
     u32::from_be_bytes(file[8..12].try_into().unwrap()) as usize
 }
-/// Replaces the header of a file; the signature stays.
+/// Changes the header of a file, but not its signature.
 fn with_header(file: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
     let end = PREFIX_BYTES + header_len(file);
     let text = change(String::from_utf8(file[PREFIX_BYTES..end].to_vec()).unwrap());
@@ -216,14 +216,14 @@ fn grades_are_not_exported() {
 }
 
 #[test]
-fn each_invalid_file_returns_its_fault() {
+fn each_invalid_file_returns_its_reason() {
     let file_bytes = valid_file();
     let (header_end, work_end) =
         (PREFIX_BYTES + header_len(&file_bytes), PREFIX_BYTES + header_len(&work()));
     let two = || vec![sign(&manifest("a-story")), sign(&manifest("a-story"))];
     let body = bodies(&manifest("a-story"));
     let other_key = sign_text(manifest("other").to_canonical(), &key(2));
-    let dangling = BlobHash([9; 32]);
+    let unlisted = BlobHash([9; 32]);
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
         ("empty file", vec![], "empty"),
         ("a zip", b"PK\x03\x04 and so on, a zip file of another program".to_vec(), "not_carrel"),
@@ -232,7 +232,7 @@ fn each_invalid_file_returns_its_fault() {
         ("line ends converted", [b"\x89CRL\n\x1a\n", &file_bytes[8..]].concat(), "mangled"),
         ("the eighth bit cleared", [b"\x09CRL\r\n\x1a\n", &file_bytes[8..]].concat(), "mangled"),
         (
-            "read as Latin, written as UTF-8",
+            "read as Latin-1, written as UTF-8",
             [b"\xc2\x89CRL\r\n", &file_bytes[6..]].concat(),
             "mangled",
         ),
@@ -243,12 +243,24 @@ fn each_invalid_file_returns_its_fault() {
         ("truncated in a blob", file_bytes[..file_bytes.len() - 100_000].to_vec(), "truncated"),
         ("the last byte missing", file_bytes[..file_bytes.len() - 1].to_vec(), "truncated"),
         ("one extra byte", [&file_bytes[..], b"!"].concat(), "too_long"),
-        ("the file twice in a row", [&file_bytes[..], &file_bytes].concat(), "too_long"),
-        ("a header of 4 GB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
-        ("a bit of the header's hash", flip(file_bytes.clone(), 20), "head_damaged"),
-        ("a bit of the server's name", flip(file_bytes.clone(), PREFIX_BYTES + 40), "head_damaged"),
-        ("a bit of the first blob", flip(file_bytes.clone(), header_end + 3), "blob_damaged"),
-        ("a bit of the last blob", flip(file_bytes.clone(), file_bytes.len() - 1), "blob_damaged"),
+        ("the file followed by a copy of it", [&file_bytes[..], &file_bytes].concat(), "too_long"),
+        ("a header of 4 GiB", [&MAGIC[..], &[0xff; 36]].concat(), "head_too_large"),
+        ("a flipped bit in the header's hash", flip(file_bytes.clone(), 20), "head_damaged"),
+        (
+            "a flipped bit in the server's name",
+            flip(file_bytes.clone(), PREFIX_BYTES + 40),
+            "head_damaged",
+        ),
+        (
+            "a flipped bit in the first blob",
+            flip(file_bytes.clone(), header_end + 3),
+            "blob_damaged",
+        ),
+        (
+            "a flipped bit in the last blob",
+            flip(file_bytes.clone(), file_bytes.len() - 1),
+            "blob_damaged",
+        ),
         (
             "blobs in another order",
             {
@@ -279,7 +291,11 @@ fn each_invalid_file_returns_its_fault() {
             "newer",
         ),
         ("a newer work file", with_header(&work(), |h| h.replace("work/1", "work/2")), "newer"),
-        ("another kind of file", frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(), "newer"),
+        (
+            "a file of another kind",
+            frame(br#"{"format":"carrel-cable-radio/1"}"#).unwrap(),
+            "newer",
+        ),
         ("no courses", unchecked_file(&header(vec![]), &[]), "nothing"),
         (
             "1,001 courses",
@@ -335,7 +351,7 @@ fn each_invalid_file_returns_its_fault() {
         ),
         ("blobs that are not sorted", with_manifest(|m| m.blobs.reverse()), "manifest_unreadable"),
         (
-            "a blob named twice",
+            "a blob listed twice",
             with_manifest(|m| m.blobs.insert(0, m.blobs[0].clone())),
             "manifest_unreadable",
         ),
@@ -343,18 +359,22 @@ fn each_invalid_file_returns_its_fault() {
             "a body that is not listed",
             with_manifest(|m| {
                 if let ManifestContent::Story { body, .. } = &mut m.content {
-                    *body = dangling;
+                    *body = unlisted;
                 }
             }),
             "dangling",
         ),
-        ("an impossible size", with_manifest(|m| m.blobs[0].size = u64::MAX), "impossible"),
+        ("a blob of 16 EiB", with_manifest(|m| m.blobs[0].size = u64::MAX), "impossible"),
         (
             "a sum that overflows",
             with_manifest(|m| m.blobs.iter_mut().for_each(|b| b.size = u64::MAX / 2 + 1)),
             "impossible",
         ),
-        ("16 exabytes in 700 kB", with_manifest(|m| m.blobs[0].size = 1 << 60), "truncated"),
+        (
+            "a blob of 1 EiB in a file of 700 kB",
+            with_manifest(|m| m.blobs[0].size = 1 << 60),
+            "truncated",
+        ),
         (
             "one blob with two sizes",
             {
@@ -367,7 +387,7 @@ fn each_invalid_file_returns_its_fault() {
         ("work: truncated in the signature", work()[..work_end + 10].to_vec(), "truncated"),
         ("work: truncated in the rows", work()[..work().len() - 5].to_vec(), "truncated"),
         ("work: one extra byte", [&work()[..], b"\n"].concat(), "too_long"),
-        ("work: a bit of the signature", flip(work(), work_end + 2), "signature_wrong"),
+        ("work: a flipped bit in the signature", flip(work(), work_end + 2), "signature_wrong"),
         (
             "work: another learner's name",
             with_header(&work(), |h| h.replace("Asha", "Bela")),
@@ -393,9 +413,9 @@ fn each_invalid_file_returns_its_fault() {
             with_header(&work(), |h| h.replace("\"key\":\"", "\"key\":\"q")),
             "key_malformed",
         ),
-        ("work: a bit of a row", flip(work(), work().len() - 30), "rows_damaged"),
+        ("work: a flipped bit in a row", flip(work(), work().len() - 30), "rows_damaged"),
         (
-            "work: a gigabyte of rows",
+            "work: 10 GB of rows",
             with_header(&work(), |h| h.replace("\"rowBytes\":", "\"rowBytes\":9999999")),
             "impossible",
         ),
@@ -412,7 +432,7 @@ fn each_invalid_file_returns_its_fault() {
     }
 }
 
-/// One bit of each byte of the header, and of every 97,001st byte after it: every change is detected.
+/// Flips a bit in each byte of the header and in every 97,001st byte after it, and in each byte of a work file.
 #[test]
 fn every_bit_flip_is_detected() {
     let file_bytes = valid_file();
@@ -447,13 +467,13 @@ fn read_failure_returns_an_error() {
     let file_bytes = valid_file();
     for stop in [0, 5, 30, 200, file_bytes.len() as u64 - 1] {
         let mut from = FailingReader(Cursor::new(file_bytes.clone()), stop);
-        let ended = carrel_bundle::open(&mut from, file_bytes.len() as u64).and_then(|bundle| {
+        let result = carrel_bundle::open(&mut from, file_bytes.len() as u64).and_then(|bundle| {
             let Bundle::Courses(bundle) = bundle else { return Err(Fault::NoContent) };
             bundle
                 .blobs
                 .iter()
                 .try_for_each(|b| copy_verified(&mut from, b, |_| Ok::<_, Fault>(())))
         });
-        assert_eq!(ended.map_err(|f| f.reason()), Err("unreadable"), "at {stop}");
+        assert_eq!(result.map_err(|f| f.reason()), Err("unreadable"), "at {stop}");
     }
 }

@@ -11,12 +11,12 @@ use carrel_system::{Clock, Disk, IdGen, SystemDisk};
 /// The folders, the network, the clock and the identity of a client.
 #[derive(Clone)]
 pub struct Config {
-    /// Accounts, learning records and tokens; never deleted by the system.
+    /// Folder for accounts, learning records and tokens, which the system never deletes.
     pub data_dir: PathBuf,
-    /// Content, which can be downloaded again.
+    /// Folder for content, which can be downloaded again.
     pub cache_dir: PathBuf,
     pub space: Space,
-    /// The library included in this build.
+    /// Folder of the demo library; none if this build includes none.
     pub demo_dir: Option<PathBuf>,
     pub http: Arc<dyn Http>,
     pub clock: Arc<dyn Clock>,
@@ -26,19 +26,19 @@ pub struct Config {
     /// Display name, for example "Asha's laptop".
     pub device_name: String,
     pub app_version: String,
-    /// Keep an event stream open, so that changes from other devices are shown without delay.
+    /// Keeps an event stream open, so that changes from other devices are shown without delay.
     pub event_stream: bool,
 }
 
 /// Where content is stored and how much space it may use.
 #[derive(Clone)]
 pub struct Space {
-    /// A folder for all users of this machine; none: `cache_dir`.
+    /// Folder shared by all users of this machine; none: this user's own folder.
     pub content_dir: Option<PathBuf>,
     /// The organisation's limit for content, in bytes.
     pub policy_budget: Option<u64>,
     pub disk: Arc<dyn Disk>,
-    /// Called at each step of a content change; tests end the process there.
+    /// Called at each step of a content change; tests use it to end the process there.
     pub failpoints: Option<Failpoints>,
 }
 

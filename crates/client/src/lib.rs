@@ -10,7 +10,7 @@
 //!
 //! A module uses only modules above it in this table.
 //!
-//! The lower crates are re-exported for the hosts of the commands, which depend on this crate alone.
+//! Crates that this crate uses are re-exported for the commands and their hosts.
 //!
 //! Not here: windows, commands, Tauri, the server.
 

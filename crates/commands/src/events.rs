@@ -19,20 +19,20 @@ use crate::{
     handlers::{bundle, download::state_view, sync::status_view},
 };
 
-/// Calls `emit` for each event. The future holds the client and does not end by itself: run it as a task of its own.
+/// Calls `emit` for each event. The future keeps the client alive and never completes, so it needs its own task.
 pub async fn forward(client: Arc<Client>, emit: impl Fn(UiEvent) + Send + Sync) {
     let mut changes = client.changes().subscribe();
     loop {
         match changes.recv().await {
             Ok(set) => events(&client, &set).await.into_iter().for_each(&emit),
-            // Some changes were lost, so every view has to query again.
+            // Changes were missed, so every view has to repeat its queries.
             Err(RecvError::Lagged(_)) => all_events(&client).await.into_iter().for_each(&emit),
             Err(RecvError::Closed) => break,
         }
     }
 }
 
-/// Returns every topic and the current state of everything with its own events, for a UI that missed some.
+/// Returns the events for a UI that missed some: all topics, and the state of the transfer, all downloads and sync.
 pub async fn all_events(client: &Client) -> Vec<UiEvent> {
     let mut events = vec![UiEvent::Changed { topics: Topic::all() }];
     events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
@@ -79,7 +79,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
             Change::Transfer => {
                 events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
             }
-            // The status includes the number of unsent changes: offline, no other event reports that it grew.
+            // The status includes the number of unsent changes; without a network no other event reports its growth.
             Change::Sync | Change::Outbox => status_changed = true,
         }
     }
@@ -92,8 +92,8 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
     events
 }
 
-/// Returns the download state of an event's id: a course, a story, or a lesson by its item id. Absent if there is no
-/// such item on this device.
+/// Returns the download state of the course, story or lesson (by its item id) in an event; absent if it is not on this
+/// device.
 async fn download_state(account: Option<&OpenAccount>, id: &str) -> State {
     let Some(account) = account else { return State::default() };
     let targets = match id.split_once('/') {
@@ -103,7 +103,7 @@ async fn download_state(account: Option<&OpenAccount>, id: &str) -> State {
     };
     let found = account.content.blocking(move |content| {
         let states =
-            targets.into_iter().flatten().filter_map(|w| content.downloads.state_of(&w).ok());
+            targets.into_iter().flatten().filter_map(|t| content.downloads.state_of(&t).ok());
         Ok(states.into_iter().find(|s| s.phase != Phase::Absent).unwrap_or_default())
     });
     found.await.unwrap_or_default()

@@ -1,6 +1,6 @@
 //! What the commands require from the host program: the client, and operations that only the host can perform.
 //!
-//! Deliberately not here: windows, menus, file dialogs, the clipboard.
+//! Not here: windows, menus, file dialogs, the clipboard.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -8,6 +8,7 @@ use carrel_client::{Client, OpenAccount};
 
 use crate::api::error::CommandError;
 
+/// The program in which the commands run.
 pub trait Host: Send + Sync + 'static {
     fn client(&self) -> &Arc<Client>;
     /// Opens an address in the system's browser or mail program.
@@ -18,7 +19,7 @@ pub trait Host: Send + Sync + 'static {
     }
 }
 
-/// Returns the open account, or the error "sign in".
+/// Returns the open account, or `Error::UNAUTHENTICATED`.
 pub(crate) fn account(host: &dyn Host) -> Result<Arc<OpenAccount>, CommandError> {
     host.client().account().ok_or_else(|| carrel_client::Error::UNAUTHENTICATED.into())
 }

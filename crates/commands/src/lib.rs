@@ -1,4 +1,4 @@
-//! All commands of the UI, over a narrow `Host`: the desktop shell and the browser bridge use the same registry.
+//! All commands of the UI. The app and the browser bridge use the same registry; each implements `Host`.
 //!
 //! Not here: windows, sockets, SQL.
 

@@ -1,7 +1,7 @@
 //! The list of commands, from which the dispatch for every host and the TypeScript client are generated.
 //!
-//! `stale on [...]` lists the topics that make a query's reply outdated. `Progress(course)` means: only progress under
-//! the course, story or item in the request's field `course`. The UI refreshes its views by this list.
+//! `stale on [...]` lists the topics whose changes make a query's reply stale; the UI then repeats the query.
+//! `Progress(course)` means: only progress under the course, story or item in the request's field `course`.
 //!
 //! Not here: the implementation of the commands (`handlers`).
 
@@ -18,22 +18,22 @@ use crate::{
     host::Host,
 };
 
-/// The TypeScript names of one command, for the generated client.
+/// A command, as described in the generated TypeScript client.
 pub struct CommandInfo {
     pub name: &'static str,
     pub doc: &'static str,
     pub request: fn(&ts_rs::Config) -> String,
     pub reply: fn(&ts_rs::Config) -> String,
     pub export: fn(&ts_rs::Config) -> Result<(), ts_rs::ExportError>,
-    /// Changes after which a displayed reply has to be queried again. Empty: the reply is used once and not kept.
+    /// Changes after which the UI has to repeat the query. Empty: the reply is used once and not kept.
     pub stale_on: &'static [Dependency],
 }
 
-/// A kind of change that can outdate the reply of a query.
+/// A kind of change that makes the reply of a query stale.
 pub struct Dependency {
-    /// Returns whether a topic is of this kind.
+    /// Returns true for topics of this kind.
     pub topic: fn(&Topic) -> bool,
-    /// The request's field with the id of the course, story or item: only changes under its root affect the query.
+    /// The request's field with the id of a course, story or item, if only changes under its root affect the query.
     pub field: Option<&'static str>,
 }
 
@@ -93,7 +93,7 @@ macro_rules! commands {
 commands! {
     /// Returns the state that the UI needs at start.
     app::get_app_state(Empty) -> AppState, stale on [Account, Settings];
-    /// Checks whether a Carrel server answers at an address.
+    /// Checks whether a Carrel server responds at an address.
     app::check_server(CheckServer) -> ServerInfo;
     /// Signs in and opens the account.
     app::sign_in(SignIn) -> AppState;
@@ -101,7 +101,7 @@ commands! {
     app::move_server(MoveServer) -> AppState;
     /// Creates an account on the server and opens it.
     app::register(Register) -> AppState;
-    /// Opens the demo library: no account, no network.
+    /// Opens the demo library, which needs no server and no network.
     app::open_demo(Empty) -> AppState;
     /// Opens the account without a server: the demo library, if included, and imported courses.
     bundle::open_guest(Empty) -> AppState;
@@ -111,7 +111,7 @@ commands! {
     app::sign_out(AccountRef) -> AppState;
     /// Deletes the report of a repair after the learner has read it.
     app::forget_repair(Empty) -> AppState;
-    /// Opens a web page or e-mail address in the system's program.
+    /// Opens a web page or e-mail address in the system's browser or mail program.
     app::open_url(OpenUrl) -> Empty;
 
     /// Returns one page of the filtered courses.
@@ -122,7 +122,7 @@ commands! {
     library::get_continue(Empty) -> ContinueReply, stale on [Catalogue, Downloads, Progress, Enrolment];
     /// Returns a course's outline with progress.
     library::get_course(CourseRef) -> CourseView, stale on [Catalogue, Downloads, Progress(course), Enrolment(course)];
-    /// Enrols in a course. Works offline; the server decides later.
+    /// Requests enrolment in a course. Works offline; the server decides at a later sync.
     library::enrol(CourseRef) -> EnrolmentView;
     /// Withdraws the enrolment in a course.
     library::unenrol(CourseRef) -> EnrolmentView;
@@ -139,7 +139,7 @@ commands! {
     reading::get_position(PositionRef) -> ItemProgress, stale on [Progress(item)];
     /// Records progress. Durable when the reply arrives.
     reading::record_progress(RecordProgress) -> ItemProgress;
-    /// Reports that the learner is reading or stopped.
+    /// Reports that the learner is reading or has stopped.
     reading::study_heartbeat(StudyHeartbeat) -> StudyHeartbeatReply;
 
     /// Returns a quiz with its attempts.
@@ -158,9 +158,9 @@ commands! {
     /// Returns study time, streak and course progress.
     learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment];
 
-    /// Downloads a course, a lesson or a story for offline use; one that is waiting is retried now.
+    /// Downloads a course, a lesson or a story for offline use. A paused or failed download continues.
     download::start_download(StartDownload) -> DownloadState;
-    /// Pauses a download; downloaded data is kept for the next start.
+    /// Pauses a download. Downloaded data is kept.
     download::pause_download(DownloadRef) -> DownloadState;
     /// Removes a course, a lesson or a story from this device. Progress is kept.
     download::remove_download(DownloadRef) -> DownloadState;
@@ -182,7 +182,7 @@ commands! {
 
     /// Returns the phase of sync, and the numbers of unsent and refused changes.
     sync::get_sync_status(Empty) -> SyncStatus, stale on [Account, Receipts];
-    /// Returns the receipts: waiting, refused, accepted.
+    /// Returns the receipts of unsent, refused and accepted changes.
     sync::list_receipts(Empty) -> ReceiptList, stale on [Receipts];
     /// Syncs now; replies when the sync has ended.
     sync::sync_now(Empty) -> SyncStatus;
@@ -211,12 +211,12 @@ commands! {
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;
 
-    /// Returns the sources of cache answers since the start, by route, and the size of the cache.
+    /// Returns the number of responses by route and source since the start, and the size of the cache.
     diagnostics::cache_figures(Empty) -> CacheFigures;
 }
 
 fn parse<T: serde::de::DeserializeOwned>(name: &str, request: Value) -> Result<T, CommandError> {
-    // The arguments of a command without any may be omitted.
+    // The request of a command without arguments may be null.
     let request = if request.is_null() { Value::Object(Default::default()) } else { request };
     serde_json::from_value(request).map_err(|e| CommandError::bad_request(name, &e))
 }
@@ -231,7 +231,7 @@ mod tests {
 
     /// Queries without a topic: no event reports that removable media was connected; an upload address is used once.
     const UNOBSERVED: &[&str] = &["list_removable_media", "get_upload_url"];
-    /// Commands that only read, although their names begin with the verb of an action.
+    /// Queries of views whose names start with neither `get_` nor `list_`.
     const OTHER_QUERIES: &[&str] = &["search", "open_section", "open_story", "open_quiz"];
 
     #[test]

@@ -1,4 +1,4 @@
-//! Errors of this crate, their codes and hints.
+//! The error type of this crate, with codes and hints.
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{DatabaseError, StorageError, storage_error};
@@ -6,28 +6,28 @@ use carrel_sqlite::{DatabaseError, StorageError, storage_error};
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The limit that a request exceeds.
+/// The limit that prevents a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// The device's budget for content.
     Budget,
-    /// The disk itself, or the floor that stays free on it.
+    /// The free space of the disk, less the free-space floor.
     Disk,
-    /// Not a limit: the index (`content.db`) cannot be opened at the moment.
+    /// Not a limit: `content.db` cannot be opened.
     Index,
 }
 
 /// Any error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An invalid request, with the reason.
+    /// The request is invalid; holds the reason.
     #[error("{0}")]
     Invalid(String),
-    /// The server or this device does not have it; holds what was looked for.
+    /// Not found on the server or on this device; holds what was requested.
     #[error("not found: {0}")]
     NotFound(String),
-    /// The content is not stored on this device, and was not fetched because there is no network or
-    /// the caller does not wait for it.
+    /// The content is not stored on this device, and was not fetched: there is no network, or the
+    /// caller does not wait for the network.
     #[error("not downloaded: {what}")]
     NotDownloaded {
         /// What was requested.
@@ -35,7 +35,7 @@ pub enum Error {
         /// Its size in bytes, if known.
         size: Option<u64>,
     },
-    /// Bytes do not match the expected hash, or a signature is invalid.
+    /// Stored or received content is damaged: wrong hash, invalid signature, or malformed.
     #[error("corrupt content: {0}")]
     Corrupt(String),
     /// Not enough space. Nothing was written.
@@ -55,7 +55,7 @@ pub enum Error {
     /// The operation was stopped.
     #[error("cancelled")]
     Cancelled,
-    /// A bug or an unexpected state.
+    /// A bug.
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -79,7 +79,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// Returns what the user can do about it, in lower case; empty if there is nothing.
+    /// Returns the hint for the user, in lower case; empty if there is none.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoSpace { limit: Limit::Budget, .. } => {

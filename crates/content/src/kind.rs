@@ -17,11 +17,11 @@ impl Kind {
             Self::Story => "story",
         }
     }
-    /// Parses the output of `as_str`; any other text is a course.
+    /// Parses the output of `as_str`; other values count as a course.
     pub fn of_str(text: &str) -> Self {
         if text == "story" { Self::Story } else { Self::Course }
     }
-    /// Returns the plural used in the server's URL paths.
+    /// Returns the plural, as in URL paths of the server.
     pub fn path(self) -> &'static str {
         match self {
             Self::Course => "courses",

@@ -4,16 +4,16 @@
 //! |---|---|
 //! | `kind`, `target` | what can be downloaded, and the state of a download |
 //! | `records` | files from which `content.db` can be rebuilt |
-//! | `blobs` | blobs by hash in `content.db` and in files, partial files |
+//! | `blobs` | blobs in `content.db` and in files, partial files |
 //! | `fetch` | fetching one blob from the server |
 //! | `storage` | quota, eviction, sweep, usage figures, location of the content folder |
 //! | `library` | courses and stories: catalogue, manifests, bodies, search |
 //! | `download` | downloads of whole courses and stories, and of lessons |
-//! | `prefetch` | prefetching of what the learner reads next |
+//! | `prefetch` | prefetching of the next lessons |
 //! | `images` | image variants for the width of a screen |
-//! | `media` | loopback server for images, audio and video, including partial ones |
+//! | `media` | loopback server for images, audio and video, also before they are complete |
 //!
-//! A module uses only modules above it in this table.
+//! A module depends only on modules above it in this table.
 //!
 //! Not here: the learner's work (`carrel-learning`), exchange of files without a network
 //! (`carrel-client`).
@@ -61,10 +61,9 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// Fails if `cache.db` cannot be opened. Leftovers of an import are only logged.
+    /// Fails if `cache.db` cannot be opened. A failure to remove an incomplete import is only logged.
     pub fn open(config: ContentConfig) -> Result<Arc<Self>> {
         let library = Library::open(&config)?;
-        // Leftovers of an import must not keep the account from opening.
         if let Err(e) = download::imported::cancel_interrupted(&library) {
             tracing::warn!(error = %e, "cannot remove an incomplete import; retrying at the next start");
         }
@@ -88,7 +87,7 @@ impl Content {
         let content = self.clone();
         blocking(move || f(&content)).await
     }
-    /// Retries requests, downloads and prefetching after a possible change of network.
+    /// Retries requests, downloads and prefetching after the network may have changed.
     pub fn network_changed(&self) {
         self.library.cache().network_changed();
         self.downloads.resume();

@@ -1,6 +1,6 @@
-//! Detects the media type from the content, because a blob has no name and no type.
+//! Detects the media type of a blob from its first bytes.
 
-/// Returns the media type for the first bytes of a blob; 512 bytes suffice.
+/// Returns the media type for the first bytes of a blob, at most 512 of which are needed.
 pub(crate) fn media_type(prefix: &[u8]) -> &'static str {
     let is = |at: usize, magic: &[u8]| prefix.get(at..at + magic.len()) == Some(magic);
     if is(0, b"\x89PNG") {

@@ -1,9 +1,7 @@
-//! Prefetching. At the start the content that was read last is loaded into memory before the UI
-//! requests it. While a lesson is read, the rest of it and the next two lessons are fetched over
-//! unmetered networks.
+//! Prefetching. At the start, the content read last is loaded into memory. While a lesson is read, it
+//! and the next two lessons are fetched over unmetered networks.
 //!
-//! Not here: whole courses (`download`); the order of eviction (`storage`), which evicts prefetched
-//! blobs before requested ones.
+//! Not here: whole courses (`download`), the order of eviction (`storage`).
 
 use std::{
     collections::HashSet,
@@ -25,14 +23,15 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-/// Lessons that are prefetched after the current one.
+/// Number of lessons prefetched after the current one.
 const LESSONS_AHEAD: usize = 2;
-/// Largest blob that is prefetched, and the limit for all blobs of one run, in bytes.
+/// Largest blob that is prefetched, in bytes.
 const MAX_FETCHED_BLOB: u64 = 8 * 1024 * 1024;
+/// Largest sum of the blobs that one run fetches, in bytes.
 const MAX_FETCHED: u64 = 64 * 1024 * 1024;
-/// Largest blob that is loaded into memory at the start, and the limit for all of them, in bytes:
-/// half of the memory tier.
+/// Largest blob that is loaded into memory at the start, in bytes.
 const MAX_LOADED_BLOB: u64 = 1024 * 1024;
+/// Largest sum of these blobs, in bytes: half of the memory of the blob store.
 const MAX_LOADED: u64 = 12 * 1024 * 1024;
 
 /// Progress of prefetching.
@@ -46,12 +45,12 @@ pub struct PrefetchState {
     pub fetched: usize,
     /// Waiting for an unmetered network.
     pub is_waiting: bool,
-    /// Nothing is left to fetch until the learner's position or the network changes.
+    /// The last run has ended.
     pub is_done: bool,
 }
 
-/// The prefetcher. Clones share state. At most one run is active; a new position aborts the
-/// previous run.
+/// The prefetcher. Clones share state. At most one run is active: a new position aborts the previous
+/// run.
 #[derive(Clone)]
 pub struct Prefetcher {
     inner: Arc<PrefetchInner>,
@@ -60,12 +59,13 @@ pub struct Prefetcher {
 struct PrefetchInner {
     library: Library,
     downloads: Downloads,
-    /// The learner's position, with the version of the course.
+    /// The last position.
     position: Mutex<Option<Position>>,
     task: Mutex<Option<AbortHandle>>,
     state: watch::Sender<PrefetchState>,
 }
 
+/// The learner's position.
 #[derive(Clone, PartialEq, Eq)]
 struct Position {
     course: Slug,
@@ -86,14 +86,13 @@ impl Prefetcher {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Watches the progress.
+    /// Returns a receiver of the progress.
     pub fn state(&self) -> watch::Receiver<PrefetchState> {
         self.inner.state.subscribe()
     }
 
-    /// Loads the content of `item`, which was read last, into memory, without the network, and then
-    /// starts prefetching. Returns `false` if its manifest is not on this device or does not contain
-    /// `item`.
+    /// Loads the stored content of `item`, which was read last, into memory, and then starts
+    /// prefetching. Returns `false` if the manifest is not on this device or does not contain `item`.
     pub async fn start(&self, item: &ItemId) -> Result<bool> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let Ok(root) = Slug::new(parts[0]) else { return Ok(false) };
@@ -136,7 +135,7 @@ impl Prefetcher {
         self.restart();
     }
 
-    /// Starts a run for the last position again, after a change of network.
+    /// Starts a new run for the last position, after a change of network.
     pub fn restart(&self) {
         let position = self.inner.position.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(position) = position else { return };
@@ -153,7 +152,7 @@ impl Prefetcher {
         }
     }
 
-    /// Aborts the current run. Blobs that were fetched are kept.
+    /// Aborts the current run. Fetched blobs are kept.
     pub fn stop(&self) {
         if let Some(task) = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
@@ -176,7 +175,7 @@ impl Prefetcher {
             .take(1 + LESSONS_AHEAD)
             .map(|lesson| lesson.sections.iter().map(|s| s.body).collect())
             .collect();
-        // Texts of all lessons come first, so that a slow network delivers readable content early.
+        // Texts of all lessons first, so that they can be read early on a slow network.
         let mut left = MAX_FETCHED;
         for hash in lessons.iter().flatten() {
             self.fetch(&manifest, *hash, &mut left).await?;
@@ -191,7 +190,7 @@ impl Prefetcher {
                 let size = self.fetch(&manifest, hash, &mut left).await?;
                 let references =
                     library.blocking(move |library| references_of(library, hash, size));
-                waiting.extend(references.await?.into_iter().map(|n| n.hash));
+                waiting.extend(references.await?.into_iter().map(|r| r.hash));
             }
             // The current and the next lesson are evicted last.
             if n < 2 {
@@ -205,7 +204,7 @@ impl Prefetcher {
         Ok(())
     }
 
-    /// Fetches one blob when the network is unmetered, if it is missing and within the limits.
+    /// Fetches one blob if it is missing and within the limits; waits for an unmetered network first.
     /// Returns its size in bytes.
     async fn fetch(&self, manifest: &OpenManifest, hash: BlobHash, left: &mut u64) -> Result<u64> {
         let library = &self.inner.library;
@@ -247,9 +246,9 @@ fn load_into_memory(
         }
         (left, loaded) = (left - size, loaded + 1);
         let references = references_of(library, hash, size)?;
-        // Only the narrowest variant of an image; audio is read in pieces when it is played.
+        // Of images only the narrowest variant; no audio, which is read in pieces during playback.
         waiting
-            .extend(references.into_iter().filter(|n| n.is_text || n.is_thumbnail).map(|n| n.hash));
+            .extend(references.into_iter().filter(|r| r.is_text || r.is_thumbnail).map(|r| r.hash));
     }
     Ok(loaded)
 }
@@ -266,8 +265,7 @@ struct Reference {
     is_thumbnail: bool,
 }
 
-/// Returns the blobs that a section, quiz or story refers to; empty if it is not stored or too
-/// long.
+/// Returns the blobs that a section, quiz or story refers to; empty if it is not stored or too large.
 fn references_of(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Reference>> {
     if size > MAX_LOADED_BLOB {
         return Ok(Vec::new());
@@ -276,9 +274,9 @@ fn references_of(library: &Library, hash: BlobHash, size: u64) -> Result<Vec<Ref
     Ok(references_in(&bytes))
 }
 
-/// Compiled bodies refer to images, audio and other bodies in a few shapes that all block kinds
-/// share: `{hash, size, type}`, the variants of an image, and `body`. One traversal of the JSON
-/// finds them, including those in block kinds that this version does not know.
+/// Returns the references in a compiled body. All block kinds use the same forms: objects with `hash`
+/// and `size`, the `variants` of an image, and `body`. Therefore references in unknown block kinds are
+/// found, too.
 fn references_in(bytes: &Bytes) -> Vec<Reference> {
     let mut found = Vec::new();
     if bytes.first() == Some(&b'{')
@@ -301,7 +299,7 @@ fn walk(value: &Value, is_thumbnail: bool, found: &mut Vec<Reference>) {
             }
             for (name, field) in fields {
                 match field {
-                    // Variants are ordered by width.
+                    // Ordered by width.
                     Value::Array(all) if name == "variants" => {
                         all.iter().enumerate().for_each(|(n, v)| walk(v, n == 0, found));
                     }
@@ -330,8 +328,8 @@ mod tests {
             { "kind": "quiz", "quiz": "a/b", "title": "", "body": hash(5) },
         ] });
         let mut found = references_in(&Bytes::from(body.to_string()));
-        found.sort_by_key(|n| n.hash);
-        let seen: Vec<_> = found.iter().map(|n| (n.hash.0[0], n.is_text, n.is_thumbnail)).collect();
+        found.sort_by_key(|r| r.hash);
+        let seen: Vec<_> = found.iter().map(|r| (r.hash.0[0], r.is_text, r.is_thumbnail)).collect();
         assert_eq!(
             seen,
             [

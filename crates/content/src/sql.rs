@@ -6,7 +6,7 @@ pub(crate) fn hash_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Resul
     row.get(column).map(BlobHash)
 }
 
-/// Converts a byte count to SQLite's signed integer; saturates at `i64::MAX`.
+/// Converts a number of bytes to SQLite's signed integer; saturates at `i64::MAX`.
 pub(crate) fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

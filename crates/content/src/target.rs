@@ -20,7 +20,7 @@ impl DownloadTarget {
     pub fn whole(kind: Kind, id: &Slug) -> Self {
         Self { kind, id: id.clone(), scope: String::new() }
     }
-    /// Returns the target for one lesson; `lesson` is its item id, `course/lesson`.
+    /// Returns the target for one lesson. `lesson`: the item id, `course/lesson`.
     pub fn lesson(course: &Slug, lesson: &str) -> Self {
         Self { kind: Kind::Course, id: course.clone(), scope: lesson.to_owned() }
     }
@@ -28,7 +28,7 @@ impl DownloadTarget {
     pub fn is_whole(&self) -> bool {
         self.scope.is_empty()
     }
-    /// Returns the lesson's item id, or else the id of the course or story. Events use this name.
+    /// Returns the lesson's item id, or else the id of the course or story, as in events.
     pub fn name(&self) -> &str {
         if self.is_whole() { self.id.as_str() } else { &self.scope }
     }
@@ -40,15 +40,15 @@ pub enum Phase {
     /// Not requested.
     #[default]
     Absent,
-    /// Waiting to run.
+    /// Requested, not running yet.
     Queued,
     /// Being fetched.
     Running,
-    /// Stopped until the learner or a changed condition resumes it.
+    /// Waiting for a changed condition, a retry or the learner.
     Paused,
     /// All bytes are on this device.
     Ready,
-    /// Failed; only the learner can retry.
+    /// Failed; retried only by the learner.
     Failed,
 }
 
@@ -71,7 +71,7 @@ impl Phase {
     }
 }
 
-/// Why a download is waiting or has failed.
+/// Why a download waits or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reason {
     /// No reason.
@@ -79,11 +79,11 @@ pub enum Reason {
     None,
     /// The server cannot be reached.
     Offline,
-    /// A captive portal answers instead of the server.
+    /// A reply is not from the server, for example from a captive portal.
     Portal,
     /// The network is metered.
     Metered,
-    /// The battery is low, or charging is required by the settings.
+    /// The battery is low, or the settings require charging.
     Battery,
     /// The budget or the disk is full.
     DiskFull,
@@ -91,13 +91,13 @@ pub enum Reason {
     Policy,
     /// Paused by the learner.
     User,
-    /// The server is overloaded or responds with an error.
+    /// The server replied with an error, or does not have the content.
     Server,
     /// Bytes did not match their hash.
     Corrupt,
-    /// The session has expired.
+    /// The sign-in has expired.
     SignIn,
-    /// A local file cannot be read or written, for a reason other than space.
+    /// A local file cannot be read or written, for a reason other than a full disk.
     Storage,
 }
 
@@ -145,9 +145,9 @@ pub struct State {
     pub reason: Reason,
     /// Bytes that are stored.
     pub bytes_done: u64,
-    /// Bytes of the whole version; 0 while unknown.
+    /// Bytes of all blobs of the target; 0 while unknown.
     pub bytes_total: u64,
-    /// When every byte was last verified (UTC, ms); `None` if never.
+    /// When all bytes were last verified (UTC, ms); `None` if never.
     pub checked_ms: Option<i64>,
     /// The version whose bytes are all on this device.
     pub ready_version: Option<BlobHash>,
@@ -155,7 +155,7 @@ pub struct State {
     pub pinned: bool,
     /// Smoothed rate in bytes per second, while it runs.
     pub rate: Option<u64>,
-    /// Estimated milliseconds to the end, while it runs.
+    /// Estimated remaining time in milliseconds, while it runs.
     pub left_ms: Option<u64>,
     /// Time of the next attempt (UTC, ms), while it waits for one.
     pub retry_at_ms: Option<i64>,

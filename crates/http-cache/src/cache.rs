@@ -1,7 +1,7 @@
-//! The cache of one account: `get` follows the route table, `refresh` uses the network, `stored` does not.
+//! The cache of one account: `get` follows the route table, `refresh` always sends a request, `stored` never does.
 //!
-//! Not here: the meaning of header fields (`freshness`, `stored_headers`, `vary`), requests and the validation of
-//! answers (`request`).
+//! Not here: the meaning of header fields (`freshness`, `stored_headers`, `vary`), sending requests and validating
+//! replies (`request`).
 
 use std::{
     path::Path,
@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use crate::{
     ByteLru, Cached, Error, Fallback, Figures, Forward, FreeSpaceCheck, Origin, Result, Route,
     Strategy,
-    entries::{Answers, Variants},
+    entries::{StoredResponses, Variants},
     failures::Failures,
     figures::{Count, Counters},
     in_flight::{Ends, InFlight, Waiter},
@@ -40,13 +40,13 @@ const MIGRATIONS: &[Migration] = &[
 ];
 const MEMORY_BUDGET: usize = 8 * 1024 * 1024;
 
-/// Checks whether an answer is valid for its path. A rejected answer is not stored.
+/// Checks whether a response is valid for its path. A rejected response is not stored.
 pub type ResponseValidator = Box<dyn Fn(&str, &[u8]) -> Result<(), Rejection> + Send + Sync>;
 
-/// Why an answer was rejected.
+/// Why a response was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// The form is valid, but the signature or hash is wrong.
+    /// The signed document, its signature or its hash is invalid.
     Corrupt(String),
     /// The body is not a valid document for the path.
     BadReply(String),
@@ -60,7 +60,7 @@ pub struct CacheConfig<'a> {
     pub base_url: &'a str,
     /// Id of the account that the file belongs to.
     pub account: &'a str,
-    /// Must add access tokens itself.
+    /// Adds the access token to each request.
     pub http: Arc<dyn Http>,
     /// Wall and monotonic clock, for ages and remembered failures.
     pub clock: Arc<dyn Clock>,
@@ -68,11 +68,12 @@ pub struct CacheConfig<'a> {
     pub ids: &'a dyn IdGen,
     /// The route table: `ROUTES`, except in tests of the cache.
     pub routes: &'static [Route],
-    /// Maximum size of all answers in the file in bytes: `DISK_BUDGET`, except in tests of the cache.
+    /// Maximum size of all responses in the file in bytes: `DISK_BUDGET`, except in tests of the cache.
     pub disk_budget: u64,
-    /// Answers are used and stored only if it accepts them. None: every JSON document is valid.
+    /// Only responses that it accepts are used and stored. `None`: all JSON documents are valid.
     pub validator: Option<ResponseValidator>,
-    /// Answers are written to the file only if it allows it, otherwise kept in memory. None: always allowed.
+    /// Checks before each write whether a response may be written to the file; if not, it is kept in memory. `None`:
+    /// always allowed.
     pub free_space: Option<FreeSpaceCheck>,
 }
 
@@ -85,7 +86,7 @@ pub(super) struct CacheRequest {
 }
 
 impl CacheRequest {
-    /// False for network-only routes.
+    /// Returns false for network-only routes.
     pub fn is_storable(&self) -> bool {
         self.route.strategy != Strategy::NetworkOnly
     }
@@ -105,10 +106,9 @@ pub(super) struct CacheInner {
     pub validator: Option<Arc<ResponseValidator>>,
     pub run: [u8; 16],
     pub account: Account,
-    pub answers: Answers,
+    pub responses: StoredResponses,
     pub memory: ByteLru<String, Arc<Variants>>,
-    /// Incremented with every change of the stored answers. A result that was read before a change is not put into
-    /// memory.
+    /// Number of changes to the stored responses. A result read before a change is not put into memory.
     pub changes: Mutex<u64>,
     /// Reads of `cache.db`, one at a time for each path.
     pub reads: InFlight<String, Result<Arc<Variants>>>,
@@ -125,8 +125,8 @@ impl Cache {
         config.ids.fill(&mut run);
         let now_ms = config.clock.now_ms();
         let db = Database::open_disposable(config.file, MIGRATIONS, now_ms)?;
-        let open = || Answers::open(db.clone(), config.disk_budget);
-        let mut answers = open()
+        let open = || StoredResponses::open(db.clone(), config.disk_budget);
+        let mut responses = open()
             // The second attempt follows a check of the file; the third runs without the file.
             .or_else(|_| open())
             .or_else(|e| {
@@ -134,9 +134,9 @@ impl Cache {
                 db.replace_blocking(|| Ok((in_memory(MIGRATIONS, now_ms)?, ())))?;
                 open()
             })?;
-        answers.set_free_space_check(config.free_space);
+        responses.set_free_space_check(config.free_space);
         let inner = CacheInner {
-            answers,
+            responses,
             db,
             http: config.http,
             base_url: config.base_url.to_owned(),
@@ -166,17 +166,17 @@ impl Cache {
             routes: inner.counters.by_route(),
             memory_bytes: inner.memory.bytes() as u64,
             memory_budget: inner.memory.budget() as u64,
-            disk_bytes: inner.answers.bytes(),
-            disk_budget: inner.answers.budget(),
-            evicted: inner.answers.evicted(),
+            disk_bytes: inner.responses.bytes(),
+            disk_budget: inner.responses.budget(),
+            evicted: inner.responses.evicted(),
         }
     }
-    /// Counts a blob that was used or fetched under its route. `None`: it could not be obtained. `joined`: the request
-    /// was shared.
+    /// Counts a use or fetch of a blob under the route of blobs. `origin` is `None` if the blob could not be obtained;
+    /// `joined` is true if the request of another caller was shared.
     pub fn count_blob(&self, origin: Option<Origin>, joined: bool) {
         let (route, counters) = (self.route("/api/blobs/-"), &self.inner.counters);
         match origin {
-            Some(origin) => counters.answer(&route, origin),
+            Some(origin) => counters.count_response(&route, origin),
             None => counters.add(&route, Count::Failed),
         }
         if joined {
@@ -187,7 +187,7 @@ impl Cache {
     pub fn network_changed(&self) {
         self.inner.failures.network_changed();
     }
-    /// True for a few seconds after the server could not be reached.
+    /// Returns true for a few seconds after the server could not be reached.
     pub fn is_offline(&self) -> bool {
         self.inner.failures.is_unreachable(self.inner.clock.monotonic_ms())
     }
@@ -196,8 +196,8 @@ impl Cache {
         routes::find(self.inner.routes, path)
     }
 
-    /// Answers `GET path` according to the route table. `path` begins with `/api/`. `on_change` is called if an answer
-    /// that was served stale turns out to have changed.
+    /// Returns the response to `GET path` by the route table. `path` begins with `/api/`. `on_change` is called if a
+    /// stale response was returned and the request in the background received a different one.
     pub async fn get(
         &self,
         path: &str,
@@ -208,9 +208,9 @@ impl Cache {
         self.counted(&request, done)
     }
 
-    /// Sends a request with the validators of the stored answer, and stores the new answer. Joins a request for the
-    /// path that is in progress. If the server cannot be reached or fails, returns the stored answer, marked as a
-    /// fallback (`Cached::fallback`), if there is one that may be used.
+    /// Sends a request with the validators of the stored response, and stores the new response. Joins a request for the
+    /// path that is in progress. If the server cannot be reached or fails, returns a stored response that may be used
+    /// instead, marked as a fallback (`Cached::fallback`).
     pub async fn refresh(&self, path: &str) -> Result<Cached> {
         let request = self.request(path);
         let done = match self.lookup(&request).await {
@@ -223,8 +223,8 @@ impl Cache {
         self.counted(&request, done)
     }
 
-    /// Returns the stored answer, whatever its age, without the network. Returns `NotStored` if there is none, or if
-    /// the server does not allow its use without a request.
+    /// Returns the stored response, whatever its age. Sends no request. Returns `NotStored` if there is none, or if the
+    /// server does not allow its use without a request.
     pub async fn stored(&self, path: &str) -> Result<Cached> {
         let request = self.request(path);
         let done = self.lookup(&request).await.and_then(|lookup| match lookup.stored {
@@ -244,7 +244,7 @@ impl Cache {
         let (route, counters) = (&request.route, &self.inner.counters);
         match &done {
             Ok(cached) => {
-                counters.answer(route, cached.origin);
+                counters.count_response(route, cached.origin);
                 if cached.is_dated() {
                     counters.add(route, Count::Stale);
                 }
@@ -298,7 +298,8 @@ impl Cache {
         self.forward(request, Some(stored), why).await
     }
 
-    /// Returns the server's answer; if the request fails, the stored answer, if it may be used instead.
+    /// Sends a request and returns the server's response. If it fails, returns the stored response, if that may be used
+    /// instead.
     async fn forward(
         &self,
         request: &CacheRequest,
@@ -314,7 +315,7 @@ impl Cache {
             self.inner.counters.add(route, Count::Negative);
         }
         if let Outcome::Body { entry, origin, stored, .. } = outcome {
-            return Ok(self.inner.answered(&entry, origin, stored, joined, route, why));
+            return Ok(self.inner.received(&entry, origin, stored, joined, route, why));
         }
         match stored {
             Some(stored) if !outcome.is_final() && stored.on_error(route) => {
@@ -331,7 +332,7 @@ impl Cache {
     /// Sends one request for all concurrent callers.
     fn fetch(&self, request: &CacheRequest) -> Waiter<Fetched> {
         let (inner, owned) = (self.inner.clone(), request.clone());
-        // An answer that is not stored is useless once no caller waits for it.
+        // A response that is not stored has no use without a waiting caller.
         let ends = if request.is_storable() { Ends::WhenDone } else { Ends::WithoutWaiters };
         let start = move || async move { inner.request(&owned).await }.boxed();
         self.inner.requests.join_until(request.path.clone(), ends, start)

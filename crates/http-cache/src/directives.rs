@@ -3,10 +3,11 @@
 //!
 //! Not here: the meaning of directives (`freshness`).
 
-/// Greatest number of seconds; larger values are reduced to it (RFC 9111, 1.2.2).
+/// Maximum number of seconds; larger values are reduced to it (RFC 9111, 1.2.2).
 pub const MAX_SECONDS: u64 = 1 << 31;
 
-/// Returns the directives of a header field, with all its lines joined by commas: `(name in lower case, value)`.
+/// Returns the directives of a header field as `(name in lower case, value)`. `text` has all lines of the field, joined
+/// with commas.
 pub fn directives(text: &str) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     for part in split(text, ',') {
@@ -48,7 +49,7 @@ fn unquoted(value: &str) -> String {
     }
 }
 
-/// Parses seconds. None for an invalid number: the caller then uses the cautious value (RFC 9111, 4.2.1).
+/// Parses seconds. `None` if the number is invalid: the caller then treats the response as stale (RFC 9111, 4.2.1).
 pub fn seconds(value: Option<&str>) -> Option<u64> {
     let value = value?.trim();
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_integers_up_to_two_to_the_31() {
+    fn seconds_are_integers_of_at_most_two_to_the_power_of_31() {
         assert_eq!(seconds(Some(" 60")), Some(60));
         assert_eq!(seconds(Some("99999999999999999999999")), Some(MAX_SECONDS));
         for bad in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("'60'")] {

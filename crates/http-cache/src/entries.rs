@@ -1,6 +1,6 @@
-//! Stores the server's answers in `cache.db`, with a limit in bytes: the least recently used are removed first.
+//! Stores the server's responses in `cache.db`, with a limit in bytes: the least recently used are removed first.
 //!
-//! Uses, including those in memory, are recorded and written with the next answer, so that reading does not write.
+//! Uses, including hits in memory, are collected and written with the next response, so that a read does not write.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -17,21 +17,21 @@ use crate::{
     stored_headers::StoredHeaders,
 };
 
-/// Returns whether this number of bytes may be written to the disk of `cache.db`; they then count as written. Called
-/// for each answer on the writer thread, so it must be fast.
+/// Returns whether this number of bytes may be written to the disk of `cache.db`, and if so counts them as written.
+/// Called for each response on the writer thread, so it must be fast.
 pub type FreeSpaceCheck = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
-/// Maximum size of all answers in `cache.db` in bytes. One answer may use a quarter, which is also the longest body
-/// that is read.
+/// Maximum size of all responses in `cache.db` in bytes. One response may use a quarter of it, which is also the limit
+/// of a body that is received.
 pub const DISK_BUDGET: u64 = 64 * 1024 * 1024;
 /// Approximate size of a row without its texts in bytes.
 const ROW_BYTES: u64 = 200;
 /// Maximum number of uses recorded until the next write.
 const MAX_RECORDED_USES: usize = 4_096;
-/// Maximum number of answers to one path with different `selecting`.
+/// Maximum number of responses to one path with different `selecting`.
 pub const MAX_VARIANTS: u32 = 4;
 
-/// One stored answer.
+/// One stored response.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The request fields listed in `Vary`, with the values of the request.
@@ -55,50 +55,50 @@ impl Entry {
     }
 }
 
-/// All stored answers to one path, newest first.
+/// All stored responses to one path, newest first.
 #[derive(Debug, Default)]
 pub struct Variants {
-    /// The answers, which differ by their `selecting`.
+    /// The responses, which differ by their `selecting`.
     pub all: Vec<Arc<Entry>>,
-    /// Value of `writes` when its use was last recorded.
+    /// Value of `Totals::writes` when a use was last recorded.
     recorded_at: AtomicU64,
 }
 
 impl Variants {
-    /// Creates a list whose use was not yet recorded.
+    /// Creates a list without a recorded use.
     pub fn new(all: Vec<Arc<Entry>>) -> Self {
         Self { all, recorded_at: AtomicU64::new(0) }
     }
 }
 
-/// The stored answers of one account.
-pub struct Answers {
+/// The stored responses of one account.
+pub struct StoredResponses {
     db: Database<Error>,
     budget: u64,
     free_space: Option<Arc<FreeSpaceCheck>>,
     totals: Arc<Totals>,
 }
 
-/// Totals over all answers, updated when a transaction is committed.
+/// Totals over all responses, updated when a transaction is committed.
 struct Totals {
     bytes: AtomicU64,
     evicted: AtomicU64,
     next_use: AtomicI64,
-    /// Latest arrival of any stored answer by the wall clock.
+    /// Latest arrival of any stored response by the wall clock.
     latest_ms: AtomicI64,
     /// Paths used since the last write, most recent last.
     used: Mutex<Vec<String>>,
     writes: AtomicU64,
 }
 
-/// Answers that were removed to free space.
+/// Responses that were removed to free space.
 #[derive(Debug, Clone, Copy, Default)]
 struct Evicted {
     bytes: u64,
-    answers: u64,
+    responses: u64,
 }
 
-impl Answers {
+impl StoredResponses {
     /// Reads the totals from the database. Blocking.
     pub fn open(db: Database<Error>, budget: u64) -> Result<Self> {
         let (bytes, next_use, latest_ms) = db.with_connection(|conn| {
@@ -119,7 +119,7 @@ impl Answers {
         Ok(Self { db, budget, free_space: None, totals: Arc::new(totals) })
     }
 
-    /// Size of all stored answers in bytes.
+    /// Size of all stored responses in bytes.
     pub fn bytes(&self) -> u64 {
         self.totals.bytes()
     }
@@ -127,11 +127,11 @@ impl Answers {
     pub fn budget(&self) -> u64 {
         self.budget
     }
-    /// Number of answers removed to stay within the limit, since start-up.
+    /// Number of responses removed to stay within the limit, since start-up.
     pub fn evicted(&self) -> u64 {
         self.totals.evicted.load(Relaxed)
     }
-    /// Latest arrival of any stored answer by the wall clock (UTC, ms).
+    /// Latest arrival of any stored response by the wall clock (UTC, ms).
     pub fn latest_ms(&self) -> i64 {
         self.totals.latest_ms.load(Relaxed)
     }
@@ -140,7 +140,7 @@ impl Answers {
         self.free_space = check.map(Arc::new);
     }
 
-    /// Returns all answers to a path, newest first.
+    /// Returns all responses to a path, newest first.
     pub async fn get(&self, path: &str) -> Result<Vec<Arc<Entry>>> {
         let path = path.to_owned();
         self.db.read(move |conn| stored(conn, &path)).await
@@ -159,9 +159,9 @@ impl Answers {
         used.push(path.to_owned());
     }
 
-    /// Stores an answer within the budget. On a full disk, twice the required space is freed and the write is repeated
-    /// once. Returns `NoSpace` if the check of free space forbids the write (nothing is removed then), or if the answer
-    /// is too large.
+    /// Stores a response within the budget. On a full disk, twice the required space is freed and the write is repeated
+    /// once. Returns `NoSpace` if the check of free space forbids the write (nothing is removed then), or if the
+    /// response is too large.
     pub async fn put(&self, path: &str, entry: &Arc<Entry>) -> Result<()> {
         let size = entry.size(path);
         if size > self.budget / 4 + ROW_BYTES * 10 {
@@ -179,8 +179,8 @@ impl Answers {
         }
     }
 
-    /// `is_space_low`: whether the disk has too little free space. Called once, on the writer thread, because it may
-    /// query the disk.
+    /// `is_space_low` returns whether the disk has too little free space. Called once, on the writer thread, because it
+    /// may query the disk.
     async fn write(
         &self,
         path: &str,
@@ -193,7 +193,7 @@ impl Answers {
         let (path, entry, totals) = (path.to_owned(), entry.clone(), self.totals.clone());
         let budget = self.budget;
         let mut space_low = None;
-        let written = self.db.write("store an answer", move |tx| {
+        let written = self.db.write("store a response", move |tx| {
             if *space_low.get_or_insert_with(&is_space_low) {
                 return Err(Error::NoSpace { missing: size });
             }
@@ -207,7 +207,8 @@ impl Answers {
             let bytes = (totals.bytes() + after).saturating_sub(before);
             let evicted = match bytes.saturating_sub(budget) {
                 0 => Evicted::default(),
-                // A tenth more than needed, so that not every following answer has to remove one.
+                // Remove a tenth of the budget more than needed, so that the next responses fit without another
+                // eviction.
                 over => evict(tx, over + budget / 10)?,
             };
             let (totals, latest_ms) = (totals.clone(), entry.arrival.wall_ms);
@@ -222,10 +223,10 @@ impl Answers {
         written.await
     }
 
-    /// Removes answers of at least `bytes` in total.
+    /// Removes responses of at least `bytes` in total.
     async fn evict(&self, bytes: u64) -> Result<()> {
         let totals = self.totals.clone();
-        let evicted = self.db.write("evict answers", move |tx| {
+        let evicted = self.db.write("evict responses", move |tx| {
             let (evicted, totals) = (evict(tx, bytes)?, totals.clone());
             tx.after_commit(move || totals.count_evicted(evicted));
             Ok(())
@@ -233,10 +234,10 @@ impl Answers {
         evicted.await
     }
 
-    /// Removes all answers to a path.
+    /// Removes all responses to a path.
     pub async fn remove(&self, path: &str) -> Result<()> {
         let (path, totals) = (path.to_owned(), self.totals.clone());
-        let removed = self.db.write("remove an answer", move |tx| {
+        let removed = self.db.write("remove a response", move |tx| {
             let (before, totals) = (stored_size(tx, &path)?, totals.clone());
             tx.prepare_cached("DELETE FROM entry WHERE path = ?1")?.execute([&path])?;
             tx.after_commit(move || totals.subtract(before));
@@ -261,7 +262,7 @@ impl Totals {
     }
     fn count_evicted(&self, evicted: Evicted) {
         self.subtract(evicted.bytes);
-        self.evicted.fetch_add(evicted.answers, Relaxed);
+        self.evicted.fetch_add(evicted.responses, Relaxed);
     }
 }
 
@@ -289,7 +290,7 @@ fn stored(conn: &Connection, path: &str) -> Result<Vec<Arc<Entry>>> {
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
 }
 
-/// Inserts or replaces an answer; removes the oldest variant if there are too many.
+/// Inserts or replaces a response; removes the oldest variant if there are too many.
 fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) -> Result<()> {
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     conn.prepare_cached(
@@ -317,7 +318,7 @@ fn insert(conn: &Connection, path: &str, entry: &Entry, size: u64, used: i64) ->
     Ok(())
 }
 
-/// Removes answers of at least `bytes` in total, least recently used first.
+/// Removes responses of at least `bytes` in total, least recently used first.
 fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
     let mut evicted = Vec::new();
     let mut freed = 0;
@@ -334,10 +335,10 @@ fn evict(conn: &Connection, bytes: u64) -> Result<Evicted> {
     for id in &evicted {
         conn.prepare_cached("DELETE FROM entry WHERE rowid = ?1")?.execute([id])?;
     }
-    Ok(Evicted { bytes: freed, answers: evicted.len() as u64 })
+    Ok(Evicted { bytes: freed, responses: evicted.len() as u64 })
 }
 
-/// Returns the size of all answers to a path in bytes.
+/// Returns the size of all responses to a path in bytes.
 fn stored_size(conn: &Connection, path: &str) -> Result<u64> {
     let sum: i64 = conn
         .prepare_cached("SELECT coalesce(sum(size), 0) FROM entry WHERE path = ?1")?

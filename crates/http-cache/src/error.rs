@@ -15,16 +15,16 @@ pub enum Error {
     /// The server replied 404 or 410.
     #[error("not found: {0}")]
     NotFound(String),
-    /// There is no stored answer for this path that may be used without the network.
+    /// There is no stored response for this path that may be used without the network.
     #[error("not stored: {0}")]
     NotStored(String),
-    /// The answer is complete, but was rejected by the validator.
+    /// The response is complete, but the validator rejected it (`Rejection::Corrupt`).
     #[error("corrupt: {0}")]
     Corrupt(String),
-    /// The answer is over the size limit, or the disk has too little free space.
-    #[error("no space for an answer of {missing} bytes")]
+    /// The response is over the size limit, or the disk has too little free space.
+    #[error("no space for a response of {missing} bytes")]
     NoSpace {
-        /// Size of the answer in bytes.
+        /// Size of the response in bytes.
         missing: u64,
     },
     /// The database failed.
@@ -48,7 +48,7 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
-    /// True if the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }

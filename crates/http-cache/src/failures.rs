@@ -1,5 +1,5 @@
-//! Remembers failures for a while, so that the request is not repeated: a path that was not found, a server that could
-//! not be reached, a `Retry-After`. Times are monotonic and kept in memory only.
+//! Remembers failures for a limited time, during which the request is not repeated: a path that was not found, a server
+//! that could not be reached, a `Retry-After`. Times are monotonic. Nothing is written to the disk.
 
 use std::{
     collections::HashMap,
@@ -10,9 +10,9 @@ use carrel_model::ErrorCode;
 
 /// How long a path that was not found is not requested again.
 pub const MISSING_MS: i64 = 60_000;
-/// How long no request is sent to a server that could not be reached.
+/// How long no request is sent after the server could not be reached.
 pub const UNREACHABLE_MS: i64 = 5_000;
-/// Longest `Retry-After` that is respected.
+/// Maximum `Retry-After`; a longer one is reduced to it.
 pub const MAX_RETRY_AFTER_MS: i64 = 15 * 60_000;
 /// Maximum number of remembered paths.
 const MAX_PATHS: usize = 4_096;
@@ -52,7 +52,7 @@ impl Failures {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// Returns the failure because of which `path` is not requested at `now`.
+    /// Returns the failure that prevents a request for `path` at `now`.
     pub fn find(&self, path: &str, now: i64) -> Option<KnownFailure> {
         let mut state = self.state();
         if state.unreachable_until.is_some_and(|until| now < until) {
@@ -68,7 +68,7 @@ impl Failures {
             None => KnownFailure::Missing { status },
         })
     }
-    /// True if the server could not be reached within the last `UNREACHABLE_MS`.
+    /// Returns true if the server could not be reached within the last `UNREACHABLE_MS`.
     pub fn is_unreachable(&self, now: i64) -> bool {
         self.state().unreachable_until.is_some_and(|until| now < until)
     }
@@ -80,8 +80,8 @@ impl Failures {
     pub fn record_reply(&self) {
         self.state().unreachable_until = None;
     }
-    /// Records a path that was not found. `for_ms`: the lifetime of the reply, if the server stated one; at most
-    /// `MISSING_MS` of it applies.
+    /// Records a path that was not found. `for_ms` is the lifetime of the reply, if the server stated one; the failure
+    /// expires after at most `MISSING_MS`.
     pub fn record_missing(&self, path: &str, status: u16, now: i64, for_ms: Option<i64>) {
         let until = now + for_ms.unwrap_or(MISSING_MS).min(MISSING_MS);
         self.insert(path, now, (until, status, None));
@@ -106,11 +106,12 @@ impl Failures {
             state.paths.insert(path.to_owned(), failure);
         }
     }
-    /// Removes the failure of a path, because it was answered.
+    /// Removes the failure of a path after a successful request.
     pub fn remove(&self, path: &str) {
         self.state().paths.remove(path);
     }
-    /// Discards failures that another network may change. A `Retry-After` is kept, as the server is the same.
+    /// Discards failures that may not occur on another network. A `Retry-After` is kept, because the server is the
+    /// same.
     pub fn network_changed(&self) {
         let mut state = self.state();
         state.unreachable_until = None;

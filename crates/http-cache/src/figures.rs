@@ -1,10 +1,10 @@
-//! Counts answers by route and tier since start-up, for diagnostics: numbers only, no paths.
+//! Counts responses by route and tier since start-up, for diagnostics: numbers only, no paths.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Origin, Route};
 
-/// A counter. Each answer is counted in one of the first four; the others add details.
+/// A counter. Each response is counted in one of the first four; the others count additional properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
     /// Read from memory.
@@ -13,15 +13,15 @@ pub enum Count {
     Disk,
     /// Body received from the server.
     Network,
-    /// Stored answer confirmed by a 304.
+    /// Stored response confirmed by a 304.
     Revalidated,
-    /// Used although stale, or as a fallback.
+    /// Stale, or used as a fallback.
     Stale,
     /// Joined the request of another caller.
     Coalesced,
     /// Not requested because of a remembered failure.
     Negative,
-    /// No answer.
+    /// No response.
     Failed,
 }
 
@@ -30,21 +30,21 @@ const COUNTS: usize = 8;
 /// The counters of one route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RouteCounts {
-    /// Answers read from memory.
+    /// Responses read from memory.
     pub memory: u64,
-    /// Answers read from `cache.db`.
+    /// Responses read from `cache.db`.
     pub disk: u64,
-    /// Answers received from the server.
+    /// Responses received from the server.
     pub network: u64,
-    /// Stored answers confirmed by a 304.
+    /// Stored responses confirmed by a 304.
     pub revalidated: u64,
-    /// Answers used although stale, or as a fallback.
+    /// Responses that were stale or used as a fallback.
     pub stale: u64,
-    /// Answers of a shared request.
+    /// Responses of a request that another caller had started.
     pub coalesced: u64,
     /// Requests not sent because of a remembered failure.
     pub negative: u64,
-    /// Calls without an answer.
+    /// Calls without a response.
     pub failed: u64,
 }
 
@@ -54,11 +54,11 @@ impl RouteCounts {
             [0, 1, 2, 3, 4, 5, 6, 7].map(|i| counts[i].load(Ordering::Relaxed));
         Self { memory, disk, network, revalidated, stale, coalesced, negative, failed }
     }
-    /// Returns the number of all answers.
-    pub fn answers(&self) -> u64 {
+    /// Returns the number of all responses.
+    pub fn responses(&self) -> u64 {
         self.memory + self.disk + self.network + self.revalidated
     }
-    /// Returns the number of answers whose body was not sent over the network.
+    /// Returns the number of responses whose body was not sent over the network.
     pub fn hits(&self) -> u64 {
         self.memory + self.disk + self.revalidated
     }
@@ -85,15 +85,15 @@ impl std::ops::Add for RouteCounts {
 pub struct Figures {
     /// One for each row of the route table, in its order, and one for all other paths.
     pub routes: Vec<(Route, RouteCounts)>,
-    /// Size of the answers in memory in bytes.
+    /// Size of the responses in memory in bytes.
     pub memory_bytes: u64,
     /// Limit of `memory_bytes`.
     pub memory_budget: u64,
-    /// Size of the answers in `cache.db` in bytes.
+    /// Size of the responses in `cache.db` in bytes.
     pub disk_bytes: u64,
     /// Limit of `disk_bytes`.
     pub disk_budget: u64,
-    /// Answers that were removed from `cache.db` to stay within the limit.
+    /// Responses that were removed from `cache.db` to stay within the limit.
     pub evicted: u64,
 }
 
@@ -122,8 +122,8 @@ impl Counters {
         self.counts[row.unwrap_or(self.routes.len())][what as usize]
             .fetch_add(1, Ordering::Relaxed);
     }
-    /// Counts an answer by its tier.
-    pub fn answer(&self, route: &Route, origin: Origin) {
+    /// Counts a response by its tier.
+    pub fn count_response(&self, route: &Route, origin: Origin) {
         self.add(
             route,
             match origin {

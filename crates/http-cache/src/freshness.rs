@@ -1,12 +1,12 @@
-//! Computes how long an answer is fresh, its age, and whether it may be used when stale: RFC 9111, sections 4.2 and
-//! 5.2.2, and RFC 5861, for a private cache. Pure functions of header fields and times.
+//! Computes how long a response is fresh, its age, and whether it may be used when stale, as a private cache (RFC 9111,
+//! 4.2 and 5.2.2; RFC 5861). Pure functions of header fields and times.
 //!
 //! Decisions where the RFC allows a choice:
-//! - `Date` is not compared with the device's clock, which may be wrong by hours: an answer would be stale on arrival.
-//!   The age at arrival is `Age` plus the duration of the request (4.2.3 allows `corrected_age_value` alone). `Expires`
-//!   is compared with the server's own `Date`.
-//! - The heuristic lifetime (4.2.2) is that of the route, never a fraction of `Last-Modified`, so that it is the same
-//!   on every device.
+//! - `Date` is not compared with the device's clock, which may be wrong by hours, so that a response could be stale on
+//!   arrival. The age at arrival is `Age` plus the duration of the request (4.2.3 allows `corrected_age_value` alone).
+//!   `Expires` is compared with the server's own `Date`.
+//! - The heuristic lifetime (4.2.2) is that of the route, never a fraction of the time since `Last-Modified`, so that
+//!   it is the same on all devices.
 //! - `s-maxage`, `public` and `proxy-revalidate` concern shared caches and are ignored.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::{
     stored_headers::StoredHeaders,
 };
 
-/// Rules for storing and using an answer, from its header fields.
+/// Rules for storing and using a response, from its header fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `no-store`, or `Vary: *`.
@@ -28,13 +28,13 @@ pub struct Policy {
     pub no_cache: bool,
     /// Never used without revalidation once stale (5.2.2.2).
     pub must_revalidate: bool,
-    /// Lifetime in seconds; `None`: not given by the server, the route's lifetime applies.
+    /// Lifetime in seconds. `None`: the server did not state one, and the route's applies.
     pub lifetime_s: Option<u64>,
-    /// RFC 5861, 3, in seconds. Overrides the route's window.
+    /// `stale-while-revalidate` in seconds (RFC 5861, 3). Overrides the route's window.
     pub while_revalidate_s: Option<u64>,
-    /// RFC 5861, 4, in seconds. Overrides the route's window.
+    /// `stale-if-error` in seconds (RFC 5861, 4). Overrides the route's window.
     pub if_error_s: Option<u64>,
-    /// Age in seconds when it was sent (5.1).
+    /// Age in seconds when the response was sent (`Age`, 5.1).
     pub age_s: u64,
 }
 
@@ -48,12 +48,12 @@ impl Policy {
             let given = || seconds(value.as_deref());
             match name.as_str() {
                 "no-store" => policy.no_store = true,
-                // With field names it applies to those fields only (`StoredHeaders::of`).
+                // With field names, the directive applies to those fields only (`StoredHeaders::of`).
                 "no-cache" if value.is_none() => policy.no_cache = true,
                 "must-revalidate" => policy.must_revalidate = true,
-                // Only status 200 is stored, which is understood (5.2.2.3).
+                // Only status 200 is stored, and the cache understands it (5.2.2.3).
                 "must-understand" => understood = true,
-                // The first of several values applies; an invalid value means stale (4.2.1).
+                // Of several values the first applies; an invalid value means stale (4.2.1).
                 "max-age" => max_age = max_age.or(Some(given().unwrap_or(0))),
                 "stale-while-revalidate" => policy.while_revalidate_s = Some(given().unwrap_or(0)),
                 "stale-if-error" => policy.if_error_s = Some(given().unwrap_or(0)),
@@ -67,15 +67,15 @@ impl Policy {
         policy
     }
 
-    /// Returns the lifetime of the answer, under a route with the lifetime `heuristic`.
+    /// Returns the lifetime of the response, under a route with the lifetime `heuristic`.
     pub fn lifetime(&self, heuristic: Duration) -> Duration {
         self.lifetime_s.map_or(heuristic, Duration::from_secs)
     }
-    /// True if it may be used without a request (4.2). `age` is `None` if it is unknown.
+    /// Returns true if it may be used without a request (4.2). `age` is `None` if it is unknown.
     pub fn is_fresh(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         age.is_some_and(|age| age < self.lifetime(heuristic))
     }
-    /// True if it may be used while it is requested again (RFC 5861, 3), under a route that allows `window`.
+    /// Returns true if it may be used during its revalidation (RFC 5861, 3), under a route that allows `window`.
     pub fn while_revalidating(
         &self,
         age: Option<Duration>,
@@ -86,8 +86,8 @@ impl Policy {
         let end = self.lifetime(heuristic).saturating_add(window);
         self.allows_stale(self.is_fresh(age, heuristic)) && age.is_some_and(|age| age < end)
     }
-    /// True if it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that allows
-    /// `window`. An answer of unknown age may be used unless the server set the limit.
+    /// Returns true if it may be used because the network or the server failed (4.2.4; RFC 5861, 4), under a route that
+    /// allows `window`. A response of unknown age may be used unless the server sent `stale-if-error`.
     pub fn on_error(&self, age: Option<Duration>, heuristic: Duration, window: Duration) -> bool {
         let end = |window| self.lifetime(heuristic).saturating_add(window);
         let in_time = match (age, self.if_error_s) {
@@ -97,7 +97,7 @@ impl Policy {
         };
         self.allows_stale(self.is_fresh(age, heuristic)) && in_time
     }
-    /// True if the server allows its use at any age.
+    /// Returns true if it may be used whatever its age: the server can forbid this.
     pub fn at_any_age(&self, age: Option<Duration>, heuristic: Duration) -> bool {
         self.allows_stale(self.is_fresh(age, heuristic))
     }
@@ -106,7 +106,7 @@ impl Policy {
     }
 }
 
-/// Returns `Expires` minus `Date`; an invalid value is in the past (5.3).
+/// Returns `Expires` minus `Date` in seconds; an invalid `Expires` counts as past (5.3).
 fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
     let expires = headers.get(header::EXPIRES);
     if expires.is_empty() {
@@ -117,7 +117,7 @@ fn expires_s(headers: &StoredHeaders, arrived_ms: i64) -> Option<u64> {
     Some(u64::try_from(left_ms / 1000).unwrap_or(0))
 }
 
-/// A time by both clocks.
+/// A time, by the wall clock and the monotonic clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Arrival {
     /// Wall clock: UTC, ms since 1970.
@@ -128,12 +128,12 @@ pub struct Arrival {
     pub run: [u8; 16],
 }
 
-/// Returns the age of an answer that was `initial_ms` old when it arrived. `None`: unknown, because the wall clock was
+/// Returns the age of a response that was `initial_ms` old when it arrived. `None`: unknown, because the wall clock was
 /// set back since an earlier run.
 ///
-/// Within a run the greater difference of the two clocks applies: the monotonic clock stops during suspend. A wall
-/// clock that was set forward makes an answer appear older than it is, which costs a request, but never younger.
-/// `latest_ms` is the latest arrival of any stored answer by the wall clock.
+/// Within a run the greater of the two clocks' differences applies, because the monotonic clock stops during suspend.
+/// If the wall clock was set forward, a response appears older than it is, which costs a request; it never appears
+/// younger. `latest_ms` is the latest arrival of any stored response by the wall clock.
 pub fn age(initial_ms: u64, arrival: Arrival, now: Arrival, latest_ms: i64) -> Option<Duration> {
     let wall = now.wall_ms - arrival.wall_ms;
     let resident_ms = if arrival.run == now.run {
@@ -219,29 +219,34 @@ mod tests {
             plain.while_revalidating(s(11), ten, day)
                 && !plain.while_revalidating(s(86_410), ten, day)
         );
-        assert!(!plain.while_revalidating(None, ten, day), "an unknown age is not in any window");
+        assert!(
+            !plain.while_revalidating(None, ten, day),
+            "a response of unknown age is outside every window"
+        );
         assert!(plain.on_error(None, ten, day) && plain.on_error(s(1 << 40), ten, Duration::MAX));
-        let said =
+        let limited =
             policy(&[("cache-control", "max-age=10, stale-while-revalidate=5, stale-if-error=7")]);
         assert!(
-            said.while_revalidating(s(14), ten, day) && !said.while_revalidating(s(15), ten, day)
+            limited.while_revalidating(s(14), ten, day)
+                && !limited.while_revalidating(s(15), ten, day)
         );
         assert!(
-            said.on_error(s(16), ten, Duration::MAX) && !said.on_error(s(17), ten, Duration::MAX)
+            limited.on_error(s(16), ten, Duration::MAX)
+                && !limited.on_error(s(17), ten, Duration::MAX)
         );
-        assert!(!said.on_error(None, ten, Duration::MAX), "the server set a limit");
+        assert!(!limited.on_error(None, ten, Duration::MAX), "the server set a limit");
         let strict = policy(&[("cache-control", "max-age=10, must-revalidate")]);
-        assert!(strict.on_error(s(9), ten, day), "fresh is fresh");
+        assert!(strict.on_error(s(9), ten, day), "a fresh response may be used");
         assert!(!strict.on_error(s(10), ten, day) && !strict.while_revalidating(s(10), ten, day));
         assert!(!policy(&[("cache-control", "no-cache")]).on_error(s(0), ten, Duration::MAX));
     }
 
     #[test]
-    fn age_survives_clock_jumps() {
+    fn age_is_correct_or_unknown_after_clock_jumps() {
         let at = |wall_ms, mono_ms, run| Arrival { wall_ms, mono_ms, run: [run; 16] };
         let secs = |s| Some(Duration::from_secs(s));
-        // Same run: if the clock was set back, the monotonic clock applies; after suspend or if set forward, the wall
-        // clock.
+        // Same run: if the wall clock was set back, the monotonic clock applies; if it was set forward, or after
+        // suspend, the wall clock applies.
         assert_eq!(age(1_000, at(0, 0, 1), at(-9_000_000, 5_000, 1), 0), secs(6));
         assert_eq!(age(0, at(0, 0, 1), at(9_000_000, 5_000, 1), 0), secs(9_000));
         // Another run: the wall clock applies; unknown if it was set back.
@@ -250,7 +255,7 @@ mod tests {
         assert_eq!(
             age(0, at(1_000, 0, 1), at(4_000, 0, 2), 9_000),
             None,
-            "another answer has seen 9 s"
+            "another response arrived at 9 s"
         );
     }
 }

@@ -1,7 +1,8 @@
-//! Limits requests to one at a time for each key: later callers join it. Dropping a waiter does not affect the others.
+//! Limits requests to one at a time for each key: later callers join the request in progress. Dropping a waiter does
+//! not affect the others.
 //!
-//! When all waiters are dropped, a request whose answer is stored continues, because the next caller can use it; a
-//! request whose answer is not stored (`Ends::WithoutWaiters`) is aborted.
+//! When all waiters are dropped, a request whose response is stored continues, because the next caller can use it; a
+//! request whose response is not stored (`Ends::WithoutWaiters`) is aborted.
 
 use std::{
     collections::HashMap,
@@ -14,19 +15,19 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::task::AbortHandle;
 
-/// When a request ends.
+/// When a request is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
     WhenDone,
-    /// Also when the last waiter is dropped.
+    /// When it is done or the last waiter is dropped.
     WithoutWaiters,
 }
 
-type SharedAnswer<T> = Shared<BoxFuture<'static, Option<T>>>;
+type SharedResult<T> = Shared<BoxFuture<'static, Option<T>>>;
 
-/// Waits for a shared answer. Resolves to `None` only if the request panicked.
+/// Waits for a shared result. Resolves to `None` only if the request panicked.
 pub struct Waiter<T: Clone> {
-    answer: SharedAnswer<T>,
+    result: SharedResult<T>,
     /// The request was already in progress.
     pub joined: bool,
     _abort: Arc<AbortOnDrop>,
@@ -35,7 +36,7 @@ pub struct Waiter<T: Clone> {
 impl<T: Clone> Future for Waiter<T> {
     type Output = Option<T>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.answer.poll_unpin(cx)
+        self.result.poll_unpin(cx)
     }
 }
 
@@ -51,9 +52,9 @@ impl Drop for AbortOnDrop {
 }
 
 struct RunningRequest<T: Clone> {
-    answer: SharedAnswer<T>,
+    result: SharedResult<T>,
     abort: Weak<AbortOnDrop>,
-    /// Keeps a request joinable that continues without waiters.
+    /// Keeps the request available to later callers if it continues without waiters.
     _keep_alive: Option<Arc<AbortOnDrop>>,
     number: u64,
 }
@@ -79,11 +80,12 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
     pub fn new() -> Self {
         Self::default()
     }
-    /// Joins the request of `key` that is in progress, or begins `start`. The request continues without waiters.
+    /// Joins the request of `key` that is in progress, or starts one with `start`. The request continues without
+    /// waiters.
     pub fn join(&self, key: K, start: impl FnOnce() -> BoxFuture<'static, T>) -> Waiter<T> {
         self.join_until(key, Ends::WhenDone, start)
     }
-    /// Same; `ends` determines whether the request continues without waiters.
+    /// Like `join`; `ends` determines whether the request continues without waiters.
     pub(super) fn join_until(
         &self,
         key: K,
@@ -94,7 +96,7 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
         if let Some(running) = requests.running.get(&key)
             && let Some(abort) = running.abort.upgrade()
         {
-            return Waiter { answer: running.answer.clone(), joined: true, _abort: abort };
+            return Waiter { result: running.result.clone(), joined: true, _abort: abort };
         }
         requests.next += 1;
         let number = requests.next;
@@ -102,21 +104,21 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
         let request = start();
         let task = tokio::spawn(async move {
             let ended = ended;
-            let answer = request.await;
+            let result = request.await;
             drop(ended);
-            answer
+            result
         });
         let aborts = ends == Ends::WithoutWaiters;
         let abort = Arc::new(AbortOnDrop(aborts.then(|| task.abort_handle())));
-        let answer = async move { task.await.ok() }.boxed().shared();
+        let result = async move { task.await.ok() }.boxed().shared();
         let running = RunningRequest {
-            answer: answer.clone(),
+            result: result.clone(),
             abort: Arc::downgrade(&abort),
             _keep_alive: (!aborts).then(|| abort.clone()),
             number,
         };
         requests.running.insert(key, running);
-        Waiter { answer, joined: false, _abort: abort }
+        Waiter { result, joined: false, _abort: abort }
     }
 }
 
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_without_waiters_continues_or_stops_as_requested() {
+    async fn ends_determines_whether_a_request_without_waiters_continues() {
         let fixture = Fixture::new();
         drop((fixture.join(Ends::WhenDone), fixture.join(Ends::WhenDone)));
         fixture.permits.add_permits(1);

@@ -1,17 +1,18 @@
-//! An HTTP cache for the answers of one server, in memory and in `cache.db`. See docs/CACHE.md.
+//! An HTTP cache for the responses of one server, in memory and in `cache.db`. See docs/CACHE.md.
 //!
-//! Scope: `GET` requests of one account for JSON documents, all with the same header fields. Answers are stored and
-//! used as in RFC 9111 (freshness, validation, `Vary`) and RFC 5861 (stale answers). Request directives and
-//! invalidation by writes are not implemented, because no caller needs them.
+//! Scope: `GET` requests of one account for JSON documents, all with the same header fields. Responses are stored and
+//! used as in RFC 9111 (freshness, validation, `Vary`) and RFC 5861 (use of stale responses). Not implemented, because
+//! no caller needs them: request directives and invalidation by writes.
 //!
 //! The route table (`routes`) alone defines how a path is cached. `Cache::get` follows it: cache-first,
-//! stale-while-revalidate or network-only. `Cache::refresh` always sends a request first, `Cache::stored` never does.
+//! stale-while-revalidate or network-only. `Cache::refresh` always sends a request, `Cache::stored` never does.
 //!
-//! `cache` implements the three over `lookup` (stored answers, in `memory` and `entries`) and `request` (the network,
-//! one request at a time for each path: `in_flight`). `freshness`, `stored_headers` and `vary` implement the RFCs;
-//! `failures` records what need not be requested; `status` and `figures` report where an answer came from.
+//! `cache` implements these three calls with `lookup` (stored responses, in `memory` and `entries`) and `request` (the
+//! network, one request at a time for each path: `in_flight`). `freshness`, `stored_headers` and `vary` implement the
+//! RFCs; `failures` records recent failures, after which no request is sent; `status` and `figures` report the origin
+//! of responses.
 //!
-//! Not here: the content of answers, blobs, downloads (`carrel-content`).
+//! Not here: the content of responses, blobs, downloads (`carrel-content`).
 
 #![warn(missing_docs)]
 

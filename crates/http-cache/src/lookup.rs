@@ -1,4 +1,4 @@
-//! Finds the stored answer for a request, in memory or in `cache.db`, and reports its use.
+//! Finds the stored response for a request, in memory or in `cache.db`, and reports its use.
 
 use std::{
     sync::{Arc, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use crate::{
     freshness::{Arrival, age},
 };
 
-/// A stored answer that matches a request.
+/// A stored response that matches a request.
 pub(super) struct Stored {
     pub entry: Arc<Entry>,
     pub origin: Origin,
@@ -24,28 +24,28 @@ pub(super) struct Stored {
 /// Result of looking up a path.
 pub(super) struct Lookup {
     pub stored: Option<Stored>,
-    /// There are answers, but none matches (`Vary`).
+    /// Responses are stored for the path, but none matches the request (`Vary`).
     pub others: bool,
 }
 
 impl Stored {
-    /// Returns how long the answer is fresh.
+    /// Returns how long the response is fresh.
     pub fn lifetime(&self, route: &Route) -> Duration {
         self.entry.policy.lifetime(route.fresh)
     }
-    /// True if it may be used without a request.
+    /// Returns true if it may be used without a request.
     pub fn is_fresh(&self, route: &Route) -> bool {
         self.entry.policy.is_fresh(self.age, route.fresh)
     }
-    /// True if it may be used whatever its age. The server can forbid this.
+    /// Returns true if it may be used whatever its age. The server can forbid this.
     pub fn at_any_age(&self, route: &Route) -> bool {
         self.entry.policy.at_any_age(self.age, route.fresh)
     }
-    /// True if it may be used because the network or the server failed.
+    /// Returns true if it may be used because the network or the server failed.
     pub fn on_error(&self, route: &Route) -> bool {
         self.entry.policy.on_error(self.age, route.fresh, route.if_error)
     }
-    /// True if it may be used while it is requested again.
+    /// Returns true if it may be used during its revalidation.
     pub fn while_revalidating(&self, route: &Route) -> bool {
         self.entry.policy.while_revalidating(self.age, route.fresh, route.stale)
     }
@@ -59,7 +59,7 @@ impl Stored {
 }
 
 impl Lookup {
-    /// Returns why a request is sent although the path was looked up.
+    /// Returns the reason for sending a request after this lookup.
     pub fn why(&self, route: &Route) -> Forward {
         match &self.stored {
             None if self.others => Forward::VaryMiss,
@@ -75,7 +75,7 @@ impl CacheInner {
         Arrival { wall_ms: self.clock.now_ms(), mono_ms: self.clock.monotonic_ms(), run: self.run }
     }
 
-    /// Looks up a path. An answer in memory is found without waiting.
+    /// Looks up a path. Does not wait if the response is in memory.
     pub(super) async fn lookup(self: &Arc<Self>, path: &str) -> Result<Lookup> {
         let (variants, origin) = match self.memory.get(path) {
             Some(variants) => (variants, Origin::Memory),
@@ -87,22 +87,22 @@ impl CacheInner {
                 (variants, Origin::Disk)
             }
         };
-        self.answers.record_use(path, &variants);
+        self.responses.record_use(path, &variants);
         let entry = variants.all.iter().find(|e| self.account.matches(&e.selecting)).cloned();
         let stored = entry.map(|entry| Stored {
-            age: age(entry.initial_age_ms, entry.arrival, self.now(), self.answers.latest_ms()),
+            age: age(entry.initial_age_ms, entry.arrival, self.now(), self.responses.latest_ms()),
             entry,
             origin,
         });
         Ok(Lookup { others: stored.is_none(), stored })
     }
-    /// Reads the answers of a path from `cache.db`, once for all concurrent callers, and puts them into memory.
+    /// Reads the responses of a path from `cache.db`, once for all concurrent callers, and puts them into memory.
     async fn read(self: &Arc<Self>, path: &str) -> Result<Arc<Variants>> {
         let (inner, owned) = (self.clone(), path.to_owned());
         let reading = self.reads.join(path.to_owned(), move || {
             async move {
                 let before = *inner.changes();
-                let variants = Arc::new(Variants::new(inner.answers.get(&owned).await?));
+                let variants = Arc::new(Variants::new(inner.responses.get(&owned).await?));
                 let changes = inner.changes();
                 if *changes == before && !variants.all.is_empty() {
                     remember(&inner.memory, &owned, variants.clone());
@@ -116,13 +116,14 @@ impl CacheInner {
     fn changes(&self) -> MutexGuard<'_, u64> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// Changes the answers in memory. A read of `cache.db` that began before does not put its result into memory.
+    /// Changes the responses in memory. A read of `cache.db` that started before the change does not put its result
+    /// into memory.
     fn change(&self, f: impl FnOnce(&ByteLru<String, Arc<Variants>>)) {
         let mut changes = self.changes();
         *changes += 1;
         f(&self.memory);
     }
-    /// Stores an answer. Returns true if it is in `cache.db`; otherwise it is kept in memory for this run.
+    /// Stores a response. Returns true if it is in `cache.db`; otherwise it is kept in memory for this run.
     pub(super) async fn store(self: &Arc<Self>, path: &str, entry: &Arc<Entry>) -> bool {
         let before = match self.memory.get(path) {
             Some(variants) => variants,
@@ -134,31 +135,31 @@ impl CacheInner {
             let all = [entry].into_iter().chain(others).take(MAX_VARIANTS as usize).cloned();
             remember(memory, path, Arc::new(Variants::new(all.collect())));
         });
-        let put = self.answers.put(path, entry).await;
+        let put = self.responses.put(path, entry).await;
         self.change(|memory| {
-            // The previous answer may have been read again meanwhile.
+            // The previous response may have been read from `cache.db` during the write.
             if memory.get(path).is_some_and(|p| !p.all.iter().any(|e| Arc::ptr_eq(e, entry))) {
                 memory.remove(path);
             }
         });
         match &put {
             Ok(()) => {}
-            // Expected for every answer until there is space again.
+            // Expected for each response until the disk has space again.
             Err(e @ Error::NoSpace { .. }) => {
-                tracing::debug!(cache.path = path, error = %e, "an answer was stored in memory only");
+                tracing::debug!(cache.path = path, error = %e, "a response was stored in memory only");
             }
             Err(e) => {
-                tracing::warn!(cache.path = path, error = %e, "an answer could not be stored")
+                tracing::warn!(cache.path = path, error = %e, "a response could not be stored")
             }
         }
         put.is_ok()
     }
     pub(super) async fn remove(&self, path: &str) {
         self.change(|memory| memory.remove(path));
-        let removed = self.answers.remove(path).await;
+        let removed = self.responses.remove(path).await;
         self.change(|memory| memory.remove(path));
         if let Err(e) = removed {
-            tracing::warn!(cache.path = path, error = %e, "an old answer could not be removed");
+            tracing::warn!(cache.path = path, error = %e, "an old response could not be removed");
         }
     }
 
@@ -173,7 +174,7 @@ impl CacheInner {
             status: CacheStatus { ttl_s, ..CacheStatus::hit(stored.origin) },
         }
     }
-    /// Returns the stored answer in place of the server's.
+    /// Returns the stored response as a fallback for the server's.
     pub(super) fn fall_back(
         &self,
         stored: &Stored,
@@ -189,7 +190,7 @@ impl CacheInner {
         cached.status.fallback = Some(fallback);
         cached
     }
-    pub(super) fn answered(
+    pub(super) fn received(
         &self,
         entry: &Arc<Entry>,
         origin: Origin,

@@ -20,7 +20,7 @@ struct LruState<K: Hash + Eq, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
-    /// Creates an empty map. `budget` in bytes, as counted by the callers of `put`.
+    /// Creates an empty map. `budget` is in bytes, as counted by the callers of `put`.
     pub fn new(budget: usize) -> Self {
         Self { inner: Mutex::new(LruState { map: LruCache::unbounded(), bytes: 0 }), budget }
     }
@@ -34,7 +34,7 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     {
         self.lock().map.get(key).map(|(v, _)| v.clone())
     }
-    /// True if there is a value. Does not count as a use.
+    /// Returns true if there is a value. Does not count as a use.
     pub fn contains<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -45,8 +45,8 @@ impl<K: Hash + Eq, V: Clone> ByteLru<K, V> {
     pub fn budget(&self) -> usize {
         self.budget
     }
-    /// Stores `value`, which counts as `bytes`. A value over a quarter of the budget is not stored, as it would
-    /// displace too many others.
+    /// Stores `value`, which counts as `bytes`. A value of more than a quarter of the budget is not stored, because it
+    /// would evict too many others.
     pub fn put(&self, key: K, value: V, bytes: usize) {
         let mut inner = self.lock();
         if bytes > self.budget / 4 {

@@ -1,5 +1,5 @@
-//! Sends one request and validates its answer. Only a complete and valid 200 is stored; a 304 updates the stored
-//! answer; 404 and 410 remove it; all other replies leave it unchanged.
+//! Sends one request and validates its reply. Only a complete and valid 200 is stored; a 304 updates the stored
+//! response; 404 and 410 remove it; all other replies leave it unchanged.
 //!
 //! Not here: when a request is sent and what is used if it fails (`cache`).
 
@@ -24,13 +24,13 @@ use crate::{
     stored_headers::{Match, StoredHeaders},
 };
 
-/// Limit of a JSON answer in bytes.
+/// Limit of a JSON response in bytes.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// Longest body in bytes that is parsed on the thread of the task.
 const MAX_INLINE_BODY: usize = 16 * 1024;
 const PORTAL: &str = "hint: the network may require signing in to its portal";
 
-/// Result of a request; every waiter gets a copy.
+/// Result of a request. Each waiter receives a clone.
 #[derive(Debug, Clone)]
 pub(super) struct Fetched {
     pub outcome: Outcome,
@@ -40,7 +40,7 @@ pub(super) struct Fetched {
 
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
-    /// The server's answer.
+    /// The server's response.
     Body {
         entry: Arc<Entry>,
         origin: Origin,
@@ -58,13 +58,13 @@ pub(super) enum Outcome {
         status: u16,
         problem: String,
     },
-    /// Valid form, but wrong signature or hash.
+    /// Rejected by the validator with `Rejection::Corrupt`.
     Corrupt(String),
     Failed(Failure),
 }
 
 impl Outcome {
-    /// True if the server itself refused: no stored answer is used instead.
+    /// Returns true if the server refused the request, so that no stored response may be used instead.
     pub fn is_final(&self) -> bool {
         // 407 is from a proxy; 408, 425 and 429 are temporary.
         matches!(self, Self::Status { status: 400..=499, .. })
@@ -95,7 +95,7 @@ impl CacheInner {
         let stored = stored.map(|s| s.entry);
         let outcome = match self.exchange(request, stored.as_deref()).await {
             Some(outcome) => outcome,
-            // The 304 refers to another answer than the stored one: send the request again without a condition.
+            // The 304 does not refer to the stored response: repeat the request without a condition.
             None => match self.exchange(request, None).await {
                 Some(outcome) => outcome,
                 None => Outcome::bad(304, "304 to an unconditional request"),
@@ -104,7 +104,7 @@ impl CacheInner {
         Fetched { outcome, is_known_failure: false }
     }
 
-    /// Sends one request over the network. `None`: a 304 that does not refer to the stored answer.
+    /// Sends one request over the network. `None`: a 304 that does not refer to the stored response.
     async fn exchange(
         self: &Arc<Self>,
         request: &CacheRequest,
@@ -259,7 +259,7 @@ impl CacheInner {
                     format!("an HTML page with status {status}; {PORTAL}"),
                 );
             }
-            // A part that was not requested, or an empty reply.
+            // A partial reply that was not requested, or an empty one.
             ReplyClass::Ok | ReplyClass::Partial | ReplyClass::NotModified => {
                 return Outcome::bad(status, format!("unexpected status {status}"));
             }
@@ -309,7 +309,7 @@ fn validated(
 }
 
 fn not_json() -> Outcome {
-    Outcome::bad(200, format!("the answer is not JSON; {PORTAL}"))
+    Outcome::bad(200, format!("the response is not JSON; {PORTAL}"))
 }
 
 /// Reads the body. Fails if it is shorter or longer than its `Content-Length` (RFC 9110, 8.6; RFC 9111, 3.3).
@@ -342,9 +342,12 @@ fn known_outcome(known: KnownFailure) -> Outcome {
             FailureKind::Connect,
             "the server could not be reached; not retried yet",
         )),
-        KnownFailure::Missing { status: s } => {
-            status(s, ErrorCode::NotFound, "was not found; not requested again yet", None)
-        }
+        KnownFailure::Missing { status: s } => status(
+            s,
+            ErrorCode::NotFound,
+            "not found at the last request; not requested again yet",
+            None,
+        ),
         KnownFailure::RetryAfter { status: s, code, left_ms } => status(
             s,
             code,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// How `Cache::get` answers. Exact definitions: docs/CACHE.md.
+/// How `Cache::get` obtains a response. Exact definitions: docs/CACHE.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// The stored answer is used; a missing one is fetched and stored.
+    /// The stored response is used; a missing one is fetched and stored.
     CacheFirst,
-    /// The stored answer is used; if it is stale it is also requested in the background.
+    /// The stored response is used; if it is stale, a request is also sent in the background.
     StaleWhileRevalidate,
     /// A request is sent, and nothing is stored.
     NetworkOnly,
@@ -18,13 +18,13 @@ pub enum Strategy {
 pub struct Route {
     /// Segments of the path; `*` matches one segment.
     pub pattern: &'static str,
-    /// How the answers are cached.
+    /// How the responses are cached.
     pub strategy: Strategy,
-    /// Lifetime of an answer if the server does not state one.
+    /// Lifetime of a response if the server does not state one.
     pub fresh: Duration,
-    /// How long after that it is still used while it is requested again; `Duration::MAX` for no limit.
+    /// How long after `fresh` it may be used during its revalidation; `Duration::MAX` for no limit.
     pub stale: Duration,
-    /// How long after that it is still used if the server cannot be reached or fails.
+    /// How long after `fresh` it may be used if the server cannot be reached or fails.
     pub if_error: Duration,
 }
 
@@ -85,7 +85,7 @@ pub const ROUTES: &[Route] = &[
         stale: Duration::MAX,
         if_error: Duration::MAX,
     },
-    // Addressed by hash, so never stale. `carrel-content` stores blobs itself and counts them here.
+    // Addressed by hash, so never stale. `carrel-content` stores blobs and counts them under this route.
     Route {
         pattern: "/api/blobs/*",
         strategy: Strategy::CacheFirst,
@@ -171,7 +171,7 @@ fn format_duration(d: Duration) -> String {
 mod tests {
     use super::*;
 
-    /// `CARREL_WRITE=1` writes the table into the page instead.
+    /// With `CARREL_WRITE=1`, writes the table into the page.
     #[test]
     fn the_docs_contain_this_table() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CACHE.md");

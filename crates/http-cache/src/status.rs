@@ -1,10 +1,10 @@
-//! Reports where an answer came from: `Cache-Status`, RFC 9211.
+//! The origin of a response and its `Cache-Status` (RFC 9211).
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// The tier that the body came from.
+/// Where the body of a response came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Read from memory.
@@ -33,17 +33,17 @@ impl Origin {
 pub enum Forward {
     /// The route is network-only.
     Bypass,
-    /// There is no stored answer for this path.
+    /// There is no stored response for this path.
     UriMiss,
-    /// There are stored answers for this path, but for other request fields (`Vary`).
+    /// The stored responses for this path have other request fields (`Vary`).
     VaryMiss,
-    /// The stored answer is not fresh.
+    /// The stored response is not fresh.
     Stale,
-    /// The stored answer is fresh, but a refresh was requested.
+    /// The stored response is fresh, but a refresh was requested.
     Request,
 }
 
-/// Why a stored answer is used in place of the server's.
+/// Why a stored response is used instead of the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     /// The server could not be reached.
@@ -55,21 +55,21 @@ pub enum Fallback {
 /// Fields of a `Cache-Status` member for one cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus {
-    /// Answered without a request.
+    /// No request was sent.
     pub hit: bool,
-    /// Why a request was sent; none for a hit.
+    /// Why a request was sent; `None` for a hit.
     pub forward: Option<Forward>,
-    /// Status of the reply to the forwarded request, if it is not the answer that was used.
+    /// Status of the reply to the forwarded request, if it is not the response that was used.
     pub forward_status: Option<u16>,
     /// Remaining lifetime in seconds; negative if stale.
     pub ttl_s: Option<i64>,
-    /// The answer is in `cache.db`.
+    /// The response is in `cache.db`.
     pub stored: bool,
     /// The request of another caller was shared.
     pub collapsed: bool,
     /// Where the body came from.
     pub origin: Origin,
-    /// Why a stored answer was used after the request; none if the answer is the server's.
+    /// Why a stored response was used after the request; `None` if the server's response was used.
     pub fallback: Option<Fallback>,
 }
 
@@ -126,7 +126,7 @@ impl fmt::Display for CacheStatus {
     }
 }
 
-/// An answer with its origin.
+/// A response with its origin.
 #[derive(Debug, Clone)]
 pub struct Cached {
     /// The JSON document.
@@ -139,16 +139,16 @@ pub struct Cached {
     pub offline: bool,
     /// Where the body came from.
     pub origin: Origin,
-    /// `Cache-Status` of the answer.
+    /// `Cache-Status` of the response.
     pub status: CacheStatus,
 }
 
 impl Cached {
-    /// Returns why a stored answer was used although a request was sent.
+    /// Returns why a stored response was used although a request was sent.
     pub fn fallback(&self) -> Option<Fallback> {
         self.status.fallback
     }
-    /// True if it should be displayed with "as of ...": stale, or a fallback.
+    /// Returns true if it is stale or a fallback, and so is to be displayed with "as of ...".
     pub fn is_dated(&self) -> bool {
         self.stale || self.status.fallback.is_some()
     }
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_as_in_rfc_9211() {
+    fn status_is_formatted_as_in_rfc_9211() {
         let hit = CacheStatus { ttl_s: Some(540), ..CacheStatus::hit(Origin::Memory) };
         assert_eq!(hit.to_string(), "carrel; hit; ttl=540; detail=memory");
         let fault = CacheStatus {

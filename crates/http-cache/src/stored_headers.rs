@@ -1,4 +1,4 @@
-//! The header fields that are stored with an answer, and their update by a 304 (RFC 9111, 3.1, 3.2 and 4.3.4).
+//! The header fields that are stored with a response, and their update by a 304 (RFC 9111, 3.1, 3.2 and 4.3.4).
 //!
 //! Not here: their meaning for freshness (`freshness`). Fields that are never read again are not stored.
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::directives::directives;
 
-/// All stored fields. Others concern the connection or the transfer, or are not used.
+/// All stored fields. Other fields concern the connection or the transfer, or are not used.
 const STORED: [HeaderName; 7] = [
     header::AGE,
     header::CACHE_CONTROL,
@@ -21,12 +21,12 @@ const STORED: [HeaderName; 7] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredHeaders(Vec<(&'static str, String)>);
 
-/// Whether a 304 refers to the stored answer.
+/// Whether a 304 refers to the stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// It does: the fields are updated and the answer is used.
+    /// It does: the stored fields are updated and the stored response is used.
     Same,
-    /// It refers to another answer.
+    /// It refers to a different response.
     Other,
 }
 
@@ -56,8 +56,8 @@ impl StoredHeaders {
         self.0.iter().find(|(n, _)| *n == name.as_str()).map_or("", |(_, v)| v)
     }
 
-    /// Returns the fields updated by a 304 (RFC 9111, 3.2). `Age` and `Date` belong to a single message: if the 304 has
-    /// none, they are removed.
+    /// Returns the fields updated by a 304 (RFC 9111, 3.2). `Age` and `Date` apply to one message only: they are
+    /// removed if the 304 has none.
     pub fn updated_by(&self, by: &HeaderMap) -> Self {
         let new = Self::of(by);
         let is_kept = |name: &str| name != "age" && name != "date";
@@ -72,8 +72,8 @@ impl StoredHeaders {
         Self(all)
     }
 
-    /// Compares a 304 with this answer (RFC 9111, 4.3.4). A strong tag must equal a strong tag; a weak one is compared
-    /// weakly; a 304 without a tag or a date refers to the answer of the conditional request.
+    /// Compares a 304 with the stored response (RFC 9111, 4.3.4). A strong tag matches only an equal strong tag; a weak
+    /// tag is compared weakly. A 304 without a tag and a date refers to the stored response.
     pub fn matches(&self, not_modified: &HeaderMap) -> Match {
         let text = |name| joined(not_modified, &name).unwrap_or_default();
         let (tag, stored) = (text(header::ETAG), self.get(header::ETAG));
@@ -88,7 +88,7 @@ impl StoredHeaders {
         if same { Match::Same } else { Match::Other }
     }
 
-    /// Returns one line for each field, for the database.
+    /// Formats the fields as one line each, for the database.
     pub fn to_text(&self) -> String {
         self.0.iter().map(|(n, v)| format!("{n}: {v}\n")).collect()
     }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_is_matched_by_its_validators() {
+    fn a_304_is_matched_by_tag_and_date() {
         let headers = |etag| StoredHeaders::of(&map(&[("etag", etag)]));
         let table = [
             ("\"v1\"", Some("\"v1\""), Match::Same),

@@ -1,15 +1,15 @@
-//! Selects the stored answer for a request by the request fields listed in `Vary` (RFC 9111, 4.1).
+//! Selects the stored response for a request by the request fields listed in `Vary` (RFC 9111, 4.1).
 //!
 //! The cache sends the same fields with every request, and every token of an account belongs to the same learner.
-//! Requests therefore differ only by account, which represents `Authorization` and `Cookie`; both are added below the
-//! cache.
+//! Requests therefore differ only by account. Its id replaces the values of `Authorization` and `Cookie`, which are
+//! added below the cache.
 
 /// The account that a cache belongs to.
 #[derive(Debug, Clone)]
 pub(super) struct Account(pub String);
 
 impl Account {
-    /// Returns the value of the request field `name` (lower case) for comparison.
+    /// Returns the value to compare for the request field `name` (lower case).
     fn value(&self, name: &str) -> &str {
         match name {
             "authorization" | "cookie" => &self.0,
@@ -29,7 +29,7 @@ impl Account {
         names.iter().map(|n| format!("{n}: {}\n", self.value(n))).collect()
     }
 
-    /// True if an answer stored under `selecting` matches a request of this account.
+    /// Returns true if a response stored under `selecting` matches a request of this account.
     pub fn matches(&self, selecting: &str) -> bool {
         selecting.lines().all(|line| {
             line.split_once(": ").is_some_and(|(name, value)| self.value(name) == value)
@@ -42,13 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_answers_match_by_the_fields_of_vary() {
+    fn stored_responses_are_matched_by_the_fields_of_vary() {
         let asha = Account("asha".into());
         let stored = asha.selecting("Accept-Language, authorization,accept-encoding");
         assert_eq!(stored, "accept-encoding: \naccept-language: \nauthorization: asha\n");
         assert!(asha.matches(&stored));
         let noor = Account("noor".into());
         assert!(!noor.matches(&stored), "another learner");
-        assert!(noor.matches(""), "an answer without Vary fits every request");
+        assert!(noor.matches(""), "a response without Vary matches every request");
     }
 }

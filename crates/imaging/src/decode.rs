@@ -1,4 +1,4 @@
-//! Reading the facts of an image header before decoding, and decoding within the budget.
+//! Reading image headers, and decoding within the memory budget.
 
 use std::io::{BufRead, Cursor, Seek};
 
@@ -10,24 +10,24 @@ use image::{
 
 use crate::{Fit, ImageError, ImageRequest, header::first_frame};
 
-/// Bytes that decoding may hold at once, for all images; an image that needs more is refused.
+/// Largest memory for decoding, in bytes, for all images together. An image that needs more is refused.
 pub const MEMORY_BUDGET: u64 = 256 * 1024 * 1024;
-/// Bytes that metadata of a file, such as profiles and EXIF, may unpack to.
+/// Largest decompressed metadata of a file, such as profiles and EXIF, in bytes.
 pub(super) const METADATA_LIMIT: u64 = 16 * 1024 * 1024;
-/// Largest number of pixels that is decoded.
+/// Largest number of pixels of an image.
 pub const MAX_PIXELS: u64 = 50_000_000;
 
 /// Information from the header of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImageInfo {
     format: SourceFormat,
-    /// Pixels as shown, after EXIF orientation; 0 for a drawing.
+    /// Width in pixels after EXIF orientation; 0 for SVG.
     pub width: u32,
-    /// Pixels as shown, after EXIF orientation; 0 for a drawing.
+    /// Height in pixels after EXIF orientation; 0 for SVG.
     pub height: u32,
-    /// More than one frame; shown without changes.
+    /// More than one frame. Animations are not scaled.
     pub animated: bool,
-    /// Estimated bytes that decoding and scaling hold.
+    /// Estimated memory for decoding, in bytes.
     pub cost: u64,
     orientation: Orientation,
 }
@@ -39,8 +39,8 @@ enum SourceFormat {
 }
 
 impl ImageInfo {
-    /// Returns whether the original satisfies the request: a drawing, an animation, or an upright
-    /// image not larger than requested.
+    /// Returns whether the original satisfies the request: an SVG, an animation, or, with `Fit::Inside`,
+    /// an image that needs neither rotation nor scaling.
     pub fn satisfies(&self, request: &ImageRequest) -> bool {
         let size = (self.width, self.height);
         self.format == SourceFormat::Svg
@@ -49,7 +49,7 @@ impl ImageInfo {
                 && request.fit == Fit::Inside
                 && request.sizes(size).image == size
     }
-    /// Returns whether the orientation includes a quarter turn, which swaps the sides.
+    /// Returns whether the orientation swaps width and height.
     pub(super) fn swaps_sides(&self) -> bool {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         matches!(self.orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
@@ -59,15 +59,14 @@ impl ImageInfo {
     }
 }
 
-/// Returns whether the first bytes are those of an SVG drawing.
+/// Returns whether the first bytes are those of an SVG.
 pub fn is_svg(bytes: &[u8]) -> bool {
     let head = bytes.get(..512).unwrap_or(bytes);
-    // The metadata of a raster image may contain this text, too, and its pixels must be checked.
+    // The metadata of a raster image may contain this text, too.
     image::guess_format(head).is_err() && head.windows(4).any(|w| w == b"<svg")
 }
 
-/// Reads the header. Decodes no pixels, so that a file that claims a hundred megapixels costs
-/// nothing.
+/// Reads the header, without decoding pixels.
 pub fn probe(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     if is_svg(bytes) {
         return Ok(ImageInfo {
@@ -101,22 +100,22 @@ pub fn probe(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     Ok(info)
 }
 
-/// Detects the format and reads the header. `ImageError::UnsupportedFormat`: not a supported format.
+/// Detects the format and reads the header.
 pub(super) fn open<'a, R: BufRead + Seek + 'a>(
     input: R,
 ) -> Result<(ImageFormat, impl ImageDecoder + 'a), ImageError> {
     let reader = reader(input)?;
     let format = reader.format().ok_or(ImageError::UnsupportedFormat)?;
     let decoder = reader.into_decoder().map_err(|e| match e {
-        // A single row exceeds the limit for headers.
+        // One row exceeds `METADATA_LIMIT`.
         image::ImageError::Limits(_) => ImageError::TooLarge { width: 0, height: 0 },
         e => ImageError::Decode(e.to_string()),
     })?;
     Ok((format, decoder))
 }
 
-/// Returns the estimated bytes that decoding holds, or a refusal. `frame`: the extent of a frame
-/// that may exceed the header's; (0, 0) if unknown.
+/// Returns the estimated memory for decoding, in bytes, or the reason of a refusal. `frame`: extent of
+/// a frame, which may exceed the size in the header; (0, 0) if unknown.
 pub(super) fn decode_cost(
     format: ImageFormat,
     decoder: &impl ImageDecoder,
@@ -130,7 +129,7 @@ pub(super) fn decode_cost(
     let (width, height) = (width.max(frame.0), height.max(frame.1));
     let pixels = u64::from(width) * u64::from(height);
     let bytes_per_pixel = u64::from(decoder.color_type().bytes_per_pixel());
-    // Additional bytes per pixel: JPEG coefficients if progressive, WebP planes, the canvas of a
+    // Additional bytes per pixel: coefficients of a progressive JPEG, WebP planes, the canvas of a
     // GIF.
     let extra = match format {
         ImageFormat::Jpeg if progressive => 6,
@@ -148,7 +147,7 @@ pub(super) fn decode_cost(
 /// Decodes the pixels, without applying the orientation.
 pub(super) fn decode(bytes: &[u8], info: &ImageInfo) -> Result<DynamicImage, ImageError> {
     let decode_error = |e: image::ImageError| match e {
-        // Frames and chunks may be larger than the header claims.
+        // Frames and chunks may be larger than stated in the header.
         image::ImageError::Limits(_) => {
             ImageError::TooLarge { width: info.width, height: info.height }
         }
@@ -199,7 +198,7 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// Counts the frames of a GIF, up to two, by its blocks (GIF89a, 15 to 23), without unpacking.
+/// Counts the frames of a GIF, up to two, by its blocks (GIF89a, 15 to 23), without decompression.
 fn gif_frames(bytes: &[u8]) -> u32 {
     fn walk(bytes: &[u8]) -> Option<u32> {
         let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
@@ -233,7 +232,7 @@ fn gif_frames(bytes: &[u8]) -> u32 {
     walk(bytes).unwrap_or(0)
 }
 
-/// Returns whether a JPEG's frame header is a progressive one (ITU T.81, table B.1).
+/// Returns whether a JPEG is progressive, by the marker of its frame header (ITU T.81, table B.1).
 pub(super) fn is_progressive(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
@@ -255,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raster_images_that_mention_svg_are_checked() {
+    fn raster_images_that_contain_svg_text_are_not_svg() {
         // A logical screen of 65,535 x 65,535 pixels, then a comment with `<svg`, then a frame.
         let mut gif = b"GIF89a\xff\xff\xff\xff\x00\x00\x00".to_vec();
         gif.extend_from_slice(b"\x21\xfe\x04<svg\x00");

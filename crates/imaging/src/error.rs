@@ -1,18 +1,18 @@
-//! Reasons for which an image is not shown.
+//! The error type of this crate.
 
-/// Why an image is not shown. The UI shows the text in place of the image.
+/// Why an image is not shown. The loopback server returns the text as the body of its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
-    /// Decoding would exceed the memory budget or the largest number of pixels.
+    /// Decoding would exceed `MEMORY_BUDGET` or `MAX_PIXELS`.
     #[error("image too large: {width} x {height} pixels")]
     TooLarge { width: u32, height: u32 },
     /// Not a supported image format.
     #[error("not a supported image format")]
     UnsupportedFormat,
-    /// The file is malformed; holds the reason.
+    /// The file is malformed or too large; holds the reason.
     #[error("cannot decode image: {0}")]
     Decode(String),
-    /// The file could not be read or stored; a retry may succeed.
+    /// The file could not be read, or the variant not stored; a retry may succeed.
     #[error("{0}")]
     Storage(String),
 }

@@ -1,8 +1,7 @@
-//! Decides by the header of an image file whether it may be shown as it is. The UI decodes such an
-//! image itself, without our budget, so that a file that would be refused as a variant is refused
-//! as a whole, too.
+//! Checks by the header of an image whether the original may be shown. The UI decodes originals without
+//! the limits of `decode`. Therefore an original is refused if its variants would be refused.
 //!
-//! Not here: the limits (`decode`), caching of results (`carrel-content::images`).
+//! Not here: the limits (`decode`), caching of results (`carrel_content::images`).
 
 use std::{
     fs::File,
@@ -14,16 +13,15 @@ use crate::{
     decode::{METADATA_LIMIT, decode_cost, is_progressive, open},
 };
 
-/// Largest number of JPEG segments skipped before the pixels; regular files have some dozens.
+/// Largest number of JPEG segments before the pixels; regular files have a few dozen at most.
 const MAX_SEGMENTS: u32 = 4096;
 
-/// Checks whether an image in memory may be shown as it is; the error says why not.
+/// Returns an error if the original, an image in memory, must not be shown.
 pub fn check_bytes(bytes: &[u8]) -> Result<(), ImageError> {
     check(Cursor::new(bytes), is_progressive(bytes))
 }
 
-/// Checks whether an image in a file may be shown as it is; the error says why not. Usually reads a
-/// few KiB.
+/// Returns an error if the original, an image in a file, must not be shown. Usually reads a few KiB.
 pub fn check_file(file: File, is_jpeg: bool) -> Result<(), ImageError> {
     let mut file = BufReader::new(file);
     if !is_jpeg {
@@ -32,7 +30,7 @@ pub fn check_file(file: File, is_jpeg: bool) -> Result<(), ImageError> {
     if let Some(head) = jpeg_head(&mut file)? {
         return check_bytes(&head);
     }
-    // Malformed segments: only a decoder can parse them, and it needs the whole file.
+    // With malformed segments, the decoder needs the whole file.
     let size = file.get_ref().metadata()?.len();
     if size > MAX_FILE_SIZE {
         return Err(ImageError::Decode(format!("file too large: {size} bytes")));
@@ -53,8 +51,8 @@ fn check(mut input: impl BufRead + Seek, progressive: bool) -> Result<(), ImageE
     decode_cost(format, &decoder, frame, progressive).map(|_| ())
 }
 
-/// Reads a JPEG up to its pixels (ITU T.81, B.1.1), without metadata segments. Returns `None` if it
-/// does not follow the standard.
+/// Reads a JPEG up to its pixels (ITU T.81, B.1.1), without metadata segments. Returns `None` if the
+/// segments are malformed.
 fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     let mut head = vec![0; 2];
     let ended = |e: io::Error| match e.kind() {
@@ -73,7 +71,7 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
         let length = u16::from_be_bytes([high, low]);
         let Some(rest) = length.checked_sub(2) else { return Ok(None) };
         match marker {
-            // All application segments except Adobe's (APP14), which defines the colour transform.
+            // Comments and application segments, except Adobe's (APP14), which has the colour transform.
             0xe0..=0xed | 0xef | 0xfe => {
                 input.seek_relative(i64::from(rest))?;
             }
@@ -93,8 +91,8 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// Returns the extent of the first frame of a GIF (GIF89a, 20), for which browsers allocate memory
-/// whatever the header states; (0, 0) if there is none.
+/// Returns the right and bottom edges of the first frame of a GIF (GIF89a, 20); (0, 0) if there is
+/// none. Browsers allocate memory for the frame, even if it exceeds the size in the header.
 pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), ImageError> {
     fn walk(input: &mut (impl Read + Seek)) -> io::Result<Option<(u32, u32)>> {
         let mut screen = [0; 13];
@@ -102,15 +100,15 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
         if screen[10] & 0x80 != 0 {
             input.seek_relative(3 << ((screen[10] & 7) + 1))?;
         }
-        let mut passed = 0;
-        while passed < METADATA_LIMIT {
+        let mut skipped = 0;
+        while skipped < METADATA_LIMIT {
             match byte(input)? {
                 0x21 => {
                     byte(input)?;
                     loop {
                         let length = byte(input)?;
-                        passed += 1 + u64::from(length);
-                        if length == 0 || passed >= METADATA_LIMIT {
+                        skipped += 1 + u64::from(length);
+                        if length == 0 || skipped >= METADATA_LIMIT {
                             break;
                         }
                         input.seek_relative(i64::from(length))?;
@@ -128,7 +126,7 @@ pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), 
         Ok(None)
     }
     match walk(input) {
-        Ok(Some(reach)) => Ok(reach),
+        Ok(Some(edges)) => Ok(edges),
         Ok(None) => Err(ImageError::Decode("no frame found".to_owned())),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
         Err(e) => Err(e.into()),

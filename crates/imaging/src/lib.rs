@@ -1,16 +1,15 @@
-//! Images for the course compiler and the device: facts from headers, decoding within a budget,
-//! variants.
+//! Images for the package compiler and the app: headers, decoding within a memory budget, variants.
 //!
 //! | Module | Content |
 //! |---|---|
 //! | `error` | why an image is not shown |
 //! | `request` | the requested variant: width, height, quality, format, fit |
-//! | `header` | whether a file may be shown as it is, by its header alone |
-//! | `decode` | facts from a header, limits, decoding |
+//! | `header` | whether an original may be shown, by its header |
+//! | `decode` | reading headers, limits, decoding |
 //! | `resize` | scaling |
-//! | `render` | from the bytes of a file to the bytes of a variant |
+//! | `render` | creating a variant from a file |
 //!
-//! Not here: where files are stored and who requests variants (`carrel-content`), the variants of a course
+//! Not here: storing and requests (`carrel-content`), the choice of variants in packages
 //! (`carrel-package`).
 
 mod decode;

@@ -1,4 +1,4 @@
-//! Renders variants: decode, scale, rotate upright, encode. CPU-bound, for a thread that may block.
+//! Creates variants: decodes, scales, rotates upright, encodes. Blocking.
 
 use std::io::Cursor;
 
@@ -9,14 +9,14 @@ use image::{
 
 use crate::{Fit, Format, ImageError, ImageInfo, ImageRequest, decode::decode, resize};
 
-/// Returns the encoded variant. `info` must be what `probe` returned for the same `bytes`.
+/// Returns the encoded variant. `info` must be the result of `probe` for `bytes`.
 pub fn render(
     bytes: &[u8],
     info: &ImageInfo,
     request: &ImageRequest,
 ) -> Result<Vec<u8>, ImageError> {
     let sizes = request.sizes((info.width, info.height));
-    // Rotated after scaling, when there are fewer pixels to move.
+    // Rotated after scaling, when there are fewer pixels.
     let oriented = |(w, h): (u32, u32)| if info.swaps_sides() { (h, w) } else { (w, h) };
     let image = decode(bytes, info)?;
     let mut scaled = scale(&image, oriented(sizes.image), request.fit == Fit::Cover)?;
@@ -30,7 +30,7 @@ pub fn render(
     encode(scaled, request)
 }
 
-/// Scales an image; with `crop` both sides are cropped to the new shape.
+/// Scales an image. `crop`: crops the image to the new aspect ratio instead of distorting it.
 pub fn scale(
     image: &DynamicImage,
     (width, height): (u32, u32),
@@ -42,7 +42,7 @@ pub fn scale(
     resize(image, (width, height), crop).map_err(|e| ImageError::Decode(e.to_string()))
 }
 
-/// Centres an image on an empty canvas.
+/// Centres an image on a transparent canvas.
 fn on_canvas(image: &DynamicImage, (width, height): (u32, u32)) -> DynamicImage {
     let mut canvas = RgbaImage::new(width, height);
     let middle = |available: u32, used: u32| i64::from(available.saturating_sub(used) / 2);

@@ -1,7 +1,7 @@
 //! Requests for image variants: `?w=640&q=75&fmt=webp&fit=inside`.
 
-/// Widths of variants, in device pixels. Other widths are rounded up to one of these, so that few
-/// variants are stored.
+/// Widths of variants, in device pixels. Requested widths are rounded up to one of these, which limits
+/// the number of variants.
 pub const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
 /// Default quality.
 pub const DEFAULT_QUALITY: u8 = 75;
@@ -21,12 +21,12 @@ pub enum Format {
 /// How the image is fitted into the box `w` x `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fit {
-    /// As large as fits; the box is not filled. Without `h` only the width limits it.
+    /// Scaled to fit into the box, without a margin. Without `h` only the width is limited.
     #[default]
     Inside,
-    /// Fills the box; the image is cropped equally on both sides.
+    /// Scaled to fill the box, and cropped equally on both sides.
     Cover,
-    /// The whole image, centred; the rest of the box is transparent (white in JPEG).
+    /// Scaled to fit into the box, and centred with a transparent margin (white in JPEG).
     Contain,
 }
 
@@ -35,9 +35,9 @@ pub enum Fit {
 pub struct ImageRequest {
     /// Width in device pixels, one of `WIDTHS`.
     pub width: u32,
-    /// Height in device pixels; 0 if it follows from the width.
+    /// Height in device pixels; 0 if not limited.
     pub height: u32,
-    /// 1 to 100; 0 for PNG.
+    /// Quality, 1 to 100; 0 for PNG.
     pub quality: u8,
     /// Format of the result.
     pub format: Format,
@@ -46,23 +46,23 @@ pub struct ImageRequest {
 }
 
 impl ImageRequest {
-    /// Returns a WebP request of this width, with default quality.
+    /// Returns a request for WebP of this width, with default quality.
     pub fn width(width: u32) -> Self {
         Self { width, height: 0, quality: DEFAULT_QUALITY, format: Format::Webp, fit: Fit::Inside }
     }
 
-    /// Parses a query. Returns `None` if it does not request a variant, and the wrong field as an
-    /// error.
+    /// Parses a query. Returns `None` if it has no width, and thus requests no variant. The error is the
+    /// invalid field.
     pub fn parse(query: &str) -> Result<Option<Self>, String> {
         let mut request = Self::width(0);
-        let mut wanted_width = None;
+        let mut requested_width = None;
         for (name, value) in query.split('&').filter_map(|field| field.split_once('=')) {
             let wrong = || format!("{name}={value}");
             let number = |max: u32| {
                 value.parse::<u32>().ok().filter(|n| (1..=max).contains(n)).ok_or_else(wrong)
             };
             match name {
-                "w" => wanted_width = Some(number(100_000)?),
+                "w" => requested_width = Some(number(100_000)?),
                 "h" => request.height = number(WIDTHS[5])?,
                 "q" => request.quality = u8::try_from(number(100)?).unwrap_or(DEFAULT_QUALITY),
                 "fmt" => {
@@ -81,12 +81,12 @@ impl ImageRequest {
                         _ => return Err(wrong()),
                     }
                 }
-                // Unknown fields are ignored, such as a cache-busting parameter.
+                // Unknown fields are ignored.
                 _ => {}
             }
         }
-        let Some(wanted_width) = wanted_width else { return Ok(None) };
-        request.width = WIDTHS.into_iter().find(|w| *w >= wanted_width).unwrap_or(WIDTHS[5]);
+        let Some(requested_width) = requested_width else { return Ok(None) };
+        request.width = WIDTHS.into_iter().find(|w| *w >= requested_width).unwrap_or(WIDTHS[5]);
         if request.height == 0 && request.fit != Fit::Inside {
             return Err("h is required with fit=cover and fit=contain".to_owned());
         }
@@ -96,14 +96,14 @@ impl ImageRequest {
         Ok(Some(request))
     }
 
-    /// Returns a text that identifies the variant in the table of variants.
+    /// Returns a text that identifies the variant of an image.
     pub fn key(&self) -> String {
         let Self { width, height, quality, format, fit } = self;
         format!("{width}x{height} {quality} {format:?} {fit:?}").to_ascii_lowercase()
     }
 
-    /// Returns the sizes of the box and of the image in it, for an upright original of `from`
-    /// pixels. Neither exceeds the original.
+    /// Returns the sizes of the canvas and of the image on it, for an upright original of `from` pixels.
+    /// The image is not enlarged.
     pub fn sizes(&self, from: (u32, u32)) -> Sizes {
         let (fw, fh) = (f64::from(from.0.max(1)), f64::from(from.1.max(1)));
         let (w, h) = (f64::from(self.width), f64::from(self.height));
@@ -116,7 +116,7 @@ impl ImageRequest {
                 Sizes { canvas: image, image }
             }
             Fit::Cover => {
-                // A box that the image cannot fill becomes a smaller box of the same shape.
+                // A box larger than the image is reduced with the same aspect ratio.
                 let scale = (w / fw).max(h / fh).max(1.0);
                 let canvas = (pixels(w / scale), pixels(h / scale));
                 Sizes { canvas, image: canvas }
@@ -138,7 +138,7 @@ impl ImageRequest {
 pub struct Sizes {
     /// The whole variant.
     pub canvas: (u32, u32),
-    /// The scaled image in it.
+    /// The scaled image on it.
     pub image: (u32, u32),
 }
 
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(request(""), Ok(None));
         assert_eq!(request("v=2"), Ok(None));
         assert_eq!(request("w=640"), Ok(Some(ImageRequest::width(640))));
-        assert_eq!(request("w=641"), Ok(Some(ImageRequest::width(768))), "the next wider one");
+        assert_eq!(request("w=641"), Ok(Some(ImageRequest::width(768))), "rounded up");
         assert_eq!(request("w=5000"), Ok(Some(ImageRequest::width(1920))));
         let full = request("w=320&h=240&q=60&fmt=jpeg&fit=cover").unwrap().unwrap();
         let (format, fit) = (Format::Jpeg, Fit::Cover);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_enlarged_and_shapes_are_kept() {
+    fn images_are_not_enlarged_and_keep_their_aspect_ratio() {
         let request = |fit, w, h| ImageRequest { fit, height: h, ..ImageRequest::width(w) };
         let table = [
             (Fit::Inside, (640, 0), (1000, 500), (640, 320), (640, 320)),

@@ -1,8 +1,8 @@
 //! Resizes images.
 //!
-//! Shared by the course compiler and the device, so that both resize identically. The generic loops
-//! of `fast_image_resize` are compiled in the calling crate; here they are compiled once, and
-//! optimised in development builds, too.
+//! Shared by the package compiler and the app, which resize identically. The generic functions of
+//! `fast_image_resize` are compiled in the calling crate: here once, and optimised in development
+//! builds, too.
 //!
 //! Not here: the choice of sizes (`request`, `carrel-package`), decoding (`decode`), encoding
 //! (`render`).
@@ -10,12 +10,12 @@
 use fast_image_resize::{FilterType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 use image::DynamicImage;
 
-/// Resizes an image to `width` x `height` pixels with a Lanczos filter of three lobes. `crop` keeps
-/// the shape and crops both sides.
+/// Resizes an image to `width` x `height` pixels with a Lanczos filter of three lobes. `crop`: crops the
+/// image to the new aspect ratio instead of distorting it.
 ///
 /// # Errors
 ///
-/// Fails for colour types that cannot be resized, and for an empty size.
+/// Fails for colour types that are not supported, and if a side is 0.
 pub fn resize(
     image: &DynamicImage,
     (width, height): (u32, u32),

@@ -1,4 +1,4 @@
-//! Quiz attempts: start, answer, submit. The answers of a submitted attempt do not change on this device.
+//! Quiz attempts: start, answer, submit. The answers of a submitted attempt cannot be changed.
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
@@ -18,11 +18,11 @@ use crate::{
 pub struct AttemptRecord {
     /// The attempt row.
     pub attempt: Attempt,
-    /// Answers by question; once submitted, the answers as submitted.
+    /// Answers by question; of a submitted attempt, the submitted answers.
     pub answers: Vec<Answer>,
     /// The server's grade. Until it exists, a score computed on the device is provisional.
     pub grade: Option<Grade>,
-    /// True while the attempt or one of its answers is in the outbox.
+    /// The attempt or one of its answers is in the outbox.
     pub waiting: bool,
 }
 
@@ -69,7 +69,7 @@ impl Learning {
                 let of = find(tx, attempt)?;
                 if of.submitted_ms.is_some() {
                     return Err(Error::Invalid(format!(
-                        "attempt {attempt} is submitted and cannot be changed; hint: start another attempt"
+                        "attempt {attempt} is submitted and cannot be changed; hint: start a new attempt"
                     )));
                 }
                 let before: Option<Answer> = tx.find(&[attempt.to_string(), question.to_string()])?;
@@ -103,7 +103,7 @@ impl Learning {
                     let found = answers_of(tx.conn(), attempt)?;
                     of.answers = Some(found.into_iter().map(|a| (a.question, a.value)).collect());
                     if of.validate().is_err() {
-                        // Too long to be sent as one row: the server grades the answer rows instead.
+                        // Too long for one row: the server grades the answer rows instead.
                         of.answers = None;
                     }
                     tx.join(of.clone())?;
@@ -172,7 +172,7 @@ fn record(conn: &Connection, attempt: Attempt) -> Result<AttemptRecord> {
         waiting = waiting || waits(answer.clone().into())?;
     }
     if let Some(submitted) = &attempt.answers {
-        // Answers that another device recorded before it received the submission do not count.
+        // Answers that another device recorded before it pulled the submission are ignored.
         answers = submitted
             .iter()
             .map(|(question, value)| {

@@ -1,4 +1,4 @@
-//! Names of the learner's devices, for "from your phone". They are synced as last-writer-wins registers.
+//! Names of the learner's devices, synced as last-writer-wins registers.
 
 use carrel_model::{
     DeviceId,
@@ -10,7 +10,7 @@ use crate::{Learning, Result, store::checked};
 const DEVICE: &str = "device";
 
 impl Learning {
-    /// Stores the name of this device. Unchanged names are not written again.
+    /// Stores the name of this device. An unchanged name is not written.
     pub async fn name_this_device(&self, name: &str) -> Result<()> {
         let value = serde_json::to_string(name)?;
         self.store

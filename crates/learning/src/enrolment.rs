@@ -16,7 +16,7 @@ use crate::{
 /// The learner's enrolment request for a course and the server's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Enrolment {
-    /// The request; none if the learner never requested or cancelled enrolment.
+    /// True: requested; false: cancelled; `None`: neither.
     pub requested: Option<bool>,
     /// The server's decision, as last pulled.
     pub decision: Option<Decision>,
@@ -25,13 +25,13 @@ pub struct Enrolment {
 }
 
 impl Enrolment {
-    /// Returns the status to display: pending once requested, then the server's decision; none if enrolment is not
+    /// Returns the status to display: pending after the request, then the server's decision; `None` if enrolment is not
     /// requested.
     pub fn status(&self) -> Option<DecisionStatus> {
         match (self.requested, &self.decision) {
             (Some(false), _) | (None, None) => None,
             (Some(true), None) => Some(DecisionStatus::Pending),
-            // Requested again after a refusal: the old decision is ignored until the request has been sent.
+            // Requested again after a refusal: the old decision is ignored until the request is sent.
             (Some(true), Some(d)) if self.waiting && d.status == DecisionStatus::Refused => {
                 Some(DecisionStatus::Pending)
             }
@@ -41,7 +41,7 @@ impl Enrolment {
 }
 
 impl Learning {
-    /// Stores a request to be enrolled (`requested`) or to leave the course. It takes effect once it has been sent.
+    /// Stores a request to be enrolled (`requested`) or to leave the course. It takes effect after it is sent.
     pub async fn request_enrolment(&self, course: &Slug, requested: bool) -> Result<Enrolment> {
         let course = course.clone();
         self.store
@@ -87,7 +87,7 @@ impl Learning {
 fn enrolment(conn: &Connection, course: &Slug) -> Result<Enrolment> {
     let key = RowKey::of(RowType::Kv, &[ENROLMENT, course.as_str()]);
     let requested = match checked::get(conn, &key)? {
-        // An invalid value is ignored, so that the decision is still shown.
+        // An invalid value is ignored: the decision is displayed regardless.
         Some(Row::Kv(kv)) => serde_json::from_str::<Option<bool>>(&kv.value).ok().flatten(),
         _ => None,
     };

@@ -1,9 +1,9 @@
-//! Errors of this crate, and their conversion from SQLite, file system and JSON errors.
+//! The error type of this crate, and the conversions from errors of SQLite, the file system, JSON and worker threads.
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{Cause, DatabaseError, StorageError, storage_error};
 
-/// Result with [`Error`] as the default error.
+/// `Result` with [`Error`] as its default error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Any error of this crate.
@@ -33,11 +33,11 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
-    /// True if the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// Returns what the user can do about it, in lower case; empty if there is nothing.
+    /// Returns what the user can do about the error, in lower case; empty if there is nothing to do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Storage(e) => e.hint(),
@@ -52,7 +52,7 @@ impl Error {
     pub fn busy(text: impl Into<String>) -> Self {
         Self::Storage(StorageError::new(Cause::Busy, text))
     }
-    /// Creates an error for a stored value that is invalid.
+    /// Creates an error for a damaged file or an invalid stored value.
     pub fn corrupt(text: impl Into<String>) -> Self {
         Self::Storage(StorageError::corrupt(text))
     }

@@ -1,8 +1,8 @@
-//! What a learner does: progress, study time, attempts, saved words, settings, enrolment. Everything is a row in
-//! `user.db`, durable before the call returns; every displayed value is derived from rows.
+//! The learner's work: progress, study time, attempts, saved words, settings, enrolment. All of it is stored as rows in
+//! `user.db`, durable before a call returns; displayed values are derived from rows.
 //!
-//! Not here: course and story content (`library`), sending (`sync`), titles and scores of quizzes (computed where the
-//! content is available).
+//! Not here: course and story content (`carrel-content`), sending (`carrel-sync`), titles and scores of quizzes, which
+//! are computed where the content is available.
 
 #![warn(missing_docs)]
 
@@ -35,22 +35,23 @@ pub use words::Word;
 pub struct Learning {
     store: Arc<Store>,
     ids: Arc<dyn IdGen>,
-    /// The study session in progress, in memory.
+    /// The study session in progress.
     timer: Mutex<StudyTimer>,
 }
 
 impl Learning {
-    /// Uses `store` for rows and clock; `ids` generates the ids of attempts, sessions and review events.
+    /// Creates an instance. `store` has the rows and the clock; `ids` generates the ids of attempts, sessions and
+    /// review events.
     pub fn new(store: Arc<Store>, ids: Arc<dyn IdGen>) -> Self {
         Self { store, ids, timer: Mutex::new(StudyTimer::default()) }
     }
 }
 
-/// SQL condition for the rows of a course or story, `?1`: the item itself and everything below it. In byte order `/` is
-/// followed by `0`, so the condition is a range.
+/// SQL condition for the rows of the course or story `?1`: the item itself and all items below it. In byte order `/` is
+/// followed by `0`, so the items below are a range.
 const UNDER: &str = "(item = ?1 OR (item > ?1 || '/' AND item < ?1 || '0'))";
 
-/// Returns the rows of one kind below a root.
+/// Returns the rows of one kind of a course or story.
 fn under<T: carrel_model::lattice::RowKind>(conn: &Connection, root: &str) -> Result<Vec<T>> {
     checked::query(conn, &format!("WHERE {UNDER}"), [root])
 }

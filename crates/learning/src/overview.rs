@@ -1,4 +1,4 @@
-//! Totals for the Progress page, derived from the rows on this device; nothing is stored.
+//! Totals for the Progress screen, computed from the rows on this device.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ const OVERVIEW_DAYS: i64 = 28;
 pub struct Overview {
     /// The last 28 days up to today, oldest first, including days without study: (`2026-11-20`, ms).
     pub days: Vec<(String, i64)>,
-    /// Consecutive days with study, up to today, or up to yesterday if there was no study yet today.
+    /// Number of consecutive days with study up to today, or up to yesterday if there is none today.
     pub streak_days: u32,
-    /// Study time in milliseconds, overlaps of devices counted once.
+    /// Study time in milliseconds; overlaps of devices are counted once.
     pub total_ms: i64,
     /// Number of finished sections.
     pub sections_done: u32,
@@ -38,7 +38,7 @@ pub struct Overview {
 pub struct RootTime {
     /// Id of the course, or of the story.
     pub root: String,
-    /// True if the root itself was read, so it is a story and not a course.
+    /// True if the root is a story: it has sessions or progress itself, which a course does not.
     pub is_story: bool,
     /// Study time in milliseconds.
     pub time_spent_ms: i64,

@@ -24,16 +24,16 @@ pub struct Step {
     pub item: ItemId,
     /// 0 to 10,000 (hundredths of a percent).
     pub percent: Option<u16>,
-    /// The item is finished now; sets `percent` to 10,000.
+    /// Sets the time of completion to now, and `percent` to 10,000.
     pub done: bool,
-    /// Position within the item, in a format that the item's view defines; at most 200 bytes.
+    /// Position within the item, in a format defined by the view of the item; at most 200 bytes.
     pub pos: Option<String>,
-    /// Starts again at 0 in a new generation; the time of completion is kept.
+    /// Starts a new generation at 0 percent; the time of completion is kept.
     pub restart: bool,
 }
 
 impl Step {
-    /// Creates an update that changes nothing; set the fields that change.
+    /// Creates an empty update.
     pub fn at(kind: ItemKind, item: ItemId) -> Self {
         Self { kind, item, percent: None, done: false, pos: None, restart: false }
     }
@@ -42,9 +42,9 @@ impl Step {
 /// A progress row with its sync state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgressRecord {
-    /// The row as stored; all zero if no row exists.
+    /// The row as stored; without progress if no row exists.
     pub row: Progress,
-    /// True while the row is in the outbox.
+    /// The row is in the outbox.
     pub waiting: bool,
 }
 
@@ -53,8 +53,7 @@ fn key(kind: ItemKind, item: &ItemId) -> RowKey {
 }
 
 impl Learning {
-    /// Stores an update; durable when this returns. Returns `Error::Invalid` for a percentage over 10,000 or a position
-    /// that is too long.
+    /// Stores an update durably. Returns `Error::Invalid` for a percentage over 10,000 or a position that is too long.
     pub async fn record(&self, step: Step) -> Result<ProgressRecord> {
         self.store
             .write("record_progress", move |tx| {
@@ -90,7 +89,7 @@ impl Learning {
             .await
     }
 
-    /// Returns the progress of one item; none if no row exists.
+    /// Returns the progress of one item; `None` if no row exists.
     pub async fn progress(&self, kind: ItemKind, item: &ItemId) -> Result<Option<ProgressRecord>> {
         let key = key(kind, item);
         self.store
@@ -140,7 +139,7 @@ impl Learning {
             .await
     }
 
-    /// Returns the sections and stories with the most recent positions over all devices, newest first, for "continue".
+    /// Returns the sections and stories with the most recent positions on all devices, newest first, for "Continue".
     pub async fn latest(&self, limit: usize) -> Result<Vec<ProgressRecord>> {
         self.store
             .read(move |conn| {

@@ -10,12 +10,12 @@ use crate::{Learning, Result, store::checked};
 const SETTING: &str = "setting";
 
 impl Learning {
-    /// Returns all settings as JSON values. Settings with their default value are absent.
+    /// Returns the settings as JSON values, without those that were never set or were reset.
     pub async fn settings(&self) -> Result<BTreeMap<String, Value>> {
         self.store
             .read(|conn| {
                 let set = checked::query::<Kv>(conn, "WHERE ns = ?1", [SETTING])?.into_iter();
-                // Treat invalid JSON as not set; this code never writes it.
+                // Invalid JSON, which is never written here, counts as not set.
                 let values = set.filter_map(|kv| {
                     Some((kv.key, serde_json::from_str::<Value>(&kv.value).ok()?))
                 });

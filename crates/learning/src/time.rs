@@ -1,9 +1,9 @@
-//! Study time. A session is one uninterrupted period, keyed by a random id, measured with the monotonic clock and
-//! stored at each heartbeat.
+//! Study time. A session is one period of reading without a pause. Its row has a random id and is stored at each
+//! heartbeat; its length is measured with the monotonic clock.
 //!
-//! Sessions that overlap on several devices are counted once, so the interval of a session must be accurate. Anything
-//! that makes it doubtful (a gap, a long heartbeat, a change of the wall clock, suspend, a new day) ends the session
-//! and starts a new row.
+//! Overlapping sessions of several devices are counted once, so the start and end of a session must be accurate. What
+//! makes them doubtful (a pause, a late heartbeat, a change of the wall clock, suspend) ends the session, and so does a
+//! new day; a new row is started.
 
 use carrel_model::{
     ItemId, SessionId,
@@ -18,8 +18,8 @@ use crate::{Learning, Result, store::checked, under};
 const MAX_PAUSE_MS: i64 = 20_000;
 /// Maximum time that one heartbeat adds.
 const MAX_HEARTBEAT_MS: i64 = 15_000;
-/// Maximum time a session may start after the wall clock, so that it does not overlap the previous one after the clock
-/// was set back.
+/// After the wall clock was set back, a session starts at the end of the previous one instead of overlapping it, if
+/// that is at most this far ahead of the clock.
 const MAX_START_AHEAD_MS: i64 = 2 * 3_600_000;
 
 /// The study session in progress, in memory.
@@ -39,8 +39,7 @@ struct OpenSession {
 }
 
 impl StudyTimer {
-    /// Records that the learner is reading `item` or, with `reading` false, stops. Returns the session if it became
-    /// longer.
+    /// Records that the learner is reading `item` (`reading`) or has stopped. Returns the session if it became longer.
     fn heartbeat(
         &mut self,
         item: &ItemId,
@@ -64,7 +63,7 @@ impl StudyTimer {
                     && day_of(clock.local_day(), wall) == open.row.day;
                 (open.last_mono_ms, open.last_wall_ms) = (mono, wall);
                 self.last_end_ms = open.row.started_ms + open.row.active_ms;
-                // A session without time is not stored.
+                // A session of 0 ms is not stored.
                 extended = (open.row.active_ms > 0).then(|| open.row.clone());
             }
         }
@@ -85,10 +84,10 @@ impl StudyTimer {
 }
 
 impl Learning {
-    /// Records that `item` is being read: call it every few seconds while the page is visible, and with `reading` false
-    /// when the page is closed. Stores the session so far. Returns the time spent on the item over all devices, in ms.
+    /// Records that `item` is being read, and stores the session. To be called every few seconds while the page is
+    /// visible, and with `reading` false when it is closed. Returns the time spent on the item over all devices, in ms.
     pub async fn study_heartbeat(&self, item: &ItemId, reading: bool) -> Result<i64> {
-        // Locked until the row is stored, so that heartbeats are stored in order.
+        // Locked until the row is stored: heartbeats are stored in order.
         let mut timer = self.timer.lock().await;
         let clock = self.store.clock().clone();
         let extended = timer.heartbeat(item, reading, clock.as_ref(), |started_ms| Session {
@@ -107,7 +106,7 @@ impl Learning {
         self.time_spent(item).await
     }
 
-    /// Returns the milliseconds spent on one item over all devices, overlaps counted once.
+    /// Returns the time spent on one item over all devices, in ms; overlaps are counted once.
     pub async fn time_spent(&self, item: &ItemId) -> Result<i64> {
         let item = item.clone();
         self.store
@@ -118,13 +117,13 @@ impl Learning {
             .await
     }
 
-    /// Returns the milliseconds spent on a course or story.
+    /// Returns the time spent on a course or story, in ms.
     pub async fn time_spent_under(&self, root: &str) -> Result<i64> {
         let root = root.to_owned();
         self.store.read(move |conn| Ok(time_studied(&under::<Session>(conn, &root)?))).await
     }
 
-    /// Returns the milliseconds spent on everything.
+    /// Returns the time spent on all items, in ms.
     pub async fn time_spent_total(&self) -> Result<i64> {
         self.store
             .read(move |conn| Ok(time_studied(&checked::query::<Session>(conn, "", [])?)))

@@ -1,4 +1,4 @@
-//! The review list. A word is on it while at least one of its "added" events has not been voided.
+//! The review list. It contains each word with an "added" event that is not voided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +15,11 @@ use crate::{Learning, Result, store::checked};
 pub struct Word {
     /// The word's id, `root/word`.
     pub item: ItemId,
-    /// Time of the earliest "added" event that has not been voided, in UTC milliseconds.
+    /// Time of the earliest "added" event that is not voided, in UTC milliseconds.
     pub saved_ms: i64,
 }
 
-/// SQL condition for "added" events that have not been voided.
+/// SQL condition for "added" events that are not voided.
 const NOT_VOIDED: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
 
 impl Learning {

@@ -1,9 +1,9 @@
 //! Strategies for rows of every type, for property tests here and in dependent crates (feature `arbitrary`).
 //!
-//! Domains are small, so that keys and values often collide, and contain edge cases: zero, the greatest numbers, texts
-//! whose order differs between UTF-8 and UTF-16 or between upper and lower case, texts with zero bytes, unknown fields.
-//! Rows need not be valid: the laws hold for all. The time `i64::MAX` is excluded, as storage cannot distinguish it
-//! from "never".
+//! The sets of values are small, so that keys and values often collide, and include edge cases: zero, the greatest
+//! numbers, texts whose order differs between UTF-8 and UTF-16 or between upper and lower case, texts with zero bytes,
+//! unknown fields. Rows may be invalid, because the laws hold for all rows. The time `i64::MAX` is excluded, because
+//! storage cannot distinguish it from "never".
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ pub fn progress(keys: u8) -> impl Strategy<Value = Progress> {
         Progress { kind, item: ItemId::from(slug("a")), generation, percent, done_ms, pos, extra }
     })
 }
-/// Generates positions over few stamps and devices.
+/// Generates positions with few different stamps and devices.
 pub fn position() -> impl Strategy<Value = Position> {
     (hlc(), uuid(), text()).prop_map(|(hlc, device, at)| Position {
         hlc,
@@ -191,7 +191,7 @@ pub fn note_life(keys: u8) -> impl Strategy<Value = NoteLife> {
     })
 }
 
-/// Generates unknown fields: often none, else up to three with values of all JSON types.
+/// Generates unknown fields: often none, otherwise up to three with values of all JSON types.
 pub fn extra() -> impl Strategy<Value = Extra> {
     prop_oneof![
         2 => Just(Extra::default()),
@@ -202,7 +202,7 @@ pub fn extra() -> impl Strategy<Value = Extra> {
 /// Generates unknown fields at, below and above each of their limits: count, bytes, depth.
 pub fn edge_extra() -> impl Strategy<Value = Extra> {
     let max = Extra::MAX_FIELD_BYTES;
-    // The text of a string field is its name, its value and 5 characters.
+    // The JSON of a string field consists of its name, its value and 5 other characters.
     let long = (name(), max - 12..max + 2, select(vec!["n", "\u{1}", "é"])).prop_map(
         move |(name, bytes, letter)| {
             let each = json!(letter).to_string().len() - 2;
@@ -245,7 +245,8 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Generates valid rows of one type with every part at the edge of its limits, for "a join of valid rows is valid".
+/// Generates valid rows of one type whose fields are at the edges of their limits, for the test
+/// `a_join_of_valid_rows_is_valid`.
 pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
     let edge = |kept: std::ops::RangeInclusive<i64>| {
         select(vec![*kept.start(), *kept.start() + 1, *kept.end() - 1, *kept.end()])
@@ -341,7 +342,7 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
             .boxed(),
         RowType::ReviewVoid | RowType::NoteLife => row(row_type, 1),
     };
-    // Each field is within the limits by itself; together they may be too many.
+    // The generated fields may exceed the limits; `limit` removes the rest.
     let extra = prop_oneof![Just(Extra::default()), edge_extra(), full_extra()];
     (base, extra)
         .prop_map(|(mut row, mut extra)| {
@@ -352,7 +353,7 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
         .boxed()
 }
 
-/// Generates the greatest number of unknown fields of the greatest size within the limits.
+/// Generates the maximum number of unknown fields, each of the maximum size.
 fn full_extra() -> impl Strategy<Value = Extra> {
     (0..3_usize).prop_map(|from| {
         let field = |n: usize| {
@@ -364,7 +365,7 @@ fn full_extra() -> impl Strategy<Value = Extra> {
     })
 }
 
-/// Generates texts that sort differently under collations, UTF-16 or C strings.
+/// Generates texts whose order differs between UTF-8, UTF-16, collations and C strings.
 pub fn text() -> impl Strategy<Value = String> {
     let edges = [
         "",

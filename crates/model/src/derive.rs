@@ -14,7 +14,7 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Returns hundredths of a percent, rounded down, so that 100 % means all.
+    /// Returns hundredths of a percent, rounded down: 10,000 only if all sections are finished.
     pub fn percent(self) -> u16 {
         if self.total == 0 {
             0
@@ -22,7 +22,7 @@ impl Completion {
             (u64::from(self.done) * 10_000 / u64::from(self.total)) as u16
         }
     }
-    /// True if there is at least one section and all are finished.
+    /// Returns true if there is at least one section and all are finished.
     pub fn is_complete(self) -> bool {
         self.total > 0 && self.done == self.total
     }
@@ -45,17 +45,17 @@ pub fn course_completion(
                 .iter()
                 .filter(|s| done.contains(&ItemId::section(course, &lesson.id, &s.id)))
                 .count();
-            let one = Completion { done: count as u32, total: lesson.sections.len() as u32 };
-            all.done += one.done;
-            all.total += one.total;
-            one
+            let completion = Completion { done: count as u32, total: lesson.sections.len() as u32 };
+            all.done += completion.done;
+            all.total += completion.total;
+            completion
         })
         .collect();
     (lessons, all)
 }
 
 /// Returns the milliseconds studied: the length of the union of the intervals `[started, started + active)`, so that
-/// concurrent sessions count once.
+/// overlapping time counts once.
 pub fn time_studied<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> i64 {
     let mut spans: Vec<(i64, i64)> = sessions
         .into_iter()
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_devices_count_once() {
+    fn overlapping_sessions_count_once() {
         let table: [(&[(i64, i64)], i64); 6] = [
             (&[], 0),
             (&[(0, 10)], 10),

@@ -1,10 +1,10 @@
-//! Error codes for callers to branch on. The UI derives its messages from the code; `message` is for logs.
+//! Error codes for callers to branch on. The UI derives its messages from the code; the texts of errors are for logs.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// An error code, stable over releases. Written as `snake_case` text on the wire (problem details, RFC 9457) and to the
-/// UI.
+/// An error code; stable across releases. Written as `snake_case` text in problem details (RFC 9457) and in replies to
+/// the UI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -19,23 +19,23 @@ pub enum ErrorCode {
     Forbidden,
     /// The object does not exist, or is not visible to the user.
     NotFound,
-    /// The object already exists: a name that is taken, an id that is used.
+    /// The object already exists, for example a login or an id.
     Conflict,
-    /// A body, a number of rows or a file is over its limit.
+    /// A body, a number of rows or a file exceeds its limit.
     TooLarge,
     /// Too many requests: retry after `retryAfterMs`.
     RateLimited,
-    /// The other side requires a newer protocol: update the app.
+    /// A version of the protocol or of a file is not supported: the older program must be updated.
     TooNew,
-    /// No network, no server, or no reply in time. A state, not a defect.
+    /// No network, no server, or no reply in time.
     Offline,
     /// The reply is not from a Carrel server: a captive portal, a proxy, HTML, truncated JSON.
     BadReply,
-    /// The content is not on this device: offer the download.
+    /// The content has not been downloaded to this device.
     NotDownloaded,
     /// The bytes do not have the hash in the manifest, or a signature is wrong.
     Corrupt,
-    /// No space for this operation. The learner's work can still be saved.
+    /// No disk space for this operation. The learner's work can still be saved.
     DiskFull,
     /// The database cannot be opened or is newer than this app.
     Storage,
@@ -50,7 +50,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// True if the same call may succeed later without any change by the user.
+    /// Returns true if the same call may succeed later without any change by the user.
     pub fn is_retryable(self) -> bool {
         matches!(
             self,

@@ -12,9 +12,9 @@ use ts_rs::TS;
 #[ts(type = "string")]
 pub struct BlobHash(pub [u8; 32]);
 
-/// The text is not a hash; contains its first 80 characters.
+/// The text is not a hash. Contains its first 80 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a hash is 64 lower-case hex digits: {0:?}")]
+#[error("invalid hash {0:?}; hint: a hash is 64 lower-case hex digits")]
 pub struct HashError(String);
 
 impl BlobHash {

@@ -9,7 +9,7 @@ use ts_rs::TS;
 /// Valid times in rows: from 2000-01-01 to 2200-01-01, in milliseconds since 1970 (UTC).
 pub const TIME_MS: std::ops::RangeInclusive<i64> = 946_684_800_000..=7_258_118_400_000;
 
-/// A hybrid logical time. In JSON 16 hex digits, because JavaScript numbers have fewer bits.
+/// A stamp of a hybrid logical clock. In JSON 16 hex digits, because JavaScript integers have only 53 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(value_type = String, example = "01a0b1c2d3e40000"))]
@@ -17,22 +17,23 @@ pub const TIME_MS: std::ops::RangeInclusive<i64> = 946_684_800_000..=7_258_118_4
 pub struct Hlc(i64);
 
 impl Hlc {
-    /// Never written.
+    /// The initial value of a clock; never written to a row.
     pub const ZERO: Self = Self(0);
-    /// The greatest representable time in milliseconds, in the year 6429, so that the integer is positive in SQL.
+    /// The greatest representable time in milliseconds (year 6429). The integer remains positive in SQL, where it is
+    /// signed.
     pub const MAX_MS: i64 = (1 << 47) - 1;
-    /// The last plausible time (2200-01-01). A clock never follows a later stamp: no correct device writes one, and a
-    /// clock at the greatest value could not advance.
+    /// The last plausible time (2200-01-01). A clock is not advanced to a later stamp: no correct device writes one,
+    /// and a clock at the greatest value could not advance further.
     pub const MAX_PLAUSIBLE_MS: i64 = *TIME_MS.end();
 
-    /// The least stamp of a written value: it loses against every other.
+    /// The least stamp of a written value: every other stamp wins.
     pub const LEAST: Self = Self(1);
 
     /// Creates a stamp from wall-clock milliseconds and a counter; milliseconds outside `0..=MAX_MS` are clamped.
     pub fn new(ms: i64, counter: u16) -> Self {
         Self((ms.clamp(0, Self::MAX_MS) << 16) | i64::from(counter))
     }
-    /// Reads a stored integer; none if it is negative.
+    /// Creates a stamp from a stored integer; `None` if it is negative.
     pub fn from_raw(raw: i64) -> Option<Self> {
         (raw >= 0).then_some(Self(raw))
     }
@@ -44,12 +45,12 @@ impl Hlc {
     pub fn ms(self) -> i64 {
         self.0 >> 16
     }
-    /// False for a stamp after `MAX_PLAUSIBLE_MS`.
+    /// Returns false for a stamp after `MAX_PLAUSIBLE_MS`.
     pub fn is_plausible(self) -> bool {
         self.ms() <= Self::MAX_PLAUSIBLE_MS
     }
-    /// Returns the next local time: after `self` and not before the wall clock. A clock past `MAX_PLAUSIBLE_MS` came
-    /// from a damaged or hostile stamp: it restarts at the wall clock.
+    /// Returns the next local time: after `self` and not before the wall clock. A clock after `MAX_PLAUSIBLE_MS`, which
+    /// results from a damaged or hostile stamp, restarts at the wall clock.
     #[must_use]
     pub fn tick(self, now_ms: i64) -> Self {
         let now = Self::new(now_ms.min(Self::MAX_PLAUSIBLE_MS), 0);
@@ -82,7 +83,7 @@ impl Serialize for Hlc {
 impl<'de> Deserialize<'de> for Hlc {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        // Each value has exactly one text: no sign, no upper case.
+        // Each value has exactly one text form: no sign, no upper case.
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let is_hex = text.len() == 16 && text.bytes().all(is_digit);
         let raw = is_hex.then(|| i64::from_str_radix(&text, 16).ok()).flatten();
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_only_forward_when_the_wall_clock_jumps_back() {
+    fn ticks_forward_when_the_wall_clock_jumps_back() {
         let a = Hlc::ZERO.tick(1_000);
         let b = a.tick(500);
         let c = b.tick(2_000);
@@ -142,7 +143,7 @@ mod tests {
         for stamp in
             [Hlc(i64::MAX), Hlc(i64::MAX - 1), Hlc::new(Hlc::MAX_PLAUSIBLE_MS + 1, 0), last]
         {
-            // Received, or stored by an earlier release.
+            // The stamp was received, or an earlier release stored it as the clock.
             for clock in [Hlc::ZERO.tick(now).observe(stamp), stamp] {
                 let first = clock.tick(now);
                 let next = first.tick(now);

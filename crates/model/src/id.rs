@@ -1,6 +1,6 @@
-//! Identifiers: slugs chosen by authors, paths of slugs, and random ids generated on devices.
+//! Identifiers: slugs chosen by authors, paths of slugs, and random ids.
 //!
-//! Not here: how ids are generated (the `IdGen` trait).
+//! Not here: how random ids are generated (`carrel_system::IdGen`).
 
 use std::{fmt, str::FromStr};
 
@@ -31,7 +31,7 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Validates the text.
+            /// Validates the text and creates the id.
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 if $check(&text) { Ok(Self(text)) } else { Err($err(text)) }
@@ -97,7 +97,7 @@ impl ItemId {
     pub fn section(course: &Slug, lesson: &Slug, section: &Slug) -> Self {
         Self(format!("{course}/{lesson}/{section}"))
     }
-    /// Returns a path of two ids: a quiz of a course, or a word of a course or story.
+    /// Returns a path of two ids, for example of a quiz, story or word of a course.
     pub fn within(root: &Slug, id: &Slug) -> Self {
         Self(format!("{root}/{id}"))
     }
@@ -123,7 +123,7 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// Returns a fixed id for tests and tables; the number is in the last bytes.
+            /// Returns the id with this number; for tests and tables.
             pub const fn from_u128(n: u128) -> Self {
                 Self(Uuid::from_u128(n))
             }
@@ -141,7 +141,7 @@ macro_rules! uuid_id {
         }
     };
 }
-uuid_id!(/// An installation of Carrel. Random; a cloned disk has the same id until the clone is detected.
+uuid_id!(/// Random id of an installation of Carrel. A cloned disk has the same id until the clone is detected.
     DeviceId);
 uuid_id!(/// A learner on one server.
     UserId);

@@ -2,7 +2,7 @@
 //! error codes.
 //!
 //! Not here: I/O, clocks, randomness, SQL. Everything in this crate is a pure function of its arguments, so that client
-//! and server compute the same merge.
+//! and server get the same result from a merge.
 
 #![warn(missing_docs)]
 

@@ -1,5 +1,4 @@
-//! Derives the text of the full-text index from a manifest and its bodies. The indices of the server and of the devices
-//! are filled from this list.
+//! Derives the entries of the full-text index from a manifest and its bodies, for the server and for devices.
 //!
 //! Not here: the index itself, and how the bodies are read.
 
@@ -9,7 +8,8 @@ use crate::{
     wire::SearchKind,
 };
 
-/// Increased whenever the same bodies result in another text, so that an index which stores this number is rebuilt.
+/// Must be increased if the same bodies result in other entries. An index stores this number and is rebuilt if it
+/// differs.
 pub const REVISION: u32 = 1;
 
 /// One entry of the index.
@@ -21,13 +21,13 @@ pub struct SearchText {
     pub item: ItemId,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Plain text; words are separated by single spaces.
     pub text: String,
 }
 
-/// Reads the compiled bodies of a manifest. A body read as `None` is left out of the index.
+/// Reads the compiled bodies of a manifest. A body that is read as `None` is not indexed.
 pub trait BodyReader {
     /// Error of the underlying storage.
     type Error;

@@ -1,5 +1,5 @@
-//! Deserialisation of structs from JSON objects only. Serde's derived structs also accept an array of the fields, which
-//! the protocol does not.
+//! Deserialises structs from JSON objects only. Implementations derived by serde also accept an array of the fields,
+//! which the protocol does not allow.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<T,
     T::deserialize(Object(d))
 }
 
-/// For `#[serde(deserialize_with, default)]`: same, for an optional struct.
+/// Like `object`, for an optional struct with `#[serde(deserialize_with, default)]`.
 pub fn option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
     struct Strict<T>(T);
     impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {

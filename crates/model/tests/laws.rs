@@ -19,7 +19,7 @@ fn join<T: Join + Clone>(a: &T, b: &T) -> T {
     joined.join(b);
     joined
 }
-/// The order of the lattice: `b` contains everything that `a` contains.
+/// Returns true if `a` is less than or equal to `b` in the order of the lattice.
 fn below<T: Join + Clone + PartialEq>(a: &T, b: &T) -> bool {
     join(a, b) == *b
 }
@@ -36,13 +36,13 @@ fn laws<T: Join + Clone + PartialEq + std::fmt::Debug>(
     prop_assert_eq!(&join(&ab, b), &ab, "a repeated join changes nothing");
     prop_assert!(below(a, &ab) && below(b, &ab), "the join is above both");
     prop_assert!(below(&join(a, c), &join(&ab, c)), "monotone");
-    // Least upper bound: whatever is above both is above the join.
+    // Least upper bound: every other upper bound is above the join.
     let above = join(&ab, c);
     prop_assert!(below(a, &above) && below(b, &above) && below(&ab, &above), "least");
     Ok(())
 }
 
-/// The number of cases; smaller for large rows unless `CARREL_LONG` is set.
+/// Returns `large`, the number of cases for large rows, or `CASES` if `CARREL_LONG` is set.
 fn cases(large: u32) -> u32 {
     if std::env::var_os("CARREL_LONG").is_some() { CASES } else { large }
 }
@@ -72,7 +72,7 @@ fn check_cases<S>(
 fn check_rows(row_type: RowType) {
     check(arbitrary::row(row_type, 1), |a, b, c| {
         laws(a, b, c)?;
-        // Replicas compare themselves by hash: it must agree with equality.
+        // Replicas are compared by hash, so it must agree with equality.
         prop_assert_eq!(join(a, b).hash(), join(b, a).hash());
         prop_assert_eq!(a == b, a.hash() == b.hash());
         prop_assert_eq!(join(a, b).key(), a.key());
@@ -120,7 +120,11 @@ fn extra_at_its_limits() {
         };
         let (la, lb) = (limited(a), limited(b));
         prop_assert_eq!(&la.to_text(), &a.to_text(), "the stored form is within the limits");
-        prop_assert_eq!(join(a, b).to_text(), join(&la, &lb).to_text(), "a homomorphism");
+        prop_assert_eq!(
+            join(a, b).to_text(),
+            join(&la, &lb).to_text(),
+            "the limits before the join do not change the result"
+        );
         let joined = join(&join(a, b), c);
         prop_assert!(!joined.clone().limit(), "nothing is over the limits");
         prop_assert!(joined.to_text().len() <= Extra::MAX_BYTES);
@@ -131,10 +135,10 @@ fn extra_at_its_limits() {
     });
 }
 
-/// Valid rows never join into one that a device or the server rejects, or that does not fit into one push.
+/// A join of valid rows is accepted by devices and the server, and fits into one push.
 #[test]
 fn a_join_of_valid_rows_is_valid() {
-    // The rows are large: fewer cases, and no long shrinking.
+    // The rows are large, so few cases are run.
     let cases = if std::env::var_os("CARREL_LONG").is_some() { 200 } else { 4 };
     for row_type in RowType::ALL {
         let config =
@@ -243,7 +247,10 @@ fn an_enrolment_request_is_true_false_or_null() {
     for value in ["garbage", "\"true\"", "TRUE", " true", "1", "[true]", "{}", ""] {
         assert!(kv("enrolment", "rivers", value).validate().is_err(), "{value}");
     }
-    assert!(kv("setting", "../x", "garbage").validate().is_ok(), "other registers hold any text");
+    assert!(
+        kv("setting", "../x", "garbage").validate().is_ok(),
+        "other registers may contain any text"
+    );
 }
 
 #[test]
@@ -330,7 +337,7 @@ fn a_fold_is_independent_of_order_repetition_and_batches() {
     }
 }
 
-/// All triples of all states of a small scope.
+/// Checks the laws for all triples of these states.
 fn exhaustive<T: Join + Clone + PartialEq + std::fmt::Debug>(states: &[T]) {
     for a in states {
         for b in states {

@@ -1,6 +1,7 @@
-//! The network behind one trait: `reqwest` in the app, a folder for the demo library, an unreliable network in tests.
+//! The trait `Http`. It is implemented over `reqwest`, over a folder for the demo library, and over a simulated network
+//! in tests.
 //!
-//! Not here: tokens (`session`), freshness (`carrel-http-cache`), when to retry (`retry`).
+//! Not here: tokens (`session`), caching (`carrel-http-cache`), retries (`retry`).
 
 use std::{pin::Pin, time::Duration};
 
@@ -20,14 +21,14 @@ pub struct Request {
     pub url: String,
     /// Header fields, without those that the client adds.
     pub headers: HeaderMap,
-    /// Body, already encoded.
+    /// Encoded body.
     pub body: Option<Bytes>,
-    /// Maximum wait for the head of the reply, and between two chunks of its body.
+    /// Maximum time until the head of the reply, and between two chunks of its body.
     pub timeout: Duration,
 }
 
 impl Request {
-    /// Creates a request without header fields and body.
+    /// Creates a request without header fields or body, with a timeout of 30 s.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self {
             method,
@@ -50,7 +51,7 @@ impl Request {
         request.body = Some(serde_json::to_vec(body)?.into());
         Ok(request)
     }
-    /// Adds a header field.
+    /// Sets a header field. An invalid value is ignored.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -58,7 +59,7 @@ impl Request {
         }
         self
     }
-    /// Sets the maximum wait.
+    /// Sets the timeout.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -66,10 +67,10 @@ impl Request {
     }
 }
 
-/// The bytes of a reply as they arrive.
+/// The body of a reply, in chunks as they are received.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 
-/// The head of a reply, and its unread body.
+/// A reply whose body has not been read.
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -80,11 +81,11 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Returns a header field as text; none if it is absent or not ASCII.
+    /// Returns a header field as text; `None` if it is absent or not ASCII.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
-    /// Reads the whole body, at most `limit` bytes, so that a hostile reply cannot exhaust the memory.
+    /// Reads the whole body. More than `limit` bytes are an error, so that a hostile reply cannot exhaust the memory.
     pub async fn bytes(mut self, limit: usize) -> Result<Bytes, Failure> {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.body.next().await {
@@ -101,7 +102,7 @@ impl Reply {
     }
 }
 
-/// Why there is no reply, or only part of one.
+/// Why there is no reply, or only part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -118,13 +119,13 @@ pub enum FailureKind {
     Connect,
     /// No data within the timeout, or too low a throughput.
     Timeout,
-    /// The connection broke while the reply was received.
+    /// The connection broke, or any other failure.
     Broken,
     /// The body was received, but does not match its `Content-Encoding`.
     Decode,
-    /// More bytes than the limit of the reader.
+    /// The body exceeds the limit of the caller.
     TooLarge,
-    /// The request itself is invalid (a malformed URL).
+    /// The request is invalid, for example its URL.
     Request,
 }
 
@@ -137,6 +138,6 @@ impl Failure {
 /// An HTTP client.
 #[async_trait]
 pub trait Http: Send + Sync + 'static {
-    /// Sends a request; returns once the head of the reply was received.
+    /// Sends a request; returns when the head of the reply has been received.
     async fn send(&self, request: Request) -> Result<Reply, Failure>;
 }

@@ -1,4 +1,4 @@
-//! Errors between this device and a server.
+//! Errors of requests to a server.
 
 use carrel_model::ErrorCode;
 use carrel_system::StorageError;
@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Any error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The request cannot be sent, for example because of its URL.
+    /// The request cannot be sent, for example because its URL is invalid.
     #[error("{0}")]
     Invalid(String),
     /// Not signed in, or the session ended.
@@ -23,7 +23,7 @@ pub enum Error {
     /// A reply that a Carrel server never sends.
     #[error("unexpected reply from {url}: {problem}")]
     BadReply { url: String, problem: String },
-    /// The server refused the request, with its code.
+    /// The server, or a proxy in front of it, replied with an error.
     #[error("server: {status} {code:?}: {detail}")]
     Server { status: u16, code: ErrorCode, detail: String, retry_after_ms: Option<u64> },
     /// The secret store failed.
@@ -51,7 +51,7 @@ impl Error {
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
-    /// True if the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }

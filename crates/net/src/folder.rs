@@ -1,5 +1,5 @@
-//! Serves a library in a folder, as written by `carrel-server export-library`, through the routes of a server. Used for
-//! the demo library.
+//! Serves a library folder, written by `carrel-server export-library`, under the routes of a server. Used for the demo
+//! library.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::{Failure, FailureKind, Http, Reply, Request};
 
-/// Answers `GET http://library.invalid/api/...` from files; anything else is 404. (`.invalid` is reserved by RFC 2606
-/// and never resolves.)
+/// Replies to `GET http://library.invalid/api/...` with files, and to all other requests with 404. (`.invalid` is
+/// reserved by RFC 2606 and never resolves.)
 pub struct FolderHttp {
     root: PathBuf,
 }
@@ -77,7 +77,7 @@ impl Http for FolderHttp {
             });
         }
         if request.method == Method::GET && is_list {
-            // A folder without a library is served as an empty library.
+            // A folder without catalogue files is an empty library.
             return Ok(reply(
                 200,
                 "application/json",

@@ -4,11 +4,11 @@
 //! | Module | Content |
 //! |---|---|
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
-//! | `live`, `folder` | `Http` over `reqwest`; over a folder, for the demo library |
-//! | `min_throughput` | aborts a reply whose throughput stays below a minimum |
-//! | `session` | attaches the access token, refreshes it once for all concurrent requests |
-//! | `reply` | classifies replies; `Retry-After` |
-//! | `retry` | what starts the next attempt, and the wait before it |
+//! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
+//! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
+//! | `session` | adds the access token to requests; refreshes it once for all concurrent requests |
+//! | `reply` | classes of replies; `Retry-After` |
+//! | `retry` | when a failed request is repeated |
 //!
 //! Not here: caching (`carrel-http-cache`), the content of requests and replies.
 

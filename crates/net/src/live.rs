@@ -1,4 +1,4 @@
-//! The real network: one client for all requests, with the system's proxy and certificate store.
+//! `Http` over `reqwest`: one client for all requests, with the system's proxy and certificate store.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct LiveHttp {
 }
 
 impl LiveHttp {
-    /// Creates the client. `user_agent` such as `Carrel/0.1.0`.
+    /// Creates the client with a `user_agent` such as `Carrel/0.1.0`.
     pub fn new(user_agent: &str) -> Result<Self> {
         // An error means that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -50,8 +50,8 @@ fn failure(e: &reqwest::Error) -> Failure {
     Failure::new(kind, message)
 }
 
-/// True if the body does not match its `Content-Encoding`. `reqwest` also reports a connection that broke within a body
-/// as a decoding error, so the kind of the I/O error at the root decides.
+/// Returns true if the body does not match its `Content-Encoding`. `reqwest` also reports a connection that broke
+/// within a body as a decoding error, so the kind of the innermost I/O error is checked.
 fn is_decoding(e: &reqwest::Error) -> bool {
     use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
     let mut source = std::error::Error::source(e);
@@ -74,7 +74,7 @@ impl Http for LiveHttp {
             builder = builder.body(body);
         }
         let timeout = request.timeout;
-        let late = move || {
+        let timed_out = move || {
             Failure::new(
                 FailureKind::Timeout,
                 format!("no reply within {} ms", timeout.as_millis()),
@@ -82,18 +82,18 @@ impl Http for LiveHttp {
         };
         let reply = tokio::time::timeout(timeout, builder.send())
             .await
-            .map_err(|_| late())?
+            .map_err(|_| timed_out())?
             .map_err(|e| failure(&e))?;
         let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
         let stream = Box::pin(reply.bytes_stream());
-        // A body without a chunk within the timeout is aborted.
+        // Abort the body if no chunk is received within the timeout.
         let body = futures_util::stream::unfold(Some(stream), move |stream| async move {
             let mut stream = stream?;
             match tokio::time::timeout(timeout, stream.next()).await {
                 Ok(Some(Ok(piece))) => Some((Ok(piece), Some(stream))),
                 Ok(Some(Err(e))) => Some((Err(failure(&e)), None)),
                 Ok(None) => None,
-                Err(_) => Some((Err(late()), None)),
+                Err(_) => Some((Err(timed_out()), None)),
             }
         });
         Ok(Reply { status, headers, body: Box::pin(body) })

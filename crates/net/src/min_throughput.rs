@@ -1,7 +1,7 @@
-//! Aborts a body whose throughput stays below a minimum. Single bytes just before each timeout would otherwise keep a
-//! request open for weeks.
+//! Aborts a body whose average throughput is below a minimum. Otherwise a server that sends one byte before each
+//! timeout could keep a request open for weeks.
 //!
-//! Not here: the timeout for the head and for the next chunk (`Request::timeout`, applied by the network itself).
+//! Not here: the timeout for the head and for the next chunk (`Request::timeout`, applied by `LiveHttp`).
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use http::header;
 
 use crate::{Failure, FailureKind, Http, Reply, Request};
 
-/// Time in which the throughput of a body is not checked.
+/// Time at the start of a body in which the throughput is not checked.
 const GRACE_PERIOD_MS: i64 = 60_000;
-/// Minimum average in bytes per second after that: a tenth of the slowest connection in use.
+/// Minimum average throughput in bytes per second: a tenth of the slowest connection in use.
 const MIN_BYTES_PER_S: i64 = 100;
 
 /// An `Http` that aborts slow bodies. Event streams are exempt.

@@ -1,9 +1,9 @@
-//! Classifies replies, in the same way for sync, sign-in, sessions, the HTTP cache and downloads.
+//! Classifies replies for sync, sign-in, sessions, the HTTP cache and downloads.
 //!
-//! Only a Carrel server sends problem details. What a proxy or a network sends instead (a captive portal, a redirect)
-//! must not end a session, refuse a learner or delete stored data.
+//! A reply without problem details may be from a proxy or a captive portal, not from a Carrel server. It must not end a
+//! session, refuse an operation or delete stored data.
 //!
-//! Not here: what follows from a class, which differs between callers.
+//! Not here: the reaction to a class, which differs between callers.
 
 use bytes::Bytes;
 use carrel_model::{ErrorCode, wire::Problem};
@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::{Error, Failure, Reply};
 
-/// Longest `Retry-After` that is respected in milliseconds: a wrong one must not block a device for a year.
+/// Maximum of `Retry-After` in milliseconds. Greater values are reduced to it: a wrong value must not block a device
+/// for a year.
 pub const MAX_RETRY_AFTER_MS: u64 = 3_600_000;
 /// Limit in bytes for problem details.
 const MAX_PROBLEM_BYTES: usize = 256 * 1024;
@@ -19,7 +20,7 @@ const MAX_PROBLEM_BYTES: usize = 256 * 1024;
 /// Class of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyClass {
-    /// 2xx with a body for the whole request.
+    /// 2xx except 206.
     Ok,
     /// 206.
     Partial,
@@ -27,7 +28,7 @@ pub enum ReplyClass {
     NotModified,
     /// Sent by the network or a proxy instead of the server: a captive portal, a redirect, 407, 511.
     Portal,
-    /// 408, 425, 429 and 5xx: the server, or a proxy in front of it, is temporarily unable to answer.
+    /// 408, 425, 429 and 5xx: the server, or a proxy in front of it, is temporarily unavailable.
     RetryLater,
     /// 404 and 410, or a problem document with the code `not_found`.
     NotFound,
@@ -54,25 +55,25 @@ pub struct ClassifiedReply {
     pub class: ReplyClass,
     /// HTTP status.
     pub status: u16,
-    /// The problem document, if the reply is from a Carrel server and contains one.
+    /// The problem document, if the reply contains one.
     pub problem: Option<Problem>,
-    /// The content type is HTML.
+    /// True if the content type is HTML.
     pub is_html: bool,
     /// `Retry-After` in milliseconds, at most `MAX_RETRY_AFTER_MS`.
     pub retry_after_ms: Option<u64>,
 }
 
 impl ClassifiedReply {
-    /// Reads the body, at most 256 KiB, and classifies the reply. An incomplete body counts as empty.
+    /// Reads the body, at most 256 KiB, and classifies the reply. A longer or incomplete body counts as empty.
     ///
-    /// `now_ms` is the wall clock, for a `Retry-After` date from a server that sends no `Date`.
+    /// `now_ms` is the wall clock, used for a `Retry-After` date if the reply has no `Date`.
     pub async fn read(reply: Reply, now_ms: Option<i64>) -> Self {
         let (status, headers) = (reply.status, reply.headers.clone());
         let body = reply.bytes(MAX_PROBLEM_BYTES).await.unwrap_or_default();
         classify(status, &headers, &body, now_ms)
     }
 
-    /// Returns the code of the problem document, or the usual one for the status.
+    /// Returns the code of the problem document, or the code that corresponds to the status.
     pub fn code(&self) -> ErrorCode {
         match (&self.problem, self.status) {
             (Some(problem), _) => problem.code,
@@ -103,8 +104,8 @@ impl ClassifiedReply {
         Error::Server { status, code, detail, retry_after_ms }
     }
 
-    /// Returns the error for a file request whose reply is neither 200 nor 206. Only a problem document can end a
-    /// session or refuse a learner; servers of static files may reply 404 without one.
+    /// Returns the error for a file request whose reply is neither 200 nor 206. Without a problem document a reply 401
+    /// or 403 is `BadReply`; 404 is accepted, because servers of static files send none.
     pub fn into_file_error(self, url: &str) -> Error {
         let (status, retry_after_ms) = (self.status, self.retry_after_ms);
         let code = match (self.problem.as_ref().map(|p| p.code), status) {
@@ -158,7 +159,7 @@ pub fn classify(
     ClassifiedReply { class, status, problem, is_html, retry_after_ms }
 }
 
-/// True if the content type is HTML.
+/// Returns true if the content type is HTML.
 pub fn is_html(headers: &HeaderMap) -> bool {
     let media_type = text(headers, header::CONTENT_TYPE).map(|t| t.trim().to_ascii_lowercase());
     media_type.is_some_and(|t| t.starts_with("text/html"))
@@ -169,15 +170,15 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Parses `Retry-After` into ms (RFC 9110, 10.2.3): seconds, or a date in any of the three formats of RFC 9110, 5.6.7.
-/// A date is compared with the server's own `Date` if there is one.
+/// A date is compared with the `Date` of the reply, or else with `now_ms`.
 fn retry_after_ms(headers: &HeaderMap, now_ms: Option<i64>) -> Option<u64> {
     let value = text(headers, header::RETRY_AFTER)?.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // A number that overflows still means "much later".
+        // A number that overflows counts as the greatest one.
         return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1_000));
     }
     let at_ms = date_ms(value).or_else(|| {
-        // A numeric time zone, as in mail: invalid, but accepted.
+        // A numeric time zone, as in email, is not valid in HTTP, but accepted.
         let parser = jiff::fmt::rfc2822::DateTimeParser::new();
         Some(parser.parse_timestamp(value).ok()?.as_millisecond())
     })?;
@@ -220,9 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn every_status_with_every_kind_of_body_has_its_class() {
+    fn each_status_is_classified_with_each_kind_of_body() {
         use ReplyClass::*;
-        // Without a body; a problem document with this code, and its class; HTML without a content type; HTML with one.
+        // (status, class without a body, (code of a problem document, class with it), class with HTML but no content
+        // type, class with HTML and its content type)
         let table = [
             (200, Ok, ("conflict", Ok), Ok, Ok),
             (204, Ok, ("conflict", Ok), Ok, Ok),
@@ -279,7 +281,7 @@ mod tests {
                 class(&none, &problem(code)),
                 class(&none, HTML),
                 class(&page, HTML),
-                // An HTML content type decides, whatever the body.
+                // The content type HTML takes precedence over the body.
                 class(&page, &problem(code)),
             );
             assert_eq!(found, (empty, with_problem, untyped, html, html), "{status} {code}");
@@ -337,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_errors_of_requests_and_of_files() {
+    fn errors_of_api_and_file_requests() {
         let api = |status, body: &str| {
             classify(status, &HeaderMap::new(), body.as_bytes(), None).into_error("u").code()
         };

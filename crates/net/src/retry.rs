@@ -1,7 +1,7 @@
-//! Decides when a failed request is repeated: one policy for sync and downloads.
+//! Decides when a failed request of a sync or download is repeated.
 //!
-//! Waits have decorrelated jitter: each is random between the base and three times the last one, so that many devices
-//! that lost the same server do not return at the same time (Brooker, "Exponential Backoff And Jitter").
+//! Waits have decorrelated jitter: each is a random time between the minimum and three times the last wait, so that the
+//! requests of many devices to a recovering server are spread over time (Brooker, "Exponential Backoff And Jitter").
 
 use crate::reply::MAX_RETRY_AFTER_MS;
 
@@ -10,22 +10,22 @@ use crate::reply::MAX_RETRY_AFTER_MS;
 pub enum Retry {
     /// A change of the environment (network, sign-in, free space), or the end of the wait.
     OnChange,
-    /// Only the end of the wait: more requests do not help an overloaded server.
+    /// Only the end of the wait, because the server may be overloaded.
     Backoff,
-    /// The end of the wait, which is at least this `Retry-After` in ms; at most an hour of it is respected.
+    /// The end of the wait, which is at least this `Retry-After` in ms, reduced to at most one hour.
     After(u64),
-    /// Only the user.
+    /// Only a request of the user.
     ByUser,
 }
 
 impl Retry {
-    /// True if a change of the environment starts the next attempt at once.
+    /// Returns true if a change of the environment starts the next attempt at once.
     pub fn is_on_change(self) -> bool {
         self == Self::OnChange
     }
 }
 
-/// Returns the waits between the attempts of one task.
+/// Computes the waits between the attempts of one task.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
     backoff: Backoff,
@@ -33,17 +33,17 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Creates a policy with short waits. `seed` for the jitter.
+    /// Creates a policy. `seed` determines the jitter.
     pub fn new(seed: u64) -> Self {
         Self { backoff: Backoff::new(seed), max_on_change_ms: Backoff::CAP_MS }
     }
-    /// Sets the longest wait in ms for `Retry::OnChange`, as not every change of the network is reported.
+    /// Sets the longest wait in ms for `Retry::OnChange`, because not every change of the network is reported.
     #[must_use]
     pub fn max_on_change_ms(mut self, ms: i64) -> Self {
         self.max_on_change_ms = ms;
         self
     }
-    /// Returns the wait before the next attempt, in ms. `None`: only the user starts it.
+    /// Returns the wait before the next attempt, in ms; `None` if only the user can start it.
     pub fn next_wait(&mut self, retry: Retry) -> Option<i64> {
         match retry {
             Retry::OnChange => Some(self.next_backoff().min(self.max_on_change_ms)),
@@ -61,13 +61,13 @@ impl RetryPolicy {
         let requested_ms = retry_after_ms.unwrap_or(0).min(MAX_RETRY_AFTER_MS);
         self.next_backoff().max(i64::try_from(requested_ms).unwrap_or(i64::MAX))
     }
-    /// Resets to short waits: an attempt made progress, the environment changed, or the user requested a retry.
+    /// Resets to short waits, after an attempt made progress, the environment changed or the user requested a retry.
     pub fn reset(&mut self) {
         self.backoff.reset();
     }
 }
 
-/// Computes waits from 1 s to 15 min. The random numbers are seeded, so that a run can be reproduced.
+/// Computes waits from 1 s to 15 min. The random numbers are seeded, so that the waits are reproducible.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     last_ms: i64,
@@ -75,12 +75,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Least wait in ms.
+    /// Minimum wait in ms.
     pub const BASE_MS: i64 = 1_000;
-    /// Greatest wait in ms.
+    /// Maximum wait in ms.
     pub const CAP_MS: i64 = 15 * 60_000;
 
-    /// Creates a backoff with short waits. `seed` for the jitter.
+    /// Creates a backoff. `seed` determines the jitter.
     pub fn new(seed: u64) -> Self {
         Self { last_ms: Self::BASE_MS, seed }
     }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_stay_in_their_bounds_and_grow() {
+    fn waits_grow_within_their_bounds() {
         for seed in 0..200 {
             let mut backoff = Backoff::new(seed);
             let waits: Vec<i64> = (0..60).map(|_| backoff.next_wait()).collect();
@@ -118,7 +118,7 @@ mod tests {
                 "{waits:?}"
             );
             assert!(waits[0] <= 3 * Backoff::BASE_MS);
-            assert!(waits.iter().any(|w| *w > 60_000), "seed {seed} never waits long: {waits:?}");
+            assert!(waits.iter().any(|w| *w > 60_000), "seed {seed}, no wait over 60 s: {waits:?}");
             backoff.reset();
             assert!(backoff.next_wait() <= 3 * Backoff::BASE_MS);
         }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_retry_has_its_wait() {
+    fn waits_of_each_kind_of_retry() {
         let longest = |retry, max_ms| {
             let mut policy = RetryPolicy::new(7).max_on_change_ms(max_ms);
             let waits: Option<Vec<i64>> = (0..60).map(|_| policy.next_wait(retry)).collect();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_ends_a_wait_for_a_change() {
+    fn is_on_change_is_true_only_for_on_change() {
         let all = [Retry::OnChange, Retry::Backoff, Retry::After(1), Retry::ByUser];
         assert_eq!(all.map(Retry::is_on_change), [true, false, false, false]);
     }

@@ -1,9 +1,9 @@
-//! The session with one server: attaches the access token to each request; after a 401 it refreshes the token once and
+//! The session with one server: adds the access token to each request. After a reply 401 it refreshes the token and
 //! sends the request again.
 //!
-//! Concurrent requests with an expired token share one refresh. A new refresh token is stored before it is used; if a
-//! reply is lost, the server accepts the previous token for 60 s. Only a reply of the server itself (problem details
-//! with 401 or 403 to the refresh) ends a session: never a network failure or a captive portal.
+//! Concurrent requests with an expired token share one refresh. A new refresh token is stored before it is used. If the
+//! reply to a refresh is lost, the server accepts the previous token for another 60 s. Only a reply 401 or 403 with
+//! problem details to a refresh ends a session; a network failure or a captive portal does not.
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,21 +24,21 @@ use crate::{
     reply::{ReplyClass, read_small},
 };
 
-/// Stores small secrets by name. Calls may block for a few seconds: call them on a blocking thread.
+/// Stores small secrets by name. Calls may block for a few seconds and must be made on a blocking thread.
 pub trait SecretStore: Send + Sync + 'static {
-    /// Returns a secret; none if it does not exist.
+    /// Returns a secret; `None` if it does not exist.
     fn get(&self, name: &str) -> Result<Option<String>>;
     /// Stores or replaces a secret.
     fn set(&self, name: &str, secret: &str) -> Result<()>;
     /// Deletes a secret; succeeds if it does not exist.
     fn delete(&self, name: &str) -> Result<()>;
-    /// True if secrets are stored in a file because the keychain does not work; the user is informed.
+    /// Returns true if secrets are stored in a file because the keychain does not work.
     fn fallback_in_use(&self) -> bool {
         false
     }
 }
 
-/// Limit of problem details and token replies in bytes.
+/// Maximum size of problem details and token replies in bytes.
 const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
 
 /// The tokens of a session, as stored in the secret store.
@@ -80,7 +80,7 @@ pub struct Session {
 struct Shared {
     http: Arc<dyn Http>,
     base: String,
-    /// Id of the account: the name of the tokens in the secret store.
+    /// Id of the account, under which the secret store contains the tokens.
     account: String,
     secrets: Arc<dyn SecretStore>,
     clock: OnceLock<Arc<dyn Clock>>,
@@ -88,7 +88,7 @@ struct Shared {
     ended: watch::Sender<bool>,
     /// User and account certificate from the last refresh.
     user: watch::Sender<Option<(UserInfo, String)>>,
-    /// True once tokens were found in the secret store.
+    /// True after tokens were found in the secret store.
     tokens_found: watch::Sender<bool>,
 }
 
@@ -108,8 +108,8 @@ enum Refreshed {
 }
 
 impl Session {
-    /// Creates the session of `account` with the server at `base` (without a trailing slash). Tokens are read at the
-    /// first use.
+    /// Creates the session of `account` with the server at `base` (without a trailing slash). Tokens are read on first
+    /// use.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,
@@ -137,15 +137,16 @@ impl Session {
         self
     }
 
-    /// Returns the end of the session without further contact to the server (UTC, ms); none if unknown, or if the
-    /// session ended.
+    /// Returns when the session ends if the server is not reached before (UTC, ms); `None` if unknown or if the session
+    /// has ended.
     pub async fn good_until_ms(&self) -> Option<i64> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.ok().flatten()?;
         (tokens.good_until_ms > 0).then_some(tokens.good_until_ms)
     }
 
-    /// True once the server ended the session, or if there are no tokens; false again after `renew`.
+    /// True after the server ended the session or the tokens were deleted, or if there are none; false again after
+    /// `renew`.
     pub fn ended(&self) -> watch::Receiver<bool> {
         self.shared.ended.subscribe()
     }
@@ -157,17 +158,17 @@ impl Session {
     pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {
         self.shared.http.send(request).await
     }
-    /// True once tokens were found in the secret store: the learner is signed in, whatever was recorded in an earlier
-    /// run.
+    /// True after tokens were found in the secret store or stored by `renew`: the learner is signed in, even if an
+    /// earlier run recorded that the session ended.
     pub fn tokens_found(&self) -> watch::Receiver<bool> {
         self.shared.tokens_found.subscribe()
     }
-    /// True if the session ended. See `ended`.
+    /// Returns true if the session has ended. See `ended`.
     pub fn is_ended(&self) -> bool {
         *self.shared.ended.borrow()
     }
 
-    /// Stores new tokens after signing in again.
+    /// Stores new tokens after the learner has signed in again.
     pub async fn renew(&self, tokens: Tokens) -> Result<()> {
         let tokens = self.shared.with_expiry(tokens);
         let mut state = self.shared.tokens.lock().await;
@@ -178,7 +179,7 @@ impl Session {
         Ok(())
     }
 
-    /// Deletes the tokens. Returns the refresh token, so that the server can be informed.
+    /// Deletes the tokens. Returns the refresh token, with which the sign-in can be ended on the server.
     pub async fn drop_tokens(&self) -> Result<Option<String>> {
         let mut state = self.shared.tokens.lock().await;
         let tokens = self.shared.load(&mut state).await.unwrap_or_else(|e| {
@@ -193,7 +194,7 @@ impl Session {
 
     async fn refresh(&self, used: String) -> Result<Refreshed, Failure> {
         let shared = self.shared.clone();
-        // A separate task, so that a dropped caller does not prevent a rotated token from being stored.
+        // In a separate task, so that the new token is stored even if the caller is dropped.
         let done = tokio::spawn(async move { shared.refresh(&used).await }).await;
         done.unwrap_or_else(|e| {
             Err(Failure::new(FailureKind::Broken, format!("the token refresh failed: {e}")))
@@ -210,12 +211,13 @@ impl Shared {
         }
         tokens
     }
-    /// `Err`: the secret store failed. The state is unchanged, and it is read again at the next use.
+    /// Returns the tokens, reading them from the secret store on first use. If the store fails, the state is unchanged
+    /// and the next call reads again.
     async fn load(&self, state: &mut State) -> Result<Option<Tokens>> {
         if let State::Stored = state {
             let (secrets, name) = (self.secrets.clone(), self.account.clone());
             let found = blocking(move || secrets.get(&name)).await?;
-            // Unreadable tokens count as missing: the learner signs in again.
+            // Unreadable tokens count as missing: the learner has to sign in again.
             *state = match found.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(tokens) => {
                     self.tokens_found.send_replace(true);
@@ -249,13 +251,13 @@ impl Shared {
     }
 
     async fn refresh(&self, used: &str) -> Result<Refreshed, Failure> {
-        // Locked until the end: one refresh at a time.
+        // The lock is held until the end: one refresh at a time.
         let mut state = self.tokens.lock().await;
         let Some(tokens) = self.load(&mut state).await.map_err(unreadable)? else {
             return Ok(Refreshed::Ended);
         };
         if tokens.access != used {
-            // Refreshed by another request meanwhile.
+            // Another request has refreshed the token.
             return Ok(Refreshed::Fresh(tokens.access));
         }
         let url = format!("{}/api/auth/refresh", self.base);
@@ -280,7 +282,7 @@ impl Shared {
                     tokens.certificate = certificate;
                 }
                 if let Err(e) = self.persist(&tokens).await {
-                    // It remains valid until the end of this run.
+                    // The token is used until the app exits.
                     tracing::error!(error = %e, "the new token could not be saved");
                 }
                 let access = tokens.access.clone();
@@ -348,7 +350,7 @@ fn unreadable(e: Error) -> Failure {
     Failure::new(FailureKind::Broken, format!("the tokens cannot be read: {e}"))
 }
 
-/// Returns a local reply, without the network, once the session is over.
+/// Returns the reply 401 for an ended session, without a request to the server.
 fn sign_in_again() -> Reply {
     let problem = Problem {
         problem_type: "about:blank#unauthenticated".into(),

@@ -1,5 +1,5 @@
-//! Compiles packages: an importer reads a draft, the draft is compiled to the content of a manifest, and the blobs are
-//! passed to the sink.
+//! Compiles packages: an importer reads a package into a draft, the draft is compiled to the content of a manifest, and
+//! the blobs are passed to the sink.
 //!
 //! Not here: the steps (`compile`), the formats (`importers`).
 
@@ -20,7 +20,7 @@ use crate::{
     sink::BlobSink,
 };
 
-/// A package without errors. Its blobs are in the sink.
+/// The result for a package without errors. Its blobs are in the sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
     pub manifest: Manifest,
@@ -28,13 +28,13 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
-/// Compiles packages one after the other. Shared files are processed once: a picture used in 60 translations is
-/// decoded and scaled for the first of them.
+/// Compiles packages one after the other. Each media file is processed once: an image used in 60 translations is
+/// decoded and scaled only for the first.
 #[derive(Debug)]
 pub struct Compiler {
     options: Options,
     shared: Shared,
-    /// Ids used in this import, and the package of each.
+    /// Name of the package by the id of its course or story.
     ids: HashMap<Slug, String>,
 }
 
@@ -47,7 +47,8 @@ impl Compiler {
     ///
     /// # Errors
     ///
-    /// All problems found, including warnings, sorted by file and line. The sink stays empty.
+    /// All problems found, including warnings, sorted by file and line. Nothing is written to the sink, unless writing
+    /// a blob fails.
     pub fn compile(
         &mut self,
         package: &Package,
@@ -70,7 +71,7 @@ impl Compiler {
                     &package.name(),
                     "internal",
                     "the package cannot be compiled",
-                    "please report this with the package",
+                    "report this error with the package",
                 ));
             }
             return Err(problems.into_sorted());

@@ -1,7 +1,7 @@
-//! The contents of a course or story as read by an importer, in a form that is the same for all formats.
-//! `compile::lower` compiles it to the content of a manifest.
+//! The content of a course or story as read by an importer, in the same form for all formats. `compile::lower` compiles
+//! it to the content of a manifest.
 //!
-//! Media of a draft are already staged. Texts and quizzes of sections are files of the package, given by their paths.
+//! Media of a draft are already staged. Texts and quizzes of sections are given as paths of files in the package.
 //!
 //! Not here: the formats (`importers`).
 
@@ -19,7 +19,7 @@ pub(crate) enum Draft {
     Story(StoryDraft),
 }
 
-/// Fields common to courses and stories. `None` where a value was missing or wrong, which was reported.
+/// Fields common to courses and stories. `id` is `None` if it is missing or invalid, which was reported as a problem.
 pub(crate) struct Metadata {
     pub id: Option<Slug>,
     pub title: String,
@@ -78,7 +78,7 @@ pub(crate) struct StoryDraft {
     /// 1 to 5.
     pub level: u8,
     pub pages: Vec<PageDraft>,
-    /// The vocabulary of the story itself.
+    /// The story's own vocabulary, without that of the course.
     pub vocabulary: Vec<VocabularyEntry>,
     pub quiz: Option<StoryQuiz>,
 }

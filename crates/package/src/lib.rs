@@ -1,11 +1,11 @@
 //! Compiles course packages, which are folders written by teachers, to manifests and blobs. See docs/PACKAGE.md.
 //!
-//! Flow: [`find`] opens a path and calls each importer (`importers`) to detect packages; [`Compiler::compile`] checks
-//! one package, and reports every [`Problem`] with file and line or fills a [`BlobSink`]. The server signs the
-//! manifest. Modules, each using only those before it: `problem`, `sink`, `source`, `text`, `media`, `draft`,
-//! `compile`, `importers`, `compiler`.
+//! [`find`] opens a path and returns the packages that the importers (`importers`) detect. [`Compiler::compile`]
+//! compiles one package: either it returns the manifest and passes the blobs to a [`BlobSink`], or it returns all
+//! [`Problem`]s with file and line. The server signs the manifest. Each module uses only those before it: `problem`,
+//! `sink`, `source`, `text`, `media`, `draft`, `compile`, `importers`, `compiler`.
 //!
-//! Not here: databases and HTTP (the server imports), search text (`carrel_model::search_text`), and code that runs on
+//! Not here: databases and HTTP (the server), search text (`carrel_model::search_text`), and code that runs on
 //! learners' devices (`carrel-model` verifies manifests).
 
 mod compile;
@@ -25,10 +25,10 @@ pub use problem::{Problem, Severity};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
 pub use source::Limits;
 
-/// Compilation runs on a thread of its own in the server.
+/// These types must be `Send`, because the server compiles packages on another thread.
 const _: () = {
-    const fn can_move<T: Send + 'static>() {}
-    can_move::<Package>();
-    can_move::<Compiler>();
-    can_move::<Compiled>();
+    const fn assert_send<T: Send + 'static>() {}
+    assert_send::<Package>();
+    assert_send::<Compiler>();
+    assert_send::<Compiled>();
 };

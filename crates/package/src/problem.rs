@@ -9,7 +9,7 @@ use std::{
     fmt,
 };
 
-/// Severity of a problem. An error prevents the compiler from writing anything; a warning does not.
+/// Severity of a problem. A package with an error is rejected; a warning does not reject it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     Error,
@@ -21,7 +21,7 @@ pub enum Severity {
 pub struct Problem {
     /// Path inside the package with `/`, or the path as given for a problem of the package itself.
     pub file: String,
-    /// From 1; 1 where lines do not apply (a broken picture).
+    /// From 1; 1 where lines do not apply (a broken image).
     pub line: u32,
     pub severity: Severity,
     pub code: &'static str,
@@ -32,7 +32,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Returns true if this prevents the compiler from writing anything.
+    /// Returns true for an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -56,14 +56,14 @@ impl std::error::Error for Problem {}
 
 /// Maximum number of stored problems.
 const MAX_PROBLEMS: usize = 2_000;
-/// Maximum length of a message in characters: it may quote a whole file.
+/// Maximum length of a message or hint in characters; a message may quote a whole file.
 const MAX_MESSAGE: usize = 1_000;
 
 /// Collects problems through a shared reference, so that readers of a file can report while they borrow parts of it.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: RefCell<Vec<Problem>>,
-    /// Number of errors, including those beyond the limit: whether a package may be published must not depend on it.
+    /// Number of errors, including those beyond the limit: any error must reject the package.
     errors: Cell<usize>,
     /// Number of problems beyond the limit.
     omitted: Cell<usize>,
@@ -113,7 +113,7 @@ impl Problems {
         if is_full && severity == Severity::Warning {
             return self.omitted.set(self.omitted.get() + 1);
         }
-        // The same problem of a picture that is used twice is reported once.
+        // A problem of a file that is used twice is reported once.
         let key = (at.file.to_owned(), at.line, code, message.clone());
         let mut seen = self.seen.borrow_mut();
         let is_new = !seen.contains(&key);
@@ -122,7 +122,7 @@ impl Problems {
         }
         if is_new && is_full {
             self.omitted.set(self.omitted.get() + 1);
-            // An error explains why nothing was published, so it replaces a warning.
+            // An error explains why the package is rejected, so it replaces a warning.
             let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };
             list.remove(warning);
         }
@@ -180,7 +180,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// Returns a single error, for callers that stop at the first.
+/// Returns an error about a whole file (line 1).
 pub(crate) fn file_error(
     file: &str,
     code: &'static str,
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_counts_however_many_warnings_came_before() {
+    fn errors_are_listed_after_many_warnings() {
         let at = |line| SourceLocation { file: "a.md", line };
         let problems = Problems::default();
         for line in 0..5_000 {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_beyond_the_cap_are_counted_and_memory_is_bounded() {
+    fn errors_beyond_the_limit_are_counted_and_not_stored() {
         let problems = Problems::default();
         for line in 0..10_000 {
             let at = SourceLocation { file: "a.md", line };

@@ -1,7 +1,7 @@
-//! The destination of compiled blobs. The compiler stages everything first and moves the staged blobs to a
-//! [`BlobSink`] only if the package has no errors.
+//! The destination of compiled blobs. The compiler first stages all blobs, and passes them to a [`BlobSink`] only if
+//! the package has no errors.
 //!
-//! Not here: databases, manifests, uploads (the server's sink).
+//! Not here: manifests, and the server's sink.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -12,7 +12,7 @@ use std::{
 
 use carrel_model::BlobHash;
 
-/// Bytes with their hash. Large media stay on disk until they are copied.
+/// Bytes, in memory or in a file, with their hash.
 #[derive(Debug, Clone)]
 pub struct Blob {
     pub hash: BlobHash,
@@ -39,7 +39,7 @@ impl Blob {
             content: Content::Bytes(bytes),
         }
     }
-    /// Creates a blob that stays in a file, which is read once for its hash.
+    /// Creates a blob whose bytes are in a file. Reads the file to compute the hash.
     pub fn from_file(path: &Path, media_type: &str) -> io::Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let size = io::copy(&mut File::open(path)?, &mut hasher)?;
@@ -57,7 +57,7 @@ impl Blob {
             Content::File(path) => Box::new(File::open(path)?),
         })
     }
-    /// Copies the bytes and verifies that they still have the hash (the file may have been edited meanwhile).
+    /// Copies the bytes. Returns an error if the file has changed and no longer has the hash.
     pub fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut hasher = blake3::Hasher::new();
         let mut from = self.open()?;
@@ -85,7 +85,8 @@ impl Blob {
     }
 }
 
-/// A destination for blobs. `put` must be idempotent: a blob shared by several packages is passed once for each.
+/// A destination for blobs. `put` must be idempotent: a blob shared by several packages is passed once for each
+/// package.
 pub trait BlobSink {
     fn put(&mut self, blob: &Blob) -> io::Result<()>;
 }
@@ -116,7 +117,7 @@ impl BlobSink for MemorySink {
     }
 }
 
-/// Discards all blobs, for `check`, which only needs the problems.
+/// Discards all blobs, for the command `check`, which only reports problems.
 #[derive(Debug, Default)]
 pub struct NullSink;
 
@@ -126,7 +127,8 @@ impl BlobSink for NullSink {
     }
 }
 
-/// Stores blobs as files `ab/abcd...` below a folder. A file gets its name only when it is complete and on disk.
+/// Stores blobs as files `ab/abcd...` below a folder. A file appears under its name only when it is complete and
+/// flushed to disk.
 #[derive(Debug)]
 pub struct DirSink {
     root: PathBuf,

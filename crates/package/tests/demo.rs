@@ -1,6 +1,6 @@
 //! Tests that all packages under `assets/` (the demo library) compile without errors.
 
-#![allow(clippy::print_stderr, reason = "warnings of the demo library should be seen")]
+#![allow(clippy::print_stderr, reason = "prints the warnings of the demo library")]
 
 use std::path::Path;
 

@@ -13,7 +13,7 @@ use carrel_package::{BlobSink, Compiler, DirSink, Limits, MemorySink, Options, f
 use support::{COURSE, Tree, compile, compile_tree, course, encoded, png, search_texts, story};
 
 #[test]
-fn a_course_becomes_a_manifest_and_blobs() {
+fn a_course_is_compiled_to_a_manifest_and_blobs() {
     let mut tree = course();
     tree.put("media/square.png", png(700, 400));
     let (compiled, sink) = compile_tree(&tree).unwrap();
@@ -88,7 +88,7 @@ fn a_course_becomes_a_manifest_and_blobs() {
     assert_eq!(words[0].translations["fr"], "courbe");
 
     let tale: Story = sink.json(outline.stories[0].body).unwrap();
-    // The word is in the course's vocabulary.
+    // The story uses one word of the course's vocabulary.
     assert_eq!(tale.vocabulary.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(), ["lamp"]);
     let [Page { sentences, narration: Some(narration), image: Some(_) }, _] = tale.pages.as_slice()
     else {
@@ -126,7 +126,7 @@ fn a_course_becomes_a_manifest_and_blobs() {
 }
 
 #[test]
-fn a_story_on_its_own() {
+fn a_separate_story_is_compiled() {
     let (compiled, sink) = compile_tree(&story()).unwrap();
     let ManifestContent::Story { meta, body } = &compiled.manifest.content else { panic!() };
     assert_eq!((meta.level, meta.page_count, meta.narrated), (2, 2, true));
@@ -134,7 +134,7 @@ fn a_story_on_its_own() {
 }
 
 #[test]
-fn the_same_package_gives_the_same_hashes() {
+fn the_same_package_has_the_same_hashes() {
     let folder = tempfile::tempdir().unwrap();
     let tree = course();
     tree.write(&folder.path().join("a"));
@@ -144,7 +144,7 @@ fn the_same_package_gives_the_same_hashes() {
     let first = canonical_manifest("a");
     assert_eq!(first, canonical_manifest("a"));
     assert_eq!(first, canonical_manifest("b"));
-    // Byte order marks, Windows line ends and decomposed names do not change the output.
+    // Byte order marks, Windows line endings and decomposed names do not change the output.
     let mut windows = tree.clone();
     for path in [
         "course.json",
@@ -171,7 +171,7 @@ fn the_same_package_gives_the_same_hashes() {
 }
 
 #[test]
-fn the_folder_sink_keeps_blobs_by_hash() {
+fn the_folder_sink_stores_blobs_by_hash() {
     let folder = tempfile::tempdir().unwrap();
     course().write(&folder.path().join("a"));
     let mut sink = DirSink::new(folder.path().join("blobs")).unwrap();
@@ -185,7 +185,7 @@ fn the_folder_sink_keeps_blobs_by_hash() {
 }
 
 #[test]
-fn a_sink_that_fails_is_an_error() {
+fn a_failed_write_is_an_error() {
     struct Full;
     impl BlobSink for Full {
         fn put(&mut self, _: &carrel_package::Blob) -> std::io::Result<()> {
@@ -199,7 +199,7 @@ fn a_sink_that_fails_is_an_error() {
     assert_eq!(problems[0].code, "not-written");
 }
 
-/// Returns the image block of a course whose picture is `bytes`.
+/// Compiles a course with the image `bytes`. Returns the image block, the blobs and the warnings.
 fn compile_image(
     bytes: &[u8],
 ) -> (carrel_model::content::ImageRef, MemorySink, Vec<carrel_package::Problem>) {
@@ -216,8 +216,8 @@ fn compile_image(
 }
 
 /// Returns a JPEG with an EXIF orientation and a GPS location.
-fn jpeg_with_exif(picture: &image::DynamicImage, orientation: u8) -> Vec<u8> {
-    let plain = encoded(picture, image::ImageFormat::Jpeg);
+fn jpeg_with_exif(image: &image::DynamicImage, orientation: u8) -> Vec<u8> {
+    let plain = encoded(image, image::ImageFormat::Jpeg);
     let mut tiff = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     tiff.extend([orientation, 0, 0, 0, 0, 0, 0]);
     tiff.extend(b"SECRET PLACE");
@@ -232,18 +232,18 @@ fn jpeg_with_exif(picture: &image::DynamicImage, orientation: u8) -> Vec<u8> {
 #[test]
 fn exif_orientation_is_applied_and_exif_removed() {
     // Left half red, right half blue.
-    let picture = image::RgbImage::from_fn(80, 40, |x, _| {
+    let original = image::RgbImage::from_fn(80, 40, |x, _| {
         if x < 40 { image::Rgb([250, 0, 0]) } else { image::Rgb([0, 0, 250]) }
     });
-    let picture = image::DynamicImage::from(picture);
+    let original = image::DynamicImage::from(original);
     for (orientation, size, top_left_is_red) in
         [(1, (80, 40), true), (3, (80, 40), false), (6, (40, 80), true), (8, (40, 80), false)]
     {
-        let (image, sink, _) = compile_image(&jpeg_with_exif(&picture, orientation));
+        let (image, sink, _) = compile_image(&jpeg_with_exif(&original, orientation));
         assert_eq!((image.width, image.height), size, "{orientation}");
         let last = image.variants.last().unwrap();
         let bytes = sink.bytes(last.blob.hash).unwrap();
-        assert_eq!(last.blob.media_type, "image/webp", "a file with EXIF is never passed on");
+        assert_eq!(last.blob.media_type, "image/webp", "a file with EXIF is never kept unchanged");
         assert!(!bytes.windows(6).any(|w| w == b"SECRET"));
         let upright = image::load_from_memory(bytes).unwrap().into_rgb8();
         assert_eq!(upright.dimensions(), size);
@@ -263,14 +263,14 @@ fn variants_are_as_wide_as_screens_and_never_wider_than_the_original() {
         assert_eq!(image.variants.iter().map(|v| v.width).collect::<Vec<_>>(), widths);
         assert_eq!(image.width, width);
         for variant in &image.variants {
-            let picture = image::load_from_memory(sink.bytes(variant.blob.hash).unwrap()).unwrap();
-            assert_eq!(picture.width(), variant.width);
+            let decoded = image::load_from_memory(sink.bytes(variant.blob.hash).unwrap()).unwrap();
+            assert_eq!(decoded.width(), variant.width);
         }
     }
 }
 
 #[test]
-fn small_originals_and_animations_are_kept_and_large_ones_noted() {
+fn small_originals_and_animations_are_kept_and_large_images_reported() {
     let one_color = encoded(&image::DynamicImage::new_rgb8(300, 300), image::ImageFormat::Png);
     let transparent = encoded(&image::DynamicImage::new_rgba8(400, 10), image::ImageFormat::Png);
     let (image, _, _) = compile_image(&transparent);
@@ -309,7 +309,7 @@ fn drawings_are_kept_without_scripts() {
 }
 
 #[test]
-fn right_to_left_and_own_languages_of_sections() {
+fn sections_have_the_direction_of_their_language() {
     let mut tree = Tree::default();
     tree.put(
         "course.json",

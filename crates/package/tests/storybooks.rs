@@ -1,13 +1,14 @@
-//! Tests with the Global Storybooks folder beside the repository: real texts in 90 languages.
+//! Tests with a Global Storybooks folder, which is not in the repository: texts in 90 languages.
 
-#![allow(clippy::print_stderr, reason = "a test that skips says so")]
+#![allow(clippy::print_stderr, reason = "reports that the test is skipped")]
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use carrel_model::content::{Dir, ManifestContent, Story};
 use carrel_package::{Compiler, Limits, MemorySink, Options, find};
 
-/// Returns `CARREL_CONTENT`, or `shared/content` beside the repository.
+/// Returns the folder `african-storybook` in `CARREL_CONTENT`, or else in `shared/content` beside the repository;
+/// `None` if it does not exist.
 fn content() -> Option<PathBuf> {
     let root = std::env::var_os("CARREL_CONTENT").map(PathBuf::from);
     let root = root.unwrap_or_else(|| {
@@ -18,7 +19,7 @@ fn content() -> Option<PathBuf> {
 }
 
 #[test]
-fn the_whole_folder_imports() {
+fn all_storybooks_are_compiled() {
     let Some(folder) = content() else {
         eprintln!("skipped: no african-storybook folder in CARREL_CONTENT");
         return;
@@ -74,9 +75,9 @@ fn the_whole_folder_imports() {
         sink.blobs.len()
     );
     assert!(narrated >= 20 && rtl >= 40, "{narrated} {rtl}");
-    // Pictures are shared by all translations.
-    let pictures = sink.blobs.values().filter(|(t, _)| t.starts_with("image/")).count();
-    assert!(pictures < 600, "{pictures}");
+    // Images are shared by all translations.
+    let images = sink.blobs.values().filter(|(t, _)| t.starts_with("image/")).count();
+    assert!(images < 600, "{images}");
 
     let story = |id: &str| packages.iter().find(|p| p.name().contains(id)).unwrap();
     let compiled = compiler.compile(story("0001/en__"), &mut sink).unwrap();
@@ -95,7 +96,7 @@ fn the_whole_folder_imports() {
     let arabic: Story = sink.json(body).unwrap();
     assert!(
         arabic.pages.iter().all(|p| p.narration.as_ref().is_some_and(|n| n.duration_ms > 300)),
-        "every page is read aloud"
+        "every page has a narration"
     );
     assert_eq!(
         arabic.pages[3].image,

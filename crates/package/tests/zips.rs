@@ -74,7 +74,7 @@ fn hostile_names_are_refused_before_anything_is_unpacked() {
     let composed_and_decomposed =
         zip_with(vec![Entry::stored("caf\u{e9}.md", b"x"), Entry::stored("cafe\u{301}.md", b"x")]);
     assert_eq!(problems_of_zip(&composed_and_decomposed, &limits)[0].code, "path-duplicate");
-    // All of these problems in one zip.
+    // All problems of a zip are reported.
     let many = zip_with(vec![
         Entry::stored("../a", b"x"),
         Entry::stored("/b", b"x"),
@@ -117,7 +117,7 @@ fn links_devices_encryption_and_unknown_methods_are_rejected() {
 }
 
 #[test]
-fn bombs_are_refused_at_the_limit() {
+fn zip_bombs_are_refused_at_the_limit() {
     let bomb = deflated_zeros(8 << 20);
     assert!(bomb.len() < 20_000);
     let entry =
@@ -182,7 +182,7 @@ fn damaged_zips_are_reported() {
     let end = valid.len() - 22;
     count[end + 8..end + 12].copy_from_slice(&[0xff, 0x01, 0xff, 0x01]);
     assert_eq!(problems_of_zip(&count, &limits)[0].code, "zip-broken");
-    // No changed bit causes a panic.
+    // Changed bytes never cause a panic.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.zip");
     let table = valid.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
@@ -225,7 +225,7 @@ fn a_link_in_a_folder_is_not_followed() {
 }
 
 #[test]
-fn a_library_is_a_folder_of_packages_and_its_ids_differ() {
+fn a_folder_may_contain_packages_with_different_ids() {
     let folder = tempfile::tempdir().unwrap();
     course().write(&folder.path().join("courses/one"));
     support::story().write(&folder.path().join("stories/tale"));

@@ -1,8 +1,8 @@
-//! Measures the server's merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second
-//! for validation alone, for merging new rows (each batch durable) and for replaying them, and the time of an empty
-//! pull.
+//! Benchmark of the merge: `cargo run --release -p carrel-server --example merge_rate`. Prints rows per second for
+//! validation, for merging new rows (one commit per batch), for replaying them and for pulling them, and the time of an
+//! empty pull.
 
-#![allow(clippy::disallowed_methods, reason = "it measures real time")]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
 #![allow(clippy::print_stdout)]
 
 use std::{error::Error, time::Instant};
@@ -49,8 +49,8 @@ fn item(n: usize) -> String {
     }
 }
 
-/// Returns the CPU time of all threads of this process in nanoseconds (Linux; 0 elsewhere). Unlike wall time, it is
-/// comparable on a machine that runs other work.
+/// Returns the CPU time of all threads of this process in nanoseconds (Linux; 0 elsewhere). Unlike wall time, it does
+/// not depend on the other load of the machine.
 fn cpu_time_ns() -> u64 {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let read = threads.filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok());
@@ -63,11 +63,11 @@ impl Stopwatch {
     fn start() -> Self {
         Self(Instant::now(), cpu_time_ns())
     }
-    fn rate(self, what: &str, rows: usize) {
+    fn rate(self, name: &str, rows: usize) {
         let (wall, cpu) = (self.0.elapsed().as_secs_f64(), (cpu_time_ns() - self.1) as f64 / 1e9);
         let per_second = |s: f64| if s > 0.0 { rows as f64 / s } else { 0.0 };
         println!(
-            "{what:<40} {:>9.0} rows/s (wall time), {:>9.0} (CPU time)",
+            "{name:<40} {:>9.0} rows/s (wall time), {:>9.0} (CPU time)",
             per_second(wall),
             per_second(cpu)
         );
@@ -137,7 +137,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         assert!(reply.status().is_success());
     }
     println!(
-        "empty pull, through the router            {:>10.3} ms",
+        "empty pull through the router             {:>10.3} ms",
         start.0.elapsed().as_secs_f64()
     );
 
@@ -151,6 +151,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    start.rate("pull everything, 2,000 a page", rows);
+    start.rate("pull all rows, 2,000 per page", rows);
     Ok(())
 }

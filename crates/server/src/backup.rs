@@ -1,7 +1,7 @@
 //! Backup of a running server into a folder: a compact copy of the database, the signing key, all blobs (hard links
 //! where possible, since blobs are immutable) and `backup.json`.
 //!
-//! Restoring a backup is in `restore`.
+//! Not here: restoring a backup (`restore`).
 
 use std::{fs, io as stdio, path::Path};
 
@@ -17,6 +17,7 @@ use crate::{
 
 const FORMAT: &str = "carrel-backup/1";
 const METADATA_FILE: &str = "backup.json";
+
 /// Metadata of a backup, stored as `backup.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,7 +32,7 @@ pub struct BackupMetadata {
     pub blob_bytes: u64,
 }
 
-/// Copies a data folder to `to`, which must not exist. `to` appears only when the backup is complete and synced to
+/// Copies a data folder to `to`, which must not exist. The backup gets this name when it is complete and synced to
 /// disk.
 pub fn backup(
     engine: &dyn Engine,
@@ -61,7 +62,7 @@ pub fn backup_with_failpoints(
     engine.copy(data_dir, &part)?;
     failpoint("copy the key")?;
     copy_file(&data_dir.join(key_file::FILE), &part.join(key_file::FILE))?;
-    // The list comes from the copy: a blob imported in the meantime belongs to the next backup.
+    // The list is read from the copy; the next backup contains blobs imported after the copy was made.
     let copied = engine.copy_metadata(&part)?;
     let (from, into) = (BlobFolder::of(data_dir), BlobFolder::of(&part));
     let mut metadata = BackupMetadata {
@@ -86,8 +87,8 @@ pub fn backup_with_failpoints(
     Ok(metadata)
 }
 
-/// Verifies a whole backup: the database's integrity, the key and the hash of every blob. Writes nothing, not even to
-/// the database's folder.
+/// Verifies a whole backup: the integrity of the database, the key and the hash of every blob. Creates no files, not
+/// even beside the database.
 pub fn check(engine: &dyn Engine, from: &Path) -> Result<BackupMetadata, Error> {
     let metadata = read_metadata(from)?;
     key_file::read(from)?;

@@ -1,7 +1,7 @@
-//! Storage of blob content, behind a trait so that several processes can share an object store. `BlobFolder` stores
-//! blobs as files.
+//! Storage of blob content: the trait `BlobStore`, and `BlobFolder`, which stores blobs as files. Another
+//! implementation can use an object store that several processes share.
 //!
-//! Which blobs the catalogue references is in `store`.
+//! Not here: which blobs the catalogue references (`store`).
 
 use std::{
     collections::HashSet,
@@ -21,9 +21,9 @@ pub const FOLDER: &str = "blobs";
 /// Prefix of temporary file names (set by `tempfile`).
 const PARTIAL_PREFIX: &str = ".tmp";
 
-/// A blob being written. It is not visible in the store until `finish`.
+/// A blob being written. The store does not contain it until `finish` is called.
 pub trait NewBlob: Write + Send {
-    /// Syncs the bytes to disk and makes the blob visible. The caller has verified the hash.
+    /// Syncs the bytes to disk and adds the blob to the store. The caller must have verified the hash.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
@@ -41,7 +41,7 @@ pub trait BlobStore: Send + Sync + 'static {
     /// Returns the size in bytes, or `None` if the blob is not stored.
     fn size(&self, hash: BlobHash) -> Option<u64>;
     fn create(&self, hash: BlobHash) -> io::Result<Box<dyn NewBlob>>;
-    /// Returns the sink for blobs of compiled packages. A blob that is already stored is not written again.
+    /// Returns a sink for the blobs of compiled packages. A blob that is already stored is not written again.
     fn sink(&self) -> io::Result<Box<dyn BlobSink + Send>>;
     /// Copies a blob to the file `to`, as a hard link if both are on the same file system.
     fn copy_to(&self, hash: BlobHash, to: &Path) -> io::Result<()>;
@@ -61,7 +61,7 @@ pub struct Removed {
 pub struct BlobFolder(PathBuf);
 
 impl BlobFolder {
-    /// The blobs of a data folder or of a backup.
+    /// Returns the blobs of a data folder or of a backup.
     pub fn of(folder: &Path) -> Self {
         Self(folder.join(FOLDER))
     }
@@ -154,7 +154,8 @@ impl NewBlob for NewBlobFile {
     }
 }
 
-/// Blobs are immutable, so a hard link is as good as a copy. A copy is renamed into place when it is complete.
+/// Creates a hard link or, if that fails, a copy. Does nothing if `to` exists. A copy is renamed to `to` when it is
+/// complete.
 pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if to.exists() {
         return Ok(());

@@ -1,7 +1,7 @@
-//! Imports files transferred offline (docs/BUNDLES.md): courses of another library into the catalogue, learners' work
-//! into their rows.
+//! Imports bundles (docs/BUNDLES.md): courses of another library into the catalogue, a learner's work into the
+//! learner's rows.
 //!
-//! The file format is in `carrel_bundle`, packages are in `import`, network sync is in `http::sync`.
+//! Not here: the file format (`carrel_bundle`), packages (`import`), network sync (`http::sync`).
 
 use std::{
     fs::{self, File},
@@ -61,8 +61,7 @@ fn has_magic(path: &Path) -> bool {
 }
 
 /// Imports the courses of a file into the catalogue, signed with this server's key. `accepted_keys`: fingerprints of
-/// other libraries' keys that the administrator trusts to publish pages here. If `data` is `None`, the file is only
-/// verified.
+/// the keys of other libraries whose courses the administrator accepts. If `data` is `None`, the file is only verified.
 pub(crate) async fn import(
     data: Option<&DataDir>,
     path: &Path,
@@ -88,7 +87,7 @@ pub(crate) async fn import(
     let is_own_key = data.is_none_or(|d| hex(&d.signer.public_key()) == bundle.key);
     if !is_own_key && !accepted_keys.iter().any(|a| normalized(a) == normalized(&key_fingerprint)) {
         let message = format!(
-            "the file is signed by {:?} with an unaccepted key, {key_fingerprint}",
+            "the file is signed by {:?} with a key that is not accepted, {key_fingerprint}",
             bundle.header.server_name
         );
         let hint = format!(
@@ -162,7 +161,7 @@ impl From<std::io::Error> for CopyError {
     }
 }
 
-/// Verifies every blob, including those already stored, and stores the missing ones; a blob becomes visible only when
+/// Verifies every blob, including those already stored, and stores the missing ones. A blob is added to the store when
 /// it is complete and synced to disk.
 fn import_blobs(
     path: &Path,
@@ -193,9 +192,9 @@ pub struct Accepted {
     pub name: String,
     pub device_name: String,
     pub rows: u64,
-    /// Rows that changed the stored state.
+    /// Number of rows that changed a stored row.
     pub changed: u64,
-    /// Rows that were refused. `reasons` lists each distinct reason once, at most 20.
+    /// Number of refused rows. `reasons` contains each distinct reason once, at most 20.
     pub refused: u64,
     pub reasons: Vec<String>,
 }
@@ -203,10 +202,10 @@ pub struct Accepted {
 /// Options chosen by the administrator for accepting a work file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AcceptOptions<'a> {
-    /// Accept the file from a device whose key is not registered on this server.
+    /// Accepts the file from a device whose key is not registered on this server.
     pub trust_device: bool,
-    /// Login of the account that receives the work of an account unknown to this server. The administrator vouches
-    /// for the assignment.
+    /// Login of the account that receives the work of an account unknown to this server. Set by the administrator, so
+    /// no further proof is required.
     pub login: Option<&'a str>,
 }
 
@@ -302,7 +301,8 @@ pub async fn accept_work(
     Ok(accepted)
 }
 
-/// Returns the account that receives the rows, and whether the administrator vouches for the file.
+/// Returns the account that receives the rows, and true if the administrator chose it, so that the device key is not
+/// checked.
 async fn owner(
     data: &DataDir,
     header: &WorkHeader,
@@ -328,7 +328,7 @@ async fn owner(
     }
     let certificate = data.token_keys().open_certificate(&header.certificate);
     match certificate.filter(|c| c.user.id == learner.id) {
-        // The device's key is unknown too, so the account is recreated only if the administrator trusts the device.
+        // The key of the device is unknown too, so the account is recreated only with `trust_device`.
         Some(certificate) if options.trust_device => {
             let now = data.config.clock.now_ms();
             let account = data.store.recreate_account(certificate, now).await?;
@@ -348,7 +348,7 @@ async fn owner(
     }
 }
 
-/// Returns the public key that the learner's device registered.
+/// Returns the public key registered by this device of the learner.
 async fn device_key(
     data: &DataDir,
     user: UserId,

@@ -1,4 +1,5 @@
-//! Server configuration: settings read from a TOML file, and fields set by tests. docs/OPERATIONS.md lists the keys.
+//! Server configuration: the settings of a TOML file (docs/OPERATIONS.md lists the keys), and values set by the command
+//! line and by tests.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -31,7 +32,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns the defaults, listening on a free loopback port.
+    /// Returns the default configuration, which listens on any free loopback port.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -52,28 +53,29 @@ pub struct Settings {
     /// Address shown on the start page, such as `http://192.168.1.4:7300`. If empty, the page shows the `Host` of the
     /// request.
     pub address: String,
-    /// Anyone who can reach the server may register an account.
+    /// Allows anyone who can reach the server to register an account.
     pub registration_open: bool,
-    /// The catalogue and its blobs can be read without signing in.
+    /// Allows reading the catalogue and its blobs without a sign-in.
     pub public_catalogue: bool,
-    /// A proxy in front of the server terminates TLS: send Strict-Transport-Security.
+    /// Set if a proxy in front of the server terminates TLS. Replies then contain Strict-Transport-Security, and the
+    /// start page shows an `https` address.
     pub behind_tls: bool,
-    /// Take the client's address from the last `X-Forwarded-For` entry. Use only behind a proxy that sets it.
+    /// Takes the client's address from the last `X-Forwarded-For` entry. Use only behind a proxy that sets it.
     pub trust_forwarded_for: bool,
-    /// Transactions that take at least this long are logged.
+    /// A transaction that takes at least this time is logged.
     pub slow_query_ms: u64,
-    /// Time limit for receiving and answering a request.
+    /// Time limit for reading a request's body and creating the reply, without sending it.
     pub request_timeout_s: u64,
     /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of the total limit. Not applied
-    /// to loopback or behind a proxy.
+    /// Maximum number of open connections per address (IPv6: per /64); 0: a quarter of the total limit. Not applied to
+    /// loopback addresses or with `trust_forwarded_for`.
     pub max_connections_per_address: usize,
-    /// Time from accept to a complete request head.
+    /// Maximum time from accept to a complete request head.
     pub head_timeout_s: u64,
-    /// Time from a response to the next request on the same connection.
+    /// Maximum time from a response to the next request on the same connection.
     pub idle_timeout_s: u64,
-    /// Time in which a client must read 8 KiB of a response.
+    /// Maximum time that a client may take to read 8 KiB of a response.
     pub write_timeout_s: u64,
     /// Number of read connections to the database; 0: chosen from the number of cores.
     pub readers: usize,
@@ -82,17 +84,17 @@ pub struct Settings {
     pub login_attempts: u32,
     /// `/health` reports an error if the disk has less free space than this.
     pub min_free_disk_mib: u64,
-    /// Run background jobs in this process.
+    /// Runs background jobs in this process.
     pub run_jobs: bool,
-    /// How long blobs without a publication are kept: devices may still be downloading them.
+    /// Time for which blobs without a publication are kept, since devices may still be downloading them.
     pub keep_unused_blobs_hours: u32,
     /// Schedule of automatic backups.
     pub backup: BackupSchedule,
-    /// Folder of automatic backups; default: `scheduled-backups` in the data folder. Another disk is safer.
+    /// Folder of automatic backups; default: `scheduled-backups` in the data folder. Should be on another disk.
     pub backup_dir: Option<PathBuf>,
-    /// Number of automatic backups kept.
+    /// Number of automatic backups to keep.
     pub backups_kept: u32,
-    /// Maximum number of rows per learner; new rows beyond it are refused.
+    /// Maximum number of rows per learner; further new rows are refused.
     pub max_rows_per_learner: u64,
     /// Maximum total size of the rows of one learner, in MiB.
     pub max_mib_per_learner: u64,
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_keys_are_named() {
+    fn an_error_names_the_unknown_key_and_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("carrel.toml");
         std::fs::write(&file, "name = \"Rivers School\"\nregistration_opne = false\n").unwrap();

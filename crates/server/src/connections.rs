@@ -1,10 +1,10 @@
-//! Open connections: their deadlines, the limits on their number, and which one is closed to admit a new one.
+//! Open connections: their deadlines, the limits on their number, and the choice of the connection to close at a limit.
 //!
-//! Deadlines depend on bytes and requests, not on the state of a parser: every incomplete exchange (a TLS hello on
-//! the plain port, half of a request head, an HTTP/2 preface without a stream, a response that is never read) falls
-//! under one of three deadlines. One task checks all connections.
+//! Deadlines depend on bytes and requests, not on the state of a parser. Each kind of incomplete exchange (a TLS hello
+//! on the plain port, half of a request head, an HTTP/2 preface without a stream, a response that is never read) has
+//! one of three deadlines. One task checks all connections.
 //!
-//! Sockets and HTTP are in `server`, the time limit of handlers in `http`.
+//! Not here: sockets and HTTP (`server`), the time limit of handlers (`http`).
 
 mod watched;
 
@@ -29,7 +29,7 @@ const MIN_PROGRESS: u64 = 8 * 1024;
 /// File descriptors reserved for the database, blobs and the log.
 const RESERVED_FILES: u64 = 128;
 
-/// How long a connection may wait for its client.
+/// Time limits for the client of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// From accept to a complete request head, and from the first byte of a later head to its end.
@@ -59,13 +59,13 @@ impl Deadlines {
 /// Why the server closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// No complete request head in time.
+    /// No complete request head within the head deadline.
     Head,
     /// No request within the idle deadline.
     Idle,
-    /// The client does not read the response.
+    /// The client did not read the response within the write deadline.
     Write,
-    /// Closed to admit another connection.
+    /// Closed to free a slot or a file descriptor for another connection.
     Shed,
 }
 
@@ -84,17 +84,18 @@ struct ConnectionState {
     head_started: Option<Instant>,
     /// Bytes written since `progress`.
     written: u64,
-    /// By request: when hyper took the current part of the response, until it polls for the next part.
+    /// By request, from when hyper takes a part of the response until it polls for the next: the time at which it took
+    /// the part.
     pending_frames: HashMap<u64, Instant>,
     next_request: u64,
     close_reason: Option<CloseReason>,
 }
 
-/// One open connection.
+/// An open connection.
 #[derive(Debug)]
 pub struct Connection {
     state: Mutex<ConnectionState>,
-    /// No request is open, so that bytes read start a request head.
+    /// True while no request is open: the next byte read starts a request head.
     waiting: AtomicBool,
     /// Cancelled when the server closes the connection.
     pub closing: CancellationToken,
@@ -138,7 +139,7 @@ impl Connection {
     fn frame_sent(&self, request: u64, now: Instant) {
         self.state().pending_frames.insert(request, now);
     }
-    /// Records that hyper polls for the next part: the client read the previous one.
+    /// Records that hyper polls for the next part, because the previous one was written to the socket.
     fn frame_requested(&self, request: u64) {
         self.state().pending_frames.remove(&request);
     }
@@ -194,8 +195,8 @@ impl Connection {
         }
         (now >= state.progress + deadlines.idle).then_some(CloseReason::Idle)
     }
-    /// Returns since when the connection has waited for a request, or `None` if one is open or the connection is
-    /// closed.
+    /// Returns the time since which the connection has waited for a request, or `None` if a request is open or the
+    /// connection is closed.
     fn waiting_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.open == 0 && state.close_reason.is_none()).then_some(state.progress)
@@ -219,7 +220,7 @@ impl Drop for OpenRequest {
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     pub total: usize,
-    /// `None` if addresses cannot be told apart, because all connections come from a proxy.
+    /// `None` behind a proxy, because all connections then have the address of the proxy.
     pub per_address: Option<usize>,
 }
 
@@ -236,8 +237,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Returns the number of file descriptors this process may open, after raising the soft limit (often 1,024) to the
-/// hard limit.
+/// Raises the soft limit of open files (often 1,024) to the hard limit, and returns the resulting limit.
 fn open_files() -> u64 {
     #[cfg(unix)]
     {
@@ -379,7 +379,7 @@ fn shed(open: &mut OpenConnections, address: Option<IpAddr>) -> bool {
     true
 }
 
-/// Returns the address used for counting: the /64 network for IPv6, which one customer usually has.
+/// Returns the address used for counting: for IPv6 the /64 network, since one customer usually has a whole /64.
 fn counting_address(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
@@ -424,7 +424,7 @@ mod tests {
                 Some((1, CloseReason::Head)),
             ),
             ("sends an HTTP/2 preface and no stream", &[(Read, 0)], Some((15, CloseReason::Head))),
-            ("keeps a connection alive", &[(Begin, 1), (End, 0)], Some((60, CloseReason::Idle))),
+            ("sends no second request", &[(Begin, 1), (End, 0)], Some((60, CloseReason::Idle))),
             (
                 "sends its second head slowly",
                 &[(Begin, 1), (End, 20), (Read, 5), (Read, 5)],
@@ -435,7 +435,7 @@ mod tests {
                 &[(BeginH2, 1), (End, 20), (Read, 20)],
                 Some((20, CloseReason::Idle)),
             ),
-            ("a handler works", &[(Begin, 3_600)], None),
+            ("a handler runs for an hour", &[(Begin, 3_600)], None),
             (
                 "an event stream without events",
                 &[(Begin, 0), (FrameSent, 0), (FrameRequested, 3_600)],
@@ -443,22 +443,22 @@ mod tests {
             ),
             ("never reads", &[(Begin, 0), (FrameSent, 0)], Some((30, CloseReason::Write))),
             (
-                "reads a byte now and then",
+                "reads one byte every 10 s",
                 &[(Begin, 0), (FrameSent, 10), (Written(1), 10), (Written(1), 9)],
                 Some((1, CloseReason::Write)),
             ),
             (
-                "reads slowly",
+                "reads 8 KiB every 29 s",
                 &[(Begin, 0), (FrameSent, 29), (Written(8_192), 29), (Written(8_192), 0)],
                 Some((30, CloseReason::Write)),
             ),
             (
-                "reads the end of a large response slowly",
+                "reads the end of a large response, 8 KiB every 50 s",
                 &[(Begin, 0), (FrameSent, 0), (End, 50), (Written(8_192), 50), (Written(8_192), 0)],
                 Some((60, CloseReason::Idle)),
             ),
         ];
-        for (what, steps, expected) in cases {
+        for (name, steps, expected) in cases {
             let mut now = Instant::now();
             let connection = Connection::new(now);
             let mut requests = Vec::new();
@@ -474,18 +474,18 @@ mod tests {
                 }
                 now += S(*wait);
                 if *wait > 0 {
-                    assert_eq!(connection.overdue(now, &DEADLINES), None, "{what}");
+                    assert_eq!(connection.overdue(now, &DEADLINES), None, "{name}");
                 }
             }
             match *expected {
-                None => assert_eq!(connection.overdue(now + S(86_400), &DEADLINES), None, "{what}"),
+                None => assert_eq!(connection.overdue(now + S(86_400), &DEADLINES), None, "{name}"),
                 Some((left, reason)) => {
                     let early = now + S(left) - Duration::from_millis(1);
-                    assert_eq!(connection.overdue(early, &DEADLINES), None, "{what}: early");
+                    assert_eq!(connection.overdue(early, &DEADLINES), None, "{name}: early");
                     assert_eq!(
                         connection.overdue(now + S(left), &DEADLINES),
                         Some(reason),
-                        "{what}"
+                        "{name}"
                     );
                 }
             }
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_server_closes_the_longest_waiting_connection_of_the_largest_address() {
+    fn at_a_limit_the_longest_waiting_connection_of_the_most_connected_address_is_closed() {
         let limits = ConnectionLimits { total: 4, per_address: Some(3) };
         let connections = Connections::new(limits, DEADLINES);
         let start = Instant::now();
@@ -510,8 +510,8 @@ mod tests {
         let close_reason =
             |slots: &[Slot]| slots.iter().map(|s| s.connection.close_reason()).collect::<Vec<_>>();
         assert_eq!(close_reason(&flood), [Some(CloseReason::Shed), None, None, None]);
-        // The server is full: the address with the most connections loses one; the older connection of another
-        // address stays.
+        // At the total limit, a connection of the address with the most connections is closed, not the older connection
+        // of another address.
         let other = admit("203.0.113.9").unwrap();
         assert_eq!(
             close_reason(&flood),
@@ -547,11 +547,11 @@ mod tests {
             ("::1", "::1", false),
         ] {
             let connections = Connections::new(limits, DEADLINES);
-            let one = connections.admit(ip(first), now).unwrap();
-            let _two = connections.admit(ip(second), now).unwrap();
-            assert_eq!(one.connection.close_reason().is_some(), same, "{first} {second}");
+            let first_slot = connections.admit(ip(first), now).unwrap();
+            let _second_slot = connections.admit(ip(second), now).unwrap();
+            assert_eq!(first_slot.connection.close_reason().is_some(), same, "{first} {second}");
         }
-        // Behind a proxy all connections come from the proxy.
+        // Behind a proxy, connections are not limited by address.
         let settings = Settings { trust_forwarded_for: true, ..Settings::default() };
         assert_eq!(ConnectionLimits::of(&settings).per_address, None);
     }

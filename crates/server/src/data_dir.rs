@@ -1,4 +1,4 @@
-//! An open data folder (database, blobs and signing key) that is not served: used by commands and tests.
+//! An open data folder: database, blobs and signing key. Used by the server, by commands and by tests.
 
 use std::{
     fs::{File, TryLockError},
@@ -31,7 +31,7 @@ pub struct DataDir {
 /// Lock file: shared by imports, exclusive for the removal of blobs.
 const IMPORT_LOCK: &str = "import.lock";
 
-/// Called at each step of an import, with the name of the step. Tests kill the process there.
+/// Called at each step of an import, with the name of the step. Tests kill the process at a step.
 pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 impl DataDir {
@@ -55,8 +55,8 @@ impl DataDir {
     /// Opens, creates or migrates the data folder. Blocks for some milliseconds.
     ///
     /// # Errors
-    /// `Unfinished` if a restore into the folder was interrupted; `NoDatabase` or `NoSigningKey` if that part is
-    /// missing.
+    /// `Unfinished` if a restore into the folder was interrupted; `NoDatabase` or `NoSigningKey` if an existing server
+    /// lacks its database or key.
     pub fn open(config: Config) -> Result<Self, Error> {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(io("create", dir))?;
@@ -86,8 +86,8 @@ impl DataDir {
             failpoints: OnceLock::new(),
         })
     }
-    /// Takes the shared import lock, waiting while blobs are removed. Held during an import, which relies on blobs
-    /// already stored.
+    /// Acquires the shared import lock, after waiting for a running removal of blobs. An import holds the lock, because
+    /// it does not write blobs that are already stored.
     pub(crate) async fn begin_import(&self) -> Result<File, Error> {
         let path = self.config.data_dir.join(IMPORT_LOCK);
         let work = tokio::task::spawn_blocking(move || {
@@ -97,7 +97,7 @@ impl DataDir {
         });
         work.await.map_err(|e| Error::Refused(e.to_string()))?
     }
-    /// Takes the exclusive import lock for removing blobs. Returns `None` if an import is running.
+    /// Acquires the exclusive import lock, for removing blobs. Returns `None` if an import is running.
     pub(crate) fn lock_blobs(&self) -> Result<Option<File>, Error> {
         let path = self.config.data_dir.join(IMPORT_LOCK);
         let file = File::create(&path).map_err(io("create", &path))?;
@@ -117,8 +117,8 @@ impl DataDir {
     }
 }
 
-/// Returns true if the folder contains data that only a used server leaves behind. Creating a new server there would
-/// hide the loss of the database.
+/// Returns true if the folder contains other files of a server. Creating a new server there would hide the loss of the
+/// database.
 fn has_leftover_files(dir: &Path, blobs: &BlobFolder) -> bool {
     let has_entries =
         |path: &Path| std::fs::read_dir(path).is_ok_and(|mut found| found.next().is_some());

@@ -1,4 +1,4 @@
-//! Errors that end a command or the start of the server. Errors of single requests are in `http::api_error`.
+//! Errors of commands and of the start of the server. Errors of single requests are in `http::api_error`.
 
 use std::path::PathBuf;
 

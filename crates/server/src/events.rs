@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub enum Event {
     /// The learner's change number is now `usn`. `from`: the sign-in that wrote the rows.
     RowsChanged { user: UserId, usn: u64, from: Option<Uuid> },
-    /// The sign-in has ended: its streams end.
+    /// The sign-in has ended, which ends its streams.
     SignInEnded { user: UserId, sign_in: Uuid },
 }
 
@@ -34,11 +34,11 @@ impl Event {
 
 /// Delivers events to the open streams.
 pub trait EventBus: Send + Sync + 'static {
-    /// Returns at once. Without a listener nothing is lost: the rows are in the store.
+    /// Does not block. Without an open stream the event is discarded; the rows are in the store.
     fn publish(&self, event: Event);
-    /// Opens a stream. If the learner has `MAX_STREAMS` open, it replaces the oldest one of the same sign-in, so that
-    /// a client can reconnect before the server notices that its last connection has ended. Returns `None` if there
-    /// is none to replace.
+    /// Opens a stream. If the learner has `MAX_STREAMS` open, it replaces the oldest one of the same sign-in, so that a
+    /// client can reconnect before the server detects the end of its last connection. Returns `None` if the sign-in has
+    /// no open stream.
     fn subscribe(&self, user: UserId, sign_in: Uuid) -> Option<Subscription>;
 }
 
@@ -128,9 +128,9 @@ mod tests {
         let user = UserId::from_u128(1);
         let (laptop, tablet) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let mut open: Vec<_> =
-            (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).expect("a stream")).collect();
+            (0..MAX_STREAMS).map(|_| hub.subscribe(user, laptop).unwrap()).collect();
         assert!(hub.subscribe(user, tablet).is_none());
-        let newest = hub.subscribe(user, laptop).expect("a stream");
+        let newest = hub.subscribe(user, laptop).unwrap();
         assert_eq!(open[0].events.try_recv(), Ok(StreamEvent::Replaced(open[0].id)));
         drop(open.remove(0));
         drop(open.remove(0));

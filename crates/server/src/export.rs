@@ -1,4 +1,4 @@
-//! Exports the whole catalogue as plain files in the layout of its URLs: a library that can be read without a server
+//! Exports the whole catalogue as files whose paths are those of the URLs: a library that can be read without a server
 //! or an account.
 //!
 //! Learners' rows are not exported.
@@ -84,7 +84,8 @@ pub async fn export(data: &DataDir, to: &Path) -> Result<Exported, Error> {
         }
     }
     if to.exists() {
-        // The old library is renamed first: an export killed here leaves at least one of the two complete.
+        // The old library is renamed first. If the export is killed here, at least one of the two libraries is
+        // complete.
         let old = old_path(to);
         fs::rename(to, &old).map_err(io("rename", to))?;
         finish_part(&part, to)?;
@@ -114,7 +115,7 @@ fn is_exported_library(folder: &Path) -> bool {
     is_meta && has_only_known_entries
 }
 
-/// Returns an unused path beside the folder.
+/// Returns an unused path beside the folder, for the old library.
 fn old_path(to: &Path) -> PathBuf {
     let name = |n: u32| {
         let mut name = to.as_os_str().to_owned();

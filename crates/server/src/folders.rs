@@ -1,5 +1,4 @@
-//! Data folders and other folders of files: their state, their locks, and writes that leave no partial result when
-//! the process is killed.
+//! Data folders and target folders: state, lock, and writes that leave no partial result when the process is killed.
 
 use std::{
     fs, io as stdio,
@@ -35,8 +34,8 @@ pub fn is_unfinished(data_dir: &Path) -> bool {
     fs::read_dir(data_dir.join(STAGING)).is_ok_and(|mut found| found.next().is_some())
 }
 
-/// Refuses a folder with an interrupted restore, including one by a release that prepared the database as
-/// `server.db.part`.
+/// Returns an error if a restore into the folder was interrupted, including a restore by a release that prepared the
+/// database as `server.db.part`.
 pub(crate) fn refuse_unfinished(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     let is_old_interruption =
         OLD_RELEASE_FILES[..2].iter().any(|name| data_dir.join(name).exists())
@@ -86,8 +85,8 @@ pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
 /// Marks a folder created by `new_part`: only such a folder, or an empty one, is ever deleted.
 const PART_MARKER: &str = ".carrel-part";
 
-/// Creates a folder beside `to`, to be filled and then renamed. Deletes the remains of an interrupted run; refuses a
-/// folder with other content.
+/// Creates the folder `to` with the suffix `.part`, which `finish_part` renames. Deletes such a folder left by an
+/// interrupted run; returns an error if it has other content.
 pub(crate) fn new_part(to: &Path) -> Result<PathBuf, Error> {
     let mut name = to.as_os_str().to_owned();
     name.push(".part");

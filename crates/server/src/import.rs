@@ -1,5 +1,5 @@
-//! Imports packages into the catalogue: compile, sign, publish. Each package is published completely or not at all;
-//! an invalid one never blocks the others.
+//! Imports packages into the catalogue: compile, sign, publish. Each package is published completely or not at all; an
+//! invalid package does not block the others.
 //!
 //! The rules for packages are in `carrel-package`.
 
@@ -18,7 +18,7 @@ use crate::{
     publish::{ImportReport, PackageReport, imported, publish},
 };
 
-/// Result of a compilation on a blocking thread. Returns the compiler, which holds what the packages share.
+/// Result of a compilation on a blocking thread: the compiler, for the next package, and the compiled package.
 type CompileResult = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
 
 impl DataDir {
@@ -26,7 +26,7 @@ impl DataDir {
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
         import(self, paths, &[]).await
     }
-    /// Like `import`, and also imports course files of other libraries whose keys have these fingerprints.
+    /// Like `import`; also imports course files of other libraries if the fingerprint of their key is in `accept`.
     pub async fn import_from(
         &self,
         paths: &[PathBuf],
@@ -51,7 +51,7 @@ pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
     run(paths, None, &[]).await
 }
 
-/// Processes each package separately: an error becomes an entry of the report, and the next package follows.
+/// Processes each package separately: an error is added to the report, and the next package is processed.
 async fn run(
     paths: &[PathBuf],
     data: Option<&DataDir>,
@@ -140,7 +140,7 @@ fn new_compiler() -> Box<Compiler> {
     Box::new(Compiler::new(Options::default()))
 }
 
-/// A blob sink that calls `failpoints` after each blob.
+/// A blob sink that calls `failpoints` after each stored blob.
 struct FailpointSink {
     sink: Box<dyn BlobSink + Send>,
     failpoints: Option<Failpoints>,
@@ -187,7 +187,7 @@ async fn run_blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(f).await.map_err(|e| internal(name, &e.to_string()))
 }
 
-/// Converts a panic of the compiler to a problem of this package.
+/// Converts a panic to a problem of this package.
 fn catch_panic<T>(
     name: &str,
     f: impl FnOnce() -> Result<T, Vec<Problem>>,
@@ -217,9 +217,9 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
-fn internal(name: &str, what: &str) -> Problem {
-    let hint = "please report this with the package";
-    problem(name, "internal", format!("the compiler panicked: {what}"), hint)
+fn internal(name: &str, message: &str) -> Problem {
+    let hint = "report this error with the package";
+    problem(name, "internal", format!("the import panicked: {message}"), hint)
 }
 
 fn problem(name: &str, code: &'static str, message: String, hint: &str) -> Problem {
@@ -235,11 +235,13 @@ mod tests {
     fn a_panic_becomes_a_problem_of_its_package() {
         type Compile = fn() -> Result<(), Vec<Problem>>;
         let panics: [Compile; 3] = [
-            || panic!("a plain text"),
-            || panic!("a text with {}", 1),
+            || panic!("a literal message"),
+            || panic!("a message with {}", 1),
             || std::panic::panic_any(7_u8),
         ];
-        for (f, message) in panics.into_iter().zip(["a plain text", "a text with 1", "panic"]) {
+        for (f, message) in
+            panics.into_iter().zip(["a literal message", "a message with 1", "panic"])
+        {
             let problems = catch_panic("school/rivers", f).unwrap_err();
             assert_eq!(problems.len(), 1);
             assert_eq!(

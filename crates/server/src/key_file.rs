@@ -1,4 +1,4 @@
-//! The file of the signing key: created at the first start, readable only by its owner, never replaced.
+//! The file of the signing key: created at the first start, never replaced, and on Unix readable only by its owner.
 
 use std::{io::Write, path::Path};
 
@@ -21,8 +21,8 @@ pub fn read(folder: &Path) -> Result<LocalKey, Error> {
     secret.map(|secret| LocalKey::from_bytes(&secret)).ok_or(Error::SigningKey(path))
 }
 
-/// Reads the key of a data folder, or creates it if there is no server yet. If a server exists without its key,
-/// returns `NoSigningKey`: with a new key, its clients would reject its manifests and tokens.
+/// Reads the key of a data folder, or creates it if there is no server yet. Returns `NoSigningKey` if a server exists
+/// without its key: with a new key, its clients would reject its manifests, and its tokens would be invalid.
 pub fn open(data_dir: &Path, has_server: bool) -> Result<LocalKey, Error> {
     let path = data_dir.join(FILE);
     match read(data_dir) {
@@ -31,7 +31,7 @@ pub fn open(data_dir: &Path, has_server: bool) -> Result<LocalKey, Error> {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::NoSigningKey(path));
         }
-        // Truncated, because the first start was interrupted while writing it.
+        // The first start was interrupted while the file was written.
         Err(Error::SigningKey(_)) if !has_server && path.metadata().is_ok_and(|m| m.len() < 65) => {
             std::fs::remove_file(&path).map_err(io("remove", &path))?;
         }

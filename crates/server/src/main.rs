@@ -1,4 +1,4 @@
-//! The program `carrel-server`: commands and their output. Everything they do is in the library.
+//! The program `carrel-server`: the command line and the output. The library implements the commands.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::{
@@ -113,10 +113,10 @@ enum Command {
         file: Option<PathBuf>,
         #[arg(long)]
         data: PathBuf,
-        /// Move an existing database aside.
+        /// Move the files of an existing server to a subfolder.
         #[arg(long)]
         replace: bool,
-        /// End all sign-ins, including those created after the backup: all users sign in again.
+        /// End all sign-ins, including those created after the backup; all users must sign in again.
         #[arg(long)]
         end_sign_ins: bool,
         /// Undo an interrupted restore.
@@ -145,7 +145,7 @@ enum JobsCommand {
         name: String,
         #[arg(long)]
         data: PathBuf,
-        /// Configuration file of the server; some jobs have settings.
+        /// Configuration file of the server (some jobs have settings).
         #[arg(long)]
         config: Option<PathBuf>,
     },
@@ -263,7 +263,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Restore { data, abandon: true, .. } => {
             restore::abandon(Config::new(&data).engine.as_ref(), &data)?;
-            println!("undid the restore into {}", data.display());
+            println!("the restore into {} has been undone", data.display());
         }
         Command::Restore { file, data, replace, end_sign_ins, .. } => {
             let file = file.unwrap_or_default();
@@ -273,7 +273,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 restore::restore(engine.as_ref(), &file, &data, options, SystemClock.now_ms())?
             };
             println!(
-                "restored into {}; new epoch {epoch}: devices will send the rows missing from the backup",
+                "restored into {} with the new epoch {epoch}; devices will send the rows that the backup lacks",
                 data.display()
             );
         }
@@ -329,7 +329,7 @@ fn job_line(job: &JobRow, now_ms: i64) -> String {
     format!("{:<10} {state:<22} {last}{error}", job.name)
 }
 
-/// Accepts each file separately; a refused file never blocks the others.
+/// Accepts each file separately; a refused file does not block the others.
 async fn accept_files(
     data: &DataDir,
     files: &[PathBuf],
@@ -340,7 +340,7 @@ async fn accept_files(
         match accept_work(data, file, options).await {
             Ok(accepted) => {
                 println!(
-                    "accepted from {} ({}), {}: {} rows, {} new, {} refused",
+                    "accepted from {} ({}), {}: {} rows, {} changed, {} refused",
                     accepted.name,
                     accepted.login,
                     accepted.device_name,
@@ -364,7 +364,7 @@ async fn accept_files(
 fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
     for package in &report.packages {
         for problem in &package.problems {
-            // The problem concerns the package itself, or a file inside it.
+            // `file` is the package itself or a file inside it.
             let is_inside = problem.file != package.name;
             println!(
                 "{}{problem}",

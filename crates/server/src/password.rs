@@ -1,7 +1,7 @@
 //! Password hashing with argon2id on dedicated threads, and random tokens.
 //!
-//! Each thread keeps its block of memory (19 MiB) and reuses it for every hash. Blocks allocated per hash would stay
-//! with the process after they are freed: glibc raises its mmap threshold to the size of the block and keeps them in
+//! Each thread reuses one block of memory (19 MiB) for all hashes. If a block were allocated for each hash, glibc would
+//! not return it to the system: it raises its mmap threshold to the size of the block and then allocates blocks from
 //! its heaps.
 //!
 //! Not here: who may sign in (`http::auth`), storage of hashes (`store`).
@@ -31,7 +31,7 @@ pub enum PasswordError {
     Hash(String),
 }
 
-/// What a hash is computed for. Each purpose has its own queue, so that many requests of one do not delay the other.
+/// The purpose of a hash. Each purpose has its own queue, so that many requests of one purpose do not delay the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     SignIn,
@@ -43,21 +43,22 @@ pub enum Purpose {
 pub enum Verified {
     Wrong,
     Correct,
-    /// Right, but the stored hash is of another form of the password and has to be replaced by this one.
+    /// Correct, but the stored hash is of another form of the password. The new hash, to replace it.
     CorrectRehashed(String),
 }
 
-/// Hashes with OWASP's argon2id parameters (19 MiB, 2 passes), on one thread per core, at most `MAX_THREADS`.
+/// Hashes passwords with the argon2id parameters of OWASP (19 MiB, 2 passes), on one thread per core, at most
+/// `MAX_THREADS`.
 pub struct Passwords {
     queues: Arc<Queues>,
     threads: Vec<JoinHandle<()>>,
-    /// Verified against if there is no such login, so that both cases take the same time.
+    /// The hash for an unknown login, so that its verification takes the same time.
     dummy: String,
 }
 
-/// Limited because each thread holds its block of 19 MiB permanently.
+/// Maximum number of threads, since each permanently holds a block of 19 MiB.
 const MAX_THREADS: usize = 4;
-/// Maximum length of a queue; further jobs are refused.
+/// Maximum length of each queue; further jobs are refused.
 const MAX_WAITING: usize = 256;
 /// Maximum memory parameter of a stored hash, in KiB.
 const MAX_MEMORY_KIB: u32 = 64 * 1024;
@@ -74,7 +75,7 @@ struct Queues {
 struct QueueState {
     sign_ins: VecDeque<HashJob>,
     registrations: VecDeque<HashJob>,
-    /// Which queue is served next if both have jobs.
+    /// If true and both queues have jobs, the next job is a registration.
     registration_is_next: bool,
     closed: bool,
 }
@@ -149,10 +150,11 @@ impl Passwords {
         self.run(Purpose::Registration, move |blocks| hash_in(&password, blocks)).await?
     }
 
-    /// Verifies a typed password against a stored hash. Without a stored hash, returns `Wrong` after the same time.
+    /// Verifies a typed password against a stored hash. Without a stored hash, the result is `Wrong` after the same
+    /// time.
     ///
-    /// The OpaqueString form is compared first. An older hash may be of the password as typed or decomposed (NFD);
-    /// the password is then hashed again.
+    /// The OpaqueString form is compared first. A hash of an older release may be of the password as typed or
+    /// decomposed (NFD); the password is then hashed again.
     pub async fn verify(
         &self,
         password: String,
@@ -184,7 +186,7 @@ impl Passwords {
     ) -> Result<T, PasswordError> {
         let (reply, receiver) = oneshot::channel();
         let job = Box::new(move |blocks: &mut Vec<Block>| {
-            // A caller whose request has timed out no longer needs the hash.
+            // Skipped if the request was cancelled.
             if !reply.is_closed() {
                 let _ = reply.send(f(blocks));
             }
@@ -209,7 +211,7 @@ impl Drop for Passwords {
     }
 }
 
-/// Returns the forms in which a password may have been hashed, the current one first.
+/// Returns the forms of a password that may have been hashed, the current form first.
 fn forms(password: &str) -> Vec<String> {
     let typed = password.to_owned();
     let mut forms = vec![precis::opaque(password).unwrap_or_else(|_| typed.clone())];
@@ -298,7 +300,7 @@ fn dummy_hash() -> Result<String, PasswordError> {
     Ok(hash.to_string())
 }
 
-/// Returns the PHC string of a password, for command lines. Blocks for about 20 ms.
+/// Returns the PHC string of a password, for the command line. Blocks for about 20 ms.
 pub fn hash_blocking(password: &str) -> Result<String, PasswordError> {
     hash_in(password, &mut Vec::new())
 }
@@ -320,14 +322,15 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
     Ok(bytes)
 }
 
-/// Returns an opaque token of 256 random bits as text, and the hash under which it is stored.
+/// Returns a token of 256 random bits as text, and the hash to store.
 pub(crate) fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
     let text = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let hash = token_hash(&text);
     Ok((text, hash))
 }
 
-/// Tokens are looked up by their hash, so that the time of a comparison reveals nothing about the token.
+/// Returns the hash of a token. Tokens are looked up by hash, so that the time of the lookup reveals nothing about
+/// stored tokens.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     *blake3::hash(token.as_bytes()).as_bytes()
 }
@@ -338,7 +341,7 @@ mod tests {
 
     use super::*;
 
-    /// Hashes the bytes as typed, like releases before PRECIS.
+    /// Hashes the password as typed, like releases before PRECIS.
     fn old_hash(password: &str) -> String {
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
@@ -403,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_queue_waits_for_the_other() {
+    fn a_full_queue_does_not_delay_the_other() {
         let queues = Queues::default();
         let order = Arc::new(Mutex::new(Vec::new()));
         let job = |name: &'static str| -> HashJob {

@@ -1,9 +1,8 @@
 //! Comparison of logins and passwords: the PRECIS profiles UsernameCaseMapped and OpaqueString (RFC 8264, RFC 8265),
-//! and the skeleton of UTS 39 that finds look-alike logins.
+//! and the skeletons of UTS 39, which are equal for look-alike logins.
 //!
-//! The derived property of a character is computed from the general categories of the current Unicode version, as
-//! described in RFC 8264, section 8. Crates with fixed tables stop at Unicode 6.3 and refuse scripts added since then
-//! (such as Adlam).
+//! The derived property of a character is computed from its general category in a current Unicode version (RFC 8264,
+//! section 8). Crates with fixed tables implement Unicode 6.3, so they refuse newer scripts such as Adlam.
 
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
@@ -19,13 +18,13 @@ pub enum PrecisError {
     Invisible(char),
     #[error("contains the unassigned character U+{:04X}", u32::from(*.0))]
     Unassigned(char),
-    #[error("contains {:?} (U+{:04X}), which is not allowed here", .0, u32::from(*.0))]
+    #[error("contains {:?} (U+{:04X}), which is not allowed", .0, u32::from(*.0))]
     NotAllowed(char),
     #[error("mixes right-to-left and left-to-right letters")]
     MixedDirections,
 }
 
-/// Returns the key by which a login is compared: width and case mapped, NFC, words separated by single spaces.
+/// Returns the key that is equal for equal logins: width and case mapped, NFC, words separated by single spaces.
 ///
 /// # Errors
 /// A character outside the IdentifierClass of RFC 8264, or letters of both directions in one word.
@@ -34,7 +33,7 @@ pub fn username(login: &str) -> Result<String, PrecisError> {
     if words.is_empty() { Err(PrecisError::Empty) } else { Ok(words.join(" ")) }
 }
 
-/// Returns the form of a password that is hashed: NFC, with every space as U+0020. Case and width are kept.
+/// Returns the form of a password to hash: NFC, with each space as U+0020. Case and width are kept.
 pub fn opaque(password: &str) -> Result<String, PrecisError> {
     let is_space = |c: char| c.general_category() == GeneralCategory::SpaceSeparator;
     let mapped: String =
@@ -49,14 +48,14 @@ pub fn opaque(password: &str) -> Result<String, PrecisError> {
     Ok(mapped)
 }
 
-/// Returns a display name in normal form: free-form class, NFC, no spaces at the ends and single spaces inside.
+/// Returns a display name in its normal form: characters of the FreeformClass, NFC, words separated by single spaces.
 pub fn display_name(name: &str) -> Result<String, PrecisError> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     opaque(&name)
 }
 
-/// Returns the key of a login that PRECIS refuses or that another account has taken since. It begins with a space,
-/// which no key of a new login does.
+/// Returns the key for a login of an older release that PRECIS refuses or whose PRECIS key another account has. It
+/// starts with a space, which no PRECIS key does.
 pub fn legacy_key(login: &str) -> String {
     format!(" {}", login.trim().to_lowercase())
 }
@@ -68,8 +67,8 @@ pub fn skeleton(key: &str) -> String {
 
 fn userpart(word: &str) -> Result<String, PrecisError> {
     let narrow: String = word.chars().flat_map(width_mapped).collect();
-    // Case mapping can produce characters outside NFC, and NFC can produce upper case: repeated until nothing
-    // changes.
+    // Case mapping can produce text that is not in NFC, and NFC can produce upper case, so both are repeated until the
+    // text is stable.
     let mut mapped: String = narrow.to_lowercase().nfc().collect();
     for _ in 0..3 {
         let next: String = mapped.to_lowercase().nfc().collect();
@@ -86,7 +85,7 @@ fn userpart(word: &str) -> Result<String, PrecisError> {
     Ok(mapped)
 }
 
-/// Maps full-width and half-width forms to the characters that they are forms of.
+/// Maps a full-width or half-width form to the ordinary character.
 fn width_mapped(c: char) -> impl Iterator<Item = char> {
     let is_form = matches!(c, '\u{3000}' | '\u{FF01}'..='\u{FFDC}' | '\u{FFE0}'..='\u{FFEE}');
     let mapped: Vec<char> = if is_form { [c].into_iter().nfkc().collect() } else { vec![c] };
@@ -172,7 +171,8 @@ fn exception(chars: &[char], at: usize) -> Option<bool> {
     })
 }
 
-/// Returns true if a joiner is allowed here: after a virama or, for a non-joiner in free text, between two letters.
+/// Returns true if the joiner at `at` is allowed: after a virama or, for a non-joiner in free text, between two
+/// letters.
 fn joins(chars: &[char], at: usize, class: Class) -> bool {
     let is_letter = |c: &char| c.general_category() == GeneralCategory::OtherLetter;
     let before = at.checked_sub(1).map(|i| chars[i]);
@@ -213,8 +213,8 @@ fn is_ignorable(c: char) -> bool {
     )
 }
 
-/// Checks the part of the Bidi Rule (RFC 5893) that keeps a login readable: a word with a right-to-left letter has no
-/// letter of the other direction and does not begin with a digit or a mark.
+/// Checks a part of the Bidi Rule (RFC 5893): a word with a right-to-left letter must start with one and contain no
+/// left-to-right letters.
 fn check_direction(chars: &[char]) -> Result<(), PrecisError> {
     let is_letter = |c: &char| c.general_category_group() == GeneralCategoryGroup::Letter;
     if !chars.iter().any(is_right_to_left) {
@@ -245,20 +245,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_logins_have_one_key() {
+    fn equal_logins_have_equal_keys() {
         for (a, b) in [
             ("jos\u{e9}", "jose\u{301}"),
             ("NOOR", "noor"),
             ("\u{ff2e}\u{ff4f}\u{ff4f}\u{ff52}", "noor"),
             (" Noor  Khan ", "noor khan"),
             ("\u{3a3}\u{391}\u{3a3}", "\u{3c3}\u{3b1}\u{3c2}"),
-            // Hangul syllables as a sequence of jamo (NFD), as macOS file names contain them.
+            // A Hangul syllable as a sequence of jamo (NFD).
             ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
             ("I", "i"),
         ] {
             assert_eq!(username(a).unwrap(), username(b).unwrap());
         }
-        // The dotted capital I of Turkish is not the letter i, and the mapping is the same in every locale.
+        // The dotted capital I of Turkish does not map to i; case mapping is the same in every locale.
         assert_ne!(username("\u{130}"), username("i"));
         for login in [
             "asha",
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_have_one_skeleton() {
+    fn look_alike_logins_have_equal_skeletons() {
         let of = |login: &str| skeleton(&username(login).unwrap());
         assert_eq!(of("noor"), of("n\u{43e}\u{43e}r"));
         assert_eq!(of("paypal"), of("\u{440}\u{430}\u{443}\u{440}\u{430}l"));

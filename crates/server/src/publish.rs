@@ -1,4 +1,4 @@
-//! Publishes a manifest whose blobs are stored; also the report of an import.
+//! Publishing a manifest whose blobs are stored; also the report of an import.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct ImportReport {
 /// Report of one package.
 #[derive(Debug)]
 pub struct PackageReport {
-    /// Name in messages: the path that was given and the folder inside it.
+    /// Name in messages: the given path and the folder inside it.
     pub name: String,
     /// Errors and warnings, by file and line.
     pub problems: Vec<Problem>,
@@ -39,7 +39,7 @@ pub struct Imported {
     pub id: Slug,
     pub title: String,
     pub version: BlobHash,
-    /// False if this version was already published, or the package was only checked.
+    /// False if this version was already published or the package was only checked.
     pub changed: bool,
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Impor
     let outcome = imported(manifest, true);
     let other = if outcome.kind == Kind::Course { Kind::Story } else { Kind::Course };
     if data.store.published(other, &outcome.id).await?.is_some() {
-        // Progress is stored by the id alone.
+        // Progress is stored by id, without the kind.
         let message = format!(
             "the id {} is already used by a {}; hint: choose another id",
             outcome.id,

@@ -16,13 +16,13 @@ use serde_json::value::RawValue;
 
 use crate::domain::change_log::Refusal;
 
-/// Maximum time by which a stamp may be ahead of the server's clock.
+/// Maximum time by which the stamp of a row may be ahead of the server's clock.
 pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
-/// The same for other times (`Row::wall_ms`), which do not order rows; clocks that are wrong by some days are common.
-/// A time further ahead would count as studied, submitted or finished in the future.
+/// The same for other times (`Row::wall_ms`), which do not order rows. Clocks that are wrong by some days are common,
+/// but a row further ahead would count for a day far in the future.
 pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
 
-/// The result of each item, and the rows to merge: one for each key, in key order.
+/// The result of each item, and the rows to merge: one for each key, sorted by key.
 pub struct Checked {
     pub results: Vec<PushResult>,
     pub rows: Vec<Row>,
@@ -30,13 +30,13 @@ pub struct Checked {
     row_of: Vec<Option<usize>>,
 }
 
-/// Checks each item separately; an invalid one never blocks the others.
+/// Checks each item separately; an invalid item does not block the others.
 pub fn check(items: &[Box<RawValue>], now_ms: i64) -> Checked {
     Checked::of(items.iter().map(|item| check_one(item.get(), now_ms)))
 }
 
 impl Checked {
-    /// Merges the rows that share a key.
+    /// Collects the results and merges rows with equal keys.
     pub fn of(items: impl Iterator<Item = Result<Row, Refusal>>) -> Self {
         let mut valid = Vec::with_capacity(items.size_hint().0);
         let mut results = Vec::with_capacity(items.size_hint().0);
@@ -64,7 +64,7 @@ impl Checked {
         }
         Self { results, rows, row_of }
     }
-    /// Records which rows the store refused.
+    /// Sets the results of the rows that the store refused.
     pub fn refuse(&mut self, refused: Vec<(usize, Refusal)>) {
         if refused.is_empty() {
             return;
@@ -96,7 +96,7 @@ fn check_one(json: &str, now_ms: i64) -> Result<Row, Refusal> {
     check_row(&row, now_ms).map(|()| row)
 }
 
-/// Checks a parsed row. Also used for rows that were not pushed.
+/// Checks a parsed row, also one that was not pushed.
 pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     if row.is_server_only() {
         return Err((ResultCode::Forbidden, server_only_reason(row.row_type())));
@@ -117,7 +117,7 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     }
 }
 
-/// Returns why an item is not a valid row: its type is newer or written only by the server, or its fields are
+/// Returns why an item is not a valid row: its type is unknown or written only by the server, or its fields are
 /// invalid.
 fn parse_refusal(json: &str, problem: &serde_json::Error) -> Refusal {
     let Ok(TypeField { row_type }) = strict::from_slice(json.as_bytes()) else {
@@ -215,7 +215,7 @@ mod tests {
             assert_eq!(result.code, *code, "{json}: {}", result.reason);
             assert!(result.reason.contains(reason), "{json}: {}", result.reason);
         }
-        // One for each key: two sessions have the same key.
+        // One row for each key: the sessions have the same key, and so have the other rows of each type.
         assert_eq!(checked.rows.len(), 4);
     }
 }

@@ -1,5 +1,5 @@
-//! `Range` and `If-Range` for bytes (RFC 9110, sections 13 and 14). A single range is served; a request for several
-//! gets the whole blob, which the RFC allows.
+//! `Range` and `If-Range` for bytes (RFC 9110, sections 13 and 14). A request for several ranges returns the whole
+//! blob, which the RFC allows.
 
 /// The part of a blob to send. Offsets are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn resolve_range(range: Option<&str>, size: u64) -> ResolvedRange {
     let Some((first, last)) = ranges.split_once('-') else { return ResolvedRange::Whole };
     let number = |text: &str| -> Option<u64> {
         let text = text.trim();
-        // A number too large for `u64` is past the end of any file.
+        // A number too large for `u64` is past the end of any blob.
         (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
             .then(|| text.parse().unwrap_or(u64::MAX))
     };

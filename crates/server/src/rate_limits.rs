@@ -1,9 +1,9 @@
 //! Rate limits against password guessing: failed sign-ins by login, by network and by both; registrations by network.
 //!
-//! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): a client that has used it
-//! up waits for the next part of it, not for the whole window. The counters are behind a trait, so that several
-//! processes can share them; `LocalRateLimiter` counts in one process. (The crate `governor` cannot take an event
-//! back and has no clock that can be set back.)
+//! A limit is a burst that refills evenly over a window (the generic cell rate algorithm): after using it up, a client
+//! waits for the next event of the burst, not for the whole window. The counters are behind a trait, so that several
+//! processes can share them; `LocalRateLimiter` counts in one process. (The crate `governor` cannot refund an event and
+//! does not support a clock that is set back.)
 
 use std::{
     collections::HashMap,
@@ -18,9 +18,9 @@ use tokio::sync::Notify;
 /// Counts events by key.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + 'static {
-    /// Counts one event. Returns `Err(milliseconds to wait)`, without counting it, if the key has used up its burst.
+    /// Counts an event. If the burst of the key is used up, does not count it and returns `Err(milliseconds to wait)`.
     async fn take(&self, key: &str, now_ms: i64) -> Result<(), u64>;
-    /// Takes one event back, because it was not a failure. Does not block.
+    /// Removes a counted event, because it was not a failure. Does not block.
     fn refund(&self, key: &str);
 }
 
@@ -30,7 +30,7 @@ pub trait RateLimiters: Send + Sync + 'static {
     fn limiter(&self, name: &'static str, window_ms: i64, burst: u32) -> Box<dyn RateLimiter>;
 }
 
-/// Limiters that count in the memory of this process.
+/// Creates limiters that count in the memory of this process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalRateLimiters;
 
@@ -44,11 +44,11 @@ impl RateLimiters for LocalRateLimiters {
 pub struct LocalRateLimiter {
     window_ms: i64,
     interval_ms: i64,
-    /// When each key has its whole burst again.
+    /// By key: the time at which its burst is full.
     full_at: Mutex<HashMap<String, i64>>,
 }
 
-/// At this number of keys, those with their whole burst are dropped, then the half that has used least of it.
+/// At this number of keys, keys with a full burst are removed, then the half of the others that has used least of it.
 const MAX_KEYS: usize = 50_000;
 
 impl LocalRateLimiter {
@@ -65,7 +65,7 @@ impl LocalRateLimiter {
             full_at.insert(key.to_owned(), now_ms);
         }
         let Some(at) = full_at.get_mut(key) else { return Ok(()) };
-        // A clock that was set back must not block anyone.
+        // The burst is full again, or the clock was set back, which must not block the key.
         if *at < now_ms || *at > now_ms + 2 * self.window_ms {
             *at = now_ms;
         }
@@ -94,7 +94,7 @@ impl RateLimiter for LocalRateLimiter {
     }
 }
 
-/// Keeps the keys that are closest to their limit. Half of them are dropped at a time, so that this is rare.
+/// Removes the keys that are farthest from their limit; about half of all, so that this is rarely needed.
 fn evict_keys(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     full_at.retain(|_, at| *at > now_ms);
     if full_at.len() >= MAX_KEYS / 2 {
@@ -105,7 +105,7 @@ fn evict_keys(full_at: &mut HashMap<String, i64>, now_ms: i64) {
     }
 }
 
-/// Returns the part of an address that one household or school controls: an IPv4 address, or an IPv6 /64.
+/// Returns the network of an address, which one household or school controls: the IPv4 address, or the IPv6 /64.
 pub fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
@@ -120,19 +120,19 @@ pub fn network(ip: IpAddr) -> IpAddr {
 pub const WINDOW_MS: i64 = 15 * 60_000;
 /// Limit for one login from all networks, as a multiple of the limit from one network.
 const LOGIN_FACTOR: u32 = 3;
-/// Limit for one network over all logins, as the same multiple: a class behind one router may mistype its first
-/// passwords.
+/// Limit for one network over all logins, as a multiple of the same limit: many learners behind one router may mistype
+/// their first passwords.
 const NETWORK_FACTOR: u32 = 6;
 
 /// Limits failed sign-ins: for one login from one network, for one login from all networks, and for one network over
-/// all logins. A device on which the user has signed in before has its own limit, so that guesses of others never
-/// block it.
+/// all logins. A device on which the user has signed in before has a separate limit, so that guesses from other devices
+/// do not block it.
 pub struct SignInLimits {
     login_and_network: Box<dyn RateLimiter>,
     login: Box<dyn RateLimiter>,
     network: Box<dyn RateLimiter>,
     device: Box<dyn RateLimiter>,
-    /// By network, the attempts whose password is being verified.
+    /// By network: the number of attempts whose password is being verified.
     running: Mutex<HashMap<IpAddr, u32>>,
     attempt_ended: Notify,
 }
@@ -147,7 +147,7 @@ pub struct SignInAttempt<'l> {
 
 #[derive(Clone)]
 enum Key {
-    /// Keys of the limiters by login and network, and by login.
+    /// Keys of the limiters `login_and_network` and `login`.
     Login {
         login_and_network: String,
         login: String,
@@ -156,7 +156,7 @@ enum Key {
 }
 
 impl SignInAttempt<'_> {
-    /// Takes the attempt back: the password was right, or was not compared.
+    /// Removes the attempt from the counts: the password was correct, or was not verified.
     pub fn refund(mut self) {
         self.is_refunded = true;
     }
@@ -180,7 +180,7 @@ impl Drop for SignInAttempt<'_> {
 }
 
 impl SignInLimits {
-    /// `attempts`: failed sign-ins allowed for one login from one network in a window.
+    /// `attempts`: number of failed sign-ins allowed for one login from one network in a window.
     pub fn new(limiters: &dyn RateLimiters, attempts: u32) -> Self {
         let attempts = attempts.max(1);
         let limiter =
@@ -194,9 +194,9 @@ impl SignInLimits {
             attempt_ended: Notify::new(),
         }
     }
-    /// Counts an attempt as failed. At a limit, waits while attempts of the same network are running, since they may
-    /// be right (a whole school signs in at once); when none is, returns `Err(milliseconds to wait)`. `known`: the
-    /// account and the device, if the user has signed in there before.
+    /// Counts an attempt as failed. At a limit, waits while other attempts of the same network are running, since they
+    /// may be refunded (a whole class signs in at once); if none is running, returns `Err(milliseconds to wait)`.
+    /// `known`: the account and the device, if the user has signed in there before.
     pub async fn begin(
         &self,
         login: String,
@@ -260,38 +260,38 @@ mod tests {
 
     #[test]
     fn a_burst_refills_evenly_even_if_the_clock_is_set_back() {
-        let t = LocalRateLimiter::new(1_000, 2);
-        assert_eq!((t.count("k", 10_000), t.count("k", 10_000)), (Ok(()), Ok(())));
-        assert_eq!(t.count("k", 10_100), Err(400));
-        assert_eq!(t.count("other", 10_100), Ok(()));
-        assert_eq!(t.count("k", 10_500), Ok(()));
-        assert!(t.count("k", 10_501).is_err());
-        assert_eq!(t.count("k", 1), Ok(()));
-        assert_eq!(t.count("k", i64::MAX / 4), Ok(()));
+        let limiter = LocalRateLimiter::new(1_000, 2);
+        assert_eq!((limiter.count("k", 10_000), limiter.count("k", 10_000)), (Ok(()), Ok(())));
+        assert_eq!(limiter.count("k", 10_100), Err(400));
+        assert_eq!(limiter.count("other", 10_100), Ok(()));
+        assert_eq!(limiter.count("k", 10_500), Ok(()));
+        assert!(limiter.count("k", 10_501).is_err());
+        assert_eq!(limiter.count("k", 1), Ok(()));
+        assert_eq!(limiter.count("k", i64::MAX / 4), Ok(()));
     }
 
     #[test]
     fn refunded_attempts_do_not_count() {
-        let t = LocalRateLimiter::new(1_000, 1);
+        let limiter = LocalRateLimiter::new(1_000, 1);
         for now in 0..100 {
-            assert_eq!(t.count("k", now), Ok(()));
-            t.refund("k");
+            assert_eq!(limiter.count("k", now), Ok(()));
+            limiter.refund("k");
         }
-        assert_eq!(t.count("k", 100), Ok(()));
-        assert!(t.count("k", 100).is_err());
+        assert_eq!(limiter.count("k", 100), Ok(()));
+        assert!(limiter.count("k", 100).is_err());
     }
 
     #[test]
-    fn the_least_used_keys_are_dropped_first() {
-        let t = LocalRateLimiter::new(1_000_000, 4);
+    fn the_keys_farthest_from_their_limit_are_removed_first() {
+        let limiter = LocalRateLimiter::new(1_000_000, 4);
         for _ in 0..4 {
-            assert_eq!(t.count("tried", 0), Ok(()));
+            assert_eq!(limiter.count("often used", 0), Ok(()));
         }
         for key in 0..200_000 {
-            assert_eq!(t.count(&key.to_string(), 1), Ok(()));
+            assert_eq!(limiter.count(&key.to_string(), 1), Ok(()));
         }
-        assert!(t.lock().len() <= MAX_KEYS);
-        assert!(t.count("tried", 1).is_err());
+        assert!(limiter.lock().len() <= MAX_KEYS);
+        assert!(limiter.count("often used", 1).is_err());
     }
 
     #[tokio::test]
@@ -301,25 +301,25 @@ mod tests {
         let begin = |n: u32| limits.begin(format!("pupil-{n}"), ip, None, 0);
         let mut running = Vec::new();
         for n in 0..NETWORK_FACTOR {
-            running.push(begin(n).await.unwrap_or_else(|_| panic!("try {n}")));
+            running.push(begin(n).await.unwrap_or_else(|_| panic!("attempt {n}")));
         }
-        let mut waits = Box::pin(begin(99));
+        let mut waiting = Box::pin(begin(99));
         let is_waiting = tokio::select! {
             biased;
-            _ = &mut waits => false,
+            _ = &mut waiting => false,
             () = std::future::ready(()) => true,
         };
         assert!(is_waiting);
         running.remove(0).refund();
-        assert!(waits.await.is_ok());
-        // All others were wrong: the next one is refused. A cancelled attempt counts as wrong.
+        assert!(waiting.await.is_ok());
+        // The other attempts failed (a cancelled attempt counts as failed), so the next attempt is refused.
         drop(running);
         assert!(begin(100).await.is_err());
         assert!(!limits.is_running(network(ip)));
     }
 
     #[test]
-    fn one_network_has_one_key() {
+    fn addresses_of_one_network_have_equal_keys() {
         let of = |ip: &str| network(ip.parse().unwrap());
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));

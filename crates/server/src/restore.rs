@@ -1,11 +1,12 @@
-//! Restores a backup into a data folder so that a kill at any point leaves either the old server or the new one.
+//! Restores a backup into a data folder. A restore that was killed can be finished by repeating it, or undone until the
+//! restored database is in place.
 //!
-//! Everything is prepared in `restoring/` inside the data folder and synced. Blobs are written to their final paths,
-//! because a name is the hash of the content. `restoring/ready.json` is written last: a restore killed after that is
-//! continued, not started again. The swap moves the old files to `replaced-<ms>/` and the new ones into their place,
-//! the database last.
+//! The new files are prepared in `restoring/` inside the data folder and synced to disk. Blobs are written to their
+//! final paths, since their names are the hashes of their content. `restoring/ready.json` is written last: a restore
+//! killed after that is continued, not started again. The swap moves the old files to `replaced-<ms>/` and the new ones
+//! to their final paths, the database last.
 //!
-//! While `restoring/` contains anything, every command except `restore` refuses the folder (`DataDir::open`).
+//! While `restoring/` is not empty, every command except `restore` refuses the folder (`DataDir::open`).
 
 use std::{
     fs,
@@ -27,33 +28,34 @@ use crate::{
 };
 
 const PLAN_FILE: &str = "ready.json";
+
 /// Options of a restore.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Move an existing server in the folder aside.
+    /// Moves the files of an existing server to `replaced-<ms>/`.
     pub replace: bool,
-    /// Invalidate all sign-ins, including those created after the backup: for a server whose tokens may have been
+    /// Invalidates all sign-ins, including those created after the backup; for a server whose tokens may have been
     /// stolen.
     pub end_sign_ins: bool,
 }
 
-/// Plan of a swap, written when everything is prepared.
+/// Plan of a swap, written when all files are prepared.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RestorePlan {
     epoch: String,
     /// Name of the folder for the old files.
     aside: String,
-    /// Which backup is restored: the epoch and the time of its copy. `None` if an earlier release wrote the plan.
+    /// Epoch and creation time of the backup. `None` if an earlier release wrote the plan.
     #[serde(default)]
     backup: Option<(String, i64)>,
 }
 
-/// Verifies a backup completely and restores it into `data_dir` with a new epoch, which is returned. An existing
-/// server is refused or, with `replace`, moved aside. No server may be running on the folder.
+/// Verifies a backup completely and restores it into `data_dir` with a new epoch, which is returned. Returns an error
+/// if `data_dir` has a server, unless `replace` is set. No server may be running on the folder.
 ///
-/// A restore that was interrupted after everything was prepared is finished first. If it was one of a backup other
-/// than `from`, an error is returned.
+/// If a restore into the folder was interrupted after its plan was written, that restore is finished instead. Returns
+/// an error if its backup was not `from`.
 pub fn restore(
     engine: &dyn Engine,
     from: &Path,
@@ -77,7 +79,7 @@ pub fn restore_with_failpoints(
         let _lock = lock(data_dir)?;
         tracing::info!("finishing an interrupted restore");
         let epoch = swap(engine, data_dir, &plan, failpoint)?;
-        // The backup may have been deleted in the meantime; it is no longer needed.
+        // The backup is no longer needed and may have been deleted.
         let requested = backup::read_metadata(from).ok().map(|f| (f.epoch, f.created_ms));
         if requested.is_some() && plan.backup.is_some() && requested != plan.backup {
             return Err(Error::Refused(format!(
@@ -94,12 +96,12 @@ pub fn restore_with_failpoints(
     let file = data_dir.join(engine.file());
     if file.exists() && !options.replace {
         return Err(Error::Refused(format!(
-            "{file:?} exists; hint: restore into an empty folder, or add --replace (moves it aside, does not delete it)"
+            "{file:?} exists; hint: restore into an empty folder, or add --replace to move the old server to a subfolder"
         )));
     }
     let staging = data_dir.join(STAGING);
     if staging.exists() {
-        failpoint("discard what was prepared")?;
+        failpoint("remove the old staging folder")?;
         fs::remove_dir_all(&staging).map_err(io("remove", &staging))?;
     }
     failpoint("create the staging folder")?;
@@ -130,7 +132,8 @@ pub fn restore_with_failpoints(
     Ok(epoch)
 }
 
-/// Undoes an interrupted restore and puts the old server back. Returns an error if there is none to undo.
+/// Undoes an interrupted restore and moves the old files back. Returns an error if no restore was interrupted, or if
+/// the restored database is already in place.
 pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     let _lock = lock(data_dir)?;
     let staging = data_dir.join(STAGING);
@@ -152,7 +155,7 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
     } else if !is_unfinished(data_dir) {
         return Err(Error::Refused(format!("no restore into {data_dir:?} was interrupted")));
     }
-    // The plan is removed first: without it the rest is not used.
+    // The plan is removed first, so that a kill during the removal does not leave a plan without its files.
     remove_file(&staging.join(PLAN_FILE))?;
     fs::remove_dir_all(&staging).map_err(io("remove", &staging))
 }
@@ -160,7 +163,7 @@ pub fn abandon(engine: &dyn Engine, data_dir: &Path) -> Result<(), Error> {
 fn read_plan(data_dir: &Path) -> Result<Option<RestorePlan>, Error> {
     let path = data_dir.join(STAGING).join(PLAN_FILE);
     match fs::read_to_string(&path) {
-        // An unreadable plan was not written completely: nothing has been moved.
+        // An unreadable plan was not written completely, so no file has been moved.
         Ok(text) => Ok(serde_json::from_str(&text).ok()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(io("read", &path)(e)),
@@ -172,7 +175,7 @@ fn files(engine: &dyn Engine) -> impl Iterator<Item = &'static str> {
     std::iter::once(engine.file()).chain(engine.side_files().iter().copied())
 }
 
-/// Moves the prepared files into place. Every step can be repeated.
+/// Moves the prepared files to their final paths. Can be repeated after a kill at any step.
 fn swap(
     engine: &dyn Engine,
     data_dir: &Path,

@@ -1,6 +1,6 @@
-//! A server in this process: opens the data folder, listens, stops gracefully.
+//! Starts and stops a server: opens the data folder, accepts connections and shuts down gracefully.
 //!
-//! Command lines and signals are in `main`.
+//! Not here: the command line and signals (`main`).
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -27,28 +27,28 @@ use crate::{
     publish::ImportReport,
 };
 
-/// Time limit for an idle connection to end after its graceful shutdown has begun.
+/// Time limit for the graceful shutdown of an idle connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Number of waiting connections closed when the process is out of file descriptors.
+/// Maximum number of waiting connections closed when `accept` fails, usually for lack of file descriptors.
 const SHED_COUNT: usize = 64;
-/// Delay before `accept` is retried, since closing connections takes a moment.
+/// Delay before `accept` is retried, in which the connections are closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// Maximum number of unsent bytes of a response in the kernel.
 const MAX_UNSENT_BYTES: u32 = 32 * 1024;
 /// Maximum number of concurrent streams of one HTTP/2 connection.
 const MAX_HTTP2_STREAMS: u32 = 64;
-/// hyper's own limits are above those of `http::layers`, which replies with problem details.
+/// Limits of hyper. They are above those of `http::layers`, which replies with problem details.
 const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
 const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
-/// Time limit for open requests to end when the server stops.
+/// Time limit for open requests when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Starts servers in this process.
 pub struct Server;
 
-/// A listening server. Dropping it stops it without waiting; `shutdown` waits.
+/// A running server. Dropping it stops the server without waiting for open requests; `shutdown` waits for them.
 pub struct RunningServer {
-    /// The address it listens on, with the actual port.
+    /// The address on which the server listens, with the actual port.
     pub addr: SocketAddr,
     data: Arc<DataDir>,
     app: App,
@@ -60,7 +60,7 @@ pub struct RunningServer {
 }
 
 impl Server {
-    /// Opens the data folder and listens.
+    /// Opens the data folder and starts the server.
     pub async fn start(config: Config) -> Result<RunningServer, Error> {
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
         let lock = lock(&config.data_dir)?;
@@ -88,14 +88,14 @@ impl Server {
             tracing::warn!(
                 connections.max = limits.total,
                 connections.wanted = settings.max_connections,
-                "the limit of open files allows fewer connections; hint: raise LimitNOFILE or ulimit -n"
+                "the limit of open files allows fewer connections than configured; hint: raise LimitNOFILE or ulimit -n"
             );
         }
         Ok(RunningServer { addr, data, app, connections, stopping, accepting, jobs, _lock: lock })
     }
 }
 
-/// Returns what anyone who can reach the address may do without an account, for the log.
+/// Returns warnings about access without an account, if the address is not a loopback address.
 fn public_access_warnings(addr: SocketAddr, settings: &Settings) -> Vec<&'static str> {
     if addr.ip().to_canonical().is_loopback() {
         return Vec::new();
@@ -114,23 +114,23 @@ impl RunningServer {
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
-    /// Returns the state of the routes, for tests.
+    /// Returns the state of the handlers, for tests.
     pub fn app(&self) -> &App {
         &self.app
     }
-    /// Returns the number of open connections that the server is not closing.
+    /// Returns the number of open connections, without those that the server is closing.
     pub fn connections(&self) -> usize {
         self.connections.count()
     }
     pub fn data(&self) -> &DataDir {
         &self.data
     }
-    /// Imports into the running server.
+    /// Imports packages into the running server.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
         self.data.import(paths).await
     }
-    /// Stops the server: no new connections are accepted, open requests end (event streams at once), the database is
-    /// closed.
+    /// Stops the server: accepts no new connections, waits for open requests (event streams end at once) and closes the
+    /// database.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
         if let Some(accepting) = self.accepting.take() {
@@ -184,7 +184,7 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
-                    // Usually out of file descriptors, which closing waiting connections frees.
+                    // Usually no file descriptor is free; closing waiting connections frees some.
                     let closed = connections.shed(SHED_COUNT);
                     tracing::warn!(error = %e, connections.closed = closed, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -222,12 +222,12 @@ async fn accept(
                 () = connection.closing.cancelled() => CLOSE_TIMEOUT,
             };
             match connection.close_reason() {
-                // The client missed its deadline, so the connection is closed at once.
+                // The client missed a deadline, so the connection is closed at once.
                 Some(reason @ (CloseReason::Head | CloseReason::Write)) => {
                     tracing::debug!(reason = ?reason, "a connection was closed at its deadline");
                 }
-                // Others are shut down gracefully (HTTP/2: GOAWAY), so that clients repeat requests on another
-                // connection.
+                // Other connections are shut down gracefully (HTTP/2: GOAWAY), so that clients send further requests on
+                // another connection.
                 _ => {
                     served.as_mut().graceful_shutdown();
                     if let Ok(ended) = tokio::time::timeout(grace, served).await {
@@ -249,8 +249,8 @@ fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
     }
 }
 
-/// Limits the data in the kernel that the client has not taken. The deadlines then measure what the client reads, not
-/// what a send buffer of megabytes holds, and a slow reader makes progress every few kilobytes.
+/// Limits the unsent data in the kernel. Otherwise a send buffer of megabytes would accept a response that the client
+/// does not read, and a slow reader would make progress only in large steps.
 fn limit_unsent(socket: &tokio::net::TcpStream) {
     let socket = socket2::SockRef::from(socket);
     #[cfg(target_os = "linux")]
@@ -259,8 +259,8 @@ fn limit_unsent(socket: &tokio::net::TcpStream) {
     let _ = socket.set_send_buffer_size(4 * MAX_UNSENT_BYTES as usize);
 }
 
-/// Sends a 503 with `retry-after` to a client that cannot be admitted. Does not block: what does not fit into the
-/// socket buffer is not sent.
+/// Sends a 503 with `retry-after` to a client that cannot be admitted. Does not block; bytes that do not fit into the
+/// socket buffer are not sent.
 fn refuse(socket: &tokio::net::TcpStream) {
     let _ = socket.try_write(
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn public_access_is_logged_at_the_start() {
+    fn public_access_from_the_network_causes_a_warning() {
         let open = |addr: &str, registration_open: bool, public_catalogue: bool| {
             let settings = Settings { registration_open, public_catalogue, ..Settings::default() };
             let warnings = public_access_warnings(addr.parse().unwrap(), &settings);

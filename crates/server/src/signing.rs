@@ -1,4 +1,4 @@
-//! The key that signs manifests, behind a trait, so that a key service can hold it. Clients pin its public key.
+//! The key that signs manifests. It is behind a trait, so that a key service can store it. Clients pin its public key.
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -8,11 +8,11 @@ pub trait Signer: Send + Sync + 'static {
     fn public_key(&self) -> [u8; 32];
     /// Returns an ed25519 signature.
     fn sign(&self, message: &[u8]) -> [u8; 64];
-    /// Returns a secret for one purpose: the same for the same key, context and salt.
+    /// Returns a secret derived from the key, `context` (the purpose) and `salt`.
     fn derive_key(&self, context: &'static str, salt: &[u8]) -> [u8; 32];
 }
 
-/// A key held in this process.
+/// A key in the memory of this process.
 #[derive(Clone)]
 pub struct LocalKey(SigningKey);
 

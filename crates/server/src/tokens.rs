@@ -1,6 +1,6 @@
-//! Refresh tokens and account certificates. Both are authenticated by keys derived from the signing key, which is
-//! part of every backup. A server restored from an older backup can therefore verify what it issued after that
-//! backup, although its database has no record of it.
+//! Refresh tokens and account certificates. Both are authenticated by keys derived from the signing key, which is part
+//! of every backup. A server restored from a backup can therefore verify tokens and certificates issued after the
+//! backup, although its database has no record of them.
 //!
 //! Not here: which generation of a refresh token is valid (`domain::sessions`), requests (`http::auth`).
 
@@ -23,18 +23,18 @@ use crate::{
 
 const REFRESH_CONTEXT: &str = "carrel server 2026-11 refresh token";
 const CERTIFICATE_CONTEXT: &str = "carrel server 2026-11 account certificate";
-/// The first bytes identify the format, so that a later release can change it.
+/// The first bytes of a token identify its format, so that a later release can change the format.
 const REFRESH_FORMAT: &[u8] = b"r1";
 const CERTIFICATE_FORMAT: &[u8] = b"c1";
 const REFRESH_PREFIX: &str = "crt_";
 const CERTIFICATE_PREFIX: &str = "cac_";
-/// format, sign-in, branch, user, device, generation, issued, expires, MAC
+/// Lengths of format, sign-in, branch, user, device, generation, issued, expires, MAC.
 const REFRESH_LEN: usize = 2 + 16 + 4 + 16 + 16 + 8 + 8 + 8 + 32;
 const NONCE: usize = 24;
-/// A token issued while the server's clock was before 2026 does not expire, because its times are wrong.
+/// Start of 2026. A token issued earlier does not expire, because the clock of the server was wrong when it was issued.
 const CLOCK_IS_PLAUSIBLE_FROM_MS: i64 = 1_767_225_600_000;
 
-/// Keys derived from the signing key, which itself stays with the signer.
+/// Keys derived from the signing key.
 #[derive(Clone)]
 pub struct TokenKeys {
     refresh: [u8; 32],
@@ -67,7 +67,7 @@ impl From<StoredAccount> for AccountCertificate {
     }
 }
 
-/// Content of an account certificate: enough to recreate the account.
+/// Content of an account certificate: the data needed to recreate the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountCertificate {
     pub user: UserInfo,
@@ -76,8 +76,8 @@ pub struct AccountCertificate {
 }
 
 impl TokenKeys {
-    /// `salt` is a fact of the database that changes when all sign-ins are ended, which invalidates earlier refresh
-    /// tokens.
+    /// `salt`: value of `facts::TOKEN_SALT`. It changes when all sign-ins are ended, which invalidates all earlier
+    /// refresh tokens.
     pub fn new(signer: &dyn Signer, salt: &str) -> Self {
         Self {
             refresh: signer.derive_key(REFRESH_CONTEXT, salt.as_bytes()),
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(ours.open_certificate(&certificate), Some(account()));
         assert_eq!(theirs.open_refresh_token(&refresh), None);
         assert_eq!(theirs.open_certificate(&certificate), None);
-        // After all sign-ins were ended, refresh tokens are invalid, but certificates still prove accounts.
+        // After all sign-ins were ended, refresh tokens are invalid but certificates are valid.
         assert_eq!(keys(1, "b").open_refresh_token(&refresh), None);
         assert_eq!(keys(1, "b").open_certificate(&certificate), Some(account()));
         assert_eq!(ours.open_refresh_token(&certificate), None);

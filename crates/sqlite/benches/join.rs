@@ -1,5 +1,4 @@
-//! Measures rows per second of the joins, on one core, in one transaction and one file: `cargo bench -p
-//! carrel-sqlite`.
+//! Measures joins in rows per second, on one core and in one transaction: `cargo bench -p carrel-sqlite`.
 
 #![allow(clippy::disallowed_methods, reason = "the bench measures real time")]
 #![allow(clippy::print_stdout, reason = "a bench prints its results")]

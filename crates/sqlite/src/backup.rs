@@ -11,8 +11,8 @@ use rusqlite::Connection;
 
 use crate::{Error, Result};
 
-/// Copies the database to `to` with `VACUUM INTO`. The file gets its name when the copy is complete and on disk, and
-/// replaces an older one. Not inside a transaction.
+/// Copies the database to `to` with `VACUUM INTO`. The copy is renamed to `to`, replacing an older file, when it is
+/// complete and on the disk. Must not be called inside a transaction.
 pub fn backup(conn: &Connection, to: &Path) -> Result<()> {
     let part = part_of(to);
     if let Some(folder) = folder_of(to) {
@@ -23,7 +23,7 @@ pub fn backup(conn: &Connection, to: &Path) -> Result<()> {
         _ => {}
     }
     copy(conn, &part, to).inspect_err(|_| {
-        // An incomplete copy is useless. Only the first error is reported.
+        // Deletes the incomplete copy. Only the first error is reported.
         let _ = fs::remove_file(&part);
     })
 }
@@ -43,7 +43,7 @@ fn copy(conn: &Connection, part: &Path, to: &Path) -> Result<()> {
         .map_err(io_error("sync", part))?;
     restrict_to_owner(part)?;
     fs::rename(part, to).map_err(io_error("rename", part))?;
-    // On Unix the name is durable only after the folder is synced. Windows has no such call and does not need it.
+    // On Unix the rename is durable only after the folder is synced. On Windows this is neither possible nor needed.
     #[cfg(unix)]
     if let Some(folder) = folder_of(to) {
         fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io_error("sync", folder))?;

@@ -1,7 +1,7 @@
-//! Why a database could not be opened, read or written.
+//! Determines why a database could not be opened, read or written.
 //!
-//! SQLite reports the failed call (`IOERR`, `CANTOPEN`), not the system's reason. [`Error::probed`] determines the
-//! reason by writing a small temporary file to the same folder.
+//! SQLite reports the failed call (`IOERR`, `CANTOPEN`), not the reason of the operating system. [`Error::probed`]
+//! determines the reason by writing a small temporary file to the same folder.
 //!
 //! Not here: the error type (`error`).
 
@@ -12,8 +12,8 @@ use rusqlite::ffi;
 
 use crate::Error;
 
-/// Returns the cause as far as SQLite's code shows it. A failed write counts as `Full`: SQLite has no code for a
-/// quota.
+/// Returns the cause as far as the code of SQLite determines it. A failed write counts as `Full`, because SQLite has no
+/// code for an exceeded quota.
 pub fn cause_of(error: &rusqlite::Error) -> Cause {
     let Some(error) = error.sqlite_error() else { return Cause::Other };
     match error.code {
@@ -51,7 +51,7 @@ impl Error {
     }
 
     /// Determines the reason of an input/output error by a probe of the folder of `database`; returns other errors
-    /// unchanged. `open` and `migrate` already do this; call it for errors of later statements.
+    /// unchanged. `open` and `migrate` return probed errors; to be called for errors of later statements.
     pub fn probed(self, database: &Path) -> Self {
         let known = match &self {
             Self::Sqlite(e) | Self::Failed { source: e, .. } => match e.sqlite_error() {
@@ -87,7 +87,7 @@ impl From<Error> for StorageError {
     }
 }
 
-/// Converts the failure of a statement to the error that the crates above report.
+/// Converts the failure of a statement to the error type that other crates report.
 pub fn storage_error(e: &rusqlite::Error) -> StorageError {
     StorageError::new(cause_of(e), e.to_string())
 }

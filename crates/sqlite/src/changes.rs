@@ -1,6 +1,6 @@
-//! Change events: one after each transaction, for the views that show the rows and for the sync scheduler.
+//! Change events, published after each commit, for the views that display the rows and for the sync scheduler.
 //!
-//! Not here: what a change causes; each listener decides.
+//! Not here: the reactions of listeners to a change.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ impl Changes {
     pub fn new() -> Self {
         Self { sender: broadcast::channel(256).0 }
     }
-    /// Sends changes to all listeners. A listener that lags must reload everything it shows.
+    /// Sends changes to all listeners. A listener that lags must reload everything it displays.
     pub fn publish(&self, changes: BTreeSet<Change>) {
         if !changes.is_empty() {
             // An error means that there are no listeners.

@@ -18,7 +18,7 @@ pub enum Error {
     /// An error of SQLite whose reason was determined by [`Error::probed`].
     #[error("{path:?}: {cause}: {source}")]
     Probed { cause: Cause, path: PathBuf, source: Box<Error> },
-    /// Older versions can corrupt a write-ahead log with two connections.
+    /// Older versions can corrupt a database (`MIN_SQLITE_VERSION`).
     #[error("sqlite {found} is too old: at least 3.51.3 is needed")]
     OldSqlite { found: &'static str },
     /// For example on a network drive.
@@ -26,12 +26,12 @@ pub enum Error {
     NoWal(String),
     #[error("the database is damaged: {}", .0.join("; "))]
     Damaged(Vec<String>),
-    /// The file has tables, but none of Carrel.
+    /// The file has tables, but not those of Carrel.
     #[error("the file is a database of another program")]
     ForeignDatabase,
-    #[error("the file has schema {file}, this version knows up to {app}")]
+    #[error("the file has schema {file}; this version supports schemas up to {app}")]
     NewerFile { file: u32, app: u32 },
-    #[error("migration {number:04} ({name}) is not the one that was applied to this file")]
+    #[error("migration {number:04} ({name}) differs from the one that was applied to this file")]
     MigrationChanged { number: u32, name: String },
     #[error("migration {0} is out of order: migrations are numbered 1, 2, 3, ... without gaps")]
     Numbering(u32),
@@ -54,21 +54,21 @@ impl Error {
             _ => self.cause().code(),
         }
     }
-    /// Returns true if the same call may succeed later without a change by the user.
+    /// Returns true if the same call may succeed later without an action of the user.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// Returns what the user can do, in English, for logs and command lines; empty if nothing.
+    /// Returns what the user can do, in English, for logs and command lines; empty if there is nothing to do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoWal(_) => "put the data folder on a local disk",
             Self::ForeignDatabase => "choose another file; this one is unchanged",
             Self::MigrationChanged { .. } => {
-                "use the release that made this file, or a backup made by this release; the file is unchanged"
+                "use the release that created this file, or a backup made by this release; the file is unchanged"
             }
             Self::Failed { .. } if self.cause() != Cause::Other => self.cause().hint(),
             Self::Failed { .. } | Self::Refused { .. } => {
-                "the file is unchanged; a backup made before is in the backup folder"
+                "the file is unchanged; a backup made before the migration is in the backup folder"
             }
             Self::BadRow { .. } => Cause::Corrupt.hint(),
             _ => self.cause().hint(),

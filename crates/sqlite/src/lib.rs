@@ -1,8 +1,8 @@
-//! SQLite code shared by client and server: opening files, migrating schemas, and the lattices of `carrel-model` as
-//! tables whose upserts compute the same joins as the Rust code.
+//! SQLite code shared by client and server: opening and migrating files, transactions and reads, and the lattices of
+//! `carrel-model` as tables whose upserts compute the same joins as the Rust code.
 //!
-//! Not here: tables other than learners' rows, clocks, and the validation of rows (`carrel_model::lattice::Validate`,
-//! called before a row is passed here).
+//! Not here: tables other than learners' rows, clocks, and the validation of rows, which callers do before a join
+//! (`carrel_model::lattice::Validate`).
 
 mod backup;
 mod cause;

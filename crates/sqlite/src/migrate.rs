@@ -1,7 +1,7 @@
-//! Schema migrations: numbered SQL, applied once, in one transaction, after a backup. See migrations/README.md for the
-//! rules.
+//! Schema migrations: numbered SQL, each applied once, in one transaction, after a backup. See migrations/README.md for
+//! the rules.
 //!
-//! Not here: the migrations themselves (client and server have their own), and the clock.
+//! Not here: the migrations, which client and server define, and the clock.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,8 @@ pub struct Migration {
     pub sql: &'static str,
 }
 impl Migration {
-    /// Returns BLAKE3 over the name and the SQL with Unix line ends, so that a checkout on Windows has the same
-    /// checksum.
+    /// Returns the BLAKE3 hash of the name and the SQL. Line ends are converted to those of Unix, so that a checkout on
+    /// Windows has the same checksum.
     pub fn checksum(&self) -> [u8; 32] {
         let mut hash = blake3::Hasher::new();
         hash.update(self.name.as_bytes())
@@ -84,7 +84,7 @@ fn migrate_unprobed(
         }
         _ => None,
     };
-    // Rebuilding a table requires unenforced references, which cannot be switched inside a transaction.
+    // To rebuild a table, references must not be enforced, which cannot be changed inside a transaction.
     let enforced: bool = conn.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
     conn.pragma_update(None, "foreign_keys", false)?;
     let done = apply(conn, migrations, now_ms);
@@ -99,7 +99,7 @@ fn migrate_unprobed(
 
 fn apply(conn: &mut Connection, migrations: &[Migration], now_ms: i64) -> Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Read again under the lock: another process may have migrated meanwhile.
+    // Read again under the lock: another process may have migrated since.
     let from = applied(&tx, migrations)?;
     let broken_before = broken_references(&tx)?;
     tx.execute_batch(
@@ -139,8 +139,8 @@ pub fn is_migrated(conn: &Connection, migrations: &[Migration]) -> Result<bool> 
 
 /// Returns how many of `migrations` the file has, after comparing their checksums.
 pub(crate) fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32> {
-    let ours = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
-    if conn.query_row(ours, [], |_| Ok(())).optional()?.is_none() {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'";
+    if conn.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
         let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
         return if tables == 0 { Ok(0) } else { Err(Error::ForeignDatabase) };
     }
@@ -149,7 +149,7 @@ pub(crate) fn applied(conn: &Connection, migrations: &[Migration]) -> Result<u32
     let rows: Vec<(u32, String, Vec<u8>)> = stmt
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    // Checked first, because a newer release may have changed what the numbers mean.
+    // Checked first, because the numbers may have another meaning in a newer release.
     let file = rows.last().map_or(0, |r| r.0);
     if file > migrations.len() as u32 {
         return Err(Error::NewerFile { file, app: migrations.len() as u32 });

@@ -1,5 +1,5 @@
 //! Opens database files with the same settings for client and server: write-ahead log, durable commits, foreign keys,
-//! the SQL functions of `rows`.
+//! and the SQL function of `rows`.
 //!
 //! Not here: migrations (`migrate`), threads and pools (`database`).
 
@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig, functions::FunctionFlags
 
 use crate::{Cause, Error, Result};
 
-/// Versions 3.7.0 to 3.51.2 can corrupt a write-ahead log that two connections write and checkpoint.
+/// SQLite 3.7.0 to 3.51.2 can corrupt a database if two connections write and checkpoint its write-ahead log.
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
 /// Capacity of the statement cache: a few statements for each of eleven row types, plus those of the caller.
 const STATEMENT_CACHE_SIZE: usize = 192;
@@ -18,21 +18,21 @@ const STATEMENT_CACHE_SIZE: usize = 192;
 /// Durability of a commit after a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// A commit is on disk when it returns: for data that users created.
+    /// A commit is on the disk when it returns. For data that users created.
     #[default]
     Full,
-    /// The last commits may be lost after a power failure, but the file stays valid: for data that can be downloaded
+    /// The last commits may be lost after a power failure, but the file stays valid. For data that can be downloaded
     /// again.
     Normal,
 }
 
-/// Options for opening a file. The defaults are the safe ones.
+/// Options for opening a file. The defaults are for data that users created.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     pub synchronous: Synchronous,
     /// The file must exist, and the connection cannot write.
     pub read_only: bool,
-    /// False: a missing file is an error instead of a new database.
+    /// Whether a missing file is created; if not, it is an error.
     pub create: bool,
     /// How long a statement waits for another connection.
     pub busy: Duration,
@@ -80,7 +80,7 @@ fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
     prepare(&conn, options)?;
     if !options.read_only {
         if conn.is_readonly(rusqlite::MAIN_DB)? {
-            // SQLite opens a file without write permission successfully; the first write would report the error.
+            // SQLite opens a file without write permission successfully, and would report the error at the first write.
             let source = std::io::ErrorKind::PermissionDenied.into();
             return Err(Error::Io { action: "write", path: path.to_owned(), source });
         }
@@ -97,8 +97,8 @@ fn open_unprobed(path: &Path, options: Options) -> Result<Connection> {
     Ok(conn)
 }
 
-/// Opens an unchanging file for reading, without a lock and without any file beside it (a backup, a read-only disk).
-/// The contents of a write-ahead log are ignored.
+/// Opens a file that no one changes (a backup, a file on a read-only disk) for reading, without a lock and without
+/// creating a file beside it. The contents of a write-ahead log are ignored.
 pub fn open_immutable(path: &Path) -> Result<Connection> {
     let text = path.to_str().ok_or_else(|| Error::Io {
         action: "open",
@@ -124,8 +124,8 @@ pub fn open_in_memory() -> Result<Connection> {
     Ok(conn)
 }
 
-/// Restricts the file to its owner, because learning records are private. SQLite gives the log and its index the same
-/// mode.
+/// Creates the file, readable by its owner only because learning records are private. SQLite gives the log and its
+/// index the same mode.
 fn make_private(path: &Path) -> Result<()> {
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create(true).truncate(false);
@@ -189,8 +189,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER_BYTES: u64 = 100;
 
 /// Checks on a new connection whether a file that was reported as damaged is damaged: its header, then its pages.
-/// Returns the damage found, and `None` for a valid, missing or empty file. Returns an error if this cannot be
-/// determined now.
+/// Returns the damage found, `None` for a valid, missing or empty file, or an error if the check is not possible now.
 pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
     let mut header = Vec::new();
     let read = File::open(path).and_then(|f| f.take(HEADER_BYTES).read_to_end(&mut header));
@@ -211,7 +210,8 @@ pub fn confirm_damage(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Checks for damage. Reads the whole file, but does not compare every index. `Error::Damaged` names the damage.
+/// Checks for damage. Reads the whole file, but does not compare indices with tables. `Error::Damaged` describes the
+/// damage.
 pub fn quick_check(conn: &Connection) -> Result<()> {
     check(conn, "PRAGMA quick_check")
 }

@@ -1,5 +1,5 @@
-//! Tests that the upserts compute the joins: any history of rows, in any order, with repeats and in any batches,
-//! results in the tables of a fold in Rust. A replay writes nothing and consumes no change number.
+//! Tests that the upserts compute the joins: for any history of rows, in any order, with repeats and in any batches,
+//! the tables equal a fold in Rust. A repeated join writes nothing and uses no change number.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ fn table(conn: &Connection, owner: Owner) -> BTreeMap<RowKey, Row> {
     all.map(|r| (r.key(), r)).collect()
 }
 
-/// Generates a history, the same one reordered with some rows repeated, and the ends of its batches.
+/// Generates a history, its rows reordered with some repeated, and flags for rows that start a batch.
 fn histories() -> impl Strategy<Value = (Vec<Row>, Vec<Row>, Vec<bool>)> {
     vec(arbitrary::any_row(2), 1..10).prop_flat_map(|history| {
         let len = history.len();
@@ -54,7 +54,11 @@ fn a_client_table_equals_the_fold() {
                 let before = rows::get(&tx, Owner::Client, &row.key()).unwrap();
                 let joined = rows::join(&tx, Owner::Client, &row, 0).unwrap();
                 let after = rows::get(&tx, Owner::Client, &row.key()).unwrap();
-                prop_assert_eq!(joined.changed, before != after, "`changed` matches the row");
+                prop_assert_eq!(
+                    joined.changed,
+                    before != after,
+                    "`changed` is true if the row changed"
+                );
             }
         }
         prop_assert_eq!(&table(&tx, Owner::Client), &folded);
@@ -71,14 +75,14 @@ fn a_client_table_equals_the_fold() {
             let keys = rows::keys(&tx, Owner::Client, *row_type).unwrap();
             let expected: Vec<_> =
                 folded.keys().filter(|k| k.row_type == *row_type).cloned().collect();
-            prop_assert_eq!(keys, expected, "keys in the order of their text");
+            prop_assert_eq!(keys, expected, "keys are ordered by their text");
         }
         tx.rollback().unwrap();
         Ok(())
     });
 }
 
-/// Returns the rows of each batch, first folded in Rust where the flag of its first row is set.
+/// Splits the rows into batches. Every other batch is folded in Rust.
 fn batches(delivered: &[Row], cuts: &[bool]) -> Vec<Vec<Row>> {
     let mut batches: Vec<Vec<Row>> = vec![vec![]];
     for (row, cut) in delivered.iter().zip(cuts) {
@@ -100,7 +104,7 @@ fn a_server_table_equals_the_fold_of_each_learner() {
     run(4_000, (histories(), histories(), page), |(a, b, page)| {
         let tx = conn.unchecked_transaction().unwrap();
         let (mut usn, mut size) = ([0, 0], [0, 0]);
-        // The two learners' rows arrive interleaved and have the same keys.
+        // The rows of the two learners are interleaved and have the same keys.
         let (n, m) = (a.1.len(), b.1.len());
         for i in 0..n.max(m) {
             for (u, delivered) in [&a.1, &b.1].into_iter().enumerate() {
@@ -129,7 +133,7 @@ fn a_server_table_equals_the_fold_of_each_learner() {
             let folded = fold(history.clone());
             prop_assert_eq!(&table(&tx, owner), &folded);
             prop_assert_eq!(rows::last_usn(&tx, users[u]).unwrap(), usn[u]);
-            prop_assert_eq!(stored_bytes(&tx, users[u]), size[u], "the bytes of all rows");
+            prop_assert_eq!(stored_bytes(&tx, users[u]), size[u], "the sum of `growth`");
             for row in delivered.iter().chain(folded.values()) {
                 prop_assert!(
                     !rows::join(&tx, owner, row, u64::MAX).unwrap().changed,
@@ -137,7 +141,7 @@ fn a_server_table_equals_the_fold_of_each_learner() {
                     row
                 );
             }
-            prop_assert_eq!(pages(&tx, users[u], page)?, folded, "all changes, page by page");
+            prop_assert_eq!(pages(&tx, users[u], page)?, folded, "all rows are pulled");
         }
         prop_assert_eq!(tx.total_changes(), writes, "a repeated join writes nothing");
         tx.rollback().unwrap();
@@ -145,7 +149,7 @@ fn a_server_table_equals_the_fold_of_each_learner() {
     });
 }
 
-/// Returns the size of all rows of a learner as counted in a quota, from the tables.
+/// Computes the size of all rows of a learner, as counted in a quota, from the tables.
 fn stored_bytes(conn: &Connection, user: UserId) -> i64 {
     let of = |spec: &rows::TableSpec| -> i64 {
         let (size, table) = (rows::size(spec), spec.table);
@@ -164,15 +168,15 @@ fn pages(
     let mut pulled = BTreeMap::new();
     let mut cursor = 0;
     loop {
-        // Some pages are ended by the byte limit instead of the row limit.
+        // Some pages are limited by bytes instead of rows.
         let max_bytes = if cursor % 3 == 0 { 300 } else { usize::MAX };
         let page = rows::since(conn, user, cursor, limit, max_bytes).unwrap();
         prop_assert!(page.rows.len() <= limit && (!page.more || !page.rows.is_empty()));
         let more = page.more;
         for (usn, row) in page.rows {
-            prop_assert!(usn > cursor, "numbers rise");
+            prop_assert!(usn > cursor, "change numbers increase");
             cursor = usn;
-            prop_assert!(pulled.insert(row.key(), row).is_none(), "once");
+            prop_assert!(pulled.insert(row.key(), row).is_none(), "no row is repeated");
         }
         if !more {
             return Ok(pulled);
@@ -204,8 +208,8 @@ fn every_row_type_round_trips() {
     }
 }
 
-/// Unknown fields at and over their limits: the SQL function equals the join in Rust, also for rows stored by earlier
-/// releases.
+/// Unknown fields at and over their limits: the SQL function computes the same as the join in Rust, also for rows
+/// stored by earlier releases.
 #[test]
 fn unknown_fields_join_in_sql_as_in_rust() {
     let conn = tables(Scope::Client);
@@ -223,7 +227,7 @@ fn unknown_fields_join_in_sql_as_in_rust() {
         prop_assert_eq!(&joined, &expected.to_text());
         let sql = "SELECT carrel_join_extra(?1, '')";
         let limited: String = conn.query_row(sql, [raw(&a)], |r| r.get(0)).unwrap();
-        prop_assert_eq!(limited, a.to_text(), "repaired");
+        prop_assert_eq!(limited, a.to_text(), "the fields are limited");
         Ok(())
     });
 }

@@ -52,7 +52,7 @@ fn a_file_is_opened_with_safe_settings() {
         .unwrap(),
         1
     );
-    assert!(conn.prepare("SELECT \"misspelt\"").is_err(), "a misspelt column is not a text");
+    assert!(conn.prepare("SELECT \"misspelt\"").is_err(), "a misspelt column name is an error");
     quick_check(&conn).unwrap();
     integrity_check(&conn).unwrap();
 }
@@ -97,12 +97,12 @@ fn incremental_vacuum_is_set_before_the_first_page() {
 }
 
 #[test]
-fn damage_and_foreign_files_are_reported() {
+fn damage_and_files_that_are_not_databases_are_reported() {
     let dir = folder();
     let path = dir.path().join("a.db");
     fs::write(
         &path,
-        "this is a text and no database, long enough to have a header of its own".repeat(20),
+        "this is a text and not a database, longer than the header of a database".repeat(20),
     )
     .unwrap();
     let error = open(&path, Options::default()).unwrap_err();
@@ -131,12 +131,12 @@ fn a_backup_is_complete_or_absent() {
     let to = dir.path().join("backups/copy.db");
     backup(&conn, &to).unwrap();
     conn.execute_batch("INSERT INTO t VALUES (2)").unwrap();
-    fs::write(dir.path().join("backups/copy.db.part"), "left over from a crash").unwrap();
+    fs::write(dir.path().join("backups/copy.db.part"), "left by a crash").unwrap();
     backup(&conn, &to).unwrap();
     let copy = open(&to, Options::default()).unwrap();
     assert_eq!(number(&copy, "SELECT count(*) FROM t").unwrap(), 2);
     integrity_check(&copy).unwrap();
-    // Inside a transaction SQLite returns an error: the old backup stays and no partial one is left.
+    // Inside a transaction SQLite returns an error: the old backup is kept, and no partial file is left.
     conn.execute_batch("BEGIN").unwrap();
     assert!(backup(&conn, &to).is_err());
     conn.execute_batch("ROLLBACK").unwrap();
@@ -149,7 +149,7 @@ fn migrations_are_applied_once_after_a_backup() {
     let backups = dir.path().join("backups");
     let mut conn = at(dir.path());
     let first = migrate(&mut conn, &[ONE], Some(&backups), 10).unwrap();
-    assert_eq!(first, Migrated { from: 0, to: 1, backup: None }, "there was nothing to copy");
+    assert_eq!(first, Migrated { from: 0, to: 1, backup: None }, "a new file is not backed up");
     conn.execute_batch("INSERT INTO one VALUES (1)").unwrap();
 
     let second = migrate(&mut conn, &[ONE, TWO], Some(&backups), 20).unwrap();
@@ -227,19 +227,23 @@ fn a_failed_migration_is_rolled_back() {
         assert_eq!(
             number(&conn, "SELECT max(number) FROM schema_migration").unwrap(),
             1,
-            "all or none"
+            "no migration was applied"
         );
         assert_eq!(number(&conn, "SELECT n FROM one").unwrap(), 1);
         assert!(conn.prepare("SELECT m FROM one").is_err());
-        assert_eq!(number(&conn, "PRAGMA foreign_keys").unwrap(), 1, "enforced again");
+        assert_eq!(
+            number(&conn, "PRAGMA foreign_keys").unwrap(),
+            1,
+            "references are enforced again"
+        );
         assert!(backups.join("before-0002-5.db").exists());
-        // A release with a corrected migration continues from there.
+        // A release with correct migrations can migrate the file.
         assert_eq!(migrate(&mut conn, &[ONE, TWO], None, 6).unwrap().to, 2);
     }
 }
 
 #[test]
-fn a_migration_may_not_end_the_transaction() {
+fn a_migration_must_not_end_the_transaction() {
     let dir = folder();
     let mut conn = at(dir.path());
     let committing =
@@ -270,7 +274,7 @@ fn a_referenced_table_can_be_rebuilt() {
     assert_eq!(
         number(&conn, "SELECT count(*) FROM c").unwrap(),
         1,
-        "no rows were deleted with the old table"
+        "rows that reference the table are kept"
     );
 }
 
@@ -278,7 +282,7 @@ fn a_referenced_table_can_be_rebuilt() {
 fn foreign_databases_and_numbering_gaps_are_rejected() {
     let dir = folder();
     let mut conn = at(dir.path());
-    conn.execute_batch("CREATE TABLE somebody_elses (n)").unwrap();
+    conn.execute_batch("CREATE TABLE other_program (n)").unwrap();
     assert!(matches!(migrate(&mut conn, &[ONE], None, 0), Err(Error::ForeignDatabase)));
     let dir = folder();
     let mut conn = at(dir.path());
@@ -351,7 +355,7 @@ fn sqlite_codes_are_mapped_to_causes() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_reported_as_such() {
+fn a_full_disk_has_its_cause() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let (old, new) = (disk.path().join("old.db"), disk.path().join("new.db"));
     let mut conn = open(&old, Options::default()).unwrap();
@@ -361,7 +365,7 @@ fn a_full_disk_is_reported_as_such() {
     let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
     while filler.write_all(&[1; 4096]).is_ok() {}
     let (mut full, mut whole) = (0, 0);
-    // Starting with a full disk, 4 KiB more are free in each round.
+    // Starts with a full disk; in each round 4 KiB more are free.
     let len = filler.metadata().unwrap().len();
     for free in (0..=512).step_by(4) {
         filler.set_len(len - free * 1024).unwrap();
@@ -382,12 +386,12 @@ fn a_full_disk_is_reported_as_such() {
     }
     assert!(full > 5 && whole > 5, "{full} and {whole}");
     let conn = open(&old, Options::default()).unwrap();
-    assert_eq!(number(&conn, "SELECT n FROM one").unwrap(), 8, "nothing was lost");
+    assert_eq!(number(&conn, "SELECT n FROM one").unwrap(), 8, "the row is kept");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_read_only_file_system_is_reported() {
+fn a_read_only_file_system_has_its_cause() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let path = disk.path().join("a.db");
     migrate(&mut open(&path, Options::default()).unwrap(), &[ONE], None, 0).unwrap();
@@ -399,10 +403,10 @@ fn a_read_only_file_system_is_reported() {
     }
 }
 
-/// In another process, because the limit affects the whole process.
+/// Uses a child process, because the limit affects the whole process.
 #[cfg(target_os = "linux")]
 #[test]
-fn missing_file_descriptors_are_reported() {
+fn missing_file_descriptors_have_their_cause() {
     const CHILD: &str = "CARREL_TEST_NO_FILES";
     if let Some(path) = std::env::var_os(CHILD) {
         let path = Path::new(&path);
@@ -414,7 +418,7 @@ fn missing_file_descriptors_are_reported() {
             if let Err(error) = open(path, Options::default())
                 .and_then(|mut conn| migrate(&mut conn, &[ONE], None, 0))
             {
-                assert_eq!(error.cause(), Cause::TooManyFiles, "{free} are free: {error}");
+                assert_eq!(error.cause(), Cause::TooManyFiles, "{free} free: {error}");
             }
             held.pop();
         }
@@ -428,12 +432,12 @@ fn missing_file_descriptors_are_reported() {
     let done = Command::new("sh")
         .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
         .arg(std::env::current_exe().unwrap())
-        .arg("missing_file_descriptors_are_reported")
+        .arg("missing_file_descriptors_have_their_cause")
         .env(CHILD, &path)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    let output = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && output.contains("1 passed"), "{output}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tests that the migrations create the tables described in the code, and that a damaged value is reported.
+//! Tests that the migrations create the tables that the code describes, and that invalid keys and values are reported.
 
 use carrel_model::{
     UserId,
@@ -31,7 +31,7 @@ fn migrated(all: &[&'static str]) -> Connection {
     conn
 }
 
-/// Returns (name, type, not null, position in the primary key from 1, or 0) of each column.
+/// Returns (name, type, not null, position in the primary key from 1, 0 for none) of each column.
 fn columns(conn: &Connection, table: &str) -> Vec<(String, String, bool, u32)> {
     let mut stmt =
         conn.prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)").unwrap();
@@ -57,7 +57,7 @@ fn migrations_match_the_table_specs() {
             if scope == Scope::Server {
                 expected.push(("usn".into(), "INTEGER".into(), true, 0));
             }
-            // Columns added by later migrations are last in the file; statements name their columns.
+            // The order may differ: columns added by later migrations are last, and statements name their columns.
             let mut found = columns(&conn, spec.table);
             found.sort();
             expected.sort();

@@ -1,4 +1,4 @@
-//! Builds a push from the outbox, and applies the reply to the outbox: in one transaction, row by row.
+//! Builds a push request from the outbox, and applies the reply to the outbox in one transaction.
 
 use carrel_learning::store::{
     Tx, outbox,
@@ -17,20 +17,20 @@ use crate::{Result, machine::Pushed};
 
 /// Maximum size of the fields around the items, in bytes.
 const ENVELOPE_BYTES: usize = 1024;
-/// An offset below this is treated as no offset.
+/// A smaller clock offset counts as 0.
 const MIN_CLOCK_OFFSET_MS: i64 = 30_000;
-/// How far a stamp may be ahead on the server.
+/// How far ahead of its clock the server accepts a stamp.
 const MAX_AHEAD_MS: i64 = 5 * 60_000;
-/// How often a row gets a new stamp before it is quarantined.
+/// How many times a row gets a new stamp before it is quarantined.
 const MAX_SKEWS: u32 = 3;
 
 /// A batch in flight: the rows as they were sent.
 pub(super) struct Batch {
     sent: Vec<Waiting>,
     request: PushRequest,
-    /// The pull cursor when it was sent.
+    /// The pull cursor when the batch was built.
     pulled: u64,
-    /// The local clock was known to be off when it was sent.
+    /// The local clock was known to be wrong when the batch was built.
     is_clock_off: bool,
 }
 
@@ -44,9 +44,9 @@ impl Batch {
     pub(super) fn first(&self) -> Option<(RowKey, i64)> {
         self.sent.first().map(|w| (w.key.clone(), w.rev))
     }
-    /// Returns the local revision after which the next batch starts, if it may be sent before this one is answered.
-    /// Only full batches to a known server are pipelined: a smaller one is the last one, or the machine has reduced its
-    /// size.
+    /// Returns the local revision after which the next batch starts, if that may be sent before the reply to this one
+    /// arrives. Only full batches under a known epoch are pipelined: a smaller batch is the last one, or its size was
+    /// reduced by the machine.
     pub(super) fn next_after(&self) -> Option<i64> {
         let full = self.sent.len() == MAX_PUSH_ITEMS && !self.request.epoch.is_empty();
         self.sent.last().filter(|_| full).map(|w| w.rev)
@@ -56,8 +56,8 @@ impl Batch {
     }
 }
 
-/// Returns the next batch of rows changed after the local revision `after_rev` (none if there is no such row), and the
-/// keys that were skipped because they have no row that can be sent.
+/// Returns the next batch of rows changed after the local revision `after_rev` (`None` if there are none), and the keys
+/// without a row that can be sent.
 pub(super) fn next(
     conn: &Connection,
     limit: usize,
@@ -85,7 +85,7 @@ pub(super) fn next(
     Ok((Some(Batch { sent, request, pulled: state.pulled, is_clock_off }), found.broken))
 }
 
-/// Applies a reply. `offset_ms`: the server's clock minus the local one, if it was fetched.
+/// Applies a reply. `offset_ms` is the server's clock minus the local one, if it was fetched.
 pub(super) fn settle(
     tx: &mut Tx<'_>,
     batch: &BatchOutcome,
@@ -93,10 +93,10 @@ pub(super) fn settle(
 ) -> Result<Pushed> {
     let mut done = Pushed { sent: batch.sent.len(), ..Pushed::default() };
     let known = tx.state().epoch.clone();
-    // Change numbers are comparable only within one database, and a pull may have found another one meanwhile.
+    // Change numbers are comparable only within one epoch, and a pull during the push may have stored a new epoch.
     let is_older = batch.epoch == batch.reply.epoch && batch.reply.usn < batch.pulled;
-    // Another database, or an older state of the same one: acknowledged rows may be missing, so nothing is
-    // acknowledged.
+    // A new epoch, or an older state of the same database: the server may not have rows it acknowledged earlier, so
+    // nothing is acknowledged.
     if !known.is_empty() && (known != batch.reply.epoch || is_older) {
         change_epoch(tx, &batch.reply.epoch)?;
         done.other_epoch = true;
@@ -108,9 +108,9 @@ pub(super) fn settle(
         correct_clock(tx, offset_ms);
     }
     let at_ms = tx.now_ms();
-    // Latest end of the next session that is moved back, so that moved sessions do not overlap.
+    // Latest end of the next session that is corrected: corrected sessions must not overlap.
     let mut free_until_ms = tx.wall_ms().saturating_add(tx.state().clock_offset_ms);
-    // Only the end of a large batch gets receipts: the others would be pruned at once.
+    // Only the last rows of a large batch get receipts; the others would be pruned at once.
     let receipts_from = batch.sent.len().saturating_sub(outbox::RECEIPTS);
     for (i, (sent, result)) in batch.sent.iter().zip(&batch.reply.results).enumerate() {
         let is_settled = match result.code {
@@ -148,7 +148,7 @@ pub(super) fn settle(
 #[derive(Clone)]
 pub(super) struct BatchOutcome {
     sent: Vec<Waiting>,
-    /// The epoch at the time of sending.
+    /// The epoch in the request.
     epoch: String,
     pulled: u64,
     is_clock_off: bool,
@@ -163,22 +163,23 @@ impl BatchOutcome {
     pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
         self.sent.iter().map(|w| &w.key)
     }
-    /// True if everything was accepted by the known database, and nothing else is in doubt.
+    /// Returns true if all rows were accepted under the known epoch, and neither clock nor change number needs
+    /// handling.
     pub(super) fn is_all_accepted(&self) -> bool {
         !self.is_clock_off
             && self.reply.epoch == self.epoch
             && self.reply.usn >= self.pulled
             && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
     }
-    /// Returns where the next pull begins, if the only rows after `pulled` are those of this batch: they need not be
+    /// Returns the cursor after this batch, if the only rows after `pulled` are those of this batch, which need not be
     /// pulled.
     fn next_cursor(&self, pulled: u64) -> Option<u64> {
         let grown =
             self.reply.usn.checked_sub(self.reply.own_since.filter(|own| *own == pulled)?)?;
-        // Each row uses at most one number.
+        // Each row raises the change number by at most one.
         (grown <= self.sent.len() as u64).then_some(self.reply.usn)
     }
-    /// True if the clock was known to be off; it may have been corrected since.
+    /// Returns true if the clock was known to be wrong; it may have been corrected since.
     pub(super) fn was_clock_off(&self) -> bool {
         self.is_clock_off
     }
@@ -187,12 +188,13 @@ impl BatchOutcome {
     }
 }
 
-/// Handles another server database: everything is pulled from the start and sent again. Joins are idempotent, so this
-/// is safe. Grades and decisions are deleted: those of this database may differ, and are pulled.
+/// Stores a new epoch of the server's database: everything is pulled from the start and sent again, which is safe
+/// because joins are idempotent. Grades and decisions are deleted, because those of the server may differ; they are
+/// pulled again.
 pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tracing::info!(
         sync.epoch = epoch,
-        "the server has another database: pulling and pushing everything"
+        "the epoch of the server's database changed: pulling and pushing everything"
     );
     tx.state().epoch = epoch.to_owned();
     tx.state().pulled = 0;
@@ -200,22 +202,22 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tx.mark_all_dirty()
 }
 
-/// Sets the clock offset, so that new stamps follow the server's clock.
+/// Sets the offset that is added to the local clock for new stamps.
 fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
     let offset_ms =
         if offset_ms.unsigned_abs() < MIN_CLOCK_OFFSET_MS.unsigned_abs() { 0 } else { offset_ms };
     let now = Hlc::new(tx.wall_ms().saturating_add(offset_ms), 0);
     let state = tx.state();
     state.clock_offset_ms = offset_ms;
-    // Reset a hybrid time that came from a wrong clock. Other devices' stamps are never that far ahead, as the server
-    // rejects such rows.
+    // Reset a hybrid logical clock that is ahead because the local clock was. Stamps of other devices are never that
+    // far ahead: the server rejects such rows.
     if state.hlc.ms() > now.ms().saturating_add(MAX_AHEAD_MS) {
         state.hlc = now;
     }
 }
 
-/// Replaces a stamp that is in the future by one from the server's clock; the row stays in the outbox. No other replica
-/// has the row, so it may be replaced. Returns true if it left the outbox.
+/// Replaces a stamp or time in the future by one of the server's clock; the row stays in the outbox. It may be replaced
+/// because no other replica has it. Returns true if it left the outbox.
 fn restamp(tx: &mut Tx<'_>, sent: &Waiting, reason: &str, free_until_ms: &mut i64) -> Result<bool> {
     let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
     let times = tx.skews(&sent.key)? + 1;
@@ -236,8 +238,8 @@ fn is_waiting_at_rev(conn: &Connection, key: &RowKey, rev: i64) -> Result<bool> 
     Ok(conn.prepare_cached(sql)?.query_row((key.row_type.as_str(), &key.key, rev), |r| r.get(0))?)
 }
 
-/// Corrects a time that was written by a clock `offset_ms` behind the server's (negative: ahead of it) if it is in the
-/// future. The result is never in the future.
+/// Corrects a time that is in the future, and was written by a clock `offset_ms` behind the server's (ahead of it if
+/// negative). The result is never in the future.
 fn corrected_ms(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
     let now_ms = wall_ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), *TIME_MS.end());
     if ms <= now_ms {
@@ -246,8 +248,8 @@ fn corrected_ms(ms: i64, offset_ms: i64, wall_ms: i64) -> i64 {
     ms.saturating_add(offset_ms).clamp(*TIME_MS.start(), now_ms)
 }
 
-/// Returns the row with a corrected stamp or time. Times recorded while the clock was off move by the offset; those
-/// that would still be in the future are set to now.
+/// Returns the row with a corrected stamp or time; `None` if it has none to correct. Times are moved by the offset;
+/// those that are then still in the future are set to now.
 fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> Option<Row> {
     let offset_ms = tx.state().clock_offset_ms;
     Some(match row {
@@ -280,8 +282,7 @@ fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> O
             let done_ms = r.done_ms.map(|ms| corrected_ms(ms, offset_ms, tx.wall_ms()));
             let is_moved = done_ms != r.done_ms;
             let latest_ms = tx.wall_ms().saturating_add(offset_ms).saturating_add(MAX_AHEAD_MS);
-            // A position recorded with a valid stamp keeps it: a new one would win over a later position of another
-            // device.
+            // A valid stamp of a position is kept: a new one would win over a later position of another device.
             let pos = r.pos.take_if(|pos| !is_moved || pos.hlc.ms() > latest_ms);
             if !is_moved && pos.is_none() {
                 return None;

@@ -1,5 +1,5 @@
-//! Runs one instruction of the machine, with transport and store. Nothing here sleeps or repeats: the caller (the
-//! scheduler or a simulation) controls time, order and faults.
+//! Runs one instruction of the machine with transport and store. Never sleeps or retries: the caller (the scheduler or
+//! a simulation) controls time, order and faults.
 //!
 //! ```text
 //! let mut todo = VecDeque::from(engine.handle(Event::Start));
@@ -9,7 +9,8 @@
 //! // then let time pass until engine.next_wake(), and engine.handle(Event::Timer)
 //! ```
 //! Dropping the future of `run` at any point is equivalent to a crash: the request may or may not have arrived, the
-//! transaction may or may not have been committed. `Listen` is not handled by `run` but by `listen`.
+//! transaction may or may not have been committed. For `Listen`, call `listen` to receive events while the stream is
+//! open.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -27,7 +28,7 @@ use crate::{
     pull,
 };
 
-/// Limit of an event line in bytes; those of the server are far shorter.
+/// Maximum length of a line of the event stream in bytes. Lines of the server are far shorter.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// The sync engine of one account: machine, transport and store.
@@ -39,7 +40,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// `ids` generates batch ids. See [`Machine::new`] for the initial state.
+    /// Creates an engine. `ids` generates batch ids.
     pub fn new(
         store: Arc<Store>,
         transport: Transport,
@@ -56,12 +57,12 @@ impl Engine {
         let now = self.store.clock().monotonic_ms();
         self.machine().handle(now, event)
     }
-    /// Returns when to call `handle(Event::Timer)`, in ms from now; 0 if it is due. None while signed out.
+    /// Returns when to call `handle(Event::Timer)`, in ms from now; 0 if due, `None` while signed out.
     pub fn next_wake_in(&self) -> Option<i64> {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_wake().map(|at| (at - now).max(0))
     }
-    /// True if neither push nor pull runs or is due. See [`Machine::is_settled`].
+    /// Returns true if neither push nor pull runs or is due. See [`Machine::is_settled`].
     pub fn is_settled(&self) -> bool {
         let now = self.store.clock().monotonic_ms();
         self.machine().is_settled(now)
@@ -76,7 +77,7 @@ impl Engine {
         let now = self.store.clock().monotonic_ms();
         self.machine().next_try().map(|at| (at - now).max(0))
     }
-    /// Returns the keys of rows that are being sent.
+    /// Returns the keys of the rows in flight.
     pub fn in_flight(&self) -> BTreeSet<RowKey> {
         self.outbound.in_flight()
     }
@@ -84,7 +85,7 @@ impl Engine {
         &self.store
     }
 
-    /// Runs an instruction once; returns its result as an event.
+    /// Runs an instruction once and returns its result as an event.
     pub async fn run(&self, instruction: Instruction) -> Event {
         let event = self.execute(instruction).await;
         if event.is_signed_out() {
@@ -93,9 +94,9 @@ impl Engine {
         event
     }
 
-    /// Called when the session ended. If the cause is a restored server, rows it had acknowledged may be missing:
-    /// everything is put back into the outbox, so that the learner does not see "0 waiting" before the server has
-    /// confirmed the rows.
+    /// Called when the session ended. If the server was restored from a backup, rows it acknowledged may be missing
+    /// there: puts all rows back into the outbox, so that they are displayed as waiting until the server acknowledges
+    /// them.
     async fn requeue_acknowledged(&self) {
         let Ok(epoch) = self.transport.epoch().await else { return };
         let requeued = self.store.write("requeue_acknowledged", move |tx| {
@@ -122,27 +123,27 @@ impl Engine {
         }
     }
 
-    /// Sends the outbox. While the server handles a batch, the previous one is acknowledged. Any result other than
-    /// plain success ends the push, and the machine decides what follows.
+    /// Sends the outbox. While the server handles a batch, the reply to the previous one is applied. A reply that does
+    /// not accept all rows ends the push.
     async fn push(&self, limit: usize) -> Event {
         let _guard = self.outbound.in_flight_guard();
         let mut replies = self.outbound.send_all(limit);
         let mut done = Pushed::default();
-        let mut answered = None;
+        let mut unsettled = None;
         loop {
-            let (settled, next) = join(self.settle(answered.take(), None), replies.next()).await;
+            let (settled, next) = join(self.settle(unsettled.take(), None), replies.next()).await;
             match settled {
                 Ok(settled) => done = done.plus(settled),
                 Err(e) => return store_failed(Lane::Push, &e),
             }
             if done.other_epoch {
-                // The batches in flight are sent again with all other rows.
+                // The rows of the batches in flight are sent again with all others.
                 return Event::Pushed(done);
             }
             let (batch, reply) = match next {
                 None => return Event::Pushed(done),
                 Some(Err(e)) => return store_failed(Lane::Push, &e),
-                Some(Ok(answer)) => answer,
+                Some(Ok(sent)) => sent,
             };
             let (sent, first) = (batch.len(), batch.first());
             let outcome = match reply {
@@ -152,7 +153,7 @@ impl Engine {
             if !outcome.is_all_accepted() {
                 return self.finish_push(outcome, done, sent, first).await;
             }
-            answered = Some(outcome);
+            unsettled = Some(outcome);
         }
     }
 
@@ -176,7 +177,7 @@ impl Engine {
         }
     }
 
-    /// Settles the last batch; fetches the server's clock if the server rejected stamps.
+    /// Settles the last batch. Fetches the server's clock first if the server rejected stamps.
     async fn finish_push(
         &self,
         outcome: BatchOutcome,
@@ -186,10 +187,10 @@ impl Engine {
     ) -> Event {
         let mut offset_ms = None;
         if outcome.has_clock_skew() {
-            // Without the server's time stamps cannot be corrected: nothing is settled, and all rows are sent again.
+            // Without the server's time, stamps cannot be corrected: nothing is settled, and all rows are sent again.
             match self.transport.clock_offset().await {
                 Ok(ms) => offset_ms = Some(ms),
-                // A fault of /api/meta is never caused by a row.
+                // A fault of `/api/meta` is not caused by a row.
                 Err(fault) => {
                     let busy = Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() };
                     let fault = if fault == Fault::Offline { fault } else { busy };
@@ -198,7 +199,7 @@ impl Engine {
             }
         }
         if offset_ms.is_none() && outcome.was_clock_off() {
-            // Optional for this batch: without a reply the offset is unchanged.
+            // Not required for this batch: if it fails, the offset is unchanged.
             offset_ms = self.transport.clock_offset().await.ok();
         }
         match self.settle(Some(outcome), offset_ms).await {
@@ -235,7 +236,7 @@ impl Engine {
         }
     }
 
-    /// Reads the event stream until it ends, and passes its events to `emit`. `stream` is the number of the
+    /// Reads the event stream until it ends, and passes its events to `emit`. `stream` is the number from the
     /// instruction.
     pub async fn listen(&self, stream: u64, emit: impl Fn(Event)) -> Event {
         let ended = |fault| Event::ListenEnded { stream, fault };
@@ -255,7 +256,7 @@ impl Engine {
                 None => return ended(Fault::BadReply),
             }
         }
-        // The server closes the stream when the access token expires; the next one uses a new token.
+        // The server closes the stream when the access token expires; the next stream uses a new token.
         ended(Fault::Offline)
     }
 
@@ -278,11 +279,11 @@ struct EventLines {
 }
 
 impl EventLines {
-    /// Returns the events in the next bytes; none if a line exceeds the limit.
+    /// Returns the events completed by `bytes`; `None` if a line exceeds the limit.
     fn feed(&mut self, bytes: &[u8]) -> Option<Vec<ChangesEvent>> {
         self.partial.extend_from_slice(bytes);
         let mut events = Vec::new();
-        // Removed once at the end: a chunk may contain thousands of lines.
+        // The lines are removed from `partial` once, at the end: a chunk may contain thousands.
         let mut read = 0;
         while let Some(len) = self.partial[read..].iter().position(|b| *b == b'\n') {
             let line = String::from_utf8_lossy(&self.partial[read..=read + len]);
@@ -311,9 +312,9 @@ impl EventLines {
     }
 }
 
-/// For tests and tools: runs everything that is due to completion, without time passing.
+/// For tests and tools.
 impl Engine {
-    /// Handles `event` and all instructions that follow from it, except `Listen`.
+    /// Handles `event` and runs all instructions that result, except `Listen`. Time does not advance.
     pub async fn step(&self, event: Event) -> Result<()> {
         let mut todo = std::collections::VecDeque::from(self.handle(event));
         while let Some(instruction) = todo.pop_front() {

@@ -18,12 +18,12 @@ pub enum Fault {
         /// Earliest time of a retry, in milliseconds from now.
         retry_after_ms: Option<u64>,
     },
-    /// 413: halve the batch.
+    /// 413: the batch is too large.
     TooLarge {
-        /// The reply is from the server itself, not from a proxy.
+        /// The reply is from the server, not from a proxy.
         from_server: bool,
     },
-    /// Another 4xx of the server, caused by a row or by the whole batch.
+    /// Another 4xx of the server. The cause may be a row or the whole batch.
     Refused {
         /// Code of the problem.
         code: ErrorCode,
@@ -34,16 +34,16 @@ pub enum Fault {
     BadReply,
     /// The server requires a newer protocol: the app must be updated.
     TooNew,
-    /// A 401 although the session is valid: retried like a temporary fault.
+    /// A 401 although the session has not ended; retried like a temporary fault.
     Unauthenticated,
-    /// The session is over.
+    /// The session ended.
     SignedOut,
     /// 415: the server does not accept compressed bodies. The transport sends the batch again uncompressed.
     UnsupportedEncoding,
 }
 
 impl Fault {
-    /// Classifies a reply whose status is not 200. `is_ended`: the session is over.
+    /// Classifies a reply whose status is not 200. `is_ended` is true if the session ended.
     pub fn of(reply: ClassifiedReply, is_ended: bool) -> Self {
         let busy = |reply: &ClassifiedReply| Self::Busy {
             status: reply.status,
@@ -57,7 +57,7 @@ impl Fault {
             (ReplyClass::Unauthenticated, _) if is_ended => Self::SignedOut,
             (ReplyClass::Unauthenticated, _) => Self::Unauthenticated,
             (ReplyClass::TooNew, _) => Self::TooNew,
-            // The route itself is missing, which no row causes.
+            // The route does not exist, which is not caused by a row.
             (ReplyClass::NotFound, Some(p)) if p.code == ErrorCode::NotFound => busy(&reply),
             (
                 ReplyClass::NotFound | ReplyClass::Refused | ReplyClass::RangeNotSatisfiable,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_its_meaning() {
+    fn replies_are_classified_by_status_and_problem() {
         let html = b"<html><body>Sign in to the Wi-Fi</body></html>".to_vec();
         let busy = |status, ms| Fault::Busy { status, retry_after_ms: ms };
         let refused = |code| Fault::Refused { code, reason: "because".into() };

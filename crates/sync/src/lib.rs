@@ -2,13 +2,13 @@
 //!
 //! | File | Content |
 //! |---|---|
-//! | `machine` | decides: events in, instructions out; no sockets, no clock, no database |
+//! | `machine` | the state machine: returns instructions for events; no I/O, no clock |
 //! | `transport` | push, pull, events over `Http` |
 //! | `outbound` | reads, compresses and sends the outbox, two full batches at a time |
 //! | `batch` | applies a push reply to the outbox, in one transaction |
 //! | `pull` | applies pulled rows and the cursor, in one transaction |
-//! | `engine` | runs one instruction with transport and store; also stepped by simulations |
-//! | `scheduler` | the task that waits for timers, changes and server events: the only part that sleeps |
+//! | `engine` | runs one instruction with transport and store; simulations call it step by step |
+//! | `scheduler` | the task that waits for timers, changes and server events; only it sleeps |
 //! | `receipts` | the sync state of each row: saved locally, accepted, refused |
 //!
 //! Protocol: docs/SYNC.md. Not here: the joins (`carrel-model`, `carrel-sqlite`), tokens (`carrel_net::Session`).

@@ -1,59 +1,60 @@
-//! Decides when to push, pull and listen, and how long to wait. Events in, instructions out; the time is a parameter of
-//! each event.
+//! The state machine of sync: when to push, pull and listen, and how long to wait. `Machine::handle` is given an event
+//! and the current time, and returns instructions.
 //!
-//! The three lanes are independent: a stuck upload never blocks a download. A lane is idle, due, running, or waiting
-//! after a fault. There are no timers to set: `next_wake` derives the next time from the lanes, so that none can get
-//! lost.
+//! The three lanes are independent: a push without a reply never blocks a pull. A lane is idle, due, running, or
+//! waiting after a fault. No timers are stored: `next_wake` computes the next time from the states of the lanes.
 //!
 //! | Event | Push | Pull | Listen |
 //! |---|---|---|---|
-//! | start, resume, network change, "Sync now", signed in | now, waits reset | now, waits reset | now |
-//! | local change | in 1 s | - | - |
+//! | start, resume, network change, "Sync now", signed in | now; waits are reset | now; waits are reset | now |
+//! | local change | in 1 s, unless waiting after a fault | - | - |
 //! | changes reported by the server | - | now, unless waiting after a fault of the server | - |
 //! | timer | what is due | what is due; both every 5 min | what is due |
 //! | signed out | stop | stop | stop |
 //!
 //! | Result of a push | Next step |
 //! |---|---|
-//! | ok, rows are left | the next batch at once, twice as large again |
-//! | ok, but no row left the outbox | again in 1 s, then after an increasing wait |
-//! | ok, all sent | idle |
-//! | offline, busy, bad reply, too new, stray 401 | wait: 1 s to 15 min with jitter, at least `Retry-After` |
-//! | too large | half the batch at once; a single row that the server itself finds too large: quarantine |
+//! | ok, rows remain | the next batch at once; the maximum size of a batch doubles, up to `MAX_PUSH_ITEMS` |
+//! | ok, but no row was settled | repeat after 1 s, then after increasing waits |
+//! | ok, no rows remain | idle |
+//! | offline, busy, bad reply, too new, 401 in a valid session | wait 1 s to 15 min, jittered; at least `Retry-After` |
+//! | too large | half the batch at once; a single row: quarantine; wait if the reply is a proxy's |
 //! | refused | half the batch at once; a single row: quarantine |
 //! | signed out | stop; all rows are kept |
 //!
-//! No sequence of replies makes a lane repeat requests without a wait:
-//! - a round without progress (no row settled, cursor not advanced) is repeated once; after that the wait increases;
-//! - a changed epoch is followed at once the first time; a further change within an hour makes both lanes wait;
+//! Limits on repeated requests, whatever the replies:
+//! - a round without progress (no row settled, cursor not advanced) is repeated once without backoff, then after
+//!   increasing waits;
+//! - after a change of epoch, push and pull continue at once; after another change within an hour, both wait;
 //! - reported changes that a pull does not confirm, and streams that end soon after they opened, are handled after an
 //!   increasing wait;
-//! - whatever the replies, one lane begins at most `MAX_ROUNDS` rounds in a minute.
+//! - one lane starts at most `MAX_ROUNDS` rounds in a minute.
 //!
-//! Not here: I/O (`engine`), sleeping (`scheduler`), rows.
+//! Not here: I/O (`engine`), sleeping (`scheduler`), the rows of a batch (`batch`).
 
 use carrel_model::{ErrorCode, lattice::RowKey, wire::MAX_PUSH_ITEMS};
 use carrel_net::RetryPolicy;
 
 use crate::Fault;
 
-/// Delay after the first local change, so that following changes are sent with it.
+/// Delay of a push after the first local change; later changes are sent with it.
 pub const DEBOUNCE_MS: i64 = 1_000;
-/// Interval of push and pull without another event.
+/// Interval of push and pull if no other event causes them.
 pub const POLL_MS: i64 = 5 * 60_000;
-/// Initial number of rows of one pull.
+/// Initial and maximum number of rows of one pull.
 pub const PULL_ROWS: u32 = carrel_model::wire::MAX_PULL_ROWS;
-/// Number of successive refusals after which the server may be at fault: from then on one row per wait is quarantined.
+/// Number of rows quarantined without an accepted row between them. After more, a fault of the server is assumed, and
+/// the lane waits after each quarantined row.
 const MAX_REFUSALS: u32 = 8;
 /// Wait before the repetition of a round without progress.
 const NO_PROGRESS_WAIT_MS: i64 = 1_000;
-/// Maximum number of rounds that one lane begins in a minute, whatever the server replies. A first sync stays far
-/// below: this many pages are 600,000 rows.
+/// Maximum number of rounds that one lane starts in a minute. A first sync needs far fewer: this many pages contain
+/// 600,000 rows.
 pub const MAX_ROUNDS: u32 = 300;
 const MINUTE_MS: i64 = 60_000;
-/// A second change of epoch within this time means two servers behind one address, not a restored backup.
+/// A second change of epoch within this time is attributed to two servers behind one address, not to a restored backup.
 const MIN_EPOCH_INTERVAL_MS: i64 = 60 * MINUTE_MS;
-/// A stream that lasted at least this long counts as a success.
+/// An event stream that was open for at least this long resets the waits before reopening.
 const MIN_STREAM_MS: i64 = 15_000;
 
 /// Input of the machine.
@@ -61,7 +62,7 @@ const MIN_STREAM_MS: i64 = 15_000;
 pub enum Event {
     /// The engine starts.
     Start,
-    /// The device woke up, or the app came to the foreground.
+    /// The device resumed from suspend, or the app was brought to the foreground.
     Resume,
     /// The device has another network address, or is online again.
     NetworkChanged,
@@ -73,7 +74,7 @@ pub enum Event {
     SignedOut,
     /// The outbox changed.
     LocalChange,
-    /// A time of `next_wake` has come.
+    /// The time returned by `next_wake` is reached.
     Timer,
     /// The server announced rows up to `usn`.
     Changes {
@@ -111,12 +112,12 @@ pub enum Event {
         /// Why it ended.
         fault: Fault,
     },
-    /// The store failed to read or write; handled like a missing reply.
+    /// The store failed to read or write. Retried like an unavailable server.
     StoreFailed(Lane),
 }
 
 impl Event {
-    /// True if a request failed because the session is over.
+    /// Returns true if a request failed because the session is over.
     pub fn is_signed_out(&self) -> bool {
         matches!(
             self,
@@ -136,14 +137,14 @@ pub struct Pushed {
     pub settled: usize,
     /// Number of rows accepted by the server.
     pub accepted: usize,
-    /// Number of rows left in the outbox.
+    /// Number of rows that remain in the outbox.
     pub left: u32,
-    /// The server has another database: everything is pulled again.
+    /// The epoch of the server's database changed: everything is pulled again.
     pub other_epoch: bool,
 }
 
 impl Pushed {
-    /// Returns the sum of this batch and the one settled after it.
+    /// Adds the result of `later`, a batch that was settled after this one.
     pub(super) fn plus(self, later: Self) -> Self {
         if later.sent == 0 {
             return self;
@@ -167,7 +168,7 @@ pub struct Pulled {
     pub usn: u64,
     /// Epoch of the server's database.
     pub epoch: String,
-    /// The server has another database: the cursor was reset.
+    /// The epoch of the server's database changed: the cursor was reset.
     pub other_epoch: bool,
 }
 
@@ -179,7 +180,7 @@ pub enum Instruction {
         /// Maximum number of rows per batch.
         limit: usize,
     },
-    /// Quarantine a row: keep it, but do not send it until it changes.
+    /// Quarantine a row: keep it, and do not send it until it changes.
     Quarantine {
         /// The row.
         key: RowKey,
@@ -197,7 +198,7 @@ pub enum Instruction {
     },
     /// Open the event stream, replacing an earlier one.
     Listen {
-        /// Number to put into its events.
+        /// Number for the events of this stream.
         stream: u64,
     },
     /// Close the event stream.
@@ -228,8 +229,8 @@ pub enum Phase {
     Offline,
     /// Signing in is required.
     SignedOut,
-    /// The server replied with a fault; retried later.
-    Trouble,
+    /// The server replied with an error or an invalid reply; retried later.
+    ServerError,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,17 +245,17 @@ enum LaneState {
 #[derive(Debug, Clone)]
 struct LaneSchedule {
     state: LaneState,
-    /// An event arrived while it was running.
+    /// An event that requires another round arrived while the lane was running.
     again: bool,
-    /// "Sync now" or a network change arrived while it was running: if this round fails, it is repeated at once.
+    /// An event that resets the waits arrived while the lane was running: if this round fails, it is repeated at once.
     urgent: bool,
     retry: RetryPolicy,
     /// Successive rounds that succeeded without progress.
     stalls: u32,
-    /// Rounds begun since `minute_start`.
+    /// Rounds started since `minute_start`.
     rounds: u32,
     minute_start: i64,
-    /// The fault since the last success or event that resets the waits.
+    /// The last fault; `None` after a success or an event that resets the waits.
     fault: Option<Fault>,
 }
 
@@ -271,7 +272,7 @@ impl LaneSchedule {
             fault: None,
         }
     }
-    /// Makes the lane due now, ending any wait.
+    /// Makes the lane due now and resets its waits.
     fn start_now(&mut self, now: i64) {
         self.retry.reset();
         self.stalls = 0;
@@ -290,7 +291,7 @@ impl LaneSchedule {
             LaneState::Waiting(_) => {}
         }
     }
-    /// Ends a successful round. Only progress resets the waits.
+    /// Records a successful round. Only progress resets the waits.
     fn succeeded(&mut self, has_progress: bool) {
         if has_progress {
             self.retry.reset();
@@ -299,7 +300,8 @@ impl LaneSchedule {
         self.fault = None;
         self.state = LaneState::Idle;
     }
-    /// Schedules the next round after one without progress: in `first_ms` for the first, then after increasing waits.
+    /// Schedules the next round after a round without progress: after `first_ms` the first time, then after increasing
+    /// waits.
     fn stalled(&mut self, now: i64, first_ms: i64) {
         if self.urgent {
             (self.urgent, self.state) = (false, LaneState::Due(now));
@@ -313,7 +315,7 @@ impl LaneSchedule {
             self.wait_until(now + wait);
         }
     }
-    /// The server's replies are inconsistent: no round before `at`.
+    /// Makes the lane wait until `at`, because the server's replies are inconsistent.
     fn wait_until(&mut self, at: i64) {
         self.again = false;
         self.state = LaneState::Waiting(at);
@@ -321,7 +323,7 @@ impl LaneSchedule {
     }
     fn failed(&mut self, now: i64, fault: Fault) {
         if self.urgent {
-            // The failed round began before the event.
+            // The failed round started before the event that resets the waits.
             (self.urgent, self.state) = (false, LaneState::Due(now));
             return;
         }
@@ -371,16 +373,16 @@ pub struct Machine {
     refusals: u32,
     /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
-    /// `has_changes`: changes were reported since the last pull began. `is_pull_for_changes`: the running pull was
-    /// begun because of them.
+    /// Changes were reported since the last pull started.
     has_changes: bool,
+    /// The running pull was started because of them.
     is_pull_for_changes: bool,
-    /// Successive pulls that were begun because of reported changes and made no progress, and the waits after them.
+    /// Number of successive pulls for reported changes without progress, and the waits after them.
     empty_change_pulls: u32,
     changes_retry: RetryPolicy,
-    /// Before this time reported changes begin no pull.
+    /// Reported changes start no pull before this time.
     no_changes_pull_before: i64,
-    /// Before this time neither push nor pull begins.
+    /// Neither push nor pull starts before this time.
     not_before: i64,
     /// When the epoch last changed, and the waits after further changes.
     epoch_changed: Option<i64>,
@@ -392,7 +394,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Creates a machine with all lanes idle. `seed` for the jitter. `listens`: also keep an event stream open.
+    /// Creates a machine with all lanes idle. `seed` determines the jitter of the waits; `listens`, whether an event
+    /// stream is kept open.
     pub fn new(seed: u64, listens: bool) -> Self {
         Self {
             push: LaneSchedule::new(seed),
@@ -418,7 +421,8 @@ impl Machine {
         }
     }
 
-    /// Handles an event. `now`: milliseconds of a monotonic clock, which must be the same clock in all calls.
+    /// Handles an event and returns the instructions to run. `now` is in milliseconds, by the same monotonic clock in
+    /// all calls.
     pub fn handle(&mut self, now: i64, event: Event) -> Vec<Instruction> {
         let mut out = Vec::new();
         match event {
@@ -469,7 +473,7 @@ impl Machine {
         out
     }
 
-    /// Returns the latest time to call `handle` with `Timer`; none while signed out.
+    /// Returns the latest time for the next `handle(Event::Timer)`; `None` while signed out.
     pub fn next_wake(&self) -> Option<i64> {
         if self.signed_out {
             return None;
@@ -487,7 +491,7 @@ impl Machine {
         } else if faults().any(|f| matches!(f, Fault::Offline)) {
             Phase::Offline
         } else if faults().next().is_some() {
-            Phase::Trouble
+            Phase::ServerError
         } else if is_running(&self.push) || is_running(&self.pull) {
             Phase::Running
         } else {
@@ -500,11 +504,11 @@ impl Machine {
         match self.phase() {
             Phase::SignedOut => Some(ErrorCode::Unauthenticated),
             Phase::Offline => Some(ErrorCode::Offline),
-            Phase::Trouble => faults.into_iter().flatten().next().map(Fault::code),
+            Phase::ServerError => faults.into_iter().flatten().next().map(Fault::code),
             _ => None,
         }
     }
-    /// Returns when a lane that waits after a fault tries again.
+    /// Returns when the first wait of push or pull after a fault ends.
     pub fn next_try(&self) -> Option<i64> {
         let waits = |l: &LaneSchedule| match l.state {
             LaneState::Waiting(at) => Some(at),
@@ -512,7 +516,7 @@ impl Machine {
         };
         [waits(&self.push), waits(&self.pull)].into_iter().flatten().min()
     }
-    /// True if neither push nor pull runs or is due at `now`.
+    /// Returns true if neither push nor pull runs or is due at `now`, or while signed out.
     pub fn is_settled(&self, now: i64) -> bool {
         let is_idle = |l: &LaneSchedule| {
             l.state != LaneState::Running && self.wake(l).is_none_or(|at| at > now)
@@ -520,7 +524,7 @@ impl Machine {
         self.signed_out || (is_idle(&self.push) && is_idle(&self.pull))
     }
 
-    /// Returns when push or pull begins its next round.
+    /// Returns when push or pull starts its next round.
     fn wake(&self, lane: &LaneSchedule) -> Option<i64> {
         lane.wake().map(|at| at.max(self.not_before))
     }
@@ -567,8 +571,8 @@ impl Machine {
             return;
         }
         self.has_changes = true;
-        // The event arrived over the network, so it works again and one wait is cut short; only one, as the pull alone
-        // may fail. A `Retry-After` of the server is respected.
+        // The event stream works, so the server can be reached: end the wait after `Offline`, but only once, because
+        // pulls may still fail. A wait requested by the server is kept.
         if self.pull.fault == Some(Fault::Offline)
             && self.pull.stalls == 0
             && matches!(self.pull.state, LaneState::Waiting(_))
@@ -580,9 +584,9 @@ impl Machine {
         }
     }
 
-    /// Handles another server database. A restored backup changes the epoch once; a second change soon after means two
-    /// servers behind one address, and following each would pull and send everything repeatedly. Returns true if both
-    /// lanes wait now.
+    /// Handles a changed epoch of the server's database. A restored backup changes the epoch once. A second change soon
+    /// after is attributed to two servers behind one address, and push and pull wait, because each change makes them
+    /// transfer everything again. Returns true if they wait.
     fn epoch_changed(&mut self, now: i64) -> bool {
         let first = self.epoch_changed.is_none_or(|at| now - at >= MIN_EPOCH_INTERVAL_MS);
         self.epoch_changed = Some(now);
@@ -614,7 +618,7 @@ impl Machine {
         } else if done.left > 0 && !again {
             self.push.stalled(now, NO_PROGRESS_WAIT_MS);
         } else if done.left > 0 || again {
-            // Rows that changed while they were sent are sent again.
+            // Rows that changed during the push are sent again.
             self.push.state = LaneState::Due(now + DEBOUNCE_MS);
         }
     }
@@ -635,7 +639,7 @@ impl Machine {
                 return;
             }
             Fault::TooLarge { from_server: true } => {
-                ("invalid", "too large for the server".to_owned())
+                ("invalid", "the row is too large for the server".to_owned())
             }
             Fault::Refused { code: ErrorCode::Forbidden, reason } => ("forbidden", reason.clone()),
             Fault::Refused { reason, .. } => ("invalid", reason.clone()),
@@ -644,7 +648,7 @@ impl Machine {
         match first {
             Some((key, rev)) => {
                 self.refusals += 1;
-                // The lane runs until the row is quarantined.
+                // The lane is running until `Event::Quarantined`.
                 out.push(Instruction::Quarantine { key, rev, code, reason });
             }
             None => self.push.failed(now, fault),
@@ -682,7 +686,7 @@ impl Machine {
     fn pull_failed(&mut self, now: i64, fault: Fault, out: &mut Vec<Instruction>) {
         match fault {
             Fault::SignedOut => self.sign_out(out),
-            // The rows may only be too large: fewer at a time, with a wait, as the server may be hostile.
+            // The reply may be too large: request fewer rows. Wait first, because the server may be hostile.
             Fault::BadReply | Fault::TooLarge { .. } => {
                 self.pull_limit = (self.pull_limit / 2).max(1);
                 self.pull.failed(now, fault);

@@ -1,4 +1,4 @@
-//! Reads the outbox, compresses and sends batches. Two full batches may be in flight.
+//! Reads the outbox, and compresses and sends batches, of which two full ones may be in flight.
 //!
 //! Not here: applying the reply (`batch`), handling faults (`machine`).
 
@@ -26,7 +26,7 @@ const MAX_IN_FLIGHT: usize = 2;
 pub(super) type SentBatch = (Batch, Result<PushReply, Fault>);
 type EncodedResult = Result<(Batch, EncodedBatch)>;
 
-/// Clones share all state.
+/// Sends the outbox. Clones share all state.
 #[derive(Clone)]
 pub(super) struct Outbound {
     pub(super) store: Arc<Store>,
@@ -55,9 +55,9 @@ impl Outbound {
         InFlightGuard(self.clone())
     }
 
-    /// Returns the replies to the whole outbox in the order of sending, `limit` rows at a time. If both are full, the
-    /// next batch is read, compressed and sent before the reply to the previous one arrives. Dropping the stream
-    /// abandons the batches in flight, as if their replies were lost.
+    /// Sends the whole outbox in batches of at most `limit` rows, and returns the replies in order. If a batch is full,
+    /// the next one is read, compressed and sent before its reply arrives. Dropping the stream abandons the batches in
+    /// flight, which is equivalent to losing their replies.
     pub(super) fn send_all(&self, limit: usize) -> BoxStream<'static, Result<SentBatch>> {
         let (reading, sending) = (self.clone(), self.clone());
         let batches = stream::unfold(Some(0), move |after_rev| {
@@ -93,7 +93,7 @@ impl Outbound {
                 .write("quarantine_broken", move |tx| outbox::quarantine_broken(tx, &broken))
                 .await;
             if let Err(e) = quarantine_broken {
-                // They are skipped again; the other rows are sent.
+                // The keys are skipped at the next push too; the other rows are sent.
                 tracing::warn!(error = %e, "keys that cannot be sent could not be removed from the outbox");
             }
         }

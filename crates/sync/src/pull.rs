@@ -1,4 +1,4 @@
-//! Applies pulled rows and the cursor in one transaction, so that they cannot differ.
+//! Applies pulled rows and stores the cursor, in one transaction.
 
 use carrel_learning::store::{Tx, state};
 use carrel_model::{lattice::Row, wire::PullReply};
@@ -9,7 +9,7 @@ use crate::{Error, Result, batch::change_epoch, machine::Pulled};
 pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply) -> Result<Pulled> {
     let known = tx.state().epoch.clone();
     if known != epoch || tx.state().pulled != since {
-        // A push found another database meanwhile, and the cursor was reset: the reply is outdated.
+        // A push during the pull stored a new epoch or another cursor: the reply is outdated.
         let usn = tx.state().pulled;
         return Ok(Pulled { more: true, usn, epoch: known, other_epoch: false });
     }
@@ -23,7 +23,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply)
         let text = pulled.row.get();
         match Row::from_json(text) {
             Ok(mut row) => {
-                // Known fields are applied now; the others are kept for a later release.
+                // Only known fields are applied; the complete row is kept for a later release.
                 if row.extra_mut().limit() {
                     keep(tx, text, "unknown fields over the limits")?;
                 }
@@ -33,7 +33,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, since: u64, epoch: &str, reply: &PullReply)
                     Err(e) => return Err(e),
                 }
             }
-            // A row type or a value unknown to this release.
+            // The row type or a value is unknown to this release.
             Err(why) => keep(tx, text, &why.to_string())?,
         }
     }

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::{Error, Result, Sync};
 
-/// Maximum number of entries in the list of waiting rows; `MAX_ACCEPTED` for accepted rows.
+/// Maximum number of waiting rows in the list.
 const MAX_WAITING: usize = 500;
+/// Maximum number of accepted rows in the list.
 const MAX_ACCEPTED: usize = 100;
 
 /// Sync state of a row.
@@ -19,9 +20,9 @@ pub enum ReceiptState {
     SavedHere,
     /// In a batch in flight.
     Sent,
-    /// The server has it.
+    /// Accepted by the server.
     Accepted,
-    /// The server refused it, or it cannot be read on this device.
+    /// Refused by the server, or unreadable on this device.
     Refused,
 }
 
@@ -32,16 +33,16 @@ pub struct Receipt {
     pub id: String,
     /// The row's type and key.
     pub key: RowKey,
-    /// The row as stored on this device; none if it is missing or unreadable.
+    /// The row as stored on this device; `None` if it is missing or unreadable.
     pub row: Option<Row>,
-    /// In the outbox, being sent, accepted or refused.
+    /// Sync state of the row.
     pub state: ReceiptState,
-    /// When it was saved, accepted or refused, in UTC milliseconds.
+    /// Time of the first unsent change, of the acceptance or of the refusal, in UTC milliseconds.
     pub at_ms: i64,
-    /// For refused rows: `invalid`, `forbidden`, `too_new`, `clock_skew`, or `damaged` if it cannot be read here; else
-    /// empty.
+    /// Of a refused row: `invalid`, `forbidden`, `too_new`, `clock_skew`, or `damaged` if this device cannot read it;
+    /// else empty.
     pub code: String,
-    /// The server's message; else empty.
+    /// Of a refused row: the server's message, or why this device cannot read it; else empty.
     pub reason: String,
 }
 

@@ -1,5 +1,5 @@
-//! The sync task. It waits for timers, changes of the outbox, server events and user actions: the only part of sync
-//! that sleeps.
+//! The sync task, which waits for timers, changes of the outbox, server events and user actions. No other part of sync
+//! sleeps.
 
 use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ pub struct Status {
 
 enum Command {
     Handle(Event),
-    /// Handles the event, and replies when nothing runs any more.
+    /// Handles the event, and replies when `Engine::is_settled`.
     Settle(Event, oneshot::Sender<()>),
     Stop,
 }
@@ -45,7 +45,7 @@ enum Command {
 /// Sync of one account. Dropping it stops the task.
 pub struct Sync {
     store: Arc<Store>,
-    /// None for an account without a server.
+    /// `None` for an account without a server.
     running: Option<Running>,
 }
 
@@ -57,12 +57,12 @@ struct Running {
 }
 
 impl Sync {
-    /// Creates the sync of an account without a server; it does nothing.
+    /// Creates the `Sync` of an account without a server, which sends nothing.
     pub fn local(store: Arc<Store>) -> Self {
         Self { store, running: None }
     }
 
-    /// Starts the task. `session` signals sign-in and sign-out.
+    /// Starts the task. `session` reports sign-in and sign-out.
     pub fn start(engine: Arc<Engine>, session: Option<Session>) -> Self {
         let store = engine.store().clone();
         let (commands, receiver) = mpsc::unbounded_channel();
@@ -105,7 +105,7 @@ impl Sync {
         Ok(Status { phase, since_ms, waiting, refused, last_ok_ms, next_try_ms, error })
     }
 
-    /// Resets all waits, pushes and pulls; returns when both are done or wait after a fault.
+    /// Resets all waits, then pushes and pulls. Returns when both are done or wait after a fault.
     pub async fn sync_now(&self) -> Result<Status> {
         if let Some(running) = &self.running {
             let (done, settled) = oneshot::channel();
@@ -116,11 +116,11 @@ impl Sync {
         self.status().await
     }
 
-    /// Call it when the network address changed or the device is online again.
+    /// Reports that the network address changed or the device is online again.
     pub fn network_changed(&self) {
         self.send(Event::NetworkChanged);
     }
-    /// Call it when the device woke up, or the window came to the foreground.
+    /// Reports that the device resumed from suspend, or the window was brought to the foreground.
     pub fn resume(&self) {
         self.send(Event::Resume);
     }
@@ -178,7 +178,7 @@ impl SyncTask {
             let wait_ms = self.engine.next_wake_in().unwrap_or(i64::MAX);
             let timer = clock.sleep(Duration::from_millis(wait_ms.unsigned_abs()));
             let event = tokio::select! {
-                // In this order, so that "Sync now" after signing in uses the new session.
+                // Checked in this order, so that "Sync now" after signing in uses the new session.
                 biased;
                 ended = session_change(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,
@@ -205,7 +205,7 @@ impl SyncTask {
     }
 
     fn handle(&mut self, event: Event) {
-        // A request of the previous session may end after the learner has signed in again.
+        // A request of the previous session may fail after the learner has signed in again.
         let is_outdated = event.is_signed_out() && self.has_session();
         let mut instructions = self.engine.handle(event);
         if is_outdated {
@@ -245,7 +245,7 @@ impl SyncTask {
         }
     }
 
-    /// False without a session and after it ended.
+    /// Returns false without a session and after it ended.
     fn has_session(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| !*ended.borrow())
     }
@@ -266,7 +266,7 @@ impl SyncTask {
     }
 }
 
-/// Resolves when the session ends or begins again; never without one.
+/// Resolves when the session ends or starts again: true if it ended. Never resolves without a session.
 async fn session_change(ended: &mut Option<watch::Receiver<bool>>) -> bool {
     if let Some(watch) = ended
         && watch.changed().await.is_ok()

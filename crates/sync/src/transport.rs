@@ -1,4 +1,4 @@
-//! Push, pull, epoch and events over `Http`. Every reply is limited in bytes and time, and validated.
+//! Sends push, pull, epoch and event requests over `Http`. Replies are limited in bytes and time, and validated.
 
 use std::{
     io::Write as _,
@@ -19,16 +19,16 @@ use serde::de::DeserializeOwned;
 
 use crate::Fault;
 
-/// Limit of a push reply in bytes; more than 2,000 results with a reason each.
+/// Limit of a push reply in bytes: enough for 2,000 results with a reason each.
 const MAX_PUSH_REPLY_BYTES: usize = 1024 * 1024;
-/// Limit of a pull reply in bytes; more than 2,000 ordinary rows. For larger rows the machine requests fewer.
+/// Limit of a pull reply in bytes: enough for 2,000 ordinary rows. The machine requests fewer if rows are larger.
 const MAX_PULL_REPLY_BYTES: usize = 8 * 1024 * 1024;
 const MAX_SMALL_REPLY_BYTES: usize = 64 * 1024;
-/// Maximum time of one exchange until the last byte.
+/// Maximum duration of one exchange, up to the last byte of the reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Maximum time without data on the event stream: three keep-alive intervals of the server.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(45);
-/// Minimum size in bytes for compression to be worthwhile.
+/// Minimum size in bytes of a body that is compressed.
 const MIN_COMPRESSED_BYTES: usize = 1024;
 const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
 
@@ -50,8 +50,8 @@ pub struct EncodedBatch {
 }
 
 impl Transport {
-    /// `http` adds the access token; `base` has no trailing slash. With `session`, a 401 means "signed out" only if the
-    /// session is over.
+    /// Creates a transport. `http` adds the access token; `base` has no trailing slash. A 401 is `Fault::SignedOut`
+    /// only if there is a `session` and it ended.
     pub fn new(
         http: Arc<dyn Http>,
         base: &str,
@@ -67,7 +67,7 @@ impl Transport {
         }
     }
 
-    /// Encodes a batch, separately from sending so that it can be done while another one is in flight.
+    /// Encodes a batch. Separate from `push`, so that it can run while another batch is in flight.
     pub fn encode(&self, batch: &PushRequest) -> Result<EncodedBatch, Fault> {
         let json: Bytes = serde_json::to_vec(batch).map_err(|_| Fault::BadReply)?.into();
         let is_compressed =
@@ -98,8 +98,7 @@ impl Transport {
         Ok(reply)
     }
 
-    /// Fetches the rows after change number `since`. Returns `BadReply` for rows out of order, or a cursor that does
-    /// not advance.
+    /// Fetches the rows after change number `since`. Returns `BadReply` for rows out of order or an invalid cursor.
     pub async fn pull(&self, since: u64, limit: u32) -> Result<PullReply, Fault> {
         let request =
             self.request(Method::GET, &format!("/api/sync/pull?since={since}&limit={limit}"));
@@ -110,7 +109,7 @@ impl Transport {
             last = r.usn;
             ok
         });
-        // The cursor must be the last row's number: a greater one would skip rows.
+        // The cursor must be the change number of the last row: a greater one would skip rows.
         let is_cursor_valid = reply.next == last
             && (!reply.more || reply.next > since)
             && i64::try_from(reply.next).is_ok();
@@ -132,17 +131,16 @@ impl Transport {
 
     /// Returns the server's clock minus the local one, in ms.
     pub async fn clock_offset(&self) -> Result<i64, Fault> {
-        let asked = self.clock.now_ms();
+        let sent_ms = self.clock.now_ms();
         let meta: Meta = read(
             &self.exchange(self.request(Method::GET, "/api/meta"), MAX_SMALL_REPLY_BYTES).await?,
         )?;
-        let answered = self.clock.now_ms();
-        // Assumes the server read its clock halfway through the exchange.
-        Ok(meta.now_ms.saturating_sub(asked.saturating_add(answered) / 2))
+        let received_ms = self.clock.now_ms();
+        // Assumes that the server read its clock halfway through the exchange.
+        Ok(meta.now_ms.saturating_sub(sent_ms.saturating_add(received_ms) / 2))
     }
 
-    /// Returns the epoch of the server's database. Sent without a token, so that a device whose session is over can
-    /// detect a restored server.
+    /// Returns the epoch of the server's database. Sent without a token, so that it works after the session ended.
     pub async fn epoch(&self) -> Result<String, Fault> {
         let request = self.request(Method::GET, "/api/meta");
         let meta = async {
@@ -205,7 +203,7 @@ impl Transport {
         }
     }
 
-    /// Returns the body of a 200, or the fault that the reply means.
+    /// Returns the body of a 200; for other statuses, the fault.
     async fn body(&self, reply: Reply, limit: usize) -> Result<Bytes, Fault> {
         let status = reply.status;
         if status == 200 {

@@ -1,4 +1,4 @@
-//! Runs blocking calls (databases, hashing, decoding, file walks) outside of the threads of async tasks.
+//! Runs blocking calls (databases, hashing, decoding, file walks) outside the threads that run async tasks.
 
 use std::cell::Cell;
 
@@ -8,7 +8,7 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The call panicked; contains the panic's message.
+/// A blocking call panicked; contains the text of the error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a blocking call panicked: {0}")]
 pub struct Panicked(pub String);
@@ -31,24 +31,24 @@ pub fn spawn(f: impl FnOnce() + Send + 'static) {
     tokio::task::spawn_blocking(|| with_blocking_allowed(f));
 }
 
-/// Runs `f` on this thread if it may block, otherwise like `spawn`: for destructors and writes whose result is not
-/// needed.
+/// Runs `f` on this thread if it may block, otherwise on a blocking thread without waiting for it. For destructors, and
+/// for writes whose result is not needed.
 pub fn run_or_spawn(f: impl FnOnce() + Send + 'static) {
     if may_block() { f() } else { spawn(f) }
 }
 
-/// False on a thread of async tasks: a blocking call there delays every task of that thread.
+/// Returns false on a thread that runs async tasks, where a blocking call delays all tasks of the thread.
 pub fn may_block() -> bool {
     MAY_BLOCK.get() || Handle::try_current().is_err()
 }
 
-/// Panics in a debug build on a thread of async tasks. Call it at the beginning of a function that blocks.
+/// Panics in a debug build if this thread must not block. Call it at the start of a function that blocks.
 #[track_caller]
 pub fn assert_may_block() {
-    debug_assert!(may_block(), "blocking call on a thread of async tasks");
+    debug_assert!(may_block(), "blocking call on a thread that runs async tasks");
 }
 
-/// Permits blocking on this thread, although it belongs to a runtime: for the thread of a test.
+/// Permits blocking on this thread even if it runs async tasks. For tests.
 pub fn allow_blocking() {
     MAY_BLOCK.set(true);
 }

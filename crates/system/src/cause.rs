@@ -8,12 +8,13 @@ use std::{
 
 use carrel_model::ErrorCode;
 
-/// Bytes that a probe writes. The index of a write-ahead log takes 32 KiB, the log and a new file as much again.
+/// Bytes that a probe writes. Opening a database may create its file, the write-ahead log and the index of the log (32
+/// KiB).
 const PROBE_BYTES: usize = 128 * 1024;
-/// A database needs four descriptors: file, log, index of the log, folder.
+/// File descriptors that a probe opens. A database needs four: file, log, index of the log, folder.
 const PROBE_FILES: usize = 4;
 
-/// The reason for a failure, as far as it affects the reaction. Only `Corrupt` concerns the contents of the file.
+/// Why an operation on a file or database failed: the cases that callers handle differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The file is damaged: SQLite reported `CORRUPT` or `NOTADB`, or a check found damage. Confirm it with
@@ -44,8 +45,7 @@ impl Cause {
         }
     }
 
-    /// Writes a temporary file into the folder and removes it; returns the reason if that fails, and `None` if it
-    /// works.
+    /// Writes a temporary file in the folder and removes it. Returns the cause if this fails, otherwise `None`.
     pub fn probe(folder: &Path) -> Option<Self> {
         let attempt = || {
             let mut file = tempfile::tempfile_in(folder)?;
@@ -53,7 +53,7 @@ impl Cause {
             for _ in 1..PROBE_FILES {
                 others.push(file.try_clone()?);
             }
-            // Incompressible bytes.
+            // Random bytes, which a compressing file system cannot store in less space.
             let mut bytes = vec![0; PROBE_BYTES];
             blake3::Hasher::new().finalize_xof().fill(&mut bytes);
             file.write_all(&bytes)?;
@@ -75,9 +75,7 @@ impl Cause {
     /// Returns what the user can do about it, in lower case; empty if there is nothing.
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Corrupt => {
-                "restore the newest backup and sync: rows stored on the other side are pulled again"
-            }
+            Self::Corrupt => "restore the newest backup; the next sync transfers the missing rows",
             Self::Full => "free some disk space; no data was lost",
             Self::Busy => "close the other program that uses the file, then try again",
             Self::Newer => "update Carrel; the file is unchanged",
@@ -104,7 +102,7 @@ impl fmt::Display for Cause {
 
 #[cfg(unix)]
 fn too_many_files(errno: i32) -> bool {
-    // ENFILE and EMFILE, the same numbers on Linux, Android, macOS, iOS and the BSDs.
+    // ENFILE and EMFILE, which have these numbers on Linux, Android, macOS, iOS and the BSDs.
     matches!(errno, 23 | 24)
 }
 #[cfg(windows)]

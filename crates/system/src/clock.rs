@@ -1,20 +1,21 @@
-//! Clocks behind a trait, so that tests can stop, shift and reverse time.
+//! A trait for clocks, so that tests control the time.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-/// Wall and monotonic time, and timers.
+/// Wall-clock time, monotonic time and timers.
 pub trait Clock: Send + Sync + 'static {
-    /// Wall clock: UTC, ms since 1970. May jump in both directions.
+    /// Returns the wall clock: UTC, ms since 1970. May jump forwards or backwards.
     fn now_ms(&self) -> i64;
-    /// Milliseconds since a fixed moment. Never decreases; stops during suspend.
+    /// Returns the milliseconds since a fixed moment. Never decreases. On most systems the time of a suspend is not
+    /// counted.
     fn monotonic_ms(&self) -> i64;
     /// Resolves when `duration` of monotonic time has passed.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-    /// The learner's local calendar day at `now_ms`: `2026-11-20`.
+    /// Returns the local calendar day at `now_ms`, such as `2026-11-20`.
     fn local_day(&self) -> String;
 }
 
-/// The clocks of the machine.
+/// The clocks of the operating system.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     start: std::time::Instant,
@@ -67,8 +68,8 @@ mod tests {
             }
             return;
         }
-        let program = std::env::current_exe().expect("this program");
-        // In minutes east of Greenwich. None of them has daylight saving time.
+        let program = std::env::current_exe().expect("the path of this program");
+        // (zone, minutes ahead of UTC). None of the zones has daylight saving time.
         let zones = [
             ("Pacific/Kiritimati", 14 * 60),
             (":Pacific/Kiritimati", 14 * 60),
@@ -80,8 +81,8 @@ mod tests {
         ];
         for (zone, minutes) in zones {
             let day = |now_ms: i64| {
-                let at =
-                    jiff::Timestamp::from_millisecond(now_ms + minutes * 60_000).expect("a time");
+                let at = jiff::Timestamp::from_millisecond(now_ms + minutes * 60_000)
+                    .expect("a timestamp");
                 at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
             };
             let before = day(clock.now_ms());
@@ -91,7 +92,7 @@ mod tests {
                 "clock::tests::local_day_uses_the_system_time_zone",
                 "--nocapture",
             ]);
-            let out = child.env(CHILD, "1").env("TZ", zone).output().expect("it runs");
+            let out = child.env(CHILD, "1").env("TZ", zone).output().expect("the child process");
             let text = String::from_utf8_lossy(&out.stdout).into_owned();
             let found = text.lines().find_map(|l| Some(l.split_once("day=")?.1.trim().to_owned()));
             let after = day(clock.now_ms());

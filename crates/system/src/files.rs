@@ -1,4 +1,4 @@
-//! Atomic and durable file writes on every system; and the reserve files that are released on a full disk.
+//! Atomic, durable file writes, and reserve files that are released when the disk is full.
 
 use std::{
     ffi::OsString,
@@ -7,13 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The reserve of a folder with small files only (`accounts.json`, tokens): enough to rewrite each of them.
+/// The reserve of a folder that contains only small files (`accounts.json`, tokens): enough to rewrite each of them.
 pub const SMALL_RESERVE: Reserve =
     Reserve { name: "ballast", bytes: 256 * 1024, piece: 128 * 1024 };
 
-/// Writes a file atomically: afterwards it has either the old or the new bytes. Only the owner can read it.
+/// Writes a file atomically: it contains either the old or the new bytes, even after a crash. On Unix only the owner
+/// can read it.
 ///
-/// On a full disk a piece of the folder's reserve file is released, if there is one, and the write is repeated.
+/// If the disk is full, a piece of the folder's reserve file is released and the write is repeated.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     loop {
@@ -37,7 +38,7 @@ fn try_write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path));
     if let Err(e) = written {
-        // A partial file would only use the missing space.
+        // A partial file would still occupy space.
         let _ = fs::remove_file(&part);
         return Err(e);
     }
@@ -49,7 +50,7 @@ pub fn sync(path: &Path) -> io::Result<()> {
     File::options().write(true).open(path)?.sync_all()
 }
 
-/// Flushes the names in the folder of `path` to the disk. Windows has no such call and does not need it.
+/// Flushes the directory entry of `path` to the disk. Does nothing on Windows, which has no such call.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(folder) = path.parent() {
@@ -60,36 +61,36 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// True if the error is a lack of space or quota.
+/// Returns true if the disk is full or the quota is exhausted.
 pub fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// A file of random bytes that reserves space. On a full disk it is released piece by piece, so that important data can
-/// be written; it is refilled when there is space.
+/// A file of random bytes that reserves disk space. On a full disk it is shortened piece by piece, so that important
+/// data can be written; `fill` extends it again.
 #[derive(Debug, Clone, Copy)]
 pub struct Reserve {
     /// File name within the folder.
     pub name: &'static str,
     /// Size of the full reserve in bytes.
     pub bytes: u64,
-    /// Bytes that are released at a time; the rest remains for later needs.
+    /// Bytes that one release frees.
     pub piece: u64,
 }
 
 impl Reserve {
-    /// Extends the file to its full size, piece by piece, as long as the disk has another free piece. Failures are
-    /// logged only.
+    /// Extends the file to its full size, piece by piece, while at least two pieces are free on the disk. Failures are
+    /// only logged.
     pub fn fill(self, folder: &Path) {
         let path = folder.join(self.name);
         let mut length = fs::metadata(&path).map_or(0, |m| m.len());
         while length < self.bytes {
-            // The last free piece is not used: the next write would release it again.
+            // One piece stays free: otherwise the next write would release the reserve again.
             let has_space = fs4::available_space(folder).is_ok_and(|free| free >= 2 * self.piece);
             let more = self.piece.min(self.bytes - length);
             if !has_space || self.add(&path, length, more).is_err() {
-                tracing::warn!(reserve.bytes = length, "no space to fill the reserve file");
-                // An incompletely written piece is removed.
+                tracing::warn!(reserve.bytes = length, "cannot fill the reserve file");
+                // Remove an incompletely written piece.
                 let _ = File::options().write(true).open(&path).and_then(|f| f.set_len(length));
                 return;
             }
@@ -98,7 +99,7 @@ impl Reserve {
     }
 
     fn add(self, path: &Path, from: u64, bytes: u64) -> io::Result<()> {
-        // Not zeros: on a compressing file system they would release no space.
+        // Not zeros, because they reserve no space on a compressing file system.
         let mut random_bytes = vec![0; usize::try_from(bytes).unwrap_or_default()];
         blake3::Hasher::new().update(&from.to_le_bytes()).finalize_xof().fill(&mut random_bytes);
         let mut options = File::options();
@@ -110,7 +111,7 @@ impl Reserve {
         file.sync_all()
     }
 
-    /// Releases one piece; false if there was none.
+    /// Releases one piece; returns false if the reserve is empty or cannot be changed.
     pub fn release_piece(self, folder: &Path) -> bool {
         let path = folder.join(self.name);
         let Ok(length) = fs::metadata(&path).map(|m| m.len()) else { return false };
@@ -143,7 +144,7 @@ mod tests {
         reserve.release_piece(dir.path());
         reserve.fill(dir.path());
         assert_eq!(size(), 10_000);
-        // A reserve of another size in the same folder is reduced by one piece, not to the smaller size.
+        // A file that is larger than the reserve's full size is also reduced by one piece.
         assert!(Reserve { bytes: 2_000, piece: 1_000, ..reserve }.release_piece(dir.path()));
         assert_eq!(size(), 9_000);
     }

@@ -1,4 +1,4 @@
-//! Random ids behind a trait, so that tests can be reproduced.
+//! A trait for random ids, so that tests are reproducible.
 
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ pub trait IdGen: Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The random numbers of the system.
+/// Ids from the system's random number generator.
 #[derive(Debug, Clone, Default)]
 pub struct SystemIds;
 
@@ -22,7 +22,7 @@ impl IdGen for SystemIds {
             .into_uuid()
     }
     fn fill(&self, bytes: &mut [u8]) {
-        // Without randomness there are no safe tokens or ids, and the program cannot continue.
+        // Without random numbers tokens and ids are not safe, so the program must not continue.
         getrandom::fill(bytes).expect("the system random number generator works");
     }
 }

@@ -1,5 +1,5 @@
-//! Operating system services, behind traits where tests replace them: clocks, random ids, atomic file writes, free disk
-//! space.
+//! Services of the operating system: clocks, random ids, free disk space (as traits, which tests replace), atomic file
+//! writes, blocking threads, storage errors.
 //!
 //! Not here: databases (`carrel-sqlite`), the network (`carrel-net`).
 

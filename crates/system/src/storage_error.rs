@@ -1,4 +1,4 @@
-//! A failure of a file or a database: callers branch on the cause, the text is for logs.
+//! The error of an operation on a file or database.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use carrel_model::ErrorCode;
 
 use crate::{Cause, Panicked};
 
-/// A failed call to a database or the file system. Cheap to clone, as concurrent callers may share one result.
+/// A failed call to a database or the file system. `Clone`, because concurrent callers may share one result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}: {text}")]
 pub struct StorageError {
-    /// Reason, for callers to branch on.
+    /// Cause, for callers to branch on.
     pub cause: Cause,
     /// What failed, for logs.
     pub text: String,
@@ -40,7 +40,7 @@ impl StorageError {
             cause => cause.code(),
         }
     }
-    /// True if the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }

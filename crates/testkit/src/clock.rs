@@ -1,4 +1,4 @@
-//! A clock that a test controls: it can stop, jump and run backwards. Never waits for real time.
+//! A clock that is set by tests. It never waits for real time.
 
 use std::{
     future::Future,
@@ -50,11 +50,11 @@ impl FakeClock {
             let _ = wake.send(());
         }
     }
-    /// Sets the wall clock forwards or (negative) backwards. The monotonic clock does not change.
+    /// Sets the wall clock forwards, or backwards if `ms` is negative. The monotonic clock does not change.
     pub fn jump(&self, ms: i64) {
         self.state().wall_ms += ms;
     }
-    /// Suspends the machine: the wall clock advances, the monotonic clock does not.
+    /// Simulates a suspended machine: the wall clock advances, the monotonic clock does not.
     pub fn suspend(&self, ms: i64) {
         self.jump(ms);
     }

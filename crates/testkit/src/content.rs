@@ -1,4 +1,4 @@
-//! A small course and a small story, written as packages, so that tests need no assets.
+//! A small course and a small story, written as packages.
 //!
 //! Not here: invalid packages (`carrel-package`).
 
@@ -13,18 +13,18 @@ pub const COURSE: &str = "rivers";
 pub const STORY: &str = "lamp";
 /// The lessons, each with the same sections.
 pub const LESSONS: [&str; 3] = ["source", "bend", "mouth"];
-/// The sections: text, text with media, activity, quiz.
+/// The sections of each lesson: text, text with media, activity, quiz.
 pub const SECTIONS: [&str; 4] = ["read", "hear", "try", "check"];
-/// The words of the course's vocabulary.
+/// The vocabulary of the course.
 pub const WORDS: [&str; 6] = ["meander", "delta", "spring", "silt", "ford", "eddy"];
 /// The questions of each quiz.
 pub const QUESTIONS: [&str; 3] = ["fast", "both", "name"];
 
 pub fn course() -> Slug {
-    Slug::new(COURSE).expect("an id")
+    Slug::new(COURSE).expect("a valid slug")
 }
 pub fn story() -> Slug {
-    Slug::new(STORY).expect("an id")
+    Slug::new(STORY).expect("a valid slug")
 }
 /// Returns `course/lesson/section` for all sections, in order.
 pub fn sections() -> Vec<ItemId> {
@@ -37,7 +37,7 @@ pub fn words() -> Vec<ItemId> {
 }
 /// Parses an item id. Panics if it is invalid.
 pub fn item(text: &str) -> ItemId {
-    ItemId::new(text).expect("an item id")
+    ItemId::new(text).expect("a valid item id")
 }
 
 /// Writes both packages below `dir`, each in a folder named by its id.
@@ -123,7 +123,7 @@ fn write_json(path: &Path, value: &serde_json::Value) -> io::Result<()> {
     fs::write(path, serde_json::to_vec_pretty(value)?)
 }
 
-/// Returns half a second of a quiet tone: 8 kHz, 16 bit, mono.
+/// Returns a WAV file with half a second of a tone: 8 kHz, 16 bit, mono.
 fn wav(pitch: u8) -> Vec<u8> {
     const SAMPLES: u32 = 4_000;
     let mut bytes = Vec::with_capacity(44 + SAMPLES as usize * 2);
@@ -141,7 +141,7 @@ fn wav(pitch: u8) -> Vec<u8> {
     bytes
 }
 
-/// An image of one grey pixel.
+/// A PNG of one grey pixel.
 const PNG: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
     0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b,

@@ -1,7 +1,7 @@
-//! A device: a learner's store, session and sync in a folder of its own, with its own clock and its
-//! own faulty network. Sync is stepped and not scheduled, so that runs are reproducible.
+//! A device: a learner's store, session and sync, with a separate folder, clock and faulty network.
+//! Tests run sync step by step, so that runs are reproducible.
 //!
-//! Not here: the scheduler, caches and downloads (their tests open a whole `Client`).
+//! Not here: the scheduler, caches and downloads (tested with a whole `Client`).
 
 use std::{path::Path, sync::Arc};
 
@@ -48,21 +48,21 @@ pub struct Device {
     app: Option<OpenApp>,
     /// The account certificate, which the app stores with the account.
     certificate: String,
-    /// How often the learner had to sign in again.
+    /// Number of repeated sign-ins.
     pub sign_ins: u32,
 }
 
-/// A learner who signs in on a new device.
+/// Options of a sign-in on a new device.
 pub struct NewDevice<'a> {
     /// Name of the device.
     pub name: &'a str,
     pub login: &'a str,
-    /// Whether to register an account instead of signing in.
+    /// Registers an account instead of signing in.
     pub is_new: bool,
     pub seed: u64,
 }
 
-/// The parts that exist while the app is open.
+/// The parts of the open app.
 pub struct OpenApp {
     pub store: Arc<Store>,
     pub learning: Learning,
@@ -73,13 +73,13 @@ pub struct OpenApp {
 impl Device {
     /// Creates a device and signs the learner in.
     pub async fn sign_in(
-        who: NewDevice<'_>,
+        options: NewDevice<'_>,
         base: &str,
         http: FlakyHttp,
         clock: FakeClock,
         time: &Timeline,
     ) -> Self {
-        let NewDevice { name, login, is_new, seed } = who;
+        let NewDevice { name, login, is_new, seed } = options;
         let ids = Arc::new(SeededIds::new(seed));
         let id = DeviceId(ids.uuid_v7(clock.now_ms()));
         let http = Arc::new(http);
@@ -167,33 +167,31 @@ impl Device {
         self.app = None;
         self.start().expect("the device restarts");
     }
-    /// Simulates a power failure: the app is opened on the current state of the disk, without
-    /// closing or flushing anything.
+    /// Simulates a power failure: opens the app on a copy of the disk, without closing the store first.
     pub async fn crash(&mut self) {
         let disk = self.copy_disk().await;
         self.app = None;
         self.dir = disk;
         self.start().expect("the device restarts");
     }
-    /// Returns a copy of the disk. Waits for the current transaction; torn transactions are covered
-    /// by SQLite's own journal.
+    /// Returns a copy of the disk. Waits for the current transaction; incomplete transactions are
+    /// handled by SQLite.
     pub async fn copy_disk(&self) -> TempDir {
         let ready = self.app().store.write("barrier", |_| Ok(())).await;
-        ready.expect("the store can be read");
+        ready.expect("the transaction is committed");
         let copy = scratch();
-        copy_dir(self.dir.path(), copy.path()).expect("copies the disk");
+        copy_dir(self.dir.path(), copy.path()).expect("the disk is copied");
         copy
     }
-    /// Restores an old copy of the disk, as a backup of the whole machine would.
+    /// Replaces the disk by an old copy, as when a backup of the machine is restored.
     pub fn restore_disk(&mut self, disk: &TempDir) {
         self.app = None;
         let copy = scratch();
-        copy_dir(disk.path(), copy.path()).expect("copies the disk");
+        copy_dir(disk.path(), copy.path()).expect("the disk is copied");
         self.dir = copy;
         self.start().expect("the device restarts");
     }
-    /// Creates another machine with a copy of the disk: same device id, same tokens, independent
-    /// from now on.
+    /// Creates another device with a copy of the disk: same device id, same tokens.
     pub async fn clone_disk(
         &self,
         name: &str,
@@ -224,7 +222,8 @@ impl Device {
     pub async fn step(&self, event: Event) -> Result<()> {
         Ok(self.app().engine.step(event).await?)
     }
-    /// Signs in again if the session has ended. Returns `false` if the server could not be reached.
+    /// Signs in again if the session has ended. Returns `false` if that failed, except for wrong
+    /// credentials, which panic.
     pub async fn sign_in_again(&mut self) -> bool {
         if !self.app().session.is_ended() && self.app().engine.phase().0 != Phase::SignedOut {
             return true;
@@ -264,22 +263,26 @@ impl Device {
             }
             Ok(all)
         });
-        read.await.expect("the rows")
+        read.await.expect("the rows are read")
     }
     /// Returns the number of pending rows and of refused rows.
     pub async fn counts(&self) -> (u32, u32) {
-        self.app().store.read(outbox::counts).await.expect("the outbox")
+        self.app().store.read(outbox::counts).await.expect("the outbox is read")
     }
     pub async fn refused(&self) -> Vec<outbox::Refused> {
-        self.app().store.read(outbox::refused).await.expect("the quarantine")
+        self.app().store.read(outbox::refused).await.expect("the quarantine is read")
     }
     /// Queues a refused row again.
     pub async fn retry(&self, key: &RowKey) {
         let key = key.clone();
-        self.app().store.write("retry", move |tx| tx.requeue(&key)).await.expect("queued again");
+        self.app()
+            .store
+            .write("retry", move |tx| tx.requeue(&key))
+            .await
+            .expect("the row is queued");
     }
     pub async fn sync_state(&self) -> state::State {
-        self.app().store.read(state::load).await.expect("the sync state")
+        self.app().store.read(state::load).await.expect("the sync state is read")
     }
     /// Runs `PRAGMA integrity_check`.
     pub async fn check_integrity(&self) {

@@ -1,5 +1,4 @@
-//! A simulated disk of a given size: files in a folder take space on it, and a test can change the
-//! size.
+//! A simulated disk of a given size, which is used by the files in one folder.
 
 use std::{
     fs, io,
@@ -12,7 +11,7 @@ use std::{
 
 use carrel_system::Disk;
 
-/// A simulated disk. Clones share its size.
+/// A simulated disk. Clones share the size.
 #[derive(Clone)]
 pub struct FakeDisk {
     capacity: Arc<AtomicU64>,
@@ -22,7 +21,7 @@ impl FakeDisk {
     pub fn new(capacity: u64) -> Self {
         Self { capacity: Arc::new(AtomicU64::new(capacity)) }
     }
-    /// Changes the size, as if other programs wrote or deleted files.
+    /// Changes the size, which simulates files of other programs.
     pub fn set_capacity(&self, bytes: u64) {
         self.capacity.store(bytes, Ordering::SeqCst);
     }
@@ -34,7 +33,7 @@ impl Disk for FakeDisk {
     }
 }
 
-/// Returns the length of all files in a folder, without using the code under test.
+/// Returns the sum of the lengths of all files in a folder, independently of the code under test.
 pub fn length_of(dir: &Path) -> u64 {
     let (mut sum, mut folders) = (0, vec![dir.to_owned()]);
     while let Some(folder) = folders.pop() {

@@ -1,5 +1,4 @@
-//! An in-memory server with the same joins and change numbers as the real one, which can misbehave
-//! in many ways.
+//! An in-memory sync server with the joins and change numbers of the real one, and injected faults.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,15 +19,15 @@ use http::{HeaderMap, header};
 use serde_json::value::to_raw_value;
 use tokio::sync::{Notify, oneshot};
 
-/// How one request is handled.
+/// How a request is handled.
 pub enum Outcome {
-    /// Not processed; times out.
+    /// Not processed; the request times out.
     LoseRequest,
-    /// Processed, but the reply is lost.
+    /// Processed; the request times out.
     LoseReply,
-    /// Not processed; this is returned.
+    /// Not processed; this reply is returned.
     Reply(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// Processed; this is returned instead of the reply.
+    /// Processed; this reply is returned instead of the real one.
     ProcessAndReply(u16, Vec<u8>),
     /// Processed; the reply is held until `resumed` resolves.
     Hold { processed: oneshot::Sender<()>, resumed: oneshot::Receiver<()> },
@@ -39,12 +38,12 @@ pub struct FakeServerState {
     pub epoch: String,
     pub usn: u64,
     pub rows: BTreeMap<RowKey, (u64, Row)>,
-    /// JSON of rows of a type that no present client knows, with their change numbers.
+    /// JSON of rows of an unknown type, with their change numbers.
     pub unknown_rows: Vec<(u64, String)>,
     /// Outcomes of the next requests, by path.
     pub outcomes: BTreeMap<&'static str, VecDeque<Outcome>>,
     pub refuse: BTreeMap<RowKey, ResultCode>,
-    /// A push that contains one of these is refused as a whole.
+    /// A push that contains one of these keys is refused as a whole.
     pub reject_batches_with: Vec<RowKey>,
     pub max_items: Option<usize>,
     pub clock_ms: Option<i64>,
@@ -236,12 +235,12 @@ impl Http for FakeServer {
         let rest = request.url.strip_prefix(Self::BASE).unwrap().to_owned();
         let (path, query) = rest.split_once('?').unwrap_or((&rest, ""));
         let path = *PATHS.iter().find(|p| **p == path).unwrap();
-        let lost = || Failure::new(FailureKind::Timeout, "lost");
+        let lost = || Failure::new(FailureKind::Timeout, "no response");
         let outcome = {
             let mut state = self.state();
             *state.requests.entry(path).or_default() += 1;
             if state.down {
-                return Err(Failure::new(FailureKind::Connect, "refused"));
+                return Err(Failure::new(FailureKind::Connect, "connection refused"));
             }
             state.outcomes.get_mut(path).and_then(VecDeque::pop_front)
         };

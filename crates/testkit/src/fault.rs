@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// The request does not arrive.
+    /// The request does not reach the server.
     LoseRequest,
     /// The request is processed, but the reply is lost.
     LoseReply,
-    /// The request arrives twice; the second reply is returned.
+    /// The request is processed twice; the second reply is returned.
     Duplicate,
-    /// The caller times out, and the request arrives later, after others.
+    /// The request times out, and is processed later.
     Late,
-    /// The reply ends in the middle of the body.
+    /// The connection breaks within the body of the reply.
     CutBody,
     /// 401 with problem details, as if the server had lost the token.
     Unauthorized,
@@ -29,16 +29,16 @@ pub enum Fault {
     Portal,
     /// 302 to the page of a captive portal.
     Redirect,
-    /// 200 and JSON of an unrelated shape.
+    /// 200 and JSON of another form.
     WrongJson,
-    /// The right reply with the type `text/plain`.
+    /// The correct reply with the type `text/plain`.
     WrongType,
     /// An endless body.
     EndlessBody,
-    /// A body that arrives slowly, and then stops.
+    /// A slow body that times out.
     SlowBody,
-    /// The right reply to a push without its last result. For other requests: the reply without its
-    /// last field.
+    /// The correct reply to a push without its last result; for other requests, the correct reply
+    /// without its last field.
     WrongCount,
 }
 
@@ -64,20 +64,19 @@ impl Fault {
     ];
 }
 
-/// Rates of the faults, in permille of the requests. One fault is drawn per request, so that the
-/// sum should stay below 1,000.
+/// Rates of faults, in permille of the requests. Each request has at most one fault, so that the sum
+/// should stay below 1,000.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultRates {
     rates: BTreeMap<Fault, u32>,
 }
 
 impl FaultRates {
-    /// Returns rates of a healthy network.
+    /// Returns the rates of a network without faults.
     pub fn none() -> Self {
         Self::default()
     }
-    /// Returns this rate for every fault, and a quarter of it for endless bodies, which are slow to
-    /// read.
+    /// Returns this rate for each fault, and a quarter of it for endless bodies, which are slow to read.
     pub fn all(permille: u32) -> Self {
         let rate = |f: Fault| if f == Fault::EndlessBody { permille.div_ceil(4) } else { permille };
         Self { rates: Fault::ALL.into_iter().map(|f| (f, rate(f))).collect() }
@@ -90,7 +89,7 @@ impl FaultRates {
     pub fn kinds(&self) -> impl Iterator<Item = Fault> + '_ {
         self.rates.iter().filter(|(_, rate)| **rate > 0).map(|(fault, _)| *fault)
     }
-    /// Returns the fault for a draw of 0 to 999.
+    /// Returns the fault for a random number from 0 to 999.
     pub(crate) fn draw(&self, draw: u64) -> Option<Fault> {
         let mut left = draw;
         for (fault, rate) in &self.rates {

@@ -1,6 +1,6 @@
-//! A faulty network around another one, driven by a seed and in virtual time. Never waits.
+//! A network that injects faults into another one, by a seed and in simulated time.
 //!
-//! Not here: the kinds of faults (`fault`), replies made for one test (`hostile`).
+//! Not here: the kinds of faults (`fault`), wrong replies (`hostile`).
 
 use std::{
     collections::BTreeMap,
@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 
 use crate::{FakeClock, Fault, FaultRates, SeededRng, hostile};
 
-/// All clocks of a simulation: the server's and those of the devices. They advance together, and
-/// each may jump separately.
+/// All clocks of a simulation: the server's and those of the devices. They advance together; each can
+/// be set separately.
 #[derive(Clone, Default)]
 pub struct Timeline {
     clocks: Arc<Mutex<Vec<FakeClock>>>,
@@ -39,16 +39,16 @@ impl Timeline {
     }
 }
 
-/// Where a request is held, so that a change or a crash of the device can happen meanwhile.
+/// Where a request is held while the test changes or restarts the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldPoint {
-    /// Before it is sent.
+    /// Before the request is sent.
     Before,
-    /// After the server has processed it, before the reply is returned.
+    /// After the server has processed the request, before the reply is returned.
     After,
 }
 
-/// A faulty network, one for each device.
+/// The faulty network of one device.
 pub struct FlakyHttp {
     inner: Arc<dyn Http>,
     time: Timeline,
@@ -63,17 +63,17 @@ struct NetworkState {
     requests: u64,
     /// The network is disconnected.
     offline: bool,
-    /// Requests that timed out and have not arrived yet.
+    /// Requests that timed out and are not processed yet.
     late: Vec<Request>,
-    /// Holds the request that comes after this many others.
+    /// Number of requests before the one to be held, and where it is held.
     hold: Option<(u64, HoldPoint)>,
-    /// Releases the held request. Each has its own, so that the request of a crashed device never
-    /// continues.
+    /// Releases the held request. A new one for each hold, so that an earlier held request, such as that
+    /// of a crashed device, never continues.
     released: Arc<Notify>,
 }
 
 impl FlakyHttp {
-    /// Creates a healthy network; see `set_faults`.
+    /// Creates a network without faults; see `set_faults`.
     pub fn new(inner: Arc<dyn Http>, time: &Timeline, rng: SeededRng) -> Self {
         let state = NetworkState {
             rng,
@@ -91,7 +91,7 @@ impl FlakyHttp {
     pub fn set_faults(&self, faults: FaultRates) {
         self.state().faults = faults;
     }
-    /// Disconnects or connects the network; while disconnected, every request fails immediately.
+    /// Disconnects or connects the network. While disconnected, every request fails immediately.
     pub fn set_offline(&self, offline: bool) {
         self.state().offline = offline;
     }
@@ -103,14 +103,14 @@ impl FlakyHttp {
     pub fn requests(&self) -> u64 {
         self.state().requests
     }
-    /// Holds the `n`th request from now (0: the next): `wait_until_held` resolves, and the request
-    /// continues after `release`, if ever.
+    /// Holds the `n`th request from now (0: the next one) until `release`. `wait_until_held` waits for
+    /// it.
     pub fn hold_at(&self, n: u64, point: HoldPoint) {
         let mut state = self.state();
         state.hold = Some((n, point));
         state.released = Arc::default();
     }
-    /// Cancels a hold that has not begun.
+    /// Cancels a hold that has not started.
     pub fn cancel_hold(&self) {
         self.state().hold = None;
     }
@@ -120,7 +120,7 @@ impl FlakyHttp {
     pub fn release(&self) {
         self.state().released.notify_one();
     }
-    /// Delivers the late requests now.
+    /// Sends the late requests to the server.
     pub async fn deliver_late(&self) {
         let late = std::mem::take(&mut self.state().late);
         for request in late {
@@ -171,8 +171,7 @@ impl FlakyHttp {
                 Ok(hostile::truncated(status, headers, &body, at))
             }
             Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
-            // Carrel servers refuse batches in this way; a single small row is refused only by
-            // proxies.
+            // Carrel servers refuse batches; a single small row is refused only by a proxy.
             Fault::TooLarge if pushed_rows(&request) > 1 => {
                 Ok(hostile::problem(413, ErrorCode::TooLarge, None))
             }
@@ -212,7 +211,7 @@ impl FlakyHttp {
                 let first = body.slice(..body.len().min(3));
                 let time = self.time.clone();
                 let late = move |n: usize| {
-                    // Each piece arrives just before the timeout; the last one never arrives.
+                    // Each piece is received just before the timeout; the last one is not received.
                     time.advance(i64::try_from(timeout.as_millis()).unwrap_or(0) - 1);
                     match first.get(n..=n) {
                         Some(byte) => Ok(Bytes::copy_from_slice(byte)),
@@ -233,8 +232,8 @@ impl FlakyHttp {
 }
 
 impl NetworkState {
-    /// Decides about the next request: disconnected, fault, hold, and whether a late request
-    /// arrives before it.
+    /// Returns how the next request is handled: disconnected, fault, hold, and whether late requests are
+    /// processed before it.
     fn draw(&mut self) -> (bool, Option<Fault>, Option<HoldPoint>, bool) {
         self.requests += 1;
         let hold = match self.hold {
@@ -250,8 +249,8 @@ impl NetworkState {
         };
         let draw = self.rng.below(1_000);
         let fault = if self.offline { None } else { self.faults.draw(draw) };
-        let late_arrives = !self.offline && !self.late.is_empty() && self.rng.permille(500);
-        (self.offline, fault, hold, late_arrives)
+        let sends_late = !self.offline && !self.late.is_empty() && self.rng.permille(500);
+        (self.offline, fault, hold, sends_late)
     }
 }
 
@@ -281,17 +280,17 @@ fn without_last(body: &Bytes) -> Bytes {
 #[async_trait]
 impl Http for FlakyHttp {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let (offline, fault, hold, late_arrives) = self.state().draw();
+        let (offline, fault, hold, sends_late) = self.state().draw();
         if hold == Some(HoldPoint::Before) {
             self.wait_for_release().await;
         }
         if offline {
             return Err(Failure::new(FailureKind::Connect, "no route to the server"));
         }
-        if late_arrives {
+        if sends_late {
             self.deliver_late().await;
         }
-        // Every request takes a little time.
+        // Duration of a request.
         self.time.advance(20);
         let reply = match fault {
             None => self

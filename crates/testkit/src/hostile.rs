@@ -1,4 +1,4 @@
-//! Replies that no correct server sends: captive portals, truncated JSON, endless and slow bodies.
+//! Wrong replies: captive portals, truncated, endless and slow bodies, error replies.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub fn json(text: impl Into<Bytes>) -> Reply {
 pub fn portal() -> Reply {
     reply(200, "text/html; charset=utf-8", PORTAL)
 }
-/// Returns 302 to the page of a captive portal. (`.invalid` never resolves.)
+/// Returns 302 to the page of a captive portal. The address cannot be resolved.
 pub fn redirect() -> Reply {
     header(reply(302, "text/html", "moved"), header::LOCATION, "http://portal.invalid/login")
 }
@@ -68,17 +68,17 @@ pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Repl
         None => reply,
     }
 }
-/// Returns 200 and an endless body, as fast as it is read.
+/// Returns 200 and an endless body.
 pub fn endless_body(content_type: &str, piece: &'static [u8]) -> Reply {
     let piece = Bytes::from(piece.repeat(64 * 1024 / piece.len().max(1)));
     with_body(200, content_type, stream::repeat_with(move || Ok(piece.clone())).boxed())
 }
-/// Returns 200 and a body of `pieces` bytes, each just within a `pause` of the clock, after which
-/// the connection times out. Reading advances the clock.
+/// Returns 200 and a body of `pieces - 1` bytes, followed by a timeout. Reading a byte advances the
+/// clock by `pause`.
 pub fn slow_body(content_type: &str, clock: FakeClock, pause: Duration, pieces: u32) -> Reply {
     let body = stream::unfold((clock, pieces), move |(clock, left)| async move {
         clock.advance(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
-        // Lets others notice that their timeouts have expired.
+        // Other tasks run here, so that expired timeouts take effect.
         tokio::task::yield_now().await;
         let piece = match left {
             0 => return None,
@@ -89,13 +89,13 @@ pub fn slow_body(content_type: &str, clock: FakeClock, pause: Duration, pieces: 
     });
     with_body(200, content_type, Box::pin(body))
 }
-/// Returns the first part of a body, after which the connection is reset.
+/// Returns the first `at` bytes of a body, after which the connection is reset.
 pub fn truncated(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Reply {
     let first = body.slice(..at.min(body.len()));
     let broken = Failure::new(FailureKind::Broken, "the connection was reset");
     Reply { status, headers, body: Box::pin(stream::iter([Ok(first), Err(broken)])) }
 }
-/// Returns a whole body with these headers.
+/// Returns a reply with a complete body.
 pub fn complete(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
     Reply { status, headers, body: Box::pin(stream::iter([Ok(body)])) }
 }

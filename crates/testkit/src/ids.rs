@@ -1,11 +1,11 @@
-//! Ids from a seed, so that a failing run can be repeated.
+//! Ids from a seed, so that runs are reproducible.
 
 use std::sync::{Mutex, PoisonError};
 
 use carrel_system::IdGen;
 use uuid::Uuid;
 
-/// SplitMix64: predictable, the same sequence for the same seed.
+/// A SplitMix64 generator.
 pub struct SeededIds {
     state: Mutex<u64>,
 }

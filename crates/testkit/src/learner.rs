@@ -1,7 +1,7 @@
 //! A simulated learner, driven by a seed: reads, listens, answers, saves words, changes settings,
 //! enrols.
 //!
-//! Each action is acknowledged before the next begins, and only then reported to the oracle.
+//! Each action is reported to the oracle after it is complete and before the next one starts.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,8 @@ use crate::{
     oracle::{Oracle, Rows},
 };
 
-/// Predicts where study sessions of one device begin, according to docs/SYNC.md: a session that
-/// would begin before the end of the previous one (the clock was set back by less than two hours)
-/// begins at that end.
+/// Predicts the start times of study sessions of one device, according to docs/SYNC.md: if the clock
+/// was set back by at most two hours, a session starts at the end of the previous one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SessionPredictor {
     last_end: i64,
@@ -46,12 +45,12 @@ impl SimulatedLearner {
     pub fn new(rng: SeededRng, quizzes: Vec<(ItemId, BlobHash, Quiz)>) -> Self {
         Self { rng, quizzes, sessions: SessionPredictor::default() }
     }
-    /// Forgets the previous session, because the app was closed.
+    /// Discards the previous session after the app was closed.
     pub fn app_restarted(&mut self) {
         self.sessions = SessionPredictor::default();
     }
 
-    /// Performs one action and reports the changed rows.
+    /// Performs a random action and reports the changed rows.
     pub async fn act(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
         let done = match self.rng.below(100) {
@@ -68,7 +67,7 @@ impl SimulatedLearner {
         oracle.record_write(changed(&before, after));
     }
 
-    /// Performs a step in a section, which can happen during another operation.
+    /// Performs a step in a section, for use during another operation.
     pub async fn act_in_section(&mut self, device: &Device, oracle: &mut Oracle) {
         let before = device.rows().await;
         self.step_section(device, oracle)
@@ -105,7 +104,7 @@ impl SimulatedLearner {
         self.record(device, oracle, step).await
     }
 
-    /// Records the step, and compares the displayed progress with the expected one.
+    /// Records the step and checks the resulting progress.
     async fn record(
         &mut self,
         device: &Device,
@@ -127,11 +126,7 @@ impl SimulatedLearner {
             "{}: after {step:?}",
             device.name
         );
-        assert!(
-            !step.done || shown.done_ms.is_some(),
-            "{}: {step:?} is not shown as finished",
-            device.name
-        );
+        assert!(!step.done || shown.done_ms.is_some(), "{}: {step:?} is not finished", device.name);
         oracle.record_step(
             RowKey::of(RowType::Progress, &[step.kind.as_str(), step.item.as_str()]),
             generation,
@@ -140,7 +135,7 @@ impl SimulatedLearner {
         Ok(())
     }
 
-    /// Studies for a while: heartbeats at intervals of some seconds, then leaves the page.
+    /// Studies a section: some heartbeats at random intervals, then leaves the page.
     async fn study(&mut self, device: &Device, oracle: &mut Oracle) -> carrel_learning::Result<()> {
         let item = self.rng.pick(&content::sections()).clone();
         let from = self.sessions.start(device.clock.now_ms());
@@ -211,7 +206,7 @@ impl SimulatedLearner {
         let course = if self.rng.permille(800) {
             content::course()
         } else {
-            Slug::new("no-such-course").expect("an id")
+            Slug::new("no-such-course").expect("a valid slug")
         };
         device.learning().request_enrolment(&course, self.rng.permille(700)).await.map(|_| ())
     }

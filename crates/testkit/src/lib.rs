@@ -1,7 +1,7 @@
-//! Shared test tools: fake clocks, a fake sync server, ids and random decisions from a seed. The feature `integration`
-//! adds a real server in the process, devices, a simulated learner, and a faulty network.
+//! Test tools: fake clocks, a fake sync server, ids and random numbers from a seed. The feature
+//! `integration` adds the real server in the process, devices, a simulated learner and a faulty network.
 //!
-//! Not here: the properties under test (`tests/`, docs/TESTING.md).
+//! Not here: the tests (`tests/`, docs/TESTING.md).
 
 pub mod clock;
 pub mod disk;

@@ -1,8 +1,8 @@
-//! The expected state of one learner: every replica must finally contain exactly what was
-//! acknowledged.
+//! The expected state of one learner: after sync, every replica must contain exactly the acknowledged
+//! writes.
 //!
-//! It is independent of the code under test: rows are joined by the model alone, study time is
-//! summed by its own algorithm, progress is computed by the simulated learner.
+//! It does not use the code under test, except the joins of `carrel_model`: study time is summed by a
+//! separate algorithm, progress is computed by the simulated learner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,15 +19,15 @@ pub type Rows = BTreeMap<RowKey, Row>;
 /// The expected state of one learner.
 #[derive(Default)]
 pub struct Oracle {
-    /// The join of all rows as they were after each local write.
+    /// The join of all rows that local writes produced.
     rows: Rows,
-    /// Every value that a last-writer-wins register (setting, enrolment, position) had.
+    /// All values written to each last-writer-wins register (setting, enrolment, position).
     registers: BTreeMap<RowKey, BTreeSet<String>>,
     /// Study times: item, from, to (wall clock of the device, ms).
     spans: Vec<(ItemId, i64, i64)>,
-    /// Greatest (generation, percent) that was displayed after a step.
+    /// Greatest (generation, percent) after a step.
     percent: BTreeMap<RowKey, (u32, u16)>,
-    /// The answers of every submission of an attempt.
+    /// The answers of all submissions of each attempt.
     submissions: BTreeMap<AttemptId, BTreeSet<BTreeMap<Slug, String>>>,
     /// Number of completed writes.
     acknowledged: u64,
@@ -51,13 +51,13 @@ impl Oracle {
             }
         }
     }
-    /// Records that `ms` were studied from `from` on.
+    /// Records a study time of `ms` that started at `from`.
     pub fn record_study(&mut self, item: &ItemId, from: i64, ms: i64) {
         if ms > 0 {
             self.spans.push((item.clone(), from, from + ms));
         }
     }
-    /// Records a step, after which at least this progress must be displayed.
+    /// Records a step, after which at least this progress is expected.
     pub fn record_step(&mut self, key: RowKey, generation: u32, percent: u16) {
         let known = self.percent.entry(key).or_default();
         *known = (*known).max((generation, percent));
@@ -69,7 +69,7 @@ impl Oracle {
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
-    /// Returns the union of all study times in milliseconds, regardless of the number of devices.
+    /// Returns the length of the union of all study times, in milliseconds.
     pub fn time_ms(&self) -> i64 {
         let mut ends: Vec<(i64, i32)> =
             self.spans.iter().flat_map(|(_, from, to)| [(*from, 1), (*to, -1)]).collect();
@@ -85,32 +85,32 @@ impl Oracle {
         sum
     }
 
-    /// Compares a replica with the expected state. `exact`: the clocks were correct, so that the
-    /// last writer is known; otherwise a register must have one of the values written to it.
-    pub fn check(&self, who: &str, replica: &Rows, exact: bool) -> Result<(), String> {
+    /// Compares a replica with the expected state. `exact`: registers must have the last value, because
+    /// the clocks were correct; otherwise any value written to them.
+    pub fn check(&self, name: &str, replica: &Rows, exact: bool) -> Result<(), String> {
         for (key, row) in &self.rows {
-            let Some(theirs) = replica.get(key) else {
-                return Err(format!("{who} lost {key:?}: {row:?}"));
+            let Some(actual) = replica.get(key) else {
+                return Err(format!("{name} lacks {key:?}: {row:?}"));
             };
-            if exact && theirs != row {
+            if exact && actual != row {
                 return Err(format!(
-                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?}"
+                    "{name} has a wrong {key:?}:\n  actual   {actual:?}\n  expected {row:?}"
                 ));
             }
-            if without_register(theirs) != without_register(row) {
+            if without_register(actual) != without_register(row) {
                 return Err(format!(
-                    "{who} has another {key:?}:\n  is     {theirs:?}\n  should {row:?} (ignoring registers)"
+                    "{name} has a wrong {key:?} (ignoring registers):\n  actual   {actual:?}\n  expected {row:?}"
                 ));
             }
-            if let Some(value) = register(theirs)
+            if let Some(value) = register(actual)
                 && !self.registers.get(key).is_some_and(|known| known.contains(&value))
             {
-                return Err(format!("{who} has the unexpected value {value:?} of {key:?}"));
+                return Err(format!("{name} has the unexpected value {value:?} of {key:?}"));
             }
         }
         for (key, row) in replica {
             if !self.rows.contains_key(key) && !self.is_derived(row) {
-                return Err(format!("{who} has the unexpected row {row:?}"));
+                return Err(format!("{name} has the unexpected row {row:?}"));
             }
         }
         for (key, (generation, percent)) in &self.percent {
@@ -120,7 +120,7 @@ impl Oracle {
             };
             if shown != (*generation, *percent) {
                 return Err(format!(
-                    "{who} shows {shown:?} of {key:?}, expected {generation} {percent}"
+                    "{name} has {shown:?} of {key:?}, expected {generation} {percent}"
                 ));
             }
         }
@@ -128,12 +128,12 @@ impl Oracle {
             replica.values().filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None });
         let time = carrel_model::derive::time_studied(sessions);
         if time != self.time_ms() {
-            return Err(format!("{who} counts {time} ms, {} ms were studied", self.time_ms()));
+            return Err(format!("{name} has {time} ms of study time, expected {}", self.time_ms()));
         }
         Ok(())
     }
 
-    /// Returns whether the server creates this row as a consequence of the learner's actions.
+    /// Returns whether the server created this row because of a row of the learner.
     fn is_derived(&self, row: &Row) -> bool {
         match row {
             Row::Grade(g) => {
@@ -148,9 +148,8 @@ impl Oracle {
         }
     }
 
-    /// Checks that every submitted attempt has the grade of its submitted answers (of one of its
-    /// submissions, if several devices submitted it concurrently), and every enrolment request a
-    /// decision.
+    /// Checks that every submitted attempt has the grade of its answers (those of one submission, if
+    /// several devices submitted it), and that every enrolment request has a decision.
     pub fn check_server_rows(
         &self,
         server: &Rows,
@@ -188,13 +187,13 @@ impl Oracle {
                         }
                     }
                 }
-                // A course that is not in the catalogue has no decision yet.
+                // Requests for courses that are not in the catalogue have no decision.
                 Row::Kv(kv)
                     if kv.ns == "enrolment" && kv.key == content::COURSE && kv.value == "true" =>
                 {
                     let key = RowKey { row_type: RowType::Decision, key: kv.key.clone() };
                     if !server.contains_key(&key) {
-                        return Err(format!("no decision on {}", kv.key));
+                        return Err(format!("no decision on the enrolment in {}", kv.key));
                     }
                 }
                 _ => {}
@@ -226,18 +225,20 @@ fn without_register(row: &Row) -> Row {
     row
 }
 
-/// Checks that no row was lost or shrank: joining a row of `before` changes nothing.
-/// Last-writer-wins parts are ignored, because they may be restamped.
-pub fn check_no_loss(who: &str, before: &Rows, after: &Rows) -> Result<(), String> {
+/// Checks that `after` contains all rows and data of `before`: joining a row of `before` changes
+/// nothing. Ignores last-writer-wins parts, because their stamps may change.
+pub fn check_no_loss(name: &str, before: &Rows, after: &Rows) -> Result<(), String> {
     for (key, old) in before {
         let Some(new) = after.get(key) else {
-            return Err(format!("{who} lost {old:?}"));
+            return Err(format!("{name} lacks {old:?}"));
         };
         let new = without_register(new);
         let mut joined = new.clone();
         joined.join(&without_register(old));
         if joined != new {
-            return Err(format!("{who} shrank {key:?}:\n  from {old:?}\n  to   {new:?}"));
+            return Err(format!(
+                "{name} lost data of {key:?}:\n  before {old:?}\n  after  {new:?}"
+            ));
         }
     }
     Ok(())

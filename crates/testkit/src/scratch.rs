@@ -4,9 +4,8 @@ use std::{fs, io, path::Path};
 
 use tempfile::TempDir;
 
-/// Creates a temporary folder, in memory if the system supports it: a simulation makes ten
-/// thousands of durable commits, and the state that a killed process leaves is the same as on a
-/// disk.
+/// Creates a temporary folder, in memory if possible, because a simulation makes tens of thousands of
+/// durable commits. A killed process leaves the same state as on a disk.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() {
@@ -14,7 +13,7 @@ pub fn scratch() -> TempDir {
     } else {
         tempfile::tempdir()
     };
-    dir.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+    dir.or_else(|_| tempfile::tempdir()).expect("a temporary folder is created")
 }
 
 /// Copies a folder with all its contents.

@@ -1,5 +1,4 @@
-//! The real server in this process: on a loopback port, and callable without a socket for
-//! simulations.
+//! The real server in this process: on a loopback port, and without a socket for simulations.
 //!
 //! Not here: faulty replies (`hostile`, `flaky`).
 
@@ -32,7 +31,7 @@ use crate::{
     scratch::{copy_dir, scratch},
 };
 
-/// The clock of the tests, as the server's clock.
+/// The fake clock as the server's clock.
 struct ServerClock(FakeClock);
 
 impl carrel_server::Clock for ServerClock {
@@ -41,14 +40,14 @@ impl carrel_server::Clock for ServerClock {
     }
 }
 
-/// A server with a folder of its own. `stop` closes the port, `start` opens the same port again.
+/// A server with a temporary folder. It keeps its port after `stop` and `start`.
 pub struct TestServer {
     dir: TempDir,
     clock: FakeClock,
     settings: Settings,
     addr: SocketAddr,
     running: Option<RunningServer>,
-    /// Used by `direct`; `None` while the server is stopped.
+    /// The router for `direct`; `None` while the server is stopped.
     router: Arc<Mutex<Option<Router>>>,
 }
 
@@ -57,8 +56,7 @@ impl TestServer {
     pub async fn empty(clock: &FakeClock) -> Self {
         Self::with_settings(clock, Settings::default(), None).await
     }
-    /// Starts a server with the small course and story of `content`, which are compiled once per
-    /// process.
+    /// Starts a server with the course and the story of `content`, which are compiled once per process.
     pub async fn with_library(clock: &FakeClock) -> Self {
         static LIBRARY: OnceLock<tokio::sync::OnceCell<TempDir>> = OnceLock::new();
         let library =
@@ -72,7 +70,7 @@ impl TestServer {
     ) -> Self {
         let dir = scratch();
         if let Some(library) = library {
-            copy_dir(library, dir.path()).expect("copies the library");
+            copy_dir(library, dir.path()).expect("the library is copied");
             new_epoch(dir.path()).await;
         }
         let mut server = Self {
@@ -88,7 +86,7 @@ impl TestServer {
         server
     }
 
-    /// Stops the server: the port is closed, open requests end.
+    /// Stops the server: closes the port and ends open requests.
     pub async fn stop(&mut self) {
         *self.router() = None;
         if let Some(running) = self.running.take() {
@@ -118,7 +116,7 @@ impl TestServer {
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }
-    /// Returns `http://127.0.0.1:PORT`, which stays the same after a restart.
+    /// Returns `http://127.0.0.1:PORT`. The port does not change after a restart.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -129,23 +127,23 @@ impl TestServer {
         self.running.as_ref().expect("the server runs")
     }
 
-    /// Returns a client that calls the routes and layers in the same task, without a socket. Fails
-    /// like a closed port while the server is stopped.
+    /// Returns an HTTP client that calls the router without a socket. While the server is stopped,
+    /// requests fail as with a closed port.
     pub fn direct(&self) -> Arc<dyn Http> {
         Arc::new(InProcessHttp { router: self.router.clone() })
     }
 
-    /// Makes a backup of the running server, as `carrel-server backup` does.
+    /// Makes a backup of the running server.
     pub fn backup(&self) -> Backup {
         let dir = scratch();
         let to = dir.path().join("backup");
         let engine = Config::new(self.dir.path()).engine;
         let now_ms = self.clock.now_ms();
         carrel_server::backup::backup(engine.as_ref(), self.dir.path(), &to, now_ms)
-            .expect("a backup");
+            .expect("the backup is made");
         Backup { _dir: dir, path: to }
     }
-    /// Restores a backup and starts again: later data is gone, and the epoch is a new one.
+    /// Restores a backup and starts the server again, with a new epoch and without later data.
     pub async fn restore(&mut self, backup: &Backup) {
         let options = restore::Options { replace: true, ..restore::Options::default() };
         self.restore_with(backup, options).await;
@@ -155,7 +153,7 @@ impl TestServer {
         let engine = Config::new(self.dir.path()).engine;
         let now_ms = self.clock.now_ms();
         restore::restore(engine.as_ref(), &backup.path, self.dir.path(), options, now_ms)
-            .expect("a restore");
+            .expect("the backup is restored");
         self.start().await;
     }
     /// Compiles and publishes packages.
@@ -171,16 +169,16 @@ impl TestServer {
             Ok((rows, _)) => rows.into_iter().map(|(_, row)| (row.key(), row)).collect(),
             // A restored server may not have the account.
             Err(DomainError::NoAccount(_)) => Default::default(),
-            Err(e) => panic!("the rows: {e}"),
+            Err(e) => panic!("cannot read the rows: {e}"),
         }
     }
-    /// Returns the learner's change number; 0 if there is no such account.
+    /// Returns the learner's change number; 0 if the account does not exist.
     pub async fn usn(&self, user: UserId) -> u64 {
         match self.running().data().store.usn(user).await {
             Ok(usn) => usn,
             // A restored server may not have the account.
             Err(DomainError::NoAccount(_)) => 0,
-            Err(e) => panic!("a change number: {e}"),
+            Err(e) => panic!("cannot read the change number: {e}"),
         }
     }
     /// Returns the quizzes of the course: item, hash of the compiled blob, content.
@@ -188,18 +186,19 @@ impl TestServer {
         let library = self.running().data();
         let published =
             library.store.published(carrel_server::store::Kind::Course, &content::course()).await;
-        let published = published.expect("the catalogue").expect("the course");
-        let course: CourseReply = serde_json::from_str(&published.reply).expect("a course");
-        let blob = |hash| library.blobs.read(hash).expect("a blob");
+        let published = published.expect("the store is read").expect("the course is published");
+        let course: CourseReply = serde_json::from_str(&published.reply).expect("a valid course");
+        let blob = |hash| library.blobs.read(hash).expect("the blob is read");
         let mut quizzes = Vec::new();
         for section in course.outline.lessons.iter().flat_map(|l| &l.sections) {
-            let body: SectionBody = serde_json::from_slice(&blob(section.body)).expect("a section");
+            let body: SectionBody =
+                serde_json::from_slice(&blob(section.body)).expect("a valid section");
             for block in body.blocks {
                 if let Block::Quiz { quiz, body, .. } = block {
                     quizzes.push((
                         quiz,
                         body,
-                        serde_json::from_slice(&blob(body)).expect("a quiz"),
+                        serde_json::from_slice(&blob(body)).expect("a valid quiz"),
                     ));
                 }
             }
@@ -212,14 +211,14 @@ impl TestServer {
     }
 }
 
-/// Gives a copied data folder an epoch and an id of its own, because it is another server.
+/// Sets a new epoch and server id in a copied data folder, which belongs to another server.
 async fn new_epoch(dir: &Path) {
-    let data = DataDir::open(Config::new(dir)).expect("the data folder");
+    let data = DataDir::open(Config::new(dir)).expect("the data folder opens");
     let ids = [facts::EPOCH, facts::SERVER_ID].map(|name| (name, random_id()));
     let write = data
         .store
         .write("new epoch", move |tx| ids.iter().try_for_each(|(name, id)| tx.set_fact(name, id)));
-    write.await.expect("a new epoch");
+    write.await.expect("the epoch is written");
 }
 
 #[allow(clippy::disallowed_methods, reason = "two servers of one process must differ")]

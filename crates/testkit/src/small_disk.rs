@@ -1,5 +1,4 @@
-//! An in-memory file system of a given size that can be filled. Needs root; without it tests are
-//! skipped.
+//! An in-memory file system of a given size. Mounting it needs root; without it, tests are skipped.
 
 use std::{
     fs::{self, File},
@@ -35,7 +34,7 @@ impl SmallDisk {
     pub fn free(&self) -> u64 {
         fs4::available_space(self.path()).unwrap()
     }
-    /// Fills all but `left` bytes, rounded to pages.
+    /// Writes a file that leaves `left` free bytes, rounded to pages; returns its path.
     pub fn fill(&self, left: u64) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = File::create(&path).unwrap();
@@ -43,13 +42,13 @@ impl SmallDisk {
         while self.free() > left && file.write_all(&page).is_ok() {}
         path
     }
-    /// Remounts it read-only or writable.
+    /// Remounts the file system read-only or writable.
     pub fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
         let done = Command::new("mount").args(["-o", option]).arg(self.path()).status().unwrap();
         assert!(done.success());
     }
-    /// Deletes all files on it.
+    /// Deletes all files.
     pub fn clear(&self) {
         for entry in fs::read_dir(self.path()).unwrap().flatten() {
             match entry.file_type().unwrap().is_dir() {

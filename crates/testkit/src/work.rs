@@ -1,4 +1,4 @@
-//! Helpers for tests of the learner's work: item ids, a finished section, options of a store.
+//! Test data for the learner's work: item ids, a finished section, options of a store.
 
 use std::sync::Arc;
 

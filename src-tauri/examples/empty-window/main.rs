@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tauri::WebviewWindowBuilder;
 
 fn main() -> tauri::Result<()> {
-    // A separate folder, as the app has when it is measured.
+    // A separate folder, like that of the app during the measurement.
     let files = std::env::var_os("CARREL_DATA_DIR").map(|dir| PathBuf::from(dir).join("webview"));
     tauri::Builder::default()
         .setup(move |app| {
@@ -22,7 +22,7 @@ fn main() -> tauri::Result<()> {
         .run(context())
 }
 
-/// The page and its window, compiled in.
+/// Returns the page and the window's configuration, which are compiled in.
 #[allow(clippy::disallowed_methods, reason = "the macro's own code")]
 fn context() -> tauri::Context {
     tauri::generate_context!("src-tauri/examples/empty-window/tauri.conf.json")

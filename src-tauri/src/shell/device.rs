@@ -11,11 +11,11 @@ pub fn name() -> String {
     short_name(&name).unwrap_or_else(|| generic_name().to_owned())
 }
 
-/// Returns the first part of a host name; none if it is meaningless.
+/// Returns the first part of a host name; none if it is empty or `localhost`.
 fn short_name(name: &str) -> Option<String> {
     let name = name.trim().split('.').next().unwrap_or_default();
-    let is_generic = name.is_empty() || name.eq_ignore_ascii_case("localhost");
-    (!is_generic).then(|| name.chars().take(60).collect())
+    let is_useless = name.is_empty() || name.eq_ignore_ascii_case("localhost");
+    (!is_useless).then(|| name.chars().take(60).collect())
 }
 
 fn generic_name() -> &'static str {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging with the filter in `CARREL_LOG` (such as `info,carrel_client::sync=debug`); without it, warnings and
+/// Starts logging with the filter in `CARREL_LOG`, for example `info,carrel_sync=debug`. The default is warnings and
 /// this app's informational messages.
 pub fn start() {
     let filter = EnvFilter::try_from_env("CARREL_LOG")

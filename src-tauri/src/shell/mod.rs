@@ -1,9 +1,8 @@
-//! Parts that only the desktop needs: window, plugins, log output, profile folders.
+//! The window, the plugins, the log output, the device's name and the profile's folders.
 //!
 //! Not here: commands (`host`).
 
 pub mod device;
-#[cfg(debug_assertions)]
 pub mod log;
 pub mod profile;
 pub mod window;
@@ -16,7 +15,7 @@ pub fn plugins<R: Runtime>(builder: Builder<R>, profile: &profile::Profile) -> B
     {
         use tauri_plugin_window_state::StateFlags;
 
-        // Registered first: a second instance must exit before it opens a file. A custom profile is a separate app.
+        // Registered first: a second instance must exit before it opens a file. With a custom profile it may run.
         let builder = if profile.is_default() {
             builder.plugin(tauri_plugin_single_instance::init(|app, _args, _dir| {
                 window::focus(app);

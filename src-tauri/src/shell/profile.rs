@@ -6,13 +6,14 @@ use std::{env, path::PathBuf};
 
 use tauri::{AppHandle, Manager, Runtime};
 
-/// Names a folder to use instead of the system's: a second, separate Carrel (tests, two devices on one machine).
+/// Environment variable with a folder that replaces the system's folders: for tests, or for two devices on one
+/// machine.
 const DATA_DIR: &str = "CARREL_DATA_DIR";
 
-/// Names a folder with the demo library, for a program that is not installed.
+/// Environment variable with the folder of the demo library, for a program that is not installed.
 const DEMO_DIR: &str = "CARREL_DEMO_DIR";
 
-/// The folders that an instance works on.
+/// The folders of an instance.
 #[derive(Clone)]
 pub struct Profile {
     chosen: Option<PathBuf>,
@@ -46,15 +47,15 @@ impl Profile {
         }
     }
 
-    /// Returns the library included in this build, if any.
+    /// Returns the folder of the demo library, if there is one.
     pub fn demo_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
         let chosen = env::var_os(DEMO_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let bundled = || app.path().resource_dir().ok().map(|dir| dir.join("demo-library"));
         chosen.or_else(bundled).filter(|dir| dir.is_dir())
     }
 
-    /// Returns the folder for files to be given to others: the system's downloads folder; on a phone the documents
-    /// folder that its Files app shows.
+    /// Returns the folder for exported files: the system's downloads folder; on a phone the documents folder, which the
+    /// Files app shows.
     pub fn downloads_dir<R: Runtime>(&self, app: &AppHandle<R>) -> Option<PathBuf> {
         let path = app.path();
         match &self.chosen {

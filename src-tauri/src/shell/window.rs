@@ -26,12 +26,12 @@ pub fn focus<R: Runtime>(app: &AppHandle<R>) {
         let result =
             window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
         if let Err(error) = result {
-            tracing::warn!(error = %error, "the window could not be brought forward");
+            tracing::warn!(error = %error, "the window could not be brought to the front");
         }
     }
 }
 
-/// Returns true for addresses of the UI. A link in a lesson is opened by a command, in the system's browser.
+/// Returns true for addresses of the UI. Links in lessons are opened by a command in the system's browser.
 fn may_navigate(url: &Url) -> bool {
     let is_own = match url.scheme() {
         "tauri" => url.host_str() == Some("localhost"),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_ui_itself_may_be_navigated_to() {
+    fn only_addresses_of_the_ui_may_be_navigated_to() {
         let allowed = |url: &str| may_navigate(&Url::parse(url).unwrap());
         for url in [
             "tauri://localhost/",

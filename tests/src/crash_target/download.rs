@@ -1,7 +1,7 @@
 //! Downloads a course and reports when it is ready. Killed by tests/integration/interrupted_downloads.rs.
 //!
-//! `download FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server it registers first and starts the download; without,
-//! it opens the existing account, and unfinished downloads resume.
+//! `download FOLDER COURSE [SERVER LOGIN PASSWORD]`: with a server, registers and starts the download; without, opens
+//! the existing account, which resumes unfinished downloads.
 //!
 //! Lines on stdout: `opened`, `ready`.
 
@@ -30,7 +30,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         account.content.downloads.start(Kind::Course, &course)?;
     }
     while account.content.downloads.state(Kind::Course, &course)?.ready_version.is_none() {
-        // A receiver that missed events checks the state again.
+        // An error means missed events: the state is checked again.
         let _ = changes.recv().await;
     }
     report("ready")?;

@@ -1,5 +1,5 @@
-//! A client or a server command in its own process, which tests kill at any time: it studies, downloads a course or
-//! imports a file. One program, because linking the client takes long.
+//! A program that tests kill at any time. It records study work, downloads a course, imports a file, or runs a server
+//! command: one program for all, because linking the client takes long.
 //!
 //! `crash_target study|download|import|server ...`
 

@@ -1,15 +1,14 @@
-//! A server command that imports packages, course files or a work file, and ends. Killed by
-//! tests/integration/imports.rs.
+//! Runs an import of the server. Killed by tests/integration/imports.rs.
 //!
-//! `server import DATA KEY PATH...`: `KEY` is the fingerprint of the accepted key of another library.
-//! `server accept DATA FILE`: trusts a device whose key the server does not know. With `CARREL_TEST_STEP=N` the process
-//! ends itself at the Nth step.
+//! `server import DATA KEY PATH...`: imports packages and course files; accepts the signing key with the fingerprint
+//! `KEY`. `server accept DATA FILE`: imports a work file, also from a device whose key is unknown. With
+//! `CARREL_TEST_STEP=N` the process aborts at the Nth step.
 
 use std::path::PathBuf;
 
 use carrel_client::{Error, Result};
 use carrel_server::{Config, DataDir, bundle_import};
-use carrel_tests::aborts_at_failpoint;
+use carrel_tests::abort_at_failpoint;
 
 pub async fn run(arguments: &[String]) -> Result<()> {
     let invalid = |e: carrel_server::Error| Error::Invalid(e.to_string());
@@ -17,7 +16,7 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         return Err(Error::Invalid("usage: server import|accept DATA ...".into()));
     };
     let library = DataDir::open(Config::new(data)).map_err(invalid)?;
-    if let Some(failpoints) = aborts_at_failpoint() {
+    if let Some(failpoints) = abort_at_failpoint() {
         library.set_failpoints(failpoints);
     }
     match (action.as_str(), rest) {

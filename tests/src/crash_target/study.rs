@@ -1,7 +1,7 @@
-//! Opens a client in a folder and records study work without a pause until it is killed. Prints one line for each
-//! change, after the client has stored it durably. Killed by tests/integration/crash.rs.
+//! Records study work without a pause until it is killed. Prints one line for each change, after the client has stored
+//! it durably. Killed by tests/integration/crash.rs.
 //!
-//! `study FOLDER [SERVER LOGIN PASSWORD]`: with a server it registers first; without, it opens the existing account.
+//! `study FOLDER [SERVER LOGIN PASSWORD]`: with a server, registers; without, opens the existing account.
 //!
 //! Lines on stdout: `opening`, `opened`, then `stored KIND KEY...`.
 
@@ -34,7 +34,7 @@ fn item(text: &str) -> Result<ItemId> {
 
 async fn study(account: &OpenAccount) -> Result<()> {
     let learning = &account.learning;
-    // Continues after the sections finished by the previous process.
+    // Sections before this one were finished by earlier processes.
     let first = learning.done_sections("rivers").await?.len();
     for n in first.. {
         let section = item(&format!("rivers/source/n{n}"))?;

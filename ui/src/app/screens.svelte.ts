@@ -1,4 +1,4 @@
-//! The screens of the app. Each is its own chunk, which is prefetched or loaded when the screen is first shown.
+//! The screens of the app. All except the library are separate chunks, prefetched or loaded when first shown.
 import type { Component } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import Library from "../features/library/Library.svelte";
@@ -31,7 +31,7 @@ export class Screens {
   get(name: ScreenName): Screen | undefined {
     return this.#loaded.get(name);
   }
-  /** Why the screen's chunk could not be loaded. */
+  /** The error of the last attempt to load the screen's chunk. */
   error(name: ScreenName): unknown {
     return this.#errors.get(name);
   }
@@ -58,8 +58,8 @@ export class Screens {
   }
 
   /**
-   * Loads a failed chunk again. Some engines never refetch a module whose first fetch failed, so a second failure
-   * reloads the page, which opens the same screen by its address.
+   * Loads a failed chunk again. After another failure reloads the page at the same address, because some engines never
+   * refetch a module whose first fetch failed.
    */
   async retry(name: ScreenName): Promise<void> {
     await this.#fetch(name);
@@ -67,7 +67,7 @@ export class Screens {
   }
 }
 
-/** Does nothing if the host does not answer: a browser would replace the app by its own error page. */
+/** Reloads the page if its host responds. Otherwise a browser would replace the app with its own error page. */
 async function reloadPage(): Promise<void> {
   const reachable = await fetch(location.pathname, { cache: "no-store" }).then(
     (response) => response.ok,

@@ -1,4 +1,4 @@
-//! Types of the message catalogues: `en.json` defines the keys, the others have the same. Contains no messages.
+//! Types of the message catalogues. `en.json` defines the keys.
 import type en from "./en.json";
 
 /** Plural forms; the parameter `n` selects one. */

@@ -1,4 +1,4 @@
-//! Error messages for users, selected by the error code. The core's message is for logs and support.
+//! Error messages for users, selected by error code. The messages of the core are for logs and support.
 import { t } from "./index.svelte";
 import type { CommandFailure } from "../platform/failure";
 

@@ -51,7 +51,7 @@ const DAY = 86_400_000;
 function sameDay(a: number, b: number): boolean {
   return new Date(a).toDateString() === new Date(b).toDateString();
 }
-/** A short time: "10:31" today, "Tue 18:40" within six days, else "3 Nov". */
+/** A short date or time: "10:31" today, "Tue 18:40" within six days, else "3 Nov". */
 export function stamp(ms: number, now = Date.now()): string {
   if (sameDay(ms, now)) return clock(ms);
   const recent = Math.abs(now - ms) < 6 * DAY;

@@ -24,7 +24,7 @@ interface ActiveLocale {
 }
 let activeLocale = $state.raw<ActiveLocale>();
 
-/** The supported language that the learner chose; the best match for the system if nothing was chosen. */
+/** Returns `chosen`, or if it is empty the first supported language of the system; English if there is none. */
 export function pick(chosen: string, system: readonly string[] = navigator.languages): Language {
   for (const tag of chosen ? [chosen] : system) {
     const found = languages.find((l) => l.code === tag.toLowerCase().split("-")[0]);
@@ -33,7 +33,7 @@ export function pick(chosen: string, system: readonly string[] = navigator.langu
   return "en";
 }
 
-/** The system's regional variant of the language, if any: "en-GB" has 14:05 where "en" has 2:05 PM. */
+/** Returns the system's regional variant of the language, if any: "en-GB" formats 14:05, "en" 2:05 PM. */
 export function regional(language: Language, system: readonly string[] = navigator.languages): string {
   return system.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }
@@ -53,7 +53,7 @@ export async function setLanguage(language: Language): Promise<void> {
   document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 }
 
-/** Whether a catalogue is loaded; before that, `t` returns keys. */
+/** Whether a catalogue is loaded. Without one, `t` returns keys. */
 export function hasLanguage(): boolean {
   return activeLocale !== undefined;
 }
@@ -69,7 +69,7 @@ export function locale(): string {
 
 export type Params = Record<string, string | number>;
 
-/** Replaces each `{name}` by its parameter. In a plural, `n` selects the form. */
+/** Replaces each `{name}` with its parameter. `n` selects the plural form. */
 export function render(
   entry: string | Plural,
   plural: Intl.PluralRules,
@@ -87,7 +87,7 @@ const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 // eslint-disable-next-line no-misleading-character-class -- ranges of whole scripts, with their combining characters
 const LTR = /[A-Za-z\u00c0-\u058f\u0900-\u0dff\u3040-\u9fff]/;
 
-/** Isolates texts of the other direction (FSI, PDI), so that they do not reorder the text around them. */
+/** Isolates parameters in the other writing direction (FSI, PDI), so that they do not reorder the text around them. */
 export function isolated(params: Params, rtl: boolean): Params {
   const isolate = (value: string | number): string | number =>
     typeof value === "string" && (rtl ? LTR : RTL).test(value) ? `\u2068${value}\u2069` : value;

@@ -15,12 +15,12 @@ export async function call<Reply>(name: string, request: unknown): Promise<Reply
 /** For each topic that makes a reply stale: the request field with the affected id, or `true` for every id. */
 export type StaleOn<Request> = { readonly [Name in Topic["topic"]]?: true | (keyof Request & string) };
 
-/** A read command with the changes that make its reply stale. The generated client declares all of them. */
+/** A read command, with the topics that make its reply stale. The generated client declares all queries. */
 export interface Query<Request, Reply> {
   (...request: Record<string, never> extends Request ? [request?: Request] : [request: Request]): Promise<Reply>;
   /** The command's name. */
   readonly command: string;
-  /** Whether the reply to `request` may be different after a change of `topic`. */
+  /** Whether the reply to `request` may differ after a change of `topic`. */
   isStale(topic: Topic, request: Request): boolean;
 }
 

@@ -13,7 +13,7 @@ export function onEvent(listener: Listener): () => void {
   return () => void listeners.delete(listener);
 }
 
-/** Resolves once the channel delivers events; no later event is missed. */
+/** Resolves when the channel is open or has failed to open. */
 export function listening(): Promise<void> {
   started ??= transport().then(
     (host) => host.listen((event) => listeners.forEach((listener) => listener(event))).ready,

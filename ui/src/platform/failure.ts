@@ -16,7 +16,7 @@ function isCommandError(value: unknown): value is CommandError {
   return typeof value === "object" && value !== null && typeof (value as CommandError).code === "string";
 }
 
-/** Converts anything that was thrown or returned to a `CommandFailure`. */
+/** Converts any thrown or returned error to a `CommandFailure`. `code` is used if the error has none. */
 export function asFailure(cause: unknown, code: ErrorCode = "internal"): CommandFailure {
   if (cause instanceof CommandFailure) return cause;
   if (isCommandError(cause)) {

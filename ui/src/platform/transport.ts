@@ -6,7 +6,7 @@ import { asFailure } from "./failure";
 
 export interface Transport {
   call(name: string, request: unknown): Promise<unknown>;
-  /** Delivers events until `stop` is called. `ready` resolves once they are delivered or the channel cannot open. */
+  /** Delivers events until `stop` is called. `ready` resolves when the channel is open or has failed to open. */
   listen(deliver: (event: UiEvent) => void): { ready: Promise<void>; stop: () => void };
 }
 
@@ -19,7 +19,7 @@ const app: Transport = {
         () => undefined,
         () => undefined,
       ),
-      stop: () => void opened.then((off) => off()),
+      stop: () => void opened.then((unlisten) => unlisten()),
     };
   },
 };
@@ -45,7 +45,7 @@ const bridge: Transport = {
     source.onmessage = (message) => deliver(JSON.parse(message.data as string) as UiEvent);
     const ready = new Promise<void>((resolve) => {
       source.addEventListener("open", () => resolve(), { once: true });
-      // The browser reconnects by itself; the page must not wait for it.
+      // The browser reconnects automatically; the page must not wait for that.
       source.addEventListener("error", () => resolve(), { once: true });
     });
     return { ready, stop: () => source.close() };

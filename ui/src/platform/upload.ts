@@ -3,15 +3,15 @@ import { api } from "../api/client";
 import { asFailure } from "./failure";
 
 export interface UploadedFile {
-  /** The core's copy of the file. */
+  /** Path of the core's copy. */
   path: string;
   bytes: number;
 }
 
-/** Uploads `file`. Calls `moved` with the share that was sent (0 to 1). Rejects with `CommandFailure`. */
+/** Uploads `file`. Calls `onProgress` with the fraction that was sent (0 to 1). Rejects with `CommandFailure`. */
 export async function uploadFile(
   file: File,
-  onProgress: (share: number) => void,
+  onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<UploadedFile> {
   const { url } = await api.getUploadUrl();
@@ -26,7 +26,7 @@ export async function uploadFile(
         asFailure(`upload failed with status ${request.status}`, request.status === 507 ? "disk_full" : "storage"),
       );
     };
-    request.onerror = () => reject(asFailure("the file could not be uploaded", "storage"));
+    request.onerror = () => reject(asFailure("upload failed", "storage"));
     request.onabort = () => reject(asFailure("upload cancelled", "cancelled"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);

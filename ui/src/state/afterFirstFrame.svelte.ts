@@ -1,10 +1,10 @@
-/** Calls `run` in the frame after the next one, which has then been painted. The returned function cancels it. */
+/** Calls `run` after the next frame has been painted. The returned function cancels the call. */
 export function afterFrame(run: () => void): () => void {
   let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(run)));
   return () => cancelAnimationFrame(frame);
 }
 
-/** Whether the first frame of the calling component has been painted; for content that may be rendered later. */
+/** Reports whether the calling component's first frame has been painted, for content that is rendered after it. */
 export function afterFirstFrame(): { readonly isPainted: boolean } {
   let isPainted = $state(false);
   $effect(() => afterFrame(() => (isPainted = true)));

@@ -1,4 +1,5 @@
-//! Short messages: read out by screen readers, shown for a few seconds, with at most one action.
+//! Short messages. A toast is shown for a few seconds, with at most one action; an announcement is only read out by
+//! screen readers.
 export interface Toast {
   text: string;
   action?: { label: string; run: () => void };
@@ -7,7 +8,10 @@ export interface Toast {
 
 class Announcer {
   toast = $state.raw<Toast>();
-  /** Only read out. `count` numbers the messages: a region is read when its text changes, so equal texts need two. */
+  /**
+   * Only read out. `count` is the number of the message. A live region is read only when its text changes, so messages
+   * alternate between two regions, in case two consecutive ones are equal.
+   */
   announcement = $state.raw({ text: "", count: 0 });
   #timer: ReturnType<typeof setTimeout> | undefined;
 

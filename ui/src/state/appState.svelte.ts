@@ -1,4 +1,4 @@
-//! State of the whole UI: account, settings, sync, active downloads. All of it comes from the core.
+//! State of the whole UI: account, settings, sync, downloads, and the export or import in progress.
 import { SvelteMap } from "svelte/reactivity";
 import { api } from "../api/client";
 import type { AppState, TransferState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
@@ -14,12 +14,12 @@ class AppStateStore {
 
   /** The export or import in progress. */
   transfer = $state.raw<TransferState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
-  /** Requests the import dialog, which the library opens. */
+  /** Whether the library shows the import dialog; other screens set it, too. */
   isImportRequested = $state(false);
   #subscribed = false;
-  /** Counts loaded and set states, so that an outdated reply is dropped. */
+  /** Incremented by each `refresh` and `replace`, so that an outdated reply is dropped. */
   #version = 0;
-  /** The newest sync status from an event since the state was last requested. */
+  /** The newest sync status from events after the last request of the state. */
   #sync: SyncStatus | undefined;
 
   get ready(): boolean {
@@ -30,7 +30,7 @@ class AppStateStore {
     return this.#app;
   }
 
-  /** Subscribes before it loads, so that an event in between is applied. */
+  /** Subscribes to events, then loads the state, so that no event is missed. */
   async load(): Promise<void> {
     if (!this.#subscribed) {
       this.#subscribed = true;
@@ -74,14 +74,14 @@ class AppStateStore {
     this.#app = this.#sync ? { ...app, sync: this.#sync } : app;
   }
 
-  /** Shows a change at once and reverts it if the core does not store it. */
+  /** Applies a change immediately and reverts it if the core does not store it. */
   async changeSettings(change: SetSettings): Promise<void> {
     const before = this.app.settings;
     const account = this.app.account?.id;
     await this.#applySettings({ ...before, ...change });
     try {
       const stored = await api.setSettings(change);
-      // Another learner may have signed in meanwhile.
+      // Another learner may have signed in during the request.
       if (this.app.account?.id === account) await this.#applySettings(stored);
     } catch (cause) {
       if (this.app.account?.id === account) await this.#applySettings(before);

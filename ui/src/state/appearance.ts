@@ -15,7 +15,7 @@ function themeOf(theme: Theme): string {
   return matchMedia("(prefers-color-scheme: dark)").matches ? "night" : "paper";
 }
 
-/** Custom properties of a reading column with these settings. */
+/** Returns the CSS custom properties of a reading column. */
 export function readingStyle(
   settings: Pick<Settings, "readingFont" | "textSize" | "lineHeight" | "measure">,
 ): Record<string, string> {
@@ -35,7 +35,7 @@ export function applyTheme(settings: Settings): void {
   for (const [name, value] of Object.entries(readingStyle(settings))) root.style.setProperty(name, value);
 }
 
-/** Follows the system's theme while no other theme is chosen. */
+/** Applies changes of the system's theme while the setting is `system`. */
 export function followSystem(): void {
   for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
     matchMedia(query).addEventListener("change", () => {

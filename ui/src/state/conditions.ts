@@ -1,5 +1,5 @@
-//! Reports network and battery to the core, for downloads. Omits what the engine does not provide. Does not report that
-//! the device is offline, because engines are often wrong about it: the core finds out by requests.
+//! Reports the state of network and battery to the core, for downloads. Omits what the engine does not provide. Never
+//! reports "offline", because engines are often wrong about it: the core detects it from failed requests.
 import { api } from "../api/client";
 import type { SetConditions } from "../api/types";
 
@@ -13,7 +13,7 @@ interface Battery extends EventTarget {
 }
 type ExtendedNavigator = Navigator & { connection?: Connection; getBattery?: () => Promise<Battery> };
 
-/** Converts what the engine provides; unknown values are omitted. */
+/** Converts the engine's values; omits unknown ones. */
 export function conditionsOf(
   connection?: Pick<Connection, "type" | "saveData">,
   battery?: Pick<Battery, "charging" | "level">,

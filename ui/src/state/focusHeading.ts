@@ -1,9 +1,9 @@
-//! Navigation to a page: window title, focus on the heading, scroll position.
+//! Sets the window title, the focus and the scroll position after navigation to a page.
 import { router, type Route } from "./router.svelte";
 
 let focusedRoute: Route | undefined;
 
-/** Restores a scroll position. Long lists need some frames until it exists; the first input stops the attempts. */
+/** Restores a scroll position. Retries for up to 60 frames, until long lists are rendered; stops at the first input. */
 function restoreScroll(top: number): void {
   scrollTo(0, top);
   if (top === 0) return;
@@ -11,15 +11,18 @@ function restoreScroll(top: number): void {
   const stop = (): void => void (frames = 0);
   for (const event of ["wheel", "touchstart", "keydown", "pointerdown"])
     addEventListener(event, stop, { once: true, passive: true });
-  const again = (): void => {
+  const retry = (): void => {
     if (frames-- <= 0 || Math.abs(scrollY - top) < 2) return;
     scrollTo(0, top);
-    requestAnimationFrame(again);
+    requestAnimationFrame(retry);
   };
-  requestAnimationFrame(again);
+  requestAnimationFrame(retry);
 }
 
-/** For the h1 of a screen. Restores the scroll position and moves the focus once per route; at start, no focus. */
+/**
+ * Returns an attachment for the h1 of a screen. It sets the window title and, once per route, restores the scroll
+ * position and focuses the heading (not at start).
+ */
 export function focusHeading(title: string, scroll: "restore" | "keep" = "restore"): (heading: HTMLElement) => void {
   return (heading) => {
     document.title = `${title} · Carrel`;

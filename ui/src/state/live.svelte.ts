@@ -6,7 +6,7 @@ import type { Query } from "../platform/call";
 import { onEvent } from "../platform/events";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
-/** The last replies, so that a page that was open a moment ago is rendered in the same frame. */
+/** The last replies, so that a page that is opened again is rendered in its first frame. */
 // eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a screen is created
 const keptReplies = new Map<string, unknown>();
 const MAX_KEPT_REPLIES = 40;
@@ -15,12 +15,12 @@ function keepReply(key: string, value: unknown): void {
   keptReplies.set(key, value);
   if (keptReplies.size > MAX_KEPT_REPLIES) keptReplies.delete(keptReplies.keys().next().value!);
 }
-/** Clears the kept replies, because another learner signed in. */
+/** Clears the kept replies. Called when another learner signs in. */
 export function clearKeptReplies(): void {
   keptReplies.clear();
 }
 
-/** Whether a topic means every course and story, which the core reports after events were lost. */
+/** Whether a topic covers all courses and stories, as the core reports after events were lost. */
 export function isEverything(topic: Topic): boolean {
   return (topic.topic === "progress" && topic.root === "") || (topic.topic === "enrolment" && topic.course === "");
 }
@@ -29,7 +29,7 @@ export class Live<Value> {
   value = $state.raw<Value | undefined>();
   error = $state.raw<CommandFailure | undefined>();
   loading = $state(false);
-  /** Loading has taken 200 ms: a skeleton may be shown. */
+  /** Whether loading has taken 200 ms, so that a placeholder may be shown. */
   slow = $state(false);
   #version = 0;
   #key = "";
@@ -64,7 +64,7 @@ export class Live<Value> {
     }
   }
 
-  /** Shows a value at once (optimistic); the next reply replaces it. A pending reply is dropped. */
+  /** Sets an optimistic value, which the next reply replaces. A pending reply is dropped. */
   put(value: Value): void {
     this.#version++;
     this.loading = false;
@@ -85,8 +85,8 @@ export class Live<Value> {
 }
 
 /**
- * Keeps the reply to a query for a component. Runs it when the component is created, when the request changes, and
- * when a change makes the reply stale (`stale on` in the registry of crates/commands). Undefined request: no value.
+ * Provides a component with the reply to a query. Runs the query when the component is created, when the request
+ * changes, and when the reply is stale (`stale on` in the registry of crates/commands). Without a request: no value.
  */
 export function live<Request, Reply>(
   query: Query<Request, Reply>,

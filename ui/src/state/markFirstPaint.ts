@@ -1,8 +1,7 @@
-//! Marks in the engine's timeline (User Timing) when an element was painted for the first time since the page load.
-//! `cargo xtask bench window` reads the marks; the app does not.
+//! Sets User Timing marks when elements are first painted after a page load, for `cargo xtask bench window`.
 const marked = new Set<string>();
 
-/** For an element: sets the mark `name` once the first frame that contains it has been painted. */
+/** Returns an attachment that sets the mark `name` after the first frame with the element has been painted. */
 export function markFirstPaint(name: string): () => void {
   return () => {
     if (marked.has(name)) return;

@@ -1,4 +1,4 @@
-//! A long list. Fetches a page when its rows are rendered; refreshes without discarding what is on the screen.
+//! A paged list. Fetches a page when its items are rendered; a refresh keeps items until their new page is loaded.
 import { SvelteMap, SvelteSet } from "svelte/reactivity";
 import { asFailure, type CommandFailure } from "../platform/failure";
 
@@ -13,13 +13,13 @@ export class Pages<Item> {
   readonly size: number;
   #pages = new SvelteMap<number, Item[]>();
   #load: (page: number) => Promise<PageOf<Item>>;
-  /** Pages from before the last change: shown until their new items arrive. */
+  /** Pages from before the last change, shown until they are fetched again. */
   #stale = new SvelteSet<number>();
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- not rendered
   readonly #loadingPages = new Set<number>();
-  /** Counts queries and changes, so that an outdated reply is dropped. */
+  /** Incremented by each query and change, so that an outdated reply is dropped. */
   #version = 0;
-  /** The next reply belongs to a new query and replaces all pages. */
+  /** Whether the next reply belongs to a new query and replaces all pages. */
   #replace = false;
 
   constructor(size: number, load: (page: number) => Promise<PageOf<Item>>) {
@@ -27,7 +27,7 @@ export class Pages<Item> {
     this.#load = load;
   }
 
-  /** Starts a new query. `first`: its first page, if it is known already. */
+  /** Starts a new query. `first`: its first page, if already known. */
   start(first?: PageOf<Item>): void {
     this.#reset();
     this.#stale.clear();
@@ -41,7 +41,7 @@ export class Pages<Item> {
       void this.fetch(1);
     }
   }
-  /** Marks the pages of the same query as stale. They stay on the screen until they are fetched again. */
+  /** Marks the pages of the current query as stale. `first`: its new first page, if already known. */
   invalidate(first?: PageOf<Item>): void {
     if (this.#replace) return this.start();
     this.#reset();
@@ -62,7 +62,7 @@ export class Pages<Item> {
     const page = Math.floor(index / this.size) + 1;
     return this.#pages.get(page)?.[index - (page - 1) * this.size];
   }
-  /** Called for a rendered item: fetches its page if it is missing or stale. */
+  /** Fetches the page of a rendered item if it is missing or stale. */
   ensure(index: number): void {
     const page = Math.floor(index / this.size) + 1;
     if (!this.#pages.has(page) || this.#stale.has(page)) queueMicrotask(() => void this.fetch(page));

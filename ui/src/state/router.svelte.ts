@@ -1,4 +1,4 @@
-//! Routes of the app, stored after `#` in the address. A route is data; the shell selects the screen.
+//! Routes of the app, stored after `#` in the address. The shell selects the screen of a route.
 export type Route =
   | { name: "library" }
   | { name: "course"; course: string }
@@ -51,7 +51,7 @@ export function href(route: Route): string {
   }
 }
 
-/** The address of an item (section, story, story in a course). */
+/** Returns the address of a section or story. */
 export function itemHref(item: string, isStory: boolean): string {
   return href({ name: isStory ? "story" : "read", item });
 }
@@ -98,12 +98,12 @@ class Router {
     this.#numberEntry(href(route));
     this.route = route;
   }
-  /** Numbers the history entry. WebKit refuses more than 100 calls in quick succession; the page still opens. */
+  /** Numbers the history entry. WebKit throws after 100 calls in ten seconds; navigation must not fail then. */
   #numberEntry(address?: string): void {
     try {
       history.replaceState({ entry: this.#entry }, "", address);
     } catch {
-      // Without a number, going back to this entry counts as a new entry.
+      // An entry without a number counts as a new entry when the user returns to it.
     }
   }
   /** Goes back in the history, or to `fallback` if the app was opened on this page. */

@@ -1,2 +1,2 @@
-/** Switches the faults of the components in this folder on and off. */
+/** Whether the components in this folder throw. */
 export const faults = { enabled: true };

@@ -1,6 +1,6 @@
 //! Checks the dependencies between crates against docs/ARCHITECTURE.md and docs/adr/0002.
 //!
-//! Reads `cargo metadata`, so a dependency counts where it is declared, used or not.
+//! Reads `cargo metadata`: a declared dependency counts, used or not.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{list, metadata, report, text};
 use crate::sh::{self, Result};
 
-/// Crate, the workspace crates it may depend on, and the additional ones its tests may use.
+/// Crate, the workspace crates on which it may depend, and the additional crates on which its tests may depend.
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-model", &[], &[]),
     ("carrel-system", &["carrel-model"], &[]),
@@ -116,13 +116,13 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
             "carrel-testkit",
             "carrel-tests",
         ],
-        "only the stores use SQL",
+        "only crates with a database use SQL",
     ),
     ("tokio", ALL_BUT_MODEL, "model does no I/O"),
     (
         "reqwest",
         &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
-        "network access goes through carrel-net",
+        "only carrel-net sends requests of the client",
     ),
     ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
 ];
@@ -145,7 +145,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-tests",
 ];
 
-/// Checks the workspace, and that only ui/src/platform/ imports Tauri's API.
+/// Checks the crates of the workspace, and that only ui/src/platform/ imports Tauri's API.
 pub fn check() -> Result {
     let mut problems = problems(&metadata()?);
     problems.extend(ui_problems()?);
@@ -170,7 +170,7 @@ fn problems(metadata: &Value) -> Vec<String> {
             let kind = dependency["kind"].as_str().unwrap_or("normal");
             let edge = format!("{from} -> {to} ({kind})");
             if to == from {
-                // A crate that enables other features of itself for its tests.
+                // A crate may enable more of its own features for its tests.
                 continue;
             }
             if workspace.contains(&to) {
@@ -180,7 +180,7 @@ fn problems(metadata: &Value) -> Vec<String> {
                 }
             } else if let Some((_, users, why)) = external_rule(to)
                 && !users.contains(&from)
-                // Tests of a crate without I/O may use a runtime; Tauri is not allowed in tests either.
+                // Tests may use the other external crates, for example a runtime, but not Tauri.
                 && (kind != "dev" || to.starts_with("tauri"))
             {
                 out.push(format!("{edge}: {why}"));

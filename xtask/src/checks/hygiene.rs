@@ -1,5 +1,5 @@
-//! Checks for content that does not belong in the repository: large files, left-overs, merge markers, keys, absolute
-//! paths of one machine.
+//! Checks for content that does not belong in the repository: large files, debugging code, merge conflict markers,
+//! keys, absolute paths of a machine.
 
 use std::fs;
 
@@ -9,23 +9,23 @@ use crate::sh::{self, Result};
 /// Maximum size of a file outside assets/, except lock files. Bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Forbidden text and the reason. Each is split in two, so that this list does not match itself.
+/// Forbidden text in two parts, so that this list does not match itself; and the reason.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("<<<<<<", "< ", "a merge conflict marker"),
     ("-----BEGIN ", "PRIVATE KEY", "a private key"),
     ("-----BEGIN RSA ", "PRIVATE KEY", "a private key"),
     ("untrusted comment: rsign encrypted ", "secret key", "a signing key"),
-    ("/home", "/", "an absolute path of one machine"),
-    ("/Users", "/", "an absolute path of one machine"),
-    ("C:\\", "Users\\", "an absolute path of one machine"),
+    ("/home", "/", "an absolute path of a machine"),
+    ("/Users", "/", "an absolute path of a machine"),
+    ("C:\\", "Users\\", "an absolute path of a machine"),
 ];
 
-/// Debugging left-overs, forbidden in source files.
-const LEFT_OVERS: &[(&str, &str, &str)] = &[
+/// Debugging and unfinished code, forbidden in source files.
+const FORBIDDEN_IN_SOURCES: &[(&str, &str, &str)] = &[
     ("dbg", "!(", "debugging code"),
-    ("todo", "!(", "unfinished"),
-    ("unimplemented", "!(", "unfinished"),
-    ("FIX", "ME", "unfinished"),
+    ("todo", "!(", "unfinished code"),
+    ("unimplemented", "!(", "unfinished code"),
+    ("FIX", "ME", "unfinished code"),
     ("it.only", "(", "skips the other tests"),
     ("test.only", "(", "skips the other tests"),
     ("describe.only", "(", "skips the other tests"),
@@ -42,12 +42,12 @@ pub fn check() -> Result {
         let Ok(meta) = fs::symlink_metadata(root.join(path)) else { continue };
         if meta.len() > MAX_FILE_BYTES && !path.starts_with("assets/") && !path.ends_with(".lock") {
             problems.push(format!(
-                "{path}: {} KiB; larger than {} KiB",
+                "{path}: {} KiB, maximum {} KiB",
                 meta.len() / 1024,
                 MAX_FILE_BYTES / 1024
             ));
         }
-        // Pictures and sound are not valid UTF-8 and are skipped here.
+        // Images and audio are not valid UTF-8 and are skipped here.
         if let Ok(text) = fs::read_to_string(root.join(path)) {
             problems.extend(problems_in(path, &text, &checkout));
         }
@@ -58,7 +58,7 @@ pub fn check() -> Result {
 fn problems_in(path: &str, text: &str, checkout: &str) -> Vec<String> {
     let mut out = Vec::new();
     let source = SOURCES.iter().any(|end| path.rsplit('.').next() == Some(end));
-    let rules = FORBIDDEN.iter().chain(LEFT_OVERS.iter().filter(|_| source));
+    let rules = FORBIDDEN.iter().chain(FORBIDDEN_IN_SOURCES.iter().filter(|_| source));
     for (first, second, why) in rules {
         let needle = format!("{first}{second}");
         for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains(&needle)) {

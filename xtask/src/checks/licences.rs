@@ -1,12 +1,12 @@
-//! Checks licences, sources and banned crates by the lists in deny.toml, without cargo-deny.
+//! Checks licences, sources and banned crates against the lists in deny.toml, without cargo-deny.
 
 use std::collections::BTreeSet;
 
 use super::report;
 use crate::sh::{self, Result};
 
-/// Checks every package that any feature or platform of the workspace pulls in. (`cargo metadata` would also list
-/// packages of features that nothing enables.)
+/// Checks every package on which the workspace depends with all features and on all platforms. (`cargo metadata` also
+/// lists packages of features that no crate enables.)
 pub fn check() -> Result {
     let rules = sh::read(&sh::root().join("deny.toml"))?;
     let mut command = sh::cargo();

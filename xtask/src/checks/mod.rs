@@ -27,7 +27,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Prints the problems and returns an error with their number; `Ok` if there are none.
+/// Prints the problems. Returns an error with their number if there are any.
 fn report(problems: &[String], what: &str) -> Result {
     if problems.is_empty() {
         return Ok(());

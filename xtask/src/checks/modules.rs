@@ -1,5 +1,5 @@
-//! Checks the structure inside each crate: no cycle between module folders, no type name twice, no crate over the
-//! maximum size.
+//! Checks the structure of each crate: no import cycle between module folders, no duplicate type name, no crate over
+//! the maximum size.
 //!
 //! Parses the sources with `syn`. A path (`crate::a::B`, `super::b`, an item of a `use`) is resolved through `use`
 //! declarations to the module that defines the item. Modules under `#[cfg(test)]` are skipped.
@@ -122,7 +122,7 @@ impl Crate {
         Ok(())
     }
 
-    /// Returns the module that defines the item at `segments`, resolved from `from`; none for other crates.
+    /// Returns the module that defines the item at `segments`, resolved from `from`; `None` for other crates.
     fn resolve(&self, from: &[String], segments: &[String], depth: usize) -> Option<ModulePath> {
         let mut at: ModulePath = from.to_vec();
         let mut rest = segments;
@@ -315,7 +315,7 @@ fn type_name(item: &Item) -> Option<String> {
     }
 }
 
-/// Collects paths such as `crate::…`, `self::…` and `super::…` of an item, also inside macros.
+/// Collects the paths of two or more segments in an item, also inside macros.
 fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
@@ -342,7 +342,7 @@ fn find_paths(tokens: TokenStream, out: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// Returns the groups of names that reach each other.
+/// Returns the groups of names that reach each other through `edges`.
 fn cyclic_groups<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<BTreeSet<&'a str>> {
     let reach = |start: &'a str| {
         let mut seen: BTreeSet<&'a str> = BTreeSet::new();
@@ -377,10 +377,10 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("modules-{}-{:p}", std::process::id(), files));
         for (name, text) in files {
             let file = dir.join(name);
-            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::create_dir_all(file.parent().expect("a folder")).expect("created");
             fs::write(file, text).expect("written");
         }
-        let found = Crate::read("c", &dir.join("lib.rs")).expect("it parses").problems();
+        let found = Crate::read("c", &dir.join("lib.rs")).expect("the crate is parsed").problems();
         fs::remove_dir_all(dir).expect("removed");
         found
     }

@@ -9,9 +9,9 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// Maximum JavaScript and CSS that index.html loads itself, gzipped. Bytes.
+/// Maximum size of the JavaScript and CSS files in index.html, each gzipped. Bytes.
 const MAX_FIRST_LOAD: usize = 120_000;
-/// Maximum for all files except fonts and source maps, each gzipped. Bytes.
+/// Maximum size of all files except fonts and source maps, each gzipped. Bytes.
 const MAX_TOTAL: usize = 600_000;
 
 pub fn check() -> Result {
@@ -19,7 +19,10 @@ pub fn check() -> Result {
     let index = sh::read(&dist.join("index.html"))?;
     let first: Vec<PathBuf> = referenced(&index).into_iter().map(|path| dist.join(path)).collect();
     if first.is_empty() {
-        return Err("ui/dist/index.html loads nothing\nhint: cd ui && npm run build".into());
+        return Err(
+            "ui/dist/index.html has no script and no style sheet\nhint: cd ui && npm run build"
+                .into(),
+        );
     }
     let mut all = Vec::new();
     list_files(&dist, &mut all)?;
@@ -34,7 +37,7 @@ pub fn check() -> Result {
     Ok(())
 }
 
-/// Returns scripts, preloaded modules and style sheets of a page as relative paths.
+/// Returns the relative paths of the scripts, preloaded modules and style sheets of a page.
 fn referenced(html: &str) -> Vec<String> {
     html.split(['"', '\''])
         .skip(1)
@@ -68,7 +71,7 @@ fn gzip(file: &Path) -> Result<usize> {
     let mut input = gzip.stdin.take().ok_or("gzip has no standard input")?;
     let writer = std::thread::spawn(move || input.write_all(&bytes));
     let out = gzip.wait_with_output().map_err(failed)?;
-    writer.join().map_err(|_| "gzip stopped reading")?.map_err(failed)?;
+    writer.join().map_err(|_| "the thread that writes to gzip panicked")?.map_err(failed)?;
     Ok(out.stdout.len())
 }
 

@@ -1,17 +1,17 @@
-//! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; a mutant that no
-//! test detects is a gap.
+//! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
+//! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Works on a copy of the tree
-//! (target/mutants), so that no file of the checkout is modified. Do not build in the checkout meanwhile: both trees
-//! share one target folder. Does not explain why each mutant matters; see the table in docs/TESTING.md.
+//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Changes only a copy of the tree
+//! (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
+//! docs/TESTING.md lists the faults that the mutants represent.
 
-/// Arguments for one test of a crate's `--lib`.
+/// Arguments for one unit test of a crate's library.
 macro_rules! unit {
     ($package:literal, $test:literal) => {
         &["-p", $package, "--lib", "-E", concat!("test(", $test, ")")]
     };
 }
-/// Arguments for one test of the server's `--test api`.
+/// Arguments for one test of the server's test program `api`.
 macro_rules! api {
     ($test:literal) => {
         &["-p", "carrel-server", "--test", "api", "-E", concat!("test(", $test, ")")]
@@ -67,7 +67,7 @@ pub fn run(args: &[String]) -> Result {
     let mut missed = Vec::new();
     for mutant in &chosen {
         let start = Instant::now();
-        // A mutant that can no longer be applied is a gap too and does not stop the others.
+        // A mutant that cannot be applied counts as not detected and does not stop the others.
         let result = match is_detected(&tree, mutant) {
             Ok(true) => "detected".to_owned(),
             Ok(false) => "MISSED".to_owned(),
@@ -97,7 +97,7 @@ fn copy() -> Result<PathBuf> {
     ]))?;
     for name in listed.lines() {
         let (from, to) = (sh::root().join(name), tree.join(name));
-        // Deleted, but not yet committed.
+        // Tracked, but deleted from the disk.
         let Ok(bytes) = fs::read(&from) else { continue };
         if fs::read(&to).is_ok_and(|old| old == bytes) {
             continue;
@@ -141,7 +141,7 @@ fn touch(path: &Path) -> Result {
     file.set_modified(std::time::SystemTime::now()).map_err(failed)
 }
 
-/// nextest's exit code if tests ran and some failed. Other codes (no test matched, the build failed) show nothing.
+/// nextest's exit code if tests ran and some failed. Other codes are errors, for example no matching test.
 const NEXTEST_FAILED: i32 = 100;
 
 fn rust_tests_fail(tree: &Path, tests: &[&str]) -> Result<bool> {

@@ -39,7 +39,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("a_push_of_a_disconnected_client_still_notifies_other_devices"),
     },
     Mutant {
-        name: "two processes run the same job",
+        name: "a job that is leased by another process is run",
         file: "crates/server/src/store/sqlite/jobs.rs",
         good: "WHERE due_ms <= ?1 AND (worker = '' OR lease_until_ms <= ?1)",
         bad: "WHERE due_ms <= ?1",
@@ -60,7 +60,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("a_failed_job_is_retried_with_increasing_delays"),
     },
     Mutant {
-        name: "the result of a job with a lost lease is stored",
+        name: "the result of a job is stored after its lease was lost",
         file: "crates/server/src/domain/jobs.rs",
         good: "            let Some(job) = tx.job(&leased.name)?.filter(|j| j.worker == leased.worker) else {",
         bad: "            let Some(job) = tx.job(&leased.name)? else {",
@@ -113,7 +113,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/store/sqlite/catalogue.rs",
         good: "            \"DELETE FROM passage WHERE root_kind = ?1 AND root = ?2\",\n        ] {",
         bad: "        ] {",
-        tests: api!("an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs"),
+        tests: api!("an_unpublished_course_is_not_listed_and_its_blobs_are_kept"),
     },
     Mutant {
         name: "scheduled backups are never pruned",
@@ -144,7 +144,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("health_reports_database_disk_and_jobs"),
     },
     Mutant {
-        name: "an unhealthy reply contains no details",
+        name: "a reply about an unhealthy server contains no details",
         file: "crates/server/src/http/health.rs",
         good: "    reply.extensions_mut().insert(OwnBody);\n",
         bad: "",

@@ -18,20 +18,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-package"],
     },
     Mutant {
-        name: "a story of a course is indexed under the story's own id",
+        name: "a story of a course is indexed without the id of the course",
         file: "crates/model/src/search_text.rs",
         good: "                entries.push(story_entry(ItemId::within(&meta.id, &s.id), body));",
         bad: "                entries.push(story_entry(s.id.clone().into(), body));",
         tests: api!("a_hit_in_a_story_of_a_course_resolves_to_the_story"),
     },
     Mutant {
-        name: "every tag is a word boundary in the search index",
+        name: "inline tags are word boundaries in the search index",
         file: "crates/model/src/search_text.rs",
         good: "            if !name.is_some_and(|name| INLINE_TAGS.contains(&name)) {",
         bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
         tests: unit!("carrel-model", "blocks_are_converted_to_plain_text"),
     },
-    // One or more for each fault in the table of docs/TESTING.md.
+    // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "nesting of a formula is not limited",
         file: "crates/package/src/text/maths.rs",
@@ -42,8 +42,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "commands in one row of a formula are not limited",
         file: "crates/package/src/text/maths.rs",
-        good: "        if commands_in_row > MAX_COMMANDS {",
-        bad: "        if commands_in_row > MAX_COMMANDS * 1_000 {",
+        good: "        if consecutive_commands > MAX_COMMANDS {",
+        bad: "        if consecutive_commands > MAX_COMMANDS * 1_000 {",
         tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
@@ -89,7 +89,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Mutant {
-        name: "references of a drawing are not limited",
+        name: "rendered elements of a drawing are not limited",
         file: "crates/package/src/media/svg/complexity.rs",
         good: "    if total > MAX_RENDERED_ELEMENTS {",
         bad: "    if total == 0 {",
@@ -114,14 +114,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/package/src/problem.rs",
         good: "        if severity == Severity::Error {\n            self.errors",
         bad: "        if severity == Severity::Error && self.list.borrow().len() < MAX_PROBLEMS {\n            self.errors",
-        tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
+        tests: unit!("carrel-package", "errors_are_listed_after_many_warnings"),
     },
     Mutant {
         name: "a warning displaces an error",
         file: "crates/package/src/problem.rs",
         good: "            let Some(warning) = list.iter().rposition(|p| !p.is_error()) else { return };\n            list.remove(warning);",
         bad: "            return;",
-        tests: unit!("carrel-package", "an_error_counts_however_many_warnings_came_before"),
+        tests: unit!("carrel-package", "errors_are_listed_after_many_warnings"),
     },
     Mutant {
         name: "footnotes lose their ids",

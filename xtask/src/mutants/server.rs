@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
     Mutant {
-        name: "a client that sent part of a row is not told to pull the rest",
+        name: "the reply to a push does not request a pull of merged rows",
         file: "crates/server/src/domain/change_log.rs",
         good: "self.has_more |= joined.changed && !joined.as_sent;",
         bad: "self.has_more |= joined.changed && !joined.changed;",
@@ -66,20 +66,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         bad: "pub const PUSH_BODY: usize = MAX_PUSH_BYTES * 1024;",
         tests: &["-p", "carrel-server", "--lib", "--test", "api"],
     },
-    // One or more for each fault in the table of docs/TESTING.md.
+    // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "a restored server does not accept sign-ins created after the backup",
         file: "crates/server/src/domain/sessions.rs",
         good: "accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;",
         bad: "accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?.filter(|_| false);",
-        tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
+        tests: api!("sign_ins_stay_valid_after_the_restore_of_an_older_backup"),
     },
     Mutant {
         name: "a refresh token that skips generations is treated as reused",
         file: "crates/server/src/domain/sessions.rs",
         good: "        _ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
         bad: "        _ if position.generation == last.map_or(redeemed_floor, |last| last.generation) + 1 => {",
-        tests: api!("sign_ins_survive_the_restore_of_an_older_backup"),
+        tests: api!("sign_ins_stay_valid_after_the_restore_of_an_older_backup"),
     },
     Mutant {
         name: "the MAC of a refresh token is not verified",
@@ -103,7 +103,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("all_sign_ins_can_be_ended_with_a_restore"),
     },
     Mutant {
-        name: "work of an unknown account is adopted with another login's certificate",
+        name: "work of an unknown account is adopted with the certificate of another login",
         file: "crates/server/src/domain/accounts.rs",
         good: "        if !is_same {\n",
         bad: "        if !is_same && false {\n",
@@ -159,7 +159,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-model", "--test", "laws", "-E", "test(extra_at_its_limits)"],
     },
     Mutant {
-        name: "an over-long stored row is loaded completely",
+        name: "all unknown fields of an over-long stored row are loaded",
         file: "crates/model/src/lattice/extra.rs",
         good: "                        if kept.0.len() > Extra::MAX_FIELDS {",
         bad: "                        if kept.0.len() > Extra::MAX_FIELDS * 1_000 {",
@@ -278,7 +278,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("a_killed_restore_is_refused_until_it_is_finished_or_undone"),
     },
     Mutant {
-        name: "an undone restore does not put the old database back",
+        name: "an undone restore does not restore the old database",
         file: "crates/server/src/restore.rs",
         good: "            if old.exists() {\n                fs::rename(&old, &target_path)",
         bad: "            if old.exists() && name != engine.file() {\n                fs::rename(&old, &target_path)",
@@ -317,14 +317,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/domain/attempts.rs",
         good: "                if !quiz.questions.contains(&answer.question) =>",
         bad: "                if quiz.questions.is_empty() =>",
-        tests: api!("an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"),
+        tests: api!("answers_outside_the_quiz_or_above_the_limit_are_refused"),
     },
     Mutant {
         name: "answers of an attempt at an unknown quiz are not limited",
         file: "crates/server/src/domain/attempts.rs",
         good: "            Some(AcceptedAnswers::Any(0)) => {",
         bad: "            Some(AcceptedAnswers::Any(usize::MAX)) => {",
-        tests: api!("an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number"),
+        tests: api!("answers_outside_the_quiz_or_above_the_limit_are_refused"),
     },
     Mutant {
         name: "the later submission of an attempt wins",
@@ -373,7 +373,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/domain/attempts.rs",
         good: "        if old.is_none() && !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
         bad: "        if !self.allows_attempt(log, &attempt, &parsed.quiz)? {",
-        tests: api!("a_graded_attempt_may_be_revised_after_the_last_one"),
+        tests: api!("an_attempt_graded_within_the_limit_may_be_regraded"),
     },
     Mutant {
         name: "the attempt limit is that of the attempt's quiz version",
@@ -443,7 +443,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/precis.rs",
         good: "    let narrow: String = word.chars().flat_map(width_mapped).collect();",
         bad: "    let narrow: String = word.to_owned();",
-        tests: unit!("carrel-server", "equal_logins_have_one_key"),
+        tests: unit!("carrel-server", "equal_logins_have_equal_keys"),
     },
     Mutant {
         name: "a password in another normal form is a different password",
@@ -491,7 +491,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("accounts_and_sign_ins_of_an_earlier_release_stay_valid"),
     },
     Mutant {
-        name: "a pull loads a page of whole rows before counting their bytes",
+        name: "a pull loads all rows of a page before it counts their bytes",
         file: "crates/sqlite/src/rows/mod.rs",
         good: "        if bytes > max_bytes && !page.rows.is_empty() {",
         bad: "        if bytes == usize::MAX && !page.rows.is_empty() {",
@@ -509,7 +509,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/server.rs",
         good: "        .filter_map(|(is_open, warning)| is_open.then_some(warning))",
         bad: "        .filter_map(|(is_open, warning)| (is_open && addr.port() == 0).then_some(warning))",
-        tests: unit!("carrel-server", "public_access_is_logged_at_the_start"),
+        tests: unit!("carrel-server", "public_access_from_the_network_causes_a_warning"),
     },
     Mutant {
         name: "guesses for one login from many networks are not counted",
@@ -530,7 +530,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/rate_limits.rs",
         good: "            let [a, b, c, d, ..] = ip.segments();\n            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()",
         bad: "            ip.into()",
-        tests: unit!("carrel-server", "one_network_has_one_key"),
+        tests: unit!("carrel-server", "addresses_of_one_network_have_equal_keys"),
     },
     Mutant {
         name: "guesses of others block a device that the learner uses",
@@ -554,7 +554,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/rate_limits.rs",
         good: "        if full_at.len() >= MAX_KEYS && !full_at.contains_key(key) {",
         bad: "        if full_at.len() >= MAX_KEYS * 1_000 && !full_at.contains_key(key) {",
-        tests: unit!("carrel-server", "the_least_used_keys_are_dropped_first"),
+        tests: unit!("carrel-server", "the_keys_farthest_from_their_limit_are_removed_first"),
     },
     Mutant {
         name: "an export deletes any folder with a meta.json",
@@ -571,7 +571,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-server", "a_panic_becomes_a_problem_of_its_package"),
     },
     Mutant {
-        name: "an id in use by the other kind aborts the import",
+        name: "a package that cannot be published aborts the import",
         file: "crates/server/src/import.rs",
         good: "                    publish_result(&name, published.catch_unwind().await)\n                }\n                None",
         bad: "                    Ok(published.await?)\n                }\n                None",
@@ -613,7 +613,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: api!("commands_do_not_create_a_server_in_a_wrong_folder"),
     },
     Mutant {
-        name: "a server without its database starts as a new one",
+        name: "a server whose database is missing starts as a new server",
         file: "crates/server/src/data_dir.rs",
         good: "        if !has_server && has_leftover_files(dir, &blobs) {",
         bad: "        if !has_server && has_leftover_files(dir, &blobs) && false {",
@@ -624,31 +624,31 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/http/layers.rs",
         good: "            headers.insert(header::CONNECTION, HeaderValue::from_static(\"upgrade\"));",
         bad: "            headers.remove(header::UPGRADE);",
-        tests: api!("a_426_names_the_protocol_to_upgrade_to"),
+        tests: api!("a_426_contains_the_protocol_to_upgrade_to"),
     },
     Mutant {
-        name: "a problem type is not a URL",
+        name: "a problem type is not a path on the server",
         file: "crates/server/src/http/api_error.rs",
         good: "            problem_type: format!(\"/problems/{}\", self.code.as_str()),",
         bad: "            problem_type: format!(\"about:blank#{}\", self.code.as_str()),",
         tests: api!("wrong_password_and_unknown_login_get_the_same_reply"),
     },
     Mutant {
-        name: "sign-ins wait behind registrations",
+        name: "sign-ins wait until all registrations are done",
         file: "crates/server/src/password.rs",
         good: "        let registration_first = self.registration_is_next;",
         bad: "        let registration_first = self.registration_is_next || !self.registrations.is_empty();",
-        tests: unit!("carrel-server", "neither_queue_waits_for_the_other"),
+        tests: unit!("carrel-server", "a_full_queue_does_not_delay_the_other"),
     },
     Mutant {
-        name: "the second reply to one refresh token revokes the sign-in",
+        name: "the second use of a refresh token within the grace period revokes the sign-in",
         file: "crates/server/src/domain/sessions.rs",
         good: "            rotation.new_branch\n",
         bad: "            position.branch\n",
         tests: api!("both_branches_of_a_repeated_refresh_stay_valid"),
     },
     Mutant {
-        name: "a forgotten branch of refresh tokens is accepted again",
+        name: "a deleted branch of refresh tokens is accepted",
         file: "crates/server/src/store/sqlite/sessions.rs",
         good: "UPDATE sign_in SET redeemed_floor = max(redeemed_floor, ?2) WHERE id = ?1",
         bad: "UPDATE sign_in SET redeemed_floor = max(redeemed_floor, ?2 - ?2) WHERE id = ?1",
@@ -669,7 +669,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-model", "an_array_is_rejected"),
     },
     Mutant {
-        name: "a hybrid clock value has several text forms",
+        name: "a stamp has several text forms",
         file: "crates/model/src/hlc.rs",
         good: "        let is_hex = text.len() == 16 && text.bytes().all(is_digit);",
         bad: "        let is_hex = text.len() == 16 || text.bytes().all(is_digit);",
@@ -680,7 +680,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/model/src/lattice/kv.rs",
         good: "            check(known, \"value\", \"is not true, false or null\")?;",
         bad: "            check(known || !known, \"value\", \"is not true, false or null\")?;",
-        tests: api!("only_true_requests_enrolment"),
+        tests: api!("only_the_value_true_requests_enrolment"),
     },
     Mutant {
         name: "a session may start in the far future",
@@ -694,7 +694,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/model/src/lattice/session.rs",
         good: "        check(near, \"day\", \"is not the day of startedMs in any time zone\")?;",
         bad: "        check(near || day.is_some(), \"day\", \"is not the day of startedMs in any time zone\")?;",
-        tests: unit!("carrel-model", "a_day_is_a_date_of_the_calendar_near_the_start"),
+        tests: unit!("carrel-model", "a_day_is_a_calendar_date_near_the_start"),
     },
     Mutant {
         name: "signing out with an access token has no effect",
@@ -708,7 +708,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/server/src/http/layers.rs",
         good: "    let result = match oversized(&request) {",
         bad: "    let result = match oversized(&request).filter(|_| false) {",
-        tests: api!("heads_that_are_too_large_are_answered_with_problem_details"),
+        tests: api!("heads_that_are_too_large_get_problem_details"),
     },
     Mutant {
         name: "a device keeps the grades of another copy of the server's database",
@@ -729,11 +729,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "--test",
             "client",
             "-E",
-            "test(decisions_of_a_restored_server_replace_earlier_ones)",
+            "test(grades_and_decisions_of_a_restored_server_replace_earlier_ones)",
         ],
     },
     Mutant {
-        name: "an attempt with a wrong clock is quarantined",
+        name: "an attempt with the times of a wrong clock is quarantined",
         file: "crates/sync/src/batch.rs",
         good: "            if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {",
         bad: "            if (started_ms, submitted_ms) != (r.started_ms, r.submitted_ms) {",
@@ -755,7 +755,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a start time that other devices have is changed after a wrong clock",
+        name: "a valid start time is changed after a clock jump",
         file: "crates/sync/src/batch.rs",
         good: "    if ms <= now_ms {\n        return ms;\n    }\n",
         bad: "",
@@ -799,7 +799,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a finished item without a position is quarantined",
+        name: "an item finished at a wrong time is quarantined if it has no position",
         file: "crates/sync/src/batch.rs",
         good: "            if !is_moved && pos.is_none() {",
         bad: "            if pos.is_none() {",

@@ -3,33 +3,33 @@
 use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
-    // One or more for each fault in the table of docs/TESTING.md.
+    // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
-        name: "an attempt over the limit is shown as counting",
+        name: "an attempt over the limit is shown as one that counts",
         file: "ui/src/components/quiz/Result.svelte",
         good: "    {#if attempt.counts}<p",
         bad: "    {#if attempt.counts || quiz}<p",
         tests: &["ui", "tests/quiz.test.ts"],
     },
     Mutant {
-        name: "a message promises that a teacher sets a new password",
+        name: "a message states that a teacher can set a new password",
         file: "ui/src/i18n/en.json",
         good: "Check both; capital letters count in the password.",
         bad: "Check both. Your teacher can set a new password.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
-        name: "a message states a shorter delay than the server's",
+        name: "a message states a shorter waiting time than that of the server",
         file: "ui/src/i18n/fr.json",
-        good: "cela prend jusqu’à 15 minutes.",
+        good: "la connexion est bloquée pendant 15 minutes au plus.",
         bad: "attendez une minute.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
-        name: "a message promises that refused work is sent again automatically",
+        name: "a message states that refused work is sent again automatically",
         file: "ui/src/i18n/en.json",
-        good: "Set it right, then send it again.",
-        bad: "Set it right; it is sent again by itself.",
+        good: "Correct it, then send it again.",
+        bad: "Correct it; it is sent again by itself.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
@@ -40,7 +40,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/content.test.ts"],
     },
     Mutant {
-        name: "markup that the parser multiplies is rendered as HTML",
+        name: "a text whose parsed tree exceeds the limits is rendered as HTML",
         file: "ui/src/components/content/sanitise.ts",
         good: "  if (!isBoundedTree(fragment)) return plainText(html);",
         bad: "  if (html === \"\" && !isBoundedTree(fragment)) return plainText(html);",
@@ -75,7 +75,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/content.test.ts"],
     },
     Mutant {
-        name: "links to mail addresses are removed",
+        name: "mailto links are removed",
         file: "ui/src/components/content/sanitise.ts",
         good: " || /^mailto:[^\\s@]+@[^\\s@]+$/i.test(target)) {",
         bad: ") {",
@@ -110,7 +110,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/races.test.ts"],
     },
     Mutant {
-        name: "a state that a newer one replaced is shown",
+        name: "an outdated state is shown",
         file: "ui/src/state/appState.svelte.ts",
         good: "    if (version === this.#version) await this.#apply(app, version);",
         bad: "    await this.#apply(app, ++this.#version);",

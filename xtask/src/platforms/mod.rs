@@ -2,7 +2,7 @@
 //! Wine; Android, macOS and iOS are type-checked.
 //!
 //! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from source.
-//! Does not make shipped builds, which are made on the systems themselves. All output goes to target-platforms/.
+//! Shipped builds are made on the systems themselves. All output is written to target-platforms/.
 
 mod stub_tools;
 mod wine;
@@ -61,7 +61,7 @@ pub fn run(args: &[String]) -> Result {
     if failed > 0 { Err(format!("{failed} platforms failed")) } else { Ok(()) }
 }
 
-/// Target folder of this command alone, which uses another compiler and other flags.
+/// A separate target folder, because this command uses another compiler and other flags.
 fn target_dir() -> PathBuf {
     sh::root().join("target-platforms")
 }
@@ -75,7 +75,7 @@ fn cargo(verb: &str, target: &str) -> Command {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        // The caller's flags are meant for other builds.
+        // The caller's flags are for the normal compiler.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args([verb, "--quiet", "--locked", "-Zbuild-std=std,panic_abort", "--target", target])

@@ -1,5 +1,5 @@
 //! Stubs for a C compiler, an archiver and Apple's `xcrun`, sufficient for build scripts when the Rust code is only
-//! type-checked. Their output is empty, so nothing can be linked from it by mistake.
+//! type-checked. Their output files are empty and cannot be linked.
 
 use std::{
     env, fs,
@@ -32,7 +32,7 @@ for arg; do
 done
 "#;
 
-/// Returns an empty folder as the SDK.
+/// Prints the path of an empty folder as that of the SDK.
 const XCRUN: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
 case "$*" in

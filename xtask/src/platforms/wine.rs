@@ -1,4 +1,4 @@
-//! Runs Windows programs for tests: Wine with its own prefix, and the one library it lacks.
+//! Runs tests for Windows in Wine, with a separate prefix and a library that Wine does not include.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,8 +7,8 @@ use std::{
 
 use crate::sh::{self, Result};
 
-/// Source of `bcryptprimitives.dll`, from which Rust's standard library takes random numbers and which Debian 12's Wine
-/// does not include. It calls a function that Wine provides. For tests only; never shipped.
+/// Source of `bcryptprimitives.dll`, which Rust's standard library calls for random numbers and which Debian 12's Wine
+/// does not include. It calls a function that Wine provides. Used for tests only.
 const RANDOM_DLL_SOURCE: &str = r#"#include <windows.h>
 BOOLEAN WINAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
@@ -22,7 +22,7 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 }
 "#;
 
-/// Writes the program that cargo starts tests with, and returns its path.
+/// Writes the script with which cargo starts tests, and returns its path.
 pub fn runner(target_dir: &Path) -> Result<PathBuf> {
     let dir = target_dir.join("wine");
     let source = dir.join("bcryptprimitives.c");

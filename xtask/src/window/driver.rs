@@ -21,7 +21,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Time limit of each wait for the page.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running app and its driver; both end when this value is dropped.
+/// A running app and its driver; both are stopped when this value is dropped.
 pub struct Window {
     driver: Background,
     port: u16,
@@ -81,14 +81,14 @@ impl Window {
         let script = "const [payload, done] = arguments; \
             window.__TAURI_INTERNALS__.invoke('call', payload).then((ok) => done({ ok }), (error) => done({ error }))";
         let args = json!([{ "name": name, "payload": request }]);
-        let mut answer = self.command(
+        let mut reply = self.command(
             "POST",
             "/execute/async",
             Some(&json!({ "script": script, "args": args })),
         )?;
-        match answer.get("error") {
+        match reply.get("error") {
             Some(error) => Err(format!("{name}: {error}")),
-            None => Ok(answer["ok"].take()),
+            None => Ok(reply["ok"].take()),
         }
     }
 
@@ -200,7 +200,7 @@ impl Window {
         self.command("POST", "/window/rect", Some(&size)).map(drop)
     }
 
-    /// Closes the window, then ends the driver.
+    /// Closes the window, then stops the driver.
     pub fn close(self) -> Result {
         self.command("DELETE", "", None)?;
         self.driver.stop();

@@ -1,5 +1,5 @@
-//! Tests recordings and films in the real window with the server stopped: playback, seeking, speed, captions, playback
-//! while the window is hidden, and the saved position after a restart and on the next device.
+//! Tests recordings and videos in the real window with the server stopped: playback, seeking, speed, captions, playback
+//! while the window is hidden, and the saved position after a restart and on a second device.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     driver::Window,
-    walk::{Device, download, print_result, sign_in},
+    scenario::{Device, download, print_result, sign_in},
 };
 use crate::{
     demo::Demo,
@@ -20,7 +20,7 @@ const STORY: &str = "the-lamp-by-the-sea";
 /// Tolerance of a seek and of a restored position. Seconds.
 const TOLERANCE_S: f64 = 0.3;
 
-/// Where a recording was paused: page, element, position in seconds.
+/// A paused recording or video: its page, element, position in seconds and name.
 struct Paused {
     page: String,
     css: &'static str,
@@ -62,13 +62,13 @@ pub fn test() -> Result {
     );
     print_result("engine", &media_features(&window)?);
 
-    let mut all_paused = Vec::new();
+    let mut paused_recordings = Vec::new();
     for (kind, css) in [("audio", ".player audio"), ("video", "figure video")] {
         let item = section_with(&window, kind)?;
-        all_paused.push(play(&window, &format!("#/read/{item}"), css, kind)?);
+        paused_recordings.push(play(&window, &format!("#/read/{item}"), css, kind)?);
         laptop.screenshot(kind)?;
     }
-    transcript(&window, &all_paused[0])?;
+    transcript(&window, &paused_recordings[0])?;
     for story in &stories {
         narration(&window, story)?;
         laptop.screenshot(story)?;
@@ -77,7 +77,7 @@ pub fn test() -> Result {
     window.close()?;
 
     let window = laptop.open()?;
-    for paused in &all_paused {
+    for paused in &paused_recordings {
         check_position(&window, paused)?;
     }
     print_result("restart", "restarted offline: every recording is at its saved position");
@@ -90,7 +90,7 @@ pub fn test() -> Result {
     let window = phone.open()?;
     sign_in(&window, &demo.address())?;
     // Nothing is downloaded on this device: media is streamed from the server through the loopback server.
-    for paused in &all_paused {
+    for paused in &paused_recordings {
         check_position(&window, paused)?;
     }
     phone.screenshot("second-device")?;
@@ -152,9 +152,11 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
         "playback to start",
         &format!("{element}.currentTime > 0.4 && !{element}.paused"),
     )?;
-    let begin = number(window, &format!("{element}.currentTime"))?;
-    window
-        .wait_true("playback to continue", &format!("{element}.currentTime > {}", begin + 0.5))?;
+    let position = number(window, &format!("{element}.currentTime"))?;
+    window.wait_true(
+        "playback to continue",
+        &format!("{element}.currentTime > {}", position + 0.5),
+    )?;
 
     let to = (length * 0.55 * 10.0).round() / 10.0;
     let seek = format!(
@@ -187,7 +189,7 @@ fn play(window: &Window, page: &str, css: &'static str, name: &str) -> Result<Pa
     );
     let speed = window.script_async(&measure)?.as_f64().unwrap_or_default();
     if !(1.4..2.7).contains(&speed) {
-        return Err(format!("{name}: at speed 2 it played {speed:.2} s per second"));
+        return Err(format!("{name}: at speed 2, {speed:.2} s were played per second"));
     }
     window.script(&format!("{element}.pause()"), &[])?;
     window.wait_true("playback to pause", &format!("{element}.paused"))?;
@@ -291,7 +293,7 @@ fn narration(window: &Window, story: &str) -> Result {
         "story",
         &format!(
             "{story}: {length:.1} s, seek to {to:.1} s ended at {ended_at:.2} s, \
-             then the next page was read automatically"
+             then the narration of the next page started automatically"
         ),
     );
     Ok(())
@@ -324,7 +326,8 @@ fn hidden_window(window: &Window, laptop: &Device, story: &str) -> Result {
     laptop.use_screen(&mut show);
     sh::run(show.args(["windowmap", &id]))?;
     window.wait_true("the page to be visible", "document.visibilityState === 'visible'")?;
-    // WebKitGTK 2.50 under Xvfb sometimes pauses the element at this point without an event; a tap must then resume it.
+    // WebKitGTK 2.50 under Xvfb sometimes pauses the element at this point without an event; a click must then
+    // resume it.
     let playing = format!("{element}.currentTime > 0.5");
     let clicked = window.wait_true("the next page to play", &playing).is_err();
     if clicked {
@@ -337,7 +340,7 @@ fn hidden_window(window: &Window, laptop: &Device, story: &str) -> Result {
     Ok(())
 }
 
-/// Waits; the error contains the state of the media element.
+/// Waits until `expression` is true; the error contains the state of the media element.
 fn wait_for_media(window: &Window, element: &str, what: &str, expression: &str) -> Result {
     window.wait_true(what, expression).or_else(|e| {
         let facts = format!(

@@ -3,5 +3,5 @@
 pub mod bench;
 pub mod driver;
 pub mod media;
+pub mod scenario;
 pub mod screen;
-pub mod walk;

@@ -1,4 +1,4 @@
-//! Provides a virtual screen (Xvfb) and screenshots of it by ImageMagick's `import`.
+//! A virtual screen (Xvfb), with screenshots by ImageMagick's `import`.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::sh::{self, Background, Result};
 
-/// A virtual screen with its own session bus; both end when this value is dropped.
+/// A virtual screen with its own session bus; both are stopped when this value is dropped.
 pub struct Screen {
     _xvfb: Background,
     display: String,
@@ -40,7 +40,7 @@ impl Screen {
         Ok(Self { _xvfb: xvfb, display: format!(":{number}"), _bus: bus, bus: address })
     }
 
-    /// Makes `command` open its window on this screen.
+    /// Sets the environment of `command`, so that it opens its window on this screen.
     pub fn configure(&self, command: &mut Command) {
         command
             .env("DISPLAY", &self.display)

@@ -1,5 +1,5 @@
-//! The operating system's keychain, called on a thread of its own with a time limit. A keychain that prompts the user
-//! or hangs counts as unavailable.
+//! The operating system's keychain, called on a separate thread with a time limit. A keychain that prompts the user or
+//! hangs counts as unavailable.
 //!
 //! Not here: the encrypted file used when there is no keychain (`secrets`).
 
@@ -17,13 +17,13 @@ use carrel_system::assert_may_block;
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows", target_os = "ios"))]
 const SERVICE: &str = "Carrel";
-/// Time limit of a call. A local call that takes longer is waiting for a prompt to be answered.
+/// Time limit of a call. A call that takes longer has probably opened a prompt.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Result of the keychain check.
+/// Result of `Keychain::probe`.
 pub enum ProbeResult {
     Works(Arc<dyn SecretStore>),
-    /// This system has no keychain, so no token can be stored in one.
+    /// This system has no keychain.
     Absent,
     /// The keychain exists but does not respond now: it is locked, hanging or not started.
     Unavailable(Error),
@@ -35,9 +35,9 @@ pub struct Keychain {
 }
 
 impl Keychain {
-    /// Checks whether the keychain works. One that does not respond within three seconds is unavailable.
+    /// Checks whether the keychain works. Blocks for at most `CALL_TIMEOUT`.
     pub fn probe() -> ProbeResult {
-        // Only a read shows whether reading works.
+        // A test read, because a keychain that exists may be unreadable.
         match call_with_timeout(|| Ok(native::exists()? && native::get("probe").map(|_| true)?)) {
             Ok(true) => ProbeResult::Works(Arc::new(Self { _private: () })),
             Ok(false) => {
@@ -67,8 +67,8 @@ impl SecretStore for Keychain {
     }
 }
 
-/// Number of calls that have not returned. While one hangs, no other call is made: each would wait for the same
-/// prompt.
+/// Number of calls that have not returned. While it is not 0, other calls fail at once, because they would wait for the
+/// same prompt.
 static PENDING_CALLS: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts a call in `PENDING_CALLS` until it returns or panics.
@@ -115,7 +115,7 @@ mod native {
     #[cfg(target_os = "linux")]
     pub(super) fn exists() -> Result<bool> {
         use dbus_secret_service::{EncryptionType, Error as Service, SecretService};
-        // Without an address the library would start a new bus.
+        // Without an address, `connect` would start a new bus.
         let runtime =
             std::env::var_os("XDG_RUNTIME_DIR").map(|d| std::path::Path::new(&d).join("bus"));
         if std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_none()
@@ -140,9 +140,9 @@ mod native {
         Ok(true)
     }
 
-    /// Checks that a call can be made now without prompting the user.
+    /// Returns an error if a call would prompt the user.
     #[cfg(target_os = "linux")]
-    fn ready() -> Result<()> {
+    fn check_unlocked() -> Result<()> {
         use dbus_secret_service::{EncryptionType, SecretService};
         let failed = |e: dbus_secret_service::Error| Error::Secrets(e.to_string());
         let service = SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, 0)
@@ -154,7 +154,7 @@ mod native {
         Ok(())
     }
     #[cfg(not(target_os = "linux"))]
-    fn ready() -> Result<()> {
+    fn check_unlocked() -> Result<()> {
         Ok(())
     }
 
@@ -165,7 +165,7 @@ mod native {
         Error::Secrets(e.to_string())
     }
     pub(super) fn get(name: &str) -> Result<Option<String>> {
-        ready()?;
+        check_unlocked()?;
         match entry(name)?.get_password() {
             Ok(secret) => Ok(Some(secret)),
             Err(keyring::Error::NoEntry) => Ok(None),
@@ -173,11 +173,11 @@ mod native {
         }
     }
     pub(super) fn set(name: &str, secret: &str) -> Result<()> {
-        ready()?;
+        check_unlocked()?;
         entry(name)?.set_password(secret).map_err(failed)
     }
     pub(super) fn delete(name: &str) -> Result<()> {
-        ready()?;
+        check_unlocked()?;
         match entry(name)?.delete_credential() {
             Ok(()) | Err(keyring::Error::NoEntry) => Ok(()),
             Err(e) => Err(failed(e)),
@@ -185,7 +185,7 @@ mod native {
     }
 }
 
-/// On other systems tokens are stored in the file.
+/// Other systems: there is no keychain, and tokens are stored in the file.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "macos",
@@ -198,16 +198,16 @@ mod native {
     pub(super) fn exists() -> Result<bool> {
         Ok(false)
     }
-    fn ready() -> Result<()> {
+    fn check_unlocked() -> Result<()> {
         Err(Error::Secrets("this system has no keychain".into()))
     }
     pub(super) fn get(_: &str) -> Result<Option<String>> {
-        ready().map(|()| None)
+        check_unlocked().map(|()| None)
     }
     pub(super) fn set(_: &str, _: &str) -> Result<()> {
-        ready()
+        check_unlocked()
     }
     pub(super) fn delete(_: &str) -> Result<()> {
-        ready()
+        check_unlocked()
     }
 }

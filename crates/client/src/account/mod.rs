@@ -1,6 +1,6 @@
-//! Accounts of this device: learners on several servers, each with its own folder, tokens and session.
+//! The accounts of this device. Each is one learner on one server and has its own folder, tokens and session.
 //!
-//! Not here: learning records (`store`, `learning`), and which account is open (`client`).
+//! Not here: learning records (`carrel_learning`), and which account is open (`client`).
 
 mod keychain;
 mod registry;

@@ -1,7 +1,7 @@
 //! The accounts of this device, stored in `accounts.json`. Each change rewrites the whole file (temporary file, fsync,
 //! rename).
 //!
-//! Each account's folder holds a copy of its own entry, from which a damaged list is rebuilt.
+//! Each account's folder contains a copy of its entry. A damaged list is rebuilt from these copies.
 //!
 //! Not here: tokens (`secrets`), and the data of an account (`open_account`).
 
@@ -28,7 +28,7 @@ const ACCOUNTS_DIR: &str = "accounts";
 const ENTRY_FILE: &str = "account.json";
 const DEMO: &str = "demo";
 
-/// This installation.
+/// The identity of this installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     pub id: DeviceId,
@@ -40,32 +40,31 @@ pub struct Device {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountInfo {
-    /// Also the name of its folder. A learner on a server keeps the same id when the server's address changes.
+    /// Also the name of the account's folder. Stays the same when the server's address changes.
     pub id: String,
-    /// Base address without a trailing slash; none for the demo library.
+    /// Base address of the server, without a trailing slash; none for the account without a server.
     pub server: Option<String>,
     pub server_name: String,
-    /// The server's id and key, once the server has proved them. Empty before, and for servers without an identity.
+    /// The server's id. This and `server_key` are empty until the server has proved its identity, and if it has none.
     #[serde(default)]
     pub server_id: String,
     #[serde(default)]
     pub server_key: String,
     pub user: UserInfo,
-    /// The session ended without a sign-out. The learner can go on working; unsent changes are kept until the next
-    /// sign-in.
+    /// The session ended without a sign-out. The account stays usable; unsent changes are kept until the next sign-in.
     #[serde(default)]
     pub needs_sign_in: bool,
     /// The learner signed out. The data is kept and cannot be opened until they sign in again.
     #[serde(default)]
     pub signed_out: bool,
-    /// The server's certificate that the account exists; opaque to the client, empty if there is none. Kept after a
-    /// sign-out, so that a server restored from an older backup can recreate the account.
+    /// The account certificate, opaque to the client; empty if there is none. Kept after a sign-out: with it a server
+    /// that was restored from an older backup creates the account again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
 }
 
 impl AccountInfo {
-    /// Creates the entry of an account that has just signed in.
+    /// Creates the entry of a learner who signed in.
     pub fn of(server: &str, server_name: &str, user: UserInfo) -> Self {
         let hash = carrel_model::BlobHash::of(format!("{server}\n{}", user.id).as_bytes()).to_hex();
         Self {
@@ -80,8 +79,8 @@ impl AccountInfo {
             certificate: String::new(),
         }
     }
-    /// Returns the entry with the identity that its server proved. The key is part of the account's id, so that
-    /// another server with a copied server id cannot replace this account.
+    /// Adds the identity that the server proved, and derives the account's id from it. The id depends on the key, so
+    /// that a server with a copied server id gets a different account.
     fn with_identity(mut self, identity: &Identity) -> Self {
         let Identity { server_id, key } = identity;
         let text = format!("server\n{server_id}\n{key}\n{}", self.user.id);
@@ -94,7 +93,7 @@ impl AccountInfo {
         let known = !self.server_id.is_empty();
         known.then(|| Identity { server_id: self.server_id.clone(), key: self.server_key.clone() })
     }
-    /// Creates the entry of the demo library, which has no server.
+    /// Creates the entry of the account without a server.
     pub fn demo(name: &str) -> Self {
         let user = UserInfo {
             id: UserId::from_u128(0),
@@ -133,7 +132,7 @@ struct AccountList {
     accounts: Vec<AccountInfo>,
 }
 
-/// The list of accounts. Every change is on disk when the call returns.
+/// The list of accounts. A change is on disk when the method returns.
 pub struct Accounts {
     dir: PathBuf,
     list: Mutex<AccountList>,
@@ -162,11 +161,11 @@ impl Accounts {
                     list
                 }
                 Err(e) => {
-                    tracing::error!(error = %e, "corrupt list of accounts; rebuilding it from their folders");
+                    tracing::error!(error = %e, "the list of accounts is corrupt; rebuilding it from the folders");
                     let damaged_path =
                         dir.join(format!("accounts.damaged-{}.json", clock.now_ms()));
                     if let Err(e) = fs::rename(&path, damaged_path) {
-                        // The list is not written either, so the next start finds the damaged file again.
+                        // The list is not written below either, so the next start reads the damaged file again.
                         tracing::warn!(error = %e, "the corrupt list of accounts could not be renamed");
                     }
                     AccountList {
@@ -186,7 +185,7 @@ impl Accounts {
             Err(e) => return Err(e.into()),
         };
         let accounts = Self { dir: dir.to_owned(), list: Mutex::new(list) };
-        // A full or read-only disk must not prevent the start; the next change writes the list again.
+        // A full or read-only disk must not prevent the start; the next change writes the list.
         if !path.exists()
             && let Err(e) = accounts.change(|_| Ok(()))
         {
@@ -216,8 +215,8 @@ impl Accounts {
         self.dir.join(ACCOUNTS_DIR).join(id)
     }
 
-    /// Returns the account of `user`, who has just signed in at `server`: an existing one or a new one. An account is
-    /// matched by the identity that its server proved, at any address, or else by address, unless a different server
+    /// Returns the entry of `user`, who signed in at `server`: that of a stored account, or a new one. A stored account
+    /// is found by the identity that its server proved, at any address; else by its address, unless a different server
     /// now has that address.
     pub fn match_or_create(
         &self,
@@ -237,7 +236,7 @@ impl Accounts {
                 && (identity.is_none() || other.is_none() || other.as_ref() == identity)
         });
         match (by_identity.or(by_address), identity) {
-            // The id stays, because it is the folder's name.
+            // The id is kept, because it is the folder's name.
             (Some(known), _) => AccountInfo {
                 id: known.id.clone(),
                 server_id: known.server_id.clone(),
@@ -279,7 +278,8 @@ impl Accounts {
         }
         Ok(())
     }
-    /// Sets the active account; none shows First run. Returns `Error::NotFound` for an unknown id.
+    /// Sets the account that the next start opens; none: the next start shows the Welcome screen. Returns
+    /// `Error::NotFound` for an unknown id.
     pub fn set_active(&self, id: Option<&str>) -> Result<()> {
         self.change(|list| {
             match id {
@@ -291,8 +291,8 @@ impl Accounts {
             Ok(())
         })
     }
-    /// Stores the user that the server returned with the last tokens. Returns true if anything changed. The account's
-    /// id never changes.
+    /// Stores the user and certificate that the server returned with the last tokens. A user with another id is
+    /// ignored. Returns true if anything changed.
     pub fn update_user(&self, id: &str, user: &UserInfo, certificate: &str) -> Result<bool> {
         let Some(mut account) = self.get(id) else { return Ok(false) };
         let before = account.clone();
@@ -353,7 +353,7 @@ impl Accounts {
     fn list(&self) -> MutexGuard<'_, AccountList> {
         self.list.lock()
     }
-    /// Applies a change. The list in memory changes only after the disk write succeeded. Blocking.
+    /// Applies a change to the list on disk, then to the list in memory. Blocking.
     fn change(&self, f: impl FnOnce(&mut AccountList) -> Result<()>) -> Result<()> {
         assert_may_block();
         let mut list = self.list();
@@ -365,8 +365,8 @@ impl Accounts {
     }
 }
 
-/// Rebuilds the list from the copies in the folders. All need a new sign-in, because the copies may predate a
-/// sign-out.
+/// Reads the entries in the accounts' folders. Accounts with a server count as signed out, because an entry may be
+/// older than a sign-out.
 fn from_folders(dir: &Path) -> Vec<AccountInfo> {
     let Ok(folders) = fs::read_dir(dir.join(ACCOUNTS_DIR)) else { return Vec::new() };
     let entries = folders.flatten().filter_map(|folder| {

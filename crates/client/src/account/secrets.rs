@@ -1,7 +1,8 @@
-//! Stores tokens in the system's keychain or, where there is none, in a file encrypted with a key stored beside it.
+//! Stores tokens in the system's keychain or, if it is absent or fails, in a file that is encrypted with a key stored
+//! beside it.
 //!
-//! The file protects tokens in backups of single files, in logs and against casual reading. Anyone who can read the
-//! whole folder can decrypt them, so the app shows a notice while the file is in use.
+//! The encryption protects the tokens only if the file is copied without the key. Anyone who can read the whole folder
+//! can decrypt them, so the app shows a notice while the file is in use.
 //!
 //! Not here: the calls of the keychain itself (`keychain`).
 
@@ -48,8 +49,8 @@ impl FileSecrets {
     }
 
     /// Reads the file. A file that is damaged or whose key is missing is renamed and counts as empty: the learner has
-    /// to sign in again, nothing else is lost. A file that cannot be read now (permissions, no free file handle) is an
-    /// error and stays.
+    /// to sign in again, nothing else is lost. A file that cannot be read (permissions, no free file handle) is kept,
+    /// and an error is returned.
     fn load(&self) -> Result<BTreeMap<String, String>> {
         assert_may_block();
         let Some(bytes) = read_if_exists(&self.file)? else { return Ok(BTreeMap::new()) };
@@ -58,7 +59,7 @@ impl FileSecrets {
             return Ok(secrets);
         }
         tracing::error!(
-            "the token file is corrupt or its key is missing: it is renamed; hint: sign in again"
+            "the token file is corrupt or its key is missing; renaming it; hint: sign in again"
         );
         fs::rename(&self.file, self.file.with_extension("damaged"))?;
         Ok(BTreeMap::new())
@@ -124,25 +125,26 @@ impl SecretStore for FileSecrets {
     }
 }
 
-/// Uses the keychain if it works, else the file. Either may fail at any call and is retried at the next one.
+/// Uses the keychain if it works, else the file. Either may fail at any call and is tried again at the next call.
 ///
 /// A replaced secret must never be used again: servers treat the use of an old refresh token as theft and end the
-/// session. Each value therefore carries a number that grows with every change, and the value with the greatest number
-/// is used, whichever store it is in.
+/// session. Each value is therefore stored with a number that increases with every change. Of the values in the two
+/// stores, the one with the greater number is used.
 pub struct Secrets {
     keychain: Mutex<KeychainState>,
     file: FileSecrets,
-    /// Greatest number issued in this run, by name. Locked for the duration of a change, which serializes changes.
+    /// Greatest number issued in this run, by name. Locked during each call, which serializes the calls.
     issued: Mutex<BTreeMap<String, u64>>,
+    /// The last call to the keychain failed.
     failing: AtomicBool,
-    /// A call failed in this run; its change may still take effect later.
+    /// A call to the keychain failed in this run; its change may still take effect later.
     failed: AtomicBool,
 }
 
 type KeychainProbe = Box<dyn Fn() -> ProbeResult + Send>;
 
 enum KeychainState {
-    /// Not probed yet (the start of the app must not wait for it), or the last probe found it unavailable.
+    /// Not probed yet, because the start of the app must not wait for it; or unavailable at the last probe.
     Unknown(KeychainProbe),
     Works(Arc<dyn SecretStore>),
     Absent,
@@ -152,15 +154,15 @@ enum KeychainState {
 const NUMBER_PREFIX: &str = "carrel-numbered-1:";
 /// Suffix of a secret's name under which its greatest issued number is stored.
 const NUMBER_SUFFIX: &str = "\u{1f}number";
-/// Added to the number of a change that can read only one of the two stores, so that it exceeds any number in the
-/// other.
+/// Increment of the number if one of the two stores cannot be read: the new number must exceed any number in that
+/// store.
 const UNREADABLE_STEP: u64 = 1 << 20;
 
 /// A value as stored in one of the two stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NumberedSecret {
     number: u64,
-    /// None: deleted, while the value in the other store could not be deleted.
+    /// None: deleted, although an older value may remain in the other store.
     secret: Option<String>,
 }
 
@@ -194,8 +196,8 @@ impl Secrets {
         let probe = move || keychain.clone().map_or(ProbeResult::Absent, ProbeResult::Works);
         Self::with_probe(Box::new(probe), dir, ids)
     }
-    /// Uses the keychain that `probe_keychain` returns. It is called at the first use, and again for as long as the
-    /// keychain is unavailable.
+    /// Uses the keychain that `probe_keychain` returns. The function is called at the first use, and again at each use
+    /// while the keychain is unavailable.
     pub fn with_probe(probe_keychain: KeychainProbe, dir: &Path, ids: Arc<dyn IdGen>) -> Self {
         Self {
             keychain: Mutex::new(KeychainState::Unknown(probe_keychain)),
@@ -234,7 +236,7 @@ impl Secrets {
     fn in_file(&self, name: &str) -> Result<Option<NumberedSecret>> {
         Ok(self.file.get(name)?.map(NumberedSecret::parse))
     }
-    /// Records the result of the last call: whether the keychain works is known only from it.
+    /// Records whether a call to the keychain failed, and logs the first failure after a success.
     fn record_result<T>(&self, result: &Result<T>) {
         let failing = result.is_err();
         if let Err(e) = result
@@ -245,8 +247,9 @@ impl Secrets {
         self.failing.store(failing, Ordering::Relaxed);
         self.failed.fetch_or(failing, Ordering::Relaxed);
     }
-    /// Returns a number greater than that of any value in either store. Once the file is in use, the number is also
-    /// stored there, for a start at which the keychain cannot be read.
+    /// Returns a number greater than that of any value in the two stores. If the file contains or contained this
+    /// secret, or a store cannot be read, the number is also stored in the file, for a start without a readable
+    /// keychain.
     fn next_number(&self, issued: &mut BTreeMap<String, u64>, name: &str) -> u64 {
         let number_name = format!("{name}{NUMBER_SUFFIX}");
         let stored_number = self.file.get(&number_name);
@@ -277,18 +280,17 @@ impl Secrets {
 }
 
 impl SecretStore for Secrets {
-    /// Returns `Error::Secrets` if the value may be in a keychain that does not respond now, which is different from
-    /// no value.
+    /// Returns `Error::Secrets`, not `None`, if the value may be in a keychain that does not respond now.
     fn get(&self, name: &str) -> Result<Option<String>> {
         let _guard = self.issued();
         let file = self.in_file(name)?;
         let keychain = match (self.in_keychain(name), &file) {
             (Ok(keychain), _) => keychain,
-            // The file has a value only since the keychain failed, so the file's value is the newer one.
+            // The file has a value only if a call to the keychain failed, so this value is the newer one.
             (Err(_), Some(_)) => None,
             (Err(e), None) => return Err(e),
         };
-        // If neither has a number, the value in the file is newer, for the same reason.
+        // With equal numbers the value in the file is newer, for the same reason.
         let newest = match (file, keychain) {
             (Some(file), Some(keychain)) if keychain.number > file.number => Some(keychain),
             (file, keychain) => file.or(keychain),
@@ -305,7 +307,7 @@ impl SecretStore for Secrets {
         };
         let in_file = !matches!(self.file.get(name), Ok(None));
         if in_file && let Err(e) = self.file.set(name, &text) {
-            // The older value that stays there has a smaller number.
+            // The older value in the file has a smaller number.
             tracing::warn!(error = %e, "the token file could not be written");
         }
         let set = keychain.set(name, &text);
@@ -331,7 +333,7 @@ impl SecretStore for Secrets {
         self.record_result(&deleted);
         match deleted {
             Ok(()) if !self.failed.load(Ordering::Relaxed) => self.file.delete(name),
-            // Overrides a value that is in the keychain or is written there late.
+            // Overrides a value that is in the keychain, or that a hanging call writes there later.
             _ => self.file.set(name, &NumberedSecret { number, secret: None }.encode()),
         }
     }

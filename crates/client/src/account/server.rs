@@ -1,6 +1,6 @@
-//! Finding a server and requesting tokens from it: the requests made before a session exists.
+//! Requests that check a server and its identity, register, sign in, adopt lost work, and sign out.
 //!
-//! Not here: requests of a signed-in account (`carrel_net`), and where tokens are stored (`secrets`).
+//! Not here: adding tokens to requests and refreshing them (`carrel_net`), storing tokens (`secrets`).
 
 use carrel_model::wire::{
     AdoptRequest, LoginRequest, LogoutRequest, Meta, RegisterRequest, TokenReply, identity_text,
@@ -25,10 +25,10 @@ pub struct ServerCheck {
     pub clock_ahead_ms: i64,
 }
 
-/// Returns the addresses that a typed one may mean, in the order in which they are tried.
+/// Returns the addresses to try for an address as typed, in order.
 ///
-/// Without a scheme: only https for internet names, because a password follows; http, then https, for this machine,
-/// private addresses, `.local` and names without a dot, which usually have no certificate.
+/// Without a scheme, hosts of the local network get http and then https, because they usually have no certificate; all
+/// others get https only, because a password is sent.
 pub fn addresses(typed: &str) -> Result<Vec<String>> {
     let typed = typed.trim();
     let invalid = |why: &str| {
@@ -41,7 +41,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
         return Err(invalid("it is empty"));
     }
     if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(invalid("it contains spaces"));
+        return Err(invalid("it contains spaces or control characters"));
     }
     let with_scheme = typed.contains("://");
     let text = if with_scheme { typed.to_owned() } else { format!("https://{typed}") };
@@ -59,7 +59,7 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
         .or_else(|| path.strip_suffix("/api"))
         .unwrap_or(path)
         .trim_end_matches('/');
-    // `Url::port` omits the default port of the parsed scheme: a typed 443 is the same address as none.
+    // `Url::port` omits the default port of the parsed scheme, so 443 after https or no scheme is left out.
     let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
     let base = |scheme: &str| format!("{scheme}://{host}{port}{path}");
     Ok(if with_scheme {
@@ -71,7 +71,8 @@ pub fn addresses(typed: &str) -> Result<Vec<String>> {
     })
 }
 
-/// Returns whether a host is this machine or on the local network.
+/// Returns true for this machine, private addresses, and local names: without a dot, or below `.local`, `.localhost` or
+/// `.home.arpa`.
 fn is_local_network(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
@@ -85,12 +86,12 @@ fn is_local_network(host: &Host<&str>) -> bool {
     }
 }
 
-/// Checks whether a Carrel server answers at an address.
+/// Checks whether a Carrel server responds at an address.
 ///
 /// # Errors
 ///
-/// `Error::Offline` if nothing answered; `Error::BadReply` if something else did, for example the sign-in page of a
-/// Wi-Fi network.
+/// `Error::Offline` if there was no reply; `Error::BadReply` if the reply is not from a Carrel server, for example the
+/// sign-in page of a Wi-Fi network.
 pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Result<ServerCheck> {
     let mut failed = None;
     for address in addresses(typed)? {
@@ -99,7 +100,7 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
                 let clock_ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
                 return Ok(ServerCheck { address, meta, clock_ahead_ms });
             }
-            // An error reply says more than no reply.
+            // A missing reply is reported only if no address returned an error reply.
             Err(e @ Error::Offline(_)) => failed = failed.or(Some(e)),
             Err(e) => failed = Some(e),
         }
@@ -107,7 +108,7 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
     Err(failed.unwrap_or_else(|| Error::Offline("no server replied".into())))
 }
 
-/// The proved identity of a server, which does not depend on its address.
+/// The verified identity of a server, which does not depend on its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub server_id: String,
@@ -115,9 +116,10 @@ pub struct Identity {
     pub key: String,
 }
 
-/// Returns the identity of the server at `address`, if it has one and proves it by signing a random challenge. A
-/// server that copies the id and public key of another one fails. (One that forwards each challenge to the other
-/// passes; but as a man in the middle it would see the password anyway.)
+/// Returns the identity of the server at `address`, if it has one and proves it by signing a random challenge.
+///
+/// A server that copied the id and public key of another server cannot sign. A proxy that forwards the challenge to the
+/// other server passes; it could read the password anyway.
 pub async fn identity(
     http: &dyn Http,
     address: &str,
@@ -138,13 +140,13 @@ pub async fn identity(
     let proof = match reply {
         Ok(reply) => reply.identity_proof.unwrap_or_default(),
         Err(e) => {
-            tracing::info!(error = %e, "the server did not prove its identity");
+            tracing::info!(error = %e, "the server's proof of identity could not be fetched");
             return None;
         }
     };
     let text = identity_text(&meta.server_id, &challenge);
     if !is_signed(&meta.signing_key, &proof, &text) {
-        tracing::warn!(server.id = %meta.server_id, "the server did not prove the identity that it claims");
+        tracing::warn!(server.id = %meta.server_id, "the server's proof of identity is invalid");
         return None;
     }
     Some(Identity { server_id: meta.server_id.clone(), key: meta.signing_key.clone() })
@@ -163,8 +165,8 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-/// Fetches the server's description and returns it with its address. One redirect is followed if it leads to the same
-/// route, such as from http to https.
+/// Fetches the server's description and returns it with the server's address. One redirect is followed if it leads to
+/// the same route, for example from http to https.
 async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
     let url = format!("{address}/api/meta");
     let reply = http.send(get(&url)).await?;
@@ -184,7 +186,7 @@ async fn meta_of(http: &dyn Http, address: &str) -> Result<(String, Meta)> {
             let reply = http.send(get(&redirect)).await?;
             Ok((base.to_owned(), read(&redirect, reply).await?))
         }
-        _ => Err(Error::BadReply { url, problem: "it redirects to another route".into() }),
+        _ => Err(Error::BadReply { url, problem: "redirects to another route or to http".into() }),
     }
 }
 
@@ -203,19 +205,19 @@ pub async fn register(
     post(http, &format!("{address}/api/auth/register"), request).await
 }
 
-/// Signs in. A wrong name or password is `Error::Server` with `bad_credentials`.
+/// Signs in. Returns `Error::Server` with the code `bad_credentials` if the login or password is wrong.
 pub async fn login(http: &dyn Http, address: &str, request: &LoginRequest) -> Result<TokenReply> {
     post(http, &format!("{address}/api/auth/login"), request).await
 }
 
-/// Transfers the data of an account that the server does not know. `http` is signed in as the learner who receives it.
+/// Assigns the work of an account that the server lost to the learner whose session `http` uses.
 pub async fn adopt(http: &dyn Http, address: &str, request: &AdoptRequest) -> Result<()> {
     let url = format!("{address}/api/auth/adopt");
     let reply = http.send(Request::post_json(&url, request)?).await?;
     if reply.status < 300 { Ok(()) } else { Err(error_of(&url, reply).await) }
 }
 
-/// Ends a session on the server. If the server cannot be reached, the tokens expire.
+/// Ends a sign-in on the server. If the server cannot be reached, the tokens stay valid until they expire.
 pub async fn logout(http: &dyn Http, address: &str, refresh_token: String) -> Result<()> {
     let url = format!("{address}/api/auth/logout");
     let request = Request::post_json(&url, &LogoutRequest { refresh_token })?;

@@ -1,7 +1,7 @@
 //! The key with which this device signs work files. It is created at the first use, stored with the other secrets, and
 //! never displayed.
 //!
-//! Not here: the keys of other devices and of libraries (`key_trust`).
+//! Not here: the keys of libraries (`key_trust`).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 const NAME: &str = "device-key";
 
-/// Reads the key, or creates it.
+/// Returns the key; creates it if there is none.
 pub(super) async fn device_key(
     secrets: &Arc<dyn SecretStore>,
     ids: &Arc<dyn IdGen>,

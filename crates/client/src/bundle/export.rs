@@ -1,6 +1,6 @@
 //! Exports downloaded courses, or a learner's rows, to a file.
 //!
-//! The file is written as `NAME.part` and renamed when all of it is on disk. Every blob is verified while it is
+//! The file is written as `NAME.part` and renamed when it is complete on disk. Every blob is verified while it is
 //! copied.
 //!
 //! Not here: the file format (`carrel_bundle`), and imports.
@@ -45,7 +45,8 @@ use crate::{
 /// Bytes left free on the drive for the file system.
 const MIN_FREE_BYTES: u64 = 1024 * 1024;
 const CHUNK_BYTES: usize = 1024 * 1024;
-/// A file that was written.
+
+/// An exported file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedFile {
     pub path: PathBuf,
@@ -73,7 +74,7 @@ pub(crate) async fn export_courses(
             let as_of_ms = library.newest_as_of(*kind, id, ready.version)?;
             courses.push(BundledCourse { as_of_ms, signed: ready.signed.clone() });
         }
-        // An imported course is exported under the name of the library it came from.
+        // Imported courses are exported with the address and name of their own library.
         let (server, server_name) = match manifests.first() {
             Some(first) if info.is_demo() => library.imported_from(first)?,
             _ => None,
@@ -177,7 +178,8 @@ fn work_header(
     })
 }
 
-/// Publishes this device's signing key to the learner's other devices, so that they recognise its files.
+/// Writes this device's public key to a register that syncs to the learner's other devices, which then recognise files
+/// of this device.
 async fn publish_key(store: &Store, key: String) -> carrel_learning::Result<()> {
     let value = format!("\"{key}\"");
     store
@@ -211,8 +213,8 @@ fn write_courses(
         task.add(header.len() as u64);
         for blob in &bundle.blobs {
             if !write_blob(blobs, blob, out, target, task)? {
-                // Lost or damaged since the check: it is reported with its course, and deleted, so that a check
-                // downloads it again.
+                // Removed or damaged since the check above. `verify` removes a damaged blob; `check_complete` then
+                // reports it as missing.
                 blobs.verify(blob.hash)?;
                 for manifest in manifests {
                     check_complete(blobs, manifest)?;
@@ -225,7 +227,7 @@ fn write_courses(
     Ok(bundle.len())
 }
 
-/// Returns false if the blob is missing or damaged.
+/// Copies a blob to `out`. Returns false if it is missing or damaged.
 fn write_blob(
     blobs: &BlobStore,
     blob: &ManifestBlob,
@@ -253,7 +255,7 @@ fn write_blob(
     Ok(hasher.finalize().as_bytes() == &blob.hash.0)
 }
 
-/// Returns `ImportError::Missing` if a blob of the manifest is not stored on this device.
+/// Returns `ImportError::Missing` if blobs of the manifest are not on this device.
 fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
     let all = &open.manifest.blobs;
     let local = blobs.find_stored(&all.iter().map(|b| b.hash).collect::<Vec<_>>())?;
@@ -275,7 +277,8 @@ fn check_complete(blobs: &BlobStore, open: &OpenManifest) -> Result<()> {
     .into())
 }
 
-/// Returns the title of the course or story, and those of the blobs that its outline names.
+/// Returns the title of the course or story, and for each of its sections and stories the hash of the body and the
+/// title.
 fn titles(open: &OpenManifest) -> (String, Vec<(BlobHash, String)>) {
     match &open.manifest.content {
         ManifestContent::Course { meta, outline } => {
@@ -332,7 +335,7 @@ fn part_path(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// Converts a write error. On FAT a file cannot exceed 4 GiB, which is not a disk error.
+/// Converts a write error. A file that is too large for the file system (4 GiB on FAT) is reported as missing space.
 fn write_error(e: std::io::Error, target: &Path) -> Error {
     match e.kind() {
         std::io::ErrorKind::FileTooLarge => {
@@ -345,7 +348,7 @@ fn write_error(e: std::io::Error, target: &Path) -> Error {
     }
 }
 
-/// Replaces characters that are invalid in file names on any supported system.
+/// Returns at most 40 characters of `text`, with hyphens for all but ASCII letters and digits, as a valid file name.
 fn to_file_name(text: &str) -> String {
     let to_allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
     let name: String = text.chars().take(40).map(to_allowed).collect();

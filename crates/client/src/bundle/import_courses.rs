@@ -1,7 +1,7 @@
 //! Imports courses and stories from a file.
 //!
-//! A course becomes visible only when all of it is stored and verified: blobs are stored as they are read, and the
-//! manifest is switched in one transaction.
+//! A course becomes visible only when all of it is stored and verified: blobs are stored while the file is read, then
+//! one transaction per course makes the new version ready.
 //!
 //! Not here: the checks before an import (`inspect`, `key_trust`).
 
@@ -43,7 +43,8 @@ pub struct ImportedCourse {
     pub imported: bool,
 }
 
-/// Imports all courses of a file. `accept` is the fingerprint that the user confirmed, if the key is not yet trusted.
+/// Imports all courses of a file. `accept`: the fingerprint of the key that the user accepted, if it is not trusted
+/// yet.
 pub(crate) async fn import_courses(
     context: &Context<'_>,
     path: &Path,
@@ -62,8 +63,8 @@ pub(crate) async fn import_courses(
         let key = fingerprint(&bundle.key);
         match key_trust::check(&library, library_name.as_deref(), &bundle.header, &bundle.key)? {
             KeyTrust::Trusted => {}
-            KeyTrust::Unconfirmed if accept.as_deref() == Some(&key) => {}
-            KeyTrust::Unconfirmed => {
+            KeyTrust::NotAccepted if accept.as_deref() == Some(&key) => {}
+            KeyTrust::NotAccepted => {
                 let name = bundle.header.server_name.clone();
                 return Err(ImportError::NotAccepted { name, fingerprint: key }.into());
             }
@@ -76,7 +77,7 @@ pub(crate) async fn import_courses(
     Ok(imported)
 }
 
-/// A course that is being imported.
+/// A course to import.
 struct CourseImport {
     target: DownloadTarget,
     manifest: OpenManifest,
@@ -111,7 +112,7 @@ fn import_all(
             });
         }
     }
-    // A download over the network continues if the file cannot be read to its end.
+    // Running downloads of these courses are stopped, and started again if the import fails.
     let were_downloading: Vec<bool> =
         importing.iter().map(|t| downloads.stop_for_import(&t.target)).collect();
     if let Err(e) = import(library, path, bundle, &importing, task) {
@@ -147,7 +148,7 @@ fn import(
     let local = library.blobs().find_stored(&blobs)?;
     let is_missing = |h: &BlobHash| blobs.binary_search(h).is_ok() && !local.contains(h);
     let need: u64 = bundle.blobs.iter().filter(|b| is_missing(&b.hash)).map(|b| b.size).sum();
-    // Reserved as for a download, so that no other task of this device uses the same space.
+    // Reserved as for a download, so that no other transfer uses the same space.
     let reservation = match need {
         0 => None,
         need => Some(library.storage().reserve(need).map_err(|e| no_space(e.into(), need))?),
@@ -175,7 +176,7 @@ fn import(
                 bytes.extend_from_slice(piece);
                 Ok::<_, Error>(())
             })?;
-            // Not `Requested`, which would need space in addition to the reservation.
+            // `Requested` would reserve the space a second time.
             let bytes = Bytes::from(bytes);
             library.blobs().put_with_origin(blob.hash, &bytes, BlobOrigin::Prefetched)?;
             copied(bytes.len());
@@ -189,14 +190,14 @@ fn import(
                 Ok::<_, Error>(())
             });
             if copied_all.is_err() {
-                // A download must not continue from unverified bytes of a file.
+                // A download must not continue from the unverified bytes of this file.
                 part.restart()?;
             }
             copied_all?;
             part.finish()?;
         }
     }
-    // The key was trusted or the user confirmed it; it is stored with the first course that is signed with it.
+    // The key is trusted, or the user has accepted it. It is stored unless it is the account's pinned key.
     if library.key_of(library.base_url())?.as_deref() != Some(&bundle.key) {
         library.accept(&bundle.key, &bundle.header.server, &bundle.header.server_name)?;
         failpoint("import: key accepted");

@@ -18,7 +18,8 @@ use crate::{
     open_account::OpenAccount,
 };
 
-/// Merges the rows of a work file in one transaction, as rows from the server are merged; they remain unsent.
+/// Merges the rows of a work file in one transaction, like rows from the server, and adds changed rows to the outbox.
+/// `claim`: the user confirmed that work without an account is theirs.
 pub(crate) async fn import_work(
     context: &Context<'_>,
     path: &Path,
@@ -36,7 +37,7 @@ pub(crate) async fn import_work(
         let is_accepted = match &refusal {
             ImportError::Unclaimed => claim,
             ImportError::OtherLearner { .. } => {
-                !info.is_demo() && is_adopted(account, &work).await?
+                !info.is_demo() && request_adoption(account, &work).await?
             }
             _ => false,
         };
@@ -66,9 +67,9 @@ pub(crate) async fn import_work(
     Ok(imported)
 }
 
-/// Asks the server whether the work of an account that it does not know belongs to this learner. Returns false if it
-/// does not, or if the file has no certificate.
-async fn is_adopted(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
+/// Requests that the server assigns the work of an account that it lost to the signed-in learner. Returns false if the
+/// server refuses, or if the file has no certificate.
+async fn request_adoption(account: &OpenAccount, work: &WorkBundle) -> Result<bool> {
     if work.header.certificate.is_empty() {
         return Ok(false);
     }

@@ -1,6 +1,6 @@
-//! Inspects a file: its contents, its origin, and whether it can be imported.
+//! Inspects a file: its contents, its origin, and whether it can be imported. Writes nothing.
 //!
-//! Not here: the import itself (`import_courses`, `import_work`). Nothing is written.
+//! Not here: the import itself (`import_courses`, `import_work`).
 
 use std::{fs::File, io::BufReader, path::Path};
 
@@ -35,8 +35,9 @@ pub struct CoursesInfo {
     pub fingerprint: String,
     pub trust: KeyTrust,
     pub made_ms: i64,
-    /// Size of the whole file, and of the part that is not stored on this device yet.
+    /// Size of the whole file.
     pub bytes: u64,
+    /// Size of the blobs that are not on this device yet.
     pub new_bytes: u64,
     pub courses: Vec<CourseInfo>,
 }
@@ -69,7 +70,7 @@ pub struct WorkInfo {
     pub learner: String,
     pub server_name: String,
     pub device_name: String,
-    /// The learner's other devices know the key of the device that signed the file.
+    /// The key that signed the file is one that the learner's devices have published.
     pub device_known: bool,
     pub made_ms: i64,
     pub rows: u64,
@@ -92,8 +93,8 @@ pub(crate) async fn inspect(context: &Context<'_>, path: &Path) -> Result<Bundle
     }
 }
 
-/// Opens a file and checks its header. Returns `Fault::NotCarrel` if it is not a regular file, because reading a pipe
-/// might never end.
+/// Opens a file and checks it, except its blobs. Returns `Fault::NotCarrel` if it is not a regular file, because
+/// reading a pipe might never end.
 pub(super) fn open_bundle(path: &Path) -> Result<(Bundle, BufReader<File>)> {
     let unreadable = |e: std::io::Error| Error::from(ImportError::File(e.into()));
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
@@ -144,8 +145,8 @@ pub(super) fn kind_and_title(manifest: &Manifest) -> (Kind, String) {
     }
 }
 
-/// Compares a version with the local one. Versions have no order of their own: the newer one is the one that a server
-/// was known to name at the later time.
+/// Compares a version with the local one. Versions have no order: the newer one is the one that was known to be the
+/// server's newest at the later time.
 pub(super) fn local_state(
     library: &Library,
     kind: Kind,

@@ -1,9 +1,8 @@
 //! Which signing keys are trusted.
 //!
-//! An account with a server trusts the key of that server only: courses of two libraries must not mix, because
-//! progress refers to their ids and is sent to that server. The account without a server holds courses of any library
-//! that the user confirmed; the confirmation is stored for that account only and never becomes the expected key of a
-//! server.
+//! An account with a server trusts only the pinned key of that server, because progress is sent to one server and two
+//! libraries may use the same ids. Without a pinned key, and in the account without a server, the keys that the user
+//! accepted are trusted. An accepted key is stored for one account only and never becomes the pinned key of a server.
 
 use carrel_bundle::{CourseHeader, fingerprint};
 use carrel_content::library::Library;
@@ -14,8 +13,8 @@ use crate::{ImportError, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyTrust {
     Trusted,
-    /// The user has to confirm the library's name and the key's fingerprint.
-    Unconfirmed,
+    /// The user has to accept the key first. The UI shows the library's name and the key's fingerprint.
+    NotAccepted,
     Rejected(ImportError),
 }
 
@@ -28,7 +27,7 @@ pub(super) fn check(
     key: &str,
 ) -> Result<KeyTrust> {
     let pinned = library.key_of(library.base_url())?;
-    let wrong = || {
+    let wrong_key = || {
         let name = if header.server_name.is_empty() { &header.server } else { &header.server_name };
         KeyTrust::Rejected(ImportError::WrongKey {
             name: name.clone(),
@@ -38,22 +37,22 @@ pub(super) fn check(
     if let Some(ours) = library_name {
         return Ok(match pinned {
             Some(pinned) if pinned == key => KeyTrust::Trusted,
-            Some(_) if header.server == library.base_url() => wrong(),
+            Some(_) if header.server == library.base_url() => wrong_key(),
             Some(_) => KeyTrust::Rejected(ImportError::OtherLibrary {
                 ours: ours.to_owned(),
                 theirs: header.server_name.clone(),
             }),
             None if library.is_accepted(key)? => KeyTrust::Trusted,
-            None => KeyTrust::Unconfirmed,
+            None => KeyTrust::NotAccepted,
         });
     }
     let known = [library.key_of(&header.server)?, library.accepted_of(&header.server)?];
-    // A key that the user confirmed for one library is not valid for another.
+    // Refused even if the key was accepted for another library.
     if known.iter().flatten().any(|k| k != key) {
-        return Ok(wrong());
+        return Ok(wrong_key());
     }
     let is_known = known.iter().any(Option::is_some)
         || pinned.as_deref() == Some(key)
         || library.is_accepted(key)?;
-    Ok(if is_known { KeyTrust::Trusted } else { KeyTrust::Unconfirmed })
+    Ok(if is_known { KeyTrust::Trusted } else { KeyTrust::NotAccepted })
 }

@@ -6,13 +6,14 @@
 //! | `removable_media` | folders for bundles: USB drives, the downloads folder |
 //! | `upload` | files uploaded by the UI |
 //! | `device_key` | the key with which this device signs work files |
-//! | `key_trust` | which signing keys are trusted, and when the user has to confirm one |
+//! | `key_trust` | which signing keys are trusted, and when the user has to accept one |
 //! | `rows` | reading and merging the rows of a work file |
-//! | `export` | exports downloaded courses, or a learner's rows, to a file |
+//! | `export` | export of downloaded courses, or of a learner's rows, to a file |
 //! | `inspect` | the contents of a file, and whether it can be imported |
-//! | `import_courses`, `import_work` | imports the contents of a file |
+//! | `import_courses`, `import_work` | import of a course file, of a work file |
 //!
-//! Not here: the file format (`carrel_bundle`); how rows merge (`learning`); which content is local (`content`).
+//! Not here: the file format (`carrel_bundle`); how rows merge (`carrel_learning`); which content is local
+//! (`carrel_content`).
 
 mod device_key;
 mod export;
@@ -54,7 +55,7 @@ use crate::{
 /// File name extension of bundles.
 pub const EXTENSION: &str = "carrel";
 
-/// The account that is exported from or imported into.
+/// The account to export from or import into, with the client's shared state.
 pub(crate) struct Context<'c> {
     pub account: Arc<OpenAccount>,
     pub info: AccountInfo,
@@ -67,7 +68,7 @@ impl Context<'_> {
     fn made_by(&self) -> String {
         format!("Carrel {}", self.shared.config.app_version)
     }
-    /// Returns the name of the account's own library; none without a server.
+    /// Returns the name of the library of the account's server; none without a server.
     fn library_name(&self) -> Option<String> {
         self.info.server.as_ref().map(|_| self.info.server_name.clone())
     }

@@ -21,18 +21,18 @@ pub enum FolderKind {
     Downloads,
 }
 
-/// A folder that bundles are written to and listed from.
+/// A folder to which bundles are exported and in which they are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleFolder {
     pub kind: FolderKind,
     pub path: PathBuf,
     /// The drive's label, or the folder's name.
     pub name: String,
-    /// None: not reported by the system.
+    /// None if the system does not report it.
     pub free_bytes: Option<u64>,
 }
 
-/// A file that may be a bundle, judged by its name only.
+/// A file with the extension of a bundle. Its contents are not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleFile {
     pub path: PathBuf,
@@ -84,7 +84,7 @@ fn folder(kind: FolderKind, path: &Path) -> BundleFolder {
     BundleFolder { kind, path: path.to_owned(), name, free_bytes: free_bytes(path) }
 }
 
-/// Returns the number of bytes that this user may still write there.
+/// Returns the number of bytes that this user can still write to the file system; none if not known.
 pub(super) fn free_bytes(path: &Path) -> Option<u64> {
     fs4::available_space(path).ok()
 }
@@ -113,13 +113,13 @@ fn mounts() -> Vec<PathBuf> {
     children(Path::new("/Volumes")).into_iter().filter(|p| !is_link(p)).collect()
 }
 
-/// Returns the drives after the system drive.
+/// Returns the drives `D:` to `Z:`.
 #[cfg(windows)]
 fn mounts() -> Vec<PathBuf> {
     ('D'..='Z').map(|c| PathBuf::from(format!("{c}:\\"))).filter(|p| p.is_dir()).collect()
 }
 
-/// On phones files are chosen in the system's dialog: see `upload`.
+/// On phones, files are chosen in the system's file picker (`upload`).
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn mounts() -> Vec<PathBuf> {
     Vec::new()

@@ -11,14 +11,15 @@ pub(super) const DEVICE_KEY: &str = "device_key";
 /// The result of importing a work file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportedWork {
+    /// Number of rows in the file.
     pub rows: u64,
-    /// Rows that changed local data; they remain unsent.
+    /// Number of rows that changed local data; these are in the outbox.
     pub changed: u64,
-    /// Rows that this release cannot read, kept for a later one.
-    pub unread: u64,
+    /// Number of rows that this release cannot read; they are kept for a later release.
+    pub unreadable: u64,
 }
 
-/// Reads all rows from one snapshot, ordered by kind and key.
+/// Reads all rows, ordered by type and key.
 pub(crate) fn all_rows(conn: &rusqlite::Connection) -> carrel_learning::Result<Vec<Row>> {
     let mut all = Vec::new();
     for row_type in RowType::ALL {
@@ -27,14 +28,14 @@ pub(crate) fn all_rows(conn: &rusqlite::Connection) -> carrel_learning::Result<V
     Ok(all)
 }
 
-/// Merges the rows of a work file in one transaction. Rows that this release cannot read are kept for a later one, as
-/// with rows from the server. `claimed`: the rows were made without an account.
+/// Merges the rows of a work file. Rows that this release cannot read are kept for a later release, like those from the
+/// server. `claimed`: the work was done without an account.
 pub fn join_rows(
     tx: &mut Tx<'_>,
     rows: &[String],
     claimed: bool,
 ) -> carrel_learning::Result<ImportedWork> {
-    let mut imported = ImportedWork { rows: rows.len() as u64, changed: 0, unread: 0 };
+    let mut imported = ImportedWork { rows: rows.len() as u64, changed: 0, unreadable: 0 };
     for text in rows {
         let row = match Row::from_json(text) {
             Ok(mut row) => {
@@ -45,11 +46,11 @@ pub fn join_rows(
             }
             Err(_) => {
                 state::store_foreign(tx, text)?;
-                imported.unread += 1;
+                imported.unreadable += 1;
                 continue;
             }
         };
-        // Settings made without an account are not the learner's choice for their own account.
+        // Settings, device names and device keys from work without an account do not apply to the learner's account.
         let namespaces = ["setting", "device", DEVICE_KEY];
         let is_device_setting = matches!(&row, Row::Kv(kv) if namespaces.contains(&kv.ns.as_str()));
         if row.is_server_only() || (claimed && is_device_setting) {
@@ -59,7 +60,7 @@ pub fn join_rows(
             Ok(has_changed) => imported.changed += u64::from(has_changed),
             Err(carrel_learning::Error::Invalid(_)) => {
                 state::store_foreign(tx, text)?;
-                imported.unread += 1;
+                imported.unreadable += 1;
             }
             Err(e) => return Err(e),
         }

@@ -1,4 +1,4 @@
-//! The running export or import: its progress and cancellation. One runs at a time.
+//! The running export or import: its progress and cancellation. At most one runs at a time.
 //!
 //! Not here: what is transferred (`export`, `import_courses`, `import_work`).
 
@@ -24,7 +24,7 @@ pub struct TransferProgress {
     pub bytes_total: u64,
 }
 
-/// The exports and imports of a client, of which one runs at a time.
+/// The exports and imports of a client, of which at most one runs at a time.
 pub struct Transfers {
     changes: Changes,
     clock: Arc<dyn Clock>,
@@ -41,7 +41,7 @@ pub(super) struct TransferTask {
     reported_ms: AtomicI64,
 }
 
-/// Ends the task when dropped.
+/// Cancels the task when dropped; the next task can then start.
 pub(super) struct RunningTransfer<'t> {
     transfers: &'t Transfers,
     pub(super) task: Arc<TransferTask>,
@@ -58,13 +58,13 @@ impl Transfers {
             bytes_total: task.total.load(Ordering::Relaxed),
         })
     }
-    /// Cancels the running task. It ends with `Error::Cancelled` and leaves no incomplete file or course.
+    /// Cancels the running task. It fails with `Error::Cancelled` and leaves no incomplete file or course.
     pub fn cancel(&self) {
         if let Some(task) = self.running.lock().as_ref() {
             task.cancelled.cancel();
         }
     }
-    /// Starts a task. Returns `ImportError::Busy` if another one runs.
+    /// Starts a task. Returns `ImportError::Busy` if another task runs.
     pub(super) fn begin(&self) -> Result<RunningTransfer<'_>> {
         let mut running = self.running.lock();
         if running.is_some() {
@@ -85,7 +85,7 @@ impl Transfers {
 
 impl Drop for RunningTransfer<'_> {
     fn drop(&mut self) {
-        // If the call was dropped, the task on its blocking thread has to end as well.
+        // If the future that started the task was dropped, its blocking thread may still run and has to stop.
         self.task.cancelled.cancel();
         *self.transfers.running.lock() = None;
         self.transfers.changes.publish_one(Change::Transfer);

@@ -1,7 +1,7 @@
-//! Uploads from the UI: a file that the user chose, dropped onto the window, or opened from a phone's file picker.
+//! Files uploaded by the UI: chosen by the user, dropped onto the window, or opened from a phone's file picker.
 //!
-//! `PUT <loopback server>/upload` streams the file into a folder of the cache and returns its path, which is then
-//! inspected like any other file.
+//! `PUT <loopback server>/upload` streams the body into a file in the cache folder and returns its path and size. The
+//! file is then inspected like any other.
 //!
 //! Not here: the checks of token, host and origin, which the loopback server makes (`carrel_content::media`).
 
@@ -33,6 +33,7 @@ use crate::{
 
 /// Folder of uploaded files, below the cache folder.
 const UPLOAD_DIR: &str = "uploads";
+/// Bytes of the disk that stay free during an upload.
 const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// Path of the route on the loopback server, without a leading slash.
 const ROUTE: &str = "upload";
@@ -63,7 +64,7 @@ impl Uploads {
 
     async fn prepare(&self) -> std::io::Result<()> {
         let prepared = self.is_prepared.get_or_try_init(|| async {
-            // Files of an earlier run that were never imported.
+            // Deletes files of an earlier run that were not imported.
             match tokio::fs::remove_dir_all(&self.folder).await {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
                 _ => tokio::fs::create_dir_all(&self.folder).await,
@@ -72,7 +73,7 @@ impl Uploads {
         prepared.await.copied()
     }
 
-    /// Deletes an uploaded file after it was imported or rejected. Files outside the upload folder are not touched.
+    /// Deletes an uploaded file after it was imported or rejected. Files outside the upload folder are kept.
     pub(crate) async fn discard(&self, path: &Path) {
         if path.parent() == Some(&self.folder)
             && let Err(e) = tokio::fs::remove_file(path).await

@@ -17,13 +17,13 @@ use crate::{
 };
 
 impl Client {
-    /// Checks whether a Carrel server answers at an address as typed.
+    /// Checks whether a Carrel server responds at an address as typed.
     pub async fn check_server(&self, typed: &str) -> Result<ServerCheck> {
         let config = self.config();
         Ok(account::check_server(config.http.as_ref(), config.clock.as_ref(), typed).await?)
     }
 
-    /// Signs in and opens the account. The same learner on the same server gets the existing files.
+    /// Signs in and opens the account. If the learner's account is already on this device, its files are used.
     pub async fn sign_in(
         &self,
         typed: &str,
@@ -75,7 +75,7 @@ impl Client {
         info.certificate = reply.account_certificate;
         let mut open = self.account().filter(|a| a.id() == info.id);
         if open.as_ref().is_some_and(|a| a.base_url != server.address) {
-            // The server has moved, so the account is reopened at its new address.
+            // The server has a new address, so the account is closed and opened with it.
             self.close_open().await;
             open = None;
         }
@@ -83,7 +83,7 @@ impl Client {
             Some(session) => session,
             None => self.shared.session(&info, &server.address),
         };
-        // Tokens first: an account without tokens would be unusable.
+        // Tokens are stored first: an account without tokens would be unusable.
         session.renew(tokens).await?;
         let previous = self.accounts().active();
         self.put(&info).await?;
@@ -96,7 +96,7 @@ impl Client {
         if opened.is_err()
             && let Err(e) = self.set_active(previous.map(|a| a.id)).await
         {
-            tracing::warn!(error = %e, "the account to open at the next start could not be stored");
+            tracing::warn!(error = %e, "the previous account could not be made the active one again");
         }
         let open = opened?;
         self.store_server(&open, server, identity).await;
@@ -104,8 +104,8 @@ impl Client {
         Ok(open)
     }
 
-    /// Stores the key and identity of the server of a newly opened account. A full disk does not prevent the sign-in:
-    /// the first manifest then pins the key, and the identity is stored at the next contact.
+    /// Stores the key and identity of the server of a newly opened account. A failure (a full disk) does not prevent
+    /// the sign-in: the first manifest then pins the key, and the identity is requested again after a sync.
     async fn store_server(
         &self,
         open: &OpenAccount,
@@ -156,7 +156,7 @@ impl Client {
         });
         if !is_same {
             return Err(Error::Invalid(format!(
-                "{} is a different server, or did not prove its identity; hint: sign in there",
+                "{} is a different server, or it did not prove its identity; hint: sign in there",
                 server.address
             )));
         }
@@ -175,7 +175,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `Error::UNAUTHENTICATED` if its learner signed out: the account is opened by signing in.
+    /// `Error::UNAUTHENTICATED` if its learner signed out: only a sign-in opens the account.
     pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
         let _switching = self.switching.lock().await;
         let missing = || Error::NotFound(format!("account {id}"));
@@ -195,7 +195,7 @@ impl Client {
         Ok(open)
     }
 
-    /// Opens the library included in this build, without a server.
+    /// Opens the demo library of this build, which needs no server.
     pub async fn open_demo(&self) -> Result<Arc<OpenAccount>> {
         if !self.demo_available() {
             return Err(Error::NotFound("this build does not include the demo library".into()));
@@ -228,7 +228,7 @@ impl Client {
         marked.await?;
         if let Some(refresh) = refresh {
             let (http, base) = (self.config().http.clone(), open.base_url.clone());
-            // Not awaited: without a network the tokens expire.
+            // Not awaited: if the server cannot be reached, the tokens expire.
             tokio::spawn(async move {
                 if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
                     tracing::info!(error = %e, "the session could not be ended on the server");
@@ -283,7 +283,7 @@ impl Client {
         Ok(account)
     }
 
-    /// Sets a hook with which tests make a step of opening an account fail: `store`, `content`, `sync`, `tasks`,
+    /// Sets a function with which tests make a step of opening an account fail: `store`, `content`, `sync`, `tasks`,
     /// `name`, `end`.
     #[doc(hidden)]
     pub fn set_open_failpoints(

@@ -20,13 +20,13 @@ use crate::{
 };
 
 impl Client {
-    /// Merges the work of other local accounts with the same login on the same server, if the server does not know
-    /// them and agrees. Failures are retried at the next sign-in.
+    /// Merges the work of other local accounts with the same login on the same server, if the server confirms that it
+    /// lost them. Failures are retried at the next sign-in.
     pub(super) async fn adopt_lost_accounts(&self, open: &OpenAccount, info: &AccountInfo) {
         let is_lost = |other: &AccountInfo| {
             other.server.is_some()
                 && other.server == info.server
-                // A different server at the same address gets neither the rows nor the certificate.
+                // A different server at the same address must receive neither the rows nor the certificate.
                 && (other.identity().is_none() || other.identity() == info.identity())
                 && other.user.id != info.user.id
                 && other.user.login.trim().to_lowercase() == info.user.login.trim().to_lowercase()
@@ -44,7 +44,7 @@ impl Client {
         }
     }
 
-    /// Returns the number of new rows.
+    /// Merges the work of `other` into `open`. Returns the number of rows that changed local data.
     async fn adopt(&self, open: &OpenAccount, other: &AccountInfo) -> Result<u64> {
         let (secrets, name) = (self.shared.secrets.clone(), other.id.clone());
         let found = blocking(move || secrets.get(&name)).await?;

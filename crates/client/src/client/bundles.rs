@@ -27,8 +27,7 @@ impl Client {
         bundle::export_courses(&self.bundle_context()?, items, folder).await
     }
 
-    /// Exports all rows of the open account to a file in `folder`, signed by this device. Unsent changes remain
-    /// unsent.
+    /// Exports all rows of the open account to a file in `folder`, signed by this device. The outbox does not change.
     pub async fn export_work(&self, folder: &Path) -> Result<ExportedFile> {
         bundle::export_work(&self.bundle_context()?, folder).await
     }
@@ -39,14 +38,14 @@ impl Client {
         bundle::inspect(&self.bundle_context()?, path).await
     }
 
-    /// Imports courses and stories. `accept` is the fingerprint that the user confirmed, if the key is not yet
-    /// trusted.
+    /// Imports courses and stories. `accept`: the fingerprint of the key that the user accepted, if it is not trusted
+    /// yet.
     ///
     /// # Errors
     ///
-    /// An error leaves every course unchanged: `ImportError::NotAccepted`, `WrongKey`, `OtherLibrary`, `Taken`,
-    /// `NoSpace`, `Busy`, and all faults of the file; `Cancelled`. Blobs verified before an error stay as cache, so
-    /// that a second attempt has less to copy.
+    /// `ImportError::NotAccepted`, `WrongKey`, `OtherLibrary`, `Taken`, `NoSpace`, `Busy`, all faults of the file;
+    /// `Cancelled`. Until all blobs are stored, an error leaves every course unchanged; after a later error, courses
+    /// that are already switched stay ready. Verified blobs stay in the cache, so that another import copies less.
     pub async fn import_courses(
         &self,
         path: &Path,

@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 
 use crate::{Error, Result, client::Client};
 
-/// How often the free space of a full disk is checked.
-const SPACE_CHECK: Duration = Duration::from_secs(20);
+/// How often a shortage of space is checked.
+const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(20);
 
 impl Client {
     /// Returns the content of this device, which all its learners share. The first call opens it and starts a sweep in
@@ -25,8 +25,8 @@ impl Client {
         let (location, space) = (self.content_location(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
         let storage = blocking(move || {
-            // The folder shared by all users of the machine is used by those with write permission. Others read it and
-            // store the rest in their own folder.
+            // Users with write permission store content in the folder shared by all users of the machine. Others read
+            // that folder and store what it lacks in their own folder.
             let (dir, shared_store) = match space.content_dir {
                 Some(shared) if Storage::is_writable(&shared) => (shared, None),
                 shared => (location.current(), shared),
@@ -56,19 +56,19 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content now.
+    /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content.
     pub async fn move_content(&self, to: PathBuf) -> Result<()> {
         if !self.can_move_content() {
             return Err(Error::Invalid("the content folder is set by the organisation".into()));
         }
-        // A second move starts after the first one ended.
+        // A second move starts after the first one has ended.
         let _guard = self.moving.lock().await;
         let (storage, location) = (self.storage().await?, self.content_location());
         blocking({
             let (storage, location) = (storage.clone(), location.clone());
             move || {
                 location.begin(&storage, &to)?;
-                // A disk that is too small would fail again at the next start.
+                // Cancelled on an error, so that the next start does not repeat the move.
                 location.copy_blobs(&storage).map(|_| ()).or_else(|e| location.cancel().and(Err(e)))
             }
         })
@@ -76,7 +76,7 @@ impl Client {
         let switching = self.switching.lock().await;
         let open = self.account().map(|a| a.id().to_owned());
         self.close_open().await;
-        // Held until the new folder is active: calls that need content wait meanwhile and never open the old folder.
+        // Held until the new folder is active, so that no call opens the old folder.
         let mut opened = self.storage.lock().await;
         opened.take();
         let moved = blocking(move || match location.switch(&storage) {
@@ -100,8 +100,8 @@ impl Client {
     }
 }
 
-/// Sweeps content once after a start and resumes an interrupted move. Then, while the disk is full, checks the free
-/// space and resumes downloads when there is enough.
+/// Sweeps content once after a start and resumes an interrupted move. Then checks at intervals whether a shortage of
+/// space has ended or unreadable content is readable again, and resumes downloads.
 fn watch_space(
     client: Weak<Client>,
     storage: &Storage,
@@ -109,16 +109,16 @@ fn watch_space(
 ) -> BoxFuture<'static, ()> {
     let (swept_storage, weak_storage) = (storage.clone(), storage.downgrade());
     Box::pin(async move {
-        let tidied_location = location.clone();
+        let moved_location = location.clone();
         let sweep = blocking(move || {
             // The old folder is emptied only while the new one is readable.
             if swept_storage.degraded().is_none() {
-                tidied_location.empty_old_folder(&|_| {})?;
+                moved_location.empty_old_folder(&|_| {})?;
             }
             swept_storage.sweep()
         });
         match sweep.await {
-            // Downloads that lost blobs were already checked when their account was opened.
+            // Downloads that lost blobs are queued again. If their account was already open, they are resumed here.
             Ok(sweep) if sweep.lost > 0 => {
                 if let Some(account) = client.upgrade().and_then(|c| c.account()) {
                     account.content.downloads.resume();
@@ -135,8 +135,8 @@ fn watch_space(
         }
         loop {
             let Some(clock) = client.upgrade().map(|c| c.clock().clone()) else { return };
-            clock.sleep(SPACE_CHECK).await;
-            // A move creates a new store with its own task.
+            clock.sleep(SPACE_CHECK_INTERVAL).await;
+            // After a move, a new storage with its own task is used.
             let Some(storage) = weak_storage.upgrade() else { return };
             let was_degraded = storage.degraded().is_some();
             let has_space = blocking({

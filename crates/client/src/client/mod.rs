@@ -1,4 +1,4 @@
-//! The client: the accounts of this device, and the open one with everything that belongs to it.
+//! The client: the accounts of this device, the open account, and its content.
 //!
 //! Not here: operations on an account (`learning`, `content`, `sync`), and the commands of the UI.
 
@@ -33,7 +33,7 @@ use crate::{
 /// How often network and battery state are read from the machine.
 const SENSOR_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The client without a UI, shared by clones of the `Arc`.
+/// The client of this device, without a UI.
 pub struct Client {
     shared: Shared,
     media: MediaServer,
@@ -43,7 +43,7 @@ pub struct Client {
     uploads: Arc<Uploads>,
     open: RwLock<Option<Arc<OpenAccount>>>,
     conditions: watch::Sender<Conditions>,
-    /// Network and battery state as reported by the UI and by the machine.
+    /// Network and battery state, as reported by the UI (0) and read from the machine (1).
     reported: Mutex<[ReportedConditions; 2]>,
     /// Held while content is moved.
     moving: tokio::sync::Mutex<()>,
@@ -63,7 +63,7 @@ pub struct OpenFailure {
 impl Client {
     /// Opens the list of accounts, and the account that was open last. Requires a Tokio runtime.
     ///
-    /// Succeeds also if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
+    /// Also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
     /// account and the error.
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
@@ -102,7 +102,7 @@ impl Client {
     pub fn accounts(&self) -> &Accounts {
         &self.shared.accounts
     }
-    /// Returns the open account; none shows First run.
+    /// Returns the open account; if none, the UI shows the Welcome screen.
     pub fn account(&self) -> Option<Arc<OpenAccount>> {
         self.open.read().clone()
     }
@@ -140,8 +140,8 @@ impl Client {
     pub fn media_base(&self) -> String {
         self.media.base_url()
     }
-    /// Returns true if tokens are stored in a file because there is no keychain. The first call may probe the
-    /// keychain, which takes up to a few seconds.
+    /// Returns true if tokens are stored in a file because the keychain is absent or unavailable. The call may probe
+    /// the keychain, which takes up to a few seconds.
     pub async fn keychain_fallback(&self) -> bool {
         let secrets = self.shared.secrets.clone();
         blocking(move || Ok::<_, Error>(secrets.fallback_in_use())).await.unwrap_or(true)
@@ -154,7 +154,7 @@ impl Client {
     pub fn set_conditions(&self, from_ui: ReportedConditions) {
         self.set_reported(0, from_ui);
     }
-    /// Starts reading network and battery state from the machine, for as long as the client exists.
+    /// Reads network and battery state from the machine at intervals while the client exists.
     pub fn watch_sensors(&self, sensors: Arc<dyn Sensors>) {
         let (weak, clock) = (self.weak.clone(), self.clock().clone());
         tokio::spawn(async move {
@@ -168,9 +168,9 @@ impl Client {
             }
         });
     }
-    fn set_reported(&self, source: usize, what: ReportedConditions) {
+    fn set_reported(&self, source: usize, state: ReportedConditions) {
         let mut reported = self.reported.lock();
-        reported[source] = what;
+        reported[source] = state;
         let conditions = reported[0].or(reported[1]).conditions();
         self.conditions.send_if_modified(|c| std::mem::replace(c, conditions) != conditions);
     }

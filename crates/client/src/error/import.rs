@@ -1,5 +1,4 @@
-//! The reasons why a bundle is not written or not imported, each with a stable code from which the UI chooses its
-//! text.
+//! The reasons why a bundle is not written or not imported, each with a stable code for which the UI has a message.
 
 use carrel_bundle::Fault;
 use carrel_model::ErrorCode;
@@ -12,7 +11,7 @@ pub enum ImportError {
     File(#[from] Fault),
     #[error("{0} is not on this device")]
     NotDownloaded(String),
-    /// Files of a course are missing. `what` names the first few.
+    /// Blobs of a course are missing or damaged. `what` names the first five.
     #[error("{title}: {files} files ({bytes} bytes) are missing or damaged: {what}")]
     Missing { title: String, files: u32, bytes: u64, what: String },
     /// Not enough space. `free`: bytes that may still be written, within the disk's free space and the storage limits.
@@ -21,14 +20,14 @@ pub enum ImportError {
     #[error("cannot write to {0}")]
     NotWritable(String),
     /// The bundle names a known library but is signed with another key.
-    #[error("the file claims to be from {name}, but is signed with another key ({fingerprint})")]
+    #[error("the file names {name} as its library, but is signed with another key ({fingerprint})")]
     WrongKey { name: String, fingerprint: String },
     #[error("the file is from {theirs}, not from {ours}")]
     OtherLibrary { ours: String, theirs: String },
-    /// The first bundle with this key: the user has to confirm it.
-    #[error("the key of {name} ({fingerprint}) has not been confirmed")]
+    /// The first bundle with this key: the user has to accept the key.
+    #[error("the key of {name} ({fingerprint}) has not been accepted")]
     NotAccepted { name: String, fingerprint: String },
-    #[error("the id of {title} is already used by another library on this device")]
+    #[error("the id of {title} is already used by a course of another library on this device")]
     Taken { title: String },
     #[error("the file contains the work of {name}")]
     OtherLearner { name: String },
@@ -76,7 +75,7 @@ impl ImportError {
             | Self::Unclaimed => ErrorCode::Forbidden,
         }
     }
-    /// Returns the name that the message refers to: a title, a learner or a library; else empty.
+    /// Returns the name that the message refers to: a title, a learner, a library or a path; empty if there is none.
     pub fn subject(&self) -> &str {
         match self {
             Self::NotDownloaded(s) | Self::NotWritable(s) => s,

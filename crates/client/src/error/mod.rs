@@ -26,7 +26,7 @@ pub enum Error {
     Content(carrel_content::Error),
     #[error(transparent)]
     Storage(#[from] StorageError),
-    #[error("stopped")]
+    #[error("cancelled")]
     Cancelled,
     #[error("internal: {0}")]
     Internal(String),
@@ -55,7 +55,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
-    /// Returns what the user can do, in lower case; empty if nothing.
+    /// Returns a hint for the user, in lower case; empty if there is none.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Net(e) => e.hint(),

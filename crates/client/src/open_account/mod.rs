@@ -1,7 +1,7 @@
 //! An account while it is open: its database, content, sync and tasks.
 //!
-//! [`OpenAccount`] owns all of it. Dropping it at any point, also while it is being opened, stops the tasks and closes
-//! the database.
+//! [`OpenAccount`] owns all of it. Dropping it, or cancelling [`OpenAccount::open`], stops the tasks and closes the
+//! database.
 //!
 //! Not here: which account is open (`client`), the list of accounts (`account`).
 
@@ -105,7 +105,7 @@ pub struct OpenAccount {
     pub learning: Arc<Learning>,
     pub sync: Arc<Sync>,
     pub content: Arc<Content>,
-    /// Sends requests as the signed-in learner.
+    /// Sends requests with the learner's tokens; without a server, reads the files of the demo library.
     pub http: Arc<dyn Http>,
     /// Without a trailing slash.
     pub base_url: String,
@@ -136,7 +136,8 @@ impl OpenAccount {
         };
         failpoints.at("store")?;
         let options = shared.store_options(session.is_some(), shared.changes.clone());
-        // Held until the database is owned by this call, or closed because the call was cancelled.
+        // The next call waits until the token is dropped: when this call has the database or, if this call is
+        // cancelled, after the database is closed.
         let token = shared.closing.token();
         let opened = blocking(move || Ok::<_, Error>((Store::open(&folder, options)?, token)));
         let store = Arc::new(opened.await?.0);
@@ -152,7 +153,7 @@ impl OpenAccount {
             changes: shared.changes.clone(),
         };
         let content = blocking(move || Ok::<_, Error>(Content::open(content_config)?)).await?;
-        // From here on the value owns everything, so an error or a cancelled call drops it.
+        // From here on, an error or a cancelled call drops `account`, which closes everything.
         let account = Self {
             id: info.id.clone(),
             learning: Arc::new(Learning::new(store.clone(), config.ids.clone())),
@@ -223,18 +224,18 @@ impl OpenAccount {
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
-    /// Returns when the sign-in expires if the server is not reached before (UTC, ms). None: unknown, expired, or no
-    /// server.
+    /// Returns the time at which the sign-in expires unless it is renewed before (UTC, ms). None if it is unknown or
+    /// past, or if there is no server.
     pub async fn signed_in_until_ms(&self) -> Option<i64> {
         self.session.as_ref()?.good_until_ms().await
     }
-    /// Notifies content and sync that the network changed or is available again.
+    /// Notifies content and sync that the network changed or became available.
     pub fn network_changed(&self) {
         self.content.network_changed();
         self.sync.network_changed();
     }
 
-    /// Stops the tasks and closes the database. Handles still held elsewhere return errors from then on.
+    /// Stops the tasks and closes the database. Remaining handles to the database then return errors.
     pub(crate) async fn close(&self) {
         self.shut_down().await;
     }
@@ -279,8 +280,7 @@ fn start_sync(
     Sync::start(engine, Some(session.clone()))
 }
 
-/// Stores the identity that an account's server proved. An account created before servers had identities gets it if
-/// its manifests were signed with the same key.
+/// Stores the identity that an account's server proved, unless a different signing key is pinned for the account.
 pub(crate) async fn store_identity(
     accounts: &Arc<Accounts>,
     id: &str,

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How often to check whether a database backup is due.
-const BACKUP_CHECK: Duration = Duration::from_secs(3600);
+const BACKUP_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Backs up the database once a day.
 pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
@@ -27,7 +27,7 @@ pub(super) async fn back_up_daily(store: Arc<Store>, clock: Arc<dyn Clock>) {
         if let Err(e) = store.maintain().await {
             tracing::warn!(error = %e, "the daily backup failed");
         }
-        clock.sleep(BACKUP_CHECK).await;
+        clock.sleep(BACKUP_CHECK_INTERVAL).await;
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn prefetch_latest(learning: Arc<Learning>, content: Arc<Conten
             Ok(true) => return,
             Ok(false) => {}
             Err(e) => {
-                tracing::info!(prefetch.item = %record.row.item, error = %e, "could not be prefetched");
+                tracing::info!(prefetch.item = %record.row.item, error = %e, "an item could not be prefetched");
             }
         }
     }
@@ -68,7 +68,7 @@ impl AccountEntry {
     }
 }
 
-/// Stores the user that the server returned.
+/// Stores the user and certificate that the server returned.
 pub(super) async fn store_user(
     entry: AccountEntry,
     mut users: watch::Receiver<Option<(UserInfo, String)>>,
@@ -86,7 +86,7 @@ pub(super) async fn store_needs_sign_in(
     mut found: watch::Receiver<bool>,
 ) {
     loop {
-        // Tokens may have been found before this task started. A session end stored by an earlier run stays.
+        // Until the session ends or tokens are found, which may be before this task starts, the stored state is kept.
         let needs_sign_in = *ended.borrow_and_update();
         let is_known = needs_sign_in || *found.borrow_and_update();
         if is_known {
@@ -99,7 +99,7 @@ pub(super) async fn store_needs_sign_in(
     }
 }
 
-/// Requests the server's identity once, after a successful sync, for an account created by an earlier release.
+/// Requests the server's identity after a successful sync, for an account whose entry has none.
 pub(super) async fn request_identity(
     shared: Shared,
     id: String,
@@ -108,7 +108,7 @@ pub(super) async fn request_identity(
 ) {
     let mut changes = shared.changes.subscribe();
     loop {
-        // After missed changes the state is read as after any other change.
+        // Missed changes are handled like a received change: the status is read.
         if matches!(changes.recv().await, Err(RecvError::Closed)) {
             return;
         }
@@ -128,7 +128,7 @@ pub(super) async fn request_identity(
                 }
                 return;
             }
-            Err(e) => tracing::info!(error = %e, "the server's identity could not be read"),
+            Err(e) => tracing::info!(error = %e, "the server could not be checked"),
         }
     }
 }

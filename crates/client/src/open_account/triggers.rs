@@ -18,7 +18,7 @@ pub(super) async fn forward(
     mut conditions: watch::Receiver<Conditions>,
 ) {
     let mut changes = changes.subscribe();
-    let (mut settings_changed, mut has_begun) = (true, false);
+    let (mut settings_changed, mut has_updated) = (true, false);
     loop {
         if settings_changed {
             match learning.settings().await {
@@ -28,13 +28,13 @@ pub(super) async fn forward(
                 }
             }
         }
-        if !std::mem::replace(&mut has_begun, true) {
+        if !std::mem::replace(&mut has_updated, true) {
             update(&downloads).await;
         }
         let set = tokio::select! {
             received = changes.recv() => match received {
                 Ok(set) => set,
-                // Some changes were missed, so all are assumed.
+                // Changes were missed, so all kinds are assumed.
                 Err(RecvError::Lagged(_)) => {
                     [Change::Settings, Change::Account, Change::Catalogue].into()
                 }

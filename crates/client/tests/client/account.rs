@@ -27,7 +27,7 @@ fn on_other_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(call).join().unwrap())
 }
 
-/// Creates a temporary folder, on a memory file system where there is one.
+/// Creates a temporary folder, in memory if possible.
 fn temp_dir() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -41,11 +41,11 @@ enum Outcome {
     Fails,
     /// The change takes effect, but the call returns an error.
     DoneButFails,
-    /// The call fails, and its change takes effect after the next change (a call that hung).
+    /// The call fails, and its change takes effect later (a call that hung).
     DoneLate,
 }
 
-/// A keychain whose calls have scripted outcomes. Its contents outlive the app.
+/// A keychain whose calls have scripted outcomes. Its contents are kept when the app restarts.
 #[derive(Default)]
 struct ScriptedKeychain {
     secrets: Mutex<std::collections::BTreeMap<String, String>>,
@@ -57,7 +57,7 @@ impl ScriptedKeychain {
     fn call(&self, name: &str, change: Option<Option<&str>>) -> carrel_net::Result<()> {
         let mut outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Outcome::Works);
         if !self.late.lock().unwrap().is_empty() {
-            // While one call hangs, no other call is made.
+            // While a call hangs, all other calls fail.
             outcome = Outcome::Fails;
         }
         if let (Some(to), Outcome::Works | Outcome::DoneButFails) = (change, outcome) {
@@ -152,7 +152,7 @@ fn old_token_is_never_returned_when_a_keychain_call_fails() {
                 }
                 _ => match secrets.get("a") {
                     Ok(found) => assert_eq!(found, expected, "round {round}: {steps:#?}"),
-                    // Unavailable is not the same as absent.
+                    // An unavailable token is not reported as absent.
                     Err(_) => assert!(keychain.failures.load(Ordering::Relaxed) > failures),
                 },
             }
@@ -175,11 +175,11 @@ fn keychain_is_retried_after_a_failed_call() {
     let open = || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
     let secrets = open();
     secrets.set("a", "first").unwrap();
-    // The second value cannot be set in the keychain, goes to the file, and is used in the next run although the
-    // keychain holds the first.
+    // The second value cannot be stored in the keychain and is stored in the file. The next run uses it, although the
+    // keychain contains the first.
     *keychain.outcomes.lock().unwrap() = [Outcome::Works, Outcome::Fails].into();
     secrets.set("a", "second").unwrap();
-    assert!(secrets.fallback_in_use(), "the fallback is reported");
+    assert!(secrets.fallback_in_use(), "the use of the file is reported");
     assert!(keychain.secrets.lock().unwrap()["a"].ends_with("first"));
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("second"));
@@ -188,7 +188,7 @@ fn keychain_is_retried_after_a_failed_call() {
     assert!(keychain.secrets.lock().unwrap()["a"].ends_with("third"));
     let file = FileSecrets::new(dir.path(), Arc::new(SeededIds::new(2)));
     assert_eq!(file.get("a").unwrap(), None);
-    // A value in the keychain that was damaged or deleted externally counts as absent and is no error.
+    // A value that another program replaced or deleted in the keychain is no error.
     keychain.secrets.lock().unwrap().insert("a".into(), String::new());
     assert_eq!(open().get("a").unwrap().as_deref(), Some(""));
     keychain.secrets.lock().unwrap().clear();
@@ -212,11 +212,11 @@ async fn locked_keychain_does_not_end_the_session() {
     let secrets = Arc::new(Secrets::with_probe(Box::new(probe), dir.path(), ids));
     let auth_server = Arc::new(FakeAuthServer::default());
     let server = auth_server.clone();
-    let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
+    let http = Arc::new(HttpFn(move |r: &Request| server.reply(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     for _ in 0..3 {
         assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
-        assert!(!session.is_ended(), "unknown is not the same as absent");
+        assert!(!session.is_ended(), "unavailable tokens do not end the session");
         assert!(!*session.tokens_found().borrow());
     }
     assert!(on_other_thread(|| secrets.get("me").is_err() && secrets.fallback_in_use()));
@@ -228,14 +228,14 @@ async fn locked_keychain_does_not_end_the_session() {
             && *session.tokens_found().borrow()
             && !on_other_thread(|| secrets.fallback_in_use())
     );
-    // Locked again during the run: a rotated token goes to the file and is the one used.
+    // Locked again during the run: a rotated token is stored in the file and used.
     keychain.broken.store(true, Ordering::SeqCst);
     auth_server.generation.store(1, Ordering::SeqCst);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 200);
     keychain.broken.store(false, Ordering::SeqCst);
     let kept = on_other_thread(|| secrets.get("me")).unwrap().unwrap();
     assert!(kept.contains("refresh-1"), "{kept}");
-    // Signing out while it is locked works, and the token does not reappear.
+    // A sign-out while it is locked deletes the token, which does not reappear.
     keychain.broken.store(true, Ordering::SeqCst);
     session.drop_tokens().await.unwrap();
     keychain.broken.store(false, Ordering::SeqCst);
@@ -263,7 +263,7 @@ fn unreadable_token_file_is_not_renamed() {
 }
 
 #[test]
-fn a_late_end_of_a_session_does_not_undo_a_sign_out() {
+fn set_needs_sign_in_returns_whether_the_account_changed() {
     let dir = tempfile::tempdir().unwrap();
     let ids = SeededIds::new(1);
     let accounts = Accounts::open(dir.path(), "laptop", &FakeClock::noon(), &ids).unwrap();
@@ -289,7 +289,7 @@ fn account_is_matched_by_server_identity_not_address() {
         accounts.put(&info).unwrap();
         info.id
     };
-    // An account created before servers had identities is named by its address and keeps its name.
+    // The id of an account created before servers had identities depends on its address and is kept.
     let old = account_at("http://192.168.1.4", None);
     assert_eq!(old, AccountInfo::of("http://192.168.1.4", "School", user(1)).id);
     assert_eq!(
@@ -309,7 +309,11 @@ fn account_is_matched_by_server_identity_not_address() {
     let other = account_at("https://evil.example", Some(&school("other")));
     assert_ne!(other, old);
     assert_ne!(account_at("https://school.example", Some(&school("third"))), old);
-    assert_ne!(account_at("https://evil.example", None), old, "an unproved identity is ignored");
+    assert_ne!(
+        account_at("https://evil.example", None),
+        old,
+        "an address of another server without a proof"
+    );
     // Another server at the old address of this one.
     let next = Identity { server_id: "next".into(), key: "n".into() };
     assert_ne!(account_at("http://192.168.1.4", Some(&next)), old);
@@ -350,11 +354,11 @@ async fn identity_requires_a_signature() {
     let (p1, p2, p3, p4) = (proof, proof, proof, proof);
     let (o1, o3, o4) = (ours.clone(), ours.clone(), ours);
     let table: Vec<(&str, Prove, bool)> = vec![
-        ("the right one", Box::new(move |c| p1(&o1, "school", c)), true),
+        ("valid", Box::new(move |c| p1(&o1, "school", c)), true),
         ("another key", Box::new(move |c| p2(&other, "school", c)), false),
         ("another id", Box::new(move |c| p3(&o3, "pond", c)), false),
         ("another challenge", Box::new(move |_| p4(&o4, "school", &"0".repeat(64))), false),
-        ("none", Box::new(|_| None), false),
+        ("no proof", Box::new(|_| None), false),
         ("invalid hex", Box::new(|_| Some("zz".repeat(64))), false),
         ("not ASCII", Box::new(|_| Some("é".repeat(64))), false),
         ("too short", Box::new(|_| Some("00".into())), false),
@@ -373,9 +377,12 @@ async fn identity_requires_a_signature() {
         let expected = Identity { server_id: "school".into(), key: public.clone() };
         assert_eq!(found, proved.then_some(expected), "{name}");
     }
-    // A server without an identity gets no challenge; a broken connection proves nothing.
-    let silent = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
-    assert_eq!(identity(&silent, "https://school.example", &meta, &SeededIds::new(1)).await, None);
+    // A failed connection proves nothing; a server without an identity gets no challenge.
+    let unreachable = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    assert_eq!(
+        identity(&unreachable, "https://school.example", &meta, &SeededIds::new(1)).await,
+        None
+    );
     let unused =
         HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
@@ -436,7 +443,7 @@ fn tokens_are_stored_in_a_file_when_the_keychain_fails() {
     secrets.set("b", "token-b").unwrap();
     assert!(secrets.fallback_in_use());
     assert_eq!(secrets.get("b").unwrap().as_deref(), Some("token-b"));
-    // The next run has a keychain again: both tokens are found, and new values are stored there.
+    // In the next run the keychain works: both tokens are found, and new values are stored in the keychain.
     keychain.broken.store(false, Ordering::Relaxed);
     let secrets = open();
     assert_eq!(secrets.get("a").unwrap().as_deref(), Some("token-a"));
@@ -453,7 +460,7 @@ fn token_file_is_private_encrypted_and_recovers_from_damage() {
     open().set("a", "a-very-secret-token").unwrap();
     let path = dir.path().join("secrets.bin");
     let bytes = fs::read(&path).unwrap();
-    assert!(!bytes.windows(11).any(|w| w == b"very-secret"), "not readable");
+    assert!(!bytes.windows(11).any(|w| w == b"very-secret"), "the token is encrypted");
     #[cfg(unix)]
     for name in ["secrets.bin", "secrets.key"] {
         use std::os::unix::fs::PermissionsExt;
@@ -473,7 +480,7 @@ fn token_file_is_private_encrypted_and_recovers_from_damage() {
     ];
     for (name, damage) in damaged_files {
         fs::write(&path, damage).unwrap();
-        assert_eq!(open().get("a").unwrap(), None, "{name}: sign in again");
+        assert_eq!(open().get("a").unwrap(), None, "{name}: the token is lost");
         assert!(path.with_extension("damaged").exists(), "{name}");
         open().set("a", "a-very-secret-token").unwrap();
         assert_eq!(open().get("a").unwrap().as_deref(), Some("a-very-secret-token"), "{name}");
@@ -485,7 +492,7 @@ fn token_file_is_private_encrypted_and_recovers_from_damage() {
 }
 
 #[test]
-fn several_learners_on_several_servers() {
+fn several_learners_on_several_servers_have_one_account_each() {
     let dir = tempfile::tempdir().unwrap();
     let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
     let open = || Accounts::open(dir.path(), "laptop", &clock, &ids).unwrap();
@@ -515,7 +522,7 @@ fn several_learners_on_several_servers() {
     fs::write(&path, &text[..text.len() / 2]).unwrap();
     let found = open();
     assert_eq!(found.all().len(), 3, "rebuilt from the folders");
-    assert!(found.all().iter().all(|a| a.signed_out), "signed out until the next sign-in");
+    assert!(found.all().iter().all(|a| a.signed_out), "a sign-in is required");
     // A list written by a newer release stays unchanged.
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
     let error = Accounts::open(dir.path(), "laptop", &clock, &ids).err().unwrap();
@@ -556,12 +563,12 @@ fn typed_addresses_are_normalised() {
         "x".repeat(70_000).as_str(),
     ] {
         let result = addresses(bad);
-        let wrong = matches!(result, Err(carrel_net::Error::Invalid(_))) || bad.len() > 1_000;
-        assert!(wrong, "{:?}: {result:?}", &bad[..bad.len().min(40)]);
+        let is_rejected = matches!(result, Err(carrel_net::Error::Invalid(_))) || bad.len() > 1_000;
+        assert!(is_rejected, "{:?}: {result:?}", &bad[..bad.len().min(40)]);
     }
 }
 
-/// Answers each request by a function.
+/// Replies to each request with the result of a function.
 struct HttpFn<F>(F);
 #[async_trait]
 impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http
@@ -606,7 +613,7 @@ async fn check_server_classifies_replies() {
         check_server(&http, &clock, "school.example").await.unwrap_err().code(),
         ErrorCode::Offline
     );
-    // On the local network https is tried when http does not respond; an error reply takes precedence over no reply.
+    // On the local network https is tried after http; an error reply is reported rather than a missing one.
     let http = HttpFn(|r: &Request| match r.url.starts_with("https") {
         true => Ok((200, b"<html>".to_vec())),
         false => Err(Failure::new(FailureKind::Connect, "refused")),
@@ -625,6 +632,7 @@ struct FakeAuthServer {
     /// Reply to a refresh, instead of new tokens.
     refresh_reply: Mutex<Option<(u16, Vec<u8>)>>,
     down: AtomicBool,
+    /// For each request to another host, whether it had a token.
     other_hosts: Mutex<Vec<bool>>,
 }
 impl FakeAuthServer {
@@ -637,7 +645,7 @@ impl FakeAuthServer {
             certificate: String::new(),
         }
     }
-    fn answer(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
+    fn reply(&self, request: &Request) -> Result<(u16, Vec<u8>), Failure> {
         let bearer = request.headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
         if !request.url.starts_with("http://gate/") {
             self.other_hosts.lock().unwrap().push(bearer.is_some());
@@ -649,8 +657,8 @@ impl FakeAuthServer {
         let now = self.generation.load(Ordering::SeqCst);
         if request.url.ends_with("/api/auth/refresh") {
             self.refreshes.fetch_add(1, Ordering::SeqCst);
-            if let Some(refusal) = self.refresh_reply.lock().unwrap().clone() {
-                return Ok(refusal);
+            if let Some(reply) = self.refresh_reply.lock().unwrap().clone() {
+                return Ok(reply);
             }
             let sent = String::from_utf8(request.body.clone().unwrap().to_vec()).unwrap();
             assert!(sent.contains(&format!("refresh-{}", now - 1)), "{sent} at {now}");
@@ -681,7 +689,7 @@ fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::T
     })
     .unwrap();
     let server = auth_server.clone();
-    let http = Arc::new(HttpFn(move |r: &Request| server.answer(r)));
+    let http = Arc::new(HttpFn(move |r: &Request| server.reply(r)));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     (auth_server, session, secrets, dir)
 }
@@ -710,7 +718,7 @@ async fn concurrent_401s_cause_one_refresh() {
 
 #[tokio::test]
 async fn only_problem_details_of_the_server_end_a_session() {
-    // Reply to the refresh, resulting status, whether the session is over.
+    // Reply to the refresh, status of the request's reply, whether the session has ended.
     type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
     let table: Vec<Case> = vec![
         (Some((401, problem(401, ErrorCode::Unauthenticated))), Some(401), true),
@@ -722,21 +730,21 @@ async fn only_problem_details_of_the_server_end_a_session() {
         (Some((200, b"<html>".to_vec())), None, false),
         (None, None, false),
     ];
-    for (refusal, status, over) in table {
+    for (refresh_reply, status, has_ended) in table {
         let (auth_server, session, secrets, _dir) = auth_server();
         auth_server.generation.store(1, Ordering::SeqCst);
-        auth_server.down.store(refusal.is_none(), Ordering::SeqCst);
-        *auth_server.refresh_reply.lock().unwrap() = refusal.clone();
+        auth_server.down.store(refresh_reply.is_none(), Ordering::SeqCst);
+        *auth_server.refresh_reply.lock().unwrap() = refresh_reply.clone();
         let reply = session.send(Request::get("http://gate/api/courses")).await;
-        assert_eq!(reply.ok().map(|r| r.status), status, "{refusal:?}");
-        assert_eq!(session.is_ended(), over, "{refusal:?}");
+        assert_eq!(reply.ok().map(|r| r.status), status, "{refresh_reply:?}");
+        assert_eq!(session.is_ended(), has_ended, "{refresh_reply:?}");
         assert_eq!(
             on_other_thread(|| secrets.get("me")).unwrap().is_none(),
-            over,
-            "{refusal:?}: tokens are kept unless the session is over"
+            has_ended,
+            "{refresh_reply:?}: tokens are kept unless the session has ended"
         );
         let before = auth_server.refreshes.load(Ordering::SeqCst);
-        if over {
+        if has_ended {
             let again = session.send(Request::get("http://gate/api/courses")).await.unwrap();
             assert_eq!(
                 (again.status, auth_server.refreshes.load(Ordering::SeqCst)),
@@ -750,7 +758,7 @@ async fn only_problem_details_of_the_server_end_a_session() {
             auth_server.down.store(false, Ordering::SeqCst);
         }
         let reply = session.send(Request::get("http://gate/api/courses")).await.unwrap();
-        assert_eq!(reply.status, 200, "{refusal:?}: works again");
+        assert_eq!(reply.status, 200, "{refresh_reply:?}: requests succeed again");
     }
 }
 
@@ -811,14 +819,14 @@ fn unwritable_account_list_does_not_prevent_the_start() {
     open().put(&AccountInfo::of("https://one.example", "One", user(1))).unwrap();
     let path = dir.path().join("accounts.json");
     let text = fs::read(&path).unwrap();
-    // A folder at the path of the temporary file: each write fails, also for root.
+    // A folder at the path of the temporary file makes each write fail, even for root.
     fs::create_dir(dir.path().join("accounts.json.part")).unwrap();
     let accounts = open();
     assert_eq!(accounts.all().len(), 1);
     assert!(accounts.put(&AccountInfo::of("https://one.example", "One", user(2))).is_err());
     assert_eq!(accounts.all().len(), 1, "memory changes only after the disk write");
     assert_eq!(fs::read(&path).unwrap(), text);
-    // First start, with a list that cannot be written.
+    // A start without a list, which cannot be written either.
     fs::remove_file(&path).unwrap();
     assert_eq!(open().all().len(), 1, "rebuilt from the folders");
     fs::remove_dir(dir.path().join("accounts.json.part")).unwrap();
@@ -851,7 +859,7 @@ fn small_files_are_replaced_or_unchanged_on_a_full_disk() {
             secrets.set("token", &format!("new {n}")).unwrap();
             assert_eq!(secrets.get("token").unwrap(), Some(format!("new {n}")));
         }
-        // Without a reserve file: the old files stay, and the start succeeds.
+        // Without a reserve file the old files are kept, and the start succeeds.
         let _ = fs::remove_file(dir.join("ballast"));
         let more = disk.fill(0);
         fs::rename(more, disk.path().join("more")).ok();
@@ -870,7 +878,7 @@ fn small_files_are_replaced_or_unchanged_on_a_full_disk() {
 }
 
 #[test]
-fn on_a_read_only_file_system_the_list_of_accounts_opens() {
+fn account_list_opens_on_a_read_only_file_system() {
     let Some(disk) = SmallDisk::new(4 << 20) else { return };
     let (clock, ids) = (FakeClock::noon(), SeededIds::new(1));
     disk.set_read_only(true);

@@ -1,5 +1,5 @@
-//! Rows exchanged by bundle, by sync and by both, in any order: every device ends with the rows of a fold in the
-//! model, and imported rows still wait for the server.
+//! Rows are exchanged by bundle and by sync in any order: all devices then have the rows that the model's `fold`
+//! computes, and imported rows are in the outbox.
 
 use std::{collections::BTreeMap, io::Cursor, sync::Arc};
 
@@ -24,7 +24,7 @@ struct Device {
 
 impl Device {
     fn new(n: usize) -> Self {
-        // On a memory file system where there is one, because thousands of commits are not what is tested.
+        // In memory if possible, so that thousands of commits do not wait for the disk.
         let memory = std::path::Path::new("/dev/shm");
         let dir = match memory.is_dir() {
             true => tempfile::tempdir_in(memory).unwrap(),
@@ -95,7 +95,7 @@ fn learner_row() -> impl Strategy<Value = Row> {
             r.stamp().is_none_or(|stamp| stamp.is_plausible())
         })
 }
-/// Generates sender, recipient, and whether by bundle.
+/// Generates a transfer: sender, recipient, and true for a bundle or false for sync.
 fn transfer() -> impl Strategy<Value = (usize, usize, bool)> {
     (0..DEVICES, 0..DEVICES, any::<bool>())
 }
@@ -109,7 +109,7 @@ fn bundles_and_sync_in_any_order_converge() {
     let run = TestRunner::new(config).run(&(work, vec(transfer(), 0..8)), |(work, transfers)| {
         runtime.block_on(async {
             let devices: Vec<Device> = (0..DEVICES).map(Device::new).collect();
-            // Half of the rows before the first transfer, the rest in between.
+            // Half of the rows are written before the first transfer, the others between transfers.
             let mut later = work.clone();
             for (at, row) in later.drain(..work.len() / 2) {
                 devices[at].join(row).await;
@@ -137,7 +137,7 @@ fn bundles_and_sync_in_any_order_converge() {
                     let changed: Vec<_> =
                         after.keys().filter(|k| before.get(k) != after.get(k)).collect();
                     prop_assert_eq!(imported.changed as usize, changed.len());
-                    prop_assert_eq!(imported.unread, 0);
+                    prop_assert_eq!(imported.unreadable, 0);
                     let waiting = devices[to].waiting().await;
                     for key in changed {
                         prop_assert!(
@@ -171,7 +171,7 @@ fn bundles_and_sync_in_any_order_converge() {
 }
 
 #[tokio::test]
-async fn grades_and_unknown_rows_in_a_bundle_are_handled() {
+async fn grades_in_a_bundle_are_ignored_and_unreadable_rows_are_kept() {
     let device = Device::new(0);
     let grade = r#"{"type":"grade","attempt":"00000000-0000-0000-0000-000000000001","rev":4294967295,"points":9,"maxPoints":9,"gradedMs":1790000000000}"#;
     let rows: Vec<String> = [
@@ -184,7 +184,7 @@ async fn grades_and_unknown_rows_in_a_bundle_are_handled() {
     .map(str::to_owned)
     .into();
     let imported = device.store.write("test", move |tx| join_rows(tx, &rows, false)).await.unwrap();
-    assert_eq!((imported.rows, imported.changed, imported.unread), (5, 1, 3));
+    assert_eq!((imported.rows, imported.changed, imported.unreadable), (5, 1, 3));
     assert_eq!(device.rows().await.len(), 1, "grades in files are ignored");
     let kept: i64 = device
         .store
@@ -222,7 +222,7 @@ async fn far_future_timestamp_in_a_bundle_never_wins() {
         let hlc = device.store.read(state::load).await.unwrap().hlc;
         assert!(hlc.ms() <= FakeClock::NOON, "the clock is not advanced: {hlc:?}");
     }
-    // A timestamp that a correct clock may have is stored unchanged.
+    // A timestamp that a clock can plausibly have is stored unchanged.
     let device = Device::new(0);
     device.join(kv("known", "mine", Hlc::new(FakeClock::NOON, 0)).into()).await;
     let near = kv("known", "theirs", Hlc::new(FakeClock::NOON + day, 0));

@@ -32,11 +32,11 @@ use tokio::{
 /// A simulated server with sign-in.
 struct School {
     sync_server: Arc<FakeServer>,
-    /// Access and refresh tokens older than this are refused.
+    /// Access tokens up to this number are refused.
     revoked: AtomicUsize,
     issued: AtomicUsize,
     down: AtomicBool,
-    /// The next request for the server's description signals its arrival and waits.
+    /// If set, the next request for the server's description signals its arrival and waits.
     held_meta: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
@@ -48,7 +48,7 @@ impl School {
         self.sync_server.state().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
     }
 
-    fn answer(&self, request: &Request, path: &str) -> (u16, Vec<u8>) {
+    fn reply(&self, request: &Request, path: &str) -> (u16, Vec<u8>) {
         let body = || request.body.clone().unwrap_or_default();
         let number = |text: &str| {
             text.rsplit('-').next().and_then(|n| n.trim_matches(['"', '}']).parse::<usize>().ok())
@@ -107,7 +107,7 @@ impl Http for School {
         }
         let is_sync = path.starts_with("/api/sync/") || path == "/api/meta";
         let (status, body) =
-            if path == "/api/meta" { (0, vec![]) } else { self.answer(&request, &path) };
+            if path == "/api/meta" { (0, vec![]) } else { self.reply(&request, &path) };
         if status == 0 && is_sync {
             request.url = format!("{}{path}", FakeServer::BASE);
             return self.sync_server.send(request).await;
@@ -194,7 +194,7 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     assert!(client.account_info().unwrap().needs_sign_in);
     account.learning.record(finished("a/b/e")).await.unwrap();
 
-    // Closed and restarted: still readable and writable, with the change still unsent.
+    // After a restart the account is readable and writable, and the changes are still unsent.
     client.close().await;
     drop((account, client));
     let client = open(dir.path(), &school, &clock).await;
@@ -206,12 +206,12 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     assert!(Arc::ptr_eq(&again, &account), "the account stays open");
     assert_eq!((again.id(), client.account_info().unwrap().needs_sign_in), (id.as_str(), false));
     let status = within_timeout("a sync", again.sync.sync_now()).await.unwrap();
-    // The sign-in itself starts a sync, which may or may not have ended.
+    // The sign-in starts a sync, which may still be running.
     assert_ne!(status.phase, Phase::SignedOut);
     assert_eq!((status.waiting, school.progress_rows()), (0, 3));
 }
 
-/// A request that got "session over" ends after the learner has signed in again.
+/// A sync that started in the old session ends after the learner has signed in again.
 #[tokio::test]
 async fn end_of_an_old_session_does_not_end_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -242,7 +242,7 @@ async fn end_of_an_old_session_does_not_end_the_new_one() {
 }
 
 #[tokio::test]
-async fn several_learners_share_a_device_and_not_their_work() {
+async fn several_learners_share_a_device_but_not_their_work() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let client = open(dir.path(), &school, &clock).await;
@@ -255,7 +255,7 @@ async fn several_learners_share_a_device_and_not_their_work() {
     assert!(client.accounts().get(&asha).unwrap().signed_out);
     assert!(
         client.switch(&asha).await.is_err_and(|e| e.code() == ErrorCode::Unauthenticated),
-        "requires a sign-in"
+        "a sign-in is required"
     );
     assert!(matches!(client.switch("nobody").await.err(), Some(Error::NotFound(_))));
     assert_eq!(
@@ -274,7 +274,7 @@ async fn several_learners_share_a_device_and_not_their_work() {
     assert_eq!((status.phase, status.waiting), (Phase::Local, 0));
     assert!(
         ben.learning.record(finished("x/y/z")).await.is_err(),
-        "a closed account cannot be written"
+        "nothing is written to a closed account"
     );
     let ben = ben.id().to_owned();
     assert_eq!(client.switch(&ben).await.unwrap().id(), ben, "still signed in");
@@ -289,7 +289,7 @@ async fn several_learners_share_a_device_and_not_their_work() {
     drop(client);
     assert!(
         open(dir.path(), &school, &clock).await.account().is_none(),
-        "signed out stays signed out"
+        "the learner is still signed out"
     );
 }
 
@@ -338,11 +338,11 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
         ben.learning
             .record(finished(&format!("b/b/s{n}")))
             .await
-            .expect("the open account can be written");
+            .expect("the open account is writable");
         assert_eq!(
             client.accounts().active().unwrap().id,
             ben.id(),
-            "{failing_step}: for the next start"
+            "{failing_step}: the next start opens the other account"
         );
 
         let open = switch_to_closed(&client, &asha).await;
@@ -356,7 +356,7 @@ async fn failed_switch_keeps_the_current_account_and_can_be_retried() {
 
 /// The call that opens an account is dropped at its first await after each step.
 #[tokio::test]
-async fn an_opening_that_is_cancelled_leaves_nothing_open() {
+async fn cancelled_opening_leaves_nothing_open() {
     let dir = tempfile::tempdir().unwrap();
     let (school, clock) = (school(), FakeClock::noon());
     let client = open(dir.path(), &school, &clock).await;
@@ -426,7 +426,7 @@ async fn start_succeeds_and_reports_an_account_that_cannot_be_opened() {
     let (id, folder) = (account.id().to_owned(), account.store.dir().to_owned());
     client.close().await;
     drop((account, client));
-    // As written by a newer release.
+    // A database that a newer release has written.
     let execute = |sql: &str| {
         let conn = carrel_sqlite::open(&folder.join("user.db"), Default::default()).unwrap();
         conn.execute(sql, []).unwrap();
@@ -441,7 +441,7 @@ async fn start_succeeds_and_reports_an_account_that_cannot_be_opened() {
     );
     assert!(!failure.error.hint().is_empty());
     assert_eq!(client.switch(&id).await.err().unwrap().code(), ErrorCode::TooNew);
-    // The app stays usable meanwhile, and the account is retried when the cause is gone.
+    // Other accounts can be used, and this account opens when the cause is gone.
     client.open_demo().await.unwrap();
     assert!(client.open_failure().is_none());
     execute("DELETE FROM schema_migration WHERE number = 99");
@@ -488,7 +488,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
     within_timeout("a sync", account.sync.sync_now()).await.unwrap();
     client.close().await;
     drop((account, client));
-    // A state that an earlier run stored by mistake is corrected as well.
+    // A wrong state stored by an earlier run is corrected too.
     for was_ended in [false, true] {
         secrets.locked.store(true, Ordering::SeqCst);
         let client = open_with(dir.path(), &school, &clock, secrets.clone()).await;
@@ -506,7 +506,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
             was_ended,
             "the stored state is unchanged"
         );
-        // Unlocked: work resumes at the next use without user action.
+        // Unlocked: the next sync succeeds without user action.
         secrets.locked.store(false, Ordering::SeqCst);
         let mut changes = client.changes().subscribe();
         let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();

@@ -1,6 +1,6 @@
 //! Integration tests of the client: accounts, sign-in, bundles, full disks.
 //!
-//! Clocks and ids are given, the network is an `Http` in this process, files are real. No test waits for real time.
+//! Clocks and ids are fakes, the network is an `Http` in this process, files are real. No test waits for real time.
 
 mod account;
 mod bundle;

@@ -11,13 +11,13 @@ use super::{settings::Settings, sync::SyncStatus};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Empty {}
 
-/// State that the UI needs at start, in one call.
+/// State that the UI needs at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AppState {
     /// Release of the app, for display.
     pub version: String,
-    /// The open account; none: show First run.
+    /// The open account; none: the UI shows the Welcome screen.
     pub account: Option<Account>,
     /// All accounts on this device.
     pub accounts: Vec<Account>,
@@ -27,15 +27,15 @@ pub struct AppState {
     pub media_base: String,
     /// Base address of images; append the blob's hash. Ends with `/`; valid for this run only.
     pub image_base: String,
-    /// This build includes the demo library.
+    /// The demo library is included in this build.
     pub demo_available: bool,
     /// Tokens are stored in an encrypted file, because the system's keychain is unavailable.
     pub keychain_fallback: bool,
-    /// The account that could not be opened, with the error. `switch_account` tries again.
+    /// The account that could not be opened, with the error. `switch_account` tries to open it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub open_failure: Option<OpenFailure>,
-    /// Why the open account is read-only now. Missing if changes can be recorded.
+    /// Why the open account is read-only; missing if changes can be recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub read_only: Option<ErrorCode>,
@@ -54,17 +54,17 @@ pub struct OpenFailure {
     pub message: String,
 }
 
-/// Changes recorded on this device that are no longer readable. Data on the server is restored by the next sync.
+/// Changes recorded on this device that can no longer be read. The next sync restores those that are on the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairReport {
-    /// When the damage was found (UTC, ms).
+    /// Time of the repair (UTC, ms).
     pub at_ms: i64,
-    /// Rows that could be identified, each as kind and key.
+    /// Lost rows whose keys are known: type and key of each.
     pub lost: Vec<String>,
-    /// Number of changes that could not be identified.
+    /// Number of lost changes whose rows are not known.
     pub unreadable: u32,
-    /// Changes since this time may be missing undetected (UTC, ms); 0: since the beginning.
+    /// Changes after this time may be missing without being listed (UTC, ms); 0: any change; none: no change.
     pub unknown_since_ms: Option<i64>,
 }
 
@@ -73,12 +73,12 @@ pub struct RepairReport {
 pub struct Account {
     /// The account's id on this device.
     pub id: String,
-    /// Address of the server; empty for the demo library.
+    /// Address of the server; empty for the account without a server.
     pub server: String,
     /// Display name of the school or library.
     pub server_name: String,
     pub user: UserInfo,
-    /// The session ended: sign in again. Unsent changes are kept.
+    /// The learner has to sign in again: the session ended, or they signed out. Unsent changes are kept.
     pub needs_sign_in: bool,
 }
 
@@ -134,6 +134,6 @@ pub struct AccountRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenUrl {
-    /// `http`, `https` or `mailto`.
+    /// Address with the scheme `http`, `https` or `mailto`.
     pub url: String,
 }

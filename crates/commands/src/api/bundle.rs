@@ -72,8 +72,8 @@ pub struct ExportedFile {
     pub count: u64,
 }
 
-/// Where the UI uploads a file that the user chose or dropped: `PUT` with the bytes as body; returns `{ path, bytes
-/// }`.
+/// Address to which the UI uploads a file that the user chose or dropped. `PUT` with the bytes as body returns the path
+/// and the size as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadUrl {
@@ -95,11 +95,12 @@ pub enum FileView {
         server_name: String,
         /// Five groups of four hex digits, for the user to compare.
         fingerprint: String,
-        /// The user has to confirm the key first.
+        /// The user has to accept the key before an import.
         needs_confirmation: bool,
         made_ms: i64,
+        /// Size of the whole file.
         bytes: u64,
-        /// Bytes of it that are not stored on this device yet.
+        /// Bytes of blobs that are not on this device yet.
         new_bytes: u64,
         courses: Vec<CourseInFile>,
         refusal: Option<FileRefusal>,
@@ -108,7 +109,7 @@ pub enum FileView {
         learner: String,
         server_name: String,
         device_name: String,
-        /// The learner's other devices know the key of the device that signed the file.
+        /// The key that signed the file is one that the learner's devices have published.
         device_known: bool,
         made_ms: i64,
         rows: u64,
@@ -129,9 +130,10 @@ pub struct FileRefusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum LocalVersion {
+    /// The course is not on this device.
     Absent,
     Same,
-    /// The local version is older.
+    /// The local version is older and is replaced.
     Older,
     /// The local version is newer and is kept.
     Newer,
@@ -153,7 +155,7 @@ pub struct CourseInFile {
 #[serde(rename_all = "camelCase")]
 pub struct ImportCourses {
     pub path: String,
-    /// The fingerprint that the user confirmed.
+    /// Fingerprint of the key that the user accepted; missing if the key is trusted.
     #[ts(optional)]
     pub accept: Option<String>,
 }
@@ -185,11 +187,12 @@ pub struct ImportWork {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedWork {
+    /// Number of rows in the file.
     pub rows: u64,
-    /// Number of them that changed local data.
+    /// Number of rows that changed local data.
     pub changed: u64,
-    /// Rows that this release cannot read, kept for a later one.
-    pub unread: u64,
+    /// Number of rows that this release cannot read; they are kept for a later release.
+    pub unreadable: u64,
 }
 
 /// Progress of the running export or import.

@@ -5,16 +5,17 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// Sources of cache answers since the start, and the size of the cache.
+/// Number of responses by route and source since the start, and the size of the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheFigures {
     /// One entry per row of the route table, in its order, and one (`*`) for all other routes.
     pub routes: Vec<RouteFigures>,
     pub total: TierCounts,
-    /// Bytes of responses in memory and in `cache.db`, each with its limit.
+    /// Bytes of responses in memory, and their limit.
     pub memory_bytes: u64,
     pub memory_budget: u64,
+    /// Bytes of responses in `cache.db`, and their limit.
     pub disk_bytes: u64,
     pub disk_budget: u64,
     /// Responses evicted from `cache.db` to stay within its budget.
@@ -33,23 +34,26 @@ pub struct RouteFigures {
     pub counts: TierCounts,
 }
 
-/// Number of answers by the source of their bytes, and by other properties.
+/// Number of responses by source, and by other properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct TierCounts {
+    /// Responses from memory.
     pub memory: u64,
+    /// Responses from `cache.db`.
     pub disk: u64,
+    /// Responses from the network.
     pub network: u64,
     /// Stored responses that the server confirmed as current.
     pub revalidated: u64,
     /// Stored responses used although stale, or because the server could not be reached.
     pub stale: u64,
-    /// Shared the network request of another caller.
+    /// Responses to the network request of another caller.
     pub coalesced: u64,
-    /// Answered without a request, because a recent one failed or returned "not found".
+    /// Not requested, because a recent request failed or returned "not found".
     pub negative: u64,
-    /// Requests without an answer.
+    /// Requests without a response.
     pub failed: u64,
-    /// Share of answers without bytes from the network, in hundredths of a percent; none if there were no answers.
+    /// Share of responses without bytes from the network, in hundredths of a percent; none if there were no responses.
     pub hit_rate: Option<u16>,
 }

@@ -13,7 +13,7 @@ pub enum DownloadPhase {
     Absent,
     Queued,
     Running,
-    /// Continues automatically when `reason` no longer applies.
+    /// Continues automatically when `reason` no longer applies; with the reason `user` only when it is started again.
     Paused,
     /// All bytes are stored and verified.
     Ready,
@@ -23,12 +23,12 @@ pub enum DownloadPhase {
     Failed,
 }
 
-/// Why a download is waiting or failed.
+/// Why a download is paused or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadReason {
     Offline,
-    /// The network requires a sign-in on its own page.
+    /// The network requires a sign-in on a web page.
     Portal,
     Metered,
     Battery,
@@ -51,13 +51,13 @@ pub struct DownloadState {
     pub reason: Option<DownloadReason>,
     /// When all bytes were last verified against their hashes (UTC, ms).
     pub checked_ms: Option<i64>,
-    /// Bytes per second, smoothed; only while it is running.
+    /// Bytes per second, smoothed; only while the download is running.
     pub rate: Option<u64>,
-    /// Estimated milliseconds to the end at that rate.
+    /// Estimated time to the end at this rate, in milliseconds.
     pub left_ms: Option<u64>,
-    /// While it waits: time of the next automatic attempt (UTC, ms). None: when the reason no longer applies.
+    /// Time of the next automatic attempt (UTC, ms); none if no time is set.
     pub retry_at_ms: Option<i64>,
-    /// Some version is complete and readable, whatever the phase of a newer one.
+    /// A version is complete and readable, whatever the phase of a newer version.
     pub readable: bool,
 }
 
@@ -81,7 +81,7 @@ pub struct StartDownload {
     #[serde(default)]
     #[ts(optional)]
     pub lesson: Option<Slug>,
-    /// Download also over a metered network and on battery, this time only.
+    /// Ignores the settings for metered networks and battery for this download.
     #[serde(default)]
     #[ts(optional)]
     pub anyway: Option<bool>,
@@ -98,15 +98,15 @@ pub struct OfflineCheck {
     /// Number of missing or damaged files; they are downloaded again when the network is available.
     pub missing: u32,
     pub missing_bytes: u64,
-    /// The first 100 of them, in reading order.
+    /// The first 100 missing or damaged files, in reading order.
     pub missing_files: Vec<MissingFile>,
-    /// Media types of its audio and video, for the UI to check that it can play them.
+    /// Media types of the download's audio and video; the UI checks that it can play them.
     pub media_types: Vec<String>,
-    /// Bytes that may still be written to the disk.
+    /// Free bytes on the disk; none if not known.
     pub free_bytes: Option<u64>,
     /// When the sign-in expires unless the server is reached before (UTC, ms); none: unknown.
     pub signed_in_until_ms: Option<i64>,
-    /// The session is over: changes are kept on this device until the learner signs in again.
+    /// The session ended: changes are kept on this device until the learner signs in again.
     pub needs_sign_in: bool,
 }
 
@@ -144,7 +144,7 @@ pub struct SetConditions {
     pub online: Option<bool>,
     #[ts(optional)]
     pub metered: Option<bool>,
-    /// Remaining battery in percent while it is not charging.
+    /// Battery charge in percent, if the battery is not charging.
     #[ts(optional)]
     pub on_battery: Option<u8>,
 }

@@ -20,11 +20,12 @@ pub struct CommandError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub size: Option<u64>,
-    /// Why a file was not written or not imported: the UI has a message for each code (`bundle.error.*`).
+    /// Code of the reason why a file was not written or not imported; the UI has a message for each
+    /// (`bundle.error.*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
-    /// The name that this message refers to.
+    /// The name that the message for `reason` refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub subject: Option<String>,

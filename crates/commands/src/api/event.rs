@@ -7,11 +7,11 @@ use ts_rs::TS;
 
 use super::{bundle::TransferState, download::DownloadState, sync::SyncStatus};
 
-/// Events sent to the UI. One channel carries all of them.
+/// An event sent to the UI. All events use one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum UiEvent {
-    /// Data of these topics changed: views that show it have to query again.
+    /// Data of these topics changed: views that show it have to repeat their queries.
     Changed { topics: Vec<Topic> },
     /// Progress of a download; at most four events a second per item.
     Download { id: String, state: DownloadState },
@@ -25,7 +25,7 @@ pub enum UiEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Topic {
-    /// The signed-in account.
+    /// The open account, or the list of accounts.
     Account,
     /// Lists of courses and stories.
     Catalogue,
@@ -37,7 +37,7 @@ pub enum Topic {
     Enrolment {
         course: String,
     },
-    /// Saved words.
+    /// Words on the review list.
     Words,
     Settings,
     /// Unsent, accepted and refused changes.

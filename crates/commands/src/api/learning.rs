@@ -13,7 +13,7 @@ use super::reading::WordView;
 pub struct SaveWord {
     /// `root/word`.
     pub word: ItemId,
-    /// False removes it from the list.
+    /// True: add the word to the review list. False: remove it.
     pub saved: bool,
 }
 
@@ -28,11 +28,11 @@ pub struct WordList {
 pub struct SavedWord {
     pub item: ItemId,
     pub saved_ms: i64,
-    /// None: its course or story is not stored on this device.
+    /// None if the entry is not on this device.
     pub word: Option<WordView>,
 }
 
-/// Data of the Progress page, derived from local rows.
+/// Data of the Progress screen, derived from local rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressOverview {

@@ -38,15 +38,15 @@ pub struct ListRequest {
     pub page_size: Option<u32>,
 }
 
-/// Source and age of a reply.
+/// Age of the data in a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Freshness {
-    /// When the server last confirmed it (UTC, ms since 1970).
+    /// When the server last confirmed the data (UTC, ms since 1970); 0: unknown.
     pub as_of_ms: i64,
-    /// Older than its maximum age: show "as of".
+    /// The data is older than its maximum age: the UI shows `as_of_ms`.
     pub stale: bool,
-    /// The reply was made without the network.
+    /// The server cannot be reached.
     pub offline: bool,
 }
 
@@ -118,8 +118,9 @@ pub struct ContinueCard {
     /// Of the course or story, in hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub cover: carrel_model::content::Cover,
-    /// When it was last read (UTC, ms), and the name of the device; empty if it was this one.
+    /// When the item was last read (UTC, ms).
     pub at_ms: i64,
+    /// Name of the device on which it was read; empty for this device.
     pub from_device: String,
 }
 
@@ -140,7 +141,7 @@ pub struct CourseView {
     pub percent: u16,
     pub done: u32,
     pub total: u32,
-    /// Sections added by an update after the course was completed.
+    /// For sections added by an update after the course was completed; always 0, because they are not counted yet.
     pub new_sections: u32,
     /// Milliseconds over all devices; overlapping periods count once.
     pub time_spent_ms: i64,
@@ -161,7 +162,7 @@ pub struct LessonView {
     /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub sections: Vec<SectionView>,
-    /// Of this lesson alone; absent if the lesson was never downloaded by itself.
+    /// Download of this lesson alone; absent if only the whole course was requested.
     pub download: DownloadState,
 }
 
@@ -176,7 +177,7 @@ pub struct SectionView {
     /// Hundredths of a percent, 0 to 10,000.
     pub percent: u16,
     pub done: bool,
-    /// Its progress has not been sent yet.
+    /// The server has not accepted its progress yet.
     pub waiting: bool,
     /// Best score of its quiz in hundredths of a percent, 0 to 10,000.
     pub best_score: Option<u16>,
@@ -195,7 +196,7 @@ pub struct SearchRequest {
     pub q: String,
 }
 
-/// Best match first; at most 50. Covers local content and the stored catalogue.
+/// At most 50 matches in local content and the stored catalogue, best match first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReply {

@@ -26,7 +26,7 @@ pub struct QuizView {
     pub attempts: Vec<AttemptView>,
     /// Hundredths of a percent, 0 to 10,000.
     pub best: Option<u16>,
-    /// None: no limit.
+    /// None if the number of attempts is not limited.
     pub attempts_left: Option<u32>,
 }
 
@@ -37,7 +37,7 @@ pub struct AttemptView {
     pub started_ms: i64,
     pub submitted_ms: Option<i64>,
     pub answers: Vec<AnswerView>,
-    /// Present once submitted.
+    /// None until the attempt is submitted, or if neither the quiz nor a grade is on this device.
     pub score: Option<Score>,
     /// The score was computed on this device; the server has not graded the attempt yet.
     pub provisional: bool,
@@ -60,7 +60,7 @@ pub struct SaveAnswer {
     pub response: Response,
 }
 
-/// Reply to a saved answer, which is durable when the reply arrives.
+/// Score of a saved answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SavedAnswer {

@@ -17,7 +17,7 @@ pub struct ItemRef {
     pub item: ItemId,
 }
 
-/// A section, ready to be displayed.
+/// A section with its text, media and progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SectionPage {
@@ -32,7 +32,7 @@ pub struct SectionPage {
     pub lesson_number: u32,
     pub lesson_count: u32,
     pub body: SectionBody,
-    /// The quiz of a QUIZ or ASSESSMENT: `course/quiz` and the compiled blob.
+    /// The quiz of a section of type QUIZ or ASSESSMENT.
     pub quiz: Option<QuizRef>,
     pub progress: ItemProgress,
     pub previous: Option<Neighbour>,
@@ -43,7 +43,9 @@ pub struct SectionPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct QuizRef {
+    /// `course/quiz`.
     pub quiz: ItemId,
+    /// The compiled quiz.
     pub body: BlobHash,
 }
 
@@ -64,15 +66,15 @@ pub struct ItemProgress {
     pub done: bool,
     /// Last position, for example `p3.s2`, `b7`, `t61500`.
     pub pos: Option<String>,
-    /// Name of the other device that wrote `pos`; empty if it was this one. The UI offers a newer position and does
-    /// not jump to it.
+    /// Name of the other device that wrote `pos`; empty if this device wrote it. The UI offers the position of another
+    /// device and does not go to it automatically.
     pub pos_device: String,
     pub pos_at_ms: i64,
-    /// Not yet accepted by the server.
+    /// The server has not accepted the progress yet.
     pub waiting: bool,
 }
 
-/// A story, opened on its own (`story`) or inside a course (`course/story`).
+/// A story with the learner's progress: alone (`story`) or inside a course (`course/story`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StoryPage {
@@ -96,7 +98,7 @@ pub struct WordView {
     pub saved: bool,
 }
 
-/// Identifies a position in a recording: `kind` is media, `item` the course or story and the recording's hash,
+/// Identifies a position. For a recording, `kind` is media and `item` is the course or story and the recording's hash:
 /// `how-rivers-work/<64 hex digits>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -115,13 +117,13 @@ pub struct RecordProgress {
     #[serde(default)]
     #[ts(optional)]
     pub percent: Option<u16>,
-    /// Finished now.
+    /// The item is finished now.
     #[serde(default)]
     pub done: bool,
     #[serde(default)]
     #[ts(optional)]
     pub pos: Option<String>,
-    /// Start again from 0; a finished item stays finished.
+    /// Restarts the item at 0; a finished item stays finished.
     #[serde(default)]
     pub restart: bool,
 }
@@ -132,7 +134,7 @@ pub struct RecordProgress {
 #[serde(rename_all = "camelCase")]
 pub struct StudyHeartbeat {
     pub item: ItemId,
-    /// False: stop counting (page hidden or closed, learner idle).
+    /// False: stop counting, because the page is hidden or closed, or the learner is idle.
     pub reading: bool,
 }
 

@@ -22,7 +22,7 @@ pub struct Settings {
     /// Percent, 50 to 200.
     pub narration_speed: u16,
     pub download_metered: DownloadMetered,
-    /// Downloads wait while the device runs on battery.
+    /// Downloads are paused while the device runs on battery.
     pub download_charging: bool,
     /// Single letter and punctuation keys act as shortcuts, such as `j` for the next section.
     pub key_shortcuts: bool,

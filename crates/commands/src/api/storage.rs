@@ -12,7 +12,7 @@ use super::download::DownloadPhase;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageView {
-    /// Effective limit: the least of the chosen one, the organisation's, and a tenth of the space free without content.
+    /// Effective limit: the lowest of the chosen limit, the organisation's, and a tenth of `free` + `used`.
     pub budget: u64,
     /// Limit chosen on this device; none: 2 GiB.
     pub budget_chosen: Option<u64>,
@@ -22,7 +22,7 @@ pub struct StorageView {
     pub floor: u64,
     /// Free space on the disk now.
     pub free: u64,
-    /// All content: the sum of the next four.
+    /// All content: the sum of the next four fields.
     pub used: u64,
     /// This account's downloads; blobs shared by several courses count once.
     pub downloads: u64,
@@ -34,17 +34,17 @@ pub struct StorageView {
     pub unfinished: u64,
     /// Lists, search index and content index; not included in `used`.
     pub index: u64,
-    /// This account's learning records. Never removed.
+    /// This account's learning records, which are never removed.
     pub work: u64,
     pub kinds: StorageKinds,
-    /// Folder of the content.
+    /// Folder in which content is stored.
     pub folder: String,
-    /// The folder can be moved from the UI.
+    /// The learner may move the content to another folder.
     pub can_move: bool,
     pub shortage: Option<StorageShortage>,
-    /// Largest first.
+    /// One page of this account's downloads, largest first.
     pub courses: Vec<StorageCourse>,
-    /// Total number of courses.
+    /// Number of this account's downloads on all pages.
     pub courses_total: u64,
 }
 
@@ -101,7 +101,7 @@ pub struct StorageCourse {
 pub struct StorageRequest {
     #[ts(optional)]
     pub offset: Option<u32>,
-    /// Default 50.
+    /// Default 50, at most 500.
     #[ts(optional)]
     pub limit: Option<u32>,
 }

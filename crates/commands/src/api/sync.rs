@@ -9,28 +9,29 @@ use ts_rs::TS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncPhase {
-    /// The account has no server: the demo library.
+    /// The account has no server.
     Local,
     Idle,
     Running,
-    /// The network or the server is unavailable; retried automatically.
+    /// The network or the server is unavailable. Sync is retried automatically.
     Offline,
     /// The session ended: sign in again. Unsent changes are kept.
     SignedOut,
-    /// The server returned an error; retried automatically.
-    Trouble,
+    /// The server returned an error. Sync is retried automatically.
+    ServerError,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
     pub phase: SyncPhase,
-    /// When the phase began (UTC, ms).
+    /// When the phase started (UTC, ms).
     pub since_ms: i64,
     /// Number of unsent changes.
     pub waiting: u32,
-    /// Number of changes that the server refused; kept on this device.
+    /// Number of changes that the server refused. They are kept on this device.
     pub refused: u32,
+    /// When the last sync succeeded (UTC, ms).
     pub last_ok_ms: Option<i64>,
     /// Time of the next automatic attempt (UTC, ms).
     pub next_try_ms: Option<i64>,
@@ -55,25 +56,26 @@ pub enum ReceiptState {
     Refused,
 }
 
-/// Status of one change made by the learner.
+/// State of one change made by the learner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// The row's type and key; does not change.
     pub id: String,
     pub row_type: RowType,
-    /// Title of the item concerned, or its id if the title is not known locally.
+    /// Title of the item that changed, or its id if the title is not on this device.
     pub title: String,
     /// Title of the course that contains it, if any.
     pub course_title: String,
-    /// Details that depend on the kind: percent (0 to 10,000), minutes, score.
+    /// Of progress: hundredths of a percent, 0 to 10,000.
     pub percent: Option<u16>,
+    /// Of study time: milliseconds.
     pub active_ms: Option<i64>,
     pub state: ReceiptState,
     pub at_ms: i64,
-    /// The server's reason for refusing it.
+    /// Why the server refused the change; empty if it did not.
     pub reason: String,
-    /// `invalid`, `forbidden`, `too_new` or `clock_skew` if it was refused.
+    /// `invalid`, `forbidden`, `too_new` or `clock_skew`; empty if the change was not refused.
     pub code: String,
 }
 
@@ -83,7 +85,7 @@ pub struct ReceiptRef {
     pub id: String,
 }
 
-/// The refused changes as JSON text, to be given to a teacher.
+/// The refused changes as JSON text, for a teacher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportReply {

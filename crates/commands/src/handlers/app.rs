@@ -152,8 +152,8 @@ pub async fn open_url(host: &dyn Host, request: OpenUrl) -> Result<Empty> {
     Ok(Empty {})
 }
 
-/// Checks that the system may open an address: a web page, or an e-mail to one address. A mailto link must not add
-/// attachments, copies or headers.
+/// Returns true for a web page and for an e-mail to one address. A mailto link with attachments, copies or headers is
+/// refused.
 fn is_openable(url: &str) -> bool {
     let lower = url.to_ascii_lowercase();
     if let Some(address) = lower.strip_prefix("mailto:") {

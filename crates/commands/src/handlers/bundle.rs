@@ -35,7 +35,7 @@ pub async fn open_guest(host: &dyn Host, _: Empty) -> Result<AppState> {
 
 pub async fn list_removable_media(host: &dyn Host, _: Empty) -> Result<BundleFolderList> {
     let downloads = host.downloads_dir();
-    // A drive in standby responds slowly.
+    // On a blocking thread, because a drive in standby responds slowly.
     let listed = blocking(move || {
         let folders = bundle::bundle_folders(downloads.as_deref());
         let files = folders.iter().flat_map(|folder| {
@@ -96,7 +96,11 @@ pub async fn import_courses(host: &dyn Host, request: ImportCourses) -> Result<I
 
 pub async fn import_work(host: &dyn Host, request: ImportWork) -> Result<ImportedWork> {
     let imported = host.client().import_work(Path::new(&request.path), request.claim).await?;
-    Ok(ImportedWork { rows: imported.rows, changed: imported.changed, unread: imported.unread })
+    Ok(ImportedWork {
+        rows: imported.rows,
+        changed: imported.changed,
+        unreadable: imported.unreadable,
+    })
 }
 
 pub async fn cancel_transfer(host: &dyn Host, _: Empty) -> Result<Empty> {
@@ -151,14 +155,14 @@ fn courses_view(info: CoursesInfo) -> FileView {
     FileView::Courses {
         server_name: if info.server_name.is_empty() { info.server } else { info.server_name },
         fingerprint: info.fingerprint,
-        needs_confirmation: info.trust == KeyTrust::Unconfirmed,
+        needs_confirmation: info.trust == KeyTrust::NotAccepted,
         made_ms: info.made_ms,
         bytes: info.bytes,
         new_bytes: info.new_bytes,
         courses: courses.collect(),
         refusal: match &info.trust {
             KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
-            KeyTrust::Trusted | KeyTrust::Unconfirmed => None,
+            KeyTrust::Trusted | KeyTrust::NotAccepted => None,
         },
     }
 }

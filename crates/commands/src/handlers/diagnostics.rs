@@ -44,7 +44,7 @@ fn counts(counts: &RouteCounts) -> TierCounts {
         coalesced: counts.coalesced,
         negative: counts.negative,
         failed: counts.failed,
-        hit_rate: (counts.answers() > 0).then(|| percent(counts.hits(), counts.answers())),
+        hit_rate: (counts.responses() > 0).then(|| percent(counts.hits(), counts.responses())),
     }
 }
 

@@ -113,7 +113,7 @@ pub async fn check_offline(host: &dyn Host, request: DownloadRef) -> Result<Offl
             page: file.first_use.page,
             kind: match file.kind {
                 MediaKind::Text => MissingFileKind::Text,
-                MediaKind::Picture => MissingFileKind::Picture,
+                MediaKind::Image => MissingFileKind::Picture,
                 MediaKind::Audio => MissingFileKind::Audio,
                 MediaKind::Video => MissingFileKind::Video,
                 MediaKind::Other => MissingFileKind::Other,

@@ -221,7 +221,8 @@ async fn continue_card(
     }
 }
 
-/// Returns the first unfinished section after `after` (or from the beginning), else the first unfinished one of all.
+/// Returns the first unfinished section after `after`. If there is none, or `after` is none, returns the first
+/// unfinished section of the course.
 fn first_unfinished(
     meta: &CourseMeta,
     outline: &CourseOutline,
@@ -272,12 +273,12 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         let version = content.library.known_version(Kind::Course, &id)?;
         Ok((downloads.lessons(&id)?, downloads.state(Kind::Course, &id)?, version))
     });
-    let (mut lesson_states, state, server) = states.await?;
+    let (mut lesson_states, state, newest) = states.await?;
     let lessons = outline.lessons.iter().zip(by_lesson).map(|(l, completion)| LessonView {
         download: state_view(
             &lesson_states.remove(ItemId::within(&meta.id, &l.id).as_str()).unwrap_or_default(),
             0,
-            server,
+            newest,
         ),
         id: l.id.clone(),
         title: l.title.clone(),
@@ -302,7 +303,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         time_spent_ms: account.learning.time_spent_under(root).await?,
         enrolment: enrolment.status(),
         enrolment_reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),
-        download: state_view(&state, manifest.manifest.total_bytes(), server),
+        download: state_view(&state, manifest.manifest.total_bytes(), newest),
         continue_at: continue_at(meta, outline, &done, latest.as_ref()),
         course: CourseSummary { meta: meta.clone(), version: manifest.version },
         freshness,

@@ -1,7 +1,7 @@
 //! Implementation of the commands: each calls the client and converts the result to the reply type. One file per `api`
 //! module.
 //!
-//! Not here: rules of merging, caching and sync, which belong to the client.
+//! Not here: the rules of merging, caching and sync (`carrel_client` and the crates below it).
 
 pub mod app;
 pub mod bundle;

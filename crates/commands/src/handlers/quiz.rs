@@ -47,7 +47,7 @@ fn counted(limit: u32, records: &[AttemptRecord]) -> BTreeSet<AttemptId> {
     counted_attempts(limit, &submitted)
 }
 
-/// Returns the same, with the limit of the latest local version of the quiz.
+/// Returns the attempts that count, with the limit of the latest local version of the quiz.
 async fn counted_with_local_limit(
     account: &OpenAccount,
     records: &[AttemptRecord],
@@ -113,8 +113,7 @@ async fn attempt_view(
         .collect();
     let score = match record.attempt.submitted_ms {
         None => None,
-        // The version of the quiz used for the attempt may no longer be local: then only the server's points are
-        // known.
+        // If the attempt's version of the quiz is no longer local, only the points of the server's grade are known.
         Some(_) => match account.content.library.body::<Quiz>(record.attempt.quiz_hash).await {
             Ok(quiz) => {
                 let mut score = grade(&quiz, |q| responses.get(q));

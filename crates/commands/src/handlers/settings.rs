@@ -1,4 +1,4 @@
-//! Reading and changing the learner's settings.
+//! Commands for the learner's settings.
 //!
 //! Not here: storage limits (`storage`).
 
@@ -13,7 +13,7 @@ use crate::{
     host::{Host, account},
 };
 
-/// Returns the learner's settings; a value that cannot be parsed (from a newer version) counts as not set.
+/// Returns the learner's settings. A value that cannot be parsed (from a newer release) counts as not set.
 pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
     let stored = account.learning.settings().await?;
     let mut settings = serde_json::to_value(Settings::default()).unwrap_or_default();

@@ -78,7 +78,7 @@ async fn row(account: &OpenAccount, course: CourseFigures) -> StorageCourse {
     let (kind, id) = (target.kind, target.id.clone());
     let title = match library.blocking(move |library| library.title(kind, id.as_str())).await {
         Ok(Some(title)) => title,
-        // It may have been removed from the library's list since.
+        // Courses that the library no longer lists have their title in the stored manifest.
         _ => match library.known_manifest(target.kind, &target.id).await {
             Ok(Some(open)) => open.manifest.title().to_owned(),
             _ => target.id.to_string(),

@@ -33,7 +33,7 @@ pub(crate) fn status_view(status: &Status) -> SyncStatus {
         Phase::Running => SyncPhase::Running,
         Phase::Offline => SyncPhase::Offline,
         Phase::SignedOut => SyncPhase::SignedOut,
-        Phase::Trouble => SyncPhase::Trouble,
+        Phase::ServerError => SyncPhase::ServerError,
     };
     SyncStatus {
         phase,
@@ -83,8 +83,8 @@ async fn list(account: &OpenAccount) -> Result<ReceiptList> {
     })
 }
 
-/// Returns one view per receipt, whatever its row refers to: a receipt whose title is unknown must not hide the
-/// others.
+/// Returns one view per receipt. A receipt whose title cannot be read is shown with its key, so that it does not hide
+/// the others.
 async fn views(account: &OpenAccount, receipts: Vec<SyncReceipt>) -> Vec<Receipt> {
     let mut views = Vec::with_capacity(receipts.len());
     for receipt in receipts {
@@ -92,7 +92,10 @@ async fn views(account: &OpenAccount, receipts: Vec<SyncReceipt>) -> Vec<Receipt
             Ok(names) => names,
             Err(e) => {
                 let error = e.message;
-                tracing::warn!(sync.receipt = %receipt.id, %error, "no title for a receipt; showing its key");
+                tracing::warn!(
+                    sync.receipt = %receipt.id, %error,
+                    "the title of a receipt could not be read; showing its key"
+                );
                 Names::of_key(&receipt)
             }
         };
@@ -125,7 +128,7 @@ async fn names(account: &OpenAccount, receipt: &SyncReceipt) -> Result<Names> {
         }
         Row::Progress(row) => titles(account, row.kind == ItemKind::Story, &row.item).await?,
         Row::Session(row) => {
-            // A session does not store the kind of its item: sections have ids of three segments.
+            // A session does not store the kind of its item; the ids of sections have three segments.
             let is_section = row.item.as_str().matches('/').count() == 2;
             titles(account, !is_section, &row.item).await?
         }

@@ -1,6 +1,5 @@
-//! Table of image variants: which blob was derived from which. Variants are ordinary blobs that no
-//! manifest refers to, so they are evicted first. A row whose blob is gone is ignored, and the
-//! variant is created again.
+//! Table of image variants created on this device. A variant is a blob that no manifest refers to.
+//! If it was evicted, its row is ignored and the variant is created again.
 //!
 //! Not here: creating variants (`images`).
 
@@ -10,8 +9,8 @@ use rusqlite::{OptionalExtension, params};
 use crate::{Result, blobs::BlobStore};
 
 impl BlobStore {
-    /// Returns the variant of `source` in the form `form` if it is stored; `Some(None)` means that
-    /// `source` itself is used.
+    /// Returns the stored variant of `source` for `form`; `Some(None)` if `source` itself is used,
+    /// `None` if the variant has to be created.
     pub(crate) fn derived(&self, source: BlobHash, form: &str) -> Result<Option<Option<BlobHash>>> {
         let row: Option<Option<[u8; 32]>> = self.db().read_blocking(|conn| {
             Ok(conn

@@ -1,4 +1,4 @@
-//! Media kinds of blobs: text, picture, audio, video. Used for usage figures and progress only.
+//! Media kinds of blobs, for usage figures, the order of fetching, and lists of missing files.
 
 /// The discriminants are the values stored in `content.db`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -6,7 +6,7 @@ pub enum MediaKind {
     /// Text, including JSON bodies.
     Text,
     /// Images, including SVG.
-    Picture,
+    Image,
     /// Audio.
     Audio,
     /// Video.
@@ -16,8 +16,8 @@ pub enum MediaKind {
 }
 
 impl MediaKind {
-    /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Picture, Self::Audio, Self::Video, Self::Other];
+    /// All kinds, ordered by number.
+    pub const ALL: [Self; 5] = [Self::Text, Self::Image, Self::Audio, Self::Video, Self::Other];
 
     pub(crate) fn number(self) -> i64 {
         self as i64
@@ -25,22 +25,22 @@ impl MediaKind {
     pub(crate) fn of_number(n: i64) -> Self {
         Self::ALL.into_iter().find(|k| k.number() == n).unwrap_or(Self::Other)
     }
-    /// Returns the kind for a media type of a manifest, such as `image/webp` or `application/json`.
+    /// Returns the kind of a media type, such as `image/webp` or `application/json`.
     pub fn of_type(media_type: &str) -> Self {
         match media_type.split('/').next().unwrap_or_default() {
             "text" => Self::Text,
-            "image" => Self::Picture,
+            "image" => Self::Image,
             "audio" => Self::Audio,
             "video" => Self::Video,
             _ if media_type.contains("json") => Self::Text,
             _ => Self::Other,
         }
     }
-    /// Detects the kind from the first bytes, for a blob that no local manifest names.
+    /// Detects the kind from the first bytes of a blob.
     pub fn of_prefix(prefix: &[u8]) -> Self {
         let is = |at: usize, magic: &[u8]| prefix.get(at..at + magic.len()) == Some(magic);
         if is(0, b"\x89PNG") || is(0, b"\xff\xd8\xff") || is(0, b"GIF8") || is(8, b"WEBP") {
-            Self::Picture
+            Self::Image
         } else if is(0, b"ID3")
             || is(0, b"OggS")
             || is(0, b"fLaC")
@@ -51,7 +51,7 @@ impl MediaKind {
         } else if is(4, b"ftyp") || is(0, b"\x1aE\xdf\xa3") {
             Self::Video
         } else if prefix.windows(4).any(|w| w == b"<svg") {
-            Self::Picture
+            Self::Image
         } else if prefix.first() == Some(&0xff) && prefix.get(1).is_some_and(|b| b & 0xe0 == 0xe0) {
             Self::Audio
         } else if !prefix.contains(&0) && prefix.first().is_some_and(|b| *b < 0x80 || *b == 0xef) {

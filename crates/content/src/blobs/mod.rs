@@ -1,6 +1,6 @@
-//! Blob store: small blobs in `content.db`, large ones in files, and partial files.
+//! Blob store: small blobs in `content.db`, large blobs and partial files in `blobs/`.
 //!
-//! Not here: fetching (`library`, `download`), quota (`storage`).
+//! Not here: fetching (`fetch`), quota and eviction (`storage`).
 
 use std::sync::Arc;
 
@@ -21,6 +21,6 @@ pub use space_guard::SpaceGuard;
 pub use store::{BlobLocation, BlobOrigin, BlobStore, MAX_INLINE, MissingBlob};
 pub(crate) use verify::mark_for_deletion;
 
-/// A failpoint callback, called with the name of each step that must survive a kill. Tests exit
-/// there.
+/// A callback for tests, called with the name of each step. Tests kill the process at a step and
+/// check that nothing is lost.
 pub type Failpoints = Arc<dyn Fn(&'static str) + Send + Sync>;

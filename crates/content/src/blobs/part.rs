@@ -1,6 +1,6 @@
 //! Partial files: `blobs/ab/<hash>.part`, locked by their writer and hashed while they are written.
 //!
-//! Not here: complete blobs (`blobs`).
+//! Not here: complete blobs (`store`).
 
 use std::{
     collections::HashMap,
@@ -24,8 +24,8 @@ use crate::{
     },
 };
 
-/// A blob that is being written. If dropped before it is finished, the file is kept for the next
-/// attempt.
+/// A partial file, open for writing. If dropped before `finish`, the file is kept and resumed by the
+/// next writer.
 pub struct PartFile {
     store: BlobStore,
     hash: BlobHash,
@@ -35,12 +35,12 @@ pub struct PartFile {
     len: u64,
     prefix: Vec<u8>,
     origin: BlobOrigin,
-    /// Another writer holds the usual file, so that this one has a name of its own and is deleted
-    /// if it is not finished.
+    /// Another writer has locked `<hash>.part`: this file has a different name, and is deleted if it
+    /// is not finished.
     is_extra: bool,
     done: bool,
     progress: PartWriter,
-    /// Declared after `file`, so that the lease ends only after the file is closed.
+    /// Declared after `file`: the lease is released after the file is closed.
     lease: HeldLease,
 }
 
@@ -58,14 +58,14 @@ impl PartFile {
             store.make_folder(dir)?;
         }
         if path.exists() {
-            // The process was killed after the rename and before the commit: the file is verified
-            // again instead of being fetched again.
+            // A process was killed between the rename and the commit. The file is verified again, not
+            // fetched again.
             store.rename_back(hash, &path, &path.with_extension("part"));
         }
         let (mut file, part_path, is_extra) =
             open_locked(&path, || store.inner.leases.wait_for_closing(hash))?;
         let lease = Leases::acquire(&store.inner.leases, hash);
-        // Stored bytes are hashed again: after a crash the end of the file may be missing on disk.
+        // The file is hashed again, because its end may be lost after a crash.
         let mut hasher = blake3::Hasher::new();
         let len = std::io::copy(&mut file, &mut hasher)?;
         let mut prefix = vec![0; 64.min(usize::try_from(len).unwrap_or(64))];
@@ -95,12 +95,12 @@ impl PartFile {
     pub(crate) fn lease(&self) -> Lease {
         self.lease.0.clone()
     }
-    /// Announces the final size in bytes, so that the blob can be played while it is written.
-    pub fn expect(&self, total: u64) {
+    /// Publishes the final size in bytes, which makes playback possible before the blob is complete.
+    pub fn set_total(&self, total: u64) {
         self.progress.set_total(total);
     }
 
-    /// Returns the number of bytes stored so far, where a transfer resumes.
+    /// Returns the number of bytes stored so far: the offset at which a transfer resumes.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -120,7 +120,7 @@ impl PartFile {
         self.prefix.clear();
         Ok(())
     }
-    /// Returns the current position, for `rewind`.
+    /// Returns the current position, as input of `rewind`.
     pub fn position(&self) -> PartPosition {
         PartPosition { len: self.len, hasher: self.hasher.clone(), prefix: self.prefix.clone() }
     }
@@ -136,7 +136,8 @@ impl PartFile {
         self.progress.set_len(self.len);
         Ok(())
     }
-    /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
+    /// Compares `bytes` with the stored bytes from offset `at`; bytes beyond the end of the file are
+    /// ignored.
     pub fn matches(&mut self, at: u64, bytes: &[u8]) -> Result<bool> {
         let stored_len = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(stored_len)];
@@ -147,14 +148,14 @@ impl PartFile {
         read?;
         Ok(found == bytes)
     }
-    /// Deletes the file, because its blob was stored in another way.
+    /// Deletes the file after its blob was stored from another file.
     pub fn discard(mut self) -> Result<()> {
         self.done = true;
         fs::remove_file(&self.part_path)?;
         if self.is_extra { Ok(()) } else { self.store.delete_part_row(self.hash) }
     }
-    /// Appends `bytes`. If that fails, for example on a full disk, the file keeps its previous
-    /// length and the same bytes may be written again.
+    /// Appends `bytes`. After an error, for example a full disk, the file has its previous length,
+    /// and the call can be repeated.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let (len, file) = (self.len, &mut self.file);
         self.store.with_space(bytes.len() as u64, || {
@@ -164,8 +165,8 @@ impl PartFile {
                 Err(e.into())
             })
         })?;
-        let wanted = 64_usize.saturating_sub(self.prefix.len()).min(bytes.len());
-        self.prefix.extend_from_slice(&bytes[..wanted]);
+        let added = 64_usize.saturating_sub(self.prefix.len()).min(bytes.len());
+        self.prefix.extend_from_slice(&bytes[..added]);
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         self.progress.set_len(self.len);
@@ -175,7 +176,7 @@ impl PartFile {
     pub fn is_verified(&self) -> bool {
         self.hasher.finalize().as_bytes() == &self.hash.0
     }
-    /// Verifies the hash, syncs the file and gives it its final name.
+    /// Verifies the hash, syncs the file and renames it to its final name.
     ///
     /// # Errors
     ///
@@ -191,7 +192,7 @@ impl PartFile {
         let kind = MediaKind::of_prefix(&self.prefix);
         let verified = VerifiedBlob { hash: self.hash, size: self.len, kind, origin: self.origin };
         if self.len <= MAX_INLINE {
-            // A small blob that arrived in pieces is stored in the database, like other small blobs.
+            // Small blobs are stored in the database.
             let body = fs::read(&self.part_path)?;
             self.store.store_verified(&verified, Some(&body), None)?;
             self.done = true;
@@ -236,7 +237,7 @@ pub(super) struct Leases {
 
 #[derive(Default)]
 struct LeaseTable {
-    /// By number: the blob, and whether its writer is gone and the file is about to be closed.
+    /// By lease number: the blob, and whether the writer was dropped and the file is being closed.
     open: HashMap<u64, (BlobHash, bool)>,
     next: u64,
 }
@@ -249,7 +250,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Marks the writer as gone: the next `open_locked` waits until the file is closed.
+    /// Marks the writer as dropped: the next `open_locked` waits until the file is closed.
     pub(crate) fn release(&self) {
         if let Some((_, is_released)) = self.all.table().open.get_mut(&self.number) {
             *is_released = true;
@@ -275,7 +276,7 @@ impl Leases {
         drop(table);
         HeldLease(Lease { all: all.clone(), number })
     }
-    /// Waits until the files of this blob whose writers are gone are closed. Blocking.
+    /// Waits until all files of this blob whose writers were dropped are closed. Blocking.
     fn wait_for_closing(&self, hash: BlobHash) {
         let is_closing = |table: &mut LeaseTable| table.open.values().any(|l| *l == (hash, true));
         drop(self.ended.wait_while(self.table(), is_closing));
@@ -285,8 +286,8 @@ impl Leases {
     }
 }
 
-/// Opens and locks `<path>.part`, or a file of another name if that one is being written. `wait`
-/// waits for files of this process that are about to be closed.
+/// Opens and locks `<path>.part`, or a file with another name if that file is locked. `wait` blocks
+/// until this process has closed files whose writers were dropped.
 fn open_locked(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
     static NEXT_SUFFIX: AtomicU32 = AtomicU32::new(0);
     let name = path.with_extension("part");
@@ -295,7 +296,7 @@ fn open_locked(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
         let file = open(&name)?;
         match file.try_lock() {
             Ok(()) if is_same_file(&file, &name) => return Ok((file, name, false)),
-            // Renamed to its final name between open and lock.
+            // The file was renamed between open and lock.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(e)) => return Err(e.into()),
@@ -304,12 +305,12 @@ fn open_locked(path: &Path, wait: impl Fn()) -> Result<(File, PathBuf, bool)> {
     let n = NEXT_SUFFIX.fetch_add(1, Ordering::Relaxed);
     let name = path.with_extension(format!("{}-{n}.part", std::process::id()));
     let file = open(&name)?;
-    // A file without a lock is removed by the sweep at the next start.
+    // An error is ignored: the lock only protects the file from the sweep.
     let _ = file.try_lock();
     Ok((file, name, true))
 }
 
-/// Deletes a partial file unless it is being written. Returns whether it is gone.
+/// Deletes a partial file unless it is locked by a writer. Returns whether it does not exist any more.
 pub(crate) fn discard_file(name: &Path) -> Result<bool> {
     match File::open(name) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
@@ -351,7 +352,7 @@ mod tests {
         let leases = Arc::new(Leases::default());
         let (hash, other) = (BlobHash::of(b"river"), BlobHash::of(b"stone"));
         let writing = Leases::acquire(&leases, hash);
-        // Does not wait for an active writer: the next writer uses another file.
+        // An active writer is not waited for: the next writer uses another file.
         leases.wait_for_closing(hash);
         writing.0.release();
         leases.wait_for_closing(other);
@@ -363,7 +364,7 @@ mod tests {
                 sender.send(leases.table().open.len()).expect("the receiver is open");
             }
         });
-        // A timeout cannot prove that it waits; the state found after waking does.
+        // The timeout alone does not prove that the thread waits; the state it sends afterwards does.
         assert!(receiver.recv_timeout(Duration::from_millis(20)).is_err());
         drop(writing);
         assert_eq!(receiver.recv().expect("the wait ends"), 0, "the file is closed");

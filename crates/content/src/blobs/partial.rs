@@ -1,10 +1,9 @@
-//! Partial blobs: a writer publishes its progress, and readers read behind it.
+//! Partial blobs: a writer publishes its progress, and readers read the bytes written so far.
 //!
-//! Bytes read here are not verified, because the hash is known only at the end. docs/adr/0006 lists
-//! the media that may be played unverified.
+//! These bytes are not verified, because the hash is checked at the end. docs/adr/0006 lists the
+//! media that may be played unverified.
 //!
-//! Not here: the file itself (`blobs`), fetching (`library`, `download`), responses to a player
-//! (`media`).
+//! Not here: the file (`part`), fetching (`fetch`), responses to a player (`media`).
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -24,9 +23,9 @@ use crate::Result;
 /// Progress of a partial blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartProgress {
-    /// Bytes that are in the file.
+    /// Bytes in the file.
     pub len: u64,
-    /// Final size in bytes; `None` until the writer has announced it.
+    /// Final size in bytes; `None` until the writer has published it.
     pub total: Option<u64>,
     /// How writing ended; `None` while the writer is active.
     pub end: Option<PartEnd>,
@@ -39,7 +38,7 @@ pub enum PartEnd {
     Complete,
     /// The bytes did not match the hash and were discarded.
     Corrupt,
-    /// The writer was dropped; the partial file is kept for the next one.
+    /// The writer was dropped; the partial file is kept.
     Abandoned,
 }
 
@@ -56,12 +55,12 @@ struct PartialBlobsInner {
 }
 
 impl PartialBlobs {
-    /// Registers `hash` as being written to `path` until the returned value is dropped. Of two
-    /// writers of one blob, which write the same bytes, the first is followed.
+    /// Registers a writer of `hash` to `path`, until the returned value is dropped. If two writers of
+    /// one blob are active, readers follow the first.
     pub(super) fn register(&self, hash: BlobHash, path: PathBuf, len: u64) -> PartWriter {
         let sender = watch::Sender::new(PartProgress { len, ..PartProgress::default() });
         let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine = match open.entry(hash) {
+        let is_first = match open.entry(hash) {
             Entry::Occupied(_) => false,
             Entry::Vacant(slot) => {
                 slot.insert((path, sender.clone()));
@@ -70,7 +69,7 @@ impl PartialBlobs {
         };
         drop(open);
         self.inner.registered.send_modify(|n| *n += 1);
-        PartWriter { all: mine.then(|| self.clone()), hash, sender }
+        PartWriter { all: is_first.then(|| self.clone()), hash, sender }
     }
 
     /// Returns a reader of a blob that is being written; `None` if there is no writer.
@@ -80,13 +79,13 @@ impl PartialBlobs {
         Some(PartReader { path: path.clone(), progress: sender.subscribe() })
     }
 
-    /// Changes whenever a writer begins, after which `reader` may succeed.
+    /// Changes whenever a writer is registered; `reader` may return `Some` then.
     pub fn registrations(&self) -> watch::Receiver<u64> {
         self.inner.registered.subscribe()
     }
 }
 
-/// The writer's end of a partial blob.
+/// The progress of a partial blob, held by its writer.
 pub(super) struct PartWriter {
     /// `None` if another writer of the same blob was registered first.
     all: Option<PartialBlobs>,
@@ -101,8 +100,8 @@ impl PartWriter {
     pub fn set_total(&self, total: u64) {
         self.sender.send_modify(|progress| progress.total = Some(total));
     }
-    /// Reports that the bytes written so far were discarded: current readers get `PartEnd::Corrupt`, new
-    /// readers start with the new bytes.
+    /// Reports that the bytes written so far were discarded: current readers get `PartEnd::Corrupt`,
+    /// new readers get the new bytes.
     pub fn restart(&mut self) {
         self.set_end(PartEnd::Corrupt);
         let total = self.sender.borrow().total;
@@ -131,7 +130,7 @@ impl Drop for PartWriter {
     }
 }
 
-/// The reader's end of a partial blob.
+/// The progress of a partial blob, held by a reader.
 #[derive(Clone)]
 pub struct PartReader {
     path: PathBuf,
@@ -144,13 +143,13 @@ impl PartReader {
     pub fn current(&self) -> PartProgress {
         *self.progress.borrow()
     }
-    /// Opens the partial file. The handle stays readable after the file gets its final name.
+    /// Opens the partial file. The handle stays valid after the file is renamed to its final name.
     pub fn open(&self) -> Result<File> {
         Ok(File::open(&self.path)?)
     }
 }
 
-/// Reads up to `len` bytes from `start`; fewer if they are not written yet.
+/// Reads up to `len` bytes from `start`; fewer if the file is shorter.
 pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
     file.seek(SeekFrom::Start(start))?;
     let mut buffer = Vec::with_capacity(len);
@@ -159,8 +158,7 @@ pub fn read_part(file: &mut File, start: u64, len: usize) -> Result<Bytes> {
 }
 
 impl crate::blobs::BlobStore {
-    /// Waits while another task writes this blob. Returns `true` if the blob is complete, and
-    /// `false` if there is no writer or the writer gave up.
+    /// Waits while another task writes this blob. Returns whether the blob is stored.
     pub async fn wait_for_writer(&self, hash: BlobHash) -> Result<bool> {
         while let Some(mut writer) = self.partial_blobs().reader(hash) {
             let ended =
@@ -168,7 +166,7 @@ impl crate::blobs::BlobStore {
             match ended {
                 Ok(Some(PartEnd::Complete)) => return Ok(true),
                 _ if self.partial_blobs().reader(hash).is_none() => break,
-                // A writer that has ended is removed from the table shortly afterwards.
+                // A finished writer is removed from the table shortly after it reports its end.
                 _ => tokio::task::yield_now().await,
             }
         }
@@ -197,7 +195,7 @@ mod tests {
         writer.set_len(7);
         assert_eq!(reader.current(), PartProgress { len: 7, total: Some(10), end: None });
         drop(second);
-        assert!(all.reader(hash).is_some(), "the first writer still writes");
+        assert!(all.reader(hash).is_some(), "the first writer is still registered");
         drop(writer);
         assert_eq!(reader.current().end, Some(PartEnd::Abandoned));
         assert!(all.reader(hash).is_none());

@@ -1,7 +1,7 @@
-//! A read-only store shared by the users of a machine. Its blobs are used instead of being fetched.
+//! A read-only store shared by the users of a machine. Its blobs are not fetched from the server.
 //!
-//! Files are trusted by name, because a file gets its final name only after verification; small
-//! bodies are hashed when they are read. A blob found damaged is ignored until the process ends.
+//! Files are not hashed when they are read, because a file gets its final name after verification.
+//! Small bodies are hashed on each read. A blob found damaged is ignored until the process exits.
 
 use std::{
     collections::HashSet,
@@ -23,7 +23,8 @@ pub(super) struct SharedStore {
     damaged: Mutex<HashSet<BlobHash>>,
 }
 
-/// Length and modification time of the database and its WAL; a change reopens the connection.
+/// Length and modification time of the database and its WAL. The connection is reopened after a
+/// change.
 type FileStamp = [Option<(u64, SystemTime)>; 2];
 
 impl SharedStore {
@@ -49,12 +50,12 @@ impl SharedStore {
         if BlobHash::of(&body) == hash { Some(BlobLocation::Memory(body)) } else { None }
     }
 
-    /// Returns those of `hashes` that the store has.
+    /// Returns those of `hashes` that are in the store.
     pub(super) fn find_stored(&self, hashes: &[BlobHash]) -> HashSet<BlobHash> {
         let damaged = self.damaged().clone();
         let (files, others): (Vec<BlobHash>, Vec<BlobHash>) =
             hashes.iter().filter(|h| !damaged.contains(h)).partition(|h| self.path(**h).is_file());
-        let mut here: HashSet<_> = files.into_iter().collect();
+        let mut found: HashSet<_> = files.into_iter().collect();
         let small = self.with_connection(|conn| {
             let list = serde_json::to_string(&others)?;
             Ok(conn
@@ -62,8 +63,8 @@ impl SharedStore {
                 .query_map([list], |r| crate::sql::hash_at(r, 0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         });
-        here.extend(small.unwrap_or_default());
-        here
+        found.extend(small.unwrap_or_default());
+        found
     }
 
     pub(super) fn mark_damaged(&self, hash: BlobHash) {
@@ -78,7 +79,7 @@ impl SharedStore {
         self.dir.join("blobs").join(&hex[..2]).join(hex)
     }
 
-    /// Returns `None` if the index cannot be read; small bodies are then treated as missing.
+    /// Returns `None` if the database cannot be read; small bodies then count as missing.
     fn with_connection<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Option<T> {
         let stamps = self.file_stamps();
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +89,7 @@ impl SharedStore {
         let (conn, _) = connection.as_ref()?;
         f(conn)
             .inspect_err(
-                |e| tracing::debug!(error = %e, "cannot read the index of the shared store"),
+                |e| tracing::debug!(error = %e, "cannot read content.db of the shared store"),
             )
             .ok()
     }
@@ -109,9 +110,8 @@ impl SharedStore {
         if let Some(conn) = Connection::open_with_flags(&path, flags).ok().and_then(usable) {
             return Some(conn);
         }
-        // The database is not open elsewhere, and this user may not create the files that a WAL
-        // needs: the file is read as immutable. Torn reads caused by a concurrent writer fail the
-        // hash check.
+        // No process has the database open, and this user may not create the WAL files: the file is
+        // read as immutable. Torn reads caused by a concurrent writer fail the hash check.
         let mut uri = url::Url::from_file_path(&path).ok()?;
         uri.set_query(Some("immutable=1"));
         Connection::open_with_flags(uri.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)

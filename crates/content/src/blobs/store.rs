@@ -1,11 +1,11 @@
-//! Blob store: memory, `content.db` for small blobs, `blobs/ab/<hash>` for the rest. Every blob is
-//! verified against its hash before it is stored.
+//! Blob store: small blobs in `content.db`, large blobs in `blobs/ab/<hash>`, recently used bodies
+//! also in memory. Each blob is verified against its hash before it is stored.
 //!
-//! Other processes may use the same files. A file gets its final name inside the transaction that
-//! writes its row. A removal deletes the rows and marks the files for deletion in one transaction,
-//! then deletes the files under the write lock. A committed row therefore never lacks its file,
-//! whichever process is killed at any point; leftovers are listed in `doomed` or found by the sweep
-//! (`storage`).
+//! Several processes may use the same files. A file is renamed to its final name inside the
+//! transaction that writes its row. A removal deletes the rows and marks the files for deletion in
+//! one transaction, then deletes the files under the write lock. Therefore each committed row has its
+//! file, even if a process is killed at any point. Leftover files are listed in `doomed` or found by
+//! the sweep (`storage`).
 //!
 //! Not here: the order of eviction (`storage`).
 
@@ -37,14 +37,14 @@ use crate::{
     sql::hash_at,
 };
 
-/// Largest blob, in bytes, that is stored in the database: one read instead of open, stat and read.
+/// Largest blob, in bytes, that is stored in the database, where it costs one read and no file access.
 pub const MAX_INLINE: u64 = 32 * 1024;
 const MEMORY_BUDGET: usize = 24 * 1024 * 1024;
-/// Minimum time between two recorded uses of one blob, and the number of uses that are written
-/// together.
+/// Shortest time between two recorded uses of one blob.
 pub(super) const MIN_TOUCH_MS: i64 = 60_000;
+/// Number of recorded uses after which they are written to the database.
 pub(super) const MAX_TOUCHES: usize = 256;
-/// Files deleted under one hold of the write lock.
+/// Largest number of files deleted in one write transaction.
 pub(super) const MAX_DELETE_BATCH: usize = 128;
 
 /// The blobs of this device, shared by its users.
@@ -60,21 +60,21 @@ pub(super) struct BlobStoreInner {
     pub(super) partial_blobs: PartialBlobs,
     pub(super) leases: Arc<Leases>,
     pub(super) clock: Arc<dyn Clock>,
-    /// When a blob was last used (UTC, ms), and whether that is written to the database.
+    /// Last use of each blob (UTC, ms), and whether it is in the database.
     pub(super) touched: Mutex<HashMap<BlobHash, (i64, bool)>>,
     pub(super) space_guard: OnceLock<Weak<dyn SpaceGuard>>,
     pub(super) failpoints: OnceLock<Failpoints>,
-    /// The machine's shared store, which this user may only read.
+    /// The shared store of this machine, read-only.
     pub(super) shared_store: OnceLock<SharedStore>,
-    /// Source of small bodies that the database has lost.
+    /// Records, from which small bodies missing in the database are restored.
     pub(super) records: Option<Records>,
-    /// True while the database is only an in-memory substitute: no file is deleted based on it.
+    /// True while an in-memory database replaces `content.db`; no file is deleted then.
     pub(super) read_only: OnceLock<Arc<AtomicBool>>,
 }
 
 /// Where the bytes of a blob are stored.
 pub enum BlobLocation {
-    /// In memory, complete.
+    /// The whole blob in memory.
     Memory(Bytes),
     /// In a file.
     File {
@@ -97,7 +97,7 @@ impl BlobLocation {
     fn is_gone(&self) -> bool {
         matches!(self, Self::File { path, .. } if !path.exists())
     }
-    /// Reads up to `len` bytes from `start`; fewer at the end.
+    /// Reads up to `len` bytes from `start`; fewer at the end of the blob.
     pub fn read_at(&self, start: u64, len: usize) -> Result<Bytes> {
         match self {
             Self::Memory(bytes) => {
@@ -107,7 +107,7 @@ impl BlobLocation {
             Self::File { path, size } => {
                 let mut file = File::open(path)?;
                 file.seek(SeekFrom::Start(start))?;
-                // Allocated at once: a growing buffer would be moved repeatedly.
+                // Allocated in full, because a growing buffer is copied repeatedly.
                 let left = usize::try_from(size.saturating_sub(start)).unwrap_or(usize::MAX);
                 let mut buffer = Vec::new();
                 buffer.try_reserve_exact(len.min(left)).map_err(std::io::Error::other)?;
@@ -144,7 +144,7 @@ pub struct MissingBlob {
     pub size: u64,
     /// Media kind, from the manifest.
     pub kind: MediaKind,
-    /// Bytes recorded for its partial file.
+    /// Recorded length of its partial file, in bytes.
     pub partial_bytes: u64,
 }
 
@@ -169,7 +169,7 @@ impl BlobStore {
         }
     }
 
-    /// Sets the flag that prevents deletion of files while it is true.
+    /// Sets the flag that prevents the deletion of files.
     pub(crate) fn set_read_only(&self, read_only: Arc<AtomicBool>) {
         let _ = self.inner.read_only.set(read_only);
     }
@@ -180,7 +180,7 @@ impl BlobStore {
     pub(super) fn db(&self) -> &Database<Error> {
         &self.inner.db
     }
-    /// Returns the blobs that are being written and can be played before they are complete.
+    /// Returns the blobs that are being written.
     pub fn partial_blobs(&self) -> &PartialBlobs {
         &self.inner.partial_blobs
     }
@@ -193,7 +193,7 @@ impl BlobStore {
     pub(crate) fn set_space_guard(&self, guard: Weak<dyn SpaceGuard>) {
         let _ = self.inner.space_guard.set(guard);
     }
-    /// Adds the shared store in `dir`; its blobs count as local.
+    /// Sets the shared store in `dir`; its blobs count as stored on this device.
     pub(crate) fn set_shared_store(&self, dir: &Path) {
         let _ = self.inner.shared_store.set(SharedStore::new(dir));
     }
@@ -208,7 +208,7 @@ impl BlobStore {
     pub(crate) fn space_guard(&self) -> Option<Arc<dyn SpaceGuard>> {
         self.inner.space_guard.get()?.upgrade()
     }
-    /// Runs `write`, and runs it once more if the disk was full and space could be freed.
+    /// Runs `write`; if the disk is full, frees space and retries once.
     pub(crate) fn with_space<T>(
         &self,
         bytes: u64,
@@ -217,17 +217,17 @@ impl BlobStore {
         match (write(), self.space_guard()) {
             (Err(e), Some(guard)) if e.is_full() => {
                 tracing::warn!(error = %e, "disk full while writing content");
-                let again = guard.clone().on_disk_full(bytes).and_then(|()| write());
-                if again.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
+                let retried = guard.clone().on_disk_full(bytes).and_then(|()| write());
+                if retried.as_ref().is_err_and(|e| e.code() == ErrorCode::DiskFull) {
                     guard.on_retry_failed(bytes);
                 }
-                again
+                retried
             }
             (result, _) => result,
         }
     }
 
-    /// Returns the folder of the files whose hashes begin with this byte.
+    /// Returns the folder of the files whose hashes start with this byte.
     pub(crate) fn folder(&self, first: u8) -> PathBuf {
         self.inner.root.join(format!("{first:02x}"))
     }
@@ -290,8 +290,7 @@ impl BlobStore {
         Ok(Some(location))
     }
 
-    /// Restores a small body that is damaged or missing in the database from the pack of a
-    /// download.
+    /// Restores a small body that is damaged or missing in the database from a pack.
     pub(super) fn restore_body(&self, hash: BlobHash) -> Result<Option<Vec<u8>>> {
         let Some(records) = &self.inner.records else { return Ok(None) };
         let versions = self.inner.db.read_blocking(|conn| {
@@ -317,18 +316,17 @@ impl BlobStore {
         Ok(Some(body))
     }
 
-    /// Returns whether the bytes are in memory. Does not count as a use.
+    /// Returns whether the blob is in memory. Does not count as a use.
     pub fn is_in_memory(&self, hash: BlobHash) -> bool {
         self.inner.memory.contains(&hash)
     }
 
-    /// Returns whether the blob is on this device. Reads no body.
+    /// Returns whether the blob is on this device, without reading it.
     pub fn has(&self, hash: BlobHash) -> Result<bool> {
         Ok(self.find_stored(&[hash])?.contains(&hash))
     }
 
-    /// Returns those of `hashes` that are on this device, with one statement and without reading
-    /// bodies.
+    /// Returns those of `hashes` that are on this device, in one statement, without reading bodies.
     pub fn find_stored(&self, hashes: &[BlobHash]) -> Result<HashSet<BlobHash>> {
         let list = serde_json::to_string(hashes)?;
         let stored = self.inner.db.read_blocking(|conn| {
@@ -347,8 +345,8 @@ impl BlobStore {
         Ok(stored)
     }
 
-    /// Returns the blobs of a version (a row number of `version`) that are not on this device,
-    /// smallest first, with two statements for any number of blobs.
+    /// Returns the blobs of a version that are not on this device, smallest first. `version` is a row
+    /// number of the table `version`.
     pub fn missing(&self, version: i64) -> Result<Vec<MissingBlob>> {
         let files = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -385,8 +383,8 @@ impl BlobStore {
         Ok(missing)
     }
 
-    /// Returns the size in bytes from a stored manifest that needs the blob; `None` if there is
-    /// none.
+    /// Returns the size in bytes according to a stored manifest; `None` if no stored manifest lists
+    /// the blob.
     pub fn needed_size(&self, hash: BlobHash) -> Result<Option<u64>> {
         self.inner.db.read_blocking(|conn| {
             let size: Option<i64> = conn
@@ -397,7 +395,7 @@ impl BlobStore {
         })
     }
 
-    /// Drops rows whose files were deleted by someone else.
+    /// Removes rows whose files were deleted or changed outside this store, and returns the others.
     fn retain_with_files(&self, rows: Vec<(BlobHash, i64, bool)>) -> Result<HashSet<BlobHash>> {
         let mut stored = HashSet::with_capacity(rows.len());
         for (hash, size, inline) in rows {
@@ -410,14 +408,14 @@ impl BlobStore {
         Ok(stored)
     }
 
-    /// Reads a whole blob; `None` if it is not on this device. Meant for bodies of sections,
-    /// quizzes and stories; media is read in pieces from its `BlobLocation`.
+    /// Reads a whole blob; `None` if it is not on this device. For bodies of sections, quizzes and
+    /// stories; audio and video are read in pieces with `BlobLocation::read_at`.
     pub fn get(&self, hash: BlobHash) -> Result<Option<Bytes>> {
         let Some(location) = self.locate(hash)? else { return Ok(None) };
         let bytes =
             match location.read_at(0, usize::try_from(location.size()).unwrap_or(usize::MAX)) {
                 Ok(bytes) => bytes,
-                // Removed by another process between the two steps.
+                // Removed by another process after `locate`.
                 Err(_) if location.is_gone() => return Ok(None),
                 Err(e) => return Err(e),
             };
@@ -436,8 +434,8 @@ impl BlobStore {
         Ok(())
     }
 
-    /// Verifies a blob and keeps it in the memory tier only. Returns `false` if it does not match
-    /// its hash or is too long for that tier.
+    /// Verifies a blob and keeps it in memory only. Returns `false` if it does not match its hash or
+    /// exceeds the memory budget.
     pub fn hold_in_memory(&self, hash: BlobHash, bytes: &Bytes) -> bool {
         if BlobHash::of(bytes) == hash {
             self.inner.memory.put(hash, bytes.clone(), bytes.len());
@@ -455,7 +453,7 @@ impl BlobStore {
             return Err(Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash")));
         }
         let size = bytes.len() as u64;
-        // A download holds a reservation already.
+        // A download has reserved its space already.
         let _reservation = match (origin, self.space_guard()) {
             (BlobOrigin::Requested, Some(guard)) => Some(guard.before_write(size)?),
             _ => None,
@@ -470,8 +468,8 @@ impl BlobStore {
         self.store_verified(&VerifiedBlob { hash, size, kind, origin }, Some(bytes), None)
     }
 
-    /// Stores small blobs, verified by the caller, in one transaction. Fails if one of them is
-    /// larger than `MAX_INLINE`.
+    /// Stores small blobs, verified by the caller, in one transaction. Fails if a blob is larger than
+    /// `MAX_INLINE`.
     pub(crate) fn put_verified(
         &self,
         blobs: &[(BlobHash, Bytes)],
@@ -514,8 +512,8 @@ impl BlobStore {
         self.with_space(1, || PartFile::open(self.clone(), hash, origin))
     }
 
-    /// Writes the row and the body, or gives the file its final name, and clears the partial and
-    /// deletion marks, in one transaction.
+    /// In one transaction: writes the row, writes the body or renames the file to its final name, and
+    /// deletes the rows of `part` and `doomed`.
     pub(super) fn store_verified(
         &self,
         blob: &VerifiedBlob,
@@ -529,7 +527,7 @@ impl BlobStore {
                 .db
                 .write_blocking("store.store_verified", |tx| {
                     insert_blob(tx, blob, body, now)?;
-                    // Last before the commit: a failed commit renames the file back.
+                    // The last step before the commit; if the commit fails, the file is renamed back.
                     if let Some(file) = file {
                         fs::rename(file, &path)?;
                         self.failpoint("renamed");
@@ -551,8 +549,8 @@ impl BlobStore {
         stored
     }
 
-    /// Renames a file without a row (the commit failed, or the writer was killed) back to its
-    /// partial name, so that it is resumed, unless another process has committed its row by now.
+    /// Renames a file without a row back to its partial name, so that it is resumed. The commit failed
+    /// or the writer was killed. Does nothing if another process has committed the row.
     pub(super) fn rename_back(&self, hash: BlobHash, path: &Path, part: &Path) {
         let renamed = self.inner.db.write_blocking("store.rename_back", |tx| {
             if !part.exists() && !has_row(tx, hash)? {
@@ -582,8 +580,8 @@ impl BlobStore {
     }
 }
 
-/// Within a write transaction: inserts the row and the small body, and clears partial and deletion
-/// marks.
+/// Inserts the row and the small body, and deletes the rows of `part` and `doomed`. Must be called
+/// within a write transaction.
 fn insert_blob(
     tx: &Connection,
     blob: &VerifiedBlob,

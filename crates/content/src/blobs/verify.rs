@@ -1,6 +1,6 @@
 //! Verification, use times and removal of blobs.
 //!
-//! Not here: storing and reading (`blobs`), the order of eviction (`storage`).
+//! Not here: storing and reading (`store`), the order of eviction (`storage`).
 
 use std::{
     fs::{self, File},
@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl BlobStore {
-    /// Verifies the stored bytes against the hash. A damaged blob is removed, so that it is fetched
-    /// again. Returns `false` if it is missing or damaged.
+    /// Verifies the stored bytes against the hash. A damaged blob is restored from its pack or
+    /// removed. Returns whether the blob is stored and intact.
     pub fn verify(&self, hash: BlobHash) -> Result<bool> {
         let stored: Option<Option<Vec<u8>>> = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -68,7 +68,7 @@ impl BlobStore {
             Some(BlobLocation::Memory(bytes)) => drop(hasher.update(&bytes)),
             Some(BlobLocation::File { path, .. }) => {
                 let mut file = match File::open(path) {
-                    // The owner of that store removed it in the meantime.
+                    // Removed by the owner of the shared store.
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
                     file => file?,
                 };
@@ -78,7 +78,7 @@ impl BlobStore {
         }
         let matches = hasher.finalize().as_bytes() == &hash.0;
         if !matches {
-            tracing::warn!(blob.hash = ?hash, "a blob of the shared store is corrupt; fetching it for this user");
+            tracing::warn!(blob.hash = ?hash, "a blob of the shared store is corrupt; fetching it from the server");
             shared_store.mark_damaged(hash);
         }
         Ok(matches)
@@ -102,15 +102,15 @@ impl BlobStore {
         }
     }
 
-    /// Deletes files whose rows are gone and returns their number. Idempotent; a run that was
-    /// interrupted is completed at the next start.
+    /// Deletes the files listed in `doomed` and returns their number. Files that remain after an
+    /// interruption are deleted at the next start.
     pub(crate) fn delete_marked(&self) -> Result<usize> {
         if self.is_read_only() {
             return Ok(0);
         }
         let (mut after, mut deleted) = (Vec::new(), 0);
         loop {
-            // Under the write lock, because another writer of the blob uses the same path.
+            // Under the write lock, because a new writer of the blob uses the same path.
             let batch = self.inner.db.write_blocking("verify.delete_marked", |tx| {
                 let pending_delete = tx
                     .prepare_cached("SELECT hash FROM doomed WHERE hash > ?1 ORDER BY hash LIMIT ?2")?
@@ -121,8 +121,7 @@ impl BlobStore {
                 }
                 for hash in &pending_delete {
                     match fs::remove_file(self.path(*hash)) {
-                        // In use, on a system that does not delete open files: retried at the next
-                        // start.
+                        // Some systems do not delete open files; retried at the next start.
                         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                             tracing::debug!(blob.hash = ?hash, error = %e, "cannot delete a blob file");
                         }
@@ -142,7 +141,8 @@ impl BlobStore {
         }
     }
 
-    /// Deletes a partial file unless it is being written. Returns whether it is gone.
+    /// Deletes a partial file unless it is locked by a writer. Returns whether it does not exist any
+    /// more.
     pub(crate) fn discard_part(&self, hash: BlobHash) -> Result<bool> {
         if self.is_read_only() {
             return Ok(false);
@@ -154,7 +154,7 @@ impl BlobStore {
         Ok(gone)
     }
 
-    /// Records a use in memory; uses are written in batches.
+    /// Records a use in memory. Uses are written to the database in batches.
     pub(super) fn touch(&self, hash: BlobHash) {
         let now = self.inner.clock.now_ms();
         let mut touched = self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,7 +175,7 @@ impl BlobStore {
         });
     }
 
-    /// Writes the recorded uses. Called before blobs are selected by use time.
+    /// Writes the recorded uses to the database. Called before blobs are selected by last use.
     pub(crate) fn write_touches(&self) -> Result<()> {
         let touched =
             std::mem::take(&mut *self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
@@ -193,8 +193,8 @@ impl BlobStore {
     }
 }
 
-/// Deletes the row and the small body, within a write transaction, and marks the file for deletion
-/// by [`BlobStore::delete_marked`].
+/// Deletes the row and the small body, and marks the file for deletion by
+/// [`BlobStore::delete_marked`]. Must be called within a write transaction.
 pub(crate) fn mark_for_deletion(tx: &Connection, hash: BlobHash) -> Result<()> {
     let inline = tx
         .prepare_cached("DELETE FROM blob WHERE hash = ?1 RETURNING inline")?

@@ -1,7 +1,7 @@
-//! One attempt of a download: determines the needed blobs, finds the missing ones, and fetches text
-//! first, then the rest in the order of reading.
+//! One attempt of a download: lists the missing blobs and fetches them, texts first, then the rest in
+//! the order of reading.
 //!
-//! Not here: waiting and retrying (`task`), a single blob (`fetch`).
+//! Not here: waiting and retrying (`task`), fetching one blob (`fetch`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -29,23 +29,23 @@ use crate::{
     storage::Reservation,
 };
 
-/// Consecutive attempts without progress after which a download waits.
+/// Consecutive requests for one blob without progress after which its fetch fails.
 const MAX_ATTEMPTS: u32 = 3;
-/// Largest number of verified and not yet stored blobs per worker; limits their memory.
+/// Largest number of verified blobs that a worker holds in memory until they are stored.
 const MAX_PENDING_WRITES: usize = 16;
 
-/// A completed download: all bytes are stored.
+/// A completed attempt: all bytes are stored.
 pub struct Completed {
     pub manifest: Arc<OpenManifest>,
     /// Row number of the version.
     pub version: i64,
 }
 
-/// Why an attempt ended early.
+/// Why an attempt ended before it was complete.
 pub enum AttemptError {
-    /// The policy does not allow it at the moment.
+    /// The policy does not allow the download.
     NotAllowed(Reason),
-    /// It may run under changed conditions: retried immediately.
+    /// The number of transfers allowed has changed; the attempt is restarted immediately.
     Changed,
     Failed(Error),
 }
@@ -56,7 +56,7 @@ impl From<Error> for AttemptError {
     }
 }
 
-/// Fetches what is missing, with up to `parallel` concurrent transfers.
+/// Fetches the missing blobs, with up to `parallel` concurrent transfers.
 pub async fn fetch_all(
     inner: &DownloadsInner,
     run: &Run,
@@ -72,7 +72,7 @@ pub async fn fetch_all(
             prepared.await?.ok_or(Error::Cancelled)?;
         run.meter.set(done, total);
         emit_progress(inner, run);
-        // The policy needs the number of missing bytes, which is known only now.
+        // Checked again, now with the number of missing bytes.
         inner.allow(run).map_err(AttemptError::NotAllowed)?;
         let (texts, rest): (Vec<_>, Vec<_>) = plan
             .blobs
@@ -81,13 +81,12 @@ pub async fn fetch_all(
             .cloned()
             .partition(plan::is_text);
         let has_texts = !texts.is_empty();
-        // Space is reserved before the first byte; if there is not enough, the error states how
-        // much is missing.
+        // Reserved before the first byte is written.
         let reservation = reserve(inner, total - done).await?;
         let job = Job { inner, run, parallel, partial_bytes: &missing, reservation: &reservation };
         job.fetch(&WorkQueue::new(texts, &plan, run)).await?;
         if has_texts && !plan.missing_texts.is_empty() {
-            // The text is stored now, so that the blobs it refers to and their order are known.
+            // The texts are stored now: the plan includes the blobs that they refer to.
             continue;
         }
         job.fetch(&WorkQueue::new(rest, &plan, run)).await?;
@@ -107,8 +106,8 @@ struct Prepared {
     done: u64,
 }
 
-/// Records in the queue what is fetched. Returns `None` if the download was paused or removed in
-/// the meantime. Blocking.
+/// Plans the attempt and records its version in the queue. Returns `None` if the download was paused
+/// or removed in the meantime. Blocking.
 fn prepare(
     library: &Library,
     target: &DownloadTarget,
@@ -152,7 +151,7 @@ impl Job<'_> {
         let library = &self.inner.library;
         let received = |bytes: usize| self.received(bytes);
         let correct = |by: i64| self.run.meter.correct(by);
-        // Space for the whole download is reserved before its first byte.
+        // The space for all blobs is reserved already.
         let admit = |_, _| std::future::ready(Ok(Admission::Disk(None))).boxed();
         let options = FetchOptions {
             attempts: MAX_ATTEMPTS,
@@ -166,8 +165,8 @@ impl Job<'_> {
         try_join_all(workers).await?.into_iter().collect()
     }
 
-    /// `Err` aborts all workers; `Ok(Err)` means that some file could not be fetched although the
-    /// rest was.
+    /// Fetches blobs until the queue is empty. `Err` aborts all workers. `Ok(Err)`: a blob could not
+    /// be fetched, and the others were.
     async fn run_worker(
         &self,
         library: &Library,
@@ -178,7 +177,7 @@ impl Job<'_> {
         let mut last = Ok(());
         while let Some(blob) = work_queue.next() {
             let partial_bytes = self.partial_bytes.get(&blob.hash).copied().unwrap_or(0);
-            // A reader may have fetched it in the meantime.
+            // May have been fetched by a reader in the meantime.
             if library.blocking(move |library| library.blobs().has(blob.hash)).await? {
                 let rest = blob.size.saturating_sub(partial_bytes);
                 self.run.meter.correct(i64::try_from(rest).unwrap_or(i64::MAX));
@@ -192,10 +191,10 @@ impl Job<'_> {
             };
             match library.fetcher().fetch(request, partial_bytes, options).await {
                 Ok(Fetched::Bytes(bytes)) => {
-                    pending.push_back(self.inner.blob_writer.small(blob.hash, bytes));
+                    pending.push_back(self.inner.blob_writer.store_small(blob.hash, bytes));
                 }
-                Ok(Fetched::File(file)) => pending.push_back(BlobWriter::large(*file)),
-                // A file that cannot be fetched does not hold up the others.
+                Ok(Fetched::File(file)) => pending.push_back(BlobWriter::store_large(*file)),
+                // The other blobs are still fetched.
                 Err(e) if is_single_file_error(&e) => last = Err(e),
                 Err(e) => return Err(e),
             }
@@ -227,15 +226,15 @@ impl Job<'_> {
 }
 
 async fn wait_for_write(stored: Stored) -> Result<()> {
-    stored.await.unwrap_or_else(|_| Err(Error::Internal("the writer of a blob was dropped".into())))
+    stored.await.unwrap_or_else(|_| Err(Error::Internal("the blob writer was dropped".into())))
 }
 
-/// Returns whether the error concerns this file only, so that the next one may succeed.
+/// Returns whether the error concerns only this blob.
 fn is_single_file_error(e: &Error) -> bool {
     matches!(e, Error::Corrupt(_) | Error::Net(Net::Server { status: 404 | 410, .. }))
 }
 
-/// The remaining work. Blobs of the section that the learner opens are moved to the front.
+/// The blobs to be fetched. When the learner opens a section, its blobs are moved to the front.
 struct WorkQueue<'a> {
     run: &'a Run,
     plan: &'a Plan,
@@ -263,7 +262,7 @@ impl<'a> WorkQueue<'a> {
     }
 }
 
-/// Emits a progress event, after which the UI reads the state again.
+/// Emits a progress event.
 pub fn emit_progress(inner: &DownloadsInner, run: &Run) {
     inner.library.changes().publish_one(Change::DownloadProgress(run.target.name().to_owned()));
 }

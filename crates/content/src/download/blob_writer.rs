@@ -1,6 +1,6 @@
-//! Stores verified blobs. Small blobs that wait at the same time share a transaction; large files
-//! are synced in parallel. A row is written after its bytes are durable, so that a file left by a
-//! killed process is resumed and never trusted.
+//! Stores verified blobs. Queued small blobs share a transaction; large files are synced in parallel.
+//! The row of a file is written after the file is synced: a file without a row, left by a killed
+//! process, is verified again.
 //!
 //! Not here: where blobs are stored (`blobs::BlobStore`).
 
@@ -17,10 +17,10 @@ use crate::{
     fetch::CompleteFile,
 };
 
-/// Small blobs in one transaction.
+/// Largest number of small blobs in one transaction.
 const MAX_BATCH: usize = 256;
 
-/// Resolves when the blob is stored, or could not be stored.
+/// Resolves when the blob is stored or storing it has failed.
 pub type Stored = oneshot::Receiver<Result<()>>;
 
 /// Stores blobs for the downloads of one account. Clones share one queue.
@@ -33,7 +33,7 @@ pub struct BlobWriter {
 #[derive(Default)]
 struct WriteQueue {
     waiting: Vec<(BlobHash, Bytes, oneshot::Sender<Result<()>>)>,
-    /// A writer is active; it checks the queue again before it stops.
+    /// A thread is writing; it checks the queue again before it ends.
     busy: bool,
 }
 
@@ -43,8 +43,8 @@ impl BlobWriter {
         Self { blobs, queue: Arc::default() }
     }
 
-    /// Queues a verified small blob. It is written even if the returned value is dropped.
-    pub fn small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
+    /// Queues a verified small blob. The blob is stored even if the returned value is dropped.
+    pub fn store_small(&self, hash: BlobHash, bytes: Bytes) -> Stored {
         let (sender, stored) = oneshot::channel();
         let mut queue = self.queue();
         queue.waiting.push((hash, bytes, sender));
@@ -56,11 +56,10 @@ impl BlobWriter {
         stored
     }
 
-    /// Stores a complete file.
-    pub fn large(file: CompleteFile) -> Stored {
+    /// Stores a complete partial file. The blob is stored even if the returned value is dropped.
+    pub fn store_large(file: CompleteFile) -> Stored {
         let (sender, stored) = oneshot::channel();
         spawn(move || {
-            // The caller may be gone; the file is stored nevertheless.
             let _ = sender.send(file.finish());
         });
         stored

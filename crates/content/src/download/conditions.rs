@@ -1,14 +1,13 @@
-//! Conditions of network and battery, combined from the UI and the system. Webviews on Linux report
-//! neither, so the system is queried: the kernel for the battery, NetworkManager for metered
-//! networks.
+//! Network and battery conditions, from the UI and the system. Web views on Linux report neither
+//! batteries nor metered networks; on Linux the kernel and NetworkManager are queried.
 //!
-//! Not here: the decision based on them (`policy`).
+//! Not here: the decision (`policy`).
 
 use std::{fs, path::Path};
 
 use crate::download::{Conditions, Network, Power};
 
-/// Conditions known to one source.
+/// Conditions reported by one source; `None` if unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReportedConditions {
     /// Whether there is a network.
@@ -20,7 +19,7 @@ pub struct ReportedConditions {
 }
 
 impl ReportedConditions {
-    /// Returns these conditions, with unknown ones taken from `other`.
+    /// Returns these conditions, with unknown ones replaced by those of `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -29,7 +28,7 @@ impl ReportedConditions {
             power: self.power.or(other.power),
         }
     }
-    /// Returns the conditions; unknown ones count as unmetered and plugged in.
+    /// Returns the conditions; unknown ones count as an unmetered network and mains power.
     pub fn conditions(self) -> Conditions {
         let network = match (self.online, self.metered) {
             (Some(false), _) => Network::Offline,
@@ -40,9 +39,9 @@ impl ReportedConditions {
     }
 }
 
-/// Reads the conditions from the system. Blocking, a few milliseconds.
+/// Reads the conditions from the system. Blocking, usually for a few milliseconds.
 pub trait Sensors: Send + Sync + 'static {
-    /// Returns the conditions known now.
+    /// Returns the current conditions.
     fn read(&self) -> ReportedConditions;
 }
 
@@ -60,15 +59,15 @@ impl Sensors for SystemSensors {
     }
 }
 
-/// Returns the power source according to the kernel: battery if one of the machine's own batteries
-/// is discharging, `None` if it has no battery.
+/// Returns the power source according to the kernel: battery if a battery of the machine is
+/// discharging; `None` if the machine has no battery.
 fn power(supplies: &Path) -> Option<Power> {
     let read =
         |dir: &Path, name: &str| Some(fs::read_to_string(dir.join(name)).ok()?.trim().to_owned());
     let mut found = None;
     for supply in fs::read_dir(supplies).ok()?.flatten() {
         let dir = supply.path();
-        // Peripherals have batteries, too: their scope is "Device".
+        // Batteries of peripherals have the scope "Device".
         let own = read(&dir, "scope").is_none_or(|s| s != "Device");
         if !own || read(&dir, "type").as_deref() != Some("Battery") {
             continue;
@@ -77,7 +76,7 @@ fn power(supplies: &Path) -> Option<Power> {
         let drains = read(&dir, "status").as_deref() == Some("Discharging");
         let this = if drains { Power::Battery(left.min(100)) } else { Power::Mains };
         found = Some(match (found, this) {
-            // With several batteries, the fullest one is relevant.
+            // Of several discharging batteries, the charge of the fullest is returned.
             (Some(Power::Battery(a)), Power::Battery(b)) => Power::Battery(a.max(b)),
             (Some(Power::Battery(a)), Power::Mains) => Power::Battery(a),
             (_, this) => this,
@@ -113,12 +112,12 @@ mod tests {
     use super::*;
 
     fn supplies(of: &[(&str, &[(&str, &str)])]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a temporary folder is created");
         for (name, files) in of {
             let folder = dir.path().join(name);
-            fs::create_dir(&folder).expect("a folder");
+            fs::create_dir(&folder).expect("the folder is created");
             for (file, text) in *files {
-                fs::write(folder.join(file), format!("{text}\n")).expect("a file");
+                fs::write(folder.join(file), format!("{text}\n")).expect("the file is written");
             }
         }
         dir
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_of_the_ui_precede_those_of_the_system() {
+    fn conditions_of_the_ui_override_those_of_the_system() {
         let ui = ReportedConditions { metered: Some(true), ..ReportedConditions::default() };
         let system = ReportedConditions {
             online: None,
@@ -166,7 +165,7 @@ mod tests {
         let both = ui.or(system).conditions();
         assert_eq!(both, Conditions { network: Network::Metered, power: Power::Battery(7) });
         assert_eq!(ReportedConditions::default().conditions(), Conditions::default());
-        let gone = ReportedConditions { online: Some(false), ..ui };
-        assert_eq!(gone.conditions().network, Network::Offline);
+        let offline = ReportedConditions { online: Some(false), ..ui };
+        assert_eq!(offline.conditions().network, Network::Offline);
     }
 }

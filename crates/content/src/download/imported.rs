@@ -1,5 +1,4 @@
-//! Versions imported from a file: requested while the file is read, then ready like downloaded
-//! ones.
+//! Downloads whose version is imported from a file.
 
 use rusqlite::params;
 
@@ -9,26 +8,27 @@ use crate::{
     library::{Library, OpenManifest},
 };
 
-/// Reason of a row that waits for an import. Not a `Reason`, because it never leaves the database;
-/// the next start removes it.
+/// Value of the column `reason` during an import. Not a `Reason`, because it is used only in the
+/// database. Reset at the next start.
 ///
-/// For a download that was requested before, its phase and reason follow (`cable:paused:user`), and
-/// are restored if the import fails.
+/// For a download that was requested earlier, its phase and reason are appended
+/// (`cable:paused:user`), and are restored if the import fails.
 const IMPORTING: &str = "cable";
 
 /// Origin of an imported version.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// Address of the server it was exported from.
+    /// Address of the server that published the version.
     pub server: &'a str,
     /// Name of that server.
     pub server_name: &'a str,
-    /// When its sender last knew it to be the newest version (UTC, ms since 1970); 0 if never.
+    /// When the server last listed this version as the newest, according to the exporting device (UTC,
+    /// ms); 0 if unknown.
     pub as_of_ms: i64,
 }
 
-/// Registers a version whose import begins, so that its blobs are not evicted. A version that is
-/// ready stays ready. Returns the number of the new version.
+/// Registers a version before its import, so that its blobs are not evicted. A ready version stays
+/// ready. Returns the row number of the imported version.
 pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest) -> Result<i64> {
     let now = library.clock().now_ms();
     let blobs = &manifest.manifest.blobs;
@@ -54,7 +54,7 @@ pub fn begin(library: &Library, target: &DownloadTarget, manifest: &OpenManifest
 }
 
 /// Makes the imported version ready and records its origin, in one transaction. Returns `false` if
-/// the download fetches another version by now.
+/// the download requests another version by now.
 pub fn finish(
     library: &Library,
     target: &DownloadTarget,
@@ -96,8 +96,8 @@ pub fn finish(
     })
 }
 
-/// Cancels an import: a ready version stays ready, a queued download returns to the queue, anything
-/// else is removed. Verified blobs are kept until space is short.
+/// Cancels an import: an earlier phase and reason are restored, a ready version stays ready, and any
+/// other row is deleted. Verified blobs stay stored until they are evicted.
 pub fn cancel(library: &Library, target: &DownloadTarget) -> Result<()> {
     restore_rows(
         library,
@@ -106,7 +106,7 @@ pub fn cancel(library: &Library, target: &DownloadTarget) -> Result<()> {
     )
 }
 
-/// Cancels imports that a killed process left incomplete.
+/// Cancels imports that were interrupted by the end of the process.
 pub fn cancel_interrupted(library: &Library) -> Result<()> {
     if library.storage().is_degraded() {
         return Ok(());
@@ -119,8 +119,8 @@ fn restore_rows(library: &Library, only: &str, values: &[&str]) -> Result<()> {
     all.extend(values);
     library.content_db().write_blocking("imported.restore_rows", |tx| {
         for sql in [
-            // The version stays requested, so that its blobs are not evicted; the download corrects
-            // the version.
+            // `wanted` stays set, so that the imported blobs are not evicted; the download replaces
+            // it.
             format!(
                 "UPDATE download SET
                    phase = substr(reason, length(?2) + 2, instr(substr(reason, length(?2) + 2), ':') - 1),

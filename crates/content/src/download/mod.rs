@@ -1,18 +1,18 @@
-//! Downloads of whole courses, lessons and stories: a queue that survives kill and reboot, resumes
-//! with `Range`, verifies every byte, and reports why it waits.
+//! Downloads of whole courses, lessons and stories. The queue is stored in `content.db`, transfers
+//! resume with `Range`, all bytes are verified, and a waiting download has a reason.
 //!
 //! | Module | Content |
 //! |---|---|
 //! | `queue` | requested and ready versions, in `content.db` |
-//! | `policy` | whether a download may run: network, battery, settings. Pure |
+//! | `policy` | whether a download may run, by network, battery and settings. Pure |
 //! | `conditions` | network and battery as reported by the system and the UI |
 //! | `plan` | the blobs of a course, lesson or story, in the order of reading. Pure |
 //! | `task` | runs attempts of one download until it is ready, and waits between them |
-//! | `attempt` | one attempt, from the manifest to the last byte |
-//! | `blob_writer` | stores verified blobs, small ones in groups |
-//! | `stop_reason` | why an attempt ended, and what starts the next one. Pure |
+//! | `attempt` | one attempt: fetches the manifest and all missing blobs |
+//! | `blob_writer` | stores verified blobs, small ones in batches |
+//! | `stop_reason` | why an attempt failed, and what starts the next one. Pure |
 //! | `progress` | bytes, rate, remaining time |
-//! | `verify` | "ready for offline": hashes every byte, lists what is missing |
+//! | `verify` | verification of all bytes; lists missing blobs |
 //! | `imported` | versions imported from a file |
 //!
 //! Not here: eviction and quota (`storage`).
@@ -53,8 +53,8 @@ use self::{blob_writer::BlobWriter, task::Run};
 pub use crate::target::{DownloadTarget, Phase, Reason, State};
 use crate::{Result, fetch::Slots, kind::Kind, library::Library};
 
-/// Concurrent downloads: few enough that the first ones are ready soon, and more than one, so that
-/// a long video does not delay a story.
+/// Largest number of concurrent downloads. A low limit makes the first ones ready early; with a limit
+/// of 1 a long video would delay all others.
 const MAX_ACTIVE: usize = 3;
 
 /// The downloads of one account. Clones share state.
@@ -72,7 +72,7 @@ struct DownloadsInner {
     table: Mutex<ActiveRuns>,
 }
 
-/// The conditions that downloads depend on. Any change wakes waiting ones.
+/// The conditions that downloads depend on. Each change wakes waiting downloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Environment {
     /// Network and battery.
@@ -87,16 +87,16 @@ pub struct Environment {
 struct ActiveRuns {
     active: HashMap<DownloadTarget, Arc<Run>>,
     tasks: HashMap<DownloadTarget, JoinHandle<()>>,
-    /// The item that was opened last in each course.
+    /// The item opened last in each course.
     opened: HashMap<Slug, ItemId>,
-    /// Versions already updated automatically by this process; each is tried once.
+    /// Versions to which this process has started an automatic update; each is tried once.
     updated: HashSet<(DownloadTarget, BlobHash)>,
     number: u64,
     closed: bool,
 }
 
 impl Downloads {
-    /// Creates the download queue; `resume` starts waiting downloads.
+    /// Creates the queue without starting downloads; see `resume`.
     pub fn open(library: Library) -> Self {
         let inner = DownloadsInner {
             slots: Slots::new(MAX_PER_HOST),
@@ -154,12 +154,12 @@ impl Downloads {
         }
     }
 
-    /// Requests a whole course or story. Bytes that are stored already are not fetched again.
+    /// Requests a whole course or story. Stored bytes are not fetched again.
     pub fn start(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.request(&DownloadTarget::whole(kind, id), false)
     }
-    /// Requests a target and pins it. `anyway` allows metered networks and low battery. A waiting
-    /// download retries immediately.
+    /// Requests a target and pins it. `anyway` allows metered networks and low battery. If the
+    /// download is waiting, it is retried immediately.
     pub fn request(&self, target: &DownloadTarget, anyway: bool) -> Result<State> {
         queue::request(&self.inner.library, target, true)?;
         let active = self.run(target.clone(), |run| {
@@ -175,7 +175,7 @@ impl Downloads {
         self.state_of(target)
     }
 
-    /// Pauses a download. Fetched bytes are kept, and a ready version stays ready.
+    /// Pauses the download of a whole course or story. Fetched bytes are kept.
     pub fn pause_whole(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.pause(&DownloadTarget::whole(kind, id))
     }
@@ -193,8 +193,8 @@ impl Downloads {
         self.state_of(target)
     }
 
-    /// Removes a download from this device with the blobs that no other version needs. The
-    /// learner's progress is kept.
+    /// Removes the download of a whole course or story, with the blobs that no other version needs.
+    /// The learner's progress is kept.
     pub fn remove(&self, kind: Kind, id: &Slug) -> Result<State> {
         self.remove_target(&DownloadTarget::whole(kind, id))
     }
@@ -211,7 +211,7 @@ impl Downloads {
         self.state_of(target)
     }
 
-    /// Resumes all downloads that wait for the network or for their turn. Does not block.
+    /// Resumes all downloads that do not need an action of the learner. Does not block.
     pub fn resume(&self) {
         let downloads = self.clone();
         run_or_spawn(move || downloads.resume_waiting());
@@ -234,7 +234,7 @@ impl Downloads {
         self.inner.environment.send_modify(|w| w.revision += 1);
     }
 
-    /// Returns a callback that calls `resume` and does not keep the queue open.
+    /// Returns a callback that calls `resume` if the queue still exists.
     pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
         let inner = Arc::downgrade(&self.inner);
         move || {
@@ -251,7 +251,7 @@ impl Downloads {
             before != conditions
         });
     }
-    /// Waits until unrequested content may be fetched: unmetered network and sufficient power.
+    /// Waits until prefetching is allowed: unmetered network and sufficient power.
     pub async fn until_prefetch_allowed(&self) {
         let free = |w: &Environment| {
             policy::allow(w.conditions, w.rules, policy::PolicyInput::default()).is_ok()
@@ -262,14 +262,14 @@ impl Downloads {
     pub fn conditions(&self) -> Conditions {
         self.inner.environment.borrow().conditions
     }
-    /// Sets what the learner and the organisation allow.
+    /// Sets the rules of the learner and the organisation.
     pub fn set_rules(&self, rules: Rules) {
         self.inner
             .environment
             .send_if_modified(|w| std::mem::replace(&mut w.rules, rules) != rules);
     }
 
-    /// Moves the blobs of this section to the front, if its course is being downloaded.
+    /// Makes current and later downloads of the course fetch the blobs of this section first.
     pub fn prioritize(&self, item: &ItemId) {
         let Ok(course) = Slug::new(item.root()) else { return };
         let mut table = self.table();
@@ -279,9 +279,8 @@ impl Downloads {
         table.opened.insert(course, item.clone());
     }
 
-    /// Starts updates of ready downloads for which the catalogue lists another version, over
-    /// unmetered networks. The old version is used until the new one is complete. Returns the
-    /// number of updates started.
+    /// Updates ready downloads for which the catalogue lists another version, over unmetered networks.
+    /// The old version is used until the new one is complete. Returns the number of updates started.
     pub fn update(&self) -> Result<usize> {
         let library = &self.inner.library;
         let mut started = 0;
@@ -290,7 +289,7 @@ impl Downloads {
         }
         for (target, local) in queue::ready(library)? {
             let Some(listed) = library.known_version(target.kind, &target.id)? else { continue };
-            // An import signed with another library's key is not replaced by this server's version.
+            // A version imported from another library is not replaced by this server's version.
             if library.has_accepted_key(target.kind, &target.id)? {
                 continue;
             }
@@ -326,7 +325,7 @@ impl Downloads {
         }
         run
     }
-    /// Called when a task ends by itself.
+    /// Removes a run whose task has ended without being stopped.
     fn ended(&self, run: &Arc<Run>) {
         let mut table = self.table();
         if table.active.get(&run.target).is_some_and(|r| Arc::ptr_eq(r, run)) {
@@ -334,8 +333,8 @@ impl Downloads {
         }
     }
 
-    /// Starts a run of this target and returns `None`, or returns the active run. `configure` configures
-    /// either run, a new one before it applies the policy.
+    /// Starts a run of this target and returns `None`, or returns the active run. `configure` is called
+    /// with the new or active run.
     fn run(&self, target: DownloadTarget, configure: impl FnOnce(&Run)) -> Option<Arc<Run>> {
         let mut table = self.table();
         if let Some(run) = table.active.get(&target) {
@@ -351,7 +350,7 @@ impl Downloads {
         }
         table.active.insert(target.clone(), run.clone());
         table.tasks.retain(|_, task| !task.is_finished());
-        // The previous run may still be closing its files.
+        // The previous run may still have its files open.
         let before = table.tasks.remove(&target);
         let (this, mine) = (self.clone(), run.clone());
         let task = tokio::spawn(async move {
@@ -372,7 +371,7 @@ impl Downloads {
 }
 
 impl DownloadsInner {
-    /// Returns the number of transfers that the run may use, or why there are none.
+    /// Returns the number of transfers that the run may use, or why it must wait.
     fn allow(&self, run: &Run) -> Result<usize, Reason> {
         let environment = *self.environment.borrow();
         let input = run.policy_input(self.library.clock().monotonic_ms());

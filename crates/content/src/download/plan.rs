@@ -1,6 +1,6 @@
-//! The blobs of a course, lesson or story, in the order of reading. Used for the order of fetching,
-//! for downloads of single lessons, and for listing what is missing. Pure except for the `read`
-//! callback, which returns local text blobs.
+//! The blobs of a course, lesson or story, in the order of reading: for the order of fetching,
+//! downloads of single lessons, and lists of missing blobs. Pure except for the callback `read`, which
+//! returns stored texts.
 //!
 //! Not here: fetching (`attempt`).
 
@@ -34,16 +34,16 @@ pub struct BlobUse {
     pub page: u32,
 }
 
-/// The needed blobs, as far as they are known.
+/// The blobs of a target. Blobs are known only if the texts that refer to them are stored.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Blobs in the order of first use, without duplicates.
     pub blobs: Vec<ManifestBlob>,
-    /// Where each blob is first used: an index into `uses`.
+    /// First use of each blob, as an index into `uses`.
     pub first_use: HashMap<BlobHash, usize>,
-    /// All places in the order of reading.
+    /// All uses in the order of reading.
     pub uses: Vec<BlobUse>,
-    /// Text blobs that are not stored, so that the blobs they refer to are unknown.
+    /// Texts that are not stored; the blobs they refer to are unknown.
     pub missing_texts: Vec<BlobHash>,
 }
 
@@ -54,7 +54,7 @@ impl Plan {
     }
 }
 
-/// Returns the needs of a target, as far as the stored texts show them. Blocking.
+/// Returns the plan of a target. Blocking.
 pub fn of_target(
     library: &Library,
     target: &DownloadTarget,
@@ -69,8 +69,8 @@ pub fn of_target(
         .ok_or_else(|| Error::NotFound(format!("lesson {}", target.scope)))
 }
 
-/// Returns all blobs of the manifest, those without a known use last. `first`: the learner's
-/// current section, whose lesson comes first.
+/// Returns all blobs of the manifest, those without a known use last. The lesson of `first`, the
+/// learner's current section, is first.
 pub fn of_whole(
     manifest: &Manifest,
     first: Option<&ItemId>,
@@ -80,7 +80,7 @@ pub fn of_whole(
     match &manifest.content {
         ManifestContent::Course { meta, outline } => {
             builder.begin_use(None, &meta.title, 0);
-            builder.picture(meta.cover.image.as_ref());
+            builder.image(meta.cover.image.as_ref());
             let start = lesson_of(outline, first);
             let (before, from) = outline.lessons.split_at(start);
             for lesson in from.iter().chain(before) {
@@ -95,7 +95,7 @@ pub fn of_whole(
         }
         ManifestContent::Story { meta, body } => {
             builder.begin_use(None, &meta.title, 0);
-            builder.picture(meta.cover.image.as_ref());
+            builder.image(meta.cover.image.as_ref());
             builder.story(ItemId::from(meta.id.clone()), &meta.title, *body);
         }
     }
@@ -106,7 +106,7 @@ pub fn of_whole(
     builder.plan
 }
 
-/// Returns the needs of one lesson; `None` if there is no such lesson.
+/// Returns the plan of one lesson; `None` if the lesson does not exist.
 pub fn of_lesson(
     manifest: &Manifest,
     lesson: &str,
@@ -117,7 +117,7 @@ pub fn of_lesson(
     let lesson = outline.lessons.iter().find(|l| l.id.as_str() == id)?;
     let mut builder = PlanBuilder::new(manifest, read);
     builder.begin_use(None, &meta.title, 0);
-    builder.picture(meta.cover.image.as_ref());
+    builder.image(meta.cover.image.as_ref());
     builder.lesson(manifest, lesson);
     if let Some(words) = outline.vocabulary {
         let linked_words = std::mem::take(&mut builder.linked_words);
@@ -148,7 +148,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
     fn begin_use(&mut self, item: Option<ItemId>, title: &str, page: u32) {
         self.plan.uses.push(BlobUse { item, title: title.to_owned(), page });
     }
-    /// Records a use of a blob. Blobs that the signed manifest does not list are ignored.
+    /// Records a use of a blob. Blobs that are not in the signed manifest are ignored.
     fn add(&mut self, hash: BlobHash) {
         let Some(blob) = self.listed.get(&hash) else { return };
         if !self.plan.first_use.contains_key(&hash) {
@@ -156,7 +156,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
             self.plan.blobs.push((*blob).clone());
         }
     }
-    /// Reads a compiled text; `None` if it is not stored or malformed.
+    /// Reads a compiled text; `None` if it is malformed or not stored.
     fn text<T: DeserializeOwned>(&mut self, hash: BlobHash) -> Option<T> {
         self.add(hash);
         if !self.listed.contains_key(&hash) {
@@ -182,11 +182,11 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
         for block in &body.blocks {
             match block {
                 Block::RichText { html } => self.link_words(html),
-                Block::Image { image } => self.picture(Some(image)),
+                Block::Image { image } => self.image(Some(image)),
                 Block::Audio { audio } => self.audio(Some(audio)),
                 Block::Video { video } => {
                     self.blob(&video.blob);
-                    self.picture(video.poster.as_ref());
+                    self.image(video.poster.as_ref());
                     if let Some(captions) = &video.captions {
                         self.blob(captions);
                     }
@@ -208,7 +208,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
         let Some(story) = self.text::<Story>(body) else { return };
         for (n, page) in (1..).zip(&story.pages) {
             self.begin_use(Some(item.clone()), title, n);
-            self.picture(page.image.as_ref());
+            self.image(page.image.as_ref());
             self.audio(page.narration.as_ref());
         }
         self.begin_use(Some(item), title, 0);
@@ -220,7 +220,7 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
     fn quiz(&mut self, body: BlobHash) {
         let Some(quiz) = self.text::<Quiz>(body) else { return };
         for Question { image, audio, .. } in &quiz.questions {
-            self.picture(image.as_ref());
+            self.image(image.as_ref());
             self.audio(audio.as_ref());
         }
     }
@@ -234,11 +234,11 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
     }
     fn entries(&mut self, entries: &[VocabularyEntry], only: Option<&HashSet<String>>) {
         for entry in entries.iter().filter(|e| only.is_none_or(|o| o.contains(e.id.as_str()))) {
-            self.picture(entry.image.as_ref());
+            self.image(entry.image.as_ref());
             self.audio(entry.audio.as_ref());
         }
     }
-    fn picture(&mut self, image: Option<&ImageRef>) {
+    fn image(&mut self, image: Option<&ImageRef>) {
         for variant in image.iter().flat_map(|i| &i.variants) {
             self.blob(&variant.blob);
         }
@@ -254,14 +254,14 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
     fn blob(&mut self, blob: &BlobRef) {
         self.add(blob.hash);
     }
-    /// Collects the words of `<a data-word="id">`, as the compiler writes it.
+    /// Collects the ids of `<a data-word="id">`, as written by the package compiler.
     fn link_words(&mut self, html: &str) {
         let found = html.split("data-word=\"").skip(1).filter_map(|rest| rest.split('"').next());
         self.linked_words.extend(found.map(str::to_owned));
     }
 }
 
-/// Returns whether the blob is text, which is fetched first so that it can be read early.
+/// Returns whether the blob is text. Texts are fetched first.
 pub fn is_text(blob: &ManifestBlob) -> bool {
     MediaKind::of_type(&blob.media_type) == MediaKind::Text
 }

@@ -1,5 +1,5 @@
-//! Decides whether a download may run, from the conditions of network and battery and the rules of
-//! the learner and the organisation. Pure.
+//! Decides whether a download may run, by network, battery, and the rules of the learner and the
+//! organisation. Pure.
 //!
 //! Not here: where conditions come from (`conditions`), waiting (`task`).
 
@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use crate::download::Reason;
 
-/// State of the network. Unknown counts as unmetered, because a wrong "metered" would block users
-/// on free networks.
+/// State of the network. An unknown state counts as unmetered; otherwise downloads would be blocked on
+/// systems that do not report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
     /// Connected, and not known to be metered.
     #[default]
     Unmetered,
-    /// Connected, with a cost per byte.
+    /// Connected, and data may cost money.
     Metered,
     /// No network, as reported by the system.
     Offline,
@@ -41,31 +41,31 @@ pub struct Conditions {
     pub power: Power,
 }
 
-/// Setting: what may be fetched over a metered network.
+/// Setting: downloads allowed over a metered network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Metered {
-    /// Nothing.
+    /// No downloads.
     #[default]
     Never,
     /// Downloads with at most `SMALL_DOWNLOAD` missing bytes.
     Small,
-    /// Everything.
+    /// All downloads.
     Always,
 }
 
-/// What the learner and the organisation allow.
+/// The rules of the learner and the organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
     /// Use of metered networks.
     pub metered: Metered,
-    /// Download only while charging.
+    /// Downloads only while charging.
     pub only_charging: bool,
-    /// Set if the organisation forbids downloads at the moment.
+    /// The organisation forbids downloads.
     pub forbidden: bool,
 }
 
 impl Rules {
-    /// Reads the learner's settings; missing or unknown values are defaults.
+    /// Reads the learner's settings; missing or invalid values are replaced by defaults.
     pub fn of_settings(settings: &BTreeMap<String, Value>) -> Self {
         let metered = match settings.get("downloadMetered").and_then(Value::as_str) {
             Some("small") => Metered::Small,
@@ -80,14 +80,14 @@ impl Rules {
 
 /// Upper limit of a small download, in bytes.
 pub const SMALL_DOWNLOAD: u64 = 5_000_000;
-/// Battery charge in percent below which downloads wait.
+/// Battery charge, in percent, below which downloads wait.
 pub const LOW_BATTERY: u8 = 15;
-/// Concurrent transfers of one download.
+/// Largest number of concurrent transfers of one download.
 pub const MAX_TRANSFERS: usize = 4;
-/// Concurrent transfers over a metered network, where discarded bytes cost money.
+/// Largest number over a metered network, where bytes of aborted transfers may cost money.
 pub const MAX_TRANSFERS_METERED: usize = 2;
 
-/// Properties of the download to be decided on.
+/// Properties of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PolicyInput {
     /// Missing bytes, if known.
@@ -98,7 +98,7 @@ pub struct PolicyInput {
     pub is_requested: bool,
 }
 
-/// Returns the number of concurrent transfers allowed, or the reason why there are none.
+/// Returns the number of concurrent transfers allowed, or why the download must wait.
 pub fn allow(conditions: Conditions, rules: Rules, input: PolicyInput) -> Result<usize, Reason> {
     if rules.forbidden {
         return Err(Reason::Policy);
@@ -121,11 +121,11 @@ pub fn allow(conditions: Conditions, rules: Rules, input: PolicyInput) -> Result
     }
     let fits = match rules.metered {
         Metered::Never => false,
-        // While unknown, the download may find out: a manifest is small.
+        // An unknown size is allowed: the manifest, from which it is determined, is small.
         Metered::Small => input.missing.is_none_or(|n| n <= SMALL_DOWNLOAD),
         Metered::Always => true,
     };
-    // An automatic update can always wait for an unmetered network.
+    // Automatic updates wait for an unmetered network.
     if fits && input.is_requested { Ok(MAX_TRANSFERS_METERED) } else { Err(Reason::Metered) }
 }
 

@@ -1,7 +1,6 @@
-//! Progress of a download: bytes, a smoothed rate, remaining time. Reported at most four times a
-//! second.
+//! Progress of a download: bytes, smoothed rate, remaining time.
 //!
-//! Not here: what is stored in the database (`queue`).
+//! Not here: the progress in the database (`queue`).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 const EMIT_EVERY_MS: i64 = 250;
 /// Shortest time between two updates of the state in the database.
 const RECORD_EVERY_MS: i64 = 2_000;
-/// Time constant of the smoothed rate: bytes this old weigh about a third of new ones.
+/// Time constant of the smoothed rate: the weight of bytes of this age is 1/e of that of new ones.
 const SMOOTHING_MS: f64 = 4_000.0;
-/// Time before the first rate is reported, because the first packets are not representative.
+/// Shortest time before a rate is reported; an earlier rate would be inaccurate.
 const MIN_MEASURED_MS: i64 = 1_000;
 
 /// Progress of a running download.
@@ -23,11 +22,11 @@ pub struct Progress {
     pub total: u64,
     /// Bytes per second; `None` while unknown.
     pub rate: Option<u64>,
-    /// Estimated milliseconds to the end.
+    /// Estimated remaining time in milliseconds.
     pub left_ms: Option<u64>,
 }
 
-/// Actions due after bytes were received.
+/// Actions that are due after bytes were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Due {
     /// Emit a progress event.
@@ -44,8 +43,8 @@ pub struct Meter {
 struct MeterState {
     done: i64,
     total: i64,
-    began_ms: i64,
-    /// Until when bytes are included in the rate.
+    started_ms: i64,
+    /// Time of the last update of `bytes` and `millis`.
     seen_ms: i64,
     /// Bytes received since `seen_ms`.
     pending: u64,
@@ -62,7 +61,7 @@ impl Meter {
         let inner = MeterState {
             done: 0,
             total: 0,
-            began_ms: now_ms,
+            started_ms: now_ms,
             seen_ms: now_ms,
             pending: 0,
             bytes: 0.0,
@@ -98,8 +97,8 @@ impl Meter {
         due
     }
 
-    /// Corrects the stored bytes without affecting the rate: positive for bytes found on this
-    /// device, negative for bytes found to be wrong.
+    /// Corrects the number of stored bytes without affecting the rate: positive for bytes found on
+    /// this device, negative for discarded bytes.
     pub fn correct(&self, by: i64) {
         let mut m = self.inner();
         m.done += by;
@@ -110,7 +109,7 @@ impl Meter {
         let mut m = self.inner();
         m.advance(now_ms);
         let done = m.done.clamp(0, m.total);
-        let is_measured = now_ms - m.began_ms >= MIN_MEASURED_MS && m.millis > 0.0;
+        let is_measured = now_ms - m.started_ms >= MIN_MEASURED_MS && m.millis > 0.0;
         let rate = is_measured.then(|| (m.bytes / m.millis * 1_000.0) as u64);
         let left_ms = rate
             .filter(|r| *r > 0)
@@ -124,7 +123,7 @@ impl Meter {
 }
 
 impl MeterState {
-    /// Bytes and time are weighted alike, so that the rate also falls while nothing is received.
+    /// Updates the weighted sums. Both decay with time, so the rate falls while nothing is received.
     fn advance(&mut self, now_ms: i64) {
         let passed = (now_ms - self.seen_ms) as f64;
         if passed <= 0.0 {
@@ -155,16 +154,16 @@ mod tests {
         }
         let progress = meter.progress(10_000);
         assert_eq!(progress.done, 1_000_000);
-        let rate = progress.rate.expect("a rate");
+        let rate = progress.rate.expect("the rate is known");
         assert!((98_000..=102_000).contains(&rate), "{rate}");
-        let left = progress.left_ms.expect("an end");
+        let left = progress.left_ms.expect("the remaining time is known");
         assert!((88_000..=92_000).contains(&left), "{left}");
-        let later = meter.progress(20_000).rate.expect("a rate");
+        let later = meter.progress(20_000).rate.expect("the rate is known");
         assert!(later < rate / 3, "after ten seconds without data: {later}");
     }
 
     #[test]
-    fn at_most_four_events_a_second_and_no_early_rate() {
+    fn events_are_limited_to_four_per_second_and_the_first_second_has_no_rate() {
         let meter = Meter::new(0);
         meter.set(0, 1_000_000);
         let emitted = (0..2_000).filter(|ms| meter.received(10, *ms).emit).count();
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn local_bytes_do_not_count_in_the_rate() {
+    fn local_bytes_do_not_affect_the_rate() {
         let meter = Meter::new(0);
         meter.set(500, 1_000);
         meter.correct(400);

@@ -73,7 +73,7 @@ pub fn all_targets(library: &Library) -> Result<Vec<(DownloadTarget, State)>> {
     })
 }
 
-/// Returns the states of single lessons of a course, by the lesson's item id.
+/// Returns the states of requested lessons of a course, by the lesson's item id.
 pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State>> {
     library.content_db().read_blocking(|conn| {
         Ok(conn
@@ -88,13 +88,13 @@ pub fn lessons(library: &Library, course: &Slug) -> Result<HashMap<String, State
     })
 }
 
-/// Returns the four values that identify a row.
+/// Returns the key of the row of a target.
 pub(super) fn key_of<'a>(library: &'a Library, target: &'a DownloadTarget) -> [&'a str; 4] {
     [library.account(), target.kind.as_str(), target.id.as_str(), &target.scope]
 }
 
-/// Queues a target; a ready version stays ready until the next one is. `pinned`: requested by the
-/// learner, and therefore never evicted; a pinned download stays pinned.
+/// Queues a target; a ready version stays ready until a new one is complete. `pinned`: requested by
+/// the learner, and therefore never evicted. A pinned download stays pinned.
 pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Result<()> {
     let now = library.clock().now_ms();
     let [account, kind, id, scope] = key_of(library, target);
@@ -112,14 +112,14 @@ pub fn request(library: &Library, target: &DownloadTarget, pinned: bool) -> Resu
     })
 }
 
-/// Condition: the row with these four values.
+/// Condition: the row with this key.
 const ROW: &str = "d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4";
-/// Condition: queued, running, or waiting without the learner's action. A task changes only such
-/// rows, so that it does not override the learner.
+/// Condition: queued, running, or waiting for a condition other than an action of the learner. Tasks
+/// change only such rows, so that they do not override the learner.
 const AUTOMATIC: &str = "(d.phase IN ('queued', 'running') OR d.phase = 'paused' AND d.reason <> 'user' AND d.reason NOT LIKE 'cable%')";
 
-/// Records that the task of a download stops or waits. Changes nothing if the learner paused or
-/// removed the download in the meantime.
+/// Records that the task of a download has stopped or is waiting. Changes nothing if the learner
+/// paused or removed the download in the meantime.
 pub fn set_stopped(
     library: &Library,
     target: &DownloadTarget,
@@ -136,7 +136,7 @@ pub fn set_stopped(
     })
 }
 
-/// Sets the phase at the learner's request, regardless of the current one.
+/// Sets the phase as requested by the learner, regardless of the current phase.
 pub fn set_phase(
     library: &Library,
     target: &DownloadTarget,
@@ -153,11 +153,10 @@ pub fn set_phase(
     })
 }
 
-/// Records which version is being fetched and the blobs it needs (all of the manifest, or those of
-/// a lesson), so that they are not evicted. Returns the row number of the version, for
-/// `BlobStore::missing`.
+/// Records the version to be fetched and the blobs it needs, so that they are not evicted. Returns
+/// the row number of the version.
 ///
-/// Returns `None`, and records nothing, if the learner paused or removed the download or started an
+/// Records nothing and returns `None` if the learner paused or removed the download or started an
 /// import in the meantime.
 pub fn set_wanted(
     library: &Library,
@@ -184,7 +183,7 @@ pub fn set_wanted(
     })
 }
 
-/// Finds or inserts the row of a version and its needed blobs.
+/// Finds or inserts the row of a version, with the blobs it needs; returns its number.
 pub(super) fn version(
     tx: &Connection,
     target: &DownloadTarget,
@@ -233,7 +232,8 @@ pub(super) fn version(
     Ok(version)
 }
 
-/// Adds blobs to a lesson, which become known as its text arrives, and updates the sums.
+/// Adds needed blobs to a version and updates its sums. The blobs of a lesson are known only after its
+/// texts are stored.
 fn add_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result<()> {
     let known: i64 = tx
         .prepare_cached("SELECT files FROM version WHERE version = ?1")?
@@ -261,7 +261,7 @@ fn insert_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result
         let kind = MediaKind::of_type(&blob.media_type).number();
         insert.execute(params![version, blob.hash.0, signed(blob.size), kind])?;
     }
-    // The manifest's media type is more reliable than detection from the first bytes.
+    // The media type of the manifest replaces the one detected from the first bytes.
     tx.prepare_cached(
         "UPDATE blob SET kind = n.kind FROM need n WHERE n.version = ?1 AND blob.hash = n.hash AND blob.kind <> n.kind",
     )?
@@ -269,7 +269,7 @@ fn insert_needs(tx: &Connection, version: i64, blobs: &[ManifestBlob]) -> Result
     Ok(())
 }
 
-/// Stores the number of bytes that are on this device.
+/// Stores the number of bytes on this device.
 pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result<()> {
     let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_done", |conn| {
@@ -281,9 +281,9 @@ pub fn set_done(library: &Library, target: &DownloadTarget, done: u64) -> Result
     })
 }
 
-/// Makes the fetched version ready, in one statement; `checked_ms` becomes the oldest verification
-/// time of its blobs. Blobs that only the previous version needed are evicted first. Returns
-/// `false` if the download fetches another version by now.
+/// Makes the fetched version ready. `checked_ms` becomes the oldest verification time of its blobs.
+/// Blobs needed only by the previous version are marked to be evicted first. Returns `false` if the
+/// download requests another version by now.
 pub fn set_ready(
     library: &Library,
     target: &DownloadTarget,
@@ -296,8 +296,8 @@ pub fn set_ready(
         if !is_wanted(tx, [account, kind, id, scope], version)? {
             return Ok(false);
         }
-        // Written before the row is committed: a record whose row is missing is restored at the
-        // next start.
+        // Written before the commit: if the process is killed in between, the row is restored from
+        // the record at the next start.
         library.storage().write_record(tx, [account, kind, id, scope], Some(version))?;
         let switched = tx
             .prepare_cached(
@@ -320,7 +320,7 @@ pub(super) fn is_wanted(tx: &Connection, key: [&str; 4], version: i64) -> Result
         .exists(params![account, kind, id, scope, version])?)
 }
 
-/// Stores when every byte was verified (UTC, ms).
+/// Stores when all bytes were verified (UTC, ms).
 pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> Result<()> {
     let [account, kind, id, scope] = key_of(library, target);
     library.content_db().write_blocking("queue.set_checked", |conn| {
@@ -333,12 +333,12 @@ pub fn set_checked(library: &Library, target: &DownloadTarget, now_ms: i64) -> R
 }
 
 /// Removes a download. The rows of blobs that no other version needs are deleted in the same
-/// transaction; `BlobStore::delete_marked` deletes their files, immediately or after the next start.
+/// transaction; their files are deleted afterwards, or at the next start.
 pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
     library.storage().require_index()?;
     let [account, kind, id, scope] = key_of(library, target);
-    let gone = library.content_db().write_blocking("queue.remove", |tx| {
-        let gone = tx
+    let unneeded = library.content_db().write_blocking("queue.remove", |tx| {
+        let blobs = tx
             .prepare_cached(
                 "SELECT DISTINCT n.hash FROM download d JOIN need n ON n.version IN (d.wanted, d.ready)
                  WHERE d.account = ?1 AND d.kind = ?2 AND d.id = ?3 AND d.scope = ?4",
@@ -348,8 +348,8 @@ pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
         tx.prepare_cached("DELETE FROM download WHERE account = ?1 AND kind = ?2 AND id = ?3 AND scope = ?4")?
             .execute([account, kind, id, scope])?;
         let mut needed = tx.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?;
-        let mut unneeded = Vec::with_capacity(gone.len());
-        for hash in gone {
+        let mut unneeded = Vec::with_capacity(blobs.len());
+        for hash in blobs {
             if !needed.exists([hash.0])? {
                 mark_for_deletion(tx, hash)?;
                 unneeded.push(hash);
@@ -358,16 +358,16 @@ pub fn remove(library: &Library, target: &DownloadTarget) -> Result<()> {
         library.storage().remove_record([account, kind, id, scope]);
         Ok(unneeded)
     })?;
-    for hash in &gone {
+    for hash in &unneeded {
         library.blobs().discard_part(*hash)?;
     }
-    library.blobs().remove_from_memory(gone);
+    library.blobs().remove_from_memory(unneeded);
     library.blobs().delete_marked()?;
     library.storage().remove_records()
 }
 
-/// Returns the downloads that resume without the learner's action, oldest first, and whether the
-/// learner is waiting for each (no version is ready).
+/// Returns the downloads that resume without an action of the learner, oldest first, and whether each
+/// was requested by the learner, as opposed to an automatic update: no version is ready.
 pub fn waiting(library: &Library) -> Result<Vec<(DownloadTarget, bool)>> {
     library.content_db().read_blocking(|conn| {
         let rows = conn
@@ -378,7 +378,10 @@ pub fn waiting(library: &Library) -> Result<Vec<(DownloadTarget, bool)>> {
             )?
             .query_map([library.account()], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().filter_map(|(names, own)| Some((target_of(names)?, own))).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|(names, is_requested)| Some((target_of(names)?, is_requested)))
+            .collect())
     })
 }
 
@@ -422,12 +425,11 @@ mod tests {
         storage::{Storage, StorageOptions},
     };
 
-    /// Returns a temporary folder, in memory if possible, because the test runs thousands of
-    /// transactions.
+    /// Returns a temporary folder, in memory if possible: the test runs thousands of transactions.
     fn scratch() -> tempfile::TempDir {
         let memory = std::path::Path::new("/dev/shm");
-        let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        made.expect("a folder")
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        dir.expect("a temporary folder is created")
     }
 
     fn library(dir: &std::path::Path) -> Arc<Content> {
@@ -457,13 +459,13 @@ mod tests {
         .expect("the content opens")
     }
 
-    /// Returns a version with these blobs; its text is not read.
+    /// Returns a manifest with these blobs and without a valid signature.
     fn manifest(n: u8, blobs: &[ManifestBlob]) -> OpenManifest {
         let meta: StoryMeta = serde_json::from_value(serde_json::json!({
             "id": "river", "title": "River", "lang": "en", "level": 1, "license": "CC0-1.0", "pageCount": 1,
             "narrated": false, "totalBytes": 1, "cover": carrel_model::content::Cover::from_title("x"),
         }))
-        .expect("a story");
+        .expect("valid story metadata");
         let content = ManifestContent::Story { meta, body: blobs[0].hash };
         let format = carrel_model::content::MANIFEST_FORMAT.into();
         OpenManifest {
@@ -477,15 +479,15 @@ mod tests {
         }
     }
 
-    /// Actions of the learner, and of the concurrent task of the download.
+    /// Actions of the learner, and of the task of the download.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Action {
         Request,
         Pause,
         Remove,
-        /// The manifest arrived: the task records that it runs.
+        /// The manifest was received: the task records the version.
         Manifest,
-        /// The task has to wait for a network.
+        /// The task waits for a network.
         Waiting,
         /// All bytes are stored.
         Complete,
@@ -493,11 +495,11 @@ mod tests {
     use Action::*;
 
     #[tokio::test]
-    async fn actions_of_the_learner_are_not_overridden_by_the_task() {
+    async fn the_task_does_not_override_actions_of_the_learner() {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;
-        let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
+        let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a valid slug"));
         let blob = |n: u8| ManifestBlob {
             hash: BlobHash([n; 32]),
             size: 10,
@@ -509,25 +511,25 @@ mod tests {
             library
                 .content_db()
                 .read_blocking(|c| Ok(c.query_row(&sql, [], |r| r.get(0))?))
-                .expect("a number")
+                .expect("the value is read")
         };
         let by_learner = [Request, Pause, Remove];
         let by_task = [Manifest, Waiting, Complete];
-        // Every order of four steps (five in a long run) after the download was requested.
+        // All sequences of four actions (five in a long run) after a request.
         let all: Vec<Action> = by_learner.into_iter().chain(by_task).collect();
         let count: u32 = if std::env::var_os("CARREL_LONG").is_some() { 5 } else { 4 };
         for number in 0..all.len().pow(count) {
             let actions: Vec<Action> =
                 (0..count).map(|i| all[number / all.len().pow(i) % all.len()]).collect();
-            request(library, &target, true).expect("wanted");
+            request(library, &target, true).expect("requested");
             let mut version = None;
-            // The learner's last action, which must hold.
+            // The last action of the learner, which must stay in effect.
             let mut last = Request;
             let mut current = &first;
             for action in &actions {
                 match action {
                     Request => {
-                        request(library, &target, true).expect("wanted");
+                        request(library, &target, true).expect("requested");
                         current = &second;
                     }
                     Pause => {
@@ -536,27 +538,28 @@ mod tests {
                     Remove => remove(library, &target).expect("removed"),
                     Manifest => {
                         let blobs = &current.manifest.blobs;
-                        let state = get(library, &target).expect("a state");
+                        let state = get(library, &target).expect("the state is read");
                         let runs =
                             last == Request && state.is_some_and(|s| s.phase != Phase::Ready);
-                        let recorded = set_wanted(library, &target, current, blobs).expect("noted");
+                        let recorded =
+                            set_wanted(library, &target, current, blobs).expect("recorded");
                         assert_eq!(recorded.is_some(), runs, "{actions:?}");
                         version = recorded.or(version);
                     }
                     Waiting => {
                         set_stopped(library, &target, Phase::Paused, Reason::Offline)
-                            .expect("noted");
+                            .expect("recorded");
                     }
                     Complete => {
                         if let Some(version) = version {
-                            set_ready(library, &target, version, 1).expect("noted");
+                            set_ready(library, &target, version, 1).expect("recorded");
                         }
                     }
                 }
                 if by_learner.contains(action) && (last != Remove || *action == Request) {
                     last = *action;
                 }
-                let state = get(library, &target).expect("a state");
+                let state = get(library, &target).expect("the state is read");
                 match (last, state) {
                     (Remove, state) => {
                         assert!(state.is_none(), "{actions:?}: removed");
@@ -580,7 +583,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_removal_keeps_what_another_download_needs() {
+    async fn a_removal_keeps_blobs_that_another_download_needs() {
         let dir = scratch();
         let content = library(dir.path());
         let library = &content.library;
@@ -592,43 +595,47 @@ mod tests {
             })
             .collect();
         let targets = ["river", "pond"]
-            .map(|id| DownloadTarget::whole(Kind::Story, &Slug::new(id).expect("a name")));
+            .map(|id| DownloadTarget::whole(Kind::Story, &Slug::new(id).expect("a valid slug")));
         for (n, target) in targets.iter().enumerate() {
-            request(library, target, true).expect("wanted");
-            // All but one of the blobs are shared.
-            let some = &blobs[n..blobs.len() - 1 + n];
-            set_wanted(library, target, &manifest(n as u8, some), some).expect("noted");
+            request(library, target, true).expect("requested");
+            // Each needs one blob that the other does not need.
+            let needed = &blobs[n..blobs.len() - 1 + n];
+            set_wanted(library, target, &manifest(n as u8, needed), needed).expect("recorded");
         }
         for blob in &blobs {
             let bytes = blob.hash.0;
             library
                 .content_db()
-                .write_blocking("queue.a_removal_keeps_what_another_download_needs", |c| {
+                .write_blocking("queue.a_removal_keeps_blobs_that_another_download_needs", |c| {
                     Ok(c.execute(
                         "INSERT INTO blob (hash, size, inline, kind, origin, used_ms, proved_ms) VALUES (?1, 1, 1, 0, 0, 0, 0)",
                         [bytes],
                     )?)
                 })
-                .expect("a row");
+                .expect("the row is inserted");
         }
         remove(library, &targets[0]).expect("removed");
         let hashes: Vec<BlobHash> = blobs.iter().map(|b| b.hash).collect();
-        let left = library.blobs().find_stored(&hashes).expect("an answer");
-        assert_eq!(left.len(), blobs.len() - 1, "the blob that only it needed is deleted");
+        let left = library.blobs().find_stored(&hashes).expect("the blobs are looked up");
+        assert_eq!(
+            left.len(),
+            blobs.len() - 1,
+            "the blob needed only by the removed download is deleted"
+        );
         assert!(!left.contains(&hashes[0]));
     }
 
-    /// Returns the CPU time of this thread, which other processes do not affect.
+    /// Returns the CPU time of this thread, which does not depend on the load of the machine.
     #[cfg(target_os = "linux")]
     fn cpu_time_ns() -> u64 {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")
             .expect("schedstat of this thread");
-        text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
+        text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("the value is read")
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_removal_takes_time_in_proportion_to_its_blobs() {
+    async fn the_time_of_a_removal_is_linear_in_its_blobs() {
         let time = |count: u32| {
             let dir = scratch();
             let content = library(dir.path());
@@ -639,14 +646,15 @@ mod tests {
                 media_type: "text/plain".into(),
             };
             let blobs: Vec<ManifestBlob> = (0..count).map(blob).collect();
-            let target = DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a name"));
-            request(library, &target, true).expect("wanted");
-            set_wanted(library, &target, &manifest(1, &blobs), &blobs).expect("noted");
-            let began = cpu_time_ns();
+            let target =
+                DownloadTarget::whole(Kind::Story, &Slug::new("river").expect("a valid slug"));
+            request(library, &target, true).expect("requested");
+            set_wanted(library, &target, &manifest(1, &blobs), &blobs).expect("recorded");
+            let start = cpu_time_ns();
             remove(library, &target).expect("removed");
-            cpu_time_ns() - began
+            cpu_time_ns() - start
         };
         let (few, many) = (time(5_000), time(40_000));
-        assert!(many < 20 * few, "8 times as many blobs take {} times as long", many / few);
+        assert!(many < 20 * few, "8 times the blobs took {} times the time", many / few);
     }
 }

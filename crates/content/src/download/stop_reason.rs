@@ -1,4 +1,4 @@
-//! Why an attempt stopped, and what starts the next one.
+//! Why an attempt failed, and what starts the next one.
 //!
 //! Not here: waiting (`task`).
 
@@ -10,12 +10,12 @@ use crate::{
     download::{Phase, Reason},
 };
 
-/// How a download continues after an error.
+/// State of a download after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopReason {
     /// Phase of the download.
     pub phase: Phase,
-    /// Reason shown to the learner.
+    /// Why the download waits or failed.
     pub reason: Reason,
     /// What starts the next attempt.
     pub retry: Retry,
@@ -32,7 +32,7 @@ impl StopReason {
             }
             e if e.code() == ErrorCode::DiskFull => paused(Reason::DiskFull, Retry::OnChange),
             Error::Net(Net::Unauthenticated) => paused(Reason::SignIn, Retry::OnChange),
-            // A captive portal: may end as soon as the learner has signed in there.
+            // A captive portal: retried after a change of the network, for example a sign-in.
             Error::Net(Net::BadReply { .. }) => paused(Reason::Portal, Retry::OnChange),
             Error::Net(Net::Server { status: 403, .. }) => failed(Reason::Policy),
             Error::Net(Net::Server { code: ErrorCode::TooNew, .. }) => failed(Reason::Server),
@@ -43,7 +43,7 @@ impl StopReason {
             Error::Corrupt(_) => paused(Reason::Corrupt, Retry::Backoff),
             // Removed from the server.
             Error::NotFound(_) => failed(Reason::Server),
-            // Busy database, file held by another program, read-only folder.
+            // For example, a busy database, a locked file, a read-only folder.
             Error::Storage(_) => paused(Reason::Storage, Retry::Backoff),
             _ => failed(Reason::Server),
         }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_error_has_its_reason() {
+    fn errors_have_the_expected_reasons() {
         let server = |status, code, wait| {
             let detail = String::new();
             Error::from(Net::Server { status, code, detail, retry_after_ms: wait })

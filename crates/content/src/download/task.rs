@@ -1,7 +1,7 @@
-//! The task of one download: runs attempts, and waits between them, until the download is ready.
+//! The task of one download: runs attempts until the download is ready, and waits between them.
 //!
-//! Not here: what an attempt does (`attempt`), the classification of errors (`stop_reason`), the
-//! rules (`policy`).
+//! Not here: an attempt (`attempt`), the classification of errors (`stop_reason`), the rules
+//! (`policy`).
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -27,22 +27,22 @@ use crate::{
     },
 };
 
-/// Bytes after which an attempt counts as successful, which resets the backoff.
+/// Bytes that an attempt must receive to reset the backoff.
 const MIN_PROGRESS: u64 = 256 * 1024;
-/// Longest wait without a network, because its return may not be reported.
+/// Longest wait for a network; the system may not report that a network is available again.
 const MAX_OFFLINE_WAIT_MS: i64 = 120_000;
 
 /// An active download.
 pub struct Run {
     /// The target of the download.
     pub target: DownloadTarget,
-    /// Identifies this run among those that share the slots of the host.
+    /// Number of the run, as an owner of transfer slots.
     pub number: u64,
     /// Measures the progress.
     pub meter: Meter,
     /// Cancelled when the download is stopped.
     pub stopped: CancellationToken,
-    /// Signals a retry requested by the learner.
+    /// Notified when the learner requests a retry.
     retry_signal: Notify,
     /// Metered networks and low battery are allowed for this run.
     anyway: AtomicBool,
@@ -52,7 +52,7 @@ pub struct Run {
     received: AtomicU64,
     opened: Mutex<Option<ItemId>>,
     retry_at_ms: Mutex<Option<i64>>,
-    /// The last phase and reason, while they could not be written to the database.
+    /// The last phase and reason, if they could not be written to the database.
     unsaved: Mutex<Option<(Phase, Reason)>>,
 }
 
@@ -77,7 +77,7 @@ impl Run {
     pub fn set_requested(&self) {
         self.requested.store(true, Ordering::Relaxed);
     }
-    /// Ends the current wait, or the next one if none is active.
+    /// Ends the current wait, or else the next one.
     pub fn retry_now(&self) {
         self.retry_signal.notify_one();
     }
@@ -109,7 +109,8 @@ impl Run {
             is_requested: self.requested.load(Ordering::Relaxed),
         }
     }
-    /// Adds to `state` what only the run knows: progress, rate, time of the next attempt.
+    /// Sets the fields of `state` that are not in the database: progress, rate, time of the next
+    /// attempt.
     pub fn with_progress(&self, mut state: State, now_ms: i64) -> State {
         if let Some((phase, reason)) = *lock(&self.unsaved) {
             (state.phase, state.reason) = (phase, reason);
@@ -134,11 +135,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    /// Runs until the download is ready, or only the learner can continue it.
+    /// Runs until the download is ready, removed, or needs an action of the learner.
     pub(super) async fn run_until_ready(&self, run: &Run) {
         let library = &self.inner.library;
         let mut environment = self.inner.environment.subscribe();
-        // Seeded by account and target, so that devices retry at different times.
+        // The seed differs by account and target, so that devices retry at different times.
         let seed = blake3::hash(format!("{}{}", library.account(), run.target.name()).as_bytes());
         let seed = u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default());
         let mut policy = RetryPolicy::new(seed).max_on_change_ms(MAX_OFFLINE_WAIT_MS);
@@ -147,7 +148,7 @@ impl Downloads {
             let (stop, is_held) = match self.attempt(run, &mut environment).await {
                 Ok(done) => match self.finish(run, done).await {
                     Ok(true) => return,
-                    // A newer version was requested in the meantime.
+                    // Another version was requested in the meantime.
                     Ok(false) => continue,
                     Err(e) => (StopReason::of(&e), false),
                 },
@@ -155,17 +156,17 @@ impl Downloads {
                 Err(AttemptError::NotAllowed(reason)) => {
                     (StopReason { phase: Phase::Paused, reason, retry: Retry::OnChange }, true)
                 }
-                // Paused or removed just before it was recorded as running.
+                // Paused or removed before the version was recorded.
                 Err(AttemptError::Failed(Error::Cancelled)) => return,
                 Err(AttemptError::Failed(e)) => {
-                    tracing::warn!(download.id = run.target.name(), error = %e, "download stopped");
+                    tracing::warn!(download.id = run.target.name(), error = %e, "download attempt failed");
                     (StopReason::of(&e), false)
                 }
             };
             if run.received.load(Ordering::Relaxed) >= before + MIN_PROGRESS {
                 policy.reset();
             }
-            // A download held by the policy continues only when the rules or conditions change.
+            // A download that the policy forbids is retried only after a change.
             let wait_ms = if is_held { None } else { policy.next_wait(stop.retry) };
             *lock(&run.retry_at_ms) = wait_ms.map(|ms| library.clock().now_ms().saturating_add(ms));
             self.record_stop(run, stop).await;
@@ -179,7 +180,7 @@ impl Downloads {
         }
     }
 
-    /// Runs one attempt, and ends it when the policy does not allow it any more.
+    /// Runs one attempt; aborts it when the policy no longer allows it.
     async fn attempt(
         &self,
         run: &Run,
@@ -187,7 +188,7 @@ impl Downloads {
     ) -> Result<Completed, AttemptError> {
         environment.borrow_and_update();
         *lock(&run.unsaved) = None;
-        // Consumes an earlier signal, so that it does not end the wait after this attempt.
+        // Discards an earlier signal, which must not end the wait after this attempt.
         let _ = run.retry_requested().now_or_never();
         let parallel = self.inner.allow(run).map_err(AttemptError::NotAllowed)?;
         let running = async {
@@ -199,7 +200,7 @@ impl Downloads {
         loop {
             tokio::select! {
                 outcome = &mut running => return outcome,
-                // The sender lives as long as `self`.
+                // `self` holds the sender.
                 Ok(()) = environment.changed() => match self.inner.allow(run) {
                     Ok(n) if n == parallel => {}
                     Ok(_) => return Err(AttemptError::Changed),
@@ -209,8 +210,8 @@ impl Downloads {
         }
     }
 
-    /// Waits for the next attempt. Returns whether a change or the learner ended the wait, not the
-    /// timeout.
+    /// Waits for the next attempt. Returns `true` if a change or the learner ended the wait, `false`
+    /// after the timeout.
     async fn wait(
         &self,
         run: &Run,
@@ -218,7 +219,7 @@ impl Downloads {
         wait_ms: Option<i64>,
         environment: &mut watch::Receiver<Environment>,
     ) -> bool {
-        let due = async {
+        let timeout = async {
             match wait_ms {
                 Some(ms) => {
                     let wait = std::time::Duration::from_millis(ms.unsigned_abs());
@@ -233,7 +234,7 @@ impl Downloads {
             }
         };
         tokio::select! {
-            () = due => false,
+            () = timeout => false,
             () = changed => true,
             () = run.retry_requested() => true,
         }
@@ -260,12 +261,11 @@ impl Downloads {
         self.emit_changed(&run.target);
     }
 
-    /// Makes the version ready and indexes its text. Returns `false` if another version is
-    /// requested by now.
+    /// Makes the version ready and indexes its text. Returns `false` if the download requests another
+    /// version by now.
     async fn finish(&self, run: &Run, done: Completed) -> Result<bool> {
         let library = &self.inner.library;
         let now = library.clock().now_ms();
-        // One statement: the old version is used until then, the new one afterwards.
         let (target, version) = (run.target.clone(), done.version);
         let switched =
             library.blocking(move |library| queue::set_ready(library, &target, version, now));
@@ -279,7 +279,7 @@ impl Downloads {
         let target = run.target.clone();
         let indexed = library.blocking(move |library| {
             library.index(&done.manifest)?;
-            // If the download was removed during indexing, the removal may have preceded it.
+            // The download may have been removed before its text was indexed.
             if queue::get(library, &target)?.is_none() {
                 library.unindex(&target.id)
             } else {
@@ -287,7 +287,7 @@ impl Downloads {
             }
         });
         match indexed.await {
-            // The UI may have read its lists before the text could be searched.
+            // Search results that the UI has read are stale now.
             Ok(()) => library.changes().publish_one(Change::Downloads),
             Err(e) => {
                 tracing::warn!(download.id = name, error = %e, "cannot index a download");
@@ -296,10 +296,10 @@ impl Downloads {
         Ok(true)
     }
 
-    /// Emits the events for the list of downloads and for the progress of this one.
+    /// Emits events for the list of downloads and for the progress of this download.
     pub(super) fn emit_changed(&self, target: &DownloadTarget) {
-        let moved = Change::DownloadProgress(target.name().to_owned());
-        self.inner.library.changes().publish([Change::Downloads, moved].into());
+        let progress = Change::DownloadProgress(target.name().to_owned());
+        self.inner.library.changes().publish([Change::Downloads, progress].into());
     }
 }
 
@@ -308,7 +308,7 @@ pub async fn run_to_end(downloads: Downloads, run: Arc<Run>) {
     tokio::select! {
         () = downloads.run_until_ready(&run) => {
             downloads.ended(&run);
-            // Requested again while the task was ending.
+            // Requested again before the run was removed.
             let target = run.target.clone();
             let state = downloads.inner.library.blocking(move |library| queue::get(library, &target));
             if state.await.is_ok_and(|s| s.is_some_and(|s| s.phase == Phase::Queued)) {
@@ -327,11 +327,11 @@ mod tests {
     use crate::kind::Kind;
 
     #[test]
-    fn a_retry_just_before_a_wait_ends_exactly_that_wait() {
-        let course = Slug::new("river").expect("a name");
+    fn a_retry_requested_before_a_wait_ends_only_that_wait() {
+        let course = Slug::new("river").expect("a valid slug");
         let run = Run::new(DownloadTarget::whole(Kind::Course, &course), 1, 0);
         run.retry_now();
-        assert!(run.retry_requested().now_or_never().is_some(), "the earlier retry counts");
-        assert!(run.retry_requested().now_or_never().is_none(), "once");
+        assert!(run.retry_requested().now_or_never().is_some(), "the first wait ends at once");
+        assert!(run.retry_requested().now_or_never().is_none(), "the second wait does not end");
     }
 }

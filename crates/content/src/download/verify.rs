@@ -1,8 +1,6 @@
-//! "Available offline": hashes every byte again and lists what is missing by section, story and
-//! page.
+//! Verification of a download: hashes all bytes and lists missing blobs by section, story and page.
 //!
-//! Not here: whether the UI can play the media, and how long the session lasts (reported by the
-//! commands).
+//! Not here: whether the UI can play the media, and how long the session is valid (`carrel-commands`).
 
 use std::collections::BTreeSet;
 
@@ -21,13 +19,13 @@ use crate::{
 pub struct MissingFile {
     /// Hash of the blob.
     pub hash: BlobHash,
-    /// Where the blob is first used.
+    /// First use of the blob.
     pub first_use: BlobUse,
     /// Media kind, from the manifest.
     pub kind: MediaKind,
     /// Size in bytes.
     pub bytes: u64,
-    /// The stored bytes were wrong and have been removed, so that the blob is fetched again.
+    /// The stored bytes were damaged and have been removed.
     pub damaged: bool,
 }
 
@@ -58,7 +56,8 @@ impl Verification {
 }
 
 impl Downloads {
-    /// Hashes every byte that the target needs. If it was ready, missing blobs are fetched again.
+    /// Hashes all bytes that the target needs. If the target was ready, missing blobs are fetched
+    /// again.
     pub async fn verify(&self, target: &DownloadTarget) -> Result<Verification> {
         let manifest = self.inner.library.manifest(target.kind, &target.id).await?.value;
         let (downloads, target) = (self.clone(), target.clone());

@@ -1,12 +1,12 @@
-//! Fetches one blob from the server: resumed where an earlier attempt ended, hashed while it
-//! arrives, verified at the end. Used by readers and by downloads.
+//! Fetches one blob from the server, for readers and downloads: resumes a partial file, hashes the
+//! bytes as they are received, and verifies the hash at the end.
 //!
-//! A reply is checked before its first byte is written. A reply that is not this blob (a captive
-//! portal, a redirect, another entity tag, another length, a range that was not requested) leaves
-//! the partial file unchanged. Bytes that turn out to be wrong are removed. Bytes of an earlier
-//! attempt are discarded only in favour of a verified file.
+//! The head of a reply is checked before its body is written. If it shows another file (a captive
+//! portal, a redirect, another entity tag, another length, a range that was not requested), the
+//! partial file is not changed. Wrong bytes are removed. Bytes of an earlier attempt are discarded
+//! only when a verified file replaces them.
 //!
-//! Not here: which blob is fetched next and where it is stored (`library`, `download`).
+//! Not here: which blob is fetched and where it is stored (`library`, `download`).
 
 mod reply;
 mod slots;
@@ -29,13 +29,13 @@ use crate::{
 
 pub use slots::{MAX_PER_HOST, Slot, Slots};
 
-/// The largest blob that a server may send, in bytes: the largest file of a package.
+/// Largest blob that is accepted from a server, in bytes: the largest file of a package.
 const MAX_BLOB: u64 = 1 << 30;
-/// The largest blob that is held in memory if the disk has no space for it, in bytes.
+/// Largest blob that is held in memory if the disk has no space, in bytes.
 pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
-/// Bytes between two checks whether another download needs the slot of a transfer.
+/// Bytes after which a transfer checks whether another download needs its slot.
 const CHECK_SLOT_EVERY: u64 = 1024 * 1024;
-/// Bytes below which an attempt counts as one without progress.
+/// An attempt that received fewer bytes counts as one without progress.
 const MIN_PROGRESS: u64 = 64 * 1024;
 
 /// Fetches blobs from one server.
@@ -56,46 +56,45 @@ pub struct BlobRequest<'a> {
     pub size: Option<u64>,
     /// Media type; empty if unknown.
     pub media_type: &'a str,
-    /// Origin to be stored with the blob.
+    /// Origin that is stored with the blob.
     pub origin: BlobOrigin,
 }
 
 /// Where the bytes may be stored.
 pub enum Admission {
-    /// On the disk. The value is held until the blob is complete.
+    /// On the disk. The value, such as a reservation, is held until the fetch ends.
     Disk(Option<Box<dyn Any + Send>>),
     /// In memory only, because the disk has no space.
     Memory,
 }
 
-/// Decides on the admission of a blob. Called once, with its size and the bytes stored already,
-/// before the first byte is written.
+/// Decides where a blob is stored. Called once, with the size of the blob and the number of bytes
+/// stored already, before the first byte is written.
 pub type Admit<'a> = dyn Fn(u64, u64) -> BoxFuture<'a, Result<Admission>> + Send + Sync + 'a;
 
 /// How a blob is fetched.
 pub struct FetchOptions<'a> {
     /// Consecutive attempts without progress after which the fetch fails.
     pub attempts: u32,
-    /// The limit of transfers from the host, and the number of the download that this one counts
-    /// for.
+    /// Limits concurrent transfers; with the number of the download that owns the transfer.
     pub slots: Option<(&'a Slots, u64)>,
-    /// Decides where the bytes may be stored.
+    /// Decides where the blob is stored.
     pub admit: &'a Admit<'a>,
     /// Called with the number of bytes received.
     pub received: &'a (dyn Fn(usize) + Send + Sync),
-    /// Called with the change of the number of stored bytes, other than by bytes received.
+    /// Called with other changes of the number of stored bytes.
     pub corrected: &'a (dyn Fn(i64) + Send + Sync),
 }
 
-/// A blob whose bytes are complete and verified.
+/// A complete and verified blob.
 pub enum Fetched {
     /// The bytes in memory, not stored yet.
     Bytes(Bytes),
-    /// A partial file, not moved to its final name yet.
+    /// A partial file, not renamed to its final name yet.
     File(Box<CompleteFile>),
 }
 
-/// A partial file that is complete and verified.
+/// A complete and verified partial file.
 pub struct CompleteFile {
     part: BufferedWriter,
     /// The partial file of an earlier attempt, replaced by this one.
@@ -103,7 +102,7 @@ pub struct CompleteFile {
 }
 
 impl CompleteFile {
-    /// Syncs the file and gives it its final name. Blocking.
+    /// Syncs the file and renames it to its final name. Blocking.
     pub fn finish(self) -> Result<()> {
         self.part.into_part()?.finish()?;
         self.previous.map_or(Ok(()), |previous| previous.into_part()?.discard())
@@ -119,9 +118,9 @@ struct Transfer<'f, 'o> {
     part: Option<BufferedWriter>,
     previous: Option<BufferedWriter>,
     admission: Option<Admission>,
-    /// Position of the partial file before the last attempt.
+    /// End of the partial file before the last attempt.
     position: Option<PartPosition>,
-    /// The next request is for the whole blob; stored bytes are compared and skipped.
+    /// The next request is for the whole blob; bytes that are stored are compared and skipped.
     whole: bool,
     mismatches: u32,
 }
@@ -137,8 +136,8 @@ impl BlobFetcher {
         Self { http, base_url, blobs, clock }
     }
 
-    /// Fetches the missing bytes of a blob. `counted`: bytes of the partial file that were counted
-    /// before.
+    /// Fetches the missing bytes of a blob. `counted`: bytes of the partial file that the caller has
+    /// counted as stored.
     ///
     /// # Errors
     ///
@@ -202,7 +201,7 @@ impl BlobFetcher {
         }
     }
 
-    /// Requests bytes `start..end` of a blob and returns them as they arrive, neither verified nor
+    /// Requests bytes `start..end` of a blob and returns the reply. The bytes are neither verified nor
     /// stored.
     pub async fn range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         let url = self.url(hash);
@@ -220,21 +219,20 @@ impl Transfer<'_, '_> {
         self.part.as_ref().map_or(0, BufferedWriter::len)
     }
 
-    /// Opens the partial file and corrects the progress by its length.
+    /// Opens the partial file and corrects the number of stored bytes.
     async fn open(&mut self, counted: u64) -> Result<()> {
         let part =
             BufferedWriter::open(&self.fetcher.blobs, self.blob.hash, self.blob.origin).await?;
         (self.options.corrected)(signed(part.len()) - signed(counted));
         if let Some(total) = self.total {
-            // Readers can play the blob from now on.
-            part.expect(total);
+            part.set_total(total);
         }
         self.part = Some(part);
         Ok(())
     }
 
-    /// Fetches the whole blob into a second file. Only the hash of a complete file shows whether
-    /// the stored bytes or those of the server are right.
+    /// Starts again with a second file. Only the hash of a complete file shows whether the stored bytes
+    /// or those of the server are correct.
     async fn restart_in_new_file(&mut self) -> Result<()> {
         let counted = self.len();
         self.previous = self.part.take();
@@ -243,8 +241,8 @@ impl Transfer<'_, '_> {
         Ok(())
     }
 
-    /// Returns the file if it is complete and its hash is right. If the hash is wrong, the bytes of
-    /// the last attempt are removed first, because it is unknown which attempt they came from.
+    /// Returns the file if it is complete and its hash is correct. If the hash is wrong, removes the
+    /// bytes of the last attempt; those of earlier attempts are compared with the next reply.
     async fn verified(&mut self) -> Result<Option<Fetched>> {
         let Some(total) = self.total else { return Ok(None) };
         let Some(part) = self.part.take() else { return Ok(None) };
@@ -263,7 +261,7 @@ impl Transfer<'_, '_> {
         part.rewind(self.position.take()).await?;
         (self.options.corrected)(-signed(all - part.len()));
         self.whole = !part.is_empty();
-        // The length may be that of a wrong reply.
+        // The length may be from a wrong reply.
         self.total = self.blob.size;
         self.mismatches += 1;
         if self.mismatches >= self.options.attempts.max(1 + u32::from(resumed)) {
@@ -272,8 +270,8 @@ impl Transfer<'_, '_> {
         Ok(None)
     }
 
-    /// Sends one request. Returns `Some` for a blob that is not written to a partial file, and
-    /// `None` if the file grew, to its end or until another download needed the slot.
+    /// Sends one request and reads the reply. Returns the blob if it is not written to a partial file.
+    /// Otherwise returns `None` at the end of the blob, or earlier if another download needs the slot.
     async fn attempt(&mut self, slot: Option<&mut Slot>) -> Result<Option<Bytes>, TransferError> {
         let stored_len = self.len();
         self.position = self.part.as_ref().and_then(BufferedWriter::position);
@@ -281,7 +279,6 @@ impl Transfer<'_, '_> {
         let url = self.fetcher.url(self.blob.hash);
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
         let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
-            // Nothing was received: no network, or no server.
             FailureKind::Connect | FailureKind::Timeout => TransferError::Final(f.into()),
             FailureKind::Decode if from > 0 => {
                 TransferError::Range(reply::protocol_error(&url, &f.message))
@@ -316,7 +313,7 @@ impl Transfer<'_, '_> {
             self.admission = Some((self.options.admit)(total, self.len()).await?);
         }
         if matches!(self.admission, Some(Admission::Memory)) {
-            // Stored bytes are kept until there is more space.
+            // The partial file is kept for a later fetch.
             self.part = None;
         }
         Ok(())
@@ -357,7 +354,7 @@ impl Transfer<'_, '_> {
         let is_identified = reply::is_identified(&reply, self.blob.hash, self.total);
         let (clock, total) = (&self.fetcher.clock, self.total);
         let Some(part) = self.part.as_mut() else { return Ok(()) };
-        // The whole blob although a range was requested: stored bytes are compared and skipped.
+        // With status 200 the reply is the whole blob: stored bytes are compared and skipped.
         let skip = if reply.status == 206 { 0 } else { part.len() };
         let mut skipped = 0;
         let start_len = part.len();
@@ -385,9 +382,9 @@ impl Transfer<'_, '_> {
             let count = overlap.len() as u64;
             if count > 0 && !part.matches(skipped, overlap).await? {
                 let differs = "bytes differ from those of an earlier reply";
-                // Stored bytes beyond the total are certainly wrong.
+                // Stored bytes beyond the total are wrong.
                 let is_too_long = total.is_some_and(|total| total < part.len());
-                // A reply that is not marked as this blob is not worth another request.
+                // A reply that is not identified as this blob is not retried.
                 return Err(match is_identified || is_too_long {
                     true => TransferError::Differs(reply::protocol_error(url, differs)),
                     false => TransferError::Final(reply::bad_reply(url, differs)),
@@ -427,13 +424,12 @@ impl Transfer<'_, '_> {
             )));
         }
         let Some(total) = total else {
-            // The length is unknown: the end of the body is the end of the blob, and the hash
-            // decides.
+            // Without a known length the blob ends with the body; the hash is checked next.
             self.total = Some(stored_len);
             return Ok(());
         };
         if stored_len == start_len && from > 0 {
-            // A broken connection would have been reported: this reply is complete and empty.
+            // The reply is complete and empty; a broken connection would be an error.
             return Err(TransferError::Range(reply::truncated(url, stored_len, total)));
         }
         if stored_len < total {
@@ -443,8 +439,7 @@ impl Transfer<'_, '_> {
     }
 }
 
-/// Converts an error of a fetch for readers: a server that refuses at the moment counts as no
-/// network.
+/// Converts an error of a fetch for readers: a temporary error of the server counts as offline.
 pub(crate) fn for_readers(e: Error) -> Error {
     match e {
         Error::Net(Net::Server { status: 404 | 410, detail, .. }) => Error::NotFound(detail),

@@ -1,4 +1,4 @@
-//! Requests for blobs, and checks of the head of a reply.
+//! Requests for blobs, and checks of the heads of replies.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use http::header;
 use super::BlobRequest;
 use crate::{Error, Result};
 
-/// Timeout for the head of a reply, and between two pieces of a body.
+/// Timeout for the head of a reply and for each piece of the body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const HTML_PAGE: &str = "received an HTML page, possibly from a captive portal";
 
-/// Why an attempt ended.
+/// Why an attempt failed.
 pub(super) enum TransferError {
-    /// Network failure; received bytes are kept.
+    /// Failed before the end; received bytes are kept, and the request is repeated.
     Interrupted(Error),
-    /// The server or a proxy does not handle ranges correctly: the whole blob is requested, and
-    /// stored bytes are skipped.
+    /// The server or a proxy handles ranges incorrectly: the whole blob is requested, and stored bytes
+    /// are compared and skipped.
     Range(Error),
-    /// The reply differs from the stored bytes: one of the two is wrong.
+    /// The reply differs from the stored bytes; either may be wrong.
     Differs(Error),
-    /// Another attempt would end in the same way.
+    /// Not retried.
     Final(Error),
 }
 
@@ -32,8 +32,8 @@ impl From<Error> for TransferError {
     }
 }
 
-/// Builds a request for the bytes from `from` on, up to `end` if it is given. `If-Range` contains
-/// the hash, so that bytes of another file are never appended.
+/// Builds a request for the bytes from `from` up to `end` (exclusive), or to the end of the blob.
+/// `If-Range` contains the hash, so that bytes of another file are not appended.
 pub(super) fn request(
     url: &str,
     hash: BlobHash,
@@ -51,11 +51,11 @@ pub(super) fn request(
     request
         .header(header::RANGE, &range)
         .header(header::IF_RANGE, &format!("\"{hash}\""))
-        // A compressed range cannot be appended to the stored bytes.
+        // Compressed bytes cannot be appended to the stored bytes.
         .header(header::ACCEPT_ENCODING, "identity")
 }
 
-/// Returns whether servers compress this type; also true if it is unknown.
+/// Returns whether this type may be compressed in transfer; also true for an unknown type.
 fn is_compressed(media_type: &str) -> bool {
     media_type.is_empty()
         || media_type.starts_with("text/")
@@ -63,8 +63,8 @@ fn is_compressed(media_type: &str) -> bool {
         || media_type.contains("svg")
 }
 
-/// Checks that, according to its head, the reply contains this blob, either whole or from byte
-/// `from` on. Returns the reply, and the length of the whole blob if the head states it.
+/// Checks by the head that the reply is this blob, either whole or from byte `from`. Returns the reply
+/// and the length of the whole blob, if the head contains it.
 pub(super) async fn check(
     reply: Reply,
     url: &str,
@@ -105,7 +105,7 @@ pub(super) async fn check(
         && length != size
     {
         let problem = protocol_error(url, "length differs from the manifest");
-        // For example, a proxy sent the range with status 200.
+        // For example, a proxy sends the range with status 200.
         return Err(if from > 0 {
             TransferError::Range(problem)
         } else {
@@ -115,7 +115,7 @@ pub(super) async fn check(
     Ok((reply, length))
 }
 
-/// Checks the reply to a request for a range that begins at `start`.
+/// Checks the reply to a request for a range that starts at `start`.
 pub(super) async fn check_range(
     reply: Reply,
     url: &str,
@@ -133,11 +133,11 @@ pub(super) async fn check_range(
     }
     match content_range(&reply) {
         Some((first, _)) if first == start && reply.status == 206 => Ok(reply),
-        _ => Err(bad_reply(url, &format!("range does not begin at {start}"))),
+        _ => Err(bad_reply(url, &format!("range does not start at {start}"))),
     }
 }
 
-/// Returns whether the reply is marked as this blob, by its entity tag or at least by its length.
+/// Returns whether the reply is identified as this blob by its entity tag or its length.
 pub(super) fn is_identified(reply: &Reply, hash: BlobHash, size: Option<u64>) -> bool {
     tag(reply) == Some(hash) || (size.is_some() && length(reply) == size)
 }
@@ -156,7 +156,7 @@ fn is_html(reply: &Reply) -> bool {
     reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"))
 }
 
-/// Parses `Content-Range: bytes FIRST-LAST/TOTAL` into the first byte and the total, if given.
+/// Parses `Content-Range: bytes FIRST-LAST/TOTAL`. Returns the first byte, and the total if known.
 fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     let text = reply.header(header::CONTENT_RANGE)?;
     let (part, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -169,16 +169,16 @@ fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
 }
 
-/// Returns the error for a reply without bytes of the blob.
+/// Returns the error for a reply with a status other than 200 and 206.
 async fn refused(url: &str, reply: Reply, now_ms: i64) -> Error {
     ClassifiedReply::read(reply, Some(now_ms)).await.into_file_error(url).into()
 }
 
-/// Returns the error for a reply that no Carrel server sends.
+/// Returns the error for a reply that is not from a Carrel server.
 pub(super) fn bad_reply(url: &str, problem: &str) -> Error {
     Net::BadReply { url: url.to_owned(), problem: problem.to_owned() }.into()
 }
-/// Returns the error for a Carrel server, or a proxy before it, that violates the protocol.
+/// Returns the error for a Carrel server, or a proxy, that violates the protocol.
 pub(super) fn protocol_error(url: &str, problem: &str) -> Error {
     Net::Server {
         status: 200,

@@ -1,10 +1,9 @@
-//! Limit on concurrent transfers per host, shared fairly by downloads.
+//! Limit on concurrent transfers per host, divided among downloads.
 //!
-//! Free slots go to the download with the fewest transfers. A long transfer of a download with many
-//! slots yields when another download has too few; resuming it with `Range` costs one request and
-//! no byte.
+//! A free slot is assigned to the waiting download with the fewest transfers. A long transfer releases
+//! its slot when another download has at least two fewer transfers, and is resumed with `Range`.
 //!
-//! Not here: how many transfers one download uses, and whether any may run (`download`).
+//! Not here: the number of transfers of one download, and whether it may run (`download`).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,10 +12,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Concurrent transfers per host, the limit that browsers use for HTTP/1.1.
+/// Largest number of concurrent transfers per host, as in browsers for HTTP/1.1.
 pub const MAX_PER_HOST: usize = 6;
 
-/// The slots of one host. Clones share them.
+/// The slots of one host. Clones share state.
 #[derive(Clone)]
 pub struct Slots {
     table: Arc<Mutex<SlotTable>>,
@@ -24,7 +23,8 @@ pub struct Slots {
 
 struct SlotTable {
     free: usize,
-    /// Numbers the requests: of two downloads with equally many transfers the earlier request wins.
+    /// Number of the last request. Of two downloads with equally many transfers, the one with the
+    /// earlier request gets the slot.
     sequence: u64,
     shares: BTreeMap<u64, Share>,
 }
@@ -34,9 +34,9 @@ struct SlotTable {
 struct Share {
     /// Slots in use.
     running: usize,
-    /// Slots in use that will be released soon, in favour of another download.
+    /// Slots in use that will be released for another download.
     releasing: usize,
-    /// Slots of other downloads that will be released soon for this one.
+    /// Slots of other downloads that will be released for this one.
     incoming: usize,
     waiting: VecDeque<(u64, oneshot::Sender<Slot>)>,
 }
@@ -45,9 +45,9 @@ struct Share {
 pub struct Slot {
     slots: Slots,
     owner: u64,
-    /// Counted in the table; false only if the requester was gone.
+    /// Whether the table counts the slot as running; false if its request was cancelled.
     is_counted: bool,
-    /// The download in whose favour the slot is released.
+    /// The download for which the slot will be released.
     released_for: Option<u64>,
 }
 
@@ -71,7 +71,7 @@ impl Slots {
         };
         match slot.await {
             Ok(slot) => slot,
-            // Impossible: `self` keeps the table with its senders.
+            // Unreachable: `self` holds the table with the sender.
             Err(_) => std::future::pending().await,
         }
     }
@@ -92,14 +92,14 @@ impl Slots {
                     share.running += 1;
                     table.free -= 1;
                 }
-                // The requester is gone; the slot was never counted.
+                // The request was cancelled.
                 Err(mut slot) => slot.is_counted = false,
             }
         }
         table.shares.retain(|_, s| s.running > 0 || !s.waiting.is_empty());
     }
 
-    fn vacuum(&self, table: &mut SlotTable, owner: u64) {
+    fn release(&self, table: &mut SlotTable, owner: u64) {
         if let Some(share) = table.shares.get_mut(&owner) {
             share.running = share.running.saturating_sub(1);
         }
@@ -113,9 +113,9 @@ impl Slots {
 }
 
 impl Slot {
-    /// Returns whether the transfer must end here, because a download with at least two fewer
-    /// transfers is waiting. The slot is released when dropped, after the connection is closed, so
-    /// that the host never sees more transfers than the limit.
+    /// Returns whether the transfer must stop because a download with at least two fewer transfers is
+    /// waiting. The caller must close the connection before it drops the slot, so that the limit is
+    /// never exceeded.
     pub fn should_yield(&mut self) -> bool {
         if self.released_for.is_some() {
             return true;
@@ -126,8 +126,8 @@ impl Slot {
             .shares
             .iter_mut()
             .filter(|(owner, s)| {
-                let wait = s.waiting.iter().filter(|w| !w.1.is_closed()).count();
-                **owner != self.owner && wait > s.incoming && s.running + s.incoming + 2 <= own
+                let waiting = s.waiting.iter().filter(|w| !w.1.is_closed()).count();
+                **owner != self.owner && waiting > s.incoming && s.running + s.incoming + 2 <= own
             })
             .min_by_key(|(_, s)| s.running + s.incoming);
         let Some((owner, share)) = fewest else { return false };
@@ -154,7 +154,7 @@ impl Drop for Slot {
                 share.incoming = share.incoming.saturating_sub(1);
             }
         }
-        self.slots.vacuum(&mut table, self.owner);
+        self.slots.release(&mut table, self.owner);
     }
 }
 
@@ -164,39 +164,42 @@ mod tests {
 
     use super::*;
 
-    /// Takes a slot if one is free.
-    fn now(slots: &Slots, owner: u64) -> Option<Slot> {
+    /// Acquires a slot if one is free.
+    fn acquire_now(slots: &Slots, owner: u64) -> Option<Slot> {
         slots.acquire(owner).now_or_never()
     }
 
     #[tokio::test]
-    async fn slots_are_limited_and_go_to_the_download_with_the_fewest() {
+    async fn slots_are_limited_and_assigned_to_the_download_with_the_fewest() {
         let slots = Slots::new(3);
-        let mut many: Vec<_> = (0..3).map(|_| now(&slots, 1).expect("free")).collect();
+        let mut many: Vec<_> = (0..3).map(|_| acquire_now(&slots, 1).expect("free")).collect();
         let mut fourth = Box::pin(slots.acquire(1));
-        assert!(fourth.as_mut().now_or_never().is_none(), "the limit holds");
+        assert!(fourth.as_mut().now_or_never().is_none(), "the limit is kept");
         let mut few = Box::pin(slots.acquire(2));
         assert!(few.as_mut().now_or_never().is_none());
         many.pop();
-        assert!(fourth.as_mut().now_or_never().is_none(), "the first in the queue has two slots");
+        assert!(
+            fourth.as_mut().now_or_never().is_none(),
+            "the download with two slots gets no third one yet"
+        );
         let slot = few.as_mut().now_or_never().expect("the download without a slot gets it");
         drop(slot);
-        assert!(fourth.now_or_never().is_some(), "no download with fewer slots waits");
+        assert!(fourth.now_or_never().is_some(), "no other download is waiting");
     }
 
     #[tokio::test]
-    async fn a_long_transfer_yields_to_a_new_download_once() {
+    async fn a_download_releases_slots_for_a_new_one_until_both_have_equally_many() {
         let slots = Slots::new(4);
-        let mut many: Vec<_> = (0..4).map(|_| now(&slots, 1).expect("free")).collect();
-        assert!(!many[0].should_yield(), "no request waits");
+        let mut many: Vec<_> = (0..4).map(|_| acquire_now(&slots, 1).expect("free")).collect();
+        assert!(!many[0].should_yield(), "no request is waiting");
         let mut few =
             [Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2)), Box::pin(slots.acquire(2))];
         assert!(few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()));
         assert!(many[0].should_yield() && many[1].should_yield());
-        assert!(!many[2].should_yield(), "two each is fair");
+        assert!(!many[2].should_yield(), "both will have two slots");
         assert!(
             few.iter_mut().all(|p| p.as_mut().now_or_never().is_none()),
-            "both transfers continue"
+            "the slots are not released yet"
         );
         drop(many.drain(..2));
         let granted: Vec<_> = few.iter_mut().filter_map(|p| p.as_mut().now_or_never()).collect();
@@ -204,17 +207,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cancelled_request_does_not_leak_a_slot() {
+    async fn cancelled_requests_do_not_leak_slots() {
         let slots = Slots::new(1);
-        let first = now(&slots, 1).expect("free");
-        let mut gone = Box::pin(slots.acquire(2));
-        assert!(gone.as_mut().now_or_never().is_none());
-        drop(gone);
+        let first = acquire_now(&slots, 1).expect("free");
+        let mut cancelled = Box::pin(slots.acquire(2));
+        assert!(cancelled.as_mut().now_or_never().is_none());
+        drop(cancelled);
         let mut late = Box::pin(slots.acquire(3));
         assert!(late.as_mut().now_or_never().is_none());
         drop(first);
-        // Granted, and dropped before it was polled.
+        // Dropped after the slot was assigned, before it was polled.
         drop(late);
-        assert!(now(&slots, 4).is_some());
+        assert!(acquire_now(&slots, 4).is_some());
     }
 }

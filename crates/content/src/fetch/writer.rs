@@ -1,5 +1,5 @@
-//! Async access to a partial file: calls run on threads for blocking calls, and small pieces are
-//! written together. Gathered bytes are also written when the transfer is dropped.
+//! Async access to a partial file. Calls run on threads for blocking calls. Small pieces are buffered;
+//! the buffer is also written on drop.
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,11 +12,11 @@ use crate::{
     blobs::{BlobOrigin, BlobStore, Lease, PartFile, PartPosition},
 };
 
-/// Most bytes gathered while they arrive without a pause; each write changes threads.
+/// Largest number of buffered bytes.
 const MAX_BUFFER: usize = 512 * 1024;
-/// Bytes that are written in a pause.
+/// Smallest number of buffered bytes that `pause` writes.
 const FLUSH_SIZE: usize = 64 * 1024;
-/// Longest time, in milliseconds, that bytes are gathered.
+/// Longest time, in milliseconds, that bytes stay in the buffer.
 const MAX_BUFFER_MS: i64 = 1_000;
 
 pub(super) struct BufferedWriter {
@@ -25,13 +25,13 @@ pub(super) struct BufferedWriter {
     /// Length of the file in bytes.
     written: u64,
     buffer: BytesMut,
-    /// When bytes were last written (monotonic).
+    /// Time of the last write (monotonic).
     since_ms: Option<i64>,
     lease: Lease,
 }
 
 impl BufferedWriter {
-    /// Opens the partial file. Blocking work includes hashing the stored bytes.
+    /// Opens the partial file and hashes its bytes.
     pub(super) async fn open(
         blobs: &BlobStore,
         hash: BlobHash,
@@ -48,24 +48,24 @@ impl BufferedWriter {
         })
     }
 
-    /// Returns the length of the file in bytes, including gathered ones.
+    /// Returns the length of the file in bytes, including buffered bytes.
     pub(super) fn len(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Announces the final size, so that the blob can be played while it arrives.
-    pub(super) fn expect(&self, total: u64) {
+    /// Publishes the final size in bytes, which allows playback before the blob is complete.
+    pub(super) fn set_total(&self, total: u64) {
         if let Some(part) = &self.part {
-            part.expect(total);
+            part.set_total(total);
         }
     }
     /// Returns whether all bytes are written and match the hash.
     pub(super) fn is_verified(&self) -> bool {
         self.buffer.is_empty() && self.part.as_ref().is_some_and(|part| part.is_verified())
     }
-    /// Returns the current position. Must be called with nothing gathered.
+    /// Returns the current position; `None` if the file is empty. Must be called with an empty buffer.
     pub(super) fn position(&self) -> Option<PartPosition> {
         self.part.as_ref().filter(|part| !part.is_empty()).map(|part| part.position())
     }
@@ -78,7 +78,7 @@ impl BufferedWriter {
         })
         .await
     }
-    /// Returns whether the stored bytes from `at` on equal `bytes`, as far as they are stored.
+    /// Compares `bytes` with the written bytes from offset `at`; bytes beyond the end are ignored.
     pub(super) async fn matches(&mut self, at: u64, bytes: Bytes) -> Result<bool> {
         self.run(move |part| part.matches(at, &bytes)).await
     }
@@ -92,7 +92,7 @@ impl BufferedWriter {
         self.buffer.extend_from_slice(&piece);
         if self.buffer.len() >= MAX_BUFFER { self.flush_at(now_ms).await } else { Ok(()) }
     }
-    /// Writes what was gathered, if it is long or old enough: no more bytes are available now.
+    /// Writes the buffer if it is large or old enough. Called when no more bytes are available.
     pub(super) async fn pause(&mut self, now_ms: i64) -> Result<()> {
         let is_old = self.since_ms.is_some_and(|since_ms| now_ms - since_ms >= MAX_BUFFER_MS);
         if self.buffer.len() >= FLUSH_SIZE || is_old { self.flush_at(now_ms).await } else { Ok(()) }
@@ -102,7 +102,7 @@ impl BufferedWriter {
         self.flush().await
     }
     pub(super) async fn flush(&mut self) -> Result<()> {
-        // Taken first, so that bytes that could not be written are not written again on drop.
+        // Emptied first, so that bytes whose write failed are not written again on drop.
         let buffer = self.buffer.split().freeze();
         if buffer.is_empty() {
             return Ok(());
@@ -132,7 +132,7 @@ impl BufferedWriter {
 
 impl Drop for BufferedWriter {
     fn drop(&mut self) {
-        // The next opener of the file waits until it is closed here.
+        // From now on, opening the file waits until it is closed.
         self.lease.release();
         let (part, buffer) = (self.part.take(), self.buffer.split());
         let Some(mut part) = part else { return };

@@ -1,6 +1,5 @@
-//! Image variants for the width of a screen, created on this device if the course has none: decoded
-//! within a memory budget, upright, never enlarged, stored as blobs that may be evicted at any
-//! time.
+//! Image variants for the width of a screen, created on this device. They are decoded within a memory
+//! budget, rotated upright, never enlarged, and stored as blobs that may be evicted.
 //!
 //! Not here: requests (`media`), storing blobs (`blobs`), the variants of a course
 //! (`carrel-package`).
@@ -31,7 +30,7 @@ impl From<Error> for ImageError {
 /// The blob to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variant {
-    /// The source blob: an animation, a drawing, or not wider than requested.
+    /// The source blob: an animation, an SVG, or already as requested.
     Original,
     /// A variant of the source.
     Created(BlobHash),
@@ -39,18 +38,19 @@ pub enum Variant {
 
 type VariantResult = Result<Variant, ImageError>;
 
-/// Memory for known results of `whole`, in bytes; one takes about 100.
+/// Memory for results of `check_original`, in bytes, about 100 for each.
 const CHECKED_BYTES: usize = 512 * 1024;
 
-/// Creates variants, each once for concurrent requests, a few at a time, within one memory budget.
+/// Creates variants. Concurrent requests for one variant share its creation. The number of threads and
+/// the memory are limited.
 #[derive(Clone)]
 pub struct Images {
     in_flight: Arc<InFlight<(BlobHash, String), VariantResult>>,
-    /// Limits the cores used for images.
+    /// Limits the number of threads.
     workers: Arc<Semaphore>,
-    /// Memory for decoding all images, in MiB.
+    /// Memory for decoding, in MiB.
     memory: Arc<Semaphore>,
-    /// Whether a blob may be shown as it is; never changes, as its bytes do not.
+    /// Results of `check_original`.
     checked: Arc<ByteLru<BlobHash, Result<(), ImageError>>>,
 }
 
@@ -67,8 +67,8 @@ impl Default for Images {
 }
 
 impl Images {
-    /// Returns the blob to show for `hash` as requested. Creates the variant if it is not stored;
-    /// `source` is where the original is stored.
+    /// Returns the blob to show for `hash`. Creates the variant if it is not stored. `source`: location
+    /// of the original.
     pub async fn variant(
         &self,
         library: &Library,
@@ -90,10 +90,10 @@ impl Images {
         flight.await.unwrap_or_else(|| Err(ImageError::Decode("the decoder panicked".to_owned())))
     }
 
-    /// Returns whether the blob may be shown as it is; `Err` is the refusal that a variant would
-    /// get, according to the header. `ImageError::UnsupportedFormat`: not an image. Only the header is read, and
-    /// only once.
-    pub async fn whole(
+    /// Checks whether the original may be shown as an image. Reads only its header, and caches the
+    /// result. Returns the error that creating a variant would return for this header;
+    /// `ImageError::UnsupportedFormat` if the blob is not an image.
+    pub async fn check_original(
         &self,
         hash: BlobHash,
         location: &Arc<BlobLocation>,
@@ -103,7 +103,7 @@ impl Images {
         }
         let location = location.clone();
         let found = on_thread(move || check_header(&location)).await;
-        // A disk error may be temporary.
+        // Errors of the disk may be temporary and are not cached.
         if !matches!(found, Err(ImageError::Storage(_))) {
             let text = if let Err(ImageError::Decode(reason)) = &found { reason.len() } else { 0 };
             self.checked.put(hash, found.clone(), 100 + text);
@@ -126,7 +126,7 @@ impl Images {
             self.workers.acquire().await.map_err(|_| ImageError::from(Error::Cancelled))?;
         let (bytes, info) = on_thread(move || {
             let bytes = source.read_at(0, usize::try_from(size).unwrap_or(usize::MAX))?;
-            // Files that are not images are not parsed: a recording may contain "<svg".
+            // Checked before parsing: a recording may contain "<svg".
             if !media_type(bytes.get(..512).unwrap_or(&bytes)).starts_with("image/") {
                 return Err(ImageError::UnsupportedFormat);
             }
@@ -161,10 +161,8 @@ impl Images {
     }
 }
 
-/// Checks the header of a blob. `ImageError::UnsupportedFormat`: not an image.
-///
-/// The UI decodes the image itself, without our budget, so that a blob that would be refused as a
-/// variant is refused as a whole, too.
+/// Checks the header of a blob; see `Images::check_original`. The UI decodes originals without the memory limit
+/// of `carrel_imaging`. Therefore an original is refused if its variants would be refused.
 fn check_header(location: &BlobLocation) -> Result<(), ImageError> {
     let kind = media_type(&location.read_at(0, 512)?);
     match location {
@@ -175,7 +173,7 @@ fn check_header(location: &BlobLocation) -> Result<(), ImageError> {
     }
 }
 
-/// Runs `work` on a thread for blocking calls. A panic of a decoder counts as a broken image.
+/// Runs `work` on a thread for blocking calls. A panic of a decoder becomes `ImageError::Decode`.
 async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
 ) -> Result<T, ImageError> {

@@ -1,4 +1,4 @@
-//! The catalogue: a local copy of the server's lists, so that filters and search work offline.
+//! The catalogue: stored lists of the server's courses and stories, filtered on this device.
 
 use bytes::Bytes;
 use carrel_model::{
@@ -17,23 +17,23 @@ use crate::{
 };
 
 const PAGE_SIZE: u32 = 200;
-/// Stops at 100,000 entries if a server always announces another page.
+/// Limits the number of requests if the server's total is wrong: 100,000 entries.
 const MAX_PAGES: u32 = 500;
 
-/// Filter of a list. Empty fields do not filter.
+/// Filter of a list. `None` does not filter.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Search text; every word has to occur.
+    /// Search text: entries must contain every word.
     pub q: Option<String>,
     /// Difficulty of a course.
     pub difficulty: Option<Difficulty>,
     /// Level of a story.
     pub level: Option<u8>,
-    /// Category, by its exact name.
+    /// Exact name of the category.
     pub category: Option<String>,
     /// Language tag.
     pub lang: Option<String>,
-    /// Restricts the list to these ids.
+    /// Ids of the entries to return.
     pub only: Option<Vec<String>>,
     /// Number of entries to skip.
     pub offset: u32,
@@ -48,9 +48,9 @@ pub struct Listing<T> {
     pub items: Vec<T>,
     /// Number of entries that match the filter.
     pub total: u64,
-    /// All categories that occur, regardless of the filter.
+    /// Categories of all entries, regardless of the filter.
     pub categories: Vec<String>,
-    /// All languages that occur, regardless of the filter.
+    /// Languages of all entries, regardless of the filter.
     pub languages: Vec<String>,
 }
 
@@ -64,8 +64,8 @@ impl Library {
         self.list(Kind::Story, filter).await
     }
 
-    /// Returns the stored list, and refreshes it in the background if it is stale by the route
-    /// table.
+    /// Returns one page of the stored list. Refreshes the list in the background if it is stale
+    /// according to the route table.
     async fn list<T: DeserializeOwned + Send + 'static>(
         &self,
         kind: Kind,
@@ -80,7 +80,7 @@ impl Library {
         match state {
             None => {
                 if let Err(e) = self.refresh(kind).await {
-                    // Without a list, content on this device can still be shown.
+                    // Without a list from the server, content on this device is listed.
                     if !self.blocking(move |library| library.add_local_to_list(kind)).await? {
                         return Err(e);
                     }
@@ -118,8 +118,8 @@ impl Library {
         })
     }
 
-    /// Requests all pages (an unchanged one costs a 304) and rebuilds the table if anything
-    /// changed.
+    /// Requests all pages (for unchanged pages the server replies 304) and replaces the stored list if it
+    /// has changed.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl Library {
         for page in 1..=MAX_PAGES {
             let path = format!("/api/{}?page={page}&pageSize={PAGE_SIZE}", kind.path());
             let cached = self.inner.cache.refresh(&path).await?;
-            // A stored answer would make a stale list look fresh.
+            // A stored response does not count: a stale list would be marked as fresh.
             if cached.fallback().is_some() {
                 return Err(Net::Offline(
                     "cannot refresh the list: the server did not reply".into(),
@@ -154,7 +154,7 @@ impl Library {
         self.blocking(move |library| library.store_list(kind, &bodies, digest, as_of_ms)).await
     }
 
-    /// Replaces the list with the server's pages, unless they are unchanged (`digest`).
+    /// Replaces the list with the server's pages, unless `digest` is unchanged.
     fn store_list(
         &self,
         kind: Kind,
@@ -176,7 +176,7 @@ impl Library {
                 let page: ListPage<Box<serde_json::value::RawValue>> =
                     serde_json::from_slice(page)?;
                 for item in page.items {
-                    // An entry that this version cannot read does not hide the others.
+                    // Entries that this release cannot read are left out.
                     if serde_json::from_str::<FilterFields>(item.get()).is_err() {
                         continue;
                     }
@@ -207,7 +207,7 @@ impl Library {
         })
     }
 
-    /// Returns the version that the stored list names. No network.
+    /// Returns the version in the stored list. No network.
     pub fn known_version(
         &self,
         kind: Kind,
@@ -250,7 +250,7 @@ impl Library {
     }
 }
 
-/// The fields of a summary of either kind that filters use.
+/// The fields of a summary that filters use.
 #[derive(Deserialize)]
 struct FilterFields {
     id: carrel_model::Slug,
@@ -332,7 +332,7 @@ fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
         and("lang = ?", lang.clone().into());
     }
     for word in filter.q.iter().flat_map(|q| q.split_whitespace()) {
-        // `instr` instead of LIKE, for which '%' and '_' are wildcards.
+        // Not LIKE, in which '%' and '_' are wildcards.
         and("instr(words, ?) > 0", word.to_lowercase().into());
     }
     if let Some(ids) = &filter.only {

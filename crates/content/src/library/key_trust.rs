@@ -7,7 +7,7 @@ use super::Library;
 use crate::Result;
 
 impl Library {
-    /// Returns the key pinned for this address.
+    /// Returns the key pinned for the server at this address.
     pub fn key_of(&self, server: &str) -> Result<Option<String>> {
         self.content_db().read_blocking(|conn| {
             Ok(conn
@@ -16,7 +16,7 @@ impl Library {
                 .optional()?)
         })
     }
-    /// Returns whether the user accepted this key for imports, in this account.
+    /// Returns whether the user of this account accepted this key for imports.
     pub fn is_accepted(&self, key: &str) -> Result<bool> {
         self.content_db().read_blocking(|conn| {
             Ok(conn
@@ -24,7 +24,7 @@ impl Library {
                 .exists([self.account(), key])?)
         })
     }
-    /// Returns the key that the user accepted for imports that name this server.
+    /// Returns the key that the user accepted for imports from the server at this address.
     pub fn accepted_of(&self, server: &str) -> Result<Option<String>> {
         self.content_db().read_blocking(|conn| {
             Ok(conn
@@ -33,7 +33,7 @@ impl Library {
                 .optional()?)
         })
     }
-    /// Records that the user accepted this key for imports that name this server.
+    /// Records that the user accepted this key for imports from this server.
     pub fn accept(&self, key: &str, server: &str, server_name: &str) -> Result<()> {
         let now = self.clock().now_ms();
         self.content_db().write_blocking("key_trust.accept", |conn| {

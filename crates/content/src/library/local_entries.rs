@@ -1,5 +1,5 @@
-//! Local entries of the catalogue: imported courses, and courses that the server removed from its
-//! list after they were downloaded. They are listed as long as they are on this device.
+//! Local entries of the catalogue: imported content, and downloaded content that the server does not
+//! list any more. They are listed while they are on this device.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Library {
-    /// Returns the manifest of the version whose bytes are all on this device.
+    /// Returns the manifest of the ready version.
     pub fn ready_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         Ok(self.local_manifest(kind, id)?.map(|(manifest, _)| manifest))
     }
@@ -40,8 +40,7 @@ impl Library {
             return Ok(as_of_ms);
         }
         self.inner.content.read_blocking(|conn| {
-            // As stated by the sender of an import; otherwise the time of the local download
-            // request.
+            // For an import, the time stated in the file; otherwise the time of the download request.
             Ok(conn
                 .prepare_cached(
                     "SELECT coalesce(
@@ -54,8 +53,7 @@ impl Library {
         })
     }
 
-    /// Returns whether the ready version is signed with a key that the user accepted for imports,
-    /// instead of the server's own key.
+    /// Returns whether the ready version is signed with a key that the user accepted for imports.
     pub fn has_accepted_key(&self, kind: Kind, id: &Slug) -> Result<bool> {
         Ok(match self.ready_manifest(kind, id)? {
             Some(ready) => self.is_accepted(&ready.signed.key)?,
@@ -63,7 +61,8 @@ impl Library {
         })
     }
 
-    /// Returns the address and the name of the source library, if this version was imported.
+    /// Returns the address and the name of the server that an imported version is from; `None` if it
+    /// was not imported.
     pub fn imported_from(&self, manifest: &OpenManifest) -> Result<Option<(String, String)>> {
         let (kind, id) = (kind_of(manifest), manifest.manifest.id());
         self.inner.content.read_blocking(|conn| {
@@ -78,8 +77,7 @@ impl Library {
         })
     }
 
-    /// Adds an imported item to the list. The server's list is requested again when there is a
-    /// network.
+    /// Adds an imported course or story to the list, and causes the next refresh to replace the list.
     pub fn add_to_list(&self, manifest: &OpenManifest) -> Result<()> {
         let kind = kind_of(manifest);
         let summary = summary(manifest)?;
@@ -90,7 +88,7 @@ impl Library {
         })
     }
 
-    /// Removes an item that was only on this device from the list, after its download was removed.
+    /// Removes a local entry from the list, after its download was removed.
     pub fn remove_from_list(&self, kind: Kind, id: &Slug) -> Result<()> {
         self.inner.lists.write_blocking("local_entries.remove_from_list", |conn| {
             conn.prepare_cached(
@@ -108,7 +106,7 @@ impl Library {
         })
     }
 
-    /// Lists all ready items that are not listed yet. Returns whether the list is not empty.
+    /// Adds all ready courses or stories that are not listed. Returns whether the list has entries.
     pub(super) fn add_local_to_list(&self, kind: Kind) -> Result<bool> {
         let ready: Vec<String> = self.inner.content.read_blocking(|conn| {
             Ok(conn
@@ -127,7 +125,7 @@ impl Library {
             if self.inner.lists.read_blocking(|conn| listed(conn, id.as_str()))? {
                 continue;
             }
-            // One that cannot be read does not hide the others.
+            // Unreadable manifests are left out.
             let Ok(Some(manifest)) = self.ready_manifest(kind, &id) else { continue };
             let summary = summary(&manifest)?;
             self.inner.lists.write_blocking("local_entries.add_local_to_list", |tx| {
@@ -141,8 +139,7 @@ impl Library {
         })
     }
 
-    /// Pins the signing key that the server announced over the connection of a sign-in. A key that
-    /// is already pinned is kept.
+    /// Pins the signing key that the server sent at sign-in, unless a key is pinned already.
     pub fn pin_key(&self, key: &str) -> Result<()> {
         self.inner.content.write_blocking("local_entries.pin_key", |conn| {
             conn.execute(
@@ -163,7 +160,7 @@ fn kind_of(manifest: &OpenManifest) -> Kind {
     }
 }
 
-/// Returns the summary as the server would list it.
+/// Returns the summary as JSON, as in the server's list.
 fn summary(open: &OpenManifest) -> Result<String> {
     let version = open.version;
     Ok(match &open.manifest.content {
@@ -176,8 +173,7 @@ fn summary(open: &OpenManifest) -> Result<String> {
     })
 }
 
-/// Inserts or updates an entry at its present position, or appends it. An entry of the server's
-/// list remains one.
+/// Updates an entry without changing its position or its mark as local, or appends a local entry.
 fn insert_or_update(conn: &Connection, kind: Kind, id: &Slug, summary: &str) -> Result<()> {
     let known: Option<(i64, bool)> = conn
         .prepare_cached("SELECT position, only_here FROM listed WHERE kind = ?1 AND id = ?2")?

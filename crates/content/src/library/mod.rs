@@ -1,4 +1,4 @@
-//! The library of one account: lists that work offline, verified manifests, bodies, search.
+//! The library of one account: catalogue, verified manifests, bodies, search, also offline.
 //!
 //! Not here: progress (`carrel-learning`), storing blobs (`blobs`), downloading a course
 //! (`download`).
@@ -40,7 +40,7 @@ use crate::{
     storage::Storage,
 };
 
-/// Source of a manifest.
+/// Where a manifest is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ManifestSource {
     Server,
@@ -49,15 +49,15 @@ enum ManifestSource {
 
 /// Dependencies of one account's content.
 pub struct ContentConfig {
-    /// The store shared by the users of this device.
+    /// The storage, shared by the users of this device.
     pub storage: Storage,
-    /// The account's own folder, which holds `cache.db`.
+    /// The folder of the account, which contains `cache.db`.
     pub account_dir: PathBuf,
     /// Key of the account in `content.db`.
     pub account: String,
     /// The server's address, without a trailing slash.
     pub base_url: String,
-    /// HTTP client that adds the access tokens.
+    /// HTTP client of the account, which adds the access token.
     pub http: Arc<dyn Http>,
     /// Clock for ages and use times.
     pub clock: Arc<dyn Clock>,
@@ -74,7 +74,7 @@ pub struct OpenManifest {
     pub manifest: Manifest,
     /// Hash of the signed text, which identifies the version.
     pub version: BlobHash,
-    /// The manifest as it was signed.
+    /// The signed text with its key and signature.
     pub signed: SignedManifest,
 }
 
@@ -85,13 +85,13 @@ pub struct Dated<T> {
     pub value: T,
     /// When the server last confirmed it (UTC, ms); 0 if unknown.
     pub as_of_ms: i64,
-    /// Older than the route table allows.
+    /// Stale according to the route table.
     pub stale: bool,
-    /// The server cannot be reached at the moment.
+    /// The server cannot be reached.
     pub offline: bool,
 }
 
-/// The library. Clones share all state except whether they wait for the network.
+/// The library. Clones share state; see `without_waiting`.
 #[derive(Clone)]
 pub struct Library {
     inner: Arc<LibraryInner>,
@@ -116,15 +116,15 @@ struct LibraryInner {
     repair: OnceLock<RepairCallback>,
 }
 
-/// Called when a ready download turns out to be incomplete.
+/// Called when a ready download is found to be incomplete.
 type RepairCallback = Box<dyn Fn() + Send + Sync>;
 
-/// Calls `RepairCallback` when dropped, because the caller that needed a lost blob may be cancelled first.
+/// Calls the `RepairCallback` when dropped, so that it is also called if the task is cancelled.
 struct RepairGuard<'l>(&'l Library);
 
 impl Drop for RepairGuard<'_> {
     fn drop(&mut self) {
-        // Without a runtime the process is shutting down; the next start repairs.
+        // Without a runtime the process is shutting down; the download resumes at the next start.
         if let (Some(repair), Ok(_)) =
             (self.0.inner.repair.get(), tokio::runtime::Handle::try_current())
         {
@@ -176,9 +176,8 @@ impl Library {
         })
     }
 
-    /// Returns the same library for screens that show many items at once: content that is not on
-    /// this device is an error immediately, is requested in the background, and its arrival is
-    /// reported with `Change::Catalogue`.
+    /// Returns a clone that does not wait for the network, for screens with many items. Missing content
+    /// is an error; it is fetched in the background and then reported with `Change::Catalogue`.
     pub fn without_waiting(&self) -> Self {
         Self { inner: self.inner.clone(), waits_for_network: false }
     }
@@ -192,12 +191,12 @@ impl Library {
         blocking(move || f(&library)).await
     }
 
-    /// Sets the callback for a ready download that turns out to be incomplete. Later calls have no
+    /// Sets the callback for a ready download that is found to be incomplete. Only the first call has an
     /// effect.
     pub fn set_repair(&self, repair: Box<dyn Fn() + Send + Sync>) {
         let _ = self.inner.repair.set(repair);
     }
-    /// Returns the cache of server responses.
+    /// Returns the cache of replies.
     pub fn cache(&self) -> &Cache {
         &self.inner.cache
     }
@@ -225,7 +224,7 @@ impl Library {
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
     }
-    /// Returns the account's HTTP client.
+    /// Returns the HTTP client of the account.
     pub fn http(&self) -> &Arc<dyn Http> {
         &self.inner.http
     }
@@ -238,9 +237,8 @@ impl Library {
         &self.inner.changes
     }
 
-    /// Returns the manifest to show: the local one, or the server's if there is none. A manifest
-    /// that is stale by the route table is requested again in the background, and
-    /// `Change::Catalogue` reports a different version.
+    /// Returns the manifest to show: that of the ready version, or else the server's. A stale manifest
+    /// is requested again in the background; a different version is reported with `Change::Catalogue`.
     pub async fn manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let offline = self.inner.cache.is_offline();
         let item = id.clone();
@@ -248,7 +246,7 @@ impl Library {
         if let Some((value, as_of_ms)) = found {
             return Ok(Dated { value, as_of_ms, stale: false, offline });
         }
-        // The download of a lesson has stored the manifest of its course.
+        // A downloaded lesson has the manifest of its course.
         if self.stored_manifest_only(kind, id).await?.is_none() {
             let item = id.clone();
             let of_lesson = self.blocking(move |library| library.manifest_of_lesson(kind, &item));
@@ -267,7 +265,7 @@ impl Library {
         self.stored_manifest(kind, id).await
     }
 
-    /// Runs `fetch` as a task and reports a change of the catalogue if it succeeds.
+    /// Runs `fetch` as a task; publishes `Change::Catalogue` if it succeeds.
     fn in_background(&self, fetch: impl Future<Output = Result<()>> + Send + 'static) {
         let changes = self.inner.changes.clone();
         tokio::spawn(async move {
@@ -278,7 +276,7 @@ impl Library {
         });
     }
 
-    /// Returns the server's manifest according to the route table.
+    /// Returns the server's manifest from the cache or the network, according to the route table.
     async fn stored_manifest(&self, kind: Kind, id: &Slug) -> Result<Dated<Arc<OpenManifest>>> {
         let path = manifest_path(kind, id);
         let changes = self.inner.changes.clone();
@@ -324,7 +322,7 @@ impl Library {
         })
     }
 
-    /// Returns the manifest if it is on this device, without the network. For titles.
+    /// Returns the manifest if it is on this device. No network.
     pub async fn known_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<Arc<OpenManifest>>> {
         let item = id.clone();
         let found = self.blocking(move |library| library.ready_manifest(kind, &item)).await?;
@@ -348,8 +346,8 @@ impl Library {
         }
     }
 
-    /// Verifies the signature against the key pinned for this server, and pins the first key. A
-    /// manifest from this device may have been imported under another key that the user accepted.
+    /// Verifies the signature with the key pinned for this server; pins the first key. A manifest from
+    /// this device may also be signed with a key that the user accepted for imports.
     fn verify_manifest(
         &self,
         signed_json: &[u8],
@@ -386,21 +384,19 @@ impl Library {
         Ok(open)
     }
 
-    /// Writes the record of keys. If that fails, the key is only in the database until the next
-    /// start.
+    /// Writes the record of keys. An error is only logged; the sweep retries at the next start.
     pub fn record_keys(&self) {
         if let Err(e) = self.inner.storage.write_keys() {
             tracing::warn!(error = %e, "cannot write the record of keys");
         }
     }
 
-    /// Returns the manifest whose bytes are all on this device, and when they were last verified
-    /// (UTC, ms).
+    /// Returns the manifest of the ready version, and when its bytes were last verified (UTC, ms).
     fn local_manifest(&self, kind: Kind, id: &Slug) -> Result<Option<(Arc<OpenManifest>, i64)>> {
         self.downloaded(kind, id, "AND d.scope = ''")
     }
 
-    /// Returns the newest manifest of which at least one lesson is on this device.
+    /// Returns the newest manifest with a downloaded lesson.
     fn manifest_of_lesson(
         &self,
         kind: Kind,
@@ -431,12 +427,12 @@ impl Library {
         .transpose()
     }
 
-    /// Returns a compiled body (section, quiz, story, vocabulary), fetched if it is not on this
+    /// Returns a compiled body (section, quiz, story, vocabulary). Fetches it if it is not on this
     /// device.
     ///
     /// # Errors
     ///
-    /// `Error::Corrupt` if the body does not have the shape of `T`.
+    /// `Error::Corrupt` if the body is not a valid `T`.
     pub async fn body<T>(&self, hash: BlobHash) -> Result<T>
     where
         T: DeserializeOwned + Send + 'static,
@@ -450,12 +446,12 @@ impl Library {
         self.read_or_fetch(hash, read).await
     }
 
-    /// Returns where a blob is stored; fetches it first if it is not on this device.
+    /// Returns where a blob is stored. Fetches it if it is not on this device.
     pub async fn blob(&self, hash: BlobHash) -> Result<BlobLocation> {
         self.read_or_fetch(hash, move |library| library.inner.blobs.locate(hash)).await
     }
 
-    /// Returns the result of `read` for a blob, which is fetched if it is not on this device.
+    /// Returns the result of `read` for a blob. Fetches the blob if `read` returns `None`.
     async fn read_or_fetch<T: Send + 'static>(
         &self,
         hash: BlobHash,
@@ -484,9 +480,8 @@ impl Library {
         self.fetch_blob(hash, BlobOrigin::Prefetched).await
     }
 
-    /// Fetches a blob with one request for concurrent callers. If a ready download needs the blob,
-    /// the download is incomplete: the rest of it is checked and repaired after this blob has
-    /// arrived.
+    /// Fetches a blob; concurrent callers share one request. If a ready download needs the blob, the
+    /// download is incomplete, and is repaired after this fetch.
     async fn fetch_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let lost = origin == BlobOrigin::Requested
             && self.blocking(move |library| library.inner.storage.report_lost(&[hash])).await?;
@@ -531,8 +526,7 @@ fn pinned_key(content: &Database<Error>, base_url: &str) -> Result<Option<String
     })
 }
 
-/// Accepts only verified manifests and well-formed lists, so that nothing else replaces a stored
-/// answer.
+/// Accepts only verified manifests and well-formed lists. Other replies do not replace stored ones.
 fn validator(content: Database<Error>, base_url: String) -> ResponseValidator {
     let check = move |path: &str, body: &[u8]| -> Result<()> {
         let path = path.split('?').next().unwrap_or(path);

@@ -59,7 +59,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// `Error::NotFound` if the course has no such section.
+    /// `Error::NotFound` if the section does not exist.
     pub async fn find_section(&self, item: &ItemId) -> Result<FoundSection> {
         let missing = || Error::NotFound(format!("section {item}"));
         let parts: Vec<&str> = item.as_str().split('/').collect();
@@ -83,7 +83,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// `Error::NotFound` if there is no such story.
+    /// `Error::NotFound` if the story does not exist.
     pub async fn find_story(&self, item: &ItemId) -> Result<Dated<Story>> {
         let parts: Vec<&str> = item.as_str().split('/').collect();
         let slug = |s: &str| Slug::new(s).map_err(|e| Error::Invalid(e.to_string()));

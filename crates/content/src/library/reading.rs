@@ -1,5 +1,4 @@
-//! Single blobs for readers: concurrent callers share one request, and the blob is stored if there
-//! is space and held in memory otherwise.
+//! Fetches single blobs for readers. A blob is stored if there is space, and otherwise held in memory.
 //!
 //! Not here: the transfer (`fetch`), whole courses (`download`).
 
@@ -16,12 +15,12 @@ use crate::{
     library::Library,
 };
 
-/// Consecutive attempts without progress: readers get the error quickly and may retry.
+/// Consecutive attempts without progress after which a fetch fails. Readers may retry.
 const MAX_ATTEMPTS: u32 = 1;
 
 impl Library {
-    /// Fetches a blob into the store, or waits for another task that is writing it. A prefetched
-    /// blob is never held in memory only: if there is no space, it is not fetched.
+    /// Fetches a blob, or waits for another task that is writing it. A prefetched blob is not fetched if
+    /// there is no space to store it.
     pub(super) async fn store_blob(&self, hash: BlobHash, origin: BlobOrigin) -> Result<()> {
         let blobs = self.blobs();
         if blobs.wait_for_writer(hash).await? {
@@ -75,7 +74,7 @@ impl Library {
         }
     }
 
-    /// Requests bytes `start..end` of a blob and returns them as they arrive, neither verified nor
+    /// Requests bytes `start..end` of a blob and returns the reply. The bytes are neither verified nor
     /// stored.
     pub async fn fetch_range(&self, hash: BlobHash, start: u64, end: u64) -> Result<Reply> {
         self.inner.fetcher.range(hash, start, end).await

@@ -1,4 +1,5 @@
-//! Incremental search, also offline: in the stored catalogue and in the text of downloaded content.
+//! Search as the user types, in the stored catalogue and in the text of downloaded content. No
+//! network.
 
 use carrel_model::{
     BlobHash, ItemId, Slug,
@@ -37,15 +38,15 @@ pub struct Hit {
     pub item: ItemId,
     /// Title of the item.
     pub title: String,
-    /// Title of the course that contains it; empty if there is none.
+    /// Title of the course that contains the item; empty if there is none.
     pub course_title: String,
     /// Excerpt as plain text, with U+0002 and U+0003 around each match; empty for titles.
     pub snippet: String,
 }
 
 impl Library {
-    /// Returns at most 50 results: titles first, then text, best matches first. Case is ignored; in
-    /// the text accents are ignored too, and each word matches as a prefix.
+    /// Returns at most 50 results: first courses and stories of the catalogue, then text, best matches
+    /// first. Ignores case. In text, ignores accents, and each word matches as a prefix.
     pub fn search(&self, q: &str) -> Result<Vec<Hit>> {
         let words: Vec<String> = q.split_whitespace().take(8).map(str::to_lowercase).collect();
         if words.is_empty() {
@@ -93,8 +94,7 @@ impl Library {
     }
 
     fn search_text(&self, words: &[String]) -> Result<Vec<Hit>> {
-        // unicode61 does not split scripts without spaces into words; these are searched as
-        // substrings.
+        // The tokenizer does not find words in scripts without spaces; they are searched as substrings.
         let spaced = words.iter().all(|w| w.chars().all(|c| c < '\u{2e80}'));
         self.inner.content.read_blocking(|conn| {
             let row = |r: &rusqlite::Row<'_>| {
@@ -130,7 +130,7 @@ impl Library {
         })
     }
 
-    /// Indexes the text of a downloaded course or story, replacing its previous text.
+    /// Replaces the indexed text of a downloaded course or story.
     pub fn index(&self, manifest: &OpenManifest) -> Result<()> {
         let root = manifest.manifest.id();
         let course_title = match &manifest.manifest.content {
@@ -160,7 +160,7 @@ impl Library {
         })
     }
 
-    /// Indexes ready content that is missing from the index, which records do not include.
+    /// Indexes ready content that has no indexed text, for example after `content.db` was rebuilt.
     pub fn index_missing(&self) -> Result<()> {
         let missing: Vec<(String, String)> = self.inner.content.read_blocking(|conn| {
             Ok(conn
@@ -181,7 +181,7 @@ impl Library {
         Ok(())
     }
 
-    /// Removes a course or story from the index.
+    /// Removes the text of a course or story from the index.
     pub fn unindex(&self, root: &Slug) -> Result<()> {
         self.inner.content.write_blocking("search.unindex", |conn| {
             conn.execute(
@@ -193,7 +193,7 @@ impl Library {
     }
 }
 
-/// Reads bodies from this device; missing or unreadable ones are left out of the index.
+/// Reads bodies from this device. Missing and malformed bodies are left out of the index.
 struct LocalBodies<'a>(&'a Library);
 
 impl LocalBodies<'_> {

@@ -1,10 +1,9 @@
-//! The loopback server: one port, one token, and the same access rules for all routes.
+//! The loopback server: one port, one token, the same access rules for all routes.
 //!
-//! A request needs the 256-bit token of this process as the first path segment, and this server's
-//! own `Host`, which prevents DNS rebinding. A request with a foreign `Origin` is answered like one
-//! without the token.
+//! The first path segment of a request must be the 256-bit token of this server, and `Host` must be its
+//! address, which prevents DNS rebinding. A foreign `Origin` gets 404, like a wrong token.
 //!
-//! Not here: what the routes do (`mod`; the client's uploads).
+//! Not here: the routes (`mod`; uploads: `carrel-client`).
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -20,11 +19,11 @@ use carrel_system::IdGen;
 
 use crate::Result;
 
-/// The origins of the app's own UI: Linux, macOS and iOS; Windows and Android.
+/// Origins of the app's UI. The first: Linux, macOS, iOS; the others: Windows, Android.
 const OWN_ORIGINS: [&str; 3] =
     ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
 
-/// In development and in tests the UI is a browser on this machine; in release builds it never is.
+/// Debug builds also accept origins on this machine, because the UI may run in a browser.
 const DEVELOPMENT: bool = cfg!(debug_assertions);
 
 /// A running server. Stops when dropped.
@@ -98,7 +97,7 @@ async fn check(
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // SVG images may contain scripts and references; neither is executed or loaded.
+    // Blocks scripts and references in SVG images.
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
@@ -110,8 +109,8 @@ async fn check(
     response
 }
 
-/// Returns whether the origin is the app's own UI or, in `development`, a browser on this machine.
-/// Other pages may not read responses, even with the token.
+/// Returns whether the origin is the app's UI or, in `development`, an address of this machine. Other
+/// origins may not read responses, even with the token.
 fn is_own_origin(origin: &HeaderValue, development: bool) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let local = || {
@@ -134,8 +133,7 @@ mod tests {
         for own in ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"] {
             assert!(is_own(own, false) && is_own(own, true), "{own}");
         }
-        // Any local program may listen on such an address; in release builds none of them is the
-        // app.
+        // Any local program may serve such an origin.
         for local in ["http://127.0.0.1:4711", "http://localhost:5173", "http://localhost:80"] {
             assert!(is_own(local, true), "{local}");
             assert!(!is_own(local, false), "{local} is refused in a release build");

@@ -1,10 +1,10 @@
-//! Loopback server for images, audio and video: WebKitGTK plays media from `http://127.0.0.1`, but
-//! not from custom protocols.
+//! Loopback server for images, audio and video. WebKitGTK plays media from `http://127.0.0.1`, but not
+//! from custom protocols.
 //!
-//! URLs have the form `http://127.0.0.1:<random port>/<token>/<hash>[?w=640&...]`; `loopback` has
-//! the rules for requests.
+//! URLs have the form `http://127.0.0.1:<random port>/<token>/<hash>[?w=640&...]`.
 //!
-//! Not here: stored bytes (`blobs`), fetching (`library`), creating image variants (`images`).
+//! Not here: access rules (`loopback`), storing (`blobs`), fetching (`library`), image variants
+//! (`images`).
 
 mod loopback;
 mod partial;
@@ -33,7 +33,7 @@ use crate::{
     library::Library,
 };
 
-/// Media and uploads on one loopback server. Stops when dropped.
+/// A running server for media and other routes. Stops when dropped.
 pub struct MediaServer {
     loopback: Loopback,
     library: Arc<RwLock<Option<Library>>>,
@@ -46,8 +46,8 @@ struct Serving {
 }
 
 impl MediaServer {
-    /// Starts the server on a free port of the loopback address. `others` are further routes under
-    /// the same token and rules; none of them may be a single segment that is a hash.
+    /// Starts the server on a free port of the loopback address. `others`: further routes under the same
+    /// token and access rules; they must not match `/{hash}`.
     pub async fn start(ids: &dyn IdGen, others: Router) -> Result<Self> {
         let library = Arc::new(RwLock::new(None));
         let serving = Serving { library: library.clone(), images: Images::default() };
@@ -56,7 +56,7 @@ impl MediaServer {
         Ok(Self { loopback, library })
     }
 
-    /// Serves blobs of this library from now on; `None` serves none.
+    /// Sets the library whose blobs are served; `None` serves none.
     pub fn set_library(&self, library: Option<Library>) {
         *self.library.write().unwrap_or_else(PoisonError::into_inner) = library;
     }
@@ -102,9 +102,9 @@ async fn original(
         },
         Err(e) => return error_response(hash, &e),
     };
-    match images.whole(hash, &location).await {
+    match images.check_original(hash, &location).await {
         Ok(()) => response::of_blob(hash, location, method, headers).await,
-        // Audio, video, captions.
+        // Audio, video or captions.
         Err(ImageError::UnsupportedFormat) if !is_image_request(headers) => {
             response::of_blob(hash, location, method, headers).await
         }
@@ -112,8 +112,8 @@ async fn original(
     }
 }
 
-/// Returns whether the response would be shown as an image, according to Fetch Metadata: the UI
-/// would decode it in any format.
+/// Returns whether the response will be decoded as an image, according to Fetch Metadata. The UI
+/// decodes any format.
 fn is_image_request(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-dest").is_some_and(|dest| dest == "image")
 }

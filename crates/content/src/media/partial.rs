@@ -1,9 +1,9 @@
-//! Playback during download. Bytes in the partial file are read from it, bytes slightly ahead are
-//! waited for, bytes far ahead are requested from the server.
+//! Playback during download. Bytes in the partial file are read from it. Bytes at most `MAX_WAIT_BYTES`
+//! ahead are waited for; bytes further ahead are requested from the server.
 //!
-//! The bytes are not verified when they are played. Therefore only audio and video are served in
-//! this way, never images or text; the UI may not store them; and if the whole turns out to be
-//! wrong, every player gets an error. See docs/adr/0006.
+//! These bytes are played before they are verified. Therefore only audio and video are served, the
+//! response is `no-store`, and readers of the partial file get an error if the hash does not match.
+//! See docs/adr/0006.
 
 use std::{io, sync::Arc};
 
@@ -28,11 +28,11 @@ use crate::{
     media_type::{is_playable, media_type},
 };
 
-/// Distance, in bytes, beyond which a player does not wait for the partial file.
+/// Largest distance from the end of the partial file, in bytes, for which a response waits.
 pub const MAX_WAIT_BYTES: u64 = 2 * 1024 * 1024;
 /// Largest read from a partial file, in bytes.
 const MAX_READ: u64 = 64 * 1024;
-/// Bytes held back until the whole is verified, so that no complete file is served unverified.
+/// Bytes at the end that are sent only after verification, so that no complete file is sent unverified.
 const HELD_BACK: u64 = 1024;
 /// Bytes needed to detect the media type.
 const TYPE_BYTES: u64 = 512;
@@ -41,11 +41,11 @@ const TYPE_BYTES: u64 = 512;
 pub enum Found {
     /// Stored and verified in the meantime.
     Stored(Arc<BlobLocation>),
-    /// Being fetched; the response plays it meanwhile.
+    /// Being fetched; the response contains its bytes as they are received.
     Partial(Response),
 }
 
-/// Waits for a blob that is not stored, or plays it while it arrives.
+/// Fetches a blob that is not stored. Audio and video are served while they are fetched.
 pub async fn find(
     library: &Library,
     hash: BlobHash,
@@ -79,7 +79,7 @@ enum Source {
     Writing(PartReader),
 }
 
-/// Follows the current writer, or starts a fetch.
+/// Returns the current writer of the blob, or starts a fetch.
 async fn find_source(library: &Library, hash: BlobHash) -> Result<Source> {
     let mut registrations = library.blobs().partial_blobs().registrations();
     registrations.mark_unchanged();
@@ -87,7 +87,7 @@ async fn find_source(library: &Library, hash: BlobHash) -> Result<Source> {
         return Ok(Source::Writing(reader));
     }
     let fetch = library.clone();
-    // The fetch continues without the player, because the blob was requested.
+    // The fetch continues if the player disconnects.
     let mut fetched = tokio::spawn(async move { fetch.blob(hash).await });
     loop {
         tokio::select! {
@@ -105,7 +105,7 @@ async fn find_source(library: &Library, hash: BlobHash) -> Result<Source> {
     }
 }
 
-/// Waits until the type and the size are known. Returns `None` if writing ended before.
+/// Waits for the first bytes and returns type and size; `None` if writing has ended.
 async fn first_bytes(mut reader: PartReader) -> Result<Option<(&'static str, u64)>> {
     let is_known = |progress: &PartProgress| {
         let enough = progress.total.is_some_and(|total| progress.len >= TYPE_BYTES.min(total));
@@ -118,11 +118,11 @@ async fn first_bytes(mut reader: PartReader) -> Result<Option<(&'static str, u64
     let first = blocking(move || -> Result<Bytes> {
         read_part(&mut reader.open()?, 0, TYPE_BYTES as usize)
     });
-    // If the file got its final name in the meantime, it is a blob now.
+    // An error means that the file was renamed and is a blob now.
     Ok(first.await.ok().map(|first| (media_type(&first), total)))
 }
 
-/// Reads bytes from the partial file as they arrive.
+/// Returns a body that reads the partial file while it is written, and then the stored blob.
 async fn from_part_file(
     library: Library,
     hash: BlobHash,
@@ -132,7 +132,7 @@ async fn from_part_file(
 ) -> Body {
     let available =
         move |progress: &PartProgress| progress.len.min(total.saturating_sub(HELD_BACK));
-    // It may have been finished in the meantime; its end is then reported shortly.
+    // If the file was renamed in the meantime, the writer reports its end shortly.
     let opened = reader.clone();
     let file = blocking(move || opened.open()).await.ok();
     let state = (reader, file, range.start);
@@ -158,10 +158,10 @@ async fn from_part_file(
                         blocking(move || read_part(&mut file, at, len).map(|bytes| (bytes, file)));
                     let (bytes, file) = read.await.map_err(io::Error::other)?;
                     let next = at + bytes.len() as u64;
-                    // If the file was restarted in the meantime, the read is empty and repeated.
+                    // After a restart of the file the read is empty, and is repeated.
                     return Ok(Some((bytes, (reader, Some(file), next))));
                 }
-                // Complete, and a blob now; or the writer gave up, and the rest is fetched here.
+                // The blob is complete, or the writer was dropped and the blob is fetched here.
                 (_, _) => {
                     let location = library.blob(hash).await.map_err(io::Error::other)?;
                     let len = (range.end - at).min(CHUNK) as usize;
@@ -178,7 +178,7 @@ async fn from_part_file(
     Body::from_stream(body)
 }
 
-/// Passes bytes far ahead on from the server without storing them.
+/// Forwards the range from the server without storing it.
 async fn from_server(library: &Library, hash: BlobHash, range: ByteRange) -> Result<Body> {
     let reply = library.fetch_range(hash, range.start, range.end).await?;
     let wanted = range.end - range.start;

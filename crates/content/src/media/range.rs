@@ -1,16 +1,16 @@
-//! `Range` as media elements use it (RFC 9110, 14.2): one range of bytes. Several ranges are
-//! answered with the whole, as the RFC allows.
+//! Parses `Range` (RFC 9110, 14.2) with one range of bytes, as media elements send it. Several ranges
+//! are ignored, as the RFC allows.
 
 /// The requested bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestedRange {
     /// All bytes.
     Whole,
-    /// From this byte to the end; the server may send less.
+    /// From this byte to the end; the response may be shorter.
     From(u64),
     /// From the first byte up to the second, exclusive.
     Bytes(u64, u64),
-    /// Beyond the end.
+    /// Not satisfiable.
     Unsatisfiable,
 }
 

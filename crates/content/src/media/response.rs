@@ -1,4 +1,4 @@
-//! Responses to a player: validators, one range of bytes, and a body that is read in pieces.
+//! Responses: validators, one range of bytes, and a body that is read in pieces.
 //!
 //! Not here: access rules (`loopback`), unverified bytes (`partial`).
 
@@ -16,15 +16,15 @@ use futures_util::stream;
 
 use crate::{blobs::BlobLocation, media::range, media_type::media_type};
 
-/// Largest read, and largest response to an open-ended range, in bytes: a seek discards at most
-/// this much.
+/// Largest read, and largest response to an open-ended range, in bytes. Limits the bytes that a seek
+/// discards.
 pub const CHUNK: u64 = 1024 * 1024;
-/// Caching of verified blobs, whose content never changes.
+/// `Cache-Control` of verified blobs, which never change.
 pub const IMMUTABLE: &str = "private, max-age=31536000, immutable";
-/// Caching of unverified bytes, which must not be stored.
+/// `Cache-Control` of unverified bytes.
 pub const NO_STORE: &str = "no-store";
 
-/// The bytes that are sent, `start..end`.
+/// The bytes of the response, `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteRange {
     pub start: u64,
@@ -58,7 +58,7 @@ pub fn begin_response(
     {
         return Err((StatusCode::NOT_MODIFIED, out).into_response());
     }
-    // A range of another version is ignored.
+    // `If-Range` with another entity tag: the whole blob is sent.
     let wanted =
         text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|tag| tag == etag));
     let (status, start, end) = match range::parse(wanted, size) {

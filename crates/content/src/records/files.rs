@@ -1,4 +1,4 @@
-//! Reading and writing record files. Files are replaced atomically and carry the hash of their
+//! Reading and writing record files. Files are replaced atomically and contain a hash of their
 //! contents.
 
 use std::{
@@ -96,7 +96,7 @@ impl Records {
         self.write(&self.dir.join(KEYS), &with_hash(&serde_json::to_vec(keys)?))
     }
 
-    /// Returns whether the pack of this version exists and holds its current state.
+    /// Returns whether the pack of this version exists and has the same digest.
     pub(crate) fn has_pack(&self, version: &VersionRecord) -> bool {
         let path = self.pack_path(version.hash, &version.scope, &version.signer);
         let read = || -> io::Result<[u8; 32]> {
@@ -109,8 +109,8 @@ impl Records {
         read().is_ok_and(|digest| digest == version.digest().0)
     }
 
-    /// Writes a pack: the hash of the header part, the digest of the version, the header's length,
-    /// the header, the compressed bodies.
+    /// Writes a pack: the hash of the next three parts, the digest of the version, the length of the
+    /// header, the header, the compressed bodies.
     pub(crate) fn write_pack(
         &self,
         version: VersionRecord,
@@ -138,8 +138,8 @@ impl Records {
         self.write(&path, &whole)
     }
 
-    /// Reads a pack. Returns `None` if it is missing or its header is damaged. Damaged bodies are
-    /// left out.
+    /// Reads a pack. Returns `None` if it is missing or its header is damaged. Damaged bodies are left
+    /// out.
     pub(crate) fn pack(&self, hash: BlobHash, scope: &str, signer: &str) -> Option<Pack> {
         let path = self.pack_path(hash, scope, signer);
         let mut file = io::BufReader::new(File::open(&path).ok()?);
@@ -172,7 +172,7 @@ impl Records {
         Some(Pack { version: header.version, bodies })
     }
 
-    /// Reads a small body from the pack of any of these versions (hash, scope, signer).
+    /// Reads a body from the packs of these versions (hash, scope, signer).
     pub(crate) fn body(
         &self,
         hash: BlobHash,
@@ -183,8 +183,8 @@ impl Records {
         })
     }
 
-    /// Deletes packs that no record refers to. Must be called within a write transaction of the
-    /// database, as writing a record is.
+    /// Deletes packs that no record refers to. Must be called within a write transaction, in which
+    /// records are written, too.
     pub(crate) fn remove_unused_packs(&self) -> Result<()> {
         let packs = match fs::read_dir(self.dir.join(PACKS)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -235,7 +235,7 @@ impl Records {
         Ok(())
     }
 
-    /// Returns the names of all files, relative to the store's folder, for copying.
+    /// Returns the paths of all files, relative to the folder of the store.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for folder in [Path::new("."), Path::new(DOWNLOADS), Path::new(PACKS)] {

@@ -1,4 +1,4 @@
-//! Contents of the records, and their conversion from and to rows.
+//! The contents of records, and their conversion from and to rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::{
     sql::{hash_at, signed},
 };
 
-/// The recorded part of a row of `download`.
+/// The record of a row of `download`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DownloadRecord {
     pub account: String,
@@ -29,7 +29,7 @@ pub(crate) struct DownloadRecord {
 pub(crate) struct ReadyVersion {
     pub hash: BlobHash,
     pub signer: String,
-    /// Digest of the signed manifest and the list of blobs: see [`VersionRecord::digest`].
+    /// Digest of the version: see [`VersionRecord::digest`].
     pub digest: BlobHash,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct ImportedRecord {
     pub taken_ms: i64,
 }
 
-/// The recorded part of a row of `version`.
+/// The record of a row of `version`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VersionRecord {
     pub hash: BlobHash,
@@ -56,6 +56,7 @@ pub(crate) struct VersionRecord {
 }
 
 impl VersionRecord {
+    /// Returns the hash over all fields.
     pub(crate) fn digest(&self) -> BlobHash {
         let mut hasher = blake3::Hasher::new();
         for text in [&self.scope, &self.signer, &self.kind, &self.id, &self.signed] {
@@ -67,8 +68,8 @@ impl VersionRecord {
         }
         BlobHash(*hasher.finalize().as_bytes())
     }
-    /// Returns whether the manifest has this version's hash and the signer's signature. Whether the
-    /// signer is trusted is decided when the manifest is opened.
+    /// Returns whether the manifest has this hash and a valid signature of the signer. Whether the
+    /// signer is trusted is checked when the manifest is opened.
     pub(crate) fn is_authentic(&self) -> bool {
         serde_json::from_str::<SignedManifest>(&self.signed)
             .is_ok_and(|m| m.version() == self.hash && m.verify(Some(&self.signer)).is_ok())
@@ -102,7 +103,7 @@ impl VersionRecord {
     }
 }
 
-/// The header of a pack; the bodies follow, compressed together.
+/// The header of a pack, with hash and length of each body.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PackHeader {
     pub version: VersionRecord,
@@ -161,8 +162,8 @@ impl Keys {
         Ok(Self { signing, accepted, limits })
     }
 
-    /// Inserts or corrects the recorded rows. Keys that only the tables have are kept, and so are
-    /// limits that are newer than the record.
+    /// Inserts or corrects the recorded rows. Other keys are kept, and so are limits that are newer than
+    /// the record.
     pub(crate) fn restore(&self, tx: &Connection) -> Result<()> {
         for (server, key) in &self.signing {
             tx.prepare_cached("INSERT OR REPLACE INTO signing_key (server, key) VALUES (?1, ?2)")?
@@ -186,11 +187,11 @@ impl Keys {
     }
 }
 
-/// Name of the setting that marks the limits in the database as newer than those in the record.
-pub(crate) const NEW_LIMITS: &str = "limits are new";
+/// Name of the setting that means: the limits in the database are newer than the record.
+pub(crate) const NEW_LIMITS: &str = "new_limits";
 
-/// Marks the limits as changed; `write_keys` clears the mark.
-pub(crate) fn note_new_limits(tx: &Connection) -> Result<()> {
+/// Sets `NEW_LIMITS`; `write_keys` deletes it.
+pub(crate) fn mark_new_limits(tx: &Connection) -> Result<()> {
     tx.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, 1)", [NEW_LIMITS])?;
     Ok(())
 }
@@ -247,7 +248,7 @@ pub(crate) fn restore_version(tx: &Connection, record: &VersionRecord) -> Result
     Ok(version)
 }
 
-/// Inserts a row for a blob whose bytes are in the pack (`body`) or in a file of this size.
+/// Inserts the row of a blob that is in the pack (`body`) or in a file.
 pub(crate) fn restore_blob(
     tx: &Connection,
     (hash, kind): (BlobHash, i64),

@@ -1,8 +1,8 @@
-//! The location of the content folder, and moving it: blobs are copied and verified, then one small
-//! file is replaced, then the old folder is emptied. A move that was interrupted continues at the
-//! next start; until the small file is replaced, the old folder is in use.
+//! The location of the content folder, and moving the folder: blobs are copied and verified, then the
+//! location file is replaced, then the old folder is emptied. Until the location file is replaced, the
+//! old folder is in use. An interrupted move continues at the next start.
 //!
-//! Only files of the store are touched, because the folder may contain others.
+//! Files in the folders that do not belong to the store are not changed.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -26,7 +26,7 @@ use crate::{
 const DATABASE: &str = "content.db";
 const BLOBS: &str = "blobs";
 
-/// The location file: the folder in use, the one being filled, the one being emptied.
+/// Contents of the location file: the folder in use, the target and the source of a move.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct LocationFile {
@@ -35,7 +35,7 @@ struct LocationFile {
     from: Option<PathBuf>,
 }
 
-/// Stores the location of the content folder, in a file that the system never deletes.
+/// The stored location of the content folder.
 #[derive(Debug, Clone)]
 pub struct ContentLocation {
     file: PathBuf,
@@ -43,7 +43,7 @@ pub struct ContentLocation {
 }
 
 impl ContentLocation {
-    /// Creates the location stored in `file`; `default_dir` is the default folder.
+    /// Creates a location that is stored in `file`. `default_dir`: the folder in use without this file.
     pub fn new(file: PathBuf, default_dir: PathBuf) -> Self {
         Self { file, default_dir }
     }
@@ -63,17 +63,17 @@ impl ContentLocation {
     pub fn current(&self) -> PathBuf {
         self.read().dir.unwrap_or_else(|| self.default_dir.clone())
     }
-    /// Returns the target of a move that has begun and is not complete.
+    /// Returns the target of a move, from `begin` until `switch` or `cancel`.
     pub fn pending(&self) -> Option<PathBuf> {
         self.read().to
     }
 
-    /// Begins a move. The folder may contain other files, but no other content.
+    /// Starts a move. The folder may contain other files, but no other store.
     ///
     /// # Errors
     ///
-    /// `Error::Invalid` if the folder is not suitable, `Error::NoSpace` if the content does not
-    /// fit. Nothing is changed then.
+    /// `Error::Invalid` if the folder is not suitable, `Error::NoSpace` if the content does not fit. The
+    /// location is not changed then.
     pub fn begin(&self, storage: &Storage, to: &Path) -> Result<()> {
         storage.require_index()?;
         let invalid = |what: &str| Err(Error::Invalid(format!("{}: {what}", to.display())));
@@ -115,16 +115,16 @@ impl ContentLocation {
         self.write(&LocationFile { to: None, ..location })
     }
 
-    /// Copies the blob files while the store is in use, and returns the bytes copied. Repeatable:
-    /// existing copies are kept.
+    /// Copies the blob files while the store is in use, and returns the bytes copied. Existing copies
+    /// are kept.
     pub fn copy_blobs(&self, storage: &Storage) -> Result<u64> {
         let Some(to) = self.pending() else { return Ok(0) };
         let rows = storage.inner.db.read_blocking(file_rows)?;
         copy_files(storage, rows, &to)
     }
 
-    /// Completes the move: closes the store, copies what is new, the database last, and puts the
-    /// new folder into use. Clones of the old store get errors, so that no write misses the copy.
+    /// Completes the move: closes the store, copies new blobs, the records and the database, and replaces
+    /// the location file. Clones of the closed store return errors.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl ContentLocation {
         Ok(to)
     }
 
-    /// Empties the folder that content was moved from, if that is still pending.
+    /// Deletes the store in the folder that content was moved from, if it still exists.
     pub fn empty_old_folder(&self, failpoint: &dyn Fn(&'static str)) -> Result<()> {
         let location = self.read();
         if let Some(from) = &location.from {
@@ -177,7 +177,7 @@ impl ContentLocation {
     }
 }
 
-/// Resolves links, as far as the path exists.
+/// Resolves links in the part of the path that exists.
 fn resolve(path: &Path) -> PathBuf {
     let known = |from: &Path| {
         let rest = path.strip_prefix(from).ok()?;
@@ -194,7 +194,7 @@ fn file_rows(conn: &Connection) -> Result<Vec<(BlobHash, u64)>> {
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Copies the current records and deletes older ones in the new folder.
+/// Replaces the records in the new folder by copies of the current ones.
 fn copy_records(records: &Records, from: &Path, to: &Path) -> Result<()> {
     Records::of(to).remove_all()?;
     let mut folders = std::collections::BTreeSet::new();
@@ -215,8 +215,7 @@ fn copy_records(records: &Records, from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies and verifies every blob file that has a row and is missing in `to`; returns the bytes
-/// copied.
+/// Copies and verifies the blob files that are missing in `to`; returns the bytes copied.
 fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Result<u64> {
     let mut copied = 0;
     for (hash, size) in rows {
@@ -230,7 +229,7 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
         fs::create_dir_all(&folder)?;
         let new = target.with_extension("moving");
         match fs::copy(&source, &new) {
-            // Removed in the meantime; the sweep of the new folder handles the missing file.
+            // Removed in the meantime; the sweep detects rows without a file.
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e.into()),
             Ok(_) => {}
@@ -252,7 +251,7 @@ fn copy_files(storage: &Storage, rows: Vec<(BlobHash, u64)>, to: &Path) -> Resul
     Ok(copied)
 }
 
-/// Deletes the files of a store, and folders that are empty afterwards.
+/// Deletes the files of a store, and the folders that are empty afterwards.
 fn delete_store(dir: &Path, failpoint: &dyn Fn(&'static str)) -> Result<()> {
     let remove = |path: PathBuf| match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

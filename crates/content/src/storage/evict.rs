@@ -1,9 +1,8 @@
-//! Eviction. Order: partial files that no download needs, prefetched blobs, least recently used
-//! blobs, blobs of the current and the next lesson. Blobs that a pinned download needs are never
-//! evicted.
+//! Eviction, in this order: partial files that no download needs, prefetched blobs, requested blobs by
+//! last use, blobs of the current and the next lesson. Blobs of pinned downloads are never evicted.
 //!
-//! The plan is read without a write lock; each blob is checked again in the transaction that
-//! removes it.
+//! The blobs are selected without a write lock; each is checked again in the transaction that removes
+//! it.
 
 use carrel_model::BlobHash;
 use carrel_sqlite::Change;
@@ -11,13 +10,13 @@ use rusqlite::{Connection, params};
 
 use crate::{Result, blobs::mark_for_deletion, sql::hash_at, storage::Storage};
 
-/// Blobs removed in one transaction. Their rows are spread over the tables by hash; fewer and
-/// larger transactions write each page less often.
+/// Largest number of blobs removed in one transaction. Large transactions write fewer pages, because
+/// rows are ordered by hash.
 const MAX_BATCH: usize = 512;
-/// Uses within one hour count as equally old; the largest goes first, so that fewer blobs are
-/// removed.
+/// Blobs last used within the same hour count as equally old; of these the largest are evicted first,
+/// so that fewer blobs are evicted.
 const AGE_MS: i64 = 3_600_000;
-/// Least number of bytes to free on a full disk.
+/// Smallest number of bytes to free on a full disk.
 const MIN_FREED_WHEN_FULL: u64 = 1024 * 1024;
 
 /// Condition: no pinned version needs the blob.
@@ -45,8 +44,7 @@ impl EvictionClass {
 }
 
 impl Storage {
-    /// Evicts until `bytes` are freed or nothing is left to evict; returns the number of bytes
-    /// freed.
+    /// Evicts until `bytes` are freed or nothing else can be evicted; returns the bytes freed.
     pub fn evict(&self, bytes: u64) -> Result<u64> {
         self.evict_classes(
             bytes,
@@ -54,7 +52,7 @@ impl Storage {
         )
     }
 
-    /// Evicts everything that no pinned download needs; returns the number of bytes freed.
+    /// Evicts everything that no pinned download needs; returns the bytes freed.
     pub fn clear_cache(&self) -> Result<u64> {
         let freed = self.evict(u64::MAX)?;
         self.vacuum()?;
@@ -62,7 +60,7 @@ impl Storage {
         Ok(freed)
     }
 
-    /// Frees twice `bytes` after the disk was full while `bytes` were written.
+    /// Frees twice `bytes`, at least 1 MiB, after a write of `bytes` failed on a full disk.
     ///
     /// # Errors
     ///
@@ -70,7 +68,7 @@ impl Storage {
     pub fn free_for_retry(&self, bytes: u64) -> Result<()> {
         let wanted = bytes.saturating_mul(2).max(MIN_FREED_WHEN_FULL);
         let freed = match self.evict(wanted) {
-            // Deleting rows needs disk space, too.
+            // Deleting rows needs disk space.
             Err(e)
                 if e.code() == carrel_model::ErrorCode::DiskFull && self.delete_reserve_file() =>
             {
@@ -110,11 +108,11 @@ impl Storage {
         Ok(freed)
     }
 
-    /// Returns the oldest blobs of a class, enough for `bytes`: by the hour of the last use, the
-    /// largest of an hour first.
+    /// Selects blobs of a class with a sum of at least `bytes`, ordered by the hour of the last use, then
+    /// by size, largest first.
     ///
-    /// Reads blobs by last use (index `blob_used`) and stops after the hour that suffices, so that
-    /// the cost depends on the number of blobs evicted and not on the number kept.
+    /// Reads blobs by last use (index `blob_used`) up to the end of the hour in which `bytes` are
+    /// reached: the cost does not depend on the number of blobs kept.
     fn plan(&self, class: EvictionClass, bytes: u64) -> Result<Vec<BlobHash>> {
         self.inner.db.read_blocking(|conn| {
             let mut stmt = conn.prepare_cached(&format!(
@@ -143,38 +141,38 @@ impl Storage {
         })
     }
 
-    /// Removes a batch in one transaction. Blobs that have become needed are kept; an unpinned
-    /// download that loses a blob is deleted.
+    /// Removes a batch in one transaction. Blobs that have changed their class are kept. Unpinned
+    /// downloads that need a removed blob are deleted.
     fn remove_if_evictable(&self, class: EvictionClass, batch: &[BlobHash]) -> Result<u64> {
-        let (removed, freed, ended_any) =
+        let (removed, freed, deleted_any) =
             self.inner.db.write_blocking("evict.remove_if_evictable", |tx| {
                 let mut evictable = tx.prepare_cached(&format!(
                     "SELECT b.size FROM blob b WHERE b.hash = ?1 AND {}",
                     class.condition()
                 ))?;
-                let (mut removed, mut freed, mut ended_any) = (Vec::new(), 0, false);
+                let (mut removed, mut freed, mut deleted_any) = (Vec::new(), 0, false);
                 for hash in batch {
                     let size: Vec<i64> = evictable
                         .query_map([hash.0], |r| r.get(0))?
                         .collect::<rusqlite::Result<_>>()?;
                     let Some(size) = size.first() else { continue };
-                    ended_any |= delete_downloads_of(tx, *hash)?;
+                    deleted_any |= delete_downloads_of(tx, *hash)?;
                     mark_for_deletion(tx, *hash)?;
                     removed.push(*hash);
                     freed += size.unsigned_abs();
                 }
-                Ok((removed, freed, ended_any))
+                Ok((removed, freed, deleted_any))
             })?;
         self.inner.blobs.remove_from_memory(removed);
         self.inner.blobs.delete_marked()?;
-        if ended_any {
+        if deleted_any {
             self.remove_records()?;
             self.inner.changes.publish_one(Change::Downloads);
         }
         Ok(freed)
     }
 
-    /// Deletes partial files that no version needs.
+    /// Deletes partial files that no version needs until `bytes` are freed; returns the bytes freed.
     fn delete_unneeded_parts(&self, bytes: u64) -> Result<u64> {
         let parts = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -202,7 +200,7 @@ impl Storage {
             return Ok(());
         }
         self.inner.db.with_connection(|conn| {
-            // The pragma yields a row for each freed page and stops when it is no longer stepped.
+            // The pragma returns a row for each freed page; all rows must be read.
             let mut pages = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = pages.query([])?;
             while rows.next()?.is_some() {}
@@ -213,10 +211,10 @@ impl Storage {
     }
 }
 
-/// Deletes unpinned downloads that need the blob, since they would be incomplete, and their text
-/// from the index.
+/// Deletes unpinned downloads that need the blob, and their indexed text. Returns whether there were
+/// any.
 fn delete_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
-    let ended = tx
+    let deleted = tx
         .prepare_cached(
             "DELETE FROM download WHERE pinned = 0 AND (
                ready IN (SELECT version FROM need WHERE hash = ?1) OR wanted IN (SELECT version FROM need WHERE hash = ?1))
@@ -224,11 +222,11 @@ fn delete_downloads_of(tx: &Connection, hash: BlobHash) -> Result<bool> {
         )?
         .query_map([hash.0], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?)))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    for (account, id, scope) in &ended {
+    for (account, id, scope) in &deleted {
         if scope.is_empty() {
             tx.prepare_cached("DELETE FROM page_text WHERE account = ?1 AND root = ?2")?
                 .execute(params![account, id])?;
         }
     }
-    Ok(!ended.is_empty())
+    Ok(!deleted.is_empty())
 }

@@ -1,6 +1,6 @@
-//! Usage figures for the Storage screen. Sums come from tables maintained by triggers (`tally`,
-//! `version`), so that the cost hardly depends on the number of courses. Blobs shared by two
-//! courses count once in sums, and fully in the row of each course.
+//! Usage figures for the Storage screen. Most sums are read from `tally` and `version`, which are kept
+//! up to date. Blobs shared by several courses count once in the sums, and fully in the figures of
+//! each course.
 
 use std::{fs, path::Path};
 
@@ -30,22 +30,21 @@ pub struct KindFigures {
 pub struct Figures {
     /// Used, reserved and free space.
     pub measured: Measured,
-    /// Limits that were set.
+    /// The limits.
     pub limits: Limits,
-    /// The budget that follows from the limits and the disk.
+    /// The budget, from the limits and the size of the disk.
     pub budget: u64,
     /// Blobs by media kind.
     pub by_kind: Vec<KindFigures>,
-    /// Blobs that this account's downloads need, each counted once.
+    /// Blobs that downloads of this account need.
     pub mine: u64,
-    /// Blobs that only downloads of other users of this device need.
+    /// Blobs that only downloads of other accounts need.
     pub others: u64,
     /// Blobs that no download needs; they are evicted when space is short.
     pub cache: u64,
     /// Partial files.
     pub unfinished: u64,
-    /// `content.db` without the small bodies in it (the index, the lists, the search text), and
-    /// `records/`.
+    /// `content.db` without small bodies, and `records/`.
     pub index: u64,
     /// The current shortage of space, if any.
     pub shortage: Option<Shortage>,
@@ -58,29 +57,29 @@ pub struct CourseFigures {
     pub target: DownloadTarget,
     /// Phase of the download.
     pub phase: Phase,
-    /// Whether it is pinned, and therefore never evicted.
+    /// Whether the download is pinned, and therefore never evicted.
     pub pinned: bool,
-    /// Bytes that are stored; equal to `total` when it is ready.
+    /// Bytes that are stored; equal to `total` for a ready download.
     pub bytes: u64,
     /// Bytes of the whole version; 0 while unknown.
     pub total: u64,
     /// Bytes by kind, in the order of `MediaKind::ALL`, of the version being fetched or ready.
     pub by_kind: [u64; 5],
-    /// When it was last used (UTC, ms).
+    /// Time of the last use (UTC, ms).
     pub used_ms: i64,
 }
 
 /// Effect of removing a download, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {
-    /// Bytes freed, because nothing else needs them.
+    /// Bytes that only this download needs, which are freed.
     pub freed: u64,
-    /// Bytes kept, because another version needs them.
+    /// Bytes that another version needs, which are kept.
     pub shared: u64,
 }
 
 impl Storage {
-    /// Returns the usage of all content on this device, and of `account`'s part.
+    /// Returns the usage of all content on this device, and that of `account`.
     pub fn figures(&self, account: &str) -> Result<Figures> {
         let mut figures = self.inner.db.read_blocking(|conn| {
             let measured = self.measure_at(conn)?;
@@ -95,7 +94,7 @@ impl Storage {
                     })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            // One pass in hash order, the storage order of both `blob` and `need_hash`.
+            // In hash order, by which both `blob` and `need_hash` are sorted.
             let (mine, needed, inline) = conn
                 .prepare_cached(
                     "SELECT coalesce(sum(size) FILTER (WHERE EXISTS (
@@ -133,8 +132,7 @@ impl Storage {
         Ok(figures)
     }
 
-    /// Returns one page of this account's downloads, the largest first, and the number of
-    /// downloads.
+    /// Returns one page of the account's downloads, largest first, and the number of its downloads.
     pub fn courses(
         &self,
         account: &str,
@@ -177,7 +175,7 @@ impl Storage {
         })
     }
 
-    /// Returns the effect of removing one download; bytes that other versions need are not freed.
+    /// Returns the effect of removing one download.
     pub fn removal(&self, account: &str, target: &DownloadTarget) -> Result<Removal> {
         self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -205,7 +203,7 @@ impl Storage {
     }
 }
 
-/// Returns the sum of the lengths of all files under a folder.
+/// Returns the sum of the lengths of all files in a folder and its subfolders.
 pub fn folder_bytes(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries

@@ -1,8 +1,8 @@
-//! Free-space check for files that are stored beside content and can be fetched again (`cache.db`).
-//! These are written in small pieces, often, so that the disk is not queried each time: the last
-//! result, less the bytes written since, is accurate enough.
+//! Free-space check for other files that can be fetched again (`cache.db`). They are written often and
+//! in small pieces. Therefore the disk is not queried each time; the last result, less the bytes
+//! written since, is used.
 //!
-//! Not here: content itself, for which the disk is queried each time (`reserve`).
+//! Not here: space for blobs (`reserve`).
 
 use std::{
     path::PathBuf,
@@ -14,14 +14,14 @@ use crate::{
     storage::{Storage, WeakStorage},
 };
 
-/// How long a query of the disk is used, in milliseconds of the monotonic clock.
+/// How long the result of a query is used, in milliseconds.
 const MAX_AGE_MS: i64 = 5_000;
 
 /// Space above the floor on the disk of one folder.
 pub struct FreeSpace {
     storage: WeakStorage,
     dir: PathBuf,
-    /// The folder is inside the content folder, on the same disk: reserved space is not free.
+    /// The folder is inside the content folder: space reserved for content is not free.
     is_same_disk: bool,
     last: Mutex<Option<Sample>>,
 }
@@ -32,10 +32,9 @@ struct Sample {
 }
 
 impl FreeSpace {
-    /// Returns whether `bytes` may be written, and counts them as written if so. Queries the disk
-    /// at most once in 5 s.
-    ///
-    /// If the query fails, the answer is yes; the write itself then detects a full disk.
+    /// Returns whether `bytes` may be written, and counts them as written if so. Queries the disk at most
+    /// once in 5 s, unless a query fails; then the result is `true`, and a full disk is detected by the
+    /// write itself.
     pub fn take(&self, bytes: u64) -> bool {
         let Some(storage) = self.storage.upgrade() else { return true };
         let now = storage.inner.clock.monotonic_ms();
@@ -67,8 +66,7 @@ impl FreeSpace {
 }
 
 impl Storage {
-    /// Returns the check for files written to `dir`, which must exist. Does not keep the storage
-    /// open.
+    /// Returns the check for files in `dir`, which must exist. It does not keep the storage open.
     pub fn free_space(&self, dir: PathBuf) -> FreeSpace {
         let is_same_disk = dir.starts_with(self.dir());
         FreeSpace { storage: self.downgrade(), dir, is_same_disk, last: Mutex::new(None) }

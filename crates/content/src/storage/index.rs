@@ -1,8 +1,8 @@
-//! Opening `content.db` in any state. A usable file is compared with `records/`. A file that is
-//! proven to be damaged, or missing, is recreated from `records/` and the blob files. While the
-//! file cannot be opened, an in-memory database filled in the same way is used.
+//! Opening `content.db` in any state. A usable file is compared with `records/` and corrected. A file
+//! that is missing or confirmed to be damaged is recreated from `records/` and the blob files. If the
+//! file cannot be opened, an in-memory database with the same contents replaces it.
 //!
-//! Files are renamed or deleted only if damage is proven and no other process uses the folder.
+//! A file is renamed only if its damage is confirmed and no other process uses the folder.
 
 use std::{
     collections::BTreeMap,
@@ -31,24 +31,24 @@ use crate::{
 };
 
 const DATABASE: &str = "content.db";
-/// Name of the setting that means that every blob file has its row.
+/// Name of the setting that means: every blob file has its row.
 const COMPLETE: &str = "complete";
 
 /// The database of one store.
 pub(super) struct Index {
     dir: PathBuf,
-    /// There is a shared store below this one, whose blobs have no rows here.
+    /// There is a shared store, whose blobs have no rows in this database.
     has_shared_store: bool,
     clock: Arc<dyn Clock>,
-    /// Held shared while the folder is used; `None` if it could not be locked.
+    /// Locked shared while the folder is in use; `None` if it is not locked.
     lock: Mutex<Option<File>>,
     /// Why the database is in memory; `None` while the file is open.
     degraded: Mutex<Option<Cause>>,
-    /// Set while `degraded` is, for code that deletes files.
+    /// True while `degraded` is set; read by code that deletes files.
     read_only: Arc<AtomicBool>,
 }
 
-/// Why the file cannot be used at the moment.
+/// Why the file cannot be used.
 struct IndexError {
     cause: Cause,
     text: String,
@@ -98,7 +98,7 @@ impl Index {
         self.lock().take();
     }
 
-    /// Opens the file, or an in-memory substitute. Fails only if that fails as well.
+    /// Opens the file, or else an in-memory database. Fails only if both fail.
     pub fn open(&self) -> Result<Connection> {
         match self.open_file() {
             Ok(conn) => {
@@ -109,7 +109,7 @@ impl Index {
         }
     }
 
-    /// Opens the file; `None` if that is still impossible.
+    /// Opens the file again; `None` if that fails.
     pub fn reopen(&self) -> Option<Connection> {
         match self.open_file() {
             Ok(conn) => {
@@ -137,7 +137,7 @@ impl Index {
     fn open_file(&self) -> Result<Connection, IndexError> {
         self.lock_folder()?;
         match self.open_or_recreate() {
-            // Frees enough for the WAL index and a few pages; recreated when there is space.
+            // Frees space for the WAL index and a few pages. Recreated by `Storage::recheck`.
             Err(error) if error.cause == Cause::Full && self.delete_reserve_file() => {
                 self.open_or_recreate()
             }
@@ -154,7 +154,7 @@ impl Index {
         if !self.is_damage_confirmed(&path, &error) {
             return Err(error);
         }
-        self.set_damaged_aside(&path, &error.text)?;
+        self.rename_damaged_file(&path, &error.text)?;
         self.open_existing(&path)
     }
 
@@ -167,7 +167,7 @@ impl Index {
         Ok(conn)
     }
 
-    /// Returns whether the file itself is damaged, instead of only a call having failed.
+    /// Returns whether the file is damaged, as opposed to a failed call.
     fn is_damage_confirmed(&self, path: &Path, error: &IndexError) -> bool {
         if !matches!(error.cause, Cause::Corrupt | Cause::Other) {
             return false;
@@ -177,8 +177,8 @@ impl Index {
             Ok(None) => {}
             Err(_) => return false,
         }
-        // SQLite's check does not detect a changed byte within a text, so the schema and all
-        // indices are compared.
+        // `confirm_damage` does not detect a changed byte in a text; therefore the schema and all
+        // indices are compared, too.
         let options = carrel_sqlite::Options { create: false, ..Default::default() };
         let Ok(conn) = carrel_sqlite::open(path, options) else { return false };
         carrel_sqlite::schema_problem(&conn, MIGRATIONS).is_ok_and(|found| found.is_some())
@@ -187,15 +187,15 @@ impl Index {
             || carrel_sqlite::integrity_check(&conn).is_err_and(|e| e.cause() == Cause::Corrupt)
     }
 
-    /// Sets the damaged file aside, if no other process has it open.
-    fn set_damaged_aside(&self, path: &Path, found: &str) -> Result<(), IndexError> {
+    /// Renames the damaged file, if no other process uses the folder.
+    fn rename_damaged_file(&self, path: &Path, found: &str) -> Result<(), IndexError> {
         let mut lock = self.lock();
         let busy = || IndexError {
             cause: Cause::Busy,
             text: "content.db is corrupt and in use by another process".into(),
         };
         let file = lock.as_ref().ok_or_else(busy)?;
-        // The conversion of a lock is not atomic: on failure the shared lock is taken again.
+        // A lock cannot be converted atomically: on failure the shared lock is acquired again.
         file.unlock()?;
         if file.try_lock().is_err() {
             if file.try_lock_shared().is_err() {
@@ -212,14 +212,14 @@ impl Index {
         Ok(())
     }
 
-    /// Creates and locks the folder. In a shared folder the database file is created with the
-    /// group's permissions before SQLite would create it.
+    /// Creates and locks the folder. Creates the database file, in a shared folder with the group's
+    /// permissions, which SQLite would not set.
     fn lock_folder(&self) -> Result<(), IndexError> {
         fs::create_dir_all(&self.dir)?;
         let mut lock = self.lock();
         if lock.is_none() {
             let file = make_shared(&self.dir, LOCK)?;
-            // Locked exclusively by a process that moves the content.
+            // Fails while another process moves the content.
             file.try_lock_shared()
                 .map_err(|e| IndexError { cause: Cause::Busy, text: e.to_string() })?;
             *lock = Some(file);
@@ -246,14 +246,14 @@ impl Index {
         if differences.is_empty() {
             return Ok(());
         }
-        // Checked first: a row may be missing only because an index is damaged.
+        // Checked first, because a damaged index can hide rows.
         if !differences.downloads.is_empty() && conn.path().is_some_and(|path| !path.is_empty()) {
             carrel_sqlite::integrity_check(conn)?;
         }
         let now = self.clock.now_ms();
         let tx =
             conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
-        if differences.fresh {
+        if differences.is_new {
             set_complete(&tx, self.has_no_files())?;
         }
         if let (true, Some(keys)) = (differences.keys, &keys) {
@@ -284,17 +284,17 @@ impl Index {
     ) -> Result<Differences> {
         let tx = conn.transaction()?;
         let mut differences = Differences::default();
-        let settings: i64 = tx.query_row(
+        let count: i64 = tx.query_row(
             "SELECT (SELECT count(*) FROM setting WHERE name = ?1) + (SELECT count(*) FROM blob)",
             [COMPLETE],
             |r| r.get(0),
         )?;
-        differences.fresh = settings == 0;
+        differences.is_new = count == 0;
         if let Some(keys) = keys {
-            let here = Keys::of_rows(&tx)?;
-            differences.keys = (keys.limits != here.limits && !has_new_limits(&tx)?)
-                || keys.signing.iter().any(|(server, key)| here.signing.get(server) != Some(key))
-                || keys.accepted.iter().any(|key| !here.accepted.contains(key));
+            let stored = Keys::of_rows(&tx)?;
+            differences.keys = (keys.limits != stored.limits && !has_new_limits(&tx)?)
+                || keys.signing.iter().any(|(server, key)| stored.signing.get(server) != Some(key))
+                || keys.accepted.iter().any(|key| !stored.accepted.contains(key));
         }
         let mut is_whole = BTreeMap::new();
         for record in downloads {
@@ -314,8 +314,8 @@ impl Index {
         Ok(differences)
     }
 
-    /// Returns whether the rows match the record. `seen`: versions already compared, with their
-    /// digest and whether all their blobs have rows.
+    /// Returns whether the rows match the record. `seen`: versions compared already, with digest and
+    /// whether all blobs have rows.
     fn matches_record(
         &self,
         conn: &Connection,
@@ -336,7 +336,7 @@ impl Index {
             return Ok(false);
         }
         let (Some(recorded), Some(version)) = (&record.ready, ready) else {
-            // A version that became ready before records existed gets its record later.
+            // A ready version without a record gets its record from the sweep.
             return Ok(record.ready.is_none());
         };
         let (digest, is_whole) = match seen.get(&version) {
@@ -394,15 +394,15 @@ const PINS: &str = "(SELECT count(*) FROM download d WHERE d.pinned = 1 AND (d.w
 
 #[derive(Default)]
 struct Differences {
-    /// The database has no blob rows, and files without rows have not been classified yet.
-    fresh: bool,
+    /// The database has no blobs and no setting `COMPLETE`: it is new.
+    is_new: bool,
     keys: bool,
     pins: bool,
     downloads: Vec<DownloadRecord>,
 }
 impl Differences {
     fn is_empty(&self) -> bool {
-        !self.fresh && !self.keys && !self.pins && self.downloads.is_empty()
+        !self.is_new && !self.keys && !self.pins && self.downloads.is_empty()
     }
 }
 
@@ -417,7 +417,7 @@ pub(super) fn set_complete(tx: &Connection, complete: bool) -> Result<()> {
     Ok(())
 }
 
-/// Restores the row of a download and all it needs from its record, its pack and the blob files.
+/// Restores a download and its version from its record, its pack and the blob files.
 fn restore_download(
     tx: &Connection,
     record: &DownloadRecord,
@@ -433,7 +433,7 @@ fn restore_download(
                 .filter(|pack| pack.version.is_authentic());
             match pack {
                 Some(pack) => Some(restore_pack(tx, &pack, dir)?),
-                // Without its pack the version is used only if its row still exists.
+                // Without a pack, the version is used if its row exists.
                 None => known_version(tx, record)?,
             }
         }
@@ -487,8 +487,7 @@ fn restore_download(
     Ok(())
 }
 
-/// Restores a version from its pack; returns its number and whether all its blobs are on this
-/// device.
+/// Restores a version from its pack; returns its number and whether all its blobs have rows.
 fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)> {
     let version = restore_version(tx, &pack.version)?;
     let mut is_whole = true;
@@ -507,7 +506,7 @@ fn restore_pack(tx: &Connection, pack: &Pack, dir: &Path) -> Result<(i64, bool)>
         let size = size.unsigned_abs();
         match (pack.bodies.get(hash), file) {
             (Some(body), _) => restore_blob(tx, (*hash, *kind), body.len() as u64, Some(body), 0)?,
-            // The sweep hashes its bytes.
+            // Verified by the sweep.
             (None, Ok(m)) if m.len() == size => restore_blob(tx, (*hash, *kind), size, None, 0)?,
             _ => {
                 tx.prepare_cached("DELETE FROM blob WHERE hash = ?1")?.execute([hash.0])?;

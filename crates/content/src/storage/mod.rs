@@ -1,21 +1,21 @@
-//! Space on this device: quota, eviction, reservations, usage figures, location.
+//! Storage of content on this device: quota, eviction, reservations, usage figures, location.
 //!
-//! A [`Storage`] is one folder with `content.db` and `blobs/`; several processes may have the same
-//! one open. The learner's work is stored elsewhere and never touched.
+//! A [`Storage`] is one folder with `content.db`, `blobs/` and `records/`. Several processes may use
+//! the same folder. The learner's work is stored elsewhere.
 //!
 //! | File | Content |
 //! |---|---|
-//! | `quota` | the budget and the floor, pure functions |
+//! | `quota` | budget and floor. Pure |
 //! | `reserve` | reservations for downloads |
-//! | `free_space` | the free-space check for files other than content |
-//! | `evict` | eviction and its order |
-//! | `sweep` | leftovers of killed processes |
+//! | `free_space` | free-space check for `cache.db` |
+//! | `evict` | eviction |
+//! | `sweep` | comparison of files and rows after a start |
 //! | `figures` | usage figures for the Storage screen |
 //! | `content_location` | location of the content folder, and moving it |
 //! | `index` | opening `content.db` in any state |
-//! | `records` | files from which `content.db` can be rebuilt |
+//! | `records` | writing the files from which `content.db` can be rebuilt |
 //!
-//! Not here: storing blobs (`blobs`), download targets (`download`).
+//! Not here: storing blobs (`blobs`), downloads (`download`).
 
 mod content_location;
 mod evict;
@@ -75,14 +75,14 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// Lock file: held shared by users of the folder, exclusively by a process that moves it.
+/// Lock file: locked shared by processes that use the folder, exclusively by a process that moves it.
 const LOCK: &str = "content.lock";
-/// Reserve file, deleted when the disk is full so that eviction can write its transactions.
+/// Reserve file, deleted on a full disk, so that eviction can write its transactions.
 const RESERVE_FILE: &str = "ballast";
 const RESERVE_FILE_BYTES: usize = 1024 * 1024;
-/// The budget is checked after this many bytes were stored without a reservation.
+/// The budget is checked each time after this many bytes were stored.
 const CHECK_BUDGET_AFTER: u64 = 8 * 1024 * 1024;
-/// Blobs smaller than this, in bytes, are written without a reservation.
+/// Smallest blob, in bytes, for which space is reserved before it is written.
 const MIN_RESERVED: u64 = 1024 * 1024;
 
 /// Options of a storage.
@@ -90,7 +90,7 @@ const MIN_RESERVED: u64 = 1024 * 1024;
 pub struct StorageOptions {
     /// Folder of `content.db` and `blobs/`.
     pub dir: PathBuf,
-    /// The largest budget that the organisation allows, in bytes.
+    /// Largest budget that the organisation allows, in bytes.
     pub policy_budget: Option<u64>,
     /// Source of the free disk space.
     pub disk: Arc<dyn Disk>,
@@ -100,7 +100,7 @@ pub struct StorageOptions {
     pub changes: Changes,
     /// Failpoints, for tests.
     pub failpoints: Option<Failpoints>,
-    /// A shared store that this user may only read (see [`Storage::is_writable`]).
+    /// A shared store, read-only.
     pub shared_store: Option<PathBuf>,
 }
 
@@ -138,9 +138,9 @@ struct StorageInner {
 impl Storage {
     /// Opens or creates the folder. Blocking.
     ///
-    /// If `content.db` cannot be opened at the moment (full disk, no permission, another program, a
-    /// newer version), the storage opens in degraded mode: stored content can be read, nothing is
-    /// changed, and [`Storage::recheck`] retries.
+    /// If `content.db` cannot be opened (full disk, no permission, locked by another program, written by
+    /// a newer release), the storage is in degraded mode: stored content can be read, nothing is
+    /// changed, and [`Storage::recheck`] tries to open the file again.
     pub fn open(options: StorageOptions) -> Result<Self> {
         let has_shared_store = options.shared_store.is_some();
         let index = Arc::new(Index::new(&options.dir, has_shared_store, options.clock.clone()));
@@ -175,12 +175,11 @@ impl Storage {
         Ok(storage)
     }
 
-    /// Returns why `content.db` is not open; `None` if it is. In this mode nothing is downloaded,
-    /// removed or swept.
+    /// Returns why the storage is in degraded mode; `None` if `content.db` is open.
     pub fn degraded(&self) -> Option<Cause> {
         self.inner.index.degraded()
     }
-    /// Returns whether `content.db` is not open.
+    /// Returns whether the storage is in degraded mode.
     pub fn is_degraded(&self) -> bool {
         self.degraded().is_some()
     }
@@ -188,7 +187,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// `Error::Storage` in degraded mode, in which a request could not be stored.
+    /// `Error::Storage` in degraded mode.
     pub fn require_index(&self) -> Result<()> {
         match self.degraded() {
             None => Ok(()),
@@ -199,7 +198,7 @@ impl Storage {
             }
         }
     }
-    /// Tries to open `content.db` in degraded mode. Returns whether it is open now.
+    /// Leaves degraded mode if `content.db` can be opened. Returns whether it is open.
     fn reopen(&self) -> bool {
         let opened = self.inner.db.replace_blocking(|| {
             let conn = self.inner.index.reopen();
@@ -209,7 +208,7 @@ impl Storage {
         opened.is_ok()
     }
 
-    /// Returns whether this user may write to the folder, which is created if it is missing.
+    /// Returns whether this user may write to the folder. Creates the folder if it is missing.
     pub fn is_writable(dir: &Path) -> bool {
         fs::create_dir_all(dir).is_ok()
             && File::options()
@@ -224,7 +223,7 @@ impl Storage {
     pub fn downgrade(&self) -> WeakStorage {
         WeakStorage(Arc::downgrade(&self.inner))
     }
-    /// Releases the lock on the folder, so that it can be moved.
+    /// Releases the lock on the folder.
     fn unlock(&self) {
         self.inner.index.unlock();
     }
@@ -246,7 +245,7 @@ impl Storage {
         &self.inner.dir
     }
 
-    /// Returns the limits set on this device and by the organisation.
+    /// Returns the limits of this device and of the organisation.
     pub fn limits(&self) -> Result<Limits> {
         self.inner.db.read_blocking(|conn| self.limits_at(conn))
     }
@@ -265,7 +264,7 @@ impl Storage {
         Ok(limits)
     }
 
-    /// Sets the limits in bytes (`None`: the default), and evicts what exceeds them.
+    /// Sets the limits in bytes (`None`: the default), and evicts blobs that exceed them.
     pub fn set_limits(&self, budget: Option<u64>, floor: Option<u64>) -> Result<()> {
         self.require_index()?;
         self.inner.db.write_blocking("storage.set_limits", |tx| {
@@ -278,9 +277,8 @@ impl Storage {
                     None => tx.execute("DELETE FROM setting WHERE name = ?1", [name])?,
                 };
             }
-            // Until the record is written: the earlier limits in it must not return at the next
-            // start if the disk is full now.
-            crate::records::note_new_limits(tx)
+            // If the record cannot be written, its older limits are not restored at the next start.
+            crate::records::mark_new_limits(tx)
         })?;
         self.enforce_budget()?;
         if let Err(e) = self.write_keys() {
@@ -295,8 +293,7 @@ impl Storage {
         self.inner.db.read_blocking(|conn| self.measure_at(conn))
     }
 
-    /// Sets the blobs of the account's current and next lesson, which are evicted last. Replaces
-    /// the previous ones.
+    /// Replaces the list of blobs of the account's current and next lesson, which are evicted last.
     pub fn set_near(&self, account: &str, hashes: &[BlobHash]) -> Result<()> {
         self.inner.db.write_blocking("storage.set_near", |tx| {
             tx.prepare_cached("DELETE FROM near WHERE account = ?1")?.execute([account])?;
@@ -309,7 +306,8 @@ impl Storage {
         })
     }
 
-    /// Returns the shortage that the last request met; `None` if there is space (again).
+    /// Returns the current shortage of space; `None` if there is none. In degraded mode, returns a
+    /// shortage with the cause.
     pub fn shortage(&self) -> Option<Shortage> {
         if let Some(cause) = self.degraded() {
             let bytes = RESERVE_FILE_BYTES as u64;
@@ -325,8 +323,8 @@ impl Storage {
         *self.inner.shortage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks whether the shortage is over, and returns whether downloads may resume. Restores the
-    /// reserve file, and opens `content.db` in degraded mode.
+    /// Checks whether there is space again, and returns whether downloads may resume. Writes the reserve
+    /// file. In degraded mode, tries to open `content.db`.
     pub fn recheck(&self) -> Result<bool> {
         if self.is_degraded() {
             if !self.reopen() {
@@ -350,7 +348,7 @@ impl Storage {
                     "SELECT 1 FROM download WHERE phase = 'paused' AND reason = 'disk_full'",
                 )?
                 .exists([])?;
-            // If no download waits for it, it suffices that something can be written.
+            // If no download is waiting for space, the shortage ends when no limit is exceeded.
             let wanted = if waits { short.wanted } else { 0 };
             Ok(self.limits_at(conn)?.shortage(self.measure_at(conn)?, wanted).is_none())
         })?;
@@ -361,13 +359,13 @@ impl Storage {
         Ok(fits)
     }
 
-    /// Records that something other than a blob could not be written.
+    /// Records that a write other than that of a blob failed on a full disk.
     pub fn report_full(&self) {
         if self.shortage().is_none() {
             self.set_full(RESERVE_FILE_BYTES as u64);
         }
     }
-    /// Records that the disk refused `bytes`, whatever its reported free space is.
+    /// Records that a write of `bytes` failed, regardless of the reported free space.
     fn set_full(&self, bytes: u64) {
         self.set_shortage(Some(Shortage {
             wanted: bytes,
@@ -387,7 +385,7 @@ impl Storage {
         }
     }
 
-    /// Evicts what exceeds the budget or the floor; returns the bytes freed.
+    /// Evicts blobs that exceed the budget or the floor; returns the bytes freed.
     pub fn enforce_budget(&self) -> Result<u64> {
         if self.is_degraded() {
             return Ok(0);
@@ -408,7 +406,7 @@ impl Storage {
         if fs::metadata(&path).is_ok_and(|m| m.len() == RESERVE_FILE_BYTES as u64) {
             return true;
         }
-        // Incompressible, because a compressing file system would free nothing for zeros.
+        // Not compressible: on a compressing file system, deleting a file of zeros frees no space.
         let mut bytes = vec![0; RESERVE_FILE_BYTES];
         blake3::Hasher::new().finalize_xof().fill(&mut bytes);
         if let Err(e) = fs::write(&path, &bytes) {

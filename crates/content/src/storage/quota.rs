@@ -1,20 +1,20 @@
-//! Budget and floor: how much may be stored, how much must stay free, how much has to go. Pure.
+//! Budget and floor: how much may be stored, how much must stay free, how much is evicted. Pure.
 
 use crate::Limit;
 
 /// Default budget for content, in bytes.
 pub const DEFAULT_BUDGET: u64 = 2 * 1024 * 1024 * 1024;
-/// Default floor: bytes that stay free on the disk. Below it only learners' work is written.
+/// Default floor, in bytes: below this free space only learners' work is written.
 pub const DEFAULT_FLOOR: u64 = 500 * 1024 * 1024;
 
-/// Limits that were set, in bytes.
+/// Limits in bytes; `None` if not set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Budget set on this device, in the Storage screen.
     pub budget: Option<u64>,
     /// Floor set on this device.
     pub floor: Option<u64>,
-    /// Budget set by the organisation, an upper limit.
+    /// Largest budget that the organisation allows.
     pub policy: Option<u64>,
 }
 
@@ -35,16 +35,16 @@ impl Limits {
         self.floor.unwrap_or(DEFAULT_FLOOR)
     }
 
-    /// Returns the budget: the least of the chosen one (or 2 GiB), the organisation's, and a tenth
-    /// of the space that would be free without our content. The latter is included so that the
-    /// budget does not shrink while it is used.
+    /// Returns the budget: the smallest of the one set on this device (or 2 GiB), the organisation's, and
+    /// a tenth of free and used space. Used space is included; otherwise the budget would shrink while
+    /// content is stored.
     pub fn budget(&self, now: Measured) -> u64 {
         let chosen = self.budget.unwrap_or(DEFAULT_BUDGET);
         let tenth = now.free.saturating_add(now.used) / 10;
         chosen.min(self.policy.unwrap_or(u64::MAX)).min(tenth)
     }
 
-    /// Returns the shortage that prevents writing `bytes` more; `None` if they fit.
+    /// Returns the shortage that prevents a write of `bytes`; `None` if they fit.
     pub fn shortage(&self, now: Measured, bytes: u64) -> Option<Shortage> {
         let budget = self.budget(now);
         let wanted = now.reserved.saturating_add(bytes);
@@ -58,7 +58,7 @@ impl Limits {
         if missing == 0 {
             return None;
         }
-        // More than is missing, so that the next write does not evict again.
+        // A tenth more than is missing, so that the next write does not evict again.
         let margin = if over_budget > 0 { budget / 10 } else { 0 };
         let exceeds_capacity = wanted > budget
             || self.floor().saturating_add(wanted) > now.free.saturating_add(now.used);
@@ -70,15 +70,15 @@ impl Limits {
 /// A shortage of space, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortage {
-    /// Bytes that were to be written.
+    /// Bytes to be written.
     pub wanted: u64,
     /// Bytes that are missing.
     pub missing: u64,
-    /// The limit that is exceeded.
+    /// The limit that would be exceeded.
     pub limit: Limit,
-    /// Bytes to evict now, down to nine tenths of the budget.
+    /// Bytes to evict: beyond the budget, down to nine tenths of it.
     pub evict: u64,
-    /// The bytes would not fit even into empty storage, so that nothing is evicted.
+    /// The bytes do not fit even into an empty store; nothing is evicted.
     pub exceeds_capacity: bool,
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let none = Limits::default();
         assert_eq!(none.budget(at(100 * GIB, 0)), 2 * GIB, "the default");
         assert_eq!(none.budget(at(5 * GIB, 0)), GIB / 2, "a tenth of the free space");
-        assert_eq!(none.budget(at(9 * GIB, GIB)), GIB, "used bytes count as free");
+        assert_eq!(none.budget(at(9 * GIB, GIB)), GIB, "a tenth of free and used space");
         let chosen = Limits { budget: Some(8 * GIB), policy: Some(3 * GIB), floor: None };
         assert_eq!(chosen.budget(at(200 * GIB, 0)), 3 * GIB, "the policy limits the budget");
         assert_eq!(chosen.budget(at(10 * GIB, 0)), GIB);
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_names_bytes_and_limit() {
+    fn a_shortage_has_the_missing_bytes_and_the_limit() {
         let limits = Limits { budget: Some(GIB), floor: Some(100 * MIB), policy: None };
         let now = Measured { free: 50 * GIB, used: GIB - 10 * MIB, reserved: 4 * MIB };
-        assert_eq!(limits.shortage(now, 6 * MIB), None, "fits to the last byte");
+        assert_eq!(limits.shortage(now, 6 * MIB), None, "fits exactly");
         let short = limits.shortage(now, 7 * MIB).unwrap();
         assert_eq!((short.missing, short.limit), (MIB, Limit::Budget));
         assert_eq!(short.evict, MIB + GIB / 10, "down to nine tenths");

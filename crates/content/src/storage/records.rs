@@ -1,4 +1,4 @@
-//! Writing and deleting the records of `content.db`.
+//! Writing and deleting records.
 
 use carrel_model::BlobHash;
 use rusqlite::{Connection, OptionalExtension};
@@ -10,8 +10,8 @@ impl Storage {
         Records::of(&self.inner.dir)
     }
 
-    /// Writes the pack of a complete version, from which the database can be rebuilt. Must be
-    /// called before the version counts as ready, and outside a transaction, because it is slow.
+    /// Writes the pack of a complete version. Must be called before the version becomes ready, and
+    /// outside a transaction, because it is slow.
     pub(crate) fn write_pack(&self, version: i64) -> Result<()> {
         let records = self.records();
         let found = self.inner.db.read_blocking(|conn| {
@@ -35,9 +35,9 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes the record of a download within a write transaction. `ready`: the number of the
-    /// version that becomes ready, whose pack has been written; `None` for a download that is
-    /// requested.
+    /// Writes the record of a download. Must be called within a write transaction. `ready`: the row
+    /// number of the version that becomes ready, whose pack is written already; `None` if no version
+    /// becomes ready.
     pub(crate) fn write_record(
         &self,
         tx: &Connection,
@@ -58,7 +58,7 @@ impl Storage {
             None => None,
         };
         if version.as_ref().is_some_and(|version| !records.has_pack(version)) {
-            // A version that became ready before records existed gets its pack and record later.
+            // Without a pack, the sweep writes pack and record later.
             return match ready {
                 Some(_) => Err(Error::Internal("the pack of the version is missing".into())),
                 None => Ok(()),
@@ -93,12 +93,12 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes the record of keys and limits. Called after they changed.
+    /// Writes the record of keys and limits.
     pub(crate) fn write_keys(&self) -> Result<()> {
         if self.is_degraded() {
             return Ok(());
         }
-        // Under the write lock, because another process may write its keys concurrently.
+        // Under the write lock, because other processes write this record, too.
         self.inner.db.write_blocking("records.write_keys", |tx| {
             let (records, keys) = (self.records(), Keys::of_rows(tx)?);
             if records.keys().ok().flatten().as_ref() != Some(&keys) {
@@ -109,9 +109,9 @@ impl Storage {
         })
     }
 
-    /// Deletes the record of a download that is being removed, before the deletion of its row is
-    /// committed: a record without a row would restore the download when the index is rebuilt. The
-    /// sweep writes missing records of existing rows.
+    /// Deletes the record of a download before the deletion of its row is committed. A record without a
+    /// row would restore the download when the database is rebuilt; a row without a record gets a new
+    /// one from the sweep.
     pub(crate) fn remove_record(&self, [account, kind, id, scope]: [&str; 4]) {
         if let Err(e) = self.records().remove_download(account, kind, id, scope) {
             // Retried by `remove_records`.
@@ -142,7 +142,7 @@ impl Storage {
         })
     }
 
-    /// Writes missing records, such as those of downloads made before records existed.
+    /// Writes missing records and packs.
     pub(crate) fn write_missing_records(&self) -> Result<()> {
         type Row = ([String; 4], Option<i64>, bool);
         let rows: Vec<Row> = self.inner.db.read_blocking(|conn| {
@@ -156,14 +156,14 @@ impl Storage {
                 .collect::<rusqlite::Result<_>>()?)
         })?;
         let records = self.records();
-        for ([account, kind, id, scope], ready, whole) in rows {
+        for ([account, kind, id, scope], ready, is_ready) in rows {
             let known = records.download(&account, &kind, &id, &scope).ok().flatten();
-            let wanted = match (&known, ready) {
+            let missing = match (&known, ready) {
                 (None, _) => true,
-                (Some(known), Some(_)) => whole && known.ready.is_none(),
+                (Some(known), Some(_)) => is_ready && known.ready.is_none(),
                 (Some(_), None) => false,
             };
-            if !wanted || (ready.is_some() && !whole) {
+            if !missing || (ready.is_some() && !is_ready) {
                 continue;
             }
             if let Some(version) = ready {

@@ -1,5 +1,4 @@
-//! Reservations of space. They are stored in `content.db`, so that two processes do not reserve the
-//! same bytes.
+//! Reservations of space, stored in `content.db`, so that two processes do not reserve the same bytes.
 
 use std::sync::{
     Arc,
@@ -15,7 +14,7 @@ use crate::{
     storage::{Storage, quota::Measured},
 };
 
-/// A reservation that was not renewed for this long belongs to a dead process.
+/// A reservation expires after this time without renewal, because its process ended.
 const EXPIRES_AFTER_MS: i64 = 10 * 60_000;
 /// The row is updated after this many bytes were used.
 const UPDATE_AFTER: u64 = 4 * 1024 * 1024;
@@ -32,7 +31,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Reports that `bytes` of the reservation are on the disk now, as blobs or in a partial file.
+    /// Reports that `bytes` of the reservation were written.
     pub fn used(&self, bytes: u64) {
         let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             Some(left.saturating_sub(bytes))
@@ -53,7 +52,6 @@ impl Reservation {
                 (self.id, self.storage.clone(), self.is_released.clone());
             run_or_spawn(move || {
                 let recorded = storage.inner.db.write_blocking("reserve.used", |tx| {
-                    // It may have been released in the meantime.
                     if !is_released.load(Ordering::Relaxed) {
                         tx.prepare_cached("INSERT OR REPLACE INTO reservation (reservation, bytes, until_ms) VALUES (?1, ?2, ?3)")?
                             .execute(params![id, signed(left), now + EXPIRES_AFTER_MS])?;
@@ -108,7 +106,7 @@ impl Storage {
             })?;
             match reserved {
                 Ok(reservation) => {
-                    // A small request that fits does not end the shortage met by a larger one.
+                    // A reservation smaller than the one that failed does not end the shortage.
                     if self.shortage().is_some_and(|t| t.wanted <= bytes) {
                         self.set_shortage(None);
                     }
@@ -140,8 +138,7 @@ impl Storage {
         })
     }
 
-    /// Returns the used and reserved bytes according to the database, and the free bytes of the
-    /// disk.
+    /// Returns used and reserved bytes from the database, and the free bytes of the disk.
     pub(super) fn measure_at(&self, conn: &Connection) -> Result<Measured> {
         let used: i64 = conn
             .prepare_cached("SELECT (SELECT sum(bytes) FROM tally) + (SELECT coalesce(sum(bytes), 0) FROM part)")?
@@ -153,10 +150,10 @@ impl Storage {
         })
     }
 
-    /// Returns the bytes reserved by all processes and not used yet.
+    /// Returns the bytes that all processes have reserved and not used yet.
     pub(super) fn reserved_at(&self, conn: &Connection) -> Result<u64> {
         let now = self.inner.clock.now_ms();
-        // A reservation from the future was made while the clock was wrong.
+        // Ignores reservations that were made while the clock was ahead.
         let reserved: i64 = conn
             .prepare_cached(
                 "SELECT coalesce(sum(bytes), 0) FROM reservation WHERE until_ms BETWEEN ?1 AND ?1 + 2 * ?2",

@@ -1,6 +1,6 @@
-//! The sweep runs in the background after a start. It deletes leftovers of killed processes and
-//! detects files that were changed or deleted by other programs. It handles one of 256 folders at a
-//! time, so that locks are held briefly.
+//! The sweep compares files and rows in the background after a start. It deletes leftovers of killed
+//! processes, and detects files that were changed or deleted by other programs. It processes the 256
+//! folders one by one, so that locks are held briefly.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,32 +22,27 @@ use crate::{
     },
 };
 
-/// Hashes looked up in one statement.
+/// Largest number of hashes looked up in one statement.
 const MAX_LOOKUPS: usize = 1_024;
 
 /// Result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Files deleted whose rows were gone already.
+    /// Deleted files whose rows were deleted earlier.
     pub deleted: usize,
-    /// Files deleted because no row refers to them and either the index was complete or their bytes
-    /// do not match their name.
+    /// Deleted files without a row that no download needs, or whose bytes do not match their name.
     pub orphans: usize,
-    /// Files without a row that a download needs, or that an incomplete index did not contain:
-    /// their rows were added.
+    /// Files whose missing rows were added: a download needs them, or the index was incomplete.
     pub adopted: usize,
-    /// Partial files deleted because no download needs them.
+    /// Deleted partial files, which no download needs.
     pub parts: usize,
-    /// Blobs whose files are missing; downloads that need them fetch them again.
+    /// Blobs that are missing or damaged; they are fetched again if a download needs them.
     pub lost: usize,
 }
 
 impl Storage {
-    /// Runs the sweep. Blocking. Safe during concurrent fetches and removals of any process, and
-    /// safe to interrupt at any point.
-    ///
-    /// A file without a row is deleted only if the index is known to be complete and no download
-    /// needs the file. Does nothing in degraded mode.
+    /// Runs the sweep. Blocking. Concurrent fetches and removals of any process are allowed, and the
+    /// sweep may be interrupted at any point. Does nothing in degraded mode.
     pub fn sweep(&self) -> Result<SweepReport> {
         if self.is_degraded() {
             return Ok(SweepReport::default());
@@ -70,7 +65,7 @@ impl Storage {
         }
         self.sweep_needs(&mut report)?;
         self.verify_adopted(&mut report)?;
-        // Every file has a row now, or is deleted.
+        // Every remaining file has a row now.
         self.inner.db.write_blocking("sweep.sweep", |tx| match is_complete(tx)? {
             true => Ok(()),
             false => set_complete(tx, true),
@@ -110,7 +105,7 @@ impl Storage {
                     parts.insert(hash);
                     self.sweep_part(hash, entry.metadata().map_or(0, |m| m.len()), report)?;
                 }
-                // Left by a writer that found the usual name in use; never resumed.
+                // The file of a second writer, which is never resumed.
                 _ => report.parts += usize::from(crate::blobs::discard_file(&entry.path())?),
             }
         }
@@ -120,11 +115,10 @@ impl Storage {
         self.sweep_files(first, &folder, &files, report)
     }
 
-    /// Handles blobs that turned out to be missing. A ready download that needs one of them is
-    /// queued again; its remaining content stays readable. Returns whether there was such a
-    /// download.
+    /// Requeues ready downloads that need one of these missing blobs. Their other content stays readable.
+    /// Returns whether there was such a download.
     pub fn report_lost(&self, lost: &[BlobHash]) -> Result<bool> {
-        // Most blobs that are opened and missing belong to no download; then nothing is written.
+        // Checked first without a write lock: usually no download needs the blobs.
         let is_needed = self.inner.db.read_blocking(|conn| {
             let mut is_needed = conn.prepare_cached(
                 "SELECT 1 FROM need n JOIN download d ON d.ready = n.version WHERE n.hash = ?1 AND d.phase = 'ready'",
@@ -135,21 +129,21 @@ impl Storage {
         if !is_needed {
             return Ok(false);
         }
-        let ended = self.inner.db.write_blocking("sweep.report_lost", |tx| {
+        let requeued = self.inner.db.write_blocking("sweep.report_lost", |tx| {
             lost.iter().try_fold(0, |sum, hash| Ok(sum + requeue_downloads_of(tx, *hash)?))
         })?;
-        if ended > 0 {
+        if requeued > 0 {
             tracing::warn!(
-                download.count = ended,
+                download.count = requeued,
                 "ready downloads have missing blobs; fetching them again"
             );
             self.inner.changes.publish_one(Change::Downloads);
         }
-        Ok(ended > 0)
+        Ok(requeued > 0)
     }
 
-    /// Detects blobs that ready downloads need and that no store has: the owner of the shared store
-    /// does not know which of its blobs other users need.
+    /// Detects blobs that ready downloads need and that are neither in this store nor in the shared
+    /// store, whose owner may have removed them.
     fn sweep_needs(&self, report: &mut SweepReport) -> Result<()> {
         let missing = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -161,8 +155,8 @@ impl Storage {
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })?;
         for batch in missing.chunks(MAX_LOOKUPS) {
-            let here = self.inner.blobs.find_stored(batch)?;
-            let lost: Vec<_> = batch.iter().filter(|h| !here.contains(h)).copied().collect();
+            let stored = self.inner.blobs.find_stored(batch)?;
+            let lost: Vec<_> = batch.iter().filter(|h| !stored.contains(h)).copied().collect();
             if self.report_lost(&lost)? {
                 report.lost += lost.len();
             }
@@ -180,13 +174,13 @@ impl Storage {
     }
 
     fn sweep_part(&self, hash: BlobHash, len: u64, report: &mut SweepReport) -> Result<()> {
-        // A recreated index does not contain the downloads that had begun.
+        // A recreated index may lack downloads that were in progress.
         let wanted =
             self.inner.db.read_blocking(|conn| Ok(needed(conn, hash)? || !is_complete(conn)?))?;
         if !wanted {
             report.parts += usize::from(self.inner.blobs.discard_part(hash)?);
         } else {
-            // A killed process leaves a longer file than it recorded.
+            // After a kill the file may be longer than recorded.
             self.inner.db.write_blocking("sweep.sweep_part", |conn| {
                 conn.prepare_cached(
                     "INSERT INTO part (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO UPDATE SET bytes = max(bytes, excluded.bytes)",
@@ -198,12 +192,12 @@ impl Storage {
         Ok(())
     }
 
-    /// Adds the row of a file whose bytes were hashed. Its last use is unknown.
+    /// Adds the row of a file whose hash was verified.
     fn adopt_file(&self, tx: &Connection, hash: BlobHash, len: u64) -> Result<()> {
         let body: bool =
             tx.prepare_cached("SELECT 1 FROM blob_body WHERE hash = ?1")?.exists([hash.0])?;
         if body {
-            // The row has the bytes of the small blob; the file was written by an earlier version.
+            // The blob is stored in the database.
             return Ok(());
         }
         let now = self.inner.clock.now_ms();
@@ -217,7 +211,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Hashes the files that were adopted by name when the index was recreated.
+    /// Verifies the files whose rows were restored from records without hashing.
     fn verify_adopted(&self, report: &mut SweepReport) -> Result<()> {
         let unverified = self.inner.db.read_blocking(|conn| {
             Ok(conn
@@ -262,8 +256,6 @@ impl Storage {
         if orphans.is_empty() && lost.is_empty() {
             return Ok(());
         }
-        // Checked again under the write lock: a file may have got its row, and a row may have been
-        // removed with its file.
         let (complete, needed_files) = self.inner.db.read_blocking(|conn| {
             let mut needed_files = Vec::new();
             for hash in &orphans {
@@ -273,13 +265,14 @@ impl Storage {
             }
             Ok((is_complete(conn)?, needed_files))
         })?;
-        // Hashed before the lock is taken, because it is slow.
+        // Hashed outside the write transaction, because it is slow.
         let mut valid = HashSet::new();
         for hash in if complete { &needed_files } else { &orphans } {
             if hash_of(&folder.join(hash.to_hex()))? == Some(*hash) {
                 valid.insert(*hash);
             }
         }
+        // Checked again within the transaction: rows and files may have changed.
         let found = self.inner.db.write_blocking("sweep.sweep_files", |tx| {
             let mut found = (0, 0);
             for hash in &orphans {
@@ -327,7 +320,7 @@ fn hash_range(first: u8) -> [[u8; 32]; 2] {
     })
 }
 
-/// Returns `None` if the file does not exist any more.
+/// Returns the hash of a file; `None` if the file does not exist any more.
 fn hash_of(path: &Path) -> Result<Option<BlobHash>> {
     let mut hasher = blake3::Hasher::new();
     match fs::File::open(path) {
@@ -341,8 +334,7 @@ fn needed(conn: &Connection, hash: BlobHash) -> Result<bool> {
     Ok(conn.prepare_cached("SELECT 1 FROM need WHERE hash = ?1")?.exists([hash.0])?)
 }
 
-/// Queues ready downloads that need a missing blob again, and returns their number. Their text
-/// stays readable.
+/// Requeues ready downloads that need the missing blob; returns their number.
 fn requeue_downloads_of(tx: &Connection, hash: BlobHash) -> Result<usize> {
     Ok(tx
         .prepare_cached(

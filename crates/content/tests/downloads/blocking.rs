@@ -1,5 +1,5 @@
-//! Async tasks are never blocked: a task of the same thread measures delays while a course of 1,000
-//! files is downloaded, the store is swept, and the text is searched.
+//! Async tasks are not blocked: a task on the same thread measures delays during the download of a
+//! course of 1,000 files, a sweep and a search.
 
 use std::{
     sync::{
@@ -20,10 +20,10 @@ use crate::{
     fake_server::{Course, FakeServer},
 };
 
-/// The longest time that one poll may delay other tasks, in a debug build.
+/// Longest time that a poll may delay other tasks, in a debug build.
 const MAX_STALL: Duration = Duration::from_millis(100);
 
-/// Returns how long this thread was runnable and waited for a CPU, because of other processes.
+/// Returns how long this thread has waited for a CPU, because of other processes.
 #[cfg(target_os = "linux")]
 fn cpu_wait() -> Duration {
     let text =
@@ -40,9 +40,9 @@ fn cpu_wait() -> Duration {
 async fn longest_stall(stop: Arc<AtomicBool>) -> Duration {
     let (clock, mut longest) = (SystemClock::new(), Duration::ZERO);
     while !stop.load(Ordering::Relaxed) {
-        let (began_ms, waited) = (clock.monotonic_ms(), cpu_wait());
+        let (start_ms, waited) = (clock.monotonic_ms(), cpu_wait());
         tokio::task::yield_now().await;
-        let gap = Duration::from_millis(clock.monotonic_ms().abs_diff(began_ms));
+        let gap = Duration::from_millis(clock.monotonic_ms().abs_diff(start_ms));
         longest = longest.max(gap.saturating_sub(cpu_wait() - waited));
     }
     longest
@@ -51,7 +51,7 @@ async fn longest_stall(stop: Arc<AtomicBool>) -> Duration {
 async fn state(client: &Arc<TestClient>, course: &Course) -> State {
     let (id, content) = (course.id.clone(), client.content.clone());
     let state = content.blocking(move |content| content.downloads.state(Kind::Course, &id));
-    state.await.expect("a state")
+    state.await.expect("the state is read")
 }
 
 #[tokio::test]
@@ -62,14 +62,14 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
     let course = Arc::new(Course::new("river", &[&sizes[..500], &sizes[500..]]));
     let server = FakeServer::new();
     server.publish(&course);
-    let made = {
+    let opened = {
         let server = server.clone();
         tokio::task::spawn_blocking(move || Arc::new(TestClient::new(&server)))
     };
-    let client = made.await.expect("a client");
-    assert!(!carrel_system::may_block(), "blocking calls on this thread panic");
+    let client = opened.await.expect("the client opens");
+    assert!(!carrel_system::may_block(), "blocking calls on this thread are forbidden");
     let stop = Arc::new(AtomicBool::new(false));
-    let watch = tokio::spawn(longest_stall(stop.clone()));
+    let monitor = tokio::spawn(longest_stall(stop.clone()));
 
     let mut changes = client.changes.subscribe();
     let id = course.id.clone();
@@ -83,20 +83,22 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
     .await;
     let files = course.media().len();
     assert!(files >= 1_000, "{files} files");
-    let swept = client.content.blocking(|c| c.library.storage().sweep()).await.expect("a sweep");
+    let swept =
+        client.content.blocking(|c| c.library.storage().sweep()).await.expect("the sweep succeeds");
     assert_eq!((swept.orphans, swept.lost), (0, 0));
     let index = client.content.blocking(|c| c.library.index_missing());
     index.await.expect("the text is indexed");
-    let hits = client.content.blocking(|c| c.library.search("river")).await.expect("a search");
+    let hits =
+        client.content.blocking(|c| c.library.search("river")).await.expect("the search succeeds");
     assert!(!hits.is_empty());
 
     stop.store(true, Ordering::Relaxed);
-    let longest = watch.await.expect("the monitor task");
+    let longest = monitor.await.expect("the monitor ends");
     assert!(longest < MAX_STALL, "a task blocked the thread for {longest:?}");
     let (client, course) = (client.clone(), course.clone());
     let whole = tokio::task::spawn_blocking(move || {
         carrel_system::allow_blocking();
         client.assert_complete(&course);
     });
-    whole.await.expect("every byte is stored");
+    whole.await.expect("all bytes are stored");
 }

@@ -1,4 +1,4 @@
-//! The content of one learner in a folder, with a simulated network.
+//! A client with a simulated server.
 
 use std::{
     path::{Path, PathBuf},
@@ -49,7 +49,7 @@ impl TestClient {
     pub fn with_disk(server: &Arc<FakeServer>, disk: &FakeDisk) -> Self {
         Self::open_at(server, Arc::new(Dir::Owned(scratch())), &FakeClock::noon(), disk, None)
     }
-    /// Opens a client whose user may only read the store of `other`, and has a store of their own.
+    /// Opens a client with a store of its own, and the store of `other` as its shared store.
     pub fn with_shared_store(other: &Self) -> Self {
         let shared_store = other.dir.path().join("shared");
         Self::open_at(
@@ -60,7 +60,7 @@ impl TestClient {
             Some(shared_store),
         )
     }
-    /// Opens a client in a folder that may contain a library already.
+    /// Opens a client in a folder, which may contain a store.
     pub fn in_dir(server: &Arc<FakeServer>, dir: TempDir) -> Self {
         let disk = FakeDisk::new(100_000_000_000);
         Self::open_at(server, Arc::new(Dir::Owned(dir)), &FakeClock::noon(), &disk, None)
@@ -103,7 +103,7 @@ impl TestClient {
         shared_store: Option<PathBuf>,
         failpoints: Option<carrel_content::storage::Failpoints>,
     ) -> Self {
-        // The test itself calls synchronously.
+        // The tests make blocking calls.
         carrel_system::allow_blocking();
         let changes = Changes::new();
         let storage = Storage::open(StorageOptions {
@@ -134,42 +134,42 @@ impl TestClient {
     pub async fn restart(self) -> Self {
         self.restart_after(|_| ()).await
     }
-    /// Closes the app, runs `meanwhile` on its folder, and opens it again.
-    pub async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
+    /// Closes the app, calls `between` with its folder, and opens it again.
+    pub async fn restart_after(self, between: impl FnOnce(&Path)) -> Self {
         let (server, dir, clock) = (self.server.clone(), self.dir.clone(), self.clock.clone());
         let (disk, shared_store) = (self.disk.clone(), self.shared_store.clone());
         let root = self.dir.path().join("shared/blobs");
         let index = self.content.library.storage().db().clone();
         let cache = self.content.library.cache().database().clone();
         drop(self);
-        // Waits for tasks that still close their files.
+        // Tasks may still be closing their files.
         with_timeout("the files to be closed", async {
             while is_locked(&root) {
                 tokio::task::yield_now().await
             }
         })
         .await;
-        // Running tasks may still hold the databases, and Windows deletes no open file.
+        // Tasks may still have the databases open, and Windows does not delete open files.
         index.close().await;
         cache.close().await;
-        meanwhile(dir.path());
+        between(dir.path());
         Self::open_at(&server, dir, &clock, &disk, shared_store)
     }
     pub fn downloads(&self) -> &Downloads {
         &self.content.downloads
     }
     pub fn state(&self, id: &Slug) -> State {
-        self.downloads().state(Kind::Course, id).expect("a state")
+        self.downloads().state(Kind::Course, id).expect("the state is read")
     }
     /// Returns the state of a course or story.
     pub fn state_of(&self, course: &Course) -> State {
-        self.downloads().state_of(&target_of(course)).expect("a state")
+        self.downloads().state_of(&target_of(course)).expect("the state is read")
     }
     pub fn start(&self, course: &Course) {
         self.downloads().start(course.kind(), &course.id).expect("the download starts");
     }
 
-    /// Lists this version in the catalogue.
+    /// Adds this version to the stored catalogue.
     pub fn add_to_catalogue(&self, course: &Course, version: BlobHash) {
         let summary = serde_json::json!({ "version": version }).to_string();
         let listed = self.content.library.cache().database().write_blocking("test", |conn| {
@@ -183,7 +183,7 @@ impl TestClient {
         listed.expect("the course is listed");
     }
 
-    /// Waits until the state matches `fits`. Does not advance the clock.
+    /// Waits until the state fulfils `fits`. Does not advance the clock.
     pub async fn wait_until(
         &self,
         target: &DownloadTarget,
@@ -193,7 +193,7 @@ impl TestClient {
         let mut changes = self.changes.subscribe();
         with_timeout(what, async {
             loop {
-                let state = self.downloads().state_of(target).expect("a state");
+                let state = self.downloads().state_of(target).expect("the state is read");
                 if fits(&state) {
                     return state;
                 }
@@ -205,7 +205,7 @@ impl TestClient {
         })
         .await
     }
-    /// Waits until the state matches `fits`, and advances the clock whenever the download sleeps.
+    /// Waits until the state fulfils `fits`; advances the clock while the download is paused.
     pub async fn wait_advancing(
         &self,
         target: &DownloadTarget,
@@ -214,7 +214,7 @@ impl TestClient {
     ) -> State {
         with_timeout(what, async {
             loop {
-                let state = self.downloads().state_of(target).expect("a state");
+                let state = self.downloads().state_of(target).expect("the state is read");
                 if fits(&state) {
                     return state;
                 }
@@ -238,17 +238,17 @@ impl TestClient {
         })
         .await
     }
-    /// Asserts that every byte of the course is stored and right.
+    /// Asserts that all bytes of the course are stored and correct.
     pub fn assert_complete(&self, course: &Course) {
         for (blob, bytes) in &course.blobs {
-            let here = self.content.library.blobs().get(blob.hash).expect("the store can be read");
-            assert!(here.as_ref() == Some(bytes), "blob {:?} of {}", blob.hash, course.id);
-            assert!(self.content.library.blobs().verify(blob.hash).expect("the store can be read"));
+            let stored = self.content.library.blobs().get(blob.hash).expect("the store is read");
+            assert!(stored.as_ref() == Some(bytes), "blob {:?} of {}", blob.hash, course.id);
+            assert!(self.content.library.blobs().verify(blob.hash).expect("the store is read"));
         }
     }
 }
 
-/// Waits for `future`, for 60 s at most.
+/// Waits for `future`, at most 60 s.
 pub async fn with_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
@@ -259,12 +259,11 @@ pub fn target_of(course: &Course) -> DownloadTarget {
     DownloadTarget::whole(course.kind(), &course.id)
 }
 
-/// Returns a temporary folder, in memory if possible: these tests write a lot and do not test the
-/// disk.
+/// Returns a temporary folder, in memory if possible, because the tests write much.
 pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-    dir.expect("a folder")
+    dir.expect("a temporary folder is created")
 }
 
 /// Returns whether a partial file is locked.
@@ -277,7 +276,7 @@ fn is_locked(root: &Path) -> bool {
     })
 }
 
-/// Returns whether this is a long run.
+/// Returns whether this is a long run (`CARREL_LONG`).
 pub fn is_long_run() -> bool {
     std::env::var_os("CARREL_LONG").is_some()
 }

@@ -1,5 +1,4 @@
-//! A simulated server: signed manifests and blobs, served with scripted faults; all bytes are
-//! counted.
+//! A simulated server of signed manifests and blobs. It injects faults and counts the bytes sent.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -30,22 +29,22 @@ use tokio::sync::Semaphore;
 pub const BASE: &str = "http://fake.test";
 const PIECE: usize = 16 * 1024;
 
-/// How the server handles one request for a blob.
+/// A fault of the reply to a request for a blob.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// The connection breaks after this many bytes of the body.
     Cut(u64),
-    /// One bit of this byte (of the file) is flipped.
+    /// One bit of this byte of the blob is flipped.
     Flip(u64),
-    /// `Content-Length` and body are this many bytes too short.
+    /// Body and `Content-Length` are this many bytes too short.
     Short(u64),
-    /// The body has this many additional bytes, included in the length.
+    /// Body and `Content-Length` are this many bytes too long.
     Long(u64),
-    /// The body has this many additional bytes, without a length.
+    /// The body is this many bytes too long, without `Content-Length`.
     LongWithoutLength(u64),
-    /// 206 from another position than requested.
+    /// 206 with another start in `Content-Range`.
     OtherRange,
-    /// 206 with another total.
+    /// 206 with another total in `Content-Range`.
     OtherTotal,
     /// 206 although no range was requested.
     UnrequestedRange,
@@ -55,26 +54,27 @@ pub enum Fault {
     NoRangesCut(u64),
     /// 416.
     Unsatisfiable,
-    /// Another file with another entity tag, as if it was replaced.
+    /// Another file with another entity tag.
     Replaced,
-    /// Another file of the same length with the old entity tag.
+    /// Another file of the same length with the entity tag of the blob.
     ReplacedWithOldTag,
     Status(u16, &'static [(&'static str, &'static str)]),
     /// The page of a captive portal, as 200.
     Portal,
-    /// 200 with this many wrong bytes of this type, without an entity tag; `with_length`: with a
+    /// 200 with this many wrong bytes of this type, without an entity tag. `with_length`: with
     /// `Content-Length`.
     OtherBody {
         kind: &'static str,
         bytes: usize,
         with_length: bool,
     },
-    /// The requested range, as 200.
+    /// The requested range with status 200.
     RangeAs200,
     /// The requested range with wrong bytes.
     WrongBytes,
     /// The requested range in an encoding that cannot be decompressed.
     Undecodable,
+    /// The connection is refused.
     Refused,
     /// The body stops after this many bytes until `release_held`.
     Hold(u64),
@@ -85,9 +85,9 @@ struct State {
     manifests: HashMap<String, String>,
     blobs: HashMap<BlobHash, Bytes>,
     faults: HashMap<BlobHash, VecDeque<Fault>>,
-    /// The fault of every request while it is set.
+    /// Fault of all requests.
     always: Option<Fault>,
-    /// Bytes of bodies sent, by blob; manifests are counted under zero.
+    /// Bytes of bodies sent, by blob; manifests are counted under the zero hash.
     sent: BTreeMap<BlobHash, u64>,
     requests: Vec<(BlobHash, Option<u64>)>,
 }
@@ -122,7 +122,7 @@ impl FakeServer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a course, replacing an older version.
+    /// Publishes a course; replaces an earlier version.
     pub fn publish(&self, course: &Course) -> BlobHash {
         self.publish_signed(course, &self.key)
     }
@@ -190,7 +190,7 @@ impl FakeServer {
         drop(state);
         let size = bytes.len() as u64;
         let mut tag = format!("\"{hash}\"");
-        // Another entity tag in If-Range means that the whole is sent.
+        // With another entity tag in If-Range, the whole blob is sent.
         let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
         let (mut file, mut total, mut range_start) = (bytes.to_vec(), size, start.unwrap_or(0));
         let (mut stop, mut without_length, mut held) = (None, false, None);
@@ -264,7 +264,7 @@ impl FakeServer {
         Ok(Reply { status, headers, body })
     }
 
-    /// Returns a body whose pieces are counted when they are read.
+    /// Returns a body whose bytes are counted when they are read.
     fn body(
         self: &Arc<Self>,
         hash: BlobHash,
@@ -279,7 +279,7 @@ impl FakeServer {
         let pieces = stream::unfold((0_usize, open), move |(at, open)| {
             let (server, bytes) = (server.clone(), bytes.clone());
             async move {
-                // Other tasks run between two pieces, as on a real connection.
+                // Other tasks run between pieces, as on a real connection.
                 tokio::task::yield_now().await;
                 let end = stop.map_or(bytes.len(), |n| bytes.len().min(n as usize));
                 if at >= bytes.len() && stop.is_none_or(|n| n as usize >= bytes.len()) {
@@ -287,7 +287,7 @@ impl FakeServer {
                 }
                 if at >= end {
                     let broken = Failure::new(FailureKind::Broken, "connection reset");
-                    // The body ends after a fault.
+                    // Ends the body after the error.
                     return Some((Err(broken), (usize::MAX, open)));
                 }
                 if held.is_some_and(|n| at as u64 >= n) {
@@ -345,7 +345,7 @@ pub struct Course {
 }
 
 impl Course {
-    /// Creates a course; `sizes` are the sizes of the audio files, by lesson and section.
+    /// Creates a course. `sizes`: the sizes of the audio files, by lesson and section.
     pub fn new(id: &str, sizes: &[&[usize]]) -> Self {
         let mut course = Self {
             id: Slug::new(id).unwrap(),
@@ -410,7 +410,7 @@ impl Course {
         self.blobs.push((blob.clone(), bytes));
         blob
     }
-    /// Returns another version, in which one section has other audio of the same size.
+    /// Returns another version of the course, in which one section has other audio of the same size.
     pub fn with_another(&self, lesson: usize, section: usize) -> Self {
         let mut next = self.clone();
         let old = next.lessons[lesson].sections[section].body;

@@ -1,5 +1,5 @@
-//! Faulty servers: flipped bits, wrong lengths, wrong ranges, files that change during the
-//! transfer, captive portals. Each fault is detected and recovered from.
+//! Faulty servers: flipped bits, wrong lengths, wrong ranges, files replaced during the transfer,
+//! captive portals. Each download completes in the end.
 
 use carrel_content::download::{Phase, Reason};
 use carrel_model::ErrorCode;
@@ -9,8 +9,8 @@ use crate::{
     fake_server::{Course, FakeServer, Fault},
 };
 
-/// Faults of the large file (500,000 bytes), the most bytes transferred until it is right, and the
-/// reason of the pause, if there is one.
+/// Faults of requests for a file of 500,000 bytes, the largest number of bytes sent until it is
+/// complete, and the reason of a pause.
 struct Case {
     name: &'static str,
     faults: &'static [Fault],
@@ -35,8 +35,13 @@ const CASES: &[Case] = &[
     case("no fault", &[], SIZE, None),
     case("a bit is flipped", &[Flip(123_456)], 2 * SIZE, None),
     case("a bit is flipped before a cut", &[Flip(9)], 2 * SIZE, None),
-    case("twice", &[Flip(1), Flip(499_999)], 3 * SIZE, None),
-    case("four times", &[Flip(1), Flip(2), Flip(3), Flip(4)], 5 * SIZE, Some(Reason::Corrupt)),
+    case("bits are flipped in two replies", &[Flip(1), Flip(499_999)], 3 * SIZE, None),
+    case(
+        "bits are flipped in four replies",
+        &[Flip(1), Flip(2), Flip(3), Flip(4)],
+        5 * SIZE,
+        Some(Reason::Corrupt),
+    ),
     case("too short, with its length", &[Short(1_000)], SIZE, None),
     case("too long, with its length", &[Long(1_000)], SIZE, None),
     case(
@@ -142,7 +147,7 @@ const CASES: &[Case] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_faulty_reply_is_handled() {
+async fn downloads_complete_after_faulty_replies() {
     for c in CASES {
         let server = FakeServer::new();
         let course = Course::new("river", &[&[SIZE as usize, 1_000]]);
@@ -175,7 +180,7 @@ async fn every_faulty_reply_is_handled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_unavailable_file_does_not_block_the_others() {
+async fn an_unavailable_file_does_not_block_the_others() {
     let server = FakeServer::new();
     let course = Course::new("river", &[&[40_000, 40_001, 40_002, 40_003, 40_004, 40_005]]);
     server.publish(&course);
@@ -204,7 +209,7 @@ async fn a_manifest_with_another_key_is_rejected() {
     server.publish_with_other_key(&course.with_another(0, 0));
     server.reset_counts();
     client.start(&course);
-    // The library still shows the trusted version.
+    // The trusted version stays in use.
     assert_eq!(client.wait_ready(&course).await.ready_version, first);
     assert!(server.requests().is_empty(), "no blob of the rejected manifest is requested");
     client.assert_complete(&course);
@@ -215,7 +220,7 @@ async fn a_manifest_with_another_key_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_lengths_are_a_server_error() {
+async fn wrong_lengths_are_server_errors() {
     let server = FakeServer::new();
     let course = Course::new("river", &[&[SIZE as usize]]);
     server.publish(&course);
@@ -228,20 +233,19 @@ async fn wrong_lengths_are_a_server_error() {
     assert_eq!(server.sent(audio.hash), audio.size, "bodies of a wrong length are not read");
 }
 
-/// A paused download has a large partial file, and its blob is opened: no reply causes the loss of
-/// the stored bytes.
+/// The blob of a paused download with a large partial file is opened: no reply causes the loss of stored
+/// bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn opening_a_paused_file_never_loses_its_partial_file() {
+async fn opening_a_paused_blob_never_loses_its_partial_file() {
     const FILE: u64 = 900_000;
     const HELD: u64 = 300_000;
     let other_body = |kind, bytes, with_length| OtherBody { kind, bytes, with_length };
     let redirect = Status(302, &[("location", "http://portal.invalid/")]);
-    // Faults; whether the blob can be opened nevertheless; bytes transferred in excess of the
-    // file's length.
+    // Faults; whether the blob opens; the largest number of bytes sent in excess of its length.
     let table: Vec<(&str, Vec<Fault>, bool, u64)> = vec![
         ("no fault", vec![], true, 0),
         ("the page of a captive portal", vec![Portal], false, 0),
-        ("twice", vec![Portal, Portal], false, 0),
+        ("two pages of a captive portal", vec![Portal, Portal], false, 0),
         ("a long HTML page", vec![other_body("text/html", 700_000, true)], false, PIECES),
         (
             "a long text without a length",
@@ -257,7 +261,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         ("connection refused", vec![Refused], false, 0),
         ("an empty 200, always", vec![other_body("audio/mpeg", 0, true); 3], false, HELD),
         ("an empty 200 once", vec![other_body("audio/mpeg", 0, false)], true, HELD),
-        // An attempt that received bytes is resumed.
+        // Retried, because the attempts received bytes.
         ("another length", vec![Short(9), Short(9)], true, FILE),
         ("the range as 200", vec![RangeAs200], true, HELD),
         ("another range", vec![OtherRange], true, HELD),
@@ -273,7 +277,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         ),
         ("a cut", vec![Cut(100_000)], true, 0),
     ];
-    for (name, faults, opens, more) in table {
+    for (name, faults, opens, excess) in table {
         let server = FakeServer::new();
         let course = Course::new("river", &[&[FILE as usize]]);
         server.publish(&course);
@@ -282,7 +286,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         server.inject(audio.hash, &[Hold(HELD)]);
         let client = TestClient::new(&server);
         client.start(&course);
-        with_timeout("the transfer begins", async {
+        with_timeout("the transfer starts", async {
             while server.sent(audio.hash) < HELD {
                 tokio::task::yield_now().await;
             }
@@ -299,7 +303,7 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         let held = blobs.partial_len(audio.hash);
         assert!(held > 0 && held < HELD + PIECES, "{name}: {held}");
         server.inject(audio.hash, &faults);
-        let opened = with_timeout("a result", client.content.library.blob(audio.hash)).await;
+        let opened = with_timeout("the result", client.content.library.blob(audio.hash)).await;
         assert_eq!(opened.is_ok(), opens, "{name}: {:?}", opened.err().map(|e| e.code()));
         if !opens {
             let hex = audio.hash.to_hex();
@@ -312,11 +316,11 @@ async fn opening_a_paused_file_never_loses_its_partial_file() {
         client.wait_ready(&course).await;
         client.assert_complete(&course);
         let sent = server.sent(audio.hash);
-        assert!(sent <= FILE + more + HELD.abs_diff(held), "{name}: {sent} bytes for {FILE}");
+        assert!(sent <= FILE + excess + HELD.abs_diff(held), "{name}: {sent} bytes for {FILE}");
     }
 }
 
-/// A partial file damaged on disk is detected, and is replaced only by a verified file.
+/// A damaged partial file is detected, and is replaced by a verified file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_corrupt_partial_file_is_repaired() {
     for opens in [true, false] {
@@ -342,16 +346,16 @@ async fn a_corrupt_partial_file_is_repaired() {
         part[70_000] ^= 1;
         std::fs::write(&file, part).unwrap();
         if opens {
-            with_timeout("a result", client.content.library.blob(audio.hash)).await.unwrap();
+            with_timeout("the result", client.content.library.blob(audio.hash)).await.unwrap();
         }
         client.start(&course);
         client.wait_ready(&course).await;
         client.assert_complete(&course);
-        assert!(!file.exists(), "the partial file is gone");
+        assert!(!file.exists(), "the partial file is deleted");
     }
 }
 
-/// On a real connection, errors of decompression are distinguished from broken connections.
+/// On a real connection, decompression errors differ from broken connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decompression_errors_are_not_connection_errors() {
     use carrel_net::{FailureKind, Http, LiveHttp, Request};
@@ -392,7 +396,7 @@ async fn decompression_errors_are_not_connection_errors() {
     ];
     for (path, expected) in table {
         let reply =
-            with_timeout("a result", http.send(Request::get(format!("http://{address}/{path}"))))
+            with_timeout("the result", http.send(Request::get(format!("http://{address}/{path}"))))
                 .await;
         let body = match reply {
             Ok(reply) => with_timeout("the body", reply.bytes(100_000)).await.map(|b| b.len()),
@@ -411,6 +415,6 @@ async fn a_captive_portal_is_reported_when_a_file_is_opened() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Portal]);
     let client = TestClient::new(&server);
-    let opened = with_timeout("a result", client.content.library.blob(audio.hash)).await;
+    let opened = with_timeout("the result", client.content.library.blob(audio.hash)).await;
     assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::BadReply));
 }

@@ -1,5 +1,4 @@
-//! Interrupted downloads resume where they stopped, no byte is fetched twice, and every hash is
-//! right in the end.
+//! Interrupted downloads resume where they stopped, and no byte of a large blob is fetched twice.
 
 use carrel_content::download::{Phase, Reason, State};
 use carrel_testkit::SeededRng;
@@ -29,12 +28,12 @@ async fn transfers_cut_at_random_bytes_resume() {
         client.assert_complete(&course);
         for blob in course.media() {
             let twice = server.sent(blob.hash) - blob.size;
-            // A small one has no partial file and is fetched again as a whole.
+            // A small blob has no partial file and is fetched again as a whole.
             assert!(twice == 0 || blob.size <= 32 * 1024, "run {n}: {twice} bytes were sent twice");
         }
         assert!(
             server.requests().len() >= course.blobs.len() + cuts.min(1),
-            "run {n}: transfers were cut"
+            "run {n}: no transfer was cut"
         );
     }
 }
@@ -70,7 +69,7 @@ async fn a_download_waits_for_the_network_and_resumes() {
     server.inject(audio.hash, &[Fault::Cut(200_000), Fault::Refused]);
     let client = TestClient::new(&server);
     client.start(&course);
-    // Stored bytes are reported as soon as the partial file is closed.
+    // The stored bytes are reported after the partial file is closed.
     let is_paused = |s: &State| s.phase == Phase::Paused && s.bytes_done >= 200_000;
     let state = client
         .wait_until(

@@ -1,5 +1,5 @@
-//! Downloads from a simulated server: interruptions, faulty replies, rules, fairness, updates, a
-//! shared store. Nothing waits for real time.
+//! Downloads from a simulated server: interruptions, faulty replies, rules, scheduling, updates, a
+//! shared store. The clock is simulated.
 
 mod blocking;
 mod client;

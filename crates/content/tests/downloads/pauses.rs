@@ -1,5 +1,4 @@
-//! Reasons for which a download waits, and that it resumes when they end. Servers are not requested
-//! more often than they allow.
+//! Pauses of downloads, and how they end. Requests to the server are limited.
 
 use carrel_content::download::{
     Conditions, Metered, Network, Phase, Power, Reason, Rules, SMALL_DOWNLOAD,
@@ -27,7 +26,7 @@ async fn a_transfer_pauses_on_a_metered_network() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Fault::Hold(300_000)]);
     client.start(&course);
-    with_timeout("the transfer begins", async {
+    with_timeout("the transfer starts", async {
         while server.sent(audio.hash) < 300_000 {
             tokio::task::yield_now().await;
         }
@@ -35,7 +34,7 @@ async fn a_transfer_pauses_on_a_metered_network() {
     .await;
     client.downloads().set_conditions(METERED);
     let state = client.wait_paused(&course, Reason::Metered).await;
-    assert!(state.retry_at_ms.is_none(), "no timer ends the pause");
+    assert!(state.retry_at_ms.is_none(), "the pause has no timeout");
     let count = server.requests().len();
     client.clock.advance(24 * 3_600_000);
     client.content.network_changed();
@@ -62,12 +61,12 @@ async fn small_downloads_may_use_a_metered_network() {
     client.start(&course);
     client.wait_paused(&course, Reason::Metered).await;
     assert!(course.media().iter().all(|b| server.sent(b.hash) == 0));
-    // The learner allows it regardless of the cost.
+    // The learner allows the metered network for this download.
     client.downloads().request(&target_of(&course), true).unwrap();
     client.wait_ready(&course).await;
 }
 
-/// The learner allows it just as the download begins to wait, which must not be missed.
+/// The learner allows a metered network just when the download starts to wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_override_during_a_pause_is_not_missed() {
     let server = FakeServer::new();
@@ -111,7 +110,7 @@ async fn a_paused_download_stays_paused_after_a_restart() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Fault::Hold(200_000)]);
     client.start(&course);
-    with_timeout("the transfer begins", async {
+    with_timeout("the transfer starts", async {
         while server.sent(audio.hash) < 200_000 {
             tokio::task::yield_now().await;
         }
@@ -120,7 +119,7 @@ async fn a_paused_download_stays_paused_after_a_restart() {
     client.downloads().pause(&target_of(&course)).unwrap();
     let state = client.wait_paused(&course, Reason::User).await;
     assert!(state.bytes_done >= 200_000, "{state:?}");
-    // Work begun just before the pause is complete by then.
+    // The requests are counted after running tasks have ended.
     let mut count = 0;
     let client = client.restart_after(|_| count = server.requests().len()).await;
     client.content.network_changed();
@@ -153,13 +152,13 @@ async fn retry_after_is_honoured() {
             tokio::task::yield_now().await;
         }
     }
-    // Attempts run one after the other: one of the first course would have been made before this one.
+    // Attempts run in order: if the first course were retried, its request would precede this one.
     let other = Course::new("stone", &[&[70_000, 60_000]]);
     server.publish(&other);
     client.start(&other);
     client.wait_paused(&other, Reason::Server).await;
     assert!(requests(&other) > 0);
-    assert_eq!(requests(&course), count, "110 of 120 seconds");
+    assert_eq!(requests(&course), count, "no request after 110 of 120 seconds");
     server.set_fault(None);
     client.wait_ready(&course).await;
 }
@@ -169,8 +168,8 @@ async fn server_errors_back_off() {
     let (server, course, client) = setup(100_000);
     server.set_fault(Some(Fault::Status(500, &[])));
     client.start(&course);
-    let began = carrel_system::Clock::monotonic_ms(&client.clock);
-    let passed = || carrel_system::Clock::monotonic_ms(&client.clock) - began;
+    let start = carrel_system::Clock::monotonic_ms(&client.clock);
+    let passed = || carrel_system::Clock::monotonic_ms(&client.clock) - start;
     client.wait_advancing(&target_of(&course), "two hours", |_| passed() > 2 * 3_600_000).await;
     let count = server.requests().len();
     // Each attempt requests at most as many blobs as it has workers.
@@ -188,10 +187,7 @@ async fn a_download_that_does_not_fit_waits_for_space() {
     let client = TestClient::with_disk(&server, &disk);
     client.start(&course);
     client.wait_paused(&course, Reason::DiskFull).await;
-    assert!(
-        course.media().iter().all(|b| server.sent(b.hash) == 0),
-        "no byte of a download that does not fit"
-    );
+    assert!(course.media().iter().all(|b| server.sent(b.hash) == 0), "no blob is fetched");
     disk.set_capacity(90_000_000_000);
     client.downloads().resume();
     client.wait_ready(&course).await;

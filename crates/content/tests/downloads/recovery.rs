@@ -1,5 +1,5 @@
-//! `content.db` is damaged, missing, or cannot be opened: downloaded content can be read without a
-//! network, nothing is deleted, and everything is restored once the cause is gone.
+//! `content.db` is damaged, missing, or cannot be opened: downloaded content stays readable without a
+//! network, no content is deleted, and the database is restored.
 
 use std::{
     collections::BTreeMap,
@@ -42,8 +42,7 @@ fn offline() -> Arc<FakeServer> {
     server
 }
 
-/// Returns a folder with the downloaded library, closed; with `log` as a killed process leaves it,
-/// with a write-ahead log.
+/// Returns a folder with the downloaded courses. `log`: with a write-ahead log, as after a kill.
 async fn library(log: bool) -> (Arc<FakeServer>, TempDir) {
     let server = FakeServer::new();
     let client = TestClient::new(&server);
@@ -96,16 +95,16 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, u64> {
     found
 }
 
-/// Asserts that every course opens with all its bytes.
+/// Asserts that the manifests and all blobs can be read.
 async fn assert_readable(client: &TestClient, what: &str) {
     for course in &courses() {
         let shown = client.content.library.manifest(course.kind(), &course.id).await;
         let shown = shown.unwrap_or_else(|e| panic!("{what}: {}: {e}", course.id)).value;
         assert_eq!(shown.manifest, course.manifest(), "{what}");
         for (blob, bytes) in &course.blobs {
-            let here = client.content.library.blobs().get(blob.hash);
-            let here = here.unwrap_or_else(|e| panic!("{what}: {}: {e}", course.id));
-            assert!(here.as_ref() == Some(bytes), "{what}: a blob of {}", course.id);
+            let stored = client.content.library.blobs().get(blob.hash);
+            let stored = stored.unwrap_or_else(|e| panic!("{what}: {}: {e}", course.id));
+            assert!(stored.as_ref() == Some(bytes), "{what}: a blob of {}", course.id);
         }
     }
 }
@@ -137,7 +136,7 @@ impl Rng {
 async fn assert_recovers(copy: TempDir, what: &str) {
     let client = TestClient::in_dir(&offline(), copy);
     assert_readable(&client, what).await;
-    // A ready download is complete even before the sweep.
+    // Ready downloads are complete already before the sweep.
     for course in &courses() {
         if client.state_of(course).phase == Phase::Ready {
             client.assert_complete(course);
@@ -173,7 +172,7 @@ async fn flipped_bytes_in_the_index_lose_no_download() {
 }
 
 #[tokio::test]
-async fn truncated_deleted_and_foreign_indexes_lose_no_download() {
+async fn a_truncated_deleted_or_foreign_index_loses_no_download() {
     let (_, template) = library(false).await;
     let path = |dir: &TempDir| dir.path().join("shared/content.db");
     for seed in 0..if is_long_run() { 100 } else { 10 } {
@@ -202,7 +201,7 @@ async fn truncated_deleted_and_foreign_indexes_lose_no_download() {
     }
 }
 
-/// Damage that SQLite cannot detect: wrong texts and numbers in rows.
+/// Wrong values in rows, which SQLite does not detect.
 #[tokio::test]
 async fn a_changed_row_is_corrected_from_its_record() {
     let (_, template) = library(false).await;
@@ -232,14 +231,14 @@ async fn a_changed_row_is_corrected_from_its_record() {
         let conn = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
         conn.pragma_update(None, "foreign_keys", false).unwrap();
         conn.execute_batch(sql).unwrap();
-        // Downloads that were removed on purpose are not restored.
+        // Removed downloads are not restored.
         if sql == "DELETE FROM download" {
             drop(conn);
             let client = TestClient::in_dir(&offline(), copy);
             client.content.library.storage().sweep().unwrap();
             assert_eq!(client.state(&courses()[0].id).phase, Phase::Absent);
             let client = client.restart().await;
-            assert_eq!(client.state(&courses()[0].id).phase, Phase::Absent, "nor after a restart");
+            assert_eq!(client.state(&courses()[0].id).phase, Phase::Absent, "after a restart");
             continue;
         }
         drop(conn);
@@ -247,7 +246,7 @@ async fn a_changed_row_is_corrected_from_its_record() {
     }
 }
 
-/// A download made before records existed gets its records in the background.
+/// Downloads without records get their records from the sweep.
 #[tokio::test]
 async fn missing_records_are_written() {
     let (_, template) = library(false).await;
@@ -260,7 +259,7 @@ async fn missing_records_are_written() {
     assert_ready(&client, "rebuilt").await;
 }
 
-/// A rebuilt index detects files whose bytes do not match their name, and files without a row.
+/// The sweep after a rebuild detects files whose bytes do not match their name.
 #[tokio::test]
 async fn files_are_hashed_before_an_index_counts_as_complete() {
     let (server, template) = library(false).await;
@@ -273,17 +272,17 @@ async fn files_are_hashed_before_an_index_counts_as_complete() {
     let len = fs::metadata(&damaged).unwrap().len() as usize;
     fs::write(&damaged, vec![7; len]).unwrap();
     fs::remove_file(template.path().join("shared/content.db")).unwrap();
-    let kept = file(template.path(), 0, &stone);
+    let intact = file(template.path(), 0, &stone);
     let client = TestClient::in_dir(&offline(), template);
     let swept = client.content.library.storage().sweep().unwrap();
     assert!(swept.lost > 0, "{swept:?}");
     assert_ne!(client.state(&river.id).phase, Phase::Ready, "a file is corrupt");
     assert_eq!(client.state(&stone.id).phase, Phase::Ready);
-    assert!(kept.exists());
+    assert!(intact.exists());
     drop(server);
 }
 
-/// Without index and records, files are hashed and kept, and downloads do not fetch them again.
+/// Without index and records, blob files are kept, and downloads do not fetch them again.
 #[tokio::test]
 async fn files_without_a_row_are_kept_when_the_index_is_recreated() {
     let (server, template) = library(false).await;
@@ -308,7 +307,7 @@ async fn files_without_a_row_are_kept_when_the_index_is_recreated() {
     }
 }
 
-/// Asserts that a store whose index cannot be opened is read and not changed.
+/// Asserts that a store in degraded mode is readable and not changed.
 async fn assert_degraded(
     client: &TestClient,
     cause: Cause,
@@ -317,7 +316,7 @@ async fn assert_degraded(
 ) {
     let storage = client.content.library.storage();
     assert_eq!(storage.degraded(), Some(cause), "{what}");
-    assert!(storage.shortage().is_some(), "{what}: the learner is informed");
+    assert!(storage.shortage().is_some(), "{what}: the shortage is reported");
     assert_ready(client, what).await;
     assert_eq!(storage.sweep().unwrap(), Default::default(), "{what}");
     assert_eq!(storage.evict(u64::MAX).unwrap(), 0, "{what}");
@@ -327,11 +326,7 @@ async fn assert_degraded(
     let removed = client.downloads().remove(Kind::Course, &courses()[0].id).unwrap_err();
     assert_eq!(removed.code(), code, "{what}");
     assert!(!storage.recheck().unwrap(), "{what}");
-    assert_eq!(
-        &files(client.dir.path()),
-        before,
-        "{what}: nothing was renamed, created or deleted"
-    );
+    assert_eq!(&files(client.dir.path()), before, "{what}: the files are unchanged");
 }
 
 async fn assert_reopened(client: &TestClient, what: &str) {
@@ -363,7 +358,7 @@ async fn an_unusable_index_is_not_changed_and_content_is_readable() {
             _ => ("", Cause::Other),
         };
         conn.execute_batch(sql).unwrap();
-        let holder = (what == "locked").then_some(conn);
+        let lock = (what == "locked").then_some(conn);
         if what == "foreign" {
             fs::remove_file(&path).unwrap();
             let other = carrel_sqlite::open(&path, carrel_sqlite::Options::default()).unwrap();
@@ -378,7 +373,7 @@ async fn an_unusable_index_is_not_changed_and_content_is_readable() {
                 .filter(|(p, _)| p.starts_with(client.dir.path().join("account"))),
         );
         assert_degraded(&client, cause, &before, what).await;
-        drop(holder);
+        drop(lock);
         if what != "locked" {
             fs::copy(client.dir.path().join("kept.db"), &path).unwrap();
             let _ = fs::remove_file(path.with_extension("db-wal"));
@@ -401,9 +396,9 @@ async fn content_on_a_read_only_file_system_is_readable() {
     assert_reopened(&client, "writable again").await;
 }
 
-/// Full disk: 0 to 512 KiB of free space, with and without the reserve file, for each action.
+/// 0 to 512 KiB of free space, with and without the reserve file, for each action.
 #[tokio::test]
-async fn a_full_disk_loses_nothing_and_recovers_with_space() {
+async fn a_full_disk_loses_nothing() {
     let Some(disk) = SmallDisk::new(6 << 20) else { return };
     let (server, template) = library(false).await;
     let new_course = Course::new("grass", &[&[36_000, 700]]);
@@ -425,7 +420,7 @@ async fn a_full_disk_loses_nothing_and_recovers_with_space() {
             degraded += usize::from(storage.degraded().is_some());
             if storage.degraded().is_some() {
                 assert_eq!(storage.degraded(), Some(Cause::Full), "{what}");
-                assert!(storage.shortage().is_some(), "{what}: the learner is informed");
+                assert!(storage.shortage().is_some(), "{what}: the shortage is reported");
             }
             assert_ready(&client, &what).await;
             let _ = storage.sweep();
@@ -484,17 +479,16 @@ async fn a_full_disk_loses_nothing_and_recovers_with_space() {
             client.content.close();
         }
     }
-    assert!(degraded > 0 && stopped > 0, "the disk was full: {degraded} and {stopped}");
+    assert!(degraded > 0 && stopped > 0, "the disk was never full: {degraded} and {stopped}");
 }
 
 #[tokio::test]
-async fn damage_that_is_found_while_the_app_runs_is_repaired() {
+async fn damage_detected_while_the_app_runs_is_repaired() {
     let (_, copy) = library(false).await;
     let client = TestClient::in_dir(&offline(), copy);
     assert_ready(&client, "before").await;
     let path = client.dir.path().join("shared/content.db");
-    // Under the lock of the database, so that there are no concurrent writes: the WAL is emptied,
-    // the file is damaged, and cached pages are dropped.
+    // Under the write lock: empties the WAL, damages the file, and drops cached pages.
     let damaged = client.content.library.storage().db().with_connection(|conn| {
         conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let mut bytes = fs::read(&path)?;
@@ -506,20 +500,20 @@ async fn damage_that_is_found_while_the_app_runs_is_repaired() {
     damaged.unwrap();
     assert_readable(&client, "damaged while open").await;
     let storage: &Storage = client.content.library.storage();
-    // The readers may have all pages in memory; the writer has none. If the first sweep finds the damage, it fails.
+    // Readers may have cached all pages; the writer has none. The sweep that detects the damage fails.
     let _ = storage.sweep();
     assert!(
         client.dir.path().join("shared/content.db.damaged").exists(),
-        "the damage was detected"
+        "the damaged file was renamed"
     );
     storage.sweep().unwrap();
     assert_ready(&client, "repaired").await;
 }
 
-/// The app is killed while the files of a removed download are deleted, and the index is destroyed
-/// before the next start.
+/// The app is killed while it deletes the files of a removed download, and the index is lost before
+/// the next start.
 #[tokio::test]
-async fn a_removed_download_does_not_come_back_with_its_record() {
+async fn a_removed_download_is_not_restored_from_its_record() {
     let (_, template) = library(false).await;
     let snapshot = scratch();
     let (from, to) = (template.path().to_owned(), snapshot.path().to_owned());
@@ -544,8 +538,8 @@ async fn a_removed_download_does_not_come_back_with_its_record() {
     }
 }
 
-/// Kills a process at each step of downloading, updating and removing, opens the store again with a
-/// network, then rebuilds the index.
+/// Kills a process at steps of downloading, updating and removing, opens the store again with a network,
+/// then rebuilds the index.
 #[tokio::test]
 async fn a_kill_at_any_step_leaves_a_rebuildable_library() {
     const STEP: &str = "CARREL_TEST_STEP";

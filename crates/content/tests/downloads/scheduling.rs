@@ -1,5 +1,5 @@
-//! Concurrent downloads: none is starved, the limit per host is kept, and what the learner opened
-//! is fetched first.
+//! Concurrent downloads: all make progress, the limit per host is kept, and the open section is fetched
+//! first.
 
 use carrel_content::download::{MAX_PER_HOST, Phase};
 
@@ -39,16 +39,16 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     for course in &large {
         client.wait_ready(course).await;
         client.assert_complete(course);
-        // Yielding slots costs requests, but no bytes.
+        // Released slots cause additional requests, but no additional bytes.
         assert!(course.media().iter().all(|b| server.sent(b.hash) == b.size));
     }
     assert!(server.max_concurrent() <= MAX_PER_HOST, "{} at once", server.max_concurrent());
     let requests = server.requests();
     let of = |hash| large_files.iter().any(|b| b.hash == hash);
-    let begun = |from: Option<u64>| from.unwrap_or(0) == 0;
-    let yielded = requests.iter().filter(|(hash, from)| of(*hash) && !begun(*from)).count();
-    assert!(yielded > 0, "a large transfer yielded its slot");
-    // Measured by the order of requests, because times are unreliable on a busy machine.
+    let is_resumed = |from: Option<u64>| from.unwrap_or(0) > 0;
+    let resumed = requests.iter().filter(|(hash, from)| of(*hash) && is_resumed(*from)).count();
+    assert!(resumed > 0, "a large transfer released its slot");
+    // Compares the order of requests, because times depend on the load of the machine.
     let small_last =
         requests.iter().rposition(|(hash, _)| small.blobs.iter().any(|(b, _)| b.hash == *hash));
     let large_last = requests.iter().rposition(|(hash, _)| of(*hash));
@@ -75,18 +75,18 @@ async fn text_is_fetched_first_then_the_open_section() {
         let first_media = requests.iter().position(|h| media.contains(h)).unwrap();
         assert_eq!(first_media, course.blobs.len() - media.len(), "all text precedes audio");
         let at = |n: usize| requests.iter().position(|h| *h == media[n]).unwrap();
-        // Four workers fetch in parallel: the open section is among the first four of twelve, its
+        // With four workers, the open section is among the first four of twelve requests, and its
         // lesson among the first seven.
         let lesson = [8, 10, 11].iter().all(|n| at(*n) < first_media + 7);
         in_order += u32::from(at(9) < first_media + 4 && lesson);
     }
-    // A worker may be delayed between choosing a blob and requesting it; by chance one course in
-    // forty fails.
+    // A worker may be delayed between selecting a blob and requesting it, in about one of forty
+    // courses.
     assert!(in_order >= 3, "the open section is fetched first: {in_order} of 5");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
+async fn a_downloaded_lesson_is_complete_and_opens_offline() {
     let server = FakeServer::new();
     let course = Course::new("river", &[&[60_000; 3], &[70_000; 3]]);
     server.publish(&course);
@@ -116,15 +116,15 @@ async fn a_lesson_download_contains_what_it_needs_and_opens_offline() {
         .library
         .body::<carrel_model::content::SectionBody>(body)
         .await
-        .expect("the text of the section");
-    // The whole course then fetches only the rest.
+        .expect("the text of the section is read");
+    // The download of the whole course fetches only the rest.
     server.set_fault(None);
     server.reset_counts();
     client.content.network_changed();
     client.start(&course);
     client.wait_ready(&course).await;
     assert!(media[3..].iter().all(|b| server.sent(b.hash) == 0));
-    // Blobs of the lesson survive the removal of the course, and are removed with the lesson.
+    // The removal of the course keeps the blobs of the lesson.
     client.downloads().remove_target(&target_of(&course)).unwrap();
     let has = |n: usize| client.content.library.blobs().has(media[n].hash).unwrap();
     assert!(!has(0) && has(3));

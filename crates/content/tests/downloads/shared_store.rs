@@ -1,6 +1,5 @@
-//! A shared store of the machine, and a user who may only read it. Its owner may remove blobs that
-//! downloads of other users need; this is detected, and the blobs are fetched into the user's own
-//! store.
+//! A shared store, and a user who may only read it. If its owner removes blobs that downloads of this
+//! user need, they are fetched into the user's own store.
 
 use carrel_content::{
     Kind,
@@ -13,7 +12,7 @@ use crate::{
     fake_server::{Course, FakeServer, Fault},
 };
 
-/// Downloads a course into the shared store, and for a reader who does not fetch any byte.
+/// Downloads a course into the shared store, and then for a reader without a request.
 async fn shared_library() -> (TestClient, TestClient, Course) {
     let server = FakeServer::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
@@ -33,11 +32,11 @@ async fn shared_library() -> (TestClient, TestClient, Course) {
 fn remove_from_shared_store(writer: &TestClient, course: &Course) {
     writer.downloads().remove(Kind::Course, &course.id).expect("the download is removed");
     for (blob, _) in &course.blobs {
-        assert!(!writer.content.library.blobs().has(blob.hash).expect("the store can be read"));
+        assert!(!writer.content.library.blobs().has(blob.hash).expect("the store is read"));
     }
 }
 
-/// Asserts that everything is in the reader's own store, and was fetched once.
+/// Asserts that all blobs are in the reader's own store, and were fetched once.
 async fn assert_repaired(reader: &TestClient, course: &Course) {
     reader.wait_ready(course).await;
     reader.assert_complete(course);
@@ -45,24 +44,24 @@ async fn assert_repaired(reader: &TestClient, course: &Course) {
         assert_eq!(reader.server.sent(blob.hash), bytes.len() as u64, "{:?}", blob.hash);
     }
     let verification =
-        reader.downloads().verify(&target_of(course)).await.expect("the verification");
+        reader.downloads().verify(&target_of(course)).await.expect("the verification succeeds");
     assert!(verification.missing_files.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blobs_missing_in_the_shared_store_are_detected_on_open() {
     let (writer, reader, course) = shared_library().await;
-    // Clears the memory tier.
+    // Empties the memory.
     let reader = reader.restart().await;
     remove_from_shared_store(&writer, &course);
     let media = course.media()[1].hash;
-    let place = reader.content.library.blob(media).await.expect("the blob is fetched");
-    assert_eq!(place.size(), 90_000);
+    let location = reader.content.library.blob(media).await.expect("the blob is fetched");
+    assert_eq!(location.size(), 90_000);
     assert_repaired(&reader, &course).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_network_the_download_is_queued_and_repaired_later() {
+async fn without_a_network_the_download_is_repaired_later() {
     let (writer, reader, course) = shared_library().await;
     let reader = reader.restart().await;
     remove_from_shared_store(&writer, &course);
@@ -82,16 +81,16 @@ async fn without_a_network_the_download_is_queued_and_repaired_later() {
 async fn the_sweep_detects_blobs_missing_in_the_shared_store() {
     let (writer, reader, course) = shared_library().await;
     let storage = reader.content.library.storage();
-    assert_eq!(storage.sweep().expect("a sweep").lost, 0);
+    assert_eq!(storage.sweep().expect("the sweep succeeds").lost, 0);
     assert_eq!(reader.state(&course.id).phase, Phase::Ready);
     remove_from_shared_store(&writer, &course);
-    let lost = storage.sweep().expect("a sweep").lost;
+    let lost = storage.sweep().expect("the sweep succeeds").lost;
     assert_eq!((lost, reader.state(&course.id).phase), (course.blobs.len(), Phase::Queued));
     reader.downloads().resume();
     assert_repaired(&reader, &course).await;
 }
 
-/// In a user's own store, a deleted file is detected when it is opened, not only at the next start.
+/// A deleted file in a user's own store is detected when it is opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_file_is_detected_on_open() {
     let server = FakeServer::new();
@@ -106,11 +105,11 @@ async fn a_deleted_file_is_detected_on_open() {
         let hex = course.media()[n].hash.to_hex();
         client.dir.path().join("shared/blobs").join(&hex[..2]).join(hex)
     };
-    std::fs::remove_file(path(1)).expect("deleted");
-    std::fs::remove_file(path(3)).expect("deleted");
+    std::fs::remove_file(path(1)).expect("the file is deleted");
+    std::fs::remove_file(path(3)).expect("the file is deleted");
     client.content.library.blob(course.media()[1].hash).await.expect("the blob is fetched");
     client.wait_ready(&course).await;
     client.assert_complete(&course);
     let sent = [1, 3].map(|n: usize| server.sent(course.media()[n].hash));
-    assert_eq!(sent, [90_000, 70_000], "each blob once");
+    assert_eq!(sent, [90_000, 70_000], "each blob is fetched once");
 }

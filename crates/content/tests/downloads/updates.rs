@@ -1,4 +1,4 @@
-//! Updates fetch only what differs, and the old version can be read until the new one is complete.
+//! Updates fetch only new blobs, and the old version is readable until the new one is complete.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_list_does_not_wait_for_missing_content() {
+async fn a_library_without_waiting_fetches_in_the_background() {
     let server = FakeServer::new();
     let course = Course::new("river", &[&[20_000]]);
     server.publish(&course);
@@ -27,18 +27,18 @@ async fn a_list_does_not_wait_for_missing_content() {
     let mut changes = client.changes.subscribe();
     let missing = library.manifest(Kind::Course, &course.id).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })), "{missing:?}");
-    assert_eq!(server.total_sent(), 0, "no request was awaited");
+    assert_eq!(server.total_sent(), 0, "the call does not wait for the request");
     let mut catalogue_changed =
         async || while !changes.recv().await.unwrap().contains(&Change::Catalogue) {};
     with_timeout("the manifest", catalogue_changed()).await;
     let manifest =
-        library.manifest(Kind::Course, &course.id).await.expect("the reply was stored").value;
+        library.manifest(Kind::Course, &course.id).await.expect("the reply is stored").value;
 
     let body = manifest.manifest.blobs.iter().find(|b| b.media_type == "application/json").unwrap();
     let missing = library.blob(body.hash).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })));
     with_timeout("the text", catalogue_changed()).await;
-    assert_eq!(library.blob(body.hash).await.expect("the reply was stored").size(), body.size);
+    assert_eq!(library.blob(body.hash).await.expect("the reply is stored").size(), body.size);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,28 +51,29 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
     client.start(&old);
     client.wait_ready(&old).await;
 
-    // A learner who reads all the time: every blob of the displayed version is stored.
+    // Reads all blobs of the displayed version continuously.
     let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let reader = {
         let (library, id) = (client.content.library.clone(), old.id.clone());
         let (stop, rounds) = (stop.clone(), rounds.clone());
         tokio::spawn(async move {
-            let mut editions = Vec::new();
+            let mut versions = Vec::new();
             while !stop.load(Ordering::SeqCst) {
-                let shown = library.manifest(Kind::Course, &id).await.expect("a manifest").value;
-                if editions.last() != Some(&shown.version) {
-                    editions.push(shown.version);
+                let shown =
+                    library.manifest(Kind::Course, &id).await.expect("the manifest is read").value;
+                if versions.last() != Some(&shown.version) {
+                    versions.push(shown.version);
                 }
                 for blob in &shown.manifest.blobs {
                     let hash = blob.hash;
-                    let here = library.blocking(move |library| library.blobs().get(hash)).await;
-                    let here = here.expect("the store can be read");
-                    assert_eq!(here.map(|b| b.len() as u64), Some(blob.size));
+                    let stored = library.blocking(move |library| library.blobs().get(hash)).await;
+                    let stored = stored.expect("the store is read");
+                    assert_eq!(stored.map(|b| b.len() as u64), Some(blob.size));
                     tokio::task::yield_now().await;
                 }
                 rounds.fetch_add(1, Ordering::SeqCst);
             }
-            editions
+            versions
         })
     };
     let second = server.publish(&new);
@@ -99,7 +100,11 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
     client.wait_ready(&new).await;
     read(2).await;
     stop.store(true, Ordering::SeqCst);
-    assert_eq!(reader.await.expect("the reader succeeds"), [first, second], "one switch");
+    assert_eq!(
+        reader.await.expect("the reader succeeds"),
+        [first, second],
+        "the version changes once"
+    );
     client.assert_complete(&new);
     let sent = server.total_sent();
     assert!(
@@ -114,7 +119,7 @@ async fn a_removal_keeps_shared_blobs() {
     let server = FakeServer::new();
     let one = Course::new("one", &[&[50_000, 100]]);
     let mut two = Course::new("two", &[&[60_000]]);
-    // Both contain the same audio.
+    // Both courses contain this audio.
     let shared = one.blobs[0].clone();
     two.blobs.push(shared.clone());
     server.publish(&one);
@@ -153,5 +158,5 @@ async fn an_automatic_update_waits_for_an_unmetered_network() {
     let state =
         client.wait_until(&target_of(&new), "the update", |s| s.phase == Phase::Ready).await;
     assert_eq!(state.ready_version, Some(second));
-    assert_eq!(client.downloads().update().unwrap(), 0, "once");
+    assert_eq!(client.downloads().update().unwrap(), 0, "the update is started once");
 }

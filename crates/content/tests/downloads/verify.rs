@@ -1,4 +1,4 @@
-//! "Available offline": damage is detected, located and repaired.
+//! Verification of downloads: damage is detected, located and repaired.
 
 use carrel_content::{blobs::MediaKind, download::Phase};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_byte_is_verified_and_missing_files_are_located() {
+async fn damaged_and_missing_files_are_located_and_repaired() {
     let server = FakeServer::new();
     let course = Course::new("river", &[&[100, 90_000], &[80_000, 70_000]]);
     server.publish(&course);
@@ -54,6 +54,6 @@ async fn every_byte_is_verified_and_missing_files_are_located() {
     assert!(state.ready_version.is_some());
     client.assert_complete(&course);
     assert_eq!((server.sent(media[1].hash), server.sent(media[3].hash)), (90_000, 70_000));
-    assert_eq!(server.requests().len(), 2, "nothing else is fetched");
+    assert_eq!(server.requests().len(), 2, "only these are fetched");
     assert!(client.downloads().verify(&target_of(&course)).await.unwrap().missing_files.is_empty());
 }

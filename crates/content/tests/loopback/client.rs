@@ -1,4 +1,4 @@
-//! A loopback server with a library, a simulated network, and a raw HTTP client.
+//! A loopback server with a library and a simulated network, and an HTTP client.
 
 use std::{
     collections::HashMap,
@@ -29,12 +29,11 @@ use tokio::{
 /// Bytes released by one permit.
 pub const PIECE: usize = 64 * 1024;
 
-/// A blob that the network serves.
+/// A blob on the server.
 #[derive(Clone)]
 pub struct ServedBlob {
     pub bytes: Bytes,
-    /// Releases the body of a request without an end, one piece per permit; closed ranges are
-    /// served immediately.
+    /// Releases the body, one piece per permit. Ranges with an end are served without permits.
     pub permits: Option<Arc<Semaphore>>,
 }
 
@@ -115,7 +114,7 @@ impl Response {
 
 impl TestClient {
     pub async fn new() -> Self {
-        // The test itself calls synchronously.
+        // The tests make blocking calls.
         carrel_system::allow_blocking();
         let dir = tempfile::tempdir().unwrap();
         let server = Arc::new(FakeServer::default());
@@ -154,7 +153,7 @@ impl TestClient {
         hash
     }
 
-    /// Puts a blob on the server.
+    /// Adds a blob to the server.
     pub fn serve(&self, bytes: &Bytes, permits: Option<Arc<Semaphore>>) -> BlobHash {
         let hash = BlobHash::of(bytes);
         let served = ServedBlob { bytes: bytes.clone(), permits };
@@ -185,7 +184,7 @@ impl TestClient {
     }
 }
 
-/// Sends one request on its own connection; reads the response until it ends or breaks.
+/// Sends a request on a new connection, and reads the response until it ends or breaks.
 pub async fn send(
     method: &str,
     at: &str,
@@ -196,7 +195,7 @@ pub async fn send(
     send_then(method, at, host, path, headers, || {}).await
 }
 
-/// Like `ask`; calls `then` when the first bytes of the body have arrived.
+/// Like `send`; calls `then` after the first 4 KiB of the response are read.
 pub async fn send_then(
     method: &str,
     at: &str,
@@ -221,7 +220,7 @@ pub async fn send_then(
     reply.truncate(read);
     then();
     let _ = stream.read_to_end(&mut reply).await;
-    let end = reply.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+    let end = reply.windows(4).position(|w| w == b"\r\n\r\n").expect("the response has a head");
     let head = String::from_utf8(reply[..end].to_vec()).unwrap();
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -231,7 +230,7 @@ pub async fn send_then(
     Response { status, headers: lines.map(field).collect(), body: reply[end + 4..].to_vec() }
 }
 
-/// Returns pseudo-random bytes that begin like an MP3.
+/// Returns pseudo-random bytes that start like an MP3 file.
 pub fn recording(len: usize, seed: u64) -> Bytes {
     let mut state = seed | 1;
     let mut out: Vec<u8> = (0..len.div_ceil(8))

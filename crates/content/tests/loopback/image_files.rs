@@ -1,10 +1,10 @@
-//! Image files made by hand: rotated, animated, with wrong sizes, damaged.
+//! Generated image files: rotated, animated, with wrong sizes, damaged.
 
 use std::io::{Cursor, Write};
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 
-/// Colours of the four quarters, upright: top left, top right, bottom left, bottom right.
+/// Colours of the quarters of the upright image: top left, top right, bottom left, bottom right.
 pub const QUARTERS: [[u8; 3]; 4] = [[220, 30, 30], [30, 200, 30], [30, 30, 220], [240, 240, 240]];
 
 /// Returns the colour of the quarter of a `w` x `h` image that contains a point.
@@ -16,22 +16,22 @@ pub fn quarters(w: u32, h: u32) -> RgbImage {
     RgbImage::from_fn(w, h, |x, y| Rgb(quarter(x, y, w, h)))
 }
 
-pub fn jpeg(picture: &RgbImage) -> Vec<u8> {
+pub fn jpeg(image: &RgbImage) -> Vec<u8> {
     let mut out = Vec::new();
-    JpegEncoder::new_with_quality(&mut out, 92).encode_image(picture).unwrap();
+    JpegEncoder::new_with_quality(&mut out, 92).encode_image(image).unwrap();
     out
 }
 
-pub fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
-    picture.write_to(&mut out, format).unwrap();
+    image.write_to(&mut out, format).unwrap();
     out.into_inner()
 }
 
-/// Returns a JPEG with EXIF orientation `orientation`, of an upright image of `w` x `h`. According to the
-/// table of the EXIF standard: which side of the scene the first row and the first column are.
+/// Returns a JPEG with this EXIF orientation, whose upright image has `w` x `h` pixels.
 pub fn rotated_jpeg(orientation: u16, w: u32, h: u32) -> Vec<u8> {
-    // (rows are rows of the scene, first row is the top or left, first column is the left or top)
+    // From the EXIF standard: whether stored rows are rows of the upright image, whether the first row
+    // is its top or left side, whether the first column is its left or top side.
     let (upright, row, column) = match orientation {
         1 => (true, true, true),
         2 => (true, true, false),
@@ -46,7 +46,7 @@ pub fn rotated_jpeg(orientation: u16, w: u32, h: u32) -> Vec<u8> {
     let stored = if upright {
         RgbImage::from_fn(w, h, |x, y| Rgb(quarter(from(x, w, column), from(y, h, row), w, h)))
     } else {
-        // A stored row is a column of the scene.
+        // A stored row is a column of the upright image.
         RgbImage::from_fn(h, w, |x, y| Rgb(quarter(from(y, w, row), from(x, h, column), w, h)))
     };
     let plain = jpeg(&stored);
@@ -68,9 +68,8 @@ fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     [&(data.len() as u32).to_be_bytes(), &name[..], data, &sum.sum().to_be_bytes()].concat()
 }
 
-/// Returns a small PNG that claims `w` x `h` pixels of `colour` (PNG colour type) with `depth`
-/// bits.
-pub fn png_claiming(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
+/// Returns a small PNG whose header states `w` x `h` pixels, of this PNG colour type and bit depth.
+pub fn png_with_size(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat();
     let data = deflated(&[0; 64]);
     [
@@ -82,8 +81,7 @@ pub fn png_claiming(w: u32, h: u32, depth: u8, colour: u8) -> Vec<u8> {
     .concat()
 }
 
-/// Returns a PNG that has all its pixels, black with 1 bit each, so that a hundred million are a
-/// small file.
+/// Returns a complete PNG of black pixels of 1 bit. The file is small even with 100 million pixels.
 pub fn png_with_pixels(w: u32, h: u32) -> Vec<u8> {
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[1, 0, 0, 0, 0]].concat();
     let rows = vec![0; (w as usize).div_ceil(8).saturating_add(1) * h as usize];
@@ -97,7 +95,7 @@ pub fn png_with_pixels(w: u32, h: u32) -> Vec<u8> {
     .concat()
 }
 
-/// Returns an image with a colour profile that unpacks to `unpacked` bytes.
+/// Returns a PNG with a colour profile of `unpacked` bytes after decompression.
 pub fn png_with_profile(unpacked: usize) -> Vec<u8> {
     let plain = encode(&DynamicImage::ImageRgb8(quarters(400, 200)), ImageFormat::Png);
     let mut profile = b"bomb\0\0".to_vec();
@@ -117,8 +115,8 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// Returns a GIF that claims `w` x `h` pixels.
-pub fn gif_claiming(w: u16, h: u16) -> Vec<u8> {
+/// Returns a GIF whose header states `w` x `h` pixels.
+pub fn gif_with_size(w: u16, h: u16) -> Vec<u8> {
     let (w, h) = (w.to_le_bytes(), h.to_le_bytes());
     [
         &b"GIF89a"[..],
@@ -145,8 +143,8 @@ pub fn gif(frames: u8) -> Vec<u8> {
     out
 }
 
-/// Returns a lossless WebP header that claims `w` x `h` pixels (at most 16384).
-pub fn webp_claiming(w: u32, h: u32) -> Vec<u8> {
+/// Returns the header of a lossless WebP of `w` x `h` pixels (at most 16384).
+pub fn webp_with_size(w: u32, h: u32) -> Vec<u8> {
     let bits = (w - 1) | (h - 1) << 14;
     let data = [&[0x2f][..], &bits.to_le_bytes(), &[0; 9]].concat();
     let size = (data.len() as u32 + 12).to_le_bytes();
@@ -174,8 +172,8 @@ pub fn animated_webp() -> Vec<u8> {
     [b"RIFF", &(body.len() as u32 + 4).to_le_bytes()[..], b"WEBP", &body].concat()
 }
 
-/// Returns a JPEG whose header claims `w` x `h` pixels.
-pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
+/// Returns a JPEG whose header states `w` x `h` pixels.
+pub fn jpeg_with_size(w: u16, h: u16) -> Vec<u8> {
     let mut out = jpeg(&quarters(16, 16));
     let at = out.windows(2).position(|m| m == [0xff, 0xc0]).unwrap();
     out[at + 5..at + 7].copy_from_slice(&h.to_be_bytes());
@@ -183,13 +181,13 @@ pub fn jpeg_claiming(w: u16, h: u16) -> Vec<u8> {
     out
 }
 
-/// Returns the JPEG with application segments of these lengths before its own segments.
+/// Inserts application segments of these lengths before the other segments of a JPEG.
 pub fn with_app_segments(jpeg: &[u8], lengths: &[usize]) -> Vec<u8> {
     let mut out = jpeg[..2].to_vec();
     for length in lengths {
         out.extend_from_slice(&[0xff, 0xed]);
         out.extend_from_slice(&(*length as u16 + 2).to_be_bytes());
-        // Bytes in it that look like a frame header are not one.
+        // Contains bytes like those of a frame header, which must be ignored.
         out.extend([0xff, 0xc0, 0, 17, 8, 0, 1].iter().cycle().take(*length));
     }
     out.extend_from_slice(&jpeg[2..]);

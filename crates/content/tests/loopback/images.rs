@@ -1,5 +1,4 @@
-//! Images: a table of files and their variants, fits and formats, each variant created once, the
-//! memory budget.
+//! Responses to requests for images and their variants, with the limits on decoding.
 
 use image::{DynamicImage, GenericImageView, ImageFormat, Rgb, RgbImage, RgbaImage};
 
@@ -13,12 +12,12 @@ fn decode(response: &Response) -> DynamicImage {
     image::load_from_memory(&response.body).unwrap()
 }
 
-/// Checks that the four quarters are in the right positions.
-fn is_upright(picture: &DynamicImage) -> Result<(), String> {
-    let (w, h) = picture.dimensions();
+/// Checks the colours of the quarters.
+fn is_upright(image: &DynamicImage) -> Result<(), String> {
+    let (w, h) = image.dimensions();
     for (n, expected) in QUARTERS.into_iter().enumerate() {
         let (x, y) = (w / 4 + (n as u32 % 2) * w / 2, h / 4 + (n as u32 / 2) * h / 2);
-        let found = picture.get_pixel(x, y).0;
+        let found = image.get_pixel(x, y).0;
         if found.iter().zip(expected).any(|(f, e)| f.abs_diff(e) > 24) {
             return Err(format!("quarter {n} is {found:?}, not {expected:?}"));
         }
@@ -32,21 +31,20 @@ async fn every_exif_orientation_is_shown_upright() {
     for orientation in 1..=8 {
         let hash = client.store(rotated_jpeg(orientation, 800, 400));
         for fit in ["w=320", "w=320&h=160&fit=cover", "w=320&h=160&fit=contain"] {
-            let picture = decode(&client.get(&format!("{hash}?{fit}"), &[]).await);
-            assert_eq!(picture.dimensions(), (320, 160), "orientation {orientation}, {fit}");
-            is_upright(&picture)
-                .unwrap_or_else(|e| panic!("orientation {orientation}, {fit}: {e}"));
+            let image = decode(&client.get(&format!("{hash}?{fit}"), &[]).await);
+            assert_eq!(image.dimensions(), (320, 160), "orientation {orientation}, {fit}");
+            is_upright(&image).unwrap_or_else(|e| panic!("orientation {orientation}, {fit}: {e}"));
         }
-        // Also at its original width, because it has to be rotated.
-        let picture = decode(&client.get(&format!("{hash}?w=1920"), &[]).await);
-        assert_eq!(picture.dimensions(), (800, 400), "orientation {orientation}");
-        is_upright(&picture).unwrap_or_else(|e| panic!("orientation {orientation}: {e}"));
+        // Rotated also at the original width.
+        let image = decode(&client.get(&format!("{hash}?w=1920"), &[]).await);
+        assert_eq!(image.dimensions(), (800, 400), "orientation {orientation}");
+        is_upright(&image).unwrap_or_else(|e| panic!("orientation {orientation}: {e}"));
     }
 }
 
 /// Expected response to `?w=320`.
 enum Expected {
-    /// A WebP of 320 pixels.
+    /// A WebP with a width of 320 pixels.
     Variant,
     /// The original bytes.
     Original,
@@ -61,7 +59,8 @@ async fn image_files_are_shown_or_refused() {
     let cut = |bytes: &[u8], part: usize| bytes[..bytes.len() * part / 100].to_vec();
     let jpg = jpeg(&quarters(800, 400));
     let png = encode(&rgb, ImageFormat::Png);
-    let clear = RgbaImage::from_fn(800, 400, |x, _| image::Rgba([200, 30, 30, (x / 4) as u8]));
+    let transparent =
+        RgbaImage::from_fn(800, 400, |x, _| image::Rgba([200, 30, 30, (x / 4) as u8]));
     let drawing = b"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\"/>".to_vec();
     let table: Vec<(&str, Vec<u8>, Expected)> = vec![
         ("jpeg", jpg.clone(), Variant),
@@ -73,7 +72,11 @@ async fn image_files_are_shown_or_refused() {
             Variant,
         ),
         ("png", png.clone(), Variant),
-        ("png with alpha", encode(&DynamicImage::ImageRgba8(clear), ImageFormat::Png), Variant),
+        (
+            "png with alpha",
+            encode(&DynamicImage::ImageRgba8(transparent), ImageFormat::Png),
+            Variant,
+        ),
         ("png of 16 bits", encode(&sixteen, ImageFormat::Png), Variant),
         ("grey png of 1 bit", png_with_pixels(800, 400), Variant),
         ("webp", encode(&rgb, ImageFormat::WebP), Variant),
@@ -83,19 +86,19 @@ async fn image_files_are_shown_or_refused() {
         ("animated png", apng(), Original),
         ("svg", drawing, Original),
         ("not wider than requested", jpeg(&quarters(300, 200)), Original),
-        ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), Refused(413)),
-        ("png that claims 4 gigapixels", png_claiming(65_535, 65_535, 16, 6), Refused(413)),
-        ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
+        ("incomplete png of 144 megapixels", png_with_size(12_000, 12_000, 8, 2), Refused(413)),
+        ("incomplete png of 4 gigapixels", png_with_size(65_535, 65_535, 16, 6), Refused(413)),
+        ("png of 2^31 - 1", png_with_size(0x7fff_ffff, 0x7fff_ffff, 8, 2), Refused(413)),
         ("png of 100 megapixels", png_with_pixels(10_000, 10_000), Refused(413)),
-        ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), Refused(413)),
-        ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), Refused(413)),
-        ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), Refused(413)),
+        ("incomplete gif of 4 gigapixels", gif_with_size(65_535, 65_535), Refused(413)),
+        ("incomplete webp of 268 megapixels", webp_with_size(16_383, 16_383), Refused(413)),
+        ("incomplete jpeg of 4 gigapixels", jpeg_with_size(65_500, 65_500), Refused(413)),
         ("png truncated in its pixels", cut(&png, 60), Refused(422)),
         ("png truncated in its header", png[..20].to_vec(), Refused(422)),
-        ("webp of a header alone", webp_claiming(800, 400), Refused(422)),
-        ("gif of a header alone", gif_claiming(800, 400)[..20].to_vec(), Refused(422)),
+        ("webp with only a header", webp_with_size(800, 400), Refused(422)),
+        ("gif with only a header", gif_with_size(800, 400)[..20].to_vec(), Refused(422)),
         ("jpeg truncated in its header", jpg[..40].to_vec(), Refused(422)),
-        ("png of no pixels", png_claiming(0, 10, 8, 2), Refused(422)),
+        ("png of no pixels", png_with_size(0, 10, 8, 2), Refused(422)),
         ("text", b"text instead of an image".to_vec(), Refused(415)),
         ("audio", super::client::recording(4000, 1).to_vec(), Refused(415)),
         ("an empty file", Vec::new(), Refused(415)),
@@ -122,15 +125,14 @@ async fn image_files_are_shown_or_refused() {
     }
 }
 
-/// Without a width no variant is created, and the UI decodes the original: images that would be
-/// refused as a variant are refused.
+/// Without a width the original is served: images whose variants would be refused are refused.
 #[tokio::test]
 async fn images_without_a_width_are_checked() {
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
     let (jpg, png) = (jpeg(&quarters(800, 400)), encode(&rgb, ImageFormat::Png));
     let with_segments = |segments: &[usize]| with_app_segments(&jpg, segments);
-    // The logical screen of the GIF is small, but its first frame is large.
-    let mut frame = gif_claiming(65_535, 65_535);
+    // A GIF with a small logical screen and a large first frame.
+    let mut frame = gif_with_size(65_535, 65_535);
     frame[6..10].copy_from_slice(&[1, 0, 1, 0]);
     let mut with_stray_bytes = jpg.clone();
     with_stray_bytes.splice(2..2, [7, 7, 7]);
@@ -150,22 +152,22 @@ async fn images_without_a_width_are_checked() {
         ("animated png", apng(), 200),
         ("svg", drawing, 200),
         ("png truncated in its pixels", png[..png.len() * 60 / 100].to_vec(), 200),
-        ("png that claims 144 megapixels", png_claiming(12_000, 12_000, 8, 2), 413),
-        ("png of 2^31 - 1", png_claiming(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
+        ("incomplete png of 144 megapixels", png_with_size(12_000, 12_000, 8, 2), 413),
+        ("png of 2^31 - 1", png_with_size(0x7fff_ffff, 0x7fff_ffff, 8, 2), 413),
         ("png of 100 megapixels", png_with_pixels(10_000, 10_000), 413),
-        ("gif that claims 4 gigapixels", gif_claiming(65_535, 65_535), 413),
-        ("gif whose first frame claims 4 gigapixels", frame, 413),
-        ("webp that claims 268 megapixels", webp_claiming(16_383, 16_383), 413),
-        ("jpeg that claims 4 gigapixels", jpeg_claiming(65_500, 65_500), 413),
+        ("incomplete gif of 4 gigapixels", gif_with_size(65_535, 65_535), 413),
+        ("gif whose first frame has 4 gigapixels", frame, 413),
+        ("incomplete webp of 268 megapixels", webp_with_size(16_383, 16_383), 413),
+        ("incomplete jpeg of 4 gigapixels", jpeg_with_size(65_500, 65_500), 413),
         (
-            "jpeg that claims 4 gigapixels after many segments",
-            with_app_segments(&jpeg_claiming(65_500, 65_500), &[65_533; 40]),
+            "incomplete jpeg of 4 gigapixels after many segments",
+            with_app_segments(&jpeg_with_size(65_500, 65_500), &[65_533; 40]),
             413,
         ),
         ("png truncated in its header", png[..20].to_vec(), 422),
-        ("gif of a header alone", gif_claiming(800, 400)[..20].to_vec(), 422),
+        ("gif with only a header", gif_with_size(800, 400)[..20].to_vec(), 422),
         ("jpeg truncated in its header", jpg[..40].to_vec(), 422),
-        ("png of no pixels", png_claiming(0, 10, 8, 2), 422),
+        ("png of no pixels", png_with_size(0, 10, 8, 2), 422),
     ];
     let client = TestClient::new().await;
     let expect = async |name: &str, hash, bytes: &[u8], status, headers: &[(&str, &str)]| {
@@ -177,16 +179,15 @@ async fn images_without_a_width_are_checked() {
         }
     };
     for (name, bytes, status) in table {
-        // From memory, from a file (large enough not to be stored in the database), and again with
-        // the result known.
-        for (place, extra) in [("memory", 0), ("a file", 8 * 1024 * 1024)] {
+        // From memory and from a file, and again with the cached result.
+        for (location, extra) in [("memory", 0), ("a file", 8 * 1024 * 1024)] {
             let bytes = [bytes.clone(), vec![0; extra]].concat();
             if extra > 0 && name.contains("header") {
                 continue;
             }
             let hash = client.store(bytes.clone());
             for attempt in ["first", "again"] {
-                expect(&format!("{name}, {place}, {attempt}"), hash, &bytes, status, &[]).await;
+                expect(&format!("{name}, {location}, {attempt}"), hash, &bytes, status, &[]).await;
             }
             if status != 200 {
                 let head = client.head(&format!("{hash}"), &[]).await;
@@ -196,7 +197,7 @@ async fn images_without_a_width_are_checked() {
             }
         }
     }
-    // What is not an image is refused where an image is displayed, and served otherwise.
+    // Other files are refused if requested as an image, and served otherwise.
     let image = [("Sec-Fetch-Dest", "image")];
     for (name, bytes) in [
         ("text", b"WEBVTT\n".to_vec()),
@@ -209,24 +210,24 @@ async fn images_without_a_width_are_checked() {
         expect(name, hash, &bytes, 200, &[("Sec-Fetch-Dest", "track")]).await;
         expect(name, hash, &bytes, 415, &image).await;
     }
-    // A blob that only the server has is checked after it has arrived.
-    let bomb = bytes::Bytes::from(png_claiming(12_000, 12_000, 8, 2));
+    // A blob that is only on the server is checked after it is fetched.
+    let bomb = bytes::Bytes::from(png_with_size(12_000, 12_000, 8, 2));
     let hash = client.serve(&bomb, None);
     expect("from the server", hash, &bomb, 413, &[]).await;
 }
 
-/// The check reads a few KiB, regardless of the file's length, and is not repeated.
+/// The check reads a few KiB, regardless of the length of the file, and is not repeated.
 #[tokio::test]
 async fn only_the_header_is_read_and_only_once() {
-    // Bytes read are counted per process, so that the test runs in a process of its own.
+    // Runs in a separate process, because bytes read are counted per process.
     const CHILD: &str = "CARREL_TEST_ALONE";
     if std::env::var_os(CHILD).is_none() {
-        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "images::only_the_header_is_read_and_only_once"])
             .env(CHILD, "1")
             .output()
             .unwrap();
-        assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
         return;
     }
     let rgb = DynamicImage::ImageRgb8(quarters(800, 400));
@@ -249,26 +250,25 @@ async fn only_the_header_is_read_and_only_once() {
     }
 }
 
-/// Returns the bytes that this process has read from files and sockets; on Linux only.
+/// Returns the bytes that this process has read from files and sockets; `None` except on Linux.
 fn bytes_read() -> Option<u64> {
-    // Wine provides the file, too, and counts its own reads in it.
+    // Under Wine the file exists, but includes reads of Wine.
     let linux = cfg!(target_os = "linux");
     let io = linux.then(|| std::fs::read_to_string("/proc/self/io").ok())??;
     io.lines().find_map(|l| l.strip_prefix("rchar: "))?.parse().ok()
 }
 
-/// Colours of unusual encodings are decoded correctly.
 #[tokio::test]
-async fn colours_of_unusual_files_are_correct() {
+async fn colours_of_progressive_and_cmyk_files_are_correct() {
     let client = TestClient::new().await;
     for (name, bytes) in [
         ("progressive", &include_bytes!("images/progressive.jpg")[..]),
         ("cmyk", &include_bytes!("images/cmyk.jpg")[..]),
     ] {
         let hash = client.store(bytes.to_vec());
-        let picture = decode(&client.get(&format!("{hash}?w=320&fmt=png"), &[]).await).to_rgb8();
+        let image = decode(&client.get(&format!("{hash}?w=320&fmt=png"), &[]).await).to_rgb8();
         for (x, expected) in [(80, [0x20, 0x60, 0xc0]), (240, [0xc0, 0x40, 0x20])] {
-            let found = picture.get_pixel(x, 80).0;
+            let found = image.get_pixel(x, 80).0;
             let near = found.iter().zip(expected).all(|(f, e)| f.abs_diff(e) < 40);
             assert!(near, "{name}: {found:?} instead of {expected:?}");
         }
@@ -276,7 +276,7 @@ async fn colours_of_unusual_files_are_correct() {
 }
 
 #[tokio::test]
-async fn fits_formats_and_quality() {
+async fn variants_have_the_requested_fit_format_and_quality() {
     let client = TestClient::new().await;
     let hash = client.store(jpeg(&quarters(1000, 500)));
     for (query, kind, size) in [
@@ -310,7 +310,6 @@ async fn fits_formats_and_quality() {
     }
 }
 
-/// A variant is created once for concurrent requests, and stored for the next run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_variant_is_created_once_and_stored() {
     let client = TestClient::new().await;
@@ -324,19 +323,18 @@ async fn a_variant_is_created_once_and_stored() {
     assert!(
         responses.iter().all(|a| a.body == first.body && a.header("etag") == first.header("etag"))
     );
-    // The entity tag is the hash of the variant, which is verified when the variant is read.
+    // The entity tag is the hash of the variant.
     let variant = first.header("etag").trim_matches('"').parse().unwrap();
     assert_eq!(carrel_model::BlobHash::of(&first.body), variant);
     assert!(client.library.blobs().verify(variant).unwrap());
     // After eviction an identical variant is created again.
     client.library.blobs().remove(variant).unwrap();
     assert_eq!(client.get(&path, &[]).await.body, first.body);
-    // Without the original the variant is gone, too.
+    // The variant is not served without the original.
     client.library.blobs().remove(hash).unwrap();
     assert_eq!(client.get(&path, &[]).await.status, 503);
 }
 
-/// Large images that are requested concurrently wait for each other, and all are shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn large_images_wait_for_the_memory_budget() {
     let client = TestClient::new().await;
@@ -346,7 +344,7 @@ async fn large_images_wait_for_the_memory_budget() {
     assert!(responses.iter().all(|a| a.status == 200));
 }
 
-/// A colour profile that unpacks to far more bytes than the image is unpacked only up to a limit.
+/// The decompression of a colour profile is limited.
 #[tokio::test]
 async fn a_colour_profile_bomb_is_limited() {
     let client = TestClient::new().await;
@@ -361,7 +359,7 @@ async fn a_colour_profile_bomb_is_limited() {
     }
 }
 
-/// Returns the peak memory of this process in MiB; on Linux only.
+/// Returns the peak memory of this process in MiB; `None` except on Linux.
 fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

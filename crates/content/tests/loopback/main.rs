@@ -1,5 +1,5 @@
-//! Responses of the loopback server: images of all kinds in every width, audio in every range, and
-//! audio during its download.
+//! Responses of the loopback server: images and variants, ranges of audio, and audio during its
+//! download.
 
 mod client;
 mod image_files;

@@ -1,5 +1,5 @@
-//! Audio during its download: played while it arrives, sought beyond the received bytes, and
-//! discarded if it turns out wrong.
+//! Audio during its download: played while it is received, requested beyond the received bytes, and
+//! discarded if its hash is wrong.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ async fn audio_plays_before_it_is_complete() {
     assert_eq!((response.status, response.header("content-type")), (206, "audio/mpeg"));
     assert!(response.body == bytes[..100_000]);
     assert_eq!(response.header("content-range"), format!("bytes 0-99999/{}", bytes.len()));
-    // The UI may not store unverified bytes.
+    // Unverified bytes must not be cached.
     assert_eq!(response.header("cache-control"), "no-store");
-    assert!(!client.library.blobs().has(hash).unwrap(), "no blob is stored before its end");
-    // Bytes slightly ahead are waited for, without a second request.
+    assert!(!client.library.blobs().has(hash).unwrap(), "the blob is not stored before its end");
+    // Bytes slightly ahead are waited for, without another request.
     let (waiting, ()) =
         tokio::join!(client.get(&name, &[("Range", "bytes=150000-400000")]), async {
             tokio::task::yield_now().await;
@@ -39,7 +39,7 @@ async fn audio_plays_before_it_is_complete() {
         });
     assert!(waiting.status == 206 && waiting.body == bytes[150_000..=400_000]);
     assert_eq!(client.requests(), [None]);
-    // The last bytes are served after verification.
+    // The last bytes are sent after verification.
     permits.add_permits(100);
     let end = client.get(&name, &[("Range", "bytes=-1")]).await;
     assert!(end.body == bytes[bytes.len() - 1..]);
@@ -61,7 +61,7 @@ async fn bytes_far_ahead_are_requested_from_the_server() {
     assert!(response.status == 206 && response.body == bytes[7_000_000..7_100_000]);
     assert_eq!(response.header("cache-control"), "no-store");
     assert_eq!(client.requests(), [None, Some("bytes=7000000-7099999".to_owned())]);
-    // An open-ended range is limited to a chunk here, too.
+    // The response to an open-ended range is one chunk.
     let response = client.get(&name, &[("Range", "bytes=5000000-")]).await;
     assert!(response.body == bytes[5_000_000..5_000_000 + MIB]);
     assert!(!client.library.blobs().has(hash).unwrap());
@@ -84,20 +84,20 @@ async fn concurrent_players_share_one_request() {
             assert!(response.body == bytes[from..=from + 1_500_000], "{range}");
         }
     }));
-    let opens = async {
+    let release = async {
         for _ in 0..=(3 * MIB / PIECE) {
             permits.add_permits(1);
             tokio::task::yield_now().await;
         }
     };
-    tokio::join!(players, opens);
+    tokio::join!(players, release);
     assert!(client.get(&name, &[]).await.body == bytes);
     assert_eq!(client.requests(), [None]);
 }
 
-/// The bytes do not match their hash: the response breaks before the end, and nothing is stored.
+/// If the bytes do not match their hash, the response breaks before its end, and nothing is stored.
 #[tokio::test]
-async fn wrong_bytes_never_become_a_blob() {
+async fn wrong_bytes_are_not_stored() {
     let client = TestClient::new().await;
     let good = recording(MIB, 4);
     let hash = client.serve(&good, None);
@@ -107,8 +107,8 @@ async fn wrong_bytes_never_become_a_blob() {
     client.server.blobs.lock().unwrap().insert(hash, served);
     permits.add_permits(10);
     let (host, path) = client.address();
-    let opens = || permits.add_permits(100);
-    let response = send_then("GET", &host, &host, &format!("{path}{hash}"), &[], opens).await;
+    let release = || permits.add_permits(100);
+    let response = send_then("GET", &host, &host, &format!("{path}{hash}"), &[], release).await;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-length"), MIB.to_string());
     assert!(response.body.len() < MIB, "the body is truncated: {} bytes", response.body.len());
@@ -116,8 +116,7 @@ async fn wrong_bytes_never_become_a_blob() {
     let blobs = client.library.blobs();
     assert!(!blobs.has(hash).unwrap());
     assert_eq!(blobs.partial_len(hash), 0, "no partial file is kept");
-    // Once the server is repaired, the blob plays and is stored.
-    // A request made just at the time of the failure shares it.
+    // With correct bytes the blob is served and stored. A concurrent request may share the failed fetch.
     client.serve(&good, None);
     let mut last = client.get(&hash.to_string(), &[]).await;
     while last.status == 502 {
@@ -127,17 +126,16 @@ async fn wrong_bytes_never_become_a_blob() {
     assert!(blobs.verify(hash).unwrap());
 }
 
-/// Images and text are never served before verification.
 #[tokio::test]
 async fn only_audio_and_video_are_served_unverified() {
     let client = TestClient::new().await;
     let noise = image::RgbImage::from_fn(400, 400, |x, y| {
         image::Rgb([(x * y) as u8, (x ^ (y * 7)) as u8, (x * 13) as u8])
     });
-    let picture = jpeg(&noise);
-    assert!(picture.len() > 2 * PIECE, "{}", picture.len());
-    let hash = client.serve(&picture.clone().into(), None);
-    let mut bad = picture.clone();
+    let good = jpeg(&noise);
+    assert!(good.len() > 2 * PIECE, "{}", good.len());
+    let hash = client.serve(&good.clone().into(), None);
+    let mut bad = good.clone();
     let middle = bad.len() / 2;
     bad[middle] ^= 1;
     let served = ServedBlob { bytes: bad.into(), permits: None };
@@ -146,12 +144,11 @@ async fn only_audio_and_video_are_served_unverified() {
         let response = client.get(&what, &[]).await;
         assert_eq!((response.status, response.body.len()), (502, 0), "{what}");
     }
-    client.serve(&picture.clone().into(), None);
-    assert!(client.get(&hash.to_string(), &[]).await.body == picture);
+    client.serve(&good.clone().into(), None);
+    assert!(client.get(&hash.to_string(), &[]).await.body == good);
     assert_eq!(client.get(&format!("{hash}?w=320"), &[]).await.status, 200);
 }
 
-/// A partial file of an earlier run is resumed, and played immediately.
 #[tokio::test]
 async fn a_partial_file_is_resumed() {
     let client = TestClient::new().await;
@@ -170,7 +167,7 @@ async fn a_partial_file_is_resumed() {
     );
     assert_eq!(client.requests(), [Some("bytes=700000-".to_owned())]);
     assert!(client.library.blobs().verify(hash).unwrap());
-    // A partial file longer than the whole cannot be resumed.
+    // A partial file longer than the blob cannot be resumed.
     let small = recording(100_000, 7);
     let hash = client.serve(&small, None);
     let mut part = client.library.blobs().part(hash).unwrap();

@@ -1,5 +1,4 @@
-//! Stored audio: all kinds of ranges compared with the bytes, concurrent requests, and access
-//! rules.
+//! Stored audio: ranges, concurrent requests, and access rules.
 
 use axum::{Router, routing::put};
 use carrel_content::media::MediaServer;
@@ -11,9 +10,9 @@ use super::client::{TestClient, recording, send};
 const CHUNK: usize = 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_players_seek_at_once() {
+async fn concurrent_range_requests_get_the_right_bytes() {
     let client = TestClient::new().await;
-    // A blob in a file, and a blob in the database.
+    // One blob in a file and one in the database.
     for len in [5 * CHUNK + 12_345, 20_000] {
         let bytes = recording(len, 3);
         let hash = client.store(bytes.clone());
@@ -50,7 +49,7 @@ async fn sixty_four_players_seek_at_once() {
 }
 
 #[tokio::test]
-async fn ranges_and_preconditions() {
+async fn ranges_and_preconditions_follow_rfc_9110() {
     let client = TestClient::new().await;
     let bytes = recording(100_000, 5);
     let hash = client.store(bytes.clone());
@@ -70,7 +69,7 @@ async fn ranges_and_preconditions() {
         ("start after the end", &[("Range", "bytes=100000-")], 416, None),
         ("suffix of no bytes", &[("Range", "bytes=-0")], 416, None),
         ("suffix longer than the blob", &[("Range", "bytes=-200000")], 206, Some((0, 100_000))),
-        // RFC 9110, 14.2: a server may ignore Range; several ranges are answered with the whole.
+        // RFC 9110, 14.2: a server may ignore Range.
         ("several ranges", &[("Range", "bytes=0-9,20-29")], 200, Some((0, 100_000))),
         ("another unit", &[("Range", "pages=1-2")], 200, Some((0, 100_000))),
         ("end before start", &[("Range", "bytes=9-2")], 200, Some((0, 100_000))),
@@ -117,7 +116,7 @@ async fn ranges_and_preconditions() {
 }
 
 #[tokio::test]
-async fn only_the_ui_is_served() {
+async fn requests_with_a_wrong_host_token_or_path_are_refused() {
     let client = TestClient::new().await;
     let hash = client.store(recording(1000, 1));
     let (host, path) = client.address();
@@ -139,7 +138,7 @@ async fn only_the_ui_is_served() {
         assert_eq!(status(&host, format!("{path}{wrong}")).await, 404, "{wrong}");
     }
     assert_eq!(send("POST", &host, &host, &format!("{path}{hash}"), &[]).await.status, 405);
-    // Foreign pages may not read the response, even with the token.
+    // Foreign origins may not read the response, even with the token.
     for (origin, allowed) in [
         ("tauri://localhost", true),
         ("http://tauri.localhost", true),

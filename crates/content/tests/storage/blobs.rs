@@ -24,7 +24,7 @@ fn only_matching_bytes_are_stored_and_damage_is_detected() {
         assert_eq!(store.get(hash).unwrap().unwrap(), bytes);
         assert!(store.verify(hash).unwrap());
     }
-    // A large blob in pieces: resumed after a cut, refused with a wrong end, then complete.
+    // A large blob in pieces: resumed, refused with wrong bytes, then complete.
     let bytes = Bytes::from((0..200_000_u32).map(|n| n as u8).collect::<Vec<_>>());
     let hash = BlobHash::of(&bytes);
     store.part(hash).unwrap().write(&bytes[..70_000]).unwrap();

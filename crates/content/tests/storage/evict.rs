@@ -1,5 +1,4 @@
-//! Order of eviction, pins, and the budget: tables, and random operations with several threads and
-//! two stores.
+//! Order of eviction, pins, reservations and the budget.
 
 use std::sync::{
     Mutex,
@@ -17,7 +16,7 @@ use crate::support::*;
 type Pinned = (String, Vec<(BlobHash, Bytes)>);
 
 #[test]
-fn eviction_order_and_pins() {
+fn eviction_follows_the_order_and_keeps_pinned_blobs() {
     let dir = scratch();
     let (storage, clock, _) = small_store(dir.path(), 64 * MIB);
     let blobs = storage.blobs();
@@ -35,19 +34,19 @@ fn eviction_order_and_pins() {
     storage.set_near("asha", &[near]).unwrap();
     let (old, new) = (put(11, BlobOrigin::Requested), put(12, BlobOrigin::Requested));
     let ahead = put(13, BlobOrigin::Prefetched);
-    // Reading the older one makes it the more recently used one.
+    // The older blob is used again.
     assert!(blobs.get(old).unwrap().is_some());
-    let gone = |hash: BlobHash| !blobs.has(hash).unwrap();
+    let evicted = |hash: BlobHash| !blobs.has(hash).unwrap();
     let steps: [(&str, u64, &[BlobHash]); 4] = [
-        ("prefetched: the oldest first, including an unpinned download", 1, &[unpinned[2].0]),
+        ("the oldest prefetched blob, of an unpinned download", 1, &[unpinned[2].0]),
         ("the other prefetched blobs", 3 * MIB, &[unpinned[0].0, unpinned[1].0, ahead]),
-        ("least recently used", 1, &[new]),
-        ("then the other, then the open lesson", u64::MAX, &[old, near]),
+        ("the least recently used blob", 1, &[new]),
+        ("the other blob, then the open lesson", u64::MAX, &[old, near]),
     ];
     for (what, bytes, expected) in steps {
-        assert!(expected.iter().all(|h| !gone(*h)), "{what}: evicted too early");
+        assert!(expected.iter().all(|h| !evicted(*h)), "{what}: evicted too early");
         storage.evict(bytes).unwrap();
-        assert!(expected.iter().all(|h| gone(*h)), "{what}");
+        assert!(expected.iter().all(|h| evicted(*h)), "{what}");
         assert_eq!(
             number(&storage, "SELECT count(*) FROM download WHERE id = 'unpinned'"),
             0,
@@ -56,7 +55,7 @@ fn eviction_order_and_pins() {
     }
     assert!(pinned.iter().all(|(h, _)| blobs.verify(*h).unwrap()), "pinned");
     assert_consistent(&storage);
-    // Without a pin it may be evicted.
+    // Without a pinned download its blobs are evicted.
     delete_download(&storage, "asha", "pinned");
     assert_eq!(
         storage.clear_cache().unwrap(),
@@ -78,21 +77,24 @@ fn the_largest_blob_of_the_oldest_hour_is_evicted_first() {
     let (small, large, medium) = (put(1, MIB), put(2, 3 * MIB), put(3, 2 * MIB));
     clock.advance(2 * 3_600_000);
     let later = put(4, 8 * MIB);
-    let here = |hash| storage.blobs().has(hash).unwrap();
-    for (bytes, gone, stay) in [
+    let is_stored = |hash| storage.blobs().has(hash).unwrap();
+    for (bytes, evicted, kept) in [
         (2 * MIB, vec![large], vec![small, medium, later]),
         (MIB, vec![medium], vec![small, later]),
         (2 * MIB, vec![small, later], vec![]),
     ] {
         storage.evict(bytes).unwrap();
-        assert!(gone.iter().all(|hash| !here(*hash)), "{bytes} bytes: too little was removed");
-        assert!(stay.iter().all(|hash| here(*hash)), "{bytes} bytes: too much was removed");
+        assert!(
+            evicted.iter().all(|hash| !is_stored(*hash)),
+            "{bytes} bytes: too little was evicted"
+        );
+        assert!(kept.iter().all(|hash| is_stored(*hash)), "{bytes} bytes: too much was evicted");
     }
     assert_consistent(&storage);
 }
 
 #[test]
-fn shared_blobs_stay_for_the_other_course() {
+fn blobs_of_another_pinned_course_are_not_evicted() {
     let dir = scratch();
     let (storage, ..) = small_store(dir.path(), 64 * MIB);
     let shared = course(1, 4, 100 * KIB);
@@ -130,13 +132,13 @@ fn space_is_reserved_once_and_shortages_are_reported() {
     assert!(second.reserve(15 * MIB).is_err());
     clock.advance(11 * 60_000);
     drop(second.reserve(15 * MIB).unwrap());
-    // Near the floor nothing is reserved, even with a large budget.
+    // Near the floor no space is reserved, even with a large budget.
     storage.set_limits(Some(20 * MIB), Some(50 * MIB)).unwrap();
     disk.set_capacity(length_of(dir.path()) + 52 * MIB);
     let short = storage.reserve(5 * MIB).err().unwrap();
     assert!(matches!(short, carrel_content::Error::NoSpace { limit: Limit::Disk, .. }), "{short}");
     let (hash, bytes) = blob(5, 2 * MIB + 1);
-    assert!(storage.blobs().put(hash, &bytes).is_err(), "no blob is written, even on request");
+    assert!(storage.blobs().put(hash, &bytes).is_err(), "requested blobs are not written either");
     insert_download(&storage, "asha", "waits", &[(hash, 2 * MIB + 1)], true, false);
     storage
         .db()
@@ -151,13 +153,12 @@ fn space_is_reserved_once_and_shortages_are_reported() {
     storage.blobs().put(hash, &bytes).unwrap();
 }
 
-/// Four threads on two stores, as in two processes, fetch, read, pin, remove, evict and sweep at
+/// Four threads with two stores, like two processes, fetch, read, pin, remove, evict and sweep at
 /// random.
 #[test]
-fn random_operations_keep_pins_work_and_budget() {
+fn random_operations_keep_pinned_blobs_and_the_budget() {
     const BUDGET: u64 = 24 * MIB;
-    // The largest blob of each of four threads, and what is written between two checks of the
-    // budget.
+    // The largest blobs of four threads, and the bytes written between two checks of the budget.
     const TOLERANCE: u64 = 12 * MIB;
     let rounds = if std::env::var_os("CARREL_LONG").is_some() { 4_000 } else { 300 };
     let dir = scratch();
@@ -186,12 +187,12 @@ fn random_operations_keep_pins_work_and_budget() {
                                 } else {
                                     BlobOrigin::Prefetched
                                 };
-                                let promise = if origin == BlobOrigin::Prefetched {
+                                let reservation = if origin == BlobOrigin::Prefetched {
                                     storage.reserve(bytes.len() as u64).map(Some)
                                 } else {
                                     Ok(None)
                                 };
-                                match promise.and_then(|_held| {
+                                match reservation.and_then(|_held| {
                                     storage.blobs().put_with_origin(hash, &bytes, origin)
                                 }) {
                                     Ok(()) => {}
@@ -212,7 +213,7 @@ fn random_operations_keep_pins_work_and_budget() {
                                 let bytes = blobs.iter().map(|(_, b)| b.len() as u64).sum();
                                 let list: Vec<_> =
                                     blobs.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
-                                let Ok(promise) = storage.reserve(bytes) else { continue };
+                                let Ok(reservation) = storage.reserve(bytes) else { continue };
                                 let version =
                                     insert_download(storage, "asha", &id, &list, true, false);
                                 for (hash, bytes) in &blobs {
@@ -220,18 +221,18 @@ fn random_operations_keep_pins_work_and_budget() {
                                         .blobs()
                                         .put_with_origin(*hash, bytes, BlobOrigin::Prefetched)
                                         .unwrap();
-                                    promise.used(bytes.len() as u64);
+                                    reservation.used(bytes.len() as u64);
                                 }
                                 set_ready(storage, version);
                                 pins.lock().unwrap().push((id, blobs));
                             }
                             80..88 => {
-                                let gone = {
+                                let removed = {
                                     let mut pins = pins.lock().unwrap();
                                     let n = rng.below(pins.len() as u64) as usize;
                                     if pins.is_empty() { continue } else { pins.swap_remove(n) }
                                 };
-                                delete_download(storage, "asha", &gone.0);
+                                delete_download(storage, "asha", &removed.0);
                             }
                             88..96 => {
                                 let pins = pins.lock().unwrap();
@@ -256,7 +257,7 @@ fn random_operations_keep_pins_work_and_budget() {
                 })
             })
             .collect();
-        let watch = s.spawn(|| {
+        let monitor = s.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 max_used.fetch_max(length_of(&content.join("blobs")), Ordering::SeqCst);
                 std::thread::yield_now();
@@ -264,12 +265,12 @@ fn random_operations_keep_pins_work_and_budget() {
         });
         let ends: Vec<_> = threads.into_iter().map(|t| t.join()).collect();
         done.store(true, Ordering::SeqCst);
-        watch.join().unwrap();
+        monitor.join().unwrap();
         ends.into_iter().for_each(|end| end.unwrap());
     });
     let max_used = max_used.load(Ordering::SeqCst);
-    assert!(max_used <= BUDGET + TOLERANCE, "seed {seed}: {max_used} bytes at once");
-    assert!(max_used > BUDGET / 2, "the run reached the budget: {max_used}");
+    assert!(max_used <= BUDGET + TOLERANCE, "seed {seed}: {max_used} bytes were used");
+    assert!(max_used > BUDGET / 2, "the run did not reach the budget: {max_used}");
     for (id, blobs) in pins.into_inner().unwrap() {
         for (hash, _) in blobs {
             assert!(storage.blobs().verify(hash).unwrap(), "seed {seed}: {id} is pinned");

@@ -1,4 +1,4 @@
-//! Usage figures of the Storage screen, compared with the lengths of files.
+//! Usage figures, compared with the lengths of files, and the limits.
 
 use bytes::Bytes;
 use carrel_content::{
@@ -32,12 +32,12 @@ fn figures_match_the_lengths_of_files() {
     drop(part);
 
     let f = storage.figures("asha").unwrap();
-    assert_eq!(f.mine, sum(&shared) + sum(&a) + sum(&b), "shared bytes once");
+    assert_eq!(f.mine, sum(&shared) + sum(&a) + sum(&b), "shared bytes count once");
     assert_eq!(f.others, sum(&c));
     assert_eq!(f.cache, (png.len() + text.len()) as u64);
     assert_eq!(f.unfinished, MIB);
     let of = |kind| f.by_kind.iter().find(|k| k.kind == kind).map(|k| (k.blobs, k.bytes)).unwrap();
-    assert_eq!(of(MediaKind::Picture), (1, png.len() as u64));
+    assert_eq!(of(MediaKind::Image), (1, png.len() as u64));
     assert_eq!(of(MediaKind::Text), (1, text.len() as u64));
     assert_eq!(f.measured.used, f.mine + f.others + f.cache + f.unfinished);
     // The total equals all files in the folder except the reserve file.
@@ -76,9 +76,9 @@ fn figures_match_the_lengths_of_files() {
     assert_eq!((f.cache, f.unfinished), (0, 0));
 }
 
-/// Evicted bodies also shrink the database file.
+/// Eviction of small bodies shrinks the database file.
 #[test]
-fn evicted_text_frees_database_pages() {
+fn evicted_bodies_shrink_the_database() {
     let dir = scratch();
     let (storage, ..) = small_store(dir.path(), 64 * MIB);
     for n in 0..400 {
@@ -91,23 +91,23 @@ fn evicted_text_frees_database_pages() {
     assert!(freed > 7 * MIB, "{freed} bytes were freed");
 }
 
-/// The record of limits (`records/keys.json`) restores them when the database is gone, and never
-/// replaces a later choice.
+/// The record of limits (`records/keys.json`) restores the limits of a lost database, and never replaces
+/// newer limits.
 #[test]
 fn limits_without_a_record_survive_a_restart() {
     let dir = scratch();
     let (mut storage, clock, disk) = small_store(dir.path(), GIB);
-    let again = |storage: Storage| {
+    let reopen = |storage: Storage| {
         drop(storage);
         open(dir.path(), disk.clone(), &clock)
     };
-    // The temporary file cannot be created: each write of the record fails, also for root.
+    // With this folder the temporary file cannot be created, so that each write of the record fails.
     let blocker = dir.path().join(format!("records/keys.{}.new", std::process::id()));
     for budget in [Some(2 * GIB), None, Some(GIB)] {
         std::fs::create_dir(&blocker).unwrap();
         storage.set_limits(budget, Some(0)).unwrap();
-        storage = again(storage);
-        assert_eq!(storage.limits().unwrap().budget, budget, "the database precedes the record");
+        storage = reopen(storage);
+        assert_eq!(storage.limits().unwrap().budget, budget, "from the database");
         std::fs::remove_dir(&blocker).unwrap();
         storage.sweep().unwrap();
         drop(storage);

@@ -1,5 +1,5 @@
-//! Full disks at every step: a small in-memory file system, filled up to a few pages. Needs root;
-//! without it these tests are skipped.
+//! Full disks, on a small in-memory file system that is filled up to a few pages. Mounting it needs
+//! root; without it, these tests are skipped.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -41,7 +41,7 @@ fn refused(result: carrel_content::Result<()>) -> bool {
     }
 }
 
-/// Stores blobs as downloads do: small ones at once, large ones in pieces.
+/// Stores blobs as downloads do: small ones as a whole, large ones in pieces.
 fn fetch(
     storage: &Storage,
     blobs: &[(carrel_model::BlobHash, bytes::Bytes)],
@@ -52,8 +52,8 @@ fn fetch(
             continue;
         }
         let mut part = storage.blobs().part(*hash)?;
-        let begun = part.len() as usize;
-        for piece in bytes[begun..].chunks(48 * 1024) {
+        let stored_len = part.len() as usize;
+        for piece in bytes[stored_len..].chunks(48 * 1024) {
             part.write(piece)?;
         }
         part.finish()?;
@@ -70,8 +70,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         let clock = FakeClock::noon();
         let dir = disk.path().join(format!("run-{n}"));
         let (store, learning) = open_work(&dir.join("work"), &clock);
-        // The simulated disk never reports a shortage: only the file system itself stops the
-        // writes.
+        // The simulated free space is large: only the file system refuses writes.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.set_limits(None, Some(0)).unwrap();
         let pinned = course(1, 4, 20 * KIB);
@@ -96,13 +95,13 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
         for s in 0..20 {
             finish_section(&learning, s).await;
         }
-        // A download can be removed on a full disk, which is how users free space.
+        // Downloads can be removed on a full disk.
         delete_download(&storage, "asha", "nothing");
         drop(storage);
         store.close().await;
 
         fs::remove_file(filler).unwrap();
-        // The next start, with free space.
+        // The next start has free space.
         let storage = open(&dir.join("content"), FakeDisk::new(100 * GIB), &clock);
         storage.sweep().unwrap();
         assert_consistent(&storage);
@@ -130,7 +129,7 @@ async fn a_full_disk_at_any_step_keeps_work_and_recovers() {
     }
     assert!(
         stopped > 2 && completed > 2,
-        "the run went from a full disk to one with space: {stopped} and {completed}"
+        "both full disks and disks with space were tested: {stopped} and {completed}"
     );
 }
 
@@ -139,7 +138,7 @@ fn check_integrity(path: &Path) {
     carrel_sqlite::integrity_check(&conn).unwrap();
 }
 
-/// With the real free space: the floor stops content long before the learner's work lacks space.
+/// With the real free space of the file system.
 #[tokio::test]
 async fn below_the_floor_only_work_is_written() {
     let Some(disk) = SmallDisk::new(128 * MIB) else { return };
@@ -153,16 +152,16 @@ async fn below_the_floor_only_work_is_written() {
     assert!(matches!(storage.reserve(30 * MIB), Err(Error::NoSpace { limit: Limit::Budget, .. })));
 
     let filler = disk.fill(61 * MIB);
-    let promise = storage.reserve(2 * MIB).expect("cached content is evicted for it");
+    let reservation = storage.reserve(2 * MIB).expect("cached content is evicted");
     assert!(!storage.blobs().has(cached.0).unwrap());
     let short = storage.reserve(2 * MIB).err().unwrap();
     let Error::NoSpace { missing, limit: Limit::Disk } = short else { panic!("{short:?}") };
     assert!((MIB / 4..3 * MIB).contains(&missing), "{missing} bytes are missing");
     assert!(
         refused(storage.blobs().put(cached.0, &cached.1)),
-        "no blob is stored, even on request"
+        "requested blobs are not stored either"
     );
-    drop(promise);
+    drop(reservation);
     for n in 0..50 {
         finish_section(&learning, n).await;
     }
@@ -192,8 +191,7 @@ fn files(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
     found
 }
 
-/// Opens the store without file descriptors, and as a user without permission; in another process,
-/// because both affect the whole process.
+/// Opens the store in other processes: with few file descriptors, and as a user without permission.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_descriptors_or_permission_the_store_opens_unchanged() {
@@ -214,9 +212,9 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
             assert!(!storage.recheck().unwrap());
             return;
         }
-        let mut files_held = Vec::new();
+        let mut open_files = Vec::new();
         while let Ok(file) = fs::File::open("/dev/null") {
-            files_held.push(file);
+            open_files.push(file);
         }
         let mut degraded = 0;
         for free in 0..12 {
@@ -228,15 +226,15 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
                 assert_eq!(storage.sweep().unwrap(), Default::default());
             }
             drop(storage);
-            files_held.pop();
+            open_files.pop();
         }
         assert!(degraded > 0);
         while let Ok(file) = fs::File::open("/dev/null") {
-            files_held.push(file);
+            open_files.push(file);
         }
         let storage = open(&dir, FakeDisk::new(100 * GIB), &clock);
         assert!(storage.degraded().is_some());
-        drop(files_held);
+        drop(open_files);
         assert!(storage.recheck().unwrap());
         assert!(course.iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
         return;
@@ -274,7 +272,7 @@ fn without_descriptors_or_permission_the_store_opens_unchanged() {
         let done = child.output().unwrap();
         let output = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success() && output.contains("1 passed"), "{what}: {output}");
-        assert_eq!(files(&store), before, "{what}: nothing was renamed, created or deleted");
+        assert_eq!(files(&store), before, "{what}: the files are unchanged");
     }
     let storage = open(&store, FakeDisk::new(100 * GIB), &clock);
     storage.sweep().unwrap();

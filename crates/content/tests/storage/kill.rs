@@ -1,6 +1,5 @@
-//! Processes killed at each step of storing and removing blobs, and the recovery at the next start.
-//! The test program starts itself with the name of a step and aborts there without unwinding, as
-//! with SIGKILL.
+//! Processes killed at steps of storing and removing blobs, and the next start. The test program starts
+//! itself with the name of a step, at which it aborts without unwinding.
 
 use std::{
     path::Path,
@@ -27,7 +26,7 @@ fn removed_course() -> Vec<(BlobHash, Bytes)> {
     [course(3, 300, 40 * KIB), course(4, 20, KIB)].concat()
 }
 
-/// The process to be killed. `CARREL_TEST_STEP` is `name:count`.
+/// The process that is killed. `CARREL_TEST_STEP` is `name:count`.
 #[test]
 #[ignore = "started by the other tests of this file"]
 fn child() {
@@ -40,7 +39,7 @@ fn child() {
     storage.clear_cache().unwrap();
 }
 
-/// Returns a failpoint callback that aborts the process at `name:count`.
+/// Returns a callback that aborts the process at the given occurrence of a step, `name:count`.
 pub fn abort_at(step: &str) -> Failpoints {
     let (name, count) = step.split_once(':').unwrap();
     let (name, left) = (name.to_owned(), AtomicU32::new(count.parse().unwrap()));
@@ -70,7 +69,7 @@ pub fn run_test(dir: &Path, step: &str, test: &str) -> bool {
 
 #[test]
 fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
-    // (step, whether the kept course may be incomplete because it was being fetched)
+    // Step; whether the kept course was being fetched and may be incomplete.
     let steps = [
         ("renamed:1", true),
         ("renamed:5", true),
@@ -92,8 +91,8 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         assert_consistent(&storage);
         let missing =
             kept_courses().iter().filter(|(h, _)| !storage.blobs().has(*h).unwrap()).count();
-        assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are gone");
-        // Fetching resumes.
+        assert!(fetching || missing == 0, "{step}: {missing} blobs of a pinned course are missing");
+        // The download continues.
         for (hash, bytes) in kept_courses() {
             storage.blobs().put_with_origin(hash, &bytes, BlobOrigin::Prefetched).unwrap();
         }
@@ -104,7 +103,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_no_orphans() {
         assert_consistent(&storage);
     }
     let dir = scratch();
-    assert!(run_child(dir.path(), "never:1"), "without a kill the process succeeds");
+    assert!(run_child(dir.path(), "never:1"), "the process succeeds without a kill");
 }
 
 #[test]
@@ -119,8 +118,8 @@ fn a_sweep_finds_orphans_and_missing_files() {
         std::fs::create_dir_all(&folder).unwrap();
         folder.join(format!("{hex}{end}"))
     };
-    // A file without a row, partial files that are needed and not needed, and one of a process that
-    // is gone.
+    // A file without a row, partial files that are needed and not needed, and the second partial file of
+    // an ended process.
     let (orphan, bytes) = blob(50, 40 * KIB);
     std::fs::write(path(orphan, ""), &bytes).unwrap();
     let (unwanted, _) = blob(51, 40 * KIB);
@@ -164,7 +163,7 @@ fn a_sweep_finds_orphans_and_missing_files() {
 }
 
 #[test]
-fn two_writers_of_one_blob_do_not_mix() {
+fn two_writers_of_one_blob_use_separate_files() {
     let dir = scratch();
     let (storage, clock, disk) = small_store(dir.path(), GIB);
     let other = open(dir.path(), disk, &clock);

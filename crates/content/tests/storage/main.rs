@@ -1,5 +1,5 @@
-//! Space on a device: budget, reservations, floor, eviction, killed processes, full disks, shared
-//! and moved stores, usage figures.
+//! The storage of content: budget, reservations, free-space floor, eviction, killed processes, full
+//! disks, shared and moved stores, stored responses, usage figures.
 
 mod blobs;
 mod evict;

@@ -1,4 +1,4 @@
-//! Moving content to another folder: during use, with a kill at each step, and refused moves.
+//! Moving content to another folder: during use, with kills, and refused moves.
 
 use std::{
     path::Path,
@@ -22,7 +22,8 @@ fn location(dir: &Path) -> ContentLocation {
     ContentLocation::new(dir.join("data/content.json"), dir.join("old"))
 }
 
-/// Runs the app once: opens the folder in use, continues a move, empties the old folder.
+/// Opens the folder in use, starts or continues a move, and empties the old folder, like a start of the
+/// app.
 fn continue_move(
     dir: &Path,
     to: Option<&Path>,
@@ -66,14 +67,14 @@ fn assert_moved(dir: &Path, storage: &Storage, what: &str) {
     assert_consistent(storage);
     assert!(
         content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()),
-        "{what}: every byte was copied"
+        "{what}: all bytes were copied"
     );
     assert_eq!(number(storage, "SELECT count(*) FROM download WHERE phase = 'ready'"), 1, "{what}");
-    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: the chosen budget was copied");
+    assert_eq!(storage.limits().unwrap().budget, Some(GIB), "{what}: the budget was copied");
     assert_eq!(
         length_of(&dir.join("old")),
         5,
-        "{what}: only foreign files are left in the old folder"
+        "{what}: only the foreign file is left in the old folder"
     );
     assert!(location(dir).pending().is_none());
 }
@@ -87,7 +88,7 @@ fn a_move_copies_everything_and_empties_the_old_folder() {
     assert_moved(dir.path(), &storage, "moved");
     assert_eq!(number(&storage, "SELECT count(*) FROM part"), 0, "partial files are not copied");
     drop(storage);
-    // And back again, into a folder that contains other files.
+    // Back to the old folder, which contains another file.
     let storage = continue_move(dir.path(), Some(&dir.path().join("old")), None).unwrap();
     assert!(content().iter().all(|(h, _)| storage.blobs().verify(*h).unwrap()));
     assert!(!new.exists());
@@ -119,7 +120,7 @@ fn a_kill_at_any_step_of_a_move_loses_nothing() {
         let dir = scratch();
         drop(filled_store(dir.path()));
         assert!(!run_test(dir.path(), step, "moving::child"), "{step}: the process was not killed");
-        // Killed once more at the next start, then completed.
+        // Killed again at the next start, then completed.
         let _ = run_test(dir.path(), "copied:2", "moving::child");
         let storage = continue_move(dir.path(), None, None).unwrap();
         assert_moved(dir.path(), &storage, step);
@@ -136,9 +137,9 @@ fn changes_during_the_copy_are_included() {
     location.copy_blobs(&storage).unwrap();
     let (late, bytes) = blob(50, 90 * KIB);
     storage.blobs().put_with_origin(late, &bytes, BlobOrigin::Requested).unwrap();
-    let gone = content()[0].0;
-    storage.blobs().remove(gone).unwrap();
-    // A copy that was damaged is detected by its length.
+    let removed = content()[0].0;
+    storage.blobs().remove(removed).unwrap();
+    // A damaged copy is detected by its length.
     let (cut, _) = content()[1];
     let hex = cut.to_hex();
     std::fs::write(new.join("blobs").join(&hex[..2]).join(&hex), b"cut").unwrap();
@@ -148,13 +149,12 @@ fn changes_during_the_copy_are_included() {
     assert_consistent(&storage);
     assert!(storage.blobs().verify(late).unwrap() && storage.blobs().verify(cut).unwrap());
     assert!(
-        storage.blobs().verify(gone).unwrap(),
-        "a valid file that a download needs is adopted, although it has no row"
+        storage.blobs().verify(removed).unwrap(),
+        "the copied file without a row is adopted, because a download needs it"
     );
 }
 
-/// Every write that returned is in the new folder, whenever the move happens; later writes are
-/// refused.
+/// All writes that succeeded before the switch are in the new folder; later writes fail.
 #[test]
 fn concurrent_writes_survive_a_move() {
     for round in 0..6 {
@@ -163,10 +163,10 @@ fn concurrent_writes_survive_a_move() {
         let location = location(dir.path());
         location.begin(&storage, &dir.path().join("new")).unwrap();
         location.copy_blobs(&storage).unwrap();
-        let (begun, bytes) = blob(60, 90 * KIB);
-        let mut part = storage.blobs().part(begun).unwrap();
+        let (unfinished, bytes) = blob(60, 90 * KIB);
+        let mut part = storage.blobs().part(unfinished).unwrap();
         part.write(&bytes).unwrap();
-        let (started, first) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let moved = AtomicBool::new(false);
         let (written, refused) = std::thread::scope(|s| {
             let writer = s.spawn(|| {
@@ -179,19 +179,19 @@ fn concurrent_writes_survive_a_move() {
                         Ok(()) => written.push(hash),
                         Err(e) => return (written, e),
                     }
-                    let _ = started.send(());
+                    let _ = sender.send(());
                 }
                 unreachable!()
             });
             for _ in 0..=round {
-                first.recv().unwrap();
+                receiver.recv().unwrap();
             }
             location.switch(&storage).unwrap();
             moved.store(true, Ordering::SeqCst);
             writer.join().unwrap()
         });
         assert_eq!(refused.code(), ErrorCode::Storage, "{refused}");
-        assert!(part.finish().is_err(), "the old folder is closed for writes");
+        assert!(part.finish().is_err(), "the old store is closed");
         assert!(storage.set_limits(Some(GIB), None).is_err());
         assert!(
             storage
@@ -218,7 +218,7 @@ fn invalid_moves_are_refused() {
     assert_eq!(
         refused(&dir.path().join("old/deeper")).code(),
         ErrorCode::InvalidRequest,
-        "into itself"
+        "a folder inside the content folder"
     );
     let other = dir.path().join("other");
     drop(open(&other, disk.clone(), &clock));
@@ -230,7 +230,7 @@ fn invalid_moves_are_refused() {
     disk.set_capacity(100 * KIB);
     assert!(matches!(refused(&dir.path().join("new")), Error::NoSpace { limit: Limit::Disk, .. }));
     disk.set_capacity(100 * GIB);
-    // Another process has it open.
+    // Another process uses the store.
     let second = open(&dir.path().join("old"), disk, &clock);
     let new = dir.path().join("new");
     location.begin(&storage, &new).unwrap();

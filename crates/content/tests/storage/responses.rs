@@ -1,5 +1,5 @@
-//! Server responses are stored in `cache.db`, beside content, and respect the free-space floor,
-//! too; a response without space is kept in memory for this run.
+//! Responses of the server are stored in `cache.db` only above the free-space floor; below it they are
+//! kept in memory.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::support::*;
 
-/// A server that answers every request.
+/// A server that replies to every request.
 struct Server;
 
 #[async_trait]
@@ -36,14 +36,14 @@ impl Http for Server {
     }
 }
 
-/// A disk that counts its queries.
+/// A disk that counts the queries of its free space.
 #[derive(Clone)]
-struct Counted {
+struct CountingDisk {
     disk: FakeDisk,
     queries: Arc<AtomicU64>,
 }
 
-impl Disk for Counted {
+impl Disk for CountingDisk {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         self.queries.fetch_add(1, Ordering::SeqCst);
         self.disk.free_bytes(path)
@@ -56,7 +56,7 @@ struct TestClient {
 }
 
 impl TestClient {
-    fn open(dir: &Path, disk: &Counted, clock: &FakeClock, run: u64) -> Self {
+    fn open(dir: &Path, disk: &CountingDisk, clock: &FakeClock, run: u64) -> Self {
         let storage = open(&dir.join("cache"), disk.clone(), clock);
         let content = Content::open(ContentConfig {
             storage: storage.clone(),
@@ -84,7 +84,7 @@ impl TestClient {
 #[tokio::test]
 async fn below_the_floor_responses_stay_in_memory() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let disk = Counted { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let disk = CountingDisk { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
     let client = TestClient::open(dir.path(), &disk, &clock, 1);
     client.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
     assert!(client.refresh("early").await.status.stored);
@@ -93,33 +93,33 @@ async fn below_the_floor_responses_stay_in_memory() {
     disk.disk.set_capacity(60 * MIB);
     clock.advance(5_000);
     let response = client.refresh("late").await;
-    assert!(!response.status.stored && !response.stale, "the server's response is returned");
+    assert!(!response.status.stored && !response.stale, "the response of the server is returned");
     assert_eq!(client.stored("late").await, Some(Origin::Memory));
     drop(client);
     let client = TestClient::open(dir.path(), &disk, &clock, 2);
-    // Nothing was evicted for it, unlike on a full disk.
+    // No stored response was evicted for the new one, unlike on a full disk.
     assert_eq!(
         (client.stored("late").await, client.stored("early").await),
         (None, Some(Origin::Disk))
     );
 
-    // Space that is available again is noticed after a few seconds.
+    // New free space is used after at most 5 s, when the disk is queried again.
     assert!(!client.refresh("late").await.status.stored);
     disk.disk.set_capacity(100 * GIB);
     clock.advance(5_000);
     assert!(client.refresh("late").await.status.stored);
 
-    // Reserved space is not free, and bytes written since the last query are counted.
-    let promise = client.storage.reserve(8 * MIB).unwrap();
-    let here = length_of(&dir.path().join("cache/accounts/asha"));
-    disk.disk.set_capacity(here + 68 * MIB + 4 * KIB);
+    // Reserved bytes, and bytes written since the last query, are subtracted.
+    let reservation = client.storage.reserve(8 * MIB).unwrap();
+    let used = length_of(&dir.path().join("cache/accounts/asha"));
+    disk.disk.set_capacity(used + 68 * MIB + 4 * KIB);
     clock.advance(5_000);
     let mut stored = 0;
     for n in 0..40 {
         stored += u64::from(client.refresh(&format!("c{n}")).await.status.stored);
     }
     assert!((10..20).contains(&stored), "{stored} responses of about 270 bytes in 4 KiB");
-    drop(promise);
+    drop(reservation);
     clock.advance(5_000);
     assert!(client.refresh("c39").await.status.stored);
 }
@@ -127,7 +127,7 @@ async fn below_the_floor_responses_stay_in_memory() {
 #[tokio::test]
 async fn the_disk_is_not_queried_for_each_response() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let disk = Counted { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let disk = CountingDisk { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
     let client = TestClient::open(dir.path(), &disk, &clock, 1);
     for (what, capacity) in [("with space", 100 * GIB), ("below the floor", MIB)] {
         disk.disk.set_capacity(capacity);

@@ -1,5 +1,5 @@
-//! One store for all users of a machine: concurrent processes of several users, group permissions,
-//! and users who may only read.
+//! A store shared by several users: concurrent processes, group permissions, and users who may only
+//! read.
 
 use carrel_content::{
     blobs::BlobOrigin,
@@ -10,7 +10,7 @@ use carrel_testkit::{FakeClock, FakeDisk};
 use crate::{kill::run_test, support::*};
 
 #[test]
-fn manifests_of_the_second_schema_are_kept() {
+fn the_third_migration_keeps_manifests() {
     const SIGNED: &str = r#"{"text": "a manifest"}"#;
     let dir = scratch();
     let blobs = course(1, 2, KIB);
@@ -60,7 +60,7 @@ fn child() {
     let n: u64 = seed.parse().unwrap();
     let clock = FakeClock::noon();
     let storage = open(std::path::Path::new(&dir), FakeDisk::new(100 * GIB), &clock);
-    // Half of the content is common to all users, half belongs to this one.
+    // One course of all users, and one of this user.
     let (shared, own) = (course(1, 20, 50 * KIB), course(10 + n, 20, 40 * KIB));
     for round in 0..6 {
         store_course(&storage, &format!("user-{n}"), "shared", &shared, true);
@@ -88,9 +88,9 @@ fn child() {
 #[test]
 #[cfg_attr(
     windows,
-    ignore = "Wine 8 refuses to replace or rename a file that another process has just deleted; on Windows itself it was not run"
+    ignore = "fails in Wine 8, which cannot replace a file just deleted by another process; not run on Windows"
 )]
-fn processes_fetch_and_remove_at_once_and_keep_one_copy() {
+fn concurrent_processes_fetch_and_remove_without_damage() {
     let dir = scratch();
     std::thread::scope(|s| {
         let runs: Vec<_> = (0..3)
@@ -145,10 +145,10 @@ fn new_files_in_a_shared_folder_are_group_writable() {
             }
         }
     }
-    assert!(seen >= 7, "the database with its log, the lock, the blobs: {seen}");
+    assert!(seen >= 7, "only {seen} files: database, log, lock, blobs");
 }
 
-/// The reader is another user of the system, so that this test needs root.
+/// Starts a process of another user, which needs root.
 #[cfg(unix)]
 #[test]
 fn a_read_only_user_reads_shared_blobs_and_fetches_the_rest() {
@@ -162,13 +162,12 @@ fn a_read_only_user_reads_shared_blobs_and_fetches_the_rest() {
     let course =
         course(1, 4, 20 * KIB).into_iter().chain(course(2, 3, 60 * KIB)).collect::<Vec<_>>();
     store_course(&writer, "library", "one", &course, true);
-    // Readable for all, as an administrator sets it.
-    let open_to_all = || {
+    let make_readable = || {
         let ok =
             std::process::Command::new("chmod").args(["-R", "a+rX"]).arg(&shared).status().unwrap();
         assert!(ok.success());
     };
-    open_to_all();
+    make_readable();
     let nobody = 65_534;
     let read = |what: &str| {
         let exe = std::env::current_exe().unwrap();
@@ -195,18 +194,22 @@ fn a_read_only_user_reads_shared_blobs_and_fetches_the_rest() {
     };
     assert!(
         first.status.success(),
-        "while it is in use: {}",
+        "while the store is in use: {}",
         String::from_utf8_lossy(&first.stderr)
     );
-    // Nobody has it open, and there is no WAL to read.
+    // The store is closed, and has no WAL.
     drop(writer);
-    open_to_all();
-    let second = read("at rest").unwrap();
-    assert!(second.status.success(), "at rest: {}", String::from_utf8_lossy(&second.stderr));
+    make_readable();
+    let second = read("closed").unwrap();
+    assert!(
+        second.status.success(),
+        "while the store is closed: {}",
+        String::from_utf8_lossy(&second.stderr)
+    );
 }
 
 #[test]
-#[ignore = "started by the test before, as another user"]
+#[ignore = "started by the previous test, as another user"]
 fn reader() {
     let Ok(dir) = std::env::var(crate::kill::DIR) else { return };
     let dir = std::path::Path::new(&dir);
@@ -219,17 +222,17 @@ fn reader() {
         ..options(&mine, FakeDisk::new(100 * GIB), &clock)
     };
     let storage = Storage::open(options).unwrap();
-    let there =
+    let shared_blobs =
         course(1, 4, 20 * KIB).into_iter().chain(course(2, 3, 60 * KIB)).collect::<Vec<_>>();
     let own = course(3, 2, 50 * KIB);
-    let all: Vec<_> = there.iter().chain(&own).cloned().collect();
+    let all: Vec<_> = shared_blobs.iter().chain(&own).cloned().collect();
     let list: Vec<_> = all.iter().map(|(h, b)| (*h, b.len() as u64)).collect();
     delete_download(&storage, "asha", "one");
     let version = insert_download(&storage, "asha", "one", &list, true, false);
     let missing: Vec<_> =
         storage.blobs().missing(version).unwrap().iter().map(|m| m.hash).collect();
     assert!(
-        there.iter().all(|(h, _)| !missing.contains(h)),
+        shared_blobs.iter().all(|(h, _)| !missing.contains(h)),
         "blobs of the shared store are not missing"
     );
     for (hash, bytes) in &own {
@@ -243,6 +246,6 @@ fn reader() {
     assert_eq!(
         number(&storage, "SELECT count(*) FROM blob"),
         2,
-        "only blobs missing in the shared store are stored here"
+        "only blobs missing in the shared store are in the own store"
     );
 }

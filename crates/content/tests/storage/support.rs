@@ -1,4 +1,4 @@
-//! A store with a disk of a given size, and generated content.
+//! Helpers: a store on a simulated disk, and generated content.
 
 use std::{path::Path, sync::Arc};
 
@@ -29,7 +29,7 @@ pub fn options(dir: &Path, disk: impl Disk, clock: &FakeClock) -> StorageOptions
 }
 
 pub fn open(dir: &Path, disk: impl Disk, clock: &FakeClock) -> Storage {
-    // The test itself calls synchronously.
+    // The tests make blocking calls.
     carrel_system::allow_blocking();
     Storage::open(options(dir, disk, clock)).unwrap()
 }
@@ -51,7 +51,7 @@ pub fn with_failpoints(dir: &Path, failpoints: Failpoints) -> Storage {
     Storage::open(options).unwrap()
 }
 
-/// Returns the blob with this number: incompressible bytes derived from it.
+/// Returns a blob of pseudo-random bytes derived from `n`.
 pub fn blob(n: u64, size: u64) -> (BlobHash, Bytes) {
     let mut bytes = vec![0; size as usize];
     let mut hasher = blake3::Hasher::new();
@@ -66,8 +66,8 @@ pub fn course(n: u64, blobs: u64, size: u64) -> Vec<(BlobHash, Bytes)> {
     (0..blobs).map(|b| blob(n * 1_000 + b, size + b)).collect()
 }
 
-/// Writes the download of a course and its needed blobs, as the queue does; `ready`: its version is
-/// ready.
+/// Inserts the rows of a download, as the queue does. `ready`: its version is ready. Returns the number
+/// of the version.
 pub fn insert_download(
     storage: &Storage,
     account: &str,
@@ -91,12 +91,12 @@ pub fn insert_download(
             for (hash, size) in blobs {
                 tx.execute("INSERT INTO need (version, hash, size, kind) VALUES (?1, ?2, ?3, 4)", (version, hash.0, *size as i64))?;
             }
-            let (wanted, here) = if ready { (None, Some(version)) } else { (Some(version), None) };
+            let (wanted, ready_version) = if ready { (None, Some(version)) } else { (Some(version), None) };
             tx.execute(
                 "INSERT INTO download (account, kind, id, scope, phase, reason, bytes_done, bytes_total, wanted, ready, pinned,
                                        requested_ms, used_ms, checked_ms)
                  VALUES (?1, 'course', ?2, '', ?3, '', ?4, ?4, ?5, ?6, ?7, 0, 0, 0)",
-                (account, id, if ready { "ready" } else { "running" }, bytes, wanted, here, pinned),
+                (account, id, if ready { "ready" } else { "running" }, bytes, wanted, ready_version, pinned),
             )?;
             Ok(version)
         })
@@ -141,8 +141,8 @@ pub fn number(storage: &Storage, sql: &str) -> i64 {
     storage.db().read_blocking(|conn| Ok(conn.query_row(sql, [], |r| r.get(0))?)).unwrap()
 }
 
-/// Asserts the invariants of an idle store: rows and files match, sums are right, nothing is marked
-/// for deletion or reserved.
+/// Asserts the invariants of an idle store: rows and files match, sums are correct, no blob is marked
+/// for deletion, no space is reserved.
 pub fn assert_consistent(storage: &Storage) {
     let rows: Vec<(BlobHash, i64, bool)> = storage
         .db()
@@ -181,7 +181,8 @@ pub fn assert_consistent(storage: &Storage) {
     );
 }
 
-/// Returns a temporary folder, in memory if possible: a killed process leaves the same state there.
+/// Returns a temporary folder, in memory if possible. A killed process leaves the same state as on a
+/// disk.
 pub fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };

@@ -1,18 +1,18 @@
-//! Size of `cache.db`: the budget is kept, the least recently used answers are removed, and a full disk removes nothing
-//! else.
+//! Size of `cache.db`: it stays within the budget, and the least recently used responses are removed, also on a full
+//! disk.
 
 use bytes::Bytes;
 use carrel_http_cache::Origin;
 
 use super::fixture::{Fixture, Net, ScriptedReply, scripted};
 
-fn answer_of(bytes: usize) -> Net {
+fn reply_of(bytes: usize) -> Net {
     let body = Bytes::from(format!("[\"{}\"]", "x".repeat(bytes - 4)));
-    Net::Answer(ScriptedReply { body, ..scripted(200, &[("cache-control", "max-age=600")], "") })
+    Net::Reply(ScriptedReply { body, ..scripted(200, &[("cache-control", "max-age=600")], "") })
 }
 
 async fn store(fixture: &Fixture, n: usize, bytes: usize) {
-    fixture.enqueue([answer_of(bytes)]);
+    fixture.enqueue([reply_of(bytes)]);
     fixture.get(&format!("/api/courses/c{n}")).await.unwrap();
 }
 async fn stored_origin(fixture: &Fixture, n: usize) -> Option<Origin> {
@@ -21,12 +21,12 @@ async fn stored_origin(fixture: &Fixture, n: usize) -> Option<Origin> {
 }
 
 #[tokio::test]
-async fn least_recently_used_answers_are_evicted() {
+async fn least_recently_used_responses_are_evicted() {
     let mut fixture = Fixture::with_disk_budget(1 << 20);
     for n in 0..20 {
         store(&fixture, n, 20_000).await;
     }
-    // The first is read from the disk repeatedly, so it is in use.
+    // The first is read from the disk repeatedly, which counts as use.
     for n in 20..200 {
         if n % 10 == 0 {
             fixture.restart();
@@ -38,16 +38,16 @@ async fn least_recently_used_answers_are_evicted() {
     let figures = fixture.cache.figures();
     assert!(figures.evicted > 0 && figures.disk_bytes > 700_000, "{figures:?}");
     fixture.restart();
-    assert_eq!(stored_origin(&fixture, 1).await, None, "the oldest unread answer");
+    assert_eq!(stored_origin(&fixture, 1).await, None, "the oldest unread response");
     assert_eq!(stored_origin(&fixture, 199).await, Some(Origin::Disk));
-    // The file itself stays small: pages are reused.
+    // The file stays small, because its pages are reused.
     let pages: i64 = fixture
         .cache
         .database()
         .with_connection(|c| Ok(c.pragma_query_value(None, "page_count", |r| r.get(0))?))
         .unwrap();
     assert!(pages * 4096 < 2 << 20, "{pages} pages");
-    // Recounted from the file.
+    // `disk_bytes` is computed again from the file.
     let before = fixture.cache.figures().disk_bytes;
     fixture.restart();
     assert_eq!(fixture.cache.figures().disk_bytes, before);
@@ -71,14 +71,14 @@ async fn a_memory_hit_counts_as_a_use() {
 }
 
 #[tokio::test]
-async fn an_oversized_answer_evicts_nothing() {
+async fn an_oversized_response_evicts_nothing() {
     let mut fixture = Fixture::with_disk_budget(1 << 20);
     for n in 0..10 {
         store(&fixture, n, 20_000).await;
     }
-    // Including one that is slightly too large; neither is reported as stored.
+    // 11 is only slightly too large. Neither 10 nor 11 is reported as stored.
     for (n, bytes, stored) in [(10, 900_000, false), (11, 350_000, false), (12, 20_000, true)] {
-        fixture.enqueue([answer_of(bytes)]);
+        fixture.enqueue([reply_of(bytes)]);
         let got = fixture.get(&format!("/api/courses/c{n}")).await.unwrap();
         assert_eq!(got.status.stored, stored, "{bytes} bytes: {}", got.status);
     }
@@ -90,7 +90,7 @@ async fn an_oversized_answer_evicts_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_disk_evicts_only_the_oldest_answers() {
+async fn a_full_disk_evicts_only_the_oldest_responses() {
     let mut fixture = Fixture::new();
     for n in 0..30 {
         store(&fixture, n, 20_000).await;
@@ -103,7 +103,7 @@ async fn a_full_disk_evicts_only_the_oldest_answers() {
         left += u32::from(stored_origin(&fixture, n).await.is_some());
     }
     assert!((27..=30).contains(&left), "{left} of 31 are left");
-    assert!(stored_origin(&fixture, 30).await.is_some(), "the new answer is stored");
+    assert!(stored_origin(&fixture, 30).await.is_some(), "the new response is stored");
     fixture.restart();
     assert_eq!(stored_origin(&fixture, 29).await, Some(Origin::Disk));
 }

@@ -18,7 +18,7 @@ const TABLE: &str = include_str!("../../../../tests/faults/cases.json");
 
 #[derive(Deserialize)]
 struct Table {
-    replies: HashMap<String, Answer>,
+    replies: HashMap<String, ReplySpec>,
     cases: Vec<Case>,
 }
 
@@ -36,7 +36,7 @@ struct Case {
     steps: Vec<Step>,
 }
 
-/// Times in seconds; None: the strategy's default.
+/// Times in seconds. `None`: the default of the strategy.
 #[derive(Deserialize, Default, Clone, Copy)]
 #[serde(deny_unknown_fields)]
 struct Times {
@@ -48,7 +48,7 @@ struct Times {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    /// Events before the call.
+    /// Events before the call: this and the next four fields.
     #[serde(default)]
     wait_s: i64,
     #[serde(default)]
@@ -59,31 +59,31 @@ struct Step {
     network_changed: bool,
     #[serde(default)]
     fill_disk: bool,
-    /// Late answers are released before the call (`true`) or while it waits (`"while"`).
+    /// Late replies are sent before the call (`true`) or while it waits (`"while"`).
     #[serde(default)]
     release: Option<ReleaseTime>,
-    /// The call.
+    /// The call: this and the next three fields.
     strategy: Option<String>,
     path: Option<String>,
-    /// Tokens that Workbox sends with the call; those of Carrel are added below the cache.
+    /// Tokens that Workbox sends with the call. Carrel adds tokens below the cache.
     #[serde(default, rename = "headers")]
     _headers: BTreeMap<String, String>,
     many: Option<usize>,
-    /// Results of the network for the expected requests, and for further ones.
+    /// Results of the network for the expected requests; `further_net` for additional ones.
     net: Vec<Scripted>,
     #[serde(default)]
     further_net: Vec<Scripted>,
     /// Results that the RFCs allow.
-    answer: OneOf<String>,
+    response: OneOf<String>,
     requests: OneOf<usize>,
     /// Fields of the last request.
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
-    /// Carrel's result where it differs, or is one of several allowed ones, with the reason.
-    carrel: Option<Seen>,
+    /// Carrel's result if it differs, or is not the first of the allowed ones; `reason` explains it.
+    carrel: Option<StepResult>,
     #[serde(default)]
     reason: String,
-    /// Status that Carrel reports with the answer.
+    /// Status that Carrel reports with the response.
     #[serde(default)]
     marks: Marks,
     /// Why other caches skip this step.
@@ -126,7 +126,7 @@ impl<T: PartialEq + Clone> OneOf<T> {
 #[derive(Deserialize, Clone)]
 #[serde(untagged)]
 enum Scripted {
-    /// A name of the table's replies, or `refused`, `hang`, `flood`.
+    /// A key of `Table::replies`, or `refused`, `hang` or `flood`.
     Named(String),
     Late {
         late: String,
@@ -134,15 +134,15 @@ enum Scripted {
     Cut {
         cut: String,
     },
-    /// With a `Content-Length` greater than the body.
+    /// A body shorter than its `Content-Length`.
     Short {
         short: String,
     },
-    Answer(Answer),
+    Inline(ReplySpec),
 }
 
 #[derive(Deserialize, Clone)]
-struct Answer {
+struct ReplySpec {
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -154,24 +154,24 @@ struct Answer {
 
 /// Result of a step.
 #[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
-struct Seen {
-    answer: String,
+struct StepResult {
+    response: String,
     requests: usize,
 }
 
 impl Table {
-    fn reply(&self, answer: &Answer, now_ms: i64) -> ScriptedReply {
+    fn reply(&self, spec: &ReplySpec, now_ms: i64) -> ScriptedReply {
         // Servers send a `Date` (RFC 9110, 6.6.1); an empty `date` removes it.
-        let own = answer.headers.contains_key("date");
+        let own = spec.headers.contains_key("date");
         let date = (!own).then(|| ("date".to_owned(), "{now}".to_owned()));
-        let headers = answer.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
+        let headers = spec.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
         let headers = headers.map(|(n, v)| (n, with_date(&v, now_ms)));
-        let body = match answer.body_of {
+        let body = match spec.body_of {
             Some(n) => format!("[\"{}\"]", "x".repeat(n)),
-            None => answer.body.clone(),
+            None => spec.body.clone(),
         };
         ScriptedReply {
-            status: answer.status,
+            status: spec.status,
             headers: headers.collect(),
             body: body.into(),
             takes_ms: 0,
@@ -187,7 +187,7 @@ impl Table {
                 "refused" => Net::Refused,
                 "hang" => Net::TimesOut,
                 "flood" => Net::Endless,
-                name => Net::Answer(named(name)),
+                name => Net::Reply(named(name)),
             },
             Scripted::Late { late } => Net::Late(named(late)),
             Scripted::Cut { cut } => Net::Cut(Bytes::from(cut.clone())),
@@ -195,9 +195,9 @@ impl Table {
                 let mut reply = super::fixture::scripted(200, &[], "");
                 reply.headers.push(("content-length".into(), (short.len() + 9).to_string()));
                 reply.body = short.clone().into();
-                Net::Answer(reply)
+                Net::Reply(reply)
             }
-            Scripted::Answer(answer) => Net::Answer(self.reply(answer, now_ms)),
+            Scripted::Inline(spec) => Net::Reply(self.reply(spec, now_ms)),
         }
     }
 }
@@ -213,7 +213,8 @@ fn with_date(value: &str, now_ms: i64) -> String {
     httpdate::fmt_http_date(at)
 }
 
-/// Builds a route table for one case. "network-first" is `Cache::refresh`, and "cache-only" is `Cache::stored`.
+/// Builds a route table for one case. `network-first` is tested with `Cache::refresh`, `cache-only` with
+/// `Cache::stored`.
 fn routes(strategy: &str, times: Times) -> &'static [Route] {
     let s = Duration::from_secs;
     let (strategy, fresh, stale) = match strategy {
@@ -234,7 +235,7 @@ fn routes(strategy: &str, times: Times) -> &'static [Route] {
     Vec::leak(vec![route])
 }
 
-async fn answer(fixture: &Fixture, strategy: &str, path: &str) -> Result<Cached, Error> {
+async fn call(fixture: &Fixture, strategy: &str, path: &str) -> Result<Cached, Error> {
     match strategy {
         "network-first" => fixture.cache.refresh(path).await,
         "cache-only" => fixture.cache.stored(path).await,
@@ -242,8 +243,8 @@ async fn answer(fixture: &Fixture, strategy: &str, path: &str) -> Result<Cached,
     }
 }
 
-fn describe(answer: &Result<Cached, Error>) -> String {
-    match answer {
+fn describe(result: &Result<Cached, Error>) -> String {
+    match result {
         Ok(cached) if cached.body.len() > 1000 => "long".into(),
         Ok(cached) => String::from_utf8_lossy(&cached.body).into_owned(),
         Err(Error::Net(carrel_net::Error::Offline(_)) | Error::NotStored(_)) => "none".into(),
@@ -260,7 +261,7 @@ async fn run_step(
     table: &Table,
     case: &Case,
     step: &Step,
-) -> (Seen, Option<Cached>) {
+) -> (StepResult, Option<Cached>) {
     fixture.clock.advance(step.wait_s * 1000);
     fixture.clock.jump(step.jump_s * 1000);
     if step.restart {
@@ -283,16 +284,16 @@ async fn run_step(
     let path = step.path.as_deref().unwrap_or("/api/thing");
 
     let strategy = step.strategy.as_ref().unwrap_or(&case.strategy);
-    let pending = join_all((0..step.many.unwrap_or(1)).map(|_| answer(fixture, strategy, path)));
+    let pending = join_all((0..step.many.unwrap_or(1)).map(|_| call(fixture, strategy, path)));
     tokio::pin!(pending);
     let mut rounds = 0;
-    let answers = loop {
+    let results = loop {
         tokio::select! {
             biased;
-            answers = &mut pending => break answers,
+            results = &mut pending => break results,
             is_idle = fixture.run_tasks() => if is_idle { rounds += 1 } else { continue },
         }
-        // All remaining waits are for time or for a late answer.
+        // All tasks wait for time or for a late reply.
         if rounds % 50 == 0 {
             fixture.clock.advance(500);
             let waits = rounds >= 50 * 10 && matches!(step.release, Some(ReleaseTime::While(_)));
@@ -300,36 +301,41 @@ async fn run_step(
                 fixture.net.gate.add_permits(1);
             }
         }
-        assert!(rounds < 50 * 200, "{}: no answer", case.name);
+        assert!(rounds < 50 * 200, "{}: no result", case.name);
     };
     fixture.settle().await;
-    let texts: Vec<String> = answers.iter().map(describe).collect();
+    let texts: Vec<String> = results.iter().map(describe).collect();
     assert!(
         texts.windows(2).all(|w| w[0] == w[1]),
-        "{}: callers got different answers: {texts:?}",
+        "{}: callers received different responses: {texts:?}",
         case.name
     );
-    let seen = Seen { answer: texts[0].clone(), requests: fixture.requests() - before };
-    (seen, answers.into_iter().next().and_then(Result::ok))
+    let result = StepResult { response: texts[0].clone(), requests: fixture.requests() - before };
+    (result, results.into_iter().next().and_then(Result::ok))
 }
 
-fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, fixture: &Fixture) -> Vec<String> {
+fn check(
+    step: &Step,
+    result: &StepResult,
+    cached: Option<&Cached>,
+    fixture: &Fixture,
+) -> Vec<String> {
     let mut problems = Vec::new();
-    let (answers, requests) = (step.answer.all(), step.requests.all());
+    let (responses, requests) = (step.response.all(), step.requests.all());
     // Of several allowed results Carrel returns the first.
     let expected = step
         .carrel
         .clone()
-        .unwrap_or_else(|| Seen { answer: answers[0].clone(), requests: requests[0] });
-    if *seen != expected {
-        problems.push(format!("got {seen:?}, expected {expected:?}"));
+        .unwrap_or_else(|| StepResult { response: responses[0].clone(), requests: requests[0] });
+    if *result != expected {
+        problems.push(format!("got {result:?}, expected {expected:?}"));
     }
-    let right = answers.contains(&expected.answer) && requests.contains(&expected.requests);
+    let right = responses.contains(&expected.response) && requests.contains(&expected.requests);
     if step.carrel.is_some() && step.reason.is_empty() {
-        problems.push("differs without a reason".into());
+        problems.push("`carrel` without a `reason`".into());
     }
     if !right && step.carrel.is_none() {
-        problems.push("the table contradicts itself".into());
+        problems.push("the expected result is not one of the allowed ones".into());
     }
     for (name, value) in &step.request_headers {
         let sent = fixture.last_header(name);
@@ -363,17 +369,17 @@ fn check(step: &Step, seen: &Seen, cached: Option<&Cached>, fixture: &Fixture) -
 }
 
 #[tokio::test]
-async fn every_row_of_the_fault_table() {
+async fn every_case_of_the_fault_table_has_the_expected_result() {
     let table: Table = serde_json::from_str(TABLE).expect("the table can be read");
     assert!(table.cases.len() >= 100, "{} cases", table.cases.len());
     let (mut problems, mut results) = (Vec::new(), Vec::new());
     for case in &table.cases {
-        assert!(!case.rfc.is_empty(), "{}: no source", case.name);
+        assert!(!case.rfc.is_empty(), "{}: no section of an RFC", case.name);
         let mut fixture = Fixture::with_routes(routes(&case.strategy, case.route));
         let mut all = Vec::new();
         for (n, step) in case.steps.iter().enumerate() {
-            let (seen, cached) = run_step(&mut fixture, &table, case, step).await;
-            for problem in check(step, &seen, cached.as_ref(), &fixture) {
+            let (result, cached) = run_step(&mut fixture, &table, case, step).await;
+            for problem in check(step, &result, cached.as_ref(), &fixture) {
                 problems.push(format!(
                     "{}: {}: step {}: {problem}",
                     case.strategy,
@@ -381,7 +387,7 @@ async fn every_row_of_the_fault_table() {
                     n + 1
                 ));
             }
-            all.push(seen);
+            all.push(result);
         }
         results.push(
             serde_json::json!({ "strategy": case.strategy, "name": case.name, "steps": all }),

@@ -2,10 +2,10 @@
 
 use carrel_http_cache::{ROUTES, RouteCounts};
 
-use super::fixture::{Fixture, LIST, MIN, Net, ONE, answer, first, same};
+use super::fixture::{Fixture, LIST, MIN, Net, ONE, first, reply, same};
 
 #[tokio::test]
-async fn every_answer_is_counted_under_its_route_and_where_it_came_from() {
+async fn every_response_is_counted_under_its_route_and_origin() {
     let mut fixture = Fixture::new();
     fixture.enqueue([first()]);
     fixture.get(LIST).await.unwrap();
@@ -28,7 +28,7 @@ async fn every_answer_is_counted_under_its_route_and_where_it_came_from() {
     fixture.stored(ONE).await.unwrap();
     fixture.get("/api/meta").await.unwrap_err();
     fixture.clock.advance(MIN);
-    fixture.enqueue([answer(404, &[], "")]);
+    fixture.enqueue([reply(404, &[], "")]);
     fixture.get("/api/stories/gone").await.unwrap_err();
     fixture.get("/api/stories/gone").await.unwrap_err();
 
@@ -44,7 +44,7 @@ async fn every_answer_is_counted_under_its_route_and_where_it_came_from() {
     assert_eq!(of("/api/stories/*"), RouteCounts { failed: 2, negative: 1, ..none });
     assert_eq!(of("*"), RouteCounts { failed: 1, negative: 1, ..none });
     let total = figures.total();
-    assert_eq!((total.answers(), total.hits()), (8, 6));
+    assert_eq!((total.responses(), total.hits()), (8, 6));
     assert!(figures.memory_bytes > 0 && figures.disk_bytes > 0 && figures.evicted == 0);
     fixture.restart();
     assert_eq!(fixture.cache.figures().total(), none, "since the start");

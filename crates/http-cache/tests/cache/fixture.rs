@@ -1,4 +1,4 @@
-//! A cache with a scripted network and a manually advanced clock.
+//! A cache with a scripted network and a clock that tests advance.
 
 use std::{
     collections::VecDeque,
@@ -16,14 +16,14 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
-/// The next result of the network.
+/// A scripted result of one request.
 #[derive(Debug, Clone)]
 pub enum Net {
-    Answer(ScriptedReply),
+    Reply(ScriptedReply),
     Refused,
-    /// Never answers: the request's own timeout ends it.
+    /// Never replies: the request ends with its own timeout.
     TimesOut,
-    /// Answers when released through `gate`.
+    /// Replies when released through `gate`.
     Late(ScriptedReply),
     /// The connection breaks after these bytes.
     Cut(Bytes),
@@ -31,13 +31,13 @@ pub enum Net {
     Endless,
 }
 
-/// A scripted answer.
+/// A scripted reply.
 #[derive(Debug, Clone, Default)]
 pub struct ScriptedReply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
-    /// Duration until the answer arrives.
+    /// Time until the reply arrives.
     pub takes_ms: u64,
 }
 
@@ -49,24 +49,24 @@ pub fn scripted(status: u16, headers: &[(&str, &str)], body: &'static str) -> Sc
     }
     ScriptedReply { status, headers, body: Bytes::from_static(body.as_bytes()), takes_ms: 0 }
 }
-pub fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Net {
-    Net::Answer(scripted(status, headers, body))
+pub fn reply(status: u16, headers: &[(&str, &str)], body: &'static str) -> Net {
+    Net::Reply(scripted(status, headers, body))
 }
 /// `[1]`, fresh for ten minutes.
 pub fn first() -> Net {
-    answer(200, &[("cache-control", "max-age=600"), ("etag", "\"v1\"")], "[1]")
+    reply(200, &[("cache-control", "max-age=600"), ("etag", "\"v1\"")], "[1]")
 }
 pub fn second() -> Net {
-    answer(200, &[("cache-control", "max-age=600"), ("etag", "\"v2\"")], "[2]")
+    reply(200, &[("cache-control", "max-age=600"), ("etag", "\"v2\"")], "[2]")
 }
 pub fn same() -> Net {
-    answer(304, &[("etag", "\"v1\"")], "")
+    reply(304, &[("etag", "\"v1\"")], "")
 }
 
 pub struct Script {
     pub next: Mutex<VecDeque<Net>>,
     pub seen: Mutex<Vec<Request>>,
-    /// Releases late answers.
+    /// Releases late replies.
     pub gate: Semaphore,
     clock: FakeClock,
 }
@@ -91,7 +91,7 @@ impl Http for Script {
         let next = self.next.lock().unwrap().pop_front();
         let json = scripted(200, &[], "");
         match next.unwrap_or(Net::Refused) {
-            Net::Answer(reply) => {
+            Net::Reply(reply) => {
                 self.clock.sleep(std::time::Duration::from_millis(reply.takes_ms)).await;
                 Ok(whole_reply(&reply))
             }
@@ -102,7 +102,7 @@ impl Http for Script {
             Net::Refused => Err(Failure::new(FailureKind::Connect, "connection refused")),
             Net::TimesOut => {
                 self.clock.sleep(limit).await;
-                Err(Failure::new(FailureKind::Timeout, "no answer"))
+                Err(Failure::new(FailureKind::Timeout, "no reply"))
             }
             Net::Cut(bytes) => {
                 let broken = Failure::new(FailureKind::Broken, "connection reset");
@@ -184,14 +184,14 @@ impl Fixture {
     pub async fn stored(&self, path: &str) -> Result<Cached, ErrorCode> {
         self.cache.stored(path).await.map_err(|e| e.code())
     }
-    /// Runs until everything that needs neither time nor the network has happened.
+    /// Runs until no task can continue without the clock or the network.
     pub async fn settle(&self) {
         let mut rounds = 0;
         while rounds < 200 {
             rounds += i32::from(self.run_tasks().await);
         }
     }
-    /// Lets other tasks run. Returns false while the database is busy, which takes real time.
+    /// Yields to other tasks. Returns false while the database is busy, which takes real time.
     pub async fn run_tasks(&self) -> bool {
         tokio::task::yield_now().await;
         let is_idle = self.cache.database().pending() == 0;
@@ -200,7 +200,7 @@ impl Fixture {
         }
         is_idle
     }
-    /// Prevents the file from growing, which SQLite reports like a full disk.
+    /// Limits the file to its present size, so that SQLite reports a full disk.
     pub fn fill_disk(&self) {
         self.cache
             .database()

@@ -1,4 +1,4 @@
-//! Tests of the cache: the fault table of `tests/faults/cases.json` over the strategies, and behaviour that a table
+//! Tests of the cache: the fault table of `tests/faults/cases.json` over the strategies, and behaviour that the table
 //! cannot express.
 
 mod budget;

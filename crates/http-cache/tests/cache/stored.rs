@@ -1,13 +1,13 @@
-//! Stored answers: over restarts, with a damaged file, for several accounts; and refreshes on demand.
+//! Stored responses: after restarts, in a damaged file, of several accounts; and `refresh`.
 
 use carrel_http_cache::{Error, Fallback, Origin};
 use carrel_model::ErrorCode;
 use carrel_sqlite::{Database, Migration};
 
-use super::fixture::{DAY, Fixture, LIST, MIN, Net, ONE, answer, first, same, scripted, second};
+use super::fixture::{DAY, Fixture, LIST, MIN, Net, ONE, first, reply, same, scripted, second};
 
 #[tokio::test]
-async fn a_stale_answer_is_refreshed_in_the_background_and_reported() {
+async fn a_stale_response_is_refreshed_in_the_background_and_reported() {
     let fixture = Fixture::new();
     fixture.enqueue([first(), second()]);
     fixture.get(LIST).await.unwrap();
@@ -38,7 +38,7 @@ async fn request_duration_counts_as_age() {
     let fixture = Fixture::new();
     let mut slow = scripted(200, &[("cache-control", "max-age=600"), ("age", "570")], "[1]");
     slow.takes_ms = 25_000;
-    fixture.enqueue([Net::Answer(slow), same()]);
+    fixture.enqueue([Net::Reply(slow), same()]);
     let pending = fixture.get(LIST);
     tokio::pin!(pending);
     let got = loop {
@@ -54,15 +54,15 @@ async fn request_duration_counts_as_age() {
 }
 
 #[tokio::test]
-async fn a_later_answer_reveals_a_clock_set_back() {
+async fn a_later_arrival_proves_that_the_clock_was_set_back() {
     let mut fixture = Fixture::new();
     fixture.enqueue([first()]);
     fixture.get(LIST).await.unwrap();
     fixture.clock.advance(2 * DAY);
     fixture.enqueue([first()]);
     fixture.get("/api/stories").await.unwrap();
-    // Set back to an hour after the first answer: alone it would appear an hour old, but the file contains later
-    // arrivals.
+    // Set back to five minutes after the first arrival: the response would appear fresh, but the file contains a later
+    // arrival.
     fixture.clock.jump(-2 * DAY + 5 * MIN);
     fixture.restart();
     fixture.enqueue([same()]);
@@ -73,20 +73,20 @@ async fn a_later_answer_reveals_a_clock_set_back() {
 async fn vary_separates_learners() {
     let mut fixture = Fixture::new();
     let vary = [("vary", "Authorization"), ("cache-control", "max-age=600")];
-    fixture.enqueue([answer(200, &vary, "[\"asha\"]")]);
+    fixture.enqueue([reply(200, &vary, "[\"asha\"]")]);
     fixture.get(LIST).await.unwrap();
     assert_eq!(fixture.last_header("accept").as_deref(), Some("application/json"));
     fixture.restart_as("noor");
-    fixture.enqueue([answer(200, &vary, "[\"noor\"]")]);
+    fixture.enqueue([reply(200, &vary, "[\"noor\"]")]);
     let other = fixture.get(LIST).await.unwrap();
     assert_eq!(&other.body[..], b"[\"noor\"]");
     assert!(other.status.to_string().contains("fwd=vary-miss"), "{}", other.status);
-    // Both are stored. At most four answers per path are kept, the newest.
+    // Both are stored. At most four responses per path are kept, the newest.
     fixture.restart();
     assert_eq!(fixture.stored(LIST).await.unwrap().body, "[\"asha\"]");
     for account in ["mei", "tomas", "zainab"] {
         fixture.restart_as(account);
-        fixture.enqueue([answer(200, &vary, "[0]")]);
+        fixture.enqueue([reply(200, &vary, "[0]")]);
         fixture.get(LIST).await.unwrap();
     }
     fixture.restart();
@@ -109,15 +109,15 @@ async fn refresh_always_sends_a_request_and_stored_never_does() {
     fixture.enqueue([second()]);
     assert_eq!(fixture.refresh(ONE).await.unwrap().body, "[2]");
     assert_eq!((fixture.stored(ONE).await.unwrap().body, fixture.requests()), ("[2]".into(), 3));
-    // A stored answer used after a server error is marked.
-    fixture.enqueue([answer(503, &[], "")]);
-    let instead = fixture.refresh(ONE).await.unwrap();
-    assert_eq!((&instead.body[..], instead.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
-    assert!(instead.is_dated() && !instead.offline);
+    // A stored response used after a server error is marked.
+    fixture.enqueue([reply(503, &[], "")]);
+    let fallback = fixture.refresh(ONE).await.unwrap();
+    assert_eq!((&fallback.body[..], fallback.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
+    assert!(fallback.is_dated() && !fallback.offline);
     fixture.enqueue([Net::Refused]);
-    let instead = fixture.refresh(ONE).await.unwrap();
-    assert!(instead.offline && instead.fallback() == Some(Fallback::Offline));
-    // A refresh does not store a path that the table does not store.
+    let fallback = fixture.refresh(ONE).await.unwrap();
+    assert!(fallback.offline && fallback.fallback() == Some(Fallback::Offline));
+    // `refresh` stores nothing under a network-only route.
     fixture.cache.network_changed();
     fixture.enqueue([first()]);
     assert!(!fixture.refresh("/api/meta").await.unwrap().status.stored);
@@ -125,7 +125,7 @@ async fn refresh_always_sends_a_request_and_stored_never_does() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_version_keeps_its_answers() {
+async fn a_file_of_the_first_version_keeps_its_responses() {
     const FIRST: &[Migration] = &[Migration {
         number: 1,
         name: "entries",
@@ -146,7 +146,7 @@ async fn a_file_of_the_first_version_keeps_its_answers() {
     drop(database);
     let fixture = Fixture::at(dir);
     assert_eq!(fixture.stored(LIST).await.unwrap().body, "[1]");
-    // An answer of this version can be stored in the same file.
+    // A response of this version can be stored in the same file.
     fixture.enqueue([first()]);
     assert!(fixture.get(ONE).await.unwrap().status.stored);
 }

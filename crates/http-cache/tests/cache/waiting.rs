@@ -4,18 +4,18 @@ use carrel_http_cache::Origin;
 use carrel_model::ErrorCode;
 use futures_util::FutureExt as _;
 
-use super::fixture::{Fixture, LIST, MIN, Net, ONE, answer, first, scripted};
+use super::fixture::{Fixture, LIST, MIN, Net, ONE, first, reply, scripted};
 
 #[tokio::test]
 async fn dropped_callers_do_not_abort_a_storable_request() {
     let fixture = Fixture::new();
     fixture.enqueue([Net::Late(scripted(200, &[("cache-control", "max-age=600")], "[1]"))]);
     let cache = fixture.cache.clone();
-    let ask = move || {
+    let get = move || {
         let cache = cache.clone();
         tokio::spawn(async move { cache.get(ONE, || {}).await.map(|c| c.status.collapsed) })
     };
-    let (first, second, third) = (ask(), ask(), ask());
+    let (first, second, third) = (get(), get(), get());
     fixture.settle().await;
     first.abort();
     fixture.net.gate.add_permits(1);
@@ -25,7 +25,7 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
     );
     assert_eq!(fixture.requests(), 1);
 
-    // All callers are dropped, the answer arrives, and the next caller gets it.
+    // After all callers are dropped, the response is stored and returned to the next caller.
     let fixture = Fixture::new();
     fixture.enqueue([Net::Late(scripted(200, &[("cache-control", "max-age=600")], "[1]"))]);
     {
@@ -33,7 +33,7 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
         tokio::pin!(pending);
         tokio::select! {
             biased;
-            _ = &mut pending => panic!("answered before the release"),
+            _ = &mut pending => panic!("completed before the release"),
             () = fixture.settle() => {}
         }
     }
@@ -46,18 +46,18 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
 #[tokio::test]
 async fn an_unstorable_request_is_aborted_without_waiters() {
     let fixture = Fixture::new();
-    fixture.enqueue([Net::Late(scripted(200, &[], "[1]")), answer(200, &[], "[2]")]);
+    fixture.enqueue([Net::Late(scripted(200, &[], "[1]")), reply(200, &[], "[2]")]);
     {
         let pending = fixture.get("/api/meta");
         tokio::pin!(pending);
         tokio::select! {
             biased;
-            _ = &mut pending => panic!("answered before the release"),
+            _ = &mut pending => panic!("completed before the release"),
             () = fixture.settle() => {}
         }
     }
     fixture.settle().await;
-    // Aborted: the next caller begins its own request.
+    // Aborted: the next caller starts a new request.
     let next = fixture.get("/api/meta").await.unwrap();
     assert_eq!(
         (&next.body[..], next.status.collapsed, fixture.requests()),
@@ -102,7 +102,7 @@ async fn an_unreachable_server_is_not_requested_for_five_seconds_or_until_a_netw
 #[tokio::test]
 async fn a_missing_path_is_not_requested_again_for_a_minute() {
     let fixture = Fixture::new();
-    fixture.enqueue([answer(404, &[], "")]);
+    fixture.enqueue([reply(404, &[], "")]);
     for _ in 0..3 {
         assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::NotFound);
     }
@@ -125,16 +125,16 @@ async fn memory_hits_and_writes_do_not_block_async_tasks() {
     let (running, is_running) = tokio::sync::oneshot::channel();
     let (released, mut running) = (std::sync::Mutex::new(released), Some(running));
     let database = fixture.cache.database().clone();
-    let holds = tokio::spawn(async move {
-        let holds = database.write("hold", move |_| {
+    let held = tokio::spawn(async move {
+        let held = database.write("hold", move |_| {
             running.take().map(|r| r.send(()));
             let _ = released.lock().unwrap().recv();
             Ok(())
         });
-        holds.await
+        held.await
     });
     is_running.await.unwrap();
-    let hit = fixture.get(LIST).now_or_never().expect("a memory hit without waiting").unwrap();
+    let hit = fixture.get(LIST).now_or_never().expect("a memory hit does not wait").unwrap();
     assert_eq!(hit.origin, Origin::Memory);
 
     fixture.enqueue([first()]);
@@ -143,13 +143,13 @@ async fn memory_hits_and_writes_do_not_block_async_tasks() {
     while fixture.requests() < 3 {
         tokio::select! {
             biased;
-            got = &mut storing => panic!("{got:?} before the answer is stored"),
+            got = &mut storing => panic!("{got:?} before the response is stored"),
             () = tokio::task::yield_now() => {}
         }
     }
     let stories = fixture.get("/api/stories").await.unwrap();
     assert_eq!(stories.origin, Origin::Disk, "reads do not wait for writes");
     release.send(()).unwrap();
-    holds.await.unwrap().unwrap();
+    held.await.unwrap().unwrap();
     assert!(storing.await.unwrap().status.stored);
 }

@@ -18,7 +18,7 @@ const BEFORE: &str = "before-";
 const MAX_DAILY: usize = 3;
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// A backup, identified by its name. It is verified only when it is used.
+/// A backup, found by its file name. It is verified only when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Backup {
     pub at_ms: i64,
@@ -37,11 +37,11 @@ pub(super) fn all(dir: &Path) -> Vec<Backup> {
     found
 }
 
-/// Makes `daily-<ms>.db` if there is none of the last day, or if the journal is incomplete; keeps the newest three.
-/// Returns true if one was made.
+/// Makes `daily-<ms>.db` if there is none of the last day or the journal is incomplete, and keeps the newest three.
+/// Returns true if a backup was made.
 pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> Result<bool> {
     let needed = journal.lock().needs_backup();
-    // After a clock jump the last backup may be dated in the future; the distance counts in both directions.
+    // After a clock jump the time of the last backup may be in the future, so the absolute difference is compared.
     let recent = named(dir, DAILY).iter().any(|b| (now_ms - b.at_ms).abs() < DAY_MS);
     if recent && !needed {
         return Ok(false);
@@ -53,7 +53,7 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
             "no space for a backup of {bytes} bytes: {free} bytes are free"
         )));
     }
-    // The new segment is begun before the copy, so that changes recorded in between are in both.
+    // The new segment is started before the copy, so that changes during the copy are in the segment.
     journal.lock().rotate(now_ms)?;
     let made = copy(dir, now_ms);
     if made.is_err() {
@@ -71,7 +71,7 @@ pub(super) fn make_daily(dir: &Path, now_ms: i64, journal: &Mutex<Journal>) -> R
     Ok(true)
 }
 
-/// Deletes the files of interrupted backups. Call it while no backup is being made.
+/// Deletes the files of interrupted backups. Must not be called while a backup is being made.
 pub(super) fn remove_unfinished(dir: &Path) {
     let Ok(files) = fs::read_dir(folder(dir)) else { return };
     for path in files.flatten().map(|f| f.path()) {

@@ -1,8 +1,7 @@
 //! Validated reads of the tables: a damaged stored value affects only its own row.
 //!
-//! SQLite has no checksums: flipped bits inside a value pass its checks. Here every row is parsed and validated when it
-//! is read; one that fails is skipped and logged. `move_unreadable_rows` finds all of them, by key where the key can be
-//! read.
+//! SQLite has no checksums, so its checks do not detect flipped bits inside a value. Here each row is parsed and
+//! validated when it is read; an unreadable row is skipped and logged. `move_unreadable_rows` finds all of them.
 
 use carrel_model::{
     ItemId,
@@ -32,7 +31,7 @@ pub enum Found {
 pub struct Damaged {
     /// The table it was found in.
     pub row_type: RowType,
-    /// None if the key is unreadable too.
+    /// `None` if the key is unreadable too.
     pub key: Option<RowKey>,
     /// Why it cannot be read.
     pub problem: String,
@@ -52,7 +51,7 @@ pub fn find(conn: &Connection, key: &RowKey) -> Result<Found> {
     }
 }
 
-/// Returns the row with this key; none if it is missing or unreadable.
+/// Returns the row with this key; `None` if it is missing or unreadable.
 pub fn get(conn: &Connection, key: &RowKey) -> Result<Option<Row>> {
     Ok(match find(conn, key)? {
         Found::Row(row) => Some(row),
@@ -101,8 +100,8 @@ pub(super) fn each(
     })
 }
 
-/// Same for a file of this or an earlier schema: a missing column is read as its empty value, and a field that an
-/// earlier release stored as unknown is read as the field it is now.
+/// Like `each`, for a file of this or an earlier schema: a missing column is read as its empty value, and fields that
+/// an earlier release stored as unknown are parsed if this release has them.
 pub(super) fn each_of_earlier_schema(
     conn: &Connection,
     row_type: RowType,
@@ -128,8 +127,8 @@ pub(super) fn each_of_earlier_schema(
     })
 }
 
-/// Returns the columns of this release that the table of the file lacks; none if the table cannot be described, as it
-/// cannot be read then either.
+/// Returns the columns of this release that the table in the file does not have. Empty if its columns cannot be listed,
+/// because the table cannot be read then.
 fn missing_columns(conn: &Connection, spec: &TableSpec) -> Vec<&'static str> {
     let names = || -> rusqlite::Result<Vec<String>> {
         conn.prepare("SELECT name FROM pragma_table_info(?1)")?
@@ -158,7 +157,7 @@ fn empty_value(spec: &TableSpec, column: Column) -> String {
     }
 }
 
-/// Parses unknown fields of the row that are known now, if the result is valid.
+/// Parses stored unknown fields that this release knows, if the result is valid.
 fn with_known_fields(row: Row) -> Row {
     let read = serde_json::to_string(&row).ok().and_then(|text| Row::from_json(&text).ok());
     read.filter(|read| read.validate().is_ok()).unwrap_or(row)
@@ -198,7 +197,7 @@ pub(super) fn move_unreadable_rows(conn: &Connection, now_ms: i64) -> Result<Vec
     Ok(damaged)
 }
 
-/// Same for the row with this key.
+/// Like `move_unreadable_rows`, for the row with this key.
 pub(super) fn move_unreadable_row(conn: &Connection, key: &RowKey, now_ms: i64) -> Result<()> {
     let mut stored = Vec::new();
     visit(conn, key.row_type, &order(key.row_type), [], |r, read| {
@@ -253,7 +252,7 @@ fn visit(
     visit_columns(conn, row_type, &columns.join(", "), clause, params, f)
 }
 
-/// `columns`: those of the table, in the order in which `rows::read` expects them.
+/// `columns` are those of the table, in the order that `rows::read` requires.
 fn visit_columns(
     conn: &Connection,
     row_type: RowType,
@@ -279,13 +278,13 @@ fn visit_columns(
 fn order(row_type: RowType) -> String {
     order_by(row_type, "")
 }
-/// Ordered by key; `direction` is `" DESC"` or `""`.
+/// Returns an `ORDER BY` clause for the key; `direction` is `" DESC"` or `""`.
 pub(super) fn order_by(row_type: RowType, direction: &str) -> String {
     let keys = TableSpec::of(row_type).keys.iter().map(|c| format!("{}{direction}", c.name));
     format!("ORDER BY {}", keys.collect::<Vec<_>>().join(", "))
 }
 
-/// False for a key that no row can have, as found in a damaged index.
+/// Returns false for a key that no row can have, which a damaged index may contain.
 pub(super) fn is_valid_key(key: &RowKey) -> bool {
     match (key.row_type, key.parts()) {
         (RowType::Progress, (kind, Some(item))) => {
@@ -302,7 +301,7 @@ fn key_names(spec: &TableSpec) -> String {
     spec.keys.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Expects the key columns first.
+/// Reads the key of a row whose first columns are the key columns.
 fn key_of(r: &rusqlite::Row<'_>, row_type: RowType) -> Option<RowKey> {
     let spec = TableSpec::of(row_type);
     let parts =

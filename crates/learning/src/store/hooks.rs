@@ -1,4 +1,4 @@
-//! Callbacks of the `user.db` writer: append local changes to the journal before they are acknowledged, release the
+//! Callbacks of the writer of `user.db`: append local changes to the journal before they are acknowledged, release the
 //! reserve on a full disk, and record how the run ended.
 
 use std::{fs::File, path::PathBuf, sync::Arc};

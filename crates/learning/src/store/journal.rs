@@ -1,12 +1,12 @@
-//! Journal of local changes: each row recorded on this device is appended after its transaction was committed and
-//! before the change is acknowledged. It is read only to repair `user.db`: the newest backup joined with the journal
-//! contains every acknowledged change.
+//! Journal of local changes: each row recorded on this device is appended after its transaction is committed and before
+//! the change is acknowledged. It is read only to repair `user.db`: the newest backup joined with the journal contains
+//! all acknowledged changes.
 //!
-//! Appending costs one write call and no fsync: `user.db` is the durable copy. After a power cut the end of the journal
-//! may be missing. This matters only if `user.db` is damaged too; the gap is then counted and reported.
+//! Appending needs one write call and no fsync: `user.db` is the durable copy. After a power cut the end of the journal
+//! may be missing. If `user.db` is damaged too, the gap is counted and reported.
 //!
-//! `journal/<first number>-<ms>.log` is one segment; each backup begins a new one. A line is `<checksum> <number> <ms>
-//! <operation> <row as JSON>`; numbers increase by one, so that missing lines are counted.
+//! `journal/<first number>-<ms>.log` is one segment; each backup starts a new one. A line is `<checksum> <number> <ms>
+//! <operation> <row as JSON>`; numbers increase by one, so missing lines can be counted.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ use carrel_model::lattice::Row;
 use crate::Result;
 
 const FOLDER: &str = "journal";
-/// Bytes of the last segment that are read first at start-up.
+/// Number of bytes of the last segment that are read first at start-up.
 const TAIL_BYTES: u64 = 16 * 1024;
 /// Number of hex digits of a line's checksum.
 const CHECKSUM_DIGITS: usize = 16;
@@ -38,11 +38,11 @@ pub(super) struct Entry {
     pub row: Row,
 }
 
-/// Lines between two readable ones that are missing or unreadable.
+/// Missing or unreadable lines between two readable ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap {
     pub entries: u64,
-    /// Times of the surrounding lines; none at the beginning or the end.
+    /// Times of the surrounding lines; `None` at the start or the end.
     pub from_ms: Option<i64>,
     pub until_ms: Option<i64>,
 }
@@ -66,15 +66,15 @@ pub(super) struct Journal {
     next: u64,
     /// The last line may be incomplete.
     torn: bool,
-    /// A change was not appended, or there was no journal; only a backup makes it complete again.
+    /// A change was not appended, or there was no journal: a backup is needed.
     incomplete: bool,
 }
 
 impl Journal {
-    /// Opens the journal to append after the last line. Never fails: a change that cannot be appended becomes a gap.
+    /// Opens the journal to append after the last line. Never fails: changes that cannot be appended are gaps.
     ///
-    /// `new_file`: `user.db` was created just now. The first line then has the number 0, which means that the journal
-    /// contains everything; otherwise a backup has to be made first.
+    /// `new_file`: `user.db` was just created. The first line then has the number 0, which means that the journal
+    /// contains all changes; otherwise a backup is needed.
     pub fn open(dir: &Path, now_ms: i64, new_file: bool) -> Self {
         let folder = dir.join(FOLDER);
         let segments = segments(&folder);
@@ -88,7 +88,7 @@ impl Journal {
             Some(segment) => {
                 File::options().append(true).open(&segment.path).map(|f| journal.file = Some(f))
             }
-            None => journal.begin(now_ms),
+            None => journal.start_segment(now_ms),
         };
         if let Err(e) = opened {
             tracing::warn!(error = %e, "the journal cannot be written: changes are stored in user.db only");
@@ -97,7 +97,7 @@ impl Journal {
         journal
     }
 
-    /// Appends the rows that a transaction recorded.
+    /// Appends the rows that a commit recorded.
     pub fn append(&mut self, now_ms: i64, entries: &[Entry]) {
         if entries.is_empty() {
             return;
@@ -119,7 +119,7 @@ impl Journal {
             }
             number += 1;
         }
-        // The numbers are used even if nothing was written, so that the gap is detected.
+        // The numbers count as used even if nothing is written, so that the gap is detected.
         self.next = number;
         let written = match &mut self.file {
             Some(file) => file.write_all(text.as_bytes()),
@@ -137,17 +137,17 @@ impl Journal {
         }
     }
 
-    /// Begins a new segment, for the backup of `now_ms` that is made next.
+    /// Starts a new segment for the backup of `now_ms`, which is made next.
     pub fn rotate(&mut self, now_ms: i64) -> io::Result<()> {
         if let Some(file) = &self.file {
             file.sync_data()?;
         }
-        self.begin(now_ms)?;
+        self.start_segment(now_ms)?;
         self.incomplete = false;
         Ok(())
     }
 
-    /// True if backup and journal together are not complete without a new backup.
+    /// Returns true if backup and journal together do not contain all changes.
     pub fn needs_backup(&self) -> bool {
         self.incomplete
     }
@@ -155,7 +155,7 @@ impl Journal {
         self.incomplete = true;
     }
 
-    fn begin(&mut self, now_ms: i64) -> io::Result<()> {
+    fn start_segment(&mut self, now_ms: i64) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let path = self.folder.join(format!("{:020}-{now_ms}.log", self.next));
         let mut options = File::options();
@@ -194,7 +194,7 @@ pub(super) fn read(dir: &Path) -> Contents {
             }
         }
     }
-    // A gap between two lines is counted by their numbers; after the last one, by unreadable lines.
+    // A gap between two lines is counted from their numbers; after the last line, unreadable lines are counted.
     if unreadable > 0 {
         let from_ms = contents.last.map(|(_, at_ms)| at_ms);
         contents.gaps.push(Gap { entries: unreadable, from_ms, until_ms: None });
@@ -202,7 +202,7 @@ pub(super) fn read(dir: &Path) -> Contents {
     contents
 }
 
-/// Deletes the segments older than that of the backup made at `backup_ms`.
+/// Deletes the segments before that of the backup made at `backup_ms`.
 pub(super) fn prune(dir: &Path, backup_ms: i64) {
     let segments = segments(&dir.join(FOLDER));
     let Some(kept) = segments.iter().position(|s| s.at_ms == backup_ms) else { return };
@@ -213,11 +213,11 @@ pub(super) fn prune(dir: &Path, backup_ms: i64) {
     }
 }
 
-/// True if the journal has a segment that was begun for the backup of `backup_ms`.
+/// Returns true if the journal has a segment that was started for the backup of `backup_ms`.
 pub(super) fn covers(dir: &Path, backup_ms: i64) -> bool {
     segments(&dir.join(FOLDER)).iter().any(|s| s.at_ms == backup_ms)
 }
-/// True if anything was ever written to the journal.
+/// Returns true if anything was ever written to the journal.
 pub(super) fn exists(dir: &Path) -> bool {
     segments(&dir.join(FOLDER)).iter().any(|s| fs::metadata(&s.path).is_ok_and(|m| m.len() > 0))
 }
@@ -259,7 +259,7 @@ fn segments(folder: &Path) -> Vec<Segment> {
     found
 }
 
-/// Returns the number of the last line, or the one before the first of the last segment.
+/// Returns the number of the last line; if the last segment has none, the number before its first.
 fn last_number(segments: &[Segment]) -> Option<u64> {
     let last = segments.last()?;
     let written = last_line_number(&last.path).unwrap_or_else(|e| {
@@ -272,8 +272,8 @@ fn last_number(segments: &[Segment]) -> Option<u64> {
     }
 }
 
-/// Returns the number of the last readable line of a segment. Numbers increase, so that only the end of a long segment
-/// is read.
+/// Returns the number of the last readable line of a segment. Numbers increase, so only the end of a long segment is
+/// read.
 fn last_line_number(path: &Path) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(percents(dir.path()), [0, 1, 2, 3, 4, 6]);
 
         prune(dir.path(), 99);
-        assert_eq!(read(dir.path()).first, Some(0), "a backup that no segment belongs to");
+        assert_eq!(read(dir.path()).first, Some(0), "no segment was started for this backup");
         prune(dir.path(), 30);
         assert_eq!(read(dir.path()).first, Some(3));
         assert!(covers(dir.path(), 30) && !covers(dir.path(), 10));
@@ -418,7 +418,10 @@ mod tests {
     fn a_failed_append_is_a_gap_and_requires_a_backup() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path(), 10, false);
-        assert!(journal.needs_backup(), "there was none: only a backup has what was before");
+        assert!(
+            journal.needs_backup(),
+            "there was no journal: earlier changes are only in a backup"
+        );
         journal.rotate(11).unwrap();
         assert!(!journal.needs_backup());
         journal.append(12, &[entry(1)]);
@@ -429,6 +432,6 @@ mod tests {
         journal.append(14, &[entry(4)]);
         let contents = read(dir.path());
         assert_eq!(contents.gaps, [Gap { entries: 2, from_ms: Some(12), until_ms: Some(14) }]);
-        assert!(journal.needs_backup(), "only a backup makes it complete again");
+        assert!(journal.needs_backup(), "still incomplete until a backup");
     }
 }

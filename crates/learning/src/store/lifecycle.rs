@@ -1,7 +1,7 @@
 //! Opening and closing `user.db`: the lock, the check after an unclean run, migrations, the reserve.
 //!
-//! Only proven damage (`SQLITE_CORRUPT`, `SQLITE_NOTADB`, a failed check, each confirmed by a second read) starts a
-//! repair (`recovery`). After any other failure all files are left unchanged, and the account is opened read-only
+//! Only damage that a second read confirms (`SQLITE_CORRUPT`, `SQLITE_NOTADB`, a failed check) causes a repair
+//! (`recovery`). After any other failure all files are left unchanged, and the account is opened read-only
 //! (`read_copy`) if possible.
 
 use std::{
@@ -23,7 +23,7 @@ use crate::{
 };
 
 const LOCK: &str = "user.lock";
-/// Notes in the lock file have a fixed length, so that writing one needs no additional disk space.
+/// Notes in the lock file have a fixed length, so that no additional disk space is needed to write one.
 const NOTE_LENGTH: usize = 64;
 const OPEN: &str = "open";
 const CLOSED: &str = "closed";
@@ -31,8 +31,8 @@ const CLOSED: &str = "closed";
 /// What happened when the file was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// The last run did not close the file (a kill, a crash, a power cut), or another program changed it since. The
-    /// file was checked.
+    /// The last run did not close the file (after a kill, crash or power cut), or another program changed it since. The
+    /// file was then checked.
     pub unclean: bool,
     /// The file was damaged or missing and was rebuilt, or some of its rows were unreadable.
     pub repair: Option<Repair>,
@@ -84,7 +84,7 @@ fn lock(dir: &Path) -> Result<File> {
 /// How the last run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LastRun {
-    /// It closed the file, and the file is unchanged since.
+    /// It closed the file, which is unchanged since.
     Clean,
     /// It did not close the file.
     NotClosed,
@@ -95,7 +95,7 @@ enum LastRun {
 fn read_last_run(dir: &Path, lock: &mut File) -> io::Result<LastRun> {
     let mut note = String::new();
     lock.seek(SeekFrom::Start(0))?;
-    // A note that is not UTF-8 does not count as a clean end.
+    // A note that is not UTF-8 means an unclean end.
     let _ = lock.read_to_string(&mut note);
     let path = dir.join(FILE);
     if !path.exists() {
@@ -113,7 +113,7 @@ fn read_last_run(dir: &Path, lock: &mut File) -> io::Result<LastRun> {
     })
 }
 
-/// Size and time of modification: enough to detect a file that was replaced or restored by hand.
+/// Returns size and time of modification, which differ after a file was replaced or restored by hand.
 fn fingerprint(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     let changed = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -167,7 +167,7 @@ fn open_file(
         unreadable = restore_rows(&mut tx, dir)?;
     }
     if last_run == LastRun::Changed {
-        // The cursor may belong to another file.
+        // The cursor may be of another file.
         tx.state().pulled = 0;
     }
     state::after_update(&mut tx, &options.app_version)?;
@@ -179,7 +179,7 @@ fn open_file(
         tracing::warn!(error = %e, "the report of unreadable rows could not be written");
     }
     opened.repair = opened.repair.take().or(unreadable);
-    // A failure is harmless: a log beside the file also means an unclean end.
+    // If this fails, the log beside the file indicates an unclean end.
     if let Err(e) = write_note(lock, OPEN) {
         tracing::warn!(error = %e, "the lock file could not be updated at start-up");
     }
@@ -204,8 +204,8 @@ enum FileState {
     Damaged(String),
 }
 
-/// Opens the file. After an unclean run, or if it does not open as a database, it is checked first, in a copy in
-/// memory: SQLite would checkpoint the log into a damaged file, and delete the log of an empty one.
+/// Opens the file. After an unclean run, or if it does not open as a database, a copy in memory is checked first:
+/// SQLite would checkpoint the log into a damaged file, and delete the log of an empty one.
 fn open_checked(dir: &Path, clean: bool, new_file: bool) -> Result<FileState> {
     let path = dir.join(FILE);
     let open = || carrel_sqlite::open(&path, carrel_sqlite::Options::default());
@@ -223,7 +223,7 @@ fn open_checked(dir: &Path, clean: bool, new_file: bool) -> Result<FileState> {
         }
     }
     let found = match check(&path) {
-        // Read again: a temporary read error does not repeat.
+        // Read again: the cause may be a temporary read error.
         Err(e) if e.is_corrupt() => check(&path),
         found => found,
     };
@@ -242,7 +242,7 @@ fn open_checked(dir: &Path, clean: bool, new_file: bool) -> Result<FileState> {
 
 enum CheckResult {
     Sound,
-    /// Recreating the indices is enough.
+    /// Only the indices are damaged.
     IndicesDiffer,
 }
 
@@ -252,7 +252,7 @@ fn check(path: &Path) -> Result<CheckResult> {
     image::quick_check(&copy)?;
     match carrel_sqlite::integrity_check(&copy) {
         Err(e) if e.cause() == Cause::Corrupt => {
-            // In memory this can fail only because of the stored data.
+            // In memory, only the stored data can cause a failure.
             copy.execute_batch("REINDEX").map_err(|e| Error::corrupt(e.to_string()))?;
             carrel_sqlite::integrity_check(&copy)?;
             Ok(CheckResult::IndicesDiffer)
@@ -261,8 +261,8 @@ fn check(path: &Path) -> Result<CheckResult> {
     }
 }
 
-/// Migrates the schema. If there is no space for the backup before it, migrates without one: a migration is one
-/// transaction, and the daily backups and the journal exist.
+/// Migrates the schema. If the backup before it cannot be written, migrates without one: a migration is one
+/// transaction, and there are daily backups and the journal.
 fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
     match carrel_sqlite::migrate(conn, MIGRATIONS, Some(&backups::folder(dir)), now_ms) {
         Err(e) if matches!(e.cause(), Cause::Full | Cause::Denied) => {
@@ -274,8 +274,8 @@ fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
     }
 }
 
-/// After an unclean run: removes unreadable rows from the tables, and joins the journal, which contains what a damaged
-/// log lost. Returns a report if something cannot be restored.
+/// After an unclean run, removes unreadable rows from the tables and joins the journal, which contains changes that a
+/// damaged log may have lost. Returns a report if something cannot be restored.
 fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
     let damaged = checked::move_unreadable_rows(tx.conn(), tx.now_ms())?;
     let replayed = recovery::replay(tx, &journal::read(dir), false)?;
@@ -299,7 +299,7 @@ fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
 }
 
 /// Opens a copy of the database in memory, for a file that cannot be opened for writing. Writes nothing. `busy`:
-/// another Carrel has it open, so that the copy is made through SQLite to be consistent.
+/// another Carrel has the file open, and the copy is made by SQLite so that it is consistent.
 pub(super) fn read_copy(dir: &Path, options: &Options, busy: bool) -> Result<(Connection, Opened)> {
     let path = recovery::prepared(dir).unwrap_or_else(|| dir.join(FILE));
     if is_empty(&path)? && !recovery::can_rebuild(dir) {
@@ -343,7 +343,7 @@ fn copy_of_open_file(path: &Path) -> Result<Connection> {
     Ok(to)
 }
 
-/// Checkpoints the log and records a clean end. `suspect`: damage was seen, so that the next start checks the file.
+/// Checkpoints the log and records a clean end. `suspect`: damage was reported, and the next start must check the file.
 pub(super) fn close(conn: Connection, lock: &mut File, dir: &Path, suspect: bool) {
     carrel_sqlite::database::close(&conn);
     drop(conn);

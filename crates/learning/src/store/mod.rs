@@ -1,7 +1,7 @@
-//! `user.db`, the learner's rows: one folder per account, one `carrel_sqlite::Database`.
+//! `user.db`, the database of the learner's rows, in the folder of the account.
 //!
 //! All writes go through `write(op, |tx| ...)`: one transaction, durable (`synchronous=FULL`) when it returns;
-//! `Changes` are sent after the commit. All reads go through `read(|conn| ...)`, which reads one snapshot.
+//! `Changes` are published after the commit. All reads go through `read(|conn| ...)`, which reads one snapshot.
 //!
 //! | File in the folder | Content |
 //! |---|---|
@@ -15,9 +15,10 @@
 //! | `repair-<ms>.json` | report of what a repair could not restore |
 //!
 //! A file that cannot be opened for writing (full disk, read-only folder, locked by another program) is opened
-//! read-only, as a copy in memory. Each write first tries to open it for writing again.
+//! read-only, as a copy in memory. Each write first tries to reopen it for writing.
 //!
-//! Not here: what the rows mean (`learning`), when they are sent (`sync`), data that can be fetched again (`cache`).
+//! Not here: the meaning of rows (the other modules of this crate), when they are sent (`carrel-sync`), data that can
+//! be fetched again (`carrel-http-cache`).
 
 mod backups;
 pub mod checked;
@@ -80,21 +81,22 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Configuration of a store.
 #[derive(Clone)]
 pub struct Options {
-    /// Id of this device; part of every register it writes.
+    /// Id of this device, stored in each register that it writes.
     pub device: DeviceId,
-    /// Release of the app. After an update, rows of a newer format are read again.
+    /// Release of the app. When it changes, rows that the previous release could not read are read again.
     pub app_version: String,
-    /// True: local changes are put into the outbox. False (the demo library): the outbox stays empty.
+    /// Whether local changes are put into the outbox. False for the demo library.
     pub has_server: bool,
     /// Wall and monotonic clock.
     pub clock: Arc<dyn Clock>,
     /// Receives the changes of each commit.
     pub changes: Changes,
-    /// Maximum number of pages (4 KiB) of the file; each released piece of the reserve adds 256. None: no limit.
+    /// Maximum number of pages (4 KiB) of the file; each released piece of the reserve adds 256. `None` for no limit.
     pub page_limit: Option<u32>,
 }
 
-/// Test hook: called at each step of a repair with the step's name, to inspect what a crash at that step would leave.
+/// Test hook that is called at each step of a repair with the name of the step, to inspect the files that a crash would
+/// leave.
 #[derive(Clone, Default)]
 pub struct Failpoints(Option<Arc<dyn Fn(&'static str) + Send + Sync>>);
 
@@ -110,7 +112,7 @@ impl Failpoints {
     }
 }
 
-/// An open `user.db`. Closing it (or dropping the last handle) waits for the writer.
+/// An open `user.db`.
 pub struct Store {
     mode: Mutex<Arc<Mode>>,
     /// At most one attempt at a time to reopen a read-only file for writing.
@@ -129,7 +131,7 @@ enum Mode {
         effects: Arc<Mutex<Effects>>,
         opened: Opened,
     },
-    /// A copy in memory, and why the file cannot be written.
+    /// `db` is a copy in memory; `why` is the reason why the file cannot be written.
     ReadOnly {
         db: Database<Error>,
         why: Error,
@@ -148,7 +150,7 @@ impl Store {
         Self::open_with_failpoints(dir, options, Failpoints::default())
     }
 
-    /// Same as [`Store::open`], with a call at each step of a repair.
+    /// Like [`Store::open`], and calls `failpoints` at each step of a repair.
     pub fn open_with_failpoints(
         dir: &Path,
         options: Options,
@@ -171,9 +173,10 @@ impl Store {
 
     /// Runs one transaction: all or nothing, durable when this returns.
     ///
-    /// `op` names it in logs. `f` may run several times: when the disk is full, a piece of the reserve is released and
-    /// `f` runs again. Transactions that are queued at the same time share one commit, and so one fsync; each succeeds
-    /// or fails on its own. A read-only store is first reopened for writing; if that fails, its error is returned.
+    /// `op` is the name of the transaction in logs. `f` may run several times: when the disk is full, a piece of the
+    /// reserve is released and `f` runs again. Transactions that are queued at the same time share one commit, and so
+    /// one fsync; each succeeds or fails on its own. A read-only store is first reopened for writing; if that fails,
+    /// its error is returned.
     pub async fn write<T: Send + 'static>(
         &self,
         op: &'static str,
@@ -216,14 +219,14 @@ impl Store {
             Mode::Closed => Opened::default(),
         }
     }
-    /// Returns why the store is read-only; none if it can be written.
+    /// Returns why the store is read-only; `None` if it can be written.
     pub fn read_only(&self) -> Option<Error> {
         match &*self.mode() {
             Mode::ReadOnly { why, .. } => Some(why.clone()),
             _ => None,
         }
     }
-    /// Returns what the last repair could not restore, until `forget_repair`.
+    /// Returns the report of the last repair if it could not restore everything; `None` after `forget_repair`.
     pub fn last_repair(&self) -> Option<Repair> {
         if self.repair_read.load(Ordering::Relaxed) {
             return None;
@@ -236,25 +239,25 @@ impl Store {
         self.repair_read.store(true, Ordering::Relaxed);
         recovery::mark_reports_read(&self.dir)
     }
-    /// Folder of the account.
+    /// Returns the folder of the account.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
-    /// Id of this device.
+    /// Returns the id of this device.
     pub fn device(&self) -> DeviceId {
         self.options.device
     }
-    /// The channel that receives the changes of each commit.
+    /// Returns the channel that receives the changes of each commit.
     pub fn changes(&self) -> &Changes {
         &self.options.changes
     }
-    /// The clock of this store.
+    /// Returns the clock of this store.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.options.clock
     }
 
-    /// Maintenance, to be called about once an hour: makes a backup if the last one is a day old, and refills the
-    /// reserve if there is space.
+    /// Makes a backup if the last one is a day old, and refills the reserve if there is space. To be called about once
+    /// an hour.
     pub async fn maintain(&self) -> Result<()> {
         self.reopen().await?;
         let mode = self.mode();
@@ -321,13 +324,15 @@ fn open_live(dir: &Path, options: &Arc<Options>, failpoints: &Failpoints) -> Res
     Ok(Mode::Live { db: Database::new(conn, hooks), journal, effects, opened })
 }
 
-/// Opens the file read-only; `why` is the reason it cannot be written, returned if it cannot be read either.
+/// Opens the file read-only. `why` is the reason why it cannot be written; it is returned if the file cannot be read
+/// either.
 fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
     let copied = match why.cause() {
         Some(Cause::Full | Cause::Denied | Cause::Corrupt | Cause::TooManyFiles | Cause::Other) => {
             lifecycle::read_copy(dir, options, false)
         }
-        // A running Carrel allows a consistent snapshot; another program may have locked the file exclusively.
+        // If another Carrel has the file open, SQLite can read a consistent snapshot; another program may have locked
+        // it exclusively.
         Some(Cause::Busy) => lifecycle::read_copy(dir, options, true)
             .or_else(|_| lifecycle::read_copy(dir, options, false)),
         _ => return Err(why),
@@ -344,7 +349,7 @@ fn open_copy(dir: &Path, options: &Options, why: Error) -> Result<Mode> {
     }
 }
 
-/// Appends a suffix to a path: `user.db-wal`.
+/// Appends a suffix to a path, such as `-wal`.
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

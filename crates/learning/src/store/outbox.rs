@@ -36,7 +36,7 @@ pub struct Waiting {
 pub struct Refused {
     /// The rejected row.
     pub key: RowKey,
-    /// From the server: `invalid`, `forbidden`, `too_new`, `clock_skew`. `damaged`: the row cannot be read on this
+    /// `invalid`, `forbidden`, `too_new` or `clock_skew` from the server; `damaged` if the row cannot be read on this
     /// device.
     pub code: String,
     /// The server's message, or why the row cannot be read. At most 500 characters.
@@ -58,7 +58,7 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Re
     let sql = "INSERT INTO outbox (row_type, key, rev, first_ms) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT (row_type, key) DO UPDATE SET rev = excluded.rev";
     conn.prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev, now_ms))?;
-    // A new change may be accepted.
+    // The changed row may be accepted.
     let sql = "DELETE FROM quarantine WHERE row_type = ?1 AND key = ?2";
     conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
     Ok(())
@@ -76,14 +76,14 @@ pub struct Sendable {
 /// A key in the outbox without a row that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// None: a row type unknown to this release, or a damaged value.
+    /// `None` if the row type is unknown to this release or damaged.
     key: Option<RowKey>,
     rev: i64,
     problem: String,
 }
 
-/// Returns the next keys to send in the order of their revisions, after the local revision `after_rev`: at most `limit`
-/// rows and `bytes` of JSON (but at least one row). Keys without a readable row do not count.
+/// Returns the next rows to send after the local revision `after_rev`, in the order of revisions: at most `limit` rows
+/// and `bytes` of JSON, but at least one row. Keys without a readable row do not count.
 pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> Result<Sendable> {
     let mut stmt = conn.prepare_cached(
         "SELECT row_type, key, rev, first_ms FROM outbox WHERE rev > ?1 ORDER BY rev",
@@ -118,12 +118,13 @@ pub fn batch(conn: &Connection, after_rev: i64, limit: usize, bytes: usize) -> R
     Ok(batch)
 }
 
-/// Removes keys that cannot be sent from the outbox. Each is added to the quarantine with the code `damaged`.
+/// Removes keys that cannot be sent from the outbox. A key of a known row type whose row is missing or unreadable is
+/// added to the quarantine with the code `damaged`.
 pub fn quarantine_broken(tx: &mut Tx<'_>, broken: &[Broken]) -> Result<()> {
     for Broken { key, rev, problem } in broken {
         tracing::error!(sync.key = ?key, error = problem, "a key in the outbox has no row that can be sent");
         match key {
-            // `get` removes an unreadable row from its table; a readable one may have been pulled meanwhile.
+            // `get` removes an unreadable row from its table. A readable row may have been pulled since.
             Some(key) if tx.get(key)?.is_none() => {
                 refuse(tx, key, *rev, DAMAGED, problem)?;
             }
@@ -176,14 +177,14 @@ pub fn waiting_of_type(conn: &Connection, row_type: RowType) -> Result<BTreeSet<
     Ok(stmt.query_map([row_type.as_str()], |r| r.get("key"))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// True if the key is in the outbox.
+/// Returns true if the key is in the outbox.
 pub fn is_waiting(conn: &Connection, key: &RowKey) -> Result<bool> {
     let mut stmt = conn.prepare_cached("SELECT 1 FROM outbox WHERE row_type = ?1 AND key = ?2")?;
     Ok(stmt.query_row([key.row_type.as_str(), &key.key], |_| Ok(())).optional()?.is_some())
 }
 
-/// Removes the key from the outbox: the server has the row as of `rev`. Returns false if it changed since and stays
-/// queued.
+/// Removes the key from the outbox, because the server has the row as of `rev`. Returns false if the row changed since
+/// and stays in the outbox.
 pub fn acknowledge(tx: &mut Tx<'_>, key: &RowKey, rev: i64) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
     let removed =
@@ -200,8 +201,8 @@ pub fn store_receipt(tx: &Tx<'_>, key: &RowKey, at_ms: i64) -> Result<()> {
     Ok(())
 }
 
-/// Moves the key from the outbox to the quarantine: the server rejected the row as of `rev`. The row stays in its
-/// table. Returns false if it changed since and stays queued.
+/// Moves the key from the outbox to the quarantine, because the row as of `rev` was rejected. The row stays in its
+/// table. Returns false if it changed since and stays in the outbox.
 pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str) -> Result<bool> {
     let sql = "DELETE FROM outbox WHERE row_type = ?1 AND key = ?2 AND rev = ?3";
     let removed =
@@ -219,7 +220,7 @@ pub fn refuse(tx: &mut Tx<'_>, key: &RowKey, rev: i64, code: &str, reason: &str)
     Ok(removed)
 }
 
-/// Stores how often the server rejected the row's stamp.
+/// Stores how many times the server rejected the row's stamp.
 pub fn store_skew_count(tx: &Tx<'_>, key: &RowKey, times: u32) -> Result<()> {
     let sql = "UPDATE outbox SET skews = ?3 WHERE row_type = ?1 AND key = ?2";
     tx.conn().prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, times))?;

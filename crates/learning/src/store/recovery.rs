@@ -1,11 +1,11 @@
-//! Repair of a damaged or missing `user.db`. It can be interrupted at any step; the next start continues.
+//! Repair of a damaged or missing `user.db`. It may be interrupted at any step; the next start continues it.
 //!
 //! 1. `user.recovering.db` is built beside the damaged file by joining the newest valid backup, the readable rows of
 //!    the damaged file (with and without its log), and the journal of local changes.
-//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file is untouched, and an
+//! 2. It is synced and renamed to `user.recovered-<ms>.db`. Until then the damaged file is unchanged, and an
 //!    interrupted attempt is restarted.
-//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file is renamed to `user.db`. As
-//!    long as a `user.recovered-<ms>.db` exists, this step is finished before anything else.
+//! 3. The damaged file and its log are renamed to `user.damaged-<ms>.db`, and the new file is renamed to `user.db`. A
+//!    start that finds a `user.recovered-<ms>.db` finishes this step first.
 //!
 //! What could not be restored is listed in `repair-<ms>.json`.
 
@@ -42,31 +42,31 @@ const REPORT: &str = "repair-";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Repair {
-    /// Time of the repair in UTC milliseconds, or the next free number: part of its file names.
+    /// Time of the repair in UTC milliseconds, or the next unused number; part of its file names.
     pub at_ms: i64,
-    /// Time of the backup used as the base; none: an empty file was the base.
+    /// Time of the backup used as the base; `None` if the base was an empty file.
     pub backup_ms: Option<i64>,
     /// Number of rows found in the damaged file only.
     pub salvaged: u32,
     /// Number of rows found in the journal only.
     pub replayed: u32,
-    /// Keys of rows that are known to have existed and are unreadable.
+    /// Keys of rows that existed and could not be restored.
     pub lost: Vec<RowKey>,
-    /// Number of recorded changes that are unreadable; their keys are not known.
+    /// Number of recorded changes that could not be read; their keys are unknown.
     pub unreadable: u64,
-    /// Start of the period for which changes may be missing without a trace, in UTC milliseconds; 0: the beginning.
-    /// None: there is no such period.
+    /// Time in UTC milliseconds since which changes may be missing whose keys are unknown; 0 for all time, `None` if
+    /// there are none.
     pub unknown_since_ms: Option<i64>,
 }
 
 impl Repair {
-    /// True if every acknowledged change was restored.
+    /// Returns true if every acknowledged change was restored.
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty() && self.unreadable == 0 && self.unknown_since_ms.is_none()
     }
 }
 
-/// True if there is a file that a missing `user.db` can be rebuilt from.
+/// Returns true if there is a file that a missing `user.db` can be rebuilt from.
 pub(super) fn can_rebuild(dir: &Path) -> bool {
     let log = fs::metadata(with_suffix(&dir.join(FILE), "-wal")).is_ok_and(|m| m.len() > 0);
     log || !backups::all(dir).is_empty() || journal::exists(dir) || !damaged_files(dir).is_empty()
@@ -74,7 +74,7 @@ pub(super) fn can_rebuild(dir: &Path) -> bool {
 
 /// Builds a new file and replaces the damaged one.
 pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> Result<Repair> {
-    failpoints.at("begun");
+    failpoints.at("started");
     let building = dir.join(BUILDING);
     remove_database(&building)?;
     let at_ms = unused_number(dir, options.clock.now_ms());
@@ -91,7 +91,7 @@ pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> 
     let (conn, repair) = repair;
     failpoints.at("joined");
     carrel_sqlite::quick_check(&conn)?;
-    // Merge the log, so that only one file has to be renamed.
+    // Checkpoint the log, so that only one file has to be renamed.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     conn.close().map_err(|(_, e)| e)?;
     sync(&building)?;
@@ -105,7 +105,7 @@ pub(super) fn repair(dir: &Path, options: &Options, failpoints: &Failpoints) -> 
     Ok(repair)
 }
 
-/// Moves a prepared file, of this or an interrupted run, to its final name.
+/// Renames a prepared file, of this or an interrupted run, to `user.db`.
 pub(super) fn finish(dir: &Path, failpoints: &Failpoints) -> Result<()> {
     let Some((at_ms, prepared)) = numbered(dir, PREPARED).pop() else { return Ok(()) };
     let path = dir.join(FILE);
@@ -121,12 +121,12 @@ pub(super) fn finish(dir: &Path, failpoints: &Failpoints) -> Result<()> {
     Ok(())
 }
 
-/// Returns the prepared file that is not yet at its final name.
+/// Returns the prepared file that is not yet renamed to `user.db`.
 pub(super) fn prepared(dir: &Path) -> Option<PathBuf> {
     numbered(dir, PREPARED).pop().map(|(_, path)| path)
 }
 
-/// Same repair in memory, for a disk that cannot be written: the data can be read until the file can be repaired.
+/// Repairs into memory, for a disk that cannot be written: the data can be read until the file is repaired.
 pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connection, Repair)> {
     build(dir, options, options.clock.now_ms(), |base| {
         image::open(match base {
@@ -136,7 +136,7 @@ pub(super) fn repair_in_memory(dir: &Path, options: &Options) -> Result<(Connect
     })
 }
 
-/// Returns the report of the last repair that was not marked as read.
+/// Returns the report of the last repair that is not marked as read.
 pub(super) fn last_report(dir: &Path) -> Option<Repair> {
     let (_, path) = numbered_as(dir, REPORT, ".json").pop()?;
     serde_json::from_slice(&fs::read(path).ok()?).ok()
@@ -188,8 +188,8 @@ fn build(
     repair.unreadable = journal.gaps.iter().map(|g| g.entries).sum();
     repair.unknown_since_ms = unknown_since(dir, base.as_ref(), &journal);
     if repair.unreadable == 0 && repair.unknown_since_ms.is_none() && !repair.lost.is_empty() {
-        // Backup and journal contain everything recorded here; other keys in the damaged file are the server's, or
-        // invalid.
+        // Backup and journal contain all changes of this device; the other keys in the damaged file are of pulled rows,
+        // or invalid.
         tracing::info!(
             store.keys = ?repair.lost,
             "ignored keys of the damaged file that were not recorded on this device"
@@ -233,8 +233,8 @@ fn open_base(
     Ok((None, conn))
 }
 
-/// Returns copies in memory of what may contain readable rows: the damaged file with its log, the same without it (a
-/// wrong or damaged log hides rows of the file), and, if there is no file, the newest renamed one.
+/// Returns copies in memory of the files that may contain readable rows: the damaged file (if there is none, the newest
+/// renamed one), with its log and without, because a wrong or damaged log hides rows of the file.
 fn sources(dir: &Path) -> Result<Vec<Connection>> {
     let path = dir.join(FILE);
     let missing = fs::metadata(&path).map_or(0, |m| m.len()) == 0;
@@ -245,7 +245,7 @@ fn sources(dir: &Path) -> Result<Vec<Connection>> {
     let mut found = Vec::new();
     for file in files {
         for with_log in [true, false] {
-            // A temporary read error must not exclude the file from the repair.
+            // A read error is returned: it may be temporary and must not exclude the file from the repair.
             let bytes = image::read(&file, with_log)?;
             let Ok(conn) = image::open_damaged(bytes) else { continue };
             let newest = "SELECT max(number) FROM schema_migration";
@@ -269,7 +269,7 @@ fn salvage(tx: &mut Tx<'_>, source: &Connection, known: &mut BTreeSet<RowKey>) -
     }
     let mut saved = 0;
     for row_type in RowType::ALL {
-        // From both ends: a scan stops at the first damaged page.
+        // Read from both ends, because a scan stops at the first damaged page.
         for order in ["", " DESC"] {
             let clause = checked::order_by(*row_type, order);
             let read = checked::each_of_earlier_schema(source, *row_type, &clause, |row| {
@@ -312,7 +312,7 @@ fn waiting_keys(conn: &Connection) -> Vec<RowKey> {
     keys
 }
 
-/// Returns keys found in indices, whose rows may be unreadable.
+/// Returns the keys in indices. Their rows may be unreadable.
 fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
     let progress = text_keys(conn, "SELECT kind, item FROM progress INDEXED BY progress_item");
     let mut keys: Vec<RowKey> = progress
@@ -335,15 +335,15 @@ fn indexed_keys(conn: &Connection) -> Vec<RowKey> {
     keys
 }
 
-/// Returns the pairs up to the first read error.
+/// Returns the pairs of texts that a statement returns up to the first read error.
 fn text_keys(conn: &Connection, sql: &str) -> Vec<(String, String)> {
     let Ok(mut stmt) = conn.prepare(sql) else { return Vec::new() };
     let Ok(rows) = stmt.query_map([], |r| Ok((r.get(0)?, r.get(1)?))) else { return Vec::new() };
     rows.map_while(|r| r.ok()).collect()
 }
 
-/// Joins the journal; returns the number of rows that changed. `exact`: the file ends before the journal begins, so
-/// that replaced rows are replaced again. Otherwise the file may be newer than the journal, and rows are only joined.
+/// Joins the journal and returns the number of rows that changed. `exact`: the file is older than all entries, and
+/// replaced rows are replaced again. Otherwise the file may contain later changes, and rows are only joined.
 pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result<u32> {
     let mut replaced: BTreeSet<(usize, RowKey)> = BTreeSet::new();
     if !exact {
@@ -371,12 +371,12 @@ pub(super) fn replay(tx: &mut Tx<'_>, journal: &Contents, exact: bool) -> Result
     Ok(changed_rows)
 }
 
-/// Returns since when there may be changes that neither the backup nor the journal contains.
+/// Returns the time since which there may be changes that are in neither the backup nor the journal.
 fn unknown_since(dir: &Path, base: Option<&Backup>, journal: &Contents) -> Option<i64> {
     match base {
         Some(base) if journal::covers(dir, base.at_ms) => None,
         Some(base) => Some(base.at_ms),
-        // The journal began with the file.
+        // The journal was started with the file.
         None if journal.first == Some(0) => None,
         None => Some(0),
     }

@@ -11,15 +11,15 @@ use crate::{Error, Result, store::Tx};
 /// The single row of `sync_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
-    /// Id of the server database that `pulled` refers to; empty before the first contact.
+    /// Epoch of the server's database that `pulled` refers to; empty before the first sync.
     pub epoch: String,
     /// Change number of the server up to which rows have been pulled.
     pub pulled: u64,
     /// The last local revision.
     pub rev: i64,
-    /// The greatest hybrid time written or received.
+    /// The greatest stamp written or received.
     pub hlc: Hlc,
-    /// Added to the local clock to get the server's, in milliseconds; 0 unless the server reported a skew.
+    /// The server's clock minus the local one in milliseconds; 0 unless the server reported a skew.
     pub clock_offset_ms: i64,
     /// Time of the last successful sync, in UTC milliseconds.
     pub last_ok_ms: Option<i64>,
@@ -64,11 +64,11 @@ pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
     Ok(())
 }
 
-/// Upper limit of revisions, far below the range of an integer.
+/// Maximum revision, far below the range of an integer.
 const MAX_REV: i64 = 1 << 62;
 
-/// Corrects values that a damaged page may have changed: afterwards the row exists, each revision is positive, and none
-/// in the outbox is greater than the last one.
+/// Corrects values that a damaged page may have changed. Afterwards the row exists, revisions are positive, and none in
+/// the outbox is greater than the last one.
 pub(super) fn repair_state(conn: &Connection) -> Result<()> {
     conn.execute(
         "INSERT INTO sync_state (id, epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version) \
@@ -104,8 +104,8 @@ pub(super) fn store_foreign_body(conn: &Connection, body: &str, now_ms: i64) -> 
     Ok(())
 }
 
-/// If another release opened the file last: reads the foreign rows again, and requeues rows the server rejected as too
-/// new.
+/// If another release opened the file last, reads the foreign rows again and requeues rows that the server rejected as
+/// too new.
 pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
     if tx.state().app_version == version {
         return Ok(());
@@ -118,7 +118,7 @@ pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
         .collect::<rusqlite::Result<_>>()?;
     for (hash, body) in kept {
         let Ok(mut row) = Row::from_json(&body) else { continue };
-        // A row with fields over the limits is also kept for a later release; the rest of the row is applied.
+        // A row with unknown fields over the limits is applied without them, and also kept for a later release.
         let is_whole = !row.extra_mut().limit();
         if tx.apply_remote(row).is_ok() && is_whole {
             conn.execute("DELETE FROM foreign_row WHERE hash = ?1", [hash])?;

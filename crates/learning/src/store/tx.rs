@@ -1,4 +1,4 @@
-//! One transaction: joins rows, updates the outbox, collects changes.
+//! A transaction on `user.db`: joins rows, updates the outbox, collects changes.
 
 use std::{cell::Cell, collections::BTreeSet};
 
@@ -23,9 +23,9 @@ use crate::{
     },
 };
 
-/// Maximum drift of an imported stamp ahead of the local clock.
+/// How far an imported stamp may be ahead of the local clock.
 const MAX_DRIFT_MS: i64 = 24 * 3_600_000;
-/// 2025-01-01. An earlier clock was never set.
+/// 2025-01-01. A clock before this time was never set.
 const MIN_CLOCK_MS: i64 = 1_735_689_600_000;
 
 /// Transaction passed to the closure of `Store::write`.
@@ -74,7 +74,7 @@ impl<'c> Tx<'c> {
             moved_unreadable: Cell::new(false),
         })
     }
-    /// Saves the sync state; returns the effects.
+    /// Saves the sync state and returns the effects.
     pub(super) fn finish(mut self) -> Result<Effects> {
         if self.moved_unreadable.get() {
             // The server may have a valid copy: everything is pulled again.
@@ -90,12 +90,12 @@ impl<'c> Tx<'c> {
     pub fn conn(&self) -> &'c Connection {
         self.conn
     }
-    /// Id of this device.
+    /// Returns the id of this device.
     pub fn device(&self) -> DeviceId {
         self.options.device
     }
-    /// Returns the wall clock at the start of the transaction (UTC, ms), clamped to the range that rows allow: a device
-    /// whose clock is at 1970 can still save.
+    /// Returns the wall clock at the start of the transaction (UTC, ms), clamped to the range that rows allow, so that
+    /// a device with a clock at 1970 can save.
     pub fn now_ms(&self) -> i64 {
         self.now_ms.clamp(*TIME_MS.start(), *TIME_MS.end())
     }
@@ -103,7 +103,7 @@ impl<'c> Tx<'c> {
     pub fn wall_ms(&self) -> i64 {
         self.now_ms
     }
-    /// Returns the next hybrid time, greater than all that this device wrote or received, corrected by the known offset
+    /// Returns the next stamp: greater than all that this device wrote or received, and corrected by the known offset
     /// to the server's clock.
     pub fn hlc(&mut self) -> Hlc {
         self.state.hlc =
@@ -115,8 +115,7 @@ impl<'c> Tx<'c> {
     pub fn state(&mut self) -> &mut State {
         &mut self.state
     }
-    /// Returns the row with this key. An unreadable row is removed from its table (its stored values are kept in
-    /// `foreign_row`) and read as missing.
+    /// Returns the row with this key. An unreadable row is moved from its table to `foreign_row`, and read as missing.
     pub fn get(&self, key: &RowKey) -> Result<Option<Row>> {
         match checked::find(self.conn, key)? {
             Found::Row(row) => Ok(Some(row)),
@@ -141,7 +140,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Joins a local change. If it changes the row, its key is put into the outbox with a new local revision. Returns
-    /// true if it did; `Error::Invalid` for a row that breaks a rule of the model.
+    /// true if the row changed, or `Error::Invalid` for an invalid row.
     pub fn join(&mut self, row: impl Into<Row>) -> Result<bool> {
         let row = row.into();
         row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
@@ -164,11 +163,11 @@ impl<'c> Tx<'c> {
         self.put(&row)
     }
 
-    /// Joins a row from a file. If it changes the stored row, it is put into the outbox, because the server may not
-    /// have it. Returns true if it did.
+    /// Joins a row from a file. If this changes the stored row, its key is put into the outbox, because the server may
+    /// not have the row. Returns true if the stored row changed.
     ///
-    /// No server has checked its stamp, and one from far in the future would always win: it is replaced by the least
-    /// stamp, so that the value is kept only where there is no other.
+    /// Its stamp was not checked by a server, and one from far in the future would always win: such a stamp is replaced
+    /// by the least one, which wins only if there is no other value.
     pub fn import(&mut self, row: impl Into<Row>) -> Result<bool> {
         let mut row = row.into();
         if row.stamp().is_some_and(|stamp| stamp.ms() > self.latest_stamp_ms()) {
@@ -188,16 +187,16 @@ impl<'c> Tx<'c> {
     fn latest_stamp_ms(&self) -> i64 {
         let now_ms = self.now_ms.saturating_add(self.state.clock_offset_ms);
         if now_ms < MIN_CLOCK_MS {
-            // The local clock was never set: it cannot limit other clocks.
+            // The local clock was never set, so stamps cannot be compared with it.
             return Hlc::MAX_PLAUSIBLE_MS;
         }
         let seen = if self.state.hlc.is_plausible() { self.state.hlc.ms() } else { 0 };
         now_ms.max(seen).saturating_add(MAX_DRIFT_MS).min(Hlc::MAX_PLAUSIBLE_MS)
     }
 
-    /// A stamp issued here is later than all that this clock has observed. If the stored register is later all the
-    /// same, its stamp is implausible and no write would ever win against it: it is set to the least stamp, so that
-    /// this write takes effect.
+    /// Sets the stamp of the stored register to the least one if it is later than one just issued by `hlc`. An issued
+    /// stamp is later than all plausible ones observed, so the stored one is implausible, and no write would win
+    /// against it.
     fn reset_implausible_register(&mut self, row: &Row) -> Result<()> {
         let Some(stamp) = row.stamp().filter(|stamp| self.issued == Some(*stamp)) else {
             return Ok(());
@@ -215,7 +214,7 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// Puts the key into the outbox with a new local revision. Without a server the outbox stays empty.
+    /// Puts the key into the outbox with a new local revision. Does nothing without a server.
     pub fn mark_dirty(&mut self, key: &RowKey) -> Result<()> {
         if !self.options.has_server {
             return Ok(());
@@ -226,17 +225,17 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// Notifies listeners of a change after the commit.
+    /// Publishes a change after the commit.
     pub fn changed(&mut self, change: Change) {
         self.changes.insert(change);
     }
-    /// The running release.
+    /// Returns the running release.
     pub fn app_version(&self) -> &'c str {
         &self.options.app_version
     }
 
-    /// Replaces a row instead of joining it. Only for a row that no other replica should have in its present form: one
-    /// whose stamp the server rejected or would reject.
+    /// Replaces a row instead of joining it. Only for a row that no other replica has in its present form, because the
+    /// server rejected its stamp or would reject it.
     pub fn replace(&mut self, row: &Row) -> Result<()> {
         let key = row.key();
         let table = rows::TableSpec::of(key.row_type);
@@ -268,7 +267,7 @@ impl<'c> Tx<'c> {
         if joined.payload_conflict {
             tracing::warn!(
                 row.kind = row.row_type().as_str(),
-                "two payloads with one id: kept the one with the greater hash"
+                "two rows with one id and different payloads: kept the one with the greater hash"
             );
         }
         if joined.changed
@@ -279,7 +278,7 @@ impl<'c> Tx<'c> {
         Ok(joined.changed)
     }
 
-    /// Returns the change that views of this row listen to.
+    /// Returns the change to publish for this row.
     fn change_of(&self, row: &Row) -> Result<Option<Change>> {
         Ok(match row {
             Row::Progress(r) => Some(Change::progress_of(&r.item)),
@@ -306,7 +305,7 @@ impl<'c> Tx<'c> {
         self.mark_dirty(key)
     }
 
-    /// Returns how often the stamp of this key was rejected.
+    /// Returns how many times the stamp of this row was rejected.
     pub fn skews(&self, key: &RowKey) -> Result<u32> {
         let mut stmt = self
             .conn
@@ -314,11 +313,11 @@ impl<'c> Tx<'c> {
         Ok(stmt.query_row([key.row_type.as_str(), &key.key], |r| r.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Deletes the rows that only the server writes. Those of another copy of the server's database do not join
-    /// with those of this one, and no client sends them back: they would never converge.
+    /// Deletes the rows that only the server writes. Clients never send them, so rows of another copy of the server's
+    /// database would never converge with those of this one.
     pub fn delete_server_rows(&mut self) -> Result<()> {
         for row_type in RowType::ALL.iter().filter(|t| t.is_server_only()) {
-            // An unreadable row is deleted as well, without a change event.
+            // An unreadable row is also deleted, without a change event.
             for key in checked::keys(self.conn, *row_type)? {
                 if let Found::Row(row) = checked::find(self.conn, &key)?
                     && let Some(change) = self.change_of(&row)?
@@ -332,7 +331,7 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    /// Puts every row that learners write into the outbox, for a server that does not have them.
+    /// Puts all rows that learners write into the outbox, for a server that does not have them.
     pub fn mark_all_dirty(&mut self) -> Result<()> {
         for row_type in RowType::ALL {
             if row_type.is_server_only() {

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 type Rows = BTreeMap<RowKey, Row>;
 
-/// The long form runs if `CARREL_LONG` is set.
+/// Returns the number of runs: `long` if `CARREL_LONG` is set.
 fn runs(usual: u64, long: u64) -> u64 {
     if std::env::var_os("CARREL_LONG").is_some() { long } else { usual }
 }
@@ -47,7 +47,7 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// An account folder after a run.
+/// An account folder after a run, with the rows that were acknowledged.
 struct Folder {
     dir: TempDir,
     clock: FakeClock,
@@ -91,7 +91,8 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
     }
 }
 
-/// Two days of work. `closed`: the run ended cleanly; otherwise the log is left beside the file, as after a kill.
+/// Creates a folder with two days of work. `closed`: the file was closed; otherwise its log is not checkpointed, as
+/// after a kill.
 async fn folder_with_work(closed: bool) -> Folder {
     let (live, dir, clock) = (temp_dir(), temp_dir(), FakeClock::noon());
     let store = Arc::new(Store::open(live.path(), options(1, &clock)).unwrap());
@@ -110,7 +111,7 @@ async fn folder_with_work(closed: bool) -> Folder {
     Folder { dir, clock, rows }
 }
 
-/// Opens the folder, and asserts that no acknowledged change is missing without a report.
+/// Opens the folder, and asserts that each acknowledged change is present or reported.
 async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option<Repair> {
     let store = Store::open(dir, options(1, clock)).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
@@ -126,7 +127,7 @@ async fn check(what: &str, dir: &Path, clock: &FakeClock, rows: &Rows) -> Option
         });
         let mut joined = found.clone();
         joined.join(row);
-        assert_eq!(&joined, found, "{what}: {key:?} is older than what was acknowledged");
+        assert_eq!(&joined, found, "{what}: an acknowledged change of {key:?} is missing");
     }
     let store = Arc::new(store);
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(8)));
@@ -154,7 +155,7 @@ fn newest_backup(dir: &Path) -> PathBuf {
     backups.pop().unwrap()
 }
 
-/// Damages a file; returns a description.
+/// Damages files of the folder; returns a description.
 fn damage(dir: &Path, seed: u64, rng: &SeededRng) -> String {
     let (db, log) = (dir.join("user.db"), dir.join("user.db-wal"));
     let what = match seed % 14 {
@@ -215,7 +216,7 @@ fn damage(dir: &Path, seed: u64, rng: &SeededRng) -> String {
             "the file and the newest backup"
         }
         12 => {
-            // Restored by hand, with the log of the other file left beside it.
+            // A backup copied by hand, beside the log of the replaced file.
             fs::copy(newest_backup(dir), &db).unwrap();
             "an older file with a newer log"
         }
@@ -241,7 +242,7 @@ async fn damaged_files_are_repaired_without_loss() {
         let what = damage(dir.path(), seed, &SeededRng::new(seed));
         let damaged = fs::read(dir.path().join("user.db")).unwrap_or_default();
         let lost = check(&what, dir.path(), &folder.clock, &folder.rows).await;
-        assert_eq!(lost, None, "{what}: with backup and journal nothing is missing");
+        assert_eq!(lost, None, "{what}: backup and journal contain all changes");
         // The damaged file is kept.
         let kept = fs::read_dir(dir.path()).unwrap().flatten().find(|f| {
             f.file_name().to_string_lossy().starts_with("user.damaged-")
@@ -293,7 +294,7 @@ async fn without_a_journal_unreadable_rows_are_reported() {
         );
         assert!(
             repair.lost.iter().all(|k| !now.contains_key(k)),
-            "found rows are not reported as lost"
+            "present rows are not reported as lost"
         );
         // The report is kept until it is marked as read.
         store.close().await;
@@ -331,8 +332,8 @@ async fn unfinished_backups_are_removed_at_start_up() {
     store.close().await;
 }
 
-/// An earlier release renamed the damaged file first and wrote the new one afterwards: a kill in between left no
-/// `user.db`, only the renamed file, and perhaps a backup.
+/// An earlier release renamed the damaged file before it wrote the new one: after a kill between the two there is no
+/// `user.db`, only the renamed file and perhaps a backup.
 #[tokio::test]
 async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
     for closed in [true, false] {
@@ -357,8 +358,8 @@ async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
     }
 }
 
-/// Writes the file of `folder` with only the first `schema` migrations: without later tables and columns, and with
-/// submitted answers as an unknown field.
+/// Writes the rows of `folder` to a file with only the first `schema` migrations: without later tables and columns, and
+/// with submitted answers as an unknown field.
 fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     let mut conn = carrel_sqlite::open(path, Default::default()).unwrap();
     carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..schema], None, 0).unwrap();
@@ -430,7 +431,7 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
     }
 }
 
-/// Copies the folder at each step of a repair: the state that a kill at that step would leave.
+/// Copies the folder at each step of a repair: the files that a kill at that step would leave.
 fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, TempDir)> {
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
@@ -447,9 +448,9 @@ fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, Temp
 async fn an_interrupted_repair_continues_at_the_next_start() {
     let folders = [folder_with_work(true).await, folder_with_work(false).await];
     let mut seen = BTreeMap::new();
-    let (mut kills, wanted) = (0, runs(80, 500));
+    let (mut kills, min_kills) = (0, runs(80, 500));
     for seed in 0.. {
-        if kills >= wanted {
+        if kills >= min_kills {
             break;
         }
         let folder = &folders[(seed % 2) as usize];
@@ -469,7 +470,7 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
         }
         let damaged = fs::read(&db).ok().filter(|bytes| !bytes.is_empty());
         for (step, first) in copies_at_each_step(dir.path(), &folder.clock) {
-            // Killed a second time while the repair continues, at a random step.
+            // A second kill, at a random step of the continued repair.
             let mut again = copies_at_each_step(first.path(), &folder.clock);
             let second = match again.is_empty() {
                 true => first,
@@ -487,16 +488,16 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
                 });
                 assert!(kept, "{what}: the damaged file is kept");
             }
-            let unplaced = fs::read_dir(second.path())
+            let left = fs::read_dir(second.path())
                 .unwrap()
                 .flatten()
                 .find(|f| f.file_name().to_string_lossy().starts_with("user.recover"));
-            assert!(unplaced.is_none(), "{what}: a prepared file is left: {unplaced:?}");
+            assert!(left.is_none(), "{what}: a file of the repair is left: {left:?}");
             *seen.entry(step).or_insert(0) += 1;
             kills += 1;
         }
     }
-    assert_eq!(seen.len(), 8, "all steps were reached: {seen:?}");
+    assert_eq!(seen.len(), 8, "steps of the repair: {seen:?}");
 }
 
 #[tokio::test]
@@ -529,8 +530,8 @@ async fn a_wrong_index_is_recreated() {
     let dir = temp_dir();
     copy_dir(folder.dir.path(), dir.path());
     let path = dir.path().join("user.db");
-    // The index contains other values than the table: quick_check does not compare them, and a query would find
-    // nothing.
+    // The index has other values than the table: `quick_check` does not compare them, and a query would not find the
+    // row.
     let bytes = fs::read(&path).unwrap();
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'attempt_quiz'";
@@ -546,7 +547,7 @@ async fn a_wrong_index_is_recreated() {
             changed += 1;
         }
     }
-    assert!(changed > 3, "the index is one page");
+    assert!(changed > 3, "keys in the first page of the index");
     fs::write(&path, wrong).unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &folder.clock)).unwrap());
     assert!(!store.opened().damaged_file_kept && store.opened().unclean, "{:?}", store.opened());
@@ -581,7 +582,7 @@ async fn an_unreadable_row_does_not_affect_others() {
     assert_eq!(learning.attempts(&item("rivers/quiz4")).await.unwrap().len(), 0);
     // The answer row is unreadable; the attempt contains the submitted answers.
     assert_eq!(learning.attempts(&item("rivers/quiz8")).await.unwrap()[0].answers.len(), 1);
-    // Recording continues in place of the removed row.
+    // A new row replaces the removed one.
     let row = learning.record(finished("rivers/l3/s3")).await.unwrap().row;
     assert_eq!((row.percent, row.done_ms.is_some()), (10_000, true));
     let row = learning.record(finished("rivers/l4/s4")).await.unwrap().row;
@@ -597,7 +598,7 @@ async fn an_unreadable_row_does_not_affect_others() {
     assert_eq!(store.read(carrel_learning::store::state::load).await.unwrap().pulled, 0);
     drop((learning, store));
 
-    // The next start after a kill restores the rest from the journal.
+    // The next start after an unclean run restores the other rows from the journal.
     let path = dir.path().join("user.lock");
     fs::write(path, "open\n").unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());

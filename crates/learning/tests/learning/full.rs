@@ -1,8 +1,9 @@
-//! `user.db` on a full disk, in a read-only folder, without file descriptors, and locked by another program: it opens
-//! whenever it can be read, reports why it cannot be written, loses nothing, and can be written as soon as the cause is
-//! gone.
+//! `user.db` on a full disk, in a read-only folder, without file descriptors, and locked by another program: the store
+//! opens whenever the file can be read, reports why it cannot be written, loses no row, and can be written as soon as
+//! the cause no longer exists.
 //!
-//! A small file system in memory and another user need root; without root these tests print a note and pass.
+//! A small file system in memory and a process of another user require root; without it, these tests print a note and
+//! pass.
 
 use std::{
     fs,
@@ -57,7 +58,7 @@ fn free_space_sizes() -> impl Iterator<Item = u64> {
     (0..=512).step_by(step).map(|kib| kib * KIB)
 }
 
-/// A folder with 30 finished sections; `killed`: with a log that is not checkpointed.
+/// Creates a folder with 30 finished sections. `killed`: with a log that is not checkpointed.
 async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
     let from = tempfile::tempdir().unwrap();
     let (store, learning) = open(from.path(), clock).unwrap();
@@ -77,13 +78,13 @@ async fn at_any_free_space_the_account_opens_and_progress_is_recorded() {
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
             folder(&dir, &clock, killed).await;
             let filler = disk.fill(left);
-            // Two starts on the full disk: the reserve is released in pieces, not all at once.
+            // Starts twice on the full disk: the reserve is released in pieces, not as a whole.
             for round in 1..3 {
                 let (store, learning) = open(&dir, &clock).unwrap();
                 assert!(store.read_only().is_none(), "{what}: {:?}", store.read_only());
                 assert_eq!(done_count(&learning).await, 30 * round, "{what}");
                 finish_sections(&learning, 30 * round, 30 * (round + 1)).await.expect(&what);
-                // A backup that fails for lack of space is not fatal.
+                // A backup may fail for lack of space.
                 assert!(store.maintain().await.err().is_none_or(|e| e.is_full()), "{what}");
                 store.close().await;
             }
@@ -108,7 +109,7 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
             let what = format!("{left} bytes free, killed {killed}");
             let (dir, clock) = (disk.path().join("work"), FakeClock::noon());
             folder(&dir, &clock, killed).await;
-            // Released by an earlier run.
+            // Deleted, as if released by an earlier run.
             fs::remove_file(dir.join("ballast")).unwrap();
             let filler = disk.fill(left);
             let (store, learning) = open(&dir, &clock).unwrap();
@@ -141,7 +142,7 @@ async fn without_a_reserve_the_account_opens_read_only_with_a_reason() {
                 "{what}: exactly the acknowledged rows"
             );
             assert!(!has_repair_files(&dir), "{what}");
-            // Once there is space, the same store writes, without a restart.
+            // Once there is space, the same store can be written, without a restart.
             fs::remove_file(filler).unwrap();
             finish_sections(&learning, 60, 70).await.expect(&what);
             assert!(store.read_only().is_none());
@@ -187,7 +188,7 @@ async fn a_damaged_file_on_a_full_disk_is_read_and_repaired_when_there_is_space(
 }
 
 #[tokio::test]
-async fn a_read_only_file_system_is_read() {
+async fn the_store_is_readable_on_a_read_only_file_system() {
     let Some(disk) = SmallDisk::new(12 * MIB) else { return };
     for killed in [false, true] {
         let (dir, clock) = (disk.path().join(format!("work-{killed}")), FakeClock::noon());
@@ -214,7 +215,7 @@ async fn a_read_only_file_system_is_read() {
 }
 
 #[tokio::test]
-async fn a_file_locked_by_another_program_is_read() {
+async fn the_store_is_readable_while_another_program_locks_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let (work, clock) = (dir.path().join("work"), FakeClock::noon());
     folder(&work, &clock, false).await;
@@ -235,7 +236,7 @@ async fn a_file_locked_by_another_program_is_read() {
     finish_sections(&learning, 30, 32).await.unwrap();
     assert_eq!(done_count(&learning).await, 32);
 
-    // Same for a second Carrel: it reads the data of the first one, and can write once the first one is closed.
+    // A second Carrel can read the data while the first one runs, and write after that one is closed.
     let (second, reading) = open(&work, &clock).unwrap();
     let why = second.read_only().unwrap();
     assert!(
@@ -251,17 +252,17 @@ async fn a_file_locked_by_another_program_is_read() {
 }
 
 const CHILD_DIR: &str = "CARREL_TEST_DIR";
-const CHILD_WANTS: &str = "CARREL_TEST_WANTS";
+const CHILD_EXPECTS: &str = "CARREL_TEST_EXPECTS";
 
 /// Opens the folder as another user, or with few file descriptors.
 #[tokio::test]
-#[ignore = "started by the next tests"]
+#[ignore = "started as a process by the tests below"]
 async fn child() {
-    let (Ok(dir), Ok(wants)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_WANTS)) else {
+    let (Ok(dir), Ok(expected)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_EXPECTS)) else {
         return;
     };
     let (dir, clock) = (PathBuf::from(dir), FakeClock::noon());
-    match (wants.as_str(), open(&dir, &clock)) {
+    match (expected.as_str(), open(&dir, &clock)) {
         ("writing", Ok((store, learning))) => {
             assert!(store.read_only().is_none(), "{:?}", store.read_only());
             let now = done_count(&learning).await;
@@ -288,19 +289,21 @@ async fn child() {
             store.close().await;
         }
         ("anything", Err(Error::Storage(_))) => {}
-        (wants, opened) => panic!("{wants}, but {:?}", opened.map(|(s, _)| s.read_only())),
+        (expected, opened) => {
+            panic!("expected {expected}, got {:?}", opened.map(|(s, _)| s.read_only()))
+        }
     }
 }
 
 const NOBODY: u32 = 65_534;
 
 #[cfg(unix)]
-fn as_nobody(program: &Path, dir: &Path, wants: &str) -> Option<Output> {
+fn as_nobody(program: &Path, dir: &Path, expected: &str) -> Option<Output> {
     use std::os::unix::process::CommandExt;
     Command::new(program)
         .args(["--exact", "full::child", "--ignored", "--nocapture"])
         .env(CHILD_DIR, dir)
-        .env(CHILD_WANTS, wants)
+        .env(CHILD_EXPECTS, expected)
         .uid(NOBODY)
         .gid(NOBODY)
         .current_dir("/")
@@ -330,8 +333,8 @@ async fn missing_permissions_are_reported() {
         if !chown("65534:65534") {
             return skipped("a process of another user cannot be started here (root is needed)");
         }
-        let run = |what: &str, wants: &str| {
-            let output = as_nobody(&program, &work, wants).unwrap();
+        let run = |what: &str, expected: &str| {
+            let output = as_nobody(&program, &work, expected).unwrap();
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{what}, killed {killed}: {text}");
             assert!(!has_repair_files(&work), "{what}, killed {killed}");
@@ -376,11 +379,11 @@ async fn without_file_descriptors_no_file_is_replaced() {
             let output = Command::new("sh")
                 .args(["-c", &line])
                 .env(CHILD_DIR, &work)
-                .env(CHILD_WANTS, "anything")
+                .env(CHILD_EXPECTS, "anything")
                 .output()
                 .unwrap();
             let text = String::from_utf8_lossy(&output.stderr);
-            // With very few descriptors the test's own runtime cannot start.
+            // With very few descriptors the runtime of the test cannot start.
             let no_runtime =
                 text.contains("/tokio-") || text.contains("Failed building the Runtime");
             let started = output.status.success() || no_runtime;

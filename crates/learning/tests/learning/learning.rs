@@ -80,7 +80,7 @@ async fn latest_positions_are_sorted_and_roots_are_separate() {
     }
     let latest = d.learning.latest(2).await.unwrap();
     let places: Vec<_> = latest.iter().map(|r| r.row.pos.as_ref().unwrap().at.as_str()).collect();
-    assert_eq!(places, ["b3", "b2"], "in the order of recording, regardless of the clock");
+    assert_eq!(places, ["b3", "b2"], "newest recording first, whatever the clock");
     d.learning.record(finished("rivers/a/b")).await.unwrap();
     d.learning.record(finished("rivers-2/a/b")).await.unwrap();
     assert_eq!(d.learning.done_sections("rivers").await.unwrap().len(), 1);
@@ -91,7 +91,7 @@ async fn latest_positions_are_sorted_and_roots_are_separate() {
 
 #[tokio::test]
 async fn time_is_measured_by_the_monotonic_clock() {
-    /// Events before a heartbeat.
+    /// An event before a heartbeat.
     enum Before {
         Pass(i64),
         Jump(i64),
@@ -172,7 +172,7 @@ async fn time_is_measured_by_the_monotonic_clock() {
 }
 
 #[tokio::test]
-async fn leaving_an_item_ends_the_session() {
+async fn a_session_ends_when_its_item_is_closed() {
     let d = device();
     let (a, b) = (item("rivers/a/a"), item("rivers/a/b"));
     d.learning.study_heartbeat(&a, true).await.unwrap();
@@ -190,7 +190,7 @@ async fn leaving_an_item_ends_the_session() {
     assert_eq!(d.learning.time_spent(&b).await.unwrap(), 3_000);
     assert_eq!(d.learning.time_spent_under("rivers").await.unwrap(), 8_000);
     assert_eq!(d.learning.time_spent_total().await.unwrap(), 8_000);
-    // A second device at the same time is counted once.
+    // The overlap with a session of another device is counted once.
     let elsewhere = Session {
         id: SessionId::from_u128(5),
         item: a.clone(),
@@ -208,7 +208,7 @@ async fn leaving_an_item_ends_the_session() {
 async fn sessions_end_at_midnight_and_streaks_count_days() {
     let d = device();
     let here = item("rivers/a/b");
-    // Three days in a row around noon, the last until after midnight.
+    // Two days at noon, then a session until after midnight.
     for _ in 0..2 {
         d.learning.study_heartbeat(&here, true).await.unwrap();
         d.clock.advance(10_000);
@@ -242,7 +242,7 @@ async fn sessions_end_at_midnight_and_streaks_count_days() {
     assert_eq!(
         d.learning.overview().await.unwrap().streak_days,
         4,
-        "a streak lasts until the end of the next day"
+        "a streak ends one day without study later"
     );
     d.clock.advance(24 * 3_600_000);
     assert_eq!(d.learning.overview().await.unwrap().streak_days, 0);
@@ -268,7 +268,7 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
     assert_eq!(
         done.attempt.submitted_ms,
         Some(done.attempt.started_ms),
-        "submission is not before the start"
+        "the submission is not before the start"
     );
     d.clock.advance(7_200_000);
     assert_eq!(
@@ -281,7 +281,7 @@ async fn an_attempt_is_resumed_answered_submitted_and_then_frozen() {
         matches!(late, Error::Invalid(_)) && late.to_string().contains("cannot be changed"),
         "{late}"
     );
-    // The answers are part of the submission; an answer of a device that had not received it changes nothing.
+    // The submission contains its answers; later answer rows of another device have no effect.
     let submitted: Vec<_> = done.attempt.answers.clone().unwrap().into_iter().collect();
     assert_eq!(submitted, [(slug("q1"), c.value.clone())]);
     let elsewhere = |question: &str| Answer {
@@ -348,16 +348,12 @@ async fn words_are_added_and_removed() {
         d.learning.words().await.unwrap().into_iter().map(|w| w.item.to_string()).collect();
     assert_eq!(words, ["rivers/bend", "goat/milk"]);
     d.learning.save_word(&item("goat/hill"), true).await.unwrap();
-    assert_eq!(
-        d.learning.words().await.unwrap().len(),
-        3,
-        "an earlier void does not affect a later event"
-    );
+    assert_eq!(d.learning.words().await.unwrap().len(), 3, "a void does not affect later events");
     assert_eq!(d.learning.saved_words("goat").await.unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn settings_and_enrolment() {
+async fn settings_and_enrolment_are_registers() {
     let d = device();
     let set = |key: &str, value| BTreeMap::from([(key.to_owned(), value)]);
     d.learning.set_settings(set("theme", json!("night"))).await.unwrap();
@@ -367,7 +363,7 @@ async fn settings_and_enrolment() {
     assert_eq!(
         d.learning.settings().await.unwrap()["theme"],
         json!("paper"),
-        "the last write wins with a clock set back"
+        "the last write wins, also after the clock was set back"
     );
     d.learning.set_settings(set("theme", json!(null))).await.unwrap();
     assert_eq!(d.learning.settings().await.unwrap(), set("textSize", json!(120)));
@@ -376,7 +372,7 @@ async fn settings_and_enrolment() {
     assert_eq!(d.learning.enrolment(&course).await.unwrap().status(), None);
     let request = d.learning.request_enrolment(&course, true).await.unwrap();
     assert_eq!((request.status(), request.waiting), (Some(DecisionStatus::Pending), true));
-    let word = Decision {
+    let refusal = Decision {
         course: course.clone(),
         rev: 1,
         status: DecisionStatus::Refused,
@@ -391,7 +387,7 @@ async fn settings_and_enrolment() {
     };
     d.store
         .write("t", move |tx| {
-            tx.apply_remote(word.clone())?;
+            tx.apply_remote(refusal.clone())?;
             settle(tx)
         })
         .await
@@ -403,10 +399,6 @@ async fn settings_and_enrolment() {
     d.learning.request_enrolment(&course, false).await.unwrap();
     assert_eq!(d.learning.enrolment(&course).await.unwrap().status(), None);
     let again = d.learning.request_enrolment(&course, true).await.unwrap();
-    assert_eq!(
-        again.status(),
-        Some(DecisionStatus::Pending),
-        "requested again and not decided yet"
-    );
+    assert_eq!(again.status(), Some(DecisionStatus::Pending), "requested again, not decided yet");
     assert_eq!(d.learning.enrolments().await.unwrap().len(), 1);
 }

@@ -41,17 +41,17 @@ async fn a_write_survives_a_kill() {
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
     }
     let again = Store::open(copy.path(), options(1, &clock)).unwrap();
-    assert!(again.opened().unclean, "the run was unclean");
+    assert!(again.opened().unclean, "the last run did not close the file");
     let found = again.read(|c| outbox::waiting(c, 10)).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].key, key("a/b/c"));
     drop(again);
     let clean = Store::open(copy.path(), options(1, &clock)).unwrap();
-    assert!(!clean.opened().unclean, "the run was closed cleanly");
+    assert!(!clean.opened().unclean, "the last run closed the file");
 }
 
 #[tokio::test]
-async fn updates_of_a_row_are_queued_once_and_no_ops_are_not_queued() {
+async fn a_changed_row_is_in_the_outbox_once_and_an_unchanged_row_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     store
@@ -69,7 +69,7 @@ async fn updates_of_a_row_are_queued_once_and_no_ops_are_not_queued() {
     assert_eq!(
         store.read(|c| outbox::waiting(c, 10)).await.unwrap(),
         before,
-        "a no-op is not queued"
+        "an unchanged row is not put into the outbox"
     );
 }
 
@@ -105,7 +105,7 @@ async fn a_failed_transaction_is_rolled_back_alone() {
     );
     assert!(changes.try_recv().is_err());
 
-    // Same for a transaction that shares no commit.
+    // A failed transaction that shares its commit with no other is rolled back too.
     let alone = store.write("alone", |tx| {
         tx.join(row("alone/b/c", 1))?;
         Err::<(), _>(Error::Invalid("no".into()))
@@ -119,7 +119,7 @@ async fn a_failed_transaction_is_rolled_back_alone() {
 }
 
 #[tokio::test]
-async fn only_one_process_opens_the_file() {
+async fn only_one_process_opens_the_file_for_writing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
     let second = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
@@ -147,7 +147,7 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
     let store = Store::open(dir.path(), limited).unwrap();
     let reserve_file = dir.path().join("ballast");
     assert_eq!(fs::metadata(&reserve_file).unwrap().len(), 4 * 1024 * 1024);
-    // Writes until the disk is full, and continues: each failure is a real SQLITE_FULL without the reserve.
+    // Writes until the disk is full and the whole reserve is released: each released piece follows a SQLITE_FULL.
     let runs = Arc::new(AtomicU32::new(0));
     let mut saved = 0;
     let mut n = 0;
@@ -171,11 +171,11 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
         saved + 2 * pieces,
         "each piece of the reserve causes two repeated runs: after the checkpoint, and after the release"
     );
-    // A transaction too large even for the reserve does not fail another one in the same commit; that one is applied
-    // once, although it runs twice.
+    // A transaction that is too large even with the reserve does not fail another one in the same commit, which is
+    // applied once although it runs twice.
     let (go, release_signal) = std::sync::mpsc::channel::<()>();
     let release_signal = std::sync::Mutex::new(release_signal);
-    let holds = store.write("hold", move |_| {
+    let held = store.write("hold", move |_| {
         let _ = release_signal.lock().unwrap().recv();
         Ok(())
     });
@@ -191,7 +191,7 @@ async fn a_full_disk_releases_the_reserve_before_writes_fail() {
         Ok(())
     });
     let release = async move { go.send(()).unwrap() };
-    let (held, again, huge, ()) = tokio::join!(holds, again, huge, release);
+    let (held, again, huge, ()) = tokio::join!(held, again, huge, release);
     held.unwrap();
     assert!(huge.as_ref().is_err_and(|e| e.is_full()), "{huge:?}");
     assert!(again.expect("the other transaction is saved"));
@@ -219,7 +219,7 @@ async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     }
     store.close().await;
     drop(store);
-    // Not closed cleanly, and some pages in the middle are overwritten.
+    // Not closed, and the last page is overwritten.
     fs::write(dir.path().join("user.lock"), "open\n").unwrap();
     let path = dir.path().join("user.db");
     let mut bytes = fs::read(&path).unwrap();
@@ -231,7 +231,7 @@ async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     let repair = opened.repair.clone().unwrap();
     assert!(opened.unclean && opened.damaged_file_kept && repair.backup_ms.is_some(), "{opened:?}");
     let kept = dir.path().join(format!("user.damaged-{}.db", repair.at_ms));
-    assert_eq!(fs::read(kept).unwrap(), bytes, "nothing is deleted or changed");
+    assert_eq!(fs::read(kept).unwrap(), bytes, "the damaged file is kept unchanged");
     let old = store
         .read(|c| Ok(carrel_sqlite::rows::query::<Progress>(c, "WHERE item = 'old/b/c'", [])?))
         .await
@@ -241,11 +241,11 @@ async fn a_damaged_file_is_renamed_and_its_rows_are_recovered() {
     assert!(repair.is_complete(), "{repair:?}");
     assert_eq!(repair.salvaged + repair.replayed, 400, "the others are restored from the journal");
     let (waiting, _) = store.read(outbox::counts).await.unwrap();
-    assert_eq!(waiting, 401, "all rows are queued again");
+    assert_eq!(waiting, 401, "all rows are put into the outbox again");
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_does_not_stop_the_start() {
+async fn a_file_that_is_not_a_database_does_not_prevent_the_start() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("user.db"), vec![b'x'; 10_000]).unwrap();
     let store = Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap();
@@ -254,7 +254,7 @@ async fn a_file_that_is_no_database_does_not_stop_the_start() {
 }
 
 #[tokio::test]
-async fn one_backup_a_day_and_three_are_kept() {
+async fn a_backup_is_made_each_day_and_three_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Store::open(dir.path(), options(1, &clock)).unwrap();
@@ -274,7 +274,7 @@ async fn one_backup_a_day_and_three_are_kept() {
     assert_eq!(made.len(), 3, "{made:?}");
     let day = 24 * 3_600_000;
     assert_eq!(made[2], format!("daily-{}.db", FakeClock::NOON + 5 * day));
-    // A clock that was set back does not prevent it.
+    // A clock that was set back does not prevent a backup.
     clock.jump(-300 * day);
     store.maintain().await.unwrap();
     assert!(names(dir.path()).len() == 3);
@@ -325,7 +325,7 @@ async fn an_update_reads_foreign_rows_and_requeues_too_new_rows() {
     let mut newer = options(1, &clock);
     newer.app_version = "1.1.0".into();
     let store = Store::open(dir.path(), newer).unwrap();
-    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "the row is queued again");
+    assert_eq!(store.read(outbox::counts).await.unwrap(), (1, 0), "the row is in the outbox again");
     let (kvs, foreign) = store
         .read(|c| {
             let foreign: u32 = c.query_row("SELECT count(*) FROM foreign_row", [], |r| r.get(0))?;
@@ -349,7 +349,7 @@ async fn without_a_server_the_outbox_stays_empty() {
 }
 
 #[tokio::test]
-async fn a_device_with_a_clock_of_1970_can_save() {
+async fn work_is_saved_on_a_device_with_a_clock_at_1970() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(3_000);
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
@@ -376,7 +376,7 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
         let options = Options { has_server, ..options(1, &clock) };
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
-        // As an earlier release stored it: the row unchanged, and the clock that followed its stamp.
+        // As earlier releases stored it: the row with its stamp, and the device's clock advanced to that stamp.
         let device = DeviceId::from_u128(9);
         let kv = Kv {
             ns: "setting".into(),
@@ -387,11 +387,11 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
             extra: Extra::default(),
         };
         let pos = Some(Position { hlc: stamp, device, at: "hostile".into() });
-        let place = Progress { pos, ..row("a/b/c", 1) };
+        let progress = Progress { pos, ..row("a/b/c", 1) };
         store
             .write("t", move |tx| {
                 tx.apply_remote(kv.clone())?;
-                tx.apply_remote(place.clone())?;
+                tx.apply_remote(progress.clone())?;
                 tx.state().hlc = stamp;
                 Ok(())
             })
@@ -411,13 +411,13 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
     }
 }
 
-/// A read that is still running when the store is closed does not keep its connection open.
+/// A read in progress when the store is closed does not keep its connection open.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_store_keeps_no_connection() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
-    let (started, begun) = std::sync::mpsc::channel::<()>();
+    let (started, has_started) = std::sync::mpsc::channel::<()>();
     let (go, release_signal) = std::sync::mpsc::channel::<()>();
     let reader = store.clone();
     let reads = tokio::spawn(async move {
@@ -430,19 +430,19 @@ async fn a_closed_store_keeps_no_connection() {
             })
             .await
     });
-    tokio::task::block_in_place(|| begun.recv()).unwrap();
+    tokio::task::block_in_place(|| has_started.recv()).unwrap();
     store.close().await;
     go.send(()).unwrap();
     assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a running read completes");
     let path = dir.path().canonicalize().unwrap().join("user.db");
     let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let ours = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
-    assert_eq!(ours.count(), 0, "no open descriptor of the file");
+    let descriptors = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
+    assert_eq!(descriptors.count(), 0, "no open descriptor of the file");
 }
 
-/// Two statements of one read see the same state, regardless of concurrent writes.
+/// Two statements of one read return the same state, whatever is written at the same time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_of_two_statements_sees_one_state() {
+async fn a_read_of_two_statements_returns_one_state() {
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::noon();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());

@@ -1,28 +1,28 @@
-//! Decides which attempts at a quiz with a limit count: one rule for the server, which grades, and the device, which
-//! displays.
+//! Determines which attempts count if a quiz limits their number. Used by the server for grading and by the device for
+//! display.
 
 use std::collections::BTreeSet;
 
 use crate::AttemptId;
 
-/// The part of a submitted attempt that matters for the limit.
+/// The fields of a submitted attempt that are needed to apply the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
     /// Id of the attempt.
     pub id: AttemptId,
     /// Time of submission, in UTC milliseconds.
     pub submitted_ms: i64,
-    /// The server has graded it.
+    /// True if the server has graded it.
     pub is_graded: bool,
 }
 
-/// True if one more attempt counts after `counted` others. `limit` 0: no limit.
+/// Returns true if another attempt counts after `counted` attempts. A `limit` of 0 means no limit.
 pub fn has_attempts_left(limit: u32, counted: usize) -> bool {
     limit == 0 || u32::try_from(counted).is_ok_and(|counted| counted < limit)
 }
 
-/// Returns the attempts at one quiz that count: all graded ones, and of the others the earliest by `(submitted_ms, id)`
-/// up to the limit. So a device displays what the server will grade, unless another device submits an attempt first.
+/// Returns the attempts at one quiz that count: all graded ones, then the earliest others by `(submitted_ms, id)` up to
+/// the limit. The server will grade the same attempts, unless it receives one from another device first.
 pub fn counted_attempts(limit: u32, submitted: &[Submitted]) -> BTreeSet<AttemptId> {
     let mut counted: BTreeSet<AttemptId> =
         submitted.iter().filter(|a| a.is_graded).map(|a| a.id).collect();
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn server_and_device_count_the_same_attempts() {
-        // Grade one attempt after the other in order, as the server does, using only the number of grades.
+        // Grade the attempts in order, as the server does, which uses only the number of grades.
         for limit in 0..4 {
             for pattern in 0_u32..64 {
                 let mut submitted: Vec<Submitted> = (0..6)

@@ -54,7 +54,7 @@ impl Dir {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SectionBody {
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the text.
     #[serde(default)]
@@ -67,15 +67,15 @@ pub struct SectionBody {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Block {
-    /// Paragraphs, headings, lists, tables, inline MathML. `<a data-word="id">` opens the card of a word, `<a
-    /// data-section="lesson/section">` another section.
+    /// Paragraphs, headings, lists, tables and inline MathML. `<a data-word="id">` opens the card of a word;
+    /// `<a data-section="lesson/section">` opens another section.
     RichText {
         /// Sanitised HTML.
         html: String,
     },
-    /// A formula on its own line.
+    /// A formula in a separate line.
     Math {
-        /// MathML for display.
+        /// The formula as MathML with `display="block"`.
         mathml: String,
         /// The author's TeX source.
         tex: String,
@@ -101,12 +101,12 @@ pub enum Block {
         language: String,
         /// The code as plain text.
         text: String,
-        /// The learner may edit the code.
+        /// True if the learner may edit the code.
         editable: bool,
     },
-    /// A quiz of this course: `course/quiz` and its compiled blob.
+    /// A quiz of this course.
     Quiz {
-        /// `course/quiz`.
+        /// Id of the quiz, `course/quiz`.
         quiz: ItemId,
         /// Title for display.
         title: String,
@@ -124,7 +124,7 @@ pub enum Block {
     },
 }
 
-/// A media file that is delivered unchanged.
+/// A media file, stored as one blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -138,7 +138,7 @@ pub struct BlobRef {
     pub media_type: String,
 }
 
-/// An image in several widths, the narrowest first; the last variant is the widest.
+/// An image in one or more widths.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -156,7 +156,7 @@ pub struct ImageRef {
     /// Thumbhash (evanw/thumbhash), lower-case hex: a placeholder of about 25 bytes. Empty for SVG.
     #[serde(default)]
     pub thumbhash: String,
-    /// The available widths, ascending.
+    /// The available widths, narrowest first.
     pub variants: Vec<ImageVariant>,
 }
 
@@ -165,7 +165,7 @@ pub struct ImageRef {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageVariant {
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
     /// The image file.
     #[serde(flatten)]
@@ -184,15 +184,15 @@ pub struct AudioRef {
     pub blob: BlobRef,
     /// Length in milliseconds.
     pub duration_ms: u64,
-    /// Loudness of equal intervals, 0 to 255, for the waveform of the player. Empty if no waveform is shown.
+    /// Loudness in equal time intervals, 0 to 255, drawn as a waveform by the player. Empty if no waveform is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[ts(as = "Option<Vec<u8>>", optional)]
     pub peaks: Vec<u8>,
-    /// WebVTT.
+    /// Captions in WebVTT format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub captions: Option<BlobRef>,
-    /// Sanitised HTML.
+    /// Transcript as sanitised HTML.
     #[serde(default)]
     pub transcript: String,
 }
@@ -217,16 +217,16 @@ pub struct VideoRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub poster: Option<ImageRef>,
-    /// WebVTT.
+    /// Captions in WebVTT format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub captions: Option<BlobRef>,
-    /// Sanitised HTML.
+    /// Transcript as sanitised HTML.
     #[serde(default)]
     pub transcript: String,
 }
 
-/// A cover: drawn from colour and ornament, or an image.
+/// A cover: the author's image, or a drawing made from a colour and an ornament.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -269,7 +269,7 @@ pub enum Ornament {
 }
 
 impl Cover {
-    const CLOTHS: [&'static str; 10] = [
+    const COLORS: [&'static str; 10] = [
         "#7a3b2e", "#2b3a67", "#4a4a3a", "#8a6417", "#5b2f55", "#5a4630", "#2f5d50", "#6b2737",
         "#34495e", "#28505a",
     ];
@@ -285,11 +285,11 @@ impl Cover {
         Ornament::Sun,
         Ornament::Steps,
     ];
-    /// Returns the default cover, derived from the title alone, so that it is the same on every device.
+    /// Returns the default cover, derived only from the title, so that it is the same on every device.
     pub fn from_title(title: &str) -> Self {
         let hash = BlobHash::of(title.as_bytes()).0;
         Self {
-            color: Self::CLOTHS[usize::from(hash[0]) % 10].to_owned(),
+            color: Self::COLORS[usize::from(hash[0]) % 10].to_owned(),
             ornament: Self::ORNAMENTS[usize::from(hash[1]) % 10],
             image: None,
         }

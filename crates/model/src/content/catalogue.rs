@@ -48,7 +48,7 @@ pub struct CourseMeta {
     /// Plain text; may be empty.
     #[serde(default)]
     pub description: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the texts.
     #[serde(default)]
@@ -94,7 +94,7 @@ pub struct StoryMeta {
     /// Plain text; may be empty.
     #[serde(default)]
     pub description: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the texts.
     #[serde(default)]
@@ -222,7 +222,7 @@ mod hours {
             if (0.0..=10_000.0).contains(&hours) {
                 Ok(Self((hours * 100.0).round() as u32))
             } else {
-                Err(serde::de::Error::custom("hours are between 0 and 10000"))
+                Err(serde::de::Error::custom("hours must be between 0 and 10000"))
             }
         }
     }

@@ -13,30 +13,23 @@ use crate::Slug;
 pub struct QuestionResult {
     /// Id of the question.
     pub question: Slug,
-    /// Points reached, in thousandths.
+    /// Points scored, in thousandths.
     pub points: i64,
-    /// Greatest possible points, in thousandths.
+    /// Maximum points, in thousandths.
     pub max_points: i64,
-    /// True if there is an answer, right or wrong.
+    /// True if there is an answer, correct or not.
     pub answered: bool,
-}
-
-impl QuestionResult {
-    /// True if the answer has full points.
-    pub fn is_right(&self) -> bool {
-        self.points == self.max_points
-    }
 }
 
 /// Score of an attempt, in thousandths of a point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Score {
-    /// Points reached, in thousandths.
+    /// Points scored, in thousandths.
     pub points: i64,
-    /// Greatest possible points, in thousandths.
+    /// Maximum points, in thousandths.
     pub max_points: i64,
-    /// True if the percentage reaches the quiz's `pass`.
+    /// True if the percentage is at least the quiz's `pass`.
     pub passed: bool,
     /// Score of each question, in the order of the quiz.
     pub questions: Vec<QuestionResult>,
@@ -49,7 +42,7 @@ impl Score {
     }
 }
 
-/// Scores a quiz; a missing answer or one of another kind scores 0.
+/// Scores a quiz. A missing answer, or one that does not match the kind of its question, scores 0.
 pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) -> Score {
     let questions: Vec<QuestionResult> = quiz
         .questions
@@ -113,7 +106,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
             share(kept, items.len().saturating_sub(1))
         }
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
-            // If the same text occurs twice on the right side, either choice is right.
+            // If the same text occurs twice on the right side, either occurrence is correct.
             let hit = |(i, r): (usize, &Option<u32>)| {
                 r.and_then(|r| pairs.get(r as usize))
                     .zip(pairs.get(i))
@@ -128,7 +121,7 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
     }
 }
 
-/// Normalises a typed answer for comparison: NFKC, lower case, outer and repeated spaces removed.
+/// Normalises a typed answer for comparison: NFKC, lower case, no outer white space, inner white space as one space.
 pub fn normalise_answer(text: &str) -> String {
     let text: String = text.nfkc().flat_map(char::to_lowercase).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -89,7 +89,7 @@ impl Manifest {
 pub struct SignedManifest {
     /// The manifest's canonical JSON, as text.
     pub manifest: String,
-    /// ed25519 public key, 64 hex digits. The client pins the first key it receives from a server.
+    /// ed25519 public key, 64 hex digits. The client pins the first key that it receives from a server.
     pub key: String,
     /// ed25519 signature over `manifest`, 128 hex digits.
     pub signature: String,
@@ -100,13 +100,13 @@ impl SignedManifest {
     pub fn version(&self) -> BlobHash {
         BlobHash::of(self.manifest.as_bytes())
     }
-    /// Verifies the signature and parses the manifest. `pinned` is the expected key (64 hex digits), or None on first
-    /// contact, when the caller pins `key`. Verification is strict (RFC 8032 without malleable or small-order
+    /// Verifies the signature and parses the manifest. `pinned` is the expected key (64 hex digits), or `None` on first
+    /// contact, after which the caller pins `key`. Verification is strict (RFC 8032 without malleable or small-order
     /// encodings).
     ///
     /// # Errors
-    /// Key or signature are not hex of the right length, the key is not the pinned one, the signature does not match,
-    /// the format is not known, or the blobs are not sorted and unique.
+    /// The key or the signature is not hex of the right length, the key is not the pinned one, the signature does not
+    /// match, the format is unknown, or the blobs are not sorted and unique.
     pub fn verify(&self, pinned: Option<&str>) -> Result<Manifest, SignatureError> {
         let key: [u8; 32] = from_hex(&self.key).ok_or(SignatureError::Malformed)?;
         let signature: [u8; 64] = from_hex(&self.signature).ok_or(SignatureError::Malformed)?;
@@ -117,7 +117,7 @@ impl SignedManifest {
         key.verify_strict(self.manifest.as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| SignatureError::Mismatch)?;
         let unreadable = |what: String| SignatureError::Unreadable(what);
-        // Check the format first, so that a newer manifest is reported as newer, not as damaged.
+        // Check the format first, so that the error for a newer manifest names its format.
         #[derive(Deserialize)]
         struct Format {
             format: String,
@@ -147,7 +147,7 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Why a signed manifest is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// Key or signature are malformed.
+    /// The key or the signature is malformed.
     #[error("key or signature is not hex of the expected length")]
     Malformed,
     /// Not signed with the pinned key.
@@ -241,7 +241,7 @@ mod tests {
             };
             assert_eq!(bad.verify(None), Err(SignatureError::Malformed), "{key} {signature}");
         }
-        // The small-order point: without strict verification every signature with it is valid for some message.
+        // A public key of small order, for which verification that is not strict accepts forged signatures.
         let weak = SignedManifest { key: format!("01{}", "00".repeat(31)), ..signed.clone() };
         assert_eq!(weak.verify(None), Err(SignatureError::Mismatch));
     }

@@ -14,7 +14,7 @@ pub struct Quiz {
     pub id: Slug,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the texts.
     #[serde(default)]
@@ -24,7 +24,7 @@ pub struct Quiz {
     pub attempts: u32,
     /// Percentage of the points needed to pass, 0 to 100.
     pub pass: u8,
-    /// Show the choices in a different order in each attempt.
+    /// True if the choices are shuffled for each attempt.
     #[serde(default)]
     pub shuffle: bool,
     /// Questions in order.
@@ -39,7 +39,7 @@ pub struct Question {
     pub id: Slug,
     /// Sanitised inline HTML; in a fill-in question each `<span data-blank="0">` is a blank.
     pub prompt: String,
-    /// Points for a right answer.
+    /// Points for a correct answer.
     pub points: u32,
     /// Image shown with the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,12 +61,12 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum QuestionKind {
-    /// One choice is right.
+    /// One choice is correct.
     Single {
         /// The choices in the author's order.
         choices: Vec<Choice>,
     },
-    /// Several choices may be right.
+    /// Several choices may be correct.
     Multiple {
         /// The choices in the author's order.
         choices: Vec<Choice>,
@@ -75,13 +75,13 @@ pub enum QuestionKind {
     Fill {
         /// Accepted spellings for each blank.
         blanks: Vec<Vec<String>>,
-        /// Compare the exact text, without normalisation.
+        /// True if answers are compared exactly, without normalisation.
         #[serde(default)]
         exact: bool,
     },
     /// Items to put into order.
     Order {
-        /// Inline HTML, in the right order.
+        /// Inline HTML, in the correct order.
         items: Vec<String>,
     },
     /// Pairs to match.
@@ -99,7 +99,7 @@ pub struct Choice {
     pub id: Slug,
     /// Sanitised inline HTML.
     pub text: String,
-    /// The choice is right.
+    /// True if the choice is correct.
     #[serde(default)]
     pub correct: bool,
     /// Sanitised inline HTML, shown after the choice was chosen; may be empty.
@@ -128,7 +128,7 @@ pub enum Response {
     },
     /// Answer to a matching question.
     Match {
-        /// For each left side in order, the index of the chosen right side; none if left open.
+        /// For each left side in order, the index of the chosen right side, or `null` if none is chosen.
         right: Vec<Option<u32>>,
     },
 }

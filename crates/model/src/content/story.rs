@@ -14,7 +14,7 @@ pub struct Story {
     pub id: Slug,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Writing direction of the text.
     #[serde(default)]
@@ -26,7 +26,7 @@ pub struct Story {
     /// Entries for the words that have a card.
     #[serde(default)]
     pub vocabulary: Vec<VocabularyEntry>,
-    /// Exercises for the story.
+    /// The quiz of the story.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub quiz: Option<StoryQuiz>,
@@ -69,7 +69,7 @@ pub struct Page {
 pub struct Sentence {
     /// Plain text, no markup.
     pub text: String,
-    /// True if a new paragraph begins with this sentence.
+    /// True if this sentence starts a paragraph.
     #[serde(default)]
     pub paragraph: bool,
     /// Start within the page's narration in milliseconds, if known.

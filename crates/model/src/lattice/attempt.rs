@@ -8,8 +8,8 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time};
 use crate::{AttemptId, BlobHash, ItemId, Slug};
 
-/// A quiz attempt. Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts
-/// are kept; best, latest and mean are derived.
+/// A quiz attempt. Lattice: the immutable fields of the row with the greatest payload hash; the least
+/// `(submitted_ms, answers)`. All attempts are kept; best, latest and mean are derived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -22,12 +22,12 @@ pub struct Attempt {
     pub quiz_hash: BlobHash,
     /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// UTC, ms since 1970. Once set, the answers are frozen.
+    /// Time of submission (UTC, ms since 1970). If present, the answers are frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub submitted_ms: Option<i64>,
-    /// The submitted answers: for each question the response as compact JSON text. Only these count, whatever answer
-    /// rows arrive, in any order. None: not submitted, or submitted by a release that did not write them.
+    /// The submitted answers: for each question the response as compact JSON text. After submission only these count,
+    /// not the answer rows. Absent if not submitted, or if submitted by a release that did not write them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub answers: Option<BTreeMap<Slug, String>>,
@@ -41,16 +41,16 @@ pub struct Attempt {
 impl Attempt {
     /// Maximum number of answers in a submission, and of answer rows that the server stores per attempt.
     pub const MAX_ANSWERS: usize = 1_000;
-    /// Maximum size of the submitted answers as JSON in bytes: such a row still fits into one push.
+    /// Maximum size of the submitted answers as JSON in bytes, so that the row fits into one push.
     pub const MAX_ANSWERS_BYTES: usize = 256 * 1024;
 
-    /// Returns the submitted answers as compact JSON; empty for none.
+    /// Returns the submitted answers as compact JSON; an empty text if there are none.
     pub fn answers_text(&self) -> String {
         self.answers
             .as_ref()
             .map_or_else(String::new, |a| serde_json::to_string(a).unwrap_or_default())
     }
-    /// Returns the order of submissions: the least one wins.
+    /// Returns the key by which submissions are compared: the least wins.
     fn submission(&self) -> (i64, String) {
         (self.submitted_ms.unwrap_or(i64::MAX), self.answers_text())
     }
@@ -160,9 +160,9 @@ pub struct Grade {
     pub attempt: AttemptId,
     /// Increased by one with each grading of the attempt.
     pub rev: u32,
-    /// Points reached, in thousandths.
+    /// Points scored, in thousandths.
     pub points: i64,
-    /// Greatest possible points, in thousandths.
+    /// Maximum points, in thousandths.
     pub max_points: i64,
     /// UTC, ms since 1970.
     pub graded_ms: i64,

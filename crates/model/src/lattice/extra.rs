@@ -1,9 +1,9 @@
-//! Fields of a newer version, unknown to this release: stored, joined and sent back.
+//! Fields of rows from newer releases, unknown to this release: stored, joined and synced.
 //!
-//! Their limits are part of the join, so that two rows within the limits never join into one over them: for each name
-//! the greater value within the limits wins, and the first `MAX_FIELDS` names in byte order are kept. Both choices
-//! depend on single names only, and the first K names of a union are among the first K names of each part, so that the
-//! order of joins does not matter.
+//! Their limits are part of the join, so that a join of rows within the limits is also within them: for each name the
+//! greater value within the limits wins, and the first `MAX_FIELDS` names in byte order are kept. The order of joins
+//! does not matter: which value wins depends only on the values of that name, and the first K names of a union are
+//! among the first K names of its parts.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -24,8 +24,7 @@ use super::{Invalid, Join, check};
 #[serde(transparent)]
 pub struct Extra(pub BTreeMap<String, Value>);
 
-/// Equal if the stored forms are equal: the join compares texts, and 0.0 and -0.0 are equal numbers with different
-/// texts.
+/// Compares the stored forms, because the join compares texts: 0.0 and -0.0 are equal numbers with different texts.
 impl PartialEq for Extra {
     fn eq(&self, other: &Self) -> bool {
         (self.is_empty() && other.is_empty()) || self.to_text() == other.to_text()
@@ -43,7 +42,7 @@ impl Extra {
     /// Maximum size of the stored form in bytes.
     pub const MAX_BYTES: usize = 2 + Self::MAX_FIELDS * (Self::MAX_FIELD_BYTES + 1);
 
-    /// True if there are no fields, within the limits or over them.
+    /// Returns true if there are no fields, within the limits or over them.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -57,8 +56,9 @@ impl Extra {
             kept.to_unlimited_text()
         }
     }
-    /// Parses the stored form, within the limits; text that is not an object is read as empty. An over-long text, which
-    /// earlier releases could store, is never held in memory as a whole.
+    /// Parses the stored form and keeps only fields within the limits; a text that is not an object has no fields.
+    /// Fields over the limits, which earlier releases could store, are skipped one by one, without parsing all of them
+    /// into memory.
     pub fn from_text(text: &str) -> Self {
         if text.is_empty() {
             Self::default()
@@ -102,7 +102,8 @@ impl Join for Extra {
             self.limit();
             return;
         }
-        // A value over the limits must not replace a smaller one within them, so each is checked before the comparison.
+        // A value over the limits must not replace a smaller one within them, so values are checked before they are
+        // compared.
         self.0.retain(|name, value| fits(name, value));
         for (name, theirs) in other.0.iter().filter(|(name, value)| fits(name, value)) {
             match self.0.get_mut(name) {
@@ -122,7 +123,7 @@ impl Join for Extra {
 }
 
 fn fits(name: &str, value: &Value) -> bool {
-    // Most values are small, which is known without writing their text.
+    // Most values are small, which can be determined without serialising them.
     let small = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => name.len() <= 512,
         Value::String(text) => name.len() <= 256 && text.len() <= 256,
@@ -145,7 +146,7 @@ fn is_shallow(value: &Value, depth: usize) -> bool {
     }
 }
 
-/// The stored form during parsing: contains no more than the limits allow.
+/// Parses the stored form; keeps only fields within the limits.
 struct Stored(Extra);
 
 impl<'de> Deserialize<'de> for Stored {
@@ -160,7 +161,7 @@ impl<'de> Deserialize<'de> for Stored {
                 let mut kept = Extra::default();
                 while let Some(name) = map.next_key::<String>()? {
                     let raw: &RawValue = map.next_value()?;
-                    // The stored form is compact: a longer text is over the limit.
+                    // The stored form is compact JSON, so a longer text is over the limit.
                     if raw.get().len() > Extra::MAX_FIELD_BYTES {
                         continue;
                     }

@@ -6,7 +6,8 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len};
 use crate::{DeviceId, Hlc, Slug};
 
-/// Namespace of enrolment requests. The key is a course; `true`: requested, `false` and `null`: not requested.
+/// Namespace of enrolment requests. The key is the id of a course; the value is `true` if enrolment is requested,
+/// otherwise `false` or `null`.
 pub const ENROLMENT: &str = "enrolment";
 
 /// A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
@@ -14,7 +15,8 @@ pub const ENROLMENT: &str = "enrolment";
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kv {
-    /// Namespace: `setting`, `bookmark` or `enrolment`; rows of others are stored and synced. Part of the key.
+    /// Namespace: `setting`, `bookmark` or `enrolment`; rows of other namespaces are stored and synced too. Part of the
+    /// key.
     pub ns: String,
     /// Name within the namespace; part of the key.
     pub key: String,

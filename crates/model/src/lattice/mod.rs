@@ -34,7 +34,7 @@ pub trait Join {
     fn join(&mut self, other: &Self);
 }
 
-/// Why a row is rejected before any merge. It depends on the row alone, never on the present time (R4).
+/// Why a row is rejected before any merge. It depends only on the row, not on the current time (R4).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct Invalid {
@@ -44,9 +44,9 @@ pub struct Invalid {
     pub problem: String,
 }
 
-/// Rules for a row that apply on both sides.
+/// The rules for valid rows, which client and server check.
 pub trait Validate {
-    /// Returns the first violated rule.
+    /// Returns the first violated rule as an error.
     fn validate(&self) -> Result<(), Invalid>;
 }
 
@@ -65,7 +65,8 @@ pub(crate) fn check_len(text: &str, max: usize, field: &'static str) -> Result<(
     }
 }
 
-/// Canonical bytes: equal exactly if the values are equal. Each field is written as its length and its bytes.
+/// Canonical bytes, which are equal if and only if the values are equal. Each field is written as its length and its
+/// bytes.
 #[derive(Default)]
 pub struct Canonical(Vec<u8>);
 

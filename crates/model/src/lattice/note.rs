@@ -1,5 +1,5 @@
-//! Notes and highlights: a set of revisions and a time of deletion. The current revisions are those that no other one
-//! has as its base.
+//! Notes and highlights: a set of revisions and a time of deletion. The current revisions are those that are not the
+//! base of another revision.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -72,7 +72,7 @@ impl Validate for NoteRevision {
     }
 }
 
-/// When a note was last deleted. Lattice: the greatest `deleted`.
+/// The last deletion of a note. Lattice: the greatest `deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

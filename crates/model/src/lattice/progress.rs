@@ -30,7 +30,7 @@ impl ItemKind {
     }
 }
 
-/// Progress in one item. Lattice: `(generation, percent)` lexicographic maximum x earliest `done_ms` x last-writer-wins
+/// Progress in one item. Lattice: the greatest `(generation, percent)`; the earliest `done_ms`; the last written
 /// position.
 ///
 /// `generation` is increased by an explicit restart, which is the only way to reduce `percent`. `done_ms` is kept over
@@ -49,7 +49,7 @@ pub struct Progress {
     /// 0 to 10,000 (hundredths of a percent).
     #[serde(default)]
     pub percent: u16,
-    /// When it was first finished (UTC, ms since 1970).
+    /// When the item was first finished (UTC, ms since 1970).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub done_ms: Option<i64>,

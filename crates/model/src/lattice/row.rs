@@ -69,7 +69,7 @@ macro_rules! rows {
             pub fn from_json(json: &str) -> serde_json::Result<Self> {
                 // Serde also accepts an array for a struct.
                 if !json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-                    return Err(serde_json::Error::custom("a row is an object"));
+                    return Err(serde_json::Error::custom("a row must be an object"));
                 }
                 let row_type = match leading_type(json) {
                     Some(row_type) => Cow::Borrowed(row_type),
@@ -114,8 +114,8 @@ macro_rules! rows {
         })*
     };
 }
-/// Returns the type if the text begins with it, as rows written by this crate do, so that no second pass is needed.
-/// None for a text that may contain a second type, in plain or escaped form.
+/// Returns the type if it is the first field, as in rows written by this crate, so that the text is parsed only once.
+/// `None` if the text may contain another `type` field, plain or escaped.
 fn leading_type(json: &str) -> Option<&str> {
     let (row_type, rest) = json.strip_prefix(r#"{"type":""#)?.split_once('"')?;
     let once = rest.starts_with([',', '}']) && !rest.contains(r#""type""#) && !json.contains('\\');
@@ -133,7 +133,7 @@ rows! {
     ReviewVoid("review_void"), Kv("kv"), Decision("decision"), NoteRevision("note_revision"), NoteLife("note_life"),
 }
 
-/// Identifies a row: its type and its key as text. Rows with equal keys join.
+/// Identifies a row: its type and its key as text. Rows with equal keys are joined.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct RowKey {
@@ -162,7 +162,7 @@ impl RowKey {
 }
 
 impl RowType {
-    /// True for types that only the server may write.
+    /// Returns true for types that only the server may write.
     pub fn is_server_only(self) -> bool {
         matches!(self, Self::Grade | Self::Decision)
     }
@@ -186,19 +186,19 @@ impl Row {
         };
         RowKey { row_type: self.row_type(), key }
     }
-    /// Returns a hash that is equal exactly if the rows are equal; summed per bucket it shows whether two replicas
+    /// Returns a hash that is equal if and only if the rows are equal. Sums of these hashes show whether two replicas
     /// agree.
     pub fn hash(&self) -> BlobHash {
         let mut c = Canonical::default();
         c.text(self.row_type().as_str()).bytes(&self.canonical().into_bytes());
         c.hash()
     }
-    /// True for rows that only the server may write.
+    /// Returns true for rows that only the server may write.
     pub fn is_server_only(&self) -> bool {
         self.row_type().is_server_only()
     }
-    /// Returns the latest time in the row that must not be far in the future, because derived values count it as past:
-    /// study time, reviews, attempts, finished items.
+    /// Returns the latest time in the row that must not be far in the future. Derived values count study time, reviews,
+    /// attempts and finished items as past.
     pub fn wall_ms(&self) -> Option<i64> {
         match self {
             Self::Session(r) => Some(r.started_ms),
@@ -210,7 +210,7 @@ impl Row {
             _ => None,
         }
     }
-    /// Replaces the stamp returned by `stamp`; false if the row has none.
+    /// Replaces the stamp returned by `stamp`; returns false if the row has none.
     pub fn set_stamp(&mut self, stamp: Hlc) -> bool {
         match self {
             Self::Progress(r) => match &mut r.pos {
@@ -224,8 +224,8 @@ impl Row {
         }
         true
     }
-    /// Returns the stamp of the last-writer-wins part, if the row has one. A device with a wrong clock has to replace
-    /// it.
+    /// Returns the stamp of the last-writer-wins part, if the row has one. It must be replaced if the device's clock
+    /// was wrong.
     pub fn stamp(&self) -> Option<Hlc> {
         match self {
             Self::Progress(r) => r.pos.as_ref().map(|p| p.hlc),
@@ -237,8 +237,8 @@ impl Row {
     }
 }
 
-/// Joins rows that share a key and sorts them by key, so that one statement never contains a key twice and locks are
-/// taken in a fixed order.
+/// Joins rows that share a key and sorts them by key, so that no statement contains a key twice and locks are acquired
+/// in a fixed order.
 pub fn fold(rows: impl IntoIterator<Item = Row>) -> BTreeMap<RowKey, Row> {
     let mut folded: BTreeMap<RowKey, Row> = BTreeMap::new();
     for row in rows {

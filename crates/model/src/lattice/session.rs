@@ -7,10 +7,9 @@ use ts_rs::TS;
 use super::{Canonical, Extra, Invalid, Join, Validate, check, check_time};
 use crate::{BlobHash, DeviceId, ItemId, SessionId};
 
-/// A study session. Lattice: immutable part by greatest payload hash x greatest `active_ms`.
+/// A study session. Lattice: the immutable fields of the row with the greatest payload hash; the greatest `active_ms`.
 ///
-/// The key is a random id, not the device with a counter, which would repeat when a disk is cloned or a backup
-/// restored.
+/// The key is a random id. Device and counter would not be unique: a cloned disk or a restored backup repeats counters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -23,7 +22,7 @@ pub struct Session {
     pub device: DeviceId,
     /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// The learner's local calendar day at the start: `2026-11-20`.
+    /// The learner's local calendar day at the start, such as `2026-11-20`.
     pub day: String,
     /// Study time since `started_ms` in milliseconds, measured with a monotonic clock.
     pub active_ms: i64,
@@ -38,7 +37,7 @@ impl Session {
     /// Maximum length of a session in milliseconds; longer ones are rejected.
     pub const MAX_ACTIVE_MS: i64 = 24 * 3_600_000;
 
-    /// Returns the session with another start, and the day moved by the same number of days.
+    /// Returns the session with another start. The day keeps its offset from the UTC day of the start (-1, 0 or 1 day).
     #[must_use]
     pub fn moved_to(self, started_ms: i64) -> Self {
         let local_day = match (parse_day(&self.day), utc_day(self.started_ms), utc_day(started_ms))
@@ -99,8 +98,8 @@ impl Validate for Session {
     }
 }
 
-/// Returns the local day if it matches `started_ms`, else the day of `started_ms` in UTC, so that a device whose clock
-/// is outside the valid range still writes a valid row.
+/// Returns the local day if it differs by at most one day from the UTC day of `started_ms`, else the UTC day. The row
+/// is then valid even if the clock of the device is out of range and `started_ms` was clamped.
 pub fn day_of(local_day: String, started_ms: i64) -> String {
     match (parse_day(&local_day), utc_day(started_ms)) {
         (Some(local), Some(utc)) if (days(local) - days(utc)).abs() <= 1 => local_day,
@@ -109,7 +108,7 @@ pub fn day_of(local_day: String, started_ms: i64) -> String {
     }
 }
 
-/// Parses a calendar date written with 4, 2 and 2 digits.
+/// Parses a calendar date in the exact format `YYYY-MM-DD`.
 fn parse_day(day: &str) -> Option<Date> {
     let b = day.as_bytes();
     let is_digits = |b: &[u8]| b.iter().all(u8::is_ascii_digit);
@@ -125,7 +124,7 @@ fn utc_day(ms: i64) -> Option<Date> {
     let at = jiff::Timestamp::from_millisecond(ms).ok()?;
     Some(jiff::tz::Offset::UTC.to_datetime(at).date())
 }
-/// Days since 1970-01-01.
+/// Returns the number of days since 1970-01-01.
 fn days(date: Date) -> i64 {
     const EPOCH: Date = Date::constant(1970, 1, 1);
     EPOCH.duration_until(date).as_hours() / 24
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_a_date_of_the_calendar_near_the_start() {
+    fn a_day_is_a_calendar_date_near_the_start() {
         let leap = 1_835_438_400_000; // 2028-02-29T12:00:00Z
         let century = 4_107_585_600_000; // 2100-03-01T12:00:00Z
         let table = [
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_is_valid_for_a_clock_out_of_range() {
+    fn the_day_is_valid_if_the_clock_is_out_of_range() {
         let first = *super::super::TIME_MS.start();
         for (local, started_ms) in [("1970-01-01", first), ("9999-12-31", first), ("", NOON)] {
             let day = day_of(local.into(), started_ms);

@@ -10,7 +10,7 @@ use crate::{DeviceId, UserId};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Reads content, and syncs own rows.
+    /// May read content and sync the user's own rows.
     Student,
     /// May also read the progress of learners.
     Instructor,
@@ -33,7 +33,7 @@ pub struct UserInfo {
     pub role: Role,
 }
 
-/// `POST /api/auth/register`.
+/// Body of `POST /api/auth/register`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -42,7 +42,7 @@ pub struct RegisterRequest {
     pub login: String,
     /// Name for display to other users.
     pub name: String,
-    /// 8 to 200 characters.
+    /// Password of 8 to 200 characters, in plain text.
     pub password: String,
     /// Id of the device that signs in.
     pub device_id: DeviceId,
@@ -51,7 +51,7 @@ pub struct RegisterRequest {
     pub device_name: String,
 }
 
-/// `POST /api/auth/login`.
+/// Body of `POST /api/auth/login`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -65,15 +65,15 @@ pub struct LoginRequest {
     /// Name of the device for display; may be empty.
     #[serde(default)]
     pub device_name: String,
-    /// The last account certificate that the device received for this login; allows a server restored from a backup
-    /// older than the account to recreate it.
+    /// The last account certificate that the device received for this login; with it, a server restored from a backup
+    /// older than the account can create the account again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }
 
-/// Tokens of a session. Clients treat all tokens as opaque text. Access tokens are random and stored hashed; refresh
-/// tokens contain session, user, device, generation and expiry with a MAC of the server, so that a restored server
-/// still accepts them.
+/// Tokens of a sign-in. Clients treat all tokens as opaque text. Access tokens are random, and the server stores their
+/// hashes. Refresh tokens contain sign-in, user, device, generation and expiry with a MAC of the server, so that the
+/// server still accepts them after a restore.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -82,21 +82,21 @@ pub struct TokenReply {
     pub user: UserInfo,
     /// Token for the `Authorization` header.
     pub access_token: String,
-    /// Validity of the access token in milliseconds from now; relative, as clocks may differ.
+    /// Validity of the access token in milliseconds from now; relative, because clocks may differ.
     pub expires_in_ms: i64,
-    /// Valid once; the reply to a refresh contains the next one. A second use after more than 60 s revokes the whole
-    /// family.
+    /// Valid once; the reply to a refresh contains the next one. It may be used again for 60 s, in case the reply was
+    /// lost; a later use ends the sign-in.
     pub refresh_token: String,
     /// Validity of the refresh token in milliseconds from now; 0 if the server does not state it.
     #[serde(default)]
     pub refresh_expires_in_ms: i64,
-    /// Opaque to the client, sealed with the server's key: proves that the account exists. The client stores it and
-    /// sends it with each refresh or login. Empty from a server that does not issue it.
+    /// Proves that the account exists; encrypted with a key of the server, opaque to the client. The client stores it
+    /// and sends it with each refresh or login. Empty if the server does not issue certificates.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
 }
 
-/// `POST /api/auth/refresh`.
+/// Body of `POST /api/auth/refresh`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -108,7 +108,8 @@ pub struct RefreshRequest {
     pub account_certificate: String,
 }
 
-/// Proves that rows of an account unknown to this server belong to the signed-in learner.
+/// Body of `POST /api/auth/adopt`. Proves that rows of an account unknown to this server belong to the signed-in
+/// learner.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -122,11 +123,11 @@ pub struct AdoptRequest {
     pub account_certificate: String,
 }
 
-/// `POST /api/auth/logout`.
+/// Body of `POST /api/auth/logout`.
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LogoutRequest {
-    /// A refresh or access token of the session to end.
+    /// A refresh or access token of the sign-in to end.
     pub refresh_token: String,
 }

@@ -10,7 +10,7 @@ use crate::{
     wire::ResultCode,
 };
 
-/// `GET /api/meta`: the information a client needs before it signs in.
+/// Reply to `GET /api/meta`: the information that a client needs before it signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -31,7 +31,7 @@ pub struct Meta {
     pub identity_proof: Option<String>,
     /// Supported sync versions, ascending.
     pub sync_versions: Vec<u32>,
-    /// ed25519 public key of its manifests, hex.
+    /// ed25519 public key that verifies the server's manifests, hex.
     pub signing_key: String,
     /// True if new users may register themselves.
     pub registration_open: bool,
@@ -39,8 +39,8 @@ pub struct Meta {
     pub now_ms: i64,
 }
 
-/// Returns the text that a server signs to prove that it has its key. Id and public key alone can be copied by another
-/// server.
+/// Returns the text that a server signs to prove that it has the private key. The id and the public key could be copied
+/// by another server.
 pub fn identity_text(server_id: &str, challenge: &str) -> String {
     format!("carrel-server-identity-1\n{server_id}\n{challenge}")
 }
@@ -113,7 +113,7 @@ pub struct StorySummary {
     pub version: BlobHash,
 }
 
-/// `GET /api/courses/{id}`.
+/// Reply to `GET /api/courses/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -125,7 +125,7 @@ pub struct CourseReply {
     pub outline: CourseOutline,
 }
 
-/// `GET /api/stories/{id}`.
+/// Reply to `GET /api/stories/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -163,20 +163,20 @@ pub struct SearchHit {
     pub item: ItemId,
     /// Title for display.
     pub title: String,
-    /// BCP 47.
+    /// BCP 47 language tag.
     pub lang: String,
     /// Plain text around the first match.
     pub snippet: String,
 }
 
-/// `POST` / `DELETE /api/courses/{id}/enrolment`.
+/// Reply to `POST` and `DELETE /api/courses/{id}/enrolment`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EnrolmentReply {
     /// Id of the course.
     pub course: Slug,
-    /// The server's decision; none if not enrolled.
+    /// The server's decision; `null` if not enrolled.
     pub status: Option<DecisionStatus>,
     /// Reason of a refusal, for display; may be empty.
     #[serde(default)]
@@ -202,12 +202,12 @@ pub struct ProgressUpdate {
     pub done_ms: Option<i64>,
 }
 
-/// The joined rows, in the order of the request.
+/// Reply to `POST /api/progress/update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressUpdateReply {
-    /// One result for each element.
+    /// Results of the elements, in the order of the request.
     pub results: Vec<ProgressResult>,
 }
 
@@ -227,18 +227,18 @@ pub struct ProgressResult {
     pub reason: String,
 }
 
-/// `GET /api/progress/{userId}/{courseId}`.
+/// Reply to `GET /api/progress/{userId}/{courseId}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressReply {
     /// Id of the course.
     pub course: Slug,
-    /// Finished sections of the current manifest as a share of all, in hundredths of a percent.
+    /// Share of finished sections among all sections of the current manifest, in hundredths of a percent.
     pub percent: u16,
     /// True if all sections are finished.
     pub completed: bool,
-    /// Study time in milliseconds, overlaps of devices counted once.
+    /// Study time in milliseconds; overlapping time on several devices counts once.
     pub time_spent_ms: i64,
     /// Progress of the sections.
     pub rows: Vec<Progress>,

@@ -10,8 +10,8 @@ use crate::ErrorCode;
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1), identifies the problem type; clients
-    /// branch on `code`. Older servers wrote `about:blank#CODE`.
+    /// Identifies the problem type: `/problems/CODE`, a reference relative to the server (RFC 9457, 3.1.1). Clients
+    /// branch on `code` instead. Older servers sent `about:blank#CODE`.
     #[serde(rename = "type")]
     pub problem_type: String,
     /// Short description of the problem type.
@@ -32,7 +32,7 @@ pub struct Problem {
     /// Identifies the request in the server's log.
     #[serde(default)]
     pub correlation_id: String,
-    /// Earliest time of a retry, in milliseconds from now.
+    /// Minimum time before a retry, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub retry_after_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! Push, pull, events. Protocol: docs/SYNC.md; joins: `lattice`.
+//! Types of pushes, pulls and events. See docs/SYNC.md for the protocol and `lattice` for the joins.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use ts_rs::TS;
 
 use crate::{BatchId, DeviceId, Hlc};
 
-/// The protocol version of this release, sent as `Sync-Version` with each request. A server without support for it
+/// The protocol version of this release, sent as `Sync-Version` with each request. A server that does not support it
 /// replies `too_new`.
 pub const SYNC_VERSION: u32 = 1;
 /// Maximum number of rows in a push; 2,000 progress rows are about 220 kB. Fewer, larger pushes need fewer commits on
@@ -17,7 +17,7 @@ pub const MAX_PUSH_BYTES: usize = 512 * 1024;
 /// Maximum number of rows in the reply to a pull.
 pub const MAX_PULL_ROWS: u32 = 2_000;
 
-/// `POST /api/sync/push`.
+/// Body of `POST /api/sync/push`.
 ///
 /// Items are kept as raw JSON: each is parsed separately, so that one invalid row never blocks the others.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,13 +26,13 @@ pub const MAX_PULL_ROWS: u32 = 2_000;
 pub struct PushRequest {
     /// Id of the sending device.
     pub device_id: DeviceId,
-    /// The last epoch the client received; empty at first. The server applies the rows whatever its value, as joins are
-    /// idempotent.
+    /// The last epoch that the client received; initially empty. The server applies the rows for any value, because
+    /// joins are idempotent.
     #[serde(default)]
     pub epoch: String,
     /// Random id of this upload, for logs.
     pub batch_id: BatchId,
-    /// Hybrid clock of the sender, to detect a clock that is far ahead.
+    /// Hybrid logical clock of the sender, used to detect a clock that is far ahead.
     pub hlc_now: Hlc,
     /// Each item is the JSON of a `lattice::Row`.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<crate::lattice::Row>))]
@@ -48,11 +48,11 @@ pub struct PushReply {
     pub epoch: String,
     /// Change number of the learner after this push.
     pub usn: u64,
-    /// If present, all changes after this number, up to `usn`, are rows of this push exactly as sent: a device that had
-    /// pulled up to `own_since` has them and continues at `usn`. Absent if anything else changed.
+    /// If present, all changes after this number, up to `usn`, are rows of this push exactly as sent: a device that has
+    /// pulled up to `own_since` has them already and continues at `usn`. Absent if other rows changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_since: Option<u64>,
-    /// One for each item, in the order of `index`.
+    /// Results of the items, in the order of `index`.
     pub results: Vec<PushResult>,
 }
 
@@ -75,26 +75,26 @@ pub struct PushResult {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ResultCode {
-    /// Joined and durable.
+    /// Joined and stored durably.
     Ok,
     /// Violates a rule: kept on the client, displayed with the reason.
     Invalid,
     /// This learner may not write the row: kept on the client, displayed with the reason.
     Forbidden,
-    /// The row type or format is not supported by the server yet: kept, and sent again after an update.
+    /// The row type or format is not supported by the server yet: kept on the client, sent again after an update.
     TooNew,
     /// The stamp is too far in the future: the client replaces it and sends the row again.
     ClockSkew,
 }
 
-/// `GET /api/sync/pull?since=USN&limit=N`: rows by (usn, type, key).
+/// Reply to `GET /api/sync/pull?since=USN&limit=N`: rows by (usn, type, key).
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PullReply {
     /// Epoch of the server's database.
     pub epoch: String,
-    /// Rows are kept as raw JSON: a type unknown to this release is stored, and read after an update.
+    /// The rows as raw JSON: a row of a type unknown to this release is stored, and read after an update.
     pub rows: Vec<PulledRow>,
     /// Cursor for the next pull; rows and cursor are stored in one transaction.
     pub next: u64,
@@ -113,7 +113,7 @@ pub struct PulledRow {
     pub row: Box<RawValue>,
 }
 
-/// `GET /api/sync/epoch`.
+/// Reply to `GET /api/sync/epoch`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

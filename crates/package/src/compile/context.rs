@@ -9,8 +9,8 @@ use std::{
 
 use carrel_model::{BlobHash, ItemId, content::BlobRef};
 
-use crate::media::picture::PictureResult;
-use crate::media::sound::SoundResult;
+use crate::media::audio::DurationResult;
+use crate::media::raster::ImageResult;
 use crate::media::spill::Spill;
 use crate::problem::{Problems, SourceLocation};
 use crate::sink::Blob;
@@ -34,8 +34,8 @@ impl Default for Options {
 /// Results shared by the packages of one import.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    pub pictures: HashMap<BlobHash, PictureResult>,
-    pub sounds: HashMap<BlobHash, SoundResult>,
+    pub images: HashMap<BlobHash, ImageResult>,
+    pub durations: HashMap<BlobHash, DurationResult>,
     pub peaks: HashMap<BlobHash, Vec<u8>>,
     pub spill: Spill,
 }
@@ -64,7 +64,7 @@ pub(crate) struct CompileContext<'a> {
     pub shared: &'a mut Shared,
     pub options: &'a Options,
     pub staged_blobs: BTreeMap<BlobHash, Blob>,
-    /// Actual spelling of each file by its folded path; computed for the first link whose file is missing.
+    /// Spelling on disk of each file by its case-folded path; computed for the first link whose file is missing.
     case_folded_paths: OnceCell<HashMap<String, String>>,
     pub quizzes: Quizzes,
 }
@@ -95,7 +95,7 @@ impl<'a> CompileContext<'a> {
     pub fn entry(&self, path: &str) -> Option<&'a SourceFile> {
         self.source.files.get(&self.full(path))
     }
-    /// Returns true if a file is below this folder.
+    /// Returns true if the package contains a file below this folder.
     pub fn is_folder(&self, path: &str) -> bool {
         self.source.files_under(&self.full(path)).next().is_some()
     }
@@ -112,14 +112,15 @@ impl<'a> CompileContext<'a> {
         self.put(Blob::from_bytes(bytes, "application/json")).hash
     }
 
-    /// Returns the path of the file that `link` refers to from `folder`, or reports why there is none.
+    /// Resolves `link` from `folder` to the path of a file or folder. Reports a problem and returns `None` if there is
+    /// none.
     pub fn resolve(&self, at: SourceLocation<'_>, folder: &str, link: &str) -> Option<String> {
         let error = |code, message: String, hint: String| {
             self.problems.error(at, code, message, hint);
             None
         };
         if link.contains("://") || link.starts_with("data:") || link.starts_with("//") {
-            let hint = "put the file into the package: learners are offline".to_owned();
+            let hint = "put the file into the package, because learners may be offline".to_owned();
             return error("remote-media", format!("{link:?} is outside the package"), hint);
         }
         if link.contains('\\') {
@@ -166,7 +167,7 @@ impl<'a> CompileContext<'a> {
         }
     }
 
-    /// Reads a whole file. `limit` in bytes.
+    /// Reads a whole file of at most `limit` bytes.
     pub fn read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
         let at = SourceLocation { file: path, line: 1 };
         let entry = self.entry(path)?;
@@ -182,14 +183,14 @@ impl<'a> CompileContext<'a> {
                 self.problems.error(
                     at,
                     "unreadable",
-                    format!("it cannot be read: {e}"),
+                    format!("the file cannot be read: {e}"),
                     "check its permissions",
                 );
                 None
             }
         }
     }
-    /// Reads a text file: UTF-8, with or without a byte order mark, with any line ends.
+    /// Reads a text file: UTF-8, with or without a byte order mark, with any line endings.
     pub fn read_text(&self, path: &str) -> Option<String> {
         let mut bytes = self.read(path, self.options.limits.text_bytes)?;
         if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -203,9 +204,9 @@ impl<'a> CompileContext<'a> {
                 let what = if e.as_bytes().starts_with(b"\xff\xfe")
                     || e.as_bytes().starts_with(b"\xfe\xff")
                 {
-                    "this is UTF-16"
+                    "the file is UTF-16"
                 } else {
-                    "these bytes are not UTF-8"
+                    "the file is not UTF-8"
                 };
                 self.problems.error(
                     SourceLocation { file: path, line },

@@ -180,7 +180,7 @@ fn media_block(
     if context.entry(&path).is_none() || path.ends_with("/story.json") {
         let (message, hint) = if context.entry(&format!("{folder}/story.json")).is_some() {
             (
-                format!("the story {folder:?} is not one of the course's stories"),
+                format!("the story {folder:?} is not listed in the course"),
                 "add it to \"stories\" in course.json",
             )
         } else {

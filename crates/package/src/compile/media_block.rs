@@ -1,5 +1,5 @@
-//! Compiles a media file of a package: checks its kind, reads its size and duration, and adds captions and a
-//! transcript from the files beside it.
+//! Compiles a media file of a package: checks its kind, reads its size and duration, and adds captions and a transcript
+//! from the files with the same name.
 //!
 //! Not here: sniffing and decoding (`media`).
 
@@ -11,11 +11,11 @@ use carrel_model::{
 };
 
 use crate::compile::context::CompileContext;
+use crate::media::audio;
 use crate::media::error::MediaError;
 use crate::media::mp4;
-use crate::media::picture;
 use crate::media::probe::{Kind, kind_on_disk};
-use crate::media::sound;
+use crate::media::raster;
 use crate::media::svg;
 use crate::media::vtt;
 use crate::media::webm;
@@ -31,7 +31,7 @@ pub(crate) enum MediaBlock {
     Video(VideoRef),
 }
 
-/// The kinds of media that are allowed at a point of the text.
+/// The kinds of media that are allowed in a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AllowedMedia {
     Any,
@@ -54,11 +54,11 @@ impl CompileContext<'_> {
         let kind = kind_on_disk(disk);
         let wanted = match allowed {
             AllowedMedia::Any => {
-                "a picture (png, jpeg, webp, gif, svg), a sound (mp3, ogg, wav, m4a, flac), a video (mp4, webm), \
+                "an image (png, jpeg, webp, gif, svg), an audio file (mp3, ogg, wav, m4a, flac), a video (mp4, webm), \
                  a quiz or a story"
             }
-            AllowedMedia::Image => "a picture (png, jpeg, webp, gif, svg)",
-            AllowedMedia::Audio => "a sound (mp3, ogg, wav, m4a, flac)",
+            AllowedMedia::Image => "an image (png, jpeg, webp, gif, svg)",
+            AllowedMedia::Audio => "an audio file (mp3, ogg, wav, m4a, flac)",
         };
         let report_type = |context: &Self, what: &str| {
             let message = format!("{path:?} {what}");
@@ -71,24 +71,22 @@ impl CompileContext<'_> {
                 ),
             );
         };
-        let image = matches!(kind, Kind::Picture | Kind::Drawing);
+        let image = matches!(kind, Kind::Raster | Kind::Svg);
         if kind == Kind::Other {
             let empty = self.entry(path).is_some_and(|e| e.size == 0);
             report_type(self, if empty { "is empty" } else { "is not a supported media file" });
             return None;
         }
         if allowed == AllowedMedia::Image && !image {
-            report_type(self, "is not a picture");
+            report_type(self, "is not an image");
             return None;
         }
         if allowed == AllowedMedia::Audio && image {
-            report_type(self, "is a picture");
+            report_type(self, "is an image");
             return None;
         }
         match kind {
-            Kind::Picture | Kind::Drawing => {
-                self.image(at, path, alt, caption).map(MediaBlock::Image)
-            }
+            Kind::Raster | Kind::Svg => self.image(at, path, alt, caption).map(MediaBlock::Image),
             Kind::Mp4 | Kind::WebM => {
                 let (video, duration_ms) = self.container(path, kind)?;
                 match video {
@@ -101,7 +99,7 @@ impl CompileContext<'_> {
                         .map(MediaBlock::Video),
                     None => {
                         let media_type = if kind == Kind::Mp4 { "audio/mp4" } else { "audio/webm" };
-                        self.sound(path, media_type, alt, duration_ms, scope, allowed)
+                        self.audio(path, media_type, alt, duration_ms, scope, allowed)
                             .map(MediaBlock::Audio)
                     }
                 }
@@ -114,13 +112,13 @@ impl CompileContext<'_> {
                     Kind::Wav => "audio/wav",
                     _ => "audio/flac",
                 };
-                self.sound(path, media_type, alt, duration_ms, scope, allowed)
+                self.audio(path, media_type, alt, duration_ms, scope, allowed)
                     .map(MediaBlock::Audio)
             }
         }
     }
 
-    /// Compiles a picture with its variants; each picture is compiled once.
+    /// Compiles an image with its variants; each file is compiled once.
     pub fn image(
         &mut self,
         at: SourceLocation<'_>,
@@ -129,41 +127,41 @@ impl CompileContext<'_> {
         caption: &str,
     ) -> Option<ImageRef> {
         if alt.is_empty() {
-            let hint = "describe the picture for readers who cannot see it, \
+            let hint = "describe the image for readers who cannot see it, \
                         or write ![decorative](...) if it conveys no information";
             self.problems.error(
                 at,
                 "alt-missing",
-                format!("the picture {path:?} has no alternative text"),
+                format!("the image {path:?} has no alternative text"),
                 hint,
             );
         }
         let disk = self.entry(path)?.disk.clone();
-        let picture = if kind_on_disk(&disk) == Kind::Drawing {
+        let image = if kind_on_disk(&disk) == Kind::Svg {
             self.drawing(path)?
         } else {
             let bytes = self.read(path, self.options.limits.file_bytes.min(256 << 20))?;
             let key = BlobHash::of(&bytes);
-            let cached = self.shared.pictures.get(&key).cloned();
+            let cached = self.shared.images.get(&key).cloned();
             let result = cached.unwrap_or_else(|| {
-                let result = picture::compile(
+                let result = raster::compile(
                     &bytes,
                     self.options.quality,
                     self.options.limits.pixels,
                     &mut self.shared.spill,
                 );
-                self.shared.pictures.insert(key, result.clone());
+                self.shared.images.insert(key, result.clone());
                 result
             });
             match result {
-                Ok(picture) => picture,
+                Ok(image) => image,
                 Err(error) => {
                     self.report_error(path, 1, error);
                     return None;
                 }
             }
         };
-        if let Some(error) = picture.warning {
+        if let Some(error) = image.warning {
             self.problems.warn(
                 SourceLocation { file: path, line: 1 },
                 error.code,
@@ -171,7 +169,7 @@ impl CompileContext<'_> {
                 error.hint,
             );
         }
-        let variants = picture
+        let variants = image
             .variants
             .into_iter()
             .map(|(width, blob)| ImageVariant { width, blob: self.put(blob) })
@@ -179,14 +177,14 @@ impl CompileContext<'_> {
         Some(ImageRef {
             alt: if alt == "decorative" { String::new() } else { alt.to_owned() },
             caption: caption.to_owned(),
-            width: picture.width,
-            height: picture.height,
-            thumbhash: picture.thumbhash,
+            width: image.width,
+            height: image.height,
+            thumbhash: image.thumbhash,
             variants,
         })
     }
 
-    fn drawing(&self, path: &str) -> Option<picture::Picture> {
+    fn drawing(&self, path: &str) -> Option<raster::ScaledImage> {
         let text = self.read_text(path)?;
         match svg::clean(&text) {
             Ok(drawing) => {
@@ -201,7 +199,7 @@ impl CompileContext<'_> {
                     );
                 }
                 let blob = Blob::from_bytes(drawing.svg.into_bytes(), "image/svg+xml");
-                Some(picture::Picture {
+                Some(raster::ScaledImage {
                     width: drawing.width,
                     height: drawing.height,
                     thumbhash: String::new(),
@@ -221,14 +219,14 @@ impl CompileContext<'_> {
         self.problems.error(at, error.code, error.message, error.hint);
     }
 
-    /// Stages a file unchanged.
+    /// Returns a file as a blob, unchanged.
     fn file_blob(&self, path: &str, media_type: &str) -> Option<Blob> {
         let blob = Blob::from_file(&self.entry(path)?.disk, media_type);
         blob.map_err(|e| {
             self.problems.error(
                 SourceLocation { file: path, line: 1 },
                 "unreadable",
-                format!("it cannot be read: {e}"),
+                format!("the file cannot be read: {e}"),
                 "check its permissions",
             );
         })
@@ -238,24 +236,24 @@ impl CompileContext<'_> {
     fn duration(&mut self, path: &str) -> Option<u64> {
         let disk = self.entry(path)?.disk.clone();
         let key = self.file_blob(path, "")?.hash;
-        let cached = self.shared.sounds.get(&key).cloned();
+        let cached = self.shared.durations.get(&key).cloned();
         let result = cached.unwrap_or_else(|| {
-            let result = sound::duration_ms(&disk);
-            self.shared.sounds.insert(key, result.clone());
+            let result = audio::duration_ms(&disk);
+            self.shared.durations.insert(key, result.clone());
             result
         });
         result.map_err(|error| self.report_error(path, 1, error)).ok()
     }
 
-    /// Returns the picture size, if there is one, and the duration of an MP4 or WebM file.
+    /// Returns the duration of an MP4 or WebM file, and the size of the video if it has a video track.
     #[allow(clippy::type_complexity)]
     fn container(&self, path: &str, kind: Kind) -> Option<(Option<(u32, u32)>, u64)> {
         let at = SourceLocation { file: path, line: 1 };
         let report_broken = |what: String| {
             self.problems.error(
                 at,
-                "film-broken",
-                format!("the video or sound cannot be read: {what}"),
+                "video-broken",
+                format!("the video or audio cannot be read: {what}"),
                 "export it again as mp4 or webm",
             );
         };
@@ -267,7 +265,7 @@ impl CompileContext<'_> {
                 let hint = "export it for the web (\"fast start\")";
                 self.problems.warn(
                     at,
-                    "film-slow-start",
+                    "video-slow-start",
                     "playback starts only after the whole file is loaded",
                     hint,
                 );
@@ -278,7 +276,7 @@ impl CompileContext<'_> {
                 let message = format!("not every device can play {:?}", metadata.codec);
                 self.problems.warn(
                     at,
-                    "film-codec",
+                    "video-codec",
                     message,
                     "use H.264 (avc1), which every device can play",
                 );
@@ -299,7 +297,7 @@ impl CompileContext<'_> {
         Some((video, duration_ms))
     }
 
-    fn sound(
+    fn audio(
         &mut self,
         path: &str,
         media_type: &str,
@@ -310,11 +308,11 @@ impl CompileContext<'_> {
     ) -> Option<AudioRef> {
         let blob = self.file_blob(path, media_type)?;
         let blob = self.put(blob);
-        // Short sounds (narration, vocabulary, a question) have their text beside them and need no transcript.
+        // Short recordings (narration, vocabulary, a question) need no transcript, because their text is displayed.
         let is_block = allowed == AllowedMedia::Any;
         let captions = if is_block { self.captions(path, duration_ms) } else { None };
         let transcript = if is_block { self.transcript(path, scope) } else { String::new() };
-        // A waveform is drawn only for sounds that are blocks of their own.
+        // A waveform is drawn only for audio blocks.
         let peaks = if is_block { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
         Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
     }
@@ -323,7 +321,7 @@ impl CompileContext<'_> {
         if let Some(cached) = self.shared.peaks.get(&hash) {
             return cached.clone();
         }
-        let result = self.entry(path).map_or_else(Vec::new, |e| sound::peaks(&e.disk, duration_ms));
+        let result = self.entry(path).map_or_else(Vec::new, |e| audio::peaks(&e.disk, duration_ms));
         self.shared.peaks.insert(hash, result.clone());
         result
     }
@@ -370,19 +368,19 @@ impl CompileContext<'_> {
         Some(self.put(Blob::from_bytes(text.into_bytes(), "text/vtt")))
     }
 
-    /// Reports cues beyond the end of the recording: they were made for another one.
+    /// Reports a cue after the end of the recording: the cues belong to another recording.
     pub fn check_range(&self, cues: &[vtt::Cue], path: &str, duration_ms: u64) {
         if let Some(cue) = cues.iter().find(|c| duration_ms > 0 && c.start_ms >= duration_ms + 500)
         {
             let message = format!(
-                "the cue begins at {} ms, the recording ends at {duration_ms} ms",
+                "the cue starts at {} ms, the recording ends at {duration_ms} ms",
                 cue.start_ms
             );
             self.problems.error(
                 SourceLocation { file: path, line: cue.line },
                 "captions-range",
                 message,
-                "create the times for this recording",
+                "write the times for this recording",
             );
         }
     }

@@ -1,5 +1,5 @@
-//! The steps of a compilation, each using one [`context::CompileContext`]: media, vocabulary, quizzes, stories,
-//! courses. A step uses only the steps before it in this list.
+//! The steps of a compilation, which share a [`context::CompileContext`]: media, vocabulary, quizzes, stories, courses.
+//! A step uses only the steps before it in this list.
 //!
 //! Not here: reading a package's own format (`importers`).
 
@@ -14,7 +14,7 @@ pub(crate) mod quiz;
 mod story;
 pub(crate) mod vocabulary;
 
-/// Compiles a draft to the content of a manifest. `None`: the reasons are among the problems of the context.
+/// Compiles a draft to the content of a manifest. Returns `None` after reporting problems to the context.
 pub(crate) fn lower(
     context: &mut context::CompileContext<'_>,
     draft: Draft,

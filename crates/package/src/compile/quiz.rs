@@ -1,4 +1,4 @@
-//! Quiz files (`carrel-quiz/1`).
+//! Compiles quiz files (`carrel-quiz/1`).
 //!
 //! Not here: grading (`carrel_model::content::grade`).
 
@@ -90,7 +90,7 @@ fn question(
 ) -> Option<Question> {
     let problems = context.problems;
     let id = fields.require_slug("id");
-    ids.add(&fields, id.as_ref(), "the id");
+    ids.add(&fields, id.as_ref(), "id");
     let prompt = fields.require_text("prompt");
     let points = fields.integer("points", 1..=1000).map_or(1, |n| n.value);
     let kinds = [("single", 0), ("multiple", 1), ("fill", 2), ("order", 3), ("match", 4)];
@@ -131,7 +131,7 @@ fn question(
     Some(Question { id: id?.value, prompt: html, points, image, audio, explanation, kind: kind? })
 }
 
-/// Reports a list with fewer than two entries.
+/// Reports a list that is missing or has fewer than two entries.
 fn check_count(fields: &Fields<'_>, key: &'static str, n: usize) {
     match fields.node(key) {
         None => fields.missing(key),
@@ -157,7 +157,7 @@ fn choices(
     for node in nodes {
         let Some(choice) = Fields::new(node, fields.file, problems, "a choice") else { continue };
         let (id, text) = (choice.require_slug("id"), choice.require_text("text"));
-        ids.add(&choice, id.as_ref(), "the id");
+        ids.add(&choice, id.as_ref(), "id");
         let is_correct = choice.bool("correct");
         correct_count += usize::from(is_correct);
         let inline = |text: &str, line: u32| {
@@ -173,7 +173,7 @@ fn choices(
     if !nodes.is_empty() {
         if is_single && correct_count != 1 {
             let message = format!(
-                "{correct_count} choices are marked as correct; a single-choice question has exactly one"
+                "{correct_count} choices are marked as correct; a single-choice question must have exactly one"
             );
             fields.error(
                 fields.line,
@@ -208,7 +208,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
     for node in list {
         let mut spellings = Vec::new();
         match &node.value {
-            // A single spelling needs no list.
+            // A single spelling may be written without a list.
             Value::Text(text) => spellings.push(text.trim().to_owned()),
             Value::List(texts) => {
                 for text in texts {
@@ -217,7 +217,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
                         other => problems.error(
                             fields.at(text.line),
                             "wrong-type",
-                            format!("an accepted spelling is a string, not {}", other.kind()),
+                            format!("an accepted spelling must be a string, not {}", other.kind()),
                             "",
                         ),
                     }
@@ -226,7 +226,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
             other => problems.error(
                 fields.at(node.line),
                 "wrong-type",
-                format!("a blank is a list of spellings, not {}", other.kind()),
+                format!("a blank must be a list of spellings, not {}", other.kind()),
                 "",
             ),
         }
@@ -245,7 +245,7 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
             fields.line,
             "blank-count",
             "the prompt has no blank".to_owned(),
-            "write ___ where the answer goes",
+            "write ___ in the place of the answer",
         );
     } else if matches!(node.value, Value::List(_)) && accepted.len() != blanks {
         let message = format!("the prompt has {blanks} blanks, \"blanks\" has {}", accepted.len());
@@ -285,7 +285,7 @@ fn pairs(
             _ => problems.error(
                 fields.at(node.line),
                 "wrong-type",
-                "a pair is a list of two strings",
+                "a pair must be a list of two strings",
                 "write [\"left\", \"right\"]",
             ),
         }
@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_survive_markdown() {
+    fn blanks_are_not_parsed_as_markdown() {
         let (marked, count) = mark_blanks("A ___ and _____, *so* __x__.");
         assert_eq!(count, 2);
         let problems = crate::problem::Problems::default();

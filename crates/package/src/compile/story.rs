@@ -1,5 +1,5 @@
-//! Compiles the draft of a story: its paragraphs to sentences with their times, and the course vocabulary that it
-//! uses.
+//! Compiles the draft of a story: splits its paragraphs into sentences, assigns their times, and adds the words of the
+//! course vocabulary that it uses.
 //!
 //! Not here: how sentences are split (`sentence`).
 
@@ -31,7 +31,7 @@ pub(super) fn lower(
 ) -> Option<CompiledStory> {
     let StoryDraft { file, metadata, level, pages, mut vocabulary, quiz } = draft;
     let pages: Vec<_> = pages.into_iter().map(|draft| page(context, &file, draft)).collect();
-    // A story can be opened on its own, so it includes the course vocabulary that it uses.
+    // A story can be opened separately, so it includes the course vocabulary that it uses.
     let used: BTreeSet<_> =
         pages.iter().flat_map(|p| &p.sentences).flat_map(|s| &s.words).map(|w| &w.word).collect();
     let own_ids: BTreeSet<_> = vocabulary.iter().map(|word| word.id.clone()).collect();
@@ -89,7 +89,7 @@ fn page(context: &mut CompileContext<'_>, file: &str, draft: PageDraft) -> Page 
         }
     }
     if sentences.is_empty() && draft.image.is_none() {
-        let hint = "add a sentence or a picture, or remove the ##";
+        let hint = "add a sentence or an image, or remove the ##";
         context.problems.error(
             SourceLocation { file, line: draft.line },
             "empty",
@@ -118,9 +118,12 @@ fn apply_timing(
             format!("{} cues for the {} sentences of the page", cues.len(), sentences.len());
         let last = sentences.get(cues.len().saturating_sub(1)).map_or("", |s| s.text.as_str());
         let hint = match sentences.get(cues.len()) {
-            Some(next) => format!("one cue for each sentence: the next one is {:?}", next.text),
+            Some(next) => format!(
+                "write one cue for each sentence; the first sentence without a cue is {:?}",
+                next.text
+            ),
             None => format!(
-                "one cue for each sentence: the last one is {:?}",
+                "write one cue for each sentence; the last sentence is {:?}",
                 sentences.last().map_or(last, |s| &s.text)
             ),
         };

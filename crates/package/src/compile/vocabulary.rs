@@ -1,4 +1,4 @@
-//! Vocabulary files (`carrel-vocabulary/1`).
+//! Compiles vocabulary files (`carrel-vocabulary/1`).
 //!
 //! Not here: where words are used (texts and stories).
 
@@ -53,7 +53,7 @@ fn entry(
     let problems = context.problems;
     let (id, word, meaning) =
         (fields.require_slug("id"), fields.require_text("word"), fields.require_text("meaning"));
-    ids.add(&fields, id.as_ref(), "the id");
+    ids.add(&fields, id.as_ref(), "id");
     let mut translations = BTreeMap::new();
     if let Some(node) = fields.node("translations") {
         match &node.value {
@@ -66,7 +66,7 @@ fn entry(
                                 at,
                                 "bad-lang",
                                 format!("{:?} is not a language tag", entry.key),
-                                "such as en, fr-CA or zh-Hant",
+                                "use a language tag such as en, fr-CA or zh-Hant",
                             );
                         }
                         Value::Text(text) => {
@@ -75,7 +75,7 @@ fn entry(
                         other => problems.error(
                             at,
                             "wrong-type",
-                            format!("a translation is a string, not {}", other.kind()),
+                            format!("a translation must be a string, not {}", other.kind()),
                             "",
                         ),
                     }
@@ -84,7 +84,7 @@ fn entry(
             other => problems.error(
                 fields.at(node.line),
                 "wrong-type",
-                format!("\"translations\" is an object, not {}", other.kind()),
+                format!("\"translations\" must be an object, not {}", other.kind()),
                 "",
             ),
         }

@@ -16,9 +16,9 @@ use crate::{
 
 /// An importer for one format.
 pub(crate) struct Importer {
-    /// Lists the inputs of this format; those in one folder in import order.
+    /// Lists the inputs of this format. Inputs in one folder are in the order of their import.
     detect: fn(&Source) -> Vec<Input>,
-    /// Reads one input. `None`: the reasons are among the problems of the context.
+    /// Reads one input. Returns `None` after reporting problems to the context.
     draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
     /// True if an input is a whole folder: limits and names of all its files are checked, and other importers skip it.
     owns_folder: bool,
@@ -85,7 +85,7 @@ impl Package {
 /// Opens a path and lists its packages, sorted by name. The path may be a package, a zip, a folder of packages (at any
 /// depth), or a Global Storybooks folder (`text/ images/ audio/`).
 pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
-    // The path of a package's main file means its folder.
+    // The path of a package's main file is accepted as the path of its folder.
     let is_main_file =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
     let path = match path.parent() {
@@ -97,7 +97,7 @@ pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> 
     let packages = packages_in(&source);
     if packages.is_empty() {
         let what = if source.is_zip { "the zip" } else { "the folder" };
-        let message = format!("{what} has no course.json and no story.json");
+        let message = format!("{what} contains neither course.json nor story.json");
         let hint =
             "see docs/PACKAGE.md; a zip must contain course.json at its root or in a single folder";
         return Err(vec![file_error(&source.display_name, "no-package", message, hint)]);

@@ -85,12 +85,12 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
             at,
             "missing-field",
             "the first line is not the title",
-            "write # and the title",
+            "write # and the title in the first line",
         );
         None
     })?;
     if parts.pages.is_empty() {
-        problems.error(at, "empty", "the story has no page", "begin each page with a line ##");
+        problems.error(at, "empty", "the story has no page", "start each page with a line ##");
         return None;
     }
     let credits = credits(&parts.credits, &book.lang, file, parts.credits_line, problems);
@@ -172,7 +172,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     })
 }
 
-/// The parts of a text: line and text of each page.
+/// A parsed text. `pages` contains the line and the text of each page.
 #[derive(Debug, Default)]
 struct Parts {
     title: Option<String>,
@@ -210,7 +210,7 @@ fn parse_text(text: &str) -> Parts {
     }
     let mut sections = sections.into_iter();
     if let Some((_, lines)) = sections.next() {
-        // Lines below the title are a subtitle.
+        // Lines between the title and the first page are a subtitle.
         let lines: Vec<&str> = lines
             .iter()
             .map(|l| l.trim_start_matches('#').trim())
@@ -271,7 +271,7 @@ fn credits(
     }
     items.push("<li>From: <a href=\"https://globalstorybooks.net/\">Global Storybooks</a> and the <a href=\"https://www.africanstorybook.org/\">African Storybook Project</a></li>".to_owned());
     if credits.license.is_empty() {
-        let hint = "the last section has a line such as * License: [CC-BY]";
+        let hint = "add a line such as * License: [CC-BY] to the last section";
         problems.error(
             SourceLocation { file, line: line.max(1) },
             "missing-field",
@@ -306,9 +306,9 @@ fn recording_languages(lang: &str) -> Vec<&str> {
     }
 }
 
-/// Returns the level, 1 to 5, by the mean number of words per page, after the levels of the African Storybook Project
-/// (up to 10, 25, 50, 75 words). All translations of a story get the level of its English text, if there is one. Words
-/// are counted in the same way for all scripts.
+/// Returns the level, 1 to 5, by the mean number of words per page, according to the levels of the African Storybook
+/// Project (up to 10, 25, 50, 75 words). All translations of a story have the level of its English text, if there is
+/// one. Words are counted by Unicode word boundaries in all scripts.
 fn level(context: &CompileContext<'_>, book: &Storybook, own_parts: &Parts) -> u8 {
     let prefix = format!("text/{}/en__{}_", book.number, book.number);
     let english = context
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_title_pages_and_credits() {
+    fn a_text_is_split_into_title_pages_and_credits() {
         let parts = parse_text(
             "# A tall man\r\nBy the sea\r\n\r\n##\r\nOne.\r\n\r\nTwo.\r\n\r\n##\r\n* License: [CC-BY]\r\n* Text: A B, C D\r\n* Illustration: E <F>\r\n* Language: en\r\n",
         );
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn language_codes() {
+    fn language_codes_are_converted_to_tags() {
         for (code, tag) in [
             ("en", "en"),
             ("ha-ne", "ha-NE"),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn storybook_names() {
+    fn paths_of_storybooks_are_parsed() {
         let (folder, book) = parse_path("a/b/text/0001/ha-ne__0001_wani.md").unwrap();
         assert_eq!((folder, book.number.as_str(), book.lang.as_str()), ("a/b", "0001", "ha-ne"));
         assert_eq!(book.file, "text/0001/ha-ne__0001_wani.md");

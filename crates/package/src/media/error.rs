@@ -1,6 +1,6 @@
-//! Faults of a media file: reasons for rejecting it, and warnings for its author.
+//! Errors and warnings about a media file.
 //!
-//! Not here: the place in the package (`problem`).
+//! Not here: the location in the package (`problem`).
 
 /// An error or a warning without a location; the caller adds file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! Media files: detects their kind, size and duration, scales pictures, sanitises drawings. Not here: packages.
+//! Media files: detects their kind, size and duration, scales images, sanitises SVG drawings. Not here: packages.
 
+pub(crate) mod audio;
 pub(crate) mod error;
 pub(crate) mod mp4;
-pub(crate) mod picture;
 pub(crate) mod probe;
-pub(crate) mod sound;
+pub(crate) mod raster;
 pub(crate) mod spill;
 pub(crate) mod svg;
 pub(crate) mod vtt;

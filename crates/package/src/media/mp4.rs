@@ -1,22 +1,22 @@
 //! Reads duration and size of an MP4 or M4A file from its boxes (ISO/IEC 14496-12).
 //!
-//! Not here: decoding. A truncated file is detected, because its boxes declare more bytes than there are.
+//! Not here: decoding. A truncated file is detected, because its boxes declare more bytes than it has.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mp4 {
     pub duration_ms: u64,
-    /// Size in pixels as displayed, after rotation. None if there is no video track.
+    /// Size in pixels as displayed, after rotation; `None` if there is no video track.
     pub video: Option<(u32, u32)>,
-    /// Four-character code of the video's sample entry: `avc1`.
+    /// Four-character code of the video's sample entry, such as `avc1`.
     pub codec: String,
     pub audio: bool,
-    /// The `moov` box follows the media data, so playback starts only when the whole file is loaded.
+    /// True if the `moov` box follows the media data: playback then starts only when the whole file is loaded.
     pub slow_start: bool,
 }
 
-/// Reads size, codec and duration, or returns what is invalid.
+/// Reads size, codec and duration. The error states what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
     let text = |e: io::Error| e.to_string();
     let length = file.seek(SeekFrom::End(0)).map_err(text)?;
@@ -39,7 +39,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<Mp4, String> {
         let end = offset
             .checked_add(size)
             .filter(|end| *end >= body)
-            .ok_or("a box has an impossible size")?;
+            .ok_or("a box has an invalid size")?;
         if end > length {
             return Err(format!("it is truncated: {} of {end} bytes", length));
         }
@@ -78,7 +78,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) << 32 | u64::from(u32_at(bytes, at + 4))
 }
 
-/// Returns the boxes directly inside another.
+/// Returns name and body of each box directly inside a box.
 fn boxes(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -121,7 +121,7 @@ fn movie(moov: &[u8]) -> Mp4 {
             Some(b"vide") if metadata.video.is_none() => {
                 let header = child(track, b"tkhd");
                 let matrix = if header.first() == Some(&1) { 52 } else { 40 };
-                // 16.16 fixed point; a quarter turn has zeros on the matrix's diagonal.
+                // Sizes are 16.16 fixed-point numbers. For a rotation by 90 degrees the diagonal of the matrix is zero.
                 let (width, height) =
                     (u32_at(header, matrix + 36) >> 16, u32_at(header, matrix + 40) >> 16);
                 let is_rotated = u32_at(header, matrix) == 0

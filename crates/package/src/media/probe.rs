@@ -7,8 +7,9 @@ use std::{fs::File, io::Read, path::Path};
 /// The kind of a file, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Picture,
-    Drawing,
+    /// PNG, JPEG, GIF or WebP.
+    Raster,
+    Svg,
     Mp3,
     Ogg,
     Wav,
@@ -28,7 +29,7 @@ fn kind_of(head: &[u8]) -> Kind {
         || starts(b"GIF89a")
         || starts(b"RIFF") && at(8, b"WEBP")
     {
-        Kind::Picture
+        Kind::Raster
     } else if starts(b"RIFF") && at(8, b"WAVE") {
         Kind::Wav
     } else if starts(b"OggS") {
@@ -47,7 +48,7 @@ fn kind_of(head: &[u8]) -> Kind {
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let drawing = text.starts_with("<svg")
             || (text.starts_with("<?xml") || text.starts_with("<!")) && text.contains("<svg");
-        if drawing { Kind::Drawing } else { Kind::Other }
+        if drawing { Kind::Svg } else { Kind::Other }
     }
 }
 
@@ -65,13 +66,13 @@ mod tests {
     #[test]
     fn kinds_are_detected_by_content() {
         for (head, kind) in [
-            (&b"\x89PNG\r\n\x1a\n...."[..], Kind::Picture),
-            (b"RIFF....WEBPVP8 ", Kind::Picture),
+            (&b"\x89PNG\r\n\x1a\n...."[..], Kind::Raster),
+            (b"RIFF....WEBPVP8 ", Kind::Raster),
             (b"RIFF....WAVEfmt ", Kind::Wav),
             (b"\xff\xfb\x90\x00", Kind::Mp3),
             (b"ID3\x04", Kind::Mp3),
             (b"....ftypisom", Kind::Mp4),
-            (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x -->\n<svg xmlns=''>", Kind::Drawing),
+            (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x -->\n<svg xmlns=''>", Kind::Svg),
             (b"<!DOCTYPE html><html>", Kind::Other),
             (b"{}", Kind::Other),
             (b"", Kind::Other),

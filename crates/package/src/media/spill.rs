@@ -1,6 +1,6 @@
-//! Stores scaled pictures in a temporary folder, so that memory use does not grow with their number.
+//! Stores scaled images in a temporary folder, so that memory use does not grow with their number.
 //!
-//! Not here: scaling (`picture`).
+//! Not here: scaling (`raster`).
 
 use std::io;
 
@@ -8,7 +8,7 @@ use carrel_model::BlobHash;
 
 use crate::sink::Blob;
 
-/// The temporary folder; created at the first write, deleted when dropped.
+/// The temporary folder; created on the first write, deleted when dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Spill {
     folder: Option<tempfile::TempDir>,

@@ -1,4 +1,4 @@
-//! WebVTT: checks captions and reads their times (W3C WebVTT).
+//! Checks WebVTT captions and reads their times (W3C WebVTT).
 //!
 //! Not here: styling. The file is published unchanged; only its cues are parsed.
 
@@ -15,7 +15,7 @@ pub(crate) struct Cue {
 /// Maximum number of cues per file; ten hours of speech have fewer.
 const MAX_CUES: usize = 50_000;
 
-/// Returns the cues; None if the file has an error (each was reported).
+/// Returns the cues, or `None` after reporting the errors of the file.
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<Cue>> {
     let is_valid = std::cell::Cell::new(true);
     let error = |line: u32, message: String, hint: &str| {
@@ -53,7 +53,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
                 error(
                     block as u32 + 1,
                     format!("{first_line:?} is not part of a cue"),
-                    "a cue begins with a line such as 00:01.000 --> 00:03.500",
+                    "a cue starts with a line such as 00:01.000 --> 00:03.500",
                 );
             }
             continue;
@@ -74,7 +74,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
             continue;
         };
         if end_ms <= start_ms {
-            error(line, "the cue ends before it begins".to_owned(), "correct the times");
+            error(line, "the cue ends before it starts".to_owned(), "correct the times");
         } else if cues.last().is_some_and(|c: &Cue| start_ms < c.start_ms) {
             error(
                 line,
@@ -88,7 +88,7 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<C
         error(
             1,
             "there is no cue".to_owned(),
-            "a cue begins with a line such as 00:01.000 --> 00:03.500",
+            "a cue starts with a line such as 00:01.000 --> 00:03.500",
         );
     }
     is_valid.get().then_some(cues)

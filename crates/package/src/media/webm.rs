@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub(crate) struct WebM {
     /// 0 if the header does not state it (a recording that was never finished).
     pub duration_ms: u64,
-    /// Size in pixels. None if there is no video track.
+    /// Size in pixels; `None` if there is no video track.
     pub video: Option<(u32, u32)>,
     pub audio: bool,
 }
@@ -18,7 +18,7 @@ const INFO: u32 = 0x1549_A966;
 const TRACKS: u32 = 0x1654_AE6B;
 const CLUSTER: u32 = 0x1F43_B675;
 
-/// Reads duration and size, or returns what is invalid.
+/// Reads duration and size. The error states what is invalid.
 pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
     let mut metadata = WebM::default();
@@ -30,7 +30,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
         match id {
             SEGMENT => {
                 if let Some(size) = size {
-                    end = body.checked_add(size).ok_or("an element has an impossible size")?;
+                    end = body.checked_add(size).ok_or("an element has an invalid size")?;
                     if end > length {
                         return Err(format!("it is truncated: {length} of {end} bytes"));
                     }
@@ -40,7 +40,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
             }
             INFO | TRACKS => {
                 let size =
-                    size.filter(|s| *s < 16 << 20).ok_or("its header has an impossible size")?;
+                    size.filter(|s| *s < 16 << 20).ok_or("its header has an invalid size")?;
                 let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
                 file.seek(SeekFrom::Start(body))
                     .and_then(|_| file.read_exact(&mut bytes))
@@ -56,7 +56,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
             _ => {}
         }
         let Some(size) = size else { break };
-        at = body.checked_add(size).ok_or("an element has an impossible size")?;
+        at = body.checked_add(size).ok_or("an element has an invalid size")?;
     }
     if !has_tracks || metadata.video.is_none() && !metadata.audio {
         return Err("it has neither an audio nor a video track".to_owned());
@@ -64,7 +64,7 @@ pub(crate) fn read(file: &mut (impl Read + Seek)) -> Result<WebM, String> {
     Ok(metadata)
 }
 
-/// Returns id, size (None if unknown) and position of the body of the element at `at`.
+/// Returns id, size (`None` if unknown) and position of the body of the element at `at`.
 #[allow(clippy::type_complexity)]
 fn header(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<(u32, Option<u64>, u64)>> {
     file.seek(SeekFrom::Start(at))?;
@@ -154,7 +154,7 @@ mod tests {
         let mut out = id.to_vec();
         out.push(0x08);
         out.extend(&(body.len() as u32).to_be_bytes());
-        // 0x08 declares a size of five bytes.
+        // 0x08 starts a size field of five bytes.
         out.extend(body);
         out
     }

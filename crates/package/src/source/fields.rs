@@ -16,7 +16,7 @@ pub(crate) struct Located<T> {
     pub line: u32,
 }
 
-/// An object of a file. Read every optional field too before calling [`Fields::finish`].
+/// An object of a file. [`Fields::finish`] reports each field that was not read before as unknown.
 pub(crate) struct Fields<'a> {
     pub file: &'a str,
     pub line: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Returns None and reports a problem if the node is not an object.
+    /// Reports a problem and returns `None` if the node is not an object.
     pub fn new(node: &'a Node, file: &'a str, problems: &'a Problems, what: &str) -> Option<Self> {
         match &node.value {
             Value::Object(entries) => Some(Self {
@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
                 requested_keys: RefCell::default(),
             }),
             other => {
-                let message = format!("{what} is an object, not {}", other.kind());
+                let message = format!("{what} must be an object, not {}", other.kind());
                 problems.error(
                     SourceLocation { file, line: node.line },
                     "wrong-type",
@@ -70,10 +70,10 @@ impl<'a> Fields<'a> {
         );
     }
     fn wrong_type(&self, key: &str, node: &Node, expected: &str) {
-        let message = format!("{key:?} is {expected}, not {}", node.value.kind());
+        let message = format!("{key:?} must be {expected}, not {}", node.value.kind());
         self.problems.error(self.at(node.line), "wrong-type", message, "");
     }
-    /// Returns a string, trimmed; absent if empty.
+    /// Returns a string, trimmed; `None` if it is absent or empty.
     pub fn text(&self, key: &'static str) -> Option<Located<&'a str>> {
         let node = self.node(key)?;
         match &node.value {
@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
             return Some(Located { value, line: number.line });
         }
         let message = format!("{key:?} is {}", number.value);
-        let hint = format!("a whole number from {} to {}", range.start(), range.end());
+        let hint = format!("use a whole number from {} to {}", range.start(), range.end());
         self.problems.error(self.at(number.line), "bad-value", message, hint);
         None
     }
@@ -198,7 +198,7 @@ impl<'a> Fields<'a> {
             .map(|t| t.value.to_owned())
             .collect()
     }
-    /// Returns a required value of a table, given as pairs of text and value.
+    /// Returns the value of a required text. `table` contains the allowed texts with their values.
     pub fn one_of<T: Copy>(&self, key: &'static str, table: &[(&str, T)]) -> Option<T> {
         let text = self.require_text(key)?;
         let found = table.iter().find(|(word, _)| *word == text.value);
@@ -209,7 +209,7 @@ impl<'a> Fields<'a> {
                 self.at(text.line),
                 "bad-value",
                 message,
-                format!("one of {}", words.join(", ")),
+                format!("use one of {}", words.join(", ")),
             );
         }
         found.map(|(_, value)| *value)
@@ -227,10 +227,15 @@ impl<'a> Fields<'a> {
             return Some(text.value.to_owned());
         }
         let message = format!("\"lang\" is {:?}", text.value);
-        self.error(text.line, "bad-lang", message, "a language tag such as en, fr-CA or zh-Hant");
+        self.error(
+            text.line,
+            "bad-lang",
+            message,
+            "use a language tag such as en, fr-CA or zh-Hant",
+        );
         None
     }
-    /// Checks `"format": "carrel-x/1"`. A newer number and an unknown name are reported differently.
+    /// Checks `"format": "carrel-x/1"`. A newer version and an unknown format are reported with different codes.
     pub fn format(&self, name: &str) {
         let Some(text) = self.require_text("format") else { return };
         let at = self.at(text.line);
@@ -246,7 +251,7 @@ impl<'a> Fields<'a> {
             }
         }
     }
-    /// Warns of unknown fields, since a misspelled name would otherwise have no effect.
+    /// Warns about unknown fields, because a misspelled name would otherwise be ignored.
     pub fn finish(self) {
         let requested_keys = self.requested_keys.into_inner();
         for entry in self.entries {
@@ -272,11 +277,12 @@ impl<'a> Fields<'a> {
 pub(crate) struct UniqueIds(HashMap<Slug, u32>);
 
 impl UniqueIds {
-    /// Adds an id, and reports it if it is already in the list. `what` describes it: "the id".
+    /// Adds an id, and reports it if it is already in the list. `what` names it in the message, for example "lesson
+    /// id".
     pub fn add(&mut self, fields: &Fields<'_>, id: Option<&Located<Slug>>, what: &str) {
         let Some(Located { value, line }) = id else { return };
         if let Some(first) = self.0.insert(value.clone(), *line) {
-            let message = format!("duplicate {what} {:?} (first in line {first})", value.as_str());
+            let message = format!("duplicate {what} {:?} (first on line {first})", value.as_str());
             fields.error(*line, "duplicate-id", message, "give one of them another id");
         }
     }
@@ -299,7 +305,7 @@ fn suggest_slug(text: &str) -> Option<String> {
     Slug::new(slug).ok().map(|s| s.as_str().to_owned())
 }
 
-/// Returns the edit distance, ignoring case. A long key is truncated: it is similar to none.
+/// Returns the edit distance, ignoring case. A long key is truncated, because it is not similar to any known key.
 fn distance(a: &str, b: &str) -> usize {
     let b: String = b.chars().take(40).collect();
     strsim::levenshtein(&a.to_lowercase(), &b.to_lowercase())

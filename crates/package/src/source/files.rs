@@ -12,13 +12,13 @@ pub struct Limits {
     pub total_bytes: u64,
     /// Size of one file in bytes, unpacked.
     pub file_bytes: u64,
-    /// Ratio of unpacked to packed size, for files over `ratio_min_bytes`.
+    /// Maximum ratio of unpacked to packed size, for files over `ratio_min_bytes`.
     pub ratio: u64,
     /// Size in bytes below which the ratio is ignored.
     pub ratio_min_bytes: u64,
     /// Size of one Markdown, JSON, VTT or SVG file in bytes.
     pub text_bytes: u64,
-    /// Number of pixels of one picture.
+    /// Number of pixels of one image.
     pub pixels: u64,
 }
 
@@ -38,9 +38,9 @@ impl Default for Limits {
 
 #[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
-    /// Path of the bytes on this disk.
+    /// Path of the file on this disk.
     pub disk: PathBuf,
     pub size: u64,
-    /// Original spelling of the name, before NFC.
+    /// Original spelling of the path, before normalisation to NFC.
     pub original_path: String,
 }

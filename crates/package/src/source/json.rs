@@ -86,7 +86,7 @@ type ParseResult<T> = Result<T, (u32, String)>;
 
 impl Parser<'_> {
     fn syntax_error(&self, what: &str) -> (u32, String) {
-        (self.line, format!("this is not JSON: {what}"))
+        (self.line, format!("invalid JSON: {what}"))
     }
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -232,7 +232,7 @@ impl Parser<'_> {
             let node = self.value(depth + 1)?;
             if let Some(first) = lines.insert(key.clone(), line) {
                 let at = SourceLocation { file: self.file, line };
-                let message = format!("duplicate key {key:?} (first in line {first})");
+                let message = format!("duplicate key {key:?} (first on line {first})");
                 self.problems.error(at, "json-duplicate-key", message, "keep one of them");
             }
             entries.push(Member { key, line, node });
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_the_value() {
+    fn nodes_have_the_line_of_their_start() {
         let problems = Problems::default();
         let node =
             parse("{\n \"a\": 1,\r\n \"b\":\n  [true,\n  \"x\\n\\u00e9\"]\n}\n", "f", &problems)

@@ -26,7 +26,7 @@ use crate::problem::{Problem, Problems, SourceLocation, file_error};
 pub struct Source {
     /// The path as given.
     pub(crate) display_name: String,
-    /// NFC path to file, sorted.
+    /// The files by NFC path.
     pub(crate) files: BTreeMap<String, SourceFile>,
     /// Problems with names, reported with the package that contains the file.
     pub(crate) path_problems: Vec<(String, Problem)>,
@@ -35,7 +35,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens a folder or a zip. Errors are those of the container: a broken zip, an exceeded limit, an unsafe name.
+    /// Opens a folder or a zip. Errors concern the folder or zip as a whole: unreadable, a broken zip, an exceeded
+    /// limit, an unsafe name in a zip.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, Vec<Problem>> {
         let display_name = path.display().to_string();
         let metadata = path.metadata().map_err(|e| match e.kind() {
@@ -50,7 +51,7 @@ impl Source {
             _ => vec![file_error(
                 &display_name,
                 "unreadable",
-                format!("it cannot be read: {e}"),
+                format!("the file or folder cannot be read: {e}"),
                 "check its permissions",
             )],
         })?;
@@ -62,7 +63,7 @@ impl Source {
             vec![file_error(
                 &display_name,
                 "unreadable",
-                format!("it cannot be read: {e}"),
+                format!("the file or folder cannot be read: {e}"),
                 "check its permissions",
             )]
         })?;
@@ -111,7 +112,7 @@ impl Source {
                         file_error(
                             &at,
                             "unreadable",
-                            format!("it cannot be read: {e}"),
+                            format!("the file or folder cannot be read: {e}"),
                             "check its permissions",
                         ),
                     ));
@@ -129,8 +130,8 @@ impl Source {
                     file_error(
                         &original_path,
                         "link",
-                        "this is a link",
-                        "replace the link by the file",
+                        "the file is a symbolic link",
+                        "replace the link with the file",
                     ),
                 ));
                 continue;
@@ -205,12 +206,13 @@ impl Source {
             problems.error(
                 at,
                 "too-many-files",
-                format!("{count} files; {} are allowed", limits.files),
+                format!("the package has {count} files; {} are allowed", limits.files),
                 "split the course",
             );
         }
         if total > limits.total_bytes {
-            let message = format!("{total} bytes in all; {} are allowed", limits.total_bytes);
+            let message =
+                format!("the package has {total} bytes; {} are allowed", limits.total_bytes);
             problems.error(at, "too-large", message, "make the media smaller or split the course");
         }
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };

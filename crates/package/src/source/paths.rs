@@ -138,7 +138,7 @@ pub(crate) fn extension(path: &str) -> String {
     }
 }
 
-/// Resolves a link from a file's folder. None if it leaves the package, is absolute or has a backslash.
+/// Resolves a link from a file's folder. Returns `None` if the link leaves the package, is absolute or has a backslash.
 pub(crate) fn resolve(folder: &str, link: &str) -> Option<String> {
     if link.starts_with('/') || link.contains('\\') {
         return None;

@@ -1,7 +1,7 @@
 //! Unpacks an untrusted zip.
 //!
-//! The central directory is read first and every name checked. Size limits are checked while entries are unpacked, so
-//! that a zip bomb is rejected when it reaches a limit.
+//! The central directory is read first, and every name and declared size is checked. The limits are checked again while
+//! entries are unpacked, so that a zip bomb with false sizes is rejected when it reaches a limit.
 //!
 //! Not here: folders, and the meaning of the files.
 
@@ -22,7 +22,7 @@ type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
 
 const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
 
-/// Unpacks to a private folder, into files named by numbers.
+/// Unpacks to a temporary folder. Each unpacked file is named by the index of its entry.
 pub(crate) fn unpack(
     path: &Path,
     display_name: &str,
@@ -57,12 +57,13 @@ fn unpack_into(
             return None;
         }
         Err(DirectoryError::TooMany(count)) => {
-            let message = format!("{count} entries; {} are allowed", limits.files);
+            let message =
+                format!("the zip has {count} entries; at most {} are allowed", limits.files);
             problems.error(archive_location, "too-many-files", message, "split the course");
             return None;
         }
     };
-    // Of two entries with one name the library keeps the last; the author should be informed of both.
+    // The `zip` crate ignores all but the last of several entries with the same name, so duplicates are reported here.
     let mut seen = std::collections::BTreeSet::new();
     for name in &names {
         if !seen.insert(name) {
@@ -70,7 +71,7 @@ fn unpack_into(
             problems.error(
                 SourceLocation { file: &name, line: 1 },
                 "path-duplicate",
-                "the zip has this file twice",
+                "the zip contains this file more than once",
                 "pack the folder again",
             );
         }
@@ -109,7 +110,7 @@ fn unpack_into(
                 problems.error(
                     at,
                     code,
-                    format!("it cannot be unpacked: {e}"),
+                    format!("the entry cannot be unpacked: {e}"),
                     "pack the folder again with the usual method (deflate)",
                 );
                 continue;
@@ -123,7 +124,8 @@ fn unpack_into(
                 files.insert(paths::nfc(&original_path), SourceFile { disk, size, original_path });
             }
             Err(ExtractError::Ratio) => {
-                let message = format!("it unpacks to more than {} times its size", limits.ratio);
+                let message =
+                    format!("the entry unpacks to more than {} times its size", limits.ratio);
                 problems.error(
                     at,
                     "zip-ratio",
@@ -133,7 +135,7 @@ fn unpack_into(
                 return None;
             }
             Err(ExtractError::File) => {
-                let message = format!("it unpacks to more than {} bytes", limits.file_bytes);
+                let message = format!("the entry unpacks to more than {} bytes", limits.file_bytes);
                 problems.error(at, "file-too-large", message, "make it smaller or split it");
                 return None;
             }
@@ -148,7 +150,7 @@ fn unpack_into(
                 return None;
             }
             Err(ExtractError::Io(e)) => {
-                let message = format!("it cannot be unpacked: {e}");
+                let message = format!("the entry cannot be unpacked: {e}");
                 problems.error(at, "zip-broken", message, BROKEN_HINT);
             }
         }
@@ -156,7 +158,7 @@ fn unpack_into(
     Some((files, folder))
 }
 
-/// Checks the central directory. Returns index and name of the entries to unpack.
+/// Checks the entries of the central directory. Returns index and path of the entries to unpack.
 fn select_entries(
     archive: &mut ::zip::ZipArchive<File>,
     limits: &Limits,
@@ -194,8 +196,8 @@ fn select_entries(
             problems.error(
                 at,
                 "link",
-                "this is a link or a device",
-                "replace the link by the file",
+                "the entry is a link or a device",
+                "replace the link with the file",
             );
             continue;
         }
@@ -206,7 +208,7 @@ fn select_entries(
             problems.error(
                 at,
                 "zip-encrypted",
-                "it is encrypted with a password",
+                "the entry is encrypted with a password",
                 "pack the folder without a password",
             );
             continue;
@@ -224,7 +226,7 @@ fn select_entries(
         if entry.size() > limits.ratio_min_bytes
             && entry.size() / limits.ratio > entry.compressed_size()
         {
-            let message = format!("it unpacks to more than {} times its size", limits.ratio);
+            let message = format!("the entry unpacks to more than {} times its size", limits.ratio);
             problems.error(at, "zip-ratio", message, "this looks like a zip bomb: remove the file");
         }
         declared_bytes = declared_bytes.saturating_add(entry.size());
@@ -252,7 +254,7 @@ enum ExtractError {
     Io(io::Error),
 }
 
-/// Unpacks one entry and counts its bytes: the size in the header may be wrong.
+/// Unpacks one entry. Counts the bytes, because the size in the header may be wrong.
 fn extract_entry(
     from: &mut dyn Read,
     disk: &Path,
@@ -321,10 +323,10 @@ fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, Director
     if count > limits.files {
         return Err(DirectoryError::TooMany(count));
     }
-    // Names, extra fields and comments have at most 3 * 65,535 bytes each; valid directories are much smaller than
-    // this limit.
+    // An entry can have up to 3 * 65,535 bytes of name, extra field and comment, but the directory of a normal zip is
+    // much smaller than 64 MiB.
     if size > 64 << 20 || size > table_end {
-        return Err(DirectoryError::Broken("its central directory has an impossible size".into()));
+        return Err(DirectoryError::Broken("its central directory has an invalid size".into()));
     }
     let mut table = vec![0; usize::try_from(size).unwrap_or_default()];
     file.seek(SeekFrom::Start(table_end - size)).map_err(io)?;

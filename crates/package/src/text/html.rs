@@ -1,4 +1,4 @@
-//! Sanitises HTML. Every HTML text of a manifest passes through [`clean`].
+//! Sanitises HTML. All HTML of compiled content is the output of [`clean`].
 //!
 //! Not here: Markdown.
 
@@ -143,7 +143,7 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .link_rel(Some("noopener noreferrer"))
         .attribute_filter(|element, attribute, value| {
             let is_allowed = match (element, attribute) {
-                // Inside a section a link may refer only to its own footnotes.
+                // A link within the page may refer only to a footnote.
                 ("a", "href") => match value.strip_prefix('#') {
                     Some(id) => is_footnote(id),
                     None => is_web_link(value),
@@ -205,7 +205,8 @@ const MAX_BYTES: usize = 7_500_000;
 /// and each character from U+0080 to U+00BF.
 const MAX_SCANNED_BYTES: usize = 1_000_000_000;
 
-/// Rejects HTML that takes a browser too long to lay out. Runs before any parser and reads the text once.
+/// Rejects HTML that is too large or nested too deeply for the reader. Called before the HTML is parsed; reads the text
+/// once.
 pub(crate) fn check_size(html: &str) -> Result<(), String> {
     if html.len() > MAX_BYTES {
         return Err(format!("it has {} bytes as HTML; {MAX_BYTES} are allowed", html.len()));
@@ -231,7 +232,7 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(format!("it is nested more than {MAX_DEPTH} deep"));
+            return Err(format!("it is nested more than {MAX_DEPTH} levels deep"));
         }
         if elements > MAX_ELEMENTS {
             return Err(format!("it has more than {MAX_ELEMENTS} elements"));
@@ -240,8 +241,8 @@ pub(crate) fn check_size(html: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the first position of `what` (in lower case), ignoring case. Stops there, so that many searches together
-/// cost as much as one.
+/// Returns the first position of `what`, ignoring case. The text after it is not read, so that successive searches read
+/// each part of a text once.
 fn find_ignoring_case(text: &str, what: &str) -> Option<usize> {
     let windows = text.as_bytes().windows(what.len());
     windows.into_iter().position(|w| w.eq_ignore_ascii_case(what.as_bytes()))
@@ -255,11 +256,11 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
-/// Filters raw HTML inside Markdown down to the tags that authors may write.
+/// Removes the tags that authors may not write from raw HTML inside Markdown.
 #[derive(Debug, Default)]
 pub(crate) struct RawHtml {
-    /// The open `<script>` or similar element: everything is dropped up to its closing tag.
-    dropping: Option<String>,
+    /// Name of the open `<script>` or similar element, whose content is removed up to its closing tag.
+    removing: Option<String>,
 }
 
 impl RawHtml {
@@ -268,11 +269,11 @@ impl RawHtml {
         let (mut kept, mut removed) = (String::new(), Vec::new());
         let mut rest = html;
         while !rest.is_empty() {
-            if let Some(tag) = &self.dropping {
+            if let Some(tag) = &self.removing {
                 let end = format!("</{tag}");
                 let Some(at) = find_ignoring_case(rest, &end) else { break };
                 rest = rest[at..].split_once('>').map_or("", |(_, after)| after);
-                self.dropping = None;
+                self.removing = None;
                 continue;
             }
             let Some(open) = rest.find('<') else {
@@ -301,7 +302,7 @@ impl RawHtml {
                     name.as_str(),
                     "script" | "style" | "template" | "iframe" | "object" | "textarea" | "title"
                 ) {
-                    self.dropping = Some(name.clone());
+                    self.removing = Some(name.clone());
                 }
                 removed.push(if name.is_empty() {
                     "<!...>".to_owned()
@@ -312,17 +313,17 @@ impl RawHtml {
         }
         (kept, removed)
     }
-    /// Returns true while the following text belongs to a dropped element.
-    pub fn is_dropping(&self) -> bool {
-        self.dropping.is_some()
+    /// Returns true if the following text belongs to a removed element.
+    pub fn is_removing(&self) -> bool {
+        self.removing.is_some()
     }
-    /// Ends a dropped element at the end of a block.
+    /// Ends a removed element at the end of a block.
     pub fn end_block(&mut self) {
-        self.dropping = None;
+        self.removing = None;
     }
 }
 
-/// Splits `<tag a="x>y">rest` after the tag; quotes are respected.
+/// Splits `<tag a="x>y">rest` after the tag. A `>` inside quotes does not end the tag.
 fn split_tag(html: &str) -> (&str, &str) {
     let mut quote = None;
     for (i, c) in html.char_indices() {
@@ -341,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_html_does_not_pass() {
+    fn hostile_html_is_removed() {
         for (html, kept) in [
             ("<p>a<script>alert(1)</script>b</p>", "<p>ab</p>"),
             ("<p onclick=\"x()\" style=\"color:red\" class=\"c\">a</p>", "<p>a</p>"),
@@ -398,7 +399,7 @@ mod tests {
             ("xyz".into(), vec!["<div>".to_owned()])
         );
         assert_eq!(raw.filter("<script>"), (String::new(), vec!["<script>".to_owned()]));
-        assert!(raw.is_dropping());
+        assert!(raw.is_removing());
         assert_eq!(raw.filter("1 < 2 <kbd></SCRIPT >x"), ("x".into(), vec![]));
         assert_eq!(raw.filter("<unfinished"), (String::new(), vec!["<unfinished>".to_owned()]));
     }

@@ -1,7 +1,7 @@
 //! Converts LaTeX to MathML.
 //!
-//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) that the reader's style sheet aligns. Inline styles
-//! would be blocked by its content security policy, so colours become MathML attributes and other styles are removed.
+//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) for the reader's style sheet. Inline styles would be
+//! blocked by the content security policy, so colours become MathML attributes and other styles are removed.
 
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
 
@@ -13,7 +13,7 @@ const MAX_GROUPS: usize = 40;
 const MAX_COMMANDS: usize = 200;
 /// Maximum number of parser events per formula.
 const MAX_EVENTS: usize = 20_000;
-/// Definitions, which could expand without limit.
+/// Commands that define others, which could expand without limit.
 const FORBIDDEN_COMMANDS: &[&str] = &[
     "def",
     "edef",
@@ -29,7 +29,7 @@ const FORBIDDEN_COMMANDS: &[&str] = &[
     "DeclareMathOperator",
 ];
 
-/// Returns the formula as a `<math>` element, or a one-line message why it cannot be parsed.
+/// Returns the formula as a `<math>` element, or one line that states why it cannot be parsed.
 pub(crate) fn mathml(tex: &str, display: bool) -> Result<String, String> {
     check_source(tex)?;
     let rendered = render_catching_panics(tex, display)?;
@@ -37,12 +37,12 @@ pub(crate) fn mathml(tex: &str, display: bool) -> Result<String, String> {
     Ok(rendered)
 }
 
-/// Limits the parser's work for a formula by checks of its source text.
+/// Rejects a source text for which the parser could take too long.
 fn check_source(tex: &str) -> Result<(), String> {
     if tex.len() > MAX_BYTES {
         return Err(format!("it has {} bytes; {MAX_BYTES} are allowed", tex.len()));
     }
-    let (mut depth, mut commands_in_row) = (0_usize, 0_usize);
+    let (mut depth, mut consecutive_commands) = (0_usize, 0_usize);
     let mut rest = tex;
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
@@ -59,23 +59,25 @@ fn check_source(tex: &str) -> Result<(), String> {
                     rest = &rest[skipped..];
                 }
                 if FORBIDDEN_COMMANDS.contains(&name) {
-                    return Err(format!("\\{name} is not allowed: write the formula out"));
+                    return Err(format!(
+                        "\\{name} is not allowed: write the formula without definitions"
+                    ));
                 }
                 match name {
                     "begin" | "left" => depth += 1,
                     "end" | "right" => depth = depth.saturating_sub(1),
                     _ => {}
                 }
-                commands_in_row += 1;
+                consecutive_commands += 1;
             }
             c if c.is_whitespace() || "^_[]".contains(c) => {}
-            _ => commands_in_row = 0,
+            _ => consecutive_commands = 0,
         }
         if depth > MAX_GROUPS {
-            return Err(format!("it is nested more than {MAX_GROUPS} deep"));
+            return Err(format!("it is nested more than {MAX_GROUPS} levels deep"));
         }
-        if commands_in_row > MAX_COMMANDS {
-            return Err(format!("it has more than {MAX_COMMANDS} commands in a row"));
+        if consecutive_commands > MAX_COMMANDS {
+            return Err(format!("it has more than {MAX_COMMANDS} consecutive commands"));
         }
     }
     Ok(())
@@ -92,7 +94,7 @@ fn render(tex: &str, display: bool) -> Result<String, String> {
     let mut events = Vec::new();
     for event in Parser::new(tex, &storage) {
         if events.len() >= MAX_EVENTS {
-            return Err(format!("it has more than {MAX_EVENTS} parts"));
+            return Err(format!("it has more than {MAX_EVENTS} elements"));
         }
         match event {
             Ok(event) => events.push(Ok::<_, std::fmt::Error>(event)),
@@ -157,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_become_mathml() {
+    fn formulas_are_converted_to_mathml() {
         let inline = mathml("a^2 + b^2", false).unwrap();
         assert!(inline.starts_with("<math") && inline.contains("<msup>"), "{inline}");
         let block =
@@ -183,7 +185,7 @@ mod tests {
             |open: &str, close: &str, n: usize| format!("{}x{}", open.repeat(n), close.repeat(n));
         for (what, tex) in [
             ("braces", deep("{", "}", 3_000)),
-            ("braces without an end", "{".repeat(3_000)),
+            ("unclosed braces", "{".repeat(3_000)),
             ("fractions", deep(r"\frac{1}{", "}", 1_000)),
             ("powers", deep("x^{", "}", 3_000)),
             ("roots without braces", format!("{}x", r"\sqrt ".repeat(2_000))),
@@ -191,7 +193,7 @@ mod tests {
             ("matrices", deep(r"\begin{matrix}", r"\end{matrix}", 500)),
             ("a definition of itself", r"\def\a{\a\a}\a".into()),
             ("definitions that double", r"\newcommand{\a}{\b\b}\newcommand{\b}{\a\a}\a".into()),
-            ("a name for a name", r"\let\a=\a \a".into()),
+            ("an alias of itself", r"\let\a=\a \a".into()),
             ("many symbols", "x".repeat(30_000)),
             ("many cells", format!(r"\begin{{matrix}}{}\end{{matrix}}", "&".repeat(19_000))),
         ] {
@@ -200,10 +202,10 @@ mod tests {
             assert!(rendered.as_ref().map_or(true, |m| m.len() < 2_000_000), "{what}");
             if what != "many cells" {
                 assert!(rendered.is_err(), "{what}");
-                assert!(check_source(&tex).is_err(), "{what}: refused by its text alone");
+                assert!(check_source(&tex).is_err(), "{what}: rejected before parsing");
             }
         }
-        // Real formulas are far below the limits.
+        // Formulas within the limits are accepted.
         let long = format!("{}x{}", r"\sqrt{1+".repeat(20), "}".repeat(20));
         assert!(mathml(&long, true).is_ok());
         assert!(mathml(&"a+b=".repeat(400), true).is_ok());

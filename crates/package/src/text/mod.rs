@@ -1,5 +1,4 @@
-//! Text: compiles Markdown and HTML to blocks, formulas to MathML, and paragraphs to sentences. Not here: reading
-//! files.
+//! Compiles Markdown and HTML to blocks, formulas to MathML, and paragraphs to sentences. Not here: reading files.
 
 pub(crate) mod html;
 pub(crate) mod markdown;

@@ -1,6 +1,6 @@
 //! Splits paragraphs of a story into sentences, with the words linked to the vocabulary.
 //!
-//! Sentence boundaries follow Unicode (UAX #29); a forced line break (`\` at the end of a line) is never one. Not
+//! Sentence boundaries follow Unicode (UAX #29); a forced line break (`\` at the end of a line) is not a boundary. Not
 //! here: pages, times.
 
 use carrel_model::{
@@ -86,7 +86,7 @@ impl Paragraph {
                 u32::try_from(self.text[*from..at].encode_utf16().count()).unwrap_or(u32::MAX)
             };
             let mut words = Vec::new();
-            // Words are in text order, so each sentence only checks its own.
+            // Words are in text order, so only those of this sentence are visited.
             let first = self.words.partition_point(|(start, ..)| start < from);
             for (start, end, word, line) in self.words[first..].iter().take_while(|w| w.0 < *to) {
                 if start >= from && end <= to && start < end {
@@ -111,9 +111,8 @@ impl Paragraph {
     }
 }
 
-/// Returns the length in bytes of closing quotation marks at the start of a sentence. French sets a space before them,
-/// so that Unicode's rules assign them to the next sentence. German opens quotations with the same character, but a
-/// letter follows there.
+/// Returns the length in bytes of closing quotation marks at the start of a sentence. In French a space precedes them,
+/// so Unicode assigns them to the next sentence. In German the same characters open a quotation, but a letter follows.
 fn closing_marks_length(rest: &str) -> usize {
     let marks = rest.trim_start_matches(['»', '›', '”', '’', ')', ']']);
     let length = rest.len() - marks.len();

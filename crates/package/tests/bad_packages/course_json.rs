@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "key twice",
+        "duplicate key",
         |t| {
             t.edit("course.json", "\"lang\": \"en\",", "\"lang\": \"en\",\n\"lang\": \"fr\",");
         },
@@ -58,7 +58,7 @@ pub const CASES: &[Case] = &[
         2,
     ),
     (
-        "no id",
+        "missing id",
         |t| {
             t.edit("course.json", "\"id\": \"small\",", "");
         },
@@ -67,7 +67,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "bad id",
+        "invalid id",
         |t| {
             t.edit("course.json", "\"id\": \"small\"", "\"id\": \"Small Course\"");
         },
@@ -94,7 +94,7 @@ pub const CASES: &[Case] = &[
         4,
     ),
     (
-        "bad language",
+        "invalid language",
         |t| {
             t.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"en_US\"");
         },
@@ -103,7 +103,7 @@ pub const CASES: &[Case] = &[
         6,
     ),
     (
-        "bad difficulty",
+        "invalid difficulty",
         |t| {
             t.edit("course.json", "BEGINNER", "EASY");
         },
@@ -112,7 +112,7 @@ pub const CASES: &[Case] = &[
         7,
     ),
     (
-        "no licence",
+        "missing licence",
         |t| {
             t.edit("course.json", "\"license\": \"CC0-1.0\",", "");
         },
@@ -130,7 +130,7 @@ pub const CASES: &[Case] = &[
         10,
     ),
     (
-        "bad colour",
+        "invalid colour",
         |t| {
             t.edit("course.json", "#28505A", "blue");
         },
@@ -139,7 +139,7 @@ pub const CASES: &[Case] = &[
         14,
     ),
     (
-        "bad ornament",
+        "invalid ornament",
         |t| {
             t.edit("course.json", "\"waves\"", "\"dragons\"");
         },
@@ -148,7 +148,7 @@ pub const CASES: &[Case] = &[
         14,
     ),
     (
-        "no vocabulary file",
+        "missing vocabulary file",
         |t| {
             t.remove("vocabulary.json");
         },
@@ -157,7 +157,7 @@ pub const CASES: &[Case] = &[
         15,
     ),
     (
-        "no story folder",
+        "missing story folder",
         |t| {
             t.edit("course.json", "stories/tale", "stories/none");
         },
@@ -166,7 +166,7 @@ pub const CASES: &[Case] = &[
         16,
     ),
     (
-        "story twice",
+        "story listed twice",
         |t| {
             t.edit("course.json", "[\"stories/tale\"]", "[\"stories/tale\",\n\"stories/tale\"]");
         },
@@ -175,7 +175,7 @@ pub const CASES: &[Case] = &[
         17,
     ),
     (
-        "no lessons",
+        "missing lessons",
         |t| {
             t.edit("course.json", "\"lessons\"", "\"lesons\"");
         },
@@ -197,7 +197,7 @@ pub const CASES: &[Case] = &[
         22,
     ),
     (
-        "section id twice",
+        "duplicate section id",
         |t| {
             t.edit("course.json", "\"id\": \"check\"", "\"id\": \"read\"");
         },
@@ -206,7 +206,7 @@ pub const CASES: &[Case] = &[
         24,
     ),
     (
-        "bad section type",
+        "invalid section type",
         |t| {
             t.edit("course.json", "\"TEXT\"", "\"READING\"");
         },
@@ -224,7 +224,7 @@ pub const CASES: &[Case] = &[
         23,
     ),
     (
-        "no file of a TEXT",
+        "TEXT section without file",
         |t| {
             t.edit("course.json", "\"file\": \"one/read.md\", ", "");
         },
@@ -233,7 +233,7 @@ pub const CASES: &[Case] = &[
         23,
     ),
     (
-        "no quiz of a QUIZ",
+        "QUIZ section without quiz",
         |t| {
             t.edit("course.json", "\"quiz\": \"one/check.json\", ", "");
         },
@@ -242,7 +242,7 @@ pub const CASES: &[Case] = &[
         24,
     ),
     (
-        "quiz of a TEXT",
+        "TEXT section with quiz",
         |t| {
             t.edit("course.json", "\"type\": \"QUIZ\"", "\"type\": \"TEXT\"");
         },
@@ -251,7 +251,7 @@ pub const CASES: &[Case] = &[
         24,
     ),
     (
-        "no such section file",
+        "missing section file",
         |t| {
             t.remove("one/read.md");
         },

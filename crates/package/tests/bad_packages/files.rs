@@ -22,7 +22,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "other case",
+        "path in another case",
         |t| {
             t.edit("course.json", "one/read.md", "one/Read.md");
         },
@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
         23,
     ),
     (
-        "out of the package",
+        "path outside the package",
         |t| {
             t.edit("course.json", "one/read.md", "../../etc/passwd");
         },
@@ -67,7 +67,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "long name",
+        "path too long",
         |t| {
             t.put(&format!("media/{}/{}", "a".repeat(120), "b".repeat(130)), "x");
         },

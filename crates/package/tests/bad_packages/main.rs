@@ -1,5 +1,5 @@
-//! Tests that every kind of invalid package is reported with its own code, file and line, and writes nothing. One file
-//! per subject.
+//! Tests that each kind of invalid package is reported with its code, file and line, and that no blob is written. One
+//! module per subject.
 
 mod course_json;
 mod files;
@@ -16,7 +16,7 @@ use support::{Tree, compile_tree, course, story};
 /// Name, change to the package, and code, file and line of a problem that must be reported.
 type Case = (&'static str, fn(&mut Tree), &'static str, &'static str, u32);
 
-/// The problems that stop the compiler.
+/// Returns all cases with an error.
 fn cases() -> impl Iterator<Item = &'static Case> {
     let subjects = [
         course_json::CASES,
@@ -52,7 +52,7 @@ fn each_problem_has_its_code_file_and_line() {
         }
         let problems = match result {
             Ok(_) => {
-                failures.push(format!("{name}: compiles"));
+                failures.push(format!("{name}: compiled without errors"));
                 continue;
             }
             Err(problems) => problems,
@@ -117,6 +117,6 @@ fn all_problems_are_reported_sorted() {
     );
     assert_eq!(
         problems[0].to_string(),
-        "course.json:6: error[bad-lang]: \"lang\" is \"english language\"; a language tag such as en, fr-CA or zh-Hant"
+        "course.json:6: error[bad-lang]: \"lang\" is \"english language\"; use a language tag such as en, fr-CA or zh-Hant"
     );
 }

@@ -1,11 +1,11 @@
-//! Problems in pictures, drawings, sound, video and captions.
+//! Problems in images, SVG drawings, audio, video and captions.
 
 use crate::Case;
 use crate::support::{png, wav};
 
 pub const CASES: &[Case] = &[
     (
-        "text named png",
+        "text file named .png",
         |t| {
             t.put("media/square.png", "hello");
         },
@@ -14,7 +14,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "empty picture",
+        "empty image",
         |t| {
             t.put("media/square.png", "");
         },
@@ -23,7 +23,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "broken picture",
+        "broken image",
         |t| {
             let mut p = png(40, 40);
             p.truncate(60);
@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "huge picture",
+        "image with too many pixels",
         |t| {
             t.put("media/square.png", huge_png());
         },
@@ -43,7 +43,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "broken drawing",
+        "invalid SVG",
         |t| {
             t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\">\n<rect>\n</svg>");
         },
@@ -52,7 +52,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "drawing without size",
+        "SVG without size",
         |t| {
             t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
         },
@@ -61,13 +61,13 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "truncated sound",
+        "truncated audio",
         |t| {
             let mut w = wav(1000);
             w.truncate(4000);
             t.put("media/rain.wav", w);
         },
-        "sound-broken",
+        "audio-broken",
         "media/rain.wav",
         1,
     ),
@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         |t| {
             t.put("media/rain.wav", b"ID3\x04\0\0\0\0\0\x0anothing at all in here");
         },
-        "sound-broken",
+        "audio-broken",
         "media/rain.wav",
         1,
     ),
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
         |t| {
             t.put("media/rain.wav", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\xff\xffmoov");
         },
-        "film-broken",
+        "video-broken",
         "media/rain.wav",
         1,
     ),
@@ -94,12 +94,12 @@ pub const CASES: &[Case] = &[
         |t| {
             t.put("media/rain.wav", b"\x1a\x45\xdf\xa3\x80");
         },
-        "film-broken",
+        "video-broken",
         "media/rain.wav",
         1,
     ),
     (
-        "bad captions",
+        "invalid captions",
         |t| {
             t.put("media/rain.vtt", "WEBVTT\n\n00:01,000 --> 00:02,000\nx\n");
         },

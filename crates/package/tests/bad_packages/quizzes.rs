@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "bad kind",
+        "invalid question kind",
         |t| {
             t.edit("one/check.json", "\"order\"", "\"sort\"");
         },
@@ -40,7 +40,7 @@ pub const CASES: &[Case] = &[
         16,
     ),
     (
-        "question id twice",
+        "duplicate question id",
         |t| {
             t.edit("one/check.json", "\"id\": \"b\"", "\"id\": \"a\"");
         },
@@ -49,7 +49,7 @@ pub const CASES: &[Case] = &[
         13,
     ),
     (
-        "choice id twice",
+        "duplicate choice id",
         |t| {
             t.edit("one/check.json", "\"id\": \"y\"", "\"id\": \"x\"");
         },
@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         9,
     ),
     (
-        "more blanks than lists",
+        "more blanks than lists of answers",
         |t| {
             t.edit("one/check.json", "A ___ lake.", "A ___ ___.");
         },
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
         15,
     ),
     (
-        "no blank",
+        "prompt without blanks",
         |t| {
             t.edit("one/check.json", "A ___ lake.", "A lake.");
         },
@@ -94,7 +94,7 @@ pub const CASES: &[Case] = &[
         15,
     ),
     (
-        "blank without spelling",
+        "blank without accepted answer",
         |t| {
             t.edit("one/check.json", "[[\"oxbow\", \"ox-bow\"]]", "[[]]");
         },
@@ -112,7 +112,7 @@ pub const CASES: &[Case] = &[
         16,
     ),
     (
-        "half a pair",
+        "incomplete pair",
         |t| {
             t.edit("one/check.json", "[\"c\", \"d\"]", "[\"c\"]");
         },
@@ -121,7 +121,7 @@ pub const CASES: &[Case] = &[
         18,
     ),
     (
-        "no points",
+        "question with 0 points",
         |t| {
             t.edit("one/check.json", "\"points\": 2", "\"points\": 0");
         },
@@ -139,7 +139,7 @@ pub const CASES: &[Case] = &[
         10,
     ),
     (
-        "question's picture without alt",
+        "question's image without alt",
         |t| {
             t.edit(
                 "one/check.json",
@@ -152,7 +152,7 @@ pub const CASES: &[Case] = &[
         17,
     ),
     (
-        "question's sound is a picture",
+        "question's audio is an image",
         |t| {
             t.edit(
                 "one/check.json",
@@ -165,7 +165,7 @@ pub const CASES: &[Case] = &[
         17,
     ),
     (
-        "quiz id twice",
+        "duplicate quiz id",
         |t| {
             t.put("one/again.json", crate::support::CHECK);
             t.edit("one/read.md", "$$\n\\frac", "![Again](again.json)\n\n$$\n\\frac");

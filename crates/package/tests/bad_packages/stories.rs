@@ -13,7 +13,7 @@ pub const CASES: &[Case] = &[
         4,
     ),
     (
-        "word id twice",
+        "duplicate word id",
         |t| {
             t.edit("vocabulary.json", "\"id\": \"lamp\"", "\"id\": \"bend\"");
         },
@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "no story text",
+        "missing story text",
         |t| {
             t.remove("stories/tale/story.md");
         },
@@ -58,7 +58,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "no pages",
+        "story without pages",
         |t| {
             t.put("stories/tale/story.md", "# A Tale\n");
         },
@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         9,
     ),
     (
-        "two pictures",
+        "two images",
         |t| {
             t.edit(
                 "stories/tale/story.md",
@@ -128,7 +128,7 @@ pub const CASES: &[Case] = &[
         7,
     ),
     (
-        "unknown word of a story",
+        "unknown word in a story",
         |t| {
             t.edit("stories/tale/story.md", "word:lamp", "word:light");
         },

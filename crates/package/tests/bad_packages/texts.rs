@@ -13,7 +13,7 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
-        "bad formula",
+        "invalid formula",
         |t| {
             t.edit("one/read.md", "$a^2$", "$\\frac{a}$");
         },
@@ -22,7 +22,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "bad formula block",
+        "invalid formula block",
         |t| {
             t.edit("one/read.md", "\\frac{a}{b}", "\\nosuch{b}");
         },
@@ -49,7 +49,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "script link",
+        "javascript link",
         |t| {
             t.edit("one/read.md", "section:one/check", "javascript:alert");
         },
@@ -58,7 +58,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "dead link",
+        "broken link",
         |t| {
             t.edit("one/read.md", "section:one/check", "two.md");
         },
@@ -67,7 +67,7 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "footnote without note",
+        "footnote reference without footnote",
         |t| {
             t.edit("one/read.md", "# Why\n", "# Why\n\nx[^1] and [^2]\n\n[^2]: y\n");
         },
@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
         0,
     ),
     (
-        "picture without alt",
+        "image without alternative text",
         |t| {
             t.edit("one/read.md", "A blue square", "");
         },
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "picture in a line",
+        "image inside a line of text",
         |t| {
             t.edit("one/read.md", "![A blue", "See ![A blue");
         },
@@ -94,7 +94,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "no such picture",
+        "missing image",
         |t| {
             t.remove("media/square.png");
         },
@@ -103,7 +103,7 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
-        "picture with an external address",
+        "image with an external address",
         |t| {
             t.edit("one/read.md", "../media/square.png", "https://example.org/a.png");
         },
@@ -121,7 +121,7 @@ pub const CASES: &[Case] = &[
         17,
     ),
     (
-        "folder as media",
+        "media folder as story",
         |t| {
             t.edit("one/read.md", "../stories/tale", "../media");
         },

@@ -1,4 +1,4 @@
-//! Problems that do not stop the compiler.
+//! Problems that are warnings.
 
 use crate::{
     Case,
@@ -6,10 +6,10 @@ use crate::{
 };
 
 #[test]
-fn warnings_do_not_stop() {
+fn warnings_do_not_reject_a_package() {
     let rows: &[Case] = &[
         (
-            "transcript",
+            "missing transcript",
             |t| {
                 t.remove("media/rain.md");
             },
@@ -45,7 +45,7 @@ fn warnings_do_not_stop() {
             9,
         ),
         (
-            "script in a drawing",
+            "script in an SVG",
             |t| {
                 t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 9 9\">\n<script>x()</script>\n</svg>");
             },

@@ -1,4 +1,4 @@
-//! A small valid course, functions that break it, and zips written byte by byte.
+//! A small valid course, functions that change it, and zips written byte by byte.
 
 #![allow(dead_code)]
 
@@ -137,7 +137,7 @@ pub fn course() -> Tree {
     tree
 }
 
-/// Returns a valid story on its own.
+/// Returns a valid story that is a separate package.
 pub fn story() -> Tree {
     let mut tree = Tree::default();
     tree.put(
@@ -158,7 +158,7 @@ impl Tree {
         self
     }
     pub fn remove(&mut self, path: &str) -> &mut Self {
-        assert!(self.0.remove(path).is_some(), "{path} is not there");
+        assert!(self.0.remove(path).is_some(), "{path} does not exist");
         self
     }
     /// Replaces the first `from` in a text file.
@@ -222,17 +222,17 @@ impl BodyReader for Bodies<'_> {
     }
 }
 
-/// Returns a picture with some detail.
+/// Returns a PNG with varying colours.
 pub fn png(width: u32, height: u32) -> Vec<u8> {
-    let picture = image::RgbImage::from_fn(width, height, |x, y| {
+    let image = image::RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([(x % 256) as u8, (y % 256) as u8, ((x * y) % 251) as u8])
     });
-    encoded(&picture.into(), image::ImageFormat::Png)
+    encoded(&image.into(), image::ImageFormat::Png)
 }
 
-pub fn encoded(picture: &image::DynamicImage, format: image::ImageFormat) -> Vec<u8> {
+pub fn encoded(image: &image::DynamicImage, format: image::ImageFormat) -> Vec<u8> {
     let mut out = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut out, format).unwrap();
+    image.write_to(&mut out, format).unwrap();
     out.into_inner()
 }
 
@@ -256,7 +256,7 @@ pub fn wav(ms: u32) -> Vec<u8> {
     out
 }
 
-/// An entry of a zip, with every field whose value may be false.
+/// An entry of a zip. Tests can set each field to a false value.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub name: Vec<u8>,

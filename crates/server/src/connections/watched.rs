@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Connection, OpenRequest};
 
-/// A response body that keeps its request open and reports when a part waits for the client.
+/// A response body that keeps its request open, and reports when hyper takes a part and when it polls for the next.
 pub struct WatchedBody {
     body: axum::body::Body,
     request: OpenRequest,

@@ -28,7 +28,7 @@ pub struct Account {
     pub user: UserInfo,
     /// PHC string; empty if the account has no password.
     pub password: String,
-    /// The user has signed in on the device in question before.
+    /// The user has signed in on the given device before.
     pub is_known_device: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct Adoption {
 pub enum AdoptionResult {
     /// Adopted now or earlier.
     Done,
-    /// The other account exists on this server and can sign in itself.
+    /// The other account exists on this server, so its user can sign in.
     AccountExists,
     AdoptedByAnother,
     LoginMismatch,
@@ -77,7 +77,7 @@ fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreErr
         || tx.account_by_login_key(&precis::legacy_key(login))?.is_some())
 }
 
-/// Finds an account by its legacy key first, which is the most exact one.
+/// Finds an account by its legacy key, which is more exact, or else by its PRECIS key.
 fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
     if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
         return Ok(Some(found));
@@ -113,7 +113,7 @@ fn recreate(
     tracing::warn!(
         user.id = %account.user.id, user.login = account.user.login,
         user.login_before = previous.login, user.role_before = ?previous.role,
-        "recreated an account missing from the backup"
+        "recreated an account missing from the database"
     );
     Ok(account)
 }
@@ -138,7 +138,7 @@ pub(super) fn account_of_token(
     }
 }
 
-/// Assigns the work of an unknown account to `adoption.user`. The first valid claim wins.
+/// Assigns the work of an unknown account to `adoption.user`. Only the first valid adoption is stored.
 fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<AdoptionResult, StoreError> {
     if adoption.other == adoption.user {
         return Ok(AdoptionResult::Done);
@@ -161,7 +161,7 @@ fn adopt(tx: &dyn Tx, adoption: &Adoption, now_ms: i64) -> Result<AdoptionResult
 }
 
 impl Store {
-    /// Returns the account with this login. `device`: also look up whether the user has signed in on it before.
+    /// Returns the account with this login. With `device`, also looks up whether the user has signed in on it before.
     pub async fn account(
         &self,
         login: &str,

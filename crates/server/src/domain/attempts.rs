@@ -1,4 +1,4 @@
-//! Quiz attempts: which answers are accepted, and the server's grade, computed from the rows alone. Answers are
+//! Quiz attempts: the rules for accepting answers, and grades, which are computed from the rows alone. Answers are
 //! scored by `carrel_model::content`, as on the device.
 //!
 //! An attempt is graded once, from the answers submitted with it. Later answers, or another submission of the same
@@ -22,11 +22,12 @@ use super::{
 };
 use crate::store::tx::OpenGrade;
 
-/// Time after the first grade of an attempt submitted without its answers during which answers to further questions
-/// still count, since they may arrive in another batch. A graded question keeps its points.
+/// For an attempt submitted without its answers: time after the first grade in which answers to further questions
+/// count, since they may arrive in a later batch. A graded question keeps its points.
 pub(super) const OPEN_MS: i64 = 24 * 3_600_000;
 
-/// A transaction stops grading after this many answers, so that other writers are not blocked.
+/// A transaction stops grading after this number of answers and questions, so that other writers are not blocked for
+/// long.
 const MAX_GRADED_PER_CALL: usize = 5_000;
 
 /// Submitted attempts to grade, in the order in which they count (`content::counted_attempts`), each with the
@@ -38,7 +39,7 @@ pub(super) type UngradedAttempts = BTreeMap<(i64, AttemptId), BTreeSet<Slug>>;
 pub(super) struct Quizzes {
     by_item: HashMap<(BlobHash, ItemId), Option<Rc<ParsedQuiz>>>,
     accepted: HashMap<AttemptId, AcceptedAnswers>,
-    /// By quiz: the attempt limit, and the number of attempts that count already.
+    /// By quiz: the attempt limit, and the number of graded attempts.
     limits: HashMap<ItemId, (u32, usize)>,
 }
 
@@ -48,11 +49,11 @@ struct ParsedQuiz {
     questions: HashSet<Slug>,
 }
 
-/// Which answers an attempt accepts.
+/// The answers accepted for an attempt.
 enum AcceptedAnswers {
     /// Answers to the questions of its quiz.
     Questions(Rc<ParsedQuiz>),
-    /// The quiz is unknown to this server: this number of further answers.
+    /// Any answers, up to this number of further ones, because the quiz is unknown to this server.
     Any(usize),
 }
 
@@ -68,7 +69,7 @@ impl Quizzes {
             _ => Ok(None),
         }
     }
-    /// Counts a row that was new.
+    /// Counts a new answer if the quiz of its attempt is unknown.
     pub(super) fn count_new(&mut self, row: &Row) {
         if let Row::Answer(answer) = row
             && let Some(AcceptedAnswers::Any(left)) = self.accepted.get_mut(&answer.attempt)
@@ -76,8 +77,8 @@ impl Quizzes {
             *left = left.saturating_sub(1);
         }
     }
-    /// An attempt accepts answers to the questions of its quiz or, if the quiz is unknown, a bounded number of
-    /// answers.
+    /// Refuses a new answer to a question that is not in the quiz or, if the quiz is unknown, more than
+    /// `Attempt::MAX_ANSWERS` answers.
     fn answer_rule(&mut self, log: &ChangeLog<'_>, answer: &Answer) -> DomainResult<Option<Rule>> {
         let id = answer.attempt;
         if !self.accepted.contains_key(&id) {
@@ -166,7 +167,7 @@ impl Quizzes {
         }
         log.apply_server(Row::Grade(grade))
     }
-    /// Grades attempts until the transaction has done enough; the remaining ones stay in `attempts`.
+    /// Grades attempts, about `MAX_GRADED_PER_CALL` answers; the remaining attempts stay in `attempts`.
     pub(super) fn grade_batch(
         &mut self,
         log: &mut ChangeLog<'_>,
@@ -257,8 +258,8 @@ impl Quizzes {
     }
 }
 
-/// Returns true if the attempt is stored with another quiz. The merge would keep the greater of the two values, and
-/// with it a grade given for another quiz.
+/// Returns true if the attempt is stored with another quiz. The merge would keep one of the two quizzes, but the grade
+/// could be that of the other.
 fn changes_quiz(log: &ChangeLog<'_>, attempt: &Attempt) -> DomainResult<bool> {
     let stored = log.tx.quiz_of_attempt(log.user, attempt.id)?;
     Ok(stored.is_some_and(|(quiz, hash)| quiz != attempt.quiz || hash != attempt.quiz_hash))

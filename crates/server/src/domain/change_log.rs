@@ -1,4 +1,4 @@
-//! A learner's change numbers: each changed row takes the next number, so that a device can pull the rows it does not
+//! A learner's change numbers: each changed row gets the next number, so that a device can pull the rows it does not
 //! have.
 //!
 //! Not here: validity of single rows (`push_validation`), the merge (`carrel-model`), rules for attempts and
@@ -30,8 +30,8 @@ pub(super) enum Rule {
     IfNew(Refusal),
 }
 
-/// Upper bound of the size of a row that is neither an attempt nor an answer, in bytes. The remaining quota divided
-/// by it is the number of rows merged without a quota check for each.
+/// Upper bound of the size of a row that is neither an attempt nor an answer, in bytes. Gives the number of rows that
+/// fit into the remaining quota, which are merged without a quota check for each.
 const MAX_ROW_BYTES: u64 = 256 * 1024;
 
 /// Owner of the rows, and the sign-in that wrote them (`None`: the server).
@@ -51,7 +51,7 @@ impl From<UserId> for Author {
 pub struct Pushed {
     /// The learner's change number after the push.
     pub usn: u64,
-    /// Number of changed rows, including the server's own (grades, decisions).
+    /// Number of changed rows, including rows written by the server (grades, decisions).
     pub changed: u64,
     /// The change number before the push, if every changed row is stored exactly as sent and nothing else changed.
     pub own_since: Option<u64>,

@@ -127,7 +127,7 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Extends a lease. Returns false if another process holds the lease now.
+    /// Extends a lease. Returns false if `job.worker` no longer holds it.
     pub async fn extend_lease(&self, job: &JobRow, now_ms: i64) -> DomainResult<bool> {
         let (name, worker) = (job.name.clone(), job.worker.clone());
         let write = self.write("extend_lease", move |tx| {
@@ -139,8 +139,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Ends a lease with its result, and sets when the job is due again. Does nothing if another process holds the
-    /// lease now.
+    /// Ends a lease with its result, and sets when the job is due again. Does nothing if `leased.worker` no longer
+    /// holds it.
     pub async fn finish_job(
         &self,
         leased: &JobRow,

@@ -1,5 +1,5 @@
-//! The rules of the server, written once over the transactions of `store`: change numbers, grading, enrolment,
-//! validity of refresh tokens, content of publications, retention.
+//! The rules of the server, independent of the database engine: change numbers, grading, enrolment, validity of refresh
+//! tokens, content of publications, retention.
 //!
 //! Each file contains the rules of one subject as functions of a transaction, and the operations used by handlers as
 //! methods of `Store`, which open the transaction.

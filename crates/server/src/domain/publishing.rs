@@ -1,5 +1,5 @@
-//! Publications. Everything stored about a course or story is derived from its signed manifest and the blobs it
-//! names, so that a later release can derive it again.
+//! Publications. Everything stored about a course or story is derived from its signed manifest and the blobs it lists,
+//! so that a later release can derive it again.
 //!
 //! Not here: compiling packages (`import`), reading files of courses (`bundle_import`).
 
@@ -35,7 +35,6 @@ pub enum RenderError {
     Manifest(serde_json::Error),
 }
 
-/// Signs a manifest.
 pub fn sign(manifest: &Manifest, signer: &dyn Signer) -> SignedManifest {
     let text = manifest.to_canonical();
     SignedManifest {
@@ -104,7 +103,7 @@ fn replies(content: &ManifestContent, version: BlobHash) -> serde_json::Result<(
     }
 }
 
-/// Reads the bodies of a publication and collects the quizzes they name.
+/// Reads the bodies of a publication and collects the quizzes they reference.
 struct Bodies<'a> {
     blobs: &'a dyn BlobStore,
     quizzes: BTreeMap<BlobHash, ItemId>,
@@ -115,7 +114,7 @@ impl Bodies<'_> {
         let bytes = self.blobs.read(hash).map_err(|source| RenderError::Blob { hash, source })?;
         serde_json::from_slice(&bytes).map_err(|source| RenderError::Damaged { hash, source })
     }
-    /// Reads the compiled quizzes named by the bodies read so far.
+    /// Reads the compiled quizzes referenced by the bodies read so far.
     fn read_quizzes(self) -> Result<Vec<PublishedQuiz>, RenderError> {
         let read = |(hash, item)| {
             let read_error = |source| RenderError::Blob { hash, source };
@@ -191,8 +190,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Replaces a publication with a new derivation of the same version. Does nothing if another version was
-    /// published or the publication was removed in the meantime.
+    /// Replaces a publication with a new derivation of the same version. Does nothing if the published version is no
+    /// longer `version`.
     pub async fn replace(
         &self,
         publication: Publication,
@@ -209,8 +208,8 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Removes a course or story from the catalogue. Content downloaded to devices stays usable; learners' rows and
-    /// the quizzes used for grading stay in the database. Returns false if there is none.
+    /// Removes a course or story from the catalogue. Content downloaded to devices stays usable; learners' rows and the
+    /// quizzes used for grading stay in the database. Returns false if it is not published.
     pub async fn unpublish(&self, kind: Kind, id: &Slug) -> DomainResult<bool> {
         let id = id.clone();
         let write = self.write("unpublish", move |tx| {
@@ -222,7 +221,7 @@ impl Store {
         });
         Ok(write.await?)
     }
-    /// Returns up to 100 publications derived by another release, those after `after`.
+    /// Returns up to 100 publications derived by another release, by kind and id, starting after `after`.
     pub async fn rendered_by_others(
         &self,
         after: Option<(Kind, Slug)>,
@@ -238,7 +237,7 @@ impl Store {
             self.write("delete_unused_blobs", move |tx| tx.delete_unused_blobs(now_ms, before_ms));
         Ok(write.await?)
     }
-    /// Returns summaries (each as JSON) by title, or by relevance if `q` is given.
+    /// Returns summaries (each as JSON), sorted by title, or by relevance if `q` is given.
     pub async fn list(
         &self,
         kind: Kind,

@@ -3,14 +3,14 @@
 use super::{DomainResult, attempts::OPEN_MS};
 use crate::store::{Store, StoreError, tx::Tx};
 
-/// Number of rows of each kind deleted with a sign-in or refresh; bounds the duration of a call.
+/// Maximum number of rows of each kind deleted by a sign-in or refresh, which limits its duration.
 pub(super) const PURGED_PER_CALL: u32 = 20;
 
-/// Deletes sign-ins whose tokens have all expired, and open grades that take no further answers: at most `limit` of
-/// each, or all if `None`. Returns the number of deleted rows.
+/// Deletes sign-ins whose tokens have all expired, and open grades older than `OPEN_MS`: at most `limit` of each, or
+/// all if `None`. Returns the number of deleted rows.
 pub(super) fn purge(tx: &dyn Tx, now_ms: i64, limit: Option<u32>) -> Result<u64, StoreError> {
     let sign_ins = tx.delete_expired_sign_ins(now_ms, limit)?;
-    // The attempt keeps its grade; without this row no further answer counts.
+    // The attempt keeps its grade; without its open grade, no further answers count.
     Ok(sign_ins + tx.delete_open_grades(now_ms.saturating_sub(OPEN_MS), limit)?)
 }
 

@@ -39,7 +39,8 @@ fn push(
             index += 1;
         }
     }
-    // A replay is graded and decided again, since its quiz or course may have been published in the meantime.
+    // Rows pushed again are graded and decided again, since their quiz or course may have been published after the
+    // first push.
     let mut answered: BTreeMap<AttemptId, BTreeSet<Slug>> = BTreeMap::new();
     let refused: BTreeSet<usize> = log.pushed.refused.iter().map(|(index, _)| *index).collect();
     for (_, row) in batch.iter().enumerate().filter(|(index, _)| !refused.contains(index)) {
@@ -81,8 +82,8 @@ fn grade(
 }
 
 impl Store {
-    /// Merges rows that were validated and folded. Each changed row takes one change number. Grades and decisions
-    /// follow in the same transaction, or in later ones if many attempts have to be graded.
+    /// Merges rows that were validated and folded. Each changed row gets a change number. Grades and decisions are
+    /// written in the same transaction; if many attempts have to be graded, some grades are written in later ones.
     pub async fn push(
         &self,
         author: impl Into<Author>,
@@ -137,7 +138,7 @@ impl Store {
         max_bytes: usize,
     ) -> DomainResult<(Vec<(u64, Row)>, bool)> {
         self.read("pull", move |tx| {
-            // Only one lookup for a device that is up to date.
+            // A device that is up to date needs only this lookup.
             if tx.usn(user)?.ok_or(DomainError::NoAccount(user))? <= since {
                 return Ok((Vec::new(), false));
             }
@@ -150,7 +151,7 @@ impl Store {
         let found = self.read("usn", move |tx| tx.usn(user)).await?;
         found.ok_or(DomainError::NoAccount(user))
     }
-    /// Returns progress and sessions on a course or story.
+    /// Returns progress and sessions of a course or story.
     pub async fn progress(
         &self,
         user: UserId,

@@ -1,13 +1,13 @@
 //! Search queries: all words must match, ignoring case and accents; the last word also matches as a prefix. Scripts
-//! without spaces between words (Chinese, Japanese, Thai ...) are searched by trigrams, or by a scan if a word has
-//! only one or two characters.
+//! without spaces between words (such as Chinese, Japanese and Thai) are searched by trigrams, or by a scan if a word
+//! has only one or two characters.
 
 use carrel_model::wire::SearchHit;
 
 use super::DomainResult;
 use crate::store::{Listed, SearchPlan, Store};
 
-/// Maximum number of words used from a query.
+/// Maximum number of words of a query; further words are ignored.
 const MAX_WORDS: usize = 16;
 
 /// Returns the plan for a query, or `None` if it contains no word.
@@ -36,7 +36,7 @@ fn is_unspaced(c: char) -> bool {
 }
 
 impl Store {
-    /// Returns passages by relevance. A course and its sections may both be among the hits.
+    /// Returns passages by relevance. The hits may contain a course and its sections.
     pub async fn search(
         &self,
         q: &str,

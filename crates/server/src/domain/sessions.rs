@@ -66,7 +66,7 @@ pub enum Rotated {
     Ok { account: StoredAccount, next: RefreshToken },
     /// Unknown, expired, or of an ended sign-in.
     Unknown,
-    /// Used again after its grace period: the whole sign-in is ended.
+    /// Used again after the grace period; the sign-in has been ended.
     Reused { user: UserId, sign_in: Uuid },
 }
 
@@ -127,9 +127,9 @@ fn position_of(
     })
 }
 
-/// Decides by generation. A generation above the last redeemed one is valid, even with gaps, because a restored
-/// database is behind. The last redeemed one is accepted again within its grace period (the reply may have been
-/// lost). A lower one means that the same token is used by two clients.
+/// Accepts or refuses a token by its generation. A generation above the last redeemed one is valid even if it is not
+/// the next, because a restored database may lack some. The last redeemed one is valid again within the grace period,
+/// since the reply may have been lost. Otherwise two clients use the same token, and the sign-in is ended.
 fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, StoreError> {
     let Some(position) = position_of(tx, &rotation.presented, now_ms)? else {
         return Ok(Rotated::Unknown);
@@ -137,7 +137,7 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
     let (account, device, redeemed_floor) = match (tx.sign_in(position.sign_in)?, position.signed) {
         (Some(known), _) if known.is_ended => return Ok(Rotated::Unknown),
         (Some(known), _) => (tx.account_by_id(known.user)?, known.device, known.redeemed_floor),
-        // Signed in after the backup that this database was restored from.
+        // The sign-in is newer than the backup from which this database was restored.
         (None, Some(t)) => {
             let account =
                 accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
@@ -184,7 +184,8 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
     Ok(Rotated::Ok { account, next })
 }
 
-/// Deletes branches that lost replies have left unused. The floor keeps their generations marked as redeemed.
+/// Deletes the branches above the maximum, the least recently used first. `redeemed_floor` marks their generations as
+/// redeemed.
 fn delete_old_branches(tx: &dyn Tx, sign_in: Uuid) -> Result<(), StoreError> {
     for (branch, redeemed) in tx.old_branches(sign_in, MAX_BRANCHES)? {
         tx.delete_branch(sign_in, branch)?;

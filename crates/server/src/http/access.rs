@@ -1,6 +1,6 @@
 //! Access to routes, and the guard that checks it before the handler runs.
 //!
-//! An `Entry` combines handlers and access, so that no handler can be mounted without one.
+//! An `Entry` combines handlers and their access, so that no handler can be mounted without an access.
 
 use axum::{
     Router,
@@ -20,7 +20,7 @@ use super::{App, api_error::ApiError, extract::SignedInUser};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
-    /// Everyone, or signed-in users only if `public_catalogue` is false.
+    /// Everyone; only signed-in users if `public_catalogue` is false.
     Catalogue,
     SignedIn,
     /// Signed-in users whose role has this permission.

@@ -12,7 +12,7 @@ use carrel_model::{
 
 use crate::{domain::DomainError, password::PasswordError, store::StoreError};
 
-/// Protocol named by a 426: the newest version that this server supports.
+/// Protocol in the `Upgrade` header of a 426: the newest version that this server supports.
 const SYNC_PROTOCOL: &str = "carrel-sync/1";
 const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version");
 
@@ -79,7 +79,7 @@ impl ApiError {
     pub fn retry_after(self, ms: u64) -> Self {
         Self { retry_after_ms: Some(ms), ..self }
     }
-    /// Returns the error for a bare error status.
+    /// Returns the error for a status without further information.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (ErrorCode::NotFound, "no such path"),
@@ -95,7 +95,7 @@ impl ApiError {
                 "Accept-Encoding allows no supported encoding; allow identity",
             ),
             StatusCode::REQUEST_TIMEOUT => {
-                (ErrorCode::Unavailable, "the request did not arrive in time")
+                (ErrorCode::Unavailable, "the request was not completed in time")
             }
             StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::Unavailable, "temporarily unavailable"),
             s if s.is_server_error() => (ErrorCode::Internal, "internal server error"),
@@ -176,7 +176,7 @@ impl From<DomainError> for ApiError {
             DomainError::BadLogin(_) => Self::invalid(e.to_string()),
             DomainError::NoAccount(_) => Self::unauthenticated("the account no longer exists"),
             DomainError::Store(store) => {
-                // Logged once, here; the caller gets no internal details.
+                // Logged here; the reply contains no internal details.
                 tracing::error!(error = %store, "store error");
                 let code = match store {
                     StoreError::Conflict(_) => ErrorCode::Internal,

@@ -36,7 +36,8 @@ pub const GRACE_MS: i64 = 60_000;
 
 /// Creates an account and signs in.
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest,
-    responses((status = 201, body = TokenReply), (status = 400, description = "login, name or password is not allowed"),
+    responses((status = 201, body = TokenReply),
+        (status = 400, description = "the login, name or password is not allowed"),
         (status = 403, description = "registration is closed"),
         (status = 409, description = "the login is taken or too similar to an existing one"), (status = 429),
         (status = 503, description = "too many registrations at once")))]
@@ -111,8 +112,8 @@ pub async fn login(
     Ok(Reply(reply))
 }
 
-/// Returns the account whose password was given: the one with the login, or the one that the device's certificate
-/// proves for this login.
+/// Returns the account with this login if the password is its own, else the account of the certificate if the password
+/// is that account's, else `None`.
 async fn verify_login(
     app: &App,
     found: Option<Account>,
@@ -137,7 +138,7 @@ async fn verify_login(
         }
     }
     let Some(certificate) = certificate else { return Ok(None) };
-    // Its login may have changed since the certificate was issued.
+    // The login of the account may have changed since the certificate was issued.
     let known = app.store.account_by_id(certificate.user.id).await?;
     let stored =
         known.as_ref().map_or_else(|| certificate.password.clone(), |a| a.password.clone());
@@ -195,8 +196,8 @@ pub async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Assigns the work of an account missing from this server (created after the backup it was restored from) to the
-/// signed-in learner. With a refresh token of the other account, its other sign-ins become sign-ins of this one.
+/// Assigns the work of an account missing from this server (created after the backup that was restored) to the
+/// signed-in learner. If a refresh token proves that account, its sign-ins become sign-ins of the learner.
 #[utoipa::path(post, path = "/api/auth/adopt", tag = "auth", request_body = AdoptRequest,
     responses((status = 204), (status = 400, description = "neither a refresh token nor a certificate of this server"),
         (status = 401), (status = 403, description = "the certificate names another login"),

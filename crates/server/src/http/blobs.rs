@@ -1,5 +1,5 @@
-//! Blobs by hash: immutable, with byte ranges, and sent in chunks, so that a slow reader occupies one chunk of memory
-//! and no thread.
+//! Blobs by hash: immutable, with byte ranges. A body is sent in chunks, so that a slow reader occupies one chunk of
+//! memory and no thread.
 
 use axum::{
     body::Body,

@@ -28,8 +28,9 @@ use crate::{
     store::{Filter, Kind, Listed, Published},
 };
 
-/// How long a client may use a cached catalogue reply without revalidation, in seconds.
+/// Time for which a client may use a cached list without revalidation, in seconds.
 const LIST_MAX_AGE: u32 = 600;
+/// The same for a single course, story or manifest.
 const ITEM_MAX_AGE: u32 = 300;
 const PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 200;
@@ -83,7 +84,7 @@ pub async fn courses(
     list(&app, Kind::Course, &uri, &headers, query).await
 }
 
-/// Stories by title, or by relevance to `q`.
+/// Lists stories by title, or by relevance to `q`.
 #[utoipa::path(get, path = "/api/stories", tag = "catalogue",
     params(("page" = Option<u32>, Query), ("pageSize" = Option<u32>, Query, maximum = 200),
         ("q" = Option<String>, Query), ("level" = Option<u8>, Query), ("category" = Option<String>, Query), ("lang" = Option<String>, Query)),
@@ -125,7 +126,7 @@ async fn list(
     Ok(reply_with_tag(page_json(&found, page, page_size), &tag, LIST_MAX_AGE))
 }
 
-/// Joins the summaries into a page without parsing them, since they are JSON already.
+/// Joins the summaries, which are JSON texts, to a page without parsing them.
 pub(crate) fn page_json(found: &Listed<String>, page: u32, page_size: u32) -> String {
     format!(
         "{{\"items\":[{}],\"page\":{page},\"pageSize\":{page_size},\"total\":{}}}",
@@ -242,7 +243,8 @@ async fn list_tag(app: &App, uri: &Uri) -> Result<String, ApiError> {
     Ok(format!("W/\"{}\"", &hash[..32]))
 }
 
-/// Tags a reply by version and content, because a later release may derive another reply from the same version.
+/// Returns the reply, with a tag of version and content: a later release may derive another reply from the same
+/// version.
 fn reply_of(headers: &HeaderMap, found: Published) -> Response {
     let derived = blake3::hash(found.reply.as_bytes()).to_hex();
     let tag = format!("W/\"{}-{}\"", found.version, &derived[..16]);

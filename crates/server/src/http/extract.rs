@@ -32,7 +32,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Json<T, MAX> {
                 .status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let bytes = to_bytes(request.into_body(), MAX).await.map_err(|e| body_error(&e, MAX))?;
-        // Rejects an array in place of an object, which serde by itself accepts.
+        // Refuses an array in place of an object, which serde accepts.
         strict::from_slice(&bytes)
             .map(Self)
             .map_err(|e| ApiError::invalid(format!("the body: {e}")))
@@ -87,8 +87,8 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
     }
 }
 
-/// The signed-in user; handlers access only this user's rows. The route's guard adds it to the request, so that a
-/// handler on a route without a guard returns 401.
+/// The signed-in user; handlers access only this user's rows. Added to the request by the guard of the route; without a
+/// guard, the reply is 401.
 #[derive(Debug, Clone)]
 pub struct SignedInUser {
     pub user: UserInfo,
@@ -174,7 +174,7 @@ impl FromRequestParts<App> for Peer {
         if !app.settings.trust_forwarded_for {
             return Ok(direct);
         }
-        // The last entry was written by our own proxy.
+        // The last entry was written by the proxy in front of this server.
         let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
         let last = forwarded.and_then(|v| v.to_str().ok()).and_then(|v| v.rsplit(',').next());
         Ok(last.and_then(|ip| ip.trim().parse().ok()).map_or(direct, Self))

@@ -1,4 +1,4 @@
-//! `/health`: the state of the server, for load balancers and monitoring. Cheap, and contains no secrets.
+//! `/health`: the state of the server, for load balancers and monitoring. Uses few resources and contains no secrets.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct Health {
     pub ok: bool,
     pub version: String,
     pub database_ok: bool,
-    /// More than `minFreeBytes` are free.
+    /// More than `minFreeBytes` are free, or the free space is unknown.
     pub disk_ok: bool,
     /// Free bytes on the disk of the data folder; null if unknown.
     pub free_bytes: Option<u64>,

@@ -20,7 +20,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBody;
 
-/// The outermost layer: every reply gets an id, and every error without its own body gets problem details.
+/// The outermost layer: adds an id to every reply, and problem details to every error reply without its own body.
 pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
     let start = crate::clock::stopwatch();
     let id = request_id(request.headers());
@@ -75,8 +75,8 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
     reply
 }
 
-/// Rejects a request head that is larger than any client of this API needs. hyper's own limits are higher and reply
-/// without a body.
+/// Returns an error for a request head larger than any client of this API needs. The limits of hyper are higher, and
+/// its error replies have no body.
 fn oversized(request: &Request) -> Option<ApiError> {
     let uri = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if uri > MAX_URI_BYTES {

@@ -158,7 +158,7 @@ pub async fn progress(
     blocking(move || summary(course, reply.as_deref(), rows, &sessions)).await?.map(Reply)
 }
 
-/// Returns completion and time of a course (`reply` is its stored reply) or story (`None`).
+/// Returns progress and study time of a course (`reply`: its stored reply) or story (`reply`: `None`).
 fn summary(
     course: Slug,
     reply: Option<&str>,

@@ -45,34 +45,35 @@ use crate::{
     tokens::TokenKeys,
 };
 
-/// Registrations from one network per window: a class behind one router may register in one lesson.
+/// Maximum number of registrations from one network in `WINDOW_MS`. Allows a class behind one router to register within
+/// one lesson.
 const MAX_REGISTRATIONS: u32 = 200;
 
 /// State shared by all handlers.
 #[derive(Clone)]
 pub struct App(Arc<State>);
 
-/// The parts of the server.
+/// The services and settings that the handlers use.
 pub struct State {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    /// `/health` reports the free space on its disk.
+    /// `/health` reports the free space of the disk with this folder.
     pub data_dir: PathBuf,
     pub blobs: Arc<dyn BlobStore>,
-    /// Signs the proof of identity in the meta reply.
+    /// Signs the identity proof in the reply to `GET /api/meta`.
     pub signer: Arc<dyn Signer>,
     pub passwords: Passwords,
     pub tokens: TokenKeys,
     pub sign_ins: SignInLimits,
-    /// Limits registrations by network.
+    /// Limits the registrations from each network.
     pub registrations: Box<dyn RateLimiter>,
     pub events: Arc<dyn EventBus>,
     pub stopping: CancellationToken,
 }
 
 impl DataDir {
-    /// Creates the state of the routes.
+    /// Creates the state of the handlers.
     pub fn app(&self) -> Result<App, Error> {
         let limiters = LocalRateLimiters;
         let settings = self.config.settings.clone();
@@ -109,7 +110,7 @@ pub const MAX_URI_BYTES: usize = 8 * 1024;
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Maximum number of headers of a request.
 pub const MAX_HEADERS: usize = 100;
-/// Maximum size of a body as sent; the size after decompression is limited where the body is read.
+/// Maximum size of a body as sent, in bytes. The size after decompression is limited where the body is read.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Returns the OpenAPI document.
@@ -117,18 +118,18 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     openapi::build(routes::table())
 }
 
-/// Returns the document as JSON, serialized once per process.
+/// Returns the OpenAPI document as JSON, serialized once per process.
 fn document_text() -> String {
     static TEXT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
     TEXT.clone()
 }
 
-/// Returns the whole service, for a socket or, in tests, for `tower::ServiceExt::oneshot`.
+/// Returns the router with all routes and layers, for a socket or, in tests, for `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
     layered(routes::table(), app)
 }
 
-/// Like `app`, with other routes, for tests of the guard.
+/// Like `app`, but with the given routes; for tests of the access check.
 pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());

@@ -31,7 +31,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
     let takes_input = takes_body || operation.parameters.as_ref().is_some_and(|p| !p.is_empty());
     let mut statuses = vec![
         ("406", "Accept-Encoding allows no supported encoding"),
-        ("408", "the request did not arrive in time"),
+        ("408", "the request was not completed in time"),
         ("414", "path and query are longer than 8 KiB"),
         ("431", "the headers are too large"),
         ("500", "internal"),
@@ -56,7 +56,7 @@ fn add_errors(access: Access, operation: &mut Operation) {
         }
         let mut security = vec![SecurityRequirement::new("bearer", Vec::<String>::new())];
         if access == Access::Catalogue {
-            // Either: no token where the catalogue is public, or a token.
+            // Two alternatives: no token (if the catalogue is public), or a token.
             security.insert(0, SecurityRequirement::default());
         }
         operation.security = Some(security);

@@ -29,7 +29,7 @@ small{opacity:.7}\
     responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
 pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response {
     let address = address(&app, &headers);
-    // The policy allows this style element and nothing else.
+    // The policy allows only the style element with this nonce.
     let nonce = crate::clock::new_id().simple().to_string();
     let page = page(&app.settings.name, address.as_deref(), &nonce);
     let mut reply = Html(page).into_response();
@@ -75,7 +75,7 @@ pub fn qr_code(text: &str) -> String {
     let Ok(qr_code) = QrCode::new(text) else { return String::new() };
     let image =
         qr_code.render::<svg::Color<'_>>().min_dimensions(QR_CODE_SIZE, QR_CODE_SIZE).build();
-    // An XML declaration is not allowed inside a page.
+    // Removes the XML declaration, which is not allowed in HTML.
     let element = image.find("<svg").map_or("", |start| &image[start..]);
     element.replacen("<svg", "<svg role=\"img\" aria-label=\"QR code of the address\"", 1)
 }

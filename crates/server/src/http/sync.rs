@@ -1,5 +1,4 @@
-//! Push, pull, events, epoch. docs/SYNC.md describes the protocol, `push_validation` validates the rows, `domain`
-//! merges them.
+//! Push, pull, events and epoch (docs/SYNC.md). `push_validation` validates the rows, `domain` merges them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -166,8 +165,8 @@ pub async fn epoch(
     }))
 }
 
-/// Streams server-sent events: `changes` with `ChangesEvent` as data, once at the start and after each change by another
-/// device of the learner. The stream ends when the access token expires, the sign-in ends or the server stops.
+/// Streams server-sent events: `changes` with `ChangesEvent` as data, once at the start and after each change that was
+/// not made by this sign-in. The stream ends when the access token expires, the sign-in ends or the server stops.
 #[utoipa::path(get, path = "/api/sync/events", tag = "sync", params(("Sync-Version" = Option<u32>, Header)),
     responses((status = 200, body = ChangesEvent, content_type = "text/event-stream"), (status = 401), (status = 426),
         (status = 429, description = "too many open streams")))]
@@ -177,7 +176,8 @@ pub async fn events(
     _: SyncVersion,
 ) -> Result<Response, ApiError> {
     let user = caller.user.id;
-    // Subscribes before reading the change number: a change in between is reported twice instead of being missed.
+    // Subscribes before reading the change number, so that a change between the two calls is reported twice, not
+    // missed.
     let Some(mut subscription) = app.events.subscribe(user, caller.sign_in) else {
         return Err(ApiError::new(ErrorCode::RateLimited, "too many open event streams")
             .retry_after(60_000));

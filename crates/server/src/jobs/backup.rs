@@ -1,4 +1,4 @@
-//! Scheduled backups: each run creates a backup in a folder and removes all but the newest ones.
+//! Scheduled backups: each run creates a backup in a folder and removes the oldest ones.
 
 use std::{
     fs,
@@ -55,13 +55,13 @@ impl Job for ScheduledBackup {
 /// Removes all but the newest `kept` backups created by this job. Other files in the folder are kept.
 fn remove_old(folder: &Path, kept: usize) -> Result<usize, Error> {
     let entries = fs::read_dir(folder).map_err(io("list", folder))?;
-    let made_ms = |path: &Path| -> Option<i64> {
+    let created_ms = |path: &Path| -> Option<i64> {
         let name = path.file_name()?.to_str()?;
         let ms = name.strip_prefix(PREFIX)?.parse().ok()?;
         backup::read_metadata(path).is_ok_and(|f| f.created_ms == ms).then_some(ms)
     };
     let mut found: Vec<(i64, PathBuf)> =
-        entries.flatten().map(|e| e.path()).filter_map(|p| Some((made_ms(&p)?, p))).collect();
+        entries.flatten().map(|e| e.path()).filter_map(|p| Some((created_ms(&p)?, p))).collect();
     found.sort();
     let old = found.len().saturating_sub(kept);
     for (_, path) in &found[..old] {

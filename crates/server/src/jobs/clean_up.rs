@@ -1,5 +1,5 @@
-//! Deletes blobs that no publication has referenced for some time, and files left by a killed import. Blobs of an
-//! older version are kept until then, because devices may be downloading it.
+//! Deletes blobs that no publication has referenced for some time, and files left by a killed import. Blobs of a
+//! replaced version are kept for that time, because devices may still be downloading it.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -24,7 +24,7 @@ impl Job for CleanUp {
         Some(24 * HOUR_MS)
     }
     async fn run(&self, data: &DataDir) -> Result<String, Error> {
-        // An import relies on blobs that are already stored, whoever wrote them.
+        // An import does not write blobs that are already stored, so none may be removed while it runs.
         let Some(lock) = data.lock_blobs()? else {
             return Err(Error::Refused("an import is running".into()));
         };

@@ -1,6 +1,6 @@
-//! Scheduled jobs, and the runner that leases and runs one due job after the other.
+//! Scheduled jobs, and the runner, which leases due jobs and runs them one at a time.
 //!
-//! When a job is due and which process may run it is in `domain::jobs`.
+//! Not here: when a job is due and which process may run it (`domain::jobs`).
 
 mod backup;
 mod clean_up;
@@ -20,14 +20,14 @@ use crate::{
     store::tx::JobRow,
 };
 
-/// A kind of job. A run that is repeated after a failure or a crash must be harmless, and continues where possible.
+/// A job. It must be possible to repeat a run after a failure or a crash.
 #[async_trait]
 pub trait Job: Send + Sync {
-    /// Returns the name, a single word, as used on the command line.
+    /// Returns the name, without spaces, as used on the command line.
     fn name(&self) -> &'static str;
     /// Returns the interval in ms, or `None` if the job runs only on request.
     fn every_ms(&self) -> Option<i64>;
-    /// Runs the job and returns a short summary of what it did.
+    /// Runs the job and returns a short summary of the result.
     async fn run(&self, data: &DataDir) -> Result<String, Error>;
 }
 
@@ -80,7 +80,7 @@ impl JobRunner {
     fn now_ms(&self) -> i64 {
         self.data.config.clock.now_ms()
     }
-    /// Updates the stored schedule from the settings.
+    /// Stores the schedule of the jobs.
     pub async fn schedule(&self) -> Result<(), Error> {
         let schedule: Vec<Schedule> = self.jobs.iter().map(|j| (j.name(), j.every_ms())).collect();
         Ok(self.data.store.schedule_jobs(schedule, self.now_ms()).await?)
@@ -92,7 +92,7 @@ impl JobRunner {
             None => Ok(None),
         }
     }
-    /// Runs one job now. Returns `Refused` if there is no such job or another process runs it.
+    /// Runs the named job now, due or not. Returns `Refused` if the job is unknown or another process is running it.
     pub async fn run_named(&self, name: &str) -> Result<JobReport, Error> {
         self.schedule().await?;
         match self.data.store.lease_job(name, &self.worker, self.now_ms()).await? {
@@ -100,7 +100,7 @@ impl JobRunner {
             LeaseResult::Unknown => {
                 let names: Vec<&str> = self.jobs.iter().map(|j| j.name()).collect();
                 Err(Error::Refused(format!(
-                    "unknown job {name:?}; hint: the jobs are {}",
+                    "unknown job {name:?}; hint: use one of {}",
                     names.join(", ")
                 )))
             }
@@ -112,7 +112,7 @@ impl JobRunner {
             }
         }
     }
-    /// Runs due jobs until the server stops. A job running at that time is dropped; it runs again when its lease has
+    /// Runs due jobs until the server stops. A job that is running then is cancelled; it runs again after its lease has
     /// expired.
     pub async fn serve(self, stopping: CancellationToken) {
         let work = async {
@@ -148,7 +148,7 @@ impl JobRunner {
                 Ok(Err(e)) => Err(e.to_string()),
                 Err(_) => Err("the job panicked".to_owned()),
             },
-            () = self.keep_lease(&leased) => Err("another process has taken over the job".to_owned()),
+            () = self.keep_lease(&leased) => Err("another process has leased the job".to_owned()),
         };
         match &result {
             Ok(done) => tracing::info!(job.name = name, job.result = done, "job done"),
@@ -164,7 +164,8 @@ impl JobRunner {
         tick.tick().await;
         loop {
             tick.tick().await;
-            // A store error does not end the job: the result is only reported if this process still holds the lease.
+            // A store error does not end the job: `finish_job` stores the result only if this process still holds the
+            // lease.
             if let Ok(false) = self.data.store.extend_lease(leased, self.now_ms()).await {
                 return;
             }

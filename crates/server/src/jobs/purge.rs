@@ -1,4 +1,4 @@
-//! Deletes sign-ins whose tokens have expired, and open grades of attempts that take no more answers.
+//! Deletes sign-ins whose tokens have all expired, and open grades to which no further answers are added.
 
 use async_trait::async_trait;
 

@@ -1,5 +1,5 @@
-//! Derives publications again from their manifests if another release derived them, so that changes in the derivation
-//! also apply to earlier publications.
+//! Derives again the publications that another release derived from their manifests, so that changes of the derivation
+//! apply to them.
 
 use async_trait::async_trait;
 use carrel_model::{Slug, content::SignedManifest};
@@ -32,7 +32,7 @@ impl Job for Render {
             for (kind, id) in batch {
                 match render_again(data, kind, &id).await {
                     Ok(()) => done += 1,
-                    // A publication that cannot be derived never blocks the others.
+                    // A publication that cannot be derived does not block the others.
                     Err(e) => {
                         failed += 1;
                         tracing::error!(publication.id = %id, error = %e, "failed to derive a publication again");
@@ -52,7 +52,7 @@ async fn render_again(data: &DataDir, kind: Kind, id: &Slug) -> Result<(), Error
     let signed: SignedManifest = serde_json::from_str(&published.manifest)
         .map_err(|e| StoreError::unreadable("manifest", e))?;
     let publication = render(data, signed).await?;
-    // Does nothing if it was published again in the meantime: that version was derived by this release.
+    // Does nothing if another version was published since: this release derived it.
     data.store.replace(publication, published.version, data.config.clock.now_ms()).await?;
     Ok(())
 }

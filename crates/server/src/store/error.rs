@@ -1,4 +1,4 @@
-//! Errors of a store, without the types of any engine.
+//! Errors of the store, independent of the engine.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Why a store operation failed. An engine converts its own errors to these.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Busy, closed, or not committed: the same call may succeed later.
+    /// Busy, closed or not committed; the same call may succeed later.
     #[error("{0}")]
     Unavailable(Reason),
     /// No space is left for the database.
@@ -25,7 +25,7 @@ pub enum StoreError {
     Internal(Reason),
 }
 
-/// What failed, and what an administrator can do about it (empty: nothing).
+/// Message and hint for an administrator; `hint` is empty if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     pub message: String,
@@ -49,10 +49,10 @@ impl StoreError {
         Self::Unavailable("the store is closed".to_owned().into())
     }
     /// Returns the error for a stored value that cannot be parsed.
-    pub fn unreadable(what: &str, problem: impl fmt::Display) -> Self {
-        Self::Corrupt(format!("failed to parse a stored {what}: {problem}").into())
+    pub fn unreadable(name: &str, problem: impl fmt::Display) -> Self {
+        Self::Corrupt(format!("failed to parse a stored {name}: {problem}").into())
     }
-    /// Returns the code for replies and exit statuses. A full disk is `Unavailable`: the client can only retry later.
+    /// Returns the code for replies and exit statuses. A full disk is `Unavailable`, so that clients retry later.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unavailable(_) | Self::Full(_) => ErrorCode::Unavailable,

@@ -1,5 +1,6 @@
-//! Persistent data of the server: transactions on an engine's database. `sqlite` is the only engine so far; another
-//! one implements `Engine`, `Transactions` and the traits of `tx`, and passes the same tests (`tests/api`).
+//! Persistent data of the server: transactions on the database of an engine. `sqlite` is the only engine so far.
+//! Another engine must implement `Engine`, `Transactions` and the traits of `tx`, and pass the same tests
+//! (`tests/api`).
 //!
 //! Not here: the rules (`domain`), HTTP, blob content (`blobs`).
 
@@ -22,27 +23,27 @@ pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, Search
 use crate::events::{Event, EventBus};
 use tx::Tx;
 
-/// Limits on the rows of one learner. At a limit, new rows are refused. Changes to stored rows are accepted, but from
-/// a quarter above `bytes` on only if they do not make the row larger.
+/// Limits on the rows of one learner. At a limit, new rows are refused, and changes to stored rows are accepted. At
+/// 125% of `bytes`, changes that make a row larger are also refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     pub rows: u64,
     pub bytes: u64,
 }
 
-/// Names of the values (facts) in the database that the server reads.
+/// Names of facts: single values in the database.
 pub mod facts {
     /// Random id of this copy of the database: created with it and replaced by a restore.
     pub const EPOCH: &str = "epoch";
     /// Random id of this server: created with its database and kept by backup and restore.
     pub const SERVER_ID: &str = "server_id";
-    /// Random text on which all refresh tokens depend; missing until all sign-ins have been ended once.
+    /// Random text from which the key of refresh tokens is derived; missing unless a restore has ended all sign-ins.
     pub const TOKEN_SALT: &str = "token_salt";
-    /// Revision of the catalogue.
+    /// Revision of the catalogue: incremented by each change.
     pub const CATALOGUE: &str = "catalogue";
 }
 
-/// An open database. Clones share it.
+/// An open database. Clones share one database.
 #[derive(Clone)]
 pub struct Store(Arc<StoreInner>);
 
@@ -54,11 +55,11 @@ struct StoreInner {
 }
 
 impl Store {
-    /// `slow_ms`: work that takes at least this long is logged.
+    /// `slow_ms`: a transaction that takes at least this time is logged.
     pub fn new(opened: Opened, events: Arc<dyn EventBus>, quota: Quota, slow_ms: u64) -> Self {
         Self(Arc::new(StoreInner { opened, events, quota, slow_ms }))
     }
-    /// Returns the random text on which all refresh tokens depend; empty until all sign-ins have been ended once.
+    /// Returns the value of `facts::TOKEN_SALT`, or an empty text if it is missing.
     pub fn token_salt(&self) -> &str {
         &self.0.opened.token_salt
     }
@@ -66,7 +67,7 @@ impl Store {
         self.0.quota
     }
 
-    /// Runs `f` in a read transaction, which sees one state of the database.
+    /// Runs `f` in a read transaction on one state of the database.
     pub async fn read<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
@@ -77,8 +78,8 @@ impl Store {
         reply.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
 
-    /// Runs `f` in a transaction that is rolled back if `f` fails. Returns after the commit. A write that has begun
-    /// is finished even if the caller is cancelled.
+    /// Runs `f` in a transaction that is rolled back if `f` fails. Returns after the commit. The transaction is
+    /// finished even if the caller is cancelled.
     pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         name: &'static str,
@@ -166,7 +167,7 @@ where
             (_, Err(e)) => Err(e.into()),
             (None, Ok(())) => Err(StoreError::closed().into()),
         };
-        // The caller may have been cancelled; the work is done nevertheless.
+        // Fails if the caller was cancelled.
         let _ = self.reply.send(result);
     }
 }

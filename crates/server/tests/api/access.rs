@@ -1,4 +1,4 @@
-//! Access control: every route of the table, including new ones, is tested against its access.
+//! Access control: tests the access of each route in the table, so also of routes added later.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ async fn every_route_exists_and_checks_its_access() {
             assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{route:?}");
             assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{route:?}");
             let is_staff = matches!(route.access, Access::Staff(_));
-            // On other routes the handler may also refuse a student (the progress belongs to another learner).
+            // On other routes the handler may also return 403 (the progress belongs to another learner).
             assert!(!is_staff || reply.status == StatusCode::FORBIDDEN, "{route:?}");
             let is_unknown_route =
                 reply.status == StatusCode::NOT_FOUND && reply.problem().detail == "no such path";
@@ -63,7 +63,7 @@ async fn every_route_exists_and_checks_its_access() {
 }
 
 #[tokio::test]
-async fn other_methods_are_405_and_other_addresses_404() {
+async fn other_methods_return_405_and_other_paths_404() {
     let server = TestServer::new();
     let mut methods: BTreeMap<String, Vec<Method>> = BTreeMap::new();
     for route in all_routes() {
@@ -100,8 +100,8 @@ fn the_document_states_the_access_of_each_route() {
             Access::SignedIn | Access::Staff(_) => json!([bearer]),
         };
         assert_eq!(operation["security"], security, "{route:?}");
-        let answers_401 = operation["responses"]["401"].is_object();
-        assert!(answers_401 || route.access == Access::Public, "{route:?}");
+        let has_401 = operation["responses"]["401"].is_object();
+        assert!(has_401 || route.access == Access::Public, "{route:?}");
         documented += 1;
     }
     let paths = document["paths"].as_object().unwrap();
@@ -142,7 +142,7 @@ async fn staff_routes_require_the_permission_of_the_role() {
             (server.with_role("administrator", Role::Administrator).await, 200),
             (String::new(), 401),
         ];
-        // A handler that takes the caller but is mounted as public by mistake cannot be called.
+        // A handler that requires a signed-in user but is mounted as public returns 401.
         let entries = vec![
             Entry::new(Access::Staff(permission), routes!(staff_only)),
             Entry::new(Access::Public, routes!(public_by_mistake)),

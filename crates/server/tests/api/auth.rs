@@ -69,7 +69,7 @@ async fn an_access_token_expires_after_fifteen_minutes_and_can_be_refreshed() {
     let next: TokenReply = server.refresh(&first.refresh_token).await.ok();
     assert_ne!(next.refresh_token, first.refresh_token);
     assert!(server.accepts(&next.access_token).await);
-    // A refresh token is not accepted as an access token, nor the other way round.
+    // A refresh token is not accepted as an access token, and an access token not as a refresh token.
     assert!(!server.accepts(&next.refresh_token).await);
     assert_eq!(server.refresh(&next.access_token).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -90,7 +90,7 @@ async fn a_refresh_token_is_accepted_again_within_the_grace_period() {
 }
 
 #[tokio::test]
-async fn reuse_after_the_grace_revokes_the_whole_sign_in_and_no_other() {
+async fn reuse_after_the_grace_period_ends_this_sign_in_and_no_other() {
     let server = TestServer::new();
     let first = server.learner("noor").await;
     let tablet = server.sign_in("noor", 2).await;
@@ -106,7 +106,7 @@ async fn reuse_after_the_grace_revokes_the_whole_sign_in_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_older_generation_is_reuse_even_within_the_grace() {
+async fn an_older_generation_is_reuse_even_within_the_grace_period() {
     let server = TestServer::new();
     let first = server.learner("noor").await;
     let second: TokenReply = server.refresh(&first.refresh_token).await.ok();
@@ -160,7 +160,7 @@ async fn guesses_are_limited_per_login() {
     assert_eq!(limited.header("retry-after"), "300");
     assert!(problem.retryable);
     server.sign_in("amin", 2).await;
-    // Guesses of others do not block the device on which the learner has signed in before.
+    // Guesses on another device do not block the device on which the learner has signed in before.
     server.sign_in("noor", 1).await;
     server.clock.advance(5 * MINUTE);
     server.sign_in("noor", 7).await;
@@ -195,16 +195,16 @@ async fn guesses_are_counted_for_the_account_the_network_and_both() {
     assert_eq!(guesses, 6);
     server.sign_in("noor", 1).await;
     // Many accounts from one network; all addresses of an IPv6 /64 are one network.
-    for (kind, address) in [("v4", false), ("v6", true)] {
+    for (kind, is_ipv6) in [("v4", false), ("v6", true)] {
         let server = TestServer::with(settings.clone());
         let mut guesses = 0;
         for n in 0..30 {
-            let ip = if address { format!("2001:db8:0:1::{n}") } else { "192.0.2.1".to_owned() };
+            let ip = if is_ipv6 { format!("2001:db8:0:1::{n}") } else { "192.0.2.1".to_owned() };
             guesses += u32::from(server.guess(&format!("pupil-{n}"), &ip, 7).await == not_limited);
         }
         assert_eq!(guesses, 12, "{kind}");
     }
-    // A device known to the account has one limit over all networks.
+    // A device on which the learner has signed in before has one limit over all networks.
     let server = TestServer::with(settings);
     server.learner("noor").await;
     let mut guesses = 0;
@@ -227,7 +227,7 @@ async fn correct_passwords_do_not_count() {
 async fn logins_and_passwords_are_compared_by_precis() {
     let server = TestServer::new();
     let composed = server.learner("Jos\u{e9}").await;
-    // Decomposed, upper-case and full-width forms name the same account.
+    // Decomposed, upper-case and full-width forms are logins of the same account.
     for login in ["jose\u{301}", "JOSE\u{301}", "\u{ff4a}\u{ff4f}\u{ff53}\u{e9}", " jos\u{e9} "] {
         assert_eq!(server.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
     }
@@ -257,7 +257,7 @@ async fn logins_and_passwords_are_compared_by_precis() {
         let detail = refused.problem().detail;
         assert!(detail.starts_with(&format!("{field}: contains")), "{detail}");
     }
-    // Cyrillic letters that look like Latin ones, and a digit that looks like a letter.
+    // Cyrillic letters that look like Latin letters, and a digit that looks like a letter.
     server.learner("pupil1").await;
     for login in ["j\u{43e}s\u{e9}", "\u{440}w3", "pupill"] {
         let refused = register(login, "", PASSWORD).await;
@@ -289,7 +289,7 @@ async fn both_branches_of_a_repeated_refresh_stay_valid() {
         server.clock.advance(20 * MINUTE);
         branches[1] = server.refresh(&branches[1].refresh_token).await.ok();
     }
-    // In each branch the reuse of a token is detected, and ends both.
+    // The reuse of a token in one branch ends both branches.
     let next: TokenReply = server.refresh(&branches[0].refresh_token).await.ok();
     server.clock.advance(MINUTE + 1);
     assert_eq!(server.refresh(&branches[0].refresh_token).await.status, StatusCode::UNAUTHORIZED);

@@ -97,17 +97,17 @@ async fn text_is_compressed_with_a_weak_tag_and_media_is_not() {
     let server = TestServer::new();
     server.publish().await;
     let (text, size) = server.blob_of_type("application/json").await;
-    let (sound, sound_size) = server.blob_of_type("audio/wav").await;
+    let (audio, audio_size) = server.blob_of_type("audio/wav").await;
     for coding in ["gzip", "br", "zstd"] {
         let compressed = get_blob(&server, Method::GET, text, &[("accept-encoding", coding)]).await;
         assert_eq!(compressed.header("content-encoding"), coding);
         assert_eq!(compressed.header("etag"), format!("W/\"{text}\""));
         assert!((compressed.body.len() as u64) < size / 2, "{coding}");
         let uncompressed =
-            get_blob(&server, Method::GET, sound, &[("accept-encoding", coding)]).await;
+            get_blob(&server, Method::GET, audio, &[("accept-encoding", coding)]).await;
         assert_eq!(
             (uncompressed.header("content-encoding"), uncompressed.body.len() as u64),
-            ("", sound_size)
+            ("", audio_size)
         );
         let part = get_blob(
             &server,

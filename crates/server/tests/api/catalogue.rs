@@ -1,4 +1,4 @@
-//! The catalogue: lists, filters, search, tags.
+//! The catalogue: lists, filters, search, ETags.
 
 use axum::{body::Body, http::Request};
 use carrel_model::{
@@ -14,7 +14,7 @@ async fn if_none_match(server: &TestServer, uri: &str, tag: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_published_course_is_listed_and_verifies() {
+async fn a_published_course_is_listed_and_its_manifest_is_valid() {
     let server = TestServer::new();
     let before = server.get("/api/courses", "").await;
     assert_eq!(before.ok::<ListPage<CourseSummary>>().total, 0);
@@ -33,7 +33,7 @@ async fn a_published_course_is_listed_and_verifies() {
         assert_eq!(reply.body.len() as u64, blob.size);
         assert_eq!(carrel_model::BlobHash::of(&reply.body), blob.hash);
     }
-    // A tag from before the import does not match after it.
+    // The ETag of the list before the import no longer matches.
     let stale = if_none_match(&server, "/api/courses", before.header("etag")).await;
     assert_eq!(stale.status.as_u16(), 200);
 }
@@ -92,7 +92,7 @@ async fn a_hit_in_a_story_of_a_course_resolves_to_the_story() {
 }
 
 #[tokio::test]
-async fn unchanged_replies_are_304() {
+async fn requests_with_a_current_etag_get_304() {
     let server = TestServer::new();
     server.publish().await;
     for uri in [

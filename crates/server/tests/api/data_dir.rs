@@ -66,7 +66,7 @@ async fn a_new_version_replaces_the_old_one_completely() {
         let found: Value = server.get(&format!("/api/search?q={q}"), "").await.ok();
         assert_eq!(found["total"], total, "{q}");
     }
-    // A client that reads the old version can still load its blobs.
+    // A client that displays the old version can still load its blobs.
     let body = old["outline"]["lessons"][0]["sections"][0]["body"].as_str().unwrap();
     assert_eq!(server.get(&format!("/api/blobs/{body}"), "").await.status.as_u16(), 200);
 }
@@ -110,13 +110,13 @@ async fn a_restored_backup_has_a_new_epoch() {
         data_dir,
         ..server
     };
-    // Signing key, sign-in and blobs are the same.
+    // Signing key, sign-in and blobs have been restored.
     let rows = restored_server.pull(&noor.access_token, 0).await;
     assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
     assert_ne!(rows["epoch"], pushed["epoch"]);
     let (hash, _) = restored_server.blob_of_type("audio/wav").await;
     assert_eq!(restored_server.get(&format!("/api/blobs/{hash}"), "").await.status.as_u16(), 200);
-    // The device sends all its rows: nothing is lost, nothing is counted twice.
+    // The device sends all its rows again: no row is missing, and none is counted twice.
     let all = [
         progress("how-rivers-work/meanders/read", 5000),
         progress("how-rivers-work/meanders/check", 7000),
@@ -198,7 +198,7 @@ async fn global_storybooks_import() {
         eprintln!("skipped: no Storybooks folder (set CARREL_CONTENT)");
         return;
     }
-    // One book in all its languages keeps the test short; its text and images are copied.
+    // To keep the test short, only one book is copied, with its text in all languages and its images.
     let server = TestServer::new();
     let books_copy = server.dir.path().join("books");
     for (from, number) in [("text", "0001"), ("images", "0001")] {

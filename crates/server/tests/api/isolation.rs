@@ -11,7 +11,7 @@ fn attempt(id: u128) -> Value {
 }
 
 #[tokio::test]
-async fn two_learners_share_nothing() {
+async fn a_learner_cannot_read_or_change_rows_of_another() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -44,7 +44,7 @@ async fn two_learners_share_nothing() {
     let own: Value = server.get(&progress_uri(&amin), &amin.access_token).await.ok();
     assert_eq!((own["rows"].as_array().unwrap().len(), own["percent"].as_u64()), (0, Some(0)));
 
-    // Writing: the same keys name other rows.
+    // Writing: rows with the same keys are separate rows of each learner.
     let before = server.pull(&noor.access_token, 0).await;
     let same_keys = [
         progress("how-rivers-work/meanders/read", 1),
@@ -73,7 +73,7 @@ async fn two_learners_share_nothing() {
         .ok::<Value>();
     assert_eq!(server.pull(&noor.access_token, 0).await, before);
 
-    // A row cannot name its owner: such a field is stored as an unknown one.
+    // A pushed row cannot set its owner: the field is stored as an unknown field.
     let mut with_owner = progress("how-rivers-work/meanders/check", 5);
     with_owner["userId"] = json!(noor.user.id);
     assert_eq!(codes(&server.push(&amin.access_token, &[with_owner]).await.ok()), ["ok"]);

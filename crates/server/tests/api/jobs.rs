@@ -27,7 +27,7 @@ use super::support::{NOW, TestServer, config, engine, write_course};
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
-/// Counts its runs; the first `failures` of them fail.
+/// A job that counts its runs; the first `failures` runs fail.
 struct CountingJob {
     runs: Arc<AtomicU32>,
     failures: u32,
@@ -48,7 +48,7 @@ impl Job for CountingJob {
 }
 
 impl TestServer {
-    /// The data folder, opened a second time as by another process.
+    /// Opens the data folder a second time, as another process would.
     fn open_again(&self) -> Arc<DataDir> {
         let settings = self.data_dir.config.settings.clone();
         let clock = Arc::clone(&self.clock) as _;
@@ -72,8 +72,8 @@ async fn a_job_runs_when_it_is_due_and_in_one_process_at_a_time() {
     a.schedule().await.unwrap();
     b.schedule().await.unwrap();
     for round in 1..=20 {
-        let (one, two) = tokio::join!(a.run_due(), b.run_due());
-        let ran = [one.unwrap(), two.unwrap()].into_iter().flatten().count();
+        let (first, second) = tokio::join!(a.run_due(), b.run_due());
+        let ran = [first.unwrap(), second.unwrap()].into_iter().flatten().count();
         assert_eq!((ran, runs.load(Ordering::SeqCst)), (1, round));
         server.clock.advance(HOUR - 1);
         assert_eq!(a.run_due().await.unwrap(), None);
@@ -96,12 +96,12 @@ async fn the_job_of_a_dead_process_is_leased_again() {
     assert!(refused.contains("another process"), "{refused}");
     server.clock.advance(1);
     assert!(runner.run_due().await.unwrap().is_some());
-    // The first process was only slow: its result is ignored, and it can no longer extend the lease.
+    // A late result of the first process is ignored, and it can no longer extend the lease.
     let before = store.jobs().await.unwrap();
     assert!(!store.extend_lease(&dead, NOW + LEASE_MS).await.unwrap());
     store.finish_job(&dead, Some(1), Ok(()), NOW + LEASE_MS).await.unwrap();
     assert_eq!(store.jobs().await.unwrap(), before);
-    // A running process keeps its lease.
+    // A process that extends its lease keeps it.
     server.clock.advance(HOUR);
     let now = NOW + LEASE_MS + HOUR;
     let running = store.lease_due_job("alive", now).await.unwrap().unwrap();
@@ -170,18 +170,18 @@ async fn unreferenced_blobs_are_removed_after_a_week() {
     for path in [&old_partial, &new_partial, &unrelated] {
         std::fs::write(path, "unfinished").unwrap();
     }
-    // The server's clock is far behind that of the files, so their times are set to it.
+    // Sets the modification times of the files to the fake clock.
     files(&blobs).iter().for_each(|path| set_modified(path, NOW));
     let status = async || server.get(&format!("/api/blobs/{old}"), "").await.status;
     for (days, expected) in [(0, StatusCode::OK), (6, StatusCode::OK), (1, StatusCode::NOT_FOUND)] {
         server.clock.advance(days * DAY + 1);
         set_modified(&new_partial, NOW + 7 * DAY);
         server.run_job("clean-up").await.unwrap();
-        assert_eq!(status().await, expected, "after {days} days more");
+        assert_eq!(status().await, expected, "after {days} more days");
     }
     assert!(!blobs.join(&old[..2]).join(&old).exists());
     assert!(!old_partial.exists() && new_partial.exists() && unrelated.exists());
-    // All published blobs are kept, and no others.
+    // All blobs of the catalogue are kept, and besides them only two files.
     let stored_blobs = server.data_dir.store.blobs().await.unwrap();
     assert!(stored_blobs.iter().all(|b| server.data_dir.blobs.size(b.hash) == Some(b.size)));
     assert_eq!(files(&blobs).len(), stored_blobs.len() + 2);
@@ -192,14 +192,14 @@ async fn no_blob_is_removed_while_an_import_runs() {
     let server = TestServer::new();
     let package = server.dir.path().join("package");
     write_course(&package);
-    // The first import was killed before it published: its blobs have no publication.
+    // Blobs without a publication, as after an import that was killed before it published.
     server.publish().await;
     let id: Slug = "how-rivers-work".parse().unwrap();
     assert!(server.data_dir.store.unpublish(Kind::Course, &id).await.unwrap());
     server.clock.advance(400 * DAY);
     assert!(server.run_job("clean-up").await.unwrap().starts_with("0 blobs"), "marked as unused");
     server.clock.advance(400 * DAY);
-    // The second import relies on them.
+    // The next import does not write these blobs again.
     let lock = File::create(server.folder().join("import.lock")).unwrap();
     lock.lock_shared().unwrap();
     let refused = server.run_job("clean-up").await.unwrap_err();
@@ -215,7 +215,7 @@ async fn no_blob_is_removed_while_an_import_runs() {
 }
 
 impl TestServer {
-    /// Stores the course as an earlier release would have: with a shorter reply.
+    /// Stores the course as an earlier release would have, with a shorter reply.
     async fn store_as_older_release(&self) {
         let signed: SignedManifest =
             self.get("/api/courses/how-rivers-work/manifest", "").await.ok();
@@ -249,7 +249,7 @@ async fn publications_of_an_earlier_release_are_derived_again() {
     assert_eq!(server.run_job("render").await, Ok("1 publications derived again".into()));
     assert_eq!(server.get(uri, "").await.ok::<Value>(), current);
     assert_eq!(hits().await, found);
-    assert_ne!(server.get(uri, "").await.header("etag"), tag, "clients revalidate the course");
+    assert_ne!(server.get(uri, "").await.header("etag"), tag, "the tag has changed");
     assert_eq!(server.run_job("render").await, Ok("0 publications derived again".into()));
     // Derived again by publishing the same version.
     server.store_as_older_release().await;
@@ -263,7 +263,7 @@ async fn publications_of_an_earlier_release_are_derived_again() {
 }
 
 #[tokio::test]
-async fn an_unpublished_course_leaves_the_catalogue_and_keeps_its_blobs() {
+async fn an_unpublished_course_is_not_listed_and_its_blobs_are_kept() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;

@@ -1,4 +1,4 @@
-//! Enrolment, the progress routes for single rows, and the server's grades.
+//! Enrolment, the progress routes, and grades.
 
 use axum::http::Method;
 use carrel_model::{
@@ -12,7 +12,7 @@ use super::support::{NOW, TestServer, codes, device, progress};
 const ENROLMENT: &str = "/api/courses/how-rivers-work/enrolment";
 
 #[tokio::test]
-async fn enrolment_is_a_request_and_a_decision() {
+async fn enrolling_stores_a_request_and_a_decision() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -59,7 +59,7 @@ async fn an_offline_request_is_decided_when_it_arrives() {
 }
 
 #[tokio::test]
-async fn progress_is_returned_merged() {
+async fn progress_replies_contain_the_merged_rows() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -76,9 +76,9 @@ async fn progress_is_returned_merged() {
         7
     ]);
     let reply: ProgressUpdateReply = server.post("/api/progress/update", token, &many).await.ok();
-    let seen: Vec<_> = reply.results.iter().map(|r| r.code).collect();
+    let result_codes: Vec<_> = reply.results.iter().map(|r| r.code).collect();
     use ResultCode::{Invalid, Ok};
-    assert_eq!(seen, [Ok, Invalid, Ok, Invalid, Invalid]);
+    assert_eq!(result_codes, [Ok, Invalid, Ok, Invalid, Invalid]);
     // Both updates of the same row return the merged row.
     assert_eq!(reply.results[0].row, reply.results[2].row);
     assert_eq!(reply.results[0].row.as_ref().unwrap().percent, 10_000);
@@ -88,7 +88,8 @@ async fn progress_is_returned_merged() {
         json!({"type": "session", "id": device(id), "item": read, "device": device(id), "startedMs": NOW + from,
             "day": "2026-09-21", "activeMs": ms})
     };
-    // Sessions on two devices that overlap by ten seconds, and a course whose id begins with the id of this one.
+    // Sessions on two devices that overlap by ten seconds, and a session of another course whose id starts with the id
+    // of this one.
     let mut other = session(3, 0, 99_000);
     other["item"] = json!("how-rivers-work-2/a/b");
     let rows = [session(1, 0, 30_000), session(2, 20_000, 30_000), other];
@@ -137,14 +138,14 @@ async fn the_server_grades_submitted_attempts() {
     let before = server.get("/api/sync/epoch", token).await.ok::<Value>();
     server.push(token, &[attempt(true), right]).await.ok::<Value>();
     assert_eq!(server.get("/api/sync/epoch", token).await.ok::<Value>(), before);
-    // A late answer counts, because this attempt was submitted without its answers.
+    // A first answer after the submission counts, because the attempt was submitted without its answers.
     let name = |seq: u32, value: Value| answer("name", seq, value);
     server
         .push(token, &[name(1, json!({"kind": "fill", "texts": [" OXBOW "]}))])
         .await
         .ok::<Value>();
     assert_eq!(grades(&server.pull(token, 0).await), [(2, 2000, 2000)]);
-    // Changes after the submission do not count, whether right or wrong.
+    // Later changes of graded answers do not count, whether correct or wrong.
     for late_row in [
         name(2, json!("oxbow")),
         name(3, json!({"kind": "fill", "texts": ["delta"]})),
@@ -176,7 +177,7 @@ const RIGHT: &str = r#"{"kind":"choice","chosen":["out"]}"#;
 const WRONG: &str = r#"{"kind":"choice","chosen":["in"]}"#;
 const OXBOW: &str = r#"{"kind":"fill","texts":["oxbow"]}"#;
 
-/// Only answers submitted with the attempt count, in whatever order and however often rows arrive.
+/// Only answers submitted with the attempt count, whatever the order and number of pushes.
 #[tokio::test]
 async fn only_submitted_answers_are_graded() {
     let server = TestServer::new();
@@ -206,10 +207,12 @@ async fn only_submitted_answers_are_graded() {
             submitted,
         ];
         let later_rows = [
-            // Greater sequence numbers: a wrong answer, and an answer to an open question.
+            // Answers with greater sequence numbers: a wrong answer, and a correct answer instead of the submitted "not
+            // JSON".
             answer("fast", 9, WRONG),
             answer("name", 9, OXBOW),
-            // The whole submission again: earlier, at the same time, later, without its answers.
+            // The attempt submitted again: earlier, at the same time and later with other answers; earlier without
+            // answers.
             attempt(Some(NOW), Some(json!({"fast": RIGHT, "name": OXBOW}))),
             attempt(Some(NOW + 60_000), Some(json!({"fast": RIGHT, "a": OXBOW}))),
             attempt(Some(NOW + 70_000), Some(json!({}))),
@@ -217,7 +220,8 @@ async fn only_submitted_answers_are_graded() {
         ];
         (submission, later_rows)
     };
-    // The honest rows in every order, one push each; then what a modified client could send.
+    // The rows of the submission in every order (every seventh unless CARREL_LONG is set), each in a separate push;
+    // then rows that only a modified client would send.
     let step = if std::env::var_os("CARREL_LONG").is_some() { 1 } else { 7 };
     for (id, order) in (1000..).zip(permutations(5)).step_by(step) {
         let (submission, later_rows) = rows(id);
@@ -247,8 +251,8 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
     shorter.iter().flat_map(|p| (0..n).map(move |at| insert(p, at))).collect()
 }
 
-/// An attempt of a release that does not submit answers with it: rows may arrive in several batches and in any order,
-/// and each question keeps its first points.
+/// Attempts from a client release that submits attempts without answers: the rows may arrive in several batches and in
+/// any order, and each question keeps the points of its first graded answer.
 #[tokio::test]
 async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let server = TestServer::new();
@@ -279,7 +283,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
             assert_eq!(grades_of(&server, &noor, id).await, graded, "{order:?}");
         }
     }
-    // After a day, a question without an answer stays open.
+    // One day after the first grading, a first answer to a question no longer counts.
     let rows = submission(5);
     server.push(&noor, &rows[..2]).await.ok::<Value>();
     assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)]);
@@ -287,8 +291,8 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     let noor = server.sign_in("noor", 1).await.access_token;
     server.push(&noor, &rows[2..]).await.ok::<Value>();
     assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)]);
-    // Its open grade is deleted with old sign-ins. That reopens nothing: neither answers nor another submission
-    // count.
+    // The sign-in has deleted the expired `open_grade` row. That does not reopen the attempt: neither answers nor
+    // another submission count.
     assert_eq!(server.rows_of("open_grade"), 0, "all seven open grades are a day old");
     let later_rows = [answer(5, "name", 7, OXBOW), answer(5, "fast", 9, RIGHT), rows[0].clone()];
     for row in &later_rows {
@@ -296,7 +300,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
         assert_eq!(grades_of(&server, &noor, 5).await, [(1, 1000)], "{row}");
     }
     assert_eq!(server.rows_of("open_grade"), 0);
-    // More open grades than are deleted at a time: those that remain are closed as well.
+    // One sign-in deletes at most 20 open grades. Further answers do not count for the remaining expired ones either.
     for id in 100..140 {
         server.push(&noor, &submission(id)[..2]).await.ok::<Value>();
     }
@@ -308,7 +312,7 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
         assert_eq!(grades_of(&server, &noor, id).await, [(1, 1000)], "{id}");
     }
     let noor = server.sign_in("noor", 1).await.access_token;
-    // A new open grade is kept until the day is over.
+    // An open grade that is exactly 24 hours old is kept, and further answers count.
     server.push(&noor, &submission(6)[..2]).await.ok::<Value>();
     server.clock.advance(24 * 3_600_000);
     let noor = server.sign_in("noor", 1).await.access_token;
@@ -317,7 +321,8 @@ async fn an_attempt_without_submitted_answers_is_graded_question_by_question() {
     assert_eq!(grades_of(&server, &noor, 6).await, [(2, 2000)]);
 }
 
-/// Publishes the small course with a limit on attempts at its quiz; `title` creates another version of the quiz.
+/// Publishes the course of `write_course` with a limit on attempts at its quiz (0: no limit). Another `title` creates
+/// another version of the quiz. Returns hash and id of the quiz.
 async fn publish_limited(server: &TestServer, limit: u32, title: &str) -> (String, String) {
     let package = server.dir.path().join("package");
     super::support::write_course(&package);
@@ -326,14 +331,14 @@ async fn publish_limited(server: &TestServer, limit: u32, title: &str) -> (Strin
         .replace("\"pass\":60", &format!("\"pass\":60,\"attempts\":{limit}"))
         .replace("Check yourself", title);
     std::fs::write(package.join("check.json"), quiz).unwrap();
-    // The order of versions does not depend on the clock.
+    // The clock is set back: the order of versions must not depend on it.
     server.clock.advance(-1_000);
     let report = server.data_dir.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
     quiz_of(server).await
 }
 
-/// Returns a submitted attempt with a right answer to one of two questions.
+/// Returns a submitted attempt with a correct answer to one of two questions.
 fn submitted(id: u128, (hash, item): &(String, String), at: i64) -> Value {
     json!({"type": "attempt", "id": device(id), "quiz": item, "quizHash": hash, "startedMs": NOW,
         "submittedMs": NOW + at, "answers": {"fast": RIGHT}})
@@ -358,7 +363,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
     let server = TestServer::new();
     let quiz = publish_limited(&server, 2, "Two tries").await;
     let noor = server.learner("noor").await.access_token;
-    // In one push the earliest attempts count; at equal times, the lesser id comes first.
+    // In one push the earliest attempts count; at equal times, the attempt with the lesser id.
     let rows = [
         submitted(1, &quiz, 50),
         submitted(2, &quiz, 40),
@@ -367,7 +372,11 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         submitted(5, &quiz, 60),
     ];
     assert_eq!(codes(&server.push(&noor, &rows).await.ok()), ["ok"; 5]);
-    assert_eq!(graded(&server, &noor).await, (vec![2, 4], 5), "all are kept, two are graded");
+    assert_eq!(
+        graded(&server, &noor).await,
+        (vec![2, 4], 5),
+        "all attempts are stored, two are graded"
+    );
     // Later attempts: with an earlier time, repeated, without answers (graded question by question), one row at a
     // time.
     let mut open = submitted(6, &quiz, 1);
@@ -385,7 +394,7 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         server.push(&noor, &[submitted(id, version, 0)]).await.ok::<Value>();
         assert_eq!(graded(&server, &noor).await.0, [2, 4], "{id}");
     }
-    // Other learners have their own attempts.
+    // The limit applies to each learner separately.
     let sam = server.learner("sam").await.access_token;
     server
         .push(
@@ -395,20 +404,20 @@ async fn only_as_many_attempts_are_graded_as_the_quiz_allows() {
         .await
         .ok::<Value>();
     assert_eq!(graded(&server, &sam).await.0, [31, 32]);
-    // Existing grades are kept when the limit is lowered; raising it by one allows one more.
+    // Existing grades are kept when the limit is lowered to 1. A limit of 3 allows one more grade.
     publish_limited(&server, 1, "One try").await;
     server.push(&noor, &rows).await.ok::<Value>();
     assert_eq!(graded(&server, &noor).await.0, [2, 4]);
     publish_limited(&server, 3, "Three tries").await;
     server.push(&noor, &rows).await.ok::<Value>();
     assert_eq!(graded(&server, &noor).await.0, [2, 3, 4]);
-    publish_limited(&server, 0, "Free again").await;
+    publish_limited(&server, 0, "No limit again").await;
     server.push(&noor, &rows).await.ok::<Value>();
     assert_eq!(graded(&server, &noor).await.0, [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]
-async fn a_graded_attempt_may_be_revised_after_the_last_one() {
+async fn an_attempt_graded_within_the_limit_may_be_regraded() {
     let server = TestServer::new();
     let quiz = publish_limited(&server, 1, "One try").await;
     let noor = server.learner("noor").await.access_token;
@@ -422,8 +431,8 @@ async fn a_graded_attempt_may_be_revised_after_the_last_one() {
     assert_eq!(graded(&server, &noor).await.0, [1]);
 }
 
-/// Merging two attempts keeps the greater payload: a grade would belong to another quiz, and a used attempt would be
-/// free.
+/// A merge could replace the quiz. The grade would then belong to another quiz, and the attempt would no longer count
+/// towards the limit of its quiz.
 #[tokio::test]
 async fn the_quiz_of_an_attempt_cannot_change() {
     let server = TestServer::new();
@@ -439,7 +448,7 @@ async fn the_quiz_of_an_attempt_cannot_change() {
     }
     server.push(&noor, &[submitted(2, &quiz, 5)]).await.ok::<Value>();
     assert_eq!(graded(&server, &noor).await, (vec![1], 2));
-    // Another start time is merged: a device with a wrong clock may send it.
+    // Another start time is accepted and merged: a device may send it after a correction of its clock.
     let mut other_start = submitted(1, &quiz, 5);
     other_start["startedMs"] = json!(NOW - 1);
     assert_eq!(codes(&server.push(&noor, &[other_start]).await.ok()), ["ok"]);
@@ -464,14 +473,14 @@ async fn one_quiz_file_in_two_courses_is_graded_in_both() {
     assert_eq!(graded(&server, &noor).await.0, [1, 2], "one attempt at each");
 }
 
-/// A clock that is months ahead must not submit or complete anything in the future.
+/// Rows of a device whose clock is months ahead are refused: times may be at most 31 days in the future.
 #[tokio::test]
 async fn times_in_the_far_future_are_refused() {
     let server = TestServer::new();
     let quiz = publish_limited(&server, 0, "No limit").await;
     let noor = server.learner("noor").await.access_token;
     let month = 31 * 24 * 3_600_000_i64;
-    // The clock of the server is a second before NOW.
+    // `publish_limited` has set the clock of the server to one second before NOW.
     let limit = month - 1_000;
     let attempt = |started: i64, submitted_at: Option<i64>| {
         let mut row = submitted(1, &quiz, 0);
@@ -516,7 +525,7 @@ async fn times_in_the_far_future_are_refused() {
 }
 
 #[tokio::test]
-async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
+async fn answers_outside_the_quiz_or_above_the_limit_are_refused() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;
@@ -530,7 +539,7 @@ async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
         .ok();
     assert_eq!(codes(&reply), ["invalid", "ok", "ok", "invalid"]);
     assert!(reply["results"][0]["reason"].as_str().unwrap().contains("other"), "{reply}");
-    // For an unknown quiz, or an attempt that has not arrived, a bounded number of answers is accepted.
+    // If the attempt or its quiz is unknown, a limited number of answers is accepted.
     let mut accepted = 0;
     for batch in 0..3 {
         let rows: Vec<Value> =
@@ -539,7 +548,7 @@ async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
         accepted += codes(&reply).iter().filter(|c| *c == "ok").count();
     }
     assert_eq!(accepted, 1_000);
-    // Stored answers may change, and another attempt has its own bound.
+    // Stored answers may change. The limit applies to each attempt separately.
     let mut change = answer(6, "q7");
     change["seq"] = json!(2);
     let reply: Value =
@@ -548,7 +557,7 @@ async fn an_attempt_accepts_answers_to_its_quiz_or_a_bounded_number() {
 }
 
 #[tokio::test]
-async fn only_true_requests_enrolment() {
+async fn only_the_value_true_requests_enrolment() {
     let server = TestServer::new();
     server.publish().await;
     let noor = server.learner("noor").await;

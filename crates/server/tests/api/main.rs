@@ -3,7 +3,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "one test measures real time; a skipped test says why"
+    reason = "one test measures real time; a skipped test prints the reason"
 )]
 
 mod access;

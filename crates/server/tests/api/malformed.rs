@@ -1,4 +1,4 @@
-//! Invalid requests: each has its own status and code, and every reply is a problem with the request's id.
+//! Invalid requests: status and code of each reply, which is a problem with the id of the request.
 
 use std::io::Write;
 
@@ -58,7 +58,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn every_invalid_request_has_its_own_status() {
+async fn invalid_requests_get_the_expected_status_and_code() {
     use ErrorCode::{Forbidden, InvalidRequest, NotFound, TooLarge, TooNew, Unauthenticated};
     let server = TestServer::new();
     server.publish().await;
@@ -82,10 +82,10 @@ async fn every_invalid_request_has_its_own_status() {
     let large = vec![json!({"type": "note_revision", "body": "x".repeat(540 * 1024)})];
     let authorized = |c: Case| c.header("authorization", bearer.clone());
     let cases = vec![
-        case("unknown address", "GET", "/nowhere", 404, NotFound),
-        case("unknown api address", "GET", "/api/nowhere", 404, NotFound),
+        case("unknown path", "GET", "/nowhere", 404, NotFound),
+        case("unknown path under /api", "GET", "/api/nowhere", 404, NotFound),
         case("wrong method", "POST", "/api/meta", 405, InvalidRequest).detail_contains("method"),
-        case("wrong method on a post", "GET", "/api/auth/login", 405, InvalidRequest),
+        case("GET on a POST route", "GET", "/api/auth/login", 405, InvalidRequest),
         case("no content type", "POST", "/api/auth/login", 415, InvalidRequest)
             .detail_contains("application/json"),
         case("form instead of JSON", "POST", "/api/auth/login", 415, InvalidRequest)
@@ -104,10 +104,11 @@ async fn every_invalid_request_has_its_own_status() {
         case("wrong type", "POST", "/api/auth/refresh", 400, InvalidRequest)
             .json(r#"{"refreshToken":7}"#)
             .detail_contains("string"),
-        case("an array", "POST", "/api/auth/refresh", 400, InvalidRequest).json("[1,2]"),
-        case("nested too deep", "POST", "/api/auth/refresh", 400, InvalidRequest)
+        case("array instead of an object", "POST", "/api/auth/refresh", 400, InvalidRequest)
+            .json("[1,2]"),
+        case("nested too deeply", "POST", "/api/auth/refresh", 400, InvalidRequest)
             .json("[".repeat(10_000)),
-        case("no login", "POST", "/api/auth/register", 400, InvalidRequest)
+        case("blank login", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("login", json!("  ")))
             .detail_contains("login"),
         case("long login", "POST", "/api/auth/register", 400, InvalidRequest)
@@ -122,24 +123,24 @@ async fn every_invalid_request_has_its_own_status() {
         case("invalid device id", "POST", "/api/auth/register", 400, InvalidRequest)
             .json(register("deviceId", json!("7")))
             .detail_contains("UUID"),
-        case("large body for a small route", "POST", "/api/auth/login", 413, TooLarge)
+        case("body above the limit of the route", "POST", "/api/auth/login", 413, TooLarge)
             .json(vec![b' '; 70_000]),
-        case("larger than any body", "POST", "/api/sync/push", 413, TooLarge)
+        case("body above the limit of all routes", "POST", "/api/sync/push", 413, TooLarge)
             .header("authorization", bearer.clone())
             .header("content-length", "2000000")
             .json(vec![b' '; 2_000_000]),
         case("unknown encoding", "POST", "/api/auth/login", 415, InvalidRequest)
             .header("content-encoding", "lzma")
             .json("{}"),
-        case("not really zstd", "POST", "/api/auth/login", 400, InvalidRequest)
+        case("body is not zstd", "POST", "/api/auth/login", 400, InvalidRequest)
             .header("content-encoding", "zstd")
             .json("{}")
             .detail_contains("read"),
-        case("not really gzip", "POST", "/api/auth/login", 400, InvalidRequest)
+        case("body is not gzip", "POST", "/api/auth/login", 400, InvalidRequest)
             .header("content-encoding", "gzip")
             .json("{}")
             .detail_contains("read"),
-        authorized(case("compressed bomb", "POST", "/api/sync/push", 413, TooLarge))
+        authorized(case("decompression bomb", "POST", "/api/sync/push", 413, TooLarge))
             .header("content-encoding", "zstd")
             .json(bomb)
             .detail_contains("decompression"),
@@ -147,14 +148,13 @@ async fn every_invalid_request_has_its_own_status() {
         case("page is not a number", "GET", "/api/courses?page=two", 400, InvalidRequest)
             .detail_contains("query"),
         case("negative page", "GET", "/api/courses?page=-1", 400, InvalidRequest),
-        case("large page", "GET", "/api/courses?pageSize=201", 400, InvalidRequest)
+        case("page size above the limit", "GET", "/api/courses?pageSize=201", 400, InvalidRequest)
             .detail_contains("pageSize"),
         case("unknown difficulty", "GET", "/api/courses?difficulty=HARD", 400, InvalidRequest)
             .detail_contains("HARD"),
-        case("unknown level", "GET", "/api/stories?level=6", 400, InvalidRequest)
+        case("level out of range", "GET", "/api/stories?level=6", 400, InvalidRequest)
             .detail_contains("level"),
-        case("search without words", "GET", "/api/search", 400, InvalidRequest)
-            .detail_contains("q"),
+        case("search without q", "GET", "/api/search", 400, InvalidRequest).detail_contains("q"),
         case("invalid course id", "GET", "/api/courses/Not%20An%20Id", 400, InvalidRequest)
             .detail_contains("id"),
         case(
@@ -170,7 +170,7 @@ async fn every_invalid_request_has_its_own_status() {
         case("course id as a story id", "GET", "/api/stories/how-rivers-work", 404, NotFound),
         case("invalid hash", "GET", "/api/blobs/abc", 400, InvalidRequest).detail_contains("64"),
         case(
-            "hash in capitals",
+            "hash in upper case",
             "GET",
             format!("/api/blobs/{}", "AB".repeat(32)),
             400,
@@ -178,7 +178,7 @@ async fn every_invalid_request_has_its_own_status() {
         ),
         case("unknown blob", "GET", format!("/api/blobs/{}", "ab".repeat(32)), 404, NotFound),
         case("no token", "GET", "/api/sync/pull", 401, Unauthenticated),
-        case("another scheme", "GET", "/api/sync/pull", 401, Unauthenticated)
+        case("scheme other than Bearer", "GET", "/api/sync/pull", 401, Unauthenticated)
             .header("authorization", "Basic eDp5"),
         case("unknown token", "GET", "/api/sync/pull", 401, Unauthenticated)
             .header("authorization", "Bearer zzz"),
@@ -194,18 +194,30 @@ async fn every_invalid_request_has_its_own_status() {
         .detail_contains("query"),
         authorized(case("limit 0", "GET", "/api/sync/pull?limit=0", 400, InvalidRequest))
             .detail_contains("limit"),
-        authorized(case("large limit", "GET", "/api/sync/pull?limit=2001", 400, InvalidRequest))
-            .detail_contains("2000"),
-        authorized(case("newer sync", "GET", "/api/sync/pull", 426, TooNew))
+        authorized(case(
+            "limit above the maximum",
+            "GET",
+            "/api/sync/pull?limit=2001",
+            400,
+            InvalidRequest,
+        ))
+        .detail_contains("2000"),
+        authorized(case("newer sync version", "GET", "/api/sync/pull", 426, TooNew))
             .header("sync-version", "2")
             .detail_contains("newer"),
-        authorized(case("newer push", "POST", "/api/sync/push", 426, TooNew))
+        authorized(case("newer sync version on a push", "POST", "/api/sync/push", 426, TooNew))
             .header("sync-version", "99")
             .json("{}"),
-        authorized(case("no sync version", "GET", "/api/sync/epoch", 400, InvalidRequest))
+        authorized(case("sync version 0", "GET", "/api/sync/epoch", 400, InvalidRequest))
             .header("sync-version", "0"),
-        authorized(case("odd sync version", "GET", "/api/sync/epoch", 400, InvalidRequest))
-            .header("sync-version", "one"),
+        authorized(case(
+            "sync version is not a number",
+            "GET",
+            "/api/sync/epoch",
+            400,
+            InvalidRequest,
+        ))
+        .header("sync-version", "one"),
         authorized(case("push without items", "POST", "/api/sync/push", 400, InvalidRequest))
             .json("{}")
             .detail_contains("deviceId"),
@@ -215,7 +227,7 @@ async fn every_invalid_request_has_its_own_status() {
         authorized(case("push too large", "POST", "/api/sync/push", 413, TooLarge))
             .json(push(push_body(&large))),
         authorized(case(
-            "progress that is text",
+            "progress is a string",
             "POST",
             "/api/progress/update",
             400,

@@ -28,7 +28,7 @@ impl TestServer {
         backup::backup(engine(), &self.folder(), &to, NOW).unwrap();
         to
     }
-    /// The same server, restored from a backup into a new folder.
+    /// Restores a backup of this server into a new folder.
     fn restored(self, from: &Path, options: restore::Options) -> Self {
         let data = self.dir.path().join("restored");
         restore::restore(engine(), from, &data, options, NOW).unwrap();
@@ -56,12 +56,12 @@ impl TestServer {
 }
 
 #[tokio::test]
-async fn sign_ins_survive_the_restore_of_an_older_backup() {
+async fn sign_ins_stay_valid_after_the_restore_of_an_older_backup() {
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let idle = server.sign_in("noor", 2).await;
     let to = server.back_up("backup");
-    // Tokens rotated since the backup; a sign-in on a new device and an account created since.
+    // After the backup: tokens are rotated, and a sign-in on a new device and a new account are created.
     let later = server.rotate(&noor, 5).await;
     let tablet = server.rotate(&server.sign_in("noor", 3).await, 2).await;
     let amin = server.rotate(&server.learner("amin").await, 3).await;
@@ -78,7 +78,7 @@ async fn sign_ins_survive_the_restore_of_an_older_backup() {
         server.clock.advance(2 * MINUTE);
         assert_eq!(server.refresh_with_certificate(&next).await.status, StatusCode::UNAUTHORIZED);
     }
-    // The recreated account has its password too.
+    // The recreated account has the same password.
     assert_eq!(server.sign_in("amin", 9).await.user.id, amin.user.id);
 }
 
@@ -135,7 +135,7 @@ async fn tokens_and_certificates_of_other_servers_are_refused() {
     let ours = server.learner("noor").await;
     let theirs = other.learner("amin").await;
     assert_eq!(server.refresh_with_certificate(&theirs).await.status, StatusCode::UNAUTHORIZED);
-    // A certificate alone is not a sign-in, and one of another account does not validate an unknown token.
+    // The certificate of another account does not validate an unknown token.
     let to = server.back_up("backup");
     let zoe = server.learner("zoe").await;
     let server = server.restored(&to, restore::Options::default());
@@ -194,7 +194,7 @@ async fn work_of_an_unknown_account_is_adopted_once_with_proof() {
     let server = server.restored(&to, restore::Options::default());
     let (new, mallory) = (server.learner("noor").await, server.learner("mallory").await);
     let adopt = |token: &str, certificate: &str| json!({"refreshToken": token, "accountCertificate": certificate});
-    // A certificate may be in a file that another person has, so it must name the login.
+    // Another person may have a file with the certificate, so it is accepted only for an account with its login.
     let refused = server
         .post("/api/auth/adopt", &mallory.access_token, &adopt("", &old.account_certificate))
         .await;
@@ -377,7 +377,7 @@ async fn a_killed_restore_is_refused_until_it_is_finished_or_undone() {
                     let kept = std::fs::read_dir(&data).unwrap().flatten().any(|e| {
                         e.path().join(engine().file()).is_file() && epoch_of(&e.path()) == old_epoch
                     });
-                    assert!(kept, "the old database is gone after step {at}");
+                    assert!(kept, "the old database is missing after step {at}");
                 }
                 std::fs::remove_dir_all(&data).unwrap();
             }
@@ -413,7 +413,7 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
         restore::restore(engine(), &second, &data, options, NOW + 3).unwrap();
         let data_dir = DataDir::open_existing(config(&data)).unwrap();
         assert!(data_dir.store.account("noor", None).await.unwrap().is_some(), "step {at}");
-        // If the named backup no longer exists, the interrupted restore is finished without an error.
+        // If the requested backup does not exist, the interrupted restore is finished without an error.
         let again = server.dir.path().join(format!("again-{at}"));
         assert!(killed_restore(&first, &again, at, NOW + 1).is_err());
         restore::restore(engine(), &server.dir.path().join("gone"), &again, options, NOW + 2)
@@ -422,8 +422,8 @@ async fn a_restore_of_another_backup_is_not_reported_after_finishing_an_interrup
     assert!(finished > 2, "{finished}");
 }
 
-/// Once everything is prepared, the old server may be partly moved: the next restore finishes the interrupted one,
-/// even if it names another backup.
+/// After all files are prepared, some old files may have been moved. The next restore then finishes the interrupted
+/// one, even if it is a restore of another backup.
 #[tokio::test]
 async fn a_prepared_restore_is_finished_first() {
     let (server, other) = (TestServer::new(), TestServer::new());
@@ -437,7 +437,7 @@ async fn a_prepared_restore_is_finished_first() {
             break;
         }
         if data.join("restoring/ready.json").exists() {
-            // The error states that the named backup was not restored.
+            // Returns an error, because the requested backup was not restored.
             killed_restore(&other_backup, &data, usize::MAX, NOW + 2).unwrap_err();
             assert_eq!(std::fs::read(data.join("signing.key")).unwrap(), key, "step {at}");
             finished += 1;
@@ -446,7 +446,7 @@ async fn a_prepared_restore_is_finished_first() {
     assert!(finished > 3, "{finished}");
 }
 
-/// Kills restores at random steps, repeatedly; the final one completes. `CARREL_LONG=1`: 500 runs.
+/// Kills several restores at random steps, then completes one. `CARREL_LONG=1`: 500 runs.
 #[tokio::test]
 async fn repeatedly_killed_restores_can_be_completed() {
     let runs = if std::env::var_os("CARREL_LONG").is_some() { 500 } else { 25 };
@@ -538,13 +538,13 @@ async fn a_killed_backup_is_invalid_and_checks_write_nothing() {
         (before, bytes)
     );
     // An unrelated folder of that name is not deleted.
-    let theirs = server.dir.path().join("mine.part");
-    std::fs::create_dir(&theirs).unwrap();
-    std::fs::write(theirs.join("thesis.txt"), "years of work").unwrap();
+    let unrelated = server.dir.path().join("mine.part");
+    std::fs::create_dir(&unrelated).unwrap();
+    std::fs::write(unrelated.join("thesis.txt"), "years of work").unwrap();
     assert!(
         backup::backup(engine(), &server.folder(), &server.dir.path().join("mine"), NOW).is_err()
     );
-    assert!(theirs.join("thesis.txt").exists());
+    assert!(unrelated.join("thesis.txt").exists());
 }
 
 #[tokio::test]
@@ -559,7 +559,7 @@ async fn commands_do_not_create_a_server_in_a_wrong_folder() {
             .is_some_and(no_server)
     );
     assert!(!wrong_path.exists() && !dir.path().join("backup").exists());
-    // An incomplete data folder is not continued as a new server.
+    // No new server is created in an incomplete data folder.
     let server = TestServer::new();
     server.publish().await;
     let TestServer { dir, data_dir, router, .. } = server;

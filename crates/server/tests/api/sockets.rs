@@ -11,8 +11,8 @@ use tokio::{
 
 use super::support::{config, wav, write_course};
 
-/// Time limit of a failing test; a passing test never waits this long.
-const FAILED: Duration = Duration::from_secs(30);
+/// Time after which a test fails.
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 struct StartedServer {
     _dir: tempfile::TempDir,
@@ -43,13 +43,13 @@ async fn connect(to: SocketAddr) -> TcpStream {
 /// Returns what the server sends until it closes the connection.
 async fn read_to_end(socket: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
-    let read = timeout(FAILED, socket.read_to_end(&mut all)).await;
+    let read = timeout(TEST_TIMEOUT, socket.read_to_end(&mut all)).await;
     // A reset also ends the connection.
-    let _ = read.expect("the server keeps the connection open");
+    let _ = read.expect("the server did not close the connection");
     all
 }
 
-/// Checks that a request of a new client is answered within a second.
+/// Checks that a new client gets a reply within a second.
 async fn assert_served(server: &RunningServer) {
     let exchange = async {
         let mut socket = connect(server.addr).await;
@@ -59,13 +59,13 @@ async fn assert_served(server: &RunningServer) {
         socket.read_to_end(&mut reply).await.unwrap();
         reply
     };
-    let reply = timeout(Duration::from_secs(1), exchange).await.expect("no answer in a second");
+    let reply = timeout(Duration::from_secs(1), exchange).await.expect("no reply within a second");
     assert!(reply.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&reply));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_sockets_do_not_block_other_clients() {
-    // The default deadlines are too long for this test: connections are closed to admit new ones.
+    // No connection reaches the default deadlines in this test; connections are closed only to admit new ones.
     let running = start(Settings { max_connections: 1_000, ..Settings::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..1_100 {
@@ -83,7 +83,7 @@ async fn every_connection_without_a_complete_head_is_closed() {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut settings_sent = preface.clone();
     settings_sent.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    for (what, sent) in [
+    for (name, sent) in [
         ("nothing", Vec::new()),
         ("a byte", b"G".to_vec()),
         ("half of the HTTP/2 preface", preface[..10].to_vec()),
@@ -96,7 +96,7 @@ async fn every_connection_without_a_complete_head_is_closed() {
         let mut socket = connect(running.server.addr).await;
         socket.write_all(&sent).await.unwrap();
         let reply = read_to_end(&mut socket).await;
-        assert!(!reply.starts_with(b"HTTP/1.1 200"), "{what}");
+        assert!(!reply.starts_with(b"HTTP/1.1 200"), "{name}");
     }
     assert_served(&running.server).await;
 }
@@ -106,7 +106,7 @@ async fn a_slow_head_is_closed_at_the_deadline() {
     let running = start(short_deadlines()).await;
     let mut socket = connect(running.server.addr).await;
     let slow_writes = async {
-        // Sends bytes without end, each within any deadline between bytes.
+        // Sends a byte every 100 ms and never completes the head.
         socket.write_all(b"GET /api/meta HTTP/1.1\r\nx: ").await?;
         let mut interval = tokio::time::interval(Duration::from_millis(100));
         loop {
@@ -116,7 +116,10 @@ async fn a_slow_head_is_closed_at_the_deadline() {
         #[expect(unreachable_code, reason = "names the type of the block")]
         Ok::<(), std::io::Error>(())
     };
-    timeout(FAILED, slow_writes).await.expect("the server keeps reading").unwrap_err();
+    timeout(TEST_TIMEOUT, slow_writes)
+        .await
+        .expect("the server did not close the connection")
+        .unwrap_err();
 }
 
 #[tokio::test]
@@ -136,7 +139,7 @@ async fn a_slow_body_gets_408_and_the_connection_is_closed() {
     for head in [
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
         "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
-        // The reply does not need the body, so the server does not wait for the rest of the request.
+        // The handler does not read the body, so the reply is sent before the request is complete.
         "GET /api/meta HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{",
     ] {
         let mut socket = connect(running.server.addr).await;
@@ -153,8 +156,8 @@ async fn with_a_large_blob() -> (StartedServer, String, usize) {
     let running = start(short_deadlines()).await;
     let package = running._dir.path().join("package");
     write_course(&package);
-    let sound = wav(2 * 1024 * 1024);
-    std::fs::write(package.join("rain.wav"), sound).unwrap();
+    let recording = wav(2 * 1024 * 1024);
+    std::fs::write(package.join("rain.wav"), recording).unwrap();
     let report = running.server.import(&[package]).await.unwrap();
     assert!(report.is_ok(), "{report:?}");
     let blobs = running.server.data().config.data_dir.join("blobs");
@@ -182,7 +185,7 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_slowly_is_not(
     let get = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let mut non_reader = connect_with_small_buffer(running.server.addr).await;
     non_reader.write_all(get.as_bytes()).await.unwrap();
-    // It writes and never reads: the end of the connection appears as a write error.
+    // This client only writes, so it detects the close by a write error.
     let writing = async {
         let mut interval = tokio::time::interval(Duration::from_millis(100));
         loop {
@@ -192,9 +195,9 @@ async fn a_client_that_does_not_read_is_closed_and_one_that_reads_slowly_is_not(
             }
         }
     };
-    timeout(FAILED, writing).await.expect("a client that never reads keeps its connection");
+    timeout(TEST_TIMEOUT, writing).await.expect("a client that does not read stays connected");
     assert!(read_to_end(&mut non_reader).await.len() < size);
-    // A slow reader takes longer than all deadlines together and receives everything.
+    // A slow reader takes longer than all deadlines together and receives the whole blob.
     let mut slow = connect_with_small_buffer(running.server.addr).await;
     slow.write_all(get.as_bytes()).await.unwrap();
     let (mut received, mut buffer) = (0, vec![0; 64 * 1024]);
@@ -222,14 +225,14 @@ async fn an_http2_client_that_sends_no_window_update_is_closed() {
     sent.extend([0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]);
     sent.extend(block);
     socket.write_all(&sent).await.unwrap();
-    // All data that the first window allows is read at once; more would require a WINDOW_UPDATE.
+    // The client reads all data that the initial window allows, and sends no WINDOW_UPDATE.
     let reply = read_to_end(&mut socket).await;
     assert!(reply.len() > 60_000 && reply.len() < 200_000, "{}", reply.len());
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_server_with_few_descriptors_serves_despite_silent_sockets() {
+async fn silent_sockets_do_not_block_a_server_with_few_descriptors() {
     use std::{io::BufRead, process::Stdio};
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
@@ -260,14 +263,14 @@ async fn a_server_with_few_descriptors_serves_despite_silent_sockets() {
 }
 
 #[tokio::test]
-async fn heads_that_are_too_large_are_answered_with_problem_details() {
+async fn heads_that_are_too_large_get_problem_details() {
     let running = start(Settings::default()).await;
     let long = "x".repeat(9_000);
     let lines =
         |n: usize, value: &str| (0..n).map(|i| format!("x-{i}: {value}\r\n")).collect::<String>();
-    for (what, target, headers, status) in [
-        ("address", format!("/api/search?q={long}"), String::new(), "414"),
-        ("unknown address", format!("/{long}"), String::new(), "414"),
+    for (name, target, headers, status) in [
+        ("path", format!("/api/search?q={long}"), String::new(), "414"),
+        ("unknown path", format!("/{long}"), String::new(), "414"),
         ("header", "/api/meta".into(), lines(5, &long), "431"),
         ("many headers", "/api/meta".into(), lines(150, "a"), "431"),
     ] {
@@ -276,14 +279,14 @@ async fn heads_that_are_too_large_are_answered_with_problem_details() {
             format!("GET {target} HTTP/1.1\r\nhost: x\r\n{headers}connection: close\r\n\r\n");
         socket.write_all(head.as_bytes()).await.unwrap();
         let reply = String::from_utf8_lossy(&read_to_end(&mut socket).await).into_owned();
-        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {reply}");
-        assert!(reply.contains("application/problem+json"), "{what}: {reply}");
-        assert!(reply.contains("/problems/too_large"), "{what}: {reply}");
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{name}: {reply}");
+        assert!(reply.contains("application/problem+json"), "{name}: {reply}");
+        assert!(reply.contains("/problems/too_large"), "{name}: {reply}");
     }
 }
 
 #[tokio::test]
-async fn a_426_names_the_protocol_to_upgrade_to() {
+async fn a_426_contains_the_protocol_to_upgrade_to() {
     let running = start(Settings { registration_open: true, ..Settings::default() }).await;
     let mut socket = connect(running.server.addr).await;
     let body = r#"{"login":"noor","name":"Noor","password":"a good long password","deviceId":"00000000-0000-0000-0000-000000000001"}"#;
@@ -301,7 +304,7 @@ async fn a_426_names_the_protocol_to_upgrade_to() {
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut reply = String::new();
     while !reply.contains("\r\n\r\n") {
-        let byte = timeout(FAILED, socket.read_u8()).await.expect("no answer").unwrap();
+        let byte = timeout(TEST_TIMEOUT, socket.read_u8()).await.expect("no reply").unwrap();
         reply.push(char::from(byte).to_ascii_lowercase());
     }
     assert!(reply.starts_with("http/1.1 426"), "{reply}");

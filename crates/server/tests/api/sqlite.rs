@@ -61,7 +61,7 @@ impl Fixture for SqliteFixture {
     }
 }
 
-/// A database of an earlier release: lower-case login keys, hashes of the bytes as typed, random refresh tokens.
+/// A database of an earlier release: lower-case login keys, hashes of passwords as typed, random refresh tokens.
 #[tokio::test]
 async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     use argon2::{Argon2, PasswordHasher, password_hash::SaltString};
@@ -110,7 +110,7 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     let data_dir = carrel_server::DataDir::open(config).unwrap();
     let router = carrel_server::http::app(data_dir.app().unwrap());
     let server = TestServer { data_dir, router, ..server };
-    // Each account is still found by its own login, whichever account has the key now.
+    // Each account is found by its exact login, even if another account now has its key.
     for (n, login) in logins.iter().enumerate() {
         for password in [decomposed, "caf\u{e9} au lait"] {
             let body = json!({"login": login, "password": password, "deviceId": device(60)});
@@ -195,7 +195,7 @@ async fn an_oversized_row_of_an_earlier_release_is_truncated() {
             "INSERT INTO progress (user_id, kind, item, generation, percent, pos_hlc, pos_device, pos_at, done_ms, extra, usn) VALUES (?1, 'section', 'a/b/c', 0, 500, 0, x'', '', 9223372036854775807, ?2, 1)",
             &extra,
         );
-        // Answers submitted by a newer client while the server did not know the field.
+        // Answers submitted by a newer client, which the earlier release stored as an unknown field.
         let extra = r#"{"answers":{"q":"\"x\""},"mood":"keen"}"#;
         execute(
             "INSERT INTO attempt (user_id, id, payload_hash, quiz, quiz_hash, started_ms, submitted_ms, extra, usn) VALUES (?1, zeroblob(16), zeroblob(32), 'c/q', zeroblob(32), 1790000000000, 1790000000000, ?2, 2)",

@@ -1,4 +1,4 @@
-//! Test support: a server in a temporary folder, learners, requests, and a small course to publish.
+//! Test support: a server in a temporary folder, learners, requests, and a small course.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,13 +26,12 @@ use tower::ServiceExt;
 pub const NOW: i64 = 1_790_000_000_000;
 pub const PASSWORD: &str = "a good long password";
 
-/// Selects an engine and gives tests access to its database. Tests use the server's own interfaces for everything
-/// else.
+/// An engine under test, and access of tests to its database. Otherwise, tests use the interfaces of the server.
 pub trait Fixture: Sync {
     fn engine(&self) -> Arc<dyn Engine>;
     /// Returns the number of rows of a table.
     fn count(&self, folder: &Path, table: &str) -> i64;
-    /// Drops a table, so that calls that need it fail.
+    /// Drops a table, so that calls that use it fail.
     fn drop_table(&self, folder: &Path, table: &str);
     /// Returns the size of all learners' rows in bytes, computed from the tables.
     fn stored_bytes(&self, folder: &Path) -> i64;
@@ -123,7 +122,7 @@ impl TestServer {
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let reply = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = reply.into_parts();
-        // An event stream does not end.
+        // The body of an event stream does not end, so it is not read.
         let is_stream = parts.headers.get("content-type").is_some_and(|t| t == "text/event-stream");
         let body = if is_stream { Body::empty() } else { body };
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
@@ -163,14 +162,14 @@ impl TestServer {
         if registered.status != StatusCode::FORBIDDEN {
             return registered.ok();
         }
-        // Registration is closed by default; the administrator then creates the account.
+        // If registration is closed, the account is created as an administrator does it.
         let user = http::auth::new_user(login, login, Role::Student).unwrap();
         let password = carrel_server::password::hash_blocking(PASSWORD).unwrap();
         let account = NewAccount { user, password };
         self.data_dir.store.add_account(account, None, NOW).await.unwrap();
         self.sign_in(login, 1).await
     }
-    /// Signs in the same learner on another device.
+    /// Signs in a learner on this device.
     pub async fn sign_in(&self, login: &str, device_no: u128) -> TokenReply {
         let body = json!({"login": login, "password": PASSWORD, "deviceId": device(device_no)});
         self.post("/api/auth/login", "", &body).await.ok()
@@ -181,7 +180,7 @@ impl TestServer {
     pub async fn pull(&self, token: &str, since: u64) -> Value {
         self.get(&format!("/api/sync/pull?since={since}&limit=2000"), token).await.ok()
     }
-    /// Publishes the small course.
+    /// Publishes the course of `write_course`.
     pub async fn publish(&self) -> ImportReport {
         let package = self.dir.path().join("package");
         write_course(&package);
@@ -220,8 +219,7 @@ pub fn codes(reply: &Value) -> Vec<String> {
     results.iter().map(|r| r["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Writes a course as a teacher would, with every kind of content that the server reads: text, sound, a quiz, a
-/// story.
+/// Writes a course package with every kind of content that the server reads: text, audio, a quiz, a story.
 pub fn write_course(at: &Path) {
     let put = |name: &str, text: &str| {
         let path = at.join(name);

@@ -1,4 +1,4 @@
-//! Push, pull, events: results per row, change numbers, limits, notifications.
+//! Push, pull and events: results of rows, change numbers, limits, notifications.
 
 use std::{
     sync::Arc,
@@ -67,7 +67,7 @@ async fn a_replay_changes_nothing_and_a_repeated_key_is_one_row() {
         let again: Value = server.push(token, &rows).await.ok();
         assert_eq!((again["usn"].as_u64(), codes(&again).len()), (Some(2), 4));
     }
-    // Only the changed row takes a change number.
+    // Only the changed row gets a change number.
     let mixed: Value = server.push(token, &[progress("a/b/c", 8), progress("a/b/d", 2)]).await.ok();
     assert_eq!(mixed["usn"], 3);
     let after = server.pull(token, 0).await;
@@ -88,12 +88,12 @@ async fn own_since_is_set_if_nothing_else_changed() {
     let percent_and_done = |percent: u32, done: i64| json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": percent, "doneMs": NOW + done});
     let request = json!({"type": "kv", "ns": "enrolment", "key": "nowhere", "value": "true",
         "hlc": format!("{:016x}", NOW << 16), "device": device(1)});
-    // (sent rows, whether nothing else changed)
+    // Rows to push, and true if nothing else changes.
     let table = [
         (vec![progress("a/b/d", 5), percent_and_done(10, 9)], true),
-        // Nothing new.
+        // No change.
         (vec![progress("a/b/d", 3)], true),
-        // An earlier time is merged with a greater percentage: the stored row is not the one sent.
+        // The earlier time is merged with the greater stored percentage, so the stored row differs from the row sent.
         (vec![percent_and_done(5, 1)], false),
         (vec![percent_and_done(20, 1)], true),
         (vec![progress("a/b/d", 6), percent_and_done(7, 0)], false),
@@ -111,29 +111,29 @@ async fn own_since_is_set_if_nothing_else_changed() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_without_a_gap() {
+async fn pages_contain_every_row_once() {
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     let rows: Vec<Value> = (0..25).map(|n| progress(&format!("a/b/s{n}"), n)).collect();
     server.push(&noor.access_token, &rows).await.ok::<Value>();
-    let (mut since, mut seen, mut pages) = (0, Vec::new(), 0);
+    let (mut since, mut numbers, mut pages) = (0, Vec::new(), 0);
     loop {
         let page: Value = server
             .get(&format!("/api/sync/pull?since={since}&limit=10"), &noor.access_token)
             .await
             .ok();
-        seen.extend(page["rows"].as_array().unwrap().iter().map(|r| r["usn"].as_u64().unwrap()));
+        numbers.extend(page["rows"].as_array().unwrap().iter().map(|r| r["usn"].as_u64().unwrap()));
         since = page["next"].as_u64().unwrap();
         pages += 1;
         if page["more"] == false {
             break;
         }
     }
-    assert_eq!((pages, seen), (3, (1..=25).collect::<Vec<_>>()));
+    assert_eq!((pages, numbers), (3, (1..=25).collect::<Vec<_>>()));
 }
 
 #[tokio::test]
-async fn a_page_of_long_notes_ends_early_without_loss() {
+async fn a_page_of_long_notes_is_shorter_and_no_note_is_missing() {
     let server = TestServer::new();
     let noor = server.learner("noor").await;
     for batch in 0..10_u128 {
@@ -214,10 +214,10 @@ async fn no_pull_ends_early_while_another_device_pushes() {
         assert_eq!(keys.len(), 3 * KEYS as usize, "pull {pull} lacks rows");
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert!(writer.await.unwrap() > 10, "the other device wrote meanwhile");
+    assert!(writer.await.unwrap() > 10, "the other device pushed during the pulls");
 }
 
-/// The store, and not only the reply, stops after enough rows for a page.
+/// The size of a page limits the rows that the store reads, not only those in the reply.
 #[tokio::test]
 async fn a_pull_reads_no_more_than_it_returns() {
     let server = TestServer::new();
@@ -238,7 +238,7 @@ async fn a_pull_reads_no_more_than_it_returns() {
     }
 }
 
-/// Two valid rows are merged into one that every device and the server itself accept.
+/// The merge of valid rows is a valid row, which devices and the server accept.
 #[tokio::test]
 async fn unknown_fields_of_many_pushes_merge_into_a_valid_row() {
     let server = TestServer::new();
@@ -256,7 +256,7 @@ async fn unknown_fields_of_many_pushes_merge_into_a_valid_row() {
         assert_eq!(codes(&server.push(token, &[fields]).await.ok()), ["ok"]);
     }
     let joined = body(&server.pull(token, 0).await);
-    assert_eq!(joined["f00000"], "v".repeat(3_000), "both of the first are kept");
+    assert_eq!(joined["f00000"], "v".repeat(3_000), "the fields of the first two rows are kept");
     assert_eq!(joined["f00001"], "v".repeat(3_000));
     assert_eq!(codes(&server.push(token, std::slice::from_ref(&joined)).await.ok()), ["ok"]);
     // 60 pushes of half a MiB each.
@@ -269,7 +269,7 @@ async fn unknown_fields_of_many_pushes_merge_into_a_valid_row() {
     assert!(reply.body.len() < 80 * 1024, "{} bytes", reply.body.len());
     let joined = body(&reply.ok());
     assert_eq!(codes(&server.push(token, &[joined]).await.ok()), ["ok"]);
-    // A row that is over the limits by itself is refused.
+    // A single row over the limits is refused.
     for over in [with(0..1, 5_000), with(0..17, 1_000)] {
         assert_eq!(codes(&server.push(token, &[over]).await.ok()), ["invalid"]);
     }
@@ -290,7 +290,7 @@ async fn a_push_of_a_disconnected_client_still_notifies_other_devices() {
     drop(push);
     let received = tokio::time::timeout(Duration::from_secs(20), stream.events.recv()).await;
     let expected = Event::RowsChanged { user, usn: 1, from: None };
-    assert_eq!(received.expect("an event").unwrap(), StreamEvent::Event(expected));
+    assert_eq!(received.expect("no event within 20 s").unwrap(), StreamEvent::Event(expected));
     assert_eq!(server.data_dir.store.usn(user).await.unwrap(), 1);
 }
 
@@ -334,7 +334,7 @@ async fn a_learner_over_the_quota_keeps_stored_rows_and_does_not_affect_others()
     assert_eq!((a.rows + b.rows, a.bytes + b.bytes), (15, server.stored_bytes()));
 }
 
-/// Stored rows may grow up to a quarter above the quota. Changes that do not make them larger are always accepted.
+/// Stored rows may grow up to 125% of the byte quota. Changes that do not make them larger are always accepted.
 #[tokio::test]
 async fn a_learner_over_the_byte_quota_can_still_change_stored_rows() {
     let server = TestServer::with(Settings { max_mib_per_learner: 1, ..Settings::default() });
@@ -524,14 +524,14 @@ async fn other_devices_are_notified_and_the_sender_is_not() {
     }
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
-    // A replay sends no event; the phone's next event is the next change.
+    // A replay causes no event; the next event of the phone is for the next change.
     socket.push(&laptop, &[progress("a/b/c", 3)]).await;
     socket.push(&laptop, &[progress("a/b/d", 1)]).await;
     assert_eq!(phone_events.next().await.unwrap()["usn"], 21);
-    // The laptop receives the phone's change, but none of its own.
+    // The laptop gets an event for the change by the phone, but none for its own changes.
     socket.push(&phone, &[progress("a/b/e", 1)]).await;
     assert_eq!(laptop_events.next().await.unwrap()["usn"], 22);
-    // Signing out ends the stream of that device; stopping the server ends the others.
+    // Signing out ends the stream of the device; stopping the server ends the other streams.
     let body = json!({"refreshToken": phone["refreshToken"]});
     socket.http.post(format!("{}/api/auth/logout", socket.url)).json(&body).send().await.unwrap();
     assert_eq!(phone_events.next().await, None);
@@ -541,7 +541,7 @@ async fn other_devices_are_notified_and_the_sender_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restarted_server_keeps_everything() {
+async fn a_restarted_server_has_the_same_rows_and_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(open(dir.path())).await.unwrap();
     let socket = Socket::new(server.url());

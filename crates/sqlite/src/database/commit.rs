@@ -1,4 +1,4 @@
-//! The connection that writes. Transactions that wait at the same time share one commit.
+//! The write connection. Transactions that are queued at the same time share one commit.
 //!
 //! Not here: the queue and its thread (`writer`).
 
@@ -18,7 +18,7 @@ pub(super) type BoxedJob<'j> = Box<dyn Job + 'j>;
 
 /// The connection with the hooks of its database.
 pub(super) struct WriteConnection {
-    /// None: closed.
+    /// `None`: closed.
     pub conn: Option<Connection>,
     pub hooks: Box<dyn Hooks>,
 }
@@ -40,9 +40,9 @@ impl WriteConnection {
         }
     }
 
-    /// Runs the jobs in one transaction, with a savepoint for each. If the disk is full, each runs in its own
-    /// transaction, after a checkpoint of the log and as often as space can be freed. Returns for each job an error
-    /// if its transaction was not committed; sets `suspect` if damage was reported.
+    /// Runs the jobs in one transaction, with a savepoint for each. If the disk is full, checkpoints the log and runs
+    /// each job in a separate transaction, repeated while space can be freed. Returns an error for each job whose
+    /// transaction was not committed; sets `suspect` if damage was reported.
     pub fn commit(
         &mut self,
         group: &mut [BoxedJob<'_>],
@@ -53,10 +53,10 @@ impl WriteConnection {
             return group.iter().map(|_| ended.clone()).collect();
         }
         if let Some(conn) = &self.conn {
-            // Moves the log's contents into the file, so that the log's space is reused.
+            // Copies the contents of the log into the file, so that the space of the log is reused.
             let _ = conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
         }
-        // One by one, so that a large one that still does not fit does not prevent a small one.
+        // Separately, so that a large transaction for which there is no space does not prevent a small one.
         let alone = group.iter_mut().map(|job| {
             let job = std::slice::from_mut(job);
             loop {
@@ -73,7 +73,7 @@ impl WriteConnection {
         self.conn.as_ref().is_some_and(|conn| self.hooks.free_space(conn))
     }
 
-    /// Returns an error if nothing was committed. A job that failed by itself was rolled back, which is no error here.
+    /// Returns an error if the commit failed. A job that failed was rolled back, which is not an error here.
     fn transaction(
         &mut self,
         group: &mut [BoxedJob<'_>],
@@ -112,7 +112,7 @@ fn try_transaction(
         done.map(|_| ()).map_err(|e| storage_error(&e))
     };
     run("BEGIN IMMEDIATE")?;
-    // A single job needs no savepoint, because it has its own transaction.
+    // A single job needs no savepoint: the whole transaction is rolled back if it fails.
     let alone = group.len() == 1;
     let mut after = Vec::new();
     for job in group {
@@ -127,11 +127,11 @@ fn try_transaction(
                 }
                 after.extend(tx.into_after());
             }
-            // The whole group is rolled back and runs again one by one, when there is space.
+            // The whole group is rolled back, and its jobs run again separately.
             Err(e) if e.cause == Cause::Full => return Err(e),
             Err(e) => {
                 record_damage(&e, suspect);
-                // After some errors SQLite rolls back everything; then the savepoint no longer exists.
+                // After some errors SQLite rolls back the whole transaction, and the savepoint no longer exists.
                 if conn.is_autocommit() {
                     return Err(e);
                 }

@@ -1,4 +1,4 @@
-//! Database files whose content can be downloaded again: a file that is proven to be damaged is renamed and recreated.
+//! Database files whose content can be downloaded again: a file whose damage is confirmed is renamed and recreated.
 //!
 //! Not here: databases with learning records, which are never discarded.
 
@@ -13,11 +13,11 @@ use rusqlite::Connection;
 use super::hooks::Hooks;
 use crate::{Migration, Options, Synchronous, confirm_damage, schema_problem};
 
-/// How long opening a file waits for another connection; the first window waits meanwhile.
+/// How long opening a file waits for another connection. Short, because it delays the first window.
 const OPEN_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A file that is recreated, empty, if it is damaged.
+/// A file that is recreated empty if it is damaged.
 pub(crate) struct Disposable {
     pub path: PathBuf,
     pub migrations: &'static [Migration],
@@ -25,7 +25,7 @@ pub(crate) struct Disposable {
 }
 
 impl Disposable {
-    /// Opens the file, or a database in memory if that is not possible now.
+    /// Opens the file, or a database in memory if this fails.
     pub fn open_or_memory(&self) -> Result<Connection, StorageError> {
         self.open().or_else(|e| {
             tracing::warn!(
@@ -82,7 +82,7 @@ fn is_damaged(path: &Path) -> crate::Result<bool> {
         .is_some())
 }
 
-/// Opens the file and brings its schema up to date.
+/// Opens the file and migrates its schema.
 pub fn connect(path: &Path, migrations: &[Migration], now_ms: i64) -> crate::Result<Connection> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(|source| crate::Error::Io {
@@ -110,7 +110,7 @@ pub fn in_memory(migrations: &[Migration], now_ms: i64) -> Result<Connection, St
     Ok(conn)
 }
 
-/// Renames the file and its log to `*.damaged`; an older file of that name is replaced.
+/// Renames the file and its log to `*.damaged`, replacing older files of these names.
 pub fn rename_damaged(path: &Path) -> crate::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut from = path.as_os_str().to_owned();

@@ -1,30 +1,30 @@
-//! What a database does in addition to its transactions, such as a journal, a reserve of disk space, or the repair of
-//! a damaged file.
+//! Callbacks of a database, for a journal, a reserve of disk space, or the repair of a damaged file.
 //!
-//! Not here: the implementations, which are in the crates above.
+//! Not here: the implementations, which are in the crates that use this one.
 
 use carrel_system::StorageError;
 use rusqlite::Connection;
 
-/// Called by the writer thread, while the connection is not used otherwise. No method may use the database itself.
+/// Callbacks of a database. They run while nothing else uses the write connection, and must not call the database.
 pub trait Hooks: Send {
-    /// Runs after each commit and before the calls that share it return.
+    /// Called after each commit, before the calls that share it return.
     fn committed(&mut self) {}
 
-    /// Frees space after a transaction found the disk full. If it returns true, the transaction runs again.
+    /// Frees space after a transaction failed on a full disk. If it returns true, the transaction runs again.
     fn free_space(&mut self, _conn: &Connection) -> bool {
         false
     }
 
-    /// Runs before the next statement after a statement reported damage, while nothing is read. Returns the connection
-    /// to use from then on: the same one, or one to another file. On `Err` the database is closed.
+    /// Called after a statement reported damage, before the next one and while no read runs. Returns the connection to
+    /// use from now on: the same one, or one to another file. If it returns an error, the database is closed.
     ///
-    /// Only damage that [`crate::confirm_damage`] finds justifies replacing a file.
+    /// A file may be replaced only if [`crate::confirm_damage`] finds damage.
     fn repair(&mut self, conn: Connection) -> Result<Connection, StorageError> {
         Ok(conn)
     }
 
-    /// Closes the connection. `is_suspect`: a statement reported damage, and `repair` has not been called since.
+    /// Closes the connection. `is_suspect` is true if a statement reported damage and `repair` has not been called
+    /// since.
     fn close(&mut self, conn: Connection, _is_suspect: bool) {
         close(&conn);
     }
@@ -35,9 +35,9 @@ pub trait Hooks: Send {
 pub struct NoHooks;
 impl Hooks for NoHooks {}
 
-/// Closes a connection after moving the log's contents into the file.
+/// Prepares a connection for closing: copies the contents of the log into the file.
 pub fn close(conn: &Connection) {
     if let Err(e) = conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::debug!(error = %e, "the write-ahead log could not be merged");
+        tracing::debug!(error = %e, "the write-ahead log could not be checkpointed");
     }
 }

@@ -1,4 +1,4 @@
-//! A queued transaction, and the handle that its closure works with.
+//! A queued transaction, and the handle that is passed to its closure.
 //!
 //! Not here: how transactions are grouped and committed (`commit`).
 
@@ -13,10 +13,10 @@ use rusqlite::Connection;
 
 use crate::DatabaseError;
 
-/// Runs after a commit.
+/// A function to run after a commit.
 pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
 
-/// The handle that a closure in [`super::Database::write`] works with. It derefs to the connection.
+/// The transaction that is passed to the closure of [`super::Database::write`]. Dereferences to the connection.
 pub struct WriteTx<'c> {
     conn: &'c Connection,
     after: RefCell<Vec<AfterCommit>>,
@@ -29,8 +29,8 @@ impl<'c> WriteTx<'c> {
     pub fn conn(&self) -> &'c Connection {
         self.conn
     }
-    /// Runs `f` after the commit and before the call returns; never if this transaction is not committed. `f` must not
-    /// use the database.
+    /// Runs `f` after the commit, before the call returns. `f` does not run if this transaction is not committed, and
+    /// must not use the database.
     pub fn after_commit(&self, f: impl FnOnce() + Send + 'static) {
         self.after.borrow_mut().push(Box::new(f));
     }
@@ -49,7 +49,7 @@ impl Deref for WriteTx<'_> {
 /// A transaction. `run` may be called again; `finish` is called once, after the commit or after the last failure.
 pub(super) trait Job {
     fn run(&mut self, tx: &WriteTx<'_>) -> Result<(), StorageError>;
-    /// Passes the result to the caller. `Err`: nothing of this transaction was committed.
+    /// Passes the result to the caller. `committed` is an error if the transaction was not committed.
     fn finish(self: Box<Self>, committed: Result<(), StorageError>);
 }
 
@@ -58,7 +58,7 @@ pub(super) struct ClosureJob<T, E, F, R> {
     op: &'static str,
     f: F,
     result: Option<Result<T, E>>,
-    /// Results of earlier runs, dropped in `finish` because a destructor may use the database.
+    /// Results of earlier runs. Dropped only in `finish`, because a destructor may use the database.
     discarded: Vec<Result<T, E>>,
     reply: R,
 }
@@ -112,7 +112,7 @@ where
     }
 }
 
-/// Runs `f`. A panic becomes an error: it must not end the thread that commits for all callers.
+/// Runs `f` and converts a panic to an error, because it must not end the thread that commits for all callers.
 pub(super) fn catch_panic<T, E: DatabaseError>(
     op: &str,
     f: impl FnOnce() -> Result<T, E>,

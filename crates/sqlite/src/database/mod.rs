@@ -1,11 +1,11 @@
-//! A database of a client: a writer thread with group commit, and concurrent readers.
+//! A database of the client: a writer thread with group commit, and concurrent readers.
 //!
-//! `write(op, |tx| ..)` is one transaction. Transactions that wait at the same time share one commit, and so one
-//! fsync; each still succeeds or fails alone. `read(|conn| ..)` reads one snapshot and never waits for a write.
-//! Neither blocks the calling thread. A database in memory has one connection for both.
+//! `write(op, |tx| ..)` is one transaction. Transactions that are queued at the same time share one commit and one
+//! fsync; each succeeds or fails separately. `read(|conn| ..)` reads one snapshot and never waits for a write. Neither
+//! blocks the calling thread. A database in memory has one connection for both.
 //!
-//! The variants named `*_blocking` are for code that may block: in a debug build they panic on a thread that serves
-//! async tasks. No closure may use the database that runs it.
+//! The `*_blocking` variants are for code that may block: in debug builds they panic on a thread that runs async tasks.
+//! A closure must not use the database that runs it.
 //!
 //! Not here: the schema, and how a file is opened and repaired (`disposable` for files that can be downloaded again).
 
@@ -40,9 +40,9 @@ use writer::Writer;
 
 use crate::Migration;
 
-/// The error type of a crate that uses a database.
+/// An error type for use with `Database`.
 pub trait DatabaseError: From<StorageError> + From<Panicked> {
-    /// Returns the failure of a file or database behind this error, if there is one.
+    /// Returns the failure of a file or database that caused this error, if there is one.
     fn storage(&self) -> Option<&StorageError>;
 
     /// Returns the cause of that failure.
@@ -65,9 +65,10 @@ impl DatabaseError for StorageError {
     }
 }
 
-/// An open database, shared by its clones. Dropping the last one finishes queued calls and closes it.
+/// An open database, shared by its clones. When the last clone is dropped, queued calls are finished and the database
+/// is closed.
 ///
-/// `E` is the error type of the crate that uses it.
+/// `E` is the error type of the calls.
 pub struct Database<E> {
     open: Arc<Open>,
     error: PhantomData<fn() -> E>,
@@ -76,7 +77,7 @@ pub struct Database<E> {
 struct Open {
     shared: Arc<Shared>,
     writer: Writer,
-    /// One permit per read that may run.
+    /// One permit for each read that may run.
     permits: Arc<Semaphore>,
     /// Number of calls whose callers are waiting.
     pending: AtomicUsize,
@@ -104,7 +105,8 @@ impl<E> Clone for Database<E> {
 }
 
 impl<E> Database<E> {
-    /// Takes over a connection. Reads open the same file; a database in memory is read with `conn` itself.
+    /// Uses `conn` for writes. Reads open further connections to the same file; a database in memory is read with
+    /// `conn`.
     pub fn new(conn: Connection, hooks: impl Hooks + 'static) -> Self {
         let shared = Arc::new(Shared::new(conn, Box::new(hooks)));
         let open = Open {
@@ -116,9 +118,10 @@ impl<E> Database<E> {
         Self { open: Arc::new(open), error: PhantomData }
     }
 
-    /// Opens or creates a file whose content can be downloaded again. A file that is proven to be damaged, now or
-    /// later, is renamed to `*.damaged` and recreated. If the file cannot be opened for another reason (full disk,
-    /// permissions, another program, a newer version), it stays unchanged and this run uses a database in memory.
+    /// Opens or creates a file whose content can be downloaded again. If damage of the file is confirmed, now or later,
+    /// it is renamed to `*.damaged` and recreated. If the file cannot be opened for another reason (full disk,
+    /// permissions, another program, a newer version), it is left unchanged, and a database in memory is used until the
+    /// next start.
     pub fn open_disposable(
         path: &Path,
         migrations: &'static [Migration],
@@ -128,13 +131,13 @@ impl<E> Database<E> {
         Ok(Self::new(file.open_or_memory()?, file))
     }
 
-    /// Returns the same database for a crate with another error type.
+    /// Returns the same database with another error type.
     pub fn with_error<F>(&self) -> Database<F> {
         Database { open: self.open.clone(), error: PhantomData }
     }
 
-    /// Returns the number of calls whose callers are waiting: queued, running, or with a result that was not received
-    /// yet.
+    /// Returns the number of calls whose callers are waiting: queued, running, or with a result that is not yet
+    /// received.
     pub fn pending(&self) -> usize {
         self.open.pending.load(Ordering::Relaxed)
     }
@@ -155,11 +158,11 @@ impl<E> Database<E> {
 }
 
 impl<E: DatabaseError + Send + 'static> Database<E> {
-    /// Runs `f` in one transaction that holds the file's write lock from its beginning; it is committed completely or
-    /// not at all when this returns. `op` names it in logs.
+    /// Runs `f` in one transaction that has the write lock of the file from its start. When this returns, the
+    /// transaction is committed or rolled back. `op` is its name in logs.
     ///
-    /// `f` may run several times: if the disk is full, space is freed and it runs again. The transaction is committed
-    /// even if the caller stops waiting.
+    /// `f` may run several times: if the disk is full, space is freed and `f` runs again. The transaction is committed
+    /// even if the returned future is dropped.
     pub async fn write<T: Send + 'static>(
         &self,
         op: &'static str,
@@ -172,7 +175,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         result.await.map_err(|_| commit::closed())?
     }
 
-    /// Reads one snapshot. If `f` finds damage, the file is repaired and `f` runs once more.
+    /// Reads one snapshot. If `f` reports damage, `f` runs again after the repair.
     pub async fn read<T: Send + 'static>(
         &self,
         f: impl FnMut(&Connection) -> Result<T, E> + Send + 'static,
@@ -181,7 +184,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         self.on_reader(move || read_with_retry(&open.shared, f)).await
     }
 
-    /// Reads one snapshot. `f` runs once, also if it finds damage.
+    /// Reads one snapshot. `f` runs once, also if it reports damage.
     pub async fn read_once<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -204,8 +207,8 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         .await
     }
 
-    /// Replaces the connection. `make` runs while the database is not used otherwise; on `Err` the old connection
-    /// stays.
+    /// Replaces the connection. While `make` runs, nothing else uses the database; if it returns an error, the
+    /// connection is not replaced.
     pub async fn replace<T: Send + 'static>(
         &self,
         make: impl FnOnce() -> Result<(Connection, T), E> + Send + 'static,
@@ -216,7 +219,7 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
 }
 
 impl<E: DatabaseError> Database<E> {
-    /// Runs [`Database::write`] on this thread, in a transaction of its own.
+    /// Runs [`Database::write`] on this thread, in a separate transaction and commit.
     pub fn write_blocking<T>(
         &self,
         op: &'static str,
@@ -235,7 +238,8 @@ impl<E: DatabaseError> Database<E> {
         read_with_retry(&self.open.shared, f)
     }
 
-    /// Runs [`Database::replace`] on this thread. The thread is not checked, because this is part of opening.
+    /// Runs [`Database::replace`] on this thread. Does not check whether the thread may block, because it is part of
+    /// opening a database.
     pub fn replace_blocking<T>(
         &self,
         make: impl FnOnce() -> Result<(Connection, T), E>,
@@ -243,8 +247,8 @@ impl<E: DatabaseError> Database<E> {
         self.open.shared.replace(make)
     }
 
-    /// Runs `f` on this thread with the connection that writes, outside any transaction, while no other call writes:
-    /// for opening a file, and for statements that cannot run in a transaction.
+    /// Runs `f` on this thread with the write connection, outside any transaction and while no other call writes. For
+    /// opening a file, and for statements that cannot run in a transaction.
     pub fn with_connection<T>(
         &self,
         f: impl FnOnce(&mut Connection) -> Result<T, E>,
@@ -259,7 +263,7 @@ fn read_with_retry<T, E: DatabaseError>(
 ) -> Result<T, E> {
     match shared.read(&mut f) {
         Err(e) if e.is_corrupt() => {
-            tracing::warn!(error = e.storage().map(|e| e.text.as_str()), "a read found damage");
+            tracing::warn!(error = e.storage().map(|e| e.text.as_str()), "a read reported damage");
             shared.read(&mut f)
         }
         other => other,

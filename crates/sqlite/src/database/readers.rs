@@ -11,14 +11,14 @@ use rusqlite::Connection;
 use super::{commit::closed, job::catch_panic};
 use crate::{DatabaseError, Options, storage_error};
 
-/// Maximum number of connections kept open. More would not be faster: a read takes less than a millisecond.
+/// Maximum number of open read connections. More would not be faster, because a read takes less than a millisecond.
 pub(super) const MAX_READERS: usize = 4;
 
-/// Source of the connections for reads.
+/// Where reads get their connections.
 pub(super) enum Source {
-    /// Connections open this file.
+    /// Connections to this file are opened.
     File(PathBuf),
-    /// A database in memory: reads use the connection that writes.
+    /// A database in memory: reads use the write connection.
     Memory,
     Closed,
 }
@@ -33,9 +33,9 @@ impl Source {
 }
 
 pub(super) struct Readers {
-    /// Each read of a file holds a read lock while it runs.
+    /// Locked for reading while a read of the file runs.
     source: RwLock<Source>,
-    /// None: closed. A connection still in use is then dropped when its read ends.
+    /// `None`: closed. A connection that is still in use is then dropped when its read ends.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
@@ -44,8 +44,8 @@ impl Readers {
         Self { source: RwLock::new(source), idle: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Runs `f` with a connection to the file, in one read transaction. Returns `f` if the connection that writes has
-    /// to be used: for a database in memory, or if no other connection can be opened.
+    /// Runs `f` with a connection to the file, in one read transaction. Returns `f` if the write connection must be
+    /// used: for a database in memory, or if no other connection can be opened.
     pub fn read<T, E: DatabaseError, F: FnOnce(&Connection) -> Result<T, E>>(
         &self,
         f: F,
@@ -64,7 +64,7 @@ impl Readers {
                 Err(e) if e.cause == Cause::Corrupt => return Err(e.into()),
                 // For example if there is no free file descriptor.
                 Err(e) => {
-                    tracing::debug!(error = %e, "no connection for a read: using the writer's");
+                    tracing::debug!(error = %e, "no read connection could be opened: using the write connection");
                     return Ok(Err(f));
                 }
             },
@@ -80,7 +80,7 @@ impl Readers {
         result.map(Ok)
     }
 
-    /// Waits for running reads, closes all connections, and runs `f`, which may change the source of later reads.
+    /// Waits for running reads, closes their connections, and runs `f`, which may change the source of later reads.
     pub fn pause<T>(&self, f: impl FnOnce(&mut Source) -> T) -> T {
         let mut source = self.source.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(idle) = self.idle().as_mut() {
@@ -89,7 +89,7 @@ impl Readers {
         f(&mut source)
     }
 
-    /// Rejects new reads; running ones are finished.
+    /// Rejects later reads; running reads are finished.
     pub fn close(&self) {
         self.idle().take();
     }

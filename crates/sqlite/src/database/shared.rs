@@ -1,4 +1,4 @@
-//! The connection that writes and the readers, for callers that may block.
+//! The write connection and the read connections, for callers that may block.
 //!
 //! Not here: the async calls (`Database`).
 
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::DatabaseError;
 
-/// Lock order: `write` before `readers`.
+/// The connections of a database. Lock order: `write` before `readers`.
 pub(crate) struct Shared {
     write: Mutex<WriteConnection>,
     readers: Readers,
-    /// A statement reported damage: the file is repaired before the next statement.
+    /// A statement reported damage: `Hooks::repair` is called before the next one.
     suspect: AtomicBool,
 }
 
@@ -43,7 +43,7 @@ impl Shared {
                 Err(e) => group.iter().map(|_| Err(e.clone())).collect(),
             }
         };
-        // Without the lock, because the destructor of a value may use the database.
+        // Called without the lock, because the destructor of a value may use the database.
         group.into_iter().zip(ends).for_each(|(job, ended)| job.finish(ended));
     }
 
@@ -63,7 +63,7 @@ impl Shared {
         result
     }
 
-    /// Runs `f` with the connection that writes, outside any transaction.
+    /// Runs `f` with the write connection, outside any transaction.
     pub fn with_connection<T, E: DatabaseError>(
         &self,
         f: impl FnOnce(&mut Connection) -> Result<T, E>,

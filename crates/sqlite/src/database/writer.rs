@@ -1,4 +1,4 @@
-//! The writer thread. It takes all queued transactions, up to a limit, and commits them together.
+//! The writer thread, which commits all queued transactions together, up to a limit.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
@@ -19,7 +19,7 @@ pub(super) type SendJob = Box<dyn super::job::Job + Send>;
 
 enum Message {
     Write(SendJob),
-    /// Closes the database after everything that was sent before, then calls the function.
+    /// Closes the database after all earlier messages, then calls the function.
     Close(Box<dyn FnOnce() + Send>),
 }
 
@@ -44,10 +44,10 @@ impl Writer {
         self.send(Message::Write(job))
     }
 
-    /// Closes the database after everything that was sent before; `done` is called then, or at once if the database is
-    /// already closed.
+    /// Closes the database after all earlier transactions, then calls `done`. If the database is already closed, drops
+    /// `done` without calling it.
     pub fn close(&self, done: impl FnOnce() + Send + 'static) {
-        // Dropping the message notifies the caller as well.
+        // If the queue is closed, `done` is dropped, which the caller detects.
         let _ = self.send(Message::Close(Box::new(done)));
         *self.state() = State::Closed;
     }
@@ -74,7 +74,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Waits for the thread, so that the file is closed when this returns.
+    /// Waits for the thread: the file is closed when this returns.
     fn drop(&mut self) {
         match std::mem::replace(&mut *self.state(), State::Closed) {
             State::Running(queue, thread) => {

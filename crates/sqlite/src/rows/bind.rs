@@ -158,7 +158,7 @@ impl<'a, 'c> Binder<'a, 'c> {
     }
 }
 
-/// Returns the hash of the immutable part, for kinds that have one.
+/// Returns the hash of the immutable part (payload), for kinds that have one.
 pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
     match row {
         Row::Session(r) => Some(r.payload_hash()),
@@ -196,9 +196,9 @@ impl ColumnReader<'_> {
     }
     fn hlc(&mut self) -> Result<Hlc> {
         let n = self.int()?;
-        Hlc::from_raw(n).ok_or_else(|| self.bad(format_args!("{n} is not a hybrid clock")))
+        Hlc::from_raw(n).ok_or_else(|| self.bad(format_args!("{n} is not a stamp")))
     }
-    /// Reads a minimum; `NEVER` means none.
+    /// Reads a minimum; `NEVER` is read as `None`.
     fn time(&mut self) -> Result<Option<i64>> {
         Ok(Some(self.int()?).filter(|ms| *ms != NEVER))
     }
@@ -234,7 +234,7 @@ impl ColumnReader<'_> {
     fn hash(&mut self) -> Result<BlobHash> {
         Ok(BlobHash(self.bytes()?))
     }
-    /// Skips the hash of the immutable part, which is read from its own columns; the hash is only used by the join.
+    /// Skips the payload hash, which only the join uses.
     fn skip(&mut self) {
         self.next += 1;
     }

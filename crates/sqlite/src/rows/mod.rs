@@ -1,12 +1,12 @@
 //! Learners' rows in tables: join, get, scan.
 //!
 //! The join is one upsert, generated from a table description (`TableSpec`). On the server an insert is tried first,
-//! which suffices for most rows. A differential test compares both with the join in Rust. The client stores one
-//! learner per file; the server stores all in one database, with a leading `user_id` and the learner's change number
-//! (`usn`) on each row.
+//! because most rows are new. A differential test compares both with the join in Rust. The client stores one learner
+//! per file; the server stores all in one database, with a leading `user_id` and the learner's change number (`usn`) on
+//! each row.
 //!
-//! Not here: transactions (the caller's), change numbers (the server's), the outbox (the client's), validation
-//! (model).
+//! Not here: transactions (callers), assigning change numbers (server), the outbox (client), validation
+//! (`carrel-model`).
 
 mod bind;
 mod spec;
@@ -31,11 +31,11 @@ pub enum Scope {
     Server,
 }
 
-/// The learner whose rows are accessed. Every call on the server requires a learner, so none can access another's rows
-/// by accident.
+/// The learner whose rows are accessed. On the server each call requires one, so that rows of another learner are not
+/// accessed by mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The one learner of this file.
+    /// The only learner of this file.
     Client,
     Server(UserId),
 }
@@ -51,26 +51,27 @@ impl Owner {
 /// Result of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Joined {
-    /// False: the row changed nothing and nothing was written, so the change number can be used for another row.
+    /// The stored row changed. If not, nothing was written, and the change number can be used for another row.
     pub changed: bool,
-    /// Server only: the row changed and equals the joined one, with nothing left of an earlier row.
+    /// Server only: the stored row changed and now equals the one that was passed.
     pub as_sent: bool,
-    /// One id has two payloads (a cloned device, a bug or an attack). The payload with the greater hash was kept.
+    /// The stored row with this id has another payload (because of a cloned device, a bug or an attack). The payload
+    /// with the greater hash was kept.
     pub payload_conflict: bool,
     /// Server only: there was no row with this key.
     pub added: bool,
-    /// Server only: change of the row's size (`size`) in bytes.
+    /// Server only: change of the size of the stored row (`size`) in bytes.
     pub growth: i64,
 }
 
 /// Joins one valid row into its table.
 ///
-/// `usn` is written with the row if, and only if, the row changes; it must be new for this learner (the index is
-/// unique). A client passes 0. Call it inside a transaction: committing one row costs more than a thousand joins.
+/// `usn` is written with the row if the stored row changes; it must be new for this learner (the index is unique). A
+/// client passes 0. To be called inside a transaction: a commit costs more than a thousand joins.
 pub fn join(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<Joined> {
     let sql = sql::of(TableSpec::of(row.row_type()), owner.scope());
     if owner.scope() == Scope::Server {
-        // Most rows of a large push are new, and an insert costs half as much as the whole join.
+        // Most rows of a large push are new, and an insert costs half as much as a join.
         let mut stmt = conn.prepare_cached(&sql.insert)?;
         if let Some(joined) = insert(&mut stmt, owner, row, usn)? {
             return Ok(joined);
@@ -153,7 +154,7 @@ fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<J
     Ok(joined)
 }
 
-/// Returns the size of the stored row with this key (see `size`); none if there is no such row.
+/// Returns the size of the stored row with this key (see `size`), or `None` if there is no such row.
 pub fn size_of(conn: &Connection, owner: Owner, key: &RowKey) -> Result<Option<u64>> {
     let sql = &sql::of(TableSpec::of(key.row_type), owner.scope()).size_and_hash;
     let mut stmt = conn.prepare_cached(sql)?;
@@ -197,7 +198,7 @@ pub fn each<E: From<crate::Error>>(
     Ok(())
 }
 
-/// Returns the keys of all rows of one kind, in order. A client marks them dirty when the server's epoch has changed.
+/// Returns the keys of all rows of one kind, in order.
 pub fn keys(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<RowKey>> {
     let mut stmt = conn.prepare_cached(&sql::of(TableSpec::of(row_type), owner.scope()).keys)?;
     bind_owner(&mut stmt, owner)?;
@@ -212,7 +213,7 @@ pub fn keys(conn: &Connection, owner: Owner, row_type: RowType) -> Result<Vec<Ro
 /// Returns the rows of one kind that match a clause: `query::<Progress>(conn, "WHERE item = ?1 ORDER BY kind",
 /// [item])`.
 ///
-/// The clause is the caller's own text, never user input; on the server it must restrict `user_id`.
+/// The clause must not contain user input; on the server it must restrict `user_id`.
 pub fn query<T: RowKind>(conn: &Connection, clause: &str, params: impl Params) -> Result<Vec<T>> {
     let select = &sql::of(TableSpec::of(T::TYPE), Scope::Client).select;
     let mut stmt = conn.prepare_cached(&format!("{select}{clause}"))?;
@@ -232,10 +233,10 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Returns a learner's rows that changed after `since`, over all kinds, ordered by change number: at most `limit`
-/// rows, and none after about `max_bytes` were read, but at least one. Server only.
+/// Returns the rows of all kinds of a learner that changed after `since`, ordered by change number: at most `limit`
+/// rows and about `max_bytes`, but at least one row. Server only.
 ///
-/// The last number is the next cursor. Call it inside a read transaction, because it runs several statements.
+/// The last number is the next cursor. Must be called inside a read transaction, because it runs several statements.
 pub fn since(
     conn: &Connection,
     user: UserId,
@@ -243,7 +244,7 @@ pub fn since(
     limit: usize,
     max_bytes: usize,
 ) -> Result<Page> {
-    // First the numbers alone (from the indices), with one more than requested to detect further rows.
+    // First only the change numbers, from the indices; one more than requested, to detect further rows.
     let mut order = Vec::new();
     let mut last = 0;
     let mut stmt = conn.prepare_cached(&sql::CHANGED)?;
@@ -259,8 +260,8 @@ pub fn since(
         last = row.get(1)?;
     }
     drop(changed);
-    // Then one open statement per table with rows in the page; each row is read when its turn comes, so that no unused
-    // row is read.
+    // Then one statement for each table with rows in the page. Rows are read in the order of the numbers, so that only
+    // rows of the page are read.
     let mut pages: Vec<Option<CachedStatement<'_>>> = Vec::with_capacity(SPECS.len());
     for (table, spec) in SPECS.iter().enumerate() {
         let is_in_page = order.contains(&table);
@@ -326,7 +327,7 @@ fn bind_owner<'a, 'c>(stmt: &'a mut CachedStatement<'c>, owner: Owner) -> Result
     Ok(binder)
 }
 
-/// Converts a change number to SQL's signed integers; one that does not fit becomes greater than all stored ones.
+/// Converts a change number to a signed integer of SQL; a number that is too large becomes the maximum.
 fn stored_usn(usn: u64) -> i64 {
     i64::try_from(usn).unwrap_or(i64::MAX)
 }

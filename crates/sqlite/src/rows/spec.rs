@@ -1,9 +1,8 @@
-//! Table descriptions of the lattices, one for each kind of row. Schema, upsert, select and scan are generated from
-//! them.
+//! Descriptions of the tables, one for each kind of row. The schema and all statements are generated from them.
 //!
-//! A row is its key and a product of parts: registers (the lexicographic maximum of a tuple of columns), maxima,
-//! minima, least tuples (the lexicographic minimum), and the fields of newer versions (`extra`). SQL compares tuples
-//! (integers, bytes, text by its UTF-8 bytes) in the same order as Rust.
+//! A row is a key and a product of parts: registers (lexicographic maximum of a tuple of columns), maxima, minima,
+//! least tuples (lexicographic minimum), and the fields of newer versions (`extra`). SQL compares tuples (integers,
+//! bytes, text by its UTF-8 bytes) in the same order as Rust.
 //!
 //! Not here: the SQL itself (`sql`).
 
@@ -19,7 +18,7 @@ pub enum Kind {
     Uuid,
     /// 32 bytes.
     Hash,
-    /// 16 bytes, or no bytes for none, which is less than any UUID, as `None` is less than `Some`.
+    /// 16 bytes, or none for `None`. Like `None`, the empty value is less than any other.
     MaybeUuid,
 }
 impl Kind {

@@ -12,9 +12,9 @@ use super::{
 /// The statements of one table in one scope. In the server's scope `?1` is the user, and in the upsert `?2` is the
 /// change number.
 pub(super) struct Statements {
-    /// Server only. Binds all columns; writes nothing if the key exists.
+    /// Server only. Binds all columns. Writes nothing if the key exists.
     pub(super) insert: String,
-    /// Binds all columns. The server's returns a row if anything was written: whether the stored row equals the bound
+    /// Binds all columns. On the server, returns a row if anything was written: whether the stored row equals the bound
     /// one, and its size.
     pub(super) upsert: String,
     /// Binds the keys.
@@ -23,9 +23,9 @@ pub(super) struct Statements {
     pub(super) size_and_hash: String,
     pub(super) all: String,
     pub(super) keys: String,
-    /// Server only: rows with `?2 < usn <= ?3`, in order; the change number is the last column.
+    /// Server only. Rows with `?2 < usn <= ?3`, in order; the change number is the last column.
     pub(super) page: String,
-    /// `SELECT columns FROM table`, to which the caller appends clauses.
+    /// `SELECT columns FROM table`, to which callers append clauses.
     pub(super) select: String,
 }
 
@@ -33,7 +33,7 @@ static STATEMENTS: LazyLock<Vec<[Statements; 2]>> = LazyLock::new(|| {
     SPECS.iter().map(|s| [statements(s, Scope::Client), statements(s, Scope::Server)]).collect()
 });
 
-/// Server only: the tables of the next changes of user `?1` after `?2`, at most `?3` of them: (type, usn) by usn.
+/// Server only. The next `?3` changes of user `?1` after `?2`: (index of the table in `SPECS`, usn), ordered by usn.
 pub(super) static CHANGED: LazyLock<String> = LazyLock::new(|| {
     let arms = SPECS.iter().enumerate().map(|(i, s)| {
         format!("SELECT {i} AS row_type, usn FROM {} WHERE user_id = ?1 AND usn > ?2", s.table)
@@ -107,8 +107,8 @@ fn statements(spec: &TableSpec, scope: Scope) -> Statements {
     }
 }
 
-/// Returns the expression for a row's size in a quota: the bytes of its texts and blobs, and 8 for each number.
-/// `Binder` computes the same.
+/// Returns the SQL expression for the size of a row as counted in a quota: the bytes of its texts and blobs, and 8 for
+/// each number. `Binder` computes the same size.
 pub fn size(spec: &TableSpec) -> String {
     let of = |c: Column| match c.kind {
         Kind::Int => "8".to_owned(),

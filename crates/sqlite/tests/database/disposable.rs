@@ -1,4 +1,4 @@
-//! Tests of databases whose content can be downloaded again: handling of files that are damaged or cannot be opened.
+//! Tests of databases whose content can be downloaded again: files that are damaged or cannot be opened.
 
 use carrel_sqlite::{StorageError, storage_error};
 
@@ -24,7 +24,7 @@ fn insert(db: &Database, n: i64) -> Result<(), StorageError> {
 }
 
 #[test]
-fn an_unopenable_cache_is_unchanged_and_replaced_in_memory() {
+fn a_cache_that_cannot_be_opened_is_unchanged_and_a_database_in_memory_is_used() {
     for (what, sql) in [
         ("locked", "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT"),
         ("newer", "INSERT INTO schema_migration VALUES (2, 'later', x'00', 0)"),
@@ -51,7 +51,7 @@ fn an_unopenable_cache_is_unchanged_and_replaced_in_memory() {
         assert_eq!(
             numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
-            "{what}: all rows are stored"
+            "{what}: the file has its row"
         );
     }
 }
@@ -98,7 +98,7 @@ fn a_cache_on_a_full_disk_loses_nothing() {
         assert_eq!(
             numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
-            "{free} KiB: all rows are stored"
+            "{free} KiB: the file has its row"
         );
     }
     assert!(full > 2 && whole > 2, "{full} and {whole}");
@@ -143,8 +143,8 @@ fn a_cache_damaged_while_open_is_recreated() {
     }
 }
 
-/// Without file descriptors, and as a user without permission. In another process, because both affect the whole
-/// process.
+/// Opens the file without file descriptors, and as a user without permission. Uses child processes, because both affect
+/// the whole process.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_descriptors_or_permission_the_cache_is_unchanged() {
@@ -218,8 +218,8 @@ fn without_descriptors_or_permission_the_cache_is_unchanged() {
             child.uid(65_534).gid(65_534);
         }
         let done = child.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && said.contains("1 passed"), "{what}: {said}");
+        let output = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && output.contains("1 passed"), "{what}: {output}");
         let names: Vec<_> =
             fs::read_dir(&folder).unwrap().map(|f| f.unwrap().file_name()).collect();
         assert!(
@@ -229,7 +229,7 @@ fn without_descriptors_or_permission_the_cache_is_unchanged() {
         assert_eq!(
             numbers(&Database::open_disposable(&path, TABLE, 0).unwrap()),
             7,
-            "{what}: all rows are stored"
+            "{what}: the file has its row"
         );
     }
 }

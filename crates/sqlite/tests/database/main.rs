@@ -1,4 +1,4 @@
-//! Tests of `Database`: transactions and reads, and files that can be downloaded again.
+//! Tests of `Database`: transactions and reads, and files whose content can be downloaded again.
 
 mod disposable;
 mod schema;

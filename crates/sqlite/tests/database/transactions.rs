@@ -39,7 +39,7 @@ fn rejected() -> StorageError {
     StorageError::other("rejected")
 }
 
-/// Occupies the writer until the sender is used or dropped. Resolves when the writer is occupied.
+/// Starts a transaction that lasts until the sender is used or dropped. Returns when it runs.
 async fn hold(db: &Database) -> (mpsc::Sender<()>, impl Future<Output = Result<()>> + use<>) {
     let (release, released) = mpsc::channel::<()>();
     let (running, is_running) = oneshot::channel();
@@ -69,7 +69,7 @@ impl Fixture {
     fn path(&self) -> std::path::PathBuf {
         self.dir.path().join("a.db")
     }
-    /// Counts SQLite's own commits.
+    /// Opens a connection that counts the commits of SQLite.
     fn connect(&self) -> Connection {
         let mut conn = connect(&self.path());
         let commits = self.commits.clone();
@@ -115,11 +115,15 @@ async fn queued_transactions_share_a_commit_and_fail_separately() {
     );
     assert_eq!((a, b, d, held), (Ok(()), Err(rejected()), Ok(()), Ok(())));
     assert!(c.unwrap_err().text.contains("work: a fault"));
-    assert_eq!(fixture.commits() - before, 2, "one commit for the first, one for all queued");
+    assert_eq!(
+        fixture.commits() - before,
+        2,
+        "one commit for the first transaction, one for all queued ones"
+    );
     assert_eq!(*after_commit.lock().unwrap(), [1, 8], "only for committed transactions");
     assert_eq!(db.read(sum).await, Ok(9));
 
-    // Each transaction alone.
+    // Transactions that share no commit.
     assert_eq!(work(16, || Err(rejected())).await, Err(rejected()));
     assert!(work(32, || panic!("a fault")).await.is_err());
     assert_eq!(work(64, || Ok(())).await, Ok(()));
@@ -170,7 +174,7 @@ async fn a_read_uses_one_snapshot_and_does_not_wait_for_writes() {
     resume.send(()).unwrap();
     assert_eq!(read.await.unwrap(), Ok((1, 1)), "both statements read one snapshot");
     let (release, held) = hold(&db).await;
-    assert_eq!(db.read(sum).await, Ok(3), "while a transaction is open");
+    assert_eq!(db.read(sum).await, Ok(3), "a read while a transaction is open");
     drop(release);
     held.await.unwrap();
 }
@@ -199,7 +203,7 @@ async fn closing_finishes_queued_writes_and_running_reads() {
         tokio::pin!(close);
         tokio::select! {
             biased;
-            () = &mut close => panic!("closed while a write waits"),
+            () = &mut close => panic!("closed while a write is queued"),
             () = std::future::ready(()) => {}
         }
         assert!(db.write("late", |tx| insert(tx, 4)).await.is_err());
@@ -208,8 +212,8 @@ async fn closing_finishes_queued_writes_and_running_reads() {
         release.send(()).unwrap();
         close.await;
     };
-    let (waited, held, ()) = tokio::join!(db.write("waits", |tx| insert(tx, 1)), held, closing);
-    assert_eq!((waited, held), (Ok(()), Ok(())));
+    let (queued, held, ()) = tokio::join!(db.write("queued", |tx| insert(tx, 1)), held, closing);
+    assert_eq!((queued, held), (Ok(()), Ok(())));
     assert!(!fixture.dir.path().join("a.db-wal").exists(), "no connection is open");
     assert!(db.read(sum).await.is_err() && db.write("late", |tx| insert(tx, 8)).await.is_err());
     assert!(db.with_connection(|conn| sum(conn)).is_err());
@@ -228,7 +232,7 @@ fn dropping_the_last_handle_finishes_queued_writes() {
         tokio::pin!(add);
         tokio::select! {
             biased;
-            done = &mut add => panic!("{done:?} while the writer is occupied"),
+            done = &mut add => panic!("{done:?} while another transaction runs"),
             () = std::future::ready(()) => {}
         }
         drop((release, held));
@@ -236,10 +240,14 @@ fn dropping_the_last_handle_finishes_queued_writes() {
     drop(runtime);
     drop(db);
     assert!(!fixture.dir.path().join("a.db-wal").exists(), "no connection is open");
-    assert_eq!(sum(&connect(&fixture.path())), Ok(1), "its caller was dropped");
+    assert_eq!(
+        sum(&connect(&fixture.path())),
+        Ok(1),
+        "the transaction of a dropped caller is committed"
+    );
 }
 
-/// Counts commits; frees space by raising the page limit.
+/// Frees space by raising the page limit, `pieces` times.
 struct FreeingHooks {
     pieces: usize,
     calls: Arc<AtomicUsize>,
@@ -280,7 +288,7 @@ async fn on_a_full_disk_a_large_transaction_does_not_fail_a_small_one() {
     db.with_connection(|conn| limit(conn, 0)).unwrap();
     let (done, runs) = fill(1_000_000, 5_000);
     assert_eq!(done.await, Ok(()));
-    // First run, then one after the checkpoint of the log, then one after space was freed.
+    // The first run, one after the checkpoint of the log, and one after space was freed.
     assert_eq!((runs.load(Ordering::Relaxed), calls.load(Ordering::Relaxed)), (3, 1));
 
     let (release, held) = hold(&db).await;
@@ -289,11 +297,11 @@ async fn on_a_full_disk_a_large_transaction_does_not_fail_a_small_one() {
     let (large, small, held, ()) = tokio::join!(large, small, held, release);
     assert_eq!((small, held), (Ok(()), Ok(())));
     assert_eq!(large.unwrap_err().cause, Cause::Full);
-    assert_eq!(calls.load(Ordering::Relaxed), 3, "until no piece is left");
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "called until no piece is left");
     assert_eq!(db.read(count).await, Ok(5_001));
 }
 
-/// Replaces the connection by one to a file with one row.
+/// Replaces the connection with one to a new file with one row.
 struct RecreatingHooks(std::path::PathBuf, Arc<AtomicUsize>);
 impl Hooks for RecreatingHooks {
     fn repair(&mut self, conn: Connection) -> Result<Connection> {
@@ -332,7 +340,7 @@ async fn reported_damage_is_repaired_before_the_next_statement() {
 }
 
 #[tokio::test]
-async fn reads_and_writes_use_a_replaced_connection() {
+async fn reads_and_writes_use_the_new_connection_after_replace() {
     let fixture = Fixture::new();
     let db = fixture.open();
     db.write("before", |tx| insert(tx, 1)).await.unwrap();

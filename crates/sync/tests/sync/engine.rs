@@ -1,4 +1,4 @@
-//! Sync of several devices with a server: nothing is lost, nothing is counted twice, an invalid row blocks no other.
+//! Tests of sync between devices and a server: no row is lost or counted twice, and an invalid row blocks no other.
 
 use carrel_learning::{
     Step,
@@ -74,7 +74,7 @@ async fn own_rows_are_not_pulled() {
     a.sync_until_idle().await;
     assert_eq!((server.row_count(), server.state().pulled_rows), (30, 0));
 
-    // Another device's row is among the following ones: everything is pulled.
+    // If a row of another device is among them, all are pulled.
     b.sync_until_idle().await;
     assert_eq!(server.state().pulled_rows, 30);
     b.finish("rivers/b/s").await;
@@ -83,7 +83,7 @@ async fn own_rows_are_not_pulled() {
     a.sync_until_idle().await;
     assert_eq!(a.done("rivers").await.len(), 32);
 
-    // The server merges more into a row than was sent: the result is pulled.
+    // If the server's merged row differs from the one that was sent, it is pulled.
     server
         .put(Progress { percent: 9_000, ..Progress::none(ItemKind::Section, item("rivers/c/s")) });
     b.sync_until_idle().await;
@@ -115,13 +115,13 @@ async fn a_change_during_the_push_is_not_acknowledged_with_it() {
     device.learning.record(percent("a/b/c", 7_000)).await.unwrap();
     resume.send(()).unwrap();
     push.await.unwrap();
-    assert_eq!(device.waiting().await, 1, "the newer 70 % still waits");
+    assert_eq!(device.waiting().await, 1, "the later change is in the outbox");
     device.sync().await;
     assert_eq!((device.waiting().await, percent_at(&server, "a/b/c")), (0, Some(7_000)));
 }
 
 #[tokio::test]
-async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
+async fn after_lost_requests_or_replies_no_row_is_lost_or_counted_twice() {
     for outcome in [|| Outcome::LoseRequest, || Outcome::LoseReply] {
         let server = FakeServer::new();
         let device = Device::new(1, &FakeClock::noon(), &server);
@@ -133,7 +133,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
             server.enqueue(PUSH, outcome());
         }
         let passed = device.sync_until_idle().await;
-        assert!(passed >= 4_000, "retries wait in between: {passed} ms");
+        assert!(passed >= 4_000, "there are waits between retries: {passed} ms");
         let other = Device::new(2, &device.clock, &server);
         other.sync().await;
         assert_eq!(other.learning.time_spent(&item("a/b/c")).await.unwrap(), 9_000);
@@ -141,7 +141,7 @@ async fn lost_requests_and_lost_replies_lose_nothing_and_count_nothing_twice() {
     }
 }
 
-/// Whatever a pull has committed when the process dies, its cursor is never ahead of its rows.
+/// Wherever a pull is interrupted, the cursor is never ahead of the stored rows.
 #[tokio::test]
 async fn an_interrupted_pull_is_repeated() {
     let mut polls = 0;
@@ -171,7 +171,7 @@ async fn an_interrupted_pull_is_repeated() {
         polls += 1;
         assert!(polls < 1_000, "the pull ends");
     }
-    assert!(polls > 1, "the pull was also dropped in progress: {polls} polls");
+    assert!(polls > 1, "the pull was dropped in progress: {polls} polls");
 }
 
 #[tokio::test]
@@ -227,7 +227,8 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     assert_eq!((device.refused().await.len(), server.row_count()), (0, 101));
 }
 
-/// 2,500 rows are sent in three requests; the client settles one while the next is in flight.
+/// `2 * MAX_PUSH_ITEMS + 500` rows are sent in three requests; the client settles one batch while the next is in
+/// flight.
 #[tokio::test]
 async fn pipelined_batches_lose_nothing_after_a_fault() {
     let pass = || {
@@ -292,7 +293,7 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
         assert_eq!(
             percent_at(&server, "c/l7/s"),
             Some(9_000),
-            "{name}: the later change was pushed"
+            "{name}: the later change is pushed"
         );
         assert!(
             server.requests(PUSH) - before <= requests + 1,
@@ -415,7 +416,7 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         ("a sign-in page", b"<html>".to_vec()),
         ("nothing", vec![]),
         ("half a reply", br#"{"epoch":"e1","rows":[{"usn":"#.to_vec()),
-        ("a cursor that goes back", json(vec![row(2, fine), row(1, fine)], 2, false)),
+        ("a decreasing change number", json(vec![row(2, fine), row(1, fine)], 2, false)),
         ("a cursor before its rows", json(vec![row(9, fine)], 3, false)),
         ("more without progress", json(vec![], 0, true)),
         ("a cursor out of range", json(vec![], u64::MAX, false)),
@@ -489,7 +490,7 @@ async fn unknown_fields_are_sent_back() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_its_data_gets_it_back() {
+async fn rows_lost_by_the_server_are_sent_again() {
     for epoch in ["e2", "e1"] {
         let server = FakeServer::new();
         let clock = FakeClock::noon();
@@ -502,7 +503,8 @@ async fn a_server_that_lost_its_data_gets_it_back() {
         b.sync().await;
         b.finish("a/b/d").await;
         b.sync().await;
-        // An empty server, as after restoring an old backup. Without a new epoch only the change number shows it.
+        // An empty database, as after restoring an old backup. If the epoch is the same, only the change number reveals
+        // it.
         {
             let mut server_state = server.state();
             server_state.rows.clear();
@@ -514,8 +516,7 @@ async fn a_server_that_lost_its_data_gets_it_back() {
         b.sync_until_idle().await;
         a.sync_until_idle().await;
         assert!(server.state().rows.contains_key(&key("a/b/c")), "{epoch}");
-        // With the same epoch only a device that sends something notices; the real server always changes its epoch on a
-        // restore.
+        // With the same epoch only a device that pushes detects it; the real server changes its epoch on each restore.
         let all = if epoch == "e2" { 8 } else { 7 };
         assert_eq!((server.row_count(), a.done("a").await.len()), (all, all), "{epoch}");
     }
@@ -538,7 +539,7 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
     let engine = device.engine.clone();
     let pull = tokio::spawn(async move { engine.run(Instruction::Pull { limit: 10 }).await });
     was_received.await.unwrap();
-    // Meanwhile a push finds another database with other rows.
+    // During the pull, a push receives a new epoch; its database has other rows.
     {
         let mut server_state = server.state();
         server_state.epoch = "e2".into();
@@ -554,7 +555,7 @@ async fn a_pull_requested_before_an_epoch_change_is_discarded() {
     assert_eq!(
         (state.epoch.as_str(), state.pulled),
         ("e2", 0),
-        "the old cursor was not stored under the new epoch"
+        "the old cursor is not stored under the new epoch"
     );
     device.sync_until_idle().await;
     assert_eq!(device.learning.progress_under("a").await.unwrap().len(), 7);
@@ -609,13 +610,13 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     };
     assert_eq!((row.percent, row.pos.unwrap().hlc.ms()), (500, FakeClock::NOON));
     assert!(device.refused().await.is_empty());
-    // New stamps are right immediately.
+    // New stamps are correct immediately.
     let before = server.requests(PUSH);
     wrong.advance(1_000);
     device.learning.record(at("b2")).await.unwrap();
     device.sync_until_idle().await;
     assert_eq!(server.requests(PUSH), before + 1);
-    // Afterwards a device with a right clock wins over it, and the other way round.
+    // Then a later change on a device with a correct clock wins.
     let right_clock = FakeClock::new(FakeClock::NOON + 5_000);
     server.state().clock_ms = Some(FakeClock::NOON + 5_000);
     let right = Device::new(2, &right_clock, &server);
@@ -630,7 +631,7 @@ async fn stamps_of_a_fast_clock_are_corrected() {
 #[tokio::test]
 async fn times_of_a_wrong_clock_are_corrected() {
     let year = 365 * 24 * 3_600_000_i64;
-    // By how much the clock is wrong, and whether it was corrected before anything was sent.
+    // How far ahead the clock is, and whether it is corrected before the first push.
     for (wrong_by, set_right) in [(73 * year, false), (year, false), (73 * year, true)] {
         let server = FakeServer::new();
         let clock = FakeClock::new(FakeClock::NOON + wrong_by);
@@ -669,7 +670,11 @@ async fn times_of_a_wrong_clock_are_corrected() {
             .filter_map(|r| if let Row::Session(s) = r { Some(s) } else { None })
             .collect();
         assert_eq!(sessions.len(), 3);
-        assert_eq!(time_studied(sessions.iter().copied()), 30_000, "sessions do not overlap");
+        assert_eq!(
+            time_studied(sessions.iter().copied()),
+            30_000,
+            "corrected sessions do not overlap"
+        );
         for session in sessions {
             assert!((now - 300_000..=now).contains(&(session.started_ms + session.active_ms)));
             assert_eq!((session.day.as_str(), session.validate()), ("2026-11-20", Ok(())));
@@ -689,7 +694,7 @@ async fn times_of_a_wrong_clock_are_corrected() {
         let (started_ms, submitted_ms) = attempt(first);
         let took_ms = submitted_ms.unwrap() - started_ms;
         assert!(recent.contains(&started_ms) && recent.contains(&submitted_ms.unwrap()));
-        // After the correction the former offset is unknown: both times are set to now.
+        // After the clock was corrected, the former offset is unknown: both times are set to now.
         assert_eq!(took_ms, if set_right { 0 } else { 10_000 }, "wrong by {wrong_by}");
         assert!(recent.contains(&attempt(second).0) && attempt(second).1.is_none());
         // The second device has the same rows.
@@ -700,8 +705,8 @@ async fn times_of_a_wrong_clock_are_corrected() {
     }
 }
 
-/// Only times in the future are corrected, not a start that others may have, or a position that is ordered among
-/// others.
+/// Only times in the future are corrected: not a start that other devices may have, and not a position with a valid
+/// stamp.
 #[tokio::test]
 async fn valid_times_are_kept_after_a_clock_jump() {
     let server = FakeServer::new();
@@ -721,7 +726,7 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     clock.advance(60_000);
     server.state().clock_ms = Some(clock.now_ms());
     clock.jump(365 * 24 * 3_600_000);
-    // Finished before it has pulled the other device's position.
+    // Finished before the other device's position is pulled.
     device.finish("a/b/c").await;
     device.learning.submit_attempt(attempt).await.unwrap();
     device.sync_until_idle().await;
@@ -736,9 +741,10 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
 }
 
-/// Another copy of the server's database has other decisions or none: the device ends with those of the server.
+/// Another copy of the server's database may have other grades and decisions, or none: the device then has those of the
+/// copy.
 #[tokio::test]
-async fn decisions_of_a_restored_server_replace_earlier_ones() {
+async fn grades_and_decisions_of_a_restored_server_replace_earlier_ones() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let mut attempts = Vec::new();
@@ -877,7 +883,7 @@ async fn restoring_an_old_device_backup_converges() {
         let _ = std::fs::remove_file(device.path().join(log));
     }
     std::fs::copy(backup, device.path().join("user.db")).unwrap();
-    // Without the journal only the server has what came after the backup, as on a new device.
+    // Without the journal, changes after the backup are only on the server.
     std::fs::remove_dir_all(device.path().join("journal")).unwrap();
     let device = device.restart(&server).await;
     assert_eq!(device.done("a").await, ["a/b/c"]);
@@ -890,7 +896,7 @@ async fn restoring_an_old_device_backup_converges() {
 }
 
 #[tokio::test]
-async fn ten_thousand_rows_in_few_requests() {
+async fn ten_thousand_rows_need_few_requests() {
     let server = FakeServer::new();
     let clock = FakeClock::noon();
     let device = Device::new(1, &clock, &server);
@@ -920,7 +926,7 @@ async fn ten_thousand_rows_in_few_requests() {
 #[tokio::test]
 async fn missing_and_unreadable_rows_do_not_block_others() {
     let clock = FakeClock::noon();
-    // (keys without a row at the head, unreadable rows, keys of an unknown type)
+    // Numbers of: keys without a row, unreadable rows, keys of an unknown type.
     for (missing, damaged, unknown) in
         [(1, 0, 0), (MAX_PUSH_ITEMS + 7, 0, 0), (0, 1, 0), (0, 40, 0), (0, 0, 3), (300, 20, 2)]
     {
@@ -964,7 +970,7 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
         assert_eq!(arrived.count(), 12, "{what}");
         assert_eq!(device.waiting().await, 0, "{what}: the outbox is empty");
         let refused = device.refused().await;
-        assert_eq!(refused.len(), missing + damaged, "{what}: each row is reported");
+        assert_eq!(refused.len(), missing + damaged, "{what}: each row is listed as refused");
         assert!(refused.iter().all(|r| r.code == "damaged" && !r.reason.is_empty()), "{what}");
         let sync = Sync::local(device.store.clone());
         let receipts = sync.receipts().await.unwrap();
@@ -972,7 +978,7 @@ async fn missing_and_unreadable_rows_do_not_block_others() {
         assert!(receipts.refused.iter().all(|r| r.row.is_none()));
         let export = sync.export_refused().await.unwrap();
         assert_eq!(export["refused"].as_array().unwrap().len(), missing + damaged);
-        // The server's rows are pulled again, and a new change is sent.
+        // A new change to an unreadable row is sent.
         if damaged > 0 {
             device.finish("rivers/damaged/n0").await;
             device.sync().await;
@@ -996,7 +1002,7 @@ async fn an_absurd_server_clock_does_not_stop_sync() {
             device.sync().await;
             device.clock.advance(20 * 60_000);
         }
-        // Nothing is lost, and nothing panicked.
+        // No row is lost, and nothing panics.
         let (waiting, refused) = (device.waiting().await, device.refused().await.len());
         assert_eq!((waiting, refused), (0, 1), "{clock_ms}: the row is quarantined");
         let row = device.learning.progress(ItemKind::Section, &item("a/b/c")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Table tests of the machine: events and the instructions that follow.
+//! Tests of the state machine of sync: sequences of events and the expected instructions.
 
 use carrel_model::{
     ErrorCode,
@@ -30,7 +30,7 @@ fn refused() -> Fault {
 fn failed(fault: Fault, sent: usize) -> Event {
     Event::PushFailed { fault, sent, first: Some((key(), 7)) }
 }
-/// A pull that ended at change number `usn`.
+/// Returns the result of a pull up to change number `usn`.
 fn pulled_to(usn: u64) -> Pulled {
     Pulled { usn, epoch: "e".into(), ..Pulled::default() }
 }
@@ -40,13 +40,13 @@ fn listen(stream: u64) -> Instruction {
 fn pulled() -> Event {
     Event::Pulled(pulled_to(10))
 }
-/// Push and pull are running.
+/// Returns a machine whose push and pull are running.
 fn started() -> Machine {
     let mut m = Machine::new(1, false);
     assert_eq!(m.handle(0, Event::Start), [push(MAX_PUSH_ITEMS), pull()]);
     m
 }
-/// Nothing is due.
+/// Returns a machine in which no lane is running or due.
 fn idle() -> Machine {
     let mut m = started();
     assert_eq!(m.handle(10, Event::Pushed(Pushed::default())), []);
@@ -54,7 +54,7 @@ fn idle() -> Machine {
     assert_eq!((m.phase(), m.next_wake()), (Phase::Idle, Some(10 + POLL_MS)));
     m
 }
-/// Only a push is running.
+/// Returns a machine in which only the push is running.
 fn pushing() -> Machine {
     let mut m = idle();
     m.handle(20, Event::LocalChange);
@@ -63,10 +63,10 @@ fn pushing() -> Machine {
 }
 
 #[test]
-fn next_step_after_each_push_result() {
-    /// What follows at once.
+fn each_push_fault_has_its_next_step() {
+    /// The expected reaction to a failed push.
     enum NextStep {
-        /// Nothing; the next try after at least this time.
+        /// No instruction, and a retry after at least this time in ms.
         Wait(Phase, ErrorCode, i64),
         Push(usize),
         Quarantine(&'static str),
@@ -75,22 +75,22 @@ fn next_step_after_each_push_result() {
     use NextStep::{Push, Quarantine, Stop, Wait};
     let table: Vec<(Fault, usize, NextStep)> = vec![
         (Fault::Offline, 100, Wait(Phase::Offline, ErrorCode::Offline, 1_000)),
-        (busy(408, None), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
-        (busy(425, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
-        (busy(429, Some(30)), 100, Wait(Phase::Trouble, ErrorCode::RateLimited, 30_000)),
-        (busy(500, None), 1, Wait(Phase::Trouble, ErrorCode::Unavailable, 1_000)),
-        (busy(503, Some(120)), 100, Wait(Phase::Trouble, ErrorCode::Unavailable, 120_000)),
-        (Fault::BadReply, 100, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
-        (Fault::BadReply, 1, Wait(Phase::Trouble, ErrorCode::BadReply, 1_000)),
-        (Fault::TooNew, 1, Wait(Phase::Trouble, ErrorCode::TooNew, 1_000)),
-        (Fault::Unauthenticated, 1, Wait(Phase::Trouble, ErrorCode::Unauthenticated, 1_000)),
+        (busy(408, None), 100, Wait(Phase::ServerError, ErrorCode::Unavailable, 1_000)),
+        (busy(425, None), 1, Wait(Phase::ServerError, ErrorCode::Unavailable, 1_000)),
+        (busy(429, Some(30)), 100, Wait(Phase::ServerError, ErrorCode::RateLimited, 30_000)),
+        (busy(500, None), 1, Wait(Phase::ServerError, ErrorCode::Unavailable, 1_000)),
+        (busy(503, Some(120)), 100, Wait(Phase::ServerError, ErrorCode::Unavailable, 120_000)),
+        (Fault::BadReply, 100, Wait(Phase::ServerError, ErrorCode::BadReply, 1_000)),
+        (Fault::BadReply, 1, Wait(Phase::ServerError, ErrorCode::BadReply, 1_000)),
+        (Fault::TooNew, 1, Wait(Phase::ServerError, ErrorCode::TooNew, 1_000)),
+        (Fault::Unauthenticated, 1, Wait(Phase::ServerError, ErrorCode::Unauthenticated, 1_000)),
         (Fault::TooLarge { from_server: true }, 100, Push(50)),
         (Fault::TooLarge { from_server: false }, 3, Push(1)),
         (Fault::TooLarge { from_server: true }, 1, Quarantine("invalid")),
         (
             Fault::TooLarge { from_server: false },
             1,
-            Wait(Phase::Trouble, ErrorCode::TooLarge, 1_000),
+            Wait(Phase::ServerError, ErrorCode::TooLarge, 1_000),
         ),
         (refused(), 101, Push(50)),
         (refused(), 2, Push(1)),
@@ -102,26 +102,26 @@ fn next_step_after_each_push_result() {
         ),
         (Fault::SignedOut, 100, Stop),
     ];
-    for (fault, sent, then) in table {
+    for (fault, sent, expected) in table {
         let mut m = pushing();
         let now = 5_000;
         let out = m.handle(now, failed(fault.clone(), sent));
-        match then {
-            Wait(phase, code, floor) => {
+        match expected {
+            Wait(phase, code, min_ms) => {
                 assert_eq!(out, [], "{fault:?}");
                 assert_eq!((m.phase(), m.error()), (phase, Some(code)), "{fault:?}");
                 let next = m.next_try().expect("a timer") - now;
-                assert!((floor..=15 * MIN).contains(&next), "{fault:?} waits {next}");
+                assert!((min_ms..=15 * MIN).contains(&next), "{fault:?} waits {next} ms");
                 assert_eq!(m.next_wake(), Some(now + next.min(10 + POLL_MS - now)));
                 assert_eq!(
                     m.handle(now + next - 1, Event::Timer).len(),
                     0,
-                    "{fault:?}: not earlier"
+                    "{fault:?}: no retry before the wait ends"
                 );
                 assert_eq!(
                     m.handle(now + next, Event::Timer),
                     [push(MAX_PUSH_ITEMS)],
-                    "{fault:?}: then"
+                    "{fault:?}: retry at the end of the wait"
                 );
             }
             Push(limit) => assert_eq!(out, [push(limit)], "{fault:?} of {sent}"),
@@ -131,7 +131,7 @@ fn next_step_after_each_push_result() {
                     assert_eq!(
                         m.handle(now, Event::Quarantined),
                         [push(MAX_PUSH_ITEMS)],
-                        "the other rows follow"
+                        "the remaining rows are pushed"
                     );
                 }
                 other => panic!("{fault:?}: {other:?}"),
@@ -165,7 +165,7 @@ fn push_and_pull_do_not_block_each_other() {
         1,
         Event::Pushed(Pushed { sent: 1, settled: 1, accepted: 1, left: 5, ..Pushed::default() }),
     );
-    assert_eq!(m.phase(), Phase::Trouble);
+    assert_eq!(m.phase(), Phase::ServerError);
     m.handle(2, Event::Pushed(Pushed::default()));
     m.handle(2, Event::LocalChange);
     assert_eq!(m.handle(2 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
@@ -179,7 +179,7 @@ fn sync_now_or_network_change_resets_all_waits() {
         m.handle(1, Event::PullFailed(Fault::Offline));
         assert_eq!(m.handle(2, event.clone()), [push(MAX_PUSH_ITEMS), pull()], "{event:?}");
         assert_eq!(m.phase(), Phase::Running);
-        // The waits start small again.
+        // The waits are short again.
         m.handle(3, Event::PullFailed(Fault::Offline));
         m.handle(3, failed(Fault::Offline, 5));
         assert!(m.next_try().unwrap() <= 3 + 3_000);
@@ -187,15 +187,19 @@ fn sync_now_or_network_change_resets_all_waits() {
 }
 
 #[test]
-fn sync_now_while_a_request_hangs_is_not_lost() {
+fn sync_now_during_a_failing_push_repeats_it_at_once() {
     let mut m = pushing();
     assert_eq!(m.handle(2_000, Event::SyncNow), [pull()]);
     assert_eq!(
         m.handle(30_000, failed(Fault::Offline, 5)),
         [push(MAX_PUSH_ITEMS)],
-        "the failed round began before the event"
+        "the failed round started before the event, so it is repeated at once"
     );
-    assert_eq!(m.handle(60_000, failed(Fault::Offline, 5)), [], "but only once");
+    assert_eq!(
+        m.handle(60_000, failed(Fault::Offline, 5)),
+        [],
+        "a wait follows the second failure"
+    );
 }
 
 #[test]
@@ -204,9 +208,9 @@ fn local_changes_are_debounced_without_starvation() {
     for ms in 0..10 {
         m.handle(100 + ms * 90, Event::LocalChange);
     }
-    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "from the first one on");
+    assert_eq!(m.next_wake(), Some(100 + DEBOUNCE_MS), "measured from the first change");
     assert_eq!(m.handle(100 + DEBOUNCE_MS, Event::Timer), [push(MAX_PUSH_ITEMS)]);
-    // A change during the push is not forgotten.
+    // A change during a push starts another push.
     m.handle(1_200, Event::LocalChange);
     assert_eq!(
         m.handle(
@@ -251,7 +255,7 @@ fn remaining_rows_are_sent_at_once_in_growing_batches() {
 }
 
 #[test]
-fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
+fn rows_are_quarantined_slowly_if_the_server_refuses_all() {
     let mut m = pushing();
     let mut quarantined = 0;
     let mut now = 2_000;
@@ -275,7 +279,7 @@ fn a_server_that_refuses_everything_does_not_empty_the_outbox() {
 }
 
 #[test]
-fn pulls_repeat_while_more_and_shrink_after_oversized_replies() {
+fn pulls_continue_to_the_last_page_and_shrink_after_invalid_replies() {
     let mut m = started();
     let more = Event::Pulled(Pulled { more: true, ..pulled_to(500) });
     assert_eq!(m.handle(1, more), [pull()]);
@@ -296,14 +300,19 @@ fn known_changes_cause_no_request() {
     assert_eq!(m.handle(12, Event::Changes { usn: 9, epoch: "e".into() }), []);
     assert_eq!(m.handle(13, Event::Changes { usn: 11, epoch: "e".into() }), [pull()]);
     m.handle(14, Event::Changes { usn: 12, epoch: "e".into() });
-    assert_eq!(m.handle(15, Event::Pulled(pulled_to(11))), [pull()], "asked again");
+    assert_eq!(
+        m.handle(15, Event::Pulled(pulled_to(11))),
+        [pull()],
+        "changes reported during a pull cause another one"
+    );
     m.handle(16, pulled());
     assert_eq!(
         m.handle(17, Event::Changes { usn: 1, epoch: "other".into() }),
         [pull()],
-        "another database"
+        "a change number of another epoch is not comparable"
     );
-    // While offline, reported changes show that the network works; a server's `Retry-After` is respected.
+    // Reported changes end the wait after `Offline`, because the event stream works. They do not end a wait requested
+    // by the server.
     let mut m = idle();
     m.handle(20, Event::SyncNow);
     m.handle(21, Event::PullFailed(Fault::Offline));
@@ -327,7 +336,7 @@ fn the_event_stream_is_reopened() {
     m.handle(1, Event::Pushed(Pushed::default()));
     m.handle(1, pulled());
     m.handle(1, Event::ListenOpened { stream: 1 });
-    assert!(!m.handle(2, Event::SyncNow).contains(&listen(2)), "it is open");
+    assert!(!m.handle(2, Event::SyncNow).contains(&listen(2)), "the stream is open already");
     m.handle(3, Event::Pushed(Pushed::default()));
     m.handle(3, pulled());
     assert_eq!(m.handle(4, Event::ListenEnded { stream: 1, fault: Fault::Offline }), []);
@@ -345,13 +354,13 @@ fn store_failures_are_retried_after_a_wait() {
     for lane in [Lane::Push, Lane::Pull] {
         let mut m = started();
         assert_eq!(m.handle(1, Event::StoreFailed(lane)), []);
-        assert!(m.next_try().is_some(), "{lane:?} has a timer");
+        assert!(m.next_try().is_some(), "{lane:?} is retried");
     }
 }
 
 #[test]
-fn no_state_is_without_a_timer_while_something_waits() {
-    // In any order of events, a signed-in machine that runs nothing always has a next wake.
+fn a_signed_in_machine_always_has_a_next_wake() {
+    // Checked after each event of random sequences.
     let events = [
         Event::Start,
         Event::Resume,
@@ -390,7 +399,7 @@ fn no_state_is_without_a_timer_while_something_waits() {
 }
 
 #[test]
-fn another_database_is_pulled_from_the_start_at_once() {
+fn a_changed_epoch_causes_a_pull_at_once() {
     let mut m = pushing();
     let other = Pushed { sent: 3, left: 9, other_epoch: true, ..Pushed::default() };
     assert_eq!(m.handle(5_000, Event::Pushed(other)), [pull()]);
@@ -405,7 +414,7 @@ fn events_of_an_earlier_stream_are_ignored() {
         m.handle(1, Event::Pushed(Pushed::default()));
         m.handle(1, pulled());
         m.handle(2, Event::ListenOpened { stream: 1 });
-        // The network changes: the first stream is closed and a second one opened, before the end of the first is
+        // On a network change the first stream is closed and a second one opened, before the end of the first is
         // reported.
         let out = m.handle(3, Event::NetworkChanged);
         assert!(out.contains(&Instruction::CloseStream) && out.contains(&listen(2)), "{out:?}");
@@ -414,20 +423,20 @@ fn events_of_an_earlier_stream_are_ignored() {
         let out = m.handle(5, Event::ListenEnded { stream: 1, fault: fault.clone() });
         assert_eq!((out, m.phase()), (vec![], Phase::Idle), "{fault:?}");
         m.handle(6, Event::ListenOpened { stream: 1 });
-        // The second one is open: no third is opened, and it is closed at the end.
+        // The second stream stays open: no third one is opened, and signing out closes the second.
         let poll = m.next_wake().expect("the poll");
         assert_eq!(m.handle(poll, Event::Timer), [push(MAX_PUSH_ITEMS), pull()], "{fault:?}");
         assert_eq!(m.handle(poll + 1, Event::SignedOut), [Instruction::CloseStream], "{fault:?}");
     }
 }
 
-/// Replies of a scripted server: one for each request of a lane, repeated.
+/// Replies of a scripted server. Each request gets the next reply of its list; the lists are repeated.
 #[derive(Debug, Clone)]
 struct Script {
     pushes: Vec<Event>,
     pulls: Vec<Event>,
     streams: Vec<Event>,
-    /// Sent after each reply and each timer.
+    /// Event after each reply and each timer.
     changes: Option<Event>,
     /// Duration of a request.
     takes_ms: i64,
@@ -450,7 +459,7 @@ fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
             };
             let reply = match instruction {
                 Instruction::Push { limit } => match next(&script.pushes, &mut pushes) {
-                    // A reply never covers more rows than were sent.
+                    // At most `limit` rows are sent.
                     Event::PushFailed { fault, sent, first } => {
                         Event::PushFailed { fault, sent: sent.min(limit), first }
                     }
@@ -494,7 +503,7 @@ fn requests_per_minute(script: &Script, seed: u64, length_ms: i64) -> Vec<u32> {
     requests
 }
 
-/// Replies without progress.
+/// Returns results that settle no row, except by quarantine.
 fn pushes_without_progress() -> Vec<Event> {
     vec![
         Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
@@ -540,8 +549,8 @@ fn random_events(of: &[Event], seed: &mut u64) -> Vec<Event> {
 
 #[test]
 fn alternating_epochs_cause_no_hot_loop() {
-    // Each request reaches the other server: both lanes find another epoch each time, with and without a page of rows
-    // between.
+    // Two servers behind one address reply in turn: both lanes receive a changed epoch each time, with and without
+    // pages of rows between.
     let epoch = |name: &str| {
         Event::Pulled(Pulled { more: true, usn: 0, epoch: name.into(), other_epoch: true })
     };
@@ -575,7 +584,7 @@ fn alternating_epochs_cause_no_hot_loop() {
 }
 
 #[test]
-fn replies_without_progress_never_make_a_hot_loop() {
+fn replies_without_progress_cause_no_hot_loop() {
     let count = if std::env::var_os("CARREL_LONG").is_some() { 200_000 } else { 3_000 };
     let ends = [Fault::Offline, Fault::BadReply, busy(503, Some(0)), Fault::Unauthenticated]
         .map(|fault| Event::ListenEnded { stream: 0, fault });
@@ -594,16 +603,17 @@ fn replies_without_progress_never_make_a_hot_loop() {
             takes_ms: [0, 1, 300][n % 3],
         };
         let minutes = requests_per_minute(&script, seed, 60 * MIN);
-        // Bisecting takes at most eleven requests for each of nine rows; all else is a few.
+        // Halving batches needs at most eleven requests for each of nine quarantined rows; there are few other
+        // requests.
         assert!(minutes.iter().all(|n| *n <= 180), "{script:?}: {minutes:?}");
         let late = minutes[30..60].iter().sum::<u32>();
-        assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half hour");
+        assert!(late <= 30 * 12, "{script:?}: {late} requests in the second half of the hour");
     }
 }
 
 #[test]
 fn endless_pages_are_rate_limited() {
-    // Every page advances the cursor, without end.
+    // Each page advances the cursor and has `more`.
     let mut m = Machine::new(5, false);
     let (mut now, mut usn, mut requests) = (0, 0, 0);
     let mut todo = m.handle(now, Event::Start);
@@ -643,7 +653,7 @@ fn rows_changed_during_a_push_are_not_a_stall() {
 }
 
 #[test]
-fn a_restored_backup_is_followed_at_once_and_again_a_day_later() {
+fn one_change_of_epoch_a_day_causes_no_wait() {
     let mut m = idle();
     for day in 0..3 {
         let now = 100_000 + day * 24 * 60 * MIN;

@@ -1,6 +1,6 @@
 //! Tests of sync between devices and a server.
 //!
-//! Clocks and ids are fakes, the network is an `Http` in this process, files are real. No test waits for real time.
+//! Clocks and ids are fakes, and the server is a fake in this process; files are real. No test waits for real time.
 
 mod engine;
 mod machine;

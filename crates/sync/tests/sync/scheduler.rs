@@ -1,4 +1,4 @@
-//! Tests of the sync task with a manually advanced clock.
+//! Tests of the sync task with a clock that tests advance.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::world::Device;
 
 const PUSH: &str = "/api/sync/push";
 
-/// Limit in real time for something to happen; no test waits that long.
+/// Fails the test if `future` takes more than 20 s of real time, which is far above what is expected.
 async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
-/// Advances virtual time while all tasks sleep, until the server received `times` requests.
+/// Advances the fake clock while all tasks sleep, until the server has received `times` requests.
 async fn advance_until_requested(
     server: &FakeServer,
     clock: &FakeClock,
@@ -114,7 +114,7 @@ async fn receipts_list_the_state_of_each_row() {
 }
 
 #[tokio::test]
-async fn rows_in_flight_are_shown_and_stop_is_safe() {
+async fn rows_in_flight_have_the_state_sent_and_are_kept_by_a_stop() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     device.finish("a/b/c").await;

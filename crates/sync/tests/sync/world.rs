@@ -1,4 +1,4 @@
-//! A device in its own folder.
+//! A device with its files in a temporary folder.
 
 use std::{path::Path, sync::Arc};
 
@@ -28,7 +28,7 @@ impl Device {
     pub fn new(number: u128, clock: &FakeClock, server: &Arc<FakeServer>) -> Self {
         Self::at(Arc::new(tempfile::tempdir().unwrap()), number, clock, server, None)
     }
-    /// Creates a device whose file may grow by at most `pages` pages over an empty one.
+    /// Creates a device whose `user.db` may have at most `pages` pages more than an empty one.
     pub fn with_page_limit(
         number: u128,
         clock: &FakeClock,
@@ -60,7 +60,7 @@ impl Device {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
-    /// Closes the app and starts it again.
+    /// Closes the store and opens it again, as after a restart of the app.
     pub async fn restart(self, server: &Arc<FakeServer>) -> Self {
         self.store.close().await;
         let (dir, number, clock) = (self.dir.clone(), self.number, self.clock.clone());
@@ -75,7 +75,7 @@ impl Device {
     pub async fn sync(&self) {
         self.engine.step(Event::SyncNow).await.unwrap();
     }
-    /// Syncs, and advances time during waits, until nothing waits. Returns how long it took in ms.
+    /// Syncs, advancing the clock during waits, until the outbox is empty. Returns the advanced time in ms.
     pub async fn sync_until_idle(&self) -> i64 {
         self.sync().await;
         let mut passed = 0;

@@ -15,6 +15,6 @@ server: string,
  */
 serverName: string, user: UserInfo, 
 /**
- * The session ended: sign in again. Unsent changes are kept.
+ * The learner has to sign in again: the session ended, or they signed out. Unsent changes are kept.
  */
 needsSignIn: boolean, };

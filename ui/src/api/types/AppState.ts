@@ -15,7 +15,7 @@ export type AppState = {
  */
 version: string, 
 /**
- * The open account; none: show First run.
+ * The open account; none: the UI shows the Welcome screen.
  */
 account: Account | null, 
 /**

@@ -5,8 +5,8 @@ import type { ItemId } from "./ItemId";
 import type { Slug } from "./Slug";
 
 /**
- * A quiz attempt. Lattice: immutable part by greatest payload hash x the least `(submitted_ms, answers)`. All attempts
- * are kept; best, latest and mean are derived.
+ * A quiz attempt. Lattice: the immutable fields of the row with the greatest payload hash; the least
+ * `(submitted_ms, answers)`. All attempts are kept; best, latest and mean are derived.
  */
 export type Attempt = { 
 /**

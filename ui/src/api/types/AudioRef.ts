@@ -15,15 +15,15 @@ title: string,
  */
 durationMs: number, 
 /**
- * Loudness of equal intervals, 0 to 255, for the waveform of the player. Empty if no waveform is shown.
+ * Loudness in equal time intervals, 0 to 255, drawn as a waveform by the player. Empty if no waveform is shown.
  */
 peaks?: Array<number>, 
 /**
- * WebVTT.
+ * Captions in WebVTT format.
  */
 captions?: BlobRef, 
 /**
- * Sanitised HTML.
+ * Transcript as sanitised HTML.
  */
 transcript: string, 
 /**

@@ -2,7 +2,7 @@
 import type { BlobHash } from "./BlobHash";
 
 /**
- * A media file that is delivered unchanged.
+ * A media file, stored as one blob.
  */
 export type BlobRef = { 
 /**

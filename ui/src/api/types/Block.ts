@@ -15,7 +15,7 @@ export type Block = { "kind": "rich_text",
  */
 html: string, } | { "kind": "math", 
 /**
- * MathML for display.
+ * The formula as MathML with `display="block"`.
  */
 mathml: string, 
 /**
@@ -47,7 +47,7 @@ text: string,
  */
 editable: boolean, } | { "kind": "quiz", 
 /**
- * `course/quiz`.
+ * Id of the quiz, `course/quiz`.
  */
 quiz: ItemId, 
 /**

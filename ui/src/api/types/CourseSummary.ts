@@ -27,7 +27,7 @@ title: string,
  */
 description: string, 
 /**
- * BCP 47.
+ * BCP 47 language tag.
  */
 lang: string, 
 /**

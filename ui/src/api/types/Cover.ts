@@ -3,7 +3,7 @@ import type { ImageRef } from "./ImageRef";
 import type { Ornament } from "./Ornament";
 
 /**
- * A cover: drawn from colour and ornament, or an image.
+ * A cover: the author's image, or a drawing made from a colour and an ornament.
  */
 export type Cover = { 
 /**

@@ -14,11 +14,11 @@ attempt: AttemptId,
  */
 rev: number, 
 /**
- * Points reached, in thousandths.
+ * Points scored, in thousandths.
  */
 points: number, 
 /**
- * Greatest possible points, in thousandths.
+ * Maximum points, in thousandths.
  */
 maxPoints: number, 
 /**

@@ -2,7 +2,7 @@
 import type { ImageVariant } from "./ImageVariant";
 
 /**
- * An image in several widths, the narrowest first; the last variant is the widest.
+ * An image in one or more widths.
  */
 export type ImageRef = { 
 /**
@@ -26,6 +26,6 @@ height: number,
  */
 thumbhash: string, 
 /**
- * The available widths, ascending.
+ * The available widths, narrowest first.
  */
 variants: Array<ImageVariant>, };

@@ -6,7 +6,7 @@ import type { BlobHash } from "./BlobHash";
  */
 export type ImageVariant = { 
 /**
- * Pixels.
+ * Width in pixels.
  */
 width: number, 
 /**

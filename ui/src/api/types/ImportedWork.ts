@@ -8,4 +8,4 @@ changed: number,
 /**
  * Rows that this release cannot read, kept for a later one.
  */
-unread: number, };
+unreadable: number, };

@@ -4,7 +4,7 @@ import type { ItemKind } from "./ItemKind";
 import type { Position } from "./Position";
 
 /**
- * Progress in one item. Lattice: `(generation, percent)` lexicographic maximum x earliest `done_ms` x last-writer-wins
+ * Progress in one item. Lattice: the greatest `(generation, percent)`; the earliest `done_ms`; the last written
  * position.
  *
  * `generation` is increased by an explicit restart, which is the only way to reduce `percent`. `done_ms` is kept over

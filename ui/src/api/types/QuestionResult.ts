@@ -10,11 +10,11 @@ export type QuestionResult = {
  */
 question: Slug, 
 /**
- * Points reached, in thousandths.
+ * Points scored, in thousandths.
  */
 points: number, 
 /**
- * Greatest possible points, in thousandths.
+ * Maximum points, in thousandths.
  */
 maxPoints: number, 
 /**

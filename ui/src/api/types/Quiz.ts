@@ -16,7 +16,7 @@ id: Slug,
  */
 title: string, 
 /**
- * BCP 47.
+ * BCP 47 language tag.
  */
 lang: string, 
 /**

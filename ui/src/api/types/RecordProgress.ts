@@ -15,6 +15,6 @@ percent?: number,
  */
 done: boolean, pos?: string, 
 /**
- * Start again from 0; a finished item stays finished.
+ * Restart the item at 0; a finished item stays finished.
  */
 restart: boolean, };

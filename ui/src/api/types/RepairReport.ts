@@ -5,18 +5,18 @@
  */
 export type RepairReport = { 
 /**
- * When the damage was found (UTC, ms).
+ * Time of the repair (UTC, ms).
  */
 atMs: number, 
 /**
- * Rows that could be identified, each as kind and key.
+ * Lost rows whose keys are known, each as row type and key.
  */
 lost: Array<string>, 
 /**
- * Number of changes that could not be identified.
+ * Number of lost changes whose rows are not known.
  */
 unreadable: number, 
 /**
- * Changes since this time may be missing undetected (UTC, ms); 0: since the beginning.
+ * Changes after this time may be missing without being listed (UTC, ms); 0: any change; none: no change.
  */
 unknownSinceMs: number | null, };

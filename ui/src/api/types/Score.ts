@@ -6,11 +6,11 @@ import type { QuestionResult } from "./QuestionResult";
  */
 export type Score = { 
 /**
- * Points reached, in thousandths.
+ * Points scored, in thousandths.
  */
 points: number, 
 /**
- * Greatest possible points, in thousandths.
+ * Maximum points, in thousandths.
  */
 maxPoints: number, 
 /**

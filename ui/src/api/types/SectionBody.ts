@@ -7,7 +7,7 @@ import type { Dir } from "./Dir";
  */
 export type SectionBody = { 
 /**
- * BCP 47.
+ * BCP 47 language tag.
  */
 lang: string, 
 /**

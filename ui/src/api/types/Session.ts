@@ -4,10 +4,9 @@ import type { ItemId } from "./ItemId";
 import type { SessionId } from "./SessionId";
 
 /**
- * A study session. Lattice: immutable part by greatest payload hash x greatest `active_ms`.
+ * A study session. Lattice: the immutable fields of the row with the greatest payload hash; the greatest `active_ms`.
  *
- * The key is a random id, not the device with a counter, which would repeat when a disk is cloned or a backup
- * restored.
+ * The key is a random id. Device and counter would not be unique: a cloned disk or a restored backup repeats counters.
  */
 export type Session = { 
 /**

@@ -2,6 +2,6 @@
 
 export type StorageRequest = { offset?: number, 
 /**
- * Default 50.
+ * Default 50, at most 500.
  */
 limit?: number, };

@@ -8,7 +8,7 @@ import type { StorageShortage } from "./StorageShortage";
  */
 export type StorageView = { 
 /**
- * Effective limit: the least of the chosen one, the organisation's, and a tenth of the space free without content.
+ * Effective limit: the lowest of the chosen limit, the organisation's, and a tenth of `free` + `used`.
  */
 budget: number, 
 /**
@@ -56,7 +56,7 @@ index: number,
  */
 work: number, kinds: StorageKinds, 
 /**
- * Folder of the content.
+ * Folder in which content is stored.
  */
 folder: string, 
 /**
@@ -64,10 +64,10 @@ folder: string,
  */
 canMove: boolean, shortage: StorageShortage | null, 
 /**
- * Largest first.
+ * One page of this account's downloads, largest first.
  */
 courses: Array<StorageCourse>, 
 /**
- * Total number of courses.
+ * Number of this account's downloads on all pages.
  */
 coursesTotal: number, };

@@ -28,11 +28,11 @@ height: number,
  */
 poster?: ImageRef, 
 /**
- * WebVTT.
+ * Captions in WebVTT format.
  */
 captions?: BlobRef, 
 /**
- * Sanitised HTML.
+ * Transcript as sanitised HTML.
  */
 transcript: string, 
 /**

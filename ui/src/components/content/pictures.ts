@@ -1,12 +1,15 @@
-//! Which widths of an image are generated on this device, and why an image is not shown.
+//! Image widths that are generated on this device, and reasons why an image cannot be shown.
 import type { ImageRef } from "../../api/types";
 import type { Key } from "../../i18n/index.svelte";
 
-/** The widths that the core generates; any other is answered with the next wider one. */
+/** The widths that the core generates. It rounds any other requested width up to one of them, at most 1920. */
 export const WIDTHS = [320, 640, 768, 1024, 1280, 1920] as const;
 const RESIZABLE_TYPES = new Set(["image/jpeg", "image/png", "image/webp"]);
 
-/** Widths to request below the widest one that the course does not contain, with their path under the image base. */
+/**
+ * The widths in `WIDTHS` that the course does not contain and that are narrower than its widest variant. Paths are
+ * relative to the base URL of images.
+ */
 export function generatedWidths(image: ImageRef): { path: string; width: number }[] {
   const widest = image.variants.at(-1);
   if (!widest || !RESIZABLE_TYPES.has(widest.type)) return [];
@@ -15,7 +18,10 @@ export function generatedWidths(image: ImageRef): { path: string; width: number 
   );
 }
 
-/** Requests the status from the loopback server, because an `<img>` does not report it. */
+/**
+ * Returns the message key for an image that failed to load. Requests the status from the loopback server, because an
+ * `<img>` does not report it.
+ */
 export async function failureReason(url: string): Promise<Key> {
   try {
     const { status } = await fetch(url, { method: "HEAD" });

@@ -1,4 +1,4 @@
-//! Sanitises HTML from content (the import does so too), limits its depth and size, and prepares its links.
+//! Sanitises HTML from content in addition to the import, limits its depth and size, and prepares its links.
 import DOMPurify from "dompurify";
 import { t } from "../../i18n/index.svelte";
 import { href } from "../../state/router.svelte";
@@ -16,7 +16,7 @@ const VOID = new Set(["br", "hr", "input", "img", "col", "wbr", "mspace", "mpres
 const FOOTNOTE = /^(?:fn|fnref)-[0-9-]{1,12}$/;
 const FORMULA_CLASS = /^(?:menv-[\w-]+|cell-[\w-]+|tml-prime)$/;
 
-/** Whether a class is one that the compiler writes and a style sheet uses. */
+/** Whether a class is written by the compiler and used by a style sheet. */
 function keepsClass(element: Element, name: string): boolean {
   if (element.namespaceURI === "http://www.w3.org/1998/Math/MathML") return FORMULA_CLASS.test(name);
   if (element.localName === "code") return /^language-[\w+#.-]+$/.test(name);
@@ -26,7 +26,7 @@ function keepsClass(element: Element, name: string): boolean {
   );
 }
 
-/** Whether the text is within the limits; scans it once without creating nodes. */
+/** Checks the limits in one scan of the text, without creating nodes. */
 function isBounded(html: string): boolean {
   if (html.length > MAX_LENGTH) return false;
   let depth = 0;
@@ -45,7 +45,7 @@ function isBounded(html: string): boolean {
   return true;
 }
 
-/** Checks the limits again after parsing: misnested tags can become more elements than were written. */
+/** Checks the limits again after parsing, because misnested tags can produce more elements than tags. */
 function isBoundedTree(root: DocumentFragment): boolean {
   let elements = 0;
   let depth = 0;
@@ -66,7 +66,7 @@ function isBoundedTree(root: DocumentFragment): boolean {
   return true;
 }
 
-/** The text between the tags, shown instead of markup that exceeds the limits. */
+/** Returns the text without its tags, to be shown instead of markup that exceeds the limits. */
 function plainText(html: string): DocumentFragment {
   const text = html
     .slice(0, MAX_LENGTH)
@@ -81,8 +81,8 @@ function plainText(html: string): DocumentFragment {
 }
 
 /**
- * Returns a fragment without scripts, styles, forms or handlers. MathML, footnotes and task lists stay. `course` is
- * the root of `data-section` links. `notes` prefixes footnote ids, so that no id of content shadows one of the page.
+ * Returns a fragment without scripts, styles, forms and handlers. Keeps MathML, footnotes and task lists. `course` is
+ * the root of `data-section` links. `notes` is the prefix of footnote ids, against conflicts with ids of the page.
  */
 export function clean(html: string, course: string, notes = ""): DocumentFragment {
   if (!isBounded(html)) return plainText(html);
@@ -150,7 +150,7 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
       box.remove();
       continue;
     }
-    // An item of a task list: shown, not editable.
+    // A checkbox of a task list, read-only.
     const isChecked = box.hasAttribute("checked");
     for (const { name } of [...box.attributes]) box.removeAttribute(name);
     box.setAttribute("type", "checkbox");
@@ -181,7 +181,7 @@ export function clean(html: string, course: string, notes = ""): DocumentFragmen
     }
   }
   for (const table of fragment.querySelectorAll("table")) {
-    // A wide table scrolls instead of the page.
+    // Lets a wide table scroll instead of the page.
     const wrap = document.createElement("div");
     wrap.dataset["scroll"] = "";
     wrap.tabIndex = 0;

@@ -1,4 +1,4 @@
-//! Cover colours: any colour that an author chooses, and a text colour that is legible on it.
+//! Cover colours with a legible text colour, and pseudo-random values that depend only on a text.
 export function luminance(hex: string): number {
   const channel = (at: number): number => {
     const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
@@ -14,20 +14,20 @@ export function contrast(a: string, b: string): number {
 const LIGHT_TEXT = "#fff8ea";
 const DARK_TEXT = "#14100b";
 
-/** The cover colour and the colour of its title. An invalid colour is replaced by a default. */
+/** Returns the cover colour and a text colour for it. Replaces an invalid colour with a default. */
 export function coverColors(color: string): { background: string; text: string; dark: boolean } {
   const valid = /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : "#4a4a3a";
   const dark = contrast(valid, LIGHT_TEXT) < contrast(valid, DARK_TEXT);
   return { background: valid, text: dark ? DARK_TEXT : LIGHT_TEXT, dark };
 }
 
-/** A stable 32-bit hash of a text (FNV-1a), for the design of a cover and the angle of a stamp. */
+/** Returns the 32-bit FNV-1a hash of a text. */
 export function seed(text: string): number {
   let hash = 2166136261;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
   return hash >>> 0;
 }
-/** Shuffles `items` in an order that depends only on `key`. */
+/** Returns `items` in a pseudo-random order that depends only on `key`. */
 export function shuffled<T>(items: readonly T[], key: string): T[] {
   const out = [...items];
   let state = seed(key) || 1;

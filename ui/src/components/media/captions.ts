@@ -1,16 +1,16 @@
-//! Parses WebVTT as far as captions need it: times and plain text.
+//! Parses the times and the plain text of WebVTT captions.
 export interface Cue {
   start: number;
   end: number;
   text: string;
 }
 
-/** The compiler refuses files with more cues; further cues of other files are ignored. */
+/** Maximum number of cues. The compiler rejects files with more; here, further cues are ignored. */
 export const MAX_CUES = 50_000;
 
 const time = /(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})/;
 function ms(text: string): number | undefined {
-  // Limits the input: in a long run of digits, the pattern would be tried from each digit.
+  // Limits the input, because matching a long run of digits takes quadratic time.
   const m = time.exec(text.trim().slice(0, 40));
   return m ? Number(m[1] ?? 0) * 3_600_000 + Number(m[2]) * 60_000 + Number(m[3]) * 1000 + Number(m[4]) : undefined;
 }

@@ -2,13 +2,13 @@
 //! `navigator.mediaSession` if the engine has it, and through media keys that reach the page.
 
 export interface Holder {
-  /** What the system shows. `picture` is a URL. */
+  /** The data that the system shows. `picture` is a URL. */
   metadata(): { title: string; album: string; picture?: string };
   play(): void;
   pause(): void;
   /** Seeks to a position in seconds. */
   seek(to: number): void;
-  /** In seconds. Undefined if not yet known. */
+  /** Duration and position in seconds; undefined if not yet known. */
   position(): { duration: number; position: number; rate: number } | undefined;
   next?(): void;
   previous?(): void;
@@ -62,7 +62,7 @@ export function acquireMediaSession(next: Holder): void {
   updateMediaSession(next, true);
 }
 
-/** Reports that the holder started, stopped or moved. Ignores players that are not the holder. */
+/** Reports the state, position and rate of the holder. Ignores other players. */
 export function updateMediaSession(player: Holder, playing: boolean): void {
   const keys = session();
   if (!keys || player !== holder) return;
@@ -97,7 +97,7 @@ export function releaseMediaSession(player: Holder): void {
   }
 }
 
-/** Handles media keys that the system does not handle but sends to the page. */
+/** Handles media keys that the system sends to the page. */
 export function onKey(event: KeyboardEvent): void {
   const run: Record<string, () => void> = {
     MediaPlay: () => holder?.play(),

@@ -56,7 +56,7 @@ export class Playback implements Holder {
   attach = (element: HTMLMediaElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
-    const on: [string, () => void][] = [
+    const listeners: [string, () => void][] = [
       ["loadedmetadata", () => this.#handleMetadata()],
       ["durationchange", () => this.#handleMetadata()],
       ["timeupdate", () => this.#handleTimeUpdate()],
@@ -102,8 +102,8 @@ export class Playback implements Holder {
       ],
       ["error", () => (this.failed = true)],
     ];
-    for (const [name, run] of on) element.addEventListener(name, run);
-    // The page may be left during a seek: the element has the new position already, but `seeked` does not fire.
+    for (const [name, run] of listeners) element.addEventListener(name, run);
+    // If the page is left during a seek, the element has the new position, but `seeked` never fires.
     const leave = (): void => {
       if (element.ended) return;
       if (this.#pendingSeek === undefined && element.readyState > 0) this.at = element.currentTime;
@@ -112,7 +112,7 @@ export class Playback implements Holder {
     addEventListener("pagehide", leave);
     void this.#restore();
     return () => {
-      for (const [name, run] of on) element.removeEventListener(name, run);
+      for (const [name, run] of listeners) element.removeEventListener(name, run);
       removeEventListener("pagehide", leave);
       leave();
       element.pause();
@@ -202,7 +202,7 @@ export class Playback implements Holder {
       pos: formatPosition(seconds),
     });
   }
-  /** Saves one position at a time, the newest last: concurrent writes could arrive in another order. */
+  /** Saves one position at a time, because concurrent writes could arrive out of order. Skips outdated positions. */
   async #write(progress: RecordProgress): Promise<void> {
     this.#next = { ...progress, done: progress.done || (this.#next?.done ?? false) };
     if (this.#writing) return;
@@ -210,7 +210,7 @@ export class Playback implements Holder {
     while (this.#next) {
       const now = this.#next;
       this.#next = undefined;
-      // A failed write is acceptable: the next one follows within seconds.
+      // A failed write is ignored: during playback the next one follows within seconds.
       await api.recordProgress(now).catch(() => undefined);
     }
     this.#writing = false;

@@ -1,14 +1,14 @@
-//! Interactive transcripts: words that match a caption seek to its time.
+//! Interactive transcripts: marks words that match a caption, so that they can seek to its time.
 import type { Cue } from "./captions";
 
 const normalize = (text: string): string => text.replace(/\s+/g, " ").trim().toLowerCase();
 
-/** Limits the search to about a second; a transcript unrelated to its captions would take minutes. */
+/** Limits the search to about a second. With a transcript unrelated to its captions, it would take minutes. */
 export const MAX_COMPARISONS = 200_000;
 
 /**
- * Wraps the words of each cue in `<span data-cue="n" role="button" tabindex="0">`, in order. Skips cues whose words are
- * not found or cross a paragraph. Returns the number of cues found.
+ * Wraps the words of each cue in `<span data-cue="n" role="button" tabindex="0">`, in order. Skips cues that are not
+ * found within one text node. Returns the number of cues found.
  */
 export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -21,14 +21,14 @@ export function markCues(root: ParentNode & Node, cues: readonly Cue[]): number 
   for (const node of nodes) {
     if (left <= 0) break;
     let rest: Text = node;
-    // Several cues in one text node: the rest after a match is a node of its own.
+    // A text node may contain several cues: after a match, the search continues in the rest.
     for (let n = from; n < cues.length; n++) {
-      // A comparison reads the whole text.
+      // The cost of a comparison grows with the length of the text.
       const cost = 1 + rest.data.length / 200;
       left -= cost;
       const at = locate(rest.data, texts[n]!);
       if (!at) {
-        // The next text node may contain this cue, or none may: search for later cues here.
+        // A later text node may contain this cue, or it is missing: search for later cues in this node.
         let next = n + 1;
         while (next < cues.length && (left -= cost) > 0 && !locate(rest.data, texts[next]!)) next += 1;
         if (next < cues.length && left > 0) {
@@ -59,7 +59,7 @@ interface FlatText {
   /** For each character of `flat`, its index in `text`. */
   at: number[];
 }
-/** The text flattened last: many captions are searched for in one text. */
+/** The last flattened text, cached because many captions are searched for in it. */
 let cached: FlatText = { text: "", flat: "", at: [] };
 
 function flatten(text: string): FlatText {

@@ -5,9 +5,10 @@ export function swipe(turn: { next: () => void; previous: () => void }): (elemen
     let y = 0;
     let id: number | undefined;
     const down = (event: PointerEvent): void => {
-      const on = event.target as Element;
+      const target = event.target as Element;
       id =
-        event.pointerType === "touch" && !on.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]")
+        event.pointerType === "touch" &&
+        !target.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]")
           ? event.pointerId
           : undefined;
       x = event.clientX;

@@ -1,4 +1,4 @@
-//! Messages about exported and imported files. Faults that require the same action share a message.
+//! Messages of failed exports and imports. Errors that require the same action share a message.
 import { errorText } from "../../i18n/errors";
 import { t } from "../../i18n/index.svelte";
 import type { Key } from "../../i18n/index.svelte";
@@ -40,12 +40,12 @@ const messages: Record<string, Key> = {
   busy: "bundle.error.busy",
 };
 
-/** Why a file was not exported or imported, and what to do. */
+/** Returns why a file was not exported or imported, and what to do. */
 export function transferErrorText(reason: string, subject: string): string {
   const key = messages[reason];
   return key ? t(key, { name: subject || t("bundle.unnamed") }) : t("bundle.error.damaged", { name: subject });
 }
-/** The same for a failed command. */
+/** Returns the message for a failed export or import command. */
 export function transferFailureText(failure: CommandFailure): string {
   const { reason, subject } = failure.error;
   return reason ? transferErrorText(reason, subject ?? "") : errorText(failure).text;

@@ -1,4 +1,4 @@
-//! Reading position in a section: the current block as `b7` (from 1), and the share of the section that was shown.
+//! Reading position in a section: the current block, as `b7` (from 1), and the fraction of the section that was shown.
 import type { SectionBody } from "../../api/types";
 
 type Block = SectionBody["blocks"][number];
@@ -14,11 +14,11 @@ export function parseBlockPosition(pos: string | null): number | undefined {
 /** Approximate number of characters that fill a large window. */
 const WINDOW_CHARACTERS = 2_500;
 
-/** The number of blocks that fill the window; the first frame needs no more. */
+/** Returns the number of blocks that fill the window; the first frame needs no more. */
 export function firstFrameBlocks(blocks: readonly Block[]): number {
   let filled = 0;
   for (const [n, block] of blocks.entries()) {
-    // An image, a video or code takes as much space as some paragraphs, a formula or a player as a few lines.
+    // Estimates: an image, video or code takes the space of several paragraphs, any other block that of a few lines.
     filled +=
       block.kind === "rich_text"
         ? block.html.length
@@ -33,15 +33,15 @@ export function firstFrameBlocks(blocks: readonly Block[]): number {
 const SETTLE_MS = 1200;
 
 /**
- * Follows scrolling in `element`, whose blocks carry `data-block`. Calls `save(block, furthest)` if the block changed,
- * once scrolling has settled and when the page is left, and `progressed(share)` in each frame in which the share grew.
- * Shares are 0 to 1.
+ * Tracks the position in `element`, whose blocks have `data-block`. If the block has changed, calls
+ * `save(block, furthest)` after scrolling stops and when the page is left. Calls `progressed(fraction)` when a larger
+ * fraction was shown. Fractions are 0 to 1. The returned function stops tracking.
  */
 export function trackPosition(
   element: HTMLElement,
   blocks: number,
   save: (block: number, furthest: number) => void,
-  progressed: (share: number) => void,
+  progressed: (fraction: number) => void,
 ): () => void {
   let savedBlock = -1;
   let block = 0;
@@ -59,9 +59,9 @@ export function trackPosition(
       if (node.getBoundingClientRect().top > readingLine) break;
       block = Number(node.dataset["block"]);
     }
-    const share = Math.min(1, Math.max(0, (innerHeight - box.top) / box.height));
-    if (share > furthest) {
-      furthest = share;
+    const fraction = Math.min(1, Math.max(0, (innerHeight - box.top) / box.height));
+    if (fraction > furthest) {
+      furthest = fraction;
       progressed(furthest);
     }
   };

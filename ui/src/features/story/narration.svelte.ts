@@ -1,7 +1,7 @@
 //! Narration of a story: plays all pages, one sentence, or a repeated sentence, and tracks the current sentence.
 //!
-//! One element plays all pages: the learner's click permits it to play, and it continues while the window is hidden.
-//! Timing relies on the element's events; animation frames only make the highlighting smoother.
+//! One element plays all pages: after the learner's click the engine permits it to play, even while the window is
+//! hidden. Sentences are tracked by the element's events; animation frames only make the highlighting smoother.
 import type { Page } from "../../api/types";
 import {
   acquireMediaSession,
@@ -15,7 +15,7 @@ export interface NarrationHost {
   /** The URL of a recording. */
   url(hash: string): string;
   metadata(): { title: string; album: string; picture?: string };
-  /** Called when the page was narrated to its end. */
+  /** Called when the narration of the page has ended. */
   ended?(): void;
   /** Called when narration was stopped at this sentence. */
   stopped?(sentence: number): void;
@@ -23,15 +23,15 @@ export interface NarrationHost {
   turnPage?(by: 1 | -1): void;
 }
 
-/** Milliseconds without progress after which playback is started again, and the number of such attempts. */
+/** Milliseconds without progress after which playback is restarted, and the maximum number of restarts. */
 const STALL_MS = 1500;
 const MAX_RESTARTS = 4;
-/** Milliseconds after the window is hidden or shown in which a pause is attributed to the engine. */
+/** Milliseconds after a change of the window's visibility in which a pause is attributed to the engine. */
 const VISIBILITY_GRACE_MS = 6000;
 
 export class Narration implements Holder {
   playing = $state(false);
-  /** The current sentence, or the last one; -1: none. */
+  /** Index of the current or last sentence; -1 if none. */
   sentence = $state(-1);
   failed = $state(false);
   loop = $state(false);
@@ -39,25 +39,25 @@ export class Narration implements Holder {
   #host: NarrationHost;
   #element: HTMLAudioElement | undefined;
   #page: Page | undefined;
-  /** Where to stop if only one sentence was requested, in milliseconds. */
-  #until: number | undefined;
+  /** Time in milliseconds at which to stop, if only one sentence was requested. */
+  #stopAtMs: number | undefined;
   #frame = 0;
-  /** The page was turned during narration, which has to continue. */
+  /** Whether narration has to start on the page that is being loaded. */
   #continues = false;
   #preloader: HTMLAudioElement | undefined;
-  /** Whether the listener wants playback, regardless of what the engine does. */
+  /** Whether the learner requested playback; the engine may have paused it. */
   #requested = false;
   /** Time at which the window was last hidden or shown. */
   #visibilityChangedAt = -Infinity;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Counts calls of play(): only the newest may report a failure. */
+  /** Number of calls of play(); only the last one may report a failure. */
   #playCount = 0;
 
   constructor(host: NarrationHost) {
     this.#host = host;
   }
 
-  /** Attaches to the only `<audio>` of the story. */
+  /** Attaches to the `<audio>` element of the story. */
   attach = (element: HTMLAudioElement): (() => void) => {
     this.#element = element;
     element.preservesPitch = true;
@@ -67,7 +67,7 @@ export class Narration implements Holder {
       [
         "pause",
         () => {
-          // An engine may pause playback when its window is hidden or shown; the listener did not request that.
+          // The engine may pause playback when its window is hidden or shown, without a request of the learner.
           if (
             this.#requested &&
             !element.ended &&
@@ -86,7 +86,7 @@ export class Narration implements Holder {
           updateMediaSession(this, this.playing);
         },
       ],
-      // A play() during a change of the source may be dropped: it is repeated once the source can play.
+      // The engine may drop a play() while the source changes, so it is repeated when the source can play.
       [
         "canplay",
         () => {
@@ -122,11 +122,11 @@ export class Narration implements Holder {
     };
   };
 
-  /** Loads another page. `continues`: starts its narration. */
+  /** Loads another page. With `continues`, starts its narration. */
   setPage(page: Page | undefined, continues = false): void {
     this.#element?.pause();
     this.#requested = this.playing = false;
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     this.#page = page;
     this.sentence = -1;
     this.failed = false;
@@ -167,26 +167,26 @@ export class Narration implements Holder {
     this.playing = false;
     if (wasPlaying && this.sentence >= 0) this.#host.stopped?.(this.sentence);
   }
-  /** Plays this sentence: alone if nothing was playing, from here on if the page is being narrated. */
+  /** Plays this sentence only; if the page is being narrated, continues after it. */
   playSentence(index: number): void {
     const span = this.#page && spanOf(this.#page, index);
-    const continues = this.playing && this.#until === undefined;
+    const continues = this.playing && this.#stopAtMs === undefined;
     if (!this.#element || !this.#page?.narration) return;
     if (!span) return void this.#play();
     this.#seekTo(span.start / 1000);
     this.sentence = index;
-    this.#until = continues || this.loop ? undefined : span.end;
+    this.#stopAtMs = continues || this.loop ? undefined : span.end;
     void this.#play();
   }
 
   metadata = (): { title: string; album: string; picture?: string } => this.#host.metadata();
   play = (): void => {
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     void this.#play();
   };
   pause = (): void => this.stop();
   seek = (to: number): void => {
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     this.#seekTo(to);
   };
   position = (): { duration: number; position: number; rate: number } | undefined => {
@@ -236,7 +236,7 @@ export class Narration implements Holder {
       this.failed = true;
     }
   }
-  /** Starts playback again: an engine may stop loading while its window is hidden, and not resume when it is shown. */
+  /** Restarts stalled playback: an engine may stop loading while the window is hidden and not resume afterwards. */
   #restartIfStalled(times: number): void {
     clearTimeout(this.#stallTimer);
     const element = this.#element;
@@ -250,11 +250,11 @@ export class Narration implements Holder {
         }
         void this.#play();
       }
-      // Playback may start and then stall.
+      // Playback may stall again after a restart.
       this.#restartIfStalled(times - 1);
     }, STALL_MS);
   }
-  /** Updates in each frame while the window is visible. While it is hidden, only `timeupdate` does. */
+  /** Updates the sentence in each frame. While the window is hidden there are no frames, only `timeupdate` events. */
   #trackFrames = (): void => {
     cancelAnimationFrame(this.#frame);
     if (!this.playing) return;
@@ -269,7 +269,7 @@ export class Narration implements Holder {
     const looped = this.loop && this.sentence >= 0 ? spanOf(page, this.sentence) : undefined;
     if (looped && at >= looped.end) {
       element.currentTime = looped.start / 1000;
-    } else if (this.#until !== undefined && at >= this.#until) {
+    } else if (this.#stopAtMs !== undefined && at >= this.#stopAtMs) {
       this.stop();
     } else {
       const current = sentenceAt(page.sentences, at);
@@ -278,9 +278,9 @@ export class Narration implements Holder {
   }
   #ended(): void {
     if (this.loop && this.sentence >= 0) return this.playSentence(this.sentence);
-    const isSingle = this.#until !== undefined;
+    const isSingle = this.#stopAtMs !== undefined;
     this.#requested = this.playing = false;
-    this.#until = undefined;
+    this.#stopAtMs = undefined;
     if (this.#element) this.#element.currentTime = 0;
     if (!isSingle) this.#host.ended?.();
   }

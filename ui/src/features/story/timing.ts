@@ -1,7 +1,7 @@
 //! Times of sentences in a narration, and positions in a story.
 import type { Page, Sentence } from "../../api/types";
 
-/** Index of the sentence at `ms`; -1 before the first or without times. A pause belongs to the sentence before it. */
+/** Returns the index of the last sentence that starts at or before `ms`; -1 if there is none, or no times. */
 export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
   let found = -1;
   for (let i = 0; i < sentences.length; i++) {
@@ -13,7 +13,7 @@ export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
   return found;
 }
 
-/** Start and end of a sentence in ms. Without an end of its own: the next start, or the end of the recording. */
+/** Returns start and end of a sentence in ms. A missing end is the next start, or the end of the recording. */
 export function spanOf(page: Page, index: number): { start: number; end: number } | undefined {
   const sentence = page.sentences[index];
   if (sentence?.startMs === undefined) return undefined;
@@ -22,7 +22,7 @@ export function spanOf(page: Page, index: number): { start: number; end: number 
   return { start: sentence.startMs, end };
 }
 
-/** A position in a story: `p3.s2`, both from 1. */
+/** Formats a position in a story as `p3.s2`, both numbers from 1; without a sentence (-1) as `p3`. */
 export function formatStoryPosition(page: number, sentence: number): string {
   return sentence >= 0 ? `p${page + 1}.s${sentence + 1}` : `p${page + 1}`;
 }
@@ -36,7 +36,7 @@ export interface Piece {
   text: string;
   word?: string;
 }
-/** Splits a sentence at its words. Skips spans that overlap or are out of range. */
+/** Splits a sentence at its marked words. Skips spans that overlap or are out of range. */
 export function pieces(sentence: Sentence): Piece[] {
   const out: Piece[] = [];
   let at = 0;

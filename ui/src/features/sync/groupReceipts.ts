@@ -1,15 +1,15 @@
-//! Groups receipts by item: progress, study time and quiz answers of one item form one group.
+//! Groups the receipts of one item (progress, study time, quiz answers) that are in the same state.
 import type { Receipt } from "../../api/types";
 import type { Key } from "../../i18n/index.svelte";
 
-/** The display name of a row. Rows of type `kv` are named by their namespace. */
+/** Returns the message key of the name of a row. Rows of type `kv` are named by their namespace. */
 export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
   if (receipt.rowType !== "kv") return `sync.row.${receipt.rowType}`;
   const ns = /^kv:(setting|enrolment|device)\u001f/.exec(receipt.id)?.[1] as
     "setting" | "enrolment" | "device" | undefined;
   return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
 }
-/** Order of rows in a group: progress and results first, then time. */
+/** Order of row types in a group: progress and results, then study time, then all others. */
 const ORDER: readonly Receipt["rowType"][] = ["progress", "attempt", "answer", "grade", "session"];
 const rank = (type: Receipt["rowType"]): number => (ORDER.includes(type) ? ORDER.indexOf(type) : ORDER.length);
 
@@ -21,7 +21,7 @@ export type ReceiptGroup = {
   state: Receipt["state"];
   /** Time of the newest receipt. */
   atMs: number;
-  /** One entry per row type, in `ORDER`, with the highest percentage and the sum of the time. */
+  /** One entry per row type, sorted by `ORDER`, with the highest percentage and the total study time. */
   rows: (Pick<Receipt, "rowType" | "percent" | "activeMs"> & { name: Key })[];
 };
 
@@ -36,7 +36,7 @@ const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
   activeMs: r.activeMs,
 });
 
-/** Groups receipts with equal title and state. Groups are in the order of their first receipts. */
+/** Groups receipts of equal title, course title and state. Groups are in the order of their first receipts. */
 export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
   const found = new Map<string, ReceiptGroup>();
   for (const r of receipts) {

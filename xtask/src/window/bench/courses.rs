@@ -8,9 +8,9 @@ use crate::sh::{self, Result};
 
 /// Number of courses in the library.
 pub const COUNT: usize = 1_000;
-/// Course with enough sections for the measurement of finished sections.
+/// Id of the course with enough sections for the measurement of finished sections.
 pub const LONG_COURSE: &str = "one-hundred-twenty-pages";
-/// Number of its lessons, and sections per lesson.
+/// Lessons of [`LONG_COURSE`], and sections per lesson.
 const LONG_COURSE_SIZE: (usize, usize) = (12, 10);
 
 const SUBJECTS: &[&str] = &[
@@ -46,8 +46,8 @@ const TITLE_PREFIXES: &[&str] = &[
 ];
 const CATEGORIES: &[&str] = &["Geography", "Mathematics", "Language", "Science", "History"];
 const LEVELS: &[&str] = &["BEGINNER", "INTERMEDIATE", "ADVANCED"];
-const PARAGRAPH: &str = "A page that is read on an afternoon has a few sentences in a paragraph, some of \
-    them *set off*, and a list where things are counted. This one stands for many like it.\n";
+const PARAGRAPH: &str = "A section has a few sentences in each paragraph, with *emphasis* on some of the \
+    words, and a list with two items. All sections of the library contain this text.\n";
 
 /// Writes [`COUNT`] courses to `folder`, one of them [`LONG_COURSE`].
 pub fn write(folder: &Path) -> Result {
@@ -97,7 +97,7 @@ fn course(
     for lesson in 1..=lessons {
         for section in 1..=sections {
             let text = format!(
-                "{title}, lesson {lesson}.\n\n{PARAGRAPH}\n## What is counted\n\n- one of lesson {lesson}\n- two of page {section}\n\n{}",
+                "{title}, lesson {lesson}.\n\n{PARAGRAPH}\n## A list of items\n\n- item of lesson {lesson}\n- item of page {section}\n\n{}",
                 format!("{PARAGRAPH}\n").repeat(4)
             );
             sh::write_if_changed(&folder.join(format!("{lesson}-{section}.md")), &text)?;

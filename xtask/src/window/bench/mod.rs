@@ -1,7 +1,7 @@
 //! Measures the budgets that need the real window, on a release build: starts, lessons, finished sections, web vitals,
 //! memory.
 //!
-//! `start` starts programs and times them, `page.js` measures inside the page, `courses` generates a large library.
+//! `start` measures starts of programs, `page.js` measures inside the page, `courses` generates a large library.
 //! The baselines are an empty window (src-tauri/examples/empty-window) and one paint without a visible change.
 //! Does not measure the time from the engine's frame to the display.
 
@@ -22,7 +22,7 @@ use self::{
     start::{Memory, Program, StartTimes, Started},
     table::{Table, median_and_p99},
 };
-use super::{driver::Window, screen::Screen, walk};
+use super::{driver::Window, scenario, screen::Screen};
 use crate::{
     demo::Demo,
     setup::{self, Part},
@@ -39,7 +39,7 @@ const OPENINGS: usize = 240;
 const LESSONS_PER_SCRIPT: usize = 40;
 /// Number of 30 s waits for the download of all courses.
 const MAX_WAITS: usize = 10;
-/// Courses of the demo library: pages with pictures, formulas and recordings.
+/// Courses of the demo library: pages with images, formulas and recordings.
 const DEMO_COURSES: &[&str] = &[
     "waves-and-sound",
     "how-rivers-work",
@@ -69,9 +69,9 @@ pub fn measure() -> Result {
 
     let mut table = Table::new();
     demo.stop();
-    let floor = Starts::of(&app, &empty, &screen, STARTS)?;
-    floor.rows(&mut table);
-    let mut table = lessons(table, &app, &screen, &floor)?;
+    let offline = Starts::of(&app, &empty, &screen, STARTS)?;
+    offline.rows(&mut table);
+    let mut table = lessons(table, &app, &screen, &offline)?;
     demo.start()?;
     let online = Starts::of(&app, &empty, &screen, STARTS)?;
     online.start_row(&mut table, "start to list, the server running");
@@ -100,7 +100,7 @@ fn program(name: &str) -> PathBuf {
     sh::target().join(PROFILE).join(name)
 }
 
-/// Prepares a server with the demo library and 1,000 generated courses.
+/// Prepares a server with the demo library and the generated courses.
 fn library(folder: &Path) -> Result<Demo> {
     let courses = folder.join("courses");
     courses::write(&courses)?;
@@ -112,7 +112,7 @@ fn library(folder: &Path) -> Result<Demo> {
 /// Signs the device in, waits until it lists every course, and downloads the courses that are read later.
 fn prepare(app: &Program, screen: &Screen, demo: &Demo) -> Result {
     let started = app.start(screen)?;
-    walk::sign_in(&started.window, &demo.address())?;
+    scenario::sign_in(&started.window, &demo.address())?;
     let all = courses::COUNT + DEMO_COURSES.len();
     started.window.wait_call(
         "every course to be listed",
@@ -141,7 +141,7 @@ fn download_all(app: &Program, screen: &Screen) -> Result {
     let page = json!({ "onDevice": true, "pageSize": 1 });
     let all = (courses::COUNT + DEMO_COURSES.len()) as u64;
     let complete = |list: &Value| list["total"].as_u64() == Some(all);
-    let poll = || started.window.wait_call("every course", "list_courses", page.clone(), complete);
+    let poll = || started.window.wait_call("the downloads", "list_courses", page.clone(), complete);
     // A thousand downloads take longer than one wait.
     (1..MAX_WAITS).find(|_| poll().is_ok()).map_or_else(poll, |_| Ok(Value::Null))?;
     started.window.close()
@@ -183,18 +183,18 @@ impl Starts {
             ("first contentful paint, from navigation", contents as fn(&StartTimes) -> f64, 150.0),
             ("largest paint (the list), from navigation", |it: &StartTimes| it.list, 300.0),
         ] {
-            let (ours, floor) = (median(&self.app, since(at)), median(&self.empty, since(at)));
-            let baseline = format!("empty window {floor:.0} ms");
-            table.row(what, format!("{ours:.0} ms"), baseline, ours, max, "ms");
+            let (app, empty) = (median(&self.app, since(at)), median(&self.empty, since(at)));
+            let baseline = format!("empty window {empty:.0} ms");
+            table.row(what, format!("{app:.0} ms"), baseline, app, max, "ms");
         }
         self.memory_row(table, "memory, 1,000 courses");
     }
 
     fn start_row(&self, table: &mut Table, what: &str) {
         let list = |(times, _): &(StartTimes, Memory)| times.list;
-        let (ours, floor) = (median(&self.app, list), median(&self.empty, list));
-        let baseline = format!("empty window {floor:.0} ms");
-        table.row(what, format!("{ours:.0} ms"), baseline, ours - floor, 400.0, "ms over baseline");
+        let (app, empty) = (median(&self.app, list), median(&self.empty, list));
+        let baseline = format!("empty window {empty:.0} ms");
+        table.row(what, format!("{app:.0} ms"), baseline, app - empty, 400.0, "ms over baseline");
     }
 
     fn memory_row(&self, table: &mut Table, what: &str) {
@@ -204,16 +204,16 @@ impl Starts {
     }
 
     fn add_memory_row(&self, table: &mut Table, what: &str, memory: &Memory) {
-        let floor = median(&self.empty, |(_, memory)| memory.own);
-        let floors = median(&self.empty, |(_, memory)| memory.all);
+        let empty_own = median(&self.empty, |(_, memory)| memory.own);
+        let empty_all = median(&self.empty, |(_, memory)| memory.all);
         let figure = format!("{:.1} MiB, engine {:.0}", memory.own, memory.all - memory.own);
-        let baseline = format!("empty {floor:.1} MiB, engine {:.0}", floors - floor);
-        table.row(what, figure, baseline, memory.own - floor, 80.0, "MiB over baseline");
+        let baseline = format!("empty {empty_own:.1} MiB, engine {:.0}", empty_all - empty_own);
+        table.row(what, figure, baseline, memory.own - empty_own, 80.0, "MiB over baseline");
     }
 }
 
 /// Measures lessons, finished sections, inputs, layout shift and memory in one window, offline.
-fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> Result<Table> {
+fn lessons(mut table: Table, app: &Program, screen: &Screen, starts: &Starts) -> Result<Table> {
     let started = app.start(screen)?;
     let window = &started.window;
     started.times()?;
@@ -238,7 +238,7 @@ fn lessons(mut table: Table, app: &Program, screen: &Screen, floor: &Starts) -> 
     row(&mut table, "finish a section, to paint", finished, &paint);
     inputs(&mut table, &started, &paint)?;
     layout_shifts(&mut table, window, &real)?;
-    floor.add_memory_row(&mut table, "memory after all measurements", &started.memory()?);
+    starts.add_memory_row(&mut table, "memory after all measurements", &started.memory()?);
     started.window.close()?;
     Ok(table)
 }
@@ -254,7 +254,7 @@ fn slowest(pages: &[&Value], opened: &[Duration]) {
     println!("  slowest: {}", named.collect::<Vec<_>>().join(", "));
 }
 
-/// Sends keys and clicks, each measured to the next frame.
+/// Sends keys and clicks, and measures the time from each to the next frame.
 fn inputs(table: &mut Table, started: &Started, paint: &str) -> Result {
     let window = &started.window;
     window.script("window.bench.recordInputs()", &[])?;
@@ -321,7 +321,7 @@ fn layout_shifts(table: &mut Table, window: &Window, pages: &[Value]) -> Result 
     Ok(())
 }
 
-/// Measures the layout shift of a page for `ms`; true if the measurement began before the first paint.
+/// Measures the layout shift of a page for `ms`; true if the measurement started before the first paint.
 fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     let script = format!(
         "const done = arguments[arguments.length - 1]; window.bench.shift({ms}).then(done, (error) => done(String(error)))"
@@ -334,7 +334,7 @@ fn shift(window: &Window, name: &str, ms: u32) -> Result<(f64, bool)> {
     Ok((score, seen["early"] == true))
 }
 
-/// Returns the sections of these courses, alternating between courses, without two equal titles in a row.
+/// Returns the sections of these courses, alternating between courses, without equal consecutive titles.
 fn sections(window: &Window, courses: &[&str]) -> Result<Vec<Value>> {
     let mut found: Vec<Vec<Value>> = Vec::new();
     for course in courses {

@@ -3,9 +3,8 @@ window.bench ??= (() => {
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
   /**
-   * Resolves with the time when the next frame has been drawn: a message sent in a frame's callback arrives after that
-   * frame, and the next callback runs after it. The earlier of the two counts, so that work in the later frame is not
-   * included.
+   * Resolves with the time when the next frame has been drawn. Two events follow a frame: the arrival of a message sent
+   * in the frame's callback, and the next frame's callback. The earlier one is used.
    */
   const nextPaint = () =>
     new Promise((done) =>
@@ -93,7 +92,7 @@ window.bench ??= (() => {
       return times;
     },
 
-    /** Starts to measure every key and click to the next frame, as INP does; `inputs` returns the times. */
+    /** Starts to measure from every key and click to the next frame, as INP does; `inputs` returns the times. */
     recordInputs() {
       const seen = (window.benchInputs ??= []);
       for (const kind of ["keydown", "click"]) {

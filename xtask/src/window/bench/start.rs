@@ -29,7 +29,7 @@ pub struct Program {
 pub struct Started {
     pub window: Window,
     pub pid: u32,
-    /// Time before the program was executed. Milliseconds since 1970.
+    /// Time immediately before the program was executed. Milliseconds since 1970.
     started_at: f64,
 }
 

@@ -60,7 +60,7 @@ fn hours(fields: &Fields<'_>) -> Hours {
                 n.line,
                 "bad-value",
                 format!("\"hours\" is {}", n.value),
-                "a number from 0 to 10000",
+                "use a number from 0 to 10000",
             );
             Hours::default()
         }
@@ -111,7 +111,7 @@ fn stories(
     stories
 }
 
-/// Returns a list of objects that must not be empty.
+/// Returns the objects of a list, and reports a list that is missing or empty.
 fn objects<'a>(
     context: &CompileContext<'a>,
     fields: &Fields<'a>,
@@ -149,14 +149,14 @@ fn lessons<'a>(
     let mut lesson_ids = UniqueIds::default();
     for lesson in objects(context, fields, "lessons", "a lesson") {
         let id = lesson.require_slug("id");
-        lesson_ids.add(&lesson, id.as_ref(), "a lesson with the id");
+        lesson_ids.add(&lesson, id.as_ref(), "lesson id");
         let lang = lesson.language().unwrap_or_else(|| metadata.lang.clone());
         let dir = metadata::direction(&lesson, &lang);
         let mut section_ids = UniqueIds::default();
         let mut sections = Vec::new();
         for section in objects(context, &lesson, "sections", "a section") {
             let section_id = section.require_slug("id");
-            section_ids.add(&section, section_id.as_ref(), "a section of this lesson with the id");
+            section_ids.add(&section, section_id.as_ref(), "section id");
             let own_language = section.language();
             let own_language =
                 own_language.map(|lang| (metadata::direction(&section, &lang), lang));
@@ -215,7 +215,7 @@ fn files(
                 section.line,
                 "missing-field",
                 "\"quiz\" is missing",
-                "a QUIZ or ASSESSMENT section needs the file of its quiz",
+                "a QUIZ or ASSESSMENT section requires a quiz file",
             );
             None
         }
@@ -223,7 +223,7 @@ fn files(
             section.error(
                 link.line,
                 "quiz-misplaced",
-                "only QUIZ and ASSESSMENT sections have \"quiz\"",
+                "only QUIZ and ASSESSMENT sections may have \"quiz\"",
                 "change the type, or show the quiz inside the text with ![Title](quiz.json)",
             );
             None

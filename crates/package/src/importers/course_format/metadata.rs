@@ -51,7 +51,7 @@ fn credits(context: &CompileContext<'_>, fields: &Fields<'_>) -> String {
     )
 }
 
-/// Returns the `cover` image, or a cover generated from the title.
+/// Returns the cover generated from the title, changed by the fields of `cover`.
 fn cover(context: &mut CompileContext<'_>, fields: &Fields<'_>, title: &str) -> Cover {
     const ORNAMENTS: [(&str, Ornament); 10] = [
         ("star", Ornament::Star),

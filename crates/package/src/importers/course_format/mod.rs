@@ -15,8 +15,8 @@ use crate::{
 
 pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: true };
 
-/// Detects packages from the root down, so that a course owns the stories inside it. In a folder with both files, the
-/// course takes precedence.
+/// Lists packages, those nearest to the root first, so that a course owns the stories inside it. In a folder with both
+/// files, the course takes precedence.
 fn detect(source: &Source) -> Vec<Input> {
     let mut inputs: Vec<Input> = source
         .files

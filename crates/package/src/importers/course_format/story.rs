@@ -125,7 +125,7 @@ fn pages(
                         at,
                         "before-page",
                         format!("{dest_url:?} is before the first page"),
-                        "begin the page with a line ##",
+                        "start the page with a line ##",
                     );
                 }
                 i = end;
@@ -143,7 +143,7 @@ fn pages(
                     Some(_) => problems.warn(
                         at,
                         "story-markup",
-                        format!("a story has no links: {dest_url:?}"),
+                        format!("the link {dest_url:?} was removed"),
                         "only word: links are supported in stories",
                     ),
                     None => {}
@@ -166,7 +166,7 @@ fn pages(
                         at,
                         "html-removed",
                         format!("{:?} was removed", raw.trim()),
-                        "a story is plain text, pictures and sound",
+                        "use only plain text, images and audio",
                     );
                 }
             }
@@ -174,7 +174,7 @@ fn pages(
                 problems.warn(
                     at,
                     "story-markup",
-                    "a story has no tables, code or footnotes",
+                    "tables, code and footnotes are not supported in stories",
                     "write the content as sentences",
                 );
                 i = markdown::group_end(&events, i);
@@ -192,8 +192,8 @@ fn pages(
                             problems.error(
                                 at,
                                 "before-page",
-                                "this is before the first page",
-                                "begin the page with a line ##",
+                                "the text is before the first page",
+                                "start the page with a line ##",
                             );
                         }
                         None => {}
@@ -209,7 +209,7 @@ fn pages(
             lines.at(0),
             "empty",
             "the story has no page",
-            "begin each page with a line ##",
+            "start each page with a line ##",
         );
     }
     drafts
@@ -229,12 +229,12 @@ fn add_media(
             at,
             "media-type",
             format!("{path:?} is a folder"),
-            "a page has a picture and a narration",
+            "use the path of an image or audio file",
         );
         return;
     }
     let kind = context.entry(&path).map(|e| probe::kind_on_disk(&e.disk));
-    let is_image = matches!(kind, Some(probe::Kind::Picture | probe::Kind::Drawing));
+    let is_image = matches!(kind, Some(probe::Kind::Raster | probe::Kind::Svg));
     let allowed = if is_image { AllowedMedia::Image } else { AllowedMedia::Audio };
     match context.media(at, &path, &media.alt, &media.caption, scope, allowed) {
         Some(MediaBlock::Image(image)) => {
@@ -243,7 +243,7 @@ fn add_media(
                 context.problems.error(
                     at,
                     "page-media",
-                    "the page has two pictures",
+                    "the page has two images",
                     "start another page with ##",
                 );
             }
@@ -257,7 +257,7 @@ fn add_media(
                     at,
                     "page-media",
                     "the page has two narrations",
-                    "join the recordings, or start another page with ##",
+                    "combine the recordings, or start another page with ##",
                 );
             }
         }

@@ -94,7 +94,7 @@ struct Cleaner {
 
 impl Cleaner {
     fn remove(&mut self, node: &Node<'_, '_>, what: String) {
-        // Maximum number of reported problems.
+        // Limit the number of reported parts.
         if self.removed.len() < 2_000 {
             let at = node.range().start;
             let line = 1 + self.line_starts.partition_point(|start| *start <= at) as u32;
@@ -109,7 +109,7 @@ impl Cleaner {
         let name = node.tag_name().name();
         if node.tag_name().namespace() != Some(SVG) || !ALLOWED_ELEMENTS.contains(&name) {
             if !IGNORED_ELEMENTS.contains(&name) {
-                // A link in a drawing is removed, but its contents stay.
+                // A link in a drawing is removed, but its content is kept.
                 if name == "a" {
                     return self.children(node, depth);
                 }
@@ -179,7 +179,7 @@ impl Cleaner {
         let is_allowed = if lower.starts_with("on") || is_slow_filter(name, value) {
             false
         } else if lower == "href" {
-            value.starts_with('#') || element == "image" && is_inline_picture(value)
+            value.starts_with('#') || element == "image" && is_inline_image(value)
         } else if lower == "src" || lower == "xmlns" {
             false
         } else if matches!(lower.as_str(), "id" | "class")
@@ -223,7 +223,7 @@ impl Cleaner {
     }
 }
 
-fn is_inline_picture(value: &str) -> bool {
+fn is_inline_image(value: &str) -> bool {
     [
         "data:image/png;base64,",
         "data:image/jpeg;base64,",

@@ -11,14 +11,14 @@ use super::MAX_DEPTH;
 
 /// Maximum number of drawn elements; each reference to a part of the drawing counts as a copy of it.
 const MAX_RENDERED_ELEMENTS: u64 = 200_000;
-/// Maximum number of attributes per element: the XML parser compares each with all before it.
+/// Maximum number of attributes per element: the XML parser compares each with all previous ones.
 const MAX_ATTRIBUTES: usize = 1_000;
 
-/// Maximum number of text parts that the XML parser joins one by one: CDATA sections, and references to entities of
-/// the document.
+/// Maximum number of text parts that the XML parser concatenates one by one: CDATA sections, and references to entities
+/// of the document.
 const MAX_TEXT_PARTS: usize = 2_000;
 
-/// Checks the text before it is parsed. Returns line and reason of a rejection.
+/// Checks the text before it is parsed. The error contains the line and the reason.
 pub(super) fn check_text(text: &str) -> Result<(), (u32, String)> {
     if let Some(at) = find_tag_with_many_attributes(text) {
         let line = 1 + text[..at].matches('\n').count() as u32;
@@ -59,11 +59,11 @@ fn find_tag_with_many_attributes(text: &str) -> Option<usize> {
 /// repeat others.
 struct RenderCost<'a, 'i> {
     by_id: HashMap<&'a str, Node<'a, 'i>>,
-    /// Number of elements drawn for a node; none while it is being counted.
+    /// Number of elements drawn for a node; `None` while it is being counted.
     costs: HashMap<NodeId, Option<u64>>,
 }
 
-/// Checks the number of drawn elements. Returns element and reason of a rejection.
+/// Checks the number of drawn elements. The error contains the element and the reason.
 pub(super) fn check_render_cost<'a, 'i>(root: Node<'a, 'i>) -> Result<(), (Node<'a, 'i>, String)> {
     let mut by_id = HashMap::new();
     for node in root.descendants().filter(Node::is_element) {
@@ -72,7 +72,7 @@ pub(super) fn check_render_cost<'a, 'i>(root: Node<'a, 'i>) -> Result<(), (Node<
         }
     }
     let mut cost = RenderCost { by_id, costs: HashMap::new() };
-    // A style sheet rule may refer to a part for every element.
+    // A rule of a style sheet may apply a part to every element.
     let elements = root.descendants().filter(Node::is_element).count() as u64;
     let mut style_cost = 0_u64;
     for sheet in root.descendants().filter(|n| n.tag_name().name() == "style") {
@@ -112,7 +112,7 @@ impl<'a, 'i> RenderCost<'a, 'i> {
         let mut total = 1_u64;
         for attribute in node.attributes() {
             let value = attribute.value();
-            // A marker is drawn at every point of a path; each point has a digit.
+            // A marker is drawn at every point of a path; a point has at least two characters.
             let copies = if attribute.name().starts_with("marker") || value.contains("marker") {
                 let points = node.attribute("d").or_else(|| node.attribute("points")).unwrap_or("");
                 points.len() as u64 / 2 + 1

@@ -25,7 +25,7 @@ pub(crate) struct Drawing {
     pub removed: Vec<(u32, String)>,
 }
 
-/// Sanitises a drawing. Errors contain the line, if there is one.
+/// Sanitises a drawing. Errors contain a line, which is 1 if it is unknown.
 pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
     complexity::check_text(text).map_err(|(line, what)| {
         (line, media_error("svg-too-complex", what, "export it again as plain SVG"))
@@ -44,7 +44,7 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
     })?;
     let root = document.root_element();
     if root.tag_name().name() != "svg" || root.tag_name().namespace() != Some(SVG) {
-        let hint = "the first element is <svg xmlns=\"http://www.w3.org/2000/svg\">";
+        let hint = "the first element must be <svg xmlns=\"http://www.w3.org/2000/svg\">";
         return Err((1, media_error("svg-broken", "the file has no drawing", hint)));
     }
     let line = document.text_pos_at(root.range().start).row;
@@ -64,13 +64,17 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
         let line = document.text_pos_at(node.range().start).row;
         (
             line,
-            media_error("svg-too-complex", what, "simplify the drawing, or export it as a picture"),
+            media_error(
+                "svg-too-complex",
+                what,
+                "simplify the drawing, or export it as a PNG image",
+            ),
         )
     })?;
     Ok(Drawing { svg, width, height, removed })
 }
 
-/// Returns width and height in pixels, or those of the viewBox.
+/// Returns width and height in pixels, from the attributes or the viewBox.
 fn size(root: &roxmltree::Node<'_, '_>) -> Option<(u32, u32)> {
     let pixels = |name: &str| {
         let text = root.attribute(name)?.trim();

@@ -106,7 +106,7 @@ fn valid_drawing_is_unchanged_and_size_is_read() {
     assert_eq!(clean("<svg>\n\n<rect>\n</svg>").unwrap_err().0, 4);
 }
 
-/// Returns a drawing of `levels` groups, each of which shows the one before `times` times.
+/// Returns a drawing of `levels` groups, each of which refers `times` times to the previous one.
 fn repeated(levels: usize, times: usize, show: impl Fn(usize) -> String) -> String {
     let mut out = String::from("<g id=\"p0\"><rect width=\"1\" height=\"1\"/></g>");
     for level in 1..=levels {
@@ -129,7 +129,7 @@ fn drawings_with_excessive_references_are_rejected() {
             let error = clean(&text).unwrap_err();
             assert_eq!(error.1.code, "svg-too-complex", "{part} {levels} {times}");
         }
-        // Real drawings repeat a shape only a few times.
+        // A few repetitions are accepted.
         let drawing = clean(&repeated(3, 10, |n| inside(part, n))).unwrap();
         assert_eq!(drawing.removed, [], "{part}");
     }
@@ -138,7 +138,7 @@ fn drawings_with_excessive_references_are_rejected() {
         ("itself", "<use id=\"a\" href=\"#a\"/>".to_owned()),
         ("its parent", "<g id=\"a\"><g><use href=\"#a\"/></g></g>".to_owned()),
         (
-            "in a ring",
+            "a cycle",
             "<g id=\"a\"><use href=\"#b\"/></g><g id=\"b\"><use href=\"#a\"/></g>".to_owned(),
         ),
         ("a pattern in itself", "<pattern id=\"a\"><rect fill=\"url(#a)\"/></pattern>".to_owned()),
@@ -158,12 +158,12 @@ fn drawings_with_excessive_references_are_rejected() {
             ),
         ),
         (
-            "an element with very many attributes",
+            "an element with many attributes",
             format!("<rect {}/>", (0..2_000).map(|n| format!("a{n} = '1' ")).collect::<String>()),
         ),
-        ("pieces of text", format!("<text>{}</text>", "<![CDATA[x]]>".repeat(3_000))),
+        ("many CDATA sections", format!("<text>{}</text>", "<![CDATA[x]]>".repeat(3_000))),
         (
-            "a long chain",
+            "a long chain of references",
             (0..400).map(|n| format!("<g id=\"a{n}\"><use href=\"#a{}\"/></g>", n + 1)).collect(),
         ),
     ] {

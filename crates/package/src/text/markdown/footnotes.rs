@@ -1,4 +1,4 @@
-//! Footnotes, numbered by their first reference in the whole text.
+//! Footnotes, numbered in the order of their first references in the whole text.
 //!
 //! Not here: rendering of notes.
 
@@ -8,7 +8,7 @@ use pulldown_cmark::{Event, Tag};
 
 use super::{Spanned, group_end};
 
-/// A definition: its events and, once referenced, its number and the count of references.
+/// A definition: its events and, if it is referenced, its index in `order` and the number of references.
 type Definition = (Range<usize>, Option<(usize, usize)>);
 
 /// Footnotes in the order of their first references, and their definitions.
@@ -30,7 +30,7 @@ impl Footnotes {
         }
         Self { order: Vec::new(), defined }
     }
-    /// Adds a reference. Returns the note's number and its count of references so far; None if the note is not
+    /// Adds a reference. Returns the note's number and its count of references so far; `None` if the note is not
     /// defined.
     pub fn add_reference(&mut self, name: &str) -> Option<(usize, usize)> {
         let (range, position) = self.defined.get_mut(name)?;

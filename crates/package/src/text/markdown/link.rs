@@ -1,6 +1,6 @@
-//! Targets of links in a text.
+//! Parses the targets of links in a text.
 //!
-//! Not here: media, whose links name files.
+//! Not here: links to media files.
 
 use super::Scope;
 use crate::problem::{Problems, SourceLocation};
@@ -13,7 +13,7 @@ pub(crate) enum LinkTarget {
     Web(String),
 }
 
-/// Parses a link's address, and reports one with an invalid target.
+/// Parses the address of a link. Reports a problem and returns `None` if the target is invalid.
 pub(crate) fn link_target(
     dest: &str,
     scope: &Scope,
@@ -55,7 +55,7 @@ pub(crate) fn link_target(
             at,
             "link-scheme",
             message,
-            "links begin with https:, http:, mailto:, word: or section:",
+            "use a link that starts with https:, http:, mailto:, word: or section:",
         );
     } else {
         let message = format!("the link {dest:?} has no target in the app");

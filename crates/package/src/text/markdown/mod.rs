@@ -1,7 +1,7 @@
-//! Compiles Markdown to blocks and HTML.
+//! Compiles Markdown to pieces (HTML, formulas, code, media) or to HTML only.
 //!
-//! Not here: media (a media paragraph becomes a [`Piece::Media`], which the caller compiles), files, and which HTML is
-//! allowed (`html`).
+//! Not here: compiling media (the caller does that for each [`Piece::Media`]), reading files, and which HTML is allowed
+//! (`html`).
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -18,19 +18,19 @@ use crate::problem::{Problems, SourceLocation};
 use crate::text::html::{self, RawHtml};
 use crate::text::maths;
 
-/// The targets that links in a text may refer to.
+/// The context of a text: its language, and the targets that its links may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     /// Id of the course or story.
     pub root: Option<Slug>,
     pub lang: String,
-    /// Ids of the vocabulary.
+    /// Ids of the words in the vocabulary.
     pub words: BTreeSet<String>,
     /// Sections of the course, as `lesson/section`.
     pub sections: BTreeSet<String>,
 }
 
-/// Source of a Markdown text: a file of its own, or a string inside a JSON file.
+/// Source of a Markdown text: a Markdown file, or a string inside a JSON file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
     File(&'a str),
@@ -67,7 +67,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A part of a text.
+/// A part of a compiled text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Sanitised HTML.
@@ -84,7 +84,7 @@ pub(crate) enum Piece {
     Media(Media),
 }
 
-/// A media paragraph: `![alt](link "caption")` alone in its paragraph.
+/// A media file `![alt](link "caption")` in a paragraph that contains only such media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Media {
     pub alt: String,
@@ -105,10 +105,12 @@ pub(crate) type Spanned<'t> = (Event<'t>, Range<usize>);
 
 /// Maximum nesting depth of quotes, lists, emphasis and links.
 const MAX_NESTING: usize = 48;
-/// Maximum number of parser events per text. Tables with many columns and short rows have more events than text.
+/// Maximum number of parser events per text. Limited separately, because a short table with many columns and incomplete
+/// rows produces far more events than it has characters.
 const MAX_EVENTS: usize = 1_000_000;
 
-/// Returns the parser events of a text; None if there are too many, which was reported.
+/// Returns the parser events of a text. Reports a problem and returns `None` if there are too many or they are nested
+/// too deeply.
 pub(crate) fn events<'t>(
     text: &'t str,
     options: Options,
@@ -120,7 +122,7 @@ pub(crate) fn events<'t>(
         problems.error(lines.at(offset), "too-complex", message, hint);
         None
     };
-    let too_deep_message = || format!("the text is nested more than {MAX_NESTING} deep");
+    let too_deep_message = || format!("the text is nested more than {MAX_NESTING} levels deep");
     if let Some(offset) = find_too_deep_line(text) {
         return refuse(offset, too_deep_message());
     }
@@ -136,15 +138,15 @@ pub(crate) fn events<'t>(
             return refuse(range.start, too_deep_message());
         }
         if events.len() >= MAX_EVENTS {
-            return refuse(range.start, format!("the text has more than {MAX_EVENTS} parts"));
+            return refuse(range.start, format!("the text has more than {MAX_EVENTS} elements"));
         }
         events.push((event, range));
     }
     Some(events)
 }
 
-/// Returns the first line that opens more containers than allowed. The parser checks each open container for each
-/// line.
+/// Returns the byte offset of the first line that opens too many containers (quotes, lists). Called before the parser,
+/// which checks each open container on each line and would be slow.
 fn find_too_deep_line(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -165,7 +167,8 @@ fn find_too_deep_line(text: &str) -> Option<usize> {
             markers += 1;
             rest = tail.trim_start_matches([' ', '\t']);
         }
-        // A line that consists only of dashes or stars is a rule.
+        // A line of only `-` or `*` is a thematic break. For a line of other list markers alone, `events` checks the
+        // depth.
         let is_rule = rest.trim().is_empty() && !line.contains('>');
         if markers > MAX_NESTING && !is_rule {
             return Some(at);
@@ -175,7 +178,7 @@ fn find_too_deep_line(text: &str) -> Option<usize> {
     None
 }
 
-/// Parses a text into pieces. Problems are reported with their lines.
+/// Compiles a text to pieces. Problems are reported with their lines.
 pub(crate) fn read(
     text: &str,
     origin: Origin<'_>,
@@ -208,7 +211,7 @@ pub(crate) fn read(
     reader.pieces
 }
 
-/// Returns the sanitised HTML of a text without media: credits, transcripts.
+/// Returns the sanitised HTML of a text that must not contain media, such as credits or a transcript.
 pub(crate) fn to_html(
     text: &str,
     origin: Origin<'_>,
@@ -241,7 +244,7 @@ pub(crate) fn to_html(
     out.trim().to_owned()
 }
 
-/// Returns the sanitised HTML of a single line of text: a prompt, a choice.
+/// Returns the sanitised HTML of a single line of text, such as a prompt or a choice.
 pub(crate) fn to_inline_html(
     text: &str,
     origin: Origin<'_>,
@@ -252,7 +255,7 @@ pub(crate) fn to_inline_html(
     let protected = if opens_block(text) { format!("\u{a0}{text}") } else { text.to_owned() };
     let html = to_html(&protected, origin, scope, problems);
     let html = html.replacen("<p>&nbsp;", "<p>", usize::from(protected.len() > text.len()));
-    // A single paragraph, the usual case, needs no <p>; several keep theirs.
+    // A single paragraph is returned without <p>.
     match html.strip_prefix("<p>").and_then(|h| h.strip_suffix("</p>")) {
         Some(inner) if !inner.contains("<p>") => inner.to_owned(),
         _ => html,
@@ -319,7 +322,7 @@ struct BlockReader<'a, 't> {
 }
 
 impl<'t> BlockReader<'_, 't> {
-    /// Processes a top-level block.
+    /// Compiles a top-level block to a piece, or appends it to the current run of rich text.
     fn group(&mut self, events: &[Spanned<'t>]) {
         if self.rich.is_empty() {
             self.rich_start = events[0].1.start;
@@ -382,7 +385,7 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Ends the current run of rich text.
+    /// Ends the current run of rich text and appends it as a piece.
     fn flush(&mut self) {
         self.raw.end_block();
         if self.rich.is_empty() {
@@ -397,8 +400,8 @@ impl<'t> BlockReader<'_, 't> {
         }
     }
 
-    /// Returns the sanitised HTML of the text from `offset` on, or None if it is more than a reader can display, which
-    /// was reported.
+    /// Returns sanitised HTML. Reports a problem at `offset` and returns `None` if the HTML is too large or nested too
+    /// deeply to display.
     fn clean(&self, html: &str, offset: usize) -> Option<String> {
         match html::check_size(html) {
             Ok(()) => Some(html::clean(html)),
@@ -435,7 +438,7 @@ impl<'t> BlockReader<'_, 't> {
         let mut i = 0;
         while i < events.len() {
             let (event, range) = &events[i];
-            if self.raw.is_dropping() && matches!(event, Event::Text(_) | Event::Code(_)) {
+            if self.raw.is_removing() && matches!(event, Event::Text(_) | Event::Code(_)) {
                 i += 1;
                 continue;
             }
@@ -446,12 +449,12 @@ impl<'t> BlockReader<'_, 't> {
                     continue;
                 }
                 Event::Start(Tag::Image { dest_url, .. }) => {
-                    let message = format!("the picture {dest_url:?} is inside a line of text");
+                    let message = format!("the image {dest_url:?} is inside a line of text");
                     self.problems.error(
                         at,
                         "media-inline",
                         message,
-                        "give it a paragraph of its own, with an empty line before and after",
+                        "put it into a separate paragraph, with an empty line before and after",
                     );
                     i = group_end(events, i);
                     continue;
@@ -534,7 +537,7 @@ impl<'t> BlockReader<'_, 't> {
 
     /// Appends the referenced footnotes, in the order of their numbers, as the last block.
     fn footnotes_section(&mut self, events: &[Spanned<'t>]) {
-        // A note may refer to another note.
+        // A footnote may refer to another one, which then extends `order` during the loop.
         let mut next = 0;
         let mut items: Vec<String> = Vec::new();
         while next < self.footnotes.order.len() {
@@ -563,7 +566,7 @@ impl<'t> BlockReader<'_, 't> {
     }
 }
 
-/// Returns the media of a paragraph that contains nothing else.
+/// Returns the media of a paragraph; `None` if it contains anything else.
 pub(crate) fn media_of(inside: &[Spanned<'_>], lines: &Lines<'_>) -> Option<Vec<Media>> {
     let mut list = Vec::new();
     let mut i = 0;

@@ -23,7 +23,7 @@ fn only_html(text: &str) -> String {
 }
 
 #[test]
-fn rich_text_runs_together_and_blocks_stand_alone() {
+fn consecutive_rich_text_is_one_piece_and_other_blocks_are_separate() {
     let (pieces, problems) = pieces(
         "# A\n\ntext $x$\n\n- one\n- two\n\n![Alt *text*](m/a.jpg \"Cap\")\n\n```python editable\nprint(1)\n```\n$$\na^2\n$$\n\nend\n",
     );
@@ -52,7 +52,7 @@ fn rich_text_runs_together_and_blocks_stand_alone() {
 }
 
 #[test]
-fn several_media_in_one_paragraph_are_several_blocks() {
+fn several_media_in_one_paragraph_are_separate_pieces() {
     let (pieces, _) = pieces("![a](1.jpg)\n![b](1.mp3)\n");
     assert_eq!(pieces.len(), 2);
     assert!(matches!(&pieces[1], Piece::Media(m) if m.line == 2));
@@ -164,10 +164,10 @@ fn too_complex_texts_are_reported() {
         ("quotes with spaces", format!("{}x", "> ".repeat(3_000))),
         ("lists in a line", format!("{}x", "- ".repeat(3_000))),
         ("numbers in a line", format!("{}x", "1. ".repeat(3_000))),
-        ("quotes and lists in turn", format!("{}x", "> - ".repeat(1_000))),
+        ("alternating quotes and lists", format!("{}x", "> - ".repeat(1_000))),
         ("lists by indentation", indented(300, "- x")),
         ("emphasis", format!("{}x{}", "*a **b ".repeat(200), "** c* d".repeat(200))),
-        // Fewer levels than the HTML may have.
+        // Within the nesting limit of the HTML.
         ("some emphasis", format!("{}x{}", "*a **b ".repeat(30), "** c* d".repeat(30))),
         ("HTML that is allowed", format!("a{}x", "<sub>".repeat(3_000))),
         (
@@ -179,9 +179,9 @@ fn too_complex_texts_are_reported() {
             "a table of many columns and short rows",
             format!("{}|\n{}|\n{}", "|a".repeat(1_000), "|-".repeat(1_000), "|b|\n".repeat(1_000)),
         ),
-        ("very many character references", "&amp;".repeat(300_000)),
-        ("very many ampersands in code", format!("`{}`", "&".repeat(300_000))),
-        ("very many Latin letters", "«".repeat(300_000)),
+        ("many character references", "&amp;".repeat(300_000)),
+        ("many ampersands in code", format!("`{}`", "&".repeat(300_000))),
+        ("many characters from U+0080 to U+00BF", "«".repeat(300_000)),
         ("a formula of nested groups", format!("a ${}x{}$", "{".repeat(3_000), "}".repeat(3_000))),
         ("a formula that defines itself", r"a $\def\a{\a\a}\a$".to_owned()),
     ] {
@@ -218,8 +218,8 @@ fn lines_with_many_containers_are_found_before_parsing() {
 
 #[test]
 fn repetitive_texts_are_parsed_in_linear_time() {
-    // Each of these once took quadratic time in a parser of this crate; they are large enough to exceed the test
-    // runner's time limit in that case.
+    // An earlier version parsed these texts in quadratic time. They are so large that the test would then exceed the
+    // time limit of the test runner.
     let notes: String = (0..4_000)
         .map(|n| format!("x[^{n}]\n\n"))
         .chain((0..4_000).map(|n| format!("[^{n}]: y\n\n")))

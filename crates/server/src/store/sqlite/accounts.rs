@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Name and value of the fact that identifies the form of the login keys.
+/// Name and value of the fact that identifies the format of the login keys.
 const LOGIN_KEYS: (&str, &str) = ("login_keys", "precis-1");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
@@ -121,8 +121,9 @@ impl AccountTx for SqliteTx<'_> {
     }
 }
 
-/// Sets the PRECIS key and skeleton of every account, once. If several accounts have the same key, the oldest gets
-/// it; the others, and those whose login PRECIS refuses, keep their legacy key and are found by their exact login.
+/// Sets the PRECIS key and skeleton of every account, once. If several accounts would have the same key, the oldest
+/// gets it. The others, and accounts whose login PRECIS refuses, get their legacy key and are found by their exact
+/// login.
 pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
     if super::fact(conn, LOGIN_KEYS.0)?.as_deref() == Some(LOGIN_KEYS.1) {
         return Ok(());
@@ -132,9 +133,9 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
         .prepare("SELECT id, login FROM account ORDER BY created_ms, id")?
         .query_map([], |r| Ok((r.get("id")?, r.get("login")?)))?
         .collect::<rusqlite::Result<_>>()?;
-    // Makes all keys free first: a new key may equal the old one of a later account.
+    // Changes all keys first, since a new key may be equal to the old key of a later account.
     tx.execute("UPDATE account SET login_key = char(1) || login_key", [])?;
-    let mut kept_old_key = 0;
+    let mut legacy_count = 0;
     for (id, login) in accounts {
         let is_free = |key: &String| -> Result<bool> {
             Ok(!tx.prepare_cached("SELECT 1 FROM account WHERE login_key = ?1")?.exists([key])?)
@@ -142,7 +143,7 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
         let key = match precis::username(&login).ok() {
             Some(key) if is_free(&key)? => key,
             _ => {
-                kept_old_key += 1;
+                legacy_count += 1;
                 precis::legacy_key(&login)
             }
         };
@@ -151,10 +152,10 @@ pub(super) fn migrate_login_keys(conn: &mut Connection) -> Result<()> {
     }
     tx.execute("INSERT OR REPLACE INTO server_fact (name, value) VALUES (?1, ?2)", LOGIN_KEYS)?;
     tx.commit()?;
-    if kept_old_key > 0 {
+    if legacy_count > 0 {
         tracing::warn!(
-            account.count = kept_old_key,
-            "accounts whose login is no longer unique or allowed keep their legacy key"
+            account.count = legacy_count,
+            "accounts whose login is no longer unique or allowed have a legacy key"
         );
     }
     Ok(())

@@ -167,7 +167,7 @@ impl CatalogueTx for SqliteTx<'_> {
         Ok(self.prepare_cached(sql)?.exists([id.as_str()])?)
     }
     fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>> {
-        // Bound in the order of the placeholders in the text.
+        // `values` is in the order of the placeholders in the statement.
         let mut from = "publication p".to_owned();
         let mut clauses = vec!["p.kind = ?".to_owned()];
         let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];

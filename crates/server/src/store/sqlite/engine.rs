@@ -125,7 +125,7 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
     if from == 0 {
         set_fact(&conn, facts::EPOCH, &random_text())?;
     }
-    // A database of an earlier release gets its id at the first start.
+    // A database of an earlier release has no id.
     if fact(&conn, facts::SERVER_ID)?.is_none() {
         set_fact(&conn, facts::SERVER_ID, &random_text())?;
     }
@@ -140,11 +140,11 @@ fn check_schema(conn: &Connection) -> Result<()> {
     }
 }
 
-/// Opens the database in a folder that no other process uses, for reading, without creating files beside it.
+/// Opens the database of a copy that no other process uses, for reading and without creating files beside it.
 fn open_copy(folder: &Path) -> Result<Connection> {
     let log: PathBuf = folder.join(LOG);
     if log.metadata().is_ok_and(|m| m.len() > 0) {
-        let message = format!("{log:?}: the copy is incomplete: it has a write-ahead log");
+        let message = format!("{log:?}: the copy is incomplete, because it has a write-ahead log");
         return Err(StoreError::Corrupt(message.into()));
     }
     Ok(carrel_sqlite::open_immutable(&folder.join(FILE))?)

@@ -1,4 +1,4 @@
-//! The embedded engine: one file, one writer thread and a few read connections. Nothing runs on the async threads.
+//! The SQLite engine: one file, one writer thread and a few read connections. No statement runs on an async thread.
 //!
 //! Not here: the merge of rows (`carrel_sqlite::rows`), the rules (`domain`).
 
@@ -78,7 +78,7 @@ fn set_fact(conn: &Connection, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// Transactions on an open file.
+/// Transactions on an open database file.
 struct SqliteTransactions {
     writer: Writer,
     readers: Arc<Readers>,
@@ -89,8 +89,8 @@ struct Readers {
     permits: Arc<Semaphore>,
 }
 
-/// A read connection that returns to the pool when dropped, even after a panic. It holds its permit until then, even
-/// if the caller no longer waits.
+/// A read connection that is returned to the pool when dropped, even after a panic or if the caller was cancelled. The
+/// permit is released at the same time.
 struct PooledConnection {
     conn: Option<Connection>,
     pool: Arc<Readers>,
@@ -105,7 +105,7 @@ impl Drop for PooledConnection {
 }
 
 impl SqliteTransactions {
-    /// `conn` is the writer. `readers`: number of read connections; 0: chosen from the number of cores.
+    /// `conn`: the connection of the writer. `readers`: number of read connections; 0: chosen from the number of cores.
     fn new(conn: Connection, path: &Path, readers: usize) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
         let count = if readers == 0 { (cores * 2).clamp(2, 8) } else { readers };
@@ -127,7 +127,7 @@ impl Transactions for SqliteTransactions {
         };
         let conn = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let pooled = PooledConnection { conn, pool: Arc::clone(&self.readers), _permit: permit };
-        // A failure to join means that the job was dropped, which closes the caller's reply channel.
+        // If the task fails, the job was dropped, which closes the reply channel of the caller.
         let _ = tokio::task::spawn_blocking(move || {
             let ended = match pooled.conn.as_ref() {
                 Some(conn) => snapshot(conn, job.as_mut()),
@@ -143,8 +143,8 @@ impl Transactions for SqliteTransactions {
     }
 }
 
-/// Runs a job in a transaction that is rolled back at the end, so that the connection returns to the pool without
-/// one.
+/// Runs a job in a transaction that is rolled back at the end, so that the connection has no open transaction in the
+/// pool.
 fn snapshot(conn: &Connection, job: &mut dyn TxJob) -> Result<()> {
     let snapshot = conn.unchecked_transaction()?;
     job.run(&SqliteTx(&snapshot));
@@ -167,9 +167,9 @@ mod tests {
         let quota = Quota { rows: 1, bytes: 1 };
         let store = Store::new(opened, Arc::new(EventHub::default()), quota, 1_000);
         let path = dir.path().join(FILE);
-        // Twice on the same connection: it returns to the pool without a transaction, and the second read sees the
-        // earlier write.
-        for seen in [0, 1] {
+        // Two reads on one connection. The connection is returned to the pool without a transaction, so the second read
+        // finds the earlier write.
+        for expected in [0, 1] {
             let path = path.clone();
             let read = store.read("test", move |tx| {
                 let count = || {
@@ -182,7 +182,7 @@ mod tests {
                 set_fact(&other, &format!("test-{first}"), "")?;
                 Ok::<_, StoreError>((first, count()?))
             });
-            assert_eq!(read.await.unwrap(), (seen, seen));
+            assert_eq!(read.await.unwrap(), (expected, expected));
         }
     }
 }

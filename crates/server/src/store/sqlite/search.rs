@@ -1,5 +1,6 @@
-//! Full-text search with FTS5: `passage_words` ignores case and accents, `passage_trigrams` is for scripts without
-//! spaces.
+//! Full-text search with FTS5. The index `passage_words` ignores case and accents; `passage_trigrams` is for scripts
+//! without spaces between words. Words of such a script with fewer than three characters are found by a scan of the
+//! texts.
 
 use carrel_model::{
     ItemId,
@@ -13,7 +14,7 @@ use crate::store::{
     tx::{Listed, SearchPlan, SearchTx},
 };
 
-/// A search plan as SQL: the text after `passage s`, and the values to bind.
+/// A search plan as parts of a statement on `passage s`, and the values of its parameters.
 pub(super) struct Lookup {
     pub join: &'static str,
     pub clause: String,
@@ -24,7 +25,7 @@ pub(super) struct Lookup {
 
 impl Lookup {
     pub fn of(plan: &SearchPlan) -> Self {
-        // Quoted, so that no word is parsed as an operator of the query language.
+        // Quoted, so that no word is parsed as an operator of the FTS5 query syntax.
         let quoted = |words: &[String]| -> Vec<String> {
             words.iter().map(|w| format!("\"{}\"", w.replace('"', "\"\""))).collect()
         };

@@ -1,7 +1,6 @@
-//! The writer thread. Waiting jobs are committed together: one `fsync` for all and a savepoint for each, so that a
+//! The writer thread. Queued jobs are committed together, with one `fsync` for all. Each job has a savepoint, so that a
 //! failed job does not affect the others.
 //!
-//! Not here: what the jobs do.
 
 use std::{
     sync::{Mutex, PoisonError, mpsc},
@@ -16,7 +15,7 @@ use crate::store::{StoreError, TxJob};
 /// Maximum number of jobs in one commit.
 const MAX_BATCH: usize = 64;
 
-/// The queue of the writer thread. Dropping it waits until the thread has finished the queued jobs.
+/// The queue of the writer thread. Dropping it waits for the queued jobs.
 pub struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn TxJob>>>>,
     thread: Option<JoinHandle<()>>,
@@ -72,7 +71,7 @@ fn write_all(conn: Connection, queue: mpsc::Receiver<Box<dyn TxJob>>) {
             job.finish(committed.clone());
         }
     }
-    // Leaves one file without a write-ahead log.
+    // Empties the write-ahead log.
     let _ = conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
@@ -81,7 +80,7 @@ fn commit(conn: &Connection, jobs: &mut [Box<dyn TxJob>]) -> rusqlite::Result<()
     let tx = SqliteTx(conn);
     run("BEGIN IMMEDIATE")?;
     if let [job] = jobs {
-        // No savepoint is needed, which would keep a copy of every page written after it.
+        // A single job needs no savepoint, which would copy every page before its first change.
         return run(if job.run(&tx) { "COMMIT" } else { "ROLLBACK" });
     }
     for job in jobs {
@@ -118,13 +117,13 @@ mod tests {
                 match fail {
                     0 => Ok(()),
                     1 => Err(StoreError::closed()),
-                    _ => panic!("on purpose"),
+                    _ => panic!("test panic"),
                 }
             })
         };
         let (a, b, c, d) = tokio::join!(put("a", 0), put("b", 1), put("c", 2), put("d", 0));
         assert!(a.is_ok() && b.is_err() && c.is_err() && d.is_ok());
-        // The same for jobs committed alone.
+        // Failed jobs that are committed alone, without a savepoint, are rolled back too.
         assert!(put("e", 1).await.is_err());
         assert!(put("f", 2).await.is_err());
         for (name, expected) in

@@ -12,7 +12,7 @@ pub struct StoredAccount {
     pub password: String,
 }
 
-/// Keys by which a login is compared.
+/// Keys of a login, for comparisons.
 #[derive(Debug, Clone)]
 pub struct LoginKeys {
     /// Unique.
@@ -35,9 +35,9 @@ pub trait AccountTx {
     fn set_password(&self, id: UserId, password: &str) -> Result<()>;
     /// Returns true if there is a sign-in of this account on this device.
     fn has_signed_in(&self, user: UserId, device: DeviceId) -> Result<bool>;
-    /// Returns the account that adopted the work of the unknown account `id`, and whether its sign-ins are sign-ins
-    /// of the adopter.
+    /// Returns the account that adopted the work of the unknown account `id`, and true if the sign-ins of `id` are
+    /// sign-ins of the adopting account.
     fn adopted_by(&self, id: UserId) -> Result<Option<(UserId, bool)>>;
-    /// Inserts an adoption. Of an existing one, only `signs_in` can change, to true.
+    /// Inserts an adoption. If it exists, sets `signs_in` if true and changes nothing else.
     fn put_adopted(&self, id: UserId, by: UserId, signs_in: bool, now_ms: i64) -> Result<()>;
 }

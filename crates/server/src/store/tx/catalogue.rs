@@ -23,7 +23,7 @@ impl Kind {
     }
 }
 
-/// Which publications to list, and which page of the list.
+/// Conditions and page of a list of publications.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Searches titles, descriptions and tags; `None`: all publications, by title.
@@ -36,18 +36,18 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// How a query is executed. Created by `domain::search`.
+/// How a search is executed. Created by `domain::search`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchPlan {
     /// All words, ignoring case and accents; with `last_is_prefix` the last one also matches as a prefix.
     Words { words: Vec<String>, last_is_prefix: bool },
-    /// All texts as substrings of at least three characters.
+    /// All texts as substrings; each has at least three characters.
     Trigrams(Vec<String>),
     /// All texts as substrings, by a scan.
     Scan(Vec<String>),
 }
 
-/// A course or story with everything that is derived from its manifest. Replies are JSON text, ready to send.
+/// A course or story, and all data derived from its manifest. `summary` and `reply` are JSON, as sent to clients.
 #[derive(Debug, Clone)]
 pub struct Publication {
     pub kind: Kind,
@@ -65,7 +65,7 @@ pub struct Publication {
     pub blobs: Vec<ManifestBlob>,
     pub quizzes: Vec<PublishedQuiz>,
     pub passages: Vec<SearchText>,
-    /// Identifies what derived the publication from the manifest (`domain::publishing::rendered_by`).
+    /// Identifies the release that derived the publication from the manifest (`domain::publishing::rendered_by`).
     pub rendered_by: String,
 }
 
@@ -95,35 +95,35 @@ pub struct Listed<T> {
 
 pub trait CatalogueTx {
     /// Inserts or replaces a publication with its blobs, quizzes and passages. Quizzes of earlier versions are kept,
-    /// because attempts are graded by the version with which they began. `revision`: revision of the catalogue, which
-    /// orders the versions of a quiz.
+    /// because an attempt is graded by the version at its start. `revision`: revision of the catalogue, which orders
+    /// the versions of a quiz.
     fn put_publication(&self, publication: &Publication, revision: u64, now_ms: i64) -> Result<()>;
-    /// Deletes a publication. Its quizzes are kept, and its blobs until they are collected. Returns false if there is
-    /// none.
+    /// Deletes a publication. Its quizzes are kept, and its blobs until `delete_unused_blobs`. Returns false if it does
+    /// not exist.
     fn delete_publication(&self, kind: Kind, id: &Slug) -> Result<bool>;
     fn published(&self, kind: Kind, id: &Slug) -> Result<Option<Published>>;
-    /// Returns publications derived by another release: at most `limit`, by kind and id, those after `after`.
+    /// Returns at most `limit` publications derived by another release, by kind and id, starting after `after`.
     fn rendered_by_others(
         &self,
         rendered_by: &str,
         after: Option<&(Kind, Slug)>,
         limit: u32,
     ) -> Result<Vec<(Kind, Slug)>>;
-    /// Records which blobs no publication references, and deletes the records of those unreferenced since
-    /// `before_ms`. Returns the number deleted.
+    /// Records since when a blob is not referenced by any publication, and deletes the records of blobs not referenced
+    /// since `before_ms`. Returns the number of deleted records.
     fn delete_unused_blobs(&self, now_ms: i64, before_ms: i64) -> Result<u64>;
     fn has_course(&self, id: &Slug) -> Result<bool>;
-    /// Returns summaries (each as JSON) by title, or by relevance if there is a search.
+    /// Returns summaries (each as JSON), sorted by title, or by relevance if `filter.search` is set.
     fn publications(&self, kind: Kind, filter: &Filter) -> Result<Listed<String>>;
     fn blob(&self, hash: BlobHash) -> Result<Option<ManifestBlob>>;
     fn blobs(&self) -> Result<Vec<ManifestBlob>>;
     /// Returns the JSON of the quiz with this hash and item id.
     fn quiz(&self, hash: BlobHash, item: &ItemId) -> Result<Option<String>>;
-    /// Returns the JSON of the last published version of a quiz, or of `preferred` if that is unknown.
+    /// Returns the JSON of the last published version of a quiz, or of `preferred` if the last version is unknown.
     fn latest_quiz(&self, item: &ItemId, preferred: BlobHash) -> Result<Option<String>>;
 }
 
 pub trait SearchTx {
-    /// Returns passages by relevance. A course and its sections may both be among the hits.
+    /// Returns passages by relevance. The hits may contain a course and its sections.
     fn search(&self, plan: &SearchPlan, offset: u64, limit: u32) -> Result<Listed<SearchHit>>;
 }

@@ -8,7 +8,7 @@ pub struct JobRow {
     pub name: String,
     /// `i64::MAX`: the job runs only on request.
     pub due_ms: i64,
-    /// Number of runs begun since the last success.
+    /// Number of runs started since the last success.
     pub attempts: u32,
     /// The process that holds the lease; empty if none.
     pub worker: String,
@@ -25,7 +25,7 @@ pub trait JobTx {
     fn jobs(&self) -> Result<Vec<JobRow>>;
     fn job(&self, name: &str) -> Result<Option<JobRow>>;
     fn put_job(&self, job: &JobRow) -> Result<()>;
-    /// Returns the first job that is due and not leased. An engine with several writers locks it, and skips jobs
-    /// locked by others.
+    /// Returns the first job that is due and not leased. An engine with several writers must lock the job, and skip
+    /// jobs locked by other transactions.
     fn due_job(&self, now_ms: i64) -> Result<Option<JobRow>>;
 }

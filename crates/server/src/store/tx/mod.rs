@@ -1,8 +1,8 @@
-//! Operations of a transaction, by subject. The rules in `domain` are written over these traits; an engine implements
-//! them in its SQL.
+//! Operations of a transaction, by subject. The rules in `domain` use these traits; an engine implements them in its
+//! SQL.
 //!
-//! Calls are synchronous and coarse: one call is one statement or one batch of them, never one column. An engine with
-//! an asynchronous driver runs a transaction on a blocking thread.
+//! Calls are synchronous, and each executes a whole statement or a batch of statements. An engine with an asynchronous
+//! driver must run a transaction on a blocking thread.
 
 mod accounts;
 mod catalogue;
@@ -20,7 +20,7 @@ pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
 
 use super::Result;
 
-/// Named values of the database: epoch, server id, revision of the catalogue.
+/// Facts: named values in the database, such as the epoch.
 pub trait FactTx {
     fn fact(&self, name: &'static str) -> Result<Option<String>>;
     fn set_fact(&self, name: &'static str, value: &str) -> Result<()>;

@@ -1,4 +1,4 @@
-//! A learner's rows: the lattices of `carrel-model`, their change numbers and the data used for grading.
+//! A learner's rows: their merge, their change numbers, and data for grading.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::store::Result;
 /// Result of a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JoinedRow {
-    /// False if nothing was written; the change number is then not used.
+    /// False if nothing was written; then no change number is used.
     pub changed: bool,
-    /// The row changed, and is now equal to the merged row.
+    /// The stored row changed and is now equal to the received row.
     pub as_sent: bool,
-    /// There was no row with this key.
+    /// No row with this key was stored.
     pub added: bool,
     /// One id was received with two payloads; the one with the greater hash was kept.
     pub payload_conflict: bool,
@@ -24,15 +24,15 @@ pub struct JoinedRow {
     pub growth: i64,
 }
 
-/// Usage that counts against a learner's quota.
+/// Rows of a learner, as counted for the quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     pub rows: i64,
     pub bytes: i64,
 }
 
-/// Grading of an attempt submitted without its answers: time of the first grade, and points of each graded question
-/// in thousandths.
+/// State of grading an attempt that was submitted without its answers: time of the first grade, and points of each
+/// graded question, in thousandths.
 #[derive(Debug, Clone)]
 pub struct OpenGrade {
     pub first_ms: i64,
@@ -48,13 +48,13 @@ pub trait RowTx {
 
     fn row(&self, user: UserId, key: &RowKey) -> Result<Option<Row>>;
     fn has_row(&self, user: UserId, key: &RowKey) -> Result<bool>;
-    /// Merges valid rows in order. Each changed row takes the next change number after `usn`.
+    /// Merges valid rows in order. Each changed row gets the next change number after `usn`.
     fn join(&self, user: UserId, rows: &[Row], usn: u64) -> Result<Vec<JoinedRow>>;
-    /// Merges one row unless that makes it larger; in that case nothing is written and `None` is returned.
+    /// Merges a row. If the stored row would become larger, writes nothing and returns `None`.
     fn join_unless_larger(&self, user: UserId, row: &Row, usn: u64) -> Result<Option<JoinedRow>>;
 
-    /// Returns rows with a change number above `since`, in ascending order: at most `limit`, and no further ones
-    /// after about `max_bytes`. The flag is true if there are more.
+    /// Returns rows with a change number above `since`, in ascending order: at most `limit` rows, and about `max_bytes`
+    /// bytes. The flag is true if there are more rows.
     fn rows_since(
         &self,
         user: UserId,
@@ -62,12 +62,12 @@ pub trait RowTx {
         limit: u32,
         max_bytes: usize,
     ) -> Result<(Vec<(u64, Row)>, bool)>;
-    /// Returns progress and sessions on a course or story and everything below it.
+    /// Returns progress and sessions of a course or story and of all its items.
     fn progress_below(&self, user: UserId, root: &Slug) -> Result<(Vec<Progress>, Vec<Session>)>;
 
     /// Returns the quiz of a stored attempt.
     fn quiz_of_attempt(&self, user: UserId, id: AttemptId) -> Result<Option<(ItemId, BlobHash)>>;
-    /// Returns when a stored attempt was submitted, or `None` if it was not.
+    /// Returns the time at which a stored attempt was submitted, or `None` if it was not submitted.
     fn submitted_ms(&self, user: UserId, id: AttemptId) -> Result<Option<i64>>;
     /// Returns the number of answers of an attempt, counted up to `max`.
     fn count_answers(&self, user: UserId, id: AttemptId, max: usize) -> Result<usize>;
@@ -77,7 +77,7 @@ pub trait RowTx {
     fn add_graded(&self, user: UserId, quiz: &ItemId, id: AttemptId) -> Result<bool>;
     fn open_grade(&self, user: UserId, id: AttemptId) -> Result<Option<OpenGrade>>;
     fn put_open_grade(&self, user: UserId, id: AttemptId, grade: &OpenGrade) -> Result<()>;
-    /// Deletes open grades with an earlier `first_ms`, the oldest first: at most `max`, or all if `None`. Returns
-    /// the number deleted.
+    /// Deletes open grades with an earlier `first_ms`, the oldest first: at most `max`, or all if `None`. Returns the
+    /// number of deleted grades.
     fn delete_open_grades(&self, first_ms: i64, max: Option<u32>) -> Result<u64>;
 }

@@ -11,11 +11,11 @@ pub struct SignInRow {
     pub user: UserId,
     pub device: DeviceId,
     pub is_ended: bool,
-    /// Generations up to this one count as redeemed in every branch that has no row.
+    /// In a branch without a row, generations up to this one count as redeemed.
     pub redeemed_floor: i64,
 }
 
-/// The last redeemed generation of a branch, and when it was redeemed.
+/// The last redeemed generation of a branch, and the time of its redemption.
 #[derive(Debug, Clone, Copy)]
 pub struct Redemption {
     pub generation: i64,
@@ -41,7 +41,8 @@ pub trait SessionTx {
         device_name: &str,
         now_ms: i64,
     ) -> Result<()>;
-    /// Sets when the row may be deleted: when the last refresh token has expired. Never sets an earlier time.
+    /// Sets the time after which the row may be deleted: the expiry of the last refresh token. Does not set an earlier
+    /// time.
     fn extend_sign_in(&self, id: Uuid, expires_ms: i64) -> Result<()>;
     /// Marks a sign-in as ended and deletes its tokens and branches.
     fn end_sign_in(&self, id: Uuid, ended_ms: i64) -> Result<()>;
@@ -49,7 +50,7 @@ pub trait SessionTx {
 
     fn redemption(&self, sign_in: Uuid, branch: u32) -> Result<Option<Redemption>>;
     fn put_redemption(&self, sign_in: Uuid, branch: u32, redemption: Redemption) -> Result<()>;
-    /// Returns the branches other than the `keep` last redeemed ones.
+    /// Returns all branches except the `keep` most recently redeemed ones.
     fn old_branches(&self, sign_in: Uuid, keep: u32) -> Result<Vec<(u32, Redemption)>>;
     fn delete_branch(&self, sign_in: Uuid, branch: u32) -> Result<()>;
 
@@ -57,14 +58,14 @@ pub trait SessionTx {
     fn opaque_refresh_token(&self, hash: [u8; 32], now_ms: i64) -> Result<Option<(Uuid, i64)>>;
     fn delete_opaque_refresh_tokens(&self, sign_in: Uuid, before_generation: i64) -> Result<()>;
     fn insert_access_token(&self, sign_in: Uuid, hash: [u8; 32], expires_ms: i64) -> Result<()>;
-    /// Deletes the expired tokens of a sign-in, and access tokens other than the `keep` that expire last.
+    /// Deletes the expired tokens of a sign-in, and its access tokens except the `keep` that expire last.
     fn trim_tokens(&self, sign_in: Uuid, now_ms: i64, keep: u32) -> Result<()>;
     /// Returns the sign-in of a token of any kind.
     fn sign_in_of_token(&self, hash: [u8; 32]) -> Result<Option<Uuid>>;
     fn signed_in(&self, access: [u8; 32], now_ms: i64) -> Result<Option<SignedIn>>;
 
-    /// Deletes sign-ins whose tokens have all expired, the oldest first: at most `max`, or all if `None`. Returns
-    /// the number deleted.
+    /// Deletes sign-ins whose tokens have all expired, the oldest first: at most `max`, or all if `None`. Returns the
+    /// number of deleted sign-ins.
     fn delete_expired_sign_ins(&self, now_ms: i64, max: Option<u32>) -> Result<u64>;
     fn delete_all_sign_ins(&self) -> Result<()>;
 }

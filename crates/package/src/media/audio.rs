@@ -1,4 +1,4 @@
-//! Computes durations of sound files by reading their packets without decoding, and the peaks for drawing a waveform.
+//! Computes durations of audio files by reading their packets without decoding, and the peaks for drawing a waveform.
 //!
 //! Not here: M4A and WebM, whose containers are read by `mp4` and `webm`.
 
@@ -11,13 +11,13 @@ use symphonia::core::{
 
 use super::error::MediaError;
 
-pub(crate) type SoundResult = Result<u64, MediaError>;
+pub(crate) type DurationResult = Result<u64, MediaError>;
 
 /// Returns the duration of an mp3, ogg, wav or flac file in milliseconds.
-pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
+pub(crate) fn duration_ms(disk: &Path) -> DurationResult {
     let read_error = |what: String| MediaError {
-        code: "sound-broken",
-        message: format!("the sound cannot be read: {what}"),
+        code: "audio-broken",
+        message: format!("the audio cannot be read: {what}"),
         hint: "export it again as mp3, ogg, wav, m4a or flac".to_owned(),
     };
     let file = File::open(disk).map_err(|e| read_error(e.to_string()))?;
@@ -41,7 +41,7 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
             Ok(packet) if packet.track_id() == id => ticks = ticks.saturating_add(packet.dur()),
             Ok(_) => {}
             Err(Error::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => break None,
-            // A chained stream starts again: the rest is another recording.
+            // The rest of a chained stream is another recording.
             Err(Error::ResetRequired) => break None,
             Err(e) => break Some(e),
         }
@@ -61,7 +61,8 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
     if let Some(e) = end {
         return Err(read_error(format!("after {} ms: {e}", ms(ticks))));
     }
-    // Truncation can be detected only in containers that state their length; for mp3 it is an estimate.
+    // Truncation can be detected only if the container states the length; in mp3 files the stated length is an
+    // estimate.
     let exact = params.codec != symphonia::core::codecs::CODEC_TYPE_MP3;
     if let Some(declared) =
         params.n_frames.filter(|n| exact && ticks.saturating_mul(100) < n.saturating_mul(95))
@@ -74,8 +75,8 @@ pub(crate) fn duration_ms(disk: &Path) -> SoundResult {
 /// Number of bars of a waveform.
 const PEAK_COUNT: usize = 160;
 
-/// Returns the peak of each of `PEAK_COUNT` equal intervals, 0 to 255, scaled to a maximum of 255. Empty if the file
-/// cannot be decoded: the player then draws a plain line.
+/// Returns the peak of each of `PEAK_COUNT` equal intervals, 0 to 255, scaled to a maximum of 255. Empty if the file is
+/// silent or cannot be decoded: the player then draws a plain line.
 pub(crate) fn peaks(disk: &Path, duration_ms: u64) -> Vec<u8> {
     decode_peaks(disk, duration_ms).unwrap_or_default()
 }
@@ -98,15 +99,15 @@ fn decode_peaks(disk: &Path, duration_ms: u64) -> Option<Vec<u8>> {
         if packet.track_id() != id {
             continue;
         }
-        // A damaged packet has little effect on the waveform and is skipped.
-        let Ok(sound) = decoder.decode(&packet) else { continue };
-        let (spec, channels) = (*sound.spec(), sound.spec().channels.count().max(1));
-        let capacity = sound.capacity() as u64;
-        if buffer.as_ref().is_none_or(|b| b.capacity() < sound.capacity() * channels) {
+        // Skip a damaged packet, which has little effect on the waveform.
+        let Ok(decoded) = decoder.decode(&packet) else { continue };
+        let (spec, channels) = (*decoded.spec(), decoded.spec().channels.count().max(1));
+        let capacity = decoded.capacity() as u64;
+        if buffer.as_ref().is_none_or(|b| b.capacity() < decoded.capacity() * channels) {
             buffer = Some(SampleBuffer::new(capacity, spec));
         }
         let samples = buffer.as_mut()?;
-        samples.copy_interleaved_ref(sound);
+        samples.copy_interleaved_ref(decoded);
         for frame in samples.samples().chunks(channels) {
             let index =
                 (at * PEAK_COUNT as u128 / frames.max(1)).min(PEAK_COUNT as u128 - 1) as usize;
@@ -146,21 +147,21 @@ mod tests {
     }
 
     #[test]
-    fn peaks_follow_the_loudness() {
+    fn peaks_are_proportional_to_the_loudness() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.wav");
         std::fs::write(&file, wav(&[0.0, 0.25, 1.0, 0.5])).unwrap();
         assert_eq!(duration_ms(&file), Ok(4000));
         let values = peaks(&file, 4000);
         assert_eq!(values.len(), PEAK_COUNT);
-        // The middle of each second, because the bars at its edges include the next second.
+        // Only the middle of each second, because the bars at its edges may include the adjacent second.
         for (second, expected) in [0.0, 64.0, 255.0, 128.0].into_iter().enumerate() {
             for value in &values[second * 40 + 2..second * 40 + 38] {
                 assert!((f64::from(*value) - expected).abs() < 3.0, "second {second}: {values:?}");
             }
         }
         std::fs::write(&file, wav(&[0.0])).unwrap();
-        assert!(peaks(&file, 1000).is_empty(), "silence is a plain line");
+        assert!(peaks(&file, 1000).is_empty(), "a silent file has no peaks");
         std::fs::write(&file, b"RIFF....WAVE and nothing").unwrap();
         assert!(peaks(&file, 1000).is_empty());
     }

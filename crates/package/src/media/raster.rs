@@ -1,7 +1,7 @@
-//! Decodes pictures by content, applies their orientation, scales them to the widths used by screens, and computes a
+//! Decodes images, applies their orientation, scales them to the widths that readers request, and computes a
 //! placeholder.
 //!
-//! Not here: SVG (`svg`), alternative texts and captions (`compile::media_block`), and which pictures a package has.
+//! Not here: SVG (`svg`), alternative texts and captions (`compile::media_block`).
 
 use std::io::Cursor;
 
@@ -18,16 +18,16 @@ use super::{
 };
 use crate::sink::Blob;
 
-/// Widths requested by readers, in CSS pixels times density.
+/// Widths of the variants: those that readers request, in CSS pixels times pixel density.
 const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
 const MAX_WIDTH: u32 = 1920;
-/// Number of pixels above which the author is informed that at most 1920 pixels of width are shown.
+/// Number of pixels above which the author is warned that the image is larger than needed.
 const LARGE_PIXELS: u64 = 8_000_000;
 
-pub(crate) type PictureResult = Result<Picture, MediaError>;
+pub(crate) type ImageResult = Result<ScaledImage, MediaError>;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Picture {
+pub(crate) struct ScaledImage {
     /// Width of the original in pixels, after orientation.
     pub width: u32,
     pub height: u32,
@@ -38,25 +38,25 @@ pub(crate) struct Picture {
     pub warning: Option<MediaError>,
 }
 
-/// Decodes and scales a picture. `limit` is the maximum number of pixels decoded.
-pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> PictureResult {
+/// Decodes and scales an image. `limit` is the maximum number of pixels.
+pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> ImageResult {
     let read_error = |what: String| {
         media_error(
             "image-broken",
-            format!("the picture cannot be read: {what}"),
+            format!("the image cannot be read: {what}"),
             "export it again as png, jpeg, webp, gif or svg",
         )
     };
     let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| read_error(e.to_string()))?;
-    let format = reader.format().ok_or_else(|| read_error("it is not a picture".to_owned()))?;
+    let format = reader.format().ok_or_else(|| read_error("it is not an image".to_owned()))?;
     let mut decoder = reader.into_decoder().map_err(|e| read_error(e.to_string()))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limit {
         let message = format!(
-            "the picture has {width} x {height} pixels; {} megapixels are allowed",
+            "the image has {width} x {height} pixels; {} megapixels are allowed",
             limit / 1_000_000
         );
         return Err(media_error(
@@ -71,25 +71,25 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     // EXIF data may contain the location of the photo, so such a file is never published unchanged.
     let has_exif = decoder.exif_metadata().ok().flatten().is_some();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| read_error(e.to_string()))?;
-    picture.apply_orientation(orientation);
-    let picture = if picture.color().has_alpha() {
-        DynamicImage::ImageRgba8(picture.into_rgba8())
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| read_error(e.to_string()))?;
+    decoded.apply_orientation(orientation);
+    let decoded = if decoded.color().has_alpha() {
+        DynamicImage::ImageRgba8(decoded.into_rgba8())
     } else {
-        DynamicImage::ImageRgb8(picture.into_rgb8())
+        DynamicImage::ImageRgb8(decoded.into_rgb8())
     };
-    let (width, height) = (picture.width(), picture.height());
+    let (width, height) = (decoded.width(), decoded.height());
     let write_error = |e: std::io::Error| {
         media_error(
             "not-written",
-            format!("the scaled picture cannot be written: {e}"),
+            format!("the scaled image cannot be written: {e}"),
             "free some space",
         )
     };
-    let mut result = Picture {
+    let mut result = ScaledImage {
         width,
         height,
-        thumbhash: thumbhash(&picture),
+        thumbhash: thumbhash(&decoded),
         variants: Vec::new(),
         warning: None,
     };
@@ -99,7 +99,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         return Ok(result);
     }
     if pixels > LARGE_PIXELS {
-        let message = format!("the picture has {width} x {height} pixels");
+        let message = format!("the image has {width} x {height} pixels");
         result.warning = Some(media_error(
             "image-large",
             message,
@@ -108,8 +108,8 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     }
     let full = width.min(MAX_WIDTH);
     for target in WIDTHS.into_iter().filter(|w| *w < full).chain([full]) {
-        let scaled = if target == width { None } else { Some(resized(&picture, target)?) };
-        let image = scaled.as_ref().unwrap_or(&picture);
+        let scaled = if target == width { None } else { Some(resized(&decoded, target)?) };
+        let image = scaled.as_ref().unwrap_or(&decoded);
         let (w, h) = (image.width(), image.height());
         let encoder = match image {
             DynamicImage::ImageRgba8(p) => webp::Encoder::from_rgba(p.as_raw(), w, h),
@@ -120,7 +120,7 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
             encoder.encode_simple(false, quality).map_err(|e| read_error(format!("{e:?}")))?;
         let keeps_original = match format {
             ImageFormat::Jpeg | ImageFormat::Png => bytes.len() < encoded.len(),
-            // The file is already WebP: re-encoding with loss must save enough.
+            // The file is already WebP: re-encoding, which is lossy, must save at least 20 %.
             ImageFormat::WebP => bytes.len() < encoded.len() * 5 / 4,
             _ => false,
         };
@@ -138,28 +138,28 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     Ok(result)
 }
 
-/// Scales to a width; the height follows, with a minimum of one pixel.
-fn resized(picture: &DynamicImage, width: u32) -> Result<DynamicImage, MediaError> {
-    let height = (u64::from(picture.height()) * u64::from(width) + u64::from(picture.width()) / 2)
-        / u64::from(picture.width().max(1));
-    resized_to(picture, width, u32::try_from(height).unwrap_or(1).max(1))
+/// Scales to a width and keeps the aspect ratio; the height is at least one pixel.
+fn resized(decoded: &DynamicImage, width: u32) -> Result<DynamicImage, MediaError> {
+    let height = (u64::from(decoded.height()) * u64::from(width) + u64::from(decoded.width()) / 2)
+        / u64::from(decoded.width().max(1));
+    resized_to(decoded, width, u32::try_from(height).unwrap_or(1).max(1))
 }
 
-fn resized_to(picture: &DynamicImage, width: u32, height: u32) -> Result<DynamicImage, MediaError> {
-    carrel_imaging::resize(picture, (width, height), false).map_err(|e| {
-        media_error("image-broken", format!("the picture cannot be scaled: {e}"), "export it again")
+fn resized_to(decoded: &DynamicImage, width: u32, height: u32) -> Result<DynamicImage, MediaError> {
+    carrel_imaging::resize(decoded, (width, height), false).map_err(|e| {
+        media_error("image-broken", format!("the image cannot be scaled: {e}"), "export it again")
     })
 }
 
 /// Computes a placeholder of about 25 bytes (evanw/thumbhash accepts at most 100 x 100 pixels).
-fn thumbhash(picture: &DynamicImage) -> String {
-    let (w, h) = (u64::from(picture.width()), u64::from(picture.height()));
+fn thumbhash(decoded: &DynamicImage) -> String {
+    let (w, h) = (u64::from(decoded.width()), u64::from(decoded.height()));
     let longest = w.max(h).max(1);
     let side = |n: u64| u32::try_from((n * 100 / longest).clamp(1, 100)).unwrap_or(1);
     let small = if longest > 100 {
-        resized_to(picture, side(w), side(h)).ok()
+        resized_to(decoded, side(w), side(h)).ok()
     } else {
-        Some(picture.clone())
+        Some(decoded.clone())
     };
     let Some(small) = small.map(DynamicImage::into_rgba8) else { return String::new() };
     HEXLOWER.encode(&thumbhash::rgba_to_thumb_hash(
@@ -176,7 +176,7 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
             .is_ok_and(|d| d.into_frames().take(2).filter_map(Result::ok).count() > 1),
         ImageFormat::WebP => WebPDecoder::new(cursor()).is_ok_and(|d| d.has_animation()),
         ImageFormat::Png => {
-            // Other data in the header may decompress to any size.
+            // Compressed metadata in the file may decompress to any size.
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(64 << 20);
             PngDecoder::with_limits(cursor(), limits).is_ok_and(|d| d.is_apng().unwrap_or(false))

@@ -1,5 +1,5 @@
-// Measures gzip sizes in ui/dist. First load (entry, static imports, styles, one message catalogue): at most 120 kB.
-// All scripts and styles: at most 600 kB.
+// Prints gzip sizes of the files in ui/dist, and fails if one of two sums is over its limit: the first load (entry,
+// static imports, styles, one message catalogue; 120 kB), and all scripts and styles (600 kB).
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -13,7 +13,7 @@ for (const file of first) {
   for (const [, , other] of readFileSync(join(dist, file), "utf8").matchAll(/(import|from)\s*"\.\/([^"]+\.js)"/g))
     first.add(`assets/${other}`);
 }
-// One message catalogue is always loaded.
+// The first load includes one message catalogue.
 const all = readdirSync(join(dist, "assets"));
 const english = all.find((f) => /^en-.*\.js$/.test(f));
 if (english) first.add(`assets/${english}`);
@@ -28,6 +28,6 @@ const fonts = all
   .filter((f) => f.endsWith(".woff2"))
   .reduce((sum, f) => sum + readFileSync(join(dist, "assets", f)).length, 0);
 console.log(
-  `first load ${(total / 1000).toFixed(1)} kB of 120; all scripts and styles ${(whole / 1000).toFixed(1)} kB of 600; fonts ${(fonts / 1e6).toFixed(2)} MB (woff2, loaded by subset)`,
+  `first load ${(total / 1000).toFixed(1)} kB (limit 120); all scripts and styles ${(whole / 1000).toFixed(1)} kB (limit 600); fonts ${(fonts / 1e6).toFixed(2)} MB (woff2, subsets loaded when needed)`,
 );
 if (total > 120_000 || whole > 600_000) process.exit(1);

@@ -1,5 +1,5 @@
-//! Invalid answers at every endpoint that the client uses: each has its own error code, nothing crashes, no row is
-//! lost, nothing waits forever, and after valid answers everything continues.
+//! Invalid replies at every endpoint that the client uses: each is reported with an error code, no row is lost, no call
+//! waits forever, and after valid replies everything works again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ enum Call {
 }
 
 impl Call {
-    /// Returns the path that is answered incorrectly.
+    /// Returns the path that receives the invalid reply.
     fn path(self) -> &'static str {
         match self {
             Self::Check => "/api/meta",
@@ -55,7 +55,7 @@ impl Call {
     }
 }
 
-/// Values that an answer may need.
+/// Values that an invalid reply may contain.
 #[derive(Clone)]
 struct Context {
     clock: FakeClock,
@@ -63,10 +63,10 @@ struct Context {
     manifest: SignedManifest,
 }
 
-type Answer = fn(&Context, &Request) -> Result<Reply, Failure>;
+type MakeReply = fn(&Context, &Request) -> Result<Reply, Failure>;
 
-/// Maximum wait for an answer, in virtual time. Push, pull and a round of the scheduler may run concurrently, and each
-/// slow answer advances the shared clock.
+/// Maximum duration of a call, in virtual time. Push, pull and a round of the scheduler may run concurrently, and each
+/// slow reply advances the shared clock.
 const MAX_WAIT_MS: i64 = 90 * 60_000;
 
 fn slow(context: &Context) -> Result<Reply, Failure> {
@@ -101,8 +101,8 @@ fn signed(change: impl FnOnce(&mut SignedManifest), context: &Context) -> Result
     Ok(json(serde_json::to_vec(&manifest).unwrap_or_default()))
 }
 
-/// Call, description of the answer, the answer, and the error code that the UI receives.
-type Case = (Call, &'static str, Answer, Option<ErrorCode>);
+/// Call, description of the reply, the reply, and the error code that the UI receives.
+type Case = (Call, &'static str, MakeReply, Option<ErrorCode>);
 
 fn cases() -> Vec<Case> {
     use Call::{Blob, Check, Courses, Manifest, Pull, Push, Refresh, SignIn};
@@ -316,7 +316,7 @@ fn cases() -> Vec<Case> {
             Some(E::BadReply),
         ),
         (Pull, "503", |_, _| Ok(reply(503, "text/html", "later")), Some(E::Unavailable)),
-        // Refreshing the token. (The old one has expired.)
+        // Refreshing the token, after the access token has expired.
         (Refresh, "a captive portal page", |_, _| Ok(portal()), Some(E::Offline)),
         (Refresh, "a redirect", |_, _| Ok(redirect()), Some(E::BadReply)),
         (Refresh, "unrelated JSON", |_, _| Ok(json("{\"accessToken\":7}")), Some(E::Offline)),
@@ -388,7 +388,7 @@ fn cases() -> Vec<Case> {
         (
             Blob,
             "a truncated body",
-            // Other bytes than the partial file of an earlier row.
+            // Not the bytes of the partial file of an earlier case.
             |_, _| Ok(truncated(200, HeaderMap::new(), &Bytes::from_static(b"0123456789"), 5)),
             Some(E::BadReply),
         ),
@@ -422,14 +422,14 @@ async fn call(
     }
 }
 
-/// Returns a step for row `n` of the table.
+/// Returns a step for case `n`.
 fn step(n: usize) -> carrel_learning::Step {
     let item = content::item(&format!("rivers/row/n{n}"));
     carrel_learning::Step { item, ..finish_section(0) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_invalid_answer_has_its_error_and_changes_nothing() {
+async fn every_invalid_reply_has_its_error_code_and_changes_nothing() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
@@ -444,43 +444,43 @@ async fn every_invalid_answer_has_its_error_and_changes_nothing() {
         account.store.read(carrel_learning::store::state::load).await.expect("the state").epoch;
     let context = Context { clock: clock.clone(), epoch, manifest: server_manifest(&server).await };
 
-    let rows = cases();
-    assert!(rows.len() >= 60, "{} rows", rows.len());
+    let cases = cases();
+    assert!(cases.len() >= 60, "only {} cases", cases.len());
     let mut failures = Vec::new();
-    for (n, (what, name, answer, expected)) in rows.into_iter().enumerate() {
-        // All retry delays of the previous row have passed; tokens have expired.
+    for (n, (what, name, make_reply, expected)) in cases.into_iter().enumerate() {
+        // Retry delays of the previous case end; tokens expire.
         if what != Call::Refresh {
             clock.advance(16 * 60_000);
             sync(&account).await;
         }
         let before = client::rows(&account).await;
-        let answer_context = context.clone();
+        let reply_context = context.clone();
         http.intercept(move |request| {
             let hit = request.url.contains(what.path());
-            hit.then(|| match answer(&answer_context, request) {
+            hit.then(|| match make_reply(&reply_context, request) {
                 Ok(reply) => Interception::Reply(reply),
                 Err(failure) => Interception::Fail(failure),
             })
         });
         if what == Call::Refresh {
-            // Not earlier: a background round would refresh the token before the rule is set.
+            // Only now: otherwise a background round would refresh the token before the rule is set.
             clock.advance(16 * 60_000);
         }
         let started_ms = clock.monotonic_ms();
         let actual = call(what, &client, &account, &server, n).await;
         let took = clock.monotonic_ms() - started_ms;
-        http.stop();
+        http.stop_intercepting();
         if actual != expected {
-            failures.push(format!("{what:?}, {name}: {actual:?} and not {expected:?}"));
+            failures.push(format!("{what:?}, {name}: error {actual:?}, expected {expected:?}"));
         }
         if took > MAX_WAIT_MS {
-            failures.push(format!("{what:?}, {name}: waited for {} min", took / 60_000));
+            failures.push(format!("{what:?}, {name}: took {} min", took / 60_000));
         }
         if let Err(e) = check_recovery(&client, &account, &server, &before, n).await {
             failures.push(format!("{what:?}, {name}: {e}"));
         }
     }
-    assert!(failures.is_empty(), "{} of the cases:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
         .expect("both agree");
     account
@@ -488,17 +488,11 @@ async fn every_invalid_answer_has_its_error_and_changes_nothing() {
         .library
         .courses(&Filter { limit: 50, ..Filter::default() })
         .await
-        .expect("the library opens now");
-    account
-        .content
-        .library
-        .manifest(Kind::Course, &content::course())
-        .await
-        .expect("the course opens now");
+        .expect("the list of courses");
+    account.content.library.manifest(Kind::Course, &content::course()).await.expect("the manifest");
 }
 
-/// Checks that the file is intact, no row is lost or quarantined, and everything reaches the server after valid
-/// answers.
+/// Checks that the file is intact, that no row is lost or quarantined, and that all rows are sent after valid replies.
 async fn check_recovery(
     client: &Client,
     account: &OpenAccount,
@@ -516,12 +510,12 @@ async fn check_recovery(
             .await
             .map_err(|e| format!("cannot sign in again: {e}"))?;
     }
-    // A row from another device arrives with the next pull.
+    // The next pull must contain a row from another device.
     let user = client.account_info().ok_or("no account is open")?.user.id;
     let pushed = push_from_another_device(server, user, n).await;
     let status = sync(account).await;
     if (status.waiting, status.refused, status.phase) != (0, 0, Phase::Idle) {
-        return Err(format!("afterwards: {status:?}"));
+        return Err(format!("after valid replies: {status:?}"));
     }
     match client::rows(account).await.contains_key(&pushed) {
         true => Ok(()),
@@ -551,9 +545,9 @@ async fn server_manifest(server: &TestServer) -> SignedManifest {
         .expect("a manifest")
 }
 
-/// A valid stored answer stays in use when an invalid one arrives.
+/// A valid stored reply stays in use after an invalid reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_invalid_answer_does_not_replace_a_valid_one() {
+async fn an_invalid_reply_does_not_replace_a_valid_one() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
@@ -582,14 +576,14 @@ async fn an_invalid_answer_does_not_replace_a_valid_one() {
         ("a redirect", redirect),
         ("a list of something else", || json("[]")),
     ];
-    for (name, answer) in bad {
+    for (name, make_reply) in bad {
         clock.advance(3_600_000);
         http.intercept(move |r| {
-            (r.url.contains("/api/courses")).then(|| Interception::Reply(answer()))
+            (r.url.contains("/api/courses")).then(|| Interception::Reply(make_reply()))
         });
         let _ = library.manifest(Kind::Course, &content::course()).await;
         let _ = library.courses(&all()).await;
-        // Without a network, the stored valid answer must still open.
+        // Without a network, the stored valid reply must still be used.
         http.intercept(|_| Some(Interception::Fail(Failure::new(FailureKind::Connect, "refused"))));
         clock.advance(60_000);
         let stored = library.manifest(Kind::Course, &content::course()).await;

@@ -1,5 +1,5 @@
-//! Walks through the main use case in the real window: study, disconnect the network, study offline, restart,
-//! reconnect, and compare the state with a second device. Prints the results; writes screenshots to target/walk.
+//! Runs the main scenario in the real window: study, disconnect the network, study offline, restart, reconnect, and
+//! compare the state with a second device. Prints the results; writes screenshots to target/scenario.
 
 use std::{
     fs,
@@ -27,12 +27,12 @@ pub(super) struct Device {
     size: (u32, u32),
 }
 
-/// Runs the walk once. The error contains the condition that timed out and the text of the window.
-pub fn walk() -> Result {
+/// Runs the scenario once. The error contains the condition that timed out and the text of the window.
+pub fn run() -> Result {
     if !programs::app().exists() {
         return Err("the app is not built\nhint: cargo xtask run".into());
     }
-    let folder = sh::target().join("walk");
+    let folder = sh::target().join("scenario");
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
@@ -166,7 +166,7 @@ pub(super) fn sign_in(window: &Window, address: &str) -> Result {
     window.wait_for("nav a[href='#/sync']").map(drop)
 }
 
-/// Downloads a course with its button or a story by the command, and waits until all its files are verified.
+/// Downloads a course with its button or a story with the command, and waits until all its files are verified.
 pub(super) fn download(window: &Window, id: &str, is_story: bool) -> Result {
     let request = json!({ "id": id, "isStory": is_story });
     if is_story {
@@ -181,7 +181,8 @@ pub(super) fn download(window: &Window, id: &str, is_story: bool) -> Result {
     Ok(())
 }
 
-/// Reads sections until one with a recording was played, then a page of the story. Returns descriptions of the steps.
+/// Finishes sections until the recording of one was played, then turns a page of the story. Returns descriptions of the
+/// steps.
 fn study(window: &Window, laptop: &Device) -> Result<Vec<String>> {
     let mut done = Vec::new();
     window.navigate(&format!("#/course/{COURSE}"))?;
