@@ -6,7 +6,7 @@ import type { AccountRef, AppState, AttemptRef, AttemptView, BundleFolderList, C
 export const api = {
   /** Returns the state that the UI needs at start. */
   getAppState: query<Empty, AppState>("get_app_state", { account: true, settings: true }),
-  /** Checks whether a Carrel server answers at an address. */
+  /** Checks whether a Carrel server responds at an address. */
   checkServer: (request: CheckServer): Promise<ServerInfo> => call("check_server", request),
   /** Signs in and opens the account. */
   signIn: (request: SignIn): Promise<AppState> => call("sign_in", request),
@@ -14,7 +14,7 @@ export const api = {
   moveServer: (request: MoveServer): Promise<AppState> => call("move_server", request),
   /** Creates an account on the server and opens it. */
   register: (request: Register): Promise<AppState> => call("register", request),
-  /** Opens the demo library: no account, no network. */
+  /** Opens the demo library, which needs no server and no network. */
   openDemo: (request: Empty = {}): Promise<AppState> => call("open_demo", request),
   /** Opens the account without a server: the demo library, if included, and imported courses. */
   openGuest: (request: Empty = {}): Promise<AppState> => call("open_guest", request),
@@ -24,7 +24,7 @@ export const api = {
   signOut: (request: AccountRef): Promise<AppState> => call("sign_out", request),
   /** Deletes the report of a repair after the learner has read it. */
   forgetRepair: (request: Empty = {}): Promise<AppState> => call("forget_repair", request),
-  /** Opens a web page or e-mail address in the system's program. */
+  /** Opens a web page or e-mail address in the system's browser or mail program. */
   openUrl: (request: OpenUrl): Promise<Empty> => call("open_url", request),
   /** Returns one page of the filtered courses. */
   listCourses: query<ListRequest, CourseList>("list_courses", { catalogue: true, downloads: true, progress: true, enrolment: true }),
@@ -34,7 +34,7 @@ export const api = {
   getContinue: query<Empty, ContinueReply>("get_continue", { catalogue: true, downloads: true, progress: true, enrolment: true }),
   /** Returns a course's outline with progress. */
   getCourse: query<CourseRef, CourseView>("get_course", { catalogue: true, downloads: true, progress: "course", enrolment: "course" }),
-  /** Enrols in a course. Works offline; the server decides later. */
+  /** Requests enrolment in a course. Works offline; the server decides at a later sync. */
   enrol: (request: CourseRef): Promise<EnrolmentView> => call("enrol", request),
   /** Withdraws the enrolment in a course. */
   unenrol: (request: CourseRef): Promise<EnrolmentView> => call("unenrol", request),
@@ -50,7 +50,7 @@ export const api = {
   getPosition: query<PositionRef, ItemProgress>("get_position", { progress: "item" }),
   /** Records progress. Durable when the reply arrives. */
   recordProgress: (request: RecordProgress): Promise<ItemProgress> => call("record_progress", request),
-  /** Reports that the learner is reading or stopped. */
+  /** Reports that the learner is reading or has stopped. */
   studyHeartbeat: (request: StudyHeartbeat): Promise<StudyHeartbeatReply> => call("study_heartbeat", request),
   /** Returns a quiz with its attempts. */
   openQuiz: query<OpenQuiz, QuizView>("open_quiz", { progress: "quiz" }),
@@ -66,9 +66,9 @@ export const api = {
   listWords: query<Empty, WordList>("list_words", { catalogue: true, words: true, downloads: true }),
   /** Returns study time, streak and course progress. */
   getProgressOverview: query<Empty, ProgressOverview>("get_progress_overview", { catalogue: true, progress: true, enrolment: true }),
-  /** Downloads a course, a lesson or a story for offline use; one that is waiting is retried now. */
+  /** Downloads a course, a lesson or a story for offline use. A paused or failed download continues. */
   startDownload: (request: StartDownload): Promise<DownloadState> => call("start_download", request),
-  /** Pauses a download; downloaded data is kept for the next start. */
+  /** Pauses a download. Downloaded data is kept. */
   pauseDownload: (request: DownloadRef): Promise<DownloadState> => call("pause_download", request),
   /** Removes a course, a lesson or a story from this device. Progress is kept. */
   removeDownload: (request: DownloadRef): Promise<DownloadState> => call("remove_download", request),
@@ -88,7 +88,7 @@ export const api = {
   moveContent: (request: MoveContent): Promise<StorageView> => call("move_content", request),
   /** Returns the phase of sync, and the numbers of unsent and refused changes. */
   getSyncStatus: query<Empty, SyncStatus>("get_sync_status", { account: true, receipts: true }),
-  /** Returns the receipts: waiting, refused, accepted. */
+  /** Returns the receipts of unsent, refused and accepted changes. */
   listReceipts: query<Empty, ReceiptList>("list_receipts", { receipts: true }),
   /** Syncs now; replies when the sync has ended. */
   syncNow: (request: Empty = {}): Promise<SyncStatus> => call("sync_now", request),
@@ -114,6 +114,6 @@ export const api = {
   cancelTransfer: (request: Empty = {}): Promise<Empty> => call("cancel_transfer", request),
   /** Changes settings. */
   setSettings: (request: SetSettings): Promise<Settings> => call("set_settings", request),
-  /** Returns the sources of cache answers since the start, by route, and the size of the cache. */
+  /** Returns the number of responses by route and source since the start, and the size of the cache. */
   cacheFigures: (request: Empty = {}): Promise<CacheFigures> => call("cache_figures", request),
 };

@@ -7,7 +7,7 @@ export type Account = {
  */
 id: string, 
 /**
- * Address of the server; empty for the demo library.
+ * Address of the server; empty for the account without a server.
  */
 server: string, 
 /**

@@ -7,7 +7,7 @@ import type { Settings } from "./Settings";
 import type { SyncStatus } from "./SyncStatus";
 
 /**
- * State that the UI needs at start, in one call.
+ * State that the UI needs at start.
  */
 export type AppState = { 
 /**
@@ -31,7 +31,7 @@ mediaBase: string,
  */
 imageBase: string, 
 /**
- * This build includes the demo library.
+ * The demo library is included in this build.
  */
 demoAvailable: boolean, 
 /**
@@ -39,11 +39,11 @@ demoAvailable: boolean,
  */
 keychainFallback: boolean, 
 /**
- * The account that could not be opened, with the error. `switch_account` tries again.
+ * The account that could not be opened, with the error. `switch_account` tries to open it again.
  */
 openFailure?: OpenFailure, 
 /**
- * Why the open account is read-only now. Missing if changes can be recorded.
+ * Why the open account is read-only; missing if changes can be recorded.
  */
 readOnly?: ErrorCode, 
 /**

@@ -26,11 +26,11 @@ quizHash: BlobHash,
  */
 startedMs: number, 
 /**
- * UTC, ms since 1970. Once set, the answers are frozen.
+ * Time of submission (UTC, ms since 1970). If present, the answers are frozen.
  */
 submittedMs?: number, 
 /**
- * The submitted answers: for each question the response as compact JSON text. Only these count, whatever answer
- * rows arrive, in any order. None: not submitted, or submitted by a release that did not write them.
+ * The submitted answers: for each question the response as compact JSON text. After submission only these count,
+ * not the answer rows. Absent if not submitted, or if submitted by a release that did not write them.
  */
 answers?: { [key in Slug]: string }, };

@@ -5,7 +5,7 @@ import type { Score } from "./Score";
 
 export type AttemptView = { id: AttemptId, startedMs: number, submittedMs: number | null, answers: Array<AnswerView>, 
 /**
- * Present once submitted.
+ * None until the attempt is submitted, or if neither the quiz nor a grade is on this device.
  */
 score: Score | null, 
 /**

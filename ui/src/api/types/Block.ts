@@ -43,7 +43,7 @@ language: string,
  */
 text: string, 
 /**
- * The learner may edit the code.
+ * True if the learner may edit the code.
  */
 editable: boolean, } | { "kind": "quiz", 
 /**

@@ -3,7 +3,7 @@ import type { RouteFigures } from "./RouteFigures";
 import type { TierCounts } from "./TierCounts";
 
 /**
- * Sources of cache answers since the start, and the size of the cache.
+ * Number of responses by route and source since the start, and the size of the cache.
  */
 export type CacheFigures = { 
 /**
@@ -11,9 +11,13 @@ export type CacheFigures = {
  */
 routes: Array<RouteFigures>, total: TierCounts, 
 /**
- * Bytes of responses in memory and in `cache.db`, each with its limit.
+ * Bytes of responses in memory, and their limit.
  */
-memoryBytes: number, memoryBudget: number, diskBytes: number, diskBudget: number, 
+memoryBytes: number, memoryBudget: number, 
+/**
+ * Bytes of responses in `cache.db`, and their limit.
+ */
+diskBytes: number, diskBudget: number, 
 /**
  * Responses evicted from `cache.db` to stay within its budget.
  */

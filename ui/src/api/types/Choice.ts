@@ -14,7 +14,7 @@ id: Slug,
  */
 text: string, 
 /**
- * The choice is right.
+ * True if the choice is correct.
  */
 correct: boolean, 
 /**

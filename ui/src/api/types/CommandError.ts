@@ -10,10 +10,11 @@ export type CommandError = { code: ErrorCode, message: string, hint: string, ret
  */
 size?: number, 
 /**
- * Why a file was not written or not imported: the UI has a message for each code (`bundle.error.*`).
+ * Code of the reason why a file was not written or not imported; the UI has a message for each
+ * (`bundle.error.*`).
  */
 reason?: string, 
 /**
- * The name that this message refers to.
+ * The name that the message for `reason` refers to.
  */
 subject?: string, };

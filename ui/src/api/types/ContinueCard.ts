@@ -24,6 +24,10 @@ lessonNumber: number, lessonCount: number,
  */
 percent: number, cover: Cover, 
 /**
- * When it was last read (UTC, ms), and the name of the device; empty if it was this one.
+ * When the item was last read (UTC, ms).
  */
-atMs: number, fromDevice: string, };
+atMs: number, 
+/**
+ * Name of the device on which it was read; empty for this device.
+ */
+fromDevice: string, };

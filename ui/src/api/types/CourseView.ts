@@ -16,7 +16,7 @@ export type CourseView = { course: CourseSummary, lessons: Array<LessonView>, st
  */
 percent: number, done: number, total: number, 
 /**
- * Sections added by an update after the course was completed.
+ * For sections added by an update after the course was completed; always 0, because they are not counted yet.
  */
 newSections: number, 
 /**

@@ -8,18 +8,18 @@ export type DownloadState = { phase: DownloadPhase, bytesDone: number, bytesTota
  */
 checkedMs: number | null, 
 /**
- * Bytes per second, smoothed; only while it is running.
+ * Bytes per second, smoothed; only while the download is running.
  */
 rate: number | null, 
 /**
- * Estimated milliseconds to the end at that rate.
+ * Estimated time to the end at this rate, in milliseconds.
  */
 leftMs: number | null, 
 /**
- * While it waits: time of the next automatic attempt (UTC, ms). None: when the reason no longer applies.
+ * Time of the next automatic attempt (UTC, ms); none if no time is set.
  */
 retryAtMs: number | null, 
 /**
- * Some version is complete and readable, whatever the phase of a newer one.
+ * A version is complete and readable, whatever the phase of a newer version.
  */
 readable: boolean, };

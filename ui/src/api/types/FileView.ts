@@ -15,15 +15,19 @@ serverName: string,
  */
 fingerprint: string, 
 /**
- * The user has to confirm the key first.
+ * The user has to accept the key before an import.
  */
-needsConfirmation: boolean, madeMs: number, bytes: number, 
+needsConfirmation: boolean, madeMs: number, 
 /**
- * Bytes of it that are not stored on this device yet.
+ * Size of the whole file.
+ */
+bytes: number, 
+/**
+ * Bytes of blobs that are not on this device yet.
  */
 newBytes: number, courses: Array<CourseInFile>, refusal: FileRefusal | null, } | { "kind": "work", learner: string, serverName: string, deviceName: string, 
 /**
- * The learner's other devices know the key of the device that signed the file.
+ * The key that signed the file is one that the learner's devices have published.
  */
 deviceKnown: boolean, madeMs: number, rows: number, 
 /**

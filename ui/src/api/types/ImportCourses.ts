@@ -2,6 +2,6 @@
 
 export type ImportCourses = { path: string, 
 /**
- * The fingerprint that the user confirmed.
+ * Fingerprint of the key that the user accepted; missing if the key is trusted.
  */
 accept?: string, };

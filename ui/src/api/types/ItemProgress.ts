@@ -13,11 +13,11 @@ percent: number, done: boolean,
  */
 pos: string | null, 
 /**
- * Name of the other device that wrote `pos`; empty if it was this one. The UI offers a newer position and does
- * not jump to it.
+ * Name of the other device that wrote `pos`; empty if this device wrote it. The UI offers the position of another
+ * device and does not go to it automatically.
  */
 posDevice: string, posAtMs: number, 
 /**
- * Not yet accepted by the server.
+ * The server has not accepted the progress yet.
  */
 waiting: boolean, };

@@ -7,7 +7,8 @@ import type { Hlc } from "./Hlc";
  */
 export type Kv = { 
 /**
- * Namespace: `setting`, `bookmark` or `enrolment`; rows of others are stored and synced. Part of the key.
+ * Namespace: `setting`, `bookmark` or `enrolment`; rows of other namespaces are stored and synced too. Part of the
+ * key.
  */
 ns: string, 
 /**

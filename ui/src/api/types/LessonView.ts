@@ -9,6 +9,6 @@ export type LessonView = { id: Slug, title: string, summary: string,
  */
 percent: number, sections: Array<SectionView>, 
 /**
- * Of this lesson alone; absent if the lesson was never downloaded by itself.
+ * Download of this lesson alone; absent if only the whole course was requested.
  */
 download: DownloadState, };

@@ -3,7 +3,7 @@ import type { Hlc } from "./Hlc";
 import type { RevisionId } from "./RevisionId";
 
 /**
- * When a note was last deleted. Lattice: the greatest `deleted`.
+ * The last deletion of a note. Lattice: the greatest `deleted`.
  */
 export type NoteLife = { 
 /**

@@ -10,15 +10,15 @@ export type OfflineCheck = { ready: boolean, checkedMs: number, files: number, b
  */
 missing: number, missingBytes: number, 
 /**
- * The first 100 of them, in reading order.
+ * The first 100 missing or damaged files, in reading order.
  */
 missingFiles: Array<MissingFile>, 
 /**
- * Media types of its audio and video, for the UI to check that it can play them.
+ * Media types of the download's audio and video; the UI checks that it can play them.
  */
 mediaTypes: Array<string>, 
 /**
- * Bytes that may still be written to the disk.
+ * Free bytes on the disk; none if not known.
  */
 freeBytes: number | null, 
 /**
@@ -26,6 +26,6 @@ freeBytes: number | null,
  */
 signedInUntilMs: number | null, 
 /**
- * The session is over: changes are kept on this device until the learner signs in again.
+ * The session ended: changes are kept on this device until the learner signs in again.
  */
 needsSignIn: boolean, };

@@ -2,6 +2,6 @@
 
 export type OpenUrl = { 
 /**
- * `http`, `https` or `mailto`.
+ * Address with the scheme `http`, `https` or `mailto`.
  */
 url: string, };

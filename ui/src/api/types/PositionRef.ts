@@ -3,7 +3,7 @@ import type { ItemId } from "./ItemId";
 import type { ItemKind } from "./ItemKind";
 
 /**
- * Identifies a position in a recording: `kind` is media, `item` the course or story and the recording's hash,
+ * Identifies a position. For a recording, `kind` is media and `item` is the course or story and the recording's hash:
  * `how-rivers-work/<64 hex digits>`.
  */
 export type PositionRef = { kind: ItemKind, item: ItemId, };

@@ -28,7 +28,7 @@ generation: number,
  */
 percent: number, 
 /**
- * When it was first finished (UTC, ms since 1970).
+ * When the item was first finished (UTC, ms since 1970).
  */
 doneMs?: number, 
 /**

@@ -3,7 +3,7 @@ import type { CourseProgress } from "./CourseProgress";
 import type { DayTime } from "./DayTime";
 
 /**
- * Data of the Progress page, derived from local rows.
+ * Data of the Progress screen, derived from local rows.
  */
 export type ProgressOverview = { 
 /**

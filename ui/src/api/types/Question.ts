@@ -17,7 +17,7 @@ id: Slug,
  */
 prompt: string, 
 /**
- * Points for a right answer.
+ * Points for a correct answer.
  */
 points: number, 
 /**
@@ -45,11 +45,11 @@ choices: Array<Choice>, } | { "kind": "fill",
  */
 blanks: Array<Array<string>>, 
 /**
- * Compare the exact text, without normalisation.
+ * True if answers are compared exactly, without normalisation.
  */
 exact: boolean, } | { "kind": "order", 
 /**
- * Inline HTML, in the right order.
+ * Inline HTML, in the correct order.
  */
 items: Array<string>, } | { "kind": "match", 
 /**

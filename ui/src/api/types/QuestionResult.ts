@@ -18,6 +18,6 @@ points: number,
  */
 maxPoints: number, 
 /**
- * True if there is an answer, right or wrong.
+ * True if there is an answer, correct or not.
  */
 answered: boolean, };

@@ -32,7 +32,7 @@ attempts: number,
  */
 pass: number, 
 /**
- * Show the choices in a different order in each attempt.
+ * True if the choices are shuffled for each attempt.
  */
 shuffle: boolean, 
 /**

@@ -2,4 +2,12 @@
 import type { BlobHash } from "./BlobHash";
 import type { ItemId } from "./ItemId";
 
-export type QuizRef = { quiz: ItemId, body: BlobHash, };
+export type QuizRef = { 
+/**
+ * `course/quiz`.
+ */
+quiz: ItemId, 
+/**
+ * The compiled quiz.
+ */
+body: BlobHash, };

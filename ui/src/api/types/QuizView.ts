@@ -12,6 +12,6 @@ attempts: Array<AttemptView>,
  */
 best: number | null, 
 /**
- * None: no limit.
+ * None if the number of attempts is not limited.
  */
 attemptsLeft: number | null, };

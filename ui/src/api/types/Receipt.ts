@@ -3,7 +3,7 @@ import type { ReceiptState } from "./ReceiptState";
 import type { RowType } from "./RowType";
 
 /**
- * Status of one change made by the learner.
+ * State of one change made by the learner.
  */
 export type Receipt = { 
 /**
@@ -11,7 +11,7 @@ export type Receipt = {
  */
 id: string, rowType: RowType, 
 /**
- * Title of the item concerned, or its id if the title is not known locally.
+ * Title of the item that changed, or its id if the title is not on this device.
  */
 title: string, 
 /**
@@ -19,14 +19,18 @@ title: string,
  */
 courseTitle: string, 
 /**
- * Details that depend on the kind: percent (0 to 10,000), minutes, score.
+ * Of progress: hundredths of a percent, 0 to 10,000.
  */
-percent: number | null, activeMs: number | null, state: ReceiptState, atMs: number, 
+percent: number | null, 
 /**
- * The server's reason for refusing it.
+ * Of study time: milliseconds.
+ */
+activeMs: number | null, state: ReceiptState, atMs: number, 
+/**
+ * Why the server refused the change; empty if it did not.
  */
 reason: string, 
 /**
- * `invalid`, `forbidden`, `too_new` or `clock_skew` if it was refused.
+ * `invalid`, `forbidden`, `too_new` or `clock_skew`; empty if the change was not refused.
  */
 code: string, };

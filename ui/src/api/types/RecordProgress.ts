@@ -11,10 +11,10 @@ export type RecordProgress = { kind: ItemKind, item: ItemId,
  */
 percent?: number, 
 /**
- * Finished now.
+ * The item is finished now.
  */
 done: boolean, pos?: string, 
 /**
- * Restart the item at 0; a finished item stays finished.
+ * Restarts the item at 0; a finished item stays finished.
  */
 restart: boolean, };

@@ -18,6 +18,6 @@ texts: Array<string>, } | { "kind": "order",
  */
 order: Array<number>, } | { "kind": "match", 
 /**
- * For each left side in order, the index of the chosen right side; none if left open.
+ * For each left side in order, the index of the chosen right side, or `null` if none is chosen.
  */
 right: Array<number | null>, };

@@ -7,6 +7,6 @@ export type SaveWord = {
  */
 word: ItemId, 
 /**
- * False removes it from the list.
+ * True: add the word to the review list. False: remove it.
  */
 saved: boolean, };

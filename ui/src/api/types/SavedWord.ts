@@ -4,6 +4,6 @@ import type { WordView } from "./WordView";
 
 export type SavedWord = { item: ItemId, savedMs: number, 
 /**
- * None: its course or story is not stored on this device.
+ * None if the entry is not on this device.
  */
 word: WordView | null, };

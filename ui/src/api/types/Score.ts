@@ -14,7 +14,7 @@ points: number,
  */
 maxPoints: number, 
 /**
- * True if the percentage reaches the quiz's `pass`.
+ * True if the percentage is at least the quiz's `pass`.
  */
 passed: boolean, 
 /**

@@ -2,6 +2,6 @@
 import type { SearchHit } from "./SearchHit";
 
 /**
- * Best match first; at most 50. Covers local content and the stored catalogue.
+ * At most 50 matches in local content and the stored catalogue, best match first.
  */
 export type SearchReply = { hits: Array<SearchHit>, };

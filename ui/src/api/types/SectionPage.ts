@@ -8,7 +8,7 @@ import type { SectionBody } from "./SectionBody";
 import type { SectionType } from "./SectionType";
 
 /**
- * A section, ready to be displayed.
+ * A section with its text, media and progress.
  */
 export type SectionPage = { item: ItemId, type: SectionType, title: string, minutes: number, courseTitle: string, lessonTitle: string, 
 /**
@@ -16,6 +16,6 @@ export type SectionPage = { item: ItemId, type: SectionType, title: string, minu
  */
 lessonNumber: number, lessonCount: number, body: SectionBody, 
 /**
- * The quiz of a QUIZ or ASSESSMENT: `course/quiz` and the compiled blob.
+ * The quiz of a section of type QUIZ or ASSESSMENT.
  */
 quiz: QuizRef | null, progress: ItemProgress, previous: Neighbour | null, next: Neighbour | null, freshness: Freshness, };

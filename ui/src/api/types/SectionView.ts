@@ -8,7 +8,7 @@ export type SectionView = { item: ItemId, type: SectionType, title: string, minu
  */
 percent: number, done: boolean, 
 /**
- * Its progress has not been sent yet.
+ * The server has not accepted its progress yet.
  */
 waiting: boolean, 
 /**

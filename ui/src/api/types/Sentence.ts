@@ -10,7 +10,7 @@ export type Sentence = {
  */
 text: string, 
 /**
- * True if a new paragraph begins with this sentence.
+ * True if this sentence starts a paragraph.
  */
 paragraph: boolean, 
 /**

@@ -26,7 +26,7 @@ device: DeviceId,
  */
 startedMs: number, 
 /**
- * The learner's local calendar day at the start: `2026-11-20`.
+ * The learner's local calendar day at the start, such as `2026-11-20`.
  */
 day: string, 
 /**

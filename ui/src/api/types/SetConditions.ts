@@ -9,6 +9,6 @@ export type SetConditions = {
  */
 online?: boolean, metered?: boolean, 
 /**
- * Remaining battery in percent while it is not charging.
+ * Battery charge in percent, if the battery is not charging.
  */
 onBattery?: number, };

@@ -28,7 +28,7 @@ measure: number,
  */
 narrationSpeed: number, downloadMetered: DownloadMetered, 
 /**
- * Downloads wait while the device runs on battery.
+ * Downloads are paused while the device runs on battery.
  */
 downloadCharging: boolean, 
 /**

@@ -3,6 +3,6 @@ import type { Slug } from "./Slug";
 
 export type StartDownload = { id: Slug, isStory: boolean, lesson?: Slug, 
 /**
- * Download also over a metered network and on battery, this time only.
+ * Ignores the settings for metered networks and battery for this download.
  */
 anyway?: boolean, };

@@ -28,7 +28,7 @@ floor: number,
  */
 free: number, 
 /**
- * All content: the sum of the next four.
+ * All content: the sum of the next four fields.
  */
 used: number, 
 /**
@@ -52,7 +52,7 @@ unfinished: number,
  */
 index: number, 
 /**
- * This account's learning records. Never removed.
+ * This account's learning records, which are never removed.
  */
 work: number, kinds: StorageKinds, 
 /**
@@ -60,7 +60,7 @@ work: number, kinds: StorageKinds,
  */
 folder: string, 
 /**
- * The folder can be moved from the UI.
+ * The learner may move the content to another folder.
  */
 canMove: boolean, shortage: StorageShortage | null, 
 /**

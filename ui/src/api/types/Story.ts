@@ -38,7 +38,7 @@ pages: Array<Page>,
  */
 vocabulary: Array<VocabularyEntry>, 
 /**
- * Exercises for the story.
+ * The quiz of the story.
  */
 quiz?: StoryQuiz, 
 /**

@@ -5,7 +5,7 @@ import type { ItemProgress } from "./ItemProgress";
 import type { Story } from "./Story";
 
 /**
- * A story, opened on its own (`story`) or inside a course (`course/story`).
+ * A story with the learner's progress: alone (`story`) or inside a course (`course/story`).
  */
 export type StoryPage = { 
 /**

@@ -7,6 +7,6 @@ import type { ItemId } from "./ItemId";
  */
 export type StudyHeartbeat = { item: ItemId, 
 /**
- * False: stop counting (page hidden or closed, learner idle).
+ * False: stop counting, because the page is hidden or closed, or the learner is idle.
  */
 reading: boolean, };

@@ -4,7 +4,7 @@ import type { SyncPhase } from "./SyncPhase";
 
 export type SyncStatus = { phase: SyncPhase, 
 /**
- * When the phase began (UTC, ms).
+ * When the phase started (UTC, ms).
  */
 sinceMs: number, 
 /**
@@ -12,9 +12,13 @@ sinceMs: number,
  */
 waiting: number, 
 /**
- * Number of changes that the server refused; kept on this device.
+ * Number of changes that the server refused. They are kept on this device.
  */
-refused: number, lastOkMs: number | null, 
+refused: number, 
+/**
+ * When the last sync succeeded (UTC, ms).
+ */
+lastOkMs: number | null, 
 /**
  * Time of the next automatic attempt (UTC, ms).
  */

@@ -5,6 +5,6 @@ import type { Topic } from "./Topic";
 import type { TransferState } from "./TransferState";
 
 /**
- * Events sent to the UI. One channel carries all of them.
+ * An event sent to the UI. All events use one channel.
  */
 export type UiEvent = { "kind": "changed", topics: Array<Topic>, } | { "kind": "download", id: string, state: DownloadState, } | { "kind": "transfer", state: TransferState, } | { "kind": "sync", status: SyncStatus, };
