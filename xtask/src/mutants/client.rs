@@ -317,14 +317,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/storage/evict.rs",
         good: "WHERE b.hash = ?1 AND {}\",",
         bad: "WHERE b.hash = ?1 AND ({} OR 1)\",",
-        tests: &["-p", "carrel-content", "--test", "storage"],
+        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(a_blob_pinned_during_an_eviction)"],
     },
     Mutant {
         name: "a replaced partial file is written to",
         file: "crates/content/src/blobs/part.rs",
         good: "    same().unwrap_or(false)\n",
         bad: "    same().is_ok()\n",
-        tests: &["-p", "carrel-content", "--test", "storage"],
+        tests: &["-p", "carrel-content", "--lib", "-E", "test(a_replaced_or_deleted_file)"],
     },
     Mutant {
         name: "a refresh does not revalidate a fresh response",

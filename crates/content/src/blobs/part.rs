@@ -348,6 +348,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_replaced_or_deleted_file_is_not_the_same_file() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (name, other) = (dir.path().join("part"), dir.path().join("other"));
+        let file = open(&name).expect("the file is created");
+        assert!(is_same_file(&file, &name));
+        open(&other).expect("the file is created");
+        fs::rename(&other, &name).expect("the file is replaced");
+        assert!(!is_same_file(&file, &name), "replaced");
+        fs::remove_file(&name).expect("the file is deleted");
+        assert!(!is_same_file(&file, &name), "deleted");
+    }
+
+    #[test]
     fn opening_waits_until_the_last_writer_has_closed_the_file() {
         let leases = Arc::new(Leases::default());
         let (hash, other) = (BlobHash::of(b"river"), BlobHash::of(b"stone"));

@@ -1,12 +1,12 @@
 //! Order of eviction, pins, reservations and the budget.
 
 use std::sync::{
-    Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
-use carrel_content::{Limit, blobs::BlobOrigin};
+use carrel_content::{Limit, blobs::BlobOrigin, storage::Storage};
 use carrel_model::{BlobHash, ErrorCode};
 use carrel_testkit::{FakeDisk, SeededRng, disk::length_of};
 
@@ -14,6 +14,27 @@ use crate::support::*;
 
 /// A pinned course and its blobs.
 type Pinned = (String, Vec<(BlobHash, Bytes)>);
+
+/// A download may start to need a blob between the selection and the removal.
+#[test]
+fn a_blob_pinned_during_an_eviction_is_kept() {
+    let dir = scratch();
+    let opened: Arc<OnceLock<Storage>> = Arc::default();
+    let (hash, bytes) = blob(1, MIB);
+    let pin = opened.clone();
+    let storage = with_failpoints(
+        dir.path(),
+        Arc::new(move |name| {
+            if let ("eviction planned", Some(storage)) = (name, pin.get()) {
+                insert_download(storage, "asha", "pinned", &[(hash, MIB)], true, true);
+            }
+        }),
+    );
+    storage.blobs().put(hash, &bytes).unwrap();
+    assert!(opened.set(storage.clone()).is_ok());
+    assert_eq!(storage.evict(1).unwrap(), 0);
+    assert!(storage.blobs().verify(hash).unwrap(), "the blob is kept");
+}
 
 #[test]
 fn eviction_follows_the_order_and_keeps_pinned_blobs() {
