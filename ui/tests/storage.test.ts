@@ -60,7 +60,7 @@ describe("storage figures", () => {
     expect(titles(target)).toEqual([
       "How Rivers Work",
       "Waves and Sound",
-      "القطة التي لم تصل",
+      "القطة التي لم تسأل",
       "The Living Soil: layers",
     ]);
     expect(text(byRole(target, "region", "On this device"))).toContain("81 MB of 244 MB");

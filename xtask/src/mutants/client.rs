@@ -317,7 +317,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/content/src/storage/evict.rs",
         good: "WHERE b.hash = ?1 AND {}\",",
         bad: "WHERE b.hash = ?1 AND ({} OR 1)\",",
-        tests: &["-p", "carrel-content", "--test", "storage", "-E", "test(a_blob_pinned_during_an_eviction)"],
+        tests: &[
+            "-p",
+            "carrel-content",
+            "--test",
+            "storage",
+            "-E",
+            "test(a_blob_pinned_during_an_eviction)",
+        ],
     },
     Mutant {
         name: "a replaced partial file is written to",
