@@ -1,7 +1,7 @@
 //! Order of eviction, pins, reservations and the budget.
 
 use std::sync::{
-    Arc, Mutex, OnceLock,
+    Arc, Mutex, Once, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -21,12 +21,14 @@ fn a_blob_pinned_during_an_eviction_is_kept() {
     let dir = scratch();
     let opened: Arc<OnceLock<Storage>> = Arc::default();
     let (hash, bytes) = blob(1, MIB);
-    let pin = opened.clone();
+    let (pin, once) = (opened.clone(), Once::new());
     let storage = with_failpoints(
         dir.path(),
         Arc::new(move |name| {
             if let ("eviction planned", Some(storage)) = (name, pin.get()) {
-                insert_download(storage, "asha", "pinned", &[(hash, MIB)], true, true);
+                once.call_once(|| {
+                    insert_download(storage, "asha", "pinned", &[(hash, MIB)], true, true);
+                });
             }
         }),
     );
