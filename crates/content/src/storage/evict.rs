@@ -97,9 +97,9 @@ impl Storage {
                 break;
             }
             let mut plan = self.plan(*class, bytes - freed)?;
-            self.failpoint("eviction planned");
             for batch in plan.chunks_mut(MAX_BATCH) {
                 batch.sort_unstable();
+                self.failpoint("eviction planned");
                 freed += self.remove_if_evictable(*class, batch)?;
             }
         }
