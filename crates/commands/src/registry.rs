@@ -144,7 +144,7 @@ commands! {
 
     /// Returns a quiz with its attempts.
     quiz::open_quiz(OpenQuiz) -> QuizView, stale on [Progress(quiz)];
-    /// Starts an attempt, or returns the one that is still open.
+    /// Starts an attempt, or returns the open one.
     quiz::start_attempt(OpenQuiz) -> AttemptView;
     /// Saves an answer. Durable when the reply arrives.
     quiz::save_answer(SaveAnswer) -> SavedAnswer;

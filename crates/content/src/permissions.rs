@@ -1,5 +1,5 @@
-//! Permissions in a shared folder, which is one that its group may write to: files and folders created
-//! in it are made writable for the group, regardless of the umask.
+//! Permissions in a shared folder (a folder that is writable for its group): files and folders created in
+//! it are made writable for the group, regardless of the umask.
 
 use std::path::Path;
 

@@ -54,7 +54,7 @@ export const api = {
   studyHeartbeat: (request: StudyHeartbeat): Promise<StudyHeartbeatReply> => call("study_heartbeat", request),
   /** Returns a quiz with its attempts. */
   openQuiz: query<OpenQuiz, QuizView>("open_quiz", { progress: "quiz" }),
-  /** Starts an attempt, or returns the one that is still open. */
+  /** Starts an attempt, or returns the open one. */
   startAttempt: (request: OpenQuiz): Promise<AttemptView> => call("start_attempt", request),
   /** Saves an answer. Durable when the reply arrives. */
   saveAnswer: (request: SaveAnswer): Promise<SavedAnswer> => call("save_answer", request),

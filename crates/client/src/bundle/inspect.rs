@@ -70,7 +70,7 @@ pub struct WorkInfo {
     pub learner: String,
     pub server_name: String,
     pub device_name: String,
-    /// The key that signed the file is one that the learner's devices have published.
+    /// A device of the learner has published the key that signed the file.
     pub device_known: bool,
     pub made_ms: i64,
     pub rows: u64,
@@ -145,8 +145,8 @@ pub(super) fn kind_and_title(manifest: &Manifest) -> (Kind, String) {
     }
 }
 
-/// Compares a version with the local one. Versions have no order: the newer one is the one that was known to be the
-/// server's newest at the later time.
+/// Compares a version with the local one. Versions have no order, so the times are compared at which each was last known
+/// to be the server's newest; the later one is newer.
 pub(super) fn local_state(
     library: &Library,
     kind: Kind,

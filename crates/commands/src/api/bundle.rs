@@ -109,7 +109,7 @@ pub enum FileView {
         learner: String,
         server_name: String,
         device_name: String,
-        /// The key that signed the file is one that the learner's devices have published.
+        /// A device of the learner has published the key that signed the file.
         device_known: bool,
         made_ms: i64,
         rows: u64,

@@ -176,8 +176,8 @@ impl Library {
         })
     }
 
-    /// Returns a clone that does not wait for the network, for screens with many items. Missing content
-    /// is an error; it is fetched in the background and then reported with `Change::Catalogue`.
+    /// Returns a clone that never waits for the network, for screens with many items. Missing content
+    /// returns an error; it is fetched in the background and then reported with `Change::Catalogue`.
     pub fn without_waiting(&self) -> Self {
         Self { inner: self.inner.clone(), waits_for_network: false }
     }

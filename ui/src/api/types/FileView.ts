@@ -27,7 +27,7 @@ bytes: number,
  */
 newBytes: number, courses: Array<CourseInFile>, refusal: FileRefusal | null, } | { "kind": "work", learner: string, serverName: string, deviceName: string, 
 /**
- * The key that signed the file is one that the learner's devices have published.
+ * A device of the learner has published the key that signed the file.
  */
 deviceKnown: boolean, madeMs: number, rows: number, 
 /**
