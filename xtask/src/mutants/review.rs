@@ -144,7 +144,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "a partial file is truncated before a 200 reply is validated",
         file: "crates/content/src/fetch/mod.rs",
         good: "        let (reply, length) =",
-        bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.restart()?;\n        }\n        let (reply, length) =",
+        bad: "        if let (200, Some(part)) = (reply.status, &mut self.part) {\n            part.rewind(None).await?;\n        }\n        let (reply, length) =",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(hostile)"],
     },
     Mutant {
@@ -507,7 +507,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/sqlite/src/database/readers.rs",
         good: "        self.idle().take();\n",
         bad: "        let _ = self.idle().insert(Vec::new());\n",
-        tests: &["-p", "carrel-learning", "--test", "learning", "-E", "test(a_closed_store)"],
+        tests: &["-p", "carrel-sqlite", "--test", "database", "-E", "test(a_closed_database)"],
     },
     Mutant {
         name: "a Retry-After date in RFC 850 or asctime format is not parsed",

@@ -411,35 +411,6 @@ async fn a_register_with_an_implausible_stamp_can_be_written_again() {
     }
 }
 
-/// A read in progress when the store is closed does not keep its connection open.
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_closed_store_keeps_no_connection() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(Store::open(dir.path(), options(1, &FakeClock::noon())).unwrap());
-    let (started, has_started) = std::sync::mpsc::channel::<()>();
-    let (go, release_signal) = std::sync::mpsc::channel::<()>();
-    let reader = store.clone();
-    let reads = tokio::spawn(async move {
-        reader
-            .read(move |conn| {
-                let counts = outbox::counts(conn)?;
-                let _ = started.send(());
-                let _ = release_signal.recv();
-                Ok(counts)
-            })
-            .await
-    });
-    tokio::task::block_in_place(|| has_started.recv()).unwrap();
-    store.close().await;
-    go.send(()).unwrap();
-    assert_eq!(reads.await.unwrap().unwrap(), (0, 0), "a running read completes");
-    let path = dir.path().canonicalize().unwrap().join("user.db");
-    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let descriptors = open.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == path));
-    assert_eq!(descriptors.count(), 0, "no open descriptor of the file");
-}
-
 /// Two statements of one read return the same state, whatever is written at the same time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_of_two_statements_returns_one_state() {

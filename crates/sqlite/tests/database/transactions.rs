@@ -221,6 +221,34 @@ async fn closing_finishes_queued_writes_and_running_reads() {
     assert_eq!(sum(&connect(&fixture.path())), Ok(1));
 }
 
+/// A connection whose read ends after closing is closed, even while handles of the database exist.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_database_keeps_no_connection() {
+    let fixture = Fixture::new();
+    let db = fixture.open();
+    let (reading, is_reading) = oneshot::channel();
+    let (end_read, read_may_end) = mpsc::channel::<()>();
+    let reader = db.clone();
+    let read = tokio::spawn(async move {
+        let read = reader.read_once(move |conn| {
+            let _ = reading.send(());
+            let _ = read_may_end.recv();
+            sum(conn)
+        });
+        read.await
+    });
+    is_reading.await.unwrap();
+    db.close().await;
+    end_read.send(()).unwrap();
+    assert_eq!(read.await.unwrap(), Ok(0), "a running read completes");
+    let path = fixture.path().canonicalize().unwrap();
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let descriptors = open.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == path));
+    assert_eq!(descriptors.count(), 0, "no open descriptor of the file");
+    drop(db);
+}
+
 #[test]
 fn dropping_the_last_handle_finishes_queued_writes() {
     let fixture = Fixture::new();
