@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "ui build", run: || ui("build") },
     Step { name: "ui size", run: || if has_ui() { passed(ui_size::check()) } else { Ok(NO_UI) } },
     Step { name: "clippy", run: clippy },
+    Step { name: "release code", run: clippy_release },
     Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
     Step { name: "rust tests", run: rust_tests },
@@ -151,6 +152,13 @@ fn clippy() -> Result<Outcome> {
     let args =
         ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
     passed(sh::run(sh::cargo().args(args)))
+}
+
+/// Checks the code of the app and the server that only release builds have.
+fn clippy_release() -> Result<Outcome> {
+    let args =
+        ["clippy", "--release", "-p", "carrel", "-p", "carrel-server", "--locked", "--quiet"];
+    passed(sh::run(sh::cargo().args(args).args(["--", "-D", "warnings"])))
 }
 
 fn gen_check() -> Result<Outcome> {
