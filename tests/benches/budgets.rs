@@ -20,43 +20,25 @@ use std::{
     fs::File,
     io::{Read, Write},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_client::{Client, Config, OpenAccount, account::FileSecrets};
 use carrel_commands::{Host, api::error::CommandError, dispatch};
 use carrel_content::{Kind, blobs::BlobStore};
 use carrel_learning::Step;
 use carrel_model::{BlobHash, ItemId, lattice::ItemKind, wire::LoginRequest};
-use carrel_net::{Failure, Http, LiveHttp, Reply, Request};
+use carrel_net::{Http, LiveHttp};
 use carrel_server::{Config as ServerConfig, Server, Settings};
 use carrel_system::{Clock, SystemClock};
-use carrel_testkit::{SeededIds, content};
+use carrel_testkit::{Network, SeededIds, content};
 use futures_util::StreamExt;
 use serde_json::json;
 use table::{Table, median_and_p99};
 
 pub const PASSWORD: &str = "a quiet desk";
-
-/// An HTTP client that counts requests.
-struct CountingHttp {
-    inner: LiveHttp,
-    requests: AtomicU64,
-}
-
-#[async_trait]
-impl Http for CountingHttp {
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.inner.send(request).await
-    }
-}
 
 struct BenchHost(Arc<Client>);
 
@@ -134,10 +116,8 @@ async fn main() {
     server.import(&[books]).await.expect("the library is imported");
 
     let mut table = Table::new();
-    let http = Arc::new(CountingHttp {
-        inner: LiveHttp::new("Carrel/bench").expect("a client"),
-        requests: AtomicU64::new(0),
-    });
+    let live = Arc::new(LiveHttp::new("Carrel/bench").expect("a client"));
+    let http = Network::over(live.clone());
     let laptop = open_client(&dir.path().join("laptop"), http.clone(), 1).await;
     let account =
         laptop.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -155,7 +135,7 @@ async fn main() {
         storage::measure(&mut table, dir.path());
     }
     if is_selected("sign-ins") {
-        sign_ins(&mut table, &http, &server.url()).await;
+        sign_ins(&mut table, &live, &server.url()).await;
     }
     if is_selected("sockets") {
         server::sockets(&mut table, dir.path()).await;
@@ -187,7 +167,7 @@ async fn main() {
 
 /// Measures how much memory many sign-ins leave in use, relative to the block that one password hash needs.
 /// `CARREL_LONG=1`: 10,000 sign-ins.
-async fn sign_ins(table: &mut Table, http: &Arc<CountingHttp>, url: &str) {
+async fn sign_ins(table: &mut Table, http: &Arc<LiveHttp>, url: &str) {
     const BLOCK_KIB: f64 = 19.0 * 1024.0;
     let count = if std::env::var_os("CARREL_LONG").is_some() { 10_000 } else { 400 };
     let request = LoginRequest {
@@ -350,7 +330,7 @@ fn cache(table: &mut Table, dir: &Path) {
 /// Measures a push of 10,000 rows, the pull of these rows by another device, and a round without changes.
 async fn sync(
     table: &mut Table,
-    http: &Arc<CountingHttp>,
+    http: &Arc<Network>,
     laptop: &Arc<Client>,
     account: &OpenAccount,
     url: &str,
@@ -378,11 +358,11 @@ async fn sync(
         .await
         .expect("written");
     let (push_baseline, pull_baseline) = baseline::sync(&dir.join("baseline"), ROWS);
-    let before = http.requests.load(Ordering::Relaxed);
+    let before = http.request_count();
     let start_time = Instant::now();
     let status = account.sync.sync_now().await.expect("synced");
     let took = start_time.elapsed();
-    let requests = http.requests.load(Ordering::Relaxed) - before;
+    let requests = http.request_count() - before;
     assert_eq!((status.waiting, status.refused), (0, 0), "all rows were accepted");
     table.row(
         "push 10,000 rows, durable on both sides",
@@ -402,14 +382,14 @@ async fn sync(
     );
 
     let tablet = open_client(&dir.join("tablet"), http.clone(), 2).await;
-    let before = http.requests.load(Ordering::Relaxed);
+    let before = http.request_count();
     let start_time = Instant::now();
     let second = tablet.sign_in(url, "asha", PASSWORD).await.expect("signed in");
     let signed_in = start_time.elapsed();
     let start_time = Instant::now();
     second.sync.sync_now().await.expect("synced");
     let took = start_time.elapsed();
-    let requests = http.requests.load(Ordering::Relaxed) - before;
+    let requests = http.request_count() - before;
     let received = second.learning.progress_under("course-7").await.expect("read").len();
     assert_eq!(received, ROWS / 100, "every row is on the second device");
     let baseline = format!(
@@ -435,14 +415,14 @@ async fn sync(
     );
 
     account.sync.sync_now().await.expect("synced");
-    let before = http.requests.load(Ordering::Relaxed);
+    let before = http.request_count();
     let mut times = Vec::new();
     for _ in 0..50 {
         let start = Instant::now();
         account.sync.sync_now().await.expect("synced");
         times.push(start.elapsed());
     }
-    let requests = (http.requests.load(Ordering::Relaxed) - before) as f64 / 50.0;
+    let requests = (http.request_count() - before) as f64 / 50.0;
     let (p50, p99) = median_and_p99(times);
     table.row(
         "sync round without changes",
@@ -457,7 +437,7 @@ async fn sync(
 }
 
 /// Measures the start of a client with local content, until the first list is returned.
-async fn start(table: &mut Table, http: Arc<CountingHttp>, laptop: &Arc<Client>, dir: &Path) {
+async fn start(table: &mut Table, http: Arc<Network>, laptop: &Arc<Client>, dir: &Path) {
     let host = BenchHost(laptop.clone());
     dispatch(&host, "list_courses", json!({})).await.expect("listed");
     laptop.close().await;

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use carrel_net::{Failure, Http, Reply, Request};
-use carrel_testkit::{SeededRng, hostile};
+use carrel_testkit::{SeededRng, reply};
 use http::header;
 use serde_json::Value;
 
@@ -144,7 +144,7 @@ impl Http for FaultyServer {
     async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         if request.headers.contains_key(header::CONTENT_ENCODING) {
             // The client then sends the body uncompressed, so that it can be changed.
-            return Ok(hostile::reply(415, "text/plain", "compressed bodies are not supported"));
+            return Ok(reply::reply(415, "text/plain", "compressed bodies are not supported"));
         }
         if request.url.ends_with("/api/sync/push")
             && let Some(mut body) =
@@ -158,12 +158,12 @@ impl Http for FaultyServer {
         let (status, headers) = (reply.status, reply.headers.clone());
         let bytes = reply.bytes(64 * 1024 * 1024).await?;
         if !is_sync || status != 200 {
-            return Ok(hostile::complete(status, headers, bytes));
+            return Ok(reply::complete(status, headers, bytes));
         }
         let Ok(mut body) = serde_json::from_slice::<Value>(&bytes) else {
-            return Ok(hostile::complete(status, headers, bytes));
+            return Ok(reply::complete(status, headers, bytes));
         };
         self.change_reply(&mut body);
-        Ok(hostile::complete(status, headers, body.to_string().into()))
+        Ok(reply::complete(status, headers, body.to_string().into()))
     }
 }

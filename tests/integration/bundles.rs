@@ -28,12 +28,12 @@ use carrel_model::{
 };
 use carrel_system::Clock;
 use carrel_testkit::{
-    FakeClock, SeededIds, SeededRng, TestServer, content, device::PASSWORD, oracle::compare,
-    scratch::scratch,
+    FakeClock, Network, SeededIds, SeededRng, TestServer, content, device::PASSWORD,
+    oracle::compare, scratch::scratch,
 };
 use tempfile::TempDir;
 
-use crate::client::{self, ALL, InterceptedHttp, finish_section, sync, wait_until};
+use crate::client::{self, ALL, finish_section, sync, wait_until};
 
 /// A client that has downloaded the course and the story, its server, and a folder for files.
 pub struct ExportFixture {
@@ -172,7 +172,7 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
     let mut fixture = export_fixture().await;
     // The second device has signed in once and has downloaded nothing of the library.
     let dir = scratch();
-    let http = InterceptedHttp::new(client::live_http());
+    let http = Network::over(client::live_http());
     let other = client::open(dir.path(), http.clone(), &fixture.clock, 2, false).await;
     let other_account =
         other.sign_in(&fixture.server.url(), "asha", PASSWORD).await.expect("a sign-in");

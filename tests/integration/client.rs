@@ -1,20 +1,15 @@
-//! A complete client in its own folder, and a network whose requests tests can intercept.
+//! A complete client in its own folder.
 
-use std::{
-    future::Future,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use carrel_client::{Client, Config, OpenAccount, Result, account::FileSecrets};
 use carrel_content::library::Filter;
 use carrel_learning::Step;
 use carrel_model::lattice::{ItemKind, Row, RowType};
-use carrel_net::{Failure, Http, LiveHttp, Reply, Request};
+use carrel_net::{Http, LiveHttp};
 use carrel_sqlite::rows::{self, Owner};
 use carrel_sync::Status;
+pub use carrel_testkit::within_a_minute;
 use carrel_testkit::{FakeClock, Rows, SeededIds, content};
 
 /// Opens a client with the network `http`, the given clock, and ids from a seed.
@@ -98,13 +93,6 @@ pub async fn sync(account: &OpenAccount) -> Status {
     status
 }
 
-/// Waits for `future`; panics after a minute.
-pub async fn within_a_minute<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .unwrap_or_else(|_| panic!("waited a minute for {what}"))
-}
-
 /// Waits until `check` returns a value; it is called after each change event of the client.
 pub async fn wait_until<T, F: Future<Output = Option<T>>>(
     client: &Client,
@@ -122,56 +110,4 @@ pub async fn wait_until<T, F: Future<Output = Option<T>>>(
         }
     })
     .await
-}
-
-type Rule = Box<dyn Fn(&Request) -> Option<Interception> + Send + Sync>;
-
-/// What happens to an intercepted request.
-pub enum Interception {
-    /// Returns this reply without sending the request.
-    Reply(Reply),
-    Fail(Failure),
-    /// Sends another request instead.
-    Replace(Request),
-}
-
-/// A network whose requests tests can intercept.
-pub struct InterceptedHttp {
-    inner: Arc<dyn Http>,
-    rule: Mutex<Option<Arc<Rule>>>,
-    requests: Mutex<Vec<Request>>,
-}
-
-impl InterceptedHttp {
-    pub fn new(inner: Arc<dyn Http>) -> Arc<Self> {
-        Arc::new(Self { inner, rule: Mutex::default(), requests: Mutex::default() })
-    }
-    /// Intercepts requests for which the rule returns a result.
-    pub fn intercept(
-        &self,
-        rule: impl Fn(&Request) -> Option<Interception> + Send + Sync + 'static,
-    ) {
-        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Box::new(rule)));
-    }
-    pub fn stop_intercepting(&self) {
-        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-    /// Returns all requests since the last call.
-    pub fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-#[async_trait]
-impl Http for InterceptedHttp {
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
-        let rule = self.rule.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match rule.and_then(|rule| rule(&request)) {
-            Some(Interception::Reply(reply)) => Ok(reply),
-            Some(Interception::Fail(failure)) => Err(failure),
-            Some(Interception::Replace(other)) => self.inner.send(other).await,
-            None => self.inner.send(request).await,
-        }
-    }
 }

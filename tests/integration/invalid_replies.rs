@@ -15,16 +15,17 @@ use carrel_net::{Failure, FailureKind, Reply, Request};
 use carrel_sync::Phase;
 use carrel_system::Clock;
 use carrel_testkit::{
-    FakeClock, Rows, TestServer, content,
+    Answer, FakeClock, Network, Rows, TestServer, content,
     device::PASSWORD,
-    hostile::{endless_body, header, json, portal, problem, redirect, reply, slow_body, truncated},
+    hostile::{endless_body, portal, redirect, slow_body, truncated},
     oracle::{check_no_loss, compare},
+    reply::{header, json, problem, reply},
     scratch::scratch,
 };
 use http::{HeaderMap, header as names};
 use serde_json::json;
 
-use crate::client::{self, InterceptedHttp, Interception, finish_section, sync};
+use crate::client::{self, finish_section, sync};
 
 /// A call of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -433,7 +434,7 @@ async fn every_invalid_reply_has_its_error_code_and_changes_nothing() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = InterceptedHttp::new(server.direct());
+    let http = Network::over(server.direct());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
     let account =
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -457,10 +458,7 @@ async fn every_invalid_reply_has_its_error_code_and_changes_nothing() {
         let reply_context = context.clone();
         http.intercept(move |request| {
             let hit = request.url.contains(what.path());
-            hit.then(|| match make_reply(&reply_context, request) {
-                Ok(reply) => Interception::Reply(reply),
-                Err(failure) => Interception::Fail(failure),
-            })
+            hit.then(|| make_reply(&reply_context, request))
         });
         if what == Call::Refresh {
             // Only now: otherwise a background round would refresh the token before the rule is set.
@@ -551,7 +549,7 @@ async fn an_invalid_reply_does_not_replace_a_valid_one() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = InterceptedHttp::new(server.direct());
+    let http = Network::over(server.direct());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
     let account =
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -578,13 +576,11 @@ async fn an_invalid_reply_does_not_replace_a_valid_one() {
     ];
     for (name, make_reply) in bad {
         clock.advance(3_600_000);
-        http.intercept(move |r| {
-            (r.url.contains("/api/courses")).then(|| Interception::Reply(make_reply()))
-        });
+        http.intercept(move |r| r.url.contains("/api/courses").then(make_reply));
         let _ = library.manifest(Kind::Course, &content::course()).await;
         let _ = library.courses(&all()).await;
         // Without a network, the stored valid reply must still be used.
-        http.intercept(|_| Some(Interception::Fail(Failure::new(FailureKind::Connect, "refused"))));
+        http.intercept(|_| Answer::refused());
         clock.advance(60_000);
         let stored = library.manifest(Kind::Course, &content::course()).await;
         let stored = stored

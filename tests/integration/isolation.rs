@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, fs};
 
-use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch};
 use http::header;
 
-use crate::client::{self, InterceptedHttp, finish_section, sync};
+use crate::client::{self, finish_section, sync};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn learners_and_servers_on_one_device_are_isolated() {
@@ -13,7 +13,7 @@ async fn learners_and_servers_on_one_device_are_isolated() {
     let (one, two) =
         (TestServer::with_library(&clock).await, TestServer::with_library(&clock).await);
     let dir = scratch();
-    let http = InterceptedHttp::new(client::live_http());
+    let http = Network::over(client::live_http());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
 
     // Asha and Bela on server one, another Asha on server two: each finishes a different section.

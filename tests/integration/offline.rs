@@ -12,11 +12,11 @@ use carrel_model::{
 use carrel_sqlite::Change;
 use carrel_sync::Phase;
 use carrel_testkit::{
-    FakeClock, TestServer, content, device::PASSWORD, oracle::compare, scratch::scratch,
+    FakeClock, Network, TestServer, content, device::PASSWORD, oracle::compare, scratch::scratch,
 };
 use serde_json::json;
 
-use crate::client::{self, ALL, InterceptedHttp, finish_section, sync, wait_until};
+use crate::client::{self, ALL, finish_section, sync, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_done_offline_reaches_a_second_device_after_a_restart() {
@@ -176,7 +176,7 @@ async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = InterceptedHttp::new(client::live_http());
+    let http = Network::over(client::live_http());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
     let account =
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
@@ -209,7 +209,7 @@ async fn a_finished_section_is_pushed_to_the_second_device() {
     let client = client::open(first.path(), client::live_http(), &clock, 1, false).await;
     let account =
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
-    let http = InterceptedHttp::new(client::live_http());
+    let http = Network::over(client::live_http());
     let other = client::open(second.path(), http.clone(), &clock, 2, true).await;
     let other_account = other.sign_in(&server.url(), "asha", PASSWORD).await.expect("a sign-in");
     sync(&other_account).await;

@@ -8,9 +8,9 @@ use carrel_model::{
     content::{Block, ManifestContent, Quiz, SectionBody},
     lattice::ItemKind,
 };
-use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{FakeClock, Network, TestServer, content, device::PASSWORD, scratch::scratch};
 
-use crate::client::{self, InterceptedHttp, within_a_minute};
+use crate::client::{self, within_a_minute};
 
 async fn wait_until_done(account: &OpenAccount) -> PrefetchState {
     let mut state = account.content.prefetcher.state();
@@ -108,7 +108,7 @@ async fn the_current_lesson_is_loaded_into_memory_at_the_start_without_requests(
     client.close().await;
     server.stop().await;
 
-    let net = InterceptedHttp::new(client::live_http());
+    let net = Network::over(client::live_http());
     let reopened = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = reopened.account().expect("the last account");
     let mut state = account.content.prefetcher.state();

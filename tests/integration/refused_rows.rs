@@ -6,20 +6,21 @@ use carrel_model::lattice::ItemKind;
 use carrel_net::Request;
 use carrel_sync::ReceiptState;
 use carrel_testkit::{
-    FakeClock, TestServer, content, device::PASSWORD, hostile, oracle::compare, scratch::scratch,
+    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, oracle::compare, reply,
+    scratch::scratch,
 };
 use http::header;
 use serde_json::Value;
 
-use crate::client::{self, InterceptedHttp, Interception, sync};
+use crate::client::{self, sync};
 
 /// Changes one row of a push to a percentage that the server refuses. (A device cannot store such a row.)
-fn make_invalid(request: &Request) -> Option<Interception> {
+fn make_invalid(request: &Request) -> Option<Answer> {
     if !request.url.ends_with("/api/sync/push") {
         return None;
     }
     if request.headers.contains_key(header::CONTENT_ENCODING) {
-        return Some(Interception::Reply(hostile::reply(
+        return Some(Answer::Reply(reply::reply(
             415,
             "text/plain",
             "compressed bodies are not supported",
@@ -33,7 +34,7 @@ fn make_invalid(request: &Request) -> Option<Interception> {
     }
     let mut request = request.clone();
     request.body = Some(body.to_string().into());
-    Some(Interception::Replace(request))
+    Some(Answer::Replace(request))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +42,7 @@ async fn one_refused_row_does_not_block_a_hundred_others() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let http = InterceptedHttp::new(client::live_http());
+    let http = Network::over(client::live_http());
     let client = client::open(dir.path(), http.clone(), &clock, 1, false).await;
     let account =
         client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");

@@ -18,35 +18,35 @@ use carrel_model::{
     ErrorCode,
     lattice::{ItemKind, Row, RowKey, RowType},
 };
-use carrel_net::{Failure, FailureKind, Request};
+use carrel_net::Request;
 use carrel_sqlite::Change;
 use carrel_sync::Phase;
-use carrel_testkit::{FakeClock, TestServer, content, device::PASSWORD, hostile, scratch::scratch};
+use carrel_testkit::{
+    Answer, FakeClock, Network, TestServer, content, device::PASSWORD, reply, scratch::scratch,
+};
 use serde_json::json;
 
-use crate::client::{self, InterceptedHttp, Interception, finish_section, sync};
+use crate::client::{self, finish_section, sync};
 
 const OLD: &str = "http://old.test";
 const NEW: &str = "http://new.test";
 const IMPOSTOR: &str = "http://evil.test";
 
 /// Makes `server` reachable at these addresses only.
-fn route_only(net: &InterceptedHttp, server: &TestServer, names: &[&'static str]) {
+fn route_only(net: &Network, server: &TestServer, names: &[&'static str]) {
     let (url, names) = (server.url(), names.to_vec());
     net.intercept(move |request| Some(forward_to(request, &url, &names)));
 }
-fn forward_to(request: &Request, url: &str, names: &[&str]) -> Interception {
+fn forward_to(request: &Request, url: &str, names: &[&str]) -> Answer {
     match names.iter().find_map(|name| request.url.strip_prefix(name)) {
-        Some(rest) => {
-            Interception::Replace(Request { url: format!("{url}{rest}"), ..request.clone() })
-        }
-        None => Interception::Fail(Failure::new(FailureKind::Connect, "no such host")),
+        Some(rest) => Answer::Replace(Request { url: format!("{url}{rest}"), ..request.clone() }),
+        None => Answer::refused(),
     }
 }
 
 struct UnreachableServer {
     server: TestServer,
-    net: Arc<InterceptedHttp>,
+    net: Arc<Network>,
     client: Arc<Client>,
     id: String,
     _dir: tempfile::TempDir,
@@ -58,7 +58,7 @@ async fn unreachable_server() -> UnreachableServer {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let net = InterceptedHttp::new(client::live_http());
+    let net = Network::over(client::live_http());
     route_only(&net, &server, &[OLD]);
     let client = client::open(dir.path(), net.clone(), &clock, 1, false).await;
     let account = client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
@@ -119,7 +119,7 @@ async fn a_server_that_copies_an_id_receives_no_work() {
     let url = fixture.server.url();
     fixture.net.intercept(move |request| {
         Some(match request.url.contains("challenge=") {
-            true => Interception::Reply(hostile::reply(404, "text/html", "no")),
+            true => Answer::Reply(reply::reply(404, "text/html", "no")),
             false => forward_to(request, &url, &[IMPOSTOR]),
         })
     });
@@ -172,12 +172,12 @@ async fn an_account_without_a_server_id_is_recognised_after_a_move() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
     let dir = scratch();
-    let net = InterceptedHttp::new(client::live_http());
+    let net = Network::over(client::live_http());
     // Simulate an older server, which cannot prove its id.
     let url = server.url();
     net.intercept(move |request| {
         Some(match request.url.contains("challenge=") {
-            true => Interception::Reply(hostile::reply(404, "text/html", "no")),
+            true => Answer::Reply(reply::reply(404, "text/html", "no")),
             false => forward_to(request, &url, &[OLD]),
         })
     });
@@ -374,7 +374,7 @@ async fn of_two_last_attempts_the_graded_one_counts_on_all_devices() {
     let mut hosts = Vec::new();
     let mut nets = Vec::new();
     for (n, dir) in (1..).zip(&dirs) {
-        let net = InterceptedHttp::new(client::live_http());
+        let net = Network::over(client::live_http());
         route_only(&net, &server, &[OLD]);
         let client = client::open(dir.path(), net.clone(), &clock, n, false).await;
         match n {

@@ -15,20 +15,26 @@ use carrel_system::Disk;
 #[derive(Clone)]
 pub struct FakeDisk {
     capacity: Arc<AtomicU64>,
+    queries: Arc<AtomicU64>,
 }
 
 impl FakeDisk {
     pub fn new(capacity: u64) -> Self {
-        Self { capacity: Arc::new(AtomicU64::new(capacity)) }
+        Self { capacity: Arc::new(AtomicU64::new(capacity)), queries: Arc::default() }
     }
     /// Changes the size, which simulates files of other programs.
     pub fn set_capacity(&self, bytes: u64) {
         self.capacity.store(bytes, Ordering::SeqCst);
     }
+    /// Returns how often the free space was queried.
+    pub fn queries(&self) -> u64 {
+        self.queries.load(Ordering::SeqCst)
+    }
 }
 
 impl Disk for FakeDisk {
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.queries.fetch_add(1, Ordering::SeqCst);
         Ok(self.capacity.load(Ordering::SeqCst).saturating_sub(length_of(path)))
     }
 }

@@ -6,18 +6,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use carrel_model::{
     ErrorCode,
     lattice::{Join, Row, RowKey},
-    wire::{Meta, Problem, PullReply, PulledRow, PushReply, PushRequest, PushResult, ResultCode},
+    wire::{Meta, PullReply, PulledRow, PushReply, PushRequest, PushResult, ResultCode},
 };
-use carrel_net::{Failure, FailureKind, Http, Reply, Request};
-use futures_util::stream;
-use http::{HeaderMap, header};
+use carrel_net::{Failure, FailureKind, Request};
+use http::header;
 use serde_json::value::to_raw_value;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
+
+use crate::{Answer, Network, reply::problem_json};
 
 /// How a request is handled.
 pub enum Outcome {
@@ -25,10 +24,10 @@ pub enum Outcome {
     LoseRequest,
     /// Processed; the request times out.
     LoseReply,
-    /// Not processed; this reply is returned.
-    Reply(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// Processed; this reply is returned instead of the real one.
-    ProcessAndReply(u16, Vec<u8>),
+    /// Not processed; this is the answer.
+    Reply(Answer),
+    /// Processed; this is the answer instead of the real one.
+    ProcessAndReply(Answer),
     /// Processed; the reply is held until `resumed` resolves.
     Hold { processed: oneshot::Sender<()>, resumed: oneshot::Receiver<()> },
 }
@@ -53,32 +52,10 @@ pub struct FakeServerState {
     pub down: bool,
 }
 
+const PATHS: [&str; 4] = ["/api/sync/push", "/api/sync/pull", "/api/meta", "/api/sync/events"];
+
 pub struct FakeServer {
     state: Mutex<FakeServerState>,
-    pub requested: Notify,
-}
-
-pub fn problem(status: u16, code: ErrorCode) -> Vec<u8> {
-    let problem = Problem {
-        problem_type: format!("/problems/{}", code.as_str()),
-        title: "simulated error".into(),
-        status,
-        code,
-        detail: format!("simulated {}", code.as_str()),
-        hint: String::new(),
-        retryable: false,
-        correlation_id: String::new(),
-        retry_after_ms: None,
-    };
-    serde_json::to_vec(&problem).unwrap()
-}
-
-fn reply(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Reply {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.insert(*name, value.parse().unwrap());
-    }
-    Reply { status, headers: map, body: Box::pin(stream::iter([Ok(Bytes::from(body))])) }
 }
 
 impl FakeServer {
@@ -86,7 +63,52 @@ impl FakeServer {
 
     pub fn new() -> Arc<Self> {
         let state = FakeServerState { epoch: "e1".into(), ..FakeServerState::default() };
-        Arc::new(Self { state: Mutex::new(state), requested: Notify::new() })
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+    /// Returns a network that contains only this server.
+    pub fn http(self: &Arc<Self>) -> Arc<Network> {
+        let server = self.clone();
+        Network::new(move |request| server.answer(request))
+    }
+    /// Handles a request to any address.
+    pub fn answer(&self, request: &Request) -> Answer {
+        let start = request.url.find("/api/").unwrap();
+        let (path, query) = match request.url[start..].split_once('?') {
+            Some(parts) => parts,
+            None => (&request.url[start..], ""),
+        };
+        let path = *PATHS.iter().find(|p| **p == path).unwrap();
+        let lost = || Answer::Fail(Failure::new(FailureKind::Timeout, "no response"));
+        let outcome = {
+            let mut state = self.state();
+            *state.requests.entry(path).or_default() += 1;
+            if state.down {
+                return Answer::refused();
+            }
+            state.outcomes.get_mut(path).and_then(VecDeque::pop_front)
+        };
+        let handle = || Answer::from(self.state().handle(path, query, request));
+        match outcome {
+            None => handle(),
+            Some(Outcome::LoseRequest) => lost(),
+            Some(Outcome::LoseReply) => {
+                handle();
+                lost()
+            }
+            Some(Outcome::Reply(answer)) => answer,
+            Some(Outcome::ProcessAndReply(answer)) => {
+                handle();
+                answer
+            }
+            Some(Outcome::Hold { processed, resumed }) => {
+                let answer = handle();
+                let _ = processed.send(());
+                Answer::when(async move {
+                    let _ = resumed.await;
+                    answer
+                })
+            }
+        }
     }
     pub fn state(&self) -> MutexGuard<'_, FakeServerState> {
         self.state.lock().unwrap()
@@ -137,13 +159,13 @@ impl FakeServerState {
         }
         let batch: PushRequest = serde_json::from_slice(&text).unwrap();
         if self.max_items.is_some_and(|max| batch.items.len() > max) {
-            return (413, problem(413, ErrorCode::TooLarge));
+            return (413, problem_json(413, ErrorCode::TooLarge));
         }
         let rows: Vec<Row> =
             batch.items.iter().map(|i| serde_json::from_str(i.get()).unwrap()).collect();
         self.pushed_items += rows.len();
         if rows.iter().any(|r| self.reject_batches_with.contains(&r.key())) {
-            return (422, problem(422, ErrorCode::InvalidRequest));
+            return (422, problem_json(422, ErrorCode::InvalidRequest));
         }
         let mut results = Vec::new();
         let before = self.usn;
@@ -222,51 +244,7 @@ impl FakeServerState {
                 };
                 (200, serde_json::to_vec(&meta).unwrap())
             }
-            _ => (404, problem(404, ErrorCode::NotFound)),
-        }
-    }
-}
-
-const PATHS: [&str; 4] = ["/api/sync/push", "/api/sync/pull", "/api/meta", "/api/sync/events"];
-
-#[async_trait]
-impl Http for FakeServer {
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let rest = request.url.strip_prefix(Self::BASE).unwrap().to_owned();
-        let (path, query) = rest.split_once('?').unwrap_or((&rest, ""));
-        let path = *PATHS.iter().find(|p| **p == path).unwrap();
-        let lost = || Failure::new(FailureKind::Timeout, "no response");
-        let outcome = {
-            let mut state = self.state();
-            *state.requests.entry(path).or_default() += 1;
-            if state.down {
-                return Err(Failure::new(FailureKind::Connect, "connection refused"));
-            }
-            state.outcomes.get_mut(path).and_then(VecDeque::pop_front)
-        };
-        self.requested.notify_waiters();
-        let handle = || self.state().handle(path, query, &request);
-        match outcome {
-            None => {
-                let (status, body) = handle();
-                Ok(reply(status, &[], body))
-            }
-            Some(Outcome::LoseRequest) => Err(lost()),
-            Some(Outcome::LoseReply) => {
-                handle();
-                Err(lost())
-            }
-            Some(Outcome::Reply(status, headers, body)) => Ok(reply(status, &headers, body)),
-            Some(Outcome::ProcessAndReply(status, body)) => {
-                handle();
-                Ok(reply(status, &[], body))
-            }
-            Some(Outcome::Hold { processed, resumed }) => {
-                let (status, body) = handle();
-                let _ = processed.send(());
-                let _ = resumed.await;
-                Ok(reply(status, &[], body))
-            }
+            _ => (404, problem_json(404, ErrorCode::NotFound)),
         }
     }
 }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{FakeClock, Fault, FaultRates, SeededRng, hostile};
+use crate::{FakeClock, Fault, FaultRates, SeededRng, hostile, reply};
 
 /// All clocks of a simulation: the server's and those of the devices. They advance together; each can
 /// be set separately.
@@ -159,7 +159,7 @@ impl FlakyHttp {
             Fault::Duplicate => {
                 let _ = self.forward(request.clone()).await;
                 let (status, headers, body) = self.forward(request).await?;
-                Ok(hostile::complete(status, headers, body))
+                Ok(reply::complete(status, headers, body))
             }
             Fault::Late => {
                 self.state().late.push(request);
@@ -170,21 +170,21 @@ impl FlakyHttp {
                 let at = self.state().rng.below(body.len() as u64) as usize;
                 Ok(hostile::truncated(status, headers, &body, at))
             }
-            Fault::Unauthorized => Ok(hostile::problem(401, ErrorCode::Unauthenticated, None)),
+            Fault::Unauthorized => Ok(reply::problem(401, ErrorCode::Unauthenticated, None)),
             // Carrel servers refuse batches; a single small row is refused only by a proxy.
             Fault::TooLarge if pushed_rows(&request) > 1 => {
-                Ok(hostile::problem(413, ErrorCode::TooLarge, None))
+                Ok(reply::problem(413, ErrorCode::TooLarge, None))
             }
             Fault::TooLarge => {
-                Ok(hostile::reply(413, "text/html", "<h1>413 Request Entity Too Large</h1>"))
+                Ok(reply::reply(413, "text/html", "<h1>413 Request Entity Too Large</h1>"))
             }
             Fault::RateLimited => {
                 let wait = 1 + self.state().rng.below(90);
-                Ok(hostile::problem(429, ErrorCode::RateLimited, Some(wait)))
+                Ok(reply::problem(429, ErrorCode::RateLimited, Some(wait)))
             }
-            Fault::Internal => Ok(hostile::problem(500, ErrorCode::Internal, None)),
+            Fault::Internal => Ok(reply::problem(500, ErrorCode::Internal, None)),
             Fault::Unavailable => {
-                Ok(hostile::reply(503, "text/html", "<h1>503 Service Unavailable</h1>"))
+                Ok(reply::reply(503, "text/html", "<h1>503 Service Unavailable</h1>"))
             }
             Fault::Portal => Ok(hostile::portal()),
             Fault::Redirect => Ok(hostile::redirect()),
@@ -198,12 +198,12 @@ impl FlakyHttp {
                     "{\"epoch\":1,\"usn\":\"x\",\"results\":{},\"rows\":7}",
                 ];
                 let text = *self.state().rng.pick(&texts);
-                Ok(hostile::json(text))
+                Ok(reply::json(text))
             }
             Fault::WrongType => {
                 let (status, mut headers, body) = self.forward(request).await?;
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-                Ok(hostile::complete(status, headers, body))
+                Ok(reply::complete(status, headers, body))
             }
             Fault::EndlessBody => Ok(hostile::endless_body("application/json", b"[[[[[[[[")),
             Fault::SlowBody => {
@@ -225,7 +225,7 @@ impl FlakyHttp {
             }
             Fault::WrongCount => {
                 let (status, headers, body) = self.forward(request).await?;
-                Ok(hostile::complete(status, headers, without_last(&body)))
+                Ok(reply::complete(status, headers, without_last(&body)))
             }
         }
     }
@@ -296,7 +296,7 @@ impl Http for FlakyHttp {
             None => self
                 .forward(request)
                 .await
-                .map(|(status, headers, body)| hostile::complete(status, headers, body)),
+                .map(|(status, headers, body)| reply::complete(status, headers, body)),
             Some(fault) => {
                 *self.state().fault_counts.entry(fault).or_default() += 1;
                 tracing::debug!(fault = ?fault, url = %request.url, "fault injected");

@@ -1,45 +1,21 @@
-//! Wrong replies: captive portals, truncated, endless and slow bodies, error replies.
+//! Wrong replies: captive portals, truncated, endless and slow bodies.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use carrel_model::{ErrorCode, wire::Problem};
-use carrel_net::{Body, Failure, FailureKind, Reply};
+use carrel_net::{Failure, FailureKind, Reply};
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, header};
 
-use crate::FakeClock;
+use crate::{
+    FakeClock,
+    reply::{header, reply, with_body},
+};
 
 /// The page of a captive portal.
 pub const PORTAL: &str = "<!doctype html><html><head><title>Welcome to FreeWiFi</title></head><body><form action=\"/login\">Accept our \
                           terms to go online.</form></body></html>";
 
-/// Returns a reply with this status, content type and body.
-pub fn reply(status: u16, content_type: &str, body: impl Into<Bytes>) -> Reply {
-    let body = body.into();
-    with_body(status, content_type, Box::pin(stream::iter([Ok(body)])))
-}
-/// Returns a reply whose body is a stream.
-pub fn with_body(status: u16, content_type: &str, body: Body) -> Reply {
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(content_type) {
-        headers.insert(header::CONTENT_TYPE, value);
-    }
-    Reply { status, headers, body }
-}
-/// Returns the same reply with an additional header.
-#[must_use]
-pub fn header(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        reply.headers.insert(name, value);
-    }
-    reply
-}
-
-/// Returns 200 and JSON.
-pub fn json(text: impl Into<Bytes>) -> Reply {
-    reply(200, "application/json", text)
-}
 /// Returns 200 and the page of a captive portal.
 pub fn portal() -> Reply {
     reply(200, "text/html; charset=utf-8", PORTAL)
@@ -47,26 +23,6 @@ pub fn portal() -> Reply {
 /// Returns 302 to the page of a captive portal. The address cannot be resolved.
 pub fn redirect() -> Reply {
     header(reply(302, "text/html", "moved"), header::LOCATION, "http://portal.invalid/login")
-}
-/// Returns the error reply of a Carrel server.
-pub fn problem(status: u16, code: ErrorCode, retry_after_s: Option<u64>) -> Reply {
-    let problem = Problem {
-        problem_type: format!("/problems/{}", code.as_str()),
-        title: "simulated error".into(),
-        status,
-        code,
-        detail: "simulated error".into(),
-        hint: String::new(),
-        retryable: code.is_retryable(),
-        correlation_id: "test".into(),
-        retry_after_ms: retry_after_s.map(|s| s * 1_000),
-    };
-    let reply =
-        reply(status, "application/problem+json", serde_json::to_vec(&problem).unwrap_or_default());
-    match retry_after_s {
-        Some(s) => header(reply, header::RETRY_AFTER, &s.to_string()),
-        None => reply,
-    }
 }
 /// Returns 200 and an endless body.
 pub fn endless_body(content_type: &str, piece: &'static [u8]) -> Reply {
@@ -94,8 +50,4 @@ pub fn truncated(status: u16, headers: HeaderMap, body: &Bytes, at: usize) -> Re
     let first = body.slice(..at.min(body.len()));
     let broken = Failure::new(FailureKind::Broken, "the connection was reset");
     Reply { status, headers, body: Box::pin(stream::iter([Ok(first), Err(broken)])) }
-}
-/// Returns a reply with a complete body.
-pub fn complete(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
-    Reply { status, headers, body: Box::pin(stream::iter([Ok(body)])) }
 }

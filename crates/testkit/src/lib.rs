@@ -1,4 +1,4 @@
-//! Test tools: fake clocks, a fake sync server, ids and random numbers from a seed. The feature
+//! Test tools: fake clocks, a scripted network, a fake sync server, ids and random numbers from a seed. The feature
 //! `integration` adds the real server in the process, devices, a simulated learner and a faulty network.
 //!
 //! Not here: the tests (`tests/`, docs/TESTING.md).
@@ -6,9 +6,14 @@
 pub mod clock;
 pub mod disk;
 pub mod fake_server;
+pub mod hostile;
 pub mod ids;
+pub mod network;
+pub mod reply;
 pub mod rng;
+pub mod scratch;
 pub mod small_disk;
+pub mod wait;
 pub mod work;
 
 #[cfg(feature = "integration")]
@@ -20,13 +25,9 @@ pub mod fault;
 #[cfg(feature = "integration")]
 pub mod flaky;
 #[cfg(feature = "integration")]
-pub mod hostile;
-#[cfg(feature = "integration")]
 pub mod learner;
 #[cfg(feature = "integration")]
 pub mod oracle;
-#[cfg(feature = "integration")]
-pub mod scratch;
 #[cfg(feature = "integration")]
 pub mod server;
 
@@ -42,9 +43,11 @@ pub use flaky::{FlakyHttp, Timeline};
 pub use ids::SeededIds;
 #[cfg(feature = "integration")]
 pub use learner::SimulatedLearner;
+pub use network::{Answer, Network};
 #[cfg(feature = "integration")]
 pub use oracle::{Oracle, Rows};
 pub use rng::SeededRng;
 #[cfg(feature = "integration")]
 pub use server::TestServer;
 pub use small_disk::SmallDisk;
+pub use wait::within_a_minute;

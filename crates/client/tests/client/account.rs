@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use async_trait::async_trait;
 use carrel_client::account::{
     AccountInfo, Accounts, FileSecrets, Identity, ProbeResult, Secrets, addresses, check_server,
     identity,
@@ -17,21 +16,15 @@ use carrel_model::{
     ErrorCode, UserId,
     wire::{Role, TokenReply, UserInfo},
 };
-use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore, Session, Tokens};
-use carrel_testkit::{FakeClock, SeededIds, SmallDisk, fake_server::problem};
-use futures_util::{future::join_all, stream};
-use http::HeaderMap;
+use carrel_net::{Failure, FailureKind, Http, Request, SecretStore, Session, Tokens};
+use carrel_testkit::{
+    Answer, FakeClock, Network, SeededIds, SmallDisk, reply::problem_json, scratch::scratch,
+};
+use futures_util::future::join_all;
 
 /// Runs a blocking call outside the thread of an async test.
 fn on_other_thread<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(call).join().unwrap())
-}
-
-/// Creates a temporary folder, in memory if possible.
-fn temp_dir() -> tempfile::TempDir {
-    let memory = std::path::Path::new("/dev/shm");
-    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    dir.unwrap()
 }
 
 /// The outcome of one keychain call.
@@ -108,7 +101,7 @@ fn old_token_is_never_returned_when_a_keychain_call_fails() {
     };
     let mut seed = 3_u64;
     for round in 0..count {
-        let dir = temp_dir();
+        let dir = scratch();
         let keychain = Arc::new(ScriptedKeychain::default());
         let open =
             || Secrets::with(Some(keychain.clone()), dir.path(), Arc::new(SeededIds::new(1)));
@@ -212,7 +205,7 @@ async fn locked_keychain_does_not_end_the_session() {
     let secrets = Arc::new(Secrets::with_probe(Box::new(probe), dir.path(), ids));
     let auth_server = Arc::new(FakeAuthServer::default());
     let server = auth_server.clone();
-    let http = Arc::new(HttpFn(move |r: &Request| server.reply(r)));
+    let http = Network::new(move |r| server.reply(r));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     for _ in 0..3 {
         assert!(session.send(Request::get("http://gate/api/x")).await.is_err());
@@ -365,28 +358,27 @@ async fn identity_requires_a_signature() {
     ];
     for (name, prove, proved) in table {
         let description = meta.clone();
-        let http = HttpFn(move |r: &Request| {
+        let http = Network::new(move |r| {
             let challenge = r.url.split_once("challenge=").unwrap().1;
             let reply = carrel_model::wire::Meta {
                 identity_proof: prove(challenge),
                 ..description.clone()
             };
-            Ok((200, serde_json::to_vec(&reply).unwrap()))
+            (200, serde_json::to_vec(&reply).unwrap())
         });
-        let found = identity(&http, "https://school.example", &meta, &SeededIds::new(1)).await;
+        let found = identity(&*http, "https://school.example", &meta, &SeededIds::new(1)).await;
         let expected = Identity { server_id: "school".into(), key: public.clone() };
         assert_eq!(found, proved.then_some(expected), "{name}");
     }
     // A failed connection proves nothing; a server without an identity gets no challenge.
-    let unreachable = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    let unreachable = Network::new(|_| Answer::refused());
     assert_eq!(
-        identity(&unreachable, "https://school.example", &meta, &SeededIds::new(1)).await,
+        identity(&*unreachable, "https://school.example", &meta, &SeededIds::new(1)).await,
         None
     );
-    let unused =
-        HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
+    let unused = Network::new(|_| -> Answer { panic!("unexpected request") });
     let old = carrel_model::wire::Meta { server_id: String::new(), ..meta };
-    assert_eq!(identity(&unused, "https://school.example", &old, &SeededIds::new(1)).await, None);
+    assert_eq!(identity(&*unused, "https://school.example", &old, &SeededIds::new(1)).await, None);
 }
 
 fn user(n: u128) -> UserInfo {
@@ -568,23 +560,6 @@ fn typed_addresses_are_normalised() {
     }
 }
 
-/// Replies to each request with the result of a function.
-struct HttpFn<F>(F);
-#[async_trait]
-impl<F: Fn(&Request) -> Result<(u16, Vec<u8>), Failure> + Send + Sync + 'static> Http
-    for HttpFn<F>
-{
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let (status, body) = (self.0)(&request)?;
-        tokio::task::yield_now().await;
-        Ok(Reply {
-            status,
-            headers: HeaderMap::new(),
-            body: Box::pin(stream::iter([Ok(body.into())])),
-        })
-    }
-}
-
 #[tokio::test]
 async fn check_server_classifies_replies() {
     let clock = FakeClock::noon();
@@ -592,8 +567,8 @@ async fn check_server_classifies_replies() {
         r#"{{"name":"School","version":"1","epoch":"e","syncVersions":[1],"signingKey":"","registrationOpen":true,"nowMs":{}}}"#,
         FakeClock::NOON - 90_000
     );
-    let http = HttpFn(move |_: &Request| Ok((200, meta.clone().into_bytes())));
-    let found = check_server(&http, &clock, "school.example").await.unwrap();
+    let http = Network::new(move |_| (200, meta.clone()));
+    let found = check_server(&*http, &clock, "school.example").await.unwrap();
     assert_eq!((found.address.as_str(), found.clock_ahead_ms), ("https://school.example", 90_000));
     let table: Vec<(u16, &str, ErrorCode)> = vec![
         (200, "<html>Sign in to the Wi-Fi</html>", ErrorCode::BadReply),
@@ -604,22 +579,22 @@ async fn check_server_classifies_replies() {
         (502, "<html>", ErrorCode::Unavailable),
     ];
     for (status, body, code) in table {
-        let http = HttpFn(move |_: &Request| Ok((status, body.as_bytes().to_vec())));
-        let error = check_server(&http, &clock, "school.example").await.unwrap_err();
+        let http = Network::new(move |_| (status, body));
+        let error = check_server(&*http, &clock, "school.example").await.unwrap_err();
         assert_eq!(error.code(), code, "{status} {body}");
     }
-    let http = HttpFn(|_: &Request| Err(Failure::new(FailureKind::Connect, "refused")));
+    let http = Network::new(|_| Answer::refused());
     assert_eq!(
-        check_server(&http, &clock, "school.example").await.unwrap_err().code(),
+        check_server(&*http, &clock, "school.example").await.unwrap_err().code(),
         ErrorCode::Offline
     );
     // On the local network https is tried after http; an error reply is reported rather than a missing one.
-    let http = HttpFn(|r: &Request| match r.url.starts_with("https") {
-        true => Ok((200, b"<html>".to_vec())),
-        false => Err(Failure::new(FailureKind::Connect, "refused")),
+    let http = Network::new(|r| match r.url.starts_with("https") {
+        true => (200, "<html>").into(),
+        false => Answer::refused(),
     });
     assert_eq!(
-        check_server(&http, &clock, "192.168.1.4").await.unwrap_err().code(),
+        check_server(&*http, &clock, "192.168.1.4").await.unwrap_err().code(),
         ErrorCode::BadReply
     );
 }
@@ -675,7 +650,7 @@ impl FakeAuthServer {
         }
         match bearer == Some(format!("Bearer access-{now}")) {
             true => Ok((200, b"in".to_vec())),
-            false => Ok((401, problem(401, ErrorCode::Unauthenticated))),
+            false => Ok((401, problem_json(401, ErrorCode::Unauthenticated))),
         }
     }
 }
@@ -689,7 +664,7 @@ fn auth_server() -> (Arc<FakeAuthServer>, Session, Arc<FileSecrets>, tempfile::T
     })
     .unwrap();
     let server = auth_server.clone();
-    let http = Arc::new(HttpFn(move |r: &Request| server.reply(r)));
+    let http = Network::new(move |r| server.reply(r));
     let session = Session::new(http, "http://gate", "me", secrets.clone());
     (auth_server, session, secrets, dir)
 }
@@ -721,12 +696,12 @@ async fn only_problem_details_of_the_server_end_a_session() {
     // Reply to the refresh, status of the request's reply, whether the session has ended.
     type Case = (Option<(u16, Vec<u8>)>, Option<u16>, bool);
     let table: Vec<Case> = vec![
-        (Some((401, problem(401, ErrorCode::Unauthenticated))), Some(401), true),
-        (Some((403, problem(403, ErrorCode::Forbidden))), Some(401), true),
+        (Some((401, problem_json(401, ErrorCode::Unauthenticated))), Some(401), true),
+        (Some((403, problem_json(403, ErrorCode::Forbidden))), Some(401), true),
         (Some((401, b"<html>Wi-Fi</html>".to_vec())), Some(401), false),
         (Some((403, b"<html>Wi-Fi</html>".to_vec())), Some(403), false),
         (Some((503, vec![])), Some(503), false),
-        (Some((429, problem(429, ErrorCode::RateLimited))), Some(429), false),
+        (Some((429, problem_json(429, ErrorCode::RateLimited))), Some(429), false),
         (Some((200, b"<html>".to_vec())), None, false),
         (None, None, false),
     ];
@@ -770,15 +745,10 @@ async fn portal_401_does_not_cause_a_refresh() {
         secrets.set("me", &serde_json::to_string(&FakeAuthServer::tokens(0)).unwrap())
     })
     .unwrap();
-    let requests = Arc::new(AtomicUsize::new(0));
-    let count = requests.clone();
-    let http = HttpFn(move |_: &Request| {
-        count.fetch_add(1, Ordering::SeqCst);
-        Ok((401, b"<html>Pay for the Wi-Fi</html>".to_vec()))
-    });
-    let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
+    let http = Network::new(|_| (401, "<html>Pay for the Wi-Fi</html>"));
+    let session = Session::new(http.clone(), "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
-    assert_eq!((requests.load(Ordering::SeqCst), session.is_ended()), (1, false));
+    assert_eq!((http.request_count(), session.is_ended()), (1, false));
 }
 
 #[tokio::test]
@@ -786,9 +756,8 @@ async fn unreadable_tokens_require_a_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Arc::new(FileSecrets::new(dir.path(), Arc::new(SeededIds::new(1))));
     on_other_thread(|| secrets.set("me", "{half")).unwrap();
-    let http =
-        HttpFn(|_: &Request| -> Result<(u16, Vec<u8>), Failure> { panic!("unexpected request") });
-    let session = Session::new(Arc::new(http), "http://gate", "me", secrets);
+    let http = Network::new(|_| -> Answer { panic!("unexpected request") });
+    let session = Session::new(http, "http://gate", "me", secrets);
     assert_eq!(session.send(Request::get("http://gate/api/x")).await.unwrap().status, 401);
     assert!(session.is_ended());
 }

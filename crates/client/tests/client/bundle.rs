@@ -11,7 +11,7 @@ use carrel_model::{
     lattice::{Kv, Row, RowKey, RowType, Validate, fold},
 };
 use carrel_sqlite::rows::{self, Owner};
-use carrel_testkit::{FakeClock, work::options};
+use carrel_testkit::{FakeClock, scratch::scratch, work::options};
 use ed25519_dalek::SigningKey;
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 
@@ -24,13 +24,7 @@ struct Device {
 
 impl Device {
     fn new(n: usize) -> Self {
-        // In memory if possible, so that thousands of commits do not wait for the disk.
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory).unwrap(),
-            false => tempfile::tempdir().unwrap(),
-        };
-        let clock = FakeClock::noon();
+        let (dir, clock) = (scratch(), FakeClock::noon());
         let store = Store::open(dir.path(), options(n as u128 + 1, &clock)).unwrap();
         Self { store: Arc::new(store), _dir: dir }
     }

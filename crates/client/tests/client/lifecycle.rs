@@ -3,26 +3,28 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
-    time::Duration,
 };
 
-use async_trait::async_trait;
 use carrel_client::{Client, Config, Error, OpenAccount, account::FileSecrets};
 use carrel_model::{
     ErrorCode, UserId,
     lattice::RowType,
     wire::{LoginRequest, Role, TokenReply, UserInfo},
 };
-use carrel_net::{Failure, FailureKind, Http, Reply, Request, SecretStore};
+use carrel_net::{Request, SecretStore};
 use carrel_sqlite::{Change, StorageError};
 use carrel_sync::Phase;
-use carrel_testkit::{FakeClock, FakeServer, SeededIds, fake_server::problem, work::finished};
-use futures_util::stream;
-use http::HeaderMap;
+use carrel_testkit::{
+    Answer, FakeClock, FakeServer, Network, SeededIds,
+    fake_server::Outcome,
+    reply::{json, problem},
+    within_a_minute,
+    work::finished,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -35,9 +37,6 @@ struct School {
     /// Access tokens up to this number are refused.
     revoked: AtomicUsize,
     issued: AtomicUsize,
-    down: AtomicBool,
-    /// If set, the next request for the server's description signals its arrival and waits.
-    held_meta: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl School {
@@ -47,77 +46,43 @@ impl School {
     fn progress_rows(&self) -> usize {
         self.sync_server.state().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
     }
+    fn set_down(&self, down: bool) {
+        self.sync_server.state().down = down;
+    }
 
-    fn reply(&self, request: &Request, path: &str) -> (u16, Vec<u8>) {
-        let body = || request.body.clone().unwrap_or_default();
-        let number = |text: &str| {
-            text.rsplit('-').next().and_then(|n| n.trim_matches(['"', '}']).parse::<usize>().ok())
-        };
-        match path {
-            "/api/auth/login" => {
-                let login: LoginRequest = serde_json::from_slice(&body()).unwrap();
-                if login.password != "right" {
-                    return (401, problem(401, ErrorCode::BadCredentials));
-                }
-                let n = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
-                let id = UserId::from_u128(login.login.len() as u128);
-                let user =
-                    UserInfo { id, login: login.login, name: "Asha".into(), role: Role::Student };
-                let (access_token, refresh_token) = (format!("a-{n}"), format!("r-{n}"));
-                (
-                    200,
-                    serde_json::to_vec(&TokenReply {
-                        user,
-                        access_token,
-                        expires_in_ms: 1,
-                        refresh_token,
-                        refresh_expires_in_ms: 0,
-                        account_certificate: String::new(),
-                    })
-                    .unwrap(),
-                )
-            }
-            "/api/auth/logout" => (204, vec![]),
-            "/api/auth/refresh" => (401, problem(401, ErrorCode::Unauthenticated)),
-            _ => {
-                let bearer =
-                    request.headers.get("authorization").and_then(|v| number(v.to_str().unwrap()));
-                match bearer {
-                    Some(n) if n > self.revoked.load(Ordering::SeqCst) => (0, vec![]),
-                    _ => (401, problem(401, ErrorCode::Unauthenticated)),
-                }
-            }
+    fn answer(&self, request: &Request) -> Answer {
+        if self.sync_server.state().down {
+            return Answer::refused();
+        }
+        let number = |text: &str| text.rsplit('-').next().and_then(|n| n.parse::<usize>().ok());
+        let bearer = request.headers.get("authorization").and_then(|v| number(v.to_str().unwrap()));
+        let is_signed_in = bearer.is_some_and(|n| n > self.revoked.load(Ordering::SeqCst));
+        match request.url.strip_prefix(Self::ADDRESS).unwrap_or_default() {
+            "/api/meta" => self.sync_server.answer(request),
+            "/api/auth/login" => self.sign_in(request),
+            "/api/auth/logout" => (204, "").into(),
+            "/api/auth/refresh" => problem(401, ErrorCode::Unauthenticated, None).into(),
+            _ if !is_signed_in => problem(401, ErrorCode::Unauthenticated, None).into(),
+            path if path.starts_with("/api/sync/") => self.sync_server.answer(request),
+            _ => (404, "").into(),
         }
     }
-}
-
-#[async_trait]
-impl Http for School {
-    async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(Failure::new(FailureKind::Connect, "refused"));
+    fn sign_in(&self, request: &Request) -> Answer {
+        let login: LoginRequest = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
+        if login.password != "right" {
+            return problem(401, ErrorCode::BadCredentials, None).into();
         }
-        let path = request.url.strip_prefix(Self::ADDRESS).unwrap_or_default().to_owned();
-        if path == "/api/meta" {
-            let held_meta = self.held_meta.lock().unwrap().take();
-            if let Some((arrived, release)) = held_meta {
-                arrived.send(()).unwrap();
-                release.await.unwrap();
-            }
-        }
-        let is_sync = path.starts_with("/api/sync/") || path == "/api/meta";
-        let (status, body) =
-            if path == "/api/meta" { (0, vec![]) } else { self.reply(&request, &path) };
-        if status == 0 && is_sync {
-            request.url = format!("{}{path}", FakeServer::BASE);
-            return self.sync_server.send(request).await;
-        }
-        let status = if status == 0 { 404 } else { status };
-        Ok(Reply {
-            status,
-            headers: HeaderMap::new(),
-            body: Box::pin(stream::iter([Ok(body.into())])),
-        })
+        let n = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+        let id = UserId::from_u128(login.login.len() as u128);
+        let tokens = TokenReply {
+            user: UserInfo { id, login: login.login, name: "Asha".into(), role: Role::Student },
+            access_token: format!("a-{n}"),
+            expires_in_ms: 1,
+            refresh_token: format!("r-{n}"),
+            refresh_expires_in_ms: 0,
+            account_certificate: String::new(),
+        };
+        json(serde_json::to_vec(&tokens).unwrap()).into()
     }
 }
 
@@ -126,8 +91,6 @@ fn school() -> Arc<School> {
         sync_server: FakeServer::new(),
         revoked: AtomicUsize::new(0),
         issued: AtomicUsize::new(0),
-        down: AtomicBool::new(false),
-        held_meta: Mutex::default(),
     })
 }
 
@@ -143,13 +106,14 @@ async fn open_with(
 ) -> Arc<Client> {
     let demo = dir.join("demo");
     std::fs::create_dir_all(&demo).unwrap();
+    let school = school.clone();
     let ids = Arc::new(SeededIds::new(1));
     Client::open(Config {
         data_dir: dir.join("data"),
         cache_dir: dir.join("cache"),
         space: Default::default(),
         demo_dir: Some(demo),
-        http: school.clone(),
+        http: Network::new(move |request| school.answer(request)),
         clock: Arc::new(clock.clone()),
         ids,
         secrets: Some(secrets),
@@ -159,12 +123,6 @@ async fn open_with(
     })
     .await
     .unwrap()
-}
-
-async fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not happen"))
 }
 
 #[tokio::test]
@@ -179,15 +137,15 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     let id = account.id().to_owned();
     account.learning.record(finished("a/b/c")).await.unwrap();
-    let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+    let status = within_a_minute("a sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting, school.progress_rows()), (Phase::Idle, 0, 1));
 
     school.revoked.store(1, Ordering::SeqCst);
     let mut changes = client.changes().subscribe();
     account.learning.record(finished("a/b/d")).await.unwrap();
-    let status = within_timeout("the sync", account.sync.sync_now()).await.unwrap();
+    let status = within_a_minute("the sync", account.sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::SignedOut, 1));
-    within_timeout("the account change", async {
+    within_a_minute("the account change", async {
         while !changes.recv().await.unwrap().contains(&Change::Account) {}
     })
     .await;
@@ -205,7 +163,7 @@ async fn unsent_changes_are_kept_until_the_next_sign_in() {
     let again = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     assert!(Arc::ptr_eq(&again, &account), "the account stays open");
     assert_eq!((again.id(), client.account_info().unwrap().needs_sign_in), (id.as_str(), false));
-    let status = within_timeout("a sync", again.sync.sync_now()).await.unwrap();
+    let status = within_a_minute("a sync", again.sync.sync_now()).await.unwrap();
     // The sign-in starts a sync, which may still be running.
     assert_ne!(status.phase, Phase::SignedOut);
     assert_eq!((status.waiting, school.progress_rows()), (0, 3));
@@ -218,24 +176,24 @@ async fn end_of_an_old_session_does_not_end_the_new_one() {
     let (school, clock) = (school(), FakeClock::noon());
     let client = open(dir.path(), &school, &clock).await;
     let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
-    within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+    within_a_minute("a sync", account.sync.sync_now()).await.unwrap();
 
     school.revoked.store(1, Ordering::SeqCst);
-    let (arrived, has_arrived) = oneshot::channel();
-    let (release, released) = oneshot::channel();
-    *school.held_meta.lock().unwrap() = Some((arrived, released));
+    let (processed, has_arrived) = oneshot::channel();
+    let (release, resumed) = oneshot::channel();
+    school.sync_server.enqueue("/api/meta", Outcome::Hold { processed, resumed });
     account.learning.record(finished("a/b/c")).await.unwrap();
     let first = tokio::spawn({
         let account = account.clone();
         async move { account.sync.sync_now().await }
     });
-    within_timeout("the held request", has_arrived).await.unwrap();
+    within_a_minute("the held request", has_arrived).await.unwrap();
     client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     release.send(()).unwrap();
-    within_timeout("the first sync", first).await.unwrap().unwrap();
+    within_a_minute("the first sync", first).await.unwrap().unwrap();
     // The sync of the new session may end before the old request does, so several rounds are run.
     for round in 0..30 {
-        let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+        let status = within_a_minute("a sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut, "round {round}");
         assert_eq!((status.waiting, school.progress_rows()), (0, 1), "round {round}");
     }
@@ -249,7 +207,7 @@ async fn several_learners_share_a_device_but_not_their_work() {
     let asha = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     asha.learning.record(finished("a/b/c")).await.unwrap();
     let asha = asha.id().to_owned();
-    school.down.store(true, Ordering::SeqCst);
+    school.set_down(true);
     client.sign_out().await.unwrap();
     assert!(client.account().is_none());
     assert!(client.accounts().get(&asha).unwrap().signed_out);
@@ -263,7 +221,7 @@ async fn several_learners_share_a_device_but_not_their_work() {
         ErrorCode::Offline
     );
 
-    school.down.store(false, Ordering::SeqCst);
+    school.set_down(false);
     let ben = client.sign_in(School::ADDRESS, "ben", "right").await.unwrap();
     assert_ne!(ben.id(), asha);
     assert!(ben.learning.done_sections("a").await.unwrap().is_empty());
@@ -282,7 +240,7 @@ async fn several_learners_share_a_device_but_not_their_work() {
     let asha_again = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     assert_eq!(asha_again.id(), asha);
     assert_eq!(asha_again.learning.done_sections("a").await.unwrap().len(), 1, "the work was kept");
-    let status = within_timeout("a sync", asha_again.sync.sync_now()).await.unwrap();
+    let status = within_a_minute("a sync", asha_again.sync.sync_now()).await.unwrap();
     assert_eq!((status.waiting, client.accounts().all().len()), (0, 3));
     client.sign_out().await.unwrap();
     client.close().await;
@@ -302,7 +260,7 @@ async fn switch_to_closed(client: &Client, account: &str) -> Arc<OpenAccount> {
         }
         Ok(())
     }));
-    let open = within_timeout("an account", client.switch(account)).await.unwrap();
+    let open = within_a_minute("an account", client.switch(account)).await.unwrap();
     client.set_open_failpoints(Arc::new(|_| Ok(())));
     assert!(open.store.read_only().is_none(), "the database is writable");
     open
@@ -402,7 +360,7 @@ async fn an_uploaded_file_is_stored_and_deleted_after_its_import() {
     let mut socket = TcpStream::connect(host).await.unwrap();
     socket.write_all(&[request_head.as_bytes(), &bytes].concat()).await.unwrap();
     let mut reply = String::new();
-    within_timeout("a reply", socket.read_to_string(&mut reply)).await.unwrap();
+    within_a_minute("a reply", socket.read_to_string(&mut reply)).await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     let body: serde_json::Value = serde_json::from_str(reply.lines().last().unwrap()).unwrap();
     assert_eq!(body["bytes"], bytes.len());
@@ -485,7 +443,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
     let client = open_with(dir.path(), &school, &clock, secrets.clone()).await;
     let account = client.sign_in(School::ADDRESS, "asha", "right").await.unwrap();
     let id = account.id().to_owned();
-    within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+    within_a_minute("a sync", account.sync.sync_now()).await.unwrap();
     client.close().await;
     drop((account, client));
     // A wrong state stored by an earlier run is corrected too.
@@ -498,7 +456,7 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         carrel_system::blocking(store_state).await.unwrap();
         let account = client.account().expect("the account opens");
         account.learning.record(finished(if was_ended { "a/b/c" } else { "a/b/d" })).await.unwrap();
-        let status = within_timeout("the sync", account.sync.sync_now()).await.unwrap();
+        let status = within_a_minute("the sync", account.sync.sync_now()).await.unwrap();
         assert_ne!(status.phase, Phase::SignedOut);
         assert_eq!((status.waiting, account.signed_in_until_ms().await), (1, None));
         assert_eq!(
@@ -509,9 +467,9 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         // Unlocked: the next sync succeeds without user action.
         secrets.locked.store(false, Ordering::SeqCst);
         let mut changes = client.changes().subscribe();
-        let status = within_timeout("a sync", account.sync.sync_now()).await.unwrap();
+        let status = within_a_minute("a sync", account.sync.sync_now()).await.unwrap();
         assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
-        within_timeout("the stored state", async {
+        within_a_minute("the stored state", async {
             while client.account_info().unwrap().needs_sign_in {
                 changes.recv().await.unwrap();
             }

@@ -16,7 +16,7 @@ use carrel_content::{
 use carrel_system::{Clock, SystemClock};
 
 use crate::{
-    client::{TestClient, with_timeout},
+    client::{TestClient, within_a_minute},
     fake_server::{Course, FakeServer},
 };
 
@@ -75,7 +75,7 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
     let id = course.id.clone();
     let started = client.content.blocking(move |c| c.downloads.start(Kind::Course, &id));
     started.await.expect("the download starts");
-    with_timeout("the download", async {
+    within_a_minute("the download", async {
         while state(&client, &course).await.phase != Phase::Ready {
             let _ = changes.recv().await;
         }

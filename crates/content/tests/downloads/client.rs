@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use carrel_content::{
@@ -14,9 +13,10 @@ use carrel_content::{
 use carrel_model::{BlobHash, Slug};
 use carrel_sqlite::Changes;
 use carrel_testkit::{FakeClock, FakeDisk, SeededIds};
+pub use carrel_testkit::{scratch::scratch, within_a_minute};
 use tempfile::TempDir;
 
-use crate::fake_server::{BASE, Course, FakeServer, FakeServerHttp};
+use crate::fake_server::{BASE, Course, FakeServer};
 
 /// The folder of a client.
 pub enum Dir {
@@ -121,7 +121,7 @@ impl TestClient {
             account_dir: dir.path().join("account"),
             account: "asha".into(),
             base_url: BASE.into(),
-            http: Arc::new(FakeServerHttp(server.clone())),
+            http: server.http(),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SeededIds::new(1)),
             changes: changes.clone(),
@@ -143,7 +143,7 @@ impl TestClient {
         let cache = self.content.library.cache().database().clone();
         drop(self);
         // Tasks may still be closing their files.
-        with_timeout("the files to be closed", async {
+        within_a_minute("the files to be closed", async {
             while is_locked(&root) {
                 tokio::task::yield_now().await
             }
@@ -191,7 +191,7 @@ impl TestClient {
         fits: impl Fn(&State) -> bool,
     ) -> State {
         let mut changes = self.changes.subscribe();
-        with_timeout(what, async {
+        within_a_minute(what, async {
             loop {
                 let state = self.downloads().state_of(target).expect("the state is read");
                 if fits(&state) {
@@ -212,7 +212,7 @@ impl TestClient {
         what: &str,
         fits: impl Fn(&State) -> bool,
     ) -> State {
-        with_timeout(what, async {
+        within_a_minute(what, async {
             loop {
                 let state = self.downloads().state_of(target).expect("the state is read");
                 if fits(&state) {
@@ -248,22 +248,8 @@ impl TestClient {
     }
 }
 
-/// Waits for `future`, at most 60 s.
-pub async fn with_timeout<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .unwrap_or_else(|_| panic!("timeout while waiting: {what}"))
-}
-
 pub fn target_of(course: &Course) -> DownloadTarget {
     DownloadTarget::whole(course.kind(), &course.id)
-}
-
-/// Returns a temporary folder, in memory if possible, because the tests write much.
-pub fn scratch() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-    dir.expect("a temporary folder is created")
 }
 
 /// Returns whether a partial file is locked.

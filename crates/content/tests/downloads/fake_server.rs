@@ -2,14 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_content::Kind;
 use carrel_model::{
@@ -20,10 +18,14 @@ use carrel_model::{
         SignedManifest, StoryMeta,
     },
 };
-use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use carrel_net::{Body, Failure, FailureKind, Reply, Request};
+use carrel_testkit::{
+    Network,
+    reply::{header, json, pieces, reply, requested_range, with_body, with_headers},
+};
 use ed25519_dalek::{Signer, SigningKey};
-use futures_util::stream;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, header};
 use tokio::sync::Semaphore;
 
 pub const BASE: &str = "http://fake.test";
@@ -177,21 +179,20 @@ impl FakeServer {
     }
 
     fn blob(self: &Arc<Self>, hash: BlobHash, request: &Request) -> Result<Reply, Failure> {
-        let text = |name: HeaderName| request.headers.get(name).and_then(|v| v.to_str().ok());
-        let from = text(header::RANGE)
-            .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<u64>().ok());
+        let if_range = request.headers.get(header::IF_RANGE).and_then(|v| v.to_str().ok());
+        let from = requested_range(request).map(|(from, _)| from as u64);
         let mut state = self.state();
         state.requests.push((hash, from));
         let fault = state.always.clone();
         let fault = fault.or_else(|| state.faults.get_mut(&hash)?.pop_front());
         let Some(bytes) = state.blobs.get(&hash).cloned() else {
-            return Ok(small_reply(404, "application/json", b"{}"));
+            return Ok(reply(404, "application/json", "{}"));
         };
         drop(state);
         let size = bytes.len() as u64;
         let mut tag = format!("\"{hash}\"");
         // With another entity tag in If-Range, the whole blob is sent.
-        let mut start = from.filter(|_| text(header::IF_RANGE) == Some(&tag));
+        let mut start = from.filter(|_| if_range == Some(&tag));
         let (mut file, mut total, mut range_start) = (bytes.to_vec(), size, start.unwrap_or(0));
         let (mut stop, mut without_length, mut held) = (None, false, None);
         let (mut as_200, mut undecodable) = (false, false);
@@ -211,34 +212,30 @@ impl FakeServer {
             Some(Fault::UnrequestedRange) => start = Some(5),
             Some(Fault::NoRanges) => start = None,
             Some(Fault::NoRangesCut(n)) => (start, stop) = (None, Some(n)),
-            Some(Fault::Unsatisfiable) => return Ok(small_reply(416, "application/json", b"{}")),
+            Some(Fault::Unsatisfiable) => return Ok(reply(416, "application/json", "{}")),
             Some(Fault::Replaced) => {
                 file = vec![1; file.len()];
                 tag = format!("\"{}\"", BlobHash::of(&file));
                 start = None;
             }
             Some(Fault::OtherBody { kind, bytes, with_length }) => {
-                let mut reply = small_reply(200, kind, b"");
-                if with_length {
-                    reply.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-                }
-                reply.body = self.body(hash, vec![9; bytes].into(), None, None);
-                return Ok(reply);
+                let body = self.body(hash, vec![9; bytes].into(), None, None);
+                let reply = with_body(200, kind, body);
+                return Ok(match with_length {
+                    true => header(reply, header::CONTENT_LENGTH, &bytes.to_string()),
+                    false => reply,
+                });
             }
             Some(Fault::RangeAs200) => as_200 = true,
             Some(Fault::WrongBytes) => file = vec![9; file.len()],
             Some(Fault::Undecodable) => undecodable = true,
             Some(Fault::ReplacedWithOldTag) => file = vec![1; file.len()],
             Some(Fault::Status(status, headers)) => {
-                let mut reply = small_reply(status, "application/json", b"{}");
-                for (name, value) in headers {
-                    let name = HeaderName::from_static(name);
-                    reply.headers.insert(name, HeaderValue::from_static(value));
-                }
-                return Ok(reply);
+                let kind = [("content-type", "application/json")];
+                return Ok(with_headers(status, kind.iter().chain(headers).copied(), "{}"));
             }
             Some(Fault::Portal) => {
-                return Ok(small_reply(200, "text/html", b"<html>Sign in to the Wi-Fi</html>"));
+                return Ok(reply(200, "text/html", "<html>Sign in to the Wi-Fi</html>"));
             }
             Some(Fault::Refused) => {
                 return Err(Failure::new(FailureKind::Connect, "connection refused"));
@@ -271,66 +268,50 @@ impl FakeServer {
         bytes: Bytes,
         stop: Option<u64>,
         held: Option<u64>,
-    ) -> Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Failure>> + Send>> {
+    ) -> Body {
         let now = self.open_bodies.fetch_add(1, Ordering::SeqCst) + 1;
         self.max_open.fetch_max(now, Ordering::SeqCst);
         let open = OpenBody(self.open_bodies.clone());
         let server = self.clone();
-        let pieces = stream::unfold((0_usize, open), move |(at, open)| {
-            let (server, bytes) = (server.clone(), bytes.clone());
+        let stop = stop.map(|n| n as usize).filter(|n| *n < bytes.len());
+        let end = stop.unwrap_or(bytes.len());
+        let body = pieces(bytes.slice(..end), PIECE, move |at| {
+            let _open = &open;
+            let server = server.clone();
             async move {
                 // Other tasks run between pieces, as on a real connection.
                 tokio::task::yield_now().await;
-                let end = stop.map_or(bytes.len(), |n| bytes.len().min(n as usize));
-                if at >= bytes.len() && stop.is_none_or(|n| n as usize >= bytes.len()) {
-                    return None;
-                }
-                if at >= end {
-                    let broken = Failure::new(FailureKind::Broken, "connection reset");
-                    // Ends the body after the error.
-                    return Some((Err(broken), (usize::MAX, open)));
-                }
                 if held.is_some_and(|n| at as u64 >= n) {
                     let _ = server.hold_permits.acquire().await;
                 }
-                let piece = bytes.slice(at..(at + PIECE).min(end));
-                *server.state().sent.entry(hash).or_default() += piece.len() as u64;
-                let next = at + piece.len();
-                Some((Ok(piece), (next, open)))
+                *server.state().sent.entry(hash).or_default() += PIECE.min(end - at) as u64;
+                Ok(())
             }
         });
-        Box::pin(pieces)
+        let broken = stop.map(|_| Err(Failure::new(FailureKind::Broken, "connection reset")));
+        Box::pin(body.chain(stream::iter(broken)))
     }
-}
 
-fn small_reply(status: u16, kind: &str, body: &'static [u8]) -> Reply {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
-    Reply { status, headers, body: Box::pin(stream::iter([Ok(Bytes::from_static(body))])) }
-}
-
-/// The network of one device.
-pub struct FakeServerHttp(pub Arc<FakeServer>);
-
-#[async_trait]
-impl Http for FakeServerHttp {
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+    /// Returns the network of one device.
+    pub fn http(self: &Arc<Self>) -> Arc<Network> {
+        let server = self.clone();
+        Network::new(move |request| server.answer(request))
+    }
+    fn answer(self: &Arc<Self>, request: &Request) -> Result<Reply, Failure> {
         let path = request.url.strip_prefix(BASE).expect("a request to the fake server");
         if let Some(hash) = path.strip_prefix("/api/blobs/") {
-            return self.0.blob(hash.parse().unwrap(), &request);
+            return self.blob(hash.parse().unwrap(), request);
         }
-        if matches!(self.0.state().always, Some(Fault::Refused)) {
+        let mut state = self.state();
+        if matches!(state.always, Some(Fault::Refused)) {
             return Err(Failure::new(FailureKind::Connect, "connection refused"));
         }
         let id = path.split('/').nth(3).unwrap_or_default();
-        let mut state = self.0.state();
         let Some(text) = state.manifests.get(id).cloned() else {
-            return Ok(small_reply(404, "application/json", b"{}"));
+            return Ok(reply(404, "application/json", "{}"));
         };
         *state.sent.entry(BlobHash([0; 32])).or_default() += text.len() as u64;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Reply { status: 200, headers, body: Box::pin(stream::iter([Ok(text.into())])) })
+        Ok(json(text))
     }
 }
 

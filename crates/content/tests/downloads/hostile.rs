@@ -5,7 +5,7 @@ use carrel_content::download::{Phase, Reason};
 use carrel_model::ErrorCode;
 
 use crate::{
-    client::{TestClient, target_of, with_timeout},
+    client::{TestClient, target_of, within_a_minute},
     fake_server::{Course, FakeServer, Fault},
 };
 
@@ -286,7 +286,7 @@ async fn opening_a_paused_blob_never_loses_its_partial_file() {
         server.inject(audio.hash, &[Hold(HELD)]);
         let client = TestClient::new(&server);
         client.start(&course);
-        with_timeout("the transfer starts", async {
+        within_a_minute("the transfer starts", async {
             while server.sent(audio.hash) < HELD {
                 tokio::task::yield_now().await;
             }
@@ -294,7 +294,7 @@ async fn opening_a_paused_blob_never_loses_its_partial_file() {
         .await;
         client.downloads().pause(&target_of(&course)).unwrap();
         let blobs = client.content.library.blobs().clone();
-        with_timeout("the writer closes the file", async {
+        within_a_minute("the writer closes the file", async {
             while blobs.partial_blobs().reader(audio.hash).is_some() {
                 tokio::task::yield_now().await;
             }
@@ -303,7 +303,7 @@ async fn opening_a_paused_blob_never_loses_its_partial_file() {
         let held = blobs.partial_len(audio.hash);
         assert!(held > 0 && held < HELD + PIECES, "{name}: {held}");
         server.inject(audio.hash, &faults);
-        let opened = with_timeout("the result", client.content.library.blob(audio.hash)).await;
+        let opened = within_a_minute("the result", client.content.library.blob(audio.hash)).await;
         assert_eq!(opened.is_ok(), opens, "{name}: {:?}", opened.err().map(|e| e.code()));
         if !opens {
             let hex = audio.hash.to_hex();
@@ -334,7 +334,7 @@ async fn a_corrupt_partial_file_is_repaired() {
         client.wait_paused(&course, Reason::Server).await;
         client.downloads().pause(&target_of(&course)).unwrap();
         let blobs = client.content.library.blobs().clone();
-        with_timeout("the writer closes the file", async {
+        within_a_minute("the writer closes the file", async {
             while blobs.partial_blobs().reader(audio.hash).is_some() {
                 tokio::task::yield_now().await;
             }
@@ -346,7 +346,7 @@ async fn a_corrupt_partial_file_is_repaired() {
         part[70_000] ^= 1;
         std::fs::write(&file, part).unwrap();
         if opens {
-            with_timeout("the result", client.content.library.blob(audio.hash)).await.unwrap();
+            within_a_minute("the result", client.content.library.blob(audio.hash)).await.unwrap();
         }
         client.start(&course);
         client.wait_ready(&course).await;
@@ -395,11 +395,13 @@ async fn decompression_errors_are_not_connection_errors() {
         ("plain-4000", Some(FailureKind::Broken)),
     ];
     for (path, expected) in table {
-        let reply =
-            with_timeout("the result", http.send(Request::get(format!("http://{address}/{path}"))))
-                .await;
+        let reply = within_a_minute(
+            "the result",
+            http.send(Request::get(format!("http://{address}/{path}"))),
+        )
+        .await;
         let body = match reply {
-            Ok(reply) => with_timeout("the body", reply.bytes(100_000)).await.map(|b| b.len()),
+            Ok(reply) => within_a_minute("the body", reply.bytes(100_000)).await.map(|b| b.len()),
             Err(f) => Err(f),
         };
         assert_eq!(body.as_ref().err().map(|f| f.kind), expected, "{path}: {body:?}");
@@ -415,6 +417,6 @@ async fn a_captive_portal_is_reported_when_a_file_is_opened() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Portal]);
     let client = TestClient::new(&server);
-    let opened = with_timeout("the result", client.content.library.blob(audio.hash)).await;
+    let opened = within_a_minute("the result", client.content.library.blob(audio.hash)).await;
     assert_eq!(opened.err().map(|e| e.code()), Some(ErrorCode::BadReply));
 }

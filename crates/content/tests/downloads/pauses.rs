@@ -6,7 +6,7 @@ use carrel_content::download::{
 use carrel_testkit::FakeDisk;
 
 use crate::{
-    client::{TestClient, target_of, with_timeout},
+    client::{TestClient, target_of, within_a_minute},
     fake_server::{Course, FakeServer, Fault},
 };
 
@@ -26,7 +26,7 @@ async fn a_transfer_pauses_on_a_metered_network() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Fault::Hold(300_000)]);
     client.start(&course);
-    with_timeout("the transfer starts", async {
+    within_a_minute("the transfer starts", async {
         while server.sent(audio.hash) < 300_000 {
             tokio::task::yield_now().await;
         }
@@ -110,7 +110,7 @@ async fn a_paused_download_stays_paused_after_a_restart() {
     let audio = course.media()[0].clone();
     server.inject(audio.hash, &[Fault::Hold(200_000)]);
     client.start(&course);
-    with_timeout("the transfer starts", async {
+    within_a_minute("the transfer starts", async {
         while server.sent(audio.hash) < 200_000 {
             tokio::task::yield_now().await;
         }

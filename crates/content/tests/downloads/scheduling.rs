@@ -4,7 +4,7 @@
 use carrel_content::download::{MAX_PER_HOST, Phase};
 
 use crate::{
-    client::{TestClient, target_of, with_timeout},
+    client::{TestClient, target_of, within_a_minute},
     fake_server::{Course, FakeServer, Fault},
 };
 
@@ -21,14 +21,14 @@ async fn a_small_course_is_ready_before_two_large_ones_started_earlier() {
     large_files.iter().for_each(|b| server.inject(b.hash, &[Fault::Hold(500_000)]));
     let client = TestClient::new(&server);
     large.iter().for_each(|c| client.start(c));
-    with_timeout("the large courses use every slot", async {
+    within_a_minute("the large courses use every slot", async {
         while large_files.iter().filter(|b| server.sent(b.hash) > 0).count() < MAX_PER_HOST {
             tokio::task::yield_now().await;
         }
     })
     .await;
     client.start(&small);
-    with_timeout("the small course has its plan", async {
+    within_a_minute("the small course has its plan", async {
         while client.state(&small.id).bytes_total == 0 {
             tokio::task::yield_now().await;
         }

@@ -13,7 +13,7 @@ use carrel_content::{
 use carrel_sqlite::Change;
 
 use crate::{
-    client::{TestClient, target_of, with_timeout},
+    client::{TestClient, target_of, within_a_minute},
     fake_server::{Course, FakeServer, Fault},
 };
 
@@ -30,14 +30,14 @@ async fn a_library_without_waiting_fetches_in_the_background() {
     assert_eq!(server.total_sent(), 0, "the call does not wait for the request");
     let mut catalogue_changed =
         async || while !changes.recv().await.unwrap().contains(&Change::Catalogue) {};
-    with_timeout("the manifest", catalogue_changed()).await;
+    within_a_minute("the manifest", catalogue_changed()).await;
     let manifest =
         library.manifest(Kind::Course, &course.id).await.expect("the reply is stored").value;
 
     let body = manifest.manifest.blobs.iter().find(|b| b.media_type == "application/json").unwrap();
     let missing = library.blob(body.hash).await;
     assert!(matches!(missing, Err(Error::NotDownloaded { .. })));
-    with_timeout("the text", catalogue_changed()).await;
+    within_a_minute("the text", catalogue_changed()).await;
     assert_eq!(library.blob(body.hash).await.expect("the reply is stored").size(), body.size);
 }
 
@@ -84,7 +84,7 @@ async fn an_update_fetches_the_difference_and_both_versions_stay_readable() {
     let read = |n: usize| {
         let from = rounds.load(Ordering::SeqCst);
         let rounds = rounds.clone();
-        with_timeout("the reader", async move {
+        within_a_minute("the reader", async move {
             while rounds.load(Ordering::SeqCst) < from + n {
                 tokio::task::yield_now().await;
             }

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_content::{
     Content, ContentConfig,
@@ -14,11 +13,13 @@ use carrel_content::{
     storage::{Storage, StorageOptions},
 };
 use carrel_model::BlobHash;
-use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use carrel_net::{Reply, Request};
 use carrel_sqlite::Changes;
-use carrel_system::SystemDisk;
-use carrel_testkit::{FakeClock, SeededIds};
-use futures_util::stream;
+use carrel_system::{IdGen, SystemDisk};
+use carrel_testkit::{
+    Answer, FakeClock, Network, SeededIds,
+    reply::{pieces, requested_range},
+};
 use http::{HeaderMap, HeaderValue, header};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -29,71 +30,46 @@ use tokio::{
 /// Bytes released by one permit.
 pub const PIECE: usize = 64 * 1024;
 
-/// A blob on the server.
-#[derive(Clone)]
-pub struct ServedBlob {
-    pub bytes: Bytes,
-    /// Releases the body, one piece per permit. Ranges with an end are served without permits.
-    pub permits: Option<Arc<Semaphore>>,
-}
+/// A blob on the server, and the permits that release its body, one piece each. Ranges with an end are served without
+/// permits.
+type ServedBlob = (Bytes, Option<Arc<Semaphore>>);
+type ServedBlobs = Arc<Mutex<HashMap<BlobHash, ServedBlob>>>;
 
-#[derive(Default)]
-pub struct FakeServer {
-    pub blobs: Mutex<HashMap<BlobHash, ServedBlob>>,
-    /// `Range` of each request, in order.
-    pub requests: Mutex<Vec<Option<String>>>,
-}
-
-#[async_trait]
-impl Http for FakeServer {
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let range = request.headers.get(header::RANGE).map(|r| r.to_str().unwrap().to_owned());
-        self.requests.lock().unwrap().push(range.clone());
-        let hash = request.url.rsplit('/').next().and_then(|h| h.parse::<BlobHash>().ok());
-        let served = hash.and_then(|h| self.blobs.lock().unwrap().get(&h).cloned());
-        let Some(ServedBlob { bytes, permits }) = served else {
-            return Err(Failure::new(FailureKind::Connect, "no network"));
-        };
-        let mut headers = HeaderMap::new();
-        let total = bytes.len();
-        let span = range.as_deref().and_then(|r| r.strip_prefix("bytes=")?.split_once('-'));
-        let (status, start, end) = match span {
-            Some((from, to)) => {
-                let start: usize = from.parse().unwrap();
-                if start >= total {
-                    let body = Box::pin(stream::empty());
-                    return Ok(Reply { status: 416, headers, body });
-                }
-                let end = to.parse::<usize>().map_or(total, |to| (to + 1).min(total));
-                let text = format!("bytes {start}-{}/{total}", end - 1);
-                headers.insert(header::CONTENT_RANGE, HeaderValue::from_str(&text).unwrap());
-                (206, start, end)
+/// Replies with a blob, or with the requested range of it.
+fn serve_blob(blobs: &ServedBlobs, request: &Request) -> Answer {
+    let hash = request.url.rsplit('/').next().and_then(|h| h.parse::<BlobHash>().ok());
+    let served = hash.and_then(|h| blobs.lock().unwrap().get(&h).cloned());
+    let Some((bytes, permits)) = served else { return Answer::refused() };
+    let (range, total) = (requested_range(request), bytes.len());
+    let (start, end) = match range {
+        Some((start, _)) if start >= total => return (416, "").into(),
+        Some((start, last)) => (start, last.map_or(total, |last| total.min(last + 1))),
+        None => (0, total),
+    };
+    let permits = permits.filter(|_| range.is_none_or(|(_, last)| last.is_none()));
+    let body = pieces(bytes.slice(start..end), PIECE, move |_| {
+        let permits = permits.clone();
+        async move {
+            if let Some(permits) = permits {
+                permits.acquire().await.unwrap().forget();
             }
-            None => (200, 0, total),
-        };
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
-        let permits = permits.filter(|_| span.is_none_or(|(_, to)| to.is_empty()));
-        let body = stream::unfold((start, permits), move |(at, permits)| {
-            let bytes = bytes.clone();
-            async move {
-                if at >= end {
-                    return None;
-                }
-                if let Some(permits) = &permits {
-                    permits.acquire().await.unwrap().forget();
-                }
-                let next = (at + PIECE).min(end);
-                Some((Ok(bytes.slice(at..next)), (next, permits)))
-            }
-        });
-        Ok(Reply { status, headers, body: Box::pin(body) })
+            Ok(())
+        }
+    });
+    let mut headers =
+        HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from(end - start))]);
+    if range.is_some() {
+        let text = format!("bytes {start}-{}/{total}", end - 1);
+        headers.insert(header::CONTENT_RANGE, text.parse().unwrap());
     }
+    Reply { status: if range.is_some() { 206 } else { 200 }, headers, body }.into()
 }
 
 pub struct TestClient {
     pub media: MediaServer,
     pub library: Library,
-    pub server: Arc<FakeServer>,
+    blobs: ServedBlobs,
+    network: Arc<Network>,
     _content: Arc<Content>,
     _dir: tempfile::TempDir,
 }
@@ -117,7 +93,9 @@ impl TestClient {
         // The tests make blocking calls.
         carrel_system::allow_blocking();
         let dir = tempfile::tempdir().unwrap();
-        let server = Arc::new(FakeServer::default());
+        let blobs = ServedBlobs::default();
+        let served = blobs.clone();
+        let network = Network::new(move |request| serve_blob(&served, request));
         let (clock, changes) = (Arc::new(FakeClock::noon()), Changes::new());
         let storage = Storage::open(StorageOptions {
             dir: dir.path().join("shared"),
@@ -134,7 +112,7 @@ impl TestClient {
             account_dir: dir.path().join("account"),
             account: "a".to_owned(),
             base_url: "http://x.test".to_owned(),
-            http: server.clone(),
+            http: network.clone(),
             clock,
             ids: Arc::new(SeededIds::new(7)),
             changes,
@@ -142,7 +120,14 @@ impl TestClient {
         .unwrap();
         let media = MediaServer::start(&SeededIds::new(9), axum::Router::new()).await.unwrap();
         media.set_library(Some(content.library.clone()));
-        Self { media, library: content.library.clone(), server, _content: content, _dir: dir }
+        Self {
+            media,
+            library: content.library.clone(),
+            blobs,
+            network,
+            _content: content,
+            _dir: dir,
+        }
     }
 
     /// Stores a blob on this device.
@@ -156,13 +141,24 @@ impl TestClient {
     /// Adds a blob to the server.
     pub fn serve(&self, bytes: &Bytes, permits: Option<Arc<Semaphore>>) -> BlobHash {
         let hash = BlobHash::of(bytes);
-        let served = ServedBlob { bytes: bytes.clone(), permits };
-        self.server.blobs.lock().unwrap().insert(hash, served);
+        self.serve_as(hash, bytes.clone(), permits);
         hash
     }
 
+    /// Sets the bytes that the server sends for a blob.
+    pub fn serve_as(
+        &self,
+        hash: BlobHash,
+        bytes: impl Into<Bytes>,
+        permits: Option<Arc<Semaphore>>,
+    ) {
+        self.blobs.lock().unwrap().insert(hash, (bytes.into(), permits));
+    }
+
+    /// Returns `Range` of each request, in order.
     pub fn requests(&self) -> Vec<Option<String>> {
-        self.server.requests.lock().unwrap().clone()
+        let range = |r: &Request| Some(r.headers.get(header::RANGE)?.to_str().unwrap().to_owned());
+        self.network.requests().iter().map(range).collect()
     }
 
     /// Returns the host, and the path before a hash.
@@ -232,14 +228,8 @@ pub async fn send_then(
 
 /// Returns pseudo-random bytes that start like an MP3 file.
 pub fn recording(len: usize, seed: u64) -> Bytes {
-    let mut state = seed | 1;
-    let mut out: Vec<u8> = (0..len.div_ceil(8))
-        .flat_map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            state.rotate_left(17).to_le_bytes()
-        })
-        .take(len)
-        .collect();
+    let mut out = vec![0; len];
+    SeededIds::new(seed).fill(&mut out);
     out[..4].copy_from_slice(b"ID3\x04");
     out.into()
 }

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::{
-    client::{PIECE, ServedBlob, TestClient, recording, send_then},
+    client::{PIECE, TestClient, recording, send_then},
     image_files::jpeg,
 };
 
@@ -103,8 +102,7 @@ async fn wrong_bytes_are_not_stored() {
     let hash = client.serve(&good, None);
     let (mut bad, permits) = (good.to_vec(), permits());
     bad[500_000] ^= 1;
-    let served = ServedBlob { bytes: Bytes::from(bad.clone()), permits: Some(permits.clone()) };
-    client.server.blobs.lock().unwrap().insert(hash, served);
+    client.serve_as(hash, bad.clone(), Some(permits.clone()));
     permits.add_permits(10);
     let (host, path) = client.address();
     let release = || permits.add_permits(100);
@@ -138,8 +136,7 @@ async fn only_audio_and_video_are_served_unverified() {
     let mut bad = good.clone();
     let middle = bad.len() / 2;
     bad[middle] ^= 1;
-    let served = ServedBlob { bytes: bad.into(), permits: None };
-    client.server.blobs.lock().unwrap().insert(hash, served);
+    client.serve_as(hash, bad, None);
     for what in [hash.to_string(), format!("{hash}?w=320")] {
         let response = client.get(&what, &[]).await;
         assert_eq!((response.status, response.body.len()), (502, 0), "{what}");

@@ -1,54 +1,14 @@
 //! Responses of the server are stored in `cache.db` only above the free-space floor; below it they are
 //! kept in memory.
 
-use std::{
-    io,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{path::Path, sync::Arc};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use carrel_content::{Content, ContentConfig, storage::Storage};
 use carrel_http_cache::{Cached, Origin};
-use carrel_net::{Failure, Http, Reply, Request};
 use carrel_sqlite::Changes;
-use carrel_system::Disk;
-use carrel_testkit::{FakeClock, FakeDisk, SeededIds, disk::length_of};
-use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
+use carrel_testkit::{FakeClock, FakeDisk, Network, SeededIds, disk::length_of, reply::json};
 
 use crate::support::*;
-
-/// A server that replies to every request.
-struct Server;
-
-#[async_trait]
-impl Http for Server {
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let body = Bytes::from(format!("{{\"url\":\"{}\"}}", request.url));
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Reply { status: 200, headers, body: Box::pin(stream::iter([Ok(body)])) })
-    }
-}
-
-/// A disk that counts the queries of its free space.
-#[derive(Clone)]
-struct CountingDisk {
-    disk: FakeDisk,
-    queries: Arc<AtomicU64>,
-}
-
-impl Disk for CountingDisk {
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.queries.fetch_add(1, Ordering::SeqCst);
-        self.disk.free_bytes(path)
-    }
-}
 
 struct TestClient {
     content: Arc<Content>,
@@ -56,14 +16,14 @@ struct TestClient {
 }
 
 impl TestClient {
-    fn open(dir: &Path, disk: &CountingDisk, clock: &FakeClock, run: u64) -> Self {
+    fn open(dir: &Path, disk: &FakeDisk, clock: &FakeClock, run: u64) -> Self {
         let storage = open(&dir.join("cache"), disk.clone(), clock);
         let content = Content::open(ContentConfig {
             storage: storage.clone(),
             account_dir: dir.join("cache/accounts/asha"),
             account: "asha".to_owned(),
             base_url: "http://x.test".to_owned(),
-            http: Arc::new(Server),
+            http: Network::new(|request| json(format!("{{\"url\":\"{}\"}}", request.url))),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SeededIds::new(run)),
             changes: Changes::new(),
@@ -84,13 +44,13 @@ impl TestClient {
 #[tokio::test]
 async fn below_the_floor_responses_stay_in_memory() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let disk = CountingDisk { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let disk = FakeDisk::new(100 * GIB);
     let client = TestClient::open(dir.path(), &disk, &clock, 1);
     client.storage.set_limits(Some(GIB), Some(60 * MIB)).unwrap();
     assert!(client.refresh("early").await.status.stored);
 
     // Another program fills the disk.
-    disk.disk.set_capacity(60 * MIB);
+    disk.set_capacity(60 * MIB);
     clock.advance(5_000);
     let response = client.refresh("late").await;
     assert!(!response.status.stored && !response.stale, "the response of the server is returned");
@@ -105,14 +65,14 @@ async fn below_the_floor_responses_stay_in_memory() {
 
     // New free space is used after at most 5 s, when the disk is queried again.
     assert!(!client.refresh("late").await.status.stored);
-    disk.disk.set_capacity(100 * GIB);
+    disk.set_capacity(100 * GIB);
     clock.advance(5_000);
     assert!(client.refresh("late").await.status.stored);
 
     // Reserved bytes, and bytes written since the last query, are subtracted.
     let reservation = client.storage.reserve(8 * MIB).unwrap();
     let used = length_of(&dir.path().join("cache/accounts/asha"));
-    disk.disk.set_capacity(used + 68 * MIB + 4 * KIB);
+    disk.set_capacity(used + 68 * MIB + 4 * KIB);
     clock.advance(5_000);
     let mut stored = 0;
     for n in 0..40 {
@@ -127,16 +87,16 @@ async fn below_the_floor_responses_stay_in_memory() {
 #[tokio::test]
 async fn the_disk_is_not_queried_for_each_response() {
     let (dir, clock) = (scratch(), FakeClock::noon());
-    let disk = CountingDisk { disk: FakeDisk::new(100 * GIB), queries: Arc::default() };
+    let disk = FakeDisk::new(100 * GIB);
     let client = TestClient::open(dir.path(), &disk, &clock, 1);
     for (what, capacity) in [("with space", 100 * GIB), ("below the floor", MIB)] {
-        disk.disk.set_capacity(capacity);
+        disk.set_capacity(capacity);
         clock.advance(5_000);
-        let before = disk.queries.load(Ordering::SeqCst);
+        let before = disk.queries();
         for n in 0..100 {
             client.refresh(&format!("c{n}")).await;
             clock.advance(10);
         }
-        assert_eq!(disk.queries.load(Ordering::SeqCst) - before, 1, "{what}");
+        assert_eq!(disk.queries() - before, 1, "{what}");
     }
 }

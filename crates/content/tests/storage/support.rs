@@ -10,6 +10,7 @@ use carrel_content::{
 use carrel_model::BlobHash;
 use carrel_sqlite::Changes;
 use carrel_system::Disk;
+pub use carrel_testkit::scratch::scratch;
 use carrel_testkit::{FakeClock, FakeDisk};
 
 pub const KIB: u64 = 1024;
@@ -179,12 +180,4 @@ pub fn assert_consistent(storage: &Storage) {
         ),
         0
     );
-}
-
-/// Returns a temporary folder, in memory if possible. A killed process leaves the same state as on a
-/// disk.
-pub fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    dir.or_else(|_| tempfile::tempdir()).unwrap()
 }

@@ -1,14 +1,14 @@
 //! Size of `cache.db`: it stays within the budget, and the least recently used responses are removed, also on a full
 //! disk.
 
-use bytes::Bytes;
 use carrel_http_cache::Origin;
+use carrel_testkit::Answer;
 
-use super::fixture::{Fixture, Net, ScriptedReply, scripted};
+use super::fixture::{Fixture, reply};
 
-fn reply_of(bytes: usize) -> Net {
-    let body = Bytes::from(format!("[\"{}\"]", "x".repeat(bytes - 4)));
-    Net::Reply(ScriptedReply { body, ..scripted(200, &[("cache-control", "max-age=600")], "") })
+fn reply_of(bytes: usize) -> Answer {
+    let body = format!("[\"{}\"]", "x".repeat(bytes - 4));
+    reply(200, &[("cache-control", "max-age=600")], body)
 }
 
 async fn store(fixture: &Fixture, n: usize, bytes: usize) {

@@ -9,10 +9,15 @@ use std::{
 use bytes::Bytes;
 use carrel_http_cache::{Cached, Error, Origin, Route, Strategy};
 use carrel_system::Clock;
+use carrel_testkit::{
+    Answer,
+    hostile::{endless_body, truncated},
+    reply::{json, with_headers},
+};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::fixture::{Fixture, Net, ScriptedReply};
+use super::fixture::{Fixture, reply};
 
 const TABLE: &str = include_str!("../../../../tests/faults/cases.json");
 
@@ -160,44 +165,42 @@ struct StepResult {
 }
 
 impl Table {
-    fn reply(&self, spec: &ReplySpec, now_ms: i64) -> ScriptedReply {
+    fn reply(&self, spec: &ReplySpec, now_ms: i64) -> Answer {
         // Servers send a `Date` (RFC 9110, 6.6.1); an empty `date` removes it.
         let own = spec.headers.contains_key("date");
         let date = (!own).then(|| ("date".to_owned(), "{now}".to_owned()));
         let headers = spec.headers.clone().into_iter().chain(date).filter(|(_, v)| !v.is_empty());
-        let headers = headers.map(|(n, v)| (n, with_date(&v, now_ms)));
+        let headers: Vec<_> = headers.map(|(n, v)| (n, with_date(&v, now_ms))).collect();
         let body = match spec.body_of {
             Some(n) => format!("[\"{}\"]", "x".repeat(n)),
             None => spec.body.clone(),
         };
-        ScriptedReply {
-            status: spec.status,
-            headers: headers.collect(),
-            body: body.into(),
-            takes_ms: 0,
-        }
+        let headers = headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+        with_headers(spec.status, headers, body).into()
     }
-    fn net(&self, wire: &Scripted, now_ms: i64) -> Net {
+    fn answer(&self, scripted: &Scripted, fixture: &Fixture) -> Answer {
+        let now_ms = fixture.clock.now_ms();
         let named = |name: &str| {
             let reply = self.replies.get(name);
             self.reply(reply.unwrap_or_else(|| panic!("no reply is called {name}")), now_ms)
         };
-        match wire {
+        match scripted {
             Scripted::Named(name) => match name.as_str() {
-                "refused" => Net::Refused,
-                "hang" => Net::TimesOut,
-                "flood" => Net::Endless,
-                name => Net::Reply(named(name)),
+                "refused" => Answer::refused(),
+                "hang" => Answer::TimeOut(fixture.clock.clone()),
+                "flood" => endless_body("application/json", b" ").into(),
+                name => named(name),
             },
-            Scripted::Late { late } => Net::Late(named(late)),
-            Scripted::Cut { cut } => Net::Cut(Bytes::from(cut.clone())),
-            Scripted::Short { short } => {
-                let mut reply = super::fixture::scripted(200, &[], "");
-                reply.headers.push(("content-length".into(), (short.len() + 9).to_string()));
-                reply.body = short.clone().into();
-                Net::Reply(reply)
+            Scripted::Late { late } => named(late).held(&fixture.gate),
+            Scripted::Cut { cut } => {
+                let whole = json("");
+                truncated(whole.status, whole.headers, &Bytes::from(cut.clone()), cut.len()).into()
             }
-            Scripted::Inline(spec) => Net::Reply(self.reply(spec, now_ms)),
+            Scripted::Short { short } => {
+                let length = (short.len() + 9).to_string();
+                reply(200, &[("content-length", &length)], short.clone())
+            }
+            Scripted::Inline(spec) => self.reply(spec, now_ms),
         }
     }
 }
@@ -274,13 +277,12 @@ async fn run_step(
         fixture.fill_disk();
     }
     if matches!(step.release, Some(ReleaseTime::Before(_))) {
-        fixture.net.gate.add_permits(1);
+        fixture.gate.add_permits(1);
         fixture.settle().await;
     }
     let before = fixture.requests();
-    let now = fixture.clock.now_ms();
-    fixture.net.next.lock().unwrap().clear();
-    fixture.enqueue(step.net.iter().chain(&step.further_net).map(|w| table.net(w, now)));
+    fixture.net.clear_queue();
+    fixture.enqueue(step.net.iter().chain(&step.further_net).map(|s| table.answer(s, fixture)));
     let path = step.path.as_deref().unwrap_or("/api/thing");
 
     let strategy = step.strategy.as_ref().unwrap_or(&case.strategy);
@@ -298,7 +300,7 @@ async fn run_step(
             fixture.clock.advance(500);
             let waits = rounds >= 50 * 10 && matches!(step.release, Some(ReleaseTime::While(_)));
             if waits {
-                fixture.net.gate.add_permits(1);
+                fixture.gate.add_permits(1);
             }
         }
         assert!(rounds < 50 * 200, "{}: no result", case.name);

@@ -1,8 +1,9 @@
 //! Counters by route and tier.
 
 use carrel_http_cache::{ROUTES, RouteCounts};
+use carrel_testkit::Answer;
 
-use super::fixture::{Fixture, LIST, MIN, Net, ONE, first, reply, same};
+use super::fixture::{Fixture, LIST, MIN, ONE, first, reply, same};
 
 #[tokio::test]
 async fn every_response_is_counted_under_its_route_and_origin() {
@@ -23,7 +24,7 @@ async fn every_response_is_counted_under_its_route_and_origin() {
     assert!(a.is_ok() && b.is_ok());
     fixture.enqueue([same()]);
     fixture.refresh(ONE).await.unwrap();
-    fixture.enqueue([Net::Refused]);
+    fixture.enqueue([Answer::refused()]);
     assert!(fixture.refresh(ONE).await.unwrap().offline);
     fixture.stored(ONE).await.unwrap();
     fixture.get("/api/meta").await.unwrap_err();

@@ -1,10 +1,13 @@
 //! Stored responses: after restarts, in a damaged file, of several accounts; and `refresh`.
 
+use std::time::Duration;
+
 use carrel_http_cache::{Error, Fallback, Origin};
 use carrel_model::ErrorCode;
 use carrel_sqlite::{Database, Migration};
+use carrel_testkit::Answer;
 
-use super::fixture::{DAY, Fixture, LIST, MIN, Net, ONE, first, reply, same, scripted, second};
+use super::fixture::{DAY, Fixture, LIST, MIN, ONE, first, reply, same, second};
 
 #[tokio::test]
 async fn a_stale_response_is_refreshed_in_the_background_and_reported() {
@@ -36,9 +39,8 @@ async fn suspended_time_counts_as_age() {
 #[tokio::test]
 async fn request_duration_counts_as_age() {
     let fixture = Fixture::new();
-    let mut slow = scripted(200, &[("cache-control", "max-age=600"), ("age", "570")], "[1]");
-    slow.takes_ms = 25_000;
-    fixture.enqueue([Net::Reply(slow), same()]);
+    let slow = reply(200, &[("cache-control", "max-age=600"), ("age", "570")], "[1]");
+    fixture.enqueue([slow.after(&fixture.clock, Duration::from_secs(25)), same()]);
     let pending = fixture.get(LIST);
     tokio::pin!(pending);
     let got = loop {
@@ -114,7 +116,7 @@ async fn refresh_always_sends_a_request_and_stored_never_does() {
     let fallback = fixture.refresh(ONE).await.unwrap();
     assert_eq!((&fallback.body[..], fallback.fallback()), (&b"[2]"[..], Some(Fallback::Fault)));
     assert!(fallback.is_dated() && !fallback.offline);
-    fixture.enqueue([Net::Refused]);
+    fixture.enqueue([Answer::refused()]);
     let fallback = fixture.refresh(ONE).await.unwrap();
     assert!(fallback.offline && fallback.fallback() == Some(Fallback::Offline));
     // `refresh` stores nothing under a network-only route.

@@ -2,14 +2,15 @@
 
 use carrel_http_cache::Origin;
 use carrel_model::ErrorCode;
+use carrel_testkit::Answer;
 use futures_util::FutureExt as _;
 
-use super::fixture::{Fixture, LIST, MIN, Net, ONE, first, reply, scripted};
+use super::fixture::{Fixture, LIST, MIN, ONE, first, reply};
 
 #[tokio::test]
 async fn dropped_callers_do_not_abort_a_storable_request() {
     let fixture = Fixture::new();
-    fixture.enqueue([Net::Late(scripted(200, &[("cache-control", "max-age=600")], "[1]"))]);
+    fixture.enqueue([reply(200, &[("cache-control", "max-age=600")], "[1]").held(&fixture.gate)]);
     let cache = fixture.cache.clone();
     let get = move || {
         let cache = cache.clone();
@@ -18,7 +19,7 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
     let (first, second, third) = (get(), get(), get());
     fixture.settle().await;
     first.abort();
-    fixture.net.gate.add_permits(1);
+    fixture.gate.add_permits(1);
     assert!(
         second.await.unwrap().unwrap() && third.await.unwrap().unwrap(),
         "both joined the request"
@@ -27,7 +28,7 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
 
     // After all callers are dropped, the response is stored and returned to the next caller.
     let fixture = Fixture::new();
-    fixture.enqueue([Net::Late(scripted(200, &[("cache-control", "max-age=600")], "[1]"))]);
+    fixture.enqueue([reply(200, &[("cache-control", "max-age=600")], "[1]").held(&fixture.gate)]);
     {
         let pending = fixture.get(ONE);
         tokio::pin!(pending);
@@ -37,16 +38,16 @@ async fn dropped_callers_do_not_abort_a_storable_request() {
             () = fixture.settle() => {}
         }
     }
-    fixture.net.gate.add_permits(1);
+    fixture.gate.add_permits(1);
     fixture.settle().await;
-    fixture.enqueue([Net::Refused]);
+    fixture.enqueue([Answer::refused()]);
     assert_eq!(&fixture.get(ONE).await.unwrap().body[..], b"[1]");
 }
 
 #[tokio::test]
 async fn an_unstorable_request_is_aborted_without_waiters() {
     let fixture = Fixture::new();
-    fixture.enqueue([Net::Late(scripted(200, &[], "[1]")), reply(200, &[], "[2]")]);
+    fixture.enqueue([reply(200, &[], "[1]").held(&fixture.gate), reply(200, &[], "[2]")]);
     {
         let pending = fixture.get("/api/meta");
         tokio::pin!(pending);
@@ -68,14 +69,14 @@ async fn an_unstorable_request_is_aborted_without_waiters() {
 #[tokio::test]
 async fn a_refresh_joins_a_request_in_progress() {
     let fixture = Fixture::new();
-    fixture.enqueue([Net::Late(scripted(200, &[], "[1]"))]);
+    fixture.enqueue([reply(200, &[], "[1]").held(&fixture.gate)]);
     let cache = fixture.cache.clone();
     let get = tokio::spawn(async move { cache.get(ONE, || {}).await });
     fixture.settle().await;
     let cache = fixture.cache.clone();
     let refresh = tokio::spawn(async move { cache.refresh(ONE).await });
     fixture.settle().await;
-    fixture.net.gate.add_permits(1);
+    fixture.gate.add_permits(1);
     assert_eq!(get.await.unwrap().unwrap().body, "[1]");
     assert!(refresh.await.unwrap().unwrap().status.collapsed);
     assert_eq!(fixture.requests(), 1);
@@ -84,13 +85,13 @@ async fn a_refresh_joins_a_request_in_progress() {
 #[tokio::test]
 async fn an_unreachable_server_is_not_requested_for_five_seconds_or_until_a_network_change() {
     let fixture = Fixture::new();
-    fixture.enqueue([Net::Refused]);
+    fixture.enqueue([Answer::refused()]);
     assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::Offline);
     assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::Offline);
     assert_eq!(fixture.requests(), 1);
     assert!(fixture.cache.is_offline());
     fixture.clock.advance(5_000);
-    fixture.enqueue([Net::Refused]);
+    fixture.enqueue([Answer::refused()]);
     assert_eq!(fixture.get(ONE).await.unwrap_err(), ErrorCode::Offline);
     assert_eq!(fixture.requests(), 2);
     fixture.cache.network_changed();

@@ -20,6 +20,7 @@ use carrel_model::{
 use carrel_sqlite::{Cause, DatabaseError, rows::SPECS};
 use carrel_testkit::{
     FakeClock, SeededIds, SeededRng,
+    scratch::{copy_dir, scratch},
     work::{finished, item, options, slug},
 };
 use tempfile::TempDir;
@@ -30,23 +31,6 @@ type Rows = BTreeMap<RowKey, Row>;
 fn runs(usual: u64, long: u64) -> u64 {
     if std::env::var_os("CARREL_LONG").is_some() { long } else { usual }
 }
-fn temp_dir() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
-}
-pub(crate) fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// An account folder after a run, with the rows that were acknowledged.
 struct Folder {
     dir: TempDir,
@@ -94,7 +78,7 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
 /// Creates a folder with two days of work. `closed`: the file was closed; otherwise its log is not checkpointed, as
 /// after a kill.
 async fn folder_with_work(closed: bool) -> Folder {
-    let (live, dir, clock) = (temp_dir(), temp_dir(), FakeClock::noon());
+    let (live, dir, clock) = (scratch(), scratch(), FakeClock::noon());
     let store = Arc::new(Store::open(live.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
     study(&learning, &clock, 0, 40).await;
@@ -107,7 +91,7 @@ async fn folder_with_work(closed: bool) -> Folder {
     if closed {
         store.close().await;
     }
-    copy_dir(live.path(), dir.path());
+    copy_dir(live.path(), dir.path()).unwrap();
     Folder { dir, clock, rows }
 }
 
@@ -236,8 +220,8 @@ async fn damaged_files_are_repaired_without_loss() {
     let mut repaired = 0;
     for seed in 0..runs(56, 200) {
         let folder = &folders[(seed / 14 % 2) as usize];
-        let dir = temp_dir();
-        copy_dir(folder.dir.path(), dir.path());
+        let dir = scratch();
+        copy_dir(folder.dir.path(), dir.path()).unwrap();
         let before: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().path()).collect();
         let what = damage(dir.path(), seed, &SeededRng::new(seed));
         let damaged = fs::read(dir.path().join("user.db")).unwrap_or_default();
@@ -266,8 +250,8 @@ async fn without_a_journal_unreadable_rows_are_reported() {
     let folder = folder_with_work(true).await;
     let (mut named, mut periods) = (0, 0);
     for seed in 0..runs(10, 60) {
-        let dir = temp_dir();
-        copy_dir(folder.dir.path(), dir.path());
+        let dir = scratch();
+        copy_dir(folder.dir.path(), dir.path()).unwrap();
         // Like the folder of an earlier release: only an old backup, no journal.
         fs::remove_dir_all(dir.path().join("journal")).unwrap();
         fs::remove_file(newest_backup(dir.path())).unwrap();
@@ -340,8 +324,8 @@ async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
         let folder = folder_with_work(closed).await;
         for (backup, journal) in [(true, true), (true, false), (false, true), (false, false)] {
             let what = format!("closed {closed}, backup {backup}, journal {journal}");
-            let dir = temp_dir();
-            copy_dir(folder.dir.path(), dir.path());
+            let dir = scratch();
+            copy_dir(folder.dir.path(), dir.path()).unwrap();
             for suffix in ["", "-wal", "-shm"] {
                 let name = |start: &str| dir.path().join(format!("{start}.db{suffix}"));
                 let _ = fs::rename(name("user"), name("user.damaged-7"));
@@ -401,7 +385,7 @@ async fn a_damaged_file_of_an_earlier_schema_keeps_its_readable_rows() {
     for schema in 1..=MIGRATIONS.len() {
         for table in ["kv", "progress", "answer"] {
             let what = format!("schema {schema}, {table}");
-            let dir = temp_dir();
+            let dir = scratch();
             let path = dir.path().join("user.db");
             as_of_schema(&folder, schema, &path);
             let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
@@ -436,8 +420,8 @@ fn copies_at_each_step(dir: &Path, clock: &FakeClock) -> Vec<(&'static str, Temp
     let taken: Arc<Mutex<Vec<(&'static str, TempDir)>>> = Arc::default();
     let (from, into) = (dir.to_owned(), taken.clone());
     let failpoints = Failpoints::new(move |step| {
-        let copy = temp_dir();
-        copy_dir(&from, copy.path());
+        let copy = scratch();
+        copy_dir(&from, copy.path()).unwrap();
         into.lock().unwrap().push((step, copy));
     });
     drop(Store::open_with_failpoints(dir, options(1, clock), failpoints).unwrap());
@@ -454,8 +438,8 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
             break;
         }
         let folder = &folders[(seed % 2) as usize];
-        let dir = temp_dir();
-        copy_dir(folder.dir.path(), dir.path());
+        let dir = scratch();
+        copy_dir(folder.dir.path(), dir.path()).unwrap();
         let rng = SeededRng::new(seed);
         let db = dir.path().join("user.db");
         match seed % 4 {
@@ -503,8 +487,8 @@ async fn an_interrupted_repair_continues_at_the_next_start() {
 #[tokio::test]
 async fn only_proven_damage_replaces_the_file() {
     let folder = folder_with_work(true).await;
-    let dir = temp_dir();
-    copy_dir(folder.dir.path(), dir.path());
+    let dir = scratch();
+    copy_dir(folder.dir.path(), dir.path()).unwrap();
     let path = dir.path().join("user.db");
     let conn = carrel_sqlite::open(&path, Default::default()).unwrap();
     conn.execute("INSERT INTO schema_migration VALUES (99, 'future', x'00', 1)", []).unwrap();
@@ -527,8 +511,8 @@ async fn only_proven_damage_replaces_the_file() {
 #[tokio::test]
 async fn a_wrong_index_is_recreated() {
     let folder = folder_with_work(true).await;
-    let dir = temp_dir();
-    copy_dir(folder.dir.path(), dir.path());
+    let dir = scratch();
+    copy_dir(folder.dir.path(), dir.path()).unwrap();
     let path = dir.path().join("user.db");
     // The index has other values than the table: `quick_check` does not compare them, and a query would not find the
     // row.
@@ -557,7 +541,7 @@ async fn a_wrong_index_is_recreated() {
 
 #[tokio::test]
 async fn an_unreadable_row_does_not_affect_others() {
-    let dir = temp_dir();
+    let dir = scratch();
     let clock = FakeClock::noon();
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(7)));
@@ -621,8 +605,8 @@ async fn a_changed_byte_in_the_schema_is_repaired_from_the_file_alone() {
         "CREATE TABLE study_session",
     ] {
         for unclean in [false, true] {
-            let dir = temp_dir();
-            copy_dir(folder.dir.path(), dir.path());
+            let dir = scratch();
+            copy_dir(folder.dir.path(), dir.path()).unwrap();
             // Records the time of modification of the copy.
             Store::open(dir.path(), options(1, &folder.clock)).unwrap().close().await;
             fs::remove_dir_all(dir.path().join("journal")).unwrap();

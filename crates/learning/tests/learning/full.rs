@@ -16,6 +16,7 @@ use carrel_learning::{Error, Learning, store::Store};
 use carrel_sqlite::{Cause, DatabaseError};
 use carrel_testkit::{
     FakeClock, SeededIds, SmallDisk,
+    scratch::copy_dir,
     work::{finished, options},
 };
 
@@ -66,7 +67,7 @@ async fn folder(dir: &Path, clock: &FakeClock, killed: bool) {
     if !killed {
         store.close().await;
     }
-    crate::damage::copy_dir(from.path(), dir);
+    copy_dir(from.path(), dir).unwrap();
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use carrel_sync::{Event, Instruction, Phase, Sync, machine::Lane};
 use carrel_system::Clock as _;
 use carrel_testkit::{
     FakeClock, FakeServer,
-    fake_server::{Outcome, problem},
+    fake_server::Outcome,
+    reply::{problem, problem_json},
     work::{finished, item, slug},
 };
 use futures_util::FutureExt;
@@ -236,9 +237,7 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
         resume.send(()).unwrap();
         Outcome::Hold { processed, resumed }
     };
-    let busy = || {
-        Outcome::Reply(503, vec![("retry-after", "1".into())], problem(503, ErrorCode::Unavailable))
-    };
+    let busy = || Outcome::Reply(problem(503, ErrorCode::Unavailable, Some(1)).into());
     let faults: [(&str, Vec<Outcome>, usize); 5] = [
         ("none", vec![], 3),
         ("the second batch is lost", vec![pass(), Outcome::LoseRequest], 4),
@@ -246,7 +245,7 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
         ("the third batch is refused", vec![pass(), pass(), busy()], 4),
         (
             "the second reply is a sign-in page",
-            vec![pass(), Outcome::Reply(200, vec![], b"<html>".to_vec())],
+            vec![pass(), Outcome::Reply((200, "<html>").into())],
             4,
         ),
     ];
@@ -375,9 +374,9 @@ async fn hostile_replies_to_a_push_lose_nothing() {
         ("a proxy's 407", 407, vec![]),
         ("a proxy's 413", 413, b"<html>".to_vec()),
         ("a proxy's 502", 502, b"<html>Bad gateway</html>".to_vec()),
-        ("a stray 401", 401, problem(401, ErrorCode::Unauthenticated)),
-        ("a 404 of the server", 404, problem(404, ErrorCode::NotFound)),
-        ("an upgrade", 426, problem(426, ErrorCode::TooNew)),
+        ("a stray 401", 401, problem_json(401, ErrorCode::Unauthenticated)),
+        ("a 404 of the server", 404, problem_json(404, ErrorCode::NotFound)),
+        ("an upgrade", 426, problem_json(426, ErrorCode::TooNew)),
         ("a 500", 500, vec![]),
     ];
     for (name, status, body) in replies {
@@ -387,9 +386,9 @@ async fn hostile_replies_to_a_push_lose_nothing() {
             device.finish("a/b/c").await;
             device.finish("a/b/d").await;
             let outcome = if done {
-                Outcome::ProcessAndReply(status, body.clone())
+                Outcome::ProcessAndReply((status, body.clone()).into())
             } else {
-                Outcome::Reply(status, vec![], body.clone())
+                Outcome::Reply((status, body.clone()).into())
             };
             server.enqueue(PUSH, outcome);
             device.engine.step(Event::SyncNow).await.unwrap();
@@ -434,7 +433,7 @@ async fn hostile_replies_to_a_pull_lose_nothing() {
         other.finish("a/b/c").await;
         other.sync().await;
         let device = Device::new(1, &clock, &server);
-        server.enqueue(PULL, Outcome::Reply(200, vec![], body));
+        server.enqueue(PULL, Outcome::Reply((200, body).into()));
         device.sync_until_idle().await;
         device.sync_until_idle().await;
         assert_eq!(device.done("a").await, ["a/b/c"], "{name}");

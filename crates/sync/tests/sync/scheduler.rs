@@ -1,23 +1,14 @@
 //! Tests of the sync task with a clock that tests advance.
 
-use std::time::Duration;
-
 use carrel_model::wire::ResultCode;
 use carrel_sqlite::Change;
 use carrel_sync::{Phase, ReceiptState, Sync};
 use carrel_system::Clock;
-use carrel_testkit::{FakeClock, FakeServer, fake_server::Outcome};
+use carrel_testkit::{FakeClock, FakeServer, fake_server::Outcome, within_a_minute};
 
 use crate::world::Device;
 
 const PUSH: &str = "/api/sync/push";
-
-/// Fails the test if `future` takes more than 20 s of real time, which is far above what is expected.
-async fn within_limit<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not happen"))
-}
 
 /// Advances the fake clock while all tasks sleep, until the server has received `times` requests.
 async fn advance_until_requested(
@@ -26,7 +17,7 @@ async fn advance_until_requested(
     path: &'static str,
     times: usize,
 ) {
-    within_limit("a request", async {
+    within_a_minute("a request", async {
         while server.requests(path) < times {
             if let Some(ms) = clock.next_wake_in() {
                 clock.advance(ms.min(500));
@@ -42,16 +33,16 @@ async fn local_changes_are_pushed_after_a_second() {
     let server = FakeServer::new();
     let device = Device::new(1, &FakeClock::noon(), &server);
     let sync = Sync::start(device.engine.clone(), None);
-    let status = within_limit("a first sync", sync.sync_now()).await.unwrap();
+    let status = within_a_minute("a first sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
     device.finish("a/b/c").await;
     assert_eq!(sync.status().await.unwrap().waiting, 1);
     assert_eq!(server.requests(PUSH), 0);
     advance_until_requested(&server, &device.clock, PUSH, 1).await;
-    let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
+    let status = within_a_minute("the end of sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting, status.refused), (Phase::Idle, 0, 0));
     assert_eq!(server.requests(PUSH), 1);
-    within_limit("a stop", sync.stop()).await;
+    within_a_minute("a stop", sync.stop()).await;
 }
 
 #[tokio::test]
@@ -62,17 +53,17 @@ async fn sync_resumes_after_being_offline() {
     device.finish("a/b/c").await;
     let mut changes = device.store.changes().subscribe();
     let sync = Sync::start(device.engine.clone(), None);
-    let status = within_limit("a status", sync.sync_now()).await.unwrap();
+    let status = within_a_minute("a status", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Offline, 1));
     assert!(status.next_try_ms.unwrap() > device.clock.now_ms());
-    within_limit("a change of phase", async {
+    within_a_minute("a change of phase", async {
         while !changes.recv().await.unwrap().contains(&Change::Sync) {}
     })
     .await;
     server.state().down = false;
     let before = server.requests(PUSH);
     advance_until_requested(&server, &device.clock, PUSH, before + 1).await;
-    let status = within_limit("the end of sync", sync.sync_now()).await.unwrap();
+    let status = within_a_minute("the end of sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.phase, status.waiting), (Phase::Idle, 0));
 }
 
@@ -91,7 +82,7 @@ async fn receipts_list_the_state_of_each_row() {
         ),
         ResultCode::Invalid,
     );
-    within_limit("a sync", sync.sync_now()).await.unwrap();
+    within_a_minute("a sync", sync.sync_now()).await.unwrap();
     device.finish("a/b/e").await;
     let receipts = sync.receipts().await.unwrap();
     let states = |list: &[carrel_sync::Receipt]| list.iter().map(|r| r.state).collect::<Vec<_>>();
@@ -109,7 +100,7 @@ async fn receipts_list_the_state_of_each_row() {
     assert!(sync.retry_refused("nonsense").await.is_err());
     server.state().refuse.clear();
     sync.retry_refused(&bad.id).await.unwrap();
-    let status = within_limit("a sync", sync.sync_now()).await.unwrap();
+    let status = within_a_minute("a sync", sync.sync_now()).await.unwrap();
     assert_eq!((status.waiting, status.refused, server.row_count()), (0, 0, 3));
 }
 
@@ -122,9 +113,9 @@ async fn rows_in_flight_have_the_state_sent_and_are_kept_by_a_stop() {
     let (_resume, resumed) = tokio::sync::oneshot::channel();
     server.enqueue(PUSH, Outcome::Hold { processed, resumed });
     let sync = Sync::start(device.engine.clone(), None);
-    within_limit("the request", was_received).await.unwrap();
+    within_a_minute("the request", was_received).await.unwrap();
     assert_eq!(sync.receipts().await.unwrap().waiting[0].state, ReceiptState::Sent);
-    within_limit("a stop", sync.stop()).await;
+    within_a_minute("a stop", sync.stop()).await;
     drop(sync);
     let device = device.restart(&server).await;
     assert_eq!(device.waiting().await, 1);

@@ -51,7 +51,7 @@ impl Device {
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));
         let transport =
-            Transport::new(server.clone(), FakeServer::BASE, None, Arc::new(clock.clone()));
+            Transport::new(server.http(), FakeServer::BASE, None, Arc::new(clock.clone()));
         let machine = Machine::new(number as u64, false);
         let engine = Arc::new(Engine::new(store.clone(), transport, ids.clone(), machine));
         let learning = Learning::new(store.clone(), ids);

@@ -4,19 +4,13 @@ use carrel_model::content::{Manifest, ManifestContent, SignedManifest, StoryMeta
 use carrel_net::FolderHttp;
 use carrel_sqlite::Changes;
 use carrel_system::{SystemClock, SystemDisk, SystemIds};
+use carrel_testkit::scratch::scratch;
 
 use super::*;
 use crate::{
     Content, ContentConfig,
     storage::{Storage, StorageOptions},
 };
-
-/// Returns a temporary folder, in memory if possible: the test runs thousands of transactions.
-fn scratch() -> tempfile::TempDir {
-    let memory = std::path::Path::new("/dev/shm");
-    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    dir.expect("a temporary folder is created")
-}
 
 fn library(dir: &std::path::Path) -> Arc<Content> {
     // The functions of this module block.
