@@ -2,7 +2,7 @@
 
 use std::{future::Future, path::Path, sync::Arc};
 
-use carrel_client::{Client, Config, OpenAccount, Result, account::FileSecrets};
+use carrel_client::{Client, Config, OpenAccount, account::FileSecrets};
 use carrel_content::library::Filter;
 use carrel_learning::Step;
 use carrel_model::lattice::{ItemKind, Row, RowType};

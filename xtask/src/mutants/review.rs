@@ -383,7 +383,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "one unreadable row stops the push",
         file: "crates/learning/src/store/outbox.rs",
         good: "            Found::Damaged(problem) => problem,\n        };\n        batch",
-        bad: "            Found::Damaged(problem) => return Err(crate::Error::Corrupt(problem)),\n        };\n        batch",
+        bad: "            Found::Damaged(problem) => return Err(crate::Error::corrupt(problem)),\n        };\n        batch",
         tests: &[
             "-p",
             "carrel-client",

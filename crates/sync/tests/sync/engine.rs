@@ -724,10 +724,13 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     other.sync().await;
     clock.advance(60_000);
     server.state().clock_ms = Some(clock.now_ms());
+    // The server has no copy of this attempt whose start time could win.
+    let unsent = device.learning.start_attempt(&item("a/r"), hash).await.unwrap().attempt.id;
     clock.jump(365 * 24 * 3_600_000);
     // Finished before the other device's position is pulled.
     device.finish("a/b/c").await;
     device.learning.submit_attempt(attempt).await.unwrap();
+    device.learning.submit_attempt(unsent).await.unwrap();
     device.sync_until_idle().await;
     assert!(device.refused().await.is_empty(), "{:?}", device.refused().await);
     let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else {
@@ -735,9 +738,13 @@ async fn valid_times_are_kept_after_a_clock_jump() {
     };
     let now = server.state().clock_ms.unwrap();
     assert_eq!((row.done_ms, row.pos.unwrap().at.as_str()), (Some(now), "b2"));
-    let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
-    let Some(Row::Attempt(row)) = server.row(&attempt) else { panic!("the row was not pushed") };
-    assert_eq!((row.started_ms, row.submitted_ms), (FakeClock::NOON, Some(now)));
+    for (attempt, started_ms) in [(attempt, FakeClock::NOON), (unsent, now)] {
+        let attempt = RowKey::of(RowType::Attempt, &[attempt.to_string()]);
+        let Some(Row::Attempt(row)) = server.row(&attempt) else {
+            panic!("the row was not pushed")
+        };
+        assert_eq!((row.started_ms, row.submitted_ms), (started_ms, Some(now)));
+    }
 }
 
 /// Another copy of the server's database may have other grades and decisions, or none: the device then has those of the
