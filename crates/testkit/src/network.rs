@@ -157,11 +157,14 @@ impl Http for Network {
         };
         let mut answer =
             queued.unwrap_or_else(|| rule.map_or(Answer::Forward, |rule| rule(&request)));
+        let mut has_waited = false;
         let request = loop {
             match answer {
                 Answer::Reply(reply) => {
                     // Other tasks run before the reply is received, as on a real connection.
-                    tokio::task::yield_now().await;
+                    if !has_waited {
+                        tokio::task::yield_now().await;
+                    }
                     return Ok(reply);
                 }
                 Answer::Fail(failure) => return Err(failure),
@@ -171,7 +174,10 @@ impl Http for Network {
                 }
                 Answer::Forward => break request,
                 Answer::Replace(other) => break other,
-                Answer::Later(next) => answer = next.await,
+                Answer::Later(next) => {
+                    answer = next.await;
+                    has_waited = true;
+                }
             }
         };
         match &self.inner {

@@ -21,11 +21,11 @@ use carrel_model::{
 use carrel_net::{Body, Failure, FailureKind, Reply, Request};
 use carrel_testkit::{
     Network,
-    reply::{header, json, pieces, reply, requested_range, with_body, with_headers},
+    reply::{header, json, pieces, reply, requested_range, with_body},
 };
 use ed25519_dalek::{Signer, SigningKey};
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use tokio::sync::Semaphore;
 
 pub const BASE: &str = "http://fake.test";
@@ -231,8 +231,10 @@ impl FakeServer {
             Some(Fault::Undecodable) => undecodable = true,
             Some(Fault::ReplacedWithOldTag) => file = vec![1; file.len()],
             Some(Fault::Status(status, headers)) => {
-                let kind = [("content-type", "application/json")];
-                return Ok(with_headers(status, kind.iter().chain(headers).copied(), "{}"));
+                let reply = reply(status, "application/json", "{}");
+                return Ok(headers.iter().fold(reply, |reply, (name, value)| {
+                    header(reply, HeaderName::from_static(name), value)
+                }));
             }
             Some(Fault::Portal) => {
                 return Ok(reply(200, "text/html", "<html>Sign in to the Wi-Fi</html>"));
