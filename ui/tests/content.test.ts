@@ -103,6 +103,10 @@ describe("images", () => {
     const img = show(Picture as never, { image } as never).target.querySelector("img")!;
     expect(img.getAttribute("width")).toBe("1600");
     expect(img.getAttribute("height")).toBe("900");
+    // The box is computed from these alone; the image's own size, known later, has no part in it.
+    expect(img.style.getPropertyValue("--w")).toBe("1600");
+    expect(img.style.getPropertyValue("--h")).toBe("900");
+    expect(img.classList.contains("box")).toBe(true);
     expect(img.getAttribute("loading")).toBe("lazy");
     expect(img.getAttribute("srcset")).toBe(
       "/fixture-media/a 320w, /fixture-media/b?w=640 640w, /fixture-media/b?w=768 768w, /fixture-media/b 960w",
