@@ -8,7 +8,7 @@ export function swipe(turn: { next: () => void; previous: () => void }): (elemen
       const target = event.target as Element;
       id =
         event.pointerType === "touch" &&
-        !target.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]")
+        !target.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag], dialog, [popover]")
           ? event.pointerId
           : undefined;
       x = event.clientX;
