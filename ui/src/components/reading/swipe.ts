@@ -1,5 +1,12 @@
 //! Turns pages by horizontal swipes. Ignores swipes on elements that use horizontal movement themselves.
-export function swipe(turn: { next: () => void; previous: () => void }): (element: HTMLElement) => () => void {
+import type { Dir } from "../../api/types";
+
+/** `dir`: direction in which the pages follow each other; by default that of the user interface. */
+export function swipe(turn: {
+  next: () => void;
+  previous: () => void;
+  dir?: Dir;
+}): (element: HTMLElement) => () => void {
   return (element) => {
     let x = 0;
     let y = 0;
@@ -20,7 +27,7 @@ export function swipe(turn: { next: () => void; previous: () => void }): (elemen
       const dx = event.clientX - x;
       const dy = event.clientY - y;
       if (Math.abs(dx) < 64 || Math.abs(dx) < 2 * Math.abs(dy)) return;
-      const forward = document.dir === "rtl" ? dx > 0 : dx < 0;
+      const forward = (turn.dir ?? document.dir) === "rtl" ? dx > 0 : dx < 0;
       if (forward) turn.next();
       else turn.previous();
     };

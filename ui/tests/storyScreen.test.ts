@@ -1,0 +1,135 @@
+import { flushSync } from "svelte";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Dir } from "../src/api/types";
+import { closesSheet, sheetDrag } from "../src/components/content/sheetDrag";
+import Story from "../src/features/story/Story.svelte";
+import { setLanguage } from "../src/i18n/index.svelte";
+import { appState } from "../src/state/appState.svelte";
+import {
+  allByRole,
+  byRole,
+  click,
+  press,
+  rendered,
+  scriptPlatform,
+  show,
+  text,
+  type ScriptedPlatform,
+} from "./support";
+
+const LTR = "the-lamp-by-the-sea";
+const RTL = "al-qitta-allati-lam-tasal";
+
+let platform: ScriptedPlatform;
+let close: (() => void) | undefined;
+beforeAll(async () => {
+  platform = scriptPlatform();
+  await appState.load();
+  await setLanguage("en");
+});
+beforeEach(() => {
+  window.scrollTo = () => undefined;
+  platform.replies = {};
+  platform.calls.length = 0;
+});
+afterEach(() => {
+  close?.();
+  close = undefined;
+  document.dir = "ltr";
+});
+
+async function open(item: string): Promise<HTMLElement> {
+  const shown = show(Story as never, { route: { name: "story", item } } as never);
+  close = shown.close;
+  await rendered();
+  return shown.target;
+}
+const pageOf = (target: HTMLElement): string => text(target.querySelector("footer .position")!);
+function pointer(target: Element, type: string, x: number, y = 0): void {
+  target.dispatchEvent(
+    new PointerEvent(type, { pointerId: 1, pointerType: "touch", clientX: x, clientY: y, button: 0, bubbles: true }),
+  );
+  flushSync();
+}
+
+describe("pages follow each other in the direction of the story", () => {
+  // In each direction of the user interface: the key and the swipe that turn to the next page.
+  const table: [Dir, string, "ArrowLeft" | "ArrowRight", number][] = [
+    ["ltr", LTR, "ArrowRight", -120],
+    ["ltr", RTL, "ArrowLeft", 120],
+    ["rtl", LTR, "ArrowRight", -120],
+    ["rtl", RTL, "ArrowLeft", 120],
+  ];
+  it.each(table)("user interface %s, story %s: %s is forward", async (ui, item, key, swipe) => {
+    document.dir = ui;
+    const target = await open(item);
+    const back = key === "ArrowLeft" ? "ArrowRight" : "ArrowLeft";
+    expect(pageOf(target)).toContain("Page 1 ");
+    press(target.querySelector("h1")!, key);
+    expect(pageOf(target)).toContain("Page 2 ");
+    press(target.querySelector("h1")!, back);
+    expect(pageOf(target)).toContain("Page 1 ");
+    const area = target.querySelector(".open")!;
+    pointer(area, "pointerdown", 200);
+    pointer(area, "pointerup", 200 + swipe);
+    expect(pageOf(target)).toContain("Page 2 ");
+    const again = target.querySelector(".open")!;
+    pointer(again, "pointerdown", 200);
+    pointer(again, "pointerup", 200 - swipe);
+    expect(pageOf(target)).toContain("Page 1 ");
+  });
+  it.each(table)("user interface %s, story %s: the buttons and page marks too", async (ui, item, key) => {
+    document.dir = ui;
+    const target = await open(item);
+    const dir = key === "ArrowLeft" ? "rtl" : "ltr";
+    expect(byRole(target, "button", "Next page").closest<HTMLElement>("[dir]")!.dir).toBe(dir);
+    expect(byRole(target, "button", "Previous page").closest<HTMLElement>("[dir]")!.dir).toBe(dir);
+    expect(target.querySelector<HTMLElement>("footer .pages")!.dir).toBe(dir);
+    // The controls that have no order stay with the user interface.
+    expect(byRole(target, "button", "Repeat the sentence").closest("footer [dir]")).toBeNull();
+  });
+});
+
+describe("the sheet of a word", () => {
+  it("closes after a third of its height or a flick, and moves back otherwise", () => {
+    const table: [number, number, boolean][] = [
+      [200, 1000, true],
+      [100, 1000, false],
+      [60, 80, true],
+      [20, 5, false],
+      [0, 1000, false],
+    ];
+    for (const [distance, ms, closes] of table) expect(closesSheet(distance, 400, ms), `${distance}`).toBe(closes);
+  });
+  it("follows the handle, and only downwards", () => {
+    const sheet = document.createElement("div");
+    const handle = document.createElement("div");
+    sheet.append(handle);
+    document.body.append(sheet);
+    sheet.getBoundingClientRect = () => ({ height: 400 }) as DOMRect;
+    let closed = 0;
+    const stop = sheetDrag(() => closed++)(handle);
+    pointer(handle, "pointerdown", 0, 300);
+    pointer(handle, "pointermove", 0, 350);
+    expect(sheet.style.translate).toBe("0 50px");
+    pointer(handle, "pointermove", 0, 250);
+    expect(sheet.style.translate).toBe("0 0px");
+    pointer(handle, "pointercancel", 0, 450);
+    expect([closed, sheet.style.translate, "dragging" in sheet.dataset]).toEqual([0, "", false]);
+    pointer(handle, "pointerdown", 0, 300);
+    pointer(handle, "pointerup", 0, 450);
+    expect(closed).toBe(1);
+    stop();
+  });
+  it("closes by its handle", async () => {
+    const target = await open(LTR);
+    await click(allByRole(target, "button", "climbs")[0]!);
+    const card = document.querySelector<HTMLElement>("[popover]")!;
+    card.getBoundingClientRect = () => ({ height: 300 }) as DOMRect;
+    const handle = card.querySelector(".handle")!;
+    pointer(handle, "pointerdown", 0, 300);
+    pointer(handle, "pointerup", 0, 420);
+    await rendered();
+    expect(document.querySelector("[popover]")).toBeNull();
+  });
+});
