@@ -1,9 +1,12 @@
 import { flushSync } from "svelte";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Dir } from "../src/api/types";
+import type { Dir, StoryCard } from "../src/api/types";
 import { closesSheet, sheetDrag } from "../src/components/content/sheetDrag";
+import { nextStory } from "../src/features/story/nextStory";
+import Sentence from "../src/features/story/Sentence.svelte";
 import Story from "../src/features/story/Story.svelte";
 import { setLanguage } from "../src/i18n/index.svelte";
+import { stories } from "../src/platform/fixture/catalogue";
 import { appState } from "../src/state/appState.svelte";
 import {
   allByRole,
@@ -131,5 +134,67 @@ describe("the sheet of a word", () => {
     pointer(handle, "pointerup", 0, 420);
     await rendered();
     expect(document.querySelector("[popover]")).toBeNull();
+  });
+});
+
+describe("the button before a sentence", () => {
+  it("names the sentence, shortened", async () => {
+    const sentence = { text: "Long ".repeat(40), paragraph: true, words: [], startMs: 0 };
+    const target = await open(LTR);
+    byRole(target, "button", "Listen: She counts them aloud.");
+    close?.();
+    close = show(
+      Sentence as never,
+      { sentence, now: false, canListen: true, onlisten: () => undefined, onword: () => undefined } as never,
+    ).close;
+    const name = document.querySelector("button.listen")!.getAttribute("aria-label")!;
+    expect(name).toMatch(/^Listen: Long (?:Long )+Long…$/);
+    expect([...name].length).toBeLessThanOrEqual("Listen: ".length + 81);
+  });
+});
+
+describe("the next story", () => {
+  const card = (id: string, level: number, more: Partial<StoryCard> = {}, lang = "en"): StoryCard => ({
+    ...stories[0]!,
+    percent: 0,
+    done: false,
+    download: { ...stories[0]!.download, phase: "absent", readable: false },
+    ...more,
+    story: { ...stories[0]!.story, id, level, lang },
+  });
+  const here = { id: "b", lang: "en", level: 2 };
+  it("is the next unfinished one of the level, then of the next level", () => {
+    const cards = [card("a", 2), card("b", 2), card("c", 2, { done: true }), card("d", 2, {}, "fr"), card("e", 3)];
+    const id = (list: StoryCard[], onDevice = false) => nextStory(list, here, onDevice)?.story.id;
+    expect(id([...cards, card("f", 2)])).toBe("f");
+    // After the end of the list, its beginning.
+    expect(id(cards)).toBe("a");
+    expect(id(cards.slice(1))).toBe("e");
+    expect(id([card("b", 2), card("x", 1), card("y", 4)])).toBeUndefined();
+    expect(id([card("x", 2)])).toBe("x");
+  });
+  it("is on this device while the server cannot be reached", () => {
+    const local = card("c", 3, { download: { ...stories[0]!.download, phase: "ready" } });
+    expect(nextStory([card("a", 2), card("b", 2), local], here, true)?.story.id).toBe("c");
+    expect(nextStory([card("a", 2), card("b", 2)], here, true)).toBeUndefined();
+  });
+  it("is offered first at the end, and asked for only there", async () => {
+    const target = await open(LTR);
+    for (let page = 0; page < 7; page++) press(target.querySelector("h1")!, "ArrowRight");
+    await rendered();
+    expect(platform.requests("list_stories")).toEqual([]);
+    press(target.querySelector("h1")!, "ArrowRight");
+    await rendered();
+    expect(platform.requests("list_stories")[0]).toEqual({ lang: "en", onDevice: false, pageSize: 200 });
+    const link = allByRole<HTMLAnchorElement>(target, "link").find((a) => text(a).startsWith("Next: "))!;
+    expect(link.getAttribute("href")).toBe("#/story/the-day-the-school-sailed");
+    expect(link.parentElement!.firstElementChild).toBe(link);
+  });
+  it("is not offered at the end of a story of a course", async () => {
+    const target = await open(`how-rivers-work/${LTR}`);
+    for (let page = 0; page < 8; page++) press(target.querySelector("h1")!, "ArrowRight");
+    await rendered();
+    expect(text(target)).toContain("You have finished this story.");
+    expect(platform.requests("list_stories")).toEqual([]);
   });
 });
