@@ -1,5 +1,5 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ImageRef } from "../src/api/types";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ImageRef, SectionBody } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
 import Blocks from "../src/features/lesson/Blocks.svelte";
 import Picture from "../src/components/content/Picture.svelte";
@@ -9,6 +9,7 @@ import { useTransport } from "../src/platform/transport";
 import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
 import { appState } from "../src/state/appState.svelte";
 import { HEARTBEAT_MS, IDLE_MS, trackStudyTime } from "../src/components/reading/studyTime.svelte";
+import { scrollFade } from "../src/components/content/scrollFade";
 import { thumbUrl } from "../src/components/content/thumb";
 import { settle, show } from "./support";
 
@@ -152,6 +153,56 @@ describe("study time", () => {
     expect(beats().at(-1)).toBe(false);
     stop();
     vi.useRealTimers();
+  });
+});
+
+describe("a box that scrolls sideways", () => {
+  afterEach(() => vi.restoreAllMocks());
+  it("has a fade at each edge beyond which there is content", () => {
+    const box = document.createElement("div");
+    document.body.append(box);
+    vi.spyOn(box, "clientWidth", "get").mockReturnValue(300);
+    const width = vi.spyOn(box, "scrollWidth", "get").mockReturnValue(500);
+    const fadeAt = (scrollLeft: number): string | undefined => {
+      box.scrollLeft = scrollLeft;
+      box.dispatchEvent(new Event("scroll"));
+      return box.dataset["fade"];
+    };
+    const stop = scrollFade(box);
+    expect(box.dataset["fade"]).toBe("right");
+    expect(fadeAt(80)).toBe("left right");
+    expect(fadeAt(200)).toBe("left");
+    // In right-to-left text the position is 0 at the right edge, and negative.
+    box.style.direction = "rtl";
+    expect(fadeAt(0)).toBe("left");
+    expect(fadeAt(-80)).toBe("left right");
+    expect(fadeAt(-200)).toBe("right");
+    width.mockReturnValue(300);
+    expect(fadeAt(0)).toBeUndefined();
+    stop();
+    width.mockReturnValue(500);
+    expect(fadeAt(0)).toBeUndefined();
+  });
+  it("is each formula, table and code of a lesson", () => {
+    vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(300);
+    vi.spyOn(HTMLElement.prototype, "scrollWidth", "get").mockReturnValue(500);
+    const body: SectionBody = {
+      lang: "en",
+      dir: "ltr",
+      blocks: [
+        { kind: "rich_text", html: "<p>x</p><table><tr><td>wide</td></tr></table>" },
+        { kind: "math", tex: "x", mathml: "<math><mi>x</mi></math>" },
+        { kind: "code", text: "x", language: "python", editable: false },
+        { kind: "code", text: "x", language: "python", editable: true },
+      ],
+    };
+    const { target } = show(Blocks as never, { body, course: "c", onword: () => undefined } as never);
+    expect([...target.querySelectorAll("[data-fade]")].map((box) => box.className.split(" ")[0])).toEqual([
+      "",
+      "formula",
+      "scroll",
+      "scroll",
+    ]);
   });
 });
 
