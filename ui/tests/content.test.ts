@@ -1,6 +1,8 @@
+import { flushSync } from "svelte";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ImageRef, SectionBody } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
+import CodeBlock from "../src/features/lesson/CodeBlock.svelte";
 import Blocks from "../src/features/lesson/Blocks.svelte";
 import Picture from "../src/components/content/Picture.svelte";
 import RichText from "../src/components/content/RichText.svelte";
@@ -11,7 +13,7 @@ import { appState } from "../src/state/appState.svelte";
 import { HEARTBEAT_MS, IDLE_MS, trackStudyTime } from "../src/components/reading/studyTime.svelte";
 import { scrollFade } from "../src/components/content/scrollFade";
 import { thumbUrl } from "../src/components/content/thumb";
-import { settle, show } from "./support";
+import { settle, show, text } from "./support";
 
 const calls: { name: string; request: unknown }[] = [];
 beforeAll(async () => {
@@ -203,6 +205,30 @@ describe("a box that scrolls sideways", () => {
       "scroll",
       "scroll",
     ]);
+  });
+});
+
+describe("editable code", () => {
+  const block = (editable: boolean) =>
+    show(CodeBlock as never, { text: "x = 1", language: "python", editable } as never).target;
+  it("says that it can be changed, and how to leave it from the first focus on", () => {
+    const target = block(true);
+    expect(text(target.querySelector("figcaption .name")!)).toBe("Code, editable·python");
+    expect(target.querySelector("figcaption .name svg")).not.toBeNull();
+    const field = target.querySelector("textarea")!;
+    const hint = document.getElementById(field.getAttribute("aria-describedby")!)!;
+    expect(hint.classList.contains("visually-hidden")).toBe(true);
+    field.focus();
+    flushSync();
+    expect(hint.classList.contains("visually-hidden")).toBe(false);
+    field.blur();
+    flushSync();
+    expect(hint.classList.contains("visually-hidden")).toBe(false);
+  });
+  it("differs from code that is only shown", () => {
+    const target = block(false);
+    expect(text(target.querySelector("figcaption .name")!)).toBe("python");
+    expect(target.querySelector(".editable, textarea, .hint")).toBeNull();
   });
 });
 

@@ -7,7 +7,7 @@ import { fit, FITTED, limit, maxScale, zoomAt } from "../src/components/content/
 import Blocks from "../src/features/lesson/Blocks.svelte";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, click, press, rendered, scriptPlatform, show, text } from "./support";
+import { byRole, click, press, rendered, scriptPlatform, show, text } from "./support";
 
 const image = (name: string, caption = ""): ImageRef => ({
   alt: `Alternative of ${name}`,
@@ -86,7 +86,7 @@ describe("viewer", () => {
     expect(text(caption)).toBe("Caption of a");
     expect([caption.lang, caption.dir]).toEqual(["ar", "rtl"]);
     expect(dialog.dir).toBe("ltr");
-    expect(allByRole(target, "heading")).toEqual([]);
+    expect(target.querySelector("h1, h2, h3")).toBeNull();
   });
   it("zooms and moves by keys, and pages when it is not zoomed", () => {
     const { target, dialog } = open();
@@ -105,14 +105,18 @@ describe("viewer", () => {
     press(dialog, "ArrowRight");
     expect(dialog.getAttribute("aria-label")).toBe("Alternative of a");
   });
-  it("zooms by buttons, which stop at the limits", async () => {
+  it("zooms by buttons, which stop at the limits", () => {
     const { target } = open();
     const zoomIn = byRole<HTMLButtonElement>(target, "button", "Zoom in");
     expect(byRole<HTMLButtonElement>(target, "button", "Zoom out").disabled).toBe(true);
-    for (let i = 0; i < 4; i++) await click(zoomIn);
+    for (let i = 0; i < 4; i++) {
+      zoomIn.click();
+      flushSync();
+    }
     expect(shown(target)[0]).toBe(4);
     expect(zoomIn.disabled).toBe(true);
-    await click(target.querySelector<HTMLButtonElement>(".scale")!);
+    target.querySelector<HTMLButtonElement>(".scale")!.click();
+    flushSync();
     expect(shown(target)).toEqual([1, 0, 0]);
   });
   it("zooms by two fingers around the point between them, and moves by one", () => {
