@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { flushSync } from "svelte";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ImageRef, SectionBody } from "../src/api/types";
@@ -90,6 +91,19 @@ describe("images", () => {
     expect(url).toMatch(/^data:image\/png;base64,iVBOR/);
     expect(thumbUrl(hash)).toBe(url);
     for (const bad of ["", "zz", "3b", "not hex at all", "3b0"]) expect(thumbUrl(bad)).toBe("");
+  });
+  it("that are drawings have a night version, photos do not", () => {
+    const classes = (...types: string[]): boolean => {
+      const variants = types.map((type, i) => ({ width: 100 * (i + 1), hash: `h${i}`, size: 1, type }));
+      const image: ImageRef = { alt: "x", caption: "", width: 100, height: 100, thumbhash: "", variants };
+      const img = show(Picture as never, { image } as never).target.querySelector("img")!;
+      return img.classList.contains("drawing");
+    };
+    expect(classes("image/svg+xml")).toBe(true);
+    for (const photo of ["image/webp", "image/jpeg", "image/png"]) expect(classes(photo, photo), photo).toBe(false);
+    // The style of the class applies at night only.
+    const rules = readFileSync("src/components/content/drawing.css", "utf8").match(/[^{}]+(?=\{[^{}]*filter)/g);
+    expect(rules?.map((rule) => rule.trim())).toEqual(['[data-theme="night"] img.drawing']);
   });
   it("reserve their space before they load", () => {
     const image: ImageRef = {
