@@ -170,6 +170,48 @@ describe("study time", () => {
     stop();
     vi.useRealTimers();
   });
+  it("goes on longer without input while more text is visible", async () => {
+    vi.useFakeTimers();
+    vi.spyOn(document, "hasFocus").mockReturnValue(true);
+    // Characters, height of the text in the window of 768 px, seconds of reading.
+    const table: [string, number, number][] = [
+      ["", 100, 60],
+      ["word ".repeat(120), 500, 120],
+      // Half of it is visible.
+      ["word ".repeat(240), 2 * innerHeight, 120],
+      ["字".repeat(250), 500, 120],
+      // At most five minutes.
+      ["word ".repeat(5000), 500, 300],
+    ];
+    for (const [content, height, seconds] of table) {
+      calls.length = 0;
+      const block = document.createElement("div");
+      block.dataset["block"] = "0";
+      block.textContent = content;
+      block.getBoundingClientRect = () => ({ top: 0, bottom: height, height }) as DOMRect;
+      // A quiz inside a block is not counted again.
+      const quiz = document.createElement("div");
+      quiz.className = "quiz";
+      quiz.textContent = "word ".repeat(999);
+      const holder = document.createElement("div");
+      holder.dataset["page"] = "0";
+      holder.getBoundingClientRect = () => ({ top: 2000, bottom: 2100, height: 100 }) as DOMRect;
+      holder.append(quiz);
+      quiz.getBoundingClientRect = () => ({ top: 0, bottom: 100, height: 100 }) as DOMRect;
+      document.body.append(block, holder);
+      let now = 0;
+      const stop = trackStudyTime("a/b/c", { now: () => now });
+      for (; now < 600_000; await vi.advanceTimersByTimeAsync(HEARTBEAT_MS)) now += HEARTBEAT_MS;
+      // The first heartbeat is at 0; the last one with reading is the last before the limit.
+      const last = beats().lastIndexOf(true) * (HEARTBEAT_MS / 1000);
+      expect(last + HEARTBEAT_MS / 1000, `${content.length} characters`).toBe(seconds);
+      expect(beats().at(-1)).toBe(false);
+      stop();
+      block.remove();
+      holder.remove();
+    }
+    vi.useRealTimers();
+  });
 });
 
 describe("a box that scrolls sideways", () => {
