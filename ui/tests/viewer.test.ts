@@ -199,6 +199,9 @@ describe("a picture that opens the viewer", () => {
       WordCard as never,
       { ...props, onsave: () => undefined, onclose: () => undefined } as never,
     );
+    await rendered();
+    // The action has the focus first, not the picture above it.
+    expect(text(document.activeElement!)).toBe("Add to my words");
     // The stub of `showPopover` leaves the card hidden, so its button is not found by role.
     await click(target.querySelector<HTMLElement>("[popover] button")!);
     expect((await opened()).closest("[popover]")).not.toBeNull();
