@@ -1,14 +1,17 @@
 import { computeAccessibleDescription, computeAccessibleName, getRole } from "dom-accessibility-api";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Choice, Question, Quiz, Response } from "../src/api/types";
+import type { Choice, Question, Quiz, Response, SectionPage } from "../src/api/types";
 import QuestionView from "../src/components/quiz/QuestionView.svelte";
 import QuizBox from "../src/components/quiz/QuizBox.svelte";
 import { canonical, comparable, marksOf, rightAnswer, type Mark } from "../src/components/quiz/marks";
+import Lesson from "../src/features/lesson/Lesson.svelte";
+import { fixture } from "../src/platform/fixture";
 import { points } from "../src/i18n/format";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { announcer } from "../src/state/announce.svelte";
+import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, click, rendered, scriptPlatform, show, text, type } from "./support";
+import { click, rendered, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 beforeAll(() => setLanguage("en"));
@@ -58,6 +61,18 @@ const table: [name: string, Question, Response, number, Mark[]][] = [
   ["match, right", match, paired(0, 1, 2), 2000, ["right", "right", "right"]],
   ["match, partly", match, paired(0, 2, null), 667, ["right", "wrong", "missed"]],
 ];
+/** Every element is shown and inline. jsdom takes seconds to compute the real styles of a question. */
+const getComputedStyle = (): CSSStyleDeclaration =>
+  ({ display: "inline", visibility: "visible", getPropertyValue: () => "" }) as unknown as CSSStyleDeclaration;
+const fields = (target: Element): HTMLInputElement[] => [...target.querySelectorAll("input")];
+const button = (target: Element, name: string): HTMLElement =>
+  [...target.querySelectorAll("button")].find((one) => text(one) === name)!;
+/** Returns the name of the group that has focus. */
+const focused = (): string => {
+  const element = document.activeElement!;
+  expect([element.getAttribute("role"), element.hasAttribute("data-result")]).toEqual(["group", true]);
+  return computeAccessibleName(element, { getComputedStyle });
+};
 const WORDS: Record<Mark, string> = { right: "Correct", wrong: "Wrong", missed: "Missed", open: "" };
 
 function view(question: Question, response: Response, score: number) {
@@ -168,8 +183,14 @@ function readOut(root: Element): string[] {
     .filter((e) => roles.includes(getRole(e) ?? "") && !e.closest("[aria-hidden=true]"))
     .map((e) => {
       const role = getRole(e)!;
-      const name = (role === "listitem" ? text(e) : computeAccessibleName(e)).replace(/\s+/g, " ").trim();
-      return [role, name, role === "group" && computeAccessibleDescription(e).replace(/\s+/g, " ").trim()]
+      const name = (role === "listitem" ? text(e) : computeAccessibleName(e, { getComputedStyle }))
+        .replace(/\s+/g, " ")
+        .trim();
+      return [
+        role,
+        name,
+        role === "group" && computeAccessibleDescription(e, { getComputedStyle }).replace(/\s+/g, " ").trim(),
+      ]
         .filter(Boolean)
         .join(" | ");
     });
@@ -207,7 +228,7 @@ describe("a wrong answer", () => {
     platform.replies["save_answer"] = () => ({ points: score, maxPoints: 2000 });
     const { target } = show(QuizBox as never, { quiz: `q${id++}`, body: "b", title: "Quiz" } as never);
     await rendered();
-    await click(byRole(target, "button", "Start"));
+    await click(button(target, "Start"));
     return target;
   }
   beforeEach(() => {
@@ -218,13 +239,13 @@ describe("a wrong answer", () => {
   afterEach(() => vi.unstubAllGlobals());
 
   it.each<[string, Question, (target: HTMLElement) => void | Promise<void>]>([
-    ["single", single, (target) => click(allByRole(target, "radio")[1]!)],
-    ["multiple", multiple, (target) => click(allByRole(target, "checkbox")[2]!)],
+    ["single", single, (target) => click(fields(target)[1]!)],
+    ["multiple", multiple, (target) => click(fields(target)[2]!)],
     [
       "fill",
       fill,
       (target) => {
-        type(allByRole<HTMLInputElement>(target, "textbox")[0]!, "pond");
+        type(fields(target)[0]!, "pond");
       },
     ],
     ["order", order, () => undefined],
@@ -233,9 +254,8 @@ describe("a wrong answer", () => {
     const target = await start(question);
     await answer(target);
     await rendered();
-    await click(byRole(target, "button", "Check"));
-    const result = byRole(target, "group", "Not quite");
-    expect(document.activeElement).toBe(result);
+    await click(button(target, "Check"));
+    expect(focused()).toBe("Not quite");
     for (const part of rightAnswer(question)) expect(announcer.announcement.text, kind).toContain(part);
     expect(announcer.announcement.text).toMatch(/^Not quite\. The right answer: /);
     expect(readOut(target)).toMatchSnapshot();
@@ -243,15 +263,15 @@ describe("a wrong answer", () => {
 
   it("a right answer is announced without the answer", async () => {
     const target = await start(single, 2000);
-    await click(allByRole(target, "radio")[0]!);
-    await click(byRole(target, "button", "Check"));
+    await click(fields(target)[0]!);
+    await click(button(target, "Check"));
     expect(announcer.announcement.text).toBe("Correct");
-    expect(document.activeElement).toBe(byRole(target, "group", "Correct"));
+    expect(focused()).toBe("Correct");
   });
 
   it("Enter in a gap goes to the next empty gap, and submits if there is none", async () => {
     const target = await start(fill);
-    const gaps = allByRole<HTMLInputElement>(target, "textbox");
+    const gaps = fields(target);
     const enter = (field: HTMLElement, more: KeyboardEventInit = {}) =>
       field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...more }));
     type(gaps[0]!, "oxbow");
@@ -267,35 +287,33 @@ describe("a wrong answer", () => {
     expect(platform.requests("save_answer")).toEqual([
       { attempt: "t", question: "fill", response: texts("oxbow", "delta") },
     ]);
-    expect(document.activeElement).toBe(byRole(target, "group", "Not quite"));
+    expect(focused()).toBe("Not quite");
   });
 
   it("equal words are sent as if each were at its place", async () => {
     const target = await start({ ...order, items: ["same", "same"] });
-    await click(byRole(target, "button", "Check"));
+    await click(button(target, "Check"));
     expect(platform.requests("save_answer")).toEqual([{ attempt: "t", question: "order", response: ordered(0, 1) }]);
   });
 
-  it.each([
-    ["rtl content", "ar", "rtl"],
-    ["ltr content", "en", "ltr"],
-  ] as const)("%s has its language and direction, the labels have those of the UI", async (_, lang, dir) => {
-    for (const question of [single, multiple, fill, order, match]) {
-      const target = await start(question, 0, { lang, dir });
-      if (question.kind === "single" || question.kind === "multiple")
-        await click(target.querySelector<HTMLElement>("input")!);
-      if (question.kind === "fill") type(target.querySelector<HTMLInputElement>(".gap")!, "x");
-      if (question.kind === "match") await click(target.querySelectorAll<HTMLElement>("ol:last-child .side")[0]!);
-      await rendered();
-      await click(byRole(target, "button", "Check"));
-      for (const chrome of target.querySelectorAll(".quiz, .stage, .eyebrow, legend, .actions .button, .badge, .note"))
-        expect(chrome.closest("[dir], [lang]"), `${question.kind} ${chrome.className}`).toBe(document.documentElement);
-      const content = [...target.querySelectorAll(".rich")];
-      expect(content.length, question.kind).toBeGreaterThan(1);
-      for (const part of content) expect([part.getAttribute("lang"), part.getAttribute("dir")]).toEqual([lang, dir]);
-      expect(text(target.querySelector("bdi.num")!)).toBe("0 of 2");
-      target.remove();
-    }
+  it.each(
+    [single, multiple, fill, order, match].flatMap((question) => [
+      { kind: question.kind, question, lang: "ar", dir: "rtl" as const },
+      { kind: question.kind, question, lang: "en", dir: "ltr" as const },
+    ]),
+  )("$kind in $lang: content has its direction, labels have that of the UI", async ({ question, lang, dir }) => {
+    const target = await start(question, 0, { lang, dir });
+    if (question.kind === "fill") type(fields(target)[0]!, "x");
+    else if (question.kind === "match") await click(target.querySelectorAll<HTMLElement>("ol:last-child .side")[0]!);
+    else if (question.kind !== "order") await click(fields(target)[0]!);
+    await rendered();
+    await click(button(target, "Check"));
+    for (const chrome of target.querySelectorAll(".quiz, .stage, .eyebrow, legend, .actions .button, .badge, .note"))
+      expect(chrome.closest("[dir], [lang]"), chrome.className).toBe(document.documentElement);
+    const content = [...target.querySelectorAll(".rich")];
+    expect(content.length).toBeGreaterThan(1);
+    for (const part of content) expect([part.getAttribute("lang"), part.getAttribute("dir")]).toEqual([lang, dir]);
+    expect(text(target.querySelector("bdi.num")!)).toBe("0 of 2");
   });
 
   it("the card keeps the height of the tallest question", async () => {
@@ -327,5 +345,27 @@ describe("a wrong answer", () => {
     width = 300;
     expect(await resize(500)).toBe("500px");
     expect(await resize(510)).toBe("510px");
+  });
+});
+
+describe("the end of a section", () => {
+  beforeAll(async () => {
+    await appState.load();
+    await setLanguage("en");
+  });
+  it.each([
+    ["how-rivers-work/meanders/check", "Submitted"],
+    ["how-rivers-work/meanders/read", "Finished"],
+  ])("of %s says: %s", async (item, word) => {
+    const page = (await fixture("en").call("open_section", { item })) as SectionPage;
+    platform.replies["open_section"] = () => ({
+      ...page,
+      progress: { ...page.progress, done: true, percent: 10_000, waiting: false },
+    });
+    const { target, close } = show(Lesson as never, { route: { name: "read", item } } as never);
+    await rendered();
+    await rendered();
+    expect(text(target.querySelector(".finished")!)).toBe(word);
+    close();
   });
 });
