@@ -28,7 +28,7 @@ export function findLayoutFaults(minimum) {
     if (!isShown(control) || control.disabled) continue;
     const style = getComputedStyle(control);
     const isInText =
-      style.display === "inline" &&
+      style.display.startsWith("inline") &&
       [...control.parentElement.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.textContent.trim() !== "");
     if (isInText) continue;
     const label = control.matches("input") ? control.closest("label") : null;
