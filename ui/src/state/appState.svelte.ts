@@ -5,6 +5,7 @@ import type { AppState, TransferState, DownloadState, Settings, SetSettings, Syn
 import { applyTheme } from "./appearance";
 import { pick, setLanguage } from "../i18n/index.svelte";
 import { clearKeptReplies, isEverything } from "./live.svelte";
+import { clearKeptPages } from "./pages.svelte";
 import { listening, onEvent } from "../platform/events";
 
 class AppStateStore {
@@ -68,6 +69,7 @@ class AppStateStore {
     if (version !== this.#version) return;
     if (this.#app && this.#app.account?.id !== app.account?.id) {
       clearKeptReplies();
+      clearKeptPages();
       this.downloads.clear();
     }
     applyTheme(app.settings);
