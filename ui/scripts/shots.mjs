@@ -1,20 +1,45 @@
-// Takes a screenshot of every screen and state on the data of the fixture. With --axe, also lists the accessibility
-// violations that axe finds. Requires a running `npm run dev`. Environment: SIZES, THEMES, CARREL_UI (address of the
-// UI), CHROMIUM (path). Usage: node scripts/shots.mjs [name-filter] [--axe] [--out DIR]
-import { mkdirSync, readFileSync, existsSync } from "node:fs";
+// Takes a screenshot of every screen and state on the data of the fixture, and lists errors, pages wider than the
+// window, controls that are too small and siblings that overlap. Writes an index.html with all pictures.
+// Usage: node scripts/shots.mjs [name-filter] [--all] [--axe] [--no-pictures] [--out DIR]
+//   --all          four themes, English and Arabic, forced colours (default: paper and night, the language of the state)
+//   --axe          also lists the accessibility violations that axe finds
+//   --no-pictures  only the lists
+// Starts Vite by itself. Environment: CARREL_UI (address of a running UI instead), SIZES (narrow, phone, portrait,
+// desktop, wide), THEMES, LANGS (en, ar, fr), CHROMIUM (path). Exit code 1 for errors, wide pages and axe violations.
+import { mkdirSync, readFileSync, existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { findLayoutFaults } from "./layout.mjs";
 
 const args = process.argv.slice(2);
 const out = args.includes("--out") ? args[args.indexOf("--out") + 1] : "shots";
 const axe = args.includes("--axe");
+const all = args.includes("--all");
+const hasPictures = !args.includes("--no-pictures");
 const filter = args.find((a, i) => !a.startsWith("--") && args[i - 1] !== "--out") ?? "";
-const base = process.env.CARREL_UI ?? "http://127.0.0.1:5173";
 const axeSource = axe ? readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8") : "";
-mkdirSync(out, { recursive: true });
+if (hasPictures) mkdirSync(out, { recursive: true });
 
-const desktop = { width: 1280, height: 800 };
-const phone = { width: 390, height: 844 };
+/** Starts Vite on a free port, unless CARREL_UI names a running UI. */
+async function startUi() {
+  if (process.env.CARREL_UI) return { base: process.env.CARREL_UI, close: () => undefined };
+  const { createServer } = await import("vite");
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const server = await createServer({ root, logLevel: "error", server: { port: 5273, strictPort: false } });
+  await server.listen();
+  return { base: server.resolvedUrls.local[0].replace(/\/$/, ""), close: () => server.close() };
+}
+
+/** Windows by name. The first three have a touch screen. */
+const windows = {
+  narrow: { width: 320, height: 568 },
+  phone: { width: 390, height: 844 },
+  portrait: { width: 820, height: 1180 },
+  desktop: { width: 1280, height: 800 },
+  wide: { width: 1920, height: 1080 },
+};
+const hasTouch = new Set(["narrow", "phone", "portrait"]);
 const click = (selector) => async (page) => {
   await page.locator(selector).first().click();
   await page.waitForTimeout(250);
@@ -208,11 +233,17 @@ const states = [
   ["failed-chunk", "", "sync"],
 ];
 
-const sizes = [
-  ["desktop", desktop],
-  ["phone", phone],
-].filter(([name]) => (process.env.SIZES ?? "desktop,phone").includes(name));
-const themes = (process.env.THEMES ?? "paper,night").split(",");
+const list = (name, fallback) => (process.env[name] ?? fallback).split(",");
+const sizes = list("SIZES", "desktop,phone");
+const themes = list("THEMES", all ? "paper,night,sepia,contrast" : "paper,night");
+/** "" is the language of the state: English, unless the state names another one. */
+const langs = list("LANGS", all ? ",ar" : "");
+const variants = sizes.flatMap((size) => [
+  ...themes.flatMap((theme) => langs.map((lang) => ({ size, theme, lang, isForced: false }))),
+  ...(all ? langs.map((lang) => ({ size, theme: "paper", lang, isForced: true })) : []),
+]);
+
+const ui = await startUi();
 const executablePath =
   process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((p) => existsSync(p));
 const browser = await chromium.launch({
@@ -227,80 +258,111 @@ const browser = await chromium.launch({
     "--autoplay-policy=no-user-gesture-required",
   ],
 });
-let findings = 0;
-let errors = 0;
-for (const [size, viewport] of sizes) {
-  for (const theme of themes) {
-    const context = await browser.newContext({
-      viewport,
-      hasTouch: size === "phone",
-      isMobile: size === "phone",
-      reducedMotion: "reduce",
-      deviceScaleFactor: 1,
-    });
-    // The app does the same (`freezePrototype` of Tauri).
-    await context.addInitScript(() => Object.freeze(Object.prototype));
-    for (const [name, options, path, steps] of states) {
-      const full = `${name}-${size}-${theme}`;
-      if (filter && !full.includes(filter)) continue;
-      const page = await context.newPage();
-      page.on("pageerror", (error) => {
-        errors++;
-        console.log(`${full}: page error: ${error.message}`);
-      });
-      page.on("console", (m) => {
-        if (m.type() === "error" && !name.startsWith("failed-") && !/Failed to load resource/.test(m.text())) {
-          errors++;
-          console.log(`${full}: console error: ${m.text().slice(0, 300)}`);
-        }
-      });
-      // Simulates a chunk that cannot be loaded.
-      if (name === "failed-chunk") await page.route("**/Sync.svelte*", (route) => route.abort());
-      const lang = /(^|-)(ar|fr)(-|$)/.test(options) ? "" : "-en";
-      await page.goto(`${base}/?fixture=${[options, theme].filter(Boolean).join("-")}${lang}#/${path}`);
-      await page.waitForSelector("h1", { timeout: 15000 }).catch(() => {
-        errors++;
-        console.log(`${full}: no h1 within 15 s`);
-      });
-      await page.evaluate(() => document.fonts.ready);
-      await page.waitForTimeout(250);
-      try {
-        if (steps) await steps(page);
-      } catch (error) {
-        errors++;
-        console.log(`${full}: step failed: ${error.message.split("\n")[0]}`);
-      }
-      await page.waitForTimeout(100);
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (overflow > 0) {
-        errors++;
-        console.log(`${full}: the page is ${overflow} px wider than the viewport`);
-      }
-      await page.screenshot({ path: `${out}/${full}.png` });
-      if (axe) {
-        await page.evaluate(axeSource);
-        const result = await page.evaluate(async () => {
-          const r = await globalThis.axe.run(document, {
-            runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-          });
-          return r.violations.map((v) => ({
-            id: v.id,
-            impact: v.impact,
-            nodes: v.nodes
-              .slice(0, 3)
-              .map((n) => `${n.target.join(" ")} ${n.any[0]?.message ?? n.all[0]?.message ?? ""}`.slice(0, 260)),
-          }));
-        });
-        for (const v of result) {
-          findings++;
-          console.log(`${full}: axe ${v.id} (${v.impact})\n    ${v.nodes.join("\n    ")}`);
-        }
-      }
-      await page.close();
-    }
-    await context.close();
+
+/** Findings by kind: text of the finding to the pictures in which it occurs. */
+const found = { error: new Map(), overflow: new Map(), axe: new Map(), overlap: new Map(), target: new Map() };
+const pictures = [];
+function report(kind, text, picture) {
+  if (!found[kind].has(text)) found[kind].set(text, []);
+  found[kind].get(text).push(picture);
+  if (kind === "error" || kind === "axe") console.log(`${picture}: ${kind}: ${text}`);
+}
+
+async function take(context, [name, options, path, steps], { size, theme, lang, isForced }) {
+  // A state in Arabic or French keeps its language.
+  const hasLang = /(^|-)(ar|fr)(-|$)/.test(options);
+  if (hasLang && lang) return;
+  const full = [name, size, isForced ? "forced" : theme, lang].filter(Boolean).join("-");
+  if (filter && !full.includes(filter)) return;
+  const page = await context.newPage();
+  page.on("pageerror", (error) => report("error", `page error: ${error.message}`, full));
+  page.on("console", (m) => {
+    if (m.type() === "error" && !name.startsWith("failed-") && !/Failed to load resource/.test(m.text()))
+      report("error", `console error: ${m.text().slice(0, 300)}`, full);
+  });
+  // Simulates a chunk that cannot be loaded.
+  if (name === "failed-chunk") await page.route("**/Sync.svelte*", (route) => route.abort());
+  const fixture = [options, theme, hasLang ? "" : lang || "en"].filter(Boolean).join("-");
+  await page.goto(`${ui.base}/?fixture=${fixture}#/${path}`);
+  await page.waitForSelector("h1", { timeout: 15000 }).catch(() => report("error", "no h1 within 15 s", full));
+  await page.evaluate(() => document.fonts.ready);
+  await page.waitForTimeout(250);
+  try {
+    if (steps) await steps(page);
+  } catch (error) {
+    report("error", `step failed: ${error.message.split("\n")[0]}`, full);
   }
+  await page.waitForTimeout(100);
+  const minimum = hasTouch.has(size) || windows[size].width <= 640 ? 44 : 24;
+  for (const fault of await page.evaluate(findLayoutFaults, minimum)) report(fault.kind, fault.text, full);
+  if (hasPictures) await page.screenshot({ path: `${out}/${full}.png` });
+  pictures.push({ full, name });
+  if (axe) {
+    await page.evaluate(axeSource);
+    const violations = await page.evaluate(async () => {
+      const r = await globalThis.axe.run(document, {
+        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+      });
+      return r.violations.map((v) => ({
+        id: v.id,
+        impact: v.impact,
+        nodes: v.nodes
+          .slice(0, 3)
+          .map((n) => `${n.target.join(" ")} ${n.any[0]?.message ?? n.all[0]?.message ?? ""}`.slice(0, 260)),
+      }));
+    });
+    for (const v of violations) report("axe", `${v.id} (${v.impact})\n    ${v.nodes.join("\n    ")}`, full);
+  }
+  await page.close();
+}
+
+/** Writes a page with the findings and all pictures, grouped by state. */
+function writeIndex() {
+  const safe = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/"/g, "&quot;");
+  const link = (full) => `<a href="#${full}">${full}</a>`;
+  const lists = Object.entries(found).map(([kind, texts]) => {
+    const items = [...texts].map(([text, where]) => `<li>${safe(text)}<br>${where.map(link).join(", ")}</li>`);
+    return `<details><summary>${kind}: ${texts.size}</summary><ul>${items.join("")}</ul></details>`;
+  });
+  const groups = [...new Set(pictures.map((p) => p.name))].map((name) => {
+    const figures = pictures
+      .filter((p) => p.name === name)
+      .map(
+        ({ full }) =>
+          `<figure id="${full}"><a href="${full}.png"><img loading="lazy" src="${full}.png" alt="${full}"></a><figcaption>${full}</figcaption></figure>`,
+      );
+    return `<section><h2>${name}</h2><div>${figures.join("")}</div></section>`;
+  });
+  writeFileSync(
+    `${out}/index.html`,
+    `<!doctype html><html lang="en"><meta charset="utf-8"><title>Screens</title><style>body{font:14px/1.4 system-ui;margin:2rem}div{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;max-width:24rem}img{max-height:24rem;max-width:100%;border:1px solid}:target img{outline:4px solid}</style><h1>${pictures.length} pictures</h1>${lists.join("")}${groups.join("")}</html>\n`,
+  );
+}
+
+for (const variant of variants) {
+  const touch = hasTouch.has(variant.size);
+  const context = await browser.newContext({
+    viewport: windows[variant.size],
+    hasTouch: touch,
+    isMobile: touch,
+    reducedMotion: "reduce",
+    forcedColors: variant.isForced ? "active" : "none",
+    deviceScaleFactor: 1,
+  });
+  // The app does the same (`freezePrototype` of Tauri).
+  await context.addInitScript(() => Object.freeze(Object.prototype));
+  for (const state of states) await take(context, state, variant);
+  await context.close();
 }
 await browser.close();
-console.log(`${axe ? `${findings} axe violations; ` : ""}${errors} errors`);
-process.exitCode = findings + errors > 0 ? 1 : 0;
+await ui.close();
+if (hasPictures) writeIndex();
+for (const kind of ["overflow", "overlap", "target"])
+  for (const [text, where] of found[kind])
+    console.log(`${kind}: ${text}: ${where[0]}${where.length > 1 ? ` and ${where.length - 1} more` : ""}`);
+console.log(
+  `${pictures.length} pictures; ${Object.entries(found)
+    .map(([kind, texts]) => `${kind} ${texts.size}`)
+    .join(", ")}`,
+);
+process.exitCode = found.error.size + found.overflow.size + found.axe.size > 0 ? 1 : 0;

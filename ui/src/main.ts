@@ -4,6 +4,7 @@ import "./styles/fonts.css";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/screens.css";
+import "./styles/forced-colors.css";
 import { mount } from "svelte";
 import App from "./app/App.svelte";
 import { followSystem } from "./state/appearance";

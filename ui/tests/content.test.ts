@@ -1,6 +1,9 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ImageRef } from "../src/api/types";
+import { readFileSync } from "node:fs";
+import { flushSync } from "svelte";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ImageRef, SectionBody } from "../src/api/types";
 import { setLanguage } from "../src/i18n/index.svelte";
+import CodeBlock from "../src/features/lesson/CodeBlock.svelte";
 import Blocks from "../src/features/lesson/Blocks.svelte";
 import Picture from "../src/components/content/Picture.svelte";
 import RichText from "../src/components/content/RichText.svelte";
@@ -9,8 +12,9 @@ import { useTransport } from "../src/platform/transport";
 import { clean, MAX_DEPTH, MAX_ELEMENTS } from "../src/components/content/sanitise";
 import { appState } from "../src/state/appState.svelte";
 import { HEARTBEAT_MS, IDLE_MS, trackStudyTime } from "../src/components/reading/studyTime.svelte";
+import { scrollFade } from "../src/components/content/scrollFade";
 import { thumbUrl } from "../src/components/content/thumb";
-import { settle, show } from "./support";
+import { settle, show, text } from "./support";
 
 const calls: { name: string; request: unknown }[] = [];
 beforeAll(async () => {
@@ -88,6 +92,19 @@ describe("images", () => {
     expect(thumbUrl(hash)).toBe(url);
     for (const bad of ["", "zz", "3b", "not hex at all", "3b0"]) expect(thumbUrl(bad)).toBe("");
   });
+  it("that are drawings have a night version, photos do not", () => {
+    const classes = (...types: string[]): boolean => {
+      const variants = types.map((type, i) => ({ width: 100 * (i + 1), hash: `h${i}`, size: 1, type }));
+      const image: ImageRef = { alt: "x", caption: "", width: 100, height: 100, thumbhash: "", variants };
+      const img = show(Picture as never, { image } as never).target.querySelector("img")!;
+      return img.classList.contains("drawing");
+    };
+    expect(classes("image/svg+xml")).toBe(true);
+    for (const photo of ["image/webp", "image/jpeg", "image/png"]) expect(classes(photo, photo), photo).toBe(false);
+    // The style of the class applies at night only.
+    const rules = readFileSync("src/components/content/drawing.css", "utf8").match(/[^{}]+(?=\{[^{}]*filter)/g);
+    expect(rules?.map((rule) => rule.trim())).toEqual(['[data-theme="night"] img.drawing']);
+  });
   it("reserve their space before they load", () => {
     const image: ImageRef = {
       alt: "A delta",
@@ -103,6 +120,10 @@ describe("images", () => {
     const img = show(Picture as never, { image } as never).target.querySelector("img")!;
     expect(img.getAttribute("width")).toBe("1600");
     expect(img.getAttribute("height")).toBe("900");
+    // The box is computed from these alone; the image's own size, known later, has no part in it.
+    expect(img.style.getPropertyValue("--w")).toBe("1600");
+    expect(img.style.getPropertyValue("--h")).toBe("900");
+    expect(img.classList.contains("box")).toBe(true);
     expect(img.getAttribute("loading")).toBe("lazy");
     expect(img.getAttribute("srcset")).toBe(
       "/fixture-media/a 320w, /fixture-media/b?w=640 640w, /fixture-media/b?w=768 768w, /fixture-media/b 960w",
@@ -148,6 +169,122 @@ describe("study time", () => {
     expect(beats().at(-1)).toBe(false);
     stop();
     vi.useRealTimers();
+  });
+  it("goes on longer without input while more text is visible", async () => {
+    vi.useFakeTimers();
+    vi.spyOn(document, "hasFocus").mockReturnValue(true);
+    // Characters, height of the text in the window of 768 px, seconds of reading.
+    const table: [string, number, number][] = [
+      ["", 100, 60],
+      ["word ".repeat(120), 500, 120],
+      // Half of it is visible.
+      ["word ".repeat(240), 2 * innerHeight, 120],
+      ["字".repeat(250), 500, 120],
+      // At most five minutes.
+      ["word ".repeat(5000), 500, 300],
+    ];
+    for (const [content, height, seconds] of table) {
+      calls.length = 0;
+      const block = document.createElement("div");
+      block.dataset["block"] = "0";
+      block.textContent = content;
+      block.getBoundingClientRect = () => ({ top: 0, bottom: height, height }) as DOMRect;
+      // A quiz inside a block is not counted again.
+      const quiz = document.createElement("div");
+      quiz.className = "quiz";
+      quiz.textContent = "word ".repeat(999);
+      const holder = document.createElement("div");
+      holder.dataset["page"] = "0";
+      holder.getBoundingClientRect = () => ({ top: 2000, bottom: 2100, height: 100 }) as DOMRect;
+      holder.append(quiz);
+      quiz.getBoundingClientRect = () => ({ top: 0, bottom: 100, height: 100 }) as DOMRect;
+      document.body.append(block, holder);
+      let now = 0;
+      const stop = trackStudyTime("a/b/c", { now: () => now });
+      for (; now < 600_000; await vi.advanceTimersByTimeAsync(HEARTBEAT_MS)) now += HEARTBEAT_MS;
+      // The first heartbeat is at 0; the last one with reading is the last before the limit.
+      const last = beats().lastIndexOf(true) * (HEARTBEAT_MS / 1000);
+      expect(last + HEARTBEAT_MS / 1000, `${content.length} characters`).toBe(seconds);
+      expect(beats().at(-1)).toBe(false);
+      stop();
+      block.remove();
+      holder.remove();
+    }
+    vi.useRealTimers();
+  });
+});
+
+describe("a box that scrolls sideways", () => {
+  afterEach(() => vi.restoreAllMocks());
+  it("has a fade at each edge beyond which there is content", () => {
+    const box = document.createElement("div");
+    document.body.append(box);
+    vi.spyOn(box, "clientWidth", "get").mockReturnValue(300);
+    const width = vi.spyOn(box, "scrollWidth", "get").mockReturnValue(500);
+    const fadeAt = (scrollLeft: number): string | undefined => {
+      box.scrollLeft = scrollLeft;
+      box.dispatchEvent(new Event("scroll"));
+      return box.dataset["fade"];
+    };
+    const stop = scrollFade(box);
+    expect(box.dataset["fade"]).toBe("right");
+    expect(fadeAt(80)).toBe("left right");
+    expect(fadeAt(200)).toBe("left");
+    // In right-to-left text the position is 0 at the right edge, and negative.
+    box.style.direction = "rtl";
+    expect(fadeAt(0)).toBe("left");
+    expect(fadeAt(-80)).toBe("left right");
+    expect(fadeAt(-200)).toBe("right");
+    width.mockReturnValue(300);
+    expect(fadeAt(0)).toBeUndefined();
+    stop();
+    width.mockReturnValue(500);
+    expect(fadeAt(0)).toBeUndefined();
+  });
+  it("is each formula, table and code of a lesson", () => {
+    vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(300);
+    vi.spyOn(HTMLElement.prototype, "scrollWidth", "get").mockReturnValue(500);
+    const body: SectionBody = {
+      lang: "en",
+      dir: "ltr",
+      blocks: [
+        { kind: "rich_text", html: "<p>x</p><table><tr><td>wide</td></tr></table>" },
+        { kind: "math", tex: "x", mathml: "<math><mi>x</mi></math>" },
+        { kind: "code", text: "x", language: "python", editable: false },
+        { kind: "code", text: "x", language: "python", editable: true },
+      ],
+    };
+    const { target } = show(Blocks as never, { body, course: "c", onword: () => undefined } as never);
+    expect([...target.querySelectorAll("[data-fade]")].map((box) => box.className.split(" ")[0])).toEqual([
+      "",
+      "formula",
+      "scroll",
+      "scroll",
+    ]);
+  });
+});
+
+describe("editable code", () => {
+  const block = (editable: boolean) =>
+    show(CodeBlock as never, { text: "x = 1", language: "python", editable } as never).target;
+  it("says that it can be changed, and how to leave it from the first focus on", () => {
+    const target = block(true);
+    expect(text(target.querySelector("figcaption .name")!)).toBe("Code, editable·python");
+    expect(target.querySelector("figcaption .name svg")).not.toBeNull();
+    const field = target.querySelector("textarea")!;
+    const hint = document.getElementById(field.getAttribute("aria-describedby")!)!;
+    expect(hint.classList.contains("visually-hidden")).toBe(true);
+    field.focus();
+    flushSync();
+    expect(hint.classList.contains("visually-hidden")).toBe(false);
+    field.blur();
+    flushSync();
+    expect(hint.classList.contains("visually-hidden")).toBe(false);
+  });
+  it("differs from code that is only shown", () => {
+    const target = block(false);
+    expect(text(target.querySelector("figcaption .name")!)).toBe("python");
+    expect(target.querySelector(".editable, textarea, .hint")).toBeNull();
   });
 });
 

@@ -45,6 +45,14 @@ describe("contrast", () => {
       for (const edge of ["border-strong", "accent"])
         expect(contrast(tokens[edge]!, tokens[background]!), `${edge} on ${background}`).toBeGreaterThanOrEqual(3);
   });
+  it.each(themes)("%s: parts of a bar at least 3 to 1 against backgrounds and neighbours", (_, tokens) => {
+    const parts = [1, 2, 3, 4, 5].map((n) => tokens[`chart-${n}`]!);
+    for (const [i, part] of parts.entries()) {
+      for (const background of backgrounds)
+        expect(contrast(part, tokens[background]!), `chart-${i + 1} on ${background}`).toBeGreaterThanOrEqual(3);
+      if (i > 0) expect(contrast(part, parts[i - 1]!), `chart-${i} and ${i + 1}`).toBeGreaterThanOrEqual(3);
+    }
+  });
   it("the high-contrast theme has at least 7 to 1", () => {
     const tokens = themes.find(([name]) => name === "contrast")![1];
     for (const foreground of ["text", "text-secondary", "text-muted", "accent", "success", "warning"])
@@ -97,5 +105,32 @@ describe("colours", () => {
       for (const [, name] of source.matchAll(/var\(--([\w-]+)\)/g))
         expect(defined.has(name) || own.has(name), `${file}: ${name}`).toBe(true);
     }
+  });
+});
+
+describe("forced colours", () => {
+  const forced = readFileSync("src/styles/forced-colors.css", "utf8");
+  const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".svelte"))
+    .map((file) => readFileSync(join("src", file), "utf8"))
+    .join("\n");
+  it("have rules only for classes that exist", () => {
+    const classes = new Set(
+      [...forced.matchAll(/\.([a-z][\w-]*)/g)].map((m) => m[1]!).filter((name) => name !== "css"),
+    );
+    expect(classes.size).toBeGreaterThan(20);
+    for (const name of classes)
+      expect(new RegExp(`class(?::${name}\\b|="[^"]*\\b${name}\\b)`).test(sources), name).toBe(true);
+  });
+  it("use system colours only", () => {
+    expect(forced).not.toMatch(/var\(--(?!space|radius)/);
+    for (const wanted of ["Highlight", "HighlightText", "SelectedItem", "CanvasText"]) expect(forced).toContain(wanted);
+  });
+  it("show each mark by another border", () => {
+    const styles = ["right", "wrong", "missed"].map(
+      (mark) => new RegExp(`\\[data-mark="${mark}"\\] \\{\\s*border: \\d+px (\\w+)`).exec(forced)?.[1],
+    );
+    expect(new Set(styles).size).toBe(3);
+    expect(styles).not.toContain(undefined);
   });
 });

@@ -114,7 +114,8 @@ describe("ordering by keyboard", () => {
       items: ["one", "two", "three"],
       order: [2, 0, 1],
       locked: false,
-      reveal: false,
+      lang: "en",
+      dir: "ltr",
       onchange: (order: number[]) => void (props.order = order),
     });
     const { target } = show(Order as never, props as never);
@@ -176,7 +177,8 @@ describe("matching by keyboard", () => {
       right: [null, null, null] as (number | null)[],
       seed: "s",
       locked: false,
-      reveal: false,
+      lang: "en",
+      dir: "ltr",
       onchange: (right: (number | null)[]) => void (props.right = right),
     });
     const { target } = show(Match as never, props as never);
@@ -205,7 +207,8 @@ describe("gaps", () => {
       texts: ["", ""],
       blanks: [["oxbow"], ["delta"]],
       locked: false,
-      reveal: false,
+      lang: "en",
+      dir: "ltr",
       onchange: (texts: string[]) => void (props.texts = texts),
     });
     const { target } = show(Fill as never, props as never);

@@ -7,6 +7,11 @@ window.matchMedia ??= ((query: string) => ({
   addEventListener: () => undefined,
   removeEventListener: () => undefined,
 })) as unknown as typeof window.matchMedia;
+window.ResizeObserver ??= class {
+  observe(): void {}
+  unobserve(): void {}
+  disconnect(): void {}
+};
 HTMLElement.prototype.showPopover ??= function () {};
 HTMLElement.prototype.scrollIntoView ??= function () {};
 HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {

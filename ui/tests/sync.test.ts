@@ -51,6 +51,33 @@ describe("the state of sync", () => {
     expect(titles(target, "Waiting")).toEqual(["The Lamp by the Sea", "Check yourself", "Why rivers wander"]);
   });
 
+  it("names settings and words instead of showing the keys of rows", async () => {
+    const row = (id: string, rowType: Receipt["rowType"], title: string): Receipt => ({
+      ...waiting[0]!,
+      id,
+      rowType,
+      title,
+      courseTitle: "",
+      percent: null,
+      activeMs: null,
+    });
+    const { target } = await open(idle, {
+      accepted: [
+        row("kv:setting\u001ftheme", "kv", "theme"),
+        row("kv:setting\u001flanguage", "kv", "language"),
+        row("review:1", "review", "lantern"),
+        row("review_void:1", "review_void", "0190a000-0000-7000-8000-000000000004"),
+      ],
+    });
+    const rows = allByRole(byRole(target, "region", "Accepted"), "listitem");
+    expect(rows.map((one) => [text(one.querySelector("b")!), text(one.querySelector("small")!)])).toEqual([
+      ["Theme", "Setting"],
+      ["Language", "Setting"],
+      ["lantern", "Word added"],
+      ["Word removed", ""],
+    ]);
+  });
+
   it.each([
     { waiting: 0, refused: 0, title: SYNCED },
     { waiting: 2, refused: 0, title: "2 items are waiting to be sent" },

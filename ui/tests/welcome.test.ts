@@ -3,7 +3,7 @@ import type { Account } from "../src/api/types";
 import Welcome from "../src/features/welcome/Welcome.svelte";
 import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
+import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: () => void;
@@ -55,8 +55,9 @@ describe("the address of the server", () => {
   });
 
   it.each([
-    ["offline", "No network. The server cannot be reached."],
-    ["bad_reply", "Unexpected response. The response did not come from a Carrel server."],
+    ["offline", "No Carrel server answers at nowhere.example. Check the address, and that this device"],
+    ["not_found", "No Carrel server answers at nowhere.example. Check the address, and that this device"],
+    ["bad_reply", "No Carrel server answers at nowhere.example. The response did not come from a Carrel server."],
     ["invalid_request", "Invalid input. Check what you entered, then try again."],
   ] as const)("stays in its field, with the error, if the check fails ('%s')", async (code, words) => {
     platform.replies["check_server"] = () => fail(code);
@@ -65,6 +66,8 @@ describe("the address of the server", () => {
     expect(text(byRole(target, "alert"))).toContain(words);
     expect([address(target).value, address(target).getAttribute("aria-invalid")]).toEqual(["nowhere.example", "true"]);
     expect(document.activeElement).toBe(address(target));
+    const described = address(target).getAttribute("aria-describedby")!.split(" ");
+    expect(described.map((id) => target.querySelector(`#${id}`)?.role)).toContain("alert");
     expect(byRole<HTMLButtonElement>(target, "button", "Connect").disabled).toBe(false);
   });
 
@@ -181,6 +184,59 @@ describe("creating an account", () => {
     ]);
     expect(location.hash).toBe("#/");
   });
+});
+
+describe("language and theme before there is an account", () => {
+  const radio = (target: Element, name: string) => byRole<HTMLInputElement>(target, "radio", name);
+  beforeEach(() => localStorage.clear());
+  afterEach(async () => {
+    localStorage.clear();
+    await appState.replace(stateOf(null, idle, []));
+  });
+  const chosen = async (target: Element, name: string, title: string): Promise<void> => {
+    await click(radio(target, name));
+    await expect.poll(() => allByRole(target, "heading", title).length, { timeout: 5000 }).toBe(1);
+  };
+
+  it("are applied at once, kept on this device, and not sent to the core", async () => {
+    const target = await open();
+    await chosen(target, "Français", "Apprenez partout, en ligne ou hors ligne");
+    await change(byRole<HTMLSelectElement>(target, "combobox", "Thème"), "night");
+    expect([document.documentElement.lang, document.documentElement.dataset["theme"]]).toEqual(["fr", "night"]);
+    expect(platform.requests("set_settings")).toEqual([]);
+    close();
+    const again = await open();
+    expect(radio(again, "Français").checked).toBe(true);
+    expect(byRole<HTMLSelectElement>(again, "combobox", "Thème").value).toBe("night");
+  });
+
+  it("become settings of an account that has none of its own", async () => {
+    const target = await open();
+    await chosen(target, "Français", "Apprenez partout, en ligne ou hors ligne");
+    await appState.replace(stateOf(amina, idle, [amina]));
+    expect(platform.requests("set_settings")).toEqual([{ language: "fr" }]);
+  });
+
+  it("do not replace the settings of an account", async () => {
+    const target = await open();
+    await chosen(target, "Français", "Apprenez partout, en ligne ou hors ligne");
+    const state = stateOf(amina, idle, [amina]);
+    await appState.replace({ ...state, settings: { ...state.settings, language: "en" } });
+    expect(platform.requests("set_settings")).toEqual([]);
+    expect(document.documentElement.lang).toBe("en");
+  });
+
+  it("are not offered beside an account", async () => {
+    expect(allByRole(await open(amina), "radio")).toEqual([]);
+  });
+
+  it.each(["{", "null", "7", '{"language":"xx","theme":"pink"}'])(
+    "ignore damaged stored values (%s)",
+    async (stored) => {
+      localStorage.setItem("carrel.device", stored);
+      expect(radio(await open(), "English").checked).toBe(true);
+    },
+  );
 });
 
 describe("starting without an account", () => {

@@ -13,6 +13,15 @@ function cached<T>(key: string, make: () => T): T {
 export function number(value: number): string {
   return cached(`n ${locale()}`, () => new Intl.NumberFormat(locale())).format(value);
 }
+/** Points in thousandths with one decimal: never rounded up to the maximum, never down to 0. */
+export function points(value: number, max: number): string {
+  let tenths = Math.round(value / 100);
+  if (value < max && tenths * 100 >= max) tenths = Math.ceil(max / 100) - 1;
+  if (value > 0 && tenths === 0) tenths = 1;
+  return cached(`pt ${locale()}`, () => new Intl.NumberFormat(locale(), { maximumFractionDigits: 1 })).format(
+    tenths / 10,
+  );
+}
 /** Hundredths of a percent as "63 %", rounded down. */
 export function percent(hundredths: number): string {
   return cached(`p ${locale()}`, () => new Intl.NumberFormat(locale(), { style: "percent" })).format(

@@ -13,6 +13,8 @@ class Announcer {
    * alternate between two regions, in case two consecutive ones are equal.
    */
   announcement = $state.raw({ text: "", count: 0 });
+  /** Not reactive, so that an effect can announce. */
+  #count = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   showToast(toast: Toast): void {
@@ -22,7 +24,7 @@ class Announcer {
     this.#timer = setTimeout(() => (this.toast = undefined), toast.action || toast.isError ? 9000 : 4000);
   }
   announce(text: string): void {
-    this.announcement = { text, count: this.announcement.count + 1 };
+    this.announcement = { text, count: ++this.#count };
   }
   clear(): void {
     clearTimeout(this.#timer);

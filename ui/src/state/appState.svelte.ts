@@ -3,8 +3,10 @@ import { SvelteMap } from "svelte/reactivity";
 import { api } from "../api/client";
 import type { AppState, TransferState, DownloadState, Settings, SetSettings, SyncStatus, UiEvent } from "../api/types";
 import { applyTheme } from "./appearance";
+import { deviceSettings, missingIn, setDeviceSettings } from "./deviceSettings";
 import { pick, setLanguage } from "../i18n/index.svelte";
 import { clearKeptReplies, isEverything } from "./live.svelte";
+import { clearKeptPages } from "./pages.svelte";
 import { listening, onEvent } from "../platform/events";
 
 class AppStateStore {
@@ -63,20 +65,34 @@ class AppStateStore {
     this.#sync = undefined;
     await this.#apply(app, ++this.#version);
   }
-  async #apply(app: AppState, version: number): Promise<void> {
+  async #apply(loaded: AppState, version: number): Promise<void> {
+    const app = loaded.account ? loaded : { ...loaded, settings: { ...loaded.settings, ...deviceSettings() } };
+    const isOpened = this.#app !== undefined && !this.#app.account && app.account !== null;
     await setLanguage(pick(app.settings.language));
     if (version !== this.#version) return;
     if (this.#app && this.#app.account?.id !== app.account?.id) {
       clearKeptReplies();
+      clearKeptPages();
       this.downloads.clear();
     }
     applyTheme(app.settings);
     this.#app = this.#sync ? { ...app, sync: this.#sync } : app;
+    // The choices of the first screen become settings of an account that has none of its own.
+    const chosen = missingIn(app.settings);
+    if (isOpened && Object.keys(chosen).length > 0) await this.changeSettings(chosen).catch(() => undefined);
   }
 
-  /** Applies a change immediately and reverts it if the core does not store it. */
+  /**
+   * Applies a change immediately and reverts it if the core does not store it. Without an account, language and theme
+   * are kept for this device.
+   */
   async changeSettings(change: SetSettings): Promise<void> {
     const before = this.app.settings;
+    if (!this.app.account) {
+      const { language, theme } = change;
+      setDeviceSettings({ ...(language === undefined ? {} : { language }), ...(theme ? { theme } : {}) });
+      return this.#applySettings({ ...before, ...change });
+    }
     const account = this.app.account?.id;
     await this.#applySettings({ ...before, ...change });
     try {

@@ -3,8 +3,8 @@ import type { Settings, Theme } from "../api/types";
 
 const fonts = {
   literata: "var(--font-reading)",
-  atkinson: '"Atkinson Hyperlegible", "Noto Sans Arabic", system-ui, sans-serif',
-  system: "system-ui, sans-serif",
+  atkinson: '"Atkinson Hyperlegible", "Noto Naskh Arabic", "Noto Sans Arabic", system-ui, sans-serif',
+  system: 'system-ui, "Noto Naskh Arabic", sans-serif',
 } as const;
 
 let chosen: Theme = "system";

@@ -1,7 +1,7 @@
 //! Sets the window title, the focus and the scroll position after navigation to a page.
-import { router, type Route } from "./router.svelte";
+import { router } from "./router.svelte";
 
-let focusedRoute: Route | undefined;
+let focused: number | undefined;
 
 /** Restores a scroll position. Retries for up to 60 frames, until long lists are rendered; stops at the first input. */
 function restoreScroll(top: number): void {
@@ -20,16 +20,16 @@ function restoreScroll(top: number): void {
 }
 
 /**
- * Returns an attachment for the h1 of a screen. It sets the window title and, once per route, restores the scroll
- * position and focuses the heading (not at start).
+ * Returns an attachment for the h1 of a screen. It sets the window title and, once per navigation, restores the scroll
+ * position and focuses the heading (not at start, and not after `router.backQuietly`).
  */
 export function focusHeading(title: string, scroll: "restore" | "keep" = "restore"): (heading: HTMLElement) => void {
   return (heading) => {
     document.title = `${title} · Carrel`;
-    if (focusedRoute === router.route) return;
-    const first = focusedRoute === undefined;
-    focusedRoute = router.route;
+    if (focused === router.navigation) return;
+    const first = focused === undefined;
+    focused = router.navigation;
     if (scroll === "restore") restoreScroll(router.scrollTop);
-    if (!first) heading.focus({ preventScroll: true });
+    if (!first && !router.isQuiet) heading.focus({ preventScroll: true });
   };
 }

@@ -7,6 +7,15 @@ export interface PageOf<Item> {
   total: number;
 }
 
+/** The loaded pages of the newest queries, so that a list that is opened again is rendered in its first frame. */
+// eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once when a query starts
+const keptPages = new Map<string, { total: number; pages: Map<number, unknown[]> }>();
+const MAX_KEPT_QUERIES = 8;
+/** Clears the kept pages. Called when another learner signs in. */
+export function clearKeptPages(): void {
+  keptPages.clear();
+}
+
 export class Pages<Item> {
   total = $state(0);
   failure = $state.raw<CommandFailure>();
@@ -21,36 +30,49 @@ export class Pages<Item> {
   #version = 0;
   /** Whether the next reply belongs to a new query and replaces all pages. */
   #replace = false;
+  /** Names the query, to keep its pages; empty: they are not kept. */
+  #key = "";
 
   constructor(size: number, load: (page: number) => Promise<PageOf<Item>>) {
     this.size = size;
     this.#load = load;
   }
 
-  /** Starts a new query. `first`: its first page, if already known. */
-  start(first?: PageOf<Item>): void {
+  /** Starts a new query. `first`: its first page, if already known. `key`: names the query, to keep its pages. */
+  start(first?: PageOf<Item>, key = ""): void {
     this.#reset();
     this.#stale.clear();
-    if (first) {
-      this.#replace = false;
-      this.#pages.clear();
-      this.#pages.set(1, first.items);
-      this.total = first.total;
-    } else {
-      this.#replace = true;
-      void this.fetch(1);
+    this.#key = key;
+    const kept = keptPages.get(key);
+    this.#replace = !first && !kept;
+    if (!this.#replace) this.#pages.clear();
+    for (const [page, items] of kept?.pages ?? []) {
+      this.#pages.set(page, items as Item[]);
+      this.#stale.add(page);
     }
+    if (kept) this.total = kept.total;
+    if (first) this.#putFirst(first);
+    else void this.fetch(1);
+  }
+  #putFirst(first: PageOf<Item>): void {
+    this.#stale.delete(1);
+    this.#pages.set(1, first.items);
+    this.total = first.total;
+    this.#keep();
+  }
+  #keep(): void {
+    if (!this.#key) return;
+    keptPages.delete(this.#key);
+    // eslint-disable-next-line svelte/prefer-svelte-reactivity -- a copy that does not change
+    keptPages.set(this.#key, { total: this.total, pages: new Map(this.#pages) });
+    if (keptPages.size > MAX_KEPT_QUERIES) keptPages.delete(keptPages.keys().next().value!);
   }
   /** Marks the pages of the current query as stale. `first`: its new first page, if already known. */
   invalidate(first?: PageOf<Item>): void {
-    if (this.#replace) return this.start();
+    if (this.#replace) return this.start(undefined, this.#key);
     this.#reset();
     for (const page of this.#pages.keys()) this.#stale.add(page);
-    if (first) {
-      this.#stale.delete(1);
-      this.#pages.set(1, first.items);
-      this.total = first.total;
-    }
+    if (first) this.#putFirst(first);
   }
   #reset(): void {
     this.#version++;
@@ -81,6 +103,7 @@ export class Pages<Item> {
       this.#replace = false;
       this.total = list.total;
       this.failure = undefined;
+      this.#keep();
     } catch (cause) {
       if (version === this.#version) this.failure = asFailure(cause);
     } finally {

@@ -19,6 +19,14 @@ export function generatedWidths(image: ImageRef): { path: string; width: number 
 }
 
 /**
+ * Whether an image is a drawing, whose colours are inverted in the night theme: SVG, because a photo is never SVG. The
+ * style is in drawing.css.
+ */
+export function isDrawing(image: ImageRef): boolean {
+  return image.variants.at(-1)?.type === "image/svg+xml";
+}
+
+/**
  * Returns the message key for an image that failed to load. Requests the status from the loopback server, because an
  * `<img>` does not report it.
  */

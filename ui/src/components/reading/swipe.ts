@@ -1,5 +1,12 @@
 //! Turns pages by horizontal swipes. Ignores swipes on elements that use horizontal movement themselves.
-export function swipe(turn: { next: () => void; previous: () => void }): (element: HTMLElement) => () => void {
+import type { Dir } from "../../api/types";
+
+/** `dir`: direction in which the pages follow each other; by default that of the user interface. */
+export function swipe(turn: {
+  next: () => void;
+  previous: () => void;
+  dir?: Dir;
+}): (element: HTMLElement) => () => void {
   return (element) => {
     let x = 0;
     let y = 0;
@@ -8,7 +15,7 @@ export function swipe(turn: { next: () => void; previous: () => void }): (elemen
       const target = event.target as Element;
       id =
         event.pointerType === "touch" &&
-        !target.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag]")
+        !target.closest("[data-scroll], input, textarea, .scroll, .formula, [data-drag], dialog, [popover]")
           ? event.pointerId
           : undefined;
       x = event.clientX;
@@ -20,7 +27,7 @@ export function swipe(turn: { next: () => void; previous: () => void }): (elemen
       const dx = event.clientX - x;
       const dy = event.clientY - y;
       if (Math.abs(dx) < 64 || Math.abs(dx) < 2 * Math.abs(dy)) return;
-      const forward = document.dir === "rtl" ? dx > 0 : dx < 0;
+      const forward = (turn.dir ?? document.dir) === "rtl" ? dx > 0 : dx < 0;
       if (forward) turn.next();
       else turn.previous();
     };

@@ -9,6 +9,31 @@ export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
     "setting" | "enrolment" | "device" | undefined;
   return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
 }
+const SETTINGS: Readonly<Record<string, Key>> = {
+  theme: "settings.theme",
+  language: "settings.language",
+  readingfont: "settings.font",
+  textsize: "settings.size",
+  lineheight: "settings.leading",
+  measure: "settings.measure",
+  narrationspeed: "settings.speed",
+  downloadmetered: "settings.metered",
+  downloadcharging: "settings.charging",
+  keyshortcuts: "sync.setting.keyShortcuts",
+};
+/**
+ * Returns the message key of the title of a row whose own title is only a key of the store: the name of a setting, or
+ * of the kind of row if its key is an id. Null if the row has a title.
+ */
+export function titleKeyOf(receipt: Pick<Receipt, "id" | "rowType" | "title">): Key | null {
+  if (receipt.rowType === "kv") {
+    const [, ns, key = ""] = /^kv:([^\u001f]*)\u001f(.*)$/s.exec(receipt.id) ?? [];
+    if (ns === "setting") return SETTINGS[key.toLowerCase().replace(/[^a-z]/g, "")] ?? "sync.row.kv.setting";
+    return receipt.title === "" || (ns !== "device" && ns !== "enrolment") ? nameOf(receipt) : null;
+  }
+  // A row that only refers to another row by its id.
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-/.test(receipt.title) || receipt.title === "" ? nameOf(receipt) : null;
+}
 /** Order of row types in a group: progress and results, then study time, then all others. */
 const ORDER: readonly Receipt["rowType"][] = ["progress", "attempt", "answer", "grade", "session"];
 const rank = (type: Receipt["rowType"]): number => (ORDER.includes(type) ? ORDER.indexOf(type) : ORDER.length);
@@ -17,6 +42,8 @@ export type ReceiptGroup = {
   /** Id of the first receipt. */
   id: string;
   title: string;
+  /** Message key that replaces the title, see `titleKeyOf`. */
+  titleKey: Key | null;
   courseTitle: string;
   state: Receipt["state"];
   /** Time of the newest receipt. */
@@ -40,12 +67,14 @@ const row = (r: Receipt): ReceiptGroup["rows"][number] => ({
 export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
   const found = new Map<string, ReceiptGroup>();
   for (const r of receipts) {
-    const key = JSON.stringify([r.title, r.courseTitle, r.state]);
+    const titleKey = titleKeyOf(r);
+    const key = JSON.stringify([titleKey ?? r.title, r.courseTitle, r.state]);
     const group = found.get(key);
     if (!group) {
       found.set(key, {
         id: r.id,
         title: r.title,
+        titleKey,
         courseTitle: r.courseTitle,
         state: r.state,
         atMs: r.atMs,
