@@ -84,8 +84,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the second of two equal announcements is not announced",
         file: "ui/src/state/announce.svelte.ts",
-        good: "    this.announcement = { text, count: this.announcement.count + 1 };",
-        bad: "    this.announcement = { text, count: this.announcement.count };",
+        good: "    this.announcement = { text, count: ++this.#count };",
+        bad: "    this.announcement = { text, count: this.#count };",
         tests: &["ui", "tests/races.test.ts"],
     },
     Mutant {
@@ -119,8 +119,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an update clears the rendered part of a long list",
         file: "ui/src/state/pages.svelte.ts",
-        good: "    if (first) {\n      this.#stale.delete(1);",
-        bad: "    this.#pages.clear();\n    if (first) {\n      this.#stale.delete(1);",
+        good: "    if (first) this.#putFirst(first);\n  }\n  #reset",
+        bad: "    this.#pages.clear();\n    if (first) this.#putFirst(first);\n  }\n  #reset",
         tests: &["ui", "tests/races.test.ts"],
     },
     Mutant {
@@ -136,5 +136,33 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "progress: \"course\", enrolment: \"course\" }",
         bad: "progress: \"course\" }",
         tests: &["ui", "tests/live.svelte.test.ts"],
+    },
+    Mutant {
+        name: "a missed choice is marked like a right one",
+        file: "ui/src/components/quiz/marks.ts",
+        good: "(chosen ? \"right\" : \"missed\")",
+        bad: "\"right\"",
+        tests: &["ui", "tests/quizMarks.test.ts"],
+    },
+    Mutant {
+        name: "equal words of an answer are not interchangeable",
+        file: "ui/src/components/quiz/QuizBox.svelte",
+        good: "response: canonical(question, givenResponse)",
+        bad: "response: givenResponse",
+        tests: &["ui", "tests/quizMarks.test.ts"],
+    },
+    Mutant {
+        name: "points are rounded up to the maximum",
+        file: "ui/src/i18n/format.ts",
+        good: "if (value < max && tenths * 100 >= max)",
+        bad: "if (false)",
+        tests: &["ui", "tests/quizMarks.test.ts"],
+    },
+    Mutant {
+        name: "one minute fills the study chart",
+        file: "ui/src/features/progress/axis.ts",
+        good: "return minutes * MINUTE",
+        bad: "return longestMs || MINUTE",
+        tests: &["ui", "tests/progress.test.ts"],
     },
 ];
