@@ -1,5 +1,5 @@
-//! Compares the schema that is stored in a file with the one that the migrations create. SQLite's own checks do not
-//! find a changed byte in the text of a `CREATE` statement: it only makes a column or a table "missing".
+//! Compares the schema stored in a file with the schema that the migrations create. SQLite's integrity checks do not
+//! report a changed byte in the text of a `CREATE` statement; a column or table of that name is then missing.
 
 use rusqlite::{Connection, config::DbConfig, params};
 
@@ -23,8 +23,8 @@ struct Entry {
     sql: String,
 }
 
-/// Returns how the schema differs from the one that the applied migrations create; `None` if it does not, if a newer
-/// release wrote the file, or if the file is not ours.
+/// Returns how the schema of the file differs from that of the applied migrations. Returns `None` if
+/// both are equal, if a newer release wrote the file, or if Carrel did not write it.
 ///
 /// Changed migrations of an unreleased build are not damage: `migrate` returns `MigrationChanged` for them.
 pub fn schema_problem(conn: &Connection, migrations: &[Migration]) -> Result<Option<String>> {

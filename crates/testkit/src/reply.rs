@@ -36,7 +36,7 @@ pub fn complete(status: u16, headers: HeaderMap, body: Bytes) -> Reply {
 pub fn with_body(status: u16, content_type: &str, body: Body) -> Reply {
     Reply { body, ..reply(status, content_type, "") }
 }
-/// Returns the same reply with an additional header.
+/// Sets a header field of the reply; a field of the same name is replaced.
 #[must_use]
 pub fn header(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
     reply.headers.insert(name, HeaderValue::from_str(value).expect("a value"));

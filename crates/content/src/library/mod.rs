@@ -176,8 +176,9 @@ impl Library {
         })
     }
 
-    /// Returns a clone that never waits for the network, for screens with many items. Missing content
-    /// returns an error; it is fetched in the background and then reported with `Change::Catalogue`.
+    /// Returns a handle to the same library whose calls do not wait for the network, for screens with many
+    /// items. A call for missing content returns an error; the content is fetched in the background, then
+    /// `Change::Catalogue` is sent.
     pub fn without_waiting(&self) -> Self {
         Self { inner: self.inner.clone(), waits_for_network: false }
     }

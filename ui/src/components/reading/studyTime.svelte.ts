@@ -5,7 +5,7 @@ import { api } from "../../api/client";
 export const HEARTBEAT_MS = 10_000;
 /** Time without input after which nobody is reading a page without text. */
 export const IDLE_MS = 60_000;
-/** Upper limit, however much text is visible. */
+/** Maximum time without input, for any amount of text. */
 export const MAX_IDLE_MS = 300_000;
 /** Slow readers: 120 words (of 5 letters) or 250 ideographs or syllables a minute. */
 const LETTERS_PER_MINUTE = 600;
@@ -19,14 +19,17 @@ export interface Clock {
   now(): number;
 }
 
-/** Time in which a slow reader reads this text. */
+/** Returns the time in milliseconds that a slow reader needs for this text. */
 export function readingMs(text: string): number {
   const ideographs = text.match(IDEOGRAPH)?.length ?? 0;
   const letters = text.replace(/\s+/g, " ").trim().length - ideographs;
   return 60_000 * (letters / LETTERS_PER_MINUTE + ideographs / IDEOGRAPHS_PER_MINUTE);
 }
 
-/** Time in which a slow reader reads what the window shows. Of a text that is cut, the visible part counts. */
+/**
+ * Returns the time in milliseconds that a slow reader needs for the visible text. Of a partly visible block, only the
+ * visible part of its height counts.
+ */
 export function visibleReadingMs(): number {
   let sum = 0;
   for (const element of document.querySelectorAll<HTMLElement>(TEXT)) {
