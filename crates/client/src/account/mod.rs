@@ -3,11 +3,13 @@
 //! Not here: learning records (`carrel_learning`), and which account is open (`client`).
 
 mod keychain;
+mod pin;
 mod registry;
 mod secrets;
 mod server;
 
 pub use keychain::{Keychain, ProbeResult};
+pub use pin::{PIN_DIGITS, Pin};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
 pub use server::{
