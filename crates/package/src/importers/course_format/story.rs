@@ -20,7 +20,7 @@ use crate::{
     problem::SourceLocation,
     source::{fields::Fields, paths},
     text::{
-        markdown::{self, Lines, LinkTarget, Origin, Scope},
+        markdown::{self, Lines, LinkTarget, Origin, PreparedText, Scope, Syntax},
         sentence::Paragraph,
     },
 };
@@ -89,9 +89,9 @@ fn pages(
     scope: &Scope,
 ) -> Vec<PageDraft> {
     let problems = context.problems;
-    let lines = Lines::new(Origin::File(file), text);
-    let options = markdown::options() - pulldown_cmark::Options::ENABLE_MATH;
-    let Some(events) = markdown::events(text, options, &lines, problems) else {
+    let prepared = PreparedText::new(text, Syntax::Story);
+    let lines = Lines::new(Origin::File(file), &prepared);
+    let Some(events) = markdown::events(&prepared, markdown::options(), &lines, problems) else {
         return Vec::new();
     };
     let mut drafts: Vec<PageDraft> = Vec::new();
