@@ -240,6 +240,21 @@ async fn logins_and_passwords_are_compared_by_precis() {
     for login in ["jose\u{301}", "\u{ff2a}OS\u{c9}"] {
         assert_eq!(register(login, "", PASSWORD).await.status, StatusCode::CONFLICT, "{login:?}");
     }
+    // Pasted with invisible characters, as only a sign-in accepts.
+    for login in ["\u{feff}jos\u{e9}", "jos\u{e9}\u{200b}", "\u{202a}jose\u{301}\u{202c}"] {
+        assert_eq!(server.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
+        assert_eq!(
+            register(login, "", PASSWORD).await.status,
+            StatusCode::BAD_REQUEST,
+            "{login:?}"
+        );
+    }
+    // The letters i of Turkish.
+    let irem = server.learner("\u{130}rem").await;
+    for login in ["irem", "IREM", "\u{131}rem", "I\u{307}REM", "i\u{307}rem"] {
+        assert_eq!(server.sign_in(login, 2).await.user.id, irem.user.id, "{login:?}");
+        assert_eq!(register(login, "", PASSWORD).await.status, StatusCode::CONFLICT, "{login:?}");
+    }
     server.learner("pw3").await;
     for (login, name, password, field) in [
         ("pw3\u{200b}", "", PASSWORD, "login"),
