@@ -139,6 +139,7 @@ pub(super) fn settle(
     if let Some(usn) = batch.next_cursor(tx.state().pulled) {
         tx.state().pulled = usn;
     }
+    done.news = Some(batch.reply.usn).filter(|usn| *usn > tx.state().pulled);
     tx.state().last_ok_ms = Some(at_ms);
     done.left = outbox::counts(tx.conn())?.0;
     Ok(done)

@@ -194,8 +194,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a failed lane does not schedule a retry",
+        name: "a request of the app that failed is not shown as offline",
         file: "crates/sync/src/machine.rs",
+        good: "self.is_unreachable || faults().any",
+        bad: "faults().any",
+        tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(unreachable)"],
+    },
+    Mutant {
+        name: "the decision about an enrolment is not pulled after the push",
+        file: "crates/sync/src/batch.rs",
+        good: "done.news = Some(batch.reply.usn).filter(|usn| *usn > tx.state().pulled);",
+        bad: "done.news = None;",
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(decision)"],
+    },
+    Mutant {
+        name: "a failed lane does not schedule a retry",
+        file: "crates/sync/src/machine/lane.rs",
         good: "self.state = LaneState::Waiting(now + wait);",
         bad: "let _ = (now, wait);\n        self.state = LaneState::Idle;",
         tests: &[
