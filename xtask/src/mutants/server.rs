@@ -467,6 +467,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-server", "equal_logins_have_equal_keys"),
     },
     Mutant {
+        name: "signs in while the server's clock was never set",
+        file: "crates/server/src/http/layers.rs",
+        good: "request.method().is_safe() || crate::clock::is_plausible(now_ms)",
+        bad: "request.method().is_safe() || now_ms >= 0",
+        tests: api!("nothing_is_changed_while_the_clock_was_never_set"),
+    },
+    Mutant {
+        name: "a register with a stamp in the future cannot be changed",
+        file: "crates/server/src/domain/change_log.rs",
+        good: "if is_same || !is_future || stored_stamp <= stamp {",
+        bad: "if is_same || is_future || stored_stamp <= stamp {",
+        tests: api!("a_register_stamped_in_the_future_can_be_changed_again"),
+    },
+    Mutant {
         name: "a login may mix letters of both directions",
         file: "crates/server/src/precis.rs",
         good: "    if mixes || !chars.first().is_some_and(is_right_to_left) {",

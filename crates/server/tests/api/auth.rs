@@ -5,7 +5,7 @@ use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_server::Settings;
 use serde_json::json;
 
-use super::support::{PASSWORD, TestServer, device, engine, fixture};
+use super::support::{NOW, PASSWORD, TestServer, device, engine, fixture};
 
 const MINUTE: i64 = 60_000;
 
@@ -376,6 +376,37 @@ async fn signing_out_with_an_access_token_ends_the_sign_in() {
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
     assert!(!server.accepts(&noor.access_token).await);
     assert_eq!(server.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// A computer without a battery starts at 1970, and its clock is set later. Tokens issued before would be expired then.
+#[tokio::test]
+async fn nothing_is_changed_while_the_clock_was_never_set() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    for wrong in [0, 86_400_000, 946_684_800_000, 4_102_444_800_000] {
+        server.clock.set(wrong);
+        let body = json!({"login": "noor", "password": PASSWORD, "deviceId": device(7)});
+        let new = json!({"login": "amin", "password": PASSWORD, "deviceId": device(8)});
+        let replies = [
+            server.post("/api/auth/login", "", &body).await,
+            server.post("/api/auth/register", "", &new).await,
+            server.refresh(&noor.refresh_token).await,
+            server.push(&noor.access_token, &[]).await,
+        ];
+        for reply in replies {
+            assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{wrong}");
+            let problem = reply.problem();
+            assert_eq!(problem.code, ErrorCode::Unavailable);
+            assert_eq!((problem.retry_after_ms, problem.retryable), (Some(60_000), true));
+            assert!(problem.detail.contains("clock"), "{}", problem.detail);
+        }
+        assert_eq!(server.get("/api/meta", "").await.status, StatusCode::OK, "{wrong}");
+    }
+    // After the clock is set, the device continues with its tokens.
+    server.clock.set(NOW + 3 * 24 * 60 * MINUTE);
+    let next: TokenReply = server.refresh(&noor.refresh_token).await.ok();
+    assert!(server.accepts(&next.access_token).await);
+    server.sign_in("noor", 7).await;
 }
 
 #[tokio::test]
