@@ -60,7 +60,7 @@ describe("the address of the server", () => {
     ["offline", "No Carrel server answers at nowhere.example. Check the address, and that this device"],
     ["not_found", "No Carrel server answers at nowhere.example. Check the address, and that this device"],
     ["bad_reply", "No Carrel server answers at nowhere.example. The response did not come from a Carrel server."],
-    ["invalid_request", "Invalid input. Check what you entered, then try again."],
+    ["invalid_request", "“nowhere.example” is not an address. Type it as your school wrote it, without spaces"],
   ] as const)("stays in its field, with the error, if the check fails ('%s')", async (code, words) => {
     platform.replies["check_server"] = () => fail(code);
     const target = await open();
