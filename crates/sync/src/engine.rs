@@ -23,13 +23,15 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::{
     Event, Fault, Instruction, Machine, Phase, Result, Transport, batch,
     batch::BatchOutcome,
-    machine::{Lane, Pushed},
+    machine::{Lane, PULL_ROWS, Pushed},
     outbound::Outbound,
     pull,
 };
 
 /// Maximum length of a line of the event stream in bytes. Lines of the server are far shorter.
 const MAX_LINE_BYTES: usize = 64 * 1024;
+/// Maximum number of pages of one pull. The machine limits the number of pulls, not of pages.
+const MAX_PAGES: usize = 8;
 
 /// The sync engine of one account: machine, transport and store.
 pub struct Engine {
@@ -242,20 +244,39 @@ impl Engine {
         }
     }
 
+    /// Pulls up to `MAX_PAGES` pages. While a full page is applied, the next one is requested. A fault after the first
+    /// page ends the pull without an error: the pages before it are applied, and the next pull reports the fault if it
+    /// persists.
     async fn pull(&self, limit: u32) -> Event {
         let state = match self.store.read(state::load).await {
             Ok(state) => state,
             Err(e) => return store_failed(Lane::Pull, &e),
         };
-        let (since, epoch) = (state.pulled, state.epoch);
-        let reply = match self.transport.pull(since, limit).await {
+        let (mut since, mut epoch) = (state.pulled, state.epoch);
+        let mut reply = match self.transport.pull(since, limit).await {
             Ok(reply) => reply,
             Err(fault) => return Event::PullFailed(fault),
         };
-        match self.store.write("apply_pull", move |tx| pull::apply(tx, since, &epoch, &reply)).await
-        {
-            Ok(done) => Event::Pulled(done),
-            Err(e) => store_failed(Lane::Pull, &e),
+        let mut page = 1;
+        loop {
+            // A smaller limit means that a reply could not be read: the machine raises it again after each page.
+            let is_full = limit == PULL_ROWS && reply.rows.len() == PULL_ROWS as usize;
+            let is_pipelined = is_full && reply.more && reply.next > since && page < MAX_PAGES;
+            let next_since = reply.next;
+            let next = async {
+                if is_pipelined { self.transport.pull(next_since, limit).await.ok() } else { None }
+            };
+            let applied =
+                self.store.write("apply_pull", move |tx| pull::apply(tx, since, &epoch, &reply));
+            let (applied, next) = join(applied, next).await;
+            let done = match applied {
+                Ok(done) => done,
+                Err(e) => return store_failed(Lane::Pull, &e),
+            };
+            match next.filter(|_| !done.other_epoch && done.usn == next_since) {
+                Some(next) => (since, epoch, reply, page) = (done.usn, done.epoch, next, page + 1),
+                None => return Event::Pulled(done),
+            }
         }
     }
 

@@ -4,6 +4,42 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a text with carriage returns only has one line",
+        file: "crates/package/src/source/encoding.rs",
+        good: "text.replace(\"\\r\\n\", \"\\n\").replace('\\r', \"\\n\")",
+        bad: "text.replace(\"\\r\\n\", \"\\n\")",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(problems_have_the_same_lines_in_all_encodings)",
+        ],
+    },
+    Mutant {
+        name: "names of a zip in any code page are read as Latin letters",
+        file: "crates/package/src/source/zip_names.rs",
+        good: "                false => NameEncoding::Unknown,",
+        bad: "                false => NameEncoding::CodePage,",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(names_in_a_local_code_page_are_reported_once)",
+        ],
+    },
+    Mutant {
+        name: "names that differ in compatibility characters are the same file",
+        file: "crates/package/src/source/paths.rs",
+        good: "    nfc(&UniCase::unicode(nfc(path)).to_folded_case())",
+        bad: "    path.nfkc().flat_map(char::to_lowercase).collect()",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(names_that_differ_in_compatibility_characters_are_different)",
+        ],
+    },
+    Mutant {
         name: "a zip bomb with forged sizes is unpacked",
         file: "crates/package/src/source/zip.rs",
         good: "if size > limits.ratio_min_bytes && size / limits.ratio > packed {",

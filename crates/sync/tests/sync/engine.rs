@@ -13,7 +13,10 @@ use carrel_model::{
     },
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
-use carrel_sync::{Event, Instruction, Phase, Sync, machine::Lane};
+use carrel_sync::{
+    Event, Instruction, Phase, Sync,
+    machine::{Lane, PULL_ROWS},
+};
 use carrel_system::Clock as _;
 use carrel_testkit::{
     FakeClock, FakeServer,
@@ -301,6 +304,42 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
         );
         let receipts = device.store.read(|c| outbox::accepted(c, 1_000)).await.unwrap();
         assert_eq!(receipts.len(), outbox::RECEIPTS, "{name}");
+    }
+}
+
+/// Three pages in one instruction: the next page is requested while the one before it is applied.
+#[tokio::test]
+async fn pipelined_pages_lose_nothing_after_a_fault() {
+    const ROWS: usize = 2 * PULL_ROWS as usize + 500;
+    let busy = || Outcome::Reply(problem(503, ErrorCode::Unavailable, Some(1)).into());
+    let faults: [(&str, Option<Outcome>, usize, u64); 5] = [
+        ("none", None, 3, ROWS as u64),
+        ("the second request is lost", Some(Outcome::LoseRequest), 2, PULL_ROWS.into()),
+        ("the second reply is lost", Some(Outcome::LoseReply), 2, PULL_ROWS.into()),
+        ("the server is busy", Some(busy()), 2, PULL_ROWS.into()),
+        ("a sign-in page", Some(Outcome::Reply((200, "<html>").into())), 2, PULL_ROWS.into()),
+    ];
+    for (name, fault, requests, pulled) in faults {
+        let server = FakeServer::new();
+        for n in 0..ROWS {
+            let row = Progress::none(ItemKind::Section, item(&format!("c/l{n}/s")));
+            server.put(Progress { done_ms: Some(FakeClock::noon().now_ms()), ..row });
+        }
+        let device = Device::new(1, &FakeClock::noon(), &server);
+        if let Some(fault) = fault {
+            let ((processed, _), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
+            resume.send(()).unwrap();
+            server.enqueue(PULL, Outcome::Hold { processed, resumed });
+            server.enqueue(PULL, fault);
+        }
+        let event = device.engine.run(Instruction::Pull { limit: PULL_ROWS }).await;
+        let Event::Pulled(done) = event else { panic!("{name}: {event:?}") };
+        assert_eq!((server.requests(PULL), done.usn), (requests, pulled), "{name}");
+        assert_eq!(done.more, pulled < ROWS as u64, "{name}");
+        let state = device.store.read(state::load).await.unwrap();
+        assert_eq!(state.pulled, pulled, "{name}: the cursor is that of the applied rows");
+        device.sync_until_idle().await;
+        assert_eq!(device.done("c").await.len(), ROWS, "{name}");
     }
 }
 

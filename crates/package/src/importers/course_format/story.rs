@@ -124,7 +124,7 @@ fn pages(
                     problems.error(
                         at,
                         "before-page",
-                        format!("{dest_url:?} is before the first page"),
+                        format!("{:?} is before the first page", dest_url.as_ref()),
                         "start the page with a line ##",
                     );
                 }
@@ -143,7 +143,7 @@ fn pages(
                     Some(_) => problems.warn(
                         at,
                         "story-markup",
-                        format!("the link {dest_url:?} was removed"),
+                        format!("the link {:?} was removed", dest_url.as_ref()),
                         "only word: links are supported in stories",
                     ),
                     None => {}
@@ -223,7 +223,8 @@ fn add_media(
     scope: &Scope,
 ) {
     let at = SourceLocation { file, line: media.line };
-    let Some(path) = context.resolve(at, paths::parent(file), &media.link) else { return };
+    let folder = paths::parent(file);
+    let Some(path) = context.resolve_media(at, folder, &media.link, &media.alt) else { return };
     if context.entry(&path).is_none() {
         context.problems.error(
             at,
