@@ -18,6 +18,7 @@ impl CommandError {
             size: None,
             reason: None,
             subject: None,
+            retry_after_ms: None,
         }
     }
     pub(crate) fn unknown(name: &str) -> Self {
@@ -50,7 +51,17 @@ impl From<Error> for CommandError {
             }
             _ => (None, None),
         };
-        Self { size, reason, subject, ..Self::new(e.code(), e.to_string(), e.hint()) }
+        let retry_after_ms = match &e {
+            Error::Net(net::Error::Server { retry_after_ms, .. }) => *retry_after_ms,
+            _ => None,
+        };
+        Self {
+            size,
+            reason,
+            subject,
+            retry_after_ms,
+            ..Self::new(e.code(), e.to_string(), e.hint())
+        }
     }
 }
 impl From<content::Error> for CommandError {

@@ -2,14 +2,14 @@
 //!
 //! Not here: learning records (`carrel_learning`), and which account is open (`client`).
 
+mod address;
 mod keychain;
 mod registry;
 mod secrets;
 mod server;
 
+pub use address::addresses;
 pub use keychain::{Keychain, ProbeResult};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
-pub use server::{
-    Identity, ServerCheck, addresses, adopt, check_server, identity, login, logout, register,
-};
+pub use server::{Identity, ServerCheck, adopt, check_server, identity, login, logout, register};

@@ -17,4 +17,8 @@ reason?: string,
 /**
  * The name that the message for `reason` refers to.
  */
-subject?: string, };
+subject?: string, 
+/**
+ * Time before the same call can succeed, in milliseconds.
+ */
+retryAfterMs?: number, };
