@@ -40,6 +40,7 @@ pub(super) fn draft(
     let fields = Fields::new(&node, &file, problems, "story.json")?;
     fields.format("carrel-story");
     let metadata = metadata::read(context, &fields);
+    let family = fields.slug("family").map(|f| f.value.as_str().to_owned()).unwrap_or_default();
     let level = fields.integer("level", 1..=5);
     if level.is_none() && fields.node("level").is_none() {
         fields.missing("level");
@@ -75,6 +76,7 @@ pub(super) fn draft(
     Some(StoryDraft {
         file: text_file,
         metadata,
+        family,
         level: level.map_or(1, |l| u8::try_from(l.value).unwrap_or(5)),
         pages,
         vocabulary: words,
