@@ -53,6 +53,7 @@ impl From<Error> for CommandError {
             _ => (None, None),
         };
         let retry_after_ms = match &e {
+            Error::Net(net::Error::Server { retry_after_ms, .. }) => *retry_after_ms,
             Error::Pin(pin) => pin.wait_ms(),
             _ => None,
         };

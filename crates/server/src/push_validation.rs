@@ -14,10 +14,8 @@ use carrel_model::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::change_log::Refusal;
+use crate::{clock::MAX_AHEAD_MS, domain::change_log::Refusal};
 
-/// Maximum time by which the stamp of a row may be ahead of the server's clock.
-pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
 /// The same for other times (`Row::wall_ms`), which do not order rows. Clocks that are wrong by some days are common,
 /// but a row further ahead would count for a day far in the future.
 pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;

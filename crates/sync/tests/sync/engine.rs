@@ -666,6 +666,72 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     assert_eq!(here[0].row.pos.as_ref().unwrap().at, "b3");
 }
 
+/// The server's clock is wrong by some days while two devices meet it, and right when they meet it again. In between both
+/// write offline.
+#[tokio::test]
+async fn after_a_wrong_server_clock_the_later_offline_write_wins() {
+    let (hour, day) = (3_600_000, 24 * 3_600_000);
+    for wrong_by in [-3 * day, -400 * day, -2 * hour, 3 * day] {
+        for first_is_earlier in [true, false] {
+            let what = format!("wrong by {wrong_by}, {first_is_earlier}");
+            let server = FakeServer::new();
+            let clock = FakeClock::noon();
+            let set_server_clock =
+                |wrong_by| server.state().clock_ms = Some(clock.now_ms() + wrong_by);
+            // Only the first device has a correction: the second one has nothing to send to the wrong clock.
+            let (first, second) =
+                (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+            let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+            set_server_clock(wrong_by);
+            first.learning.record(at("b0")).await.unwrap();
+            first.sync_until_idle().await;
+            second.sync().await;
+            assert!(first.refused().await.is_empty(), "{what}");
+            let (earlier, later) =
+                if first_is_earlier { (&first, &second) } else { (&second, &first) };
+            clock.advance(4 * day);
+            earlier.learning.record(at("b1")).await.unwrap();
+            clock.advance(hour);
+            later.learning.record(at("b2")).await.unwrap();
+            clock.advance(hour);
+            set_server_clock(0);
+            for device in [&first, &second, &first] {
+                device.sync().await;
+            }
+            for device in [&first, &second] {
+                assert_eq!(device.waiting().await, 0, "{what}");
+                let latest = device.learning.latest(1).await.unwrap();
+                assert_eq!(latest[0].row.pos.as_ref().unwrap().at, "b2", "{what}");
+            }
+            let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("{what}") };
+            // The stamp is the time of the write, as on a device that never met the wrong clock.
+            let error_ms = row.pos.unwrap().hlc.ms() - (clock.now_ms() - hour);
+            assert!(error_ms.abs() < 60_000, "{what}: {error_ms} ms");
+        }
+    }
+}
+
+/// Without an answer about the server's clock, a device whose clock was corrected sends nothing.
+#[tokio::test]
+async fn stamps_wait_until_the_server_clock_is_known() {
+    let server = FakeServer::new();
+    let clock = FakeClock::noon();
+    let device = Device::new(1, &clock, &server);
+    server.state().clock_ms = Some(FakeClock::NOON - 3 * 24 * 3_600_000);
+    let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+    device.learning.record(at("b0")).await.unwrap();
+    device.sync_until_idle().await;
+    device.learning.record(at("b1")).await.unwrap();
+    server.state().clock_ms = Some(FakeClock::NOON);
+    let pushes = server.requests(PUSH);
+    server.enqueue("/api/meta", Outcome::LoseRequest);
+    device.sync().await;
+    assert_eq!((server.requests(PUSH), device.waiting().await), (pushes, 1));
+    assert_eq!(device.engine.phase().0, carrel_sync::Phase::Offline);
+    device.sync_until_idle().await;
+    assert_eq!((server.requests(PUSH), device.waiting().await), (pushes + 1, 0));
+}
+
 #[tokio::test]
 async fn times_of_a_wrong_clock_are_corrected() {
     let year = 365 * 24 * 3_600_000_i64;
