@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-net", &["carrel-model", "carrel-system"], &[]),
     ("carrel-imaging", &[], &[]),
     ("carrel-package", &["carrel-model", "carrel-imaging"], &[]),
+    ("carrel-authoring", &["carrel-model", "carrel-package"], &[]),
     ("carrel-bundle", &["carrel-model"], &[]),
     ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
     (
@@ -61,7 +62,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
     (
         "carrel-server",
-        &["carrel-model", "carrel-sqlite", "carrel-package", "carrel-bundle"],
+        &["carrel-model", "carrel-sqlite", "carrel-package", "carrel-authoring", "carrel-bundle"],
         &["carrel-testkit"],
     ),
     ("carrel-testkit", ALL, ALL),
@@ -76,6 +77,7 @@ const ALL: &[&str] = &[
     "carrel-net",
     "carrel-imaging",
     "carrel-package",
+    "carrel-authoring",
     "carrel-bundle",
     "carrel-learning",
     "carrel-sync",
@@ -97,11 +99,12 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
             "carrel-content",
             "carrel-client",
             "carrel-server",
+            "carrel-authoring",
             "carrel-bridge",
             "carrel-testkit",
             "carrel-tests",
         ],
-        "only the server, the bridge and the client's loopback server serve HTTP",
+        "only the server, the preview of packages, the bridge and the client's loopback server serve HTTP",
     ),
     (
         "rusqlite",

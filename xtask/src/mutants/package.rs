@@ -40,6 +40,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "the preview of packages answers requests for any host",
+        file: "crates/authoring/src/preview/mod.rs",
+        good: "    let mut response = if is_own {",
+        bad: "    let mut response = if is_own || host.is_some() {",
+        tests: &["-p", "carrel-authoring", "-E", "test(the_preview_answers_only_its_own_address)"],
+    },
+    Mutant {
         name: "a zip bomb with forged sizes is unpacked",
         file: "crates/package/src/source/zip.rs",
         good: "if size > limits.ratio_min_bytes && size / limits.ratio > packed {",
