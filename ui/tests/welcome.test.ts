@@ -143,10 +143,16 @@ describe("signing in", () => {
     expect(password(target).value).toBe("");
   });
 
-  it("again fills in the address and the user name of the account", async () => {
+  it("again fills in the server and the user name of the account, and focuses the password", async () => {
     const target = await open(yusuf);
-    expect(address(target).value).toBe("https://school.example");
+    expect(text(target)).toContain("Lakeside School");
     expect(text(target)).toContain("Unsent work is kept on this device");
+    expect(login(target).value).toBe("yusuf");
+    expect(document.activeElement).toBe(password(target));
+    expect(platform.requests("check_server")).toEqual([]);
+    // The server may have moved.
+    await press(target, "Use another server");
+    expect(address(target).value).toBe("https://school.example");
     await press(target, "Connect");
     expect(login(target).value).toBe("yusuf");
   });

@@ -49,10 +49,12 @@ impl From<Error> for CommandError {
             Error::Import(refusal) => {
                 (Some(refusal.reason().to_owned()), Some(refusal.subject().to_owned()))
             }
+            Error::Pin(pin) => (Some(pin.reason().to_owned()), None),
             _ => (None, None),
         };
         let retry_after_ms = match &e {
             Error::Net(net::Error::Server { retry_after_ms, .. }) => *retry_after_ms,
+            Error::Pin(pin) => pin.wait_ms(),
             _ => None,
         };
         Self {

@@ -497,7 +497,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an account opens while it is still closing",
         file: "crates/client/src/open_account/mod.rs",
-        good: "        shared.closing.wait().await;\n",
+        good: "        shared.closed().await;\n",
         bad: "",
         tests: &["-p", "carrel-client", "--test", "client", "-E", "test(cancelled_opening)"],
     },
@@ -563,5 +563,33 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "    check_schema(&conn)?;\n    accounts::migrate_login_keys(&mut conn)?;",
         bad: "    accounts::migrate_login_keys(&mut conn)?;",
         tests: &["-p", "carrel-server", "--test", "api", "-E", "test(a_damaged_schema)"],
+    },
+    Mutant {
+        name: "the delay after wrong PINs is not applied",
+        file: "crates/client/src/account/pin.rs",
+        good: "if self.attempts > 0 && wait_ms > 0 {",
+        bad: "if self.attempts > u32::MAX - 1 && wait_ms > 0 {",
+        tests: &["-p", "carrel-client", "--lib", "--test", "client"],
+    },
+    Mutant {
+        name: "an account opens without its PIN",
+        file: "crates/client/src/client/accounts.rs",
+        good: "        if info.pin.is_some() {\n            self.check_pin(id, pin).await?;",
+        bad: "        if info.pin.is_some() && pin.is_some() {\n            self.check_pin(id, pin).await?;",
+        tests: &["-p", "carrel-client", "--test", "client"],
+    },
+    Mutant {
+        name: "an account is removed with more unsynced work than was shown",
+        file: "crates/client/src/client/removal.rs",
+        good: "        if found != unsynced {",
+        bad: "        if found < unsynced {",
+        tests: &["-p", "carrel-client", "--test", "client"],
+    },
+    Mutant {
+        name: "all languages of a story are counted in a grouped list",
+        file: "crates/content/src/library/catalogue.rs",
+        good: "let counted = if filter.grouped { GROUP } else { \"id\" };",
+        bad: "let counted = \"id\";",
+        tests: &["-p", "carrel-content", "--test", "downloads"],
     },
 ];

@@ -4,12 +4,14 @@
 
 mod address;
 mod keychain;
+mod pin;
 mod registry;
 mod secrets;
 mod server;
 
 pub use address::addresses;
 pub use keychain::{Keychain, ProbeResult};
+pub use pin::{PIN_DIGITS, Pin};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
 pub use server::{Identity, ServerCheck, adopt, check_server, identity, login, logout, register};

@@ -129,6 +129,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     Some(StoryDraft {
         file: book.file.clone(),
         metadata,
+        family: format!("gs-{}", book.number),
         level: level(context, book, &parts),
         pages,
         vocabulary: Vec::new(),

@@ -118,6 +118,10 @@ impl<'a> Fields<'a> {
         let text = self.require_text(key)?;
         self.slug_of(key, text)
     }
+    /// Returns an optional id.
+    pub fn slug(&self, key: &'static str) -> Option<Located<Slug>> {
+        self.text(key).and_then(|text| self.slug_of(key, text))
+    }
     fn slug_of(&self, key: &str, text: Located<&str>) -> Option<Located<Slug>> {
         match Slug::new(text.value) {
             Ok(value) => Some(Located { value, line: text.line }),

@@ -7,7 +7,7 @@
 use carrel_model::{
     Hlc, UserId,
     lattice::{Row, RowKey},
-    wire::ResultCode,
+    wire::{RefusalReason, ResultCode},
 };
 use uuid::Uuid;
 
@@ -227,6 +227,7 @@ impl<'t> ChangeLog<'t> {
         let reason = format!(
             "over the quota of this server: {rows} rows or {mib} MiB per learner; hint: ask the administrator"
         );
+        let reason = RefusalReason::text("quota", &[("rows", &rows), ("mib", &mib)], reason);
         (ResultCode::Forbidden, reason)
     }
     fn refusal(&self, row: &Row, rule: Option<Rule>) -> DomainResult<Option<Refusal>> {
