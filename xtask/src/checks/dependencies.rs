@@ -16,7 +16,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-sqlite", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
     ("carrel-net", &["carrel-model", "carrel-system"], &[]),
     ("carrel-imaging", &[], &[]),
-    ("carrel-package", &["carrel-model", "carrel-imaging"], &[]),
+    ("carrel-recording", &[], &[]),
+    ("carrel-package", &["carrel-model", "carrel-imaging", "carrel-recording"], &[]),
     ("carrel-bundle", &["carrel-model"], &[]),
     ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
     (
