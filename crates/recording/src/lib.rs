@@ -2,7 +2,7 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `detect` | the container, by content |
+//! | `container`, `detect` | the kinds, and their detection by content |
 //! | `tags` | ID3, APE and Lyrics3 tags before and after the recording |
 //! | `frames` | streams of frames without a container: mp3 and ADTS |
 //! | `wav`, `flac`, `ogg`, `matroska`, `mp4` | one container each |
@@ -13,6 +13,7 @@
 //! The length is always computed: from the header if it states one, otherwise from the packets. Not here: files of a
 //! package (`carrel-package`), images.
 
+mod container;
 mod detect;
 mod edits;
 mod error;
@@ -28,7 +29,8 @@ mod waveform;
 
 use std::io::{Read, Seek};
 
-pub use detect::{Container, Unsupported, detect};
+pub use container::{Container, Unsupported};
+pub use detect::detect;
 pub use edits::Edits;
 pub use error::RecordingError;
 pub use waveform::{PEAK_COUNT, peaks};
