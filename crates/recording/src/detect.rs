@@ -105,23 +105,38 @@ fn framed(
 ) -> io::Result<Option<(Container, u64)>> {
     let end = tags::end(input, start)?;
     let within = if has_tag { u64::MAX } else { MAX_JUNK };
-    // The size of the tag may be wrong.
-    if has_tag
-        && let Some(at) = input.find(0, MAX_JUNK.min(input.len), b"fLaC")?
-        && matches!(input.bytes(at + 4, 4)?, [0 | 0x80, 0, 0, 0x22])
-    {
-        return Ok(Some((Container::Flac, at)));
+    let mp3 = frames::find(input, (start, within, end), mpeg, None)?.map(|(at, _)| at);
+    if mp3 == Some(start) {
+        return Ok(Some((Container::Mp3, start)));
     }
-    let mp3 = frames::find(input, (start, within, end), mpeg, None)?;
+    if let Some(found) = behind_other_bytes(input)? {
+        return Ok(Some(found));
+    }
     // Frames that follow at once are preferred to frames inside the other format.
-    let until = mp3.map_or(within, |(at, _)| at - start);
+    let until = mp3.map_or(within, |at| at - start);
     if let Some((at, _)) = frames::find(input, (start, until, end), adts, None)? {
         return Ok(Some((Container::Adts, at)));
     }
     Ok(match mp3 {
-        Some((at, _)) => Some((Container::Mp3, at)),
+        Some(at) => Some((Container::Mp3, at)),
         // A tag without a recording is a damaged recording.
         None if has_tag => Some((Container::Mp3, start)),
         None => None,
     })
+}
+
+/// Finds a container behind a tag with a wrong size, or behind bytes that a download put in front of it.
+fn behind_other_bytes(input: &mut Input<'_>) -> io::Result<Option<(Container, u64)>> {
+    let last = MAX_JUNK.min(input.len);
+    if let Some(at) = input.find(0, last, b"fLaC")?
+        && matches!(input.bytes(at + 4, 4)?, [0 | 0x80, 0, 0, 0x22])
+    {
+        return Ok(Some((Container::Flac, at)));
+    }
+    if let Some(at) = input.find(0, last, b"RIFF")?
+        && input.bytes(at + 8, 8)? == b"WAVEfmt "
+    {
+        return Ok(Some((Container::Wav, at)));
+    }
+    Ok(input.find(0, last, b"OggS\0\x02")?.map(|at| (Container::Ogg, at)))
 }

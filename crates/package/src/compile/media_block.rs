@@ -71,10 +71,6 @@ impl CompileContext<'_> {
                 ),
             );
         };
-        let report_format = |context: &Self, format: OtherFormat| {
-            let message = format!("{path:?} is {}, which cannot be published", format.name);
-            context.problems.error(at, "media-type", message, format.hint(path));
-        };
         let container = match kind {
             Kind::Other => {
                 let empty = self.entry(path).is_some_and(|e| e.size == 0);
@@ -82,7 +78,7 @@ impl CompileContext<'_> {
                 return None;
             }
             Kind::OtherFormat(format) => {
-                report_format(self, format);
+                self.report_format(at, path, format);
                 return None;
             }
             Kind::Raster | Kind::Svg if allowed == AllowedMedia::Audio => {
@@ -101,7 +97,7 @@ impl CompileContext<'_> {
         let prepared = match self.recording(path, container)? {
             Ok(prepared) => prepared,
             Err(RecordingFault::Format(format)) => {
-                report_format(self, format);
+                self.report_format(at, path, format);
                 return None;
             }
             Err(RecordingFault::Broken(error)) => {
@@ -145,7 +141,12 @@ impl CompileContext<'_> {
             );
         }
         let disk = self.entry(path)?.disk.clone();
-        let image = if kind_on_disk(&disk) == Kind::Svg {
+        let kind = kind_on_disk(&disk);
+        if let Kind::OtherFormat(format) = kind {
+            self.report_format(at, path, format);
+            return None;
+        }
+        let image = if kind == Kind::Svg {
             self.drawing(path)?
         } else {
             let bytes = self.read(path, self.options.limits.file_bytes.min(256 << 20))?;
@@ -226,6 +227,11 @@ impl CompileContext<'_> {
                 None
             }
         }
+    }
+
+    fn report_format(&self, at: SourceLocation<'_>, path: &str, format: OtherFormat) {
+        let message = format!("{path:?} is {}, which cannot be published", format.name);
+        self.problems.error(at, "media-type", message, format.hint(path));
     }
 
     fn report_error(&self, path: &str, line: u32, error: MediaError) {

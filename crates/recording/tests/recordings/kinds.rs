@@ -27,6 +27,19 @@ fn kinds_are_detected_behind_tags() {
         assert_eq!(kind(&bytes), Some(expected));
         assert_eq!(kind(&[tag.clone(), bytes].concat()), Some(expected), "behind a tag");
     }
+    for (bytes, expected) in [
+        (wav(None, b"", b""), Container::Wav),
+        (flac(0, &[]), Container::Flac),
+        (opus(960, 1920), Container::Ogg),
+    ] {
+        let junk = [b"\r\n\r\n".to_vec(), bytes.clone()].concat();
+        assert_eq!(kind(&junk), Some(expected), "behind other bytes");
+        assert_eq!(published("junk", &junk).2, published("plain", &bytes).2);
+    }
+    // A recording in a tag is not the recording.
+    let attached = wav(None, b"", b"");
+    let tagged = [id3v2(&attached, attached.len()), mp3(40)].concat();
+    assert_eq!(kind(&tagged), Some(Container::Mp3));
     for none in [
         &b""[..],
         b"plain text",

@@ -90,6 +90,44 @@ fn pages_of_ogg_keep_a_valid_checksum() {
 }
 
 #[test]
+fn a_cover_in_the_comments_of_ogg_is_removed_from_all_its_pages() {
+    let cover = format!("METADATA_BLOCK_PICTURE={}", PLACE.repeat(6_000));
+    let mut tags = b"\x03vorbis\0\0\0\0\x01\0\0\0".to_vec();
+    tags.extend((cover.len() as u32).to_le_bytes());
+    tags.extend(cover.as_bytes());
+    tags.push(1);
+    let page = |flags: u8, end: u64, number: u32, segments: &[u8], body: &[u8]| {
+        let mut out = ogg_page(flags, end, number, &[]);
+        out[26] = segments.len() as u8;
+        out.extend(segments);
+        out.extend(body);
+        out[22..26].fill(0);
+        let sum = ogg_checksum(&out);
+        out[22..26].copy_from_slice(&sum.to_le_bytes());
+        out
+    };
+    let setup = b"\x05vorbis setup";
+    let (first, rest) = tags.split_at(255 * 255);
+    let mut segments = vec![255; rest.len() / 255];
+    segments.extend([(rest.len() % 255) as u8, setup.len() as u8]);
+    let bytes = [
+        ogg_page(
+            2,
+            0,
+            0,
+            &[b"\x01vorbis\0\0\0\0\x01\x44\xac\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xb8\x01"],
+        ),
+        page(0, u64::MAX, 1, &[255; 255], first),
+        page(1, 0, 2, &segments, &[rest, setup].concat()),
+        ogg_page(4, 44_100, 3, &[&[0; 40]]),
+    ]
+    .concat();
+    let (ms, _, out) = published("cover", &bytes);
+    assert_eq!((ms, out.len()), (1000, bytes.len()));
+    assert!(!contains(&out, PLACE) && contains(&out, "vorbis setup"));
+}
+
+#[test]
 fn boxes_with_metadata_are_overwritten_in_place() {
     let place = PLACE.as_bytes();
     let sound = || Track::new(1, b"soun", b"mp4a", Some(32));
