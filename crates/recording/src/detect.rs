@@ -109,6 +109,9 @@ fn framed(
     if mp3 == Some(start) {
         return Ok(Some((Container::Mp3, start)));
     }
+    if let Some((at, _)) = frames::find(input, (start, 1, end), adts, None)? {
+        return Ok(Some((Container::Adts, at)));
+    }
     if let Some(found) = behind_other_bytes(input)? {
         return Ok(Some(found));
     }
