@@ -21,7 +21,7 @@ use crate::media::svg;
 use crate::media::vtt;
 use crate::problem::SourceLocation;
 use crate::sink::Blob;
-use crate::source::paths;
+use crate::source::{encoding, paths};
 use crate::text::markdown::{self, Origin, Scope};
 
 /// The compiled contents of a media paragraph.
@@ -131,14 +131,7 @@ impl CompileContext<'_> {
         caption: &str,
     ) -> Option<ImageRef> {
         if alt.is_empty() {
-            let hint = "describe the image for readers who cannot see it, \
-                        or write ![decorative](...) if it conveys no information";
-            self.problems.error(
-                at,
-                "alt-missing",
-                format!("the image {path:?} has no alternative text"),
-                hint,
-            );
+            self.report_missing_alt(at, path);
         }
         let disk = self.entry(path)?.disk.clone();
         let kind = kind_on_disk(&disk);
@@ -194,12 +187,11 @@ impl CompileContext<'_> {
 
     fn drawing(&self, path: &str) -> Option<raster::ScaledImage> {
         let bytes = self.read(path, self.options.limits.text_bytes)?;
-        let Some(text) = svg::decode(&bytes) else {
-            let hint = "save the drawing as UTF-8";
-            let at = SourceLocation { file: path, line: 1 };
-            self.problems.error(at, "not-utf8", "the drawing has an unknown encoding", hint);
-            return None;
-        };
+        let text = svg::decode(bytes).map_err(|error| {
+            let at = SourceLocation { file: path, line: error.line };
+            self.problems.error(at, "not-utf8", error.message, encoding::SAVE_HINT);
+        });
+        let text = text.ok()?;
         let result = guarded("svg-broken", || svg::clean(&text));
         match result.unwrap_or_else(|error| Err((1, error))) {
             Ok(drawing) => {

@@ -1,25 +1,20 @@
 //! The start of a drawing: its encoding, and what precedes its first element.
 //!
-//! Not here: the drawing itself (`cleaner`).
+//! Not here: the drawing itself (`cleaner`), other texts (`source::encoding`).
+
+use crate::source::encoding::{self, EncodingError};
 
 /// Decodes a drawing: UTF-8, UTF-16 with or without a byte order mark, or the ISO 8859-1 or Windows-1252 that its XML
-/// declaration states. `None` if it is another encoding.
-pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units = bytes.chunks_exact(2).map(|b| unit([b[0], b[1]]));
-        char::decode_utf16(units).collect::<Result<String, _>>().ok()
-    };
-    match bytes {
-        [0xef, 0xbb, 0xbf, rest @ ..] => std::str::from_utf8(rest).ok().map(str::to_owned),
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [b'<', 0, ..] => utf16(bytes, u16::from_le_bytes),
-        [0, b'<', ..] => utf16(bytes, u16::from_be_bytes),
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => Some(text.to_owned()),
-            Err(_) if states_latin(bytes) => Some(bytes.iter().map(|b| latin(*b)).collect()),
-            Err(_) => None,
-        },
+/// declaration states.
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, EncodingError> {
+    match bytes.as_slice() {
+        [b'<', 0, ..] => encoding::decode([b"\xff\xfe", bytes.as_slice()].concat()),
+        [0, b'<', ..] => encoding::decode([b"\xfe\xff", bytes.as_slice()].concat()),
+        _ if states_latin(&bytes) && std::str::from_utf8(&bytes).is_err() => {
+            let text: String = bytes.iter().map(|b| latin(*b)).collect();
+            encoding::decode(text.into_bytes())
+        }
+        _ => encoding::decode(bytes),
     }
 }
 
@@ -52,12 +47,9 @@ pub(crate) fn is_drawing(head: &[u8]) -> bool {
         [0xef, 0xbb, 0xbf, ..] | [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, b'<', ..] => true,
         _ => head.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<'),
     };
-    if !starts_like_xml {
-        return false;
-    }
-    // The last character may be cut.
-    let text = decode(head).unwrap_or_else(|| String::from_utf8_lossy(head).into_owned());
-    first_element(&text).is_some_and(|name| name.rsplit(':').next() == Some("svg"))
+    starts_like_xml
+        && first_element(&encoding::decode_start(head))
+            .is_some_and(|name| name.rsplit(':').next() == Some("svg"))
 }
 
 /// Returns the name of the first element, after the XML declaration, comments and the document type.
@@ -154,14 +146,14 @@ mod tests {
                 c => u8::try_from(u32::from(c)).unwrap(),
             })
             .collect();
-        assert_eq!(decode(&latin).as_deref(), Some(text));
+        assert_eq!(decode(latin).as_deref(), Ok(text));
         assert_eq!(
-            decode(text.as_bytes()).as_deref(),
-            Some(text),
+            decode(text.as_bytes().to_vec()).as_deref(),
+            Ok(text),
             "UTF-8 with a wrong declaration"
         );
         let utf16: Vec<u8> = "<svg>é</svg>".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(decode(&utf16).as_deref(), Some("<svg>é</svg>"), "without a byte order mark");
-        assert_eq!(decode(b"<svg>\xe9</svg>"), None);
+        assert_eq!(decode(utf16).as_deref(), Ok("<svg>é</svg>"), "without a byte order mark");
+        assert!(decode(b"<svg>\xe9</svg>".to_vec()).is_err());
     }
 }
