@@ -102,7 +102,9 @@ pub(crate) fn other_format(head: &[u8]) -> Option<OtherFormat> {
     if at(0, b"II*\0") || at(0, b"MM\0*") || at(0, b"II+\0") || at(0, b"MM\0+") {
         return picture("a TIFF picture or a raw photo");
     }
-    if at(0, b"\0\0\x01\0") || at(0, b"\0\0\x02\0") {
+    // The number of pictures follows.
+    let is_icon = at(0, b"\0\0\x01\0") || at(0, b"\0\0\x02\0");
+    if is_icon && matches!(head.get(4..6), Some([1..=99, 0])) {
         return picture("an icon (ICO)");
     }
     if at(0, b"8BPS") {
@@ -191,8 +193,14 @@ mod tests {
             assert_eq!(found.name, name);
             assert!(found.hint("a/b.x").len() > 20, "{name}");
         }
-        for head in [&b"\0\0\0\x18ftypisom"[..], b"BMW is a car maker", b"\x89PNG", b"ID3\x04", b""]
-        {
+        for head in [
+            &b"\0\0\0\x18ftypisom"[..],
+            b"BMW is a car maker",
+            b"\x89PNG",
+            b"\0\0\x02\0\0\0",
+            b"ID3\x04",
+            b"",
+        ] {
             assert_eq!(other_format(head), None, "{head:?}");
         }
         let heic = other_format(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
