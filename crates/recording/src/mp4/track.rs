@@ -157,7 +157,9 @@ impl Track {
 /// Overwrites samples, if they are in the media data.
 pub(super) fn clear_samples(at: u64, len: u64, media: &[(u64, u64)], edits: &mut Edits) {
     let end = at.saturating_add(len);
-    if media.iter().any(|(from, to)| at >= *from && end <= *to) {
+    // The ranges of the media data are in the order of the file.
+    let before = media.partition_point(|(from, _)| *from <= at);
+    if before.checked_sub(1).is_some_and(|index| end <= media[index].1) {
         edits.clear(at, end, b"");
     }
 }
@@ -188,14 +190,17 @@ fn still_object_type(entries: &[u8]) -> bool {
     matches!(rest.first(), Some(0x6c..=0x6e))
 }
 
+/// Largest number of chunks whose samples are removed; a day of one chunk each second has fewer.
+const MAX_CHUNKS: usize = 1 << 18;
+
 /// Returns position and size of each chunk.
 fn chunks(stco: &[u8], co64: &[u8], stsc: &[u8], stsz: &[u8]) -> Vec<(u64, u64)> {
     let positions: Vec<u64> = if co64.is_empty() {
         let table = stco.get(8..).unwrap_or_default();
-        table.chunks_exact(4).map(|e| u64::from(u32_at(e, 0))).collect()
+        table.chunks_exact(4).take(MAX_CHUNKS).map(|e| u64::from(u32_at(e, 0))).collect()
     } else {
         let table = co64.get(8..).unwrap_or_default();
-        table.chunks_exact(8).map(|e| u64_at(e, 0)).collect()
+        table.chunks_exact(8).take(MAX_CHUNKS).map(|e| u64_at(e, 0)).collect()
     };
     let runs: Vec<(usize, usize)> = stsc
         .get(8..)
