@@ -87,7 +87,7 @@ impl Compiler {
             .collect();
         let manifest = Manifest { format: MANIFEST_FORMAT.to_owned(), content, blobs };
         if let Some(first) = self.ids.get(manifest.id()).filter(|first| **first != package.name()) {
-            let file = if package.is_course() { "course.json" } else { "story.json" };
+            let file = package.main_file();
             let message = format!("the id {:?} is also used by {first}", manifest.id().as_str());
             problems.add(file_error(file, "duplicate-id", message, "give one of them another id"));
             return Err(problems.into_sorted());

@@ -4,6 +4,42 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a text with carriage returns only has one line",
+        file: "crates/package/src/source/encoding.rs",
+        good: "text.replace(\"\\r\\n\", \"\\n\").replace('\\r', \"\\n\")",
+        bad: "text.replace(\"\\r\\n\", \"\\n\")",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(problems_have_the_same_lines_in_all_encodings)",
+        ],
+    },
+    Mutant {
+        name: "names of a zip in any code page are read as Latin letters",
+        file: "crates/package/src/source/zip_names.rs",
+        good: "                false => NameEncoding::Unknown,",
+        bad: "                false => NameEncoding::CodePage,",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(names_in_a_local_code_page_are_reported_once)",
+        ],
+    },
+    Mutant {
+        name: "names that differ in compatibility characters are the same file",
+        file: "crates/package/src/source/paths.rs",
+        good: "    nfc(&UniCase::unicode(nfc(path)).to_folded_case())",
+        bad: "    path.nfkc().flat_map(char::to_lowercase).collect()",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(names_that_differ_in_compatibility_characters_are_different)",
+        ],
+    },
+    Mutant {
         name: "a zip bomb with forged sizes is unpacked",
         file: "crates/package/src/source/zip.rs",
         good: "if size > limits.ratio_min_bytes && size / limits.ratio > packed {",
@@ -55,14 +91,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "nesting of a text is not limited",
-        file: "crates/package/src/text/markdown/mod.rs",
+        file: "crates/package/src/text/markdown/events.rs",
         good: "        if depth > MAX_NESTING {",
         bad: "        if depth > MAX_NESTING * 1_000 {",
         tests: unit!("carrel-package", "too_complex_texts_are_reported"),
     },
     Mutant {
         name: "quote markers of a line are not limited",
-        file: "crates/package/src/text/markdown/mod.rs",
+        file: "crates/package/src/text/markdown/events.rs",
         good: "        if markers > MAX_NESTING && !is_rule {",
         bad: "        if markers > MAX_NESTING * 1_000_000 && !is_rule {",
         tests: unit!("carrel-package", "lines_with_many_containers_are_found_before_parsing"),
@@ -143,5 +179,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {",
         bad: "    if script_tokens.iter().chain(&fetching_functions[..0]).any(|w| normalized.contains(w)) {",
         tests: unit!("carrel-package", "hostile_parts_are_removed_and_reported_with_lines"),
+    },
+    Mutant {
+        name: "empty lines end a formula block",
+        file: "crates/package/src/text/markdown/prepare.rs",
+        good: "                || has_blank && (!opening.is_block || is_prose(trimmed));",
+        bad: "                || has_blank;",
+        tests: unit!("carrel-package", "lines_of_a_formula_are_not_markdown"),
+    },
+    Mutant {
+        name: "a dollar sign after a letter starts a formula",
+        file: "crates/package/src/text/markdown/delimiters.rs",
+        good: "    if before.is_some_and(is_word_char) || inside.is_empty() {",
+        bad: "    if inside.is_empty() {",
+        tests: unit!("carrel-package", "dollars_of_prices_and_shells_are_text"),
+    },
+    Mutant {
+        name: "emphasis is not marked beside scripts without spaces",
+        file: "crates/package/src/text/markdown/prepare.rs",
+        good: "        } else if is_spaceless(before) || is_spaceless(after) {",
+        bad: "        } else if is_spaceless(before) && is_spaceless(after) && mark == 0 {",
+        tests: unit!("carrel-package", "emphasis_works_in_scripts_without_spaces"),
     },
 ];

@@ -127,14 +127,7 @@ impl CompileContext<'_> {
         caption: &str,
     ) -> Option<ImageRef> {
         if alt.is_empty() {
-            let hint = "describe the image for readers who cannot see it, \
-                        or write ![decorative](...) if it conveys no information";
-            self.problems.error(
-                at,
-                "alt-missing",
-                format!("the image {path:?} has no alternative text"),
-                hint,
-            );
+            self.report_missing_alt(at, path);
         }
         let disk = self.entry(path)?.disk.clone();
         let image = if kind_on_disk(&disk) == Kind::Svg {

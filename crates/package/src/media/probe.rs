@@ -4,6 +4,8 @@
 
 use std::{fs::File, io::Read, path::Path};
 
+use crate::source::encoding;
+
 /// The kind of a file, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -44,8 +46,8 @@ fn kind_of(head: &[u8]) -> Kind {
         // Layer III, MPEG 1, 2 or 2.5.
         Kind::Mp3
     } else {
-        let text = String::from_utf8_lossy(head);
-        let text = text.trim_start_matches('\u{feff}').trim_start();
+        let text = encoding::decode_start(head);
+        let text = text.trim_start();
         let drawing = text.starts_with("<svg")
             || (text.starts_with("<?xml") || text.starts_with("<!")) && text.contains("<svg");
         if drawing { Kind::Svg } else { Kind::Other }

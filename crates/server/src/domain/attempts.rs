@@ -13,7 +13,7 @@ use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
     content::{Question, Quiz, Response, grade, grade_question, has_attempts_left},
     lattice::{Answer, Attempt, Extra, Grade, Row, RowKey, RowType},
-    wire::ResultCode,
+    wire::{RefusalReason, ResultCode},
 };
 
 use super::{
@@ -63,7 +63,8 @@ impl Quizzes {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
             Row::Attempt(attempt) if changes_quiz(log, attempt)? => {
-                let reason = "quiz: cannot be changed for an existing attempt".to_owned();
+                let text = "quiz: cannot be changed for an existing attempt";
+                let reason = RefusalReason::text("quiz_changed", &[], text);
                 Ok(Some(Rule::Always((ResultCode::Invalid, reason))))
             }
             _ => Ok(None),
@@ -99,10 +100,14 @@ impl Quizzes {
             Some(AcceptedAnswers::Questions(quiz))
                 if !quiz.questions.contains(&answer.question) =>
             {
-                format!("question: the quiz of the attempt has no question {}", answer.question)
+                let question = &answer.question;
+                let text = format!("question: the quiz of the attempt has no question {question}");
+                RefusalReason::text("unknown_question", &[("question", question)], text)
             }
             Some(AcceptedAnswers::Any(0)) => {
-                format!("question: more than {} answers for one attempt", Attempt::MAX_ANSWERS)
+                let max = Attempt::MAX_ANSWERS;
+                let text = format!("question: more than {max} answers for one attempt");
+                RefusalReason::text("too_many_answers", &[("max", &max)], text)
             }
             _ => return Ok(None),
         };

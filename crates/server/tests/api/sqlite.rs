@@ -78,7 +78,8 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
     };
-    let logins = ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}"];
+    let logins =
+        ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}", "\u{130}lk", "\u{131}lk"];
     for (n, login) in logins.iter().enumerate() {
         conn.execute(
             "INSERT INTO account (id, login, login_key, name, role, password, created_ms) VALUES (?1, ?2, ?3, ?2, 'student', ?4, ?5)",
@@ -121,6 +122,12 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     let body = json!({"login": "CAFE\u{301}", "password": decomposed, "deviceId": device(60)});
     let reply: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
     assert_eq!(reply.user.id.0, device(4).0);
+    // The earliest account gets the common key of all letters i.
+    for login in ["ILK", "ilk\u{feff}"] {
+        let body = json!({"login": login, "password": decomposed, "deviceId": device(60)});
+        let reply: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
+        assert_eq!(reply.user.id.0, device(5).0, "{login:?}");
+    }
     let next: TokenReply = server.refresh(opaque).await.ok();
     let next: TokenReply = server.refresh(&next.refresh_token).await.ok();
     assert!(server.accepts(&next.access_token).await);

@@ -20,7 +20,7 @@ use crate::{
     problem::SourceLocation,
     source::{fields::Fields, paths},
     text::{
-        markdown::{self, Lines, LinkTarget, Origin, Scope},
+        markdown::{self, Lines, LinkTarget, Origin, PreparedText, Scope, Syntax},
         sentence::Paragraph,
     },
 };
@@ -40,6 +40,7 @@ pub(super) fn draft(
     let fields = Fields::new(&node, &file, problems, "story.json")?;
     fields.format("carrel-story");
     let metadata = metadata::read(context, &fields);
+    let family = fields.slug("family").map(|f| f.value.as_str().to_owned()).unwrap_or_default();
     let level = fields.integer("level", 1..=5);
     if level.is_none() && fields.node("level").is_none() {
         fields.missing("level");
@@ -75,6 +76,7 @@ pub(super) fn draft(
     Some(StoryDraft {
         file: text_file,
         metadata,
+        family,
         level: level.map_or(1, |l| u8::try_from(l.value).unwrap_or(5)),
         pages,
         vocabulary: words,
@@ -89,9 +91,9 @@ fn pages(
     scope: &Scope,
 ) -> Vec<PageDraft> {
     let problems = context.problems;
-    let lines = Lines::new(Origin::File(file), text);
-    let options = markdown::options() - pulldown_cmark::Options::ENABLE_MATH;
-    let Some(events) = markdown::events(text, options, &lines, problems) else {
+    let prepared = PreparedText::new(text, Syntax::Story);
+    let lines = Lines::new(Origin::File(file), &prepared);
+    let Some(events) = markdown::events(&prepared, markdown::options(), &lines, problems) else {
         return Vec::new();
     };
     let mut drafts: Vec<PageDraft> = Vec::new();
@@ -124,7 +126,7 @@ fn pages(
                     problems.error(
                         at,
                         "before-page",
-                        format!("{dest_url:?} is before the first page"),
+                        format!("{:?} is before the first page", dest_url.as_ref()),
                         "start the page with a line ##",
                     );
                 }
@@ -143,7 +145,7 @@ fn pages(
                     Some(_) => problems.warn(
                         at,
                         "story-markup",
-                        format!("the link {dest_url:?} was removed"),
+                        format!("the link {:?} was removed", dest_url.as_ref()),
                         "only word: links are supported in stories",
                     ),
                     None => {}
@@ -223,7 +225,8 @@ fn add_media(
     scope: &Scope,
 ) {
     let at = SourceLocation { file, line: media.line };
-    let Some(path) = context.resolve(at, paths::parent(file), &media.link) else { return };
+    let folder = paths::parent(file);
+    let Some(path) = context.resolve_media(at, folder, &media.link, &media.alt) else { return };
     if context.entry(&path).is_none() {
         context.problems.error(
             at,

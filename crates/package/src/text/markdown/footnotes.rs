@@ -6,7 +6,8 @@ use std::{collections::HashMap, ops::Range};
 
 use pulldown_cmark::{Event, Tag};
 
-use super::{Spanned, group_end};
+use super::events::Spanned;
+use super::group_end;
 
 /// A definition: its events and, if it is referenced, its index in `order` and the number of references.
 type Definition = (Range<usize>, Option<(usize, usize)>);

@@ -1,3 +1,4 @@
+use super::events::find_too_deep_line;
 use super::*;
 
 fn scope() -> Scope {
@@ -9,7 +10,7 @@ fn scope() -> Scope {
     }
 }
 
-fn pieces(text: &str) -> (Vec<Piece>, Vec<String>) {
+pub(super) fn pieces(text: &str) -> (Vec<Piece>, Vec<String>) {
     let problems = Problems::default();
     let read = read(text, Origin::File("a.md"), &scope(), &problems);
     (read, problems.into_sorted().iter().map(ToString::to_string).collect())

@@ -1,0 +1,614 @@
+//! Prepares a text for the Markdown parser: takes out the formulas, so that no character of them is read as Markdown,
+//! and makes emphasis work next to scripts without spaces between words.
+//!
+//! A formula becomes a placeholder, which is converted back when the parser returns it in a text; in code, HTML and link
+//! targets the source is restored. Not here: the events (`events`).
+
+use std::collections::HashMap;
+
+use super::delimiters::{self, Brackets, Found, Mistake};
+use super::lines::{self, Line, LineKind, LineReader};
+use super::scripts::{is_spaceless, is_variation_selector};
+
+// Noncharacters of Unicode, which no text contains: `PreparedText` replaces them in the source.
+const FORMULA_START: char = '\u{fdd0}';
+const FORMULA_END: char = '\u{fdd1}';
+/// Counts as a letter where the parser decides what `*` means.
+const LETTER_MARK: char = '\u{fdd2}';
+/// Follows or precedes a `.` that counts as punctuation where the parser decides what `_` means.
+const STOP_MARK: char = '\u{fdd3}';
+/// At the start of a line that must not become a list, heading, quote or code.
+const GUARD: char = '\u{fdd4}';
+const REPLACED: std::ops::RangeInclusive<char> = '\u{fdd0}'..='\u{fdd5}';
+
+/// Which blocks and formulas a text may contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    /// Everything.
+    Blocks,
+    /// Blocks without formulas.
+    Story,
+    /// Blocks without headings and rules: a prompt or explanation of several lines.
+    Prompt,
+    /// No blocks: a choice, or a prompt of one line.
+    Inline,
+}
+
+/// A part of the source that the parser must not see.
+#[derive(Debug)]
+pub(super) struct Extract {
+    pub content: Content,
+    pub source: String,
+    /// Byte offset of the placeholder in the prepared text.
+    pub offset: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    Formula {
+        tex: String,
+        display: bool,
+    },
+    /// Text that is reported, unless it turns out to be code.
+    Mistake(Mistake),
+}
+
+/// A text in the form that the parser gets.
+#[derive(Debug)]
+pub(crate) struct PreparedText {
+    pub(super) text: String,
+    pub(super) extracts: Vec<Extract>,
+    /// Byte offsets of the prepared text from which on another line of the source applies, from 1.
+    pub(super) lines: Vec<(usize, u32)>,
+    pub(super) syntax: Syntax,
+}
+
+impl PreparedText {
+    pub fn new(source: &str, syntax: Syntax) -> Self {
+        let replaced;
+        let source = if source.contains(|c| REPLACED.contains(&c)) {
+            replaced = source.replace(|c| REPLACED.contains(&c), "\u{fffd}");
+            &replaced
+        } else {
+            source
+        };
+        let mut preparer = Preparer {
+            out: Self {
+                text: String::with_capacity(source.len()),
+                extracts: Vec::new(),
+                lines: Vec::new(),
+                syntax,
+            },
+            line: 1,
+            unclosed: HashMap::new(),
+        };
+        if syntax == Syntax::Inline {
+            preparer.inline(source)
+        } else {
+            preparer.blocks(source)
+        }
+        let mut prepared = preparer.out;
+        for (at, _) in prepared.text.match_indices(FORMULA_START) {
+            let after = &prepared.text[at + FORMULA_START.len_utf8()..];
+            let index = after.split(FORMULA_END).next().and_then(|n| n.parse::<usize>().ok());
+            if let Some(extract) = index.and_then(|n| prepared.extracts.get_mut(n)) {
+                extract.offset = at;
+            }
+        }
+        prepared
+    }
+
+    /// Returns the source of a part of the prepared text.
+    pub(super) fn restored(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        for part in self.parts(text) {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Extract(extract) => out.push_str(&extract.source),
+            }
+        }
+        without_marks(&out)
+    }
+
+    /// Splits a text at its placeholders.
+    pub(super) fn parts<'s>(&'s self, text: &'s str) -> Vec<Part<'s>> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(FORMULA_START) {
+            if !before.is_empty() {
+                parts.push(Part::Text(before));
+            }
+            let (index, tail) = after.split_once(FORMULA_END).unwrap_or((after, ""));
+            let extract = index.parse::<usize>().ok().and_then(|n| self.extracts.get(n));
+            parts.extend(extract.map(Part::Extract));
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest));
+        }
+        parts
+    }
+}
+
+/// A part of a text returned by the parser.
+pub(super) enum Part<'s> {
+    Text(&'s str),
+    Extract(&'s Extract),
+}
+
+/// Returns true if a text of the parser contains marks or placeholders.
+pub(super) fn is_prepared(text: &str) -> bool {
+    text.contains(|c| REPLACED.contains(&c))
+}
+
+/// Removes the marks that were inserted for the parser.
+pub(super) fn without_marks(text: &str) -> String {
+    let (before, after) = (format!(".{STOP_MARK}"), format!("{STOP_MARK}."));
+    text.replace(&after, "").replace(&before, "").replace([LETTER_MARK, STOP_MARK, GUARD], "")
+}
+
+/// A paragraph without the markers of its containers.
+#[derive(Debug, Default)]
+struct Paragraph {
+    text: String,
+    /// Offsets after a line ending or formula, with the markers that follow and the line of the source.
+    marks: Vec<(usize, String, u32)>,
+    prefix: String,
+    line: u32,
+    is_indented: bool,
+}
+
+struct Preparer {
+    out: PreparedText,
+    /// Line of the source that is read next.
+    line: u32,
+    /// For a delimiter without an end: the number of bytes after the place up to which there is none.
+    unclosed: HashMap<(&'static str, usize, bool), usize>,
+}
+
+impl Preparer {
+    fn inline(&mut self, source: &str) {
+        let mut paragraph =
+            Paragraph { prefix: GUARD.to_string(), line: 1, ..Paragraph::default() };
+        for line in source.split_inclusive('\n') {
+            paragraph.text.push_str(line);
+            self.line += 1;
+            if line.ends_with('\n') {
+                paragraph.marks.push((paragraph.text.len(), GUARD.to_string(), self.line));
+            }
+        }
+        self.paragraph(&paragraph);
+    }
+
+    fn blocks(&mut self, source: &str) {
+        let mut lines = LineReader::new(source);
+        let mut paragraph: Option<Paragraph> = None;
+        while let Some(line) = lines.next_line() {
+            let starts = matches!(line.kind, LineKind::First | LineKind::Indented);
+            let is_text = starts || line.kind == LineKind::Continuation;
+            // A line of `-` after a formula is a rule, not the underline of a heading.
+            let is_rule = is_text
+                && lines::is_underline(line.content)
+                && paragraph.as_ref().is_some_and(|p| p.text.trim_end().ends_with(FORMULA_END));
+            if (starts || !is_text || is_rule)
+                && let Some(paragraph) = paragraph.take()
+            {
+                self.paragraph(&paragraph);
+            }
+            if is_rule {
+                self.out.text.push_str(line.prefix.trim_end());
+                self.out.text.push('\n');
+            }
+            if !is_text {
+                self.start_line();
+                for part in [line.prefix, line.content, line.ending] {
+                    self.out.text.push_str(part);
+                }
+                self.line += 1;
+                continue;
+            }
+            let prefix = self.guarded(&line);
+            let target = paragraph.get_or_insert_with(|| Paragraph {
+                prefix: prefix.clone(),
+                line: self.line,
+                is_indented: line.kind == LineKind::Indented,
+                ..Paragraph::default()
+            });
+            if !target.text.is_empty() {
+                target.marks.push((target.text.len(), prefix, self.line));
+            }
+            self.add_line(target, line, &mut lines);
+        }
+        if let Some(paragraph) = paragraph {
+            self.paragraph(&paragraph);
+        }
+    }
+
+    /// Returns the prefix of a line, with a guard where the syntax has no such block.
+    fn guarded(&self, line: &Line<'_>) -> String {
+        let is_block = lines::heading_level(line.content) > 0
+            || lines::is_rule(line.content)
+            || lines::is_underline(line.content);
+        let is_guarded = self.out.syntax == Syntax::Prompt && is_block;
+        if is_guarded { format!("{}{GUARD}", line.prefix) } else { line.prefix.to_owned() }
+    }
+
+    /// Appends a line to a paragraph, and the formula that begins on it and ends on a later one.
+    fn add_line<'t>(
+        &mut self,
+        paragraph: &mut Paragraph,
+        first: Line<'t>,
+        lines: &mut LineReader<'t>,
+    ) {
+        let mut line = first;
+        loop {
+            self.line += 1;
+            let takes_formulas = self.out.syntax != Syntax::Story && !paragraph.is_indented;
+            let opening = if takes_formulas { Opening::find(line.content) } else { None };
+            let Some(opening) = opening else {
+                paragraph.text.push_str(line.content);
+                break paragraph.text.push_str(line.ending);
+            };
+            let rest = lines.rest();
+            let Some(end) = self.find_end(rest, &opening, line.quotes) else {
+                paragraph.text.push_str(&line.content[..opening.at]);
+                let mistake = Content::Mistake(Mistake::Unclosed(opening.open));
+                paragraph.text.push_str(&self.extract(mistake, opening.open.to_owned()));
+                paragraph.text.push_str(&line.content[opening.at + opening.open.len()..]);
+                break paragraph.text.push_str(line.ending);
+            };
+            let mut tex = line.content[opening.at + opening.open.len()..].to_owned();
+            for inner in rest[..end].split('\n') {
+                let inner = strip_quotes(inner, line.quotes).unwrap_or(inner);
+                if !inner.trim().is_empty() {
+                    tex.push('\n');
+                    tex.push_str(inner.trim_end());
+                }
+            }
+            let after = end + opening.close.len();
+            let source = [&line.content[opening.at..], line.ending, &rest[..after]].concat();
+            self.line += rest[..after].matches('\n').count() as u32;
+            paragraph.text.push_str(&line.content[..opening.at]);
+            let placeholder = self.extract(Content::Formula { tex, display: true }, source);
+            paragraph.text.push_str(&placeholder);
+            paragraph.marks.push((paragraph.text.len(), String::new(), self.line));
+            lines.resume(&rest[after..]);
+            match lines.rest_of_line() {
+                Some(next) => line = next,
+                None => break,
+            }
+        }
+    }
+
+    /// Returns the offset of the closing delimiter of a formula that continues after its line.
+    fn find_end(&mut self, rest: &str, opening: &Opening, quotes: usize) -> Option<usize> {
+        let key = (opening.close, quotes, opening.is_block);
+        // Bytes that remain after the place up to which an earlier search found no end.
+        if self.unclosed.get(&key).is_some_and(|remaining| rest.len() > *remaining) {
+            return None;
+        }
+        let (mut at, mut has_blank) = (0, false);
+        for line in rest.split_inclusive('\n') {
+            let Some(content) = strip_quotes(line, quotes) else { break };
+            let trimmed = content.trim();
+            has_blank |= trimmed.is_empty();
+            let is_end = trimmed.starts_with("```")
+                || trimmed.starts_with("~~~")
+                || has_blank && (!opening.is_block || is_prose(trimmed));
+            if is_end {
+                break;
+            }
+            if let Some(found) = delimiters::find_unescaped(content, opening.close) {
+                return Some(at + line.len() - content.len() + found);
+            }
+            at += line.len();
+        }
+        self.unclosed.insert(key, rest.len() - at);
+        None
+    }
+
+    fn extract(&mut self, content: Content, source: String) -> String {
+        self.out.extracts.push(Extract { content, source, offset: 0 });
+        format!("{FORMULA_START}{}{FORMULA_END}", self.out.extracts.len() - 1)
+    }
+
+    fn start_line(&mut self) {
+        self.out.lines.push((self.out.text.len(), self.line));
+    }
+
+    fn paragraph(&mut self, paragraph: &Paragraph) {
+        self.out.lines.push((self.out.text.len(), paragraph.line));
+        self.out.text.push_str(&paragraph.prefix);
+        Writer { preparer: self, paragraph, from: 0, next_mark: 0 }.write();
+    }
+}
+
+/// The start of a formula that continues after its line.
+struct Opening {
+    at: usize,
+    open: &'static str,
+    close: &'static str,
+    /// The delimiter is the first or last of its line, so empty lines may follow.
+    is_block: bool,
+}
+
+impl Opening {
+    fn find(line: &str) -> Option<Self> {
+        let is_edge = |at: usize| line[..at].trim().is_empty() || line[at + 2..].trim().is_empty();
+        let runs = backtick_runs(line);
+        let mut open = None;
+        let mut at = 0;
+        while let Some(byte) = line.as_bytes().get(at) {
+            // A byte inside of a character has none of these values.
+            let Some(rest) = line.get(at..) else {
+                at += 1;
+                continue;
+            };
+            match byte {
+                b'\\' if rest.starts_with("\\[") && open.is_none() && is_edge(at) => {
+                    let inside = &rest[2..];
+                    let is_formula =
+                        inside.trim().is_empty() || delimiters::looks_like_formula(inside);
+                    if is_formula && delimiters::find_unescaped(inside, "\\]").is_none() {
+                        return Some(Self { at, open: "\\[", close: "\\]", is_block: true });
+                    }
+                    at += 2;
+                }
+                b'\\' => at += 2,
+                b'`' if open.is_none() => {
+                    at = end_of_code(&runs, rest, at);
+                }
+                b'$' => {
+                    let run = rest.len() - rest.trim_start_matches('$').len();
+                    if run == 2 {
+                        open = if open.is_some() { None } else { Some(at) };
+                    }
+                    at += run;
+                }
+                _ => at += 1,
+            }
+        }
+        open.map(|at| Self { at, open: "$$", close: "$$", is_block: is_edge(at) })
+    }
+}
+
+/// Returns the end of the code span that starts at `at`, or of its backticks if there is no end.
+fn end_of_code(runs: &HashMap<usize, Vec<usize>>, rest: &str, at: usize) -> usize {
+    let run = rest.len() - rest.trim_start_matches('`').len();
+    let close = runs.get(&run).and_then(|all| all.get(all.partition_point(|p| *p <= at)));
+    close.copied().unwrap_or(at) + run
+}
+
+/// Removes the markers of quotes; `None` if a line has fewer.
+fn strip_quotes(line: &str, quotes: usize) -> Option<&str> {
+    let mut rest = line;
+    for _ in 0..quotes {
+        rest = rest.trim_start_matches([' ', '\t']).strip_prefix('>')?;
+    }
+    Some(rest)
+}
+
+/// Returns true for a line of words.
+fn is_prose(line: &str) -> bool {
+    if line.contains(['\\', '=', '^', '&']) {
+        return false;
+    }
+    let is_word = |token: &str| {
+        let word = token.trim_matches(|c: char| !c.is_alphanumeric());
+        word.chars().count() >= 2 && word.chars().all(char::is_alphabetic)
+    };
+    line.split_whitespace().filter(|token| is_word(token)).count() >= 3
+        || line.chars().filter(|c| is_spaceless(*c)).count() >= 8
+}
+
+/// Writes a paragraph to the prepared text.
+struct Writer<'a> {
+    preparer: &'a mut Preparer,
+    paragraph: &'a Paragraph,
+    /// Everything before this offset is written or dropped.
+    from: usize,
+    next_mark: usize,
+}
+
+impl Writer<'_> {
+    fn write(mut self) {
+        let paragraph = self.paragraph;
+        let text = paragraph.text.as_str();
+        let takes_formulas = self.preparer.out.syntax != Syntax::Story;
+        let is_table = text.lines().nth(1).is_some_and(is_delimiter_row);
+        let runs = backtick_runs(text);
+        let mut brackets = Brackets::default();
+        let last_comment = text.rfind("-->").unwrap_or(0);
+        let mut at = 0;
+        while let Some(byte) = text.as_bytes().get(at) {
+            // A byte inside of a character has none of these values.
+            let Some(rest) = text.get(at..) else {
+                at += 1;
+                continue;
+            };
+            match byte {
+                b'\\' => {
+                    let found = if takes_formulas { brackets.find(text, at) } else { Found::Text };
+                    let doubled = usize::from(rest.starts_with("\\\\"));
+                    let length = 2 + doubled;
+                    let display = rest[1 + doubled..].starts_with('[');
+                    at = self.found(found, at, length, display, is_table).unwrap_or_else(|| {
+                        at + 1 + rest[1..].chars().next().map_or(0, char::len_utf8)
+                    });
+                }
+                b'`' => {
+                    at = end_of_code(&runs, rest, at);
+                }
+                b'<' if rest.starts_with("<!--") && at < last_comment => {
+                    at += rest.find("-->").map_or(1, |end| end + 3);
+                }
+                b'<' => at += tag_length(rest),
+                b'$' if takes_formulas => {
+                    let run = rest.len() - rest.trim_start_matches('$').len();
+                    let found = match run {
+                        1 => delimiters::dollar(text, at),
+                        2 => delimiters::double_dollar(text, at),
+                        _ => Found::Text,
+                    };
+                    at = self.found(found, at, run.min(2), run == 2, is_table).unwrap_or(at + run);
+                }
+                b'*' | b'_' | b'~' => {
+                    let run = rest.len() - rest.trim_start_matches(*byte as char).len();
+                    self.emphasis(at, run, *byte);
+                    at += run;
+                }
+                _ => at += 1,
+            }
+        }
+        self.copy(text.len());
+    }
+
+    /// Writes a formula or mistake, and returns the offset after it; `None` for text. `length` is that of a delimiter.
+    fn found(
+        &mut self,
+        found: Found,
+        at: usize,
+        length: usize,
+        display: bool,
+        is_table: bool,
+    ) -> Option<usize> {
+        let text = self.paragraph.text.as_str();
+        let (content, end) = match found {
+            Found::Text => return None,
+            Found::Mistake(mistake) => (Content::Mistake(mistake), at + length),
+            Found::Formula { tex_end, end } => {
+                let mut tex = text[at + length..tex_end].to_owned();
+                if is_table {
+                    // In a table `|` is written with a backslash.
+                    tex = tex.replace("\\|", "|");
+                }
+                (Content::Formula { tex, display }, end)
+            }
+        };
+        self.copy(at);
+        let placeholder = self.preparer.extract(content, text[at..end].to_owned());
+        self.preparer.out.text.push_str(&placeholder);
+        self.drop(end);
+        Some(end)
+    }
+
+    /// Makes a run of `*`, `_` or `~` work as emphasis where the rules of CommonMark do not expect a script without
+    /// spaces, and a `*` between two numbers or single letters a multiplication sign.
+    fn emphasis(&mut self, at: usize, run: usize, mark: u8) {
+        let text = self.paragraph.text.as_str();
+        let mut before = text[..at].chars().rev().skip_while(|c| is_variation_selector(*c));
+        let (Some(before), Some(after)) = (before.next(), text[at + run..].chars().next()) else {
+            return;
+        };
+        if before.is_whitespace() || after.is_whitespace() {
+            return;
+        }
+        if mark == b'*' && run == 1 && is_product(&text[..at], &text[at + 1..]) {
+            self.copy(at);
+            return self.preparer.out.text.push('\\');
+        }
+        let (opening, closing) = if mark == b'_' {
+            let is_letter = |c: char| is_spaceless(c) && c.is_alphanumeric();
+            let is_mark = |c: char| !c.is_alphanumeric() && c != '_';
+            let opens = is_letter(before) && is_mark(after);
+            let closes = is_mark(before) && is_letter(after);
+            if opens == closes {
+                return;
+            }
+            let stop = if opens { format!("{STOP_MARK}.") } else { format!(".{STOP_MARK}") };
+            if opens { (stop, String::new()) } else { (String::new(), stop) }
+        } else if is_spaceless(before) || is_spaceless(after) {
+            (LETTER_MARK.to_string(), LETTER_MARK.to_string())
+        } else {
+            return;
+        };
+        self.copy(at);
+        self.preparer.out.text.push_str(&opening);
+        self.copy(at + run);
+        self.preparer.out.text.push_str(&closing);
+    }
+
+    /// Writes the text up to an offset.
+    fn copy(&mut self, end: usize) {
+        let text = self.paragraph.text.as_str();
+        while let Some((mark, prefix, line)) = self.paragraph.marks.get(self.next_mark) {
+            if *mark > end {
+                break;
+            }
+            self.preparer.out.text.push_str(&text[self.from..*mark]);
+            self.from = *mark;
+            self.preparer.out.lines.push((self.preparer.out.text.len(), *line));
+            self.preparer.out.text.push_str(prefix);
+            self.next_mark += 1;
+        }
+        self.preparer.out.text.push_str(&text[self.from..end]);
+        self.from = end;
+    }
+
+    /// Skips the text up to an offset.
+    fn drop(&mut self, end: usize) {
+        let marks = &self.paragraph.marks[self.next_mark..];
+        let dropped = marks.partition_point(|(mark, ..)| *mark <= end);
+        if let Some((.., line)) = marks[..dropped].last() {
+            self.preparer.out.lines.push((self.preparer.out.text.len(), *line));
+        }
+        self.next_mark += dropped;
+        self.from = end;
+    }
+}
+
+/// Returns true for a `*` between two numbers, single letters or brackets.
+fn is_product(before: &str, after: &str) -> bool {
+    let is_operand = |c: Option<char>, next: Option<char>| match c {
+        Some(c) if c.is_ascii_digit() => true,
+        Some(c) if c.is_ascii_alphabetic() => !next.is_some_and(char::is_alphanumeric),
+        _ => false,
+    };
+    let (mut back, mut on) = (before.chars().rev(), after.chars());
+    is_operand(back.next(), back.next()) && is_operand(on.next(), on.next())
+}
+
+/// Returns the offsets of the runs of backticks by their length.
+fn backtick_runs(text: &str) -> HashMap<usize, Vec<usize>> {
+    let mut runs: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find('`') {
+        let rest = &text[at + found..];
+        let run = rest.len() - rest.trim_start_matches('`').len();
+        runs.entry(run).or_default().push(at + found);
+        at += found + run;
+    }
+    runs
+}
+
+/// Maximum length of a tag or address whose content is not searched for formulas.
+const MAX_TAG: usize = 500;
+
+/// Returns the length of the tag or address in angle brackets at the start of a text, or 1.
+fn tag_length(text: &str) -> usize {
+    let is_tag = text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    let name = text[1..].split(|c: char| !(c.is_ascii_alphanumeric() || "+.-".contains(c))).next();
+    let is_address = name.is_some_and(|name| text[1 + name.len()..].starts_with(':'));
+    let mut quote = None;
+    for (at, c) in text.char_indices().skip(1).take(MAX_TAG) {
+        match (quote, c) {
+            _ if !is_tag => break,
+            (None, '>') => return at + 1,
+            (None, ' ' | '\n') if is_address => break,
+            (None, '"' | '\'') if !is_address => quote = Some(c),
+            (None, '$') if !is_address => break,
+            (None, '<' | '\n') => break,
+            (Some(q), c) if q == c => quote = None,
+            _ => {}
+        }
+    }
+    1
+}
+
+/// Returns true for the line below the head of a table.
+pub(super) fn is_delimiter_row(line: &str) -> bool {
+    let line = line.trim();
+    line.contains('|')
+        && line.contains('-')
+        && line.bytes().all(|b| matches!(b, b'|' | b'-' | b':' | b' ' | b'\t'))
+}
