@@ -6,5 +6,6 @@
 
 pub mod preview;
 pub mod report;
+mod snapshot;
 pub mod template;
 pub mod watch;

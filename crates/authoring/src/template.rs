@@ -5,7 +5,8 @@
 
 use std::{fs, io, path::Path};
 
-use carrel_package::{language_tag, suggest_slug};
+use carrel_model::language_tag::language_tag;
+use carrel_package::suggest_slug;
 
 /// What to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! pages that show the content (`preview`).
 
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
+    collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -13,29 +13,18 @@ use std::{
     time::Duration,
 };
 
-use carrel_model::{BlobHash, content::Manifest};
+use carrel_model::content::Manifest;
 use carrel_package::{Compiler, DirSink, Limits, Options, catch_panic, find};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     preview,
     report::{CheckReport, CheckedPackage, Identity},
+    snapshot::Snapshot,
 };
 
 /// Time between two looks at the files.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-
-/// The result of one check.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    /// Number of checks before this one.
-    pub generation: u64,
-    pub report: CheckReport,
-    /// The manifests by index in the report; packages with errors have none.
-    pub manifests: BTreeMap<usize, Manifest>,
-    /// File and media type of each blob.
-    pub blobs: BTreeMap<BlobHash, (PathBuf, String)>,
-}
 
 /// Compiles the packages under some paths again and again.
 struct Checker {

@@ -14,6 +14,7 @@ pub mod error;
 pub mod hash;
 pub mod hlc;
 pub mod id;
+pub mod language_tag;
 pub mod lattice;
 pub mod search_text;
 pub mod strict;

@@ -25,7 +25,7 @@ pub use guard::{catch_panic, panic_problem};
 pub use importers::{Package, find};
 pub use problem::{Problem, Severity};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
-pub use source::{Limits, fields::suggest_slug, language::language_tag};
+pub use source::{Limits, fields::suggest_slug};
 
 /// These types must be `Send`, because the server compiles packages on another thread.
 const _: () = {

@@ -20,7 +20,7 @@ use carrel_model::BlobHash;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use crate::watch::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// Policy of the pages: everything from this server, scripts only from its own file.
 const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; script-src 'self'; \

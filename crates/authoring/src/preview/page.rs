@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     report::{CheckedPackage, severity_name},
-    watch::Snapshot,
+    snapshot::Snapshot,
 };
 
 /// Maximum width of an image in pixels; wider variants are not needed on the page.

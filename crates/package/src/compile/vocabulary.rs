@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use carrel_model::content::VocabularyEntry;
+use carrel_model::{content::VocabularyEntry, language_tag::language_tag};
 
 use crate::compile::context::CompileContext;
 use crate::compile::media_block::{AllowedMedia, MediaBlock};
 use crate::problem::SourceLocation;
 use crate::source::fields::{Fields, UniqueIds};
 use crate::source::json::Value;
-use crate::source::language::language_tag;
 use crate::source::paths;
 use crate::text::markdown::Scope;
 

@@ -4,11 +4,10 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use carrel_model::Slug;
+use carrel_model::{Slug, language_tag::language_tag};
 
 use crate::problem::{Problems, SourceLocation};
 use crate::source::json::{Member, Node, Value};
-use crate::source::language::language_tag;
 
 /// A value and its line.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, with names by
 //! `zip_directory` and `zip_names`; `paths` checks names, `encoding` decodes texts, `json` and `fields` read JSON with
-//! line numbers, `language` checks language tags.
+//! line numbers.
 //!
 //! Not here: the meaning of the files (`importers`).
 
@@ -15,7 +15,6 @@ pub(crate) mod encoding;
 pub(crate) mod fields;
 mod files;
 pub(crate) mod json;
-pub(crate) mod language;
 pub(crate) mod paths;
 mod zip;
 mod zip_directory;

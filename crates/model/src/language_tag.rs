@@ -1,7 +1,7 @@
 //! Checks language tags (BCP 47, RFC 5646): the order and form of the subtags, and that the language is a registered
 //! code of two letters or has three letters.
 //!
-//! Not here: the text direction (`carrel_model::content::Dir`).
+//! Not here: the text direction (`content::Dir`).
 
 /// The two-letter code of each language that has one (ISO 639-1), its three-letter code and its English name. Languages
 /// without a common English name have an empty name; the last codes are deprecated but registered.
@@ -75,7 +75,10 @@ fn languages() -> impl Iterator<Item = (&'static str, &'static str, &'static str
     })
 }
 
-/// Returns the tag in its usual case (`zh-Hant-TW`), or a hint.
+/// Returns the tag in its usual case (`zh-Hant-TW`).
+///
+/// # Errors
+/// The text is not a tag; the error is a hint for its author.
 pub fn language_tag(text: &str) -> Result<String, String> {
     canonical(text).ok_or_else(|| match suggestion(text) {
         Some(tag) => format!("write {tag:?}"),
