@@ -50,10 +50,10 @@ pub enum Contact {
 /// Observes the requests to one server. Clones share the observation.
 #[derive(Clone)]
 pub(super) struct Reachability {
-    shared: Arc<Shared>,
+    shared: Arc<ContactState>,
 }
 
-struct Shared {
+struct ContactState {
     contact: watch::Sender<Contact>,
     /// Number of heads and pieces received.
     received: AtomicU64,
@@ -62,7 +62,7 @@ struct Shared {
 impl Reachability {
     pub(super) fn new() -> Self {
         let contact = watch::Sender::new(Contact::Unknown);
-        Self { shared: Arc::new(Shared { contact, received: AtomicU64::new(0) }) }
+        Self { shared: Arc::new(ContactState { contact, received: AtomicU64::new(0) }) }
     }
 
     /// Returns the contact; each observation of `Unreachable` and `Doubtful` counts as a change.

@@ -136,6 +136,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-sqlite",
     "carrel-net",
     "carrel-package",
+    "carrel-authoring",
     "carrel-learning",
     "carrel-sync",
     "carrel-http-cache",

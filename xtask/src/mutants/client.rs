@@ -83,8 +83,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the cursor and the rows are stored in different transactions",
         file: "crates/sync/src/engine.rs",
-        good: "match self.store.write(\"apply_pull\", move |tx| pull::apply(tx, since, &epoch, &reply)).await",
-        bad: "let (next, server) = (reply.next, reply.epoch.clone());\n        let known = epoch.clone();\n        let ahead = self.store.write(\"cursor\", move |tx| { if known.is_empty() || known == server { tx.state().epoch.clone_from(&server); tx.state().pulled = next; } Ok(()) }).await;\n        if ahead.is_err() { return Event::StoreFailed(Lane::Pull); }\n        match self.store.write(\"apply_pull\", move |tx| { tx.state().pulled = since; tx.state().epoch.clone_from(&epoch); pull::apply(tx, since, &epoch, &reply) }).await",
+        good: "let applied =\n                self.store.write(\"apply_pull\", move |tx| pull::apply(tx, since, &epoch, &reply));",
+        bad: "let applied = async { let (next, server) = (reply.next, reply.epoch.clone());\n        let known = epoch.clone();\n        self.store.write(\"cursor\", move |tx| { if known.is_empty() || known == server { tx.state().epoch.clone_from(&server); tx.state().pulled = next; } Ok(()) }).await?;\n        self.store.write(\"apply_pull\", move |tx| { tx.state().pulled = since; tx.state().epoch.clone_from(&epoch); pull::apply(tx, since, &epoch, &reply) }).await };",
         tests: &[
             "-p",
             "carrel-client",

@@ -587,8 +587,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a panic of the compiler aborts the import",
         file: "crates/server/src/import.rs",
-        good: "    std::panic::catch_unwind(AssertUnwindSafe(f))\n        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))",
-        bad: "    f().map_err(|mut problems| {\n        problems.extend((name.len() > usize::MAX / 2).then(|| internal(name, &panic_message(&\"\"))));\n        problems\n    })",
+        good: "Ok(panic) => panic_problem(name, panic.as_ref()),",
+        bad: "Ok(panic) => std::panic::resume_unwind(panic),",
         tests: unit!("carrel-server", "a_panic_becomes_a_problem_of_its_package"),
     },
     Mutant {
