@@ -587,9 +587,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a panic of the compiler aborts the import",
         file: "crates/server/src/import.rs",
-        good: "Ok(panic) => panic_problem(name, panic.as_ref()),",
-        bad: "Ok(panic) => std::panic::resume_unwind(panic),",
-        tests: unit!("carrel-server", "a_panic_becomes_a_problem_of_its_package"),
+        good: "Err(panic) => Err(panic_problem(name, panic.as_ref())),",
+        bad: "Err(panic) => std::panic::resume_unwind(panic),",
+        tests: unit!("carrel-server", "a_refusal_and_a_panic_become_problems_of_their_package"),
     },
     Mutant {
         name: "a package that cannot be published aborts the import",
