@@ -13,9 +13,9 @@ const platform = scriptPlatform();
 let close: () => void = () => undefined;
 const all = [amina, nia, yusuf, demo];
 
-async function open(screen: typeof Welcome, account: Account | null, accounts = all, sync = idle) {
+async function open(showScreen: () => ReturnType<typeof show>, account: Account | null, accounts = all, sync = idle) {
   await appState.replace(stateOf(account, sync, accounts));
-  const shown = show(screen, { route: router.route });
+  const shown = showScreen();
   close = shown.close;
   await rendered();
   return shown.target;
@@ -25,8 +25,9 @@ const opens =
   (account: Account | null, accounts = all) =>
   (): AppState =>
     stateOf(account, idle, accounts);
-const chooser = () => open(Welcome, null);
-const settings = (account: Account, sync = idle) => open(Settings, account, all, sync);
+const showWelcome = () => show(Welcome, { route: router.route });
+const chooser = () => open(showWelcome, null);
+const settings = (account: Account, sync = idle) => open(() => show(Settings, {}), account, all, sync);
 const learner = (target: Element, name: string) =>
   allByRole<HTMLButtonElement>(target, "button").find(
     (b) => b.classList.contains("learner") && text(b).includes(name),
@@ -258,7 +259,7 @@ describe("learners in Settings", () => {
     expect(appState.app.account?.id).toBe(nia.id);
     close();
     router.route = { name: "welcome", account: yusuf.id };
-    const form = await open(Welcome, amina);
+    const form = await open(showWelcome, amina);
     expect(byRole<HTMLInputElement>(form, "textbox", "User name").value).toBe("yusuf");
   });
 

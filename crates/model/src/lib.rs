@@ -17,6 +17,7 @@ pub mod id;
 pub mod lattice;
 pub mod search_text;
 pub mod strict;
+pub mod text;
 pub mod wire;
 
 pub use error::ErrorCode;

@@ -43,6 +43,11 @@ impl Compiler {
         Self { options, shared: Shared::default(), ids: HashMap::new() }
     }
 
+    /// Forgets which ids were used, to compile packages again that may have been renamed. Results for media are kept.
+    pub fn forget_ids(&mut self) {
+        self.ids.clear();
+    }
+
     /// Compiles a package and fills the sink.
     ///
     /// # Errors

@@ -40,6 +40,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "the preview of packages answers requests for any host",
+        file: "crates/authoring/src/preview/mod.rs",
+        good: "    let mut response = if is_own {",
+        bad: "    let mut response = if is_own || host.is_some() {",
+        tests: &["-p", "carrel-authoring", "-E", "test(the_preview_answers_only_its_own_address)"],
+    },
+    Mutant {
         name: "a zip bomb with forged sizes is unpacked",
         file: "crates/package/src/source/zip.rs",
         good: "if size > limits.ratio_min_bytes && size / limits.ratio > packed {",
@@ -48,9 +55,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "every style in an SVG is accepted",
-        file: "crates/package/src/media/svg/cleaner.rs",
-        good: "fn is_plain_css(value: &str) -> bool {",
-        bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
+        file: "crates/package/src/media/svg/css.rs",
+        good: "fn is_plain(value: &str) -> bool {",
+        bad: "fn is_plain(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
         tests: &["-p", "carrel-package"],
     },
     Mutant {
@@ -175,10 +182,43 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a drawing loads a resource through a function other than url()",
-        file: "crates/package/src/media/svg/cleaner.rs",
+        file: "crates/package/src/media/svg/css.rs",
         good: "    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {",
         bad: "    if script_tokens.iter().chain(&fetching_functions[..0]).any(|w| normalized.contains(w)) {",
         tests: unit!("carrel-package", "hostile_parts_are_removed_and_reported_with_lines"),
+    },
+    Mutant {
+        name: "a panic of a decoder ends the compilation",
+        file: "crates/package/src/media/guard.rs",
+        good: "        Ok(Err(panic)) => Err(failed(panic_message(panic.as_ref()))),",
+        bad: "        Ok(Err(panic)) => std::panic::resume_unwind(panic),",
+        tests: unit!("carrel-package", "a_panic_is_an_error_of_the_file"),
+    },
+    Mutant {
+        name: "EXIF and comments of a JPEG are published",
+        file: "crates/imaging/src/strip.rs",
+        good: "            0xe0..=0xef | 0xfe => {}",
+        bad: "            0xe0..=0xef | 0xfe => out.extend(segment),",
+        tests: &["-p", "carrel-package", "--test", "photos"],
+    },
+    Mutant {
+        name: "colours of another profile are published as they are",
+        file: "crates/package/src/media/raster.rs",
+        good: "            Ok(converted) => decoded = converted,",
+        bad: "            Ok(_) => {}",
+        tests: &["-p", "carrel-package", "--test", "photos"],
+    },
+    Mutant {
+        name: "places in an MP4 file are published",
+        file: "crates/recording/src/mp4/mod.rs",
+        good: "                _ => found.discard(body, edits),",
+        bad: "                _ => {}",
+        tests: &[
+            "-p",
+            "carrel-recording",
+            "-E",
+            "test(boxes_with_metadata_are_overwritten_in_place)",
+        ],
     },
     Mutant {
         name: "empty lines end a formula block",

@@ -9,8 +9,8 @@ use std::{
 
 use carrel_model::{BlobHash, ItemId, content::BlobRef};
 
-use crate::media::audio::DurationResult;
 use crate::media::raster::ImageResult;
+use crate::media::recording::RecordingResult;
 use crate::media::spill::Spill;
 use crate::problem::{Problems, SourceLocation};
 use crate::sink::Blob;
@@ -40,7 +40,7 @@ const IMAGE_EXTENSIONS: [&str; 12] =
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub images: HashMap<BlobHash, ImageResult>,
-    pub durations: HashMap<BlobHash, DurationResult>,
+    pub recordings: HashMap<BlobHash, RecordingResult>,
     pub peaks: HashMap<BlobHash, Vec<u8>>,
     pub spill: Spill,
 }

@@ -289,7 +289,7 @@ impl UniqueIds {
 }
 
 /// Suggests an id for a title: `how-rivers-work` for `How Rivers Work!`.
-fn suggest_slug(text: &str) -> Option<String> {
+pub fn suggest_slug(text: &str) -> Option<String> {
     let mut slug = String::new();
     for c in text.chars().flat_map(char::to_lowercase) {
         if c.is_ascii_alphanumeric() {

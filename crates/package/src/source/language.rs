@@ -76,7 +76,7 @@ fn languages() -> impl Iterator<Item = (&'static str, &'static str, &'static str
 }
 
 /// Returns the tag in its usual case (`zh-Hant-TW`), or a hint.
-pub(crate) fn language_tag(text: &str) -> Result<String, String> {
+pub fn language_tag(text: &str) -> Result<String, String> {
     canonical(text).ok_or_else(|| match suggestion(text) {
         Some(tag) => format!("write {tag:?}"),
         None => "use a language tag such as en, fr-CA or zh-Hant".to_owned(),

@@ -186,10 +186,12 @@ fn decode_names(
         }
     }
     if let Some(example) = unknown.first() {
-        let count = unknown.len();
-        let message = format!(
-            "the zip contains {count} names that are not UTF-8 and cannot be read, such as {example:?}"
-        );
+        let message = match unknown.len() {
+            1 => format!("the name {example:?} in the zip is not UTF-8 and cannot be read"),
+            n => format!(
+                "{n} names in the zip are not UTF-8 and cannot be read, such as {example:?}"
+            ),
+        };
         problems.error(archive_location, "zip-names", message, PACK_HINT);
     }
     names

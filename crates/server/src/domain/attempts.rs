@@ -197,7 +197,7 @@ impl Quizzes {
     ) -> DomainResult<usize> {
         let key = |row_type| RowKey { row_type, key: id.to_string() };
         let Some(Row::Attempt(attempt)) = log.row(&key(RowType::Attempt))? else { return Ok(1) };
-        if attempt.submitted_ms.is_none() {
+        if attempt.is_open() {
             return Ok(1);
         }
         let quiz = self.quiz(log, attempt.quiz.clone(), attempt.quiz_hash)?;
@@ -249,7 +249,8 @@ impl Quizzes {
             cost += 1;
             let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
             if let Some(Row::Answer(answer)) = log.row(&key)? {
-                open.points.insert(question.id.clone(), score_answer(question, &answer.value));
+                let points = score_answer(question, &answer.value, &parsed.quiz.lang);
+                open.points.insert(question.id.clone(), points);
             }
         }
         if is_first || open.points.len() > before {
@@ -307,8 +308,8 @@ fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
 }
 
 /// Returns the points for one answer, in thousandths; 0 if the answer is unreadable.
-fn score_answer(question: &Question, value: &str) -> i64 {
-    serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
+fn score_answer(question: &Question, value: &str, lang: &str) -> i64 {
+    serde_json::from_str(value).map_or(0, |response| grade_question(question, &response, lang))
 }
 
 /// Returns the maximum points of a quiz, in thousandths.

@@ -160,10 +160,35 @@ fn pages(
             Event::Text(t) | Event::Code(t) => current.text(t),
             Event::SoftBreak => current.text(" "),
             Event::HardBreak => current.forced_break(),
-            Event::Html(raw) | Event::InlineHtml(raw) => {
+            Event::Start(Tag::HtmlBlock) => {
+                let end = markdown::group_end(&events, i);
+                let html = events[i..end].iter().filter_map(|(event, _)| match event {
+                    Event::Html(line) => Some(line.as_ref()),
+                    _ => None,
+                });
+                let html: String = html.collect();
+                let html = html.trim();
+                // A note for authors may have any number of lines.
+                let shown = match html.strip_prefix("<!--").and_then(|rest| rest.split_once("-->"))
+                {
+                    Some((_, after)) => after.trim(),
+                    None => html,
+                };
+                if shown.to_ascii_lowercase().starts_with("<br") {
+                    current.forced_break();
+                } else if !shown.is_empty() {
+                    let message =
+                        format!("{:?} was removed", shown.lines().next().unwrap_or(shown));
+                    let hint = "use only plain text, images and audio";
+                    problems.warn(at, "html-removed", message, hint);
+                }
+                i = end;
+                continue;
+            }
+            Event::InlineHtml(raw) => {
                 if raw.trim_start().to_ascii_lowercase().starts_with("<br") {
                     current.forced_break();
-                } else if !raw.trim_start().starts_with("<!--") {
+                } else if !raw.starts_with("<!--") {
                     problems.warn(
                         at,
                         "html-removed",
