@@ -21,7 +21,7 @@ impl LiveHttp {
             .user_agent(user_agent)
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(60))
-            // A connection that breaks without a word, such as an event stream after the network went away, fails
+            // A connection that breaks silently, such as an event stream after the network went away, fails
             // after 20 s.
             .tcp_keepalive(Duration::from_secs(10))
             .tcp_keepalive_interval(Duration::from_secs(5))

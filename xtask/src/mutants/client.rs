@@ -308,8 +308,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a proxy that breaks each request for a range stops a download for good",
         file: "crates/content/src/fetch/mod.rs",
-        good: "transfer.whole = transfer.barren >= options.attempts.min(MAX_BARREN);",
-        bad: "transfer.whole = false;",
+        good: "transfer.empty_ranges >= options.attempts.min(MAX_EMPTY_RANGES);",
+        bad: "false;",
         tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(hostile)"],
     },
     Mutant {

@@ -41,7 +41,7 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
     for address in addresses(typed)? {
         match meta_of(http, &address).await {
             Ok((address, meta)) => {
-                // A server whose clock was never set says nothing about the clock of this device.
+                // A server whose clock was never set is no reference for the clock of this device.
                 let is_set = meta.now_ms >= MIN_CLOCK_MS;
                 let ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
                 let clock_ahead_ms = if is_set { ahead_ms } else { 0 };

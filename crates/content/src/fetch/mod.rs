@@ -36,7 +36,7 @@ pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
 /// Bytes after which a transfer checks whether another download needs its slot.
 const CHECK_SLOT_EVERY: u64 = 1024 * 1024;
 /// Consecutive requests for the rest of a blob without a byte, after which the whole blob is requested.
-const MAX_BARREN: u32 = 2;
+const MAX_EMPTY_RANGES: u32 = 2;
 /// An attempt that received fewer bytes counts as one without progress.
 const MIN_PROGRESS: u64 = 64 * 1024;
 
@@ -125,7 +125,7 @@ struct Transfer<'f, 'o> {
     /// The next request is for the whole blob; bytes that are stored are compared and skipped.
     whole: bool,
     /// Consecutive interrupted requests for the rest of the blob that brought no byte.
-    barren: u32,
+    empty_ranges: u32,
     mismatches: u32,
 }
 
@@ -163,7 +163,7 @@ impl BlobFetcher {
             admission: None,
             position: None,
             whole: false,
-            barren: 0,
+            empty_ranges: 0,
             mismatches: 0,
         };
         let in_memory = blob.size.is_some_and(|size| size <= MAX_INLINE);
@@ -201,10 +201,12 @@ impl BlobFetcher {
                 }
                 TransferError::Range(_) => transfer.whole = true,
                 TransferError::Interrupted(e) => {
-                    let is_barren = is_resumed && transfer.len() == before;
-                    transfer.barren = if is_barren { transfer.barren + 1 } else { 0 };
+                    let is_empty_range = is_resumed && transfer.len() == before;
+                    transfer.empty_ranges =
+                        if is_empty_range { transfer.empty_ranges + 1 } else { 0 };
                     // The proxy may break each reply to a request for a range.
-                    transfer.whole = transfer.barren >= options.attempts.min(MAX_BARREN);
+                    transfer.whole =
+                        transfer.empty_ranges >= options.attempts.min(MAX_EMPTY_RANGES);
                     if tries >= options.attempts && !transfer.whole {
                         return Err(e);
                     }

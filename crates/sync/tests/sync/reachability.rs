@@ -177,7 +177,7 @@ async fn a_request_without_a_reply_is_noticed_before_it_fails() {
     }
 }
 
-/// The network of a device: it works, refuses connections, or swallows all requests.
+/// The network of a device: it works, refuses connections, or drops all requests without a reply.
 #[derive(Clone, Copy, PartialEq)]
 enum Line {
     Works,
@@ -254,7 +254,7 @@ async fn a_lost_line_is_shown_within_five_seconds_and_a_reply_ends_the_state() {
             }
         })
         .await;
-        // A request that was swallowed fails later, and is repeated without a word.
+        // A request that was dropped fails later, and is repeated while the phase stays.
         let rest = Duration::from_secs(31);
         time_until(&sync, &clock, (&online, Phase::Idle), rest).await;
         within_a_minute("a stop", sync.stop()).await;
