@@ -144,6 +144,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-client",
     "carrel-commands",
     "carrel-bridge",
+    "carrel-authoring",
     "carrel-server",
     "carrel-testkit",
     "carrel",
