@@ -74,6 +74,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
         bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
         tests: unit!("carrel-model", "blocks_are_converted_to_plain_text"),
     },
+    Mutant {
+        name: "another order of repeated words with the same pairs is right",
+        file: "crates/model/src/content/grading.rs",
+        good: "kept_pairs(&right, &given).min(items.len().saturating_sub(2))",
+        bad: "kept_pairs(&right, &given)",
+        tests: unit!("carrel-model", "equal_items_of_an_order_are_interchangeable"),
+    },
+    Mutant {
+        name: "a result of an unknown version of a quiz is not passed",
+        file: "crates/model/src/content/grading.rs",
+        good: "let passed = (points >= max_points).then_some(true);",
+        bad: "let passed = Some(points >= max_points);",
+        tests: unit!("carrel-model", "a_score_of_an_unknown_quiz_is_passed_or_not_known"),
+    },
+    Mutant {
+        name: "a single character of a script without spaces is searched as a whole run",
+        file: "crates/model/src/text/query.rs",
+        good: "        term.is_single || is_last",
+        bad: "        is_last",
+        tests: unit!("carrel-model", "queries_become_phrases"),
+    },
     // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "nesting of a formula is not limited",

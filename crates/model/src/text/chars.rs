@@ -65,8 +65,8 @@ pub(super) fn is_significant_joiner(
         || joiner == ZWJ && is_emoji(before) && is_emoji(after)
 }
 
-/// Returns true for vowel and reading marks that are usually left out: Arabic harakat, Koranic marks and tatweel, Hebrew
-/// niqqud and accents, Syriac points.
+/// Returns true for vowel and reading marks that are usually left out: Arabic harakat, Koranic marks and tatweel,
+/// Hebrew niqqud and accents, Syriac points.
 pub(super) fn is_optional_mark(c: char) -> bool {
     // Not U+0653 to U+0655, which are parts of letters: U+0622 is U+0627 U+0653.
     matches!(u32::from(c),

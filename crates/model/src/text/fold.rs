@@ -15,7 +15,7 @@ use super::{
 const DOT_ABOVE: char = '\u{307}';
 
 /// Returns true if a typed answer is equal to an accepted one. `exact`: compares with `fold_exact`, otherwise with
-/// `fold_answer`. `lang`: language tag of the quiz. An answer without visible text is equal only to an empty accepted one.
+/// `fold_answer`. `lang`: language tag of the quiz. An answer without visible text equals only an empty one.
 pub fn is_same_answer(accepted: &str, typed: &str, exact: bool, lang: &str) -> bool {
     let fold = |text: &str| if exact { fold_exact(text) } else { fold_answer(text, lang) };
     let folded = fold(typed);

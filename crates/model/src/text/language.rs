@@ -43,13 +43,13 @@ const DOTLESS_I: &str = "az crh gag tr";
 
 /// The parts of a tag that decide: language, script, region. Lower case, canonical; empty if absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Tag {
+struct LanguageTag {
     language: String,
     script: String,
     region: String,
 }
 
-impl Tag {
+impl LanguageTag {
     fn parse(text: &str) -> Self {
         let lower = text.trim().to_ascii_lowercase().replace('_', "-");
         let known = GRANDFATHERED.iter().find(|(old, _)| *old == lower);
@@ -113,7 +113,7 @@ fn canonical_language(code: &str) -> &str {
 /// Returns true if texts of this language are written from right to left: by the script in the tag, otherwise by the
 /// likely script of language and region (CLDR).
 pub fn is_right_to_left(tag: &str) -> bool {
-    let tag = Tag::parse(tag);
+    let tag = LanguageTag::parse(tag);
     if !tag.script.is_empty() {
         return contains(RIGHT_TO_LEFT_SCRIPTS, &tag.script);
     }
@@ -126,21 +126,21 @@ pub fn is_right_to_left(tag: &str) -> bool {
 
 /// Returns true if numbers of this language and region have a decimal comma (CLDR).
 pub fn has_decimal_comma(tag: &str) -> bool {
-    let tag = Tag::parse(tag);
+    let tag = LanguageTag::parse(tag);
     contains(data::DECIMAL_COMMA, &tag.language)
         != contains(data::OTHER_SEPARATOR, &tag.language_region())
 }
 
 /// Returns true if dotted and dotless I are two letters of this language, as in Turkish.
 pub fn has_dotless_i(tag: &str) -> bool {
-    contains(DOTLESS_I, &Tag::parse(tag).language)
+    contains(DOTLESS_I, &LanguageTag::parse(tag).language)
 }
 
 /// Returns true if a learner who asks for `wanted` accepts content in `tag`: the same language, and no different script
-/// or region. A part that one of the two tags leaves out is not compared: `ar-EG` accepts `ar` and `ar` accepts `ar-EG`,
-/// but `pt-BR` does not accept `pt-PT`.
+/// or region. A part that one of the two tags leaves out is not compared: `ar-EG` accepts `ar`, and `ar` `ar-EG`, but
+/// `pt-BR` does not accept `pt-PT`.
 pub fn is_accepted(wanted: &str, tag: &str) -> bool {
-    let (wanted, tag) = (Tag::parse(wanted), Tag::parse(tag));
+    let (wanted, tag) = (LanguageTag::parse(wanted), LanguageTag::parse(tag));
     let agrees = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
     wanted.language == tag.language
         && agrees(wanted.common_script(), tag.common_script())
