@@ -208,13 +208,21 @@ pub struct EnrolmentView {
 #[serde(rename_all = "camelCase")]
 pub struct SearchRequest {
     pub q: String,
+    /// From 1.
+    #[ts(optional)]
+    pub page: Option<u32>,
+    /// 1 to 200; default 50.
+    #[ts(optional)]
+    pub page_size: Option<u32>,
 }
 
-/// At most 50 matches in local content and the stored catalogue, best match first.
+/// Matches in the stored catalogue, then in local content, each with the best match first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReply {
     pub hits: Vec<SearchHit>,
+    /// Number of all matches.
+    pub total: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

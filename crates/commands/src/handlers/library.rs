@@ -9,7 +9,7 @@ use carrel_client::{
     content::{
         Kind,
         download::State,
-        library::{Filter, Hit, HitKind, OpenManifest},
+        library::{Filter, Hit, HitKind, MAX_HITS, OpenManifest},
     },
     learning::Enrolment,
 };
@@ -353,10 +353,17 @@ async fn set_enrolment(host: &dyn Host, course: &Slug, enrolled: bool) -> Result
     })
 }
 
+/// Results of a search without a limit.
+const DEFAULT_HITS: u32 = 50;
+
 pub async fn search(host: &dyn Host, request: SearchRequest) -> Result<SearchReply> {
     let account = account(host)?;
-    let hits = account.content.blocking(move |content| content.library.search(&request.q)).await?;
-    Ok(SearchReply { hits: hits.into_iter().map(hit_view).collect() })
+    let SearchRequest { q, page, page_size } = request;
+    let limit = page_size.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
+    let offset = page.unwrap_or(1).saturating_sub(1).saturating_mul(limit);
+    let found =
+        account.content.blocking(move |content| content.library.search(&q, offset, limit)).await?;
+    Ok(SearchReply { hits: found.hits.into_iter().map(hit_view).collect(), total: found.total })
 }
 
 fn hit_view(hit: Hit) -> SearchHit {

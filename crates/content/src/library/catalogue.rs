@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use carrel_model::{
     content::Difficulty,
+    search_text::metadata_text,
+    text::SearchQuery,
     wire::{CourseSummary, ListPage, StorySummary},
 };
 use carrel_net::Error as Net;
-use carrel_sqlite::Change;
+use carrel_sqlite::{Change, search};
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -19,13 +21,15 @@ use crate::{
 };
 
 const PAGE_SIZE: u32 = 200;
+/// The index of `listed`.
+pub(super) const LISTED_TERMS: &str = "listed_terms";
 /// Limits the number of requests if the server's total is wrong: 100,000 entries.
 const MAX_PAGES: u32 = 500;
 
 /// Filter of a list. `None` does not filter.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Search text: entries must contain every word.
+    /// Search text: entries must contain every word, the last one as a prefix.
     pub q: Option<String>,
     /// Difficulty of a course.
     pub difficulty: Option<Difficulty>,
@@ -353,17 +357,12 @@ pub(super) fn insert(
     is_local: bool,
 ) -> Result<()> {
     let fields: FilterFields = serde_json::from_str(summary)?;
-    let words = format!(
-        "{} {} {} {}",
-        fields.title,
-        fields.description,
-        fields.category,
-        fields.tags.join(" ")
-    )
-    .to_lowercase();
+    // Not INSERT OR REPLACE, which would not remove the terms.
+    conn.prepare_cached("DELETE FROM listed WHERE kind = ?1 AND id = ?2")?
+        .execute([kind.as_str(), fields.id.as_str()])?;
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO listed (kind, id, position, title, difficulty, level, category, lang, summary, only_here)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         kind.as_str(),
@@ -374,10 +373,19 @@ pub(super) fn insert(
         fields.level.unwrap_or_default(),
         fields.category,
         fields.lang,
-        words,
         summary,
         is_local
     ])?;
+    let text = metadata_text(&fields.description, &fields.category, &fields.tags);
+    search::insert(conn, LISTED_TERMS, conn.last_insert_rowid(), &fields.title, &text)?;
+    Ok(())
+}
+
+/// Indexes the entries that an earlier release stored.
+pub(super) fn index_missing(conn: &rusqlite::Connection) -> Result<()> {
+    let texts = "SELECT entry AS row, title, coalesce(summary ->> 'description', '') || ' ' || category || ' ' ||
+        coalesce((SELECT group_concat(value, ' ') FROM json_each(summary, '$.tags')), '') AS text FROM listed";
+    search::insert_missing(conn, LISTED_TERMS, texts, u32::MAX)?;
     Ok(())
 }
 
@@ -411,9 +419,15 @@ fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
     if let Some(family) = &filter.family {
         and("summary ->> 'family' = ?", family.clone().into());
     }
-    for word in filter.q.iter().flat_map(|q| q.split_whitespace()) {
-        // Not LIKE, in which '%' and '_' are wildcards.
-        and("instr(words, ?) > 0", word.to_lowercase().into());
+    if let Some(q) = filter.q.as_ref().filter(|q| !q.trim().is_empty()) {
+        match SearchQuery::parse(q) {
+            Some(query) => and(
+                "entry IN (SELECT rowid FROM listed_terms WHERE listed_terms MATCH ?)",
+                search::match_expression(&query).into(),
+            ),
+            // Punctuation alone finds nothing.
+            None => and("? = 1", 0.into()),
+        }
     }
     if let Some(ids) = &filter.only {
         and("id IN (SELECT value FROM json_each(?))", serde_json::json!(ids).to_string().into());

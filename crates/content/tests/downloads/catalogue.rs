@@ -32,8 +32,8 @@ fn client_with_stories() -> TestClient {
                 summary["family"] = (*family).into();
             }
             conn.execute(
-                "INSERT INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
-                 VALUES ('story', ?1, ?2, ?1, '', 1, '', ?3, '', ?4, 0)",
+                "INSERT INTO listed (kind, id, position, title, difficulty, level, category, lang, summary, only_here)
+                 VALUES ('story', ?1, ?2, ?1, '', 1, '', ?3, ?4, 0)",
                 (id, n as i64, lang, summary.to_string()),
             )?;
         }

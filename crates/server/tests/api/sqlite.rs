@@ -255,3 +255,29 @@ async fn a_damaged_schema_is_refused_at_the_start_and_in_a_backup() {
     let refused = SqliteEngine.check_copy(&copy).unwrap_err().to_string();
     assert!(refused.contains("account"), "{refused}");
 }
+
+#[tokio::test]
+async fn passages_of_an_earlier_release_are_found() {
+    let server = TestServer::new();
+    let data = server.dir.path().join("old");
+    std::fs::create_dir(&data).unwrap();
+    let mut conn =
+        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &carrel_server::store::sqlite::MIGRATIONS[..7], None, NOW)
+        .unwrap();
+    conn.execute("INSERT INTO server_fact (name, value) VALUES ('epoch', 'e')", []).unwrap();
+    for (kind, item) in [("course", "rivers"), ("section", "rivers/one/read")] {
+        conn.execute(
+            "INSERT INTO passage (root_kind, root, kind, item, lang, title, text)
+             VALUES ('course', 'rivers', ?1, ?2, 'zh', 'T', '河流入海')",
+            [kind, item],
+        )
+        .unwrap();
+    }
+    drop(conn);
+    std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
+    let data_dir = carrel_server::DataDir::open(carrel_server::Config::new(&data)).unwrap();
+    let found = data_dir.store.search("流入", 0, 10).await.unwrap();
+    let items: Vec<&str> = found.items.iter().map(|hit| hit.item.as_str()).collect();
+    assert_eq!(items, ["rivers", "rivers/one/read"]);
+}
