@@ -6,16 +6,23 @@ import Welcome from "../src/features/welcome/Welcome.svelte";
 import { amina, demo, idle, nia, offline, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { CommandFailure } from "../src/platform/failure";
 import { appState } from "../src/state/appState.svelte";
-import { router } from "../src/state/router.svelte";
+import { router, type Route } from "../src/state/router.svelte";
 import { allByRole, byRole, click, fail, rendered, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: () => void = () => undefined;
+const welcome = (route: Route) => show(Welcome, { route });
+const settingsScreen = () => show(Settings, {});
 const all = [amina, nia, yusuf, demo];
 
-async function open(showScreen: () => ReturnType<typeof show>, account: Account | null, accounts = all, sync = idle) {
+async function open(
+  screen: (route: Route) => ReturnType<typeof show>,
+  account: Account | null,
+  accounts = all,
+  sync = idle,
+) {
   await appState.replace(stateOf(account, sync, accounts));
-  const shown = showScreen();
+  const shown = screen(router.route);
   close = shown.close;
   await rendered();
   return shown.target;
@@ -25,9 +32,8 @@ const opens =
   (account: Account | null, accounts = all) =>
   (): AppState =>
     stateOf(account, idle, accounts);
-const showWelcome = () => show(Welcome, { route: router.route });
-const chooser = () => open(showWelcome, null);
-const settings = (account: Account, sync = idle) => open(() => show(Settings, {}), account, all, sync);
+const chooser = () => open(welcome, null);
+const settings = (account: Account, sync = idle) => open(settingsScreen, account, all, sync);
 const learner = (target: Element, name: string) =>
   allByRole<HTMLButtonElement>(target, "button").find(
     (b) => b.classList.contains("learner") && text(b).includes(name),
@@ -177,7 +183,7 @@ describe("removing a learner", () => {
   const asked = async (name: string) => {
     const target = await chooser();
     await click(button(target, "Manage learners"));
-    await click(button(target, `Remove ${name} from this device`));
+    await click(button(target, `Remove from this device: ${name}`));
     return { target, remove: () => button(dialog(target), "Remove") };
   };
   it("lists the work that the server does not have, and asks", async () => {
@@ -259,7 +265,7 @@ describe("learners in Settings", () => {
     expect(appState.app.account?.id).toBe(nia.id);
     close();
     router.route = { name: "welcome", account: yusuf.id };
-    const form = await open(showWelcome, amina);
+    const form = await open(welcome, amina);
     expect(byRole<HTMLInputElement>(form, "textbox", "User name").value).toBe("yusuf");
   });
 

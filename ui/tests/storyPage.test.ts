@@ -1,8 +1,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { StoryCard } from "../src/api/types";
+import type { SearchHit, StoryCard } from "../src/api/types";
 import Catalogue from "../src/features/library/Catalogue.svelte";
 import DownloadSeveral from "../src/features/library/DownloadSeveral.svelte";
 import { downloadable, fitting } from "../src/features/library/several";
+import SearchResults from "../src/features/library/SearchResults.svelte";
 import Story from "../src/features/story/Story.svelte";
 import StoryDetails from "../src/features/story/StoryDetails.svelte";
 import LanguagesDialog from "../src/components/languages/LanguagesDialog.svelte";
@@ -126,6 +127,41 @@ describe("the open story", () => {
     await click(target.querySelector<HTMLElement>(".card .row button")!);
     const saved = platform.requests("save_word") as { word: string }[];
     expect(saved[0]!.word).toMatch(/^how-rivers-work\/the-walnut-boat\//);
+  });
+});
+
+describe("a search result", () => {
+  const hit = (kind: SearchHit["kind"], item: string): SearchHit => ({
+    kind,
+    item,
+    title: item,
+    courseTitle: "",
+    snippet: "",
+  });
+  it("shows cover, language and level of its course or story", async () => {
+    const hits = [
+      hit("course", "how-rivers-work"),
+      hit("story", MER),
+      hit("section", "how-rivers-work/meanders/read"),
+      hit("story", "gone"),
+    ];
+    const reply = { hits, total: hits.length };
+    const props = { q: "x", reply, failure: undefined, slow: false, onclear: () => undefined };
+    const shown = show(SearchResults, props);
+    close = shown.close;
+    await rendered();
+    const rows = allByRole(shown.target, "listitem");
+    expect(
+      rows.map((row) => [
+        row.querySelector(".cover") !== null,
+        text(row).replace(row.querySelector("strong")!.textContent, "").trim(),
+      ]),
+    ).toEqual([
+      [true, expect.stringMatching(/English ?Intermediate$/) as string],
+      [true, expect.stringMatching(/français ?Level 4$/) as string],
+      [false, expect.stringMatching(/^$/) as string],
+      [false, expect.stringMatching(/English ?Intermediate$/) as string],
+    ]);
   });
 });
 
