@@ -81,7 +81,7 @@ fn measure_size(dir: &Path, courses: u64) -> Vec<(&'static str, f64)> {
     });
     let search = median(5, || {
         let hits = storage.db().read_blocking(|conn| {
-            let mut stmt = conn.prepare_cached("SELECT t.item FROM page_words JOIN page_text t ON t.rowid = page_words.rowid WHERE page_words MATCH 'meander7' ORDER BY bm25(page_words) LIMIT 40")?;
+            let mut stmt = conn.prepare_cached("SELECT t.item FROM page_terms JOIN page_text t ON t.rowid = page_terms.rowid WHERE page_terms MATCH 'meander7' ORDER BY bm25(page_terms) LIMIT 40")?;
             Ok(stmt.query_map([], |r| r.get::<_, String>(0))?.count())
         });
         assert!(hits.expect("found") > 0);
@@ -151,16 +151,19 @@ fn fill(storage: &Storage, courses: u64) {
             )?
             .execute((format!("course-{n}"), bytes, version))?;
             for s in 0..SECTIONS {
+                let title = format!("Section {s}");
+                let text = format!("the river{} takes from the outside of the meander{} and leaves sand{}", n % 97, (n * SECTIONS + s) % 1_009, s);
                 tx.prepare_cached(
                     "INSERT INTO page_text (account, root, item, kind, title, course_title, body) VALUES ('asha', ?1, ?2, 'section', ?3, ?4, ?5)",
                 )?
                 .execute((
                     format!("course-{n}"),
                     format!("course-{n}/lesson/section-{s}"),
-                    format!("Section {s}"),
+                    &title,
                     format!("Course {n}"),
-                    format!("the river{} takes from the outside of the meander{} and leaves sand{}", n % 97, (n * SECTIONS + s) % 1_009, s),
+                    &text,
                 ))?;
+                carrel_sqlite::search::insert(tx, "page_terms", tx.last_insert_rowid(), &title, &text)?;
             }
         }
         Ok(())

@@ -57,7 +57,7 @@ async fn template(clock: &FakeClock) -> tempfile::TempDir {
     }
     // The search index is written after the download is ready, which would fail on a full disk.
     wait_until(&client, "the search index", || async {
-        let hits = account.content.library.search("meander").expect("a search");
+        let hits = account.content.library.search("meander", 0, 50).expect("a search").hits;
         (!hits.is_empty()).then_some(())
     })
     .await;

@@ -11,6 +11,7 @@ mod isolation;
 mod offline;
 mod prefetch;
 mod refused_rows;
+mod search;
 mod server_restore;
 mod servers;
 mod space;

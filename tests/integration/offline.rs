@@ -7,7 +7,7 @@ use carrel_content::{Kind, download::Phase as DownloadPhase};
 use carrel_learning::Step;
 use carrel_model::{
     content::{ManifestContent, Quiz, Response, SectionBody},
-    lattice::{ItemKind, Row, RowType},
+    lattice::{DecisionStatus, ItemKind, Row, RowType},
 };
 use carrel_sqlite::Change;
 use carrel_sync::Phase;
@@ -251,6 +251,54 @@ async fn a_server_restarted_during_sync_receives_all_rows() {
     let user = client.account_info().expect("the account").user.id;
     compare(("server", &server.rows(user).await), ("device", &client::rows(&account).await))
         .expect("both agree");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_decision_about_an_enrolment_arrives_with_the_push() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let dir = scratch();
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    sync(&account).await;
+    let course = content::course();
+    let asked = account.learning.request_enrolment(&course, true).await.expect("a request");
+    assert_eq!(asked.status(), Some(DecisionStatus::Pending), "asked, not enrolled");
+    // The clock stands still, so the decision is not pulled by a timer.
+    sync(&account).await;
+    let decided = account.learning.enrolment(&course).await.expect("the enrolment");
+    assert_eq!((decided.status(), decided.waiting), (Some(DecisionStatus::Active), false));
+}
+
+/// Sync has nothing to do when the server stops; another part of the app notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_request_of_any_part_is_shown_as_offline_until_the_next_reply() {
+    let clock = FakeClock::noon();
+    let mut server = TestServer::with_library(&clock).await;
+    let dir = scratch();
+    let client = client::open(dir.path(), client::live_http(), &clock, 1, false).await;
+    let account =
+        client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
+    assert_eq!(sync(&account).await.phase, Phase::Idle);
+    let phase_becomes = |expected| {
+        let account = account.clone();
+        let check = move || {
+            let account = account.clone();
+            async move {
+                let status = account.sync.status().await.expect("the state of sync");
+                (status.phase == expected).then_some(())
+            }
+        };
+        wait_until(&client, "the phase", check)
+    };
+    server.stop().await;
+    let meta = || carrel_net::Request::get(format!("{}/api/meta", account.base_url));
+    assert!(account.http.send(meta()).await.is_err());
+    phase_becomes(Phase::Offline).await;
+    server.start().await;
+    assert_eq!(account.http.send(meta()).await.expect("a reply").status, 200);
+    phase_becomes(Phase::Idle).await;
 }
 
 /// The navigation bar shows the number of pending changes, so the UI must be notified of each new one, also offline.

@@ -1,5 +1,5 @@
 //! Tests of a server that is moved, a server that impersonates another, a UI that missed events, receipts of missing
-//! items, and the last attempt at a quiz on two devices.
+//! items, the last attempt at a quiz on two devices, and attempts at several versions of a quiz.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -15,7 +15,7 @@ use carrel_commands::{
 use carrel_content::Kind;
 use carrel_learning::Step;
 use carrel_model::{
-    ErrorCode,
+    BlobHash, ErrorCode, ItemId,
     lattice::{ItemKind, Row, RowKey, RowType},
 };
 use carrel_net::Request;
@@ -357,18 +357,7 @@ async fn a_receipt_of_a_missing_item_does_not_hide_the_others() {
 async fn of_two_last_attempts_the_graded_one_counts_on_all_devices() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
-    let packages = scratch();
-    content::write_course(packages.path(), content::COURSE, "Rivers, with one attempt")
-        .expect("a course");
-    for lesson in content::LESSONS {
-        let path = packages.path().join(lesson).join("check.json");
-        let text = std::fs::read_to_string(&path).expect("a quiz");
-        std::fs::write(&path, text.replace("\"attempts\": 0", "\"attempts\": 1")).expect("written");
-    }
-    clock.advance(1_000);
-    server.import(&[packages.path().to_owned()]).await;
-    let (quiz, body, questions) = server.quizzes().await.remove(0);
-    assert_eq!(questions.attempts, 1);
+    let (quiz, body) = publish_with_one_attempt(&server, &clock, "Check yourself").await;
     let open = json!({ "quiz": quiz, "body": body });
     let dirs = [scratch(), scratch()];
     let mut hosts = Vec::new();
@@ -453,4 +442,83 @@ impl Host for CommandHost {
     fn downloads_dir(&self) -> Option<PathBuf> {
         None
     }
+}
+
+/// Publishes the course with quizzes of this title that allow one attempt. Returns a quiz and the hash of its version.
+async fn publish_with_one_attempt(
+    server: &TestServer,
+    clock: &FakeClock,
+    title: &str,
+) -> (ItemId, BlobHash) {
+    let packages = scratch();
+    content::write_course(packages.path(), content::COURSE, "Rivers, with one attempt")
+        .expect("a course");
+    for lesson in content::LESSONS {
+        let path = packages.path().join(lesson).join("check.json");
+        let text = std::fs::read_to_string(&path).expect("a quiz");
+        let text = text.replace("\"attempts\": 0", "\"attempts\": 1");
+        std::fs::write(&path, text.replace("Check yourself", title)).expect("written");
+    }
+    clock.advance(1_000);
+    server.import(&[packages.path().to_owned()]).await;
+    let (quiz, body, questions) = server.quizzes().await.remove(0);
+    assert_eq!((questions.attempts, questions.title.as_str()), (1, title));
+    (quiz, body)
+}
+
+/// A quiz that allows one attempt is published three times. The attempt that was open at the first version is continued
+/// at the second one and is the only one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_of_a_quiz_share_its_attempts() {
+    let clock = FakeClock::noon();
+    let server = TestServer::with_library(&clock).await;
+    let dir = scratch();
+    let net = Network::over(client::live_http());
+    route_only(&net, &server, &[OLD]);
+    let client = client::open(dir.path(), net.clone(), &clock, 1, false).await;
+    client.register(OLD, "asha", "Asha", PASSWORD).await.expect("an account");
+    let host = CommandHost { client };
+    let mut versions = Vec::new();
+    for title in ["First", "Second", "Third"] {
+        let (quiz, body) = publish_with_one_attempt(&server, &clock, title).await;
+        versions.push(json!({ "quiz": quiz, "body": body }));
+    }
+    let [first, second, third] = &versions[..] else { panic!("three versions") };
+    let started = dispatch(&host, "start_attempt", first.clone()).await.expect("an attempt");
+    assert_eq!(started["isEarlierVersion"], false);
+    clock.advance(5_000);
+    let view = dispatch(&host, "open_quiz", second.clone()).await.expect("the quiz");
+    assert_eq!((&view["open"], &view["attemptsLeft"]), (&started["id"], &json!(1)));
+    let continued = dispatch(&host, "start_attempt", second.clone()).await.expect("an attempt");
+    assert_eq!((&continued["id"], &continued["isEarlierVersion"]), (&started["id"], &json!(true)));
+    assert_eq!(
+        (&continued["quiz"]["title"], &view["quiz"]["title"]),
+        (&json!("First"), &json!("Second"))
+    );
+    let answers = [
+        ("fast", json!({ "kind": "choice", "chosen": ["out"] })),
+        ("both", json!({ "kind": "choice", "chosen": ["a", "b"] })),
+        ("name", json!({ "kind": "fill", "texts": ["OX\u{2010}BOW\u{200b}"] })),
+    ];
+    for (question, response) in answers {
+        let answer =
+            json!({ "attempt": started["id"], "question": question, "response": response });
+        let saved = dispatch(&host, "save_answer", answer).await.expect("saved");
+        assert_eq!(saved["points"], saved["maxPoints"], "{question}");
+    }
+    let submit = json!({ "attempt": started["id"] });
+    dispatch(&host, "submit_attempt", submit).await.expect("submitted");
+    sync(&host.client.account().expect("the account")).await;
+    for version in [first, second, third] {
+        let view = dispatch(&host, "open_quiz", version.clone()).await.expect("the quiz");
+        assert_eq!((&view["open"], &view["attemptsLeft"]), (&json!(null), &json!(0)), "{version}");
+        assert!(dispatch(&host, "start_attempt", version.clone()).await.is_err(), "{version}");
+        let attempt = &view["attempts"][0];
+        assert_eq!((&attempt["provisional"], &attempt["counts"]), (&json!(false), &json!(true)));
+        assert_eq!(
+            (&attempt["score"]["points"], &attempt["score"]["passed"]),
+            (&json!(4000), &json!(true))
+        );
+    }
+    host.client.close().await;
 }

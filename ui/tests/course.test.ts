@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import Course from "../src/features/course/Course.svelte";
 import { amina, idle, offline, stateOf } from "../src/platform/fixture/accounts";
-import { courses, partly } from "../src/platform/fixture/catalogue";
+import { courses, courseView, partly } from "../src/platform/fixture/catalogue";
 import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
 import { allByRole, byRole, click, fail, rendered, scriptPlatform, show, text } from "./support";
@@ -82,5 +82,30 @@ describe("a course that is not on this device, opened offline", () => {
     await rendered();
     expect(target.querySelector(".listed")).toBeNull();
     expect(allByRole(target, "heading", "Lessons")).toHaveLength(1);
+  });
+});
+
+describe("an enrolment", () => {
+  const enrolment = (value: "pending" | "active" | null) => () => {
+    const view = courseView("how-rivers-work")!;
+    return { ...view, enrolment: value, newSections: 0 };
+  };
+  beforeEach(() => appState.replace(stateOf(amina, idle, [amina])));
+  it("that the school has not decided is shown as asked, not as enrolled", async () => {
+    platform.replies["get_course"] = enrolment(null);
+    platform.replies["enrol"] = () => new Promise(() => undefined);
+    const target = await open("how-rivers-work");
+    await click(byRole(target, "button", "Enrol"));
+    expect(text(target)).toContain("Enrolment requested.");
+    expect(allByRole(target, "button", "Asked")).toHaveLength(1);
+    expect(allByRole(target, "button", "Enrolled")).toEqual([]);
+    await click(byRole(target, "button", "Asked"));
+    expect(allByRole(target, "button", "Withdraw the request")).toHaveLength(1);
+  });
+  it("that the school accepted is shown as enrolled", async () => {
+    platform.replies["get_course"] = enrolment("active");
+    const target = await open("how-rivers-work");
+    expect(allByRole(target, "button", "Enrolled")).toHaveLength(1);
+    expect(text(target)).not.toContain("Enrolment requested.");
   });
 });

@@ -3,7 +3,7 @@ import { flushSync } from "svelte";
 import Download from "../src/components/download/Download.svelte";
 import Settings from "../src/features/settings/Settings.svelte";
 import Storage from "../src/features/storage/Storage.svelte";
-import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/accounts";
+import { amina, idle, stateOf, nia } from "../src/platform/fixture/accounts";
 import { absent, partly, ready } from "../src/platform/fixture/catalogue";
 import { appState } from "../src/state/appState.svelte";
 import { keepFocus } from "../src/state/focus";
@@ -36,7 +36,7 @@ beforeEach(async () => {
   platform.replies = {};
   platform.calls = [];
   close = [keepFocus(document.body)];
-  await appState.replace(stateOf(amina, idle, [amina, yusuf]));
+  await appState.replace(stateOf(amina, idle, [amina, nia]));
   appState.downloads.clear();
 });
 afterEach(() => close.reverse().forEach((c) => c()));
@@ -147,7 +147,7 @@ describe("a download", () => {
 describe("a dialog", () => {
   it("returns the focus to its opener", async () => {
     const target = await open(Settings, {});
-    const opener = byRole(target, "button", `Sign out: ${yusuf.user.name}`);
+    const opener = byRole(target, "button", `Sign out: ${nia.user.name}`);
     await click(opener);
     await click(byRole(byRole(target, "dialog"), "button", "Cancel"));
     expect(document.activeElement).toBe(opener);
@@ -156,7 +156,7 @@ describe("a dialog", () => {
   it("moves the focus to the heading if its opener is gone: signing out another account", async () => {
     const target = await open(Settings, {});
     platform.replies["sign_out"] = () => stateOf(amina, idle, [amina]);
-    await click(byRole(target, "button", `Sign out: ${yusuf.user.name}`));
+    await click(byRole(target, "button", `Sign out: ${nia.user.name}`));
     await click(byRole(byRole(target, "dialog"), "button", "Sign out"));
     await rendered();
     expect(document.activeElement).not.toBe(document.body);
@@ -177,7 +177,7 @@ it("signing out keeps the focus on the page", async () => {
   const main = page("");
   main.append(screen.target);
   await rendered();
-  platform.replies["sign_out"] = () => stateOf(null, idle, [yusuf]);
+  platform.replies["sign_out"] = () => stateOf(null, idle, [nia]);
   await click(byRole(main, "button", `Sign out: ${amina.user.name}`));
   await click(byRole(byRole(main, "dialog"), "button", "Sign out"));
   screen.close();

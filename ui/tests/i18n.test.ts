@@ -1,9 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import ar from "../src/i18n/ar.json";
 import type { Catalogue, Plural } from "../src/i18n/catalogue";
 import en from "../src/i18n/en.json";
 import fr from "../src/i18n/fr.json";
-import { pick, regional, render } from "../src/i18n/index.svelte";
+import { errorText } from "../src/i18n/errors";
+import { pick, regional, render, setLanguage } from "../src/i18n/index.svelte";
+import { CommandFailure } from "../src/platform/failure";
 import type { ErrorCode } from "../src/api/types";
 
 type Entry = string | Plural;
@@ -106,6 +108,25 @@ describe("statements in messages", () => {
     const reference = /number (below|above)|numéro (ci-dessous|ci-dessus)|الرقم (أدناه|أعلاه)/i;
     for (const [key, text] of lines(language)) expect(reference.test(text), `${key}: ${text}`).toBe(false);
     expect(catalogues[language]!["common.reference"]).toContain("{id}");
+  });
+});
+
+describe("the error of a server that asks to wait", () => {
+  const failure = (code: ErrorCode, retryAfterMs?: number) =>
+    new CommandFailure({ code, message: "", hint: "", retryable: true, correlationId: "", retryAfterMs });
+  beforeAll(() => setLanguage("en"));
+  it.each([
+    ["rate_limited", 14_200, "Try again in 15 sec."],
+    ["rate_limited", 1, "Try again in 1 sec."],
+    ["unavailable", 110_000, "Try again in 2 min."],
+    ["rate_limited", 15 * 60_000, "Try again in 15 min."],
+    // The times of other errors are not those of the server.
+    ["offline", 5_000, "The server cannot be reached. Content on this device is still available."],
+  ] as const)("'%s' for %s ms", (code, ms, words) => {
+    expect(errorText(failure(code, ms)).text).toBe(words);
+  });
+  it("without a time states the longest", () => {
+    expect(errorText(failure("rate_limited")).text).toContain("up to 15 minutes");
   });
 });
 

@@ -14,6 +14,7 @@ import VideoPlayer from "../src/components/media/VideoPlayer.svelte";
 import { fixture } from "../src/platform/fixture";
 import { appState } from "../src/state/appState.svelte";
 import { settle as settleComponent, show } from "./support";
+import AudioPlayer from "../src/components/media/AudioPlayer.svelte";
 import Waveform from "../src/components/media/Waveform.svelte";
 
 /** An audio element without playback: `tick` sets the position, `ready` reports that the recording is loaded. */
@@ -133,6 +134,25 @@ describe("the saved position of a recording", () => {
     await settle();
     expect(element.currentTime).toBe(10);
     detach();
+  });
+
+  it("is saved and restored if the duration is unknown", async () => {
+    for (const durationMs of [0, null, undefined, Infinity]) {
+      for (const length of [Infinity, Number.NaN]) {
+        storedPosition = "t61500";
+        const playback = new Playback({ ...recording, durationMs });
+        const element = player(length);
+        const detach = playback.attach(element);
+        await settle();
+        element.ready();
+        expect([playback.at, element.currentTime, playback.duration]).toEqual([61.5, 61.5, 0]);
+        playback.play();
+        element.tick(70);
+        detach();
+        await settle();
+        expect(saved.at(-1)).toMatchObject({ pos: "t70000", percent: 0, done: false });
+      }
+    }
   });
 
   it("is saved when the page is left during a seek, and not without input", async () => {
@@ -511,6 +531,35 @@ describe("the waveform", () => {
       slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
       expect([key, onseek.mock.lastCall?.[0]]).toEqual([key, to]);
     }
+    void unmount(part);
+  });
+
+  it("states no duration if it is unknown", () => {
+    const target = document.createElement("div");
+    document.body.append(target);
+    const onseek = vi.fn();
+    const part = mount(Waveform, { target, props: { at: 7, duration: 0, peaks: [0, 128, 255], onseek } });
+    flushSync();
+    const slider = target.querySelector("input")!;
+    expect(slider.getAttribute("aria-valuetext")).toBe("0:07");
+    for (const [key, to] of [
+      ["ArrowRight", 12],
+      ["End", 12],
+      ["Home", 0],
+    ] as const) {
+      slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+      expect([key, onseek.mock.lastCall?.[0]]).toEqual([key, to]);
+    }
+    void unmount(part);
+  });
+
+  it("shows only the position of a recording with an unknown duration", () => {
+    const audio = { title: "Rain", hash: "c".repeat(64), size: 1, type: "audio/webm", durationMs: 0, transcript: "" };
+    const target = document.createElement("div");
+    document.body.append(target);
+    const part = mount(AudioPlayer, { target, props: { audio } });
+    flushSync();
+    expect(target.querySelector(".time")!.textContent).toBe("0:00");
     void unmount(part);
   });
 });

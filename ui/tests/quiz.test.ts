@@ -57,6 +57,8 @@ describe("the result of an attempt", () => {
   };
   const attempt: AttemptView = {
     id: "t",
+    quiz,
+    isEarlierVersion: false,
     startedMs: 1,
     submittedMs: 2,
     answers: [],
@@ -81,6 +83,32 @@ describe("the result of an attempt", () => {
   });
 });
 
+describe("the result of an attempt at another version of a quiz", () => {
+  const quiz = { id: "q", title: "Q", lang: "en", dir: "ltr", attempts: 1, pass: 60, shuffle: false, questions: [] };
+  it.each([
+    [true, "Passed"],
+    [false, "Not passed yet"],
+    [null, "Passed or not: not known yet"],
+  ])("passed %s", (passed, shown) => {
+    const attempt = {
+      id: "t",
+      quiz: null,
+      isEarlierVersion: true,
+      startedMs: 1,
+      submittedMs: 2,
+      answers: [],
+      provisional: false,
+      counts: true,
+      score: { points: 1000, maxPoints: 1000, passed, questions: [] },
+    };
+    const { target, close } = show(Result as never, { quiz, attempt } as never);
+    expect(text(target.querySelector("h2")!)).toBe(shown);
+    // The questions of the current version are not those of the answers.
+    expect(target.querySelector("details")).toBeNull();
+    close();
+  });
+});
+
 describe("a quiz with limited attempts", () => {
   const quiz: Quiz = {
     id: "q",
@@ -97,13 +125,36 @@ describe("a quiz with limited attempts", () => {
     { attemptsLeft: 1, shown: "1 attempt left", buttons: ["Start"] },
     { attemptsLeft: 0, shown: "No attempts left. Your best result counts.", buttons: [] },
   ])("shows '$shown'", async ({ attemptsLeft, shown, buttons }) => {
-    platform.replies["open_quiz"] = () => ({ quiz, attempts: [], best: null, attemptsLeft });
+    platform.replies["open_quiz"] = () => ({ quiz, attempts: [], open: null, best: null, attemptsLeft });
     const props = { quiz: `q${attemptsLeft}`, body: "b".repeat(64), title: "Q" };
     const { target, close } = show(QuizBox as never, props as never);
     await rendered();
     expect(text(target)).toContain(shown);
     expect(text(target)).not.toContain("0 attempts");
     expect(allByRole(target, "button").map((button) => text(button))).toEqual(buttons);
+    close();
+  });
+  it("is continued at the version at which the attempt was started", async () => {
+    const question = { id: "o", prompt: "Older question", points: 1, explanation: "", kind: "single", choices: [] };
+    const started = {
+      id: "t",
+      quiz: { ...quiz, questions: [question] },
+      isEarlierVersion: true,
+      startedMs: 1,
+      submittedMs: null,
+      answers: [],
+      provisional: false,
+      counts: true,
+      score: null,
+    };
+    platform.replies["open_quiz"] = () => ({ quiz, attempts: [started], open: "t", best: null, attemptsLeft: 1 });
+    platform.replies["start_attempt"] = () => started;
+    const { target, close } = show(QuizBox as never, { quiz: "earlier", body: "b".repeat(64), title: "Q" } as never);
+    await rendered();
+    target.querySelector("button")!.click();
+    await rendered();
+    expect(text(target)).toContain("Older question");
+    expect(text(target)).toContain("This quiz has changed since you started.");
     close();
   });
 });

@@ -3,7 +3,14 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vite
 import type { Choice, Question, Quiz, Response, SectionPage } from "../src/api/types";
 import QuestionView from "../src/components/quiz/QuestionView.svelte";
 import QuizBox from "../src/components/quiz/QuizBox.svelte";
-import { canonical, comparable, marksOf, rightAnswer, type Mark } from "../src/components/quiz/marks";
+import {
+  canonical,
+  comparable,
+  marksOf,
+  rightAnswer,
+  type Mark,
+  type QuestionPoints,
+} from "../src/components/quiz/marks";
 import Lesson from "../src/features/lesson/Lesson.svelte";
 import { fixture } from "../src/platform/fixture";
 import { points } from "../src/i18n/format";
@@ -61,6 +68,12 @@ const table: [name: string, Question, Response, number, Mark[]][] = [
   ["match, right", match, paired(0, 1, 2), 2000, ["right", "right", "right"]],
   ["match, partly", match, paired(0, 2, null), 667, ["right", "wrong", "missed"]],
 ];
+/** Returns what the core says about the answer: points, and for each blank whether it is right. */
+const resultOf = (question: Question, points: number, marks: Mark[]): QuestionPoints => ({
+  points,
+  maxPoints: 2000,
+  blanks: question.kind === "fill" ? marks.map((mark) => mark === "right") : [],
+});
 /** Every element is shown and inline. jsdom takes seconds to compute the real styles of a question. */
 const getComputedStyle = (): CSSStyleDeclaration =>
   ({ display: "inline", visibility: "visible", getPropertyValue: () => "" }) as unknown as CSSStyleDeclaration;
@@ -75,7 +88,7 @@ const focused = (): string => {
 };
 const WORDS: Record<Mark, string> = { right: "Correct", wrong: "Wrong", missed: "Missed", open: "" };
 
-function view(question: Question, response: Response, score: number) {
+function view(question: Question, response: Response, score: number, marks: Mark[] = []) {
   const { target } = show(
     QuestionView as never,
     {
@@ -86,7 +99,7 @@ function view(question: Question, response: Response, score: number) {
       seed: "s",
       shuffle: false,
       locked: true,
-      result: { points: score, maxPoints: 2000 },
+      result: resultOf(question, score, marks),
     } as never,
   );
   return target;
@@ -94,10 +107,10 @@ function view(question: Question, response: Response, score: number) {
 
 describe("the marks of an answer", () => {
   it.each(table)("%s", (_, question, response, score, marks) => {
-    expect(marksOf(question, response, { points: score, maxPoints: 2000 })).toEqual(marks);
+    expect(marksOf(question, response, resultOf(question, score, marks))).toEqual(marks);
   });
   it.each(table)("%s: each has a sign and a word", (_, question, response, score, marks) => {
-    const target = view(question, response, score);
+    const target = view(question, response, score, marks);
     const badges = [...target.querySelectorAll(".badge[data-mark]")];
     const shown = marks.filter((mark) => mark !== "open");
     expect(badges.map((badge) => badge.getAttribute("data-mark"))).toEqual(shown);

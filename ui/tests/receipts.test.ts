@@ -12,6 +12,8 @@ const receipt = (part: Partial<Receipt>): Receipt => ({
   state: "saved_here",
   atMs: 1,
   reason: "",
+  reasonName: "",
+  reasonParams: {},
   code: "",
   ...part,
 });

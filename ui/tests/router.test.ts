@@ -13,6 +13,7 @@ describe("addresses", () => {
     { name: "sync" },
     { name: "settings" },
     { name: "welcome" },
+    { name: "welcome", account: "0a1b2c3d" },
   ];
   it("are parsed to the same route", () => {
     for (const route of routes) expect(parse(href(route))).toEqual(route);

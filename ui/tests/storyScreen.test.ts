@@ -174,14 +174,16 @@ describe("the next story", () => {
     expect(nextStory([card("a", 2), card("b", 2), local], here, true)?.story.id).toBe("c");
     expect(nextStory([card("a", 2), card("b", 2)], here, true)).toBeUndefined();
   });
+  /** Requests of lists, apart from that of the catalogue's entry of the story. */
+  const lists = () => platform.requests("list_stories").filter((r) => !(r as { ids?: string[] }).ids);
   it("is offered first at the end, and asked for only there", async () => {
     const target = await open(LTR);
     lastPage(target);
     await rendered();
-    expect(platform.requests("list_stories")).toEqual([]);
+    expect(lists()).toEqual([]);
     press(target.querySelector("h1")!, "ArrowRight");
     await rendered();
-    expect(platform.requests("list_stories")[0]).toEqual({ lang: "en", onDevice: false, pageSize: 200 });
+    expect(lists()[0]).toEqual({ lang: "en", onDevice: false, pageSize: 200 });
     const link = [...target.querySelectorAll("a")].find((a) => text(a).startsWith("Next: "))!;
     expect(link.getAttribute("href")).toBe("#/story/the-day-the-school-sailed");
     expect(link.parentElement!.firstElementChild).toBe(link);

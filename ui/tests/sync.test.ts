@@ -13,7 +13,14 @@ const SYNCED = "All work is synced";
 const platform = scriptPlatform();
 let close: (() => void)[] = [];
 
-const second: Receipt = { ...refused[0]!, id: "attempt 9", title: "Deltas: test", reason: "", code: "too_new" };
+const second: Receipt = {
+  ...refused[0]!,
+  id: "attempt 9",
+  title: "Deltas: test",
+  reason: "",
+  reasonName: "",
+  code: "too_new",
+};
 
 /** Opens the screen in this state, and the announcements. */
 async function open(status: Partial<SyncStatus>, receipts: Partial<ReceiptList> = {}) {
@@ -30,6 +37,14 @@ const titles = (target: Element, section: string): string[] =>
   allByRole(target, "region", section)
     .flatMap((region) => allByRole(region, "listitem"))
     .map((row) => text(row.querySelector("b")!));
+
+/** Reads a file. The blobs of jsdom have no method for it. */
+const read = (blob: Blob): Promise<string> =>
+  new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as string);
+    reader.readAsText(blob);
+  });
 
 beforeAll(() => appState.load());
 beforeEach(() => {
@@ -84,6 +99,7 @@ describe("the state of sync", () => {
     { waiting: 0, refused: 1, title: "1 item was not accepted" },
     { waiting: 0, refused: 2, title: "2 items were not accepted" },
     { waiting: 1, refused: 1, title: "1 item is waiting to be sent" },
+    { waiting: 1, refused: 2, title: "2 items were not accepted" },
   ])("with $waiting waiting and $refused refused shows: $title", async ({ waiting, refused, title }) => {
     const { target } = await open({ waiting, refused });
     expect(text(byRole(target, "status"))).toContain(title);
@@ -110,17 +126,55 @@ describe("the state of sync", () => {
 });
 
 describe("refused rows", () => {
+  it.each([
+    ["quota", { rows: "50000", mib: "64" }, "forbidden", "There is no more space for your work on the server"],
+    ["clock_days", { days: "40" }, "clock_skew", "The clock of this device was 40 days ahead."],
+    ["a_newer_reason", {}, "invalid", "The school's rules do not allow this."],
+    ["", {}, "forbidden", "This account is not permitted to send this."],
+    ["", {}, "new_code", "The server did not accept it."],
+  ])("explain the reason '%s' in the language of the UI", async (reasonName, reasonParams, code, words) => {
+    const row: Receipt = { ...refused[0]!, reason: "raw English", reasonName, reasonParams, code };
+    const { target } = await open({ refused: 1 }, { refused: [row] });
+    const region = byRole(target, "region", "Not accepted");
+    expect(text(region)).toContain(words);
+    expect(text(region)).not.toContain("raw English");
+  });
+
+  it("count in the head and in the list like the badge", async () => {
+    const { target } = await open(
+      { waiting: 4, refused: 1 },
+      { waiting: [...waiting, { ...waiting[0]!, id: "session 8", rowType: "session" }], refused },
+    );
+    expect(text(byRole(target, "status"))).toContain("1 item was not accepted");
+    const list = byRole(target, "region", "Waiting");
+    expect(text(list)).toContain("4 items");
+    const counts = allByRole(list, "listitem").map((row) => Number(/(\d) items/.exec(text(row))?.[1] ?? 1));
+    expect(counts.reduce((a, b) => a + b)).toBe(4);
+  });
+
   it("are listed with the reason, and all of them can be exported", async () => {
     const { target, message } = await open({ refused: 2 }, { refused: [...refused, second] });
     expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4", "Deltas: test"]);
     const region = byRole(target, "region", "Not accepted");
-    expect(text(region)).toContain("This quiz allows three attempts.");
+    expect(text(region)).toContain("An attempt can have at most 2000 answers.");
+    expect(text(region)).not.toContain("question: more than");
     expect(text(region)).toContain("The server is older than this app.");
 
     platform.replies["export_refused"] = () => ({ fileName: "refused.json", text: '["the refused rows"]' });
-    await click(byRole(region, "button", "Save as a file"));
+    await click(byRole(region, "button", "Show for your teacher"));
     const dialog = byRole(target, "dialog", "For your teacher");
     expect(text(dialog)).toContain('["the refused rows"]');
+    expect(text(dialog)).toContain("Amina Diallo (amina), Lakeside School");
+    const cells = allByRole(dialog, "row").map((row) => allByRole(row, "cell").map(text));
+    expect(cells.slice(1)).toEqual([
+      [
+        "Erosion: test, attempt 4, Quiz",
+        "How Rivers Work",
+        expect.any(String),
+        "An attempt can have at most 2000 answers.",
+      ],
+      ["Deltas: test, Quiz", "How Rivers Work", expect.any(String), expect.stringContaining("The server is older")],
+    ]);
 
     const saved: Blob[] = [];
     vi.stubGlobal("URL", { createObjectURL: (blob: Blob) => `blob:${saved.push(blob)}`, revokeObjectURL: () => {} });
@@ -128,16 +182,22 @@ describe("refused rows", () => {
     vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(function (this: HTMLAnchorElement) {
       links.push(`${this.download} ${this.getAttribute("href")}`);
     });
-    await click(byRole(dialog, "button", "Save as a file"));
+    await click(byRole(dialog, "button", "Save the data only"));
     expect(links).toEqual(["refused.json blob:1"]);
     expect(saved.map((blob) => [blob.type, blob.size])).toEqual([["application/json", '["the refused rows"]'.length]]);
     expect(message()).toContain("Saved as refused.json");
+    await click(byRole(dialog, "button", "Save this page"));
+    expect(links.at(-1)).toBe("refused.html blob:2");
+    expect(saved[1]!.type).toBe("text/html");
+    const page = new DOMParser().parseFromString(await read(saved[1]!), "text/html");
+    expect(page.querySelectorAll("tbody tr")).toHaveLength(2);
+    expect(page.querySelector("pre")!.textContent).toBe('["the refused rows"]');
+    expect(page.querySelectorAll("script")).toHaveLength(0);
   });
 
   it("can be exported from the row when there is only one", async () => {
     const { target } = await open({ refused: 1 }, { refused });
-    expect(allByRole(target, "button", "Save as a file")).toEqual([]);
-    await click(byRole(target, "button", "save it as a file"));
+    await click(byRole(target, "button", "show it to your teacher"));
     expect(platform.requests("export_refused")).toHaveLength(1);
     expect(allByRole(target, "dialog", "For your teacher")).toHaveLength(1);
   });
@@ -145,7 +205,7 @@ describe("refused rows", () => {
   it("show why the export failed, and no dialog", async () => {
     const { target, message } = await open({ refused: 1 }, { refused });
     platform.replies["export_refused"] = () => fail("storage");
-    await click(byRole(target, "button", "save it as a file"));
+    await click(byRole(target, "button", "show it to your teacher"));
     expect(message()).toContain("The database of this device cannot be read");
     expect(allByRole(target, "dialog")).toEqual([]);
   });

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Account } from "../src/api/types";
 import Welcome from "../src/features/welcome/Welcome.svelte";
+import { CommandFailure } from "../src/platform/failure";
 import { amina, idle, stateOf, yusuf } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
 import { allByRole, byRole, change, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
@@ -58,7 +59,7 @@ describe("the address of the server", () => {
     ["offline", "No Carrel server answers at nowhere.example. Check the address, and that this device"],
     ["not_found", "No Carrel server answers at nowhere.example. Check the address, and that this device"],
     ["bad_reply", "No Carrel server answers at nowhere.example. The response did not come from a Carrel server."],
-    ["invalid_request", "Invalid input. Check what you entered, then try again."],
+    ["invalid_request", "“nowhere.example” is not an address. Type it as your school wrote it, without spaces"],
   ] as const)("stays in its field, with the error, if the check fails ('%s')", async (code, words) => {
     platform.replies["check_server"] = () => fail(code);
     const target = await open();
@@ -142,12 +143,36 @@ describe("signing in", () => {
     expect(password(target).value).toBe("");
   });
 
-  it("again fills in the address and the user name of the account", async () => {
+  it("again fills in the server and the user name of the account, and focuses the password", async () => {
     const target = await open(yusuf);
-    expect(address(target).value).toBe("https://school.example");
+    expect(text(target)).toContain("Lakeside School");
     expect(text(target)).toContain("Unsent work is kept on this device");
+    expect(login(target).value).toBe("yusuf");
+    expect(document.activeElement).toBe(password(target));
+    expect(platform.requests("check_server")).toEqual([]);
+    // The server may have moved.
+    await press(target, "Use another server");
+    expect(address(target).value).toBe("https://school.example");
     await press(target, "Connect");
     expect(login(target).value).toBe("yusuf");
+  });
+});
+
+describe("a server that asks to wait", () => {
+  it("shows the time after a sign-in", async () => {
+    platform.replies["sign_in"] = () => {
+      throw new CommandFailure({
+        code: "rate_limited",
+        message: "",
+        hint: "",
+        retryable: true,
+        correlationId: "",
+        retryAfterMs: 61_000,
+      });
+    };
+    const target = await openForm("amina", "a wrong password");
+    await press(target, "Sign in");
+    expect(text(byRole(target, "alert"))).toBe("Too many attempts. Try again in 61 sec.");
   });
 });
 
@@ -165,6 +190,12 @@ describe("creating an account", () => {
     expect(text(byRole(target, "alert"))).toBe("This user name is taken. Choose another, or sign in if it is yours.");
     expect([login(target).value, field(target, "Display name").value]).toEqual(["amina", "Amina Diallo"]);
     expect(document.activeElement).toBe(login(target));
+  });
+  it("with characters that are not allowed says which are", async () => {
+    const target = await openRegistration("a good password");
+    platform.replies["register"] = () => fail("invalid_request");
+    await press(target, "Create an account");
+    expect(text(byRole(target, "alert"))).toContain("no field may contain invisible characters");
   });
 
   it("requires a password of 8 characters, and focuses it", async () => {

@@ -45,6 +45,7 @@ fn manifest(id: &str) -> Manifest {
         license: "CC0-1.0".into(),
         credits: String::new(),
         cover: Cover::from_title("Ä"),
+        family: String::new(),
         page_count: 1,
         narrated: false,
         total_bytes: 2,

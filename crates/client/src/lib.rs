@@ -30,8 +30,8 @@ pub use carrel_sync as sync;
 pub use carrel_system as system;
 
 pub use self::{
-    client::{Client, OpenFailure},
+    client::{Client, OpenFailure, Unsynced},
     config::{Config, Space},
-    error::{Error, ImportError, Result},
+    error::{Error, ImportError, PinError, Result},
     open_account::OpenAccount,
 };

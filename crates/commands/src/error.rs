@@ -18,6 +18,7 @@ impl CommandError {
             size: None,
             reason: None,
             subject: None,
+            retry_after_ms: None,
         }
     }
     pub(crate) fn unknown(name: &str) -> Self {
@@ -48,9 +49,21 @@ impl From<Error> for CommandError {
             Error::Import(refusal) => {
                 (Some(refusal.reason().to_owned()), Some(refusal.subject().to_owned()))
             }
+            Error::Pin(pin) => (Some(pin.reason().to_owned()), None),
             _ => (None, None),
         };
-        Self { size, reason, subject, ..Self::new(e.code(), e.to_string(), e.hint()) }
+        let retry_after_ms = match &e {
+            Error::Net(net::Error::Server { retry_after_ms, .. }) => *retry_after_ms,
+            Error::Pin(pin) => pin.wait_ms(),
+            _ => None,
+        };
+        Self {
+            size,
+            reason,
+            subject,
+            retry_after_ms,
+            ..Self::new(e.code(), e.to_string(), e.hint())
+        }
     }
 }
 impl From<content::Error> for CommandError {

@@ -105,10 +105,18 @@ commands! {
     app::open_demo(Empty) -> AppState;
     /// Opens the account without a server: the demo library, if included, and imported courses.
     bundle::open_guest(Empty) -> AppState;
-    /// Opens another account of this device.
-    app::switch_account(AccountRef) -> AppState;
-    /// Signs out; unsent changes are kept for the next sign-in.
+    /// Opens another account of this device. Needs no network.
+    app::switch_account(SwitchAccount) -> AppState;
+    /// Signs out of any account of this device; unsent changes are kept for the next sign-in.
     app::sign_out(AccountRef) -> AppState;
+    /// Closes the open account without signing out, so that another learner can continue.
+    app::leave_account(Empty) -> AppState;
+    /// Sets, changes or removes the PIN of the open account.
+    app::set_pin(SetPin) -> AppState;
+    /// Counts the changes of an account that the server does not have.
+    app::check_account_removal(AccountRef) -> AccountRemoval;
+    /// Deletes an account and its work from this device.
+    app::remove_account(RemoveAccount) -> AppState;
     /// Deletes the report of a repair after the learner has read it.
     app::forget_repair(Empty) -> AppState;
     /// Opens a web page or e-mail address in the system's browser or mail program.

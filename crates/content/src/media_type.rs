@@ -17,6 +17,8 @@ pub(crate) fn media_type(prefix: &[u8]) -> &'static str {
         || (is(0, b"\xff") && prefix.get(1).is_some_and(|b| b & 0xe0 == 0xe0 && b & 0x06 != 0))
     {
         "audio/mpeg"
+    } else if is(0, b"\xff") && prefix.get(1).is_some_and(|b| b & 0xf6 == 0xf0) {
+        "audio/aac"
     } else if is(0, b"OggS") {
         "audio/ogg"
     } else if is(0, b"fLaC") {
@@ -50,6 +52,7 @@ mod tests {
         for (prefix, kind, unverified) in [
             (&b"ID3\x04..."[..], "audio/mpeg", true),
             (b"\xff\xfb\x90\x00", "audio/mpeg", true),
+            (b"\xff\xf1\x50\x80", "audio/aac", true),
             (b"....ftypisom", "video/mp4", true),
             (b"....ftypM4A ", "audio/mp4", true),
             (b"\x1a\x45\xdf\xa3", "video/webm", true),

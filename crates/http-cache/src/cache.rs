@@ -37,6 +37,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "without invalidation",
         sql: include_str!("../../../migrations/cache/0002_without_invalidation.sql"),
     },
+    Migration {
+        number: 3,
+        name: "search terms",
+        sql: include_str!("../../../migrations/cache/0003_search_terms.sql"),
+    },
 ];
 const MEMORY_BUDGET: usize = 8 * 1024 * 1024;
 

@@ -2,7 +2,7 @@
 
 use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
-    content::Response,
+    content::{Response, open_attempt},
     lattice::{Answer, Attempt, Grade, Validate},
 };
 use carrel_sqlite::rows::NEVER;
@@ -27,17 +27,18 @@ pub struct AttemptRecord {
 }
 
 impl Learning {
-    /// Returns the open attempt at this version of the quiz (`quiz_hash`), or starts a new one.
+    /// Returns the open attempt at this version of the quiz (`quiz_hash`), or starts a new one. Which version is
+    /// continued, and whether another attempt is allowed, is decided by the caller.
     pub async fn start_attempt(&self, quiz: &ItemId, quiz_hash: BlobHash) -> Result<AttemptRecord> {
         let quiz = quiz.clone();
         let id = AttemptId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("start_attempt", move |tx| {
-                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3 \
-                              ORDER BY started_ms DESC, id LIMIT 1";
+                let clause = "WHERE quiz = ?1 AND quiz_hash = ?2 AND submitted_ms = ?3";
                 let open = (quiz.as_str(), quiz_hash.0.as_slice(), NEVER);
-                if let Some(attempt) = checked::query::<Attempt>(tx.conn(), clause, open)?.pop() {
-                    return record(tx.conn(), attempt);
+                let found = checked::query::<Attempt>(tx.conn(), clause, open)?;
+                if let Some(attempt) = open_attempt(&found) {
+                    return record(tx.conn(), attempt.clone());
                 }
                 let started_ms = tx.now_ms();
                 let attempt = Attempt {
@@ -67,7 +68,7 @@ impl Learning {
         self.store
             .write("save_answer", move |tx| {
                 let of = find(tx, attempt)?;
-                if of.submitted_ms.is_some() {
+                if !of.is_open() {
                     return Err(Error::Invalid(format!(
                         "attempt {attempt} is submitted and cannot be changed; hint: start a new attempt"
                     )));
@@ -97,7 +98,7 @@ impl Learning {
         self.store
             .write("submit_attempt", move |tx| {
                 let mut of = find(tx, attempt)?;
-                if of.submitted_ms.is_none() {
+                if of.is_open() {
                     // If the clock was set back, the attempt must not end before it started.
                     of.submitted_ms = Some(tx.now_ms().max(of.started_ms));
                     let found = answers_of(tx.conn(), attempt)?;

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod attempts;
+mod completion;
 mod devices;
 mod enrolment;
 mod error;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use attempts::AttemptRecord;
 use carrel_system::IdGen;
+pub use completion::COMPLETED;
 pub use enrolment::Enrolment;
 pub use error::{Error, Result};
 pub use overview::{Overview, RootTime};

@@ -59,6 +59,13 @@ impl Hlc {
             _ => now,
         }
     }
+    /// Returns the stamp moved by `ms`, but not after `latest_ms`. The order of stamps that are moved together is kept
+    /// up to that time.
+    #[must_use]
+    pub fn moved_by(self, ms: i64, latest_ms: i64) -> Self {
+        let counter = (self.0 & 0xffff) as u16;
+        Self::new(self.ms().saturating_add(ms).min(latest_ms), counter).max(Self::LEAST)
+    }
     /// Returns this clock after receiving `other`. An implausible stamp is ignored.
     #[must_use]
     pub fn observe(self, other: Self) -> Self {
@@ -107,6 +114,16 @@ mod tests {
         let c = b.tick(2_000);
         assert!(a < b && b < c);
         assert_eq!((b.ms(), c.ms()), (1_000, 2_000));
+    }
+
+    #[test]
+    fn moved_stamps_keep_their_order_up_to_now() {
+        let stamps = [Hlc::new(1_000, 0), Hlc::new(1_000, 1), Hlc::new(2_000, 0)];
+        let moved = stamps.map(|stamp| stamp.moved_by(500, 5_000));
+        assert_eq!(moved, [Hlc::new(1_500, 0), Hlc::new(1_500, 1), Hlc::new(2_500, 0)]);
+        assert_eq!(stamps[2].moved_by(500, 2_100).ms(), 2_100);
+        assert_eq!(stamps[0].moved_by(i64::MIN, 5_000), Hlc::LEAST);
+        assert_eq!(stamps[1].moved_by(i64::MAX, i64::MAX).ms(), Hlc::MAX_MS);
     }
 
     #[test]

@@ -14,9 +14,11 @@ pub mod error;
 pub mod hash;
 pub mod hlc;
 pub mod id;
+pub mod language_tag;
 pub mod lattice;
 pub mod search_text;
 pub mod strict;
+pub mod text;
 pub mod wire;
 
 pub use error::ErrorCode;

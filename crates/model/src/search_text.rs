@@ -85,7 +85,8 @@ pub fn search_text<R: BodyReader>(
     Ok(entries)
 }
 
-fn metadata_text(description: &str, category: &str, tags: &[String]) -> String {
+/// Returns the text of an entry for a whole course or story.
+pub fn metadata_text(description: &str, category: &str, tags: &[String]) -> String {
     collapse(&format!("{description} {category} {}", tags.join(" ")))
 }
 

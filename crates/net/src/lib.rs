@@ -7,6 +7,7 @@
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
 //! | `session` | adds the access token to requests; refreshes it once for all concurrent requests |
+//! | `reachability` | whether the server can be reached, observed from all requests of a session |
 //! | `reply` | classes of replies; `Retry-After` |
 //! | `retry` | when a failed request is repeated |
 //!
@@ -17,6 +18,7 @@ mod error;
 mod folder;
 mod live;
 mod min_throughput;
+mod reachability;
 pub mod reply;
 mod retry;
 mod session;
@@ -26,5 +28,6 @@ pub use error::{Error, Result};
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
 pub use min_throughput::MinThroughput;
+pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::{
     Error, Failure, FailureKind, Http, Reply, Request, Result,
+    reachability::{Contact, Reachability},
     reply::{ReplyClass, read_small},
 };
 
@@ -90,6 +91,7 @@ struct Shared {
     user: watch::Sender<Option<(UserInfo, String)>>,
     /// True after tokens were found in the secret store.
     tokens_found: watch::Sender<bool>,
+    reachability: Reachability,
 }
 
 enum State {
@@ -126,11 +128,12 @@ impl Session {
             ended: watch::Sender::new(false),
             user: watch::Sender::new(None),
             tokens_found: watch::Sender::new(false),
+            reachability: Reachability::new(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Sets the clock, which is needed to compute the end of the session.
+    /// Sets the clock, which is needed to compute the end of the session and to notice requests without a reply.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         let _ = self.shared.clock.set(clock);
@@ -154,9 +157,13 @@ impl Session {
     pub fn user(&self) -> watch::Receiver<Option<(UserInfo, String)>> {
         self.shared.user.subscribe()
     }
+    /// Whether the server can be reached, as observed from all requests of this session to it.
+    pub fn contact(&self) -> watch::Receiver<Contact> {
+        self.shared.reachability.contact()
+    }
     /// Sends a request without a token, even after the session ended: for public routes.
     pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {
-        self.shared.http.send(request).await
+        self.shared.send(request).await
     }
     /// True after tokens were found in the secret store or stored by `renew`: the learner is signed in, even if an
     /// earlier run recorded that the session ended.
@@ -203,6 +210,17 @@ impl Session {
 }
 
 impl Shared {
+    /// Returns true if the request is sent to the server of this session.
+    fn is_own_server(&self, request: &Request) -> bool {
+        request.url.strip_prefix(self.base.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        if self.is_own_server(&request) {
+            self.reachability.send(self.http.as_ref(), self.clock.get(), request).await
+        } else {
+            self.http.send(request).await
+        }
+    }
     fn with_expiry(&self, mut tokens: Tokens) -> Tokens {
         if let Some(clock) = self.clock.get()
             && tokens.refresh_ms > 0
@@ -266,7 +284,7 @@ impl Shared {
             RefreshRequest { refresh_token: refresh, account_certificate: certificate.clone() };
         let request = Request::post_json(&url, &body)
             .map_err(|e| Failure::new(FailureKind::Request, e.to_string()))?;
-        let reply = self.http.send(request).await?;
+        let reply = self.send(request).await?;
         let (classified, headers, body) = read_small(reply, MAX_SMALL_REPLY_BYTES).await?;
         match classified.status {
             200..=299 => {
@@ -307,16 +325,12 @@ impl Shared {
 #[async_trait]
 impl Http for Session {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let is_own_server = request
-            .url
-            .strip_prefix(self.shared.base.as_str())
-            .is_some_and(|rest| rest.starts_with('/'));
-        if !is_own_server {
+        if !self.shared.is_own_server(&request) {
             // The token is only sent to its own server.
-            return self.shared.http.send(request).await;
+            return self.shared.send(request).await;
         }
         let Some(access) = self.shared.access().await? else { return Ok(sign_in_again()) };
-        let reply = self.shared.http.send(with_token(&request, &access)).await?;
+        let reply = self.shared.send(with_token(&request, &access)).await?;
         if reply.status != 401 {
             return Ok(reply);
         }
@@ -326,7 +340,7 @@ impl Http for Session {
             return Ok(reply);
         }
         match self.refresh(access).await? {
-            Refreshed::Fresh(access) => self.shared.http.send(with_token(&request, &access)).await,
+            Refreshed::Fresh(access) => self.shared.send(with_token(&request, &access)).await,
             Refreshed::Ended => Ok(reply),
             Refreshed::Fault(fault) => Ok(fault),
         }

@@ -43,6 +43,11 @@ impl Compiler {
         Self { options, shared: Shared::default(), ids: HashMap::new() }
     }
 
+    /// Forgets which ids were used, to compile packages again that may have been renamed. Results for media are kept.
+    pub fn forget_ids(&mut self) {
+        self.ids.clear();
+    }
+
     /// Compiles a package and fills the sink.
     ///
     /// # Errors
@@ -87,7 +92,7 @@ impl Compiler {
             .collect();
         let manifest = Manifest { format: MANIFEST_FORMAT.to_owned(), content, blobs };
         if let Some(first) = self.ids.get(manifest.id()).filter(|first| **first != package.name()) {
-            let file = if package.is_course() { "course.json" } else { "story.json" };
+            let file = package.main_file();
             let message = format!("the id {:?} is also used by {first}", manifest.id().as_str());
             problems.add(file_error(file, "duplicate-id", message, "give one of them another id"));
             return Err(problems.into_sorted());

@@ -75,6 +75,8 @@ pub(crate) struct StoryDraft {
     /// File of the text, for messages.
     pub file: String,
     pub metadata: Metadata,
+    /// Name that the story has in all its languages; may be empty.
+    pub family: String,
     /// 1 to 5.
     pub level: u8,
     pub pages: Vec<PageDraft>,

@@ -3,7 +3,7 @@
 //! [`find`] opens a path and returns the packages that the importers (`importers`) detect. [`Compiler::compile`]
 //! compiles one package: either it returns the manifest and passes the blobs to a [`BlobSink`], or it returns all
 //! [`Problem`]s with file and line. The server signs the manifest. Each module uses only those before it: `problem`,
-//! `sink`, `source`, `text`, `media`, `draft`, `compile`, `importers`, `compiler`.
+//! `sink`, `source`, `text`, `media`, `draft`, `compile`, `importers`, `compiler`, `guard`.
 //!
 //! Not here: databases and HTTP (the server), search text (`carrel_model::search_text`), and code that runs on
 //! learners' devices (`carrel-model` verifies manifests).
@@ -11,6 +11,7 @@
 mod compile;
 mod compiler;
 mod draft;
+mod guard;
 mod importers;
 mod media;
 mod problem;
@@ -20,10 +21,11 @@ mod text;
 
 pub use compile::context::Options;
 pub use compiler::{Compiled, Compiler};
+pub use guard::{catch_panic, panic_problem};
 pub use importers::{Package, find};
 pub use problem::{Problem, Severity};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
-pub use source::Limits;
+pub use source::{Limits, fields::suggest_slug};
 
 /// These types must be `Send`, because the server compiles packages on another thread.
 const _: () = {

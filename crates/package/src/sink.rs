@@ -20,11 +20,11 @@ pub struct Blob {
     pub size: u64,
     /// MIME type.
     pub media_type: String,
-    content: Content,
+    content: BlobContent,
 }
 
 #[derive(Debug, Clone)]
-enum Content {
+enum BlobContent {
     Bytes(Vec<u8>),
     File(PathBuf),
 }
@@ -36,7 +36,7 @@ impl Blob {
             hash: BlobHash::of(&bytes),
             size: bytes.len() as u64,
             media_type: media_type.to_owned(),
-            content: Content::Bytes(bytes),
+            content: BlobContent::Bytes(bytes),
         }
     }
     /// Creates a blob whose bytes are in a file. Reads the file to compute the hash.
@@ -47,14 +47,14 @@ impl Blob {
             hash: BlobHash(*hasher.finalize().as_bytes()),
             size,
             media_type: media_type.to_owned(),
-            content: Content::File(path.to_owned()),
+            content: BlobContent::File(path.to_owned()),
         })
     }
     /// Opens the bytes for reading from the start.
     pub fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match &self.content {
-            Content::Bytes(bytes) => Box::new(bytes.as_slice()),
-            Content::File(path) => Box::new(File::open(path)?),
+            BlobContent::Bytes(bytes) => Box::new(bytes.as_slice()),
+            BlobContent::File(path) => Box::new(File::open(path)?),
         })
     }
     /// Copies the bytes. Returns an error if the file has changed and no longer has the hash.

@@ -131,6 +131,12 @@ fn a_separate_story_is_compiled() {
     let ManifestContent::Story { meta, body } = &compiled.manifest.content else { panic!() };
     assert_eq!((meta.level, meta.page_count, meta.narrated), (2, 2, true));
     assert_eq!(sink.json::<Story>(*body).unwrap().vocabulary.len(), 2);
+    assert_eq!(meta.family, "");
+    let mut tree = story();
+    tree.edit("story.json", "\"level\"", "\"family\": \"one-tale\", \"level\"");
+    let (compiled, _) = compile_tree(&tree).unwrap();
+    let ManifestContent::Story { meta, .. } = &compiled.manifest.content else { panic!() };
+    assert_eq!(meta.family, "one-tale");
 }
 
 #[test]

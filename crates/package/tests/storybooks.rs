@@ -86,7 +86,10 @@ fn all_storybooks_are_compiled() {
         (meta.id.as_str(), meta.title.as_str(), meta.level, meta.page_count),
         ("gs-0001-en", "A very tall man", 1, 12)
     );
-    assert_eq!(meta.authors, ["Cornelius Gulere"]);
+    assert_eq!(
+        (meta.family.as_str(), meta.authors),
+        ("gs-0001", vec!["Cornelius Gulere".to_owned()])
+    );
     let english: Story = sink.json(body).unwrap();
     assert_eq!(english.pages[1].sentences[0].text, "His hoe was too short.");
     assert_eq!(english.pages[10].sentences.len(), 2);

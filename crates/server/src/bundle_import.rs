@@ -71,7 +71,8 @@ pub(crate) async fn import(
     let refused = |code, message: String, hint: &str| {
         let (file, hint) = (name.clone(), hint.to_owned());
         let problem = Problem { file, line: 1, severity: Severity::Error, code, message, hint };
-        PackageReport { name: name.clone(), problems: vec![problem], outcome: None }
+        let (name, root) = (name.clone(), name.clone());
+        PackageReport { name, root, kind: None, problems: vec![problem], outcome: None }
     };
     let copy_hint = "copy the file again; nothing was changed";
     let bundle = match open(path) {
@@ -130,7 +131,8 @@ pub(crate) async fn import(
                 (None, report.problems)
             }
         };
-        reports.push(PackageReport { name, problems, outcome });
+        let (root, kind) = (name.clone(), outcome.as_ref().map(|o| o.kind));
+        reports.push(PackageReport { name, root, kind, problems, outcome });
     }
     Ok(reports)
 }

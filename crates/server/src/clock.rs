@@ -5,6 +5,19 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+/// Maximum time by which the stamp of a row may be ahead of the server's clock.
+pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
+
+/// The plausible times of a server, in UTC ms: from 2025-01-01, before the first release, to 50 years later. Without a
+/// battery, a computer starts at 1970 or 2000 until its clock is set.
+const PLAUSIBLE_MS: std::ops::Range<i64> = 1_735_689_600_000..3_313_612_800_000;
+
+/// Returns false while the clock was obviously never set. Expiry times and stamps written then would be wrong as soon
+/// as it is set.
+pub fn is_plausible(now_ms: i64) -> bool {
+    PLAUSIBLE_MS.contains(&now_ms)
+}
+
 /// Source of the current time.
 pub trait Clock: Send + Sync + 'static {
     /// Returns the UTC time in milliseconds since 1970.

@@ -7,6 +7,7 @@ use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
 use carrel_package::{
     Blob, BlobSink, Compiled, Compiler, Limits, NullSink, Options, Package, Problem, Severity,
+    catch_panic, panic_problem,
 };
 use futures_util::FutureExt;
 
@@ -16,6 +17,7 @@ use crate::{
     data_dir::{DataDir, Failpoints},
     error::Error,
     publish::{ImportReport, PackageReport, imported, publish},
+    store::Kind,
 };
 
 /// Result of a compilation on a blocking thread: the compiler, for the next package, and the compiled package.
@@ -98,7 +100,8 @@ async fn run(
             }
         };
         for package in packages {
-            let name = package.name();
+            let (name, root) = (package.name(), package.root());
+            let kind = Some(if package.is_course() { Kind::Course } else { Kind::Story });
             let blobs = data.map(|d| Arc::clone(&d.blobs));
             let failpoints = data.and_then(DataDir::failpoints);
             let step = run_blocking(&name, move || {
@@ -117,7 +120,13 @@ async fn run(
             let compiled = match compiled {
                 Ok(compiled) => compiled,
                 Err(problems) => {
-                    report.refuse(name, problems);
+                    report.packages.push(PackageReport {
+                        name,
+                        root,
+                        kind,
+                        problems,
+                        outcome: None,
+                    });
                     continue;
                 }
             };
@@ -130,7 +139,7 @@ async fn run(
             };
             let mut problems = compiled.warnings;
             let outcome = outcome.map_err(|problem| problems.insert(0, problem)).ok();
-            report.packages.push(PackageReport { name, problems, outcome });
+            report.packages.push(PackageReport { name, root, kind, problems, outcome });
         }
     }
     Ok(report)
@@ -184,16 +193,10 @@ async fn run_blocking<T: Send + 'static>(
     name: &str,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(f).await.map_err(|e| internal(name, &e.to_string()))
-}
-
-/// Converts a panic to a problem of this package.
-fn catch_panic<T>(
-    name: &str,
-    f: impl FnOnce() -> Result<T, Vec<Problem>>,
-) -> Result<T, Vec<Problem>> {
-    std::panic::catch_unwind(AssertUnwindSafe(f))
-        .unwrap_or_else(|panic| Err(vec![internal(name, &panic_message(panic.as_ref()))]))
+    tokio::task::spawn_blocking(f).await.map_err(|e| match e.try_into_panic() {
+        Ok(panic) => panic_problem(name, panic.as_ref()),
+        Err(e) => problem(name, "internal", e.to_string(), "import again"),
+    })
 }
 
 /// Returns the value of a finished step, or the problem for the report.
@@ -208,18 +211,8 @@ fn publish_result<T>(
             tracing::error!(package.name = %name, error = %e, "failed to publish a package");
             Err(problem(name, "not-published", e.to_string(), e.hint()))
         }
-        Err(panic) => Err(internal(name, &panic_message(panic.as_ref()))),
+        Err(panic) => Err(panic_problem(name, panic.as_ref())),
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
-}
-
-fn internal(name: &str, message: &str) -> Problem {
-    let hint = "report this error with the package";
-    problem(name, "internal", format!("the import panicked: {message}"), hint)
 }
 
 fn problem(name: &str, code: &'static str, message: String, hint: &str) -> Problem {
@@ -232,24 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_a_problem_of_its_package() {
-        type Compile = fn() -> Result<(), Vec<Problem>>;
-        let panics: [Compile; 3] = [
-            || panic!("a literal message"),
-            || panic!("a message with {}", 1),
-            || std::panic::panic_any(7_u8),
-        ];
-        for (f, message) in
-            panics.into_iter().zip(["a literal message", "a message with 1", "panic"])
-        {
-            let problems = catch_panic("school/rivers", f).unwrap_err();
-            assert_eq!(problems.len(), 1);
-            assert_eq!(
-                (problems[0].file.as_str(), problems[0].code),
-                ("school/rivers", "internal")
-            );
-            assert!(problems[0].message.ends_with(message), "{}", problems[0].message);
-        }
+    fn a_refusal_and_a_panic_become_problems_of_their_package() {
         let refused =
             publish_result::<()>("a", Ok(Err(Error::Refused("taken".into())))).unwrap_err();
         assert_eq!((refused.code, refused.message.as_str()), ("refused", "taken"));

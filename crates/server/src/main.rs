@@ -9,6 +9,11 @@ use std::{
     sync::Arc,
 };
 
+use carrel_authoring::{
+    report::{CheckReport, CheckedPackage, Identity},
+    template::{self, TemplateKind},
+    watch::Watch,
+};
 use carrel_model::{Slug, wire::Role};
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
@@ -20,7 +25,7 @@ use carrel_server::{
     import,
     jobs::JobRunner,
     password,
-    publish::ImportReport,
+    publish::{ImportReport, Imported},
     restore,
     store::{Kind, tx::JobRow},
 };
@@ -82,6 +87,27 @@ enum Command {
     Check {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// Print one JSON document (docs/PACKAGE.md).
+        #[arg(long)]
+        json: bool,
+        /// Check again after each change, and show the compiled text at an address of this computer, until Ctrl-C.
+        #[arg(long, conflicts_with = "json")]
+        watch: bool,
+        /// Port of the address of --watch; 0 selects a free port.
+        #[arg(long, default_value_t = 0, requires = "watch")]
+        port: u16,
+    },
+    /// Write a template of a course or story to a new or empty folder.
+    New {
+        #[arg(value_enum)]
+        kind: NewKind,
+        dir: PathBuf,
+        /// Title; by default, it is made of the name of the folder.
+        #[arg(long)]
+        title: Option<String>,
+        /// Language tag, such as fr or pt-BR.
+        #[arg(long, default_value = "en")]
+        lang: String,
     },
     /// Remove courses or stories from the catalogue. Content downloaded to devices stays usable.
     Unpublish {
@@ -170,6 +196,12 @@ enum UserCommand {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum NewKind {
+    Course,
+    Story,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum RoleName {
     Student,
     Instructor,
@@ -225,8 +257,24 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Fingerprint { data } => {
             println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
         }
-        Command::Check { paths } => {
+        Command::Check { paths, watch: true, port, .. } => watch(paths, port).await?,
+        Command::Check { paths, json: true, .. } => {
+            let report = check_report(&import::check(&paths).await?, false);
+            println!("{}", report.to_json());
+            return Ok(exit_code(&report));
+        }
+        Command::Check { paths, .. } => {
             return Ok(print_report(&import::check(&paths).await?, "checked"));
+        }
+        Command::New { kind, dir, title, lang } => {
+            let kind = match kind {
+                NewKind::Course => TemplateKind::Course,
+                NewKind::Story => TemplateKind::Story,
+            };
+            let files = template::write(kind, &dir, title.as_deref(), &lang)
+                .map_err(|e| Error::Refused(e.to_string()))?;
+            files.iter().for_each(|file| println!("{}", dir.join(file).display()));
+            println!("edit these files, then run: carrel-server check --watch {}", dir.display());
         }
         Command::Unpublish { ids, data } => {
             let data = DataDir::open_existing(Config::new(data))?;
@@ -361,32 +409,42 @@ async fn accept_files(
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
-    for package in &report.packages {
-        for problem in &package.problems {
-            // `file` is the package itself or a file inside it.
-            let is_inside = problem.file != package.name;
-            println!(
-                "{}{problem}",
-                if is_inside { format!("{}/", package.name) } else { String::new() }
-            );
-        }
-        if let Some(imported) = &package.outcome {
-            let unchanged = if imported.changed || verb == "checked" { "" } else { " (unchanged)" };
-            println!(
-                "{verb} {} {}: {}{unchanged}",
-                imported.kind.as_str(),
-                imported.id,
-                imported.title
-            );
-        }
-    }
-    println!(
-        "{} of {} packages without errors",
-        report.packages.len() - report.failed(),
-        report.packages.len()
-    );
+/// Converts a report to the form in which it is shown. A check does not compare with what is published.
+fn check_report(report: &ImportReport, is_import: bool) -> CheckReport {
+    let identity = |outcome: &Imported| Identity {
+        id: outcome.id.as_str().to_owned(),
+        title: outcome.title.clone(),
+        is_unchanged: is_import && !outcome.changed,
+    };
+    let packages = report.packages.iter().map(|package| CheckedPackage {
+        path: package.name.clone(),
+        root: package.root.clone(),
+        kind: package.kind.map(Kind::as_str),
+        identity: package.outcome.as_ref().map(identity),
+        problems: package.problems.clone(),
+    });
+    CheckReport { packages: packages.collect() }
+}
+
+fn exit_code(report: &CheckReport) -> ExitCode {
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_report(report: &ImportReport, verb: &str) -> ExitCode {
+    let report = check_report(report, verb == "imported");
+    print!("{}", report.to_text(verb));
+    exit_code(&report)
+}
+
+/// Checks packages after each change until Ctrl-C or SIGTERM.
+async fn watch(paths: Vec<PathBuf>, port: u16) -> Result<(), Error> {
+    let failed = |e| Error::Refused(format!("failed to watch the packages: {e}"));
+    let watch = Watch::bind(paths, port).await.map_err(failed)?;
+    println!("preview: {}", watch.url());
+    tokio::select! {
+        ended = watch.run(|report| println!("{}", report.to_text("checked"))) => ended.map_err(failed),
+        () = stop_signal() => Ok(()),
+    }
 }
 
 async fn add_user(

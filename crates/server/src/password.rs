@@ -153,8 +153,8 @@ impl Passwords {
     /// Verifies a typed password against a stored hash. Without a stored hash, the result is `Wrong` after the same
     /// time.
     ///
-    /// The OpaqueString form is compared first. A hash of an older release may be of the password as typed or
-    /// decomposed (NFD); the password is then hashed again.
+    /// The OpaqueString form is compared first. A hash of an older release may be of the password as typed, composed or
+    /// decomposed; the password is then hashed again.
     pub async fn verify(
         &self,
         password: String,
@@ -164,12 +164,13 @@ impl Passwords {
         let stored = stored.filter(|s| !s.is_empty()).unwrap_or_else(|| self.dummy.clone());
         let verified = self
             .run(Purpose::SignIn, move |blocks| {
-                let forms = forms(&password);
-                for (n, form) in forms.iter().enumerate() {
-                    if is_correct(form, &stored, blocks)? {
-                        return Ok(match n {
-                            0 => Verified::Correct,
-                            _ => Verified::CorrectRehashed(hash_in(&forms[0], blocks)?),
+                for form in forms(&password) {
+                    if is_correct(&form, &stored, blocks)? {
+                        return Ok(match precis::opaque(&form) {
+                            Ok(current) if current != form => {
+                                Verified::CorrectRehashed(hash_in(&current, blocks)?)
+                            }
+                            _ => Verified::Correct,
                         });
                     }
                 }
@@ -213,9 +214,15 @@ impl Drop for Passwords {
 
 /// Returns the forms of a password that may have been hashed, the current form first.
 fn forms(password: &str) -> Vec<String> {
-    let typed = password.to_owned();
-    let mut forms = vec![precis::opaque(password).unwrap_or_else(|_| typed.clone())];
-    for form in [typed, password.nfd().collect()] {
+    let opaque = precis::opaque(password);
+    let mut others = vec![password.to_owned(), password.nfc().collect(), password.nfd().collect()];
+    if opaque.is_err() {
+        // Invisible characters and a line end that were pasted with the password.
+        let visible = precis::visible(password);
+        others.extend(precis::opaque(visible.trim_end_matches(['\r', '\n'])));
+    }
+    let mut forms = vec![opaque.unwrap_or_else(|_| password.to_owned())];
+    for form in others {
         if !forms.contains(&form) {
             forms.push(form);
         }
@@ -389,6 +396,28 @@ mod tests {
                 }
                 Verified::Wrong => panic!("{typed:?}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn invisible_characters_pasted_with_a_password_are_ignored() {
+        let passwords = Passwords::new().unwrap();
+        let new = passwords.hash("a good password".into()).await.unwrap();
+        for typed in
+            ["\u{feff}a good password", "a good\u{200b} password\r\n", "a good password\u{202c}"]
+        {
+            let verified = passwords.verify(typed.into(), Some(new.clone())).await.unwrap();
+            assert_eq!(verified, Verified::Correct, "{typed:?}");
+        }
+        // A password of an older release that contains them is typed exactly, in any normal form.
+        let old = old_hash("caf\u{e9}\u{200b}");
+        for (typed, expected) in [
+            ("caf\u{e9}\u{200b}", Verified::Correct),
+            ("cafe\u{301}\u{200b}", Verified::Correct),
+            ("caf\u{e9}", Verified::Wrong),
+        ] {
+            let verified = passwords.verify(typed.into(), Some(old.clone())).await.unwrap();
+            assert_eq!(verified, expected, "{typed:?}");
         }
     }
 

@@ -33,6 +33,26 @@ pub fn username(login: &str) -> Result<String, PrecisError> {
     if words.is_empty() { Err(PrecisError::Empty) } else { Ok(words.join(" ")) }
 }
 
+/// Returns the key of a login that was typed or pasted to sign in. Invisible and control characters, which no key
+/// contains, are ignored: they are often pasted with a text.
+///
+/// # Errors
+/// As [`username`], for the remaining characters.
+pub fn typed_username(login: &str) -> Result<String, PrecisError> {
+    username(login).or_else(|_| username(&visible(login)))
+}
+
+/// Returns the text without invisible and control characters.
+pub fn visible(text: &str) -> String {
+    let is_hidden = |c: char| {
+        let category = c.general_category();
+        is_ignorable(c)
+            || matches!(c, '\u{200C}' | '\u{200D}')
+            || matches!(category, GeneralCategory::Format | GeneralCategory::Control)
+    };
+    text.chars().filter(|c| c.is_whitespace() || !is_hidden(*c)).collect()
+}
+
 /// Returns the form of a password to hash: NFC, with each space as U+0020. Case and width are kept.
 pub fn opaque(password: &str) -> Result<String, PrecisError> {
     let is_space = |c: char| c.general_category() == GeneralCategory::SpaceSeparator;
@@ -69,9 +89,9 @@ fn userpart(word: &str) -> Result<String, PrecisError> {
     let narrow: String = word.chars().flat_map(width_mapped).collect();
     // Case mapping can produce text that is not in NFC, and NFC can produce upper case, so both are repeated until the
     // text is stable.
-    let mut mapped: String = narrow.to_lowercase().nfc().collect();
+    let mut mapped = case_mapped(&narrow);
     for _ in 0..3 {
-        let next: String = mapped.to_lowercase().nfc().collect();
+        let next = case_mapped(&mapped);
         if next == mapped {
             break;
         }
@@ -83,6 +103,14 @@ fn userpart(word: &str) -> Result<String, PrecisError> {
     }
     check_direction(&chars)?;
     Ok(mapped)
+}
+
+/// Maps to lower case and NFC. The four letters i of Turkish are one, with or without a dot in either case: which of
+/// them is the other case of which depends on the language of the keyboard.
+fn case_mapped(text: &str) -> String {
+    let composed: String = text.nfc().collect();
+    let lower = composed.to_lowercase().replace('\u{131}', "i").replace("i\u{307}", "i");
+    lower.nfc().collect()
 }
 
 /// Maps a full-width or half-width form to the ordinary character.
@@ -188,7 +216,7 @@ fn is_old_hangul_jamo(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11FF}' | '\u{A960}'..='\u{A97C}' | '\u{D7B0}'..='\u{D7FB}')
 }
 
-/// Default_Ignorable_Code_Point (Unicode 16), without the two joiners.
+/// Default_Ignorable_Code_Point (Unicode 16), without the two joiners, and other characters that are not displayed.
 fn is_ignorable(c: char) -> bool {
     matches!(
         c,
@@ -202,6 +230,8 @@ fn is_ignorable(c: char) -> bool {
             | '\u{200E}'..='\u{200F}'
             | '\u{202A}'..='\u{202E}'
             | '\u{2060}'..='\u{206F}'
+            // The empty Braille pattern, which is a symbol but is displayed as nothing.
+            | '\u{2800}'
             | '\u{3164}'
             | '\u{FE00}'..='\u{FE0F}'
             | '\u{FEFF}'
@@ -258,8 +288,15 @@ mod tests {
         ] {
             assert_eq!(username(a).unwrap(), username(b).unwrap());
         }
-        // The dotted capital I of Turkish does not map to i; case mapping is the same in every locale.
-        assert_ne!(username("\u{130}"), username("i"));
+        // The letters i of Turkish, composed, decomposed, and as other programs map the case of the dotted capital.
+        for login in
+            ["\u{130}LK", "I\u{307}lk", "ILK", "\u{131}lk", "i\u{307}lk", "\u{131}\u{307}LK"]
+        {
+            assert_eq!(username(login).as_deref(), Ok("ilk"), "{login:?}");
+        }
+        // Other dots and accents are kept.
+        assert_eq!(username("\u{17b}").as_deref(), Ok("\u{17c}"));
+        assert_eq!(username("i\u{307}\u{301}"), username("\u{cd}"));
         for login in [
             "asha",
             "pw3",
@@ -287,6 +324,9 @@ mod tests {
             ("no\u{7}or", PrecisError::Control('\u{7}')),
             ("noor\u{378}", PrecisError::Unassigned('\u{378}')),
             ("noor\u{fffe}", PrecisError::Invisible('\u{fffe}')),
+            ("noor\u{2800}", PrecisError::Invisible('\u{2800}')),
+            ("noor\u{3164}", PrecisError::Invisible('\u{3164}')),
+            ("no\u{fff9}or", PrecisError::Invisible('\u{fff9}')),
         ] {
             assert_eq!(username(text), Err(error), "{text:?}");
             assert_eq!(opaque(text), Err(error), "{text:?}");
@@ -296,6 +336,23 @@ mod tests {
         }
         assert_eq!(username("\u{2460}"), Err(PrecisError::NotAllowed('\u{2460}')));
         assert_eq!(username("  "), Err(PrecisError::Empty));
+    }
+
+    #[test]
+    fn invisible_characters_of_a_typed_login_are_ignored() {
+        for typed in [
+            "\u{feff}noor",
+            "noor\u{200b}",
+            "\u{202a}noor\u{202c}",
+            "no\u{ad}or",
+            "noor\u{200f}",
+            "noor\u{0}\r\n",
+        ] {
+            assert_eq!(typed_username(typed).as_deref(), Ok("noor"), "{typed:?}");
+        }
+        assert_eq!(typed_username("noor\u{a0}\u{200e} khan").as_deref(), Ok("noor khan"));
+        assert_eq!(typed_username("\u{200b}"), Err(PrecisError::Empty));
+        assert_eq!(typed_username("\u{2460}\u{200b}"), Err(PrecisError::NotAllowed('\u{2460}')));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub struct ImportReport {
 pub struct PackageReport {
     /// Name in messages: the given path and the folder inside it.
     pub name: String,
+    /// Folder to which the files of problems are relative.
+    pub root: String,
+    /// `None` if no package was found.
+    pub kind: Option<Kind>,
     /// Errors and warnings, by file and line.
     pub problems: Vec<Problem>,
     /// `None` if there were errors.
@@ -53,7 +57,8 @@ impl ImportReport {
         self.packages.iter().filter(|p| p.outcome.is_none()).count()
     }
     pub(crate) fn refuse(&mut self, name: String, problems: Vec<Problem>) {
-        self.packages.push(PackageReport { name, problems, outcome: None });
+        let (root, kind, outcome) = (name.clone(), None, None);
+        self.packages.push(PackageReport { name, root, kind, problems, outcome });
     }
 }
 

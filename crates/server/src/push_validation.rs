@@ -3,21 +3,19 @@
 //!
 //! Not here: merging with stored rows, and change numbers (`domain`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use carrel_model::{
     Hlc,
     lattice::{Join, Row, RowType, Validate},
     strict,
-    wire::{PushResult, ResultCode},
+    wire::{PushResult, RefusalReason, ResultCode},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::change_log::Refusal;
+use crate::{clock::MAX_AHEAD_MS, domain::change_log::Refusal};
 
-/// Maximum time by which the stamp of a row may be ahead of the server's clock.
-pub const MAX_AHEAD_MS: i64 = 5 * 60_000;
 /// The same for other times (`Row::wall_ms`), which do not order rows. Clocks that are wrong by some days are common,
 /// but a row further ahead would count for a day far in the future.
 pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
@@ -101,18 +99,25 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
     if row.is_server_only() {
         return Err((ResultCode::Forbidden, server_only_reason(row.row_type())));
     }
-    row.validate().map_err(|e| (ResultCode::Invalid, e.to_string()))?;
+    row.validate().map_err(|e| {
+        let reason = RefusalReason::text("field", &[("field", &e.field)], &e);
+        (ResultCode::Invalid, reason)
+    })?;
     if let Some(ahead) = row.wall_ms().map(|ms| ms.saturating_sub(now_ms))
         && ahead > MAX_WALL_AHEAD_MS
     {
         let days = ahead / (24 * 3_600_000);
-        return Err((ResultCode::ClockSkew, format!("{days} days after the server's clock")));
+        let text = format!("{days} days after the server's clock");
+        let reason = RefusalReason::text("clock_days", &[("days", &days)], text);
+        return Err((ResultCode::ClockSkew, reason));
     }
     match row.stamp() {
-        Some(stamp) if is_ahead(stamp, now_ms) => Err((
-            ResultCode::ClockSkew,
-            format!("stamped {} s after the server's clock", (stamp.ms() - now_ms) / 1000),
-        )),
+        Some(stamp) if is_ahead(stamp, now_ms) => {
+            let seconds = (stamp.ms() - now_ms) / 1000;
+            let text = format!("stamped {seconds} s after the server's clock");
+            let params: [(&str, &dyn Display); 1] = [("seconds", &seconds)];
+            Err((ResultCode::ClockSkew, RefusalReason::text("clock_seconds", &params, text)))
+        }
         _ => Ok(()),
     }
 }
@@ -121,19 +126,29 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
 /// invalid.
 fn parse_refusal(json: &str, problem: &serde_json::Error) -> Refusal {
     let Ok(TypeField { row_type }) = strict::from_slice(json.as_bytes()) else {
-        return (ResultCode::Invalid, format!("not a row: {problem}"));
+        let text = format!("not a row: {problem}");
+        return (ResultCode::Invalid, RefusalReason::text("malformed", &[], text));
     };
     match RowType::parse(&row_type) {
-        None => (ResultCode::TooNew, format!("unknown row type {:?}", truncated(&row_type))),
+        None => {
+            let row_type = truncated(&row_type);
+            let text = format!("unknown row type {row_type:?}");
+            let reason = RefusalReason::text("unknown_type", &[("type", &row_type)], text);
+            (ResultCode::TooNew, reason)
+        }
         Some(t @ (RowType::Grade | RowType::Decision)) => {
             (ResultCode::Forbidden, server_only_reason(t))
         }
-        Some(t) => (ResultCode::Invalid, format!("{}: {problem}", t.as_str())),
+        Some(t) => {
+            let text = format!("{}: {problem}", t.as_str());
+            (ResultCode::Invalid, RefusalReason::text("malformed", &[], text))
+        }
     }
 }
 
 fn server_only_reason(row_type: RowType) -> String {
-    format!("only the server writes rows of type {}", row_type.as_str())
+    let text = format!("only the server writes rows of type {}", row_type.as_str());
+    RefusalReason::text("server_only", &[("type", &row_type.as_str())], text)
 }
 
 fn is_ahead(stamp: Hlc, now_ms: i64) -> bool {

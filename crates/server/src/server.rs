@@ -72,6 +72,13 @@ impl Server {
         for warning in public_access_warnings(addr, &data.config.settings) {
             tracing::warn!(server.addr = %addr, "{warning}");
         }
+        let now_ms = data.config.clock.now_ms();
+        if !crate::clock::is_plausible(now_ms) {
+            tracing::error!(
+                server.now_ms = now_ms,
+                "the clock of this computer was never set: sign-ins and changes are refused with 503 until it is set"
+            );
+        }
         let app = data.app()?;
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());

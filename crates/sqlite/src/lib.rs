@@ -13,6 +13,7 @@ pub mod migrate;
 mod open;
 pub mod rows;
 mod schema;
+pub mod search;
 
 pub use backup::backup;
 pub use carrel_system::{Cause, StorageError};

@@ -30,8 +30,6 @@ pub(super) struct Batch {
     request: PushRequest,
     /// The pull cursor when the batch was built.
     pulled: u64,
-    /// The local clock was known to be wrong when the batch was built.
-    is_clock_off: bool,
 }
 
 impl Batch {
@@ -80,9 +78,8 @@ pub(super) fn next(
     }
     let hlc_now = state.hlc.observe(Hlc::new(now_ms.saturating_add(state.clock_offset_ms), 0));
     let batch_id = BatchId(ids.uuid_v7(now_ms));
-    let is_clock_off = state.clock_offset_ms != 0;
     let request = PushRequest { device_id, epoch: state.epoch, batch_id, hlc_now, items };
-    Ok((Some(Batch { sent, request, pulled: state.pulled, is_clock_off }), found.broken))
+    Ok((Some(Batch { sent, request, pulled: state.pulled }), found.broken))
 }
 
 /// Applies a reply. `offset_ms` is the server's clock minus the local one, if it was fetched.
@@ -139,6 +136,7 @@ pub(super) fn settle(
     if let Some(usn) = batch.next_cursor(tx.state().pulled) {
         tx.state().pulled = usn;
     }
+    done.news = Some(batch.reply.usn).filter(|usn| *usn > tx.state().pulled);
     tx.state().last_ok_ms = Some(at_ms);
     done.left = outbox::counts(tx.conn())?.0;
     Ok(done)
@@ -151,23 +149,20 @@ pub(super) struct BatchOutcome {
     /// The epoch in the request.
     epoch: String,
     pulled: u64,
-    is_clock_off: bool,
     reply: PushReply,
 }
 
 impl BatchOutcome {
     pub(super) fn new(batch: Batch, reply: PushReply) -> Self {
-        let Batch { sent, request, pulled, is_clock_off } = batch;
-        Self { sent, epoch: request.epoch, pulled, is_clock_off, reply }
+        let Batch { sent, request, pulled } = batch;
+        Self { sent, epoch: request.epoch, pulled, reply }
     }
     pub(super) fn keys(&self) -> impl Iterator<Item = &RowKey> {
         self.sent.iter().map(|w| &w.key)
     }
-    /// Returns true if all rows were accepted under the known epoch, and neither clock nor change number needs
-    /// handling.
+    /// Returns true if all rows were accepted under the known epoch, and the change number needs no handling.
     pub(super) fn is_all_accepted(&self) -> bool {
-        !self.is_clock_off
-            && self.reply.epoch == self.epoch
+        self.reply.epoch == self.epoch
             && self.reply.usn >= self.pulled
             && self.reply.results.iter().all(|r| r.code == ResultCode::Ok)
     }
@@ -178,10 +173,6 @@ impl BatchOutcome {
             self.reply.usn.checked_sub(self.reply.own_since.filter(|own| *own == pulled)?)?;
         // Each row raises the change number by at most one.
         (grown <= self.sent.len() as u64).then_some(self.reply.usn)
-    }
-    /// Returns true if the clock was known to be wrong; it may have been corrected since.
-    pub(super) fn was_clock_off(&self) -> bool {
-        self.is_clock_off
     }
     pub(super) fn has_clock_skew(&self) -> bool {
         self.reply.results.iter().any(|r| r.code == ResultCode::ClockSkew)
@@ -200,6 +191,52 @@ pub(super) fn change_epoch(tx: &mut Tx<'_>, epoch: &str) -> Result<()> {
     tx.state().pulled = 0;
     tx.delete_server_rows()?;
     tx.mark_all_dirty()
+}
+
+/// Returns true if a fetched offset differs from the known one by more than the inaccuracy of the measurement.
+pub(super) fn is_other_clock(known_ms: i64, fetched_ms: i64) -> bool {
+    known_ms.saturating_sub(fetched_ms).unsigned_abs() >= MIN_CLOCK_OFFSET_MS.unsigned_abs()
+}
+
+/// Sets another offset to the server's clock, and moves the stamps that were written with the previous one and not sent
+/// yet by the difference: if the server's clock was wrong and is right now, those stamps are wrong by its error.
+pub(super) fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
+    let previous_ms = tx.state().clock_offset_ms;
+    correct_clock(tx, offset_ms);
+    let moved_ms = tx.state().clock_offset_ms.saturating_sub(previous_ms);
+    let wall_ms = tx.wall_ms();
+    let now_ms = wall_ms.saturating_add(tx.state().clock_offset_ms);
+    let mut count = 0_u32;
+    for waiting in outbox::waiting(tx.conn(), usize::MAX)?.into_iter().rev() {
+        let Some(mut row) = tx.get(&waiting.key)? else { continue };
+        let stamped = match &row {
+            Row::Kv(r) => Some((r.hlc, r.device)),
+            Row::Progress(r) => r.pos.as_ref().map(|pos| (pos.hlc, pos.device)),
+            _ => None,
+        };
+        let Some((stamp, _)) = stamped.filter(|(_, device)| *device == tx.device()) else {
+            continue;
+        };
+        // Stamps of before the correction, and of other replicas, are outside this range.
+        let first_ms = waiting.first_ms.saturating_add(previous_ms).saturating_sub(MAX_AHEAD_MS);
+        let last_ms = wall_ms.saturating_add(previous_ms).saturating_add(MAX_AHEAD_MS);
+        if !(first_ms..=last_ms).contains(&stamp.ms()) {
+            continue;
+        }
+        let moved = stamp.moved_by(moved_ms, now_ms);
+        row.set_stamp(moved);
+        tx.replace(&row)?;
+        tx.mark_dirty(&waiting.key)?;
+        tx.state().hlc = tx.state().hlc.observe(moved);
+        count += 1;
+    }
+    tracing::info!(
+        sync.offset_ms = tx.state().clock_offset_ms,
+        sync.offset_before_ms = previous_ms,
+        sync.rows = count,
+        "the difference to the server's clock changed"
+    );
+    Ok(())
 }
 
 /// Sets the offset that is added to the local clock for new stamps.

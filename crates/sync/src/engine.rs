@@ -23,13 +23,15 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::{
     Event, Fault, Instruction, Machine, Phase, Result, Transport, batch,
     batch::BatchOutcome,
-    machine::{Lane, Pushed},
+    machine::{Lane, PULL_ROWS, Pushed},
     outbound::Outbound,
     pull,
 };
 
 /// Maximum length of a line of the event stream in bytes. Lines of the server are far shorter.
 const MAX_LINE_BYTES: usize = 64 * 1024;
+/// Maximum number of pages of one pull. The machine limits the number of pulls, not of pages.
+const MAX_PAGES: usize = 8;
 
 /// The sync engine of one account: machine, transport and store.
 pub struct Engine {
@@ -126,6 +128,9 @@ impl Engine {
     /// Sends the outbox. While the server handles a batch, the reply to the previous one is applied. A reply that does
     /// not accept all rows ends the push.
     async fn push(&self, limit: usize) -> Event {
+        if let Err(event) = self.recheck_clock().await {
+            return event;
+        }
         let _guard = self.outbound.in_flight_guard();
         let mut replies = self.outbound.send_all(limit);
         let mut done = Pushed::default();
@@ -177,6 +182,35 @@ impl Engine {
         }
     }
 
+    /// Fetches the server's clock again while the local one is corrected, because the wrong clock may have been the
+    /// server's, which may be right now. Without an answer nothing is sent: the stamps may be wrong.
+    async fn recheck_clock(&self) -> std::result::Result<(), Event> {
+        let failed = |e: &crate::Error| store_failed(Lane::Push, e);
+        let state = self.store.read(state::load).await.map_err(|e| failed(&e))?;
+        if state.clock_offset_ms == 0 {
+            return Ok(());
+        }
+        let offset_ms = self.clock_offset().await.map_err(|fault| Event::PushFailed {
+            fault,
+            sent: 0,
+            first: None,
+        })?;
+        if !batch::is_other_clock(state.clock_offset_ms, offset_ms) {
+            return Ok(());
+        }
+        let changed =
+            self.store.write("change_clock", move |tx| batch::change_clock(tx, offset_ms));
+        changed.await.map_err(|e| failed(&e))
+    }
+
+    /// Returns the server's clock minus the local one, in ms. A fault of `/api/meta` is not caused by a row.
+    async fn clock_offset(&self) -> std::result::Result<i64, Fault> {
+        self.transport.clock_offset().await.map_err(|fault| match fault {
+            Fault::Offline => fault,
+            fault => Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() },
+        })
+    }
+
     /// Settles the last batch. Fetches the server's clock first if the server rejected stamps.
     async fn finish_push(
         &self,
@@ -188,19 +222,10 @@ impl Engine {
         let mut offset_ms = None;
         if outcome.has_clock_skew() {
             // Without the server's time, stamps cannot be corrected: nothing is settled, and all rows are sent again.
-            match self.transport.clock_offset().await {
+            match self.clock_offset().await {
                 Ok(ms) => offset_ms = Some(ms),
-                // A fault of `/api/meta` is not caused by a row.
-                Err(fault) => {
-                    let busy = Fault::Busy { status: 0, retry_after_ms: fault.retry_after_ms() };
-                    let fault = if fault == Fault::Offline { fault } else { busy };
-                    return Event::PushFailed { fault, sent, first };
-                }
+                Err(fault) => return Event::PushFailed { fault, sent, first },
             }
-        }
-        if offset_ms.is_none() && outcome.was_clock_off() {
-            // Not required for this batch: if it fails, the offset is unchanged.
-            offset_ms = self.transport.clock_offset().await.ok();
         }
         match self.settle(Some(outcome), offset_ms).await {
             Ok(settled) => Event::Pushed(done.plus(settled)),
@@ -219,20 +244,39 @@ impl Engine {
         }
     }
 
+    /// Pulls up to `MAX_PAGES` pages. While a full page is applied, the next one is requested. A fault after the first
+    /// page ends the pull without an error: the pages before it are applied, and the next pull reports the fault if it
+    /// persists.
     async fn pull(&self, limit: u32) -> Event {
         let state = match self.store.read(state::load).await {
             Ok(state) => state,
             Err(e) => return store_failed(Lane::Pull, &e),
         };
-        let (since, epoch) = (state.pulled, state.epoch);
-        let reply = match self.transport.pull(since, limit).await {
+        let (mut since, mut epoch) = (state.pulled, state.epoch);
+        let mut reply = match self.transport.pull(since, limit).await {
             Ok(reply) => reply,
             Err(fault) => return Event::PullFailed(fault),
         };
-        match self.store.write("apply_pull", move |tx| pull::apply(tx, since, &epoch, &reply)).await
-        {
-            Ok(done) => Event::Pulled(done),
-            Err(e) => store_failed(Lane::Pull, &e),
+        let mut page = 1;
+        loop {
+            // A smaller limit means that a reply could not be read: the machine raises it again after each page.
+            let is_full = limit == PULL_ROWS && reply.rows.len() == PULL_ROWS as usize;
+            let is_pipelined = is_full && reply.more && reply.next > since && page < MAX_PAGES;
+            let next_since = reply.next;
+            let next = async {
+                if is_pipelined { self.transport.pull(next_since, limit).await.ok() } else { None }
+            };
+            let applied =
+                self.store.write("apply_pull", move |tx| pull::apply(tx, since, &epoch, &reply));
+            let (applied, next) = join(applied, next).await;
+            let done = match applied {
+                Ok(done) => done,
+                Err(e) => return store_failed(Lane::Pull, &e),
+            };
+            match next.filter(|_| !done.other_epoch && done.usn == next_since) {
+                Some(next) => (since, epoch, reply, page) = (done.usn, done.epoch, next, page + 1),
+                None => return Event::Pulled(done),
+            }
         }
     }
 

@@ -9,6 +9,8 @@
 //! | start, resume, network change, "Sync now", signed in | now; waits are reset | now; waits are reset | now |
 //! | local change | in 1 s, unless waiting after a fault | - | - |
 //! | changes reported by the server | - | now, unless waiting after a fault of the server | - |
+//! | event stream lost, a request of the app failed | - | within 1 s, to check the server | - |
+//! | server reached after it was unreachable | waits after `Offline` end | the same | the same |
 //! | timer | what is due | what is due; both every 5 min | what is due |
 //! | signed out | stop | stop | stop |
 //!
@@ -17,6 +19,7 @@
 //! | ok, rows remain | the next batch at once; the maximum size of a batch doubles, up to `MAX_PUSH_ITEMS` |
 //! | ok, but no row was settled | repeat after 1 s, then after increasing waits |
 //! | ok, no rows remain | idle |
+//! | ok, and the server has rows of others, such as a decision about a row sent | pull now |
 //! | offline, busy, bad reply, too new, 401 in a valid session | wait 1 s to 15 min, jittered; at least `Retry-After` |
 //! | too large | half the batch at once; a single row: quarantine; wait if the reply is a proxy's |
 //! | refused | half the batch at once; a single row: quarantine |
@@ -28,14 +31,21 @@
 //! - after a change of epoch, push and pull continue at once; after another change within an hour, both wait;
 //! - reported changes that a pull does not confirm, and streams that end soon after they opened, are handled after an
 //!   increasing wait;
+//! - pulls that check the server follow each other after increasing waits;
+//! - a reached server ends the wait of a lane once, until the lane makes progress;
 //! - one lane starts at most `MAX_ROUNDS` rounds in a minute.
 //!
 //! Not here: I/O (`engine`), sleeping (`scheduler`), the rows of a batch (`batch`).
 
-use carrel_model::{ErrorCode, lattice::RowKey, wire::MAX_PUSH_ITEMS};
-use carrel_net::RetryPolicy;
+mod lane;
 
-use crate::Fault;
+use carrel_model::{ErrorCode, lattice::RowKey, wire::MAX_PUSH_ITEMS};
+use carrel_net::{Backoff, RetryPolicy};
+
+use crate::{
+    Fault,
+    machine::lane::{LaneSchedule, LaneState},
+};
 
 /// Delay of a push after the first local change; later changes are sent with it.
 pub const DEBOUNCE_MS: i64 = 1_000;
@@ -54,6 +64,9 @@ pub const MAX_ROUNDS: u32 = 300;
 const MINUTE_MS: i64 = 60_000;
 /// A second change of epoch within this time is attributed to two servers behind one address, not to a restored backup.
 const MIN_EPOCH_INTERVAL_MS: i64 = 60 * MINUTE_MS;
+/// A check of the server starts at a random time within this time, because all devices lose their streams at once when
+/// a server restarts.
+pub const CHECK_SPREAD_MS: i64 = 1_000;
 /// An event stream that was open for at least this long resets the waits before reopening.
 const MIN_STREAM_MS: i64 = 15_000;
 
@@ -114,6 +127,12 @@ pub enum Event {
     },
     /// The store failed to read or write. Retried like an unavailable server.
     StoreFailed(Lane),
+    /// A request of the app, not only of sync, failed or is not answered: the server cannot be reached.
+    Unreachable,
+    /// A request of the app failed, but the server may be reachable.
+    Doubtful,
+    /// The server replied to a request of the app.
+    Reached,
 }
 
 impl Event {
@@ -141,6 +160,9 @@ pub struct Pushed {
     pub left: u32,
     /// The epoch of the server's database changed: everything is pulled again.
     pub other_epoch: bool,
+    /// Change number of the server's newest row, if this device has not pulled it: for example a decision about a row
+    /// of this push.
+    pub news: Option<u64>,
 }
 
 impl Pushed {
@@ -155,6 +177,7 @@ impl Pushed {
             accepted: self.accepted + later.accepted,
             left: later.left,
             other_epoch: self.other_epoch || later.other_epoch,
+            news: later.news,
         }
     }
 }
@@ -233,133 +256,6 @@ pub enum Phase {
     ServerError,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LaneState {
-    Idle,
-    Due(i64),
-    Running,
-    /// After a fault, until this time.
-    Waiting(i64),
-}
-
-#[derive(Debug, Clone)]
-struct LaneSchedule {
-    state: LaneState,
-    /// An event that requires another round arrived while the lane was running.
-    again: bool,
-    /// An event that resets the waits arrived while the lane was running: if this round fails, it is repeated at once.
-    urgent: bool,
-    retry: RetryPolicy,
-    /// Successive rounds that succeeded without progress.
-    stalls: u32,
-    /// Rounds started since `minute_start`.
-    rounds: u32,
-    minute_start: i64,
-    /// The last fault; `None` after a success or an event that resets the waits.
-    fault: Option<Fault>,
-}
-
-impl LaneSchedule {
-    fn new(seed: u64) -> Self {
-        Self {
-            state: LaneState::Idle,
-            again: false,
-            urgent: false,
-            retry: RetryPolicy::new(seed),
-            stalls: 0,
-            rounds: 0,
-            minute_start: 0,
-            fault: None,
-        }
-    }
-    /// Makes the lane due now and resets its waits.
-    fn start_now(&mut self, now: i64) {
-        self.retry.reset();
-        self.stalls = 0;
-        self.fault = None;
-        match self.state {
-            LaneState::Running => (self.again, self.urgent) = (true, true),
-            _ => self.state = LaneState::Due(now),
-        }
-    }
-    /// Makes the lane due at `at`, unless it is due earlier or waits after a fault.
-    fn due_by(&mut self, at: i64) {
-        match self.state {
-            LaneState::Idle => self.state = LaneState::Due(at),
-            LaneState::Due(before) => self.state = LaneState::Due(before.min(at)),
-            LaneState::Running => self.again = true,
-            LaneState::Waiting(_) => {}
-        }
-    }
-    /// Records a successful round. Only progress resets the waits.
-    fn succeeded(&mut self, has_progress: bool) {
-        if has_progress {
-            self.retry.reset();
-            self.stalls = 0;
-        }
-        self.fault = None;
-        self.state = LaneState::Idle;
-    }
-    /// Schedules the next round after a round without progress: after `first_ms` the first time, then after increasing
-    /// waits.
-    fn stalled(&mut self, now: i64, first_ms: i64) {
-        if self.urgent {
-            (self.urgent, self.state) = (false, LaneState::Due(now));
-            return;
-        }
-        self.stalls += 1;
-        if self.stalls == 1 {
-            self.state = LaneState::Due(now + first_ms);
-        } else {
-            let wait = self.retry.next_backoff();
-            self.wait_until(now + wait);
-        }
-    }
-    /// Makes the lane wait until `at`, because the server's replies are inconsistent.
-    fn wait_until(&mut self, at: i64) {
-        self.again = false;
-        self.state = LaneState::Waiting(at);
-        self.fault = Some(Fault::BadReply);
-    }
-    fn failed(&mut self, now: i64, fault: Fault) {
-        if self.urgent {
-            // The failed round started before the event that resets the waits.
-            (self.urgent, self.state) = (false, LaneState::Due(now));
-            return;
-        }
-        let wait = self.retry.next_after(fault.retry_after_ms());
-        self.again = false;
-        self.state = LaneState::Waiting(now + wait);
-        self.fault = Some(fault);
-    }
-    fn stop(&mut self) {
-        (self.again, self.urgent) = (false, false);
-        self.state = LaneState::Idle;
-    }
-    fn wake(&self) -> Option<i64> {
-        match self.state {
-            LaneState::Due(at) | LaneState::Waiting(at) => Some(at),
-            LaneState::Idle | LaneState::Running => None,
-        }
-    }
-    fn try_start(&mut self, now: i64) -> bool {
-        if self.wake().is_none_or(|at| at > now) {
-            return false;
-        }
-        if now - self.minute_start >= MINUTE_MS {
-            (self.minute_start, self.rounds) = (now, 0);
-        }
-        if self.rounds >= MAX_ROUNDS {
-            self.state = LaneState::Due(self.minute_start + MINUTE_MS);
-            return false;
-        }
-        self.rounds += 1;
-        self.state = LaneState::Running;
-        (self.again, self.urgent) = (false, false);
-        true
-    }
-}
-
 /// The in-memory state of sync.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -373,6 +269,8 @@ pub struct Machine {
     refusals: u32,
     /// Cursor and epoch after the last pull.
     pulled: Option<(u64, String)>,
+    /// Change number that a push reported, and that the running or next pull may reach.
+    news: Option<u64>,
     /// Changes were reported since the last pull started.
     has_changes: bool,
     /// The running pull was started because of them.
@@ -391,6 +289,11 @@ pub struct Machine {
     /// The number of the stream opened last.
     stream: u64,
     stream_opened: Option<i64>,
+    /// Another part of the app could not reach the server, and nothing was received from it since.
+    is_unreachable: bool,
+    /// The next check of the server starts no earlier, and the waits between checks.
+    no_check_before: i64,
+    check_retry: Backoff,
 }
 
 impl Machine {
@@ -407,6 +310,7 @@ impl Machine {
             pull_limit: PULL_ROWS,
             refusals: 0,
             pulled: None,
+            news: None,
             has_changes: false,
             is_pull_for_changes: false,
             empty_change_pulls: 0,
@@ -418,6 +322,9 @@ impl Machine {
             listens,
             stream: 0,
             stream_opened: None,
+            is_unreachable: false,
+            no_check_before: i64::MIN,
+            check_retry: Backoff::new(seed ^ 0x9999),
         }
     }
 
@@ -460,10 +367,30 @@ impl Machine {
             }
             Event::ListenEnded { fault: Fault::SignedOut, .. } => self.sign_out(&mut out),
             Event::ListenEnded { fault, .. } => {
-                if self.stream_opened.take().is_some_and(|at| now - at >= MIN_STREAM_MS) {
-                    self.listen.retry.reset();
+                if let Some(opened) = self.stream_opened.take() {
+                    if now - opened >= MIN_STREAM_MS {
+                        self.listen.retry.reset();
+                        self.listen.stalls = 0;
+                    }
+                    self.check_server(now);
                 }
                 self.listen.failed(now, fault);
+            }
+            Event::Unreachable => {
+                self.is_unreachable = true;
+                self.check_server(now);
+            }
+            Event::Doubtful => self.check_server(now),
+            Event::Reached => {
+                if std::mem::take(&mut self.is_unreachable) {
+                    // A request from before may still fail, which then means nothing.
+                    for lane in [&mut self.push, &mut self.pull] {
+                        lane.urgent |= lane.state == LaneState::Running;
+                    }
+                }
+                for lane in [&mut self.push, &mut self.pull, &mut self.listen] {
+                    lane.end_offline_wait(now);
+                }
             }
             Event::StoreFailed(lane) => {
                 self.lane(lane).failed(now, Fault::Busy { status: 0, retry_after_ms: None })
@@ -488,7 +415,7 @@ impl Machine {
         let is_running = |l: &LaneSchedule| l.state == LaneState::Running;
         if self.signed_out {
             Phase::SignedOut
-        } else if faults().any(|f| matches!(f, Fault::Offline)) {
+        } else if self.is_unreachable || faults().any(|f| matches!(f, Fault::Offline)) {
             Phase::Offline
         } else if faults().next().is_some() {
             Phase::ServerError
@@ -541,6 +468,8 @@ impl Machine {
             return;
         }
         (self.not_before, self.no_changes_pull_before) = (i64::MIN, i64::MIN);
+        self.no_check_before = i64::MIN;
+        self.is_unreachable = false;
         self.push.start_now(now);
         self.pull.start_now(now);
         if self.listens && self.listen.state != LaneState::Running {
@@ -571,17 +500,23 @@ impl Machine {
             return;
         }
         self.has_changes = true;
-        // The event stream works, so the server can be reached: end the wait after `Offline`, but only once, because
-        // pulls may still fail. A wait requested by the server is kept.
-        if self.pull.fault == Some(Fault::Offline)
-            && self.pull.stalls == 0
-            && matches!(self.pull.state, LaneState::Waiting(_))
-        {
-            self.pull.stalls = 1;
-            self.pull.state = LaneState::Due(now);
-        } else {
-            self.pull.due_by(now.max(self.no_changes_pull_before));
+        // The event stream works, so the server can be reached. A wait requested by the server is kept.
+        self.pull.end_offline_wait(now);
+        self.pull.due_by(now.max(self.no_changes_pull_before));
+    }
+
+    /// Makes a pull due that checks whether the server can be reached, unless one runs, is due, or has failed.
+    fn check_server(&mut self, now: i64) {
+        if self.signed_out || self.pull.state != LaneState::Idle {
+            return;
         }
+        if self.no_check_before.saturating_add(POLL_MS) <= now {
+            self.check_retry.reset();
+        }
+        let wait = self.check_retry.next_wait();
+        let at = now.max(self.no_check_before) + wait % CHECK_SPREAD_MS;
+        self.pull.due_by(at);
+        self.no_check_before = at + wait;
     }
 
     /// Handles a changed epoch of the server's database. A restored backup changes the epoch once. A second change soon
@@ -611,6 +546,12 @@ impl Machine {
             self.pull.due_by(now);
             if self.epoch_changed(now) {
                 return self.push.wait_until(self.not_before);
+            }
+        } else if done.news.is_some() {
+            self.has_changes = true;
+            self.news = self.news.max(done.news);
+            if self.pull.state != LaneState::Running {
+                self.pull.due_by(now.max(self.no_changes_pull_before));
             }
         }
         if done.left > 0 && done.settled > 0 {
@@ -656,7 +597,8 @@ impl Machine {
     }
 
     fn pulled(&mut self, now: i64, done: Pulled) {
-        let again = self.pull.again;
+        let is_behind = self.news.take().is_some_and(|usn| !done.other_epoch && done.usn < usn);
+        let again = self.pull.again || is_behind;
         let before = self.pulled.as_ref().filter(|(_, of)| *of == done.epoch).map(|(usn, _)| *usn);
         let has_progress = !done.other_epoch && done.usn > before.unwrap_or(0);
         self.pull.succeeded(has_progress || !(done.more || again));

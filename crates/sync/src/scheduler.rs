@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
 use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{ErrorCode, lattice::RowKey};
-use carrel_net::Session;
+use carrel_net::{Contact, Session};
 use carrel_sqlite::Change;
 use futures_util::{Future, StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
@@ -62,14 +62,15 @@ impl Sync {
         Self { store, running: None }
     }
 
-    /// Starts the task. `session` reports sign-in and sign-out.
+    /// Starts the task. `session` reports sign-in and sign-out, and whether the server can be reached.
     pub fn start(engine: Arc<Engine>, session: Option<Session>) -> Self {
         let store = engine.store().clone();
         let (commands, receiver) = mpsc::unbounded_channel();
         let (phase, since) = watch::channel((Phase::Idle, store.clock().now_ms()));
         let task = SyncTask {
             engine: engine.clone(),
-            ended: session.map(|s| s.ended()),
+            ended: session.as_ref().map(Session::ended),
+            contact: session.as_ref().map(Session::contact),
             phase,
             events: commands.clone(),
             jobs: FuturesUnordered::new(),
@@ -162,6 +163,7 @@ type Job = Pin<Box<dyn Future<Output = Event> + Send>>;
 struct SyncTask {
     engine: Arc<Engine>,
     ended: Option<watch::Receiver<bool>>,
+    contact: Option<watch::Receiver<Contact>>,
     phase: watch::Sender<(Phase, i64)>,
     events: mpsc::UnboundedSender<Command>,
     jobs: FuturesUnordered<Job>,
@@ -180,7 +182,7 @@ impl SyncTask {
             let event = tokio::select! {
                 // Checked in this order, so that "Sync now" after signing in uses the new session.
                 biased;
-                ended = session_change(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
+                ended = change_of(&mut self.ended) => if ended { Event::SignedOut } else { Event::SignedIn },
                 Some(event) = self.jobs.next(), if !self.jobs.is_empty() => event,
                 command = receiver.recv() => match command {
                     Some(Command::Handle(event)) => event,
@@ -196,6 +198,12 @@ impl SyncTask {
                     Err(RecvError::Lagged(_)) => Event::LocalChange,
                     Ok(_) => continue,
                     Err(RecvError::Closed) => break,
+                },
+                contact = change_of(&mut self.contact) => match contact {
+                    Contact::Unreachable => Event::Unreachable,
+                    Contact::Doubtful => Event::Doubtful,
+                    Contact::Reached => Event::Reached,
+                    Contact::Unknown => continue,
                 },
                 () = timer => Event::Timer,
             };
@@ -266,9 +274,9 @@ impl SyncTask {
     }
 }
 
-/// Resolves when the session ends or starts again: true if it ended. Never resolves without a session.
-async fn session_change(ended: &mut Option<watch::Receiver<bool>>) -> bool {
-    if let Some(watch) = ended
+/// Resolves with the next value that the session reports. Never resolves without a session.
+async fn change_of<T: Copy>(watch: &mut Option<watch::Receiver<T>>) -> T {
+    if let Some(watch) = watch
         && watch.changed().await.is_ok()
     {
         return *watch.borrow_and_update();

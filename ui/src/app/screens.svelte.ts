@@ -82,6 +82,7 @@ export const screens = new Screens(
   {
     course: () => import("../features/course/Course.svelte"),
     read: () => import("../features/lesson/Lesson.svelte"),
+    book: () => import("../features/story/StoryDetails.svelte"),
     story: () => import("../features/story/Story.svelte"),
     review: () => import("../features/review/Review.svelte"),
     progress: () => import("../features/progress/Progress.svelte"),

@@ -1,4 +1,5 @@
 //! Error messages for users, selected by error code. The messages of the core are for logs and support.
+import { wait } from "./format";
 import { t } from "./index.svelte";
 import type { CommandFailure } from "../platform/failure";
 
@@ -9,5 +10,10 @@ export interface ErrorText {
 
 export function errorText(failure: CommandFailure): ErrorText {
   const { code } = failure;
-  return { title: t(`error.${code}.title`), text: t(`error.${code}.text`) };
+  const { retryAfterMs } = failure.error;
+  const isBusy = code === "rate_limited" || code === "unavailable";
+  return {
+    title: t(`error.${code}.title`),
+    text: isBusy && retryAfterMs ? t("error.retryIn", { span: wait(retryAfterMs) }) : t(`error.${code}.text`),
+  };
 }

@@ -122,6 +122,20 @@ export function span(ms: number): string {
   if (hours === 0) return unit(minutes, "minute");
   return minutes % 60 === 0 ? unit(hours, "hour") : `${unit(hours, "hour")} ${unit(minutes % 60, "minute")}`;
 }
+/** A time to wait, rounded up: "15 s", "2 min". */
+export function wait(ms: number): string {
+  const seconds = Math.max(1, Math.ceil(ms / 1000));
+  const isShort = seconds < 100;
+  return cached(
+    `w ${locale()} ${isShort}`,
+    () =>
+      new Intl.NumberFormat(locale(), {
+        style: "unit",
+        unit: isShort ? "second" : "minute",
+        unitDisplay: "short",
+      }),
+  ).format(isShort ? seconds : Math.ceil(seconds / 60));
+}
 /** A position in a recording: "1:05". */
 export function playTime(seconds: number): string {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));

@@ -89,8 +89,12 @@ class AppStateStore {
   async changeSettings(change: SetSettings): Promise<void> {
     const before = this.app.settings;
     if (!this.app.account) {
-      const { language, theme } = change;
-      setDeviceSettings({ ...(language === undefined ? {} : { language }), ...(theme ? { theme } : {}) });
+      const { language, theme, contentLanguages } = change;
+      setDeviceSettings({
+        ...(language === undefined ? {} : { language }),
+        ...(theme ? { theme } : {}),
+        ...(contentLanguages ? { contentLanguages } : {}),
+      });
       return this.#applySettings({ ...before, ...change });
     }
     const account = this.app.account?.id;

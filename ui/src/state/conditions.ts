@@ -35,7 +35,8 @@ export function watchConditions(): () => void {
     void api.setConditions({ ...conditionsOf(connection, battery), ...more }).catch(() => undefined);
   const changed = (): void => report();
   connection?.addEventListener("change", changed, options);
-  addEventListener("online", () => report({ online: true }), options);
+  // The core checks the network after either event and decides by itself whether the app is offline.
+  for (const event of ["online", "offline"]) addEventListener(event, () => report({ online: true }), options);
   if (connection) changed();
   void getBattery?.call(navigator).then(
     (found) => {

@@ -1,8 +1,8 @@
-//! Language and theme of this device, for the time before an account is open. Kept in the local storage, because the
+//! Language, theme and languages of the content of this device, for the time before an account is open. Kept in the local storage, because the
 //! core stores settings with an account.
 import type { Settings } from "../api/types";
 
-export type DeviceSettings = Partial<Pick<Settings, "language" | "theme">>;
+export type DeviceSettings = Partial<Pick<Settings, "language" | "theme" | "contentLanguages">>;
 
 const STORE = "carrel.device";
 const languages = ["", "en", "fr", "ar"];
@@ -14,6 +14,9 @@ export function deviceSettings(): DeviceSettings {
     const found: DeviceSettings = {};
     if (languages.includes(stored?.["language"] as string)) found.language = stored!["language"] as string;
     if (themes.includes(stored?.["theme"] as string)) found.theme = stored!["theme"] as Settings["theme"];
+    const tags = stored?.["contentLanguages"];
+    if (Array.isArray(tags))
+      found.contentLanguages = tags.filter((tag): tag is string => /^[a-z0-9-]{2,35}$/i.test(String(tag))).slice(0, 20);
     return found;
   } catch {
     return {};
@@ -29,9 +32,10 @@ export function setDeviceSettings(change: DeviceSettings): void {
 
 /** Returns the choices of this device for which an account has no value of its own. */
 export function missingIn(settings: Settings): DeviceSettings {
-  const { language, theme } = deviceSettings();
+  const { language, theme, contentLanguages = [] } = deviceSettings();
   return {
     ...(language && !settings.language ? { language } : {}),
     ...(theme && theme !== "system" && settings.theme === "system" ? { theme } : {}),
+    ...(contentLanguages.length > 0 && settings.contentLanguages.length === 0 ? { contentLanguages } : {}),
   };
 }

@@ -9,6 +9,8 @@ export interface LibraryView {
   level?: number;
   category?: string;
   lang?: string;
+  /** Every language, although the learner has chosen some in the settings. */
+  allLanguages?: boolean;
   q?: string;
 }
 
@@ -17,12 +19,13 @@ export type Route =
   | { name: "course"; course: string }
   | { name: "read"; item: string }
   | { name: "story"; item: string }
+  | { name: "book"; story: string }
   | { name: "review" }
   | { name: "progress" }
   | { name: "sync" }
   | { name: "settings" }
   | { name: "storage" }
-  | { name: "welcome" }
+  | { name: "welcome"; account?: string }
   | { name: "notFound" };
 
 const slug = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
@@ -41,6 +44,7 @@ function parseView(query: string): LibraryView {
   if (/^[1-5]$/.test(text("level"))) view.level = Number(text("level"));
   if (text("subject")) view.category = text("subject");
   if (/^[A-Za-z0-9_-]{2,35}$/.test(text("lang"))) view.lang = text("lang");
+  if (text("languages") === "all") view.allLanguages = true;
   if (text("q")) view.q = text("q");
   return view;
 }
@@ -51,6 +55,7 @@ function formatView(view: LibraryView): string {
     ["level", view.level],
     ["subject", view.category],
     ["lang", view.lang],
+    ["languages", view.allLanguages ? "all" : undefined],
     ["q", view.q],
   ];
   const params = selections.flatMap(([name, value]) => (value ? [[name, String(value)]] : []));
@@ -68,18 +73,16 @@ export function parse(hash: string): Route {
     return Object.keys(view).length === 0 ? { name: "library" } : { name: "library", view };
   }
   if (head === "course" && isValid && parts.length === 1) return { name: "course", course: item };
+  if (head === "book" && isValid && parts.length === 1) return { name: "book", story: item };
   if (head === "read" && isValid && parts.length === 3) return { name: "read", item };
   if (head === "story" && isValid && (parts.length === 1 || parts.length === 2)) return { name: "story", item };
   if (
-    (head === "review" ||
-      head === "progress" ||
-      head === "sync" ||
-      head === "settings" ||
-      head === "storage" ||
-      head === "welcome") &&
+    (head === "review" || head === "progress" || head === "sync" || head === "settings" || head === "storage") &&
     parts.length === 0
   )
     return { name: head };
+  // The id of an account on this device, whose learner signs in again.
+  if (head === "welcome" && isValid && parts.length <= 1) return item ? { name: head, account: item } : { name: head };
   return { name: "notFound" };
 }
 
@@ -91,9 +94,13 @@ export function href(route: Route): string {
       return "#/";
     case "course":
       return `#/course/${route.course}`;
+    case "book":
+      return `#/book/${route.story}`;
     case "read":
     case "story":
       return `#/${route.name}/${route.item}`;
+    case "welcome":
+      return route.account ? `#/welcome/${route.account}` : "#/welcome";
     default:
       return `#/${route.name}`;
   }

@@ -83,8 +83,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the cursor and the rows are stored in different transactions",
         file: "crates/sync/src/engine.rs",
-        good: "match self.store.write(\"apply_pull\", move |tx| pull::apply(tx, since, &epoch, &reply)).await",
-        bad: "let (next, server) = (reply.next, reply.epoch.clone());\n        let known = epoch.clone();\n        let ahead = self.store.write(\"cursor\", move |tx| { if known.is_empty() || known == server { tx.state().epoch.clone_from(&server); tx.state().pulled = next; } Ok(()) }).await;\n        if ahead.is_err() { return Event::StoreFailed(Lane::Pull); }\n        match self.store.write(\"apply_pull\", move |tx| { tx.state().pulled = since; tx.state().epoch.clone_from(&epoch); pull::apply(tx, since, &epoch, &reply) }).await",
+        good: "let applied =\n                self.store.write(\"apply_pull\", move |tx| pull::apply(tx, since, &epoch, &reply));",
+        bad: "let applied = async { let (next, server) = (reply.next, reply.epoch.clone());\n        let known = epoch.clone();\n        self.store.write(\"cursor\", move |tx| { if known.is_empty() || known == server { tx.state().epoch.clone_from(&server); tx.state().pulled = next; } Ok(()) }).await?;\n        self.store.write(\"apply_pull\", move |tx| { tx.state().pulled = since; tx.state().epoch.clone_from(&epoch); pull::apply(tx, since, &epoch, &reply) }).await };",
         tests: &[
             "-p",
             "carrel-client",
@@ -194,8 +194,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "a failed lane does not schedule a retry",
+        name: "a request of the app that failed is not shown as offline",
         file: "crates/sync/src/machine.rs",
+        good: "self.is_unreachable || faults().any",
+        bad: "faults().any",
+        tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(unreachable)"],
+    },
+    Mutant {
+        name: "the decision about an enrolment is not pulled after the push",
+        file: "crates/sync/src/batch.rs",
+        good: "done.news = Some(batch.reply.usn).filter(|usn| *usn > tx.state().pulled);",
+        bad: "done.news = None;",
+        tests: &["-p", "carrel-tests", "--test", "integration", "-E", "test(decision)"],
+    },
+    Mutant {
+        name: "a failed lane does not schedule a retry",
+        file: "crates/sync/src/machine/lane.rs",
         good: "self.state = LaneState::Waiting(now + wait);",
         bad: "let _ = (now, wait);\n        self.state = LaneState::Idle;",
         tests: &[
@@ -224,8 +238,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an unfinished file is restarted at each attempt",
         file: "crates/content/src/fetch/mod.rs",
-        good: "            let before = transfer.len();",
-        bad: "            if let Some(part) = &mut transfer.part {\n                part.rewind(None).await?;\n            }\n            let before = transfer.len();",
+        good: "            let (before, is_resumed) =",
+        bad: "            if let Some(part) = &mut transfer.part {\n                part.rewind(None).await?;\n            }\n            let (before, is_resumed) =",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
     Mutant {
@@ -269,6 +283,34 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "if part.len() == total && part.is_verified() {",
         bad: "if part.len() == total {",
         tests: &["-p", "carrel-content", "--test", "downloads"],
+    },
+    Mutant {
+        name: "stamps that were written with a wrong clock correction are sent unchanged",
+        file: "crates/sync/src/batch.rs",
+        good: "let moved = stamp.moved_by(moved_ms, now_ms);",
+        bad: "let moved = stamp.moved_by(moved_ms.min(0).max(0), now_ms);",
+        tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(wrong_server_clock)"],
+    },
+    Mutant {
+        name: "the server's clock is not read again while the local one is corrected",
+        file: "crates/sync/src/engine.rs",
+        good: "if state.clock_offset_ms == 0 {",
+        bad: "if state.clock_offset_ms < i64::MAX {",
+        tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(server_clock)"],
+    },
+    Mutant {
+        name: "full-width signs in an address are refused",
+        file: "crates/client/src/account/address.rs",
+        good: "let mut mapped: String = visible.map(ascii_sign).collect();",
+        bad: "let mut mapped: String = visible.collect();",
+        tests: &["-p", "carrel-client", "--test", "client", "-E", "test(typed_addresses)"],
+    },
+    Mutant {
+        name: "a proxy that breaks each request for a range stops a download for good",
+        file: "crates/content/src/fetch/mod.rs",
+        good: "transfer.empty_ranges >= options.attempts.min(MAX_EMPTY_RANGES);",
+        bad: "false;",
+        tests: &["-p", "carrel-content", "--test", "downloads", "-E", "test(hostile)"],
     },
     Mutant {
         name: "pinned blobs are evicted",
@@ -455,7 +497,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an account opens while it is still closing",
         file: "crates/client/src/open_account/mod.rs",
-        good: "        shared.closing.wait().await;\n",
+        good: "        shared.closed().await;\n",
         bad: "",
         tests: &["-p", "carrel-client", "--test", "client", "-E", "test(cancelled_opening)"],
     },
@@ -521,5 +563,33 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "    check_schema(&conn)?;\n    accounts::migrate_login_keys(&mut conn)?;",
         bad: "    accounts::migrate_login_keys(&mut conn)?;",
         tests: &["-p", "carrel-server", "--test", "api", "-E", "test(a_damaged_schema)"],
+    },
+    Mutant {
+        name: "the delay after wrong PINs is not applied",
+        file: "crates/client/src/account/pin.rs",
+        good: "if self.attempts > 0 && wait_ms > 0 {",
+        bad: "if self.attempts > u32::MAX - 1 && wait_ms > 0 {",
+        tests: &["-p", "carrel-client", "--lib", "--test", "client"],
+    },
+    Mutant {
+        name: "an account opens without its PIN",
+        file: "crates/client/src/client/accounts.rs",
+        good: "        if info.pin.is_some() {\n            self.check_pin(id, pin).await?;",
+        bad: "        if info.pin.is_some() && pin.is_some() {\n            self.check_pin(id, pin).await?;",
+        tests: &["-p", "carrel-client", "--test", "client"],
+    },
+    Mutant {
+        name: "an account is removed with more unsynced work than was shown",
+        file: "crates/client/src/client/removal.rs",
+        good: "        if found != unsynced {",
+        bad: "        if found < unsynced {",
+        tests: &["-p", "carrel-client", "--test", "client"],
+    },
+    Mutant {
+        name: "all languages of a story are counted in a grouped list",
+        file: "crates/content/src/library/catalogue.rs",
+        good: "let counted = if filter.grouped { GROUP } else { \"id\" };",
+        bad: "let counted = \"id\";",
+        tests: &["-p", "carrel-content", "--test", "downloads"],
     },
 ];

@@ -4,6 +4,49 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a text with carriage returns only has one line",
+        file: "crates/package/src/source/encoding.rs",
+        good: "text.replace(\"\\r\\n\", \"\\n\").replace('\\r', \"\\n\")",
+        bad: "text.replace(\"\\r\\n\", \"\\n\")",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(problems_have_the_same_lines_in_all_encodings)",
+        ],
+    },
+    Mutant {
+        name: "names of a zip in any code page are read as Latin letters",
+        file: "crates/package/src/source/zip_names.rs",
+        good: "                false => NameEncoding::Unknown,",
+        bad: "                false => NameEncoding::CodePage,",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(names_in_a_local_code_page_are_reported_once)",
+        ],
+    },
+    Mutant {
+        name: "names that differ in compatibility characters are the same file",
+        file: "crates/package/src/source/paths.rs",
+        good: "    nfc(&UniCase::unicode(nfc(path)).to_folded_case())",
+        bad: "    path.nfkc().flat_map(char::to_lowercase).collect()",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "-E",
+            "test(names_that_differ_in_compatibility_characters_are_different)",
+        ],
+    },
+    Mutant {
+        name: "the preview of packages answers requests for any host",
+        file: "crates/authoring/src/preview/mod.rs",
+        good: "    let mut response = if is_own {",
+        bad: "    let mut response = if is_own || host.is_some() {",
+        tests: &["-p", "carrel-authoring", "-E", "test(the_preview_answers_only_its_own_address)"],
+    },
+    Mutant {
         name: "a zip bomb with forged sizes is unpacked",
         file: "crates/package/src/source/zip.rs",
         good: "if size > limits.ratio_min_bytes && size / limits.ratio > packed {",
@@ -12,9 +55,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "every style in an SVG is accepted",
-        file: "crates/package/src/media/svg/cleaner.rs",
-        good: "fn is_plain_css(value: &str) -> bool {",
-        bad: "fn is_plain_css(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
+        file: "crates/package/src/media/svg/css.rs",
+        good: "fn is_plain(value: &str) -> bool {",
+        bad: "fn is_plain(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
         tests: &["-p", "carrel-package"],
     },
     Mutant {
@@ -30,6 +73,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "            if !name.is_some_and(|name| INLINE_TAGS.contains(&name)) {",
         bad: "            if !name.is_some_and(|name| INLINE_TAGS[..0].contains(&name)) {",
         tests: unit!("carrel-model", "blocks_are_converted_to_plain_text"),
+    },
+    Mutant {
+        name: "another order of repeated words with the same pairs is right",
+        file: "crates/model/src/content/grading.rs",
+        good: "kept_pairs(&right, &given).min(items.len().saturating_sub(2))",
+        bad: "kept_pairs(&right, &given)",
+        tests: unit!("carrel-model", "equal_items_of_an_order_are_interchangeable"),
+    },
+    Mutant {
+        name: "a result of an unknown version of a quiz is not passed",
+        file: "crates/model/src/content/grading.rs",
+        good: "let passed = (points >= max_points).then_some(true);",
+        bad: "let passed = Some(points >= max_points);",
+        tests: unit!("carrel-model", "a_score_of_an_unknown_quiz_is_passed_or_not_known"),
+    },
+    Mutant {
+        name: "a single character of a script without spaces is searched as a whole run",
+        file: "crates/model/src/text/query.rs",
+        good: "        term.is_single || is_last",
+        bad: "        is_last",
+        tests: unit!("carrel-model", "queries_become_phrases"),
     },
     // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
@@ -139,10 +203,43 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a drawing loads a resource through a function other than url()",
-        file: "crates/package/src/media/svg/cleaner.rs",
+        file: "crates/package/src/media/svg/css.rs",
         good: "    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {",
         bad: "    if script_tokens.iter().chain(&fetching_functions[..0]).any(|w| normalized.contains(w)) {",
         tests: unit!("carrel-package", "hostile_parts_are_removed_and_reported_with_lines"),
+    },
+    Mutant {
+        name: "a panic of a decoder ends the compilation",
+        file: "crates/package/src/media/guard.rs",
+        good: "        Ok(Err(panic)) => Err(failed(panic_message(panic.as_ref()))),",
+        bad: "        Ok(Err(panic)) => std::panic::resume_unwind(panic),",
+        tests: unit!("carrel-package", "a_panic_is_an_error_of_the_file"),
+    },
+    Mutant {
+        name: "EXIF and comments of a JPEG are published",
+        file: "crates/imaging/src/strip.rs",
+        good: "            0xe0..=0xef | 0xfe => {}",
+        bad: "            0xe0..=0xef | 0xfe => out.extend(segment),",
+        tests: &["-p", "carrel-package", "--test", "photos"],
+    },
+    Mutant {
+        name: "colours of another profile are published as they are",
+        file: "crates/package/src/media/raster.rs",
+        good: "            Ok(converted) => decoded = converted,",
+        bad: "            Ok(_) => {}",
+        tests: &["-p", "carrel-package", "--test", "photos"],
+    },
+    Mutant {
+        name: "places in an MP4 file are published",
+        file: "crates/recording/src/mp4/mod.rs",
+        good: "                _ => found.discard(body, edits),",
+        bad: "                _ => {}",
+        tests: &[
+            "-p",
+            "carrel-recording",
+            "-E",
+            "test(boxes_with_metadata_are_overwritten_in_place)",
+        ],
     },
     Mutant {
         name: "empty lines end a formula block",

@@ -337,7 +337,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "rounds of a lane per minute are not limited",
-        file: "crates/sync/src/machine.rs",
+        file: "crates/sync/src/machine/lane.rs",
         good: "if self.rounds >= MAX_ROUNDS {",
         bad: "if self.rounds == u32::MAX && self.rounds >= MAX_ROUNDS {",
         tests: &[

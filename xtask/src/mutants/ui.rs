@@ -28,8 +28,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a message states that refused work is sent again automatically",
         file: "ui/src/i18n/en.json",
-        good: "Correct it, then send it again.",
-        bad: "Correct it; it is sent again by itself.",
+        good: "is far ahead. Correct it, then send it again.",
+        bad: "is far ahead. Correct it; it is sent again by itself.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
@@ -164,5 +164,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "return minutes * MINUTE",
         bad: "return longestMs || MINUTE",
         tests: &["ui", "tests/progress.test.ts"],
+    },
+    Mutant {
+        name: "a learner is removed without consent to lose their work",
+        file: "ui/src/components/account/RemoveAccountDialog.svelte",
+        good: "const losesWork = $derived(removal !== undefined && (removal.total > 0 || !removal.isKnown));",
+        bad: "const losesWork = $derived(removal !== undefined && !removal.isKnown && removal.total > 0);",
+        tests: &["ui", "tests/learners.test.ts"],
+    },
+    Mutant {
+        name: "more is downloaded than fits",
+        file: "ui/src/features/library/several.ts",
+        good: "    if (item.bytes > left) return false;\n",
+        bad: "",
+        tests: &["ui", "tests/storyPage.test.ts"],
+    },
+    Mutant {
+        name: "a refusal is explained in English",
+        file: "ui/src/features/sync/refusal.ts",
+        good: "  const name = reasons.find((known) => known === receipt.reasonName);",
+        bad: "  if (receipt.reason) return receipt.reason;\n  const name = reasons.find((known) => known === receipt.reasonName);",
+        tests: &["ui", "tests/sync.test.ts"],
     },
 ];

@@ -2,14 +2,16 @@
 //!
 //! Not here: learning records (`carrel_learning`), and which account is open (`client`).
 
+mod address;
 mod keychain;
+mod pin;
 mod registry;
 mod secrets;
 mod server;
 
+pub use address::addresses;
 pub use keychain::{Keychain, ProbeResult};
+pub use pin::{PIN_DIGITS, Pin};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
-pub use server::{
-    Identity, ServerCheck, addresses, adopt, check_server, identity, login, logout, register,
-};
+pub use server::{Identity, ServerCheck, adopt, check_server, identity, login, logout, register};

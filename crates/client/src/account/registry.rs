@@ -21,11 +21,16 @@ use carrel_system::{
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, account::Identity};
+use crate::{
+    Error, PinError, Result,
+    account::{Identity, pin::Pin},
+};
 
 const LIST_FILE: &str = "accounts.json";
 const ACCOUNTS_DIR: &str = "accounts";
 const ENTRY_FILE: &str = "account.json";
+/// Suffix of the folder of an account that is being removed.
+const REMOVED: &str = ".removed";
 const DEMO: &str = "demo";
 
 /// The identity of this installation.
@@ -61,6 +66,9 @@ pub struct AccountInfo {
     /// that was restored from an older backup creates the account again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub certificate: String,
+    /// Required to open the account on this device; none: no PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
 }
 
 impl AccountInfo {
@@ -77,6 +85,7 @@ impl AccountInfo {
             needs_sign_in: false,
             signed_out: false,
             certificate: String::new(),
+            pin: None,
         }
     }
     /// Adds the identity that the server proved, and derives the account's id from it. The id depends on the key, so
@@ -111,6 +120,7 @@ impl AccountInfo {
             needs_sign_in: false,
             signed_out: false,
             certificate: String::new(),
+            pin: None,
         }
     }
     pub fn is_demo(&self) -> bool {
@@ -191,6 +201,7 @@ impl Accounts {
         {
             tracing::warn!(error = %e, "the list of accounts could not be written");
         }
+        accounts.finish_removals();
         SMALL_RESERVE.fill(dir);
         Ok(accounts)
     }
@@ -241,6 +252,7 @@ impl Accounts {
                 id: known.id.clone(),
                 server_id: known.server_id.clone(),
                 server_key: known.server_key.clone(),
+                pin: known.pin.clone(),
                 ..new
             },
             (None, Some(identity)) => new.with_identity(identity),
@@ -307,7 +319,9 @@ impl Accounts {
         }
         self.change(|list| {
             if let Some(known) = list.accounts.iter_mut().find(|a| a.id == id) {
-                known.clone_from(&account);
+                // Not the whole entry: attempts at the PIN may have been counted since.
+                known.user.clone_from(&account.user);
+                known.certificate.clone_from(&account.certificate);
             }
             Ok(())
         })?;
@@ -348,6 +362,96 @@ impl Accounts {
             }
             Ok(())
         })
+    }
+
+    /// Sets or removes the PIN of an account. Returns `Error::NotFound` for an unknown id.
+    pub fn set_pin(&self, id: &str, pin: Option<Pin>) -> Result<()> {
+        let mut account = self.get(id).ok_or_else(|| Error::NotFound(format!("account {id}")))?;
+        account.pin = pin;
+        self.replace(&account)
+    }
+    /// Checks the PIN of an account. Each attempt is stored before it is checked, so that a restart does not end the
+    /// delay after wrong attempts. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// A `PinError`. An account without a PIN accepts any.
+    pub fn check_pin(&self, id: &str, text: Option<&str>, now_ms: i64) -> Result<()> {
+        let Some(text) = text else {
+            let has_pin = self.get(id).is_some_and(|a| a.pin.is_some());
+            return if has_pin { Err(PinError::Required.into()) } else { Ok(()) };
+        };
+        let begun = self.change_pin(id, |pin| match pin.begin_attempt(now_ms) {
+            Some(wait_ms) => Err(PinError::Wait { wait_ms }),
+            None => Ok(pin.clone()),
+        });
+        let pin = match begun {
+            None => return Ok(()),
+            Some(begun) => begun?,
+        };
+        if !pin.is_correct(text) {
+            return Err(PinError::Wrong { wait_ms: pin.delay_ms() }.into());
+        }
+        self.change_pin(id, Pin::accept);
+        Ok(())
+    }
+    /// Changes the stored PIN of an account, if it has one. The change also holds in memory if it cannot be written: a
+    /// full disk must neither lock out the learner nor permit more attempts.
+    fn change_pin<T>(&self, id: &str, f: impl FnOnce(&mut Pin) -> T) -> Option<T> {
+        assert_may_block();
+        let mut list = self.list();
+        let pin = list.accounts.iter_mut().find(|a| a.id == id)?.pin.as_mut()?;
+        let result = f(pin);
+        let written = serde_json::to_vec_pretty(&*list)
+            .map_err(Error::from)
+            .and_then(|bytes| Ok(write_atomic(&self.dir.join(LIST_FILE), &bytes)?));
+        if let Err(e) = written {
+            tracing::warn!(error = %e, "an attempt at a PIN could not be stored");
+        }
+        Some(result)
+    }
+
+    /// Removes an account and deletes its folder, which must not be in use. Blocking.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        let (folder, removed) = (self.folder(id), self.removed_folder(id));
+        let is_moved = folder.exists();
+        if is_moved {
+            // Renamed first: a removal that is interrupted is completed or undone at the next start.
+            fs::rename(&folder, &removed)?;
+        }
+        let changed = self.change(|list| {
+            list.accounts.retain(|a| a.id != id);
+            list.active.take_if(|active| active == id);
+            Ok(())
+        });
+        if let Err(e) = changed {
+            if is_moved {
+                fs::rename(&removed, &folder)?;
+            }
+            return Err(e);
+        }
+        if is_moved && let Err(e) = fs::remove_dir_all(&removed) {
+            tracing::warn!(error = %e, "the folder of a removed account could not be deleted; retrying at the next start");
+        }
+        Ok(())
+    }
+    fn removed_folder(&self, id: &str) -> PathBuf {
+        self.dir.join(ACCOUNTS_DIR).join(format!("{id}{REMOVED}"))
+    }
+    /// Completes removals that were interrupted, and undoes those whose account is still in the list.
+    fn finish_removals(&self) {
+        let Ok(folders) = fs::read_dir(self.dir.join(ACCOUNTS_DIR)) else { return };
+        for removed in folders.flatten().map(|folder| folder.path()) {
+            let name = removed.file_name().and_then(|name| name.to_str());
+            let Some(id) = name.and_then(|name| name.strip_suffix(REMOVED)) else { continue };
+            let done = match self.get(id) {
+                Some(_) => fs::rename(&removed, self.folder(id)),
+                None => fs::remove_dir_all(&removed),
+            };
+            if let Err(e) = done {
+                tracing::warn!(error = %e, "an interrupted removal could not be completed");
+            }
+        }
     }
 
     fn list(&self) -> MutexGuard<'_, AccountList> {

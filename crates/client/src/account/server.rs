@@ -1,6 +1,6 @@
 //! Requests that check a server and its identity, register, sign in, adopt lost work, and sign out.
 //!
-//! Not here: adding tokens to requests and refreshing them (`carrel_net`), storing tokens (`secrets`).
+//! Not here: the addresses (`address`), adding tokens to requests and refreshing them (`carrel_net`), storing tokens (`secrets`).
 
 use carrel_model::wire::{
     AdoptRequest, LoginRequest, LogoutRequest, Meta, RegisterRequest, TokenReply, identity_text,
@@ -10,10 +10,15 @@ use carrel_system::{Clock, IdGen};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http::header;
 use serde::{Serialize, de::DeserializeOwned};
-use url::{Host, Url};
+use url::Url;
+
+use super::address::addresses;
 
 /// Maximum size of a reply to these requests, in bytes.
 const MAX_REPLY_BYTES: usize = 256 * 1024;
+
+/// 2025-01-01, before the first release: an earlier clock was never set.
+const MIN_CLOCK_MS: i64 = 1_735_689_600_000;
 
 /// Result of a successful server check.
 #[derive(Debug, Clone)]
@@ -23,67 +28,6 @@ pub struct ServerCheck {
     pub meta: Meta,
     /// How far this device's clock is ahead of the server's, in milliseconds.
     pub clock_ahead_ms: i64,
-}
-
-/// Returns the addresses to try for an address as typed, in order.
-///
-/// Without a scheme, hosts of the local network get http and then https, because they usually have no certificate; all
-/// others get https only, because a password is sent.
-pub fn addresses(typed: &str) -> Result<Vec<String>> {
-    let typed = typed.trim();
-    let invalid = |why: &str| {
-        let typed: String = typed.chars().take(100).collect();
-        Error::Invalid(format!(
-            "{typed:?} is not a valid address: {why}; hint: use an address such as school.example or 192.168.1.4:7300"
-        ))
-    };
-    if typed.is_empty() {
-        return Err(invalid("it is empty"));
-    }
-    if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(invalid("it contains spaces or control characters"));
-    }
-    let with_scheme = typed.contains("://");
-    let text = if with_scheme { typed.to_owned() } else { format!("https://{typed}") };
-    let url = Url::parse(&text).map_err(|e| invalid(&e.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(invalid("only http and https are supported"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("it must not contain a user name or password"));
-    }
-    let host = url.host().ok_or_else(|| invalid("it has no host"))?;
-    let path = url.path().trim_end_matches('/');
-    let path = path
-        .strip_suffix("/api/meta")
-        .or_else(|| path.strip_suffix("/api"))
-        .unwrap_or(path)
-        .trim_end_matches('/');
-    // `Url::port` omits the default port of the parsed scheme, so 443 after https or no scheme is left out.
-    let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
-    let base = |scheme: &str| format!("{scheme}://{host}{port}{path}");
-    Ok(if with_scheme {
-        vec![base(url.scheme())]
-    } else if is_local_network(&host) {
-        vec![base("http"), base("https")]
-    } else {
-        vec![base("https")]
-    })
-}
-
-/// Returns true for this machine, private addresses, and local names: without a dot, or below `.local`, `.localhost` or
-/// `.home.arpa`.
-fn is_local_network(host: &Host<&str>) -> bool {
-    match host {
-        Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Host::Ipv6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        Host::Domain(name) => {
-            !name.contains('.')
-                || name.ends_with(".local")
-                || name.ends_with(".localhost")
-                || name.ends_with(".home.arpa")
-        }
-    }
 }
 
 /// Checks whether a Carrel server responds at an address.
@@ -97,7 +41,10 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
     for address in addresses(typed)? {
         match meta_of(http, &address).await {
             Ok((address, meta)) => {
-                let clock_ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
+                // A server whose clock was never set is no reference for the clock of this device.
+                let is_set = meta.now_ms >= MIN_CLOCK_MS;
+                let ahead_ms = clock.now_ms().saturating_sub(meta.now_ms);
+                let clock_ahead_ms = if is_set { ahead_ms } else { 0 };
                 return Ok(ServerCheck { address, meta, clock_ahead_ms });
             }
             // A missing reply is reported only if no address returned an error reply.

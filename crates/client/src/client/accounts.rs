@@ -11,7 +11,7 @@ use carrel_system::blocking;
 
 use crate::{
     Error, Result, account,
-    account::{AccountInfo, Identity, ServerCheck},
+    account::{AccountInfo, Identity, Pin, ServerCheck},
     client::{Client, OpenFailure},
     open_account::{OpenAccount, store_identity},
 };
@@ -41,6 +41,18 @@ impl Client {
         };
         let reply = account::login(self.config().http.as_ref(), &server.address, &request).await?;
         self.signed_in(&server, reply).await
+    }
+    /// Signs in with the password instead of a forgotten PIN, which is removed.
+    pub async fn sign_in_without_pin(
+        &self,
+        typed: &str,
+        login: &str,
+        password: &str,
+    ) -> Result<Arc<OpenAccount>> {
+        let open = self.sign_in(typed, login, password).await?;
+        self.store_pin(open.id(), None).await?;
+        self.changes().publish_one(Change::Account);
+        Ok(open)
     }
 
     /// Creates an account on a server, signs in, and opens it.
@@ -171,19 +183,30 @@ impl Client {
         Ok(open)
     }
 
-    /// Switches to another account of this device. On error the current account stays open.
+    /// Switches to another account of this device that has no PIN. See [`Self::unlock`].
+    pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
+        self.unlock(id, None).await
+    }
+
+    /// Switches to another account of this device. No network is needed. On error the current account stays open.
+    ///
+    /// The PIN also opens an account whose learner signed out; it is then used without a session until the next
+    /// sign-in.
     ///
     /// # Errors
     ///
-    /// `Error::UNAUTHENTICATED` if its learner signed out: only a sign-in opens the account.
-    pub async fn switch(&self, id: &str) -> Result<Arc<OpenAccount>> {
+    /// `Error::Pin` if the account has a PIN and `pin` is not it; `Error::UNAUTHENTICATED` if its learner signed out
+    /// and it has no PIN: only a sign-in opens the account.
+    pub async fn unlock(&self, id: &str, pin: Option<&str>) -> Result<Arc<OpenAccount>> {
         let _switching = self.switching.lock().await;
         let missing = || Error::NotFound(format!("account {id}"));
         let info = self.accounts().get(id).ok_or_else(missing)?;
         if let Some(open) = self.account().filter(|a| a.id() == id) {
             return Ok(open);
         }
-        if info.signed_out {
+        if info.pin.is_some() {
+            self.check_pin(id, pin).await?;
+        } else if info.signed_out {
             return Err(Error::UNAUTHENTICATED);
         }
         let session = info.server.as_ref().map(|address| self.shared.session(&info, address));
@@ -192,7 +215,50 @@ impl Client {
             // A full disk must not prevent the learner from working.
             tracing::warn!(error = %e, "the open account could not be stored as the active one");
         }
+        if info.signed_out {
+            let id = id.to_owned();
+            let marked = self
+                .shared
+                .with_accounts(move |accounts| accounts.set_session_state(&id, true, false));
+            if let Err(e) = marked.await {
+                tracing::warn!(error = %e, "the account could not be stored as open without a session");
+            }
+        }
         Ok(open)
+    }
+    pub(super) async fn check_pin(&self, id: &str, pin: Option<&str>) -> Result<()> {
+        let (id, pin, now_ms) = (id.to_owned(), pin.map(str::to_owned), self.clock().now_ms());
+        let check = self
+            .shared
+            .with_accounts(move |accounts| accounts.check_pin(&id, pin.as_deref(), now_ms));
+        check.await
+    }
+
+    /// Sets the PIN of the open account, or removes it (`pin` is none). `current` is the PIN it has, if any.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Pin`; `Error::Invalid` for the account without a server, which nobody could open after a forgotten PIN.
+    pub async fn set_pin(&self, current: Option<&str>, pin: Option<&str>) -> Result<()> {
+        let _switching = self.switching.lock().await;
+        let open = self.require_account()?;
+        if open.is_demo() {
+            return Err(Error::Invalid(
+                "the account without a server cannot have a PIN".to_owned(),
+            ));
+        }
+        self.check_pin(open.id(), current).await?;
+        self.store_pin(open.id(), pin).await?;
+        self.changes().publish_one(Change::Account);
+        Ok(())
+    }
+    async fn store_pin(&self, id: &str, pin: Option<&str>) -> Result<()> {
+        let (id, pin, ids) = (id.to_owned(), pin.map(str::to_owned), self.config().ids.clone());
+        let stored = self.shared.with_accounts(move |accounts| {
+            let pin = pin.map(|text| Pin::new(&text, ids.as_ref())).transpose()?;
+            accounts.set_pin(&id, pin)
+        });
+        stored.await
     }
 
     /// Opens the demo library of this build, which needs no server.
@@ -212,28 +278,67 @@ impl Client {
         self.switch(&info.id).await
     }
 
-    /// Signs out of the open account. Its tokens are deleted; its data stays until the learner signs in again.
+    /// Signs out of the open account. See [`Self::sign_out_of`].
     pub async fn sign_out(&self) -> Result<()> {
+        match self.account() {
+            Some(open) => self.sign_out_of(open.id()).await,
+            None => Ok(()),
+        }
+    }
+    /// Signs out of an account, open or not. Its tokens are deleted; its data, with unsent changes, stays until the
+    /// learner signs in again or enters their PIN.
+    pub async fn sign_out_of(&self, id: &str) -> Result<()> {
         let _switching = self.switching.lock().await;
-        let Some(open) = self.account() else { return Ok(()) };
-        let refresh = match open.session() {
-            Some(session) => session.drop_tokens().await?,
-            None => None,
-        };
-        let (id, signed_out) = (open.id().to_owned(), !open.is_demo());
+        let info =
+            self.accounts().get(id).ok_or_else(|| Error::NotFound(format!("account {id}")))?;
+        let open = self.account().filter(|open| open.id() == id);
+        let refresh = self.drop_tokens(&info, open.as_deref()).await?;
+        let (id, is_open, signed_out) = (id.to_owned(), open.is_some(), !info.is_demo());
         let marked = self.shared.with_accounts(move |accounts| {
             accounts.set_session_state(&id, false, signed_out)?;
-            accounts.set_active(None)
+            if is_open { accounts.set_active(None) } else { Ok(()) }
         });
         marked.await?;
-        if let Some(refresh) = refresh {
-            let (http, base) = (self.config().http.clone(), open.base_url.clone());
-            // Not awaited: if the server cannot be reached, the tokens expire.
-            tokio::spawn(async move {
-                if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
-                    tracing::info!(error = %e, "the session could not be ended on the server");
-                }
-            });
+        self.end_session(&info, refresh);
+        if is_open {
+            self.close_open().await;
+        }
+        self.changes().publish_one(Change::Account);
+        Ok(())
+    }
+    /// Deletes the tokens of an account. Returns its refresh token, if any.
+    pub(super) async fn drop_tokens(
+        &self,
+        info: &AccountInfo,
+        open: Option<&OpenAccount>,
+    ) -> Result<Option<String>> {
+        let session = match open {
+            Some(open) => open.session().cloned(),
+            None => info.server.as_ref().map(|address| self.shared.session(info, address)),
+        };
+        match session {
+            Some(session) => Ok(session.drop_tokens().await?),
+            None => Ok(None),
+        }
+    }
+    /// Ends a session on the server. Not awaited: if the server cannot be reached, the tokens expire.
+    pub(super) fn end_session(&self, info: &AccountInfo, refresh: Option<String>) {
+        let (Some(refresh), Some(base)) = (refresh, info.server.clone()) else { return };
+        let http = self.config().http.clone();
+        tokio::spawn(async move {
+            if let Err(e) = account::logout(http.as_ref(), &base, refresh).await {
+                tracing::info!(error = %e, "the session could not be ended on the server");
+            }
+        });
+    }
+
+    /// Closes the open account without ending its session, so that another learner of this device can continue. The next
+    /// start opens no account.
+    pub async fn leave(&self) -> Result<()> {
+        let _switching = self.switching.lock().await;
+        if let Err(e) = self.set_active(None).await {
+            // A full disk must not keep the learner's work open.
+            tracing::warn!(error = %e, "the closed account is still stored as the active one");
         }
         self.close_open().await;
         self.changes().publish_one(Change::Account);

@@ -6,6 +6,7 @@ mod accounts;
 mod adopt;
 mod bundles;
 mod content_location;
+mod removal;
 
 use std::{
     sync::{Arc, Weak},
@@ -21,6 +22,7 @@ use carrel_net::{MinThroughput, SecretStore};
 use carrel_sqlite::Changes;
 use carrel_system::{Clock, blocking};
 use parking_lot::{Mutex, RwLock};
+pub use removal::Unsynced;
 use tokio::sync::watch;
 
 use crate::{
@@ -61,7 +63,7 @@ pub struct OpenFailure {
 }
 
 impl Client {
-    /// Opens the list of accounts, and the account that was open last. Requires a Tokio runtime.
+    /// Opens the list of accounts, and the account that was open last, unless it has a PIN. Requires a Tokio runtime.
     ///
     /// Also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
     /// account and the error.
@@ -91,7 +93,8 @@ impl Client {
             failure: Mutex::default(),
             weak: weak.clone(),
         });
-        if let Some(active) = client.accounts().active().filter(|a| !a.signed_out)
+        if let Some(active) =
+            client.accounts().active().filter(|a| !a.signed_out && a.pin.is_none())
             && let Err(e) = client.switch(&active.id).await
         {
             tracing::error!(account.id = %active.id, error = %e, "the last account could not be opened");

@@ -1,11 +1,12 @@
 //! The error type of the client. The UI branches on `code()`; the text is for logs.
 
 mod import;
+mod pin;
 
 use carrel_model::ErrorCode;
 use carrel_sqlite::{Cause, StorageError};
 
-pub use self::import::ImportError;
+pub use self::{import::ImportError, pin::PinError};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,6 +21,11 @@ pub enum Error {
     /// A bundle that is not written or not imported.
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The state changed since the caller read it.
+    #[error("{0}")]
+    Conflict(String),
     #[error(transparent)]
     Net(#[from] carrel_net::Error),
     #[error(transparent)]
@@ -45,6 +51,8 @@ impl Error {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Import(e) => e.code(),
+            Self::Pin(e) => e.code(),
+            Self::Conflict(_) => ErrorCode::Conflict,
             Self::Net(e) => e.code(),
             Self::Content(e) => e.code(),
             Self::Storage(e) => e.code(),

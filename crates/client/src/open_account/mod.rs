@@ -60,6 +60,11 @@ impl Shared {
             .with_clock(self.config.clock.clone())
     }
 
+    /// Waits until all accounts that were dropped are closed.
+    pub async fn closed(&self) {
+        self.closing.wait().await;
+    }
+
     /// Reads or writes the list of accounts on a blocking thread.
     pub async fn with_accounts<T: Send + 'static>(
         &self,
@@ -124,7 +129,7 @@ impl OpenAccount {
         info: &AccountInfo,
         session: Option<Session>,
     ) -> Result<Self> {
-        shared.closing.wait().await;
+        shared.closed().await;
         let (config, failpoints) = (&shared.config, &shared.failpoints);
         let folder = shared.accounts.folder(&info.id);
         let (http, base_url): (Arc<dyn Http>, String) = match &session {

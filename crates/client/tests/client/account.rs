@@ -539,6 +539,48 @@ fn typed_addresses_are_normalised() {
         ("localhost:7300", vec!["http://localhost:7300", "https://localhost:7300"]),
         ("library.local", vec!["http://library.local", "https://library.local"]),
         ("8.8.8.8", vec!["https://8.8.8.8"]),
+        // Invisible characters, and what surrounds an address in a text.
+        ("\u{feff}school.example\u{200b}", vec!["https://school.example"]),
+        ("\u{200e}https://sch\u{ad}ool.example\u{202c}/", vec!["https://school.example"]),
+        ("<https://school.example/carrel>,", vec!["https://school.example/carrel"]),
+        ("\u{201c}school.example\u{201d}.", vec!["https://school.example"]),
+        ("https://school.\r\nexample", vec!["https://school.example"]),
+        // Signs and digits of other keyboards.
+        ("192.168.1.4\u{ff1a}7300", vec!["http://192.168.1.4:7300", "https://192.168.1.4:7300"]),
+        ("\u{ff53}chool\u{ff0e}example\u{ff0f}carrel", vec!["https://school.example/carrel"]),
+        ("https\u{ff1a}\u{ff0f}\u{ff0f}school\u{3002}example", vec!["https://school.example"]),
+        ("school.example\u{2236}7300", vec!["https://school.example:7300"]),
+        ("my\u{2011}school.example", vec!["https://my-school.example"]),
+        (
+            "\u{661}\u{669}\u{662}.\u{661}\u{666}\u{668}.\u{661}.\u{664}:\u{667}\u{663}\u{660}\u{660}",
+            vec!["http://192.168.1.4:7300", "https://192.168.1.4:7300"],
+        ),
+        // Spaces.
+        ("school.  example : 7300", vec!["https://school.example:7300"]),
+        ("https: // school.example / carrel", vec!["https://school.example/carrel"]),
+        ("\u{3000}school.example\u{a0}", vec!["https://school.example"]),
+        // The end.
+        ("school.example.", vec!["https://school.example"]),
+        ("school.example./", vec!["https://school.example"]),
+        ("https://school.example.:7300", vec!["https://school.example:7300"]),
+        ("library.local.", vec!["http://library.local", "https://library.local"]),
+        ("https://school.example///", vec!["https://school.example"]),
+        ("https://school.example/?x=1#/welcome", vec!["https://school.example"]),
+        // The scheme.
+        ("http//school.example", vec!["http://school.example"]),
+        ("http:/school.example", vec!["http://school.example"]),
+        ("HTTPS:school.example", vec!["https://school.example"]),
+        ("https;//school.example", vec!["https://school.example"]),
+        ("https:\\\\school.example", vec!["https://school.example"]),
+        ("//school.example", vec!["https://school.example"]),
+        ("https://http://school.example", vec!["http://school.example"]),
+        ("http:7300", vec!["http://http:7300", "https://http:7300"]),
+        ("http.example", vec!["https://http.example"]),
+        ("https-school.example", vec!["https://https-school.example"]),
+        // Internationalised names; their digits are part of the name.
+        ("sch\u{fc}le.example", vec!["https://xn--schle-mva.example"]),
+        ("SCHU\u{308}LE.example:7300", vec!["https://xn--schle-mva.example:7300"]),
+        ("\u{5b66}\u{6821}\u{3002}example", vec!["https://xn--48s290a.example"]),
     ];
     for (typed, expected) in table {
         assert_eq!(addresses(typed).unwrap(), expected, "{typed}");
@@ -552,6 +594,16 @@ fn typed_addresses_are_normalised() {
         "https://me:secret@school.example",
         "http://[::1",
         "\u{0}",
+        "\u{200b}",
+        "7300",
+        "http:// /",
+        "https://.",
+        "me@school.example",
+        "my school.example",
+        "my  school",
+        "school.example:port",
+        "school.example:99999",
+        "https://ftp://school.example",
         "x".repeat(70_000).as_str(),
     ] {
         let result = addresses(bad);

@@ -32,7 +32,7 @@ use tokio::{
 };
 
 /// A simulated server with sign-in.
-struct School {
+pub struct School {
     sync_server: Arc<FakeServer>,
     /// Access tokens up to this number are refused.
     revoked: AtomicUsize,
@@ -40,13 +40,13 @@ struct School {
 }
 
 impl School {
-    const ADDRESS: &'static str = "http://127.0.0.1:1";
+    pub const ADDRESS: &'static str = "http://127.0.0.1:1";
 
     /// Number of progress rows on the server.
     fn progress_rows(&self) -> usize {
         self.sync_server.state().rows.keys().filter(|k| k.row_type == RowType::Progress).count()
     }
-    fn set_down(&self, down: bool) {
+    pub fn set_down(&self, down: bool) {
         self.sync_server.state().down = down;
     }
 
@@ -86,7 +86,7 @@ impl School {
     }
 }
 
-fn school() -> Arc<School> {
+pub fn school() -> Arc<School> {
     Arc::new(School {
         sync_server: FakeServer::new(),
         revoked: AtomicUsize::new(0),
@@ -94,7 +94,7 @@ fn school() -> Arc<School> {
     })
 }
 
-async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Client> {
+pub async fn open(dir: &Path, school: &Arc<School>, clock: &FakeClock) -> Arc<Client> {
     let secrets = FileSecrets::new(dir, Arc::new(SeededIds::new(1)));
     open_with(dir, school, clock, Arc::new(secrets)).await
 }

@@ -4,4 +4,5 @@
 
 mod account;
 mod bundle;
+mod learners;
 mod lifecycle;

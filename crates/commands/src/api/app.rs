@@ -2,7 +2,7 @@
 //!
 //! Not here: the settings (`settings`).
 
-use carrel_model::{ErrorCode, wire::UserInfo};
+use carrel_model::{ErrorCode, lattice::RowType, wire::UserInfo};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -80,6 +80,63 @@ pub struct Account {
     pub user: UserInfo,
     /// The learner has to sign in again: the session ended, or they signed out. Unsent changes are kept.
     pub needs_sign_in: bool,
+    /// The learner signed out: only a sign-in or the PIN opens the account.
+    pub signed_out: bool,
+    /// The account opens on this device with a PIN.
+    pub has_pin: bool,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchAccount {
+    pub account: String,
+    /// Required if the account has a PIN. 4 to 12 digits.
+    #[serde(default)]
+    #[ts(optional)]
+    pub pin: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SetPin {
+    /// The present PIN, if the account has one.
+    #[serde(default)]
+    #[ts(optional)]
+    pub current: Option<String>,
+    /// The new PIN, 4 to 12 digits; none: no PIN.
+    #[serde(default)]
+    #[ts(optional)]
+    pub pin: Option<String>,
+}
+
+/// What a removal would lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountRemoval {
+    /// Changes that the server does not have, by type; types without one are left out.
+    pub unsynced: Vec<UnsyncedCount>,
+    pub total: u32,
+    /// False if the account's database cannot be read, so that the number is not known.
+    pub is_known: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct UnsyncedCount {
+    pub row_type: RowType,
+    pub count: u32,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoveAccount {
+    pub account: String,
+    /// Required if the account has a PIN and is not open.
+    #[serde(default)]
+    #[ts(optional)]
+    pub pin: Option<String>,
+    /// The `total` that the learner accepted to lose.
+    pub unsynced: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -114,6 +171,10 @@ pub struct SignIn {
     pub address: String,
     pub login: String,
     pub password: String,
+    /// Removes the PIN of the account, because it was forgotten.
+    #[serde(default)]
+    #[ts(optional)]
+    pub removes_pin: Option<bool>,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]

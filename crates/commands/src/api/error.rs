@@ -21,7 +21,7 @@ pub struct CommandError {
     #[ts(optional)]
     pub size: Option<u64>,
     /// Code of the reason why a file was not written or not imported; the UI has a message for each
-    /// (`bundle.error.*`).
+    /// (`bundle.error.*`). Or why a PIN was not accepted: `pin_wrong`, `pin_wait`, `pin_required`, `pin_invalid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
@@ -29,4 +29,8 @@ pub struct CommandError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub subject: Option<String>,
+    /// Time before the same call can succeed, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub retry_after_ms: Option<u64>,
 }

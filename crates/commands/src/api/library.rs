@@ -28,6 +28,18 @@ pub struct ListRequest {
     pub category: Option<String>,
     #[ts(optional)]
     pub lang: Option<String>,
+    /// Languages to which the list is limited, in the learner's order; empty: all. `pt` includes `pt-BR`.
+    #[ts(optional)]
+    pub langs: Option<Vec<String>>,
+    /// Stories only: all languages of one story.
+    #[ts(optional)]
+    pub family: Option<String>,
+    /// Stories only: one entry for all languages of a story.
+    #[ts(optional)]
+    pub grouped: Option<bool>,
+    /// Only these courses or stories.
+    #[ts(optional)]
+    pub ids: Option<Vec<Slug>>,
     /// Only content on this device.
     pub on_device: bool,
     /// From 1.
@@ -93,6 +105,8 @@ pub struct StoryCard {
     pub percent: u16,
     pub done: bool,
     pub download: DownloadState,
+    /// The languages of this story in the library, sorted; empty if there is only one.
+    pub languages: Vec<String>,
 }
 
 /// Where to continue reading: the latest position on any device.
@@ -141,7 +155,7 @@ pub struct CourseView {
     pub percent: u16,
     pub done: u32,
     pub total: u32,
-    /// For sections added by an update after the course was completed; always 0, because they are not counted yet.
+    /// Number of unfinished sections of a course that was complete before: an update added them.
     pub new_sections: u32,
     /// Milliseconds over all devices; overlapping periods count once.
     pub time_spent_ms: i64,
@@ -194,13 +208,21 @@ pub struct EnrolmentView {
 #[serde(rename_all = "camelCase")]
 pub struct SearchRequest {
     pub q: String,
+    /// From 1.
+    #[ts(optional)]
+    pub page: Option<u32>,
+    /// 1 to 200; default 50.
+    #[ts(optional)]
+    pub page_size: Option<u32>,
 }
 
-/// At most 50 matches in local content and the stored catalogue, best match first.
+/// Matches in the stored catalogue, then in local content, each with the best match first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReply {
     pub hits: Vec<SearchHit>,
+    /// Number of all matches.
+    pub total: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

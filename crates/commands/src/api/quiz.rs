@@ -21,9 +21,12 @@ pub struct OpenQuiz {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct QuizView {
+    /// The current version.
     pub quiz: Quiz,
     /// Oldest first.
     pub attempts: Vec<AttemptView>,
+    /// The attempt that `start_attempt` continues, possibly at an earlier version of the quiz.
+    pub open: Option<AttemptId>,
     /// Hundredths of a percent, 0 to 10,000.
     pub best: Option<u16>,
     /// None if the number of attempts is not limited.
@@ -34,6 +37,10 @@ pub struct QuizView {
 #[serde(rename_all = "camelCase")]
 pub struct AttemptView {
     pub id: AttemptId,
+    /// The version of the quiz at the start of the attempt. None if it is not on this device.
+    pub quiz: Option<Quiz>,
+    /// The attempt was started at an earlier version of the quiz.
+    pub is_earlier_version: bool,
     pub started_ms: i64,
     pub submitted_ms: Option<i64>,
     pub answers: Vec<AnswerView>,
@@ -67,6 +74,8 @@ pub struct SavedAnswer {
     /// Thousandths of a point.
     pub points: i64,
     pub max_points: i64,
+    /// For a fill-in question, whether each blank is right; otherwise empty.
+    pub blanks: Vec<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -81,6 +81,8 @@ pub struct StoryPage {
     /// Id under which progress is recorded.
     pub item: ItemId,
     pub story: Story,
+    /// Family of the story, see `ListRequest`; empty if it has none or is part of a course.
+    pub family: String,
     pub progress: ItemProgress,
     /// Ids of this story's words that are on the review list.
     pub saved_words: Vec<String>,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub download_charging: bool,
     /// Single letter and punctuation keys act as shortcuts, such as `j` for the next section.
     pub key_shortcuts: bool,
+    /// Languages in which the learner reads, as language tags in their order. The library shows these first; empty: all.
+    pub content_languages: Vec<String>,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             download_metered: DownloadMetered::Never,
             download_charging: false,
             key_shortcuts: true,
+            content_languages: Vec::new(),
         }
     }
 }
@@ -97,4 +100,6 @@ pub struct SetSettings {
     pub download_charging: Option<bool>,
     #[ts(optional)]
     pub key_shortcuts: Option<bool>,
+    #[ts(optional)]
+    pub content_languages: Option<Vec<String>>,
 }

@@ -2,6 +2,8 @@
 //!
 //! Not here: the sync protocol (`carrel_sync`).
 
+use std::collections::BTreeMap;
+
 use carrel_model::{ErrorCode, lattice::RowType};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -73,8 +75,12 @@ pub struct Receipt {
     pub active_ms: Option<i64>,
     pub state: ReceiptState,
     pub at_ms: i64,
-    /// Why the server refused the change; empty if it did not.
+    /// Why the server refused the change, in English, for support; empty if it did not.
     pub reason: String,
+    /// Name of the reason, for which the UI has a message (`sync.reason.*`); empty if it has none.
+    pub reason_name: String,
+    /// Parameters of that message.
+    pub reason_params: BTreeMap<String, String>,
     /// `invalid`, `forbidden`, `too_new` or `clock_skew`; empty if the change was not refused.
     pub code: String,
 }

@@ -6,14 +6,15 @@ use carrel_client::{
     Error, OpenFailure as ClientOpenFailure, account::AccountInfo, learning::store::Repair,
     system::blocking,
 };
-use carrel_model::lattice::RowKey;
+use carrel_model::lattice::{RowKey, RowType};
 
 use super::{Result, settings::settings_of, sync::status_view};
 use crate::{
     api::{
         app::{
-            Account, AccountRef, AppState, CheckServer, Empty, MoveServer, OpenFailure, OpenUrl,
-            Register, RepairReport, ServerInfo, SignIn,
+            Account, AccountRef, AccountRemoval, AppState, CheckServer, Empty, MoveServer,
+            OpenFailure, OpenUrl, Register, RemoveAccount, RepairReport, ServerInfo, SetPin,
+            SignIn, SwitchAccount, UnsyncedCount,
         },
         error::CommandError,
         settings::Settings,
@@ -78,6 +79,8 @@ pub async fn forget_repair(host: &dyn Host, _: Empty) -> Result<AppState> {
 fn view(info: AccountInfo) -> Account {
     Account {
         needs_sign_in: info.needs_sign_in || info.signed_out,
+        signed_out: info.signed_out,
+        has_pin: info.pin.is_some(),
         id: info.id,
         server: info.server.unwrap_or_default(),
         server_name: info.server_name,
@@ -110,7 +113,13 @@ pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<Serve
 }
 
 pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
-    host.client().sign_in(&request.address, &request.login, &request.password).await?;
+    let SignIn { address, login, password, removes_pin } = request;
+    let client = host.client();
+    if removes_pin == Some(true) {
+        client.sign_in_without_pin(&address, &login, &password).await?;
+    } else {
+        client.sign_in(&address, &login, &password).await?;
+    }
     get_app_state(host, Empty {}).await
 }
 
@@ -130,16 +139,39 @@ pub async fn open_demo(host: &dyn Host, _: Empty) -> Result<AppState> {
     get_app_state(host, Empty {}).await
 }
 
-pub async fn switch_account(host: &dyn Host, request: AccountRef) -> Result<AppState> {
-    host.client().switch(&request.account).await?;
+pub async fn switch_account(host: &dyn Host, request: SwitchAccount) -> Result<AppState> {
+    host.client().unlock(&request.account, request.pin.as_deref()).await?;
     get_app_state(host, Empty {}).await
 }
 
 pub async fn sign_out(host: &dyn Host, request: AccountRef) -> Result<AppState> {
-    if host.client().account().is_some_and(|open| open.id() != request.account) {
-        return Err(CommandError::invalid("only the open account can be signed out"));
-    }
-    host.client().sign_out().await?;
+    host.client().sign_out_of(&request.account).await?;
+    get_app_state(host, Empty {}).await
+}
+
+pub async fn leave_account(host: &dyn Host, _: Empty) -> Result<AppState> {
+    host.client().leave().await?;
+    get_app_state(host, Empty {}).await
+}
+
+pub async fn set_pin(host: &dyn Host, request: SetPin) -> Result<AppState> {
+    host.client().set_pin(request.current.as_deref(), request.pin.as_deref()).await?;
+    get_app_state(host, Empty {}).await
+}
+
+pub async fn check_account_removal(host: &dyn Host, request: AccountRef) -> Result<AccountRemoval> {
+    let unsynced = host.client().unsynced(&request.account).await?;
+    let count = |&(row_type, count): &(RowType, u32)| UnsyncedCount { row_type, count };
+    Ok(AccountRemoval {
+        total: unsynced.total(),
+        unsynced: unsynced.by_type.iter().map(count).collect(),
+        is_known: unsynced.is_known,
+    })
+}
+
+pub async fn remove_account(host: &dyn Host, request: RemoveAccount) -> Result<AppState> {
+    let RemoveAccount { account, pin, unsynced } = request;
+    host.client().remove_account(&account, pin.as_deref(), unsynced).await?;
     get_app_state(host, Empty {}).await
 }
 

@@ -9,7 +9,7 @@ use carrel_client::{
     content::{
         Kind,
         download::State,
-        library::{Filter, Hit, HitKind, OpenManifest},
+        library::{Filter, Hit, HitKind, MAX_HITS, OpenManifest},
     },
     learning::Enrolment,
 };
@@ -43,14 +43,17 @@ async fn filter(
     let page = request.page.unwrap_or(1).max(1);
     let page_size = request.page_size.unwrap_or(50).clamp(1, 200);
     let non_empty = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+    let is_requested = |id: &str| {
+        request.ids.as_ref().is_none_or(|ids| ids.iter().any(|known| known.as_str() == id))
+    };
     let only = match request.on_device {
-        false => None,
+        false => request.ids.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect()),
         true => {
             let states = states(account, kind).await?;
             Some(
                 states
                     .into_iter()
-                    .filter(|(_, s)| s.ready_version.is_some())
+                    .filter(|(id, s)| s.ready_version.is_some() && is_requested(id))
                     .map(|(id, _)| id)
                     .collect(),
             )
@@ -62,6 +65,9 @@ async fn filter(
         level: request.level,
         category: non_empty(&request.category),
         lang: non_empty(&request.lang),
+        langs: request.langs.clone().unwrap_or_default(),
+        family: non_empty(&request.family),
+        grouped: request.grouped.unwrap_or(false),
         only,
         offset: (page - 1).saturating_mul(page_size),
         limit: page_size,
@@ -129,6 +135,13 @@ pub async fn list_stories(host: &dyn Host, request: ListRequest) -> Result<Story
                 story.meta.total_bytes,
                 Some(story.version),
             ),
+            languages: listed
+                .value
+                .families
+                .get(&story.meta.family)
+                .filter(|languages| languages.len() > 1)
+                .cloned()
+                .unwrap_or_default(),
             story,
         });
     }
@@ -286,6 +299,8 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         percent: completion.percent(),
         sections: l.sections.iter().map(|s| section(&l.id, s)).collect(),
     });
+    let was_completed = account.learning.was_completed(&meta.id).await?;
+    let new_sections = if was_completed { overall.total.saturating_sub(overall.done) } else { 0 };
     let enrolment = account.learning.enrolment(&meta.id).await?;
     let latest = rows
         .iter()
@@ -299,7 +314,7 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         percent: overall.percent(),
         done: overall.done,
         total: overall.total,
-        new_sections: 0,
+        new_sections,
         time_spent_ms: account.learning.time_spent_under(root).await?,
         enrolment: enrolment.status(),
         enrolment_reason: enrolment.decision.map(|d| d.reason).unwrap_or_default(),
@@ -338,10 +353,17 @@ async fn set_enrolment(host: &dyn Host, course: &Slug, enrolled: bool) -> Result
     })
 }
 
+/// Results of a search without a limit.
+const DEFAULT_HITS: u32 = 50;
+
 pub async fn search(host: &dyn Host, request: SearchRequest) -> Result<SearchReply> {
     let account = account(host)?;
-    let hits = account.content.blocking(move |content| content.library.search(&request.q)).await?;
-    Ok(SearchReply { hits: hits.into_iter().map(hit_view).collect() })
+    let SearchRequest { q, page, page_size } = request;
+    let limit = page_size.unwrap_or(DEFAULT_HITS).clamp(1, MAX_HITS);
+    let offset = page.unwrap_or(1).saturating_sub(1).saturating_mul(limit);
+    let found =
+        account.content.blocking(move |content| content.library.search(&q, offset, limit)).await?;
+    Ok(SearchReply { hits: found.hits.into_iter().map(hit_view).collect(), total: found.total })
 }
 
 fn hit_view(hit: Hit) -> SearchHit {

@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_client::{OpenAccount, learning::AttemptRecord};
 use carrel_model::{
-    AttemptId, ItemId, Slug,
-    content::{Quiz, Response, Score, Submitted, counted_attempts, grade, grade_question},
+    AttemptId, BlobHash, ItemId, Slug,
+    content::{
+        Quiz, Response, Score, Submitted, counted_attempts, grade, grade_question, open_attempt,
+        right_blanks,
+    },
 };
 
 use super::{Result, percent};
@@ -26,13 +29,18 @@ pub async fn open_quiz(host: &dyn Host, request: OpenQuiz) -> Result<QuizView> {
     let counted = counted(quiz.attempts, &records);
     let mut attempts = Vec::new();
     for record in &records {
-        attempts.push(attempt_view(&account, record, &counted).await?);
+        attempts.push(attempt_view(&account, record, &counted, request.body).await?);
     }
     let counting = attempts.iter().filter(|a| a.counts);
     let best = counting.filter_map(|a| a.score.as_ref()).map(score_percent).max();
     let used = u32::try_from(counted.len()).unwrap_or(u32::MAX);
     let attempts_left = (quiz.attempts > 0).then(|| quiz.attempts.saturating_sub(used));
-    Ok(QuizView { quiz, attempts, best, attempts_left })
+    // An attempt at an earlier version that is not on this device cannot be shown: a new attempt takes its place.
+    let readable =
+        attempts.iter().filter(|a| a.quiz.is_some()).map(|a| a.id).collect::<BTreeSet<_>>();
+    let rows = records.iter().map(|r| &r.attempt).filter(|a| readable.contains(&a.id));
+    let open = open_attempt(rows).map(|a| a.id).filter(|_| attempts_left != Some(0));
+    Ok(QuizView { quiz, attempts, open, best, attempts_left })
 }
 
 /// Returns the submitted attempts at one quiz that count towards its limit.
@@ -64,15 +72,17 @@ async fn counted_with_local_limit(
 pub async fn start_attempt(host: &dyn Host, request: OpenQuiz) -> Result<AttemptView> {
     let account = account(host)?;
     let view = open_quiz(host, request.clone()).await?;
-    let open = view.attempts.iter().any(|a| a.submitted_ms.is_none());
-    if view.attempts_left == Some(0) && !open {
+    if view.attempts_left == Some(0) {
         return Err(CommandError::invalid(format!(
             "all {} attempts at {} are used",
             view.quiz.attempts, request.quiz
         )));
     }
-    let record = account.learning.start_attempt(&request.quiz, request.body).await?;
-    attempt_view(&account, &record, &BTreeSet::new()).await
+    let record = match view.open {
+        Some(open) => account.learning.attempt(open).await?,
+        None => account.learning.start_attempt(&request.quiz, request.body).await?,
+    };
+    attempt_view(&account, &record, &BTreeSet::new(), request.body).await
 }
 
 pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAnswer> {
@@ -87,8 +97,9 @@ pub async fn save_answer(host: &dyn Host, request: SaveAnswer) -> Result<SavedAn
     })?;
     account.learning.save_answer(request.attempt, &request.question, &request.response).await?;
     Ok(SavedAnswer {
-        points: grade_question(question, &request.response),
+        points: grade_question(question, &request.response, &quiz.lang),
         max_points: i64::from(question.points) * 1000,
+        blanks: right_blanks(question, &request.response, &quiz.lang),
     })
 }
 
@@ -97,42 +108,43 @@ pub async fn submit_attempt(host: &dyn Host, request: AttemptRef) -> Result<Atte
     let record = account.learning.submit_attempt(request.attempt).await?;
     let others = account.learning.attempts(&record.attempt.quiz).await?;
     let counted = counted_with_local_limit(&account, &others).await;
-    attempt_view(&account, &record, &counted).await
+    let version = record.attempt.quiz_hash;
+    attempt_view(&account, &record, &counted, version).await
 }
 
-/// Converts an attempt. `counted` contains the submitted attempts at this quiz that count.
+/// Converts an attempt. `counted` contains the submitted attempts at this quiz that count; `current` is the version of
+/// the quiz that is open.
 async fn attempt_view(
     account: &OpenAccount,
     record: &AttemptRecord,
     counted: &BTreeSet<AttemptId>,
+    current: BlobHash,
 ) -> Result<AttemptView> {
     let responses: BTreeMap<Slug, Response> = record
         .answers
         .iter()
         .filter_map(|a| Some((a.question.clone(), serde_json::from_str(&a.value).ok()?)))
         .collect();
-    let score = match record.attempt.submitted_ms {
-        None => None,
-        // If the attempt's version of the quiz is no longer local, only the points of the server's grade are known.
-        Some(_) => match account.content.library.body::<Quiz>(record.attempt.quiz_hash).await {
-            Ok(quiz) => {
-                let mut score = grade(&quiz, |q| responses.get(q));
-                if let Some(grade) = &record.grade {
-                    (score.points, score.max_points) = (grade.points, grade.max_points);
-                    score.passed = grade.points * 100 >= grade.max_points * i64::from(quiz.pass);
-                }
-                Some(score)
+    let quiz = account.content.library.body::<Quiz>(record.attempt.quiz_hash).await.ok();
+    let grade_points = record.grade.as_ref().map(|g| (g.points, g.max_points));
+    let score = match (&quiz, grade_points) {
+        _ if record.attempt.is_open() => None,
+        (Some(quiz), grade_points) => {
+            let mut score = grade(quiz, |q| responses.get(q));
+            if let Some((points, max_points)) = grade_points {
+                score.set_points(points, max_points, quiz.pass);
             }
-            Err(_) => record.grade.as_ref().map(|g| Score {
-                points: g.points,
-                max_points: g.max_points,
-                passed: false,
-                questions: Vec::new(),
-            }),
-        },
+            Some(score)
+        }
+        // If the attempt's version of the quiz is no longer local, only the points of the server's grade are known.
+        (None, grade_points) => {
+            grade_points.map(|(points, max)| Score::of_unknown_quiz(points, max))
+        }
     };
     Ok(AttemptView {
         id: record.attempt.id,
+        quiz,
+        is_earlier_version: record.attempt.quiz_hash != current,
         started_ms: record.attempt.started_ms,
         submitted_ms: record.attempt.submitted_ms,
         answers: responses
@@ -140,7 +152,7 @@ async fn attempt_view(
             .map(|(question, response)| AnswerView { question, response })
             .collect(),
         provisional: score.is_some() && record.grade.is_none(),
-        counts: record.attempt.submitted_ms.is_none() || counted.contains(&record.attempt.id),
+        counts: record.attempt.is_open() || counted.contains(&record.attempt.id),
         score,
     })
 }
@@ -162,7 +174,9 @@ pub(crate) async fn best_scores(
     for (quiz, records) in by_quiz {
         let counted = counted_with_local_limit(account, &records).await;
         for record in records.iter().filter(|r| counted.contains(&r.attempt.id)) {
-            if let Some(score) = attempt_view(account, record, &counted).await?.score {
+            if let Some(score) =
+                attempt_view(account, record, &counted, record.attempt.quiz_hash).await?.score
+            {
                 let entry = best.entry(quiz.clone()).or_default();
                 *entry = (*entry).max(score_percent(&score));
             }

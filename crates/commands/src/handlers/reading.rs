@@ -12,6 +12,7 @@ use carrel_model::{
     content::{
         Block, LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry,
     },
+    derive::course_completion,
     lattice::ItemKind,
 };
 
@@ -76,10 +77,29 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
     let dated = account.content.library.find_story(&request.item).await?;
     let freshness = freshness(&dated);
     let saved = account.learning.saved_words(request.item.root()).await?;
-    let saved_words =
-        saved.iter().filter_map(|i| i.as_str().rsplit('/').next()).map(str::to_owned).collect();
+    // A story inside a course has its own words and those of the course; other stories of the course have others.
+    let saved_words = saved
+        .iter()
+        .filter_map(|word| word.as_str().rsplit_once('/'))
+        .filter(|(of, _)| *of == request.item.as_str() || *of == request.item.root())
+        .map(|(_, word)| word.to_owned())
+        .collect();
     let progress = progress_of(&account, ItemKind::Story, &request.item).await?;
-    Ok(StoryPage { item: request.item, story: dated.value, progress, saved_words, freshness })
+    let family = match Slug::new(request.item.as_str()) {
+        Ok(id) => family_of(&account, &id).await?,
+        Err(_) => String::new(),
+    };
+    let (item, story) = (request.item, dated.value);
+    Ok(StoryPage { item, story, family, progress, saved_words, freshness })
+}
+
+/// Returns the family of a story by itself, without using the network.
+async fn family_of(account: &OpenAccount, id: &Slug) -> Result<String> {
+    let known = account.content.library.known_manifest(Kind::Story, id).await?;
+    Ok(match known.as_ref().map(|m| &m.manifest.content) {
+        Some(ManifestContent::Story { meta, .. }) => meta.family.clone(),
+        _ => String::new(),
+    })
 }
 
 pub async fn get_word(host: &dyn Host, request: ItemRef) -> Result<WordView> {
@@ -97,8 +117,13 @@ pub(crate) async fn word(
     let missing = || CommandError::from(carrel_client::Error::NotFound(format!("word {item}")));
     let (root, leaf) = parts.split_last().map(|(leaf, root)| (root, *leaf)).ok_or_else(missing)?;
     let found = match root {
+        // The list tells courses and stories apart, so that no course is requested by the id of a story.
+        [root] if is_listed(account, Kind::Story, root).await? => {
+            story_word(library, root, leaf).await?
+        }
         [root] => match course_vocabulary(library, root).await {
             Ok((lang, entries)) => find(entries, leaf).map(|e| (lang, e)),
+            Err(e) if is_listed(account, Kind::Course, root).await? => return Err(e),
             Err(_) => story_word(library, root, leaf).await?,
         },
         [_, _] => story_word(library, &root.join("/"), leaf).await?,
@@ -107,6 +132,12 @@ pub(crate) async fn word(
     let (lang, entry) = found.ok_or_else(missing)?;
     let saved = account.learning.saved_words(parts[0]).await?.contains(item);
     Ok(WordView { item: item.clone(), lang, entry, saved })
+}
+
+async fn is_listed(account: &OpenAccount, kind: Kind, id: &str) -> Result<bool> {
+    let id = id.to_owned();
+    let title = account.content.blocking(move |content| content.library.title(kind, &id));
+    Ok(title.await?.is_some())
 }
 
 fn find(entries: Vec<VocabularyEntry>, leaf: &str) -> Option<VocabularyEntry> {
@@ -154,7 +185,14 @@ pub async fn record_progress(host: &dyn Host, request: RecordProgress) -> Result
         pos: request.pos,
         restart: request.restart,
     };
+    let finished = (step.done && step.kind == ItemKind::Section).then(|| step.item.clone());
     let record = account.learning.record(step).await?;
+    if let Some(item) = finished
+        && let Err(e) = store_completion(&account, &item).await
+    {
+        // The progress itself is recorded.
+        tracing::warn!(error = %e.message, "the completion of a course could not be stored");
+    }
     view(&account, Some(record)).await
 }
 
@@ -166,6 +204,21 @@ pub async fn study_heartbeat(
     Ok(StudyHeartbeatReply {
         time_spent_ms: account.learning.study_heartbeat(&request.item, request.reading).await?,
     })
+}
+
+/// Stores that a course is complete, so that sections of a later version count as new. No network.
+async fn store_completion(account: &OpenAccount, item: &ItemId) -> Result<()> {
+    let Ok(course) = Slug::new(item.root()) else { return Ok(()) };
+    let known = account.content.library.known_manifest(Kind::Course, &course).await?;
+    let Some(ManifestContent::Course { outline, .. }) = known.as_ref().map(|m| &m.manifest.content)
+    else {
+        return Ok(());
+    };
+    let done = account.learning.done_sections(course.as_str()).await?;
+    if course_completion(&course, outline, &done).1.is_complete() {
+        account.learning.mark_completed(&course).await?;
+    }
+    Ok(())
 }
 
 async fn progress_of(account: &OpenAccount, kind: ItemKind, item: &ItemId) -> Result<ItemProgress> {

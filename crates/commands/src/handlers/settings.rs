@@ -13,6 +13,9 @@ use crate::{
     host::{Host, account},
 };
 
+/// Maximum number of languages in which a learner reads.
+const MAX_LANGUAGES: usize = 20;
+
 /// Returns the learner's settings. A value that cannot be parsed (from a newer release) counts as not set.
 pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
     let stored = account.learning.settings().await?;
@@ -29,6 +32,20 @@ pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
     Ok(serde_json::from_value(settings).unwrap_or_default())
 }
 
+/// Returns the language tags without repetitions and without texts that are none.
+fn tags(tags: Vec<String>) -> Vec<String> {
+    let is_tag = |tag: &String| {
+        (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let mut kept: Vec<String> = Vec::new();
+    for tag in tags.into_iter().filter(is_tag).take(MAX_LANGUAGES) {
+        if !kept.contains(&tag) {
+            kept.push(tag);
+        }
+    }
+    kept
+}
+
 pub async fn set_settings(host: &dyn Host, request: SetSettings) -> Result<Settings> {
     let account = account(host)?;
     let clamp = |n: Option<u16>, low, high| n.map(|n| n.clamp(low, high));
@@ -37,6 +54,7 @@ pub async fn set_settings(host: &dyn Host, request: SetSettings) -> Result<Setti
         line_height: clamp(request.line_height, 120, 220),
         measure: clamp(request.measure, 45, 90),
         narration_speed: clamp(request.narration_speed, 50, 200),
+        content_languages: request.content_languages.map(tags),
         ..request
     };
     let changed = match serde_json::to_value(request).unwrap_or_default() {

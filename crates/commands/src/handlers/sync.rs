@@ -5,13 +5,14 @@
 use carrel_client::{
     OpenAccount,
     content::Kind,
-    learning::Error as LearningError,
+    learning::{COMPLETED, Error as LearningError},
     sync::{Phase, Receipt as SyncReceipt, ReceiptState as SyncReceiptState, Status},
 };
 use carrel_model::{
     ItemId, Slug,
     content::ManifestContent,
     lattice::{ItemKind, Row},
+    wire::RefusalReason,
 };
 
 use super::Result;
@@ -148,7 +149,7 @@ async fn names(account: &OpenAccount, receipt: &SyncReceipt) -> Result<Names> {
             "device" => {
                 Names::new(serde_json::from_str::<String>(&row.value).unwrap_or_default(), "")
             }
-            "enrolment" => match ItemId::new(row.key.clone()) {
+            "enrolment" | COMPLETED => match ItemId::new(row.key.clone()) {
                 Ok(course) => Names::new(root_title(account, &course).await?, ""),
                 Err(_) => Names::new(row.key.as_str(), ""),
             },
@@ -164,6 +165,8 @@ fn view(receipt: SyncReceipt, names: Names) -> Receipt {
         Some(Row::Session(row)) => (None, Some(row.active_ms)),
         _ => (None, None),
     };
+    let reason = RefusalReason::parse(&receipt.reason)
+        .unwrap_or(RefusalReason { name: String::new(), params: Default::default() });
     Receipt {
         id: receipt.id,
         row_type: receipt.key.row_type,
@@ -178,6 +181,8 @@ fn view(receipt: SyncReceipt, names: Names) -> Receipt {
             SyncReceiptState::Refused => ReceiptState::Refused,
         },
         at_ms: receipt.at_ms,
+        reason_name: reason.name,
+        reason_params: reason.params,
         reason: receipt.reason,
         code: receipt.code,
     }

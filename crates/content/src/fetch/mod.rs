@@ -35,6 +35,8 @@ const MAX_BLOB: u64 = 1 << 30;
 pub(crate) const MAX_IN_MEMORY: u64 = 64 * 1024 * 1024;
 /// Bytes after which a transfer checks whether another download needs its slot.
 const CHECK_SLOT_EVERY: u64 = 1024 * 1024;
+/// Consecutive requests for the rest of a blob without a byte, after which the whole blob is requested.
+const MAX_EMPTY_RANGES: u32 = 2;
 /// An attempt that received fewer bytes counts as one without progress.
 const MIN_PROGRESS: u64 = 64 * 1024;
 
@@ -122,6 +124,8 @@ struct Transfer<'f, 'o> {
     position: Option<PartPosition>,
     /// The next request is for the whole blob; bytes that are stored are compared and skipped.
     whole: bool,
+    /// Consecutive interrupted requests for the rest of the blob that brought no byte.
+    empty_ranges: u32,
     mismatches: u32,
 }
 
@@ -159,6 +163,7 @@ impl BlobFetcher {
             admission: None,
             position: None,
             whole: false,
+            empty_ranges: 0,
             mismatches: 0,
         };
         let in_memory = blob.size.is_some_and(|size| size <= MAX_INLINE);
@@ -178,7 +183,7 @@ impl BlobFetcher {
                 Some((slots, owner)) => Some(slots.acquire(owner).await),
                 None => None,
             };
-            let before = transfer.len();
+            let (before, is_resumed) = (transfer.len(), !transfer.whole && transfer.len() > 0);
             let problem = match transfer.attempt(slot.as_mut()).await {
                 Ok(None) => continue,
                 Ok(Some(bytes)) => return Ok(Fetched::Bytes(bytes)),
@@ -188,7 +193,6 @@ impl BlobFetcher {
             tries = if transfer.len() >= before + MIN_PROGRESS { 0 } else { tries + 1 };
             match problem {
                 TransferError::Final(e) => return Err(e),
-                TransferError::Interrupted(e) if tries >= options.attempts => return Err(e),
                 TransferError::Range(e) if tries >= options.attempts.max(2) => return Err(e),
                 TransferError::Differs(e) if transfer.previous.is_some() => return Err(e),
                 TransferError::Differs(_) => {
@@ -196,7 +200,17 @@ impl BlobFetcher {
                     tries = 0;
                 }
                 TransferError::Range(_) => transfer.whole = true,
-                TransferError::Interrupted(_) => transfer.whole = false,
+                TransferError::Interrupted(e) => {
+                    let is_empty_range = is_resumed && transfer.len() == before;
+                    transfer.empty_ranges =
+                        if is_empty_range { transfer.empty_ranges + 1 } else { 0 };
+                    // The proxy may break each reply to a request for a range.
+                    transfer.whole =
+                        transfer.empty_ranges >= options.attempts.min(MAX_EMPTY_RANGES);
+                    if tries >= options.attempts && !transfer.whole {
+                        return Err(e);
+                    }
+                }
             }
         }
     }
@@ -384,10 +398,14 @@ impl Transfer<'_, '_> {
                 let differs = "bytes differ from those of an earlier reply";
                 // Stored bytes beyond the total are wrong.
                 let is_too_long = total.is_some_and(|total| total < part.len());
-                // A reply that is not identified as this blob is not retried.
-                return Err(match is_identified || is_too_long {
-                    true => TransferError::Differs(reply::protocol_error(url, differs)),
-                    false => TransferError::Final(reply::bad_reply(url, differs)),
+                return Err(if is_identified || is_too_long {
+                    TransferError::Differs(reply::protocol_error(url, differs))
+                } else if from > 0 {
+                    // For example, a proxy sends the range with status 200 and without a length.
+                    TransferError::Range(reply::bad_reply(url, differs))
+                } else {
+                    // A reply that is not identified as this blob is not retried.
+                    TransferError::Final(reply::bad_reply(url, differs))
                 });
             }
             skipped += count;

@@ -83,9 +83,13 @@ pub(super) async fn check(
         return Err(TransferError::Final(bad_reply(url, HTML_PAGE)));
     }
     if tag.is_some_and(|other| other != blob.hash) {
-        return Err(TransferError::Final(Error::Corrupt(format!(
-            "{url}: entity tag of another file"
-        ))));
+        let problem = Error::Corrupt(format!("{url}: entity tag of another file"));
+        // A proxy may have stored the reply to the request for another range.
+        return Err(if from > 0 {
+            TransferError::Range(problem)
+        } else {
+            TransferError::Final(problem)
+        });
     }
     if reply.status == 206 {
         let range = content_range(&reply);

@@ -1,12 +1,16 @@
 //! The catalogue: stored lists of the server's courses and stories, filtered on this device.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use carrel_model::{
     content::Difficulty,
+    search_text::metadata_text,
+    text::SearchQuery,
     wire::{CourseSummary, ListPage, StorySummary},
 };
 use carrel_net::Error as Net;
-use carrel_sqlite::Change;
+use carrel_sqlite::{Change, search};
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -17,13 +21,15 @@ use crate::{
 };
 
 const PAGE_SIZE: u32 = 200;
+/// The index of `listed`.
+pub(super) const LISTED_TERMS: &str = "listed_terms";
 /// Limits the number of requests if the server's total is wrong: 100,000 entries.
 const MAX_PAGES: u32 = 500;
 
 /// Filter of a list. `None` does not filter.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Search text: entries must contain every word.
+    /// Search text: entries must contain every word, the last one as a prefix.
     pub q: Option<String>,
     /// Difficulty of a course.
     pub difficulty: Option<Difficulty>,
@@ -33,6 +39,13 @@ pub struct Filter {
     pub category: Option<String>,
     /// Language tag.
     pub lang: Option<String>,
+    /// Languages of the learner, in their order: entries in another language are left out. A tag without a region
+    /// also matches tags with one. Empty: all languages.
+    pub langs: Vec<String>,
+    /// Family of a story.
+    pub family: Option<String>,
+    /// One entry for all languages of a story: the first of `langs` that it has, else the first of the list.
+    pub grouped: bool,
     /// Ids of the entries to return.
     pub only: Option<Vec<String>>,
     /// Number of entries to skip.
@@ -52,6 +65,8 @@ pub struct Listing<T> {
     pub categories: Vec<String>,
     /// Languages of all entries, regardless of the filter.
     pub languages: Vec<String>,
+    /// Languages of each family of this page, regardless of the filter.
+    pub families: BTreeMap<String, Vec<String>>,
 }
 
 impl Library {
@@ -225,19 +240,39 @@ impl Library {
     fn read_list<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
         let (clause, values) = conditions(kind, filter);
         self.inner.lists.read_blocking(|conn| {
+            let counted = if filter.grouped { GROUP } else { "id" };
             let total: i64 = conn
-                .prepare_cached(&format!("SELECT count(*) FROM listed WHERE {clause}"))?
+                .prepare_cached(&format!("SELECT count(DISTINCT {counted}) FROM listed WHERE {clause}"))?
                 .query_row(params_from_iter(&values), |r| r.get(0))?;
+            // The entry of a group with the least rank represents it; the group has the position of its first entry.
+            let source = if filter.grouped {
+                format!(
+                    "SELECT summary, min(position) OVER (PARTITION BY {GROUP}) AS position, \
+                     row_number() OVER (PARTITION BY {GROUP} ORDER BY {}, position) AS nth \
+                     FROM listed WHERE {clause}",
+                    language_rank(&filter.langs)
+                )
+            } else {
+                format!("SELECT summary, position, 1 AS nth FROM listed WHERE {clause}")
+            };
             let sql = format!(
-                "SELECT summary FROM listed WHERE {clause} ORDER BY position LIMIT {} OFFSET {}",
+                "SELECT summary FROM ({source}) WHERE nth = 1 ORDER BY position LIMIT {} OFFSET {}",
                 filter.limit.clamp(1, 1000),
                 filter.offset
             );
-            let items = conn
+            let texts = conn
                 .prepare_cached(&sql)?
                 .query_map(params_from_iter(&values), |r| r.get::<_, String>("summary"))?
-                .filter_map(|text| text.map(|t| serde_json::from_str(&t).ok()).transpose())
-                .collect::<rusqlite::Result<_>>()?;
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut families = BTreeMap::new();
+            for text in &texts {
+                let family = serde_json::from_str::<Family>(text).unwrap_or_default().family;
+                if !family.is_empty() && !families.contains_key(&family) {
+                    let languages = family_languages(conn, kind, &family)?;
+                    families.insert(family, languages);
+                }
+            }
+            let items = texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
             let distinct = |column: &str| -> Result<Vec<String>> {
                 let sql = format!("SELECT DISTINCT {column} FROM listed WHERE kind = ?1 AND {column} <> '' ORDER BY 1");
                 Ok(conn
@@ -245,9 +280,48 @@ impl Library {
                     .query_map([kind.as_str()], |r| r.get(0))?
                     .collect::<rusqlite::Result<_>>()?)
             };
-            Ok(Listing { items, total: total.unsigned_abs(), categories: distinct("category")?, languages: distinct("lang")? })
+            Ok(Listing {
+                items,
+                total: total.unsigned_abs(),
+                categories: distinct("category")?,
+                languages: distinct("lang")?,
+                families,
+            })
         })
     }
+}
+
+/// What entries of one group share: the family, or for an entry without one its id.
+const GROUP: &str = "coalesce(nullif(summary ->> 'family', ''), id)";
+
+#[derive(Default, Deserialize)]
+struct Family {
+    #[serde(default)]
+    family: String,
+}
+
+fn family_languages(conn: &rusqlite::Connection, kind: Kind, family: &str) -> Result<Vec<String>> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT DISTINCT lang FROM listed WHERE kind = ?1 AND summary ->> 'family' = ?2 ORDER BY 1",
+        )?
+        .query_map([kind.as_str(), family], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
+/// Returns an SQL expression for the index of an entry's language in `langs`.
+fn language_rank(langs: &[String]) -> String {
+    let cases: String = langs
+        .iter()
+        .filter(|lang| is_tag(lang))
+        .enumerate()
+        .map(|(n, lang)| format!(" WHEN lang = '{lang}' OR lang LIKE '{lang}-%' THEN {n}"))
+        .collect();
+    if cases.is_empty() { "0".to_owned() } else { format!("CASE{cases} ELSE 1000 END") }
+}
+/// Returns true for letters, digits and hyphens, which need no quoting in SQL.
+fn is_tag(lang: &str) -> bool {
+    !lang.is_empty() && lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// The fields of a summary that filters use.
@@ -283,17 +357,12 @@ pub(super) fn insert(
     is_local: bool,
 ) -> Result<()> {
     let fields: FilterFields = serde_json::from_str(summary)?;
-    let words = format!(
-        "{} {} {} {}",
-        fields.title,
-        fields.description,
-        fields.category,
-        fields.tags.join(" ")
-    )
-    .to_lowercase();
+    // Not INSERT OR REPLACE, which would not remove the terms.
+    conn.prepare_cached("DELETE FROM listed WHERE kind = ?1 AND id = ?2")?
+        .execute([kind.as_str(), fields.id.as_str()])?;
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO listed (kind, id, position, title, difficulty, level, category, lang, summary, only_here)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         kind.as_str(),
@@ -304,10 +373,19 @@ pub(super) fn insert(
         fields.level.unwrap_or_default(),
         fields.category,
         fields.lang,
-        words,
         summary,
         is_local
     ])?;
+    let text = metadata_text(&fields.description, &fields.category, &fields.tags);
+    search::insert(conn, LISTED_TERMS, conn.last_insert_rowid(), &fields.title, &text)?;
+    Ok(())
+}
+
+/// Indexes the entries that an earlier release stored.
+pub(super) fn index_missing(conn: &rusqlite::Connection) -> Result<()> {
+    let texts = "SELECT entry AS row, title, coalesce(summary ->> 'description', '') || ' ' || category || ' ' ||
+        coalesce((SELECT group_concat(value, ' ') FROM json_each(summary, '$.tags')), '') AS text FROM listed";
+    search::insert_missing(conn, LISTED_TERMS, texts, u32::MAX)?;
     Ok(())
 }
 
@@ -331,9 +409,25 @@ fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
     if let Some(lang) = &filter.lang {
         and("lang = ?", lang.clone().into());
     }
-    for word in filter.q.iter().flat_map(|q| q.split_whitespace()) {
-        // Not LIKE, in which '%' and '_' are wildcards.
-        and("instr(words, ?) > 0", word.to_lowercase().into());
+    if !filter.langs.is_empty() {
+        let list = serde_json::json!(filter.langs).to_string();
+        and(
+            "EXISTS (SELECT 1 FROM json_each(?) WHERE lang = value OR lang LIKE value || '-%')",
+            list.into(),
+        );
+    }
+    if let Some(family) = &filter.family {
+        and("summary ->> 'family' = ?", family.clone().into());
+    }
+    if let Some(q) = filter.q.as_ref().filter(|q| !q.trim().is_empty()) {
+        match SearchQuery::parse(q) {
+            Some(query) => and(
+                "entry IN (SELECT rowid FROM listed_terms WHERE listed_terms MATCH ?)",
+                search::match_expression(&query).into(),
+            ),
+            // Punctuation alone finds nothing.
+            None => and("? = 1", 0.into()),
+        }
     }
     if let Some(ids) = &filter.only {
         and("id IN (SELECT value FROM json_each(?))", serde_json::json!(ids).to_string().into());

@@ -30,7 +30,7 @@ use carrel_system::{Clock, IdGen, blocking};
 pub use catalogue::{Filter, Listing};
 pub use pages::FoundSection;
 use rusqlite::OptionalExtension;
-pub use search::{Hit, HitKind};
+pub use search::{Hit, HitKind, MAX_HITS, SearchPage};
 use serde::de::DeserializeOwned;
 
 use crate::{

@@ -5,18 +5,30 @@ use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{ManifestContent, SectionBody, Story},
     search_text::{BodyReader, search_text},
+    text::{SearchQuery, excerpt},
     wire::SearchKind,
 };
+use carrel_sqlite::search;
 use rusqlite::params;
 use serde::de::DeserializeOwned;
 
 use crate::{
     Error, Result,
     kind::Kind,
-    library::{Library, OpenManifest},
+    library::{
+        Library, OpenManifest,
+        catalogue::{self, LISTED_TERMS},
+    },
 };
 
-const MAX_HITS: usize = 50;
+/// Largest number of results on a page.
+pub const MAX_HITS: u32 = 200;
+/// The index of `page_text`.
+const PAGE_TERMS: &str = "page_terms";
+/// Length of an excerpt in characters.
+const EXCERPT_CHARS: usize = 120;
+/// Texts that are indexed in one transaction.
+const BATCH: u32 = 200;
 
 /// Kind of a search result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,89 +56,116 @@ pub struct Hit {
     pub snippet: String,
 }
 
+/// One page of search results.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SearchPage {
+    /// Results of this page.
+    pub hits: Vec<Hit>,
+    /// Number of all results.
+    pub total: u64,
+}
+
 impl Library {
-    /// Returns at most 50 results: first courses and stories of the catalogue, then text, best matches
-    /// first. Ignores case. In text, ignores accents, and each word matches as a prefix.
-    pub fn search(&self, q: &str) -> Result<Vec<Hit>> {
-        let words: Vec<String> = q.split_whitespace().take(8).map(str::to_lowercase).collect();
-        if words.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut hits = self.search_titles(&words)?;
-        hits.extend(self.search_text(&words)?);
-        let mut seen = std::collections::HashSet::new();
-        hits.retain(|h| seen.insert(h.item.clone()));
-        hits.truncate(MAX_HITS);
-        Ok(hits)
+    /// Returns a page of results: first courses and stories of the catalogue, then text, best matches first. All words
+    /// must be found, the last one also as a prefix. How words are compared: `carrel_model::text`. `limit` is at most
+    /// `MAX_HITS`.
+    pub fn search(&self, q: &str, offset: u32, limit: u32) -> Result<SearchPage> {
+        let Some(query) = SearchQuery::parse(q) else { return Ok(SearchPage::default()) };
+        let limit = limit.clamp(1, MAX_HITS);
+        let (mut hits, listed, stories) = self.search_listed(&query, offset, limit)?;
+        let missing = limit.saturating_sub(u32::try_from(hits.len()).unwrap_or(limit));
+        let skip = u64::from(offset).saturating_sub(listed);
+        let (texts, found) = self.search_texts(&query, &stories, skip, missing)?;
+        hits.extend(texts);
+        Ok(SearchPage { hits, total: listed + found })
     }
 
-    fn search_titles(&self, words: &[String]) -> Result<Vec<Hit>> {
-        let mut hits = Vec::new();
-        for (kind, hit_kind) in [(Kind::Course, HitKind::Course), (Kind::Story, HitKind::Story)] {
-            self.inner.lists.read_blocking(|conn| {
-                let clause =
-                    words.iter().map(|_| "instr(words, ?) > 0").collect::<Vec<_>>().join(" AND ");
-                let sql = format!(
-                    "SELECT id, title FROM listed WHERE kind = '{}' AND {clause}
-                     ORDER BY instr(lower(title), ?) = 0, position LIMIT 20",
-                    kind.as_str()
-                );
-                let values = words.iter().chain(words.first());
-                let rows = conn
-                    .prepare_cached(&sql)?
-                    .query_map(rusqlite::params_from_iter(values), |r| {
-                        Ok((r.get::<_, String>("id")?, r.get("title")?))
-                    })?
-                    .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
-                hits.extend(rows.into_iter().filter_map(|(id, title)| {
-                    Some(Hit {
-                        kind: hit_kind,
-                        item: ItemId::new(id).ok()?,
-                        title,
-                        course_title: String::new(),
-                        snippet: String::new(),
-                    })
-                }));
-                Ok(())
-            })?;
-        }
-        Ok(hits)
-    }
-
-    fn search_text(&self, words: &[String]) -> Result<Vec<Hit>> {
-        // The tokenizer does not find words in scripts without spaces; they are searched as substrings.
-        let spaced = words.iter().all(|w| w.chars().all(|c| c < '\u{2e80}'));
-        self.inner.content.read_blocking(|conn| {
-            let row = |r: &rusqlite::Row<'_>| {
-                let kind: String = r.get("kind")?;
-                Ok((kind, r.get::<_, String>("item")?, r.get("title")?, r.get("course_title")?, r.get("snippet")?))
-            };
-            let rows: Vec<(String, String, String, String, String)> = if spaced {
-                let query = words.iter().map(|w| format!("\"{}\"*", w.replace('"', ""))).collect::<Vec<_>>().join(" ");
-                conn.prepare_cached(
-                    "SELECT t.kind, t.item, t.title, t.course_title,
-                            snippet(page_words, 1, char(2), char(3), '…', 16) AS snippet
-                     FROM page_words JOIN page_text t ON t.rowid = page_words.rowid
-                     WHERE page_words MATCH ?1 AND t.account = ?2
-                     ORDER BY bm25(page_words, 8.0, 1.0) LIMIT 40",
-                )?
-                .query_map(params![query, self.inner.account], row)?
-                .collect::<rusqlite::Result<_>>()?
-            } else {
-                conn.prepare_cached(
-                    "SELECT kind, item, title, course_title, substr(body, max(1, instr(body, ?1) - 20), 60) AS snippet
-                     FROM page_text WHERE account = ?2 AND (instr(body, ?1) > 0 OR instr(title, ?1) > 0) LIMIT 40",
-                )?
-                .query_map(params![words.join(" "), self.inner.account], row)?
-                .collect::<rusqlite::Result<_>>()?
-            };
-            Ok(rows
-                .into_iter()
-                .filter_map(|(kind, item, title, course_title, snippet)| {
-                    let kind = if kind == "story" { HitKind::Story } else { HitKind::Section };
-                    Some(Hit { kind, item: ItemId::new(item).ok()?, title, course_title, snippet })
+    /// Searches the catalogue. Returns a page, the number of all results, and the ids of all stories among them as a
+    /// JSON list.
+    fn search_listed(
+        &self,
+        query: &SearchQuery,
+        offset: u32,
+        limit: u32,
+    ) -> Result<(Vec<Hit>, u64, String)> {
+        let expression = search::match_expression(query);
+        let from = format!(
+            "FROM {LISTED_TERMS} f JOIN listed l ON l.entry = f.rowid WHERE {LISTED_TERMS} MATCH ?1"
+        );
+        self.inner.lists.read_blocking(|conn| {
+            let (total, stories): (i64, String) = conn
+                .prepare_cached(&format!(
+                    "SELECT count(*), json_group_array(l.id) FILTER (WHERE l.kind = 'story') {from}"
+                ))?
+                .query_row([&expression], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            let sql = format!(
+                "SELECT l.kind, l.id, l.title {from} ORDER BY {}, l.id LIMIT ?2 OFFSET ?3",
+                search::rank(LISTED_TERMS)
+            );
+            let rows = conn
+                .prepare_cached(&sql)?
+                .query_map(params![expression, limit, offset], |r| {
+                    Ok((r.get("kind")?, r.get("id")?, r.get("title")?))
+                })?
+                .collect::<rusqlite::Result<Vec<(String, String, String)>>>()?;
+            let hit = |(kind, id, title): (String, String, String)| {
+                Some(Hit {
+                    kind: match Kind::of_str(&kind) {
+                        Kind::Course => HitKind::Course,
+                        Kind::Story => HitKind::Story,
+                    },
+                    item: ItemId::new(id).ok()?,
+                    title,
+                    course_title: String::new(),
+                    snippet: String::new(),
                 })
-                .collect())
+            };
+            Ok((rows.into_iter().filter_map(hit).collect(), total.unsigned_abs(), stories))
+        })
+    }
+
+    /// Searches texts, except those of the `stories` that are found in the catalogue. Returns a page and the number of
+    /// all results.
+    fn search_texts(
+        &self,
+        query: &SearchQuery,
+        stories: &str,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Hit>, u64)> {
+        let expression = search::match_expression(query);
+        let from = format!(
+            "FROM {PAGE_TERMS} f JOIN page_text t ON t.rowid = f.rowid
+             WHERE {PAGE_TERMS} MATCH ?1 AND t.account = ?2
+               AND NOT (t.kind = 'story' AND t.item IN (SELECT value FROM json_each(?3)))"
+        );
+        let account = &self.inner.account;
+        self.inner.content.read_blocking(|conn| {
+            let total: i64 = conn
+                .prepare_cached(&format!("SELECT count(*) {from}"))?
+                .query_row(params![expression, account, stories], |r| r.get(0))?;
+            let sql = format!(
+                "SELECT t.kind, t.item, t.title, t.course_title, t.body {from}
+                 ORDER BY {}, t.item LIMIT ?4 OFFSET ?5",
+                search::rank(PAGE_TERMS)
+            );
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            let mut stmt = conn.prepare_cached(&sql)?;
+            let mut rows = stmt.query(params![expression, account, stories, limit, offset])?;
+            let mut hits = Vec::new();
+            while let Some(r) = rows.next()? {
+                let is_story = r.get_ref("kind")?.as_str().is_ok_and(|kind| kind == "story");
+                let Ok(item) = ItemId::new(r.get::<_, String>("item")?) else { continue };
+                let body = r.get_ref("body")?.as_str().unwrap_or_default();
+                hits.push(Hit {
+                    kind: if is_story { HitKind::Story } else { HitKind::Section },
+                    item,
+                    title: r.get("title")?,
+                    course_title: r.get("course_title")?,
+                    snippet: excerpt(body, query, EXCERPT_CHARS).marked("\u{2}", "\u{3}"),
+                });
+            }
+            Ok((hits, total.unsigned_abs()))
         })
     }
 
@@ -148,20 +187,43 @@ impl Library {
             })
             .collect();
         self.inner.content.write_blocking("search.index", |tx| {
-            tx.execute("DELETE FROM page_text WHERE account = ?1 AND root = ?2", params![self.inner.account, root.as_str()])?;
+            tx.execute(
+                "DELETE FROM page_text WHERE account = ?1 AND root = ?2",
+                params![self.inner.account, root.as_str()],
+            )?;
             for (entry, kind) in &pages {
+                // Not INSERT OR REPLACE, which would not remove the terms.
+                tx.prepare_cached("DELETE FROM page_text WHERE account = ?1 AND item = ?2")?
+                    .execute(params![self.inner.account, entry.item.as_str()])?;
                 tx.prepare_cached(
-                    "INSERT OR REPLACE INTO page_text (account, root, item, kind, title, course_title, body)
+                    "INSERT INTO page_text (account, root, item, kind, title, course_title, body)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![self.inner.account, root.as_str(), entry.item.as_str(), kind, entry.title, course_title, entry.text])?;
+                .execute(params![
+                    self.inner.account,
+                    root.as_str(),
+                    entry.item.as_str(),
+                    kind,
+                    entry.title,
+                    course_title,
+                    entry.text
+                ])?;
+                search::insert(tx, PAGE_TERMS, tx.last_insert_rowid(), &entry.title, &entry.text)?;
             }
             Ok(())
         })
     }
 
-    /// Indexes ready content that has no indexed text, for example after `content.db` was rebuilt.
+    /// Indexes what an earlier release stored, and ready content that has no text, for example after `content.db` was
+    /// rebuilt.
     pub fn index_missing(&self) -> Result<()> {
+        self.inner
+            .lists
+            .write_blocking("search.index_listed", |tx| catalogue::index_missing(tx))?;
+        let texts = "SELECT rowid AS row, title, body AS text FROM page_text";
+        while self.inner.content.write_blocking("search.index_texts", |tx| {
+            Ok(search::insert_missing(tx, PAGE_TERMS, texts, BATCH)? == BATCH)
+        })? {}
         let missing: Vec<(String, String)> = self.inner.content.read_blocking(|conn| {
             Ok(conn
                 .prepare_cached(

@@ -73,6 +73,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "manifests",
         sql: include_str!("../../../../migrations/content/0003_manifests.sql"),
     },
+    Migration {
+        number: 4,
+        name: "search terms",
+        sql: include_str!("../../../../migrations/content/0004_search_terms.sql"),
+    },
 ];
 
 /// Lock file: locked shared by processes that use the folder, exclusively by a process that moves it.

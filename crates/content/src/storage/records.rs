@@ -119,6 +119,24 @@ impl Storage {
         }
     }
 
+    /// Deletes what belongs to one account: downloads, accepted keys and search text. Blobs that no other account needs
+    /// are evicted before all others.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Storage` in degraded mode.
+    pub fn forget_account(&self, account: &str) -> Result<()> {
+        self.require_index()?;
+        self.inner.db.write_blocking("storage.forget_account", |tx| {
+            for table in ["download", "near", "accepted_key", "carried", "page_text"] {
+                tx.execute(&format!("DELETE FROM {table} WHERE account = ?1"), [account])?;
+            }
+            Ok(())
+        })?;
+        self.write_keys()?;
+        self.remove_records()
+    }
+
     /// Deletes the records of removed downloads.
     pub(crate) fn remove_records(&self) -> Result<()> {
         if self.is_degraded() {

@@ -88,9 +88,12 @@ async fn download_sweep_and_search_do_not_block_other_tasks() {
     assert_eq!((swept.orphans, swept.lost), (0, 0));
     let index = client.content.blocking(|c| c.library.index_missing());
     index.await.expect("the text is indexed");
-    let hits =
-        client.content.blocking(|c| c.library.search("river")).await.expect("the search succeeds");
-    assert!(!hits.is_empty());
+    let hits = client
+        .content
+        .blocking(|c| c.library.search("river", 0, 50))
+        .await
+        .expect("the search succeeds");
+    assert!(!hits.hits.is_empty());
 
     stop.store(true, Ordering::Relaxed);
     let longest = monitor.await.expect("the monitor ends");

@@ -174,8 +174,8 @@ impl TestClient {
         let summary = serde_json::json!({ "version": version }).to_string();
         let listed = self.content.library.cache().database().write_blocking("test", |conn| {
             conn.execute(
-                "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, words, summary, only_here)
-                 VALUES ('course', ?1, 0, '', '', 0, '', '', '', ?2, 0)",
+                "INSERT OR REPLACE INTO listed (kind, id, position, title, difficulty, level, category, lang, summary, only_here)
+                 VALUES ('course', ?1, 0, '', '', 0, '', '', ?2, 0)",
                 [course.id.as_str(), &summary],
             )?;
             Ok(())

@@ -72,6 +72,14 @@ pub enum Fault {
     },
     /// The requested range with status 200.
     RangeAs200,
+    /// The requested range with status 200, without a length and an entity tag.
+    OpaqueRangeAs200,
+    /// The requested range with status 200, ten bytes shorter.
+    ShortRangeAs200,
+    /// 206 with this type and without `Content-Range`.
+    Multipart(&'static str),
+    /// The connection breaks before the reply.
+    Broken,
     /// The requested range with wrong bytes.
     WrongBytes,
     /// The requested range in an encoding that cannot be decompressed.
@@ -89,6 +97,8 @@ struct State {
     faults: HashMap<BlobHash, VecDeque<Fault>>,
     /// Fault of all requests.
     always: Option<Fault>,
+    /// Fault of all requests for a range.
+    ranges: Option<Fault>,
     /// Bytes of bodies sent, by blob; manifests are counted under the zero hash.
     sent: BTreeMap<BlobHash, u64>,
     requests: Vec<(BlobHash, Option<u64>)>,
@@ -153,6 +163,12 @@ impl FakeServer {
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state().always = fault;
     }
+    /// Sets the fault of all requests for a range, and removes those of single requests.
+    pub fn break_ranges(&self, fault: Fault) {
+        let mut state = self.state();
+        state.faults.clear();
+        state.ranges = Some(fault);
+    }
     pub fn release_held(&self) {
         self.hold_permits.add_permits(Semaphore::MAX_PERMITS / 2);
     }
@@ -184,6 +200,7 @@ impl FakeServer {
         let mut state = self.state();
         state.requests.push((hash, from));
         let fault = state.always.clone();
+        let fault = fault.or_else(|| state.ranges.clone().filter(|_| from.is_some()));
         let fault = fault.or_else(|| state.faults.get_mut(&hash)?.pop_front());
         let Some(bytes) = state.blobs.get(&hash).cloned() else {
             return Ok(reply(404, "application/json", "{}"));
@@ -195,7 +212,7 @@ impl FakeServer {
         let mut start = from.filter(|_| if_range == Some(&tag));
         let (mut file, mut total, mut range_start) = (bytes.to_vec(), size, start.unwrap_or(0));
         let (mut stop, mut without_length, mut held) = (None, false, None);
-        let (mut as_200, mut undecodable) = (false, false);
+        let (mut as_200, mut undecodable, mut part_type) = (false, false, None);
         match fault {
             None => {}
             Some(Fault::Cut(n)) => stop = Some(n),
@@ -227,6 +244,18 @@ impl FakeServer {
                 });
             }
             Some(Fault::RangeAs200) => as_200 = true,
+            Some(Fault::OpaqueRangeAs200) => {
+                (as_200, without_length) = (true, true);
+                tag = "\"of the proxy\"".to_owned();
+            }
+            Some(Fault::ShortRangeAs200) => {
+                as_200 = true;
+                file.truncate(file.len() - 10);
+            }
+            Some(Fault::Multipart(kind)) => part_type = Some(kind),
+            Some(Fault::Broken) => {
+                return Err(Failure::new(FailureKind::Broken, "connection reset"));
+            }
             Some(Fault::WrongBytes) => file = vec![9; file.len()],
             Some(Fault::Undecodable) => undecodable = true,
             Some(Fault::ReplacedWithOldTag) => file = vec![1; file.len()],
@@ -251,7 +280,9 @@ impl FakeServer {
         if !without_length {
             set(header::CONTENT_LENGTH, body.len().to_string());
         }
-        if start.is_some() && !as_200 {
+        if let Some(kind) = part_type {
+            set(header::CONTENT_TYPE, kind.into());
+        } else if start.is_some() && !as_200 {
             set(header::CONTENT_RANGE, format!("bytes {range_start}-{}/{total}", total - 1));
         }
         let status = if start.is_some() && !as_200 { 206 } else { 200 };

@@ -65,9 +65,10 @@ const CASES: &[Case] = &[
     case(
         "the file is replaced during the transfer",
         &[Cut(100_000), Replaced],
-        SIZE,
-        Some(Reason::Corrupt),
+        SIZE + 100_000,
+        None,
     ),
+    case("another file, always", &[Replaced, Replaced], SIZE, Some(Reason::Corrupt)),
     case(
         "the file is replaced, with the old entity tag",
         &[Cut(100_000), ReplacedWithOldTag],
@@ -97,14 +98,14 @@ const CASES: &[Case] = &[
     case(
         "an error page of a proxy as 200",
         &[Cut(100_000), OtherBody { kind: "application/json", bytes: 900, with_length: false }],
-        SIZE + PIECES,
-        Some(Reason::Portal),
+        SIZE + 100_000 + PIECES,
+        None,
     ),
     case(
         "a body longer than the stored bytes",
         &[Cut(100_000), OtherBody { kind: "text/plain", bytes: 400_000, with_length: false }],
-        SIZE + PIECES,
-        Some(Reason::Portal),
+        SIZE + 100_000 + PIECES,
+        None,
     ),
     case(
         "other bytes of the same length",
@@ -233,6 +234,65 @@ async fn wrong_lengths_are_server_errors() {
     assert_eq!(server.sent(audio.hash), audio.size, "bodies of a wrong length are not read");
 }
 
+/// Proxies that handle each request for a range wrongly: the whole file is requested in the same attempt, so that the
+/// download does not wait for a proxy that will not change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn downloads_complete_behind_proxies_that_break_ranges() {
+    let table: Vec<(&str, Fault)> = vec![
+        ("the range as 200", RangeAs200),
+        ("the range as 200, without a length", OpaqueRangeAs200),
+        ("the range as 200, of another length", ShortRangeAs200),
+        ("wrong bytes as 200", OtherBody { kind: "audio/mpeg", bytes: 5_000, with_length: false }),
+        ("an empty 200", OtherBody { kind: "audio/mpeg", bytes: 0, with_length: true }),
+        ("no ranges", NoRanges),
+        ("206 without Content-Range", Multipart("application/octet-stream")),
+        ("several ranges", Multipart("multipart/byteranges; boundary=x")),
+        ("another range", OtherRange),
+        ("another total", OtherTotal),
+        ("the range in gzip that is not a whole gzip file", Undecodable),
+        ("a range that breaks at once", Cut(0)),
+        ("a request that breaks", Broken),
+        ("wrong bytes in the right range", WrongBytes),
+        ("another entity tag", Replaced),
+        ("another file with the old tag", ReplacedWithOldTag),
+        ("416", Unsatisfiable),
+    ];
+    for (name, fault) in table {
+        for opens in [false, true] {
+            let server = FakeServer::new();
+            let course = Course::new("river", &[&[SIZE as usize]]);
+            server.publish(&course);
+            let audio = course.media()[0].clone();
+            // The first transfer breaks, so that the rest is requested.
+            server.inject(audio.hash, &[Cut(200_000), Status(503, &[("retry-after", "60")])]);
+            let client = TestClient::new(&server);
+            client.start(&course);
+            client.wait_paused(&course, Reason::Server).await;
+            server.break_ranges(fault.clone());
+            if opens {
+                client.downloads().pause(&target_of(&course)).unwrap();
+                let blobs = client.content.library.blobs().clone();
+                within_a_minute("the writer closes the file", async {
+                    while blobs.partial_blobs().reader(audio.hash).is_some() {
+                        tokio::task::yield_now().await;
+                    }
+                })
+                .await;
+                let opened = client.content.library.blob(audio.hash);
+                within_a_minute("the result", opened)
+                    .await
+                    .unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+            client.start(&course);
+            // The clock stands still: the download does not wait.
+            client.wait_until(&target_of(&course), name, |s| s.phase == Phase::Ready).await;
+            client.assert_complete(&course);
+            let sent = server.sent(audio.hash);
+            assert!(sent <= 3 * SIZE, "{name}: {sent} bytes for {SIZE}");
+        }
+    }
+}
+
 /// The blob of a paused download with a large partial file is opened: no reply causes the loss of stored
 /// bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,15 +309,16 @@ async fn opening_a_paused_blob_never_loses_its_partial_file() {
         ("a long HTML page", vec![other_body("text/html", 700_000, true)], false, PIECES),
         (
             "a long text without a length",
-            vec![other_body("text/plain", 700_000, false)],
+            vec![other_body("text/plain", 700_000, false); 2],
             false,
-            PIECES,
+            2 * PIECES,
         ),
-        ("an error as 200", vec![other_body("application/json", 300, false)], false, PIECES),
+        ("an error as 200", vec![other_body("application/json", 300, false)], true, HELD + PIECES),
         ("a redirect", vec![redirect], false, 0),
         ("401 with HTML", vec![Status(401, &[("content-type", "text/html")])], false, 0),
         ("500 with HTML", vec![Status(500, &[("content-type", "text/html")])], false, 0),
-        ("another file", vec![Replaced], false, PIECES),
+        ("another file once", vec![Replaced], true, HELD + PIECES),
+        ("another file, always", vec![Replaced, Replaced], false, PIECES),
         ("connection refused", vec![Refused], false, 0),
         ("an empty 200, always", vec![other_body("audio/mpeg", 0, true); 3], false, HELD),
         ("an empty 200 once", vec![other_body("audio/mpeg", 0, false)], true, HELD),

@@ -2,6 +2,7 @@
 //! shared store. The clock is simulated.
 
 mod blocking;
+mod catalogue;
 mod client;
 mod fake_server;
 mod hostile;

@@ -158,6 +158,19 @@ pub fn counts(conn: &Connection) -> Result<(u32, u32)> {
     Ok(conn.prepare_cached(sql)?.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?)
 }
 
+/// Returns the number of rows that the server does not have, by type: those in the outbox and those that it rejected.
+pub fn unsynced(conn: &Connection) -> Result<Vec<(RowType, u32)>> {
+    let sql = "SELECT (SELECT count(*) FROM outbox WHERE row_type = ?1) \
+               + (SELECT count(*) FROM quarantine WHERE row_type = ?1)";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let mut all = Vec::new();
+    for row_type in RowType::ALL {
+        let count: u32 = stmt.query_row([row_type.as_str()], |r| r.get(0))?;
+        all.extend((count > 0).then_some((*row_type, count)));
+    }
+    Ok(all)
+}
+
 /// Returns the keys in the outbox, newest first.
 pub fn waiting(conn: &Connection, limit: usize) -> Result<Vec<Waiting>> {
     let mut stmt = conn.prepare_cached(

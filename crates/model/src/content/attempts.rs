@@ -1,9 +1,17 @@
-//! Determines which attempts count if a quiz limits their number. Used by the server for grading and by the device for
-//! display.
+//! Determines which attempts count if a quiz limits their number, and which one a learner continues. Used by the server
+//! for grading and by the device for display.
+//!
+//! All attempts at a quiz count together, whatever version of the quiz they were started at.
 
 use std::collections::BTreeSet;
 
-use crate::AttemptId;
+use crate::{AttemptId, lattice::Attempt};
+
+/// Returns the attempt that a learner continues: the last started of those that are not submitted, whatever version of
+/// the quiz it was started at. It does not count until it is submitted. `attempts`: attempts at one quiz.
+pub fn open_attempt<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> Option<&'a Attempt> {
+    attempts.into_iter().filter(|a| a.is_open()).max_by_key(|a| (a.started_ms, a.id))
+}
 
 /// The fields of a submitted attempt that are needed to apply the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,5 +99,26 @@ mod tests {
                 assert_eq!(counted, graded, "limit {limit}, pattern {pattern:06b}");
             }
         }
+    }
+
+    #[test]
+    fn the_last_started_attempt_of_any_version_is_open() {
+        let attempt = |id: u128, version: u8, started_ms: i64, submitted_ms: Option<i64>| Attempt {
+            id: AttemptId::from_u128(id),
+            quiz: "course/quiz".parse().unwrap(),
+            quiz_hash: crate::BlobHash([version; 32]),
+            started_ms,
+            submitted_ms,
+            answers: None,
+            extra: Default::default(),
+        };
+        let (a, b, c) =
+            (attempt(1, 1, 10, None), attempt(2, 2, 20, None), attempt(3, 3, 30, Some(40)));
+        let open = |list: &[&Attempt]| open_attempt(list.iter().copied()).map(|a| a.id.0.as_u128());
+        assert_eq!(open(&[]), None);
+        assert_eq!(open(&[&c]), None);
+        assert_eq!(open(&[&a, &c]), Some(1));
+        assert_eq!(open(&[&b, &a, &c]), Some(2));
+        assert_eq!(open(&[&a, &attempt(4, 1, 10, None)]), Some(4));
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{BlobHash, ItemId, Slug};
+use crate::{BlobHash, ItemId, Slug, text::language::is_right_to_left};
 
 /// Writing direction of a language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, TS)]
@@ -18,35 +18,10 @@ pub enum Dir {
 }
 
 impl Dir {
-    /// Returns the direction of a BCP 47 language tag: that of its script subtag if present, else of the language's
-    /// usual script.
+    /// Returns the direction of a BCP 47 language tag: that of its script subtag if present, else of the script in which
+    /// the language is usually written in its region (`text::language`).
     pub fn of_language(tag: &str) -> Self {
-        let mut parts = tag.split('-');
-        let language = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let script = parts.find(|p| p.len() == 4 && p.bytes().all(|b| b.is_ascii_alphabetic()));
-        let rtl = match script.map(str::to_ascii_lowercase).as_deref() {
-            Some("arab" | "hebr" | "thaa" | "syrc" | "nkoo" | "adlm" | "rohg") => true,
-            Some(_) => false,
-            None => matches!(
-                language.as_str(),
-                "ar" | "aeb"
-                    | "arz"
-                    | "ary"
-                    | "fa"
-                    | "prs"
-                    | "ps"
-                    | "ur"
-                    | "he"
-                    | "yi"
-                    | "dv"
-                    | "ckb"
-                    | "sd"
-                    | "ug"
-                    | "syr"
-                    | "nqo"
-            ),
-        };
-        if rtl { Self::Rtl } else { Self::Ltr }
+        if is_right_to_left(tag) { Self::Rtl } else { Self::Ltr }
     }
 }
 

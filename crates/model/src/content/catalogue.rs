@@ -117,6 +117,10 @@ pub struct StoryMeta {
     pub credits: String,
     /// Cover image or drawing.
     pub cover: Cover,
+    /// Name that the same story has in all its languages; empty if it is known in one language only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "Option<String>", optional)]
+    pub family: String,
     /// Number of pages.
     pub page_count: u32,
     /// True if any page has a narration.

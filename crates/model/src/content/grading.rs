@@ -1,11 +1,15 @@
 //! Scores answers with one pure function, so that the provisional score on the device and the server's grade agree.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
-use unicode_normalization::UnicodeNormalization;
 
 use super::quiz::{Question, QuestionKind, Quiz, Response};
-use crate::Slug;
+use crate::{
+    Slug,
+    text::{fold_exact, is_same_answer},
+};
 
 /// Score of one question, in thousandths of a point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -19,6 +23,8 @@ pub struct QuestionResult {
     pub max_points: i64,
     /// True if there is an answer, correct or not.
     pub answered: bool,
+    /// For an answered fill-in question, whether each blank is right; otherwise empty.
+    pub blanks: Vec<bool>,
 }
 
 /// Score of an attempt, in thousandths of a point.
@@ -29,13 +35,25 @@ pub struct Score {
     pub points: i64,
     /// Maximum points, in thousandths.
     pub max_points: i64,
-    /// True if the percentage is at least the quiz's `pass`.
-    pub passed: bool,
+    /// Whether the percentage is at least the quiz's `pass`. `None` if that is not known, because this version of the
+    /// quiz is not on the device.
+    pub passed: Option<bool>,
     /// Score of each question, in the order of the quiz.
     pub questions: Vec<QuestionResult>,
 }
 
 impl Score {
+    /// Returns the score of a graded attempt at a version of the quiz that is not known: without questions, and passed
+    /// only if all points were scored.
+    pub fn of_unknown_quiz(points: i64, max_points: i64) -> Self {
+        let passed = (points >= max_points).then_some(true);
+        Self { points, max_points, passed, questions: Vec::new() }
+    }
+    /// Replaces the points by those of the server's grade. `pass`: percentage of the quiz.
+    pub fn set_points(&mut self, points: i64, max_points: i64, pass: u8) {
+        (self.points, self.max_points) = (points, max_points);
+        self.passed = Some(is_passed(points, max_points, pass));
+    }
     /// Returns hundredths of a percent, 0 to 10,000; 10,000 for a quiz without points.
     pub fn percent(&self) -> u16 {
         if self.max_points <= 0 { 10_000 } else { (self.points * 10_000 / self.max_points) as u16 }
@@ -50,23 +68,28 @@ pub fn grade<'a>(quiz: &Quiz, answer: impl Fn(&Slug) -> Option<&'a Response>) ->
         .map(|q| {
             let response = answer(&q.id);
             let max_points = i64::from(q.points) * 1000;
-            let points = response.map_or(0, |r| grade_question(q, r));
             QuestionResult {
                 question: q.id.clone(),
-                points,
+                points: response.map_or(0, |r| grade_question(q, r, &quiz.lang)),
                 max_points,
                 answered: response.is_some(),
+                blanks: response.map_or_else(Vec::new, |r| right_blanks(q, r, &quiz.lang)),
             }
         })
         .collect();
     let points = questions.iter().map(|q| q.points).sum();
     let max_points: i64 = questions.iter().map(|q| q.max_points).sum();
-    let passed = points * 100 >= max_points * i64::from(quiz.pass);
+    let passed = Some(is_passed(points, max_points, quiz.pass));
     Score { points, max_points, passed, questions }
 }
 
-/// Returns thousandths of a point for one answer, by the partial-credit rules of docs/PACKAGE.md.
-pub fn grade_question(question: &Question, response: &Response) -> i64 {
+fn is_passed(points: i64, max_points: i64, pass: u8) -> bool {
+    points * 100 >= max_points * i64::from(pass)
+}
+
+/// Returns thousandths of a point for one answer, by the partial-credit rules of docs/PACKAGE.md. `lang`: language tag
+/// of the quiz, which decides how typed answers are compared.
+pub fn grade_question(question: &Question, response: &Response, lang: &str) -> i64 {
     let full = i64::from(question.points) * 1000;
     let share =
         |right: usize, of: usize| if of == 0 { full } else { full * right as i64 / of as i64 };
@@ -85,16 +108,9 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
             }
             share(picked(true).saturating_sub(picked(false)), of)
         }
-        (QuestionKind::Fill { blanks, exact }, Response::Fill { texts }) => {
-            let accepts = |accepted: &Vec<String>, text: &String| {
-                accepted.iter().any(|a| {
-                    if *exact { a == text } else { normalise_answer(a) == normalise_answer(text) }
-                })
-            };
-            share(
-                blanks.iter().zip(texts).filter(|(accepted, text)| accepts(accepted, text)).count(),
-                blanks.len(),
-            )
+        (QuestionKind::Fill { blanks, .. }, Response::Fill { .. }) => {
+            let right = right_blanks(question, response, lang);
+            share(right.iter().filter(|right| **right).count(), blanks.len())
         }
         (QuestionKind::Order { items }, Response::Order { order }) => {
             let mut seen = order.clone();
@@ -102,15 +118,21 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
             if !seen.iter().copied().eq(0..items.len() as u32) {
                 return 0;
             }
-            let kept = order.windows(2).filter(|w| w[1] == w[0] + 1).count();
-            share(kept, items.len().saturating_sub(1))
+            let right: Vec<String> = items.iter().map(|item| comparable(item)).collect();
+            let given: Vec<&String> =
+                order.iter().filter_map(|index| right.get(*index as usize)).collect();
+            if given.iter().copied().eq(&right) {
+                return full;
+            }
+            // Another order of a text with repeated words may consist of the same pairs.
+            share(kept_pairs(&right, &given).min(items.len().saturating_sub(2)), items.len() - 1)
         }
         (QuestionKind::Match { pairs }, Response::Match { right }) => {
             // If the same text occurs twice on the right side, either occurrence is correct.
             let hit = |(i, r): (usize, &Option<u32>)| {
                 r.and_then(|r| pairs.get(r as usize))
                     .zip(pairs.get(i))
-                    .is_some_and(|(chosen, own)| chosen.1 == own.1)
+                    .is_some_and(|(chosen, own)| comparable(&chosen.1) == comparable(&own.1))
             };
             share(
                 right.iter().enumerate().filter(|x| hit(*x)).count().min(pairs.len()),
@@ -121,9 +143,57 @@ pub fn grade_question(question: &Question, response: &Response) -> i64 {
     }
 }
 
-/// Normalises a typed answer for comparison: NFKC, lower case, no outer white space, inner white space as one space.
-pub fn normalise_answer(text: &str) -> String {
-    let text: String = text.nfkc().flat_map(char::to_lowercase).collect();
+/// Returns for each blank of a fill-in question whether the typed text is right; empty for other kinds and answers.
+pub fn right_blanks(question: &Question, response: &Response, lang: &str) -> Vec<bool> {
+    let (QuestionKind::Fill { blanks, exact }, Response::Fill { texts }) =
+        (&question.kind, response)
+    else {
+        return Vec::new();
+    };
+    let is_right = |(accepted, text): (&Vec<String>, &String)| {
+        accepted.iter().any(|a| is_same_answer(a, text, *exact, lang))
+    };
+    let mut right: Vec<bool> = blanks.iter().zip(texts).map(is_right).collect();
+    right.resize(blanks.len(), false);
+    right
+}
+
+/// Returns the number of adjacent items of `given` that are adjacent in `right` too. Repeated pairs count as often as in
+/// `right`.
+fn kept_pairs(right: &[String], given: &[&String]) -> usize {
+    let mut left: BTreeMap<(&String, &String), usize> = BTreeMap::new();
+    for pair in right.windows(2) {
+        *left.entry((&pair[0], &pair[1])).or_default() += 1;
+    }
+    let mut kept = 0;
+    for pair in given.windows(2) {
+        if let Some(count) = left.get_mut(&(pair[0], pair[1])).filter(|count| **count > 0) {
+            *count -= 1;
+            kept += 1;
+        }
+    }
+    kept
+}
+
+/// Tags that do not change what an item says.
+const EMPHASIS: [&str; 10] = ["em", "strong", "b", "i", "u", "span", "small", "mark", "a", "bdi"];
+
+/// Returns what a learner reads of an item in inline HTML, for comparison with other items of the same question.
+/// Emphasis and links are left out if there is no other markup: 10<sup>2</sup> is not 102.
+fn comparable(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some((before, tag)) = rest.split_once('<') {
+        let (tag, after) = tag.split_once('>').unwrap_or((tag, ""));
+        let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next();
+        if !name.is_some_and(|name| EMPHASIS.contains(&name)) {
+            return html.to_owned();
+        }
+        text.push_str(before);
+        rest = after;
+    }
+    text.push_str(rest);
+    let text = fold_exact(&text);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -201,7 +271,75 @@ mod tests {
             (&single, texts(&["a"]), 0),
         ];
         for (i, (question, response, points)) in table.into_iter().enumerate() {
-            assert_eq!(grade_question(question, &response), points, "row {i}");
+            assert_eq!(grade_question(question, &response, "en"), points, "row {i}");
+        }
+    }
+
+    #[test]
+    fn equal_items_of_an_order_are_interchangeable() {
+        let items = |texts: &[&str]| QuestionKind::Order {
+            items: texts.iter().map(|t| (*t).to_owned()).collect(),
+        };
+        let sentence = items(&["the", "cat", "saw", "<em>the</em>", "dog"]);
+        let letters = items(&["a", "b", "a", "c", "a"]);
+        let powers = items(&["10<sup>2</sup>", "102"]);
+        let accents = items(&["caf\u{e9} x", "cafe\u{301}  x", "tea"]);
+        for (kind, order, points) in [
+            (&sentence, vec![0, 1, 2, 3, 4], 4000),
+            (&sentence, vec![3, 1, 2, 0, 4], 4000),
+            (&sentence, vec![0, 4, 2, 3, 1], 3000),
+            (&sentence, vec![0, 3, 1, 2, 4], 2000),
+            // The same pairs in another order are not the right order.
+            (&letters, vec![0, 3, 2, 1, 4], 3000),
+            (&letters, vec![4, 1, 0, 3, 2], 4000),
+            (&powers, vec![1, 0], 0),
+            (&accents, vec![1, 0, 2], 4000),
+            (&items(&["a"]), vec![0], 4000),
+            (&items(&[]), vec![], 4000),
+            (&items(&["a", "a"]), vec![0, 0], 0),
+        ] {
+            let question = question(4, kind.clone());
+            let response = Response::Order { order: order.clone() };
+            assert_eq!(grade_question(&question, &response, "en"), points, "{kind:?} {order:?}");
+        }
+        let pairs = vec![("x".into(), "the".into()), ("y".into(), "<b>the</b>".into())];
+        let question = question(2, QuestionKind::Match { pairs });
+        let swapped = Response::Match { right: vec![Some(1), Some(0)] };
+        assert_eq!(grade_question(&question, &swapped, "en"), 2000);
+    }
+
+    #[test]
+    fn typed_answers_are_compared_in_the_language_of_the_quiz() {
+        let fill = |accepted: &str, exact| {
+            question(1, QuestionKind::Fill { blanks: vec![vec![accepted.into()]], exact })
+        };
+        for (accepted, typed, exact, lang, is_right) in [
+            ("3.5", "3,5", false, "de", true),
+            ("3,5", "3.5", false, "de", true),
+            ("3.5", "3,5", false, "en", false),
+            ("3.5", "3,5", true, "de", false),
+            ("kapı", "KAPI", false, "tr", true),
+            ("kapı", "kapi", false, "tr", false),
+            ("don't", "don’t", false, "en", true),
+            ("café", "cafe\u{301}", true, "fr", true),
+        ] {
+            let response = Response::Fill { texts: vec![typed.into()] };
+            let (question, points) = (fill(accepted, exact), i64::from(is_right) * 1000);
+            assert_eq!(grade_question(&question, &response, lang), points, "{accepted} {typed}");
+            assert_eq!(right_blanks(&question, &response, lang), [is_right], "{accepted} {typed}");
+        }
+        let two =
+            QuestionKind::Fill { blanks: vec![vec!["a".into()], vec!["b".into()]], exact: false };
+        let response = Response::Fill { texts: vec!["A".into()] };
+        assert_eq!(right_blanks(&question(2, two), &response, "en"), [true, false]);
+    }
+
+    #[test]
+    fn a_score_of_an_unknown_quiz_is_passed_or_not_known() {
+        for (points, max_points, passed) in
+            [(1000, 1000, Some(true)), (999, 1000, None), (0, 1000, None), (0, 0, Some(true))]
+        {
+            assert_eq!(Score::of_unknown_quiz(points, max_points).passed, passed, "{points}");
         }
     }
 }

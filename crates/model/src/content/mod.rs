@@ -11,7 +11,7 @@ mod manifest;
 mod quiz;
 mod story;
 
-pub use attempts::{Submitted, counted_attempts, has_attempts_left};
+pub use attempts::{Submitted, counted_attempts, has_attempts_left, open_attempt};
 pub use block::{
     AudioRef, BlobRef, Block, Cover, Dir, ImageRef, ImageVariant, Ornament, SectionBody, VideoRef,
 };
@@ -19,7 +19,7 @@ pub use catalogue::{
     CourseMeta, CourseOutline, Difficulty, Hours, LessonOutline, SectionOutline, SectionType,
     StoryInCourse, StoryMeta,
 };
-pub use grading::{QuestionResult, Score, grade, grade_question, normalise_answer};
+pub use grading::{QuestionResult, Score, grade, grade_question, right_blanks};
 pub use manifest::{
     FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,
     SignedManifest,

@@ -75,7 +75,7 @@ pub enum QuestionKind {
     Fill {
         /// Accepted spellings for each blank.
         blanks: Vec<Vec<String>>,
-        /// True if answers are compared exactly, without normalisation.
+        /// True if answers are compared exactly (`text::fold_exact`), otherwise with `text::fold_answer`.
         #[serde(default)]
         exact: bool,
     },

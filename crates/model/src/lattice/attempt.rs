@@ -44,6 +44,10 @@ impl Attempt {
     /// Maximum size of the submitted answers as JSON in bytes, so that the row fits into one push.
     pub const MAX_ANSWERS_BYTES: usize = 256 * 1024;
 
+    /// Returns true if the attempt is not submitted.
+    pub fn is_open(&self) -> bool {
+        self.submitted_ms.is_none()
+    }
     /// Returns the submitted answers as compact JSON; an empty text if there are none.
     pub fn answers_text(&self) -> String {
         self.answers

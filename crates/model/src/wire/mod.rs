@@ -3,6 +3,7 @@
 mod auth;
 mod catalogue;
 mod problem;
+mod refusal;
 mod sync;
 
 pub use auth::{
@@ -15,6 +16,7 @@ pub use catalogue::{
     StoryReply, StorySummary, identity_text,
 };
 pub use problem::Problem;
+pub use refusal::RefusalReason;
 pub use sync::{
     ChangesEvent, EpochReply, MAX_PULL_ROWS, MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PullReply, PulledRow,
     PushReply, PushRequest, PushResult, ResultCode, SYNC_VERSION,

@@ -65,7 +65,7 @@ pub struct PushResult {
     pub index: u32,
     /// Whether the row was joined.
     pub code: ResultCode,
-    /// Reason of a rejection, for display; empty if ok.
+    /// Reason of a rejection, see `RefusalReason`; empty if ok.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }

@@ -9,13 +9,14 @@ use std::{
 
 use carrel_model::{BlobHash, ItemId, content::BlobRef};
 
-use crate::media::audio::DurationResult;
 use crate::media::raster::ImageResult;
+use crate::media::recording::RecordingResult;
 use crate::media::spill::Spill;
 use crate::problem::{Problems, SourceLocation};
 use crate::sink::Blob;
+use crate::source::encoding;
 use crate::source::json::{self, Node};
-use crate::source::{Limits, Source, SourceFile, paths};
+use crate::source::{Limits, PACK_HINT, Source, SourceFile, paths};
 
 /// Options of a compilation.
 #[derive(Debug, Clone)]
@@ -31,11 +32,15 @@ impl Default for Options {
     }
 }
 
+/// Extensions of image files, for links whose file is missing.
+const IMAGE_EXTENSIONS: [&str; 12] =
+    ["png", "jpg", "jpeg", "webp", "gif", "svg", "bmp", "tif", "tiff", "heic", "heif", "avif"];
+
 /// Results shared by the packages of one import.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub images: HashMap<BlobHash, ImageResult>,
-    pub durations: HashMap<BlobHash, DurationResult>,
+    pub recordings: HashMap<BlobHash, RecordingResult>,
     pub peaks: HashMap<BlobHash, Vec<u8>>,
     pub spill: Spill,
 }
@@ -94,6 +99,12 @@ impl<'a> CompileContext<'a> {
     /// Returns a file of the package by its resolved path.
     pub fn entry(&self, path: &str) -> Option<&'a SourceFile> {
         self.source.files.get(&self.full(path))
+    }
+    /// Returns the first file of the package, by path, whose path starts with `prefix`.
+    pub fn first_with_prefix(&self, prefix: &str) -> Option<&'a str> {
+        let full = self.full(prefix);
+        let (path, _) = self.source.files.range(full.clone()..).next()?;
+        path.starts_with(&full).then(|| &path[full.len() - prefix.len()..])
     }
     /// Returns true if the package contains a file below this folder.
     pub fn is_folder(&self, path: &str) -> bool {
@@ -159,12 +170,38 @@ impl<'a> CompileContext<'a> {
                     "use the same spelling, including upper and lower case".to_owned(),
                 )
             }
-            None => error(
-                "missing-file",
-                format!("there is no file {path:?}"),
-                "add it, or correct the path".to_owned(),
-            ),
+            None => {
+                let mut hint = "add it, or correct the path".to_owned();
+                if self.source.has_guessed_names {
+                    hint = format!(
+                        "{hint}; the names in the zip are not UTF-8: if this one was read wrongly, {PACK_HINT}"
+                    );
+                }
+                error("missing-file", format!("there is no file {path:?}"), hint)
+            }
         }
+    }
+
+    /// Resolves the link of a media file. If an image is missing, its missing alternative text is reported too.
+    pub fn resolve_media(
+        &self,
+        at: SourceLocation<'_>,
+        folder: &str,
+        link: &str,
+        alt: &str,
+    ) -> Option<String> {
+        let path = self.resolve(at, folder, link);
+        let is_image = IMAGE_EXTENSIONS.contains(&paths::extension(link).as_str());
+        if path.is_none() && is_image && alt.is_empty() {
+            self.report_missing_alt(at, link);
+        }
+        path
+    }
+    pub fn report_missing_alt(&self, at: SourceLocation<'_>, path: &str) {
+        let hint = "describe the image for readers who cannot see it, \
+                    or write ![decorative](...) if it conveys no information";
+        let message = format!("the image {path:?} has no alternative text");
+        self.problems.error(at, "alt-missing", message, hint);
     }
 
     /// Reads a whole file of at most `limit` bytes.
@@ -190,33 +227,15 @@ impl<'a> CompileContext<'a> {
             }
         }
     }
-    /// Reads a text file: UTF-8, with or without a byte order mark, with any line endings.
+    /// Reads a text file in UTF-8, or in UTF-16 with a byte order mark; lines end with LF.
     pub fn read_text(&self, path: &str) -> Option<String> {
-        let mut bytes = self.read(path, self.options.limits.text_bytes)?;
-        if bytes.starts_with(b"\xef\xbb\xbf") {
-            bytes.drain(..3);
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) => Some(text),
-            Err(e) => {
-                let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-                let line = 1 + valid.iter().filter(|b| **b == b'\n').count() as u32;
-                let what = if e.as_bytes().starts_with(b"\xff\xfe")
-                    || e.as_bytes().starts_with(b"\xfe\xff")
-                {
-                    "the file is UTF-16"
-                } else {
-                    "the file is not UTF-8"
-                };
-                self.problems.error(
-                    SourceLocation { file: path, line },
-                    "not-utf8",
-                    what,
-                    "save the file as UTF-8",
-                );
-                None
-            }
-        }
+        let bytes = self.read(path, self.options.limits.text_bytes)?;
+        encoding::decode(bytes)
+            .map_err(|error| {
+                let at = SourceLocation { file: path, line: error.line };
+                self.problems.error(at, "not-utf8", error.message, encoding::SAVE_HINT);
+            })
+            .ok()
     }
     pub fn read_json(&self, path: &str) -> Option<Node> {
         let text = self.read_text(path)?;

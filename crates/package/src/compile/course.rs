@@ -171,7 +171,7 @@ fn media_block(
     stories: &Stories,
 ) -> Option<Block> {
     let at = SourceLocation { file, line: media.line };
-    let path = context.resolve(at, paths::parent(file), &media.link)?;
+    let path = context.resolve_media(at, paths::parent(file), &media.link, &media.alt)?;
     let folder = path.strip_suffix("/story.json").unwrap_or(&path);
     if let Some((_, story)) = stories.iter().find(|(f, _)| f == folder) {
         let title = if media.alt.is_empty() { story.title.clone() } else { media.alt.clone() };

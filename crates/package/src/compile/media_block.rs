@@ -3,7 +3,7 @@
 //!
 //! Not here: sniffing and decoding (`media`).
 
-use std::fs::File;
+use carrel_recording::{Container, Video};
 
 use carrel_model::{
     BlobHash,
@@ -11,17 +11,17 @@ use carrel_model::{
 };
 
 use crate::compile::context::CompileContext;
-use crate::media::audio;
 use crate::media::error::MediaError;
-use crate::media::mp4;
+use crate::media::formats::OtherFormat;
+use crate::media::guard::guarded;
 use crate::media::probe::{Kind, kind_on_disk};
 use crate::media::raster;
+use crate::media::recording::{self, PreparedRecording, RecordingFault, RecordingResult};
 use crate::media::svg;
 use crate::media::vtt;
-use crate::media::webm;
 use crate::problem::SourceLocation;
 use crate::sink::Blob;
-use crate::source::paths;
+use crate::source::{encoding, paths};
 use crate::text::markdown::{self, Origin, Scope};
 
 /// The compiled contents of a media paragraph.
@@ -71,50 +71,54 @@ impl CompileContext<'_> {
                 ),
             );
         };
-        let image = matches!(kind, Kind::Raster | Kind::Svg);
-        if kind == Kind::Other {
-            let empty = self.entry(path).is_some_and(|e| e.size == 0);
-            report_type(self, if empty { "is empty" } else { "is not a supported media file" });
-            return None;
-        }
-        if allowed == AllowedMedia::Image && !image {
-            report_type(self, "is not an image");
-            return None;
-        }
-        if allowed == AllowedMedia::Audio && image {
-            report_type(self, "is an image");
-            return None;
-        }
-        match kind {
-            Kind::Raster | Kind::Svg => self.image(at, path, alt, caption).map(MediaBlock::Image),
-            Kind::Mp4 | Kind::WebM => {
-                let (video, duration_ms) = self.container(path, kind)?;
-                match video {
-                    Some(_) if allowed == AllowedMedia::Audio => {
-                        report_type(self, "is a video");
-                        None
-                    }
-                    Some((width, height)) => self
-                        .video(at, path, kind, alt, (width, height, duration_ms), scope)
-                        .map(MediaBlock::Video),
-                    None => {
-                        let media_type = if kind == Kind::Mp4 { "audio/mp4" } else { "audio/webm" };
-                        self.audio(path, media_type, alt, duration_ms, scope, allowed)
-                            .map(MediaBlock::Audio)
-                    }
-                }
+        let container = match kind {
+            Kind::Other => {
+                let empty = self.entry(path).is_some_and(|e| e.size == 0);
+                report_type(self, if empty { "is empty" } else { "is not a supported media file" });
+                return None;
             }
-            _ => {
-                let duration_ms = self.duration(path)?;
-                let media_type = match kind {
-                    Kind::Mp3 => "audio/mpeg",
-                    Kind::Ogg => "audio/ogg",
-                    Kind::Wav => "audio/wav",
-                    _ => "audio/flac",
-                };
-                self.audio(path, media_type, alt, duration_ms, scope, allowed)
-                    .map(MediaBlock::Audio)
+            Kind::OtherFormat(format) => {
+                self.report_format(at, path, format);
+                return None;
             }
+            Kind::Raster | Kind::Svg if allowed == AllowedMedia::Audio => {
+                report_type(self, "is an image");
+                return None;
+            }
+            Kind::Raster | Kind::Svg => {
+                return self.image(at, path, alt, caption).map(MediaBlock::Image);
+            }
+            Kind::Recording(_) if allowed == AllowedMedia::Image => {
+                report_type(self, "is not an image");
+                return None;
+            }
+            Kind::Recording(container) => container,
+        };
+        let prepared = match self.recording(path, container)? {
+            Ok(prepared) => prepared,
+            Err(RecordingFault::Format(format)) => {
+                self.report_format(at, path, format);
+                return None;
+            }
+            Err(RecordingFault::Broken(error)) => {
+                self.report_error(path, 1, error);
+                return None;
+            }
+        };
+        for warning in prepared.warnings.clone() {
+            let at = SourceLocation { file: path, line: 1 };
+            self.problems.warn(at, warning.code, warning.message, warning.hint);
+        }
+        match prepared.video {
+            Some(_) if allowed == AllowedMedia::Audio => {
+                report_type(self, "is a video");
+                None
+            }
+            Some(video) => {
+                let block = self.video(at, path, alt, prepared, video, scope);
+                Some(MediaBlock::Video(block))
+            }
+            None => Some(MediaBlock::Audio(self.audio(path, alt, prepared, scope, allowed))),
         }
     }
 
@@ -127,29 +131,26 @@ impl CompileContext<'_> {
         caption: &str,
     ) -> Option<ImageRef> {
         if alt.is_empty() {
-            let hint = "describe the image for readers who cannot see it, \
-                        or write ![decorative](...) if it conveys no information";
-            self.problems.error(
-                at,
-                "alt-missing",
-                format!("the image {path:?} has no alternative text"),
-                hint,
-            );
+            self.report_missing_alt(at, path);
         }
         let disk = self.entry(path)?.disk.clone();
-        let image = if kind_on_disk(&disk) == Kind::Svg {
+        let kind = kind_on_disk(&disk);
+        if let Kind::OtherFormat(format) = kind {
+            self.report_format(at, path, format);
+            return None;
+        }
+        let image = if kind == Kind::Svg {
             self.drawing(path)?
         } else {
             let bytes = self.read(path, self.options.limits.file_bytes.min(256 << 20))?;
             let key = BlobHash::of(&bytes);
             let cached = self.shared.images.get(&key).cloned();
             let result = cached.unwrap_or_else(|| {
-                let result = raster::compile(
-                    &bytes,
-                    self.options.quality,
-                    self.options.limits.pixels,
-                    &mut self.shared.spill,
-                );
+                let (quality, pixels) = (self.options.quality, self.options.limits.pixels);
+                let spill = &mut self.shared.spill;
+                let result =
+                    guarded("image-broken", || raster::compile(&bytes, quality, pixels, spill))
+                        .and_then(|result| result);
                 self.shared.images.insert(key, result.clone());
                 result
             });
@@ -161,7 +162,7 @@ impl CompileContext<'_> {
                 }
             }
         };
-        if let Some(error) = image.warning {
+        for error in image.warnings {
             self.problems.warn(
                 SourceLocation { file: path, line: 1 },
                 error.code,
@@ -185,8 +186,14 @@ impl CompileContext<'_> {
     }
 
     fn drawing(&self, path: &str) -> Option<raster::ScaledImage> {
-        let text = self.read_text(path)?;
-        match svg::clean(&text) {
+        let bytes = self.read(path, self.options.limits.text_bytes)?;
+        let text = svg::decode(bytes).map_err(|error| {
+            let at = SourceLocation { file: path, line: error.line };
+            self.problems.error(at, "not-utf8", error.message, encoding::SAVE_HINT);
+        });
+        let text = text.ok()?;
+        let result = guarded("svg-broken", || svg::clean(&text));
+        match result.unwrap_or_else(|error| Err((1, error))) {
             Ok(drawing) => {
                 for (line, what) in drawing.removed {
                     let hint =
@@ -204,7 +211,7 @@ impl CompileContext<'_> {
                     height: drawing.height,
                     thumbhash: String::new(),
                     variants: vec![(drawing.width, blob)],
-                    warning: None,
+                    warnings: Vec::new(),
                 })
             }
             Err((line, error)) => {
@@ -214,139 +221,80 @@ impl CompileContext<'_> {
         }
     }
 
+    fn report_format(&self, at: SourceLocation<'_>, path: &str, format: OtherFormat) {
+        let message = format!("{path:?} is {}, which cannot be published", format.name);
+        self.problems.error(at, "media-type", message, format.hint(path));
+    }
+
     fn report_error(&self, path: &str, line: u32, error: MediaError) {
         let at = SourceLocation { file: path, line };
         self.problems.error(at, error.code, error.message, error.hint);
     }
 
-    /// Returns a file as a blob, unchanged.
-    fn file_blob(&self, path: &str, media_type: &str) -> Option<Blob> {
-        let blob = Blob::from_file(&self.entry(path)?.disk, media_type);
-        blob.map_err(|e| {
+    /// Prepares a recording or video; each file is prepared once. Returns `None` after reporting that it cannot be
+    /// read.
+    fn recording(&mut self, path: &str, container: Container) -> Option<RecordingResult> {
+        let disk = &self.entry(path)?.disk;
+        let key = Blob::from_file(disk, "").map_err(|e| {
             self.problems.error(
                 SourceLocation { file: path, line: 1 },
                 "unreadable",
                 format!("the file cannot be read: {e}"),
                 "check its permissions",
             );
-        })
-        .ok()
-    }
-
-    fn duration(&mut self, path: &str) -> Option<u64> {
-        let disk = self.entry(path)?.disk.clone();
-        let key = self.file_blob(path, "")?.hash;
-        let cached = self.shared.durations.get(&key).cloned();
-        let result = cached.unwrap_or_else(|| {
-            let result = audio::duration_ms(&disk);
-            self.shared.durations.insert(key, result.clone());
-            result
         });
-        result.map_err(|error| self.report_error(path, 1, error)).ok()
-    }
-
-    /// Returns the duration of an MP4 or WebM file, and the size of the video if it has a video track.
-    #[allow(clippy::type_complexity)]
-    fn container(&self, path: &str, kind: Kind) -> Option<(Option<(u32, u32)>, u64)> {
-        let at = SourceLocation { file: path, line: 1 };
-        let report_broken = |what: String| {
-            self.problems.error(
-                at,
-                "video-broken",
-                format!("the video or audio cannot be read: {what}"),
-                "export it again as mp4 or webm",
-            );
-        };
-        let mut file =
-            File::open(&self.entry(path)?.disk).map_err(|e| report_broken(e.to_string())).ok()?;
-        let (video, duration_ms) = if kind == Kind::Mp4 {
-            let metadata = mp4::read(&mut file).map_err(report_broken).ok()?;
-            if metadata.video.is_some() && metadata.slow_start {
-                let hint = "export it for the web (\"fast start\")";
-                self.problems.warn(
-                    at,
-                    "video-slow-start",
-                    "playback starts only after the whole file is loaded",
-                    hint,
-                );
-            }
-            if metadata.video.is_some()
-                && !["avc1", "avc3", "vp09", "av01"].contains(&metadata.codec.as_str())
-            {
-                let message = format!("not every device can play {:?}", metadata.codec);
-                self.problems.warn(
-                    at,
-                    "video-codec",
-                    message,
-                    "use H.264 (avc1), which every device can play",
-                );
-            }
-            (metadata.video, metadata.duration_ms)
-        } else {
-            let metadata = webm::read(&mut file).map_err(report_broken).ok()?;
-            (metadata.video, metadata.duration_ms)
-        };
-        if duration_ms == 0 {
-            self.problems.warn(
-                at,
-                "duration-unknown",
-                "the file does not state its duration",
-                "export it again",
-            );
+        let key = key.ok()?.hash;
+        if let Some(cached) = self.shared.recordings.get(&key) {
+            return Some(cached.clone());
         }
-        Some((video, duration_ms))
+        let result = recording::prepare(disk, container, &mut self.shared.spill);
+        self.shared.recordings.insert(key, result.clone());
+        Some(result)
     }
 
     fn audio(
         &mut self,
         path: &str,
-        media_type: &str,
         title: &str,
-        duration_ms: u64,
+        prepared: PreparedRecording,
         scope: &Scope,
         allowed: AllowedMedia,
-    ) -> Option<AudioRef> {
-        let blob = self.file_blob(path, media_type)?;
+    ) -> AudioRef {
+        let PreparedRecording { blob, disk, duration_ms, .. } = prepared;
         let blob = self.put(blob);
         // Short recordings (narration, vocabulary, a question) need no transcript, because their text is displayed.
         let is_block = allowed == AllowedMedia::Any;
         let captions = if is_block { self.captions(path, duration_ms) } else { None };
         let transcript = if is_block { self.transcript(path, scope) } else { String::new() };
         // A waveform is drawn only for audio blocks.
-        let peaks = if is_block { self.peaks(path, blob.hash, duration_ms) } else { Vec::new() };
-        Some(AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript })
-    }
-
-    fn peaks(&mut self, path: &str, hash: BlobHash, duration_ms: u64) -> Vec<u8> {
-        if let Some(cached) = self.shared.peaks.get(&hash) {
-            return cached.clone();
-        }
-        let result = self.entry(path).map_or_else(Vec::new, |e| audio::peaks(&e.disk, duration_ms));
-        self.shared.peaks.insert(hash, result.clone());
-        result
+        let peaks = if is_block {
+            let peaks = self.shared.peaks.entry(blob.hash);
+            peaks.or_insert_with(|| recording::peaks(&disk, duration_ms)).clone()
+        } else {
+            Vec::new()
+        };
+        AudioRef { title: title.to_owned(), blob, duration_ms, peaks, captions, transcript }
     }
 
     fn video(
         &mut self,
         at: SourceLocation<'_>,
         path: &str,
-        kind: Kind,
         title: &str,
-        metadata: (u32, u32, u64),
+        prepared: PreparedRecording,
+        Video { width, height }: Video,
         scope: &Scope,
-    ) -> Option<VideoRef> {
-        let media_type = if kind == Kind::Mp4 { "video/mp4" } else { "video/webm" };
-        let blob = self.file_blob(path, media_type)?;
-        let blob = self.put(blob);
-        let (width, height, duration_ms) = metadata;
+    ) -> VideoRef {
+        let duration_ms = prepared.duration_ms;
+        let blob = self.put(prepared.blob);
         let poster = ["jpg", "jpeg", "png", "webp"]
             .iter()
             .map(|e| paths::with_extension(path, e))
-            .find(|p| self.entry(p).is_some());
+            .find(|p| p != path && self.entry(p).is_some());
         let poster = poster.and_then(|poster| self.image(at, &poster, "decorative", ""));
         let captions = self.captions(path, duration_ms);
         let transcript = self.transcript(path, scope);
-        Some(VideoRef {
+        VideoRef {
             title: title.to_owned(),
             blob,
             duration_ms,
@@ -355,7 +303,7 @@ impl CompileContext<'_> {
             poster,
             captions,
             transcript,
-        })
+        }
     }
 
     /// Compiles the `.vtt` file beside a media file.
@@ -370,8 +318,7 @@ impl CompileContext<'_> {
 
     /// Reports a cue after the end of the recording: the cues belong to another recording.
     pub fn check_range(&self, cues: &[vtt::Cue], path: &str, duration_ms: u64) {
-        if let Some(cue) = cues.iter().find(|c| duration_ms > 0 && c.start_ms >= duration_ms + 500)
-        {
+        if let Some(cue) = cues.iter().find(|c| c.start_ms >= duration_ms + 500) {
             let message = format!(
                 "the cue starts at {} ms, the recording ends at {duration_ms} ms",
                 cue.start_ms

@@ -5,6 +5,7 @@
 use carrel_model::{
     ItemId,
     content::{Choice, Dir, Question, QuestionKind, Quiz},
+    text::fold_exact,
 };
 
 use crate::compile::context::{CompileContext, CompiledQuiz};
@@ -249,11 +250,11 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
         let mut spellings = Vec::new();
         match &node.value {
             // A single spelling may be written without a list.
-            Value::Text(text) => spellings.push(text.trim().to_owned()),
+            Value::Text(text) => spellings.push(fold_exact(text)),
             Value::List(texts) => {
                 for text in texts {
                     match &text.value {
-                        Value::Text(text) => spellings.push(text.trim().to_owned()),
+                        Value::Text(text) => spellings.push(fold_exact(text)),
                         other => problems.error(
                             fields.at(text.line),
                             "wrong-type",

@@ -29,7 +29,7 @@ pub(super) fn lower(
     draft: StoryDraft,
     course_words: &[VocabularyEntry],
 ) -> Option<CompiledStory> {
-    let StoryDraft { file, metadata, level, pages, mut vocabulary, quiz } = draft;
+    let StoryDraft { file, metadata, family, level, pages, mut vocabulary, quiz } = draft;
     let pages: Vec<_> = pages.into_iter().map(|draft| page(context, &file, draft)).collect();
     // A story can be opened separately, so it includes the course vocabulary that it uses.
     let used: BTreeSet<_> =
@@ -66,6 +66,7 @@ pub(super) fn lower(
         license: story.license,
         credits: story.credits,
         cover: metadata.cover,
+        family,
         page_count,
         narrated,
         total_bytes: 0,

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use carrel_model::content::VocabularyEntry;
+use carrel_model::{content::VocabularyEntry, language_tag::language_tag};
 
 use crate::compile::context::CompileContext;
 use crate::compile::media_block::{AllowedMedia, MediaBlock};
 use crate::problem::SourceLocation;
-use crate::source::fields::{Fields, UniqueIds, is_language_tag};
+use crate::source::fields::{Fields, UniqueIds};
 use crate::source::json::Value;
 use crate::source::paths;
 use crate::text::markdown::{self, Scope};
@@ -63,18 +63,18 @@ fn entry(
             Value::Object(list) => {
                 for entry in list {
                     let at = SourceLocation { file, line: entry.line };
-                    match &entry.node.value {
-                        _ if !is_language_tag(&entry.key) => {
-                            problems.error(
-                                at,
-                                "bad-lang",
-                                format!("{:?} is not a language tag", entry.key),
-                                "use a language tag such as en, fr-CA or zh-Hant",
-                            );
+                    let tag = match language_tag(&entry.key) {
+                        Ok(tag) => tag,
+                        Err(hint) => {
+                            let message = format!("{:?} is not a language tag", entry.key);
+                            problems.error(at, "bad-lang", message, hint);
+                            continue;
                         }
+                    };
+                    match &entry.node.value {
                         Value::Text(text) => {
                             markdown::check_plain(text, at, problems);
-                            translations.insert(entry.key.clone(), text.trim().to_owned());
+                            translations.insert(tag, text.trim().to_owned());
                         }
                         other => problems.error(
                             at,
@@ -121,15 +121,9 @@ pub(crate) fn image_and_audio(
     let alt = fields.text("alt");
     let image = fields.text("image").and_then(|link| {
         let at = fields.at(link.line);
-        let path = context.resolve(at, folder, link.value)?;
-        match context.media(
-            at,
-            &path,
-            alt.map_or("", |a| a.value),
-            "",
-            scope,
-            AllowedMedia::Image,
-        )? {
+        let alt = alt.map_or("", |a| a.value);
+        let path = context.resolve_media(at, folder, link.value, alt)?;
+        match context.media(at, &path, alt, "", scope, AllowedMedia::Image)? {
             MediaBlock::Image(image) => Some(image),
             _ => None,
         }

@@ -4,6 +4,7 @@
 
 mod course_format;
 mod storybook;
+mod storybook_paths;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -54,13 +55,22 @@ impl std::fmt::Debug for Package {
 impl Package {
     /// Returns the name for messages: the path as given, and the folder or file inside it.
     pub fn name(&self) -> String {
-        let Input { folder, file, .. } = &self.input;
-        let mut name = self.source.display_name.clone();
-        let parts = [folder.as_str(), if self.importer.owns_folder { "" } else { file }];
-        for part in parts.into_iter().filter(|part| !part.is_empty()) {
-            name = format!("{name}/{part}");
+        match self.importer.owns_folder {
+            true => self.root(),
+            false => format!("{}/{}", self.root(), self.input.file),
         }
-        name
+    }
+    /// Returns the root of the package as displayed: the path as given and the folder inside it. Problems name files
+    /// relative to it.
+    pub fn root(&self) -> String {
+        match self.input.folder.as_str() {
+            "" => self.source.display_name.clone(),
+            folder => format!("{}/{folder}", self.source.display_name),
+        }
+    }
+    /// Returns the file by which the package was detected, relative to its root.
+    pub(crate) fn main_file(&self) -> &str {
+        &self.input.file
     }
     /// Returns true for a course, false for a story.
     pub fn is_course(&self) -> bool {
@@ -73,7 +83,7 @@ impl Package {
     /// Checks the limits and names of all files of the package.
     pub(crate) fn check_files(&self, limits: &Limits, problems: &Problems) {
         if self.importer.owns_folder {
-            self.source.check_package(&self.input.folder, limits, problems);
+            self.source.check_package(&self.input.folder, &self.name(), limits, problems);
         }
     }
     /// Runs the importer on the package.
@@ -83,7 +93,7 @@ impl Package {
 }
 
 /// Opens a path and lists its packages, sorted by name. The path may be a package, a zip, a folder of packages (at any
-/// depth), or a Global Storybooks folder (`text/ images/ audio/`).
+/// depth), or a Global Storybooks folder (`LANG/NNNN_title.md` or `text/NNNN/LANG__NNNN_title.md`).
 pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
     // The path of a package's main file is accepted as the path of its folder.
     let is_main_file =

@@ -1,16 +1,19 @@
-//! Reads texts in the Global Storybooks layout (github.com/global-asp): `text/NNNN/LANG__NNNN_title.md`,
-//! `images/NNNN/kk.jpg`, `audio/NNNN/LANG/kk.mp3`. Page `01` is the title page; the last section of the text contains
-//! the credits.
+//! Reads texts of Global Storybooks (github.com/global-asp). Page `01` is the title page; the last section of the text
+//! contains the credits. Entities such as `&rsquo;` are decoded, emphasis and other inline markup is removed.
 //!
-//! Not here: Carrel's own stories (`course_format`).
+//! Not here: where texts, images and recordings are (`storybook_paths`), Carrel's own stories (`course_format`).
 
 use carrel_model::{
     Slug,
     content::{Cover, Dir},
 };
+use pulldown_cmark::{Event, Options, Parser};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Importer, Input};
+use super::{
+    Importer, Input,
+    storybook_paths::{self, Storybook},
+};
 use crate::{
     compile::{
         context::CompileContext,
@@ -24,20 +27,10 @@ use crate::{
 
 pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: false };
 
-/// One text of a Global Storybooks folder: `text/NNNN/LANG__NNNN_title.md`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Storybook {
-    /// Four digits.
-    number: String,
-    /// Language code in the file name: `en`, `ha-ne`, `tw-akua`.
-    lang: String,
-    /// Path of the text, relative to the package's root.
-    file: String,
-}
-
 /// Lists the texts, sorted by number and language.
 fn detect(source: &Source) -> Vec<Input> {
-    let mut books: Vec<_> = source.files.keys().filter_map(|path| parse_path(path)).collect();
+    let mut books: Vec<_> =
+        source.files.keys().filter_map(|path| storybook_paths::parse(path)).collect();
     books.sort_by_cached_key(|(folder, book)| {
         (folder.to_string(), book.number.clone(), book.lang.clone(), book.file.clone())
     });
@@ -52,25 +45,8 @@ fn detect(source: &Source) -> Vec<Input> {
 }
 
 fn draft(context: &mut CompileContext<'_>, input: &Input) -> Option<Draft> {
-    let (_, book) = parse_path(&input.file)?;
+    let (_, book) = storybook_paths::parse(&input.file)?;
     read_book(context, &book).map(Draft::Story)
-}
-
-/// Parses a path such as `.../text/0001/en__0001_a-very-tall-man.md`.
-fn parse_path(path: &str) -> Option<(&str, Storybook)> {
-    let (rest, name) = path.rsplit_once('/')?;
-    let (rest, number) = rest.rsplit_once('/').unwrap_or(("", rest));
-    let folder = match rest.rsplit_once('/') {
-        Some((folder, "text")) => folder,
-        None if rest == "text" => "",
-        _ => return None,
-    };
-    let (lang, title) = name.strip_suffix(".md")?.split_once("__")?;
-    let digits = number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit());
-    let language = !lang.is_empty() && lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let file = path.strip_prefix(folder)?.trim_start_matches('/').to_owned();
-    (digits && language && title.split('_').next() == Some(number))
-        .then(|| (folder, Storybook { number: number.to_owned(), lang: lang.to_owned(), file }))
 }
 
 /// Reads one story in one language.
@@ -80,7 +56,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     let text = context.read_text(file)?;
     let parts = parse_text(&text);
     let at = SourceLocation { file, line: 1 };
-    let title = parts.title.clone().or_else(|| {
+    let title_text = parts.title.clone().or_else(|| {
         problems.error(
             at,
             "missing-field",
@@ -102,39 +78,27 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
                 at,
                 "bad-id",
                 format!("{file:?} cannot be converted to an id"),
-                "rename the file to LANG__NNNN_title.md",
+                "rename the file to LANG/NNNN_title.md",
             )
         })
         .ok()?;
     let scope = Scope { root: Some(id.clone()), lang: lang.clone(), ..Scope::default() };
 
     let mut pages = Vec::new();
-    let sections = std::iter::once((1, title.clone())).chain(parts.pages.iter().cloned());
+    let title = plain(&title_text);
+    let sections = std::iter::once((1, title_text)).chain(parts.pages.iter().cloned());
     for (k, (line, text)) in sections.enumerate() {
         let number = k + 1;
-        let paragraphs: Vec<_> = text
-            .split("\n\n")
-            .map(|text| {
-                let mut paragraph = Paragraph::default();
-                paragraph.text(text);
-                paragraph
-            })
-            .collect();
+        let at = SourceLocation { file, line };
+        let paragraphs: Vec<_> = text.split("\n\n").map(|p| paragraph(p, at, problems)).collect();
         let sentences: Vec<_> = paragraphs.iter().flat_map(|p| p.sentences().0).collect();
         let alt: String = sentences.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
-        let at = SourceLocation { file, line };
-        let image = ["jpg", "jpeg", "png", "webp"]
-            .iter()
-            .map(|e| format!("images/{}/{number:02}.{e}", book.number))
+        let image = storybook_paths::images(&book.number, number)
             .find(|p| context.entry(p).is_some())
             .and_then(|path| {
                 context.image(at, &path, if alt.is_empty() { &title } else { &alt }, "")
             });
-        let narration = recording_languages(&book.lang)
-            .into_iter()
-            .flat_map(|lang| {
-                ["mp3", "ogg"].map(|e| format!("audio/{}/{lang}/{number:02}.{e}", book.number))
-            })
+        let narration = storybook_paths::recordings(book, number)
             .find(|p| context.entry(p).is_some())
             .and_then(|path| {
                 match context.media(at, &path, &title, "", &scope, AllowedMedia::Audio) {
@@ -165,11 +129,82 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     Some(StoryDraft {
         file: book.file.clone(),
         metadata,
+        family: format!("gs-{}", book.number),
         level: level(context, book, &parts),
         pages,
         vocabulary: Vec::new(),
         quiz: None,
     })
+}
+
+/// A part of a text without markup.
+enum Inline {
+    Text(String),
+    Break,
+    /// A tag or comment.
+    Html(String),
+}
+
+/// Reads inline Markdown, with entities decoded. A line such as `- Come here!` is direct speech, not a list.
+fn inline(text: &str) -> Vec<Inline> {
+    // A no-break space at the start of each line prevents block structures.
+    let lines: Vec<_> = text.lines().map(|line| format!("\u{a0}{line}")).collect();
+    let source = lines.join("\n");
+    let mut parts = Vec::new();
+    let mut is_line_start = true;
+    for event in Parser::new_ext(&source, Options::empty()) {
+        let part = match event {
+            Event::Text(t) if is_line_start => {
+                Inline::Text(t.strip_prefix('\u{a0}').unwrap_or(&t).to_owned())
+            }
+            Event::Text(t) | Event::Code(t) => Inline::Text(t.into_string()),
+            Event::SoftBreak => Inline::Text("\n".to_owned()),
+            Event::HardBreak => Inline::Break,
+            Event::InlineHtml(raw) if raw.to_ascii_lowercase().starts_with("<br") => Inline::Break,
+            Event::InlineHtml(raw) | Event::Html(raw) => Inline::Html(raw.into_string()),
+            _ => continue,
+        };
+        is_line_start =
+            matches!(&part, Inline::Text(t) if t == "\n") || matches!(part, Inline::Break);
+        parts.push(part);
+    }
+    parts
+}
+
+/// Returns a text in one line, without markup.
+fn plain(text: &str) -> String {
+    joined(inline(text).into_iter().filter(|part| !matches!(part, Inline::Html(_))))
+}
+
+/// Returns the value of a field of the credits: what looks like a tag may be a name or an address in angle brackets.
+fn field_value(text: &str) -> String {
+    joined(inline(text).into_iter())
+}
+
+fn joined(parts: impl Iterator<Item = Inline>) -> String {
+    let text: String = parts
+        .map(|part| match part {
+            Inline::Text(text) | Inline::Html(text) => text,
+            Inline::Break => " ".to_owned(),
+        })
+        .collect();
+    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn paragraph(text: &str, at: SourceLocation<'_>, problems: &Problems) -> Paragraph {
+    let mut paragraph = Paragraph::default();
+    for part in inline(text) {
+        match part {
+            Inline::Text(t) => paragraph.text(&t),
+            Inline::Break => paragraph.forced_break(),
+            Inline::Html(raw) if raw.starts_with("<!--") => {}
+            Inline::Html(raw) => {
+                let message = format!("{raw:?} was removed");
+                problems.warn(at, "html-removed", message, "use only plain text");
+            }
+        }
+    }
+    paragraph
 }
 
 /// A parsed text. `pages` contains the line and the text of each page.
@@ -245,7 +280,8 @@ fn credits(
         if value.is_empty() || key.eq_ignore_ascii_case("language") {
             continue;
         }
-        let mut value_html = html::escaped(value);
+        let value = field_value(value);
+        let mut value_html = html::escaped(&value);
         if key.eq_ignore_ascii_case("license") {
             let name = value.trim_matches(['[', ']']).to_ascii_uppercase().replace(' ', "-");
             let (license, address) = match name.as_str() {
@@ -283,26 +319,18 @@ fn credits(
     credits
 }
 
-/// Converts a language code of a file name, such as `ha-ne` (a region) or `tw-akua` (an unregistered variant), to a
-/// language tag.
+/// Converts a language code of a file name, such as `ha-ne` (a region), `zh-hant` (a script) or `tw-akua` (an
+/// unregistered variant), to a language tag.
 fn language_tag(code: &str) -> String {
-    match code.split_once('-') {
-        Some((language, region)) if region.len() == 2 => {
-            format!("{}-{}", language.to_ascii_lowercase(), region.to_ascii_uppercase())
+    let code = code.to_ascii_lowercase();
+    let Some((language, part)) = code.split_once('-') else { return code };
+    let is_region = part.len() == 2 || part.len() == 3 && part.bytes().all(|b| b.is_ascii_digit());
+    match part {
+        _ if is_region => format!("{language}-{}", part.to_ascii_uppercase()),
+        "arab" | "cyrl" | "deva" | "hans" | "hant" | "latn" | "tfng" => {
+            format!("{language}-{}{}", part[..1].to_ascii_uppercase(), &part[1..])
         }
-        Some((language, variant)) => {
-            format!("{}-x-{}", language.to_ascii_lowercase(), variant.to_ascii_lowercase())
-        }
-        None => code.to_ascii_lowercase(),
-    }
-}
-
-/// Returns the folders that may contain narrations in a language. Norwegian recordings (`no`) belong to the Bokmål
-/// text.
-fn recording_languages(lang: &str) -> Vec<&str> {
-    match lang {
-        "nb" => vec!["nb", "no"],
-        _ => vec![lang],
+        _ => format!("{language}-x-{part}"),
     }
 }
 
@@ -310,22 +338,18 @@ fn recording_languages(lang: &str) -> Vec<&str> {
 /// Project (up to 10, 25, 50, 75 words). All translations of a story have the level of its English text, if there is
 /// one. Words are counted by Unicode word boundaries in all scripts.
 fn level(context: &CompileContext<'_>, book: &Storybook, own_parts: &Parts) -> u8 {
-    let prefix = format!("text/{}/en__{}_", book.number, book.number);
-    let english = context
-        .source
-        .files_under(context.folder)
-        .map(|(p, _)| p)
-        .find(|p| p.starts_with(&prefix))
-        .map(str::to_owned);
+    let english = storybook_paths::texts_in("en", &book.number)
+        .iter()
+        .find_map(|prefix| context.first_with_prefix(prefix));
     let english = english
         .filter(|p| *p != book.file)
-        .and_then(|p| context.read_text(&p))
+        .and_then(|p| context.read_text(p))
         .map(|text| parse_text(&text));
     let parts = english.as_ref().unwrap_or(own_parts);
     let pages: Vec<usize> = parts
         .pages
         .iter()
-        .map(|(_, text)| text.unicode_words().count())
+        .map(|(_, text)| plain(text).unicode_words().count())
         .filter(|n| *n > 0)
         .collect();
     let mean = pages.iter().sum::<usize>() / pages.len().max(1);
@@ -372,25 +396,11 @@ mod tests {
             ("ha-ne", "ha-NE"),
             ("tw-akua", "tw-x-akua"),
             ("lgg-official", "lgg-x-official"),
+            ("zh-hant", "zh-Hant"),
+            ("es-419", "es-419"),
         ] {
             assert_eq!(language_tag(code), tag);
         }
         assert_eq!(Dir::of_language("ar"), Dir::Rtl);
-    }
-
-    #[test]
-    fn paths_of_storybooks_are_parsed() {
-        let (folder, book) = parse_path("a/b/text/0001/ha-ne__0001_wani.md").unwrap();
-        assert_eq!((folder, book.number.as_str(), book.lang.as_str()), ("a/b", "0001", "ha-ne"));
-        assert_eq!(book.file, "text/0001/ha-ne__0001_wani.md");
-        assert_eq!(parse_path("text/0001/en__0001_x.md").unwrap().0, "");
-        for path in [
-            "text/0001/en__0002_x.md",
-            "text/1/en__1_x.md",
-            "images/0001/en__0001_x.md",
-            "text/0001/README.md",
-        ] {
-            assert!(parse_path(path).is_none(), "{path}");
-        }
     }
 }

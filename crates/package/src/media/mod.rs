@@ -1,11 +1,12 @@
-//! Media files: detects their kind, size and duration, scales images, sanitises SVG drawings. Not here: packages.
+//! Media files: detects their kind, size and duration, scales images, sanitises SVG drawings, removes metadata. Not
+//! here: packages.
 
-pub(crate) mod audio;
 pub(crate) mod error;
-pub(crate) mod mp4;
+pub(crate) mod formats;
+pub(crate) mod guard;
 pub(crate) mod probe;
 pub(crate) mod raster;
+pub(crate) mod recording;
 pub(crate) mod spill;
 pub(crate) mod svg;
 pub(crate) mod vtt;
-pub(crate) mod webm;

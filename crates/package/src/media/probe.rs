@@ -1,62 +1,76 @@
-//! Detects the kind of a media file from its first bytes; the file name is ignored.
+//! Detects the kind of a media file from its content; the file name is ignored.
 //!
 //! Not here: decoding.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    path::Path,
+};
 
-/// The kind of a file, by its first bytes.
+use carrel_recording::Container;
+
+use super::{
+    formats::{OtherFormat, other_format},
+    svg,
+};
+
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// PNG, JPEG, GIF or WebP.
     Raster,
     Svg,
-    Mp3,
-    Ogg,
-    Wav,
-    Flac,
-    Mp4,
-    WebM,
+    /// Sound, or sound and film.
+    Recording(Container),
+    /// A known format that cannot be published.
+    OtherFormat(OtherFormat),
     Other,
 }
 
-/// Returns the kind for the first bytes of a file.
-fn kind_of(head: &[u8]) -> Kind {
+/// Number of bytes in which the first element of a drawing is searched: comments and definitions may precede it.
+const PROLOGUE: u64 = 256 << 10;
+
+/// Returns the kind of a file.
+fn kind_of(file: &mut (impl Read + Seek)) -> std::io::Result<Kind> {
+    let mut head = Vec::new();
+    file.rewind()?;
+    (&mut *file).take(PROLOGUE).read_to_end(&mut head)?;
+    if head.is_empty() {
+        return Ok(Kind::Other);
+    }
     let starts = |magic: &[u8]| head.starts_with(magic);
-    let at = |i: usize, magic: &[u8]| head.get(i..).is_some_and(|h| h.starts_with(magic));
     if starts(b"\x89PNG\r\n\x1a\n")
         || starts(b"\xff\xd8\xff")
         || starts(b"GIF87a")
         || starts(b"GIF89a")
-        || starts(b"RIFF") && at(8, b"WEBP")
+        || starts(b"RIFF") && head.get(8..12) == Some(b"WEBP")
     {
-        Kind::Raster
-    } else if starts(b"RIFF") && at(8, b"WAVE") {
-        Kind::Wav
-    } else if starts(b"OggS") {
-        Kind::Ogg
-    } else if starts(b"fLaC") {
-        Kind::Flac
-    } else if at(4, b"ftyp") {
-        Kind::Mp4
-    } else if starts(b"\x1a\x45\xdf\xa3") {
-        Kind::WebM
-    } else if starts(b"ID3") || matches!(head, [0xff, b, ..] if b & 0xe6 == 0xe2) {
-        // Layer III, MPEG 1, 2 or 2.5.
-        Kind::Mp3
-    } else {
-        let text = String::from_utf8_lossy(head);
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        let drawing = text.starts_with("<svg")
-            || (text.starts_with("<?xml") || text.starts_with("<!")) && text.contains("<svg");
-        if drawing { Kind::Svg } else { Kind::Other }
+        return Ok(Kind::Raster);
     }
+    if svg::is_drawing(&head) {
+        return Ok(Kind::Svg);
+    }
+    if let Some(format) = other_format(&head) {
+        return Ok(Kind::OtherFormat(format));
+    }
+    Ok(match carrel_recording::detect(file)? {
+        Some(Container::Unsupported(format)) => Kind::OtherFormat(format.into()),
+        Some(container) => Kind::Recording(container),
+        None => Kind::Other,
+    })
 }
 
 /// Returns the kind of a file on disk.
 pub(crate) fn kind_on_disk(disk: &Path) -> Kind {
-    let mut head = Vec::new();
-    let read = File::open(disk).and_then(|f| f.take(4096).read_to_end(&mut head));
-    if read.is_ok() { kind_of(&head) } else { Kind::Other }
+    let kind = File::open(disk).and_then(|mut file| kind_of(&mut file));
+    kind.unwrap_or(Kind::Other)
+}
+
+/// Returns the kind of a file in memory.
+#[cfg(test)]
+fn kind_of_bytes(bytes: &[u8]) -> Kind {
+    kind_of(&mut std::io::Cursor::new(bytes)).unwrap_or(Kind::Other)
 }
 
 #[cfg(test)]
@@ -65,19 +79,33 @@ mod tests {
 
     #[test]
     fn kinds_are_detected_by_content() {
-        for (head, kind) in [
+        let mp3: Vec<u8> = [vec![0xff, 0xfb, 0x90, 0], vec![0; 413]].concat().repeat(3);
+        let comment = format!("<!-- {} --><svg viewBox='0 0 1 1'/>", "x".repeat(9_000));
+        let utf16: Vec<u8> =
+            "\u{feff}<svg xmlns=''>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, kind) in [
             (&b"\x89PNG\r\n\x1a\n...."[..], Kind::Raster),
             (b"RIFF....WEBPVP8 ", Kind::Raster),
-            (b"RIFF....WAVEfmt ", Kind::Wav),
-            (b"\xff\xfb\x90\x00", Kind::Mp3),
-            (b"ID3\x04", Kind::Mp3),
-            (b"....ftypisom", Kind::Mp4),
+            (b"RIFF....WAVEfmt ", Kind::Recording(Container::Wav)),
+            (&mp3, Kind::Recording(Container::Mp3)),
+            (b"ID3\x04\0\0\0\0\0\0", Kind::Recording(Container::Mp3)),
+            (b"\0\0\0\x14ftypisom....", Kind::Recording(Container::Mp4)),
             (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x -->\n<svg xmlns=''>", Kind::Svg),
-            (b"<!DOCTYPE html><html>", Kind::Other),
+            (b"<svg:svg xmlns:svg='http://www.w3.org/2000/svg'/>", Kind::Svg),
+            (comment.as_bytes(), Kind::Svg),
+            (&utf16, Kind::Svg),
             (b"{}", Kind::Other),
             (b"", Kind::Other),
         ] {
-            assert_eq!(kind_of(head), kind, "{}", String::from_utf8_lossy(head));
+            assert_eq!(kind_of_bytes(bytes), kind, "{}", String::from_utf8_lossy(bytes));
+        }
+        for (bytes, name) in [
+            (&b"<!DOCTYPE html><html><svg>"[..], "a web page (HTML)"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC picture"),
+            (b"FORM\0\0\0\0AIFFCOMM", "an AIFF recording"),
+        ] {
+            let Kind::OtherFormat(format) = kind_of_bytes(bytes) else { panic!("{name}") };
+            assert_eq!(format.name, name);
         }
     }
 }

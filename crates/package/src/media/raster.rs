@@ -1,10 +1,11 @@
-//! Decodes images, applies their orientation, scales them to the widths that readers request, and computes a
-//! placeholder.
+//! Decodes images, applies their orientation and colour profile, scales them to the widths that readers request, and
+//! computes a placeholder. What is published has no metadata.
 //!
 //! Not here: SVG (`svg`), alternative texts and captions (`compile::media_block`).
 
 use std::io::Cursor;
 
+use carrel_imaging::Colors;
 use data_encoding::HEXLOWER;
 use image::{
     AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
@@ -35,11 +36,26 @@ pub(crate) struct ScaledImage {
     pub thumbhash: String,
     /// Narrowest first.
     pub variants: Vec<(u32, Blob)>,
-    pub warning: Option<MediaError>,
+    pub warnings: Vec<MediaError>,
 }
 
 /// Decodes and scales an image. `limit` is the maximum number of pixels.
 pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> ImageResult {
+    match compile_file(bytes, quality, limit, spill) {
+        // Damaged metadata does not refuse an image.
+        Err(error) if error.code == "image-broken" => {
+            match carrel_imaging::without_metadata(bytes, false) {
+                Some(stripped) if stripped != bytes => {
+                    compile_file(&stripped, quality, limit, spill).map_err(|_| error)
+                }
+                _ => Err(error),
+            }
+        }
+        result => result,
+    }
+}
+
+fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> ImageResult {
     let read_error = |what: String| {
         media_error(
             "image-broken",
@@ -68,10 +84,21 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(limit.saturating_mul(16).max(64 << 20));
     decoder.set_limits(limits).map_err(|e| read_error(e.to_string()))?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    // EXIF data may contain the location of the photo, so such a file is never published unchanged.
-    let has_exif = decoder.exif_metadata().ok().flatten().is_some();
+    // The chunk of a PNG may follow the pixels.
+    let orientation = match carrel_imaging::png_exif(bytes).filter(|_| format == ImageFormat::Png) {
+        Some(exif) => Orientation::from_exif_chunk(exif),
+        None => decoder.orientation().ok(),
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let icc = decoder.icc_profile().ok().flatten();
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| read_error(e.to_string()))?;
+    let mut colors = carrel_imaging::colors(icc.as_deref(), bytes);
+    if let Colors::Profile(profile) = &colors {
+        match carrel_imaging::to_srgb(&decoded, profile) {
+            Ok(converted) => decoded = converted,
+            Err(reason) => colors = Colors::Unusable(reason),
+        }
+    }
     decoded.apply_orientation(orientation);
     let decoded = if decoded.color().has_alpha() {
         DynamicImage::ImageRgba8(decoded.into_rgba8())
@@ -91,16 +118,32 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         height,
         thumbhash: thumbhash(&decoded),
         variants: Vec::new(),
-        warning: None,
+        warnings: Vec::new(),
     };
     if is_animated(bytes, format) {
-        let blob = spill.write(bytes, format.to_mime_type()).map_err(write_error)?;
+        // The profile is kept, because the frames are not decoded.
+        let stripped = carrel_imaging::without_metadata(bytes, true)
+            .ok_or_else(|| read_error("its parts cannot be separated".to_owned()))?;
+        let blob = spill.write(&stripped, format.to_mime_type()).map_err(write_error)?;
         result.variants.push((width, blob));
         return Ok(result);
     }
+    if let Colors::Unusable(reason) = &colors {
+        result.warnings.push(media_error(
+            "image-color",
+            format!("{reason}; the colours may be wrong"),
+            "export it again with the colour profile sRGB",
+        ));
+    }
+    // A file of another colour space, or that has to be rotated, is never published as it is.
+    let original = match (&colors, orientation) {
+        (Colors::Profile(_), _) => None,
+        (_, Orientation::NoTransforms) => carrel_imaging::without_metadata(bytes, false),
+        _ => None,
+    };
     if pixels > LARGE_PIXELS {
         let message = format!("the image has {width} x {height} pixels");
-        result.warning = Some(media_error(
+        result.warnings.push(media_error(
             "image-large",
             message,
             "at most 1920 pixels of width are shown: a smaller file imports faster",
@@ -118,20 +161,18 @@ pub(crate) fn compile(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill)
         };
         let encoded =
             encoder.encode_simple(false, quality).map_err(|e| read_error(format!("{e:?}")))?;
-        let keeps_original = match format {
-            ImageFormat::Jpeg | ImageFormat::Png => bytes.len() < encoded.len(),
+        let kept = original.as_ref().filter(|original| match format {
+            _ if target != width => false,
+            ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Gif => {
+                original.len() <= encoded.len()
+            }
             // The file is already WebP: re-encoding, which is lossy, must save at least 20 %.
-            ImageFormat::WebP => bytes.len() < encoded.len() * 5 / 4,
+            ImageFormat::WebP => original.len() < encoded.len() * 5 / 4,
             _ => false,
-        };
-        let blob = if keeps_original
-            && target == width
-            && !has_exif
-            && orientation == Orientation::NoTransforms
-        {
-            spill.write(bytes, format.to_mime_type())
-        } else {
-            spill.write(&encoded, "image/webp")
+        });
+        let blob = match kept {
+            Some(original) => spill.write(original, format.to_mime_type()),
+            None => spill.write(&encoded, "image/webp"),
         };
         result.variants.push((target, blob.map_err(write_error)?));
     }

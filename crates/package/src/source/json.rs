@@ -61,13 +61,8 @@ pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node>
     });
     match result {
         Ok(node) => Some(node),
-        Err((line, message)) => {
-            problems.error(
-                SourceLocation { file, line },
-                "json-syntax",
-                message,
-                "close every `{`, `[` and `\"`, and separate entries with one comma",
-            );
+        Err(SyntaxError { line, message, hint }) => {
+            problems.error(SourceLocation { file, line }, "json-syntax", message, hint);
             None
         }
     }
@@ -82,11 +77,54 @@ struct Parser<'a> {
     problems: &'a Problems,
 }
 
-type ParseResult<T> = Result<T, (u32, String)>;
+struct SyntaxError {
+    line: u32,
+    message: String,
+    hint: &'static str,
+}
+
+type ParseResult<T> = Result<T, SyntaxError>;
+
+const SEPARATE_HINT: &str = "close every `{`, `[` and `\"`, and separate entries with one comma";
 
 impl Parser<'_> {
-    fn syntax_error(&self, what: &str) -> (u32, String) {
-        (self.line, format!("invalid JSON: {what}"))
+    fn syntax_error(&self, what: &str) -> SyntaxError {
+        self.error_with_hint(what, SEPARATE_HINT)
+    }
+    fn error_with_hint(&self, what: &str, hint: &'static str) -> SyntaxError {
+        SyntaxError { line: self.line, message: format!("invalid JSON: {what}"), hint }
+    }
+    /// Returns the error for a character that cannot be at this place, with a hint for common mistakes.
+    fn unexpected(&self, expected: &str) -> SyntaxError {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let starts = |words: &[&str]| words.iter().any(|word| rest.starts_with(word));
+        let hint = if starts(&["//", "/*", "#"]) {
+            "remove the comment: JSON has none"
+        } else if starts(&["“", "”", "„", "«", "‘", "’", "'", "`"]) {
+            "write straight double quotes: \""
+        } else if starts(&["True", "False", "None", "TRUE", "FALSE", "Null", "NULL"]) {
+            "write true, false or null in lower case"
+        } else if starts(&[","]) {
+            "remove one of the commas"
+        } else {
+            SEPARATE_HINT
+        };
+        let what = format!("{expected} is expected here, not {}", self.describe_next());
+        self.error_with_hint(&what, hint)
+    }
+    /// Skips a comma, and reports it if the list or object ends after it. Returns true at the end.
+    fn comma(&mut self, end: u8) -> bool {
+        let line = self.line;
+        self.at += 1;
+        self.skip_whitespace();
+        let is_end = self.peek() == Some(end);
+        if is_end {
+            self.at += 1;
+            let at = SourceLocation { file: self.file, line };
+            let message = "invalid JSON: there is a comma after the last entry";
+            self.problems.error(at, "json-syntax", message, "remove this comma");
+        }
+        is_end
     }
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -104,7 +142,10 @@ impl Parser<'_> {
     fn describe_next(&self) -> String {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             None => "the end of the file".to_owned(),
-            Some(c) => format!("{c:?}"),
+            Some(c) if c.is_control() || c.is_whitespace() || c == '\u{feff}' => {
+                format!("the invisible character U+{:04X}", u32::from(c))
+            }
+            Some(c) => format!("'{c}'"),
         }
     }
     fn value(&mut self, depth: usize) -> ParseResult<Node> {
@@ -121,12 +162,7 @@ impl Parser<'_> {
             Some(b'f') => self.literal("false", Value::Bool(false))?,
             Some(b'n') => self.literal("null", Value::Null)?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => {
-                return Err(self.syntax_error(&format!(
-                    "a value is expected here, not {}",
-                    self.describe_next()
-                )));
-            }
+            _ => return Err(self.unexpected("a value")),
         };
         Ok(Node { line, value })
     }
@@ -135,8 +171,7 @@ impl Parser<'_> {
             self.at += literal.len();
             Ok(value)
         } else {
-            Err(self
-                .syntax_error(&format!("a value is expected here, not {}", self.describe_next())))
+            Err(self.unexpected("a value"))
         }
     }
     fn number(&mut self) -> ParseResult<Value> {
@@ -171,9 +206,8 @@ impl Parser<'_> {
         self.at += 1;
         let raw = self.text.get(start..self.at).unwrap_or_default();
         serde_json::from_str(raw).map_err(|_| {
-            self.syntax_error(&format!(
-                "the string {raw} has an invalid escape or a control character"
-            ))
+            let what = format!("the string {raw} has an invalid escape or a control character");
+            self.error_with_hint(&what, "write / between folders, and \\\\ for a backslash")
         })
     }
     fn list(&mut self, depth: usize) -> ParseResult<Vec<Node>> {
@@ -188,17 +222,13 @@ impl Parser<'_> {
             list.push(self.value(depth + 1)?);
             self.skip_whitespace();
             match self.peek() {
-                Some(b',') => self.at += 1,
+                Some(b',') if self.comma(b']') => return Ok(list),
+                Some(b',') => {}
                 Some(b']') => {
                     self.at += 1;
                     return Ok(list);
                 }
-                _ => {
-                    return Err(self.syntax_error(&format!(
-                        "a comma or ']' is expected here, not {}",
-                        self.describe_next()
-                    )));
-                }
+                _ => return Err(self.unexpected("a comma or ']'")),
             }
         }
     }
@@ -214,19 +244,13 @@ impl Parser<'_> {
         loop {
             self.skip_whitespace();
             if self.peek() != Some(b'"') {
-                return Err(self.syntax_error(&format!(
-                    "a name in quotes is expected here, not {}",
-                    self.describe_next()
-                )));
+                return Err(self.unexpected("a name in quotes"));
             }
             let line = self.line;
             let key = self.string()?;
             self.skip_whitespace();
             if self.peek() != Some(b':') {
-                return Err(self.syntax_error(&format!(
-                    "a ':' is expected here, not {}",
-                    self.describe_next()
-                )));
+                return Err(self.unexpected("a ':'"));
             }
             self.at += 1;
             let node = self.value(depth + 1)?;
@@ -238,17 +262,13 @@ impl Parser<'_> {
             entries.push(Member { key, line, node });
             self.skip_whitespace();
             match self.peek() {
-                Some(b',') => self.at += 1,
+                Some(b',') if self.comma(b'}') => return Ok(entries),
+                Some(b',') => {}
                 Some(b'}') => {
                     self.at += 1;
                     return Ok(entries);
                 }
-                _ => {
-                    return Err(self.syntax_error(&format!(
-                        "a comma or '}}' is expected here, not {}",
-                        self.describe_next()
-                    )));
-                }
+                _ => return Err(self.unexpected("a comma or '}'")),
             }
         }
     }
@@ -281,7 +301,18 @@ mod tests {
     fn syntax_problems_have_the_right_line() {
         for (text, line, part) in [
             ("{\n\"a\": 1\n\"b\": 2}", 3, "a comma or '}'"),
-            ("{\n\"a\": [1,\n]}", 3, "a value is expected"),
+            ("{\n\"a\": [1,\n]}", 2, "a comma after the last entry; remove this comma"),
+            ("{\n\"a\": 1,\n\n}", 2, "a comma after the last entry; remove this comma"),
+            ("{\"a\": 1,, \"b\": 2}", 1, "remove one of the commas"),
+            ("[1,\n,2]", 2, "remove one of the commas"),
+            ("[,]", 1, "remove one of the commas"),
+            ("{\n// x\n\"a\": 1}", 2, "not '/'; remove the comment"),
+            ("{\n\"a\": 1 # x\n}", 2, "not '#'; remove the comment"),
+            ("{“a”: 1}", 1, "not '“'; write straight double quotes"),
+            ("{'a': 1}", 1, "not '''; write straight double quotes"),
+            ("{\"a\": True}", 1, "in lower case"),
+            ("{\u{a0}\"a\": 1}", 1, "the invisible character U+00A0"),
+            ("{\"a\": \"media\\x.png\"}", 1, "write / between folders, and \\\\ for a backslash"),
             ("{\"a\": \"x\n\"}", 1, "past the end of the line"),
             ("{} {}", 1, "after the end"),
             ("", 1, "the end of the file"),
@@ -298,6 +329,10 @@ mod tests {
             );
             assert!(problems[0].contains(part), "{text}: {problems:?}");
         }
+        // After a comma at the end, the rest of the file is read.
+        let list = problems_of("{\"a\": [1,],\n\"b\": {\"c\": 1,\n},\n\"b\": 2,}");
+        let lines: Vec<_> = list.iter().map(|p| p[..9].to_owned()).collect();
+        assert_eq!(lines, ["f.json:1:", "f.json:2:", "f.json:4:", "f.json:4:"], "{list:?}");
         assert!(problems_of(&"[".repeat(100_000))[0].contains("too deeply"));
         assert!(
             problems_of("{\"a\":1,\n\"a\":2}")[0]

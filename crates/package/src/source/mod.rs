@@ -1,5 +1,6 @@
-//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, `paths` checks
-//! names, `json` and `fields` read JSON with line numbers.
+//! Opens a folder or a zip and lists its files by path. `zip` unpacks archives within the limits, with names by
+//! `zip_directory` and `zip_names`; `paths` checks names, `encoding` decodes texts, `json` and `fields` read JSON with
+//! line numbers.
 //!
 //! Not here: the meaning of the files (`importers`).
 
@@ -10,14 +11,18 @@ use std::{
     path::Path,
 };
 
+pub(crate) mod encoding;
 pub(crate) mod fields;
 mod files;
 pub(crate) mod json;
 pub(crate) mod paths;
 mod zip;
+mod zip_directory;
+mod zip_names;
 
 pub use files::Limits;
 pub(crate) use files::SourceFile;
+pub(crate) use zip::PACK_HINT;
 
 use crate::problem::{Problem, Problems, SourceLocation, file_error};
 
@@ -31,6 +36,8 @@ pub struct Source {
     /// Problems with names, reported with the package that contains the file.
     pub(crate) path_problems: Vec<(String, Problem)>,
     pub(crate) is_zip: bool,
+    /// True if names of a zip are in a code page that the zip does not state.
+    pub(crate) has_guessed_names: bool,
     _unpacked: Option<tempfile::TempDir>,
 }
 
@@ -68,12 +75,13 @@ impl Source {
             )]
         })?;
         if head[..n].starts_with(b"PK") || paths::extension(&display_name) == "zip" {
-            return zip::unpack(path, &display_name, limits).map(|(files, folder)| Self {
+            return zip::unpack(path, &display_name, limits).map(|unpacked| Self {
                 display_name,
-                files,
+                files: unpacked.files,
                 path_problems: Vec::new(),
                 is_zip: true,
-                _unpacked: Some(folder),
+                has_guessed_names: unpacked.has_guessed_names,
+                _unpacked: Some(unpacked.folder),
             });
         }
         let hint = "use the folder with course.json or story.json, or a zip of it";
@@ -167,7 +175,14 @@ impl Source {
             let size = entry.metadata().map_or(0, |m| m.len());
             files.insert(path, SourceFile { disk: entry.into_path(), size, original_path });
         }
-        Ok(Self { display_name, files, path_problems, is_zip: false, _unpacked: None })
+        Ok(Self {
+            display_name,
+            files,
+            path_problems,
+            is_zip: false,
+            has_guessed_names: false,
+            _unpacked: None,
+        })
     }
 
     /// Returns the files below a folder (`""` for all).
@@ -184,8 +199,14 @@ impl Source {
             .map(move |(path, entry)| (&path[length..], entry))
     }
 
-    /// Checks number, sizes and names of one package's files against the limits.
-    pub(crate) fn check_package(&self, folder: &str, limits: &Limits, problems: &Problems) {
+    /// Checks number, sizes and names of the files of one package against the limits. `name` is that of the package.
+    pub(crate) fn check_package(
+        &self,
+        folder: &str,
+        name: &str,
+        limits: &Limits,
+        problems: &Problems,
+    ) {
         let (mut count, mut total) = (0u64, 0u64);
         for (path, entry) in self.files_under(folder) {
             count += 1;
@@ -201,7 +222,7 @@ impl Source {
                 );
             }
         }
-        let at = SourceLocation { file: &self.display_name, line: 1 };
+        let at = SourceLocation { file: name, line: 1 };
         if count > limits.files {
             problems.error(
                 at,

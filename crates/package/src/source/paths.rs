@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
+use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
 
 /// Maximum length of a path in bytes of UTF-8.
@@ -105,15 +106,47 @@ pub(crate) fn nfc(path: &str) -> String {
     path.nfc().collect()
 }
 
-/// Returns the form that must be unique: Windows and macOS ignore differences of case and composition.
+/// Returns the form that must be unique: Windows and macOS ignore differences of case and composition. Compatibility
+/// characters, such as the 2 in `x².png`, remain different.
 pub(crate) fn case_folded(path: &str) -> String {
-    path.nfkc().flat_map(char::to_lowercase).collect()
+    nfc(&UniCase::unicode(nfc(path)).to_folded_case())
 }
 
-/// Returns true for files created by operating systems: hidden ones, `__MACOSX`, `Thumbs.db`, `desktop.ini`.
+/// Lower-case names of files and folders that operating systems and network drives create.
+const OS_NAMES: [&str; 20] = [
+    "__macosx",
+    // Icon of a folder on macOS: its name ends with a carriage return, which other systems store in another way.
+    "icon\r",
+    "icon\u{f00d}",
+    "icon?",
+    "desktop db",
+    "desktop df",
+    "network trash folder",
+    "temporary items",
+    "thevolumesettingsfolder",
+    "thumbs.db",
+    "ehthumbs.db",
+    "ehthumbs_vista.db",
+    "desktop.ini",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "@eadir",
+    "@recycle",
+    "#recycle",
+    "#snapshot",
+];
+
+/// Returns true for files that operating systems create: hidden ones (also `._name`, `.DS_Store`), those of `OS_NAMES`,
+/// lock files of office programs, origins of downloads. Such names need not be valid.
 pub(crate) fn is_os_metadata(path: &str) -> bool {
-    path.split('/').any(|n| (n.starts_with('.') && n != "." && n != "..") || n == "__MACOSX")
-        || matches!(path.rsplit('/').next(), Some("Thumbs.db" | "desktop.ini"))
+    path.split('/').any(|name| {
+        let lower = name.to_lowercase();
+        (name.starts_with('.') && name != "." && name != "..")
+            || OS_NAMES.contains(&lower.as_str())
+            || name.starts_with("~$")
+            || lower.ends_with(":zone.identifier")
+    })
 }
 
 /// Returns the folder of a file, `""` at the root.
@@ -193,6 +226,60 @@ mod tests {
         }
         for path in ["a", "a/b.c", "é/日本.md", "console.md", "com10.x", "a..b", ".hidden"] {
             assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn files_of_operating_systems_are_recognised() {
+        for path in [
+            ".DS_Store",
+            "a/._b.png",
+            "__MACOSX/a/._b?.png",
+            ".fseventsd/x",
+            ".Trashes",
+            ".AppleDouble/a",
+            "k/Icon\r",
+            "Icon\u{f00d}",
+            "a/thumbs.db",
+            "Thumbs.db",
+            "Desktop.ini",
+            "$RECYCLE.BIN/S-1-5/x.md",
+            "System Volume Information/x",
+            "@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg",
+            "lost+found",
+            "a/~$read.docx",
+            "a.png:Zone.Identifier",
+        ] {
+            assert!(is_os_metadata(path), "{path:?}");
+        }
+        for path in
+            ["a.md", "../a", "./a", "icon", "Icons/a.png", "thumbs/a", "a~$b", "eadir", "macosx"]
+        {
+            assert!(!is_os_metadata(path), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_by_composition_and_case() {
+        for (a, b) in [
+            ("caf\u{e9}.png", "cafe\u{301}.png"),
+            ("A/B.PNG", "a/b.png"),
+            ("ÉCOLE", "e\u{301}cole"),
+            ("ΟΔΟΣ", "οδος"),
+            ("\u{1e9b}\u{323}", "\u{1e9b}\u{323}"),
+        ] {
+            assert_eq!(case_folded(a), case_folded(b), "{a} {b}");
+        }
+        for (a, b) in [
+            ("x².png", "x2.png"),
+            ("ﬁ.md", "f.md"),
+            ("①.png", "1.png"),
+            ("ａ.png", "a.png"),
+            ("ｶ.png", "カ.png"),
+            ("ı.png", "i.png"),
+            ("e.png", "é.png"),
+        ] {
+            assert_ne!(case_folded(a), case_folded(b), "{a} {b}");
         }
     }
 

@@ -6,9 +6,9 @@
 //! Not here: folders, and the meaning of the files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
@@ -16,14 +16,25 @@ use ::zip::result::ZipError;
 
 use super::files::{Limits, SourceFile};
 use super::paths;
+use super::zip_directory::{self, DirectoryEntry, DirectoryError, MaskedFile};
+use super::zip_names::{self, NameEncoding};
 use crate::problem::{Problem, Problems, SourceLocation, file_error};
 
-type Unpacked = (BTreeMap<String, SourceFile>, tempfile::TempDir);
+/// An unpacked zip.
+pub(super) struct Unpacked {
+    /// The files by NFC path.
+    pub files: BTreeMap<String, SourceFile>,
+    /// True if a name is in a code page that the zip does not state.
+    pub has_guessed_names: bool,
+    pub folder: tempfile::TempDir,
+}
 
 const BROKEN_HINT: &str = "pack the folder again, or copy the zip again";
+pub(crate) const PACK_HINT: &str = "pack the folder again with names in UTF-8 (7-Zip: format zip, parameter cu=on; \
+     macOS: Compress; Linux: zip -r), or give the files names of the letters a-z and digits";
 
 /// Unpacks to a temporary folder. Each unpacked file is named by the index of its entry.
-pub(crate) fn unpack(
+pub(super) fn unpack(
     path: &Path,
     display_name: &str,
     limits: &Limits,
@@ -50,8 +61,8 @@ fn unpack_into(
     let mut file = File::open(path)
         .map_err(|e| problems.add(file_error(display_name, "unreadable", e.to_string(), "")))
         .ok()?;
-    let names = match read_names(&mut file, limits) {
-        Ok(names) => names,
+    let directory = match zip_directory::read(&mut file, limits) {
+        Ok(directory) => directory,
         Err(DirectoryError::Broken(what)) => {
             report_broken(format!("the zip is incomplete or damaged: {what}"));
             return None;
@@ -63,27 +74,15 @@ fn unpack_into(
             return None;
         }
     };
-    // The `zip` crate ignores all but the last of several entries with the same name, so duplicates are reported here.
-    let mut seen = std::collections::BTreeSet::new();
-    for name in &names {
-        if !seen.insert(name) {
-            let name = String::from_utf8_lossy(name);
-            problems.error(
-                SourceLocation { file: &name, line: 1 },
-                "path-duplicate",
-                "the zip contains this file more than once",
-                "pack the folder again",
-            );
-        }
-    }
-    let mut archive = match ::zip::ZipArchive::new(file) {
+    let names = decode_names(&directory.entries, problems, archive_location);
+    let mut archive = match ::zip::ZipArchive::new(directory.without_unicode_fields(file)) {
         Ok(archive) => archive,
         Err(e) => {
             report_broken(format!("the zip is incomplete or damaged: {e}"));
             return None;
         }
     };
-    let entries = select_entries(&mut archive, limits, problems, archive_location);
+    let entries = select_entries(&mut archive, &names, limits, problems, archive_location);
     if problems.has_errors() {
         return None;
     }
@@ -155,12 +154,53 @@ fn unpack_into(
             }
         }
     }
-    Some((files, folder))
+    let has_guessed_names = names.values().any(|n| n.1 == NameEncoding::CodePage);
+    Some(Unpacked { files, has_guessed_names, folder })
+}
+
+/// The name of each entry by its stored name.
+type Names = HashMap<Vec<u8>, (String, NameEncoding)>;
+
+/// Decodes all names. Reports names that occur twice, because the `zip` crate returns only the last of these entries,
+/// and names whose encoding is unknown. Files of operating systems are not reported.
+fn decode_names(
+    entries: &[DirectoryEntry],
+    problems: &Problems,
+    archive_location: SourceLocation<'_>,
+) -> Names {
+    let mut names = Names::new();
+    let mut unknown = BTreeSet::new();
+    for entry in entries {
+        let (name, encoding) = zip_names::decode(entry);
+        if paths::is_os_metadata(&name) {
+            names.insert(entry.name.clone(), (name, NameEncoding::Utf8));
+            continue;
+        }
+        if encoding == NameEncoding::Unknown {
+            unknown.insert(name.clone());
+        }
+        let at = SourceLocation { file: &name, line: 1 };
+        if names.insert(entry.name.clone(), (name.clone(), encoding)).is_some() {
+            let message = "the zip contains this file more than once";
+            problems.error(at, "path-duplicate", message, "pack the folder again");
+        }
+    }
+    if let Some(example) = unknown.first() {
+        let message = match unknown.len() {
+            1 => format!("the name {example:?} in the zip is not UTF-8 and cannot be read"),
+            n => format!(
+                "{n} names in the zip are not UTF-8 and cannot be read, such as {example:?}"
+            ),
+        };
+        problems.error(archive_location, "zip-names", message, PACK_HINT);
+    }
+    names
 }
 
 /// Checks the entries of the central directory. Returns index and path of the entries to unpack.
 fn select_entries(
-    archive: &mut ::zip::ZipArchive<File>,
+    archive: &mut ::zip::ZipArchive<MaskedFile>,
+    names: &Names,
     limits: &Limits,
     problems: &Problems,
     archive_location: SourceLocation<'_>,
@@ -181,9 +221,17 @@ fn select_entries(
                 continue;
             }
         };
-        let original_path = entry.name().to_owned();
-        let at = SourceLocation { file: &original_path, line: 1 };
-        let path = original_path.strip_suffix('/').unwrap_or(&original_path);
+        let Some((original_path, encoding)) = names.get(entry.name_raw()) else {
+            let message = format!("entry {index} is not in the central directory");
+            problems.error(archive_location, "zip-broken", message, BROKEN_HINT);
+            continue;
+        };
+        // A name in an unknown encoding was reported with all others.
+        if paths::is_os_metadata(original_path) || *encoding == NameEncoding::Unknown {
+            continue;
+        }
+        let at = SourceLocation { file: original_path, line: 1 };
+        let path = original_path.strip_suffix('/').unwrap_or(original_path);
         if let Err(error) = paths::check(path) {
             problems.error(at, error.code, error.message, error.hint);
             continue;
@@ -201,7 +249,7 @@ fn select_entries(
             );
             continue;
         }
-        if entry.is_dir() || paths::is_os_metadata(path) {
+        if original_path.ends_with('/') {
             continue;
         }
         if entry.encrypted() {
@@ -284,71 +332,4 @@ fn extract_entry(
     }
     out.flush().map_err(ExtractError::Io)?;
     Ok(size)
-}
-
-enum DirectoryError {
-    Broken(String),
-    TooMany(u64),
-}
-
-/// Returns the raw names of the central directory, including duplicates (PKWARE APPNOTE 4.3.12, 4.3.14, 4.3.16). A zip
-/// with more entries than allowed is rejected before its directory is read into memory.
-fn read_names(file: &mut File, limits: &Limits) -> Result<Vec<Vec<u8>>, DirectoryError> {
-    let io = |e: io::Error| DirectoryError::Broken(e.to_string());
-    let length = file.seek(SeekFrom::End(0)).map_err(io)?;
-    let tail_length = length.min(22 + 65_535);
-    let mut tail = vec![0; usize::try_from(tail_length).unwrap_or_default()];
-    file.seek(SeekFrom::Start(length - tail_length)).map_err(io)?;
-    file.read_exact(&mut tail).map_err(io)?;
-    let end =
-        (0..tail.len().saturating_sub(21)).rev().find(|i| tail[*i..].starts_with(b"PK\x05\x06"));
-    let end =
-        end.ok_or_else(|| DirectoryError::Broken("its central directory is missing".into()))?;
-    let u16_at = |b: &[u8], i: usize| u64::from(u16::from_le_bytes([b[i], b[i + 1]]));
-    let u32_at =
-        |b: &[u8], i: usize| u64::from(u32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]));
-    let (mut count, mut size) = (u16_at(&tail, end + 10), u32_at(&tail, end + 12));
-    let mut table_end = length - tail_length + end as u64;
-    let locator = end.checked_sub(20).filter(|i| tail[*i..].starts_with(b"PK\x06\x07"));
-    if let Some(locator) = locator {
-        let u64_at = |b: &[u8], i: usize| u32_at(b, i) | u32_at(b, i + 4) << 32;
-        let at = u64_at(&tail, locator + 8);
-        let mut record = [0; 56];
-        file.seek(SeekFrom::Start(at)).map_err(io)?;
-        file.read_exact(&mut record).map_err(io)?;
-        if record.starts_with(b"PK\x06\x06") {
-            (count, size, table_end) = (u64_at(&record, 32), u64_at(&record, 40), at);
-        }
-    }
-    if count > limits.files {
-        return Err(DirectoryError::TooMany(count));
-    }
-    // An entry can have up to 3 * 65,535 bytes of name, extra field and comment, but the directory of a normal zip is
-    // much smaller than 64 MiB.
-    if size > 64 << 20 || size > table_end {
-        return Err(DirectoryError::Broken("its central directory has an invalid size".into()));
-    }
-    let mut table = vec![0; usize::try_from(size).unwrap_or_default()];
-    file.seek(SeekFrom::Start(table_end - size)).map_err(io)?;
-    file.read_exact(&mut table).map_err(io)?;
-    let mut names = Vec::new();
-    let mut rest = table.as_slice();
-    while rest.len() >= 46 && rest.starts_with(b"PK\x01\x02") {
-        let (name, extra, comment) =
-            (u16_at(rest, 28) as usize, u16_at(rest, 30) as usize, u16_at(rest, 32) as usize);
-        let Some(text) = rest.get(46..46 + name) else { break };
-        names.push(text.to_vec());
-        if names.len() as u64 > limits.files {
-            return Err(DirectoryError::TooMany(names.len() as u64));
-        }
-        rest = rest.get(46 + name + extra + comment..).unwrap_or_default();
-    }
-    if names.len() as u64 != count {
-        return Err(DirectoryError::Broken(format!(
-            "its central directory lists {} of {count} files",
-            names.len()
-        )));
-    }
-    file.rewind().map_err(io)?;
-    Ok(names)
 }

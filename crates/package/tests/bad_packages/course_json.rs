@@ -94,6 +94,15 @@ pub const CASES: &[Case] = &[
         4,
     ),
     (
+        "name of a language",
+        |t| {
+            t.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"english\"");
+        },
+        "bad-lang",
+        "course.json",
+        6,
+    ),
+    (
         "invalid language",
         |t| {
             t.edit("course.json", "\"lang\": \"en\"", "\"lang\": \"en_US\"");

@@ -13,13 +13,22 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "UTF-16",
+        "UTF-16 without a byte order mark",
         |t| {
-            t.put("one/check.json", b"\xff\xfe{\0}\0");
+            t.put("one/check.json", b"{\0\"\0\n\0\"\0}\0");
         },
         "not-utf8",
         "one/check.json",
         1,
+    ),
+    (
+        "NUL character",
+        |t| {
+            t.edit("one/read.md", "print(1)", "print(\0)");
+        },
+        "not-utf8",
+        "one/read.md",
+        10,
     ),
     (
         "path in another case",

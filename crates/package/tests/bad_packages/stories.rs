@@ -22,6 +22,33 @@ pub const CASES: &[Case] = &[
         4,
     ),
     (
+        "missing image of a page without alternative text",
+        |t| {
+            t.edit("stories/tale/story.md", "![A square]", "![]").remove("stories/tale/01.png");
+        },
+        "alt-missing",
+        "stories/tale/story.md",
+        4,
+    ),
+    (
+        "missing image of a word without alternative text",
+        |t| {
+            t.edit("vocabulary.json", "\"A light.\"", "\"A light.\", \"image\": \"lamp.png\"");
+        },
+        "alt-missing",
+        "vocabulary.json",
+        4,
+    ),
+    (
+        "image before the first page",
+        |t| {
+            t.edit("stories/tale/story.md", "\n##\n", "\n![A square](01.png)\n\n##\n");
+        },
+        "before-page",
+        "stories/tale/story.md",
+        3,
+    ),
+    (
         "translation into an invalid language",
         |t| {
             t.edit("vocabulary.json", "\"fr\"", "\"french language\"");

@@ -94,6 +94,15 @@ pub const CASES: &[Case] = &[
         5,
     ),
     (
+        "missing image without alternative text",
+        |t| {
+            t.edit("one/read.md", "A blue square", "").remove("media/square.png");
+        },
+        "alt-missing",
+        "one/read.md",
+        5,
+    ),
+    (
         "missing image",
         |t| {
             t.remove("media/square.png");

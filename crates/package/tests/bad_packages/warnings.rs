@@ -63,6 +63,16 @@ fn warnings_do_not_reject_a_package() {
             23,
         ),
         (
+            "text after a note in a story",
+            |t| {
+                let page = "<!-- a note\n\n![x](x.png) -->\n\nThe end.\n\n<!-- b --> Lost.";
+                t.edit("stories/tale/story.md", "The end.", page);
+            },
+            "html-removed",
+            "stories/tale/story.md",
+            16,
+        ),
+        (
             "link in a story",
             |t| {
                 t.edit("stories/tale/story.md", "The end.", "The [end](https://example.org).");

@@ -266,6 +266,8 @@ pub struct Entry {
     pub size: u32,
     pub crc: u32,
     pub unix_mode: u32,
+    /// Extra fields of the central directory.
+    pub extra: Vec<u8>,
 }
 
 impl Entry {
@@ -279,7 +281,21 @@ impl Entry {
             size: data.len() as u32,
             crc: crc32(data),
             unix_mode: 0o100_644,
+            extra: Vec::new(),
         }
+    }
+    /// Stores the name in any encoding, without the flag for UTF-8.
+    pub fn named(name: &[u8], data: &[u8]) -> Self {
+        Self { name: name.to_vec(), flags: 0, ..Self::stored("", data) }
+    }
+    /// Adds an Info-ZIP Unicode Path for the stored name `of`.
+    pub fn with_unicode_path(mut self, of: &[u8], path: &str) -> Self {
+        self.extra.extend(0x7075u16.to_le_bytes());
+        self.extra.extend((5 + path.len() as u16).to_le_bytes());
+        self.extra.push(1);
+        self.extra.extend(crc32(of).to_le_bytes());
+        self.extra.extend(path.as_bytes());
+        self
     }
 }
 
@@ -305,17 +321,19 @@ pub fn zip(entries: &[Entry]) -> Vec<u8> {
         common.extend((e.data.len() as u32).to_le_bytes());
         common.extend(e.size.to_le_bytes());
         common.extend((e.name.len() as u16).to_le_bytes());
-        common.extend([0, 0]);
         out.extend(b"PK\x03\x04");
         out.extend(&common);
+        out.extend([0, 0]);
         out.extend(&e.name);
         out.extend(&e.data);
         table.extend(b"PK\x01\x02\x14\x03");
         table.extend(&common);
+        table.extend((e.extra.len() as u16).to_le_bytes());
         table.extend([0; 6]);
         table.extend((e.unix_mode << 16).to_le_bytes());
         table.extend(offset.to_le_bytes());
         table.extend(&e.name);
+        table.extend(&e.extra);
     }
     let start = out.len() as u32;
     out.extend(&table);

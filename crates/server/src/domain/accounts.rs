@@ -77,12 +77,12 @@ fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreErr
         || tx.account_by_login_key(&precis::legacy_key(login))?.is_some())
 }
 
-/// Finds an account by its legacy key, which is more exact, or else by its PRECIS key.
+/// Finds the account of a typed login by its legacy key, which is more exact, or else by its PRECIS key.
 fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
     if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
         return Ok(Some(found));
     }
-    precis::username(login).ok().map_or(Ok(None), |key| tx.account_by_login_key(&key))
+    precis::typed_username(login).ok().map_or(Ok(None), |key| tx.account_by_login_key(&key))
 }
 
 /// Recreates the account of a certificate, with its id. Its role is student, since the certificate may be older than

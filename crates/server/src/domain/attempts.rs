@@ -13,7 +13,7 @@ use carrel_model::{
     AttemptId, BlobHash, ItemId, Slug,
     content::{Question, Quiz, Response, grade, grade_question, has_attempts_left},
     lattice::{Answer, Attempt, Extra, Grade, Row, RowKey, RowType},
-    wire::ResultCode,
+    wire::{RefusalReason, ResultCode},
 };
 
 use super::{
@@ -63,7 +63,8 @@ impl Quizzes {
         match row {
             Row::Answer(answer) => self.answer_rule(log, answer),
             Row::Attempt(attempt) if changes_quiz(log, attempt)? => {
-                let reason = "quiz: cannot be changed for an existing attempt".to_owned();
+                let text = "quiz: cannot be changed for an existing attempt";
+                let reason = RefusalReason::text("quiz_changed", &[], text);
                 Ok(Some(Rule::Always((ResultCode::Invalid, reason))))
             }
             _ => Ok(None),
@@ -99,10 +100,14 @@ impl Quizzes {
             Some(AcceptedAnswers::Questions(quiz))
                 if !quiz.questions.contains(&answer.question) =>
             {
-                format!("question: the quiz of the attempt has no question {}", answer.question)
+                let question = &answer.question;
+                let text = format!("question: the quiz of the attempt has no question {question}");
+                RefusalReason::text("unknown_question", &[("question", question)], text)
             }
             Some(AcceptedAnswers::Any(0)) => {
-                format!("question: more than {} answers for one attempt", Attempt::MAX_ANSWERS)
+                let max = Attempt::MAX_ANSWERS;
+                let text = format!("question: more than {max} answers for one attempt");
+                RefusalReason::text("too_many_answers", &[("max", &max)], text)
             }
             _ => return Ok(None),
         };
@@ -192,7 +197,7 @@ impl Quizzes {
     ) -> DomainResult<usize> {
         let key = |row_type| RowKey { row_type, key: id.to_string() };
         let Some(Row::Attempt(attempt)) = log.row(&key(RowType::Attempt))? else { return Ok(1) };
-        if attempt.submitted_ms.is_none() {
+        if attempt.is_open() {
             return Ok(1);
         }
         let quiz = self.quiz(log, attempt.quiz.clone(), attempt.quiz_hash)?;
@@ -244,7 +249,8 @@ impl Quizzes {
             cost += 1;
             let key = RowKey::of(RowType::Answer, &[id.to_string(), question.id.to_string()]);
             if let Some(Row::Answer(answer)) = log.row(&key)? {
-                open.points.insert(question.id.clone(), score_answer(question, &answer.value));
+                let points = score_answer(question, &answer.value, &parsed.quiz.lang);
+                open.points.insert(question.id.clone(), points);
             }
         }
         if is_first || open.points.len() > before {
@@ -302,8 +308,8 @@ fn score(quiz: &Quiz, answers: &BTreeMap<Slug, String>) -> (i64, i64) {
 }
 
 /// Returns the points for one answer, in thousandths; 0 if the answer is unreadable.
-fn score_answer(question: &Question, value: &str) -> i64 {
-    serde_json::from_str(value).map_or(0, |response| grade_question(question, &response))
+fn score_answer(question: &Question, value: &str, lang: &str) -> i64 {
+    serde_json::from_str(value).map_or(0, |response| grade_question(question, &response, lang))
 }
 
 /// Returns the maximum points of a quiz, in thousandths.

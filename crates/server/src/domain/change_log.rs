@@ -5,14 +5,15 @@
 //! enrolments (`attempts`, `enrolment`).
 
 use carrel_model::{
-    UserId,
+    Hlc, UserId,
     lattice::{Row, RowKey},
-    wire::ResultCode,
+    wire::{RefusalReason, ResultCode},
 };
 use uuid::Uuid;
 
 use super::{DomainError, DomainResult};
 use crate::{
+    clock::MAX_AHEAD_MS,
     events::Event,
     store::{
         Quota,
@@ -33,6 +34,18 @@ pub(super) enum Rule {
 /// Upper bound of the size of a row that is neither an attempt nor an answer, in bytes. Gives the number of rows that
 /// fit into the remaining quota, which are merged without a quota check for each.
 const MAX_ROW_BYTES: u64 = 256 * 1024;
+
+/// Maximum age of a value that wins over one from the future, in ms.
+const MAX_AGE_MS: i64 = 24 * 3_600_000;
+
+/// Returns the stamp and the value of a last-writer-wins register.
+fn register_of(row: &Row) -> Option<(Hlc, &str)> {
+    match row {
+        Row::Kv(kv) => Some((kv.hlc, &kv.value)),
+        Row::Progress(progress) => progress.pos.as_ref().map(|pos| (pos.hlc, pos.at.as_str())),
+        _ => None,
+    }
+}
 
 /// Owner of the rows, and the sign-in that wrote them (`None`: the server).
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +85,8 @@ pub(super) struct ChangeLog<'t> {
     usage: Usage,
     /// Something changed that the author's device does not have.
     has_more: bool,
+    /// The server's clock, for rows of devices.
+    now_ms: Option<i64>,
     pub(super) pushed: Pushed,
 }
 
@@ -87,18 +102,55 @@ impl<'t> ChangeLog<'t> {
             usage_before: usage,
             usage,
             has_more: false,
+            now_ms: None,
             pushed: Pushed { usn: before, ..Pushed::default() },
         })
+    }
+    /// Sets the server's clock, by which rows of devices are judged.
+    #[must_use]
+    pub(super) fn at(self, now_ms: i64) -> Self {
+        Self { now_ms: Some(now_ms), ..self }
     }
     /// Merges the leading rows to which no rule applies. Returns their number.
     pub(super) fn apply_client_batch(&mut self, rows: &[Row]) -> DomainResult<usize> {
         let count = self.unrestricted_rows(rows);
         if count > 0 {
-            for joined in self.tx.join(self.user, &rows[..count], self.pushed.usn)? {
-                self.count_client(joined);
+            let joined = self.tx.join(self.user, &rows[..count], self.pushed.usn)?;
+            for joined in &joined {
+                self.count_client(*joined);
+            }
+            // Afterwards, because it takes the next change number.
+            for (row, joined) in rows.iter().zip(joined) {
+                self.win_over_future_stamp(row, joined)?;
             }
         }
         Ok(count)
+    }
+    /// Lets a new value of a register win over a stored one whose stamp is in the future, which was written while the
+    /// server's clock was wrong: otherwise the register could not be changed until that time. The new value gets a
+    /// later stamp, so that it wins on every device.
+    ///
+    /// A value from more than `MAX_AGE_MS` ago may be older than the stored one, and does not win.
+    fn win_over_future_stamp(&mut self, row: &Row, joined: JoinedRow) -> DomainResult<()> {
+        let Some(now_ms) = self.now_ms.filter(|_| !joined.as_sent) else { return Ok(()) };
+        let Some(stamp) = register_of(row).map(|(stamp, _)| stamp) else { return Ok(()) };
+        let is_recent = stamp.ms() > now_ms.saturating_sub(MAX_AGE_MS);
+        let stored = if is_recent { self.row(&row.key())? } else { None };
+        let Some((stored_stamp, stored_value)) = stored.as_ref().and_then(register_of) else {
+            return Ok(());
+        };
+        let is_same = register_of(row).is_some_and(|(_, value)| value == stored_value);
+        let is_future = stored_stamp.ms() > now_ms.saturating_add(MAX_AHEAD_MS);
+        if is_same || !is_future || stored_stamp <= stamp {
+            return Ok(());
+        }
+        let mut later = row.clone();
+        later.set_stamp(stored_stamp.tick(0));
+        let joined = self.join(&later)?;
+        // The device has the value with the earlier stamp.
+        self.has_more |= joined.changed;
+        self.count(joined);
+        Ok(())
     }
     /// Returns the number of leading rows that need no rule or quota check: neither attempts nor answers, and far
     /// from the quota.
@@ -132,6 +184,7 @@ impl<'t> ChangeLog<'t> {
         match joined {
             Ok(joined) => {
                 self.count_client(joined);
+                self.win_over_future_stamp(row, joined)?;
                 Ok(joined.added)
             }
             Err(refusal) => {
@@ -174,6 +227,7 @@ impl<'t> ChangeLog<'t> {
         let reason = format!(
             "over the quota of this server: {rows} rows or {mib} MiB per learner; hint: ask the administrator"
         );
+        let reason = RefusalReason::text("quota", &[("rows", &rows), ("mib", &mib)], reason);
         (ResultCode::Forbidden, reason)
     }
     fn refusal(&self, row: &Row, rule: Option<Rule>) -> DomainResult<Option<Refusal>> {

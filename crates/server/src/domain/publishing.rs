@@ -9,6 +9,7 @@ use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{Block, Manifest, ManifestBlob, ManifestContent, SectionBody, SignedManifest, Story},
     search_text::{self, BodyReader, search_text},
+    text::SearchQuery,
     wire::{CourseReply, CourseSummary, StoryReply, StorySummary},
 };
 use serde::de::DeserializeOwned;
@@ -244,9 +245,9 @@ impl Store {
         q: Option<&str>,
         filter: Filter,
     ) -> DomainResult<Listed<String>> {
-        let search = match q.filter(|q| !q.trim().is_empty()).map(super::search::plan) {
+        let search = match q.filter(|q| !q.trim().is_empty()).map(SearchQuery::parse) {
             Some(None) => return Ok(Listed { items: Vec::new(), total: 0 }),
-            Some(plan) => plan,
+            Some(query) => query,
             None => None,
         };
         let filter = Filter { search, ..filter };

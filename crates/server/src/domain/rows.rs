@@ -24,7 +24,7 @@ fn push(
     quota: Quota,
     now_ms: i64,
 ) -> DomainResult<(Pushed, UngradedAttempts)> {
-    let mut log = ChangeLog::open(tx, user, quota)?;
+    let mut log = ChangeLog::open(tx, user, quota)?.at(now_ms);
     let mut quizzes = Quizzes::default();
     let mut index = 0;
     while index < batch.len() {

@@ -82,7 +82,7 @@ pub async fn login(
     if request.password.len() > MAX_PASSWORD * 4 {
         return Err(ApiError::invalid("password: must have at most 200 characters"));
     }
-    let key = precis::username(&request.login)
+    let key = precis::typed_username(&request.login)
         .unwrap_or_else(|_| request.login.trim().to_lowercase())
         .chars()
         .take(100)

@@ -14,6 +14,8 @@ use futures_util::FutureExt;
 
 use super::{App, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URI_BYTES, api_error::ApiError};
 
+/// `Retry-After` while the server's clock is wrong, in ms.
+const CLOCK_RETRY_MS: u64 = 60_000;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Marks an error reply that already has its body.
@@ -73,6 +75,25 @@ pub async fn finish(State(app): State<App>, request: Request, next: Next) -> Res
     }
     set_security_headers(headers, app.settings.behind_tls);
     reply
+}
+
+/// Refuses all requests that change something while the server's clock was never set: a sign-in would end when the clock
+/// is set, and the times of rows would be judged by a wrong clock. Reading stays possible.
+pub async fn require_plausible_clock(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let now_ms = app.clock.now_ms();
+    if request.method().is_safe() || crate::clock::is_plausible(now_ms) {
+        return next.run(request).await;
+    }
+    let detail = format!("the clock of the server is wrong: it is at {now_ms} ms since 1970");
+    let error = ApiError {
+        hint: "set the clock of the server; then everything continues by itself",
+        ..ApiError::new(ErrorCode::Unavailable, detail).retry_after(CLOCK_RETRY_MS)
+    };
+    axum::response::IntoResponse::into_response(error)
 }
 
 /// Returns an error for a request head larger than any client of this API needs. The limits of hyper are higher, and

@@ -135,6 +135,7 @@ pub fn layered(entries: Vec<access::Entry>, app: App) -> Router {
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, app.settings.request_timeout());
     // The layer added last is the outermost.
     access::mount(entries, &app)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), layers::require_plausible_clock))
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(timeout)

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 pub use engine::{CopyMetadata, Engine, OpenOptions, Opened, Transactions, TxJob};
 pub use error::{Reason, Result, StoreError};
-pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchPlan, SignedIn};
+pub use tx::{Filter, Kind, Listed, Publication, Published, PublishedQuiz, SignedIn};
 
 use crate::events::{Event, EventBus};
 use tx::Tx;

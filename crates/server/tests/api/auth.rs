@@ -5,7 +5,7 @@ use carrel_model::{ErrorCode, wire::TokenReply};
 use carrel_server::Settings;
 use serde_json::json;
 
-use super::support::{PASSWORD, TestServer, device, engine, fixture};
+use super::support::{NOW, PASSWORD, TestServer, device, engine, fixture};
 
 const MINUTE: i64 = 60_000;
 
@@ -240,6 +240,21 @@ async fn logins_and_passwords_are_compared_by_precis() {
     for login in ["jose\u{301}", "\u{ff2a}OS\u{c9}"] {
         assert_eq!(register(login, "", PASSWORD).await.status, StatusCode::CONFLICT, "{login:?}");
     }
+    // Pasted with invisible characters, as only a sign-in accepts.
+    for login in ["\u{feff}jos\u{e9}", "jos\u{e9}\u{200b}", "\u{202a}jose\u{301}\u{202c}"] {
+        assert_eq!(server.sign_in(login, 2).await.user.id, composed.user.id, "{login:?}");
+        assert_eq!(
+            register(login, "", PASSWORD).await.status,
+            StatusCode::BAD_REQUEST,
+            "{login:?}"
+        );
+    }
+    // The letters i of Turkish.
+    let irem = server.learner("\u{130}rem").await;
+    for login in ["irem", "IREM", "\u{131}rem", "I\u{307}REM", "i\u{307}rem"] {
+        assert_eq!(server.sign_in(login, 2).await.user.id, irem.user.id, "{login:?}");
+        assert_eq!(register(login, "", PASSWORD).await.status, StatusCode::CONFLICT, "{login:?}");
+    }
     server.learner("pw3").await;
     for (login, name, password, field) in [
         ("pw3\u{200b}", "", PASSWORD, "login"),
@@ -361,6 +376,37 @@ async fn signing_out_with_an_access_token_ends_the_sign_in() {
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
     assert!(!server.accepts(&noor.access_token).await);
     assert_eq!(server.refresh(&noor.refresh_token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// A computer without a battery starts at 1970, and its clock is set later. Tokens issued before would be expired then.
+#[tokio::test]
+async fn nothing_is_changed_while_the_clock_was_never_set() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    for wrong in [0, 86_400_000, 946_684_800_000, 4_102_444_800_000] {
+        server.clock.set(wrong);
+        let body = json!({"login": "noor", "password": PASSWORD, "deviceId": device(7)});
+        let new = json!({"login": "amin", "password": PASSWORD, "deviceId": device(8)});
+        let replies = [
+            server.post("/api/auth/login", "", &body).await,
+            server.post("/api/auth/register", "", &new).await,
+            server.refresh(&noor.refresh_token).await,
+            server.push(&noor.access_token, &[]).await,
+        ];
+        for reply in replies {
+            assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{wrong}");
+            let problem = reply.problem();
+            assert_eq!(problem.code, ErrorCode::Unavailable);
+            assert_eq!((problem.retry_after_ms, problem.retryable), (Some(60_000), true));
+            assert!(problem.detail.contains("clock"), "{}", problem.detail);
+        }
+        assert_eq!(server.get("/api/meta", "").await.status, StatusCode::OK, "{wrong}");
+    }
+    // After the clock is set, the device continues with its tokens.
+    server.clock.set(NOW + 3 * 24 * 60 * MINUTE);
+    let next: TokenReply = server.refresh(&noor.refresh_token).await.ok();
+    assert!(server.accepts(&next.access_token).await);
+    server.sign_in("noor", 7).await;
 }
 
 #[tokio::test]

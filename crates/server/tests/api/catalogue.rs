@@ -51,6 +51,8 @@ async fn filters_and_search() {
         ("/api/courses?difficulty=BEGINNER", 0),
         ("/api/courses?category=Geography&lang=en", 1),
         ("/api/courses?lang=fr", 0),
+        ("/api/courses?lang=EN-gb", 1),
+        ("/api/courses?lang=eng", 1),
         ("/api/courses?q=RIVERS", 1),
         ("/api/courses?q=wate", 1),
         ("/api/courses?q=water%20river&difficulty=INTERMEDIATE", 1),

@@ -78,7 +78,8 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         Argon2::default().hash_password(password.as_bytes(), &salt).unwrap().to_string()
     };
-    let logins = ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}"];
+    let logins =
+        ["Jos\u{e9}", "jose\u{301}", "pw3", "pw3\u{200b}", "Caf\u{e9}", "\u{130}lk", "\u{131}lk"];
     for (n, login) in logins.iter().enumerate() {
         conn.execute(
             "INSERT INTO account (id, login, login_key, name, role, password, created_ms) VALUES (?1, ?2, ?3, ?2, 'student', ?4, ?5)",
@@ -121,6 +122,12 @@ async fn accounts_and_sign_ins_of_an_earlier_release_stay_valid() {
     let body = json!({"login": "CAFE\u{301}", "password": decomposed, "deviceId": device(60)});
     let reply: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
     assert_eq!(reply.user.id.0, device(4).0);
+    // The earliest account gets the common key of all letters i.
+    for login in ["ILK", "ilk\u{feff}"] {
+        let body = json!({"login": login, "password": decomposed, "deviceId": device(60)});
+        let reply: TokenReply = server.post("/api/auth/login", "", &body).await.ok();
+        assert_eq!(reply.user.id.0, device(5).0, "{login:?}");
+    }
     let next: TokenReply = server.refresh(opaque).await.ok();
     let next: TokenReply = server.refresh(&next.refresh_token).await.ok();
     assert!(server.accepts(&next.access_token).await);
@@ -247,4 +254,30 @@ async fn a_damaged_schema_is_refused_at_the_start_and_in_a_backup() {
     assert!(refused.contains("damaged") && refused.contains("account"), "{refused}");
     let refused = SqliteEngine.check_copy(&copy).unwrap_err().to_string();
     assert!(refused.contains("account"), "{refused}");
+}
+
+#[tokio::test]
+async fn passages_of_an_earlier_release_are_found() {
+    let server = TestServer::new();
+    let data = server.dir.path().join("old");
+    std::fs::create_dir(&data).unwrap();
+    let mut conn =
+        carrel_sqlite::open(&data.join("server.db"), carrel_sqlite::Options::default()).unwrap();
+    carrel_sqlite::migrate(&mut conn, &carrel_server::store::sqlite::MIGRATIONS[..7], None, NOW)
+        .unwrap();
+    conn.execute("INSERT INTO server_fact (name, value) VALUES ('epoch', 'e')", []).unwrap();
+    for (kind, item) in [("course", "rivers"), ("section", "rivers/one/read")] {
+        conn.execute(
+            "INSERT INTO passage (root_kind, root, kind, item, lang, title, text)
+             VALUES ('course', 'rivers', ?1, ?2, 'zh', 'T', '河流入海')",
+            [kind, item],
+        )
+        .unwrap();
+    }
+    drop(conn);
+    std::fs::write(data.join("signing.key"), format!("{}\n", "07".repeat(32))).unwrap();
+    let data_dir = carrel_server::DataDir::open(carrel_server::Config::new(&data)).unwrap();
+    let found = data_dir.store.search("流入", 0, 10).await.unwrap();
+    let items: Vec<&str> = found.items.iter().map(|hit| hit.item.as_str()).collect();
+    assert_eq!(items, ["rivers", "rivers/one/read"]);
 }

@@ -53,6 +53,56 @@ async fn an_invalid_row_never_blocks_the_others() {
     assert_eq!(items, ["a/b/c", "a/b/d"]);
 }
 
+/// Registers that were written while the server's clock was years ahead.
+#[tokio::test]
+async fn a_register_stamped_in_the_future_can_be_changed_again() {
+    let server = TestServer::new();
+    let noor = server.learner("noor").await;
+    let (hour, year) = (3_600_000, 365 * 24 * 3_600_000_i64);
+    let stamp = |ms: i64, counter: i64| format!("{:016x}", (ms << 16) | counter);
+    let kv = |key: &str, value: &str, hlc: &str| json!({"type": "kv", "ns": "setting", "key": key, "value": value, "hlc": hlc, "device": device(1)});
+    let position = |at: &str, hlc: &str| {
+        json!({"type": "progress", "kind": "section", "item": "a/b/c", "percent": 7,
+            "pos": {"hlc": hlc, "device": device(1), "at": at}})
+    };
+    server.clock.set(NOW + 4 * year);
+    let future = stamp(NOW + 4 * year, 0);
+    let then = server.sign_in("noor", 2).await;
+    let rows = [kv("theme", "1", &future), position("b1", &future), kv("font", "1", &future)];
+    let reply: Value = server.push(&then.access_token, &rows).await.ok();
+    assert_eq!(codes(&reply), ["ok"; 3]);
+
+    server.clock.set(NOW + hour);
+    let noor: carrel_model::wire::TokenReply = server.refresh(&noor.refresh_token).await.ok();
+    let token = &noor.access_token;
+    let values = || async {
+        let rows = server.pull(token, 0).await["rows"].clone();
+        let find = |key: &str| {
+            let found = rows.as_array().unwrap().iter().find(|r| r["row"]["key"] == key).cloned();
+            found.unwrap()["row"]["value"].as_str().unwrap().to_owned()
+        };
+        let pos = rows.as_array().unwrap().iter().find(|r| r["row"]["type"] == "progress");
+        (find("theme"), find("font"), pos.unwrap()["row"]["pos"].clone())
+    };
+    let now = stamp(NOW + hour, 3);
+    let old = stamp(NOW - 30 * 24 * hour, 0);
+    let rows = [kv("theme", "2", &now), kv("font", "2", &old), position("b2", &now)];
+    let reply: Value = server.push(token, &rows).await.ok();
+    assert_eq!(codes(&reply), ["ok"; 3]);
+    // The values win with a later stamp, so that they win on each device. The old one may be older than the stored one.
+    let (theme, font, pos) = values().await;
+    assert_eq!((theme.as_str(), font.as_str(), pos["at"].as_str()), ("2", "1", Some("b2")));
+    assert_eq!(pos["hlc"], stamp(NOW + 4 * year, 1));
+    assert_eq!(reply["ownSince"], Value::Null, "the device pulls the stamps");
+    assert_eq!(reply["usn"], 5);
+    // A repeated push changes nothing, and a later one wins again.
+    let again: Value = server.push(token, &rows).await.ok();
+    assert_eq!(again["usn"], 5);
+    let rows = [kv("theme", "3", &stamp(NOW + hour, 4))];
+    let reply: Value = server.push(token, &rows).await.ok();
+    assert_eq!((reply["usn"].as_u64(), values().await.0.as_str()), (Some(6), "3"));
+}
+
 #[tokio::test]
 async fn a_replay_changes_nothing_and_a_repeated_key_is_one_row() {
     let server = TestServer::new();

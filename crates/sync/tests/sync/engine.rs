@@ -13,7 +13,10 @@ use carrel_model::{
     },
     wire::{MAX_PUSH_ITEMS, PullReply, PulledRow, PushReply, PushResult, ResultCode},
 };
-use carrel_sync::{Event, Instruction, Phase, Sync, machine::Lane};
+use carrel_sync::{
+    Event, Instruction, Phase, Sync,
+    machine::{Lane, PULL_ROWS},
+};
 use carrel_system::Clock as _;
 use carrel_testkit::{
     FakeClock, FakeServer,
@@ -301,6 +304,42 @@ async fn pipelined_batches_lose_nothing_after_a_fault() {
         );
         let receipts = device.store.read(|c| outbox::accepted(c, 1_000)).await.unwrap();
         assert_eq!(receipts.len(), outbox::RECEIPTS, "{name}");
+    }
+}
+
+/// Three pages in one instruction: the next page is requested while the one before it is applied.
+#[tokio::test]
+async fn pipelined_pages_lose_nothing_after_a_fault() {
+    const ROWS: usize = 2 * PULL_ROWS as usize + 500;
+    let busy = || Outcome::Reply(problem(503, ErrorCode::Unavailable, Some(1)).into());
+    let faults: [(&str, Option<Outcome>, usize, u64); 5] = [
+        ("none", None, 3, ROWS as u64),
+        ("the second request is lost", Some(Outcome::LoseRequest), 2, PULL_ROWS.into()),
+        ("the second reply is lost", Some(Outcome::LoseReply), 2, PULL_ROWS.into()),
+        ("the server is busy", Some(busy()), 2, PULL_ROWS.into()),
+        ("a sign-in page", Some(Outcome::Reply((200, "<html>").into())), 2, PULL_ROWS.into()),
+    ];
+    for (name, fault, requests, pulled) in faults {
+        let server = FakeServer::new();
+        for n in 0..ROWS {
+            let row = Progress::none(ItemKind::Section, item(&format!("c/l{n}/s")));
+            server.put(Progress { done_ms: Some(FakeClock::noon().now_ms()), ..row });
+        }
+        let device = Device::new(1, &FakeClock::noon(), &server);
+        if let Some(fault) = fault {
+            let ((processed, _), (resume, resumed)) = (oneshot::channel(), oneshot::channel());
+            resume.send(()).unwrap();
+            server.enqueue(PULL, Outcome::Hold { processed, resumed });
+            server.enqueue(PULL, fault);
+        }
+        let event = device.engine.run(Instruction::Pull { limit: PULL_ROWS }).await;
+        let Event::Pulled(done) = event else { panic!("{name}: {event:?}") };
+        assert_eq!((server.requests(PULL), done.usn), (requests, pulled), "{name}");
+        assert_eq!(done.more, pulled < ROWS as u64, "{name}");
+        let state = device.store.read(state::load).await.unwrap();
+        assert_eq!(state.pulled, pulled, "{name}: the cursor is that of the applied rows");
+        device.sync_until_idle().await;
+        assert_eq!(device.done("c").await.len(), ROWS, "{name}");
     }
 }
 
@@ -625,6 +664,72 @@ async fn stamps_of_a_fast_clock_are_corrected() {
     device.sync().await;
     let here = device.learning.latest(1).await.unwrap();
     assert_eq!(here[0].row.pos.as_ref().unwrap().at, "b3");
+}
+
+/// The server's clock is wrong by some days while two devices meet it, and right when they meet it again. In between both
+/// write offline.
+#[tokio::test]
+async fn after_a_wrong_server_clock_the_later_offline_write_wins() {
+    let (hour, day) = (3_600_000, 24 * 3_600_000);
+    for wrong_by in [-3 * day, -400 * day, -2 * hour, 3 * day] {
+        for first_is_earlier in [true, false] {
+            let what = format!("wrong by {wrong_by}, {first_is_earlier}");
+            let server = FakeServer::new();
+            let clock = FakeClock::noon();
+            let set_server_clock =
+                |wrong_by| server.state().clock_ms = Some(clock.now_ms() + wrong_by);
+            // Only the first device has a correction: the second one has nothing to send to the wrong clock.
+            let (first, second) =
+                (Device::new(1, &clock, &server), Device::new(2, &clock, &server));
+            let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+            set_server_clock(wrong_by);
+            first.learning.record(at("b0")).await.unwrap();
+            first.sync_until_idle().await;
+            second.sync().await;
+            assert!(first.refused().await.is_empty(), "{what}");
+            let (earlier, later) =
+                if first_is_earlier { (&first, &second) } else { (&second, &first) };
+            clock.advance(4 * day);
+            earlier.learning.record(at("b1")).await.unwrap();
+            clock.advance(hour);
+            later.learning.record(at("b2")).await.unwrap();
+            clock.advance(hour);
+            set_server_clock(0);
+            for device in [&first, &second, &first] {
+                device.sync().await;
+            }
+            for device in [&first, &second] {
+                assert_eq!(device.waiting().await, 0, "{what}");
+                let latest = device.learning.latest(1).await.unwrap();
+                assert_eq!(latest[0].row.pos.as_ref().unwrap().at, "b2", "{what}");
+            }
+            let Some(Row::Progress(row)) = server.row(&key("a/b/c")) else { panic!("{what}") };
+            // The stamp is the time of the write, as on a device that never met the wrong clock.
+            let error_ms = row.pos.unwrap().hlc.ms() - (clock.now_ms() - hour);
+            assert!(error_ms.abs() < 60_000, "{what}: {error_ms} ms");
+        }
+    }
+}
+
+/// Without an answer about the server's clock, a device whose clock was corrected sends nothing.
+#[tokio::test]
+async fn stamps_wait_until_the_server_clock_is_known() {
+    let server = FakeServer::new();
+    let clock = FakeClock::noon();
+    let device = Device::new(1, &clock, &server);
+    server.state().clock_ms = Some(FakeClock::NOON - 3 * 24 * 3_600_000);
+    let at = |pos: &str| Step { pos: Some(pos.into()), ..percent("a/b/c", 500) };
+    device.learning.record(at("b0")).await.unwrap();
+    device.sync_until_idle().await;
+    device.learning.record(at("b1")).await.unwrap();
+    server.state().clock_ms = Some(FakeClock::NOON);
+    let pushes = server.requests(PUSH);
+    server.enqueue("/api/meta", Outcome::LoseRequest);
+    device.sync().await;
+    assert_eq!((server.requests(PUSH), device.waiting().await), (pushes, 1));
+    assert_eq!(device.engine.phase().0, carrel_sync::Phase::Offline);
+    device.sync_until_idle().await;
+    assert_eq!((server.requests(PUSH), device.waiting().await), (pushes + 1, 0));
 }
 
 #[tokio::test]

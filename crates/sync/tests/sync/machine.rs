@@ -7,7 +7,7 @@ use carrel_model::{
 };
 use carrel_sync::{
     Event, Fault, Instruction, Machine, Phase,
-    machine::{DEBOUNCE_MS, Lane, MAX_ROUNDS, POLL_MS, PULL_ROWS, Pulled, Pushed},
+    machine::{CHECK_SPREAD_MS, DEBOUNCE_MS, Lane, MAX_ROUNDS, POLL_MS, PULL_ROWS, Pulled, Pushed},
 };
 
 const MIN: i64 = 60_000;
@@ -342,11 +342,77 @@ fn the_event_stream_is_reopened() {
     assert_eq!(m.handle(4, Event::ListenEnded { stream: 1, fault: Fault::Offline }), []);
     assert_eq!(m.phase(), Phase::Idle, "an ended stream is not shown as a fault");
     let at = m.next_wake().unwrap();
+    assert!(at <= 4 + CHECK_SPREAD_MS);
+    assert_eq!(m.handle(at, Event::Timer), [pull()], "a pull checks the server");
+    m.handle(at, pulled());
+    assert_eq!(m.phase(), Phase::Idle);
+    let at = m.next_wake().unwrap();
     assert!(at <= 4 + 3_000);
     assert_eq!(m.handle(at, Event::Timer), [listen(2)]);
     let out = m.handle(at + 1, Event::NetworkChanged);
     assert_eq!(out, [Instruction::CloseStream, push(MAX_PUSH_ITEMS), pull(), listen(3)]);
     assert_eq!(m.handle(at + 2, Event::SignedOut), [Instruction::CloseStream]);
+}
+
+#[test]
+fn the_decision_about_a_pushed_row_is_pulled_at_once() {
+    let sent = Pushed { sent: 1, settled: 1, accepted: 1, ..Pushed::default() };
+    let mut m = pushing();
+    assert_eq!(m.handle(5_000, Event::Pushed(Pushed { news: Some(12), ..sent })), [pull()]);
+    assert_eq!(m.handle(5_010, Event::Pulled(pulled_to(12))), []);
+    // Without rows of others, no pull is needed.
+    let mut m = pushing();
+    assert_eq!(m.handle(5_000, Event::Pushed(sent)), []);
+    // A pull that runs already is repeated only if it did not reach the decision.
+    for (usn, expected) in [(12, vec![]), (13, vec![]), (11, vec![pull()])] {
+        let mut m = started();
+        m.handle(10, Event::Pushed(Pushed { news: Some(12), ..sent }));
+        assert_eq!(m.handle(20, Event::Pulled(pulled_to(usn))), expected, "pulled to {usn}");
+    }
+}
+
+#[test]
+fn an_unreachable_server_is_checked_and_shown_until_it_replies() {
+    // A list could not be loaded, while sync is idle.
+    let mut m = idle();
+    assert_eq!(m.handle(20, Event::Unreachable), []);
+    assert_eq!((m.phase(), m.error()), (Phase::Offline, Some(ErrorCode::Offline)));
+    let at = m.next_wake().unwrap();
+    assert!(at <= 20 + CHECK_SPREAD_MS);
+    assert_eq!(m.handle(at, Event::Timer), [pull()]);
+    m.handle(at + 10, Event::PullFailed(Fault::Offline));
+    let retry = m.next_try().unwrap();
+    m.handle(at + 11, Event::Unreachable);
+    assert_eq!(m.next_try(), Some(retry), "a failed lane is not checked again");
+    // Another request of the app is answered: the wait ends, once.
+    assert_eq!(m.handle(at + 20, Event::Reached), [pull()]);
+    m.handle(at + 30, Event::PullFailed(Fault::Offline));
+    assert_eq!(m.phase(), Phase::Offline, "pulls still fail");
+    assert_eq!(m.handle(at + 40, Event::Reached), []);
+    let retry = m.next_try().unwrap();
+    assert_eq!(m.handle(retry, Event::Timer), [pull()]);
+    m.handle(retry + 1, pulled());
+    assert_eq!(m.phase(), Phase::Idle);
+    // Without a fault of sync, the first reply ends the state.
+    m.handle(retry + 2, Event::Unreachable);
+    m.handle(retry + 3, Event::Reached);
+    assert_eq!(m.phase(), Phase::Idle);
+    let at = m.next_wake().unwrap();
+    assert_eq!(m.handle(at, Event::Timer), [pull()]);
+    m.handle(at, pulled());
+    // A doubt is not shown, but checked.
+    let now = retry + POLL_MS / 2;
+    m.handle(now, Event::Doubtful);
+    assert_eq!(m.phase(), Phase::Idle);
+    assert!(m.next_wake().unwrap() <= now + CHECK_SPREAD_MS);
+}
+
+#[test]
+fn a_reached_server_ends_no_wait_that_it_requested() {
+    let mut m = pushing();
+    m.handle(5_000, failed(busy(503, Some(120)), 5));
+    assert_eq!(m.handle(5_010, Event::Reached), []);
+    assert_eq!(m.next_try(), Some(5_000 + 120_000));
 }
 
 #[test]
@@ -381,6 +447,9 @@ fn a_signed_in_machine_always_has_a_next_wake() {
         Event::StoreFailed(Lane::Push),
         Event::StoreFailed(Lane::Pull),
         Event::ListenEnded { stream: 1, fault: Fault::Offline },
+        Event::Unreachable,
+        Event::Doubtful,
+        Event::Reached,
     ];
     let mut seed = 9_u64;
     for _ in 0..2_000 {
@@ -509,6 +578,7 @@ fn pushes_without_progress() -> Vec<Event> {
         Event::Pushed(Pushed { sent: 5, left: 5, ..Pushed::default() }),
         Event::Pushed(Pushed { sent: 5, left: 5, other_epoch: true, ..Pushed::default() }),
         Event::Pushed(Pushed::default()),
+        Event::Pushed(Pushed { news: Some(1 << 40), ..Pushed::default() }),
         failed(Fault::Offline, 5),
         failed(Fault::BadReply, 1),
         failed(Fault::TooNew, 5),
@@ -590,10 +660,13 @@ fn replies_without_progress_cause_no_hot_loop() {
         .map(|fault| Event::ListenEnded { stream: 0, fault });
     let mut seed = 11_u64;
     for n in 0..count {
-        let changes = match n % 3 {
+        let changes = match n % 7 {
             0 => None,
-            1 => Some(Event::Changes { usn: 1 << 40, epoch: "e".into() }),
-            _ => Some(Event::Changes { usn: 1 << 40, epoch: "other".into() }),
+            1 | 2 => Some(Event::Changes { usn: 1 << 40, epoch: "e".into() }),
+            3 => Some(Event::Changes { usn: 1 << 40, epoch: "other".into() }),
+            4 => Some(Event::Unreachable),
+            5 => Some(Event::Doubtful),
+            _ => Some(Event::Reached),
         };
         let script = Script {
             pushes: random_events(&pushes_without_progress(), &mut seed),

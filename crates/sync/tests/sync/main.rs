@@ -4,5 +4,6 @@
 
 mod engine;
 mod machine;
+mod reachability;
 mod scheduler;
 mod world;

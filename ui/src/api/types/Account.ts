@@ -17,4 +17,12 @@ serverName: string, user: UserInfo,
 /**
  * The learner has to sign in again: the session ended, or they signed out. Unsent changes are kept.
  */
-needsSignIn: boolean, };
+needsSignIn: boolean, 
+/**
+ * The learner signed out: only a sign-in or the PIN opens the account.
+ */
+signedOut: boolean, 
+/**
+ * The account opens on this device with a PIN.
+ */
+hasPin: boolean, };

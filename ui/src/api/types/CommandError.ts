@@ -11,10 +11,14 @@ export type CommandError = { code: ErrorCode, message: string, hint: string, ret
 size?: number, 
 /**
  * Code of the reason why a file was not written or not imported; the UI has a message for each
- * (`bundle.error.*`).
+ * (`bundle.error.*`). Or why a PIN was not accepted: `pin_wrong`, `pin_wait`, `pin_required`, `pin_invalid`.
  */
 reason?: string, 
 /**
  * The name that the message for `reason` refers to.
  */
-subject?: string, };
+subject?: string, 
+/**
+ * Time before the same call can succeed, in milliseconds.
+ */
+retryAfterMs?: number, };

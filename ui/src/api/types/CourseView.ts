@@ -16,7 +16,7 @@ export type CourseView = { course: CourseSummary, lessons: Array<LessonView>, st
  */
 percent: number, done: number, total: number, 
 /**
- * For sections added by an update after the course was completed; always 0, because they are not counted yet.
+ * Number of unfinished sections of a course that was complete before: an update added them.
  */
 newSections: number, 
 /**

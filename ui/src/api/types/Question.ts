@@ -45,7 +45,7 @@ choices: Array<Choice>, } | { "kind": "fill",
  */
 blanks: Array<Array<string>>, 
 /**
- * True if answers are compared exactly, without normalisation.
+ * True if answers are compared exactly (`text::fold_exact`), otherwise with `text::fold_answer`.
  */
 exact: boolean, } | { "kind": "order", 
 /**

@@ -20,4 +20,8 @@ maxPoints: number,
 /**
  * True if there is an answer, correct or not.
  */
-answered: boolean, };
+answered: boolean, 
+/**
+ * For an answered fill-in question, whether each blank is right; otherwise empty.
+ */
+blanks: Array<boolean>, };

@@ -27,9 +27,17 @@ percent: number | null,
  */
 activeMs: number | null, state: ReceiptState, atMs: number, 
 /**
- * Why the server refused the change; empty if it did not.
+ * Why the server refused the change, in English, for support; empty if it did not.
  */
 reason: string, 
+/**
+ * Name of the reason, for which the UI has a message (`sync.reason.*`); empty if it has none.
+ */
+reasonName: string, 
+/**
+ * Parameters of that message.
+ */
+reasonParams: { [key in string]: string }, 
 /**
  * `invalid`, `forbidden`, `too_new` or `clock_skew`; empty if the change was not refused.
  */

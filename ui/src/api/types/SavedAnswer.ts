@@ -7,4 +7,8 @@ export type SavedAnswer = {
 /**
  * Thousandths of a point.
  */
-points: number, maxPoints: number, };
+points: number, maxPoints: number, 
+/**
+ * For a fill-in question, whether each blank is right; otherwise empty.
+ */
+blanks: Array<boolean>, };

@@ -14,9 +14,10 @@ points: number,
  */
 maxPoints: number, 
 /**
- * True if the percentage is at least the quiz's `pass`.
+ * Whether the percentage is at least the quiz's `pass`. `None` if that is not known, because this version of the
+ * quiz is not on the device.
  */
-passed: boolean, 
+passed: boolean | null, 
 /**
  * Score of each question, in the order of the quiz.
  */

@@ -2,6 +2,10 @@
 import type { SearchHit } from "./SearchHit";
 
 /**
- * At most 50 matches in local content and the stored catalogue, best match first.
+ * Matches in the stored catalogue, then in local content, each with the best match first.
  */
-export type SearchReply = { hits: Array<SearchHit>, };
+export type SearchReply = { hits: Array<SearchHit>, 
+/**
+ * Number of all matches.
+ */
+total: number, };

@@ -34,4 +34,8 @@ downloadCharging: boolean,
 /**
  * Single letter and punctuation keys act as shortcuts, such as `j` for the next section.
  */
-keyShortcuts: boolean, };
+keyShortcuts: boolean, 
+/**
+ * Languages in which the learner reads, as language tags in their order. The library shows these first; empty: all.
+ */
+contentLanguages: Array<string>, };

@@ -6,4 +6,8 @@ export type StoryCard = { story: StorySummary,
 /**
  * Hundredths of a percent, 0 to 10,000.
  */
-percent: number, done: boolean, download: DownloadState, };
+percent: number, done: boolean, download: DownloadState, 
+/**
+ * The languages of this story in the library, sorted; empty if there is only one.
+ */
+languages: Array<string>, };

@@ -11,7 +11,11 @@ export type StoryPage = {
 /**
  * Id under which progress is recorded.
  */
-item: ItemId, story: Story, progress: ItemProgress, 
+item: ItemId, story: Story, 
+/**
+ * Family of the story, see `ListRequest`; empty if it has none or is part of a course.
+ */
+family: string, progress: ItemProgress, 
 /**
  * Ids of this story's words that are on the review list.
  */

@@ -61,6 +61,10 @@ credits: string,
  */
 cover: Cover, 
 /**
+ * Name that the same story has in all its languages; empty if it is known in one language only.
+ */
+family?: string, 
+/**
  * Number of pages.
  */
 pageCount: number, 

@@ -20,10 +20,15 @@ export function formatPosition(seconds: number): string {
   return `t${Math.max(0, Math.round(seconds * 1000))}`;
 }
 
+/** Returns a duration in seconds; 0 if it is unknown, such as that of a recording that is still growing. */
+function knownDuration(seconds: number): number {
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
+}
+
 export interface PlaybackSource {
   hash: string;
-  /** Milliseconds; 0 if the file does not state it. */
-  durationMs: number;
+  /** Milliseconds; 0 or missing in courses of older compilers if the file does not state it. */
+  durationMs: number | null | undefined;
   title: string;
   /** Course or story under which the position is saved. Empty: it is not saved. */
   root: string;
@@ -34,6 +39,7 @@ export class Playback implements Holder {
   paused = $state(true);
   /** Current position in seconds. */
   at = $state(0);
+  /** In seconds; 0 if unknown. */
   duration = $state(0);
   rate = $state(1);
   failed = $state(false);
@@ -49,7 +55,7 @@ export class Playback implements Holder {
 
   constructor(source: PlaybackSource) {
     this.#source = source;
-    this.duration = source.durationMs / 1000;
+    this.duration = knownDuration((source.durationMs ?? 0) / 1000);
   }
 
   /** Attaches to the `<audio>` or `<video>`. Relies on its events, which also fire while the window is hidden. */
@@ -160,8 +166,7 @@ export class Playback implements Holder {
     else element.currentTime = seconds;
   }
   #handleMetadata(): void {
-    const length = this.#element?.duration ?? Number.NaN;
-    if (Number.isFinite(length) && length > 0) this.duration = length;
+    this.duration = knownDuration(this.#element?.duration ?? 0) || this.duration;
     if (this.#pendingSeek !== undefined && this.#element) {
       this.#element.currentTime = this.#pendingSeek;
       this.#pendingSeek = undefined;
@@ -179,8 +184,8 @@ export class Playback implements Holder {
     if (!this.#source.root) return;
     const saved = await api.getPosition({ kind: "media", item: this.#item() }).catch(() => undefined);
     const seconds = parsePosition(saved?.pos ?? null);
-    if (seconds === undefined || this.#hasInput || seconds < RESTORE_MARGIN || seconds > this.duration - RESTORE_MARGIN)
-      return;
+    if (seconds === undefined || this.#hasInput || seconds < RESTORE_MARGIN) return;
+    if (this.duration > 0 && seconds > this.duration - RESTORE_MARGIN) return;
     this.#savedAt = seconds;
     this.#seekTo(seconds);
     this.resumed = seconds;
@@ -192,7 +197,8 @@ export class Playback implements Holder {
     if (!this.#source.root || !this.#hasInput || (!ended && this.at === this.#savedAt)) return;
     const seconds = ended ? 0 : this.at;
     this.#savedAt = seconds;
-    const percent = ended ? 10_000 : Math.min(9900, Math.round((this.at / (this.duration || 1)) * 10_000));
+    const share = this.duration > 0 ? this.at / this.duration : 0;
+    const percent = ended ? 10_000 : Math.min(9900, Math.round(share * 10_000));
     void this.#write({
       kind: "media",
       item: this.#item(),

@@ -7,6 +7,8 @@ export type Mark = "right" | "wrong" | "missed" | "open";
 export interface QuestionPoints {
   points: number;
   maxPoints: number;
+  /** For a fill-in question, whether each blank is right, as the core decided. */
+  blanks?: readonly boolean[];
 }
 
 const PLAIN = /^(?:em|strong|b|i|u|span|small|mark|a|bdi)$/;
@@ -32,11 +34,6 @@ export function plainText(html: string): string {
   const { body } = new DOMParser().parseFromString(html, "text/html");
   for (const image of body.querySelectorAll("img")) image.replaceWith(image.alt);
   return (body.textContent ?? "").replace(/\s+/g, " ").trim();
-}
-
-/** Normalises a typed answer as the core does: NFKC, lower case, white space as single spaces. */
-function typed(text: string): string {
-  return text.normalize("NFKC").toLowerCase().split(/\s+/).filter(Boolean).join(" ");
 }
 
 /** Marks the items in the learner's order: right if it follows the same text as in the right order. */
@@ -89,7 +86,7 @@ export function canonical(question: Question, response: Response): Response {
 
 /**
  * Returns one mark for each choice (in the order of the question), gap, item (in the learner's order) or left side.
- * Full points of the core mark every given part as right: only the core knows all rules for typed answers.
+ * Full points of the core mark every given part as right. Typed answers are compared only by the core.
  */
 export function marksOf(question: Question, response: Response, result: QuestionPoints): Mark[] {
   const full = result.points >= result.maxPoints;
@@ -99,11 +96,9 @@ export function marksOf(question: Question, response: Response, result: Question
       return choice.correct ? (chosen ? "right" : "missed") : chosen ? "wrong" : "open";
     });
   if (question.kind === "fill" && response.kind === "fill")
-    return question.blanks.map((accepted, i): Mark => {
-      const text = response.texts[i] ?? "";
-      if (full) return "right";
-      if (text.trim() === "") return "missed";
-      return accepted.some((a) => (question.exact ? a === text : typed(a) === typed(text))) ? "right" : "wrong";
+    return question.blanks.map((_, i): Mark => {
+      if (full || result.blanks?.[i]) return "right";
+      return (response.texts[i] ?? "").trim() === "" ? "missed" : "wrong";
     });
   if (question.kind === "order" && response.kind === "order")
     return full ? response.order.map(() => "right") : marksOfOrder(question.items, response.order);

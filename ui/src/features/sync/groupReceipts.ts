@@ -5,8 +5,8 @@ import type { Key } from "../../i18n/index.svelte";
 /** Returns the message key of the name of a row. Rows of type `kv` are named by their namespace. */
 export function nameOf(receipt: Pick<Receipt, "id" | "rowType">): Key {
   if (receipt.rowType !== "kv") return `sync.row.${receipt.rowType}`;
-  const ns = /^kv:(setting|enrolment|device)\u001f/.exec(receipt.id)?.[1] as
-    "setting" | "enrolment" | "device" | undefined;
+  const ns = /^kv:(setting|enrolment|device|completed)\u001f/.exec(receipt.id)?.[1] as
+    "setting" | "enrolment" | "device" | "completed" | undefined;
   return ns ? `sync.row.kv.${ns}` : "sync.row.kv";
 }
 const SETTINGS: Readonly<Record<string, Key>> = {
@@ -29,7 +29,9 @@ export function titleKeyOf(receipt: Pick<Receipt, "id" | "rowType" | "title">): 
   if (receipt.rowType === "kv") {
     const [, ns, key = ""] = /^kv:([^\u001f]*)\u001f(.*)$/s.exec(receipt.id) ?? [];
     if (ns === "setting") return SETTINGS[key.toLowerCase().replace(/[^a-z]/g, "")] ?? "sync.row.kv.setting";
-    return receipt.title === "" || (ns !== "device" && ns !== "enrolment") ? nameOf(receipt) : null;
+    return receipt.title === "" || (ns !== "device" && ns !== "enrolment" && ns !== "completed")
+      ? nameOf(receipt)
+      : null;
   }
   // A row that only refers to another row by its id.
   return /^[0-9a-f]{8}-[0-9a-f]{4}-/.test(receipt.title) || receipt.title === "" ? nameOf(receipt) : null;
@@ -48,6 +50,8 @@ export type ReceiptGroup = {
   state: Receipt["state"];
   /** Time of the newest receipt. */
   atMs: number;
+  /** Number of receipts. */
+  count: number;
   /** One entry per row type, sorted by `ORDER`, with the highest percentage and the total study time. */
   rows: (Pick<Receipt, "rowType" | "percent" | "activeMs"> & { name: Key })[];
 };
@@ -78,10 +82,12 @@ export function groupReceipts(receipts: readonly Receipt[]): ReceiptGroup[] {
         courseTitle: r.courseTitle,
         state: r.state,
         atMs: r.atMs,
+        count: 1,
         rows: [row(r)],
       });
       continue;
     }
+    group.count += 1;
     group.atMs = Math.max(group.atMs, r.atMs);
     const same = group.rows.find((row) => row.rowType === r.rowType);
     if (same) {

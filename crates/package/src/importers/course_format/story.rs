@@ -40,6 +40,7 @@ pub(super) fn draft(
     let fields = Fields::new(&node, &file, problems, "story.json")?;
     fields.format("carrel-story");
     let metadata = metadata::read(context, &fields);
+    let family = fields.slug("family").map(|f| f.value.as_str().to_owned()).unwrap_or_default();
     let level = fields.integer("level", 1..=5);
     if level.is_none() && fields.node("level").is_none() {
         fields.missing("level");
@@ -75,6 +76,7 @@ pub(super) fn draft(
     Some(StoryDraft {
         file: text_file,
         metadata,
+        family,
         level: level.map_or(1, |l| u8::try_from(l.value).unwrap_or(5)),
         pages,
         vocabulary: words,
@@ -125,7 +127,7 @@ fn pages(
                     problems.error(
                         at,
                         "before-page",
-                        format!("{dest_url:?} is before the first page"),
+                        format!("{:?} is before the first page", dest_url.as_ref()),
                         "start the page with a line ##",
                     );
                 }
@@ -144,7 +146,7 @@ fn pages(
                     Some(_) => problems.warn(
                         at,
                         "story-markup",
-                        format!("the link {dest_url:?} was removed"),
+                        format!("the link {:?} was removed", dest_url.as_ref()),
                         "only word: links are supported in stories",
                     ),
                     None => {}
@@ -159,10 +161,35 @@ fn pages(
             Event::Text(t) | Event::Code(t) => current.text(t),
             Event::SoftBreak => current.text(" "),
             Event::HardBreak => current.forced_break(),
-            Event::Html(raw) | Event::InlineHtml(raw) => {
+            Event::Start(Tag::HtmlBlock) => {
+                let end = markdown::group_end(&events, i);
+                let html = events[i..end].iter().filter_map(|(event, _)| match event {
+                    Event::Html(line) => Some(line.as_ref()),
+                    _ => None,
+                });
+                let html: String = html.collect();
+                let html = html.trim();
+                // A note for authors may have any number of lines.
+                let shown = match html.strip_prefix("<!--").and_then(|rest| rest.split_once("-->"))
+                {
+                    Some((_, after)) => after.trim(),
+                    None => html,
+                };
+                if shown.to_ascii_lowercase().starts_with("<br") {
+                    current.forced_break();
+                } else if !shown.is_empty() {
+                    let message =
+                        format!("{:?} was removed", shown.lines().next().unwrap_or(shown));
+                    let hint = "use only plain text, images and audio";
+                    problems.warn(at, "html-removed", message, hint);
+                }
+                i = end;
+                continue;
+            }
+            Event::InlineHtml(raw) => {
                 if raw.trim_start().to_ascii_lowercase().starts_with("<br") {
                     current.forced_break();
-                } else if !raw.trim_start().starts_with("<!--") {
+                } else if !raw.starts_with("<!--") {
                     problems.warn(
                         at,
                         "html-removed",
@@ -224,7 +251,8 @@ fn add_media(
     scope: &Scope,
 ) {
     let at = SourceLocation { file, line: media.line };
-    let Some(path) = context.resolve(at, paths::parent(file), &media.link) else { return };
+    let folder = paths::parent(file);
+    let Some(path) = context.resolve_media(at, folder, &media.link, &media.alt) else { return };
     if context.entry(&path).is_none() {
         context.problems.error(
             at,

@@ -4,9 +4,14 @@
 
 use roxmltree::{Attribute, Node};
 
-use super::{MAX_DEPTH, SVG, XLINK, complexity::is_slow_filter};
+use super::{
+    MAX_DEPTH, SVG, XLINK,
+    complexity::is_slow_filter,
+    css::{self, is_plain},
+};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
 const ALLOWED_ELEMENTS: &[&str] = &[
     "svg",
@@ -108,12 +113,26 @@ impl Cleaner {
         }
         let name = node.tag_name().name();
         if node.tag_name().namespace() != Some(SVG) || !ALLOWED_ELEMENTS.contains(&name) {
-            if !IGNORED_ELEMENTS.contains(&name) {
-                // A link in a drawing is removed, but its content is kept.
-                if name == "a" {
-                    return self.children(node, depth);
-                }
-                self.remove(&node, format!("<{name}>"));
+            // A link in a drawing is removed, but its content is kept.
+            if name == "a" {
+                return self.children(node, depth);
+            }
+            // Elements of editors are never shown.
+            let is_shown = matches!(node.tag_name().namespace(), None | Some(SVG | XHTML));
+            if is_shown && !IGNORED_ELEMENTS.contains(&name) && !has_alternative(&node) {
+                let text: Vec<&str> = node
+                    .descendants()
+                    .filter(|n| name == "foreignObject" && n.is_text())
+                    .flat_map(|n| n.text().unwrap_or_default().split_whitespace())
+                    .take(8)
+                    .collect();
+                self.remove(
+                    &node,
+                    match text.is_empty() {
+                        true => format!("<{name}>"),
+                        false => format!("<{name}> with the text {:?}", text.join(" ")),
+                    },
+                );
             }
             return Ok(());
         }
@@ -143,10 +162,10 @@ impl Cleaner {
         self.out.push('>');
         if name == "style" {
             let css: String = node.children().filter_map(|c| c.text()).collect();
-            if is_plain_css(&css) {
-                self.text(&css);
-            } else {
-                self.remove(&node, "<style> with an external address".to_owned());
+            let css = css::sheet(&css);
+            self.text(&css.text);
+            for what in css.removed {
+                self.remove(&node, format!("{what:?} in <style>"));
             }
         } else {
             self.children(node, depth)?;
@@ -176,6 +195,21 @@ impl Cleaner {
             Some(_) => return,
         };
         let lower = name.to_ascii_lowercase();
+        // Diagram editors store the whole diagram once more.
+        if element == "svg" && name == "content" {
+            return;
+        }
+        let mut value = value.to_owned();
+        if lower == "style" {
+            let css = css::declarations(&value);
+            for what in css.removed {
+                self.remove(node, format!("{what:?} in a style"));
+            }
+            value = css.text;
+        } else if element == "image" && lower == "href" && !value.starts_with('#') {
+            value = without_metadata(&value).unwrap_or(value);
+        }
+        let value = value.as_str();
         let is_allowed = if lower.starts_with("on") || is_slow_filter(name, value) {
             false
         } else if lower == "href" {
@@ -189,7 +223,7 @@ impl Cleaner {
             // Names, not CSS: editors name layers "Image (2)", for example.
             true
         } else {
-            is_plain_css(value)
+            is_plain(value)
         };
         if !is_allowed {
             let start: String = value.chars().take(40).collect();
@@ -223,36 +257,34 @@ impl Cleaner {
     }
 }
 
-fn is_inline_image(value: &str) -> bool {
-    [
-        "data:image/png;base64,",
-        "data:image/jpeg;base64,",
-        "data:image/webp;base64,",
-        "data:image/gif;base64,",
-    ]
-    .iter()
-    .any(|p| value.starts_with(p))
+/// Returns whether an element of a `switch` is followed by another one, which is shown instead.
+fn has_alternative(node: &Node<'_, '_>) -> bool {
+    node.parent_element().is_some_and(|parent| parent.tag_name().name() == "switch")
+        && node.next_sibling_element().is_some()
 }
 
-/// Returns true if the value refers only to parts of this file and contains nothing that a browser might execute.
-fn is_plain_css(value: &str) -> bool {
-    let normalized: String = value
-        .chars()
-        .filter(|c| !c.is_whitespace() && !c.is_control())
-        .flat_map(char::to_lowercase)
+const INLINE_IMAGES: [&str; 5] = [
+    "data:image/png;base64,",
+    "data:image/jpeg;base64,",
+    // Not a registered type, but common.
+    "data:image/jpg;base64,",
+    "data:image/webp;base64,",
+    "data:image/gif;base64,",
+];
+
+fn is_inline_image(value: &str) -> bool {
+    INLINE_IMAGES.iter().any(|p| value.starts_with(p))
+}
+
+/// Returns an embedded image without EXIF and other metadata; `None` if it is not changed.
+fn without_metadata(value: &str) -> Option<String> {
+    let prefix = INLINE_IMAGES.iter().find(|p| value.starts_with(**p))?;
+    let data: Vec<u8> = value.as_bytes()[prefix.len()..]
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
         .collect();
-    // An escape can encode any character.
-    if normalized.contains('\\') && (normalized.contains(':') || normalized.contains('(')) {
-        return false;
-    }
-    // Functions that load an address without `url()`.
-    let fetching_functions = ["image-set(", "src(", "image(", "cross-fade(", "element(", "paint("];
-    let script_tokens =
-        ["javascript:", "vbscript:", "expression(", "@import", "-moz-binding", "behavior:"];
-    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {
-        return false;
-    }
-    normalized
-        .match_indices("url(")
-        .all(|(at, _)| normalized[at + 4..].trim_start_matches(['"', '\'']).starts_with('#'))
+    let bytes = data_encoding::BASE64.decode(&data).ok()?;
+    let stripped = carrel_imaging::without_metadata(&bytes, true)?;
+    Some(format!("{prefix}{}", data_encoding::BASE64.encode(&stripped)))
 }

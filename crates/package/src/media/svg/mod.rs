@@ -1,10 +1,15 @@
 //! Sanitises SVG files: only graphics are kept. Scripts, event handlers, foreign content and external addresses are
 //! removed.
 //!
-//! `complexity` rejects drawings that are too expensive, `cleaner` writes what is allowed. Not here: rendering.
+//! `prologue` detects and decodes drawings, `complexity` rejects drawings that are too expensive, `cleaner` writes what
+//! is allowed, `css` sanitises styles. Not here: rendering.
 
 mod cleaner;
 mod complexity;
+mod css;
+mod prologue;
+
+pub(crate) use prologue::{decode, is_drawing};
 
 use super::error::{MediaError, media_error};
 
@@ -43,6 +48,12 @@ pub(crate) fn clean(text: &str) -> Result<Drawing, (u32, MediaError)> {
         )
     })?;
     let root = document.root_element();
+    if root.tag_name().name() == "svg" && root.tag_name().namespace().is_none() {
+        // Drawings inside web pages have no namespace.
+        let at = root.range().start + "<svg".len();
+        let named = format!("{} xmlns=\"{SVG}\" {}", &text[..at], &text[at..]);
+        return clean(&named);
+    }
     if root.tag_name().name() != "svg" || root.tag_name().namespace() != Some(SVG) {
         let hint = "the first element must be <svg xmlns=\"http://www.w3.org/2000/svg\">";
         return Err((1, media_error("svg-broken", "the file has no drawing", hint)));

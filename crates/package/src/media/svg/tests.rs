@@ -102,7 +102,11 @@ fn valid_drawing_is_unchanged_and_size_is_read() {
     ] {
         assert_eq!(size(none), None, "{none}");
     }
-    assert_eq!(clean("<svg><rect/></svg>").unwrap_err().1.code, "svg-broken");
+    assert_eq!(size("xmlns:x=\"y\" width=\"30px\" height=\"40\""), Some((30, 40)));
+    let without_namespace = clean("<svg viewBox=\"0 0 1 1\"><rect/></svg>").unwrap();
+    assert!(without_namespace.svg.contains("<rect/>"), "{}", without_namespace.svg);
+    assert_eq!(clean("<svg><rect/></svg>").unwrap_err().1.code, "svg-size");
+    assert_eq!(clean("<html/>").unwrap_err().1.code, "svg-broken");
     assert_eq!(clean("<svg>\n\n<rect>\n</svg>").unwrap_err().0, 4);
 }
 
@@ -173,6 +177,65 @@ fn drawings_with_excessive_references_are_rejected() {
     // A reference to an animation's parent and names with brackets are neither repetitions nor addresses.
     let valid = "<path id=\"a\" data-name=\"Image (2)\"><animateMotion><mpath href=\"#a\"/></animateMotion><set href=\"#a\"/></path>";
     assert_eq!(clean(&wrap(valid)).unwrap().removed, []);
+}
+
+#[test]
+fn drawings_of_editors_are_kept() {
+    let kept = |inside: &str, parts: &[&str]| {
+        let drawing = clean(&wrap(inside)).unwrap();
+        assert_eq!(drawing.removed, [], "{inside}");
+        for part in parts {
+            assert!(drawing.svg.contains(part), "{part}: {}", drawing.svg);
+        }
+        drawing.svg
+    };
+    // drawio: the second element of the switch is shown.
+    kept(
+        "<switch><foreignObject><div xmlns=\"http://www.w3.org/1999/xhtml\">River</div></foreignObject>\
+         <text x=\"60\">River</text></switch>",
+        &["<switch><text x=\"60\">River</text></switch>"],
+    );
+    // excalidraw: an embedded font.
+    let font = "@font-face{font-family:\"Hand\";src:url(data:font/woff2;base64,d09GMgABAAAAAA==)}";
+    kept(&format!("<style>{font} .a{{fill:#0a0}}</style>"), &["data:font/woff2", ".a{fill:#0a0;}"]);
+    // Inkscape and Illustrator: data of the editor.
+    let out = kept(
+        "<metadata>Place</metadata><i:pgf xmlns:i=\"http://ns.adobe.com/AdobeIllustrator/10.0/\">Place</i:pgf>\
+         <!-- Place --><rect xmlns:s=\"x\" s:docname=\"Place\" class=\"b\"/>",
+        &["class=\"b\""],
+    );
+    assert!(!out.contains("Place"), "{out}");
+    let entities = format!(
+        "<!DOCTYPE svg [<!ENTITY ns_svg \"{SVG}\">]><svg xmlns=\"&ns_svg;\" content=\"Place\" viewBox=\"0 0 1 1\"><rect/></svg>"
+    );
+    let drawing = clean(&entities).unwrap();
+    assert!(drawing.svg.contains("<rect/>") && !drawing.svg.contains("Place"), "{}", drawing.svg);
+    let prefixed = format!("<s:svg xmlns:s=\"{SVG}\" viewBox=\"0 0 1 1\"><s:rect/></s:svg>");
+    assert!(clean(&prefixed).unwrap().svg.contains("<rect/>"));
+    // Text that is lost is quoted.
+    let lost = clean(&wrap(
+        "<foreignObject><p xmlns=\"http://www.w3.org/1999/xhtml\">A  river</p></foreignObject>",
+    ));
+    assert_eq!(lost.unwrap().removed[0].1, "<foreignObject> with the text \"A river\"");
+    // One bad rule or declaration.
+    let partly = clean(&wrap(
+        "<style>@import url(//x);.a{fill:#0a0}</style><rect style=\"fill:url(//x);stroke:red\"/>",
+    ));
+    let partly = partly.unwrap();
+    assert!(partly.svg.contains(".a{fill:#0a0;}") && partly.svg.contains("style=\"stroke:red;\""));
+    assert_eq!(partly.removed.len(), 2);
+}
+
+#[test]
+fn embedded_photos_lose_their_metadata() {
+    let mut photo = b"\xff\xd8\xff\xe1\0\x0eExif\0\0Place!\xff\xda\0\x02pixels".to_vec();
+    photo.extend(b"\xff\xd9");
+    let image =
+        format!("<image href=\"data:image/jpg;base64,{}\"/>", data_encoding::BASE64.encode(&photo));
+    let drawing = clean(&wrap(&image)).unwrap();
+    let data = drawing.svg.split("base64,").nth(1).unwrap().split('"').next().unwrap();
+    let out = data_encoding::BASE64.decode(data.as_bytes()).unwrap();
+    assert_eq!(out, b"\xff\xd8\xff\xda\0\x02pixels\xff\xd9");
 }
 
 #[test]

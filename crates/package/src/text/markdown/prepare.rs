@@ -151,7 +151,7 @@ pub(super) fn without_marks(text: &str) -> String {
 
 /// A paragraph without the markers of its containers.
 #[derive(Debug, Default)]
-pub(super) struct Paragraph {
+pub(super) struct SourceParagraph {
     pub text: String,
     /// Offsets after a line ending or formula, with the markers that follow and the line of the source.
     pub marks: Vec<(usize, String, u32)>,
@@ -171,7 +171,7 @@ pub(super) struct Preparer {
 impl Preparer {
     fn inline(&mut self, source: &str) {
         let mut paragraph =
-            Paragraph { prefix: GUARD.to_string(), line: 1, ..Paragraph::default() };
+            SourceParagraph { prefix: GUARD.to_string(), line: 1, ..SourceParagraph::default() };
         for line in source.split_inclusive('\n') {
             paragraph.text.push_str(line);
             self.line += 1;
@@ -184,7 +184,7 @@ impl Preparer {
 
     fn blocks(&mut self, source: &str) {
         let mut lines = LineReader::new(source);
-        let mut paragraph: Option<Paragraph> = None;
+        let mut paragraph: Option<SourceParagraph> = None;
         while let Some(line) = lines.next_line() {
             let starts = matches!(line.kind, LineKind::First | LineKind::Indented);
             let is_text = starts || line.kind == LineKind::Continuation;
@@ -210,11 +210,11 @@ impl Preparer {
                 continue;
             }
             let prefix = self.guarded(&line);
-            let target = paragraph.get_or_insert_with(|| Paragraph {
+            let target = paragraph.get_or_insert_with(|| SourceParagraph {
                 prefix: prefix.clone(),
                 line: self.line,
                 is_indented: line.kind == LineKind::Indented,
-                ..Paragraph::default()
+                ..SourceParagraph::default()
             });
             if !target.text.is_empty() {
                 target.marks.push((target.text.len(), prefix, self.line));
@@ -239,7 +239,7 @@ impl Preparer {
     /// Appends a line to a paragraph, and the formula that begins on it and ends on a later one.
     fn add_line<'t>(
         &mut self,
-        paragraph: &mut Paragraph,
+        paragraph: &mut SourceParagraph,
         first: Line<'t>,
         lines: &mut LineReader<'t>,
     ) {
@@ -319,7 +319,7 @@ impl Preparer {
         self.out.lines.push((self.out.text.len(), self.line));
     }
 
-    fn paragraph(&mut self, paragraph: &Paragraph) {
+    fn paragraph(&mut self, paragraph: &SourceParagraph) {
         self.out.lines.push((self.out.text.len(), paragraph.line));
         self.out.text.push_str(&paragraph.prefix);
         Writer::new(self, paragraph).write();

@@ -214,7 +214,8 @@ impl<'a, 't> BlockReader<'a, 't> {
                     continue;
                 }
                 Event::Start(Tag::Image { dest_url, .. }) => {
-                    let message = format!("the image {dest_url:?} is inside a line of text");
+                    let message =
+                        format!("the image {:?} is inside a line of text", dest_url.as_ref());
                     self.problems.error(
                         at,
                         "media-inline",

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Name and value of the fact that identifies the format of the login keys.
-const LOGIN_KEYS: (&str, &str) = ("login_keys", "precis-1");
+const LOGIN_KEYS: (&str, &str) = ("login_keys", "precis-2");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
     let role = match row.get_ref("role")?.as_str()? {

@@ -3,8 +3,10 @@
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{Difficulty, ManifestBlob},
+    text::language,
     wire::SearchKind,
 };
+use carrel_sqlite::search as terms;
 use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{SqliteTx, search};
@@ -99,6 +101,8 @@ impl CatalogueTx for SqliteTx<'_> {
                 &t.title,
                 &t.text,
             ))?;
+            let index = search::index_of(t.kind);
+            terms::insert(self, index, self.last_insert_rowid(), &t.title, &t.text)?;
         }
         Ok(())
     }
@@ -172,15 +176,15 @@ impl CatalogueTx for SqliteTx<'_> {
         let mut clauses = vec!["p.kind = ?".to_owned()];
         let mut values: Vec<Value> = vec![kind.as_str().to_owned().into()];
         let mut order = "p.title COLLATE NOCASE, p.id".to_owned();
-        if let Some(plan) = &filter.search {
-            let found = search::Lookup::of(plan);
+        if let Some(query) = &filter.search {
+            let index = search::PUBLICATIONS;
             from += &format!(
-                " JOIN passage s ON s.root_kind = p.kind AND s.root = p.id AND s.kind = p.kind {}",
-                found.join
+                " JOIN passage s ON s.root_kind = p.kind AND s.root = p.id AND s.kind = p.kind
+                  JOIN {index} f ON f.rowid = s.id"
             );
-            clauses.push(found.clause);
-            values.extend(found.values.into_iter().map(Value::from));
-            order = format!("{}, {order}", found.order);
+            clauses.push(format!("{index} MATCH ?"));
+            values.push(terms::match_expression(query).into());
+            order = format!("{}, {order}", terms::rank(index));
         }
         let mut add_clause = |clause: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -192,7 +196,17 @@ impl CatalogueTx for SqliteTx<'_> {
         add_clause("p.difficulty = ?", difficulty.map(Value::from));
         add_clause("p.level = ?", filter.level.map(|l| i64::from(l).into()));
         add_clause("p.category = ?", filter.category.clone().map(Value::from));
-        add_clause("p.lang = ?", filter.lang.clone().map(Value::from));
+        if let Some(wanted) = &filter.lang {
+            let mut stmt =
+                self.prepare_cached("SELECT DISTINCT lang FROM publication WHERE kind = ?1")?;
+            let languages = stmt
+                .query_map([kind.as_str()], |r| r.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()?;
+            let accepted: Vec<&String> =
+                languages.iter().filter(|lang| language::is_accepted(wanted, lang)).collect();
+            let list = serde_json::to_string(&accepted).unwrap_or_default();
+            add_clause("p.lang IN (SELECT value FROM json_each(?))", Some(list.into()));
+        }
         let from_where = format!("FROM {from} WHERE {}", clauses.join(" AND "));
         let total: i64 = self
             .prepare_cached(&format!("SELECT count(*) {from_where}"))?

@@ -9,7 +9,7 @@ use carrel_model::BlobHash;
 use carrel_sqlite::{Migrated, Migration, Options};
 use rusqlite::Connection;
 
-use super::{SqliteTransactions, accounts, fact, set_fact};
+use super::{SqliteTransactions, accounts, fact, search, set_fact};
 use crate::store::{CopyMetadata, Engine, OpenOptions, Opened, Result, StoreError, facts};
 
 macro_rules! migration {
@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(5, "attempt_limits", "0005_attempt_limits"),
     migration!(6, "jobs", "0006_jobs"),
     migration!(7, "publications", "0007_publications"),
+    migration!(8, "search_terms", "0008_search_terms"),
 ];
 
 /// Name of the database file in its folder.
@@ -122,6 +123,7 @@ pub(super) fn open_file(path: &Path, backups: &Path, now_ms: i64) -> Result<Conn
         carrel_sqlite::migrate(&mut conn, MIGRATIONS, Some(backups), now_ms)?;
     check_schema(&conn)?;
     accounts::migrate_login_keys(&mut conn)?;
+    search::index_missing(&conn)?;
     if from == 0 {
         set_fact(&conn, facts::EPOCH, &random_text())?;
     }

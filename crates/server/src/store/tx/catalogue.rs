@@ -4,6 +4,7 @@ use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{Difficulty, ManifestBlob},
     search_text::SearchText,
+    text::SearchQuery,
     wire::SearchHit,
 };
 
@@ -27,24 +28,14 @@ impl Kind {
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Searches titles, descriptions and tags; `None`: all publications, by title.
-    pub search: Option<SearchPlan>,
+    pub search: Option<SearchQuery>,
     pub difficulty: Option<Difficulty>,
     pub level: Option<u8>,
     pub category: Option<String>,
+    /// Language tag; `text::language::is_accepted` decides which languages it includes.
     pub lang: Option<String>,
     pub offset: u64,
     pub limit: u32,
-}
-
-/// How a search is executed. Created by `domain::search`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SearchPlan {
-    /// All words, ignoring case and accents; with `last_is_prefix` the last one also matches as a prefix.
-    Words { words: Vec<String>, last_is_prefix: bool },
-    /// All texts as substrings; each has at least three characters.
-    Trigrams(Vec<String>),
-    /// All texts as substrings, by a scan.
-    Scan(Vec<String>),
 }
 
 /// A course or story, and all data derived from its manifest. `summary` and `reply` are JSON, as sent to clients.
@@ -124,6 +115,6 @@ pub trait CatalogueTx {
 }
 
 pub trait SearchTx {
-    /// Returns passages by relevance. The hits may contain a course and its sections.
-    fn search(&self, plan: &SearchPlan, offset: u64, limit: u32) -> Result<Listed<SearchHit>>;
+    /// Returns publications, then passages in them, each by relevance. The hits may contain a course and its sections.
+    fn search(&self, query: &SearchQuery, offset: u64, limit: u32) -> Result<Listed<SearchHit>>;
 }

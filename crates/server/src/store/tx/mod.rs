@@ -12,7 +12,7 @@ mod sessions;
 
 pub use accounts::{AccountTx, LoginKeys, StoredAccount};
 pub use catalogue::{
-    CatalogueTx, Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchPlan, SearchTx,
+    CatalogueTx, Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchTx,
 };
 pub use jobs::{JobRow, JobTx};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};

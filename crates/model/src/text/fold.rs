@@ -1,0 +1,276 @@
+//! Folds typed answers, so that texts that a learner regards as equal are equal.
+//!
+//! Not here: words of the search index (`terms`), which ignore more.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    chars::{
+        ascii_digit, fold_case, is_invisible, is_optional_mark, is_significant_joiner,
+        plain_punctuation, unify_letter,
+    },
+    language,
+};
+
+const DOT_ABOVE: char = '\u{307}';
+
+/// Returns true if a typed answer is equal to an accepted one. `exact`: compares with `fold_exact`, otherwise with
+/// `fold_answer`. `lang`: language tag of the quiz. An answer without visible text equals only an empty one.
+pub fn is_same_answer(accepted: &str, typed: &str, exact: bool, lang: &str) -> bool {
+    let fold = |text: &str| if exact { fold_exact(text) } else { fold_answer(text, lang) };
+    let folded = fold(typed);
+    fold(accepted) == folded && (!folded.is_empty() || accepted.is_empty())
+}
+
+/// Folds a text for an exact comparison. Letters, accents, case, punctuation and spaces stay significant. Removes only
+/// what cannot be seen: the form of composed characters (NFC), invisible characters without a meaning, the kind of a
+/// space, the kind of a line end, and outer white space.
+pub fn fold_exact(text: &str) -> String {
+    let visible = visible(text);
+    let mut out = String::with_capacity(visible.len());
+    let mut before = None;
+    for c in visible.nfc() {
+        match c {
+            '\n' if before == Some('\r') => {}
+            '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
+            '\t' => out.push('\t'),
+            c if c.is_whitespace() => out.push(' '),
+            c => out.push(c),
+        }
+        before = Some(c);
+    }
+    out.trim().to_owned()
+}
+
+/// Removes invisible characters, except joiners between characters that they change.
+fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if !is_invisible(c) {
+            out.push(c);
+        } else if is_significant_joiner(out.chars().next_back(), c, rest.clone().next()) {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Folds a text for the usual comparison of a typed answer. Ignores case, the form of quotes, dashes and digits,
+/// invisible characters, optional vowel marks, and the amount of white space. Accents are significant.
+///
+/// In Turkish and related languages dotted and dotless I are two letters, otherwise one. In a language with a decimal
+/// comma the comma of a number is equal to a point.
+pub fn fold_answer(text: &str, lang: &str) -> String {
+    let is_turkic = language::has_dotless_i(lang);
+    let mut letters = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !is_invisible(*c)).nfc() {
+        letters.push(match plain_punctuation(c) {
+            'İ' => 'i',
+            'I' | 'ı' if is_turkic => 'ı',
+            c => c,
+        });
+    }
+    let mut folded = String::with_capacity(letters.len());
+    for c in letters.nfkd() {
+        let c = plain_punctuation(c);
+        if is_optional_mark(c) || is_invisible(c) || c == DOT_ABOVE && folded.ends_with('i') {
+            continue;
+        }
+        if let Some(digit) = ascii_digit(c) {
+            folded.push(digit);
+        } else if is_turkic && c == 'ı' {
+            folded.push(c);
+        } else {
+            let (c, second) = unify_letter(c);
+            fold_case(c, |c| folded.push(c));
+            folded.extend(second);
+        }
+    }
+    let folded: String = folded.nfkc().collect();
+    let folded = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+    if language::has_decimal_comma(lang) { with_decimal_points(&folded) } else { folded }
+}
+
+/// Replaces a comma between two digits by a point if the number contains no other separator: "1,2,3" may be a list.
+fn with_decimal_points(text: &str) -> String {
+    if !text.contains(',') {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.');
+    while !rest.is_empty() {
+        let number_end = rest.find(|c| !is_number(c)).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(number_end);
+        let one_separator = number.split(',').collect::<Vec<_>>();
+        match one_separator.as_slice() {
+            [whole, decimals]
+                if !whole.is_empty() && !decimals.is_empty() && !number.contains('.') =>
+            {
+                out.extend([whole, ".", decimals]);
+            }
+            _ => out.push_str(number),
+        }
+        let text_end = after.find(is_number).unwrap_or(after.len());
+        out.push_str(&after[..text_end]);
+        rest = &after[text_end..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pairs of texts, with the languages in which they are equal.
+    #[test]
+    fn typed_answers_are_folded() {
+        const ALWAYS: &[&str] = &["en", "de", "ar", "fa", "hi", "und", ""];
+        let equal: &[(&str, &str, &[&str])] = &[
+            // White space and invisible characters.
+            ("ox bow", "  OX\u{A0}\u{2003}bow\u{3000}\n", ALWAYS),
+            ("oxbow", "ox\u{200B}bow", ALWAYS),
+            ("oxbow", "\u{FEFF}ox\u{AD}bow\u{200E}\u{2060}\u{FE0F}", ALWAYS),
+            ("oxbow", "\u{202B}oxbow\u{202C}\u{2066}\u{2069}\u{0}", ALWAYS),
+            // Quotes, dashes, other punctuation.
+            ("don't", "don’t", ALWAYS),
+            ("don't", "don`t", ALWAYS),
+            ("don't", "don´t", ALWAYS),
+            ("don't", "donʼt", ALWAYS),
+            ("don't", "don＇t", ALWAYS),
+            ("o'zbek", "oʻzbek", ALWAYS),
+            ("\"so\"", "“so”", ALWAYS),
+            ("\"so\"", "«so»", ALWAYS),
+            ("\"so\"", "„so‟", ALWAYS),
+            ("5'10\"", "5′10″", ALWAYS),
+            ("-5", "−5", ALWAYS),
+            ("-5", "–5", ALWAYS),
+            ("-5", "－5", ALWAYS),
+            ("ox-bow", "ox‑bow", ALWAYS),
+            ("ox-bow", "ox—bow", ALWAYS),
+            ("בית-ספר", "בית־ספר", ALWAYS),
+            ("نعم, لا?", "نعم، لا؟", ALWAYS),
+            ("10%", "١٠٪", ALWAYS),
+            ("1/2", "½", ALWAYS),
+            // Digits.
+            ("42", "٤٢", ALWAYS),
+            ("42", "۴۲", ALWAYS),
+            ("42", "४२", ALWAYS),
+            ("42", "๔๒", ALWAYS),
+            ("42", "４２", ALWAYS),
+            ("42", "𝟒𝟐", ALWAYS),
+            ("3.5", "٣٫٥", ALWAYS),
+            // Case.
+            ("οδος", "ΟΔΟΣ", ALWAYS),
+            ("Straße", "STRASSE", ALWAYS),
+            ("Straße", "STRAẞE", ALWAYS),
+            ("İstanbul", "istanbul", ALWAYS),
+            ("İstanbul", "ISTANBUL", ALWAYS),
+            ("İstanbul", "i\u{307}stanbul", ALWAYS),
+            ("İstanbul", "I\u{307}STANBUL", ALWAYS),
+            ("kapı", "KAPI", ALWAYS),
+            ("kapı", "kapi", ALWAYS),
+            ("İstanbul", "istanbul", &["tr", "az-Latn", "TR"]),
+            ("ılık", "ILIK", &["tr", "az", "tr-CY"]),
+            ("İZMİR", "izmir", &["tr", "az", "crh"]),
+            ("ﬁn", "FIN", ALWAYS),
+            // Normalisation, also of case and marks in other orders.
+            ("café", "cafe\u{301}", ALWAYS),
+            ("Việt", "Vie\u{302}\u{323}t", ALWAYS),
+            ("각", "\u{1100}\u{1161}\u{11A8}", ALWAYS),
+            ("カフェ", "ｶﾌｪ", ALWAYS),
+            ("ガ", "ｶﾞ", ALWAYS),
+            // Vowel marks.
+            ("كِتَاب", "كتاب", ALWAYS),
+            ("كتاب", "كتــاب", ALWAYS),
+            ("هٰذا", "هذا", ALWAYS),
+            ("آب", "ا\u{653}ب", ALWAYS),
+            ("שָׁלוֹם", "שלום", ALWAYS),
+            // Joiners of Indic and Arabic scripts.
+            ("می‌خوانم", "میخوانم", ALWAYS),
+            ("ന്‍", "ൻ", ALWAYS),
+            ("ৎ", "ত্‍", ALWAYS),
+            ("क़लम", "क\u{93C}लम", ALWAYS),
+            // Decimal comma.
+            (
+                "3.5",
+                "3,5",
+                &["de", "fr", "pt-BR", "ru", "DE-AT", "es", "id", "in", "sw-CD", "ar-MA"],
+            ),
+            ("3,5 km", "3.5 km", &["de"]),
+            ("-3.5%", "−3,5%", &["fr"]),
+            ("(0.5; 1.5)", "(0,5; 1,5)", &["pl"]),
+        ];
+        for (a, b, langs) in equal {
+            for lang in *langs {
+                assert_eq!(fold_answer(a, lang), fold_answer(b, lang), "{a} {b} {lang}");
+            }
+        }
+        let different: &[(&str, &str, &[&str])] = &[
+            ("café", "cafe", ALWAYS),
+            ("ılık", "ilik", &["tr", "az"]),
+            ("I", "i", &["tr"]),
+            ("3.5", "3,5", &["en", "de-CH", "es-MX", "zh", "hi", "ar", "fa", "und", ""]),
+            ("1,234", "1234", &["en", "de"]),
+            ("1,2,3", "1.2.3", &["de", "fr"]),
+            ("1,234.5", "1.234.5", &["de"]),
+            ("ox bow", "oxbow", ALWAYS),
+            ("أب", "اب", ALWAYS),
+            ("-5", "5", ALWAYS),
+            ("か", "カ", ALWAYS),
+        ];
+        for (a, b, langs) in different {
+            for lang in *langs {
+                assert_ne!(fold_answer(a, lang), fold_answer(b, lang), "{a} {b} {lang}");
+            }
+        }
+    }
+
+    #[test]
+    fn folding_twice_changes_nothing() {
+        for text in ["İSTANBUL", "ᾼ", "ŉ", "´", "½ ﬁ", "३,५", "ﷺ", "ΐ", "ẖ", "1,2,3", "Ω̈"]
+        {
+            for lang in ["en", "tr", "de"] {
+                let once = fold_answer(text, lang);
+                assert_eq!(fold_answer(&once, lang), once, "{text}");
+            }
+            assert_eq!(fold_exact(&fold_exact(text)), fold_exact(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exact_comparison_ignores_only_what_is_invisible() {
+        for (a, b) in [
+            ("café", "cafe\u{301}"),
+            ("a b", "a\u{A0}b"),
+            ("ab", "a\u{200B}b"),
+            ("ab", "\u{FEFF}a\u{AD}b\u{200E}"),
+            ("a\nb", "a\r\nb"),
+            ("a\nb", "a\rb"),
+            ("a", "a\u{200D}"),
+            ("ab", "a\u{200C}b"),
+            ("ab", " ab\n"),
+            ("", ""),
+        ] {
+            assert!(is_same_answer(a, b, true, "en"), "{a:?} {b:?}");
+        }
+        for (a, b) in [
+            ("Oxbow", "oxbow"),
+            ("don't", "don’t"),
+            ("42", "٤٢"),
+            ("كِتَاب", "كتاب"),
+            ("می‌خوانم", "میخوانم"),
+            ("👩‍🌾", "👩🌾"),
+            ("x²", "x2"),
+            ("a b", "a  b"),
+            ("a\tb", "a b"),
+            ("\u{200B}", ""),
+        ] {
+            assert!(!is_same_answer(a, b, true, "en"), "{a:?} {b:?}");
+        }
+        // Folds to nothing, but an empty answer is not right.
+        assert!(!is_same_answer("\u{64E}", " ", false, "ar"));
+        assert!(is_same_answer("", " \u{200B}", false, "ar"));
+    }
+}

@@ -1,0 +1,232 @@
+//! Language tags (BCP 47): canonical comparison, writing direction, decimal separator.
+//!
+//! Tags compare without case. Codes of ISO 639-2 and 639-3, deprecated codes (`iw`, `ji`, `in`), extended languages
+//! (`zh-yue`) and grandfathered tags (`i-klingon`) are equal to their canonical tags.
+
+use super::language_data as data;
+
+/// Grandfathered tags that do not follow the syntax of other tags, with their canonical tags.
+const GRANDFATHERED: [(&str, &str); 24] = [
+    ("art-lojban", "jbo"),
+    ("cel-gaulish", "xtg"),
+    ("en-gb-oed", "en-gb"),
+    ("i-ami", "ami"),
+    ("i-bnn", "bnn"),
+    ("i-default", "en"),
+    ("i-enochian", "und"),
+    ("i-hak", "hak"),
+    ("i-klingon", "tlh"),
+    ("i-lux", "lb"),
+    ("i-mingo", "see"),
+    ("i-navajo", "nv"),
+    ("i-pwn", "pwn"),
+    ("i-tao", "tao"),
+    ("i-tay", "tay"),
+    ("i-tsu", "tsu"),
+    ("no-bok", "no"),
+    ("no-nyn", "nn"),
+    ("sgn-be-fr", "sfb"),
+    ("sgn-be-nl", "vgt"),
+    ("sgn-ch-de", "sgg"),
+    ("zh-guoyu", "zh"),
+    ("zh-hakka", "hak"),
+    ("zh-xiang", "hsn"),
+];
+
+/// Scripts that are written from right to left.
+const RIGHT_TO_LEFT_SCRIPTS: &str = "adlm arab aran armi avst chrs cprt elym gara hatr hebr hung khar lydi mand mani \
+    mend merc mero narb nbat nkoo orkh ougr palm phli phlp phlv phnx prti rohg samr sarb sidt sogd sogo syrc syre \
+    syrj syrn thaa todr yezi";
+
+/// Languages in which dotted and dotless I are two letters.
+const DOTLESS_I: &str = "az crh gag tr";
+
+/// The parts of a tag that decide: language, script, region. Lower case, canonical; empty if absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LanguageTag {
+    language: String,
+    script: String,
+    region: String,
+}
+
+impl LanguageTag {
+    fn parse(text: &str) -> Self {
+        let lower = text.trim().to_ascii_lowercase().replace('_', "-");
+        let known = GRANDFATHERED.iter().find(|(old, _)| *old == lower);
+        let lower = known.map_or(lower.as_str(), |(_, new)| new);
+        let mut parts = lower.split('-');
+        let mut language = parts.next().unwrap_or_default();
+        let (mut script, mut region) = ("", "");
+        let is_alpha = |part: &str| part.bytes().all(|b| b.is_ascii_alphabetic());
+        let mut may_be_extended = matches!(language.len(), 2 | 3);
+        for part in parts {
+            match part.len() {
+                // Extensions and private use.
+                0 | 1 => break,
+                3 if may_be_extended && is_alpha(part) => {
+                    language = part;
+                    // `zh-min-nan` has two extended parts; the last one decides.
+                    continue;
+                }
+                4 if script.is_empty() && region.is_empty() && is_alpha(part) => script = part,
+                2 if region.is_empty() && is_alpha(part) => region = part,
+                3 if region.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => region = part,
+                _ => {}
+            }
+            may_be_extended = false;
+        }
+        Self {
+            language: canonical_language(language).to_owned(),
+            script: script.to_owned(),
+            region: region.to_owned(),
+        }
+    }
+    fn language_region(&self) -> String {
+        format!("{}-{}", self.language, self.region)
+    }
+    /// Returns the script if the tag or the region names it; only for Chinese and Serbian, which have two common ones.
+    fn common_script(&self) -> &str {
+        match (self.language.as_str(), self.script.as_str(), self.region.as_str()) {
+            (_, script, _) if !script.is_empty() => script,
+            ("zh", _, "tw" | "hk" | "mo") => "hant",
+            ("zh", _, "cn" | "sg" | "my") => "hans",
+            ("sr", _, "me") => "latn",
+            _ => "",
+        }
+    }
+}
+
+fn contains(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split(' ').any(|entry| entry == word)
+}
+
+fn canonical_language(code: &str) -> &str {
+    let canonical = |entry: &'static str| {
+        entry.split_once('=').filter(|(old, _)| *old == code).map(|(_, canonical)| canonical)
+    };
+    match code {
+        "" => "und",
+        _ => data::ALIASES.split(' ').find_map(canonical).unwrap_or(code),
+    }
+}
+
+/// Returns true if texts of this language are written from right to left: by the script in the tag, otherwise by the
+/// likely script of language and region (CLDR).
+pub fn is_right_to_left(tag: &str) -> bool {
+    let tag = LanguageTag::parse(tag);
+    if !tag.script.is_empty() {
+        return contains(RIGHT_TO_LEFT_SCRIPTS, &tag.script);
+    }
+    if tag.language == "und" {
+        return contains(data::RIGHT_TO_LEFT_REGIONS, &tag.region);
+    }
+    contains(data::RIGHT_TO_LEFT, &tag.language)
+        != contains(data::OTHER_DIRECTION, &tag.language_region())
+}
+
+/// Returns true if numbers of this language and region have a decimal comma (CLDR).
+pub fn has_decimal_comma(tag: &str) -> bool {
+    let tag = LanguageTag::parse(tag);
+    contains(data::DECIMAL_COMMA, &tag.language)
+        != contains(data::OTHER_SEPARATOR, &tag.language_region())
+}
+
+/// Returns true if dotted and dotless I are two letters of this language, as in Turkish.
+pub fn has_dotless_i(tag: &str) -> bool {
+    contains(DOTLESS_I, &LanguageTag::parse(tag).language)
+}
+
+/// Returns true if a learner who asks for `wanted` accepts content in `tag`: the same language, and no different script
+/// or region. A part that one of the two tags leaves out is not compared: `ar-EG` accepts `ar`, and `ar` `ar-EG`, but
+/// `pt-BR` does not accept `pt-PT`.
+pub fn is_accepted(wanted: &str, tag: &str) -> bool {
+    let (wanted, tag) = (LanguageTag::parse(wanted), LanguageTag::parse(tag));
+    let agrees = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
+    wanted.language == tag.language
+        && agrees(wanted.common_script(), tag.common_script())
+        && agrees(&wanted.region, &tag.region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direction_follows_the_likely_script() {
+        let right_to_left = "ar he iw yi ji fa prs pes ur ps ckb sdh lrc ug sd ks pnb lah skr azb glk mzn haz khw ota \
+            apc apd ajp acm ary arz aeb afb shu dv nqo syr aii rhg arc sam mid bal brh bqi ydd AR He-IL ar-EG ara heb \
+            uz-Arab pa-Arab ku-Arab az-Arab ms-Arab en-Arab ha-Arab tg-Arab kk-Arab ff-Adlm man-Nkoo und-Hebr zh-Arab \
+            pa-PK uz-AF az-IR ku-IQ kmr-IR ha-SD kk-CN ky-CN tg-PK pa_pk und-EG ar-x-latn ar-arb ar-u-nu-latn";
+        for tag in right_to_left.split_whitespace() {
+            assert!(is_right_to_left(tag), "{tag}");
+        }
+        let left_to_right = "en de ku kmr az uz pa ha kk ms ff man so sw am ti ta hi bn zh ja ko und x-ar zz ar-Latn \
+            ur-Latn ks-Deva sd-Deva sd-IN ug-Cyrl ug-KZ he-Latn fa-Cyrl pa-IN az-AZ uz-UZ ku-TR i-klingon en-EG \
+            zh-yue fr-IR mn-Mong en-a-arab";
+        for tag in left_to_right.split_whitespace().chain(["", " ", "-", "ار"]) {
+            assert!(!is_right_to_left(tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn tags_are_accepted_canonically() {
+        for (wanted, tag) in [
+            ("AR-EG", "ar"),
+            ("ar", "ar-EG"),
+            ("ar-arb", "AR"),
+            ("iw", "he"),
+            ("he-IL", "iw"),
+            ("ji", "yi"),
+            ("in", "id"),
+            ("no", "nb"),
+            ("nb-NO", "no"),
+            ("no-bok", "nb"),
+            ("eng", "en"),
+            ("ger", "de-AT"),
+            ("fa", "prs"),
+            ("tl", "fil"),
+            ("zh-cmn", "zh"),
+            ("zh-TW", "zh-Hant"),
+            ("zh-min-nan", "nan"),
+            ("zh-yue", "yue-HK"),
+            ("i-lux", "lb"),
+            ("pt_br", "pt-BR"),
+            ("en-GB-oed", "en"),
+            ("sl-rozaj-biske", "sl"),
+            ("de-1996", "de"),
+            ("az-Latn-x-test", "az"),
+        ] {
+            assert!(is_accepted(wanted, tag), "{wanted} {tag}");
+        }
+        for (wanted, tag) in [
+            ("pt-BR", "pt-PT"),
+            ("en", "fr"),
+            ("zh-TW", "zh-Hans"),
+            ("sr-Latn", "sr-Cyrl"),
+            ("nn", "nb"),
+            ("a", "ar"),
+            ("yue", "zh"),
+            ("", "en"),
+        ] {
+            assert!(!is_accepted(wanted, tag), "{wanted} {tag}");
+        }
+    }
+
+    #[test]
+    fn tables_are_sorted_and_canonical() {
+        for list in [
+            data::RIGHT_TO_LEFT,
+            data::OTHER_DIRECTION,
+            data::DECIMAL_COMMA,
+            data::OTHER_SEPARATOR,
+            DOTLESS_I,
+        ] {
+            assert!(list.split(' ').is_sorted());
+            for entry in list.split(' ') {
+                let language = entry.split('-').next().unwrap();
+                assert_eq!(canonical_language(language), language, "{entry}");
+            }
+        }
+        assert!(data::ALIASES.split(' ').all(|e| e.split_once('=').is_some()));
+    }
+}

@@ -1,0 +1,17 @@
+//! Texts that people type: one folding for answers, one for search; language tags.
+//!
+//! All functions are pure and use only built-in data, so that client and server get the same result.
+
+mod chars;
+mod fold;
+pub mod language;
+mod language_data;
+mod query;
+mod script;
+mod snippet;
+mod terms;
+
+pub use fold::{fold_answer, fold_exact, is_same_answer};
+pub use query::{Phrase, SearchQuery};
+pub use snippet::{Excerpt, excerpt};
+pub use terms::index_terms;

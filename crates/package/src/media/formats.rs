@@ -1,0 +1,214 @@
+//! Names of formats that are recognised, but cannot be published, with a way to convert them.
+//!
+//! Not here: recordings and videos (`carrel_recording::Unsupported`).
+
+/// A format that cannot be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OtherFormat {
+    /// Name with an article.
+    pub name: &'static str,
+    pub remedy: Remedy,
+}
+
+/// What an author can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Convert the picture.
+    Picture,
+    /// Convert the drawing.
+    Drawing,
+    /// Convert the recording to one of these formats.
+    Recording(&'static [&'static str]),
+    Text(&'static str),
+}
+
+impl OtherFormat {
+    /// Returns what to do with the file at `path`.
+    pub fn hint(&self, path: &str) -> String {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        match self.remedy {
+            Remedy::Picture => format!(
+                "convert it to jpeg or png: open it in an image viewer and export it, or run \
+                 magick {name:?} {:?}",
+                format!("{stem}.jpg")
+            ),
+            Remedy::Drawing => {
+                "convert it to svg or png: open it in a drawing program and export it".to_owned()
+            }
+            Remedy::Recording([]) => "use an mp3 or mp4 file with the same content".to_owned(),
+            Remedy::Recording(formats) => {
+                let commands: Vec<String> = formats
+                    .iter()
+                    .map(|format| {
+                        // A file may have the name of another format.
+                        let is_same = name.rsplit('.').next() == Some(*format);
+                        let new = if is_same { "-new" } else { "" };
+                        format!("ffmpeg -i {name:?} {:?}", format!("{stem}{new}.{format}"))
+                    })
+                    .collect();
+                format!("convert it to {}: {}", formats.join(" or "), commands.join(", or "))
+            }
+            Remedy::Text(text) => text.to_owned(),
+        }
+    }
+}
+
+impl From<carrel_recording::Unsupported> for OtherFormat {
+    fn from(format: carrel_recording::Unsupported) -> Self {
+        Self { name: format.name, remedy: Remedy::Recording(format.becomes) }
+    }
+}
+
+/// Returns the format for the first bytes of a file.
+pub(crate) fn other_format(head: &[u8]) -> Option<OtherFormat> {
+    let at = |i: usize, magic: &[u8]| head.get(i..).is_some_and(|h| h.starts_with(magic));
+    let picture = |name| Some(OtherFormat { name, remedy: Remedy::Picture });
+    let drawing = |name| Some(OtherFormat { name, remedy: Remedy::Drawing });
+    let other = |name, text| Some(OtherFormat { name, remedy: Remedy::Text(text) });
+    if at(4, b"ftyp") {
+        // The brand of the file, and those with which it is compatible.
+        let end = usize::from(*head.get(3)?).clamp(12, 64).min(head.len());
+        let brands = || head.get(8..end).unwrap_or_default().chunks_exact(4);
+        let first = brands().next().unwrap_or_default();
+        return match first {
+            b"avif" | b"avis" => picture("an AVIF picture"),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs" => {
+                picture("a HEIC picture")
+            }
+            b"mif1" | b"mif2" | b"msf1" if brands().any(|b| b == b"avif" || b == b"avis") => {
+                picture("an AVIF picture")
+            }
+            b"mif1" | b"mif2" | b"msf1" => picture("a HEIC picture"),
+            b"crx " => picture("a raw photo (CR3)"),
+            _ => None,
+        };
+    }
+    if at(4, b"jP  \r\n\x87\n") || at(0, b"\xff\x4f\xff\x51") {
+        return picture("a JPEG 2000 picture");
+    }
+    if at(4, b"JXL \r\n\x87\n") || at(0, b"\xff\x0a") {
+        return picture("a JPEG XL picture");
+    }
+    if at(0, b"BM") && head.get(6..10) == Some(&[0; 4]) && at(15, &[0, 0, 0]) {
+        return picture("a BMP picture");
+    }
+    if at(0, b"II*\0") && at(8, b"CR\x02") {
+        return picture("a raw photo (CR2)");
+    }
+    if at(0, b"FUJIFILMCCD-RAW") || at(0, b"IIRO") || at(0, b"IIU\0") || at(0, b"MMOR") {
+        return picture("a raw photo");
+    }
+    if at(0, b"II*\0") || at(0, b"MM\0*") || at(0, b"II+\0") || at(0, b"MM\0+") {
+        return picture("a TIFF picture or a raw photo");
+    }
+    // The number of pictures follows.
+    let is_icon = at(0, b"\0\0\x01\0") || at(0, b"\0\0\x02\0");
+    if is_icon && matches!(head.get(4..6), Some([1..=99, 0])) {
+        return picture("an icon (ICO)");
+    }
+    if at(0, b"8BPS") {
+        return picture("a Photoshop picture (PSD)");
+    }
+    if at(0, b"qoif") {
+        return picture("a QOI picture");
+    }
+    if at(0, b"\x8aMNG") {
+        return picture("an MNG animation");
+    }
+    if at(0, b"%PDF-") {
+        return other(
+            "a PDF document",
+            "export the page as png, or link to the document on the web",
+        );
+    }
+    if at(0, b"%!PS") || at(0, b"\xc5\xd0\xd3\xc6") {
+        return drawing("a PostScript drawing (EPS)");
+    }
+    if at(0, b"\xd7\xcd\xc6\x9a") || at(0, b"\x01\0\x09\0\0\x03") {
+        return drawing("a Windows drawing (WMF)");
+    }
+    if at(0, b"\x01\0\0\0") && at(40, b" EMF") {
+        return drawing("a Windows drawing (EMF)");
+    }
+    if at(0, b"\x1f\x8b") {
+        return other(
+            "a compressed file, such as an SVGZ drawing",
+            "save the drawing as plain svg",
+        );
+    }
+    if at(0, b"PK\x03\x04") {
+        return other(
+            "a zip archive or an office document",
+            "export the picture, the recording or the text from it",
+        );
+    }
+    if at(0, b"\xd0\xcf\x11\xe0") {
+        return other("an office document", "export the picture or the text from it");
+    }
+    let text = String::from_utf8_lossy(head.get(..1024).unwrap_or(head)).to_lowercase();
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if text.starts_with("<!doctype html") || text.starts_with("<html") {
+        return other("a web page (HTML)", "the download has failed: download the file again");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_named_by_content() {
+        let bmp = b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0";
+        let mut emf = b"\x01\0\0\0".to_vec();
+        emf.resize(40, 0);
+        emf.extend(b" EMF");
+        for (head, name) in [
+            (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "a HEIC picture"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC picture"),
+            (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "an AVIF picture"),
+            (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "an AVIF picture"),
+            (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "a raw photo (CR3)"),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
+            (b"\xff\x4f\xff\x51\0", "a JPEG 2000 picture"),
+            (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+            (b"\xff\x0a\xfa\x1f", "a JPEG XL picture"),
+            (bmp, "a BMP picture"),
+            (b"II*\0\x10\0\0\0CR\x02\0", "a raw photo (CR2)"),
+            (b"II*\0\x08\0\0\0", "a TIFF picture or a raw photo"),
+            (b"MM\0*\0\0\0\x08", "a TIFF picture or a raw photo"),
+            (b"FUJIFILMCCD-RAW 0201", "a raw photo"),
+            (b"\0\0\x01\0\x01\0", "an icon (ICO)"),
+            (b"8BPS\0\x01", "a Photoshop picture (PSD)"),
+            (b"%PDF-1.7", "a PDF document"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript drawing (EPS)"),
+            (b"\xd7\xcd\xc6\x9a", "a Windows drawing (WMF)"),
+            (&emf, "a Windows drawing (EMF)"),
+            (b"\x1f\x8b\x08", "a compressed file, such as an SVGZ drawing"),
+            (b"PK\x03\x04", "a zip archive or an office document"),
+            (b"\n<!DOCTYPE html><html>", "a web page (HTML)"),
+        ] {
+            let found = other_format(head).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(found.name, name);
+            assert!(found.hint("a/b.x").len() > 20, "{name}");
+        }
+        for head in [
+            &b"\0\0\0\x18ftypisom"[..],
+            b"BMW is a car maker",
+            b"\x89PNG",
+            b"\0\0\x02\0\0\0",
+            b"ID3\x04",
+            b"",
+        ] {
+            assert_eq!(other_format(head), None, "{head:?}");
+        }
+        let heic = other_format(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
+        assert!(heic.hint("media/IMG_1.HEIC").ends_with("magick \"IMG_1.HEIC\" \"IMG_1.jpg\""));
+        let film: OtherFormat =
+            carrel_recording::Unsupported { name: "x", becomes: &["mp4", "mp3"] }.into();
+        let hint = film.hint("v.mkv");
+        assert!(hint.contains("ffmpeg -i \"v.mkv\" \"v.mp4\", or ffmpeg"), "{hint}");
+        assert!(film.hint("v.mp4").contains("\"v-new.mp4\""));
+    }
+}
