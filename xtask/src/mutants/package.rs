@@ -98,21 +98,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
     // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "nesting of a formula is not limited",
-        file: "crates/package/src/text/maths.rs",
+        file: "crates/package/src/text/maths/mod.rs",
         good: "        if depth > MAX_GROUPS {",
         bad: "        if depth > MAX_GROUPS * 1_000 {",
         tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "commands in one row of a formula are not limited",
-        file: "crates/package/src/text/maths.rs",
+        file: "crates/package/src/text/maths/mod.rs",
         good: "        if consecutive_commands > MAX_COMMANDS {",
         bad: "        if consecutive_commands > MAX_COMMANDS * 1_000 {",
         tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "a formula may define commands",
-        file: "crates/package/src/text/maths.rs",
+        file: "crates/package/src/text/maths/mod.rs",
         good: "                if FORBIDDEN_COMMANDS.contains(&name) {",
         bad: "                if FORBIDDEN_COMMANDS.contains(&name) && name == \"gdef\" {",
         tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
@@ -257,9 +257,29 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "emphasis is not marked beside scripts without spaces",
-        file: "crates/package/src/text/markdown/prepare.rs",
+        file: "crates/package/src/text/markdown/writer.rs",
         good: "        } else if is_spaceless(before) || is_spaceless(after) {",
         bad: "        } else if is_spaceless(before) && is_spaceless(after) && mark == 0 {",
         tests: unit!("carrel-package", "emphasis_works_in_scripts_without_spaces"),
+    },
+    Mutant {
+        name: "a choice that shows nothing is accepted",
+        file: "crates/package/src/compile/quiz.rs",
+        good: "        if !html::has_visible_content(html) {",
+        bad: "        if html.is_empty() {",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "--test",
+            "bad_packages",
+            "each_problem_has_its_code_file_and_line",
+        ],
+    },
+    Mutant {
+        name: "an escaped character is reported as markup",
+        file: "crates/package/src/text/markdown/leftovers.rs",
+        good: "            let is_escaped = n == 0 && backslashes % 2 == 1 && c != '\\\\';",
+        bad: "            let is_escaped = n == 0 && backslashes == usize::MAX && c != '\\\\';",
+        tests: unit!("carrel-package", "escaped_characters_code_and_other_text_are_not_reported"),
     },
 ];

@@ -14,6 +14,7 @@ use crate::problem::{Problems, SourceLocation};
 use crate::source::fields::{Fields, UniqueIds};
 use crate::source::json::{Node, Value};
 use crate::source::paths;
+use crate::text::html;
 use crate::text::markdown::{self, Origin, Scope};
 
 /// Compiles a quiz file, once even if it is referenced several times.
@@ -36,6 +37,9 @@ fn read(context: &mut CompileContext<'_>, path: &str, scope: &Scope) -> Option<C
     let fields = Fields::new(&node, path, problems, "a quiz")?;
     fields.format("carrel-quiz");
     let (id, title) = (fields.require_slug("id"), fields.require_text("title"));
+    if let Some(title) = title {
+        markdown::check_plain(title.value, fields.at(title.line), problems);
+    }
     let lang = fields.language().unwrap_or_else(|| scope.lang.clone());
     let attempts = fields.integer("attempts", 0..=1000).map_or(0, |n| n.value);
     let pass = fields.integer("pass", 0..=100).map_or(60, |n| n.value);
@@ -93,32 +97,39 @@ fn question(
     let id = fields.require_slug("id");
     ids.add(&fields, id.as_ref(), "id");
     let prompt = fields.require_text("prompt");
+    let texts = Texts { file: fields.file, scope, problems };
     let points = fields.integer("points", 1..=1000).map_or(1, |n| n.value);
     let kinds = [("single", 0), ("multiple", 1), ("fill", 2), ("order", 3), ("match", 4)];
-    let inline = |text: &str, line: u32| {
-        markdown::to_inline_html(text, Origin::JsonString(fields.at(line)), scope, problems)
-    };
     let explanation =
-        fields.text("explanation").map(|t| inline(t.value, t.line)).unwrap_or_default();
+        fields.text("explanation").map(|t| texts.prompt(t.value, t.line)).unwrap_or_default();
     let kind = fields.one_of("kind", &kinds);
     let (mut html, mut blanks) = (String::new(), 0);
     if let Some(prompt) = prompt {
         let (marked, count) =
             if kind == Some(2) { mark_blanks(prompt.value) } else { (prompt.value.to_owned(), 0) };
-        html = render_blanks(&inline(&marked, prompt.line));
+        let marked = texts.prompt(&marked, prompt.line);
+        if count_blanks(&marked) != count {
+            fields.error(
+                prompt.line,
+                "blank-count",
+                "a blank is inside of a formula, an address or an HTML tag",
+                "write ___ in the text of the prompt",
+            );
+        }
+        html = render_blanks(&marked);
+        texts.check_visible(&html, "prompt", prompt.value, prompt.line);
         blanks = count;
     }
     let kind = match kind {
-        Some(0 | 1) => choices(&fields, scope, problems, kind == Some(0)),
+        Some(0 | 1) => choices(&fields, &texts, kind == Some(0)),
         Some(2) => fill(&fields, problems, blanks),
         Some(3) => {
-            let texts = fields.strings("items");
-            check_count(&fields, "items", texts.len());
-            Some(QuestionKind::Order {
-                items: texts.iter().map(|t| inline(t.value, t.line)).collect(),
-            })
+            let items = fields.strings("items");
+            check_count(&fields, "items", items.len());
+            let items = items.iter().map(|t| texts.inline("item", t.value, t.line)).collect();
+            Some(QuestionKind::Order { items })
         }
-        Some(_) => pairs(&fields, problems, &inline),
+        Some(_) => pairs(&fields, &texts),
         None => {
             // Without a kind it is unknown which of these fields are valid, so none is reported.
             for key in ["choices", "blanks", "items", "pairs", "exact"] {
@@ -130,6 +141,40 @@ fn question(
     let (image, audio) = image_and_audio(context, &fields, paths::parent(fields.file), scope, "");
     fields.finish();
     Some(Question { id: id?.value, prompt: html, points, image, audio, explanation, kind: kind? })
+}
+
+/// Compiles the texts of a question.
+struct Texts<'a> {
+    file: &'a str,
+    scope: &'a Scope,
+    problems: &'a Problems,
+}
+
+impl Texts<'_> {
+    fn origin(&self, line: u32) -> Origin<'_> {
+        Origin::JsonString(SourceLocation { file: self.file, line })
+    }
+    /// Returns the HTML of a prompt, feedback or explanation.
+    fn prompt(&self, text: &str, line: u32) -> String {
+        markdown::to_prompt_html(text, self.origin(line), self.scope, self.problems)
+    }
+    /// Returns the HTML of a choice, item or part of a pair, and reports one that shows nothing.
+    fn inline(&self, what: &str, text: &str, line: u32) -> String {
+        let html = markdown::to_inline_html(text, self.origin(line), self.scope, self.problems);
+        self.check_visible(&html, what, text, line);
+        html
+    }
+    fn check_visible(&self, html: &str, what: &str, text: &str, line: u32) {
+        if !html::has_visible_content(html) {
+            let message = match text.trim() {
+                "" => format!("the {what} is empty"),
+                text => format!("the {what} {text:?} shows nothing"),
+            };
+            let hint = "write a text; HTML as a text is written between backticks: `<br>`";
+            let at = SourceLocation { file: self.file, line };
+            self.problems.error(at, "empty", message, hint);
+        }
+    }
 }
 
 /// Reports a list that is missing or has fewer than two entries.
@@ -144,28 +189,23 @@ fn check_count(fields: &Fields<'_>, key: &'static str, n: usize) {
     }
 }
 
-fn choices(
-    fields: &Fields<'_>,
-    scope: &Scope,
-    problems: &Problems,
-    is_single: bool,
-) -> Option<QuestionKind> {
+fn choices(fields: &Fields<'_>, texts: &Texts<'_>, is_single: bool) -> Option<QuestionKind> {
     let mut choices = Vec::new();
     let mut ids = UniqueIds::default();
     let nodes = fields.list("choices");
     check_count(fields, "choices", nodes.len());
     let mut correct_count = 0;
     for node in nodes {
-        let Some(choice) = Fields::new(node, fields.file, problems, "a choice") else { continue };
+        let Some(choice) = Fields::new(node, fields.file, texts.problems, "a choice") else {
+            continue;
+        };
         let (id, text) = (choice.require_slug("id"), choice.require_text("text"));
         ids.add(&choice, id.as_ref(), "id");
         let is_correct = choice.bool("correct");
         correct_count += usize::from(is_correct);
-        let inline = |text: &str, line: u32| {
-            markdown::to_inline_html(text, Origin::JsonString(choice.at(line)), scope, problems)
-        };
-        let feedback = choice.text("feedback").map(|t| inline(t.value, t.line)).unwrap_or_default();
-        let text = text.map(|t| inline(t.value, t.line));
+        let feedback =
+            choice.text("feedback").map(|t| texts.prompt(t.value, t.line)).unwrap_or_default();
+        let text = text.map(|t| texts.inline("choice", t.value, t.line));
         if let (Some(id), Some(text)) = (id, text) {
             choices.push(Choice { id: id.value, text, correct: is_correct, feedback });
         }
@@ -260,30 +300,27 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
     Some(QuestionKind::Fill { blanks: accepted, exact })
 }
 
-fn pairs(
-    fields: &Fields<'_>,
-    problems: &Problems,
-    inline: &dyn Fn(&str, u32) -> String,
-) -> Option<QuestionKind> {
+fn pairs(fields: &Fields<'_>, texts: &Texts<'_>) -> Option<QuestionKind> {
     let nodes = fields.list("pairs");
     check_count(fields, "pairs", nodes.len());
     let mut pairs = Vec::new();
     for node in nodes {
-        let texts: Vec<_> = match &node.value {
+        let sides: Vec<_> = match &node.value {
             Value::List(list) => list
                 .iter()
                 .filter_map(|n| match &n.value {
-                    Value::Text(text) if !text.trim().is_empty() => Some((text.trim(), n.line)),
+                    Value::Text(text) => Some((text.trim(), n.line)),
                     _ => None,
                 })
                 .collect(),
             _ => Vec::new(),
         };
-        match texts[..] {
+        match sides[..] {
             [left, right] if matches!(&node.value, Value::List(l) if l.len() == 2) => {
-                pairs.push((inline(left.0, left.1), inline(right.0, right.1)));
+                let side = |(text, line)| texts.inline("side of the pair", text, line);
+                pairs.push((side(left), side(right)));
             }
-            _ => problems.error(
+            _ => texts.problems.error(
                 fields.at(node.line),
                 "wrong-type",
                 "a pair must be a list of two strings",
@@ -294,14 +331,15 @@ fn pairs(
     Some(QuestionKind::Match { pairs })
 }
 
-// Markdown would parse ___ as a rule or as emphasis, so blanks are marked with characters of the private use area.
-const BLANK_START: char = '\u{e000}';
-const BLANK_END: char = '\u{e001}';
+// Markdown would parse ___ as a rule or as emphasis, so blanks are marked with noncharacters, which no text contains.
+const BLANK_START: char = '\u{fdd6}';
+const BLANK_END: char = '\u{fdd7}';
 
 /// Replaces each run of three or more underscores by a mark. Returns the text and the number of blanks.
 fn mark_blanks(text: &str) -> (String, usize) {
     let (mut out, mut count) = (String::new(), 0);
-    let mut rest = text;
+    let text = text.replace([BLANK_START, BLANK_END], "\u{fffd}");
+    let mut rest = text.as_str();
     while let Some(at) = rest.find("___") {
         out.push_str(&rest[..at]);
         out.push_str(&format!("{BLANK_START}{count}{BLANK_END}"));
@@ -310,6 +348,20 @@ fn mark_blanks(text: &str) -> (String, usize) {
     }
     out.push_str(rest);
     (out, count)
+}
+
+/// Counts the marks in the text of HTML, without those in tags and formulas.
+fn count_blanks(html: &str) -> usize {
+    let (mut count, mut in_formula) = (0, false);
+    let mut rest = html;
+    while !rest.is_empty() {
+        let (text, tags) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
+        count += if in_formula { 0 } else { text.matches(BLANK_START).count() };
+        in_formula = tags.starts_with("<math") || in_formula && !tags.starts_with("</math>");
+        let tag = tags.find('>').map_or(tags.len(), |end| end + 1);
+        rest = &tags[tag..];
+    }
+    count
 }
 
 fn render_blanks(html: &str) -> String {
@@ -342,6 +394,30 @@ mod tests {
             ("# 1", "# 1"),
             ("+", "+"),
             ("-5", "-5"),
+            ("---", "---"),
+            ("...", "..."),
+            ("***", "***"),
+            ("* * *", "* * *"),
+            ("===", "==="),
+            ("> x", "&gt; x"),
+            ("| a |", "| a |"),
+            ("a|b", "a|b"),
+            ("~~~", "~~~"),
+            ("```", "```"),
+            ("[1]: note", "[1]: note"),
+            ("[^1]: note", "[^1]: note"),
+            ("    x", "    x"),
+            ("\tx", "\tx"),
+            ("1) x", "1) x"),
+            ("## x ##", "## x ##"),
+            ("<p>", "&lt;p&gt;"),
+            ("<b>bold</b>", "&lt;b&gt;bold&lt;/b&gt;"),
+            ("<!-- x -->", "&lt;!-- x --&gt;"),
+            ("<script>x</script>", "&lt;script&gt;x&lt;/script&gt;"),
+            ("a<sub>1</sub>", "a<sub>1</sub>"),
+            ("2*3*4", "2*3*4"),
+            ("$5+$10", "$5+$10"),
+            ("a\n\n- b\n# c", "a\n\n- b\n# c"),
             ("**a**", "<strong>a</strong>"),
         ] {
             assert_eq!(

@@ -12,7 +12,7 @@ use crate::problem::SourceLocation;
 use crate::source::fields::{Fields, UniqueIds};
 use crate::source::json::Value;
 use crate::source::paths;
-use crate::text::markdown::Scope;
+use crate::text::markdown::{self, Scope};
 
 /// Compiles a vocabulary file; the entries keep their order.
 pub(crate) fn compile(
@@ -54,6 +54,9 @@ fn entry(
     let (id, word, meaning) =
         (fields.require_slug("id"), fields.require_text("word"), fields.require_text("meaning"));
     ids.add(&fields, id.as_ref(), "id");
+    for text in [word, meaning, fields.text("example")].into_iter().flatten() {
+        markdown::check_plain(text.value, fields.at(text.line), problems);
+    }
     let mut translations = BTreeMap::new();
     if let Some(node) = fields.node("translations") {
         match &node.value {
@@ -70,6 +73,7 @@ fn entry(
                     };
                     match &entry.node.value {
                         Value::Text(text) => {
+                            markdown::check_plain(text, at, problems);
                             translations.insert(tag, text.trim().to_owned());
                         }
                         other => problems.error(

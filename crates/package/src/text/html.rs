@@ -323,6 +323,58 @@ impl RawHtml {
     }
 }
 
+/// Returns raw HTML with the tags that authors may write; everything else becomes text. Also returns the tags that are
+/// shown as text.
+pub(crate) fn escape_raw(html: &str) -> (String, Vec<String>) {
+    let (mut kept, mut shown) = (String::new(), Vec::new());
+    let mut rest = html;
+    while let Some(open) = rest.find('<') {
+        kept.push_str(&rest[..open]);
+        let (tag, after) = split_tag(&rest[open..]);
+        rest = after;
+        let name: String = tag
+            .trim_start_matches(['<', '/'])
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect();
+        if ALLOWED_RAW_TAGS.contains(&name.to_ascii_lowercase().as_str()) {
+            kept.push_str(tag);
+        } else {
+            kept.push_str(&escaped(tag));
+            shown.push(tag.to_owned());
+        }
+    }
+    kept.push_str(rest);
+    (kept, shown)
+}
+
+/// Returns true if a learner sees anything of sanitised HTML: text, a formula or a blank, and not only white space and
+/// invisible characters.
+pub(crate) fn has_visible_content(html: &str) -> bool {
+    let mut rest = html;
+    while !rest.is_empty() {
+        let (text, tags) = rest.split_at(rest.find('<').unwrap_or(rest.len()));
+        if text.replace("&nbsp;", "").chars().any(is_visible) {
+            return true;
+        }
+        if tags.starts_with("<span data-blank") {
+            return true;
+        }
+        rest = tags.split_once('>').map_or("", |(_, after)| after);
+    }
+    false
+}
+
+fn is_visible(c: char) -> bool {
+    let is_invisible = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{fffc}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}');
+    !(c.is_whitespace() || c.is_control() || is_invisible)
+}
+
 /// Splits `<tag a="x>y">rest` after the tag. A `>` inside quotes does not end the tag.
 fn split_tag(html: &str) -> (&str, &str) {
     let mut quote = None;
@@ -388,6 +440,42 @@ mod tests {
             clean("<table><tbody><tr><td style=\"text-align: right\">1</td></tr></tbody></table>"),
             "<table><tbody><tr><td align=\"right\">1</td></tr></tbody></table>"
         );
+    }
+
+    #[test]
+    fn raw_html_is_shown_as_text() {
+        assert_eq!(escape_raw("<p>"), ("&lt;p&gt;".into(), vec!["<p>".to_owned()]));
+        assert_eq!(escape_raw("<!-- a -->").0, "&lt;!-- a --&gt;");
+        assert_eq!(
+            escape_raw("</DIV>x<br>"),
+            ("&lt;/DIV&gt;x<br>".into(), vec!["</DIV>".to_owned()])
+        );
+    }
+
+    #[test]
+    fn invisible_content_is_found() {
+        for html in [
+            "",
+            " ",
+            "<kbd></kbd>",
+            "&nbsp;",
+            "\u{200b}",
+            "<br>",
+            "<em>\u{2060} </em>",
+            "\u{3164}\u{ad}",
+        ] {
+            assert!(!has_visible_content(html), "{html:?}");
+        }
+        for html in [
+            "a",
+            "<kbd>a</kbd>",
+            "&lt;",
+            "<span data-blank=\"0\"></span>",
+            "<math><mi>x</mi></math>",
+            "-",
+        ] {
+            assert!(has_visible_content(html), "{html:?}");
+        }
     }
 
     #[test]

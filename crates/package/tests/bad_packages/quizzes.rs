@@ -174,4 +174,76 @@ pub const CASES: &[Case] = &[
         "one/check.json",
         3,
     ),
+    (
+        "choice that is an HTML tag",
+        |t| {
+            t.edit("one/check.json", "\"That\"", "\"<kbd>\"");
+        },
+        "empty",
+        "one/check.json",
+        10,
+    ),
+    (
+        "choice of invisible characters",
+        |t| {
+            t.edit("one/check.json", "\"That\"", "\"\\u200b\\u2060\"");
+        },
+        "empty",
+        "one/check.json",
+        10,
+    ),
+    (
+        "prompt of a line break",
+        |t| {
+            t.edit("one/check.json", "\"Order.\"", "\"<br>\"");
+        },
+        "empty",
+        "one/check.json",
+        16,
+    ),
+    (
+        "empty item",
+        |t| {
+            t.edit("one/check.json", "[\"1\", \"2\"]", "[\"1\", \" \"]");
+        },
+        "empty",
+        "one/check.json",
+        16,
+    ),
+    (
+        "empty side of a pair",
+        |t| {
+            t.edit("one/check.json", "[\"c\", \"d\"]", "[\"c\", \"\"]");
+        },
+        "empty",
+        "one/check.json",
+        18,
+    ),
+    (
+        "blank in a formula",
+        |t| {
+            t.edit("one/check.json", "A ___ lake.", "$x = ___$ is.");
+        },
+        "blank-count",
+        "one/check.json",
+        15,
+    ),
+    (
+        "formula without end in a prompt",
+        |t| {
+            t.edit("one/check.json", "\"Order.\"", "\"Order $$x.\"");
+        },
+        "maths-unclosed",
+        "one/check.json",
+        16,
+    ),
+    (
+        "formula with one backslash in JSON",
+        |t| {
+            t.edit("one/check.json", "\"That\"", "\"$\\frac{1}{2}$\"");
+        },
+        "maths",
+        "one/check.json",
+        10,
+    ),
 ];

@@ -138,4 +138,31 @@ pub const CASES: &[Case] = &[
         "one/read.md",
         17,
     ),
+    (
+        "image path with a space",
+        |t| {
+            t.edit("one/read.md", "../media/square.png", "../media/my square.png");
+        },
+        "link-syntax",
+        "one/read.md",
+        5,
+    ),
+    (
+        "image without closing bracket",
+        |t| {
+            t.edit("one/read.md", "square.png \"Blue\")", "square.png");
+        },
+        "link-syntax",
+        "one/read.md",
+        5,
+    ),
+    (
+        "formula block without end",
+        |t| {
+            t.edit("one/read.md", "\\frac{a}{b}\n$$", "\\frac{a}{b}");
+        },
+        "maths-unclosed",
+        "one/read.md",
+        13,
+    ),
 ];

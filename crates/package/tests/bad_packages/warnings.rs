@@ -81,6 +81,51 @@ fn warnings_do_not_reject_a_package() {
             "stories/tale/story.md",
             10,
         ),
+        (
+            "emphasis without end in a story",
+            |t| {
+                t.edit("stories/tale/story.md", "The end.", "The **end.");
+            },
+            "markup-text",
+            "stories/tale/story.md",
+            10,
+        ),
+        (
+            "HTML in a choice",
+            |t| {
+                t.edit("one/check.json", "\"That\"", "\"<div>\"");
+            },
+            "html-text",
+            "one/check.json",
+            10,
+        ),
+        (
+            "emphasis without end in feedback",
+            |t| {
+                t.edit("one/check.json", "\"No.\"", "\"No **way.\"");
+            },
+            "markup-text",
+            "one/check.json",
+            10,
+        ),
+        (
+            "Markdown in a meaning of the vocabulary",
+            |t| {
+                t.edit("vocabulary.json", "A curve.", "A **curve**.");
+            },
+            "markup-text",
+            "vocabulary.json",
+            2,
+        ),
+        (
+            "a formula in a summary",
+            |t| {
+                t.edit("course.json", "About.", "About $x^2$.");
+            },
+            "markup-text",
+            "course.json",
+            21,
+        ),
     ];
     for (name, change, code, file, line) in rows {
         let mut tree = course();

@@ -12,7 +12,7 @@ use crate::{
         fields::{Fields, Located, UniqueIds},
         json::{Node, Value},
     },
-    text::markdown::Scope,
+    text::markdown::{self, Scope},
 };
 
 const FILE: &str = "course.json";
@@ -150,6 +150,7 @@ fn lessons<'a>(
     for lesson in objects(context, fields, "lessons", "a lesson") {
         let id = lesson.require_slug("id");
         lesson_ids.add(&lesson, id.as_ref(), "lesson id");
+        markdown::check_plain_fields(&lesson, &["title", "summary"], context.problems);
         let lang = lesson.language().unwrap_or_else(|| metadata.lang.clone());
         let dir = metadata::direction(&lesson, &lang);
         let mut section_ids = UniqueIds::default();
@@ -161,6 +162,7 @@ fn lessons<'a>(
             let own_language =
                 own_language.map(|lang| (metadata::direction(&section, &lang), lang));
             section.node("dir");
+            markdown::check_plain_fields(&section, &["title"], context.problems);
             let (dir, lang) = own_language.unwrap_or_else(|| (dir, lang.clone()));
             let section_type = section.one_of("type", &TYPES);
             let (text, quiz) = files(context, &section, section_type);

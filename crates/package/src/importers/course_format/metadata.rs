@@ -14,6 +14,7 @@ use crate::{
 pub(super) fn read(context: &mut CompileContext<'_>, fields: &Fields<'_>) -> Metadata {
     let id = fields.require_slug("id").map(|id| id.value);
     let title = fields.require_text("title").map(|t| t.value.to_owned()).unwrap_or_default();
+    markdown::check_plain_fields(fields, &["title", "description"], context.problems);
     let lang = fields.require_language().unwrap_or_else(|| "und".to_owned());
     Metadata {
         id,

@@ -96,6 +96,7 @@ fn pages(
     let Some(events) = markdown::events(&prepared, markdown::options(), &lines, problems) else {
         return Vec::new();
     };
+    markdown::check(&events, &prepared, &lines, problems);
     let mut drafts: Vec<PageDraft> = Vec::new();
     let mut has_reported_text = false;
     let mut current = Paragraph::default();

@@ -38,7 +38,8 @@ pub(super) fn dollar(text: &str, at: usize) -> Found {
     if before.is_some_and(is_word_char) || inside.is_empty() {
         return Found::Text;
     }
-    if inside.starts_with(char::is_whitespace) {
+    // In a JSON file, a tab or form feed may be the start of a command with one backslash, which `reader` reports.
+    if inside.starts_with(|c: char| c.is_whitespace() && !matches!(c, '\t' | '\u{c}')) {
         return spaced_formula(inside);
     }
     let mut first = None;

@@ -11,13 +11,16 @@ use pulldown_cmark::{Event, Options, Tag, TagEnd};
 mod delimiters;
 mod events;
 mod footnotes;
+mod leftovers;
 mod lines;
 mod link;
 mod prepare;
 mod reader;
 mod scripts;
+mod writer;
 
 pub(crate) use events::{Spanned, events};
+pub(crate) use leftovers::{check, check_plain, check_plain_fields};
 pub(crate) use link::{LinkTarget, link_target};
 pub(crate) use prepare::{PreparedText, Syntax};
 use reader::BlockReader;
@@ -62,6 +65,10 @@ pub(crate) struct Lines<'a> {
 impl<'a> Lines<'a> {
     pub fn new(origin: Origin<'a>, prepared: &'a PreparedText) -> Self {
         Self { origin, starts: &prepared.lines }
+    }
+    /// Returns true for a string of a JSON file.
+    pub fn is_json(&self) -> bool {
+        matches!(self.origin, Origin::JsonString(_))
     }
     pub fn at(&self, offset: usize) -> SourceLocation<'a> {
         match self.origin {
@@ -130,7 +137,9 @@ fn read_with(
     let Some(events) = events(&prepared, options(), &lines, problems) else {
         return Vec::new();
     };
-    BlockReader::new(&events, &lines, scope, problems).read(&events)
+    check(&events, &prepared, &lines, problems);
+    let shows_html = matches!(syntax, Syntax::Inline | Syntax::Prompt);
+    BlockReader::new(&events, &lines, shows_html, scope, problems).read(&events)
 }
 
 /// Returns the sanitised HTML of a text that must not contain media, such as credits or a transcript.
@@ -184,6 +193,18 @@ pub(crate) fn to_inline_html(
     problems: &Problems,
 ) -> String {
     without_paragraph(to_html_with(text, Syntax::Inline, origin, scope, problems))
+}
+
+/// Returns the sanitised HTML of a prompt, feedback or explanation. One line has no blocks; a longer text may have
+/// lists, tables and code.
+pub(crate) fn to_prompt_html(
+    text: &str,
+    origin: Origin<'_>,
+    scope: &Scope,
+    problems: &Problems,
+) -> String {
+    let syntax = if text.contains('\n') { Syntax::Prompt } else { Syntax::Inline };
+    without_paragraph(to_html_with(text, syntax, origin, scope, problems))
 }
 
 /// Returns a single paragraph without `<p>`.

@@ -16,6 +16,8 @@ pub(super) struct BlockReader<'a, 't> {
     lines: &'a Lines<'a>,
     scope: &'a Scope,
     problems: &'a Problems,
+    /// HTML that is not allowed is shown as text instead of removed.
+    shows_html: bool,
     footnotes: Footnotes,
     raw: RawHtml,
     /// The closing tags of the open links.
@@ -30,6 +32,7 @@ impl<'a, 't> BlockReader<'a, 't> {
     pub fn new(
         events: &[Spanned<'t>],
         lines: &'a Lines<'a>,
+        shows_html: bool,
         scope: &'a Scope,
         problems: &'a Problems,
     ) -> Self {
@@ -37,6 +40,7 @@ impl<'a, 't> BlockReader<'a, 't> {
             lines,
             scope,
             problems,
+            shows_html,
             footnotes: Footnotes::of(events),
             raw: RawHtml::default(),
             link_ends: Vec::new(),
@@ -165,6 +169,20 @@ impl<'a, 't> BlockReader<'a, 't> {
                 "write \\$ for a dollar sign, or \\text{...} around the words of a formula",
             );
         }
+        if self.lines.is_json()
+            && let Some(lost) = lost_backslash(tex)
+        {
+            self.problems.error(
+                self.lines.at(offset),
+                "maths",
+                format!(
+                    "the formula {:?} has a control character: JSON reads \\{lost} as one",
+                    tex.trim()
+                ),
+                "in a JSON file, write each backslash of a formula twice: \\\\frac",
+            );
+            return None;
+        }
         match maths::mathml(tex, display) {
             Ok(mathml) => Some(mathml),
             Err(reason) => {
@@ -221,6 +239,18 @@ impl<'a, 't> BlockReader<'a, 't> {
                     if let Some(mathml) = self.maths(tex, true, range.start) {
                         self.html(mathml);
                     }
+                }
+                Event::Html(raw) | Event::InlineHtml(raw) if self.shows_html => {
+                    let (kept, shown) = html::escape_raw(raw);
+                    for tag in shown {
+                        let hint = format!(
+                            "write it between backticks as code; the only HTML tags allowed are {}",
+                            html::ALLOWED_RAW_TAGS.map(|t| format!("<{t}>")).join(" ")
+                        );
+                        let message = format!("{tag} is shown as text");
+                        self.problems.warn(at, "html-text", message, hint);
+                    }
+                    self.html(kept);
                 }
                 Event::Html(raw) | Event::InlineHtml(raw) => {
                     let (kept, removed) = self.raw.filter(raw);
@@ -312,4 +342,40 @@ impl<'a, 't> BlockReader<'a, 't> {
             }
         }
     }
+}
+
+/// Returns the escape of JSON that was meant as the start of a LaTeX command: `"\frac"` contains a form feed.
+fn lost_backslash(tex: &str) -> Option<char> {
+    tex.char_indices().find_map(|(at, c)| {
+        let escape = match c {
+            '\u{8}' => 'b',
+            '\u{c}' => 'f',
+            '\t' => 't',
+            '\r' => 'r',
+            '\n' => 'n',
+            _ => return None,
+        };
+        let rest = &tex[at + 1..];
+        let word = rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        // A formula may have several lines, so only the known commands with n are reported.
+        let is_command = match escape {
+            'n' => matches!(
+                word,
+                "abla"
+                    | "eq"
+                    | "e"
+                    | "eg"
+                    | "u"
+                    | "ot"
+                    | "otin"
+                    | "i"
+                    | "mid"
+                    | "parallel"
+                    | "subseteq"
+            ),
+            'r' | 't' => word.len() >= 2,
+            _ => !word.is_empty(),
+        };
+        is_command.then_some(escape)
+    })
 }

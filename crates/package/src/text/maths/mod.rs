@@ -3,7 +3,15 @@
 //! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) for the reader's style sheet. Inline styles would be
 //! blocked by the content security policy, so colours become MathML attributes and other styles are removed.
 
+mod chemistry;
+mod reader;
+mod rewrite;
+mod text;
+mod units;
+
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
+use reader::{TexReader, Token};
+use rewrite::Tags;
 
 /// Maximum size of a formula in bytes.
 const MAX_BYTES: usize = 20_000;
@@ -32,7 +40,10 @@ const FORBIDDEN_COMMANDS: &[&str] = &[
 /// Returns the formula as a `<math>` element, or one line that states why it cannot be parsed.
 pub(crate) fn mathml(tex: &str, display: bool) -> Result<String, String> {
     check_source(tex)?;
-    let rendered = render_catching_panics(tex, display)?;
+    let tex = tex.replace(|c| ('\u{fdd0}'..='\u{fdef}').contains(&c), "\u{fffd}");
+    let mut tags = Tags::default();
+    let rewritten = rewrite::rewrite(&tex, &mut tags)?;
+    let rendered = tags.insert(&render_catching_panics(&rewritten, display)?);
     crate::text::html::check_size(&rendered)?;
     Ok(rendered)
 }
@@ -98,16 +109,7 @@ fn render(tex: &str, display: bool) -> Result<String, String> {
         }
         match event {
             Ok(event) => events.push(Ok::<_, std::fmt::Error>(event)),
-            Err(e) => {
-                let text = e.to_string();
-                let what = text.rsplit("error: ").next().unwrap_or(&text);
-                return Err(what
-                    .lines()
-                    .map(str::trim)
-                    .filter(|l| !l.is_empty())
-                    .collect::<Vec<_>>()
-                    .join(" "));
-            }
+            Err(e) => return Err(reason(tex, &e.to_string())),
         }
     }
     let mode = if display { DisplayMode::Block } else { DisplayMode::Inline };
@@ -115,6 +117,40 @@ fn render(tex: &str, display: bool) -> Result<String, String> {
     let mut out = String::new();
     push_mathml(&mut out, events.into_iter(), config).map_err(|e| e.to_string())?;
     Ok(without_styles(&out))
+}
+
+/// Returns one line for an error of the parser, which has a drawing of the place after the first line.
+fn reason(tex: &str, error: &str) -> String {
+    let error = error.trim_start_matches("parsing error: ");
+    let first = error.lines().next().unwrap_or_default().replace("unkown", "unknown");
+    let mut reader = TexReader::new(tex);
+    while let Some(token) = reader.next() {
+        let Token::Command(name) = token else { continue };
+        if first.contains("primitive") && is_first_error(&format!("\\{name}{{}}{{}}"), "primitive")
+        {
+            return match name {
+                "limits" | "nolimits" => format!("\\{name} must follow an operator such as \\sum"),
+                _ => format!("the command \\{name} is not known"),
+            };
+        }
+        if first.contains("environment") && name == "begin" {
+            let environment = reader.argument().unwrap_or_default();
+            let source = format!("\\begin{{{environment}}}x\\end{{{environment}}}");
+            if is_first_error(&source, "environment") {
+                return format!("the environment {environment:?} is not known");
+            }
+        }
+    }
+    first
+}
+
+/// Returns true if the parser rejects a formula for a reason that contains `what`.
+fn is_first_error(tex: &str, what: &str) -> bool {
+    let storage = Storage::new();
+    let mut events = Parser::new(tex, &storage).take(10);
+    events
+        .find_map(Result::err)
+        .is_some_and(|e| e.to_string().lines().next().is_some_and(|line| line.contains(what)))
 }
 
 /// Replaces `style="color: rgb(1 2 3)"` by `mathcolor="#010203"` and removes other styles.
@@ -155,59 +191,4 @@ fn without_styles(mathml: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formulas_are_converted_to_mathml() {
-        let inline = mathml("a^2 + b^2", false).unwrap();
-        assert!(inline.starts_with("<math") && inline.contains("<msup>"), "{inline}");
-        let block =
-            mathml(r"\frac{1}{\sqrt{2}} = \sum_{i=0}^n \begin{pmatrix}1&2\\3&4\end{pmatrix}", true)
-                .unwrap();
-        assert!(block.contains("display=\"block\"") && block.contains("<mtable"), "{block}");
-        let red = mathml(r"\color{red} x", false).unwrap();
-        assert!(red.contains("mathcolor=\"#ff0000\"") && !red.contains("style="), "{red}");
-    }
-
-    #[test]
-    fn errors_of_formulas_have_one_line() {
-        for tex in [r"\frac{1}", r"\nosuchcommand", r"{a", r"\begin{matrix}1", r"a^b^c", r"\left("]
-        {
-            let reason = mathml(tex, false).unwrap_err();
-            assert!(!reason.is_empty() && !reason.contains('\n'), "{tex}: {reason}");
-        }
-    }
-
-    #[test]
-    fn unbounded_formulas_are_rejected_before_parsing() {
-        let deep =
-            |open: &str, close: &str, n: usize| format!("{}x{}", open.repeat(n), close.repeat(n));
-        for (what, tex) in [
-            ("braces", deep("{", "}", 3_000)),
-            ("unclosed braces", "{".repeat(3_000)),
-            ("fractions", deep(r"\frac{1}{", "}", 1_000)),
-            ("powers", deep("x^{", "}", 3_000)),
-            ("roots without braces", format!("{}x", r"\sqrt ".repeat(2_000))),
-            ("fences", deep(r"\left(", r"\right)", 1_000)),
-            ("matrices", deep(r"\begin{matrix}", r"\end{matrix}", 500)),
-            ("a definition of itself", r"\def\a{\a\a}\a".into()),
-            ("definitions that double", r"\newcommand{\a}{\b\b}\newcommand{\b}{\a\a}\a".into()),
-            ("an alias of itself", r"\let\a=\a \a".into()),
-            ("many symbols", "x".repeat(30_000)),
-            ("many cells", format!(r"\begin{{matrix}}{}\end{{matrix}}", "&".repeat(19_000))),
-        ] {
-            let rendered = mathml(&tex, true);
-            // The size of the output is limited in every case.
-            assert!(rendered.as_ref().map_or(true, |m| m.len() < 2_000_000), "{what}");
-            if what != "many cells" {
-                assert!(rendered.is_err(), "{what}");
-                assert!(check_source(&tex).is_err(), "{what}: rejected before parsing");
-            }
-        }
-        // Formulas within the limits are accepted.
-        let long = format!("{}x{}", r"\sqrt{1+".repeat(20), "}".repeat(20));
-        assert!(mathml(&long, true).is_ok());
-        assert!(mathml(&"a+b=".repeat(400), true).is_ok());
-    }
-}
+mod tests;
