@@ -5,20 +5,20 @@
 use std::collections::HashMap;
 
 use super::delimiters::{self, Brackets, Found};
-use super::prepare::{Content, LETTER_MARK, Paragraph, Preparer, STOP_MARK, Syntax};
+use super::prepare::{Content, LETTER_MARK, Preparer, STOP_MARK, SourceParagraph, Syntax};
 use super::scripts::{is_spaceless, is_variation_selector};
 
 /// Writes a paragraph to the prepared text.
 pub(super) struct Writer<'a> {
     preparer: &'a mut Preparer,
-    paragraph: &'a Paragraph,
+    paragraph: &'a SourceParagraph,
     /// Everything before this offset is written or dropped.
     from: usize,
     next_mark: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(preparer: &'a mut Preparer, paragraph: &'a Paragraph) -> Self {
+    pub fn new(preparer: &'a mut Preparer, paragraph: &'a SourceParagraph) -> Self {
         Self { preparer, paragraph, from: 0, next_mark: 0 }
     }
 
