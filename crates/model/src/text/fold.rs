@@ -47,9 +47,9 @@ fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
-        if !is_invisible(c) {
-            out.push(c);
-        } else if is_significant_joiner(out.chars().next_back(), c, rest.clone().next()) {
+        if !is_invisible(c)
+            || is_significant_joiner(out.chars().next_back(), c, rest.clone().next())
+        {
             out.push(c);
         }
     }

@@ -353,10 +353,10 @@ impl Rewriter<'_> {
                     format!("\\operatorname{{{raw}}}")
                 } else {
                     let mut operator = format!("\\mathrm{{{}}}", self.all(raw)?);
-                    while has_limits {
-                        let place = if reader.take("_") {
+                    loop {
+                        let place = if has_limits && reader.take("_") {
                             "underset"
-                        } else if reader.take("^") {
+                        } else if has_limits && reader.take("^") {
                             "overset"
                         } else {
                             break;

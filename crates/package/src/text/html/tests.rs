@@ -1,0 +1,97 @@
+use super::*;
+
+#[test]
+fn hostile_html_is_removed() {
+    for (html, kept) in [
+        ("<p>a<script>alert(1)</script>b</p>", "<p>ab</p>"),
+        ("<p onclick=\"x()\" style=\"color:red\" class=\"c\">a</p>", "<p>a</p>"),
+        ("<a href=\"javascript:alert(1)\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<a href=\"data:text/html,x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<a href=\"//evil.example/x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<a href=\"//evil.example:80/x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<a href=\"é\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<a href=\"/x\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<a href=\"#top\" id=\"top\">a</a>", "<a rel=\"noopener noreferrer\">a</a>"),
+        ("<img src=x onerror=alert(1)>", ""),
+        ("<svg><script>alert(1)</script></svg>", ""),
+        ("<input type=\"text\">", "<input>"),
+        (
+            "<math><mtext><img src=x onerror=alert(1)></mtext></math>",
+            "<math><mtext></mtext></math>",
+        ),
+        ("<math href=\"javascript:alert(1)\"><mi>x</mi></math>", "<math><mi>x</mi></math>"),
+        (
+            "<math><annotation-xml encoding=\"text/html\"><b>x</b></annotation-xml></math>",
+            "<math></math>",
+        ),
+        ("<iframe src=\"https://example.org\"></iframe>x", "x"),
+        ("<form action=\"https://example.org\"><button>a</button></form>", "a"),
+    ] {
+        assert_eq!(clean(html), kept, "{html}");
+    }
+}
+
+#[test]
+fn output_of_the_compiler_is_not_changed() {
+    for html in [
+        "<a data-word=\"meander\" role=\"button\" tabindex=\"0\" rel=\"noopener noreferrer\">m</a>",
+        "<li id=\"fn-1\">x <a href=\"#fnref-1\" rel=\"noopener noreferrer\">back</a></li>",
+        "<sup class=\"footnote-ref\"><a href=\"#fn-1\" id=\"fnref-1\" rel=\"noopener noreferrer\">1</a></sup>",
+        "<pre><code class=\"language-rust\">a</code></pre>",
+        "<span data-blank=\"0\"></span>",
+        "<math display=\"block\"><mtable class=\"menv-arraylike\"><mtr><mtd><mn>1</mn></mtd></mtr></mtable></math>",
+    ] {
+        assert_eq!(clean(html), html);
+    }
+    assert_eq!(
+        clean("<table><tbody><tr><td style=\"text-align: right\">1</td></tr></tbody></table>"),
+        "<table><tbody><tr><td align=\"right\">1</td></tr></tbody></table>"
+    );
+}
+
+#[test]
+fn raw_html_is_shown_as_text() {
+    assert_eq!(escape_raw("<p>"), ("&lt;p&gt;".into(), vec!["<p>".to_owned()]));
+    assert_eq!(escape_raw("<!-- a -->").0, "&lt;!-- a --&gt;");
+    assert_eq!(escape_raw("</DIV>x<br>"), ("&lt;/DIV&gt;x<br>".into(), vec!["</DIV>".to_owned()]));
+}
+
+#[test]
+fn invisible_content_is_found() {
+    for html in [
+        "",
+        " ",
+        "<kbd></kbd>",
+        "&nbsp;",
+        "\u{200b}",
+        "<br>",
+        "<em>\u{2060} </em>",
+        "\u{3164}\u{ad}",
+    ] {
+        assert!(!has_visible_content(html), "{html:?}");
+    }
+    for html in [
+        "a",
+        "<kbd>a</kbd>",
+        "&lt;",
+        "<span data-blank=\"0\"></span>",
+        "<math><mi>x</mi></math>",
+        "-",
+    ] {
+        assert!(has_visible_content(html), "{html:?}");
+    }
+}
+
+#[test]
+fn raw_html_is_reduced_to_allowed_tags() {
+    let mut raw = RawHtml::default();
+    assert_eq!(raw.filter("<KBD>a</KBD><br/>"), ("<KBD>a</KBD><br/>".into(), vec![]));
+    assert_eq!(
+        raw.filter("x<div title=\"a>b\">y</div><!-- <b> -->z"),
+        ("xyz".into(), vec!["<div>".to_owned()])
+    );
+    assert_eq!(raw.filter("<script>"), (String::new(), vec!["<script>".to_owned()]));
+    assert!(raw.is_removing());
+    assert_eq!(raw.filter("1 < 2 <kbd></SCRIPT >x"), ("x".into(), vec![]));
+    assert_eq!(raw.filter("<unfinished"), (String::new(), vec!["<unfinished>".to_owned()]));
+}
