@@ -161,6 +161,8 @@ async function main() {
       await heading(page, "Library");
       await press(page, new RegExp(STORY));
       await heading(page, STORY);
+      await press(page, /^Start/);
+      await text(page, "Page 1 of 8");
       await page.keyboard.press("ArrowRight");
       await text(page, "Page 2 of 8");
       await page.keyboard.press("ArrowLeft");
