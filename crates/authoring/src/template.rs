@@ -234,7 +234,7 @@ mod tests {
                 "how-rivers-work",
                 "How Rivers work",
             ),
-            (TemplateKind::Course, "2", Some("\"Two\" \\ <b>\n"), "pt-br", "2", "\"Two\" \\ <b>"),
+            (TemplateKind::Course, "2", Some("\"Two\" \\ < 3\n"), "pt-br", "2", "\"Two\" \\ < 3"),
             (TemplateKind::Story, "the-lamp", None, "sw", "the-lamp", "The lamp"),
             (TemplateKind::Story, "河", Some("河的故事"), "zh-Hant", "new-story", "河的故事"),
         ] {
