@@ -158,7 +158,7 @@ impl Texts<'_> {
     fn prompt(&self, text: &str, line: u32) -> String {
         markdown::to_prompt_html(text, self.origin(line), self.scope, self.problems)
     }
-    /// Returns the HTML of a choice, item or part of a pair, and reports one that shows nothing.
+    /// Returns the HTML of a choice, item or part of a pair. Text without visible content is reported as an error.
     fn inline(&self, what: &str, text: &str, line: u32) -> String {
         let html = markdown::to_inline_html(text, self.origin(line), self.scope, self.problems);
         self.check_visible(&html, what, text, line);

@@ -22,7 +22,7 @@ export function downloadable(
   return { id: meta.id, isStory, bytes: Math.max(0, total - (isPartial ? state.bytesDone : 0)) };
 }
 
-/** Returns the first items that fit into the space together; one that is too large does not end the list. */
+/** Returns the items that fit into the space together, in order; an item that is too large is skipped. */
 export function fitting(items: readonly Downloadable[], space: number): Downloadable[] {
   let left = space;
   return items.filter((item) => {
