@@ -73,7 +73,7 @@ describe("storage figures", () => {
     expect(figure(target, "Downloads of other users")).toBe("not shown");
     expect(figure(target, "Your work")).toBe("8.6 MB");
     expect(text(byRole(target, "region", "On this device"))).toContain("Nothing is downloaded.");
-    expect(allByRole(target, "button", "Clear recently opened content, 0 byte")).toEqual([]);
+    expect(allByRole(target, "button", "Clear recently opened content, 0 kB")).toEqual([]);
   });
 
   it.each([
