@@ -58,8 +58,8 @@ export function findLayoutFaults(minimum) {
       for (const [b, other] of placed.slice(i + 1)) {
         const across = Math.min(one.right, other.right) - Math.max(one.left, other.left);
         const down = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
-        // Lines of a rotated stamp overlap by up to 3 pixels.
-        if (across > 3 && down > 3)
+        // Lines of a rotated stamp overlap by up to 4 pixels.
+        if (across > 4 && down > 4)
           faults.push({ kind: "overlap", text: `${describe(a)} and ${describe(b)}, ${~~across} x ${~~down} px` });
       }
   }
