@@ -49,6 +49,7 @@ export function findLayoutFaults(minimum) {
     return (
       isShown(element) &&
       (style.position === "static" || style.position === "relative") &&
+      style.float === "none" &&
       !style.display.startsWith("inline") &&
       style.display !== "contents" &&
       (element.textContent.trim() !== "" || element.matches(controls))
