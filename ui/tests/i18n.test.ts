@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import ar from "../src/i18n/ar.json";
 import type { Catalogue, Plural } from "../src/i18n/catalogue";
 import en from "../src/i18n/en.json";
@@ -161,5 +161,24 @@ describe("rendering", () => {
     expect(regional("en", ["de-AT", "en-GB", "en"])).toBe("en-GB");
     expect(regional("fr", ["en-GB", "fro"])).toBe("fr");
     expect(regional("ar", ["ar", "ar-EG"])).toBe("ar");
+  });
+});
+
+describe("the language of the settings", () => {
+  it("stays when the catalogue of the system's language is loaded later", async () => {
+    let load: () => void = () => undefined;
+    const loading = new Promise<void>((resolve) => (load = resolve));
+    vi.resetModules();
+    vi.doMock("../src/i18n/en.json", async () => {
+      await loading;
+      return { default: en };
+    });
+    const fresh = await import("../src/i18n/index.svelte");
+    const system = fresh.setLanguage("en");
+    await fresh.setLanguage("ar");
+    load();
+    await system;
+    vi.doUnmock("../src/i18n/en.json");
+    expect([fresh.language(), document.documentElement.dir]).toEqual(["ar", "rtl"]);
   });
 });

@@ -23,6 +23,7 @@ interface ActiveLocale {
   number: Intl.NumberFormat;
 }
 let activeLocale = $state.raw<ActiveLocale>();
+let calls = 0;
 
 /** Returns `chosen`, or if it is empty the first supported language of the system; English if there is none. */
 export function pick(chosen: string, system: readonly string[] = navigator.languages): Language {
@@ -39,8 +40,11 @@ export function regional(language: Language, system: readonly string[] = navigat
 }
 
 export async function setLanguage(language: Language): Promise<void> {
+  const call = ++calls;
   if (activeLocale?.language === language) return;
   const catalogue = (await catalogues[language]()).default;
+  // The catalogue of a later call may have been loaded first; it must not be replaced.
+  if (call !== calls && activeLocale) return;
   const locale = regional(language);
   activeLocale = {
     language,
