@@ -70,7 +70,7 @@ describe("storage figures", () => {
   it("show the kinds of a course and their legend in the same colours", async () => {
     const { target } = await open();
     const kinds = (selector: string): string[] =>
-      [...target.querySelectorAll(selector)].map((e) => /kind (\w+)/.exec(e.className)?.[1] ?? e.className);
+      [...target.querySelectorAll<HTMLElement>(selector)].map((e) => e.dataset["kind"] ?? "");
     expect(kinds(".legend i")).toEqual(["text", "pictures", "audio", "video", "other"]);
     for (const kind of kinds("li .bar i")) expect(kinds(".legend i")).toContain(kind);
   });
