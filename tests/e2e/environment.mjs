@@ -142,6 +142,7 @@ export class Network {
   }
   /** Opens the port again after `cut`. */
   async restore() {
+    if (this.server?.listening) return;
     this.server = http.createServer((request, response) => {
       const forward = () => this.forward(request, response);
       if (this.isHeld) this.held.push(forward);
