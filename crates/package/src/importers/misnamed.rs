@@ -47,8 +47,8 @@ fn identify(_: &Source, _: &Input) -> Declared {
     Declared::default()
 }
 
-/// Returns the name that a file was meant to have: `course.json` for `Course.json`, `course.json.txt`, `course (1).json`
-/// and `course - Copy.json`.
+/// Returns the name that a file was meant to have: `course.json` for `Course.json`, `course.json.txt`,
+/// `course (1).json` and `course - Copy.json`.
 fn right_name(name: &str) -> Option<&'static str> {
     let lower = name.to_lowercase();
     let right = ["course.json", "story.json"];
