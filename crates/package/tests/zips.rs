@@ -252,6 +252,8 @@ fn zips_beside_packages_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     course().write(&folder.path().join("rivers"));
     std::fs::write(folder.path().join("rivers/media/inside.zip"), course().zip()).unwrap();
+    // The copy of a package in the same folder is not opened.
+    std::fs::write(folder.path().join("rivers.zip"), course().zip()).unwrap();
     std::fs::create_dir(folder.path().join("more")).unwrap();
     std::fs::write(folder.path().join("more/lakes.ZIP"), course().zip()).unwrap();
     let found = find(folder.path(), &Limits::default()).unwrap();

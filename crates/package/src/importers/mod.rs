@@ -150,7 +150,10 @@ pub fn find(path: &Path, limits: &Limits) -> Result<Found, Vec<Problem>> {
 fn archives_beside(source: &Source, packages: &[Package]) -> Vec<PathBuf> {
     let owned: BTreeSet<String> = packages.iter().map(|p| p.input.folder.clone()).collect();
     let zips = source.files.iter().filter(|(path, _)| {
-        !source.is_zip && paths::extension(path) == "zip" && !is_inside(&owned, paths::parent(path))
+        // A zip with the name of a package beside it is a copy of this package, perhaps an old one.
+        let is_copy = path.rsplit_once('.').is_some_and(|(stem, _)| owned.contains(stem));
+        let is_zip = !source.is_zip && paths::extension(path) == "zip";
+        is_zip && !is_copy && !is_inside(&owned, paths::parent(path))
     });
     zips.map(|(_, file)| file.disk.clone()).collect()
 }

@@ -85,7 +85,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     }
     let credits = credits(&parts.credits, &book.lang, file, parts.credits_line, problems);
     let lang = language_tag(&book.lang);
-    let id = Slug::new(&id_of(book))
+    let id = Slug::new(id_of(book))
         .map_err(|_| {
             problems.error(
                 at,
