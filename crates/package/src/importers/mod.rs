@@ -113,7 +113,7 @@ impl Package {
 
 /// What a path contains.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundPackages {
     /// Sorted by name.
     pub packages: Vec<Package>,
     /// Zips beside the packages of a folder; they may contain more packages.
@@ -122,7 +122,7 @@ pub struct Found {
 
 /// Opens a path and lists its packages. The path may be a package, a zip, a folder of packages and zips (at any depth),
 /// or a Global Storybooks folder (`LANG/NNNN_title.md` or `text/NNNN/LANG__NNNN_title.md`).
-pub fn find(path: &Path, limits: &Limits) -> Result<Found, Vec<Problem>> {
+pub fn find(path: &Path, limits: &Limits) -> Result<FoundPackages, Vec<Problem>> {
     // The path of a package's main file is accepted as the path of its folder.
     let is_main_file =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
@@ -143,7 +143,7 @@ pub fn find(path: &Path, limits: &Limits) -> Result<Found, Vec<Problem>> {
         let hint = "see docs/PACKAGE.md; carrel-server new course DIR writes an example";
         return Err(vec![file_error(&source.display_name, "no-package", message, hint)]);
     }
-    Ok(Found { packages, archives })
+    Ok(FoundPackages { packages, archives })
 }
 
 /// Returns the zips of a folder that do not belong to a package.
