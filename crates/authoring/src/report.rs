@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use carrel_package::{Problem, Severity};
+use carrel_package::{Declared, Problem, Severity};
 use serde::Serialize;
 
 /// The result for one package.
@@ -16,6 +16,8 @@ pub struct CheckedPackage {
     pub root: String,
     /// `course` or `story`; `None` if no package was found.
     pub kind: Option<&'static str>,
+    /// Id and title that the package states, also if there are errors.
+    pub declared: Declared,
     /// Id and title; `None` if there are errors.
     pub identity: Option<Identity>,
     /// By file and line.
@@ -72,6 +74,11 @@ struct JsonTotals {
 }
 
 impl CheckedPackage {
+    /// Returns the result for a path without a package.
+    pub fn not_found(path: String, problems: Vec<Problem>) -> Self {
+        let (root, declared) = (path.clone(), Declared::default());
+        Self { path, root, kind: None, declared, identity: None, problems }
+    }
     /// Returns a problem as one line with the path of its file.
     pub fn line(&self, problem: &Problem) -> String {
         if problem.file == self.path || problem.file == self.root {
@@ -79,6 +86,14 @@ impl CheckedPackage {
         } else {
             format!("{}/{problem}", self.root)
         }
+    }
+    fn id(&self) -> Option<&str> {
+        let checked = self.identity.as_ref().map(|identity| identity.id.as_str());
+        checked.or(self.declared.id.as_deref())
+    }
+    fn title(&self) -> Option<&str> {
+        let checked = self.identity.as_ref().map(|identity| identity.title.as_str());
+        checked.or(self.declared.title.as_deref())
     }
     fn count(&self, severity: Severity) -> usize {
         self.problems.iter().filter(|p| p.severity == severity).count()
@@ -147,8 +162,8 @@ impl CheckReport {
                 path: &package.path,
                 root: &package.root,
                 kind: package.kind,
-                id: package.identity.as_ref().map(|i| i.id.as_str()),
-                title: package.identity.as_ref().map(|i| i.title.as_str()),
+                id: package.id(),
+                title: package.title(),
                 problems: package.problems.iter().map(json_problem).collect(),
             })
             .collect();
@@ -205,6 +220,7 @@ mod tests {
             path: path.into(),
             root: root.into(),
             kind: Some("course"),
+            declared: Declared { id: Some("declared".into()), title: None },
             identity,
             problems,
         }
@@ -262,7 +278,7 @@ mod tests {
                 "packages": [
                     { "path": "rivers", "root": "rivers", "kind": "course", "id": "rivers", "title": "Rivers",
                       "problems": [] },
-                    { "path": "b", "root": "b", "kind": "course", "id": null, "title": null, "problems": [
+                    { "path": "b", "root": "b", "kind": "course", "id": "declared", "title": null, "problems": [
                         { "file": "x.md", "line": 3, "severity": "error", "code": "bad-value",
                           "message": "it is wrong", "hint": "correct it" } ] }
                 ],

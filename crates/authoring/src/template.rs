@@ -241,7 +241,7 @@ mod tests {
             let folder = root.path().join(name);
             let files = write(kind, &folder, title, lang).unwrap();
             assert!(files.iter().all(|file| folder.join(file).is_file()));
-            let packages = find(&folder, &Limits::default()).unwrap();
+            let packages = find(&folder, &Limits::default()).unwrap().packages;
             assert_eq!(packages.len(), 1);
             let compiled = Compiler::new(Options::default()).compile(&packages[0], &mut NullSink);
             let compiled = compiled.unwrap_or_else(|p| panic!("{name}: {p:#?}"));

@@ -4,7 +4,7 @@
 //! pages that show the content (`preview`).
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{VecDeque, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -14,7 +14,7 @@ use std::{
 };
 
 use carrel_model::content::Manifest;
-use carrel_package::{Compiler, DirSink, Limits, Options, catch_panic, find};
+use carrel_package::{Compiler, DirSink, Limits, Options, catch_panic, find, is_no_package};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -45,21 +45,26 @@ impl Checker {
     fn check(&mut self, generation: u64) -> Snapshot {
         let mut snapshot = Snapshot { generation, ..Snapshot::default() };
         self.compiler.forget_ids();
-        for path in self.paths.clone() {
+        // A path, and whether it may be without a package.
+        let mut queue: VecDeque<_> = self.paths.iter().map(|path| (path.clone(), false)).collect();
+        while let Some((path, is_optional)) = queue.pop_front() {
             let name = path.display().to_string();
-            let packages = match catch_panic(&name, || find(&path, &Limits::default())) {
-                Ok(packages) => packages,
+            let found = match catch_panic(&name, || find(&path, &Limits::default())) {
+                Ok(found) => found,
+                Err(problems) if is_optional && is_no_package(&problems) => continue,
                 Err(problems) => {
-                    let (path, root) = (name.clone(), name);
-                    let package =
-                        CheckedPackage { path, root, kind: None, identity: None, problems };
-                    snapshot.report.packages.push(package);
+                    snapshot.report.packages.push(CheckedPackage::not_found(name, problems));
                     continue;
                 }
             };
-            for package in packages {
+            let has_packages = !found.packages.is_empty();
+            for archive in found.archives.into_iter().rev() {
+                queue.push_front((archive, has_packages));
+            }
+            for package in found.packages {
                 let (path, root) = (package.name(), package.root());
                 let kind = Some(if package.is_course() { "course" } else { "story" });
+                let declared = package.declared();
                 let compiled =
                     catch_panic(&path, || self.compiler.compile(&package, &mut self.sink));
                 let (identity, problems) = match compiled {
@@ -73,6 +78,7 @@ impl Checker {
                     path,
                     root,
                     kind,
+                    declared,
                     identity,
                     problems,
                 });

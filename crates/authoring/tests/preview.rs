@@ -31,9 +31,12 @@ impl Preview {
     }
     /// Returns the reply as text, with its headers.
     async fn request(&self, method: &str, path: &str, host: &str) -> String {
+        self.send(&format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n")).await
+    }
+    /// Sends the start of a request and its headers.
+    async fn send(&self, start: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let request = format!("{start}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut reply = Vec::new();
         stream.read_to_end(&mut reply).await.unwrap();
@@ -86,6 +89,47 @@ async fn the_preview_follows_changes_and_shows_problems() {
     fs::write(&text, good.replace("A heading", "Another heading")).unwrap();
     assert!(preview.changed(2).await.is_ok());
     assert!(preview.get("/package/0").await.contains("<h2>Another heading</h2>"));
+    preview.task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_preview_answers_ranges_of_blobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("rivers");
+    template::write(TemplateKind::Course, &root, None, "en").unwrap();
+    let drawing = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 2 1\"/>";
+    fs::write(root.join("first/leaf.svg"), drawing).unwrap();
+    let text = root.join("first/read.md");
+    let with_image = fs::read_to_string(&text).unwrap() + "\n![A leaf](leaf.svg)\n";
+    fs::write(&text, with_image).unwrap();
+    let preview = Preview::start(folder.path()).await;
+    assert!(preview.changed(0).await.is_ok());
+    let page = preview.get("/package/0").await;
+    let blob = page.split("src=\"").find(|part| part.starts_with("/blob/")).unwrap();
+    let blob = blob.split('"').next().unwrap();
+    let get = async |range: &str| {
+        let port = preview.port;
+        let host = format!("GET {blob} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n");
+        let header =
+            if range.is_empty() { String::new() } else { format!("Range: bytes={range}\r\n") };
+        let reply = preview.send(&format!("{host}{header}")).await;
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    };
+    let (head, whole) = get("").await;
+    assert!(head.starts_with("http/1.1 200") && head.contains("accept-ranges: bytes"), "{head}");
+    assert!(head.contains(&format!("content-length: {}", whole.len())), "{head}");
+    assert!(whole.starts_with("<svg"), "{whole}");
+    let last = whole.len() - 1;
+    for (range, part) in [("0-3", 0..4), ("2-", 2..last + 1), ("-5", last - 4..last + 1)] {
+        let (head, body) = get(range).await;
+        let stated = format!("content-range: bytes {}-{}/{}", part.start, part.end - 1, last + 1);
+        assert!(head.starts_with("http/1.1 206") && head.contains(&stated), "{range}: {head}");
+        assert_eq!(body, whole[part], "{range}");
+    }
+    let (head, body) = get("9999-").await;
+    assert!(head.starts_with("http/1.1 416") && body.is_empty(), "{head}");
+    assert!(head.contains(&format!("content-range: bytes */{}", last + 1)), "{head}");
     preview.task.abort();
 }
 

@@ -34,6 +34,11 @@ pub fn colors(icc: Option<&[u8]>, bytes: &[u8]) -> Colors {
             Ok(profile) if profile.color_space == DataColorSpace::Cmyk => {
                 Colors::Unusable("a CMYK profile is not applied".to_owned())
             }
+            Ok(profile)
+                if !matches!(profile.color_space, DataColorSpace::Rgb | DataColorSpace::Gray) =>
+            {
+                Colors::Unusable("the colour profile is for another colour space".to_owned())
+            }
             Ok(profile) => usable(profile),
             Err(e) => Colors::Unusable(format!("the colour profile is damaged: {e}")),
         },
@@ -222,6 +227,16 @@ mod tests {
             let mut bad = srgb.clone();
             bad[n] ^= 0xff;
             colors(Some(&bad), b"");
+        }
+    }
+
+    #[test]
+    fn profiles_of_other_colour_spaces_are_not_applied() {
+        for space in [DataColorSpace::Lab, DataColorSpace::Xyz, DataColorSpace::Hsv] {
+            let mut profile = ColorProfile::new_adobe_rgb();
+            profile.color_space = space;
+            let Ok(icc) = profile.encode() else { continue };
+            assert!(matches!(colors(Some(&icc), b""), Colors::Unusable(_)), "{space:?}");
         }
     }
 

@@ -91,6 +91,24 @@ fn jpeg_head(input: &mut (impl Read + Seek)) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
+/// Returns whether a JPEG has its end marker (ITU T.81, B.1.1); without it, rows of the picture may be missing.
+pub fn has_jpeg_end(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some([first, marker, rest @ ..]) = bytes.get(at..) {
+        match (first, marker) {
+            (0xff, 0xd9) => return true,
+            // Stuffed bytes, restarts and other markers without a length.
+            (0xff, 0x00 | 0x01 | 0xd0..=0xd8) => at += 2,
+            (0xff, 0x02..=0xfe) => match rest {
+                [high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+                _ => return false,
+            },
+            _ => at += 1,
+        }
+    }
+    false
+}
+
 /// Returns the right and bottom edges of the first frame of a GIF (GIF89a, 20); (0, 0) if there is
 /// none. Browsers allocate memory for the frame, even if it exceeds the size in the header.
 pub(super) fn first_frame(input: &mut (impl Read + Seek)) -> Result<(u32, u32), ImageError> {

@@ -26,7 +26,7 @@ mod strip;
 pub use color::{Colors, colors, to_srgb};
 pub use decode::{ImageInfo, MAX_PIXELS, MEMORY_BUDGET, is_svg, probe};
 pub use error::ImageError;
-pub use header::{check_bytes, check_file};
+pub use header::{check_bytes, check_file, has_jpeg_end};
 pub use render::{encode, render, scale};
 pub use request::{DEFAULT_QUALITY, Fit, Format, ImageRequest, Sizes, WIDTHS};
 pub use resize::resize;

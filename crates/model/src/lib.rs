@@ -16,6 +16,7 @@ pub mod hlc;
 pub mod id;
 pub mod language_tag;
 pub mod lattice;
+pub mod range;
 pub mod search_text;
 pub mod strict;
 pub mod text;

@@ -22,8 +22,9 @@ mod text;
 pub use compile::context::Options;
 pub use compiler::{Compiled, Compiler};
 pub use guard::{catch_panic, panic_problem};
-pub use importers::{Package, find};
-pub use problem::{Problem, Severity};
+pub use importers::{Declared, FoundPackages, Package, find};
+pub use media::guard::DECODER_THREAD;
+pub use problem::{Problem, Severity, is_no_package};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
 pub use source::{Limits, fields::suggest_slug};
 

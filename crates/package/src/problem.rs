@@ -54,6 +54,11 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// Returns true if a path contains nothing to import, and has no other problem.
+pub fn is_no_package(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| problem.code == "no-package")
+}
+
 /// Maximum number of stored problems.
 const MAX_PROBLEMS: usize = 2_000;
 /// Maximum length of a message or hint in characters; a message may quote a whole file.

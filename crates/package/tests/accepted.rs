@@ -103,7 +103,8 @@ fn samples() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("", "WMV", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11".to_vec()),
         ("", "Ogg with Theora", ogg_page(2, 0, 0, &[b"\x80theora\x03\x02\x01"])),
         ("Other", "HTML", b"<!DOCTYPE html><html>".to_vec()),
-        ("", "any other file", b"plain text".to_vec()),
+        ("", "text", b"plain text".to_vec()),
+        ("", "any other file", b"\x01\x02\x03\x04".to_vec()),
     ]
 }
 

@@ -13,7 +13,8 @@ fn the_demo_library_compiles() {
     let mut errors = Vec::new();
     let mut warning_count = 0;
     for folder in ["courses", "stories"] {
-        let Ok(packages) = find(&assets.join(folder), &Limits::default()) else { continue };
+        let Ok(found) = find(&assets.join(folder), &Limits::default()) else { continue };
+        let packages = found.packages;
         for package in packages {
             match compiler.compile(&package, &mut NullSink) {
                 Ok(compiled) => {

@@ -181,7 +181,7 @@ fn the_folder_sink_stores_blobs_by_hash() {
     let folder = tempfile::tempdir().unwrap();
     course().write(&folder.path().join("a"));
     let mut sink = DirSink::new(folder.path().join("blobs")).unwrap();
-    let packages = find(&folder.path().join("a"), &Limits::default()).unwrap();
+    let packages = find(&folder.path().join("a"), &Limits::default()).unwrap().packages;
     let compiled = Compiler::new(Options::default()).compile(&packages[0], &mut sink).unwrap();
     for blob in &compiled.manifest.blobs {
         assert_eq!(BlobHash::of(&std::fs::read(sink.path(blob.hash)).unwrap()), blob.hash);
@@ -200,7 +200,7 @@ fn a_failed_write_is_an_error() {
     }
     let folder = tempfile::tempdir().unwrap();
     course().write(folder.path());
-    let packages = find(folder.path(), &Limits::default()).unwrap();
+    let packages = find(folder.path(), &Limits::default()).unwrap().packages;
     let problems = Compiler::new(Options::default()).compile(&packages[0], &mut Full).unwrap_err();
     assert_eq!(problems[0].code, "not-written");
 }
@@ -273,6 +273,10 @@ fn variants_are_as_wide_as_screens_and_never_wider_than_the_original() {
             assert_eq!(decoded.width(), variant.width);
         }
     }
+    // WebP has at most 16,383 pixels on each side.
+    let (image, _, _) = compile_image(&png(400, 20_000));
+    assert_eq!(image.variants.iter().map(|v| v.width).collect::<Vec<_>>(), [320, 327]);
+    assert_eq!((image.width, image.height), (400, 20_000));
 }
 
 #[test]

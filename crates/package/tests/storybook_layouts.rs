@@ -20,7 +20,7 @@ type Outcome = Result<(StoryMeta, Story), Vec<Problem>>;
 /// Compiles all texts. Returns the name and the outcome of each package.
 fn compile_all(root: &Path) -> Vec<(String, Outcome)> {
     let mut compiler = Compiler::new(Options::default());
-    let packages = find(root, &Limits::default()).unwrap_or_else(|p| panic!("{p:#?}"));
+    let packages = find(root, &Limits::default()).unwrap_or_else(|p| panic!("{p:#?}")).packages;
     let story = |package| {
         let mut sink = MemorySink::default();
         let compiled = compiler.compile(package, &mut sink)?;
@@ -51,7 +51,8 @@ fn texts_are_found_in_all_published_layouts() {
         .put("b/tw-akua/0001_tall.md", text("Tall", "One two.", "tw-akua"))
         .put("b/zh-hant/0001_tall.md", text("高", "很高。", "zh-hant"))
         .put("b/text/fr/0001_grand.md", text("Grand", "Il.", "fr"))
-        .put("b/images/0001/01.png", png(42, 30));
+        .put("b/images/0001/01.png", png(42, 30))
+        .put("b/images/0001/2.JPG", png(42, 30));
     tree.write(folder.path());
     let all = compile_all(folder.path());
     let found: Vec<_> = all
@@ -68,10 +69,35 @@ fn texts_are_found_in_all_published_layouts() {
         [
             ("/a/en/0240_our_cow.md", "gs-0240-en", "en", 2, false),
             ("/a/sw/0240_ngombe.md", "gs-0240-sw", "sw", 2, true),
-            ("/b/text/0001/en__0001_tall.md", "gs-0001-en", "en", 1, false),
-            ("/b/text/fr/0001_grand.md", "gs-0001-fr", "fr", 1, false),
-            ("/b/tw-akua/0001_tall.md", "gs-0001-tw-akua", "tw-x-akua", 1, false),
-            ("/b/zh-hant/0001_tall.md", "gs-0001-zh-hant", "zh-Hant", 1, false),
+            ("/b/text/0001/en__0001_tall.md", "gs-0001-en", "en", 2, false),
+            ("/b/text/fr/0001_grand.md", "gs-0001-fr", "fr", 2, false),
+            ("/b/tw-akua/0001_tall.md", "gs-0001-tw-akua", "tw-x-akua", 2, false),
+            ("/b/zh-hant/0001_tall.md", "gs-0001-zh-hant", "zh-Hant", 2, false),
+        ]
+    );
+}
+
+#[test]
+fn a_page_without_image_is_a_warning_and_front_matter_is_no_title() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::default();
+    tree.put(
+        "en/0240_cow.md",
+        format!("---\ntitle: x\n---\n{}", text("Cow", "She is ours.", "en")),
+    )
+    .put("images/0240/01.jpg", png(40, 30));
+    tree.write(folder.path());
+    let found = find(folder.path(), &Limits::default()).unwrap();
+    let mut sink = MemorySink::default();
+    let compiled =
+        Compiler::new(Options::default()).compile(&found.packages[0], &mut sink).unwrap();
+    assert_eq!(compiled.manifest.title(), "Cow");
+    let warnings: Vec<_> = compiled.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "en/0240_cow.md:1: warning[image-missing]: there is no image for page 2, but for other pages; \
+          add images/0240/02.jpg"
         ]
     );
 }

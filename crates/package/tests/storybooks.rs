@@ -24,7 +24,7 @@ fn all_storybooks_are_compiled() {
         eprintln!("skipped: no african-storybook folder in CARREL_CONTENT");
         return;
     };
-    let packages = find(&folder, &Limits::default()).unwrap();
+    let packages = find(&folder, &Limits::default()).unwrap().packages;
     let texts = walkdir::WalkDir::new(folder.join("text"))
         .into_iter()
         .filter_map(Result::ok)

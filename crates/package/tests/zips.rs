@@ -11,7 +11,7 @@ fn problems_of_zip(bytes: &[u8], limits: &Limits) -> Vec<Problem> {
     std::fs::write(&path, bytes).unwrap();
     match find(&path, limits) {
         Err(problems) => problems,
-        Ok(packages) => panic!("{} packages", packages.len()),
+        Ok(found) => panic!("{} packages", found.packages.len()),
     }
 }
 
@@ -54,8 +54,9 @@ fn hostile_names_are_refused_before_anything_is_unpacked() {
         ("C:evil", "path-unsafe"),
         ("a\\..\\evil", "path-unsafe"),
         ("\\\\host\\share\\evil", "path-unsafe"),
-        ("a//evil", "path-unsafe"),
-        ("a/./evil", "path-unsafe"),
+        ("a/./../../evil", "path-unsafe"),
+        ("//host/evil", "path-unsafe"),
+        ("./media//square.png", "path-duplicate"),
         ("aux", "path-reserved"),
         ("media/com1.png", "path-reserved"),
         ("evil?", "path-name"),
@@ -198,7 +199,9 @@ fn damaged_zips_are_reported() {
 fn other_files_are_reported_as_not_a_package() {
     let folder = tempfile::tempdir().unwrap();
     let error_code = |name: &str| {
-        find(&folder.path().join(name), &Limits::default()).map(|p| p.len()).unwrap_err()[0].code
+        find(&folder.path().join(name), &Limits::default()).map(|p| p.packages.len()).unwrap_err()
+            [0]
+        .code
     };
     std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
@@ -209,6 +212,89 @@ fn other_files_are_reported_as_not_a_package() {
     assert_eq!(error_code("empty"), "no-package");
     assert_eq!(error_code("no.zip"), "no-package");
     assert_eq!(error_code("text.zip"), "zip-broken");
+}
+
+#[test]
+fn other_archives_and_misnamed_main_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("a.zip", b"Rar!\x1a\x07\x01\0");
+    write("b.rar", b"Rar!\x1a\x07\x01\0");
+    write("c.zip", b"");
+    write("d.zip", b"<!DOCTYPE html><html>");
+    write("e.zip", &zip(&[Entry::stored("imsmanifest.xml", b"<manifest/>")]));
+    write("f.zip", &zip(&[Entry::stored("[Content_Types].xml", b"<Types/>")]));
+    for (name, code, part) in [
+        ("a.zip", "zip-broken", "the file is no zip, but a RAR archive"),
+        ("b.rar", "no-package", "this is a RAR archive, not a folder or a zip"),
+        ("c.zip", "zip-broken", "an empty file"),
+        ("d.zip", "zip-broken", "a web page (HTML)"),
+        ("e.zip", "no-package", "the zip is a SCORM or IMS package, which cannot be imported"),
+        ("f.zip", "no-package", "the zip is an office document"),
+    ] {
+        let problems = find(&folder.path().join(name), &Limits::default()).unwrap_err();
+        assert_eq!(problems[0].code, code, "{name}: {problems:#?}");
+        assert!(problems[0].message.contains(part), "{name}: {problems:#?}");
+    }
+    let mut tree = Tree::default();
+    tree.put("course.json.txt", &course().0["course.json"]);
+    tree.write(&folder.path().join("misnamed"));
+    let problems = support::compile(&folder.path().join("misnamed")).map(|_| ()).unwrap_err();
+    let found: Vec<_> = problems.iter().map(|p| (p.code, p.message.as_str())).collect();
+    assert_eq!(
+        found,
+        [("no-package", "the file \"course.json.txt\" must have the name \"course.json\"")]
+    );
+}
+
+#[test]
+fn zips_beside_packages_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    course().write(&folder.path().join("rivers"));
+    std::fs::write(folder.path().join("rivers/media/inside.zip"), course().zip()).unwrap();
+    // The copy of a package in the same folder is not opened.
+    std::fs::write(folder.path().join("rivers.zip"), course().zip()).unwrap();
+    std::fs::create_dir(folder.path().join("more")).unwrap();
+    std::fs::write(folder.path().join("more/lakes.ZIP"), course().zip()).unwrap();
+    let found = find(folder.path(), &Limits::default()).unwrap();
+    assert_eq!(found.packages.len(), 1);
+    assert_eq!(found.archives, [folder.path().join("more/lakes.ZIP")]);
+    let found = find(&folder.path().join("more"), &Limits::default()).unwrap();
+    assert_eq!((found.packages.len(), found.archives.len()), (0, 1));
+}
+
+#[test]
+fn names_of_the_folder_above_a_package_are_not_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries: Vec<Entry> =
+        course().0.iter().map(|(n, b)| Entry::stored(&format!("./Course: 1 //{n}"), b)).collect();
+    std::fs::write(folder.path().join("p.zip"), zip(&entries)).unwrap();
+    let compiled = compile_with(&folder.path().join("p.zip"), &Limits::default());
+    assert!(compiled.is_ok(), "{:#?}", compiled.map(|_| ()));
+    course().write(&folder.path().join("library/What is it?"));
+    let compiled = compile_with(&folder.path().join("library"), &Limits::default());
+    assert_eq!(compiled.is_ok(), cfg!(unix), "{:#?}", compiled.map(|_| ()));
+}
+
+#[test]
+fn a_package_with_errors_states_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = course();
+    tree.edit("course.json", "\"difficulty\": \"BEGINNER\",", "");
+    tree.write(folder.path());
+    let found = find(folder.path(), &Limits::default()).unwrap();
+    let declared = found.packages[0].declared();
+    assert_eq!(declared.id.as_deref(), Some("small"));
+    assert_eq!(declared.title.as_deref(), Some("A Small Course"));
+    assert!(support::compile(folder.path()).is_err());
+    // A separator at the end of the path is not repeated in the messages.
+    let with_separator = format!("{}/", folder.path().display());
+    let found = find(with_separator.as_ref(), &Limits::default()).unwrap();
+    assert_eq!(found.packages[0].root(), folder.path().display().to_string());
+    tree.put("course.json", "{ \"id\": 5, \"title\": ");
+    tree.write(folder.path());
+    let found = find(folder.path(), &Limits::default()).unwrap();
+    assert_eq!(found.packages[0].declared().id, None);
 }
 
 #[cfg(unix)]
@@ -230,7 +316,7 @@ fn a_folder_may_contain_packages_with_different_ids() {
     course().write(&folder.path().join("courses/one"));
     support::story().write(&folder.path().join("stories/tale"));
     course().write(&folder.path().join("courses/two"));
-    let packages = find(folder.path(), &Limits::default()).unwrap();
+    let packages = find(folder.path(), &Limits::default()).unwrap().packages;
     assert_eq!(packages.iter().map(|p| p.is_course()).collect::<Vec<_>>(), [true, true, false]);
     let mut compiler = carrel_package::Compiler::new(carrel_package::Options::default());
     let mut sink = carrel_package::MemorySink::default();

@@ -79,6 +79,10 @@ fn other_format(head: &[u8]) -> Option<Unsupported> {
         Unsupported::sound("an AAC recording in ADIF")
     } else if starts(b".RMF") {
         Unsupported::either("a RealMedia file")
+    } else if starts(b"\x0b\x77") && head.get(5).is_some_and(|b| b >> 3 <= 16) {
+        Unsupported::sound("an AC-3 recording")
+    } else if starts(b"\x7f\xfe\x80\x01") {
+        Unsupported::sound("a DTS recording")
     } else if starts(b"DSD ") || starts(b"FRM8") {
         Unsupported::sound("a DSD recording")
     } else if starts(b"\0\0\x01\xba") || starts(b"\0\0\x01\xb3") {

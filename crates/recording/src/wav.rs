@@ -96,6 +96,7 @@ struct Format {
     block: u16,
     /// Samples in a block of ADPCM; 0 if not stated.
     block_samples: u16,
+    bits: u16,
 }
 
 impl Format {
@@ -107,6 +108,9 @@ impl Format {
             return Err(broken("its format is truncated"));
         }
         // An extensible format has the tag in the first bytes of a GUID.
+        if number(2) == 0 {
+            return Err(broken("it has no channel"));
+        }
         let tag = if number(0) == 0xfffe { number(24) } else { number(0) };
         Ok(Self {
             tag,
@@ -114,6 +118,7 @@ impl Format {
             bytes_per_second: long(8),
             block: number(12),
             block_samples: number(18),
+            bits: number(14),
         })
     }
 
@@ -159,10 +164,14 @@ impl Format {
 
     fn rare_codec(&self) -> Option<String> {
         let name = match self.tag {
+            3 if self.bits == 64 => "floating-point numbers of 64 bits in a WAV file",
             1 | 3 | 6 | 7 => return None,
             2 | 0x11 => "ADPCM",
+            0x31 => "GSM in a WAV file",
             0x50 => "mp2 in a WAV file",
             0x55 => "mp3 in a WAV file",
+            0xff | 0x1600 | 0x1610 => "AAC in a WAV file",
+            0x2000 => "AC-3 in a WAV file",
             tag => return Some(format!("the WAV format {tag:#06x}")),
         };
         Some(name.to_owned())

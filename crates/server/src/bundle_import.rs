@@ -18,7 +18,7 @@ use carrel_model::{
     lattice::{Kv, Row, fold},
     wire::{MAX_PULL_ROWS, ResultCode, UserInfo},
 };
-use carrel_package::{Problem, Severity};
+use carrel_package::{Declared, Problem, Severity};
 
 use crate::{
     blobs::BlobStore,
@@ -72,7 +72,8 @@ pub(crate) async fn import(
         let (file, hint) = (name.clone(), hint.to_owned());
         let problem = Problem { file, line: 1, severity: Severity::Error, code, message, hint };
         let (name, root) = (name.clone(), name.clone());
-        PackageReport { name, root, kind: None, problems: vec![problem], outcome: None }
+        let (declared, problems) = (Declared::default(), vec![problem]);
+        PackageReport { name, root, kind: None, declared, problems, outcome: None }
     };
     let copy_hint = "copy the file again; nothing was changed";
     let bundle = match open(path) {
@@ -132,7 +133,8 @@ pub(crate) async fn import(
             }
         };
         let (root, kind) = (name.clone(), outcome.as_ref().map(|o| o.kind));
-        reports.push(PackageReport { name, root, kind, problems, outcome });
+        let declared = Declared::default();
+        reports.push(PackageReport { name, root, kind, declared, problems, outcome });
     }
     Ok(reports)
 }

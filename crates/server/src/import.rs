@@ -3,11 +3,11 @@
 //!
 //! The rules for packages are in `carrel-package`.
 
-use std::{any::Any, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
 use carrel_package::{
-    Blob, BlobSink, Compiled, Compiler, Limits, NullSink, Options, Package, Problem, Severity,
-    catch_panic, panic_problem,
+    Blob, BlobSink, Compiled, Compiler, Declared, Limits, NullSink, Options, Package, Problem,
+    Severity, catch_panic, is_no_package, panic_problem,
 };
 use futures_util::FutureExt;
 
@@ -20,8 +20,9 @@ use crate::{
     store::Kind,
 };
 
-/// Result of a compilation on a blocking thread: the compiler, for the next package, and the compiled package.
-type CompileResult = (Box<Compiler>, Result<Compiled, Vec<Problem>>);
+/// Result of a compilation on a blocking thread: the compiler, for the next package, the compiled package, and what the
+/// package states.
+type CompileResult = (Box<Compiler>, Result<Compiled, Vec<Problem>>, Declared);
 
 impl DataDir {
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
@@ -65,8 +66,10 @@ async fn run(
     };
     let mut report = ImportReport::default();
     let mut compiler = new_compiler();
-    for path in paths {
-        let files = bundle_import::course_files(path);
+    // A path, and whether it may be without a package.
+    let mut queue: VecDeque<_> = paths.iter().map(|path| (path.clone(), false)).collect();
+    while let Some((path, is_optional)) = queue.pop_front() {
+        let files = bundle_import::course_files(&path);
         let has_bundles = !files.is_empty();
         for file in files {
             let name = file.display().to_string();
@@ -84,10 +87,10 @@ async fn run(
         let found = run_blocking(&display, move || {
             catch_panic(&name, || carrel_package::find(&search_path, &Limits::default()))
         });
-        let packages = match found.await {
-            Ok(Ok(packages)) => packages,
+        let found = match found.await {
+            Ok(Ok(found)) => found,
             // A folder of course files need not contain packages.
-            Ok(Err(problems)) if has_bundles && problems.iter().all(|p| p.code == "no-package") => {
+            Ok(Err(problems)) if (has_bundles || is_optional) && is_no_package(&problems) => {
                 continue;
             }
             Ok(Err(problems)) => {
@@ -99,7 +102,11 @@ async fn run(
                 continue;
             }
         };
-        for package in packages {
+        let has_packages = !found.packages.is_empty();
+        for archive in found.archives.into_iter().rev() {
+            queue.push_front((archive, has_packages));
+        }
+        for package in found.packages {
             let (name, root) = (package.name(), package.root());
             let kind = Some(if package.is_course() { Kind::Course } else { Kind::Story });
             let blobs = data.map(|d| Arc::clone(&d.blobs));
@@ -107,14 +114,14 @@ async fn run(
             let step = run_blocking(&name, move || {
                 compile(compiler, &package, blobs.as_deref(), failpoints)
             });
-            let compiled = match step.await {
-                Ok((returned, compiled)) => {
+            let (compiled, declared) = match step.await {
+                Ok((returned, compiled, declared)) => {
                     compiler = returned;
-                    compiled
+                    (compiled, declared)
                 }
                 Err(problem) => {
                     compiler = new_compiler();
-                    Err(vec![problem])
+                    (Err(vec![problem]), Declared::default())
                 }
             };
             let compiled = match compiled {
@@ -124,6 +131,7 @@ async fn run(
                         name,
                         root,
                         kind,
+                        declared,
                         problems,
                         outcome: None,
                     });
@@ -139,7 +147,7 @@ async fn run(
             };
             let mut problems = compiled.warnings;
             let outcome = outcome.map_err(|problem| problems.insert(0, problem)).ok();
-            report.packages.push(PackageReport { name, root, kind, problems, outcome });
+            report.packages.push(PackageReport { name, root, kind, declared, problems, outcome });
         }
     }
     Ok(report)
@@ -172,6 +180,7 @@ fn compile(
     failpoints: Option<Failpoints>,
 ) -> CompileResult {
     let name = package.name();
+    let declared = package.declared();
     let compiled = match blobs.map(BlobStore::sink).transpose() {
         Ok(Some(sink)) => {
             let mut sink = FailpointSink { sink, failpoints };
@@ -185,7 +194,7 @@ fn compile(
             "check the folder's permissions and the free disk space",
         )]),
     };
-    (compiler, compiled)
+    (compiler, compiled, declared)
 }
 
 /// Runs blocking work on a separate thread.

@@ -28,7 +28,6 @@ pub mod password;
 pub mod precis;
 pub mod publish;
 pub mod push_validation;
-pub mod range;
 mod rate_limits;
 pub mod restore;
 pub mod server;

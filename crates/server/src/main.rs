@@ -210,12 +210,19 @@ enum RoleName {
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CARREL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+    // A panic of a decoder is reported as an error of the file that it decodes.
+    let print_panic = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name() != Some(carrel_package::DECODER_THREAD) {
+            print_panic(info);
+        }
+    }));
     let cli = Cli::parse();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -233,6 +240,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// Log levels, unless `CARREL_LOG` sets others. The decoders of recordings log each file that they open.
+const DEFAULT_LOG: &str = "info,symphonia=error";
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
@@ -274,7 +284,9 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             let files = template::write(kind, &dir, title.as_deref(), &lang)
                 .map_err(|e| Error::Refused(e.to_string()))?;
             files.iter().for_each(|file| println!("{}", dir.join(file).display()));
-            println!("edit these files, then run: carrel-server check --watch {}", dir.display());
+            let dir = dir.display().to_string();
+            let quote = if dir.contains(char::is_whitespace) { "\"" } else { "" };
+            println!("edit these files, then run: carrel-server check --watch {quote}{dir}{quote}");
         }
         Command::Unpublish { ids, data } => {
             let data = DataDir::open_existing(Config::new(data))?;
@@ -420,6 +432,7 @@ fn check_report(report: &ImportReport, is_import: bool) -> CheckReport {
         path: package.name.clone(),
         root: package.root.clone(),
         kind: package.kind.map(Kind::as_str),
+        declared: package.declared.clone(),
         identity: package.outcome.as_ref().map(identity),
         problems: package.problems.clone(),
     });

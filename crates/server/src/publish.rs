@@ -6,7 +6,7 @@ use carrel_model::{
     BlobHash, Slug,
     content::{Manifest, SignedManifest},
 };
-use carrel_package::Problem;
+use carrel_package::{Declared, Problem};
 
 use crate::{
     data_dir::DataDir,
@@ -30,6 +30,8 @@ pub struct PackageReport {
     pub root: String,
     /// `None` if no package was found.
     pub kind: Option<Kind>,
+    /// Id and title that the package states, also if there are errors.
+    pub declared: Declared,
     /// Errors and warnings, by file and line.
     pub problems: Vec<Problem>,
     /// `None` if there were errors.
@@ -57,8 +59,9 @@ impl ImportReport {
         self.packages.iter().filter(|p| p.outcome.is_none()).count()
     }
     pub(crate) fn refuse(&mut self, name: String, problems: Vec<Problem>) {
-        let (root, kind, outcome) = (name.clone(), None, None);
-        self.packages.push(PackageReport { name, root, kind, problems, outcome });
+        let (root, declared) = (name.clone(), Declared::default());
+        let report = PackageReport { name, root, kind: None, declared, problems, outcome: None };
+        self.packages.push(report);
     }
 }
 

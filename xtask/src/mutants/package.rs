@@ -211,8 +211,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a panic of a decoder ends the compilation",
         file: "crates/package/src/media/guard.rs",
-        good: "        Ok(Err(panic)) => Err(failed(panic_message(panic.as_ref()))),",
-        bad: "        Ok(Err(panic)) => std::panic::resume_unwind(panic),",
+        good: "            Err(failed(\"the decoder failed\"))",
+        bad: "            std::panic::resume_unwind(panic)",
         tests: unit!("carrel-package", "a_panic_is_an_error_of_the_file"),
     },
     Mutant {
@@ -281,5 +281,46 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "            let is_escaped = n == 0 && backslashes % 2 == 1 && c != '\\\\';",
         bad: "            let is_escaped = n == 0 && backslashes == usize::MAX && c != '\\\\';",
         tests: unit!("carrel-package", "escaped_characters_code_and_other_text_are_not_reported"),
+    },
+    Mutant {
+        name: "zips beside packages are passed over",
+        file: "crates/package/src/importers/mod.rs",
+        good: "paths::extension(path) == \"zip\"",
+        bad: "paths::extension(path) == \"none\"",
+        tests: &["-p", "carrel-package", "-E", "test(zips_beside_packages_are_listed)"],
+    },
+    Mutant {
+        name: "half of a JPEG is published",
+        file: "crates/package/src/media/raster.rs",
+        good: "    if is_cut && ends_empty(&decoded) {",
+        bad: "    if is_cut && ends_empty(&decoded) && limit == 0 {",
+        tests: &[
+            "-p",
+            "carrel-package",
+            "--test",
+            "bad_packages",
+            "each_problem_has_its_code_file_and_line",
+        ],
+    },
+    Mutant {
+        name: "problems of SRT captions have the lines of the conversion",
+        file: "crates/package/src/media/vtt.rs",
+        good: "(index as u32 + 1).saturating_sub(self.added_lines).max(1)",
+        bad: "(index as u32 + 1 + 0 * self.added_lines).max(1)",
+        tests: unit!("carrel-package", "captions_in_srt_are_converted"),
+    },
+    Mutant {
+        name: "the preview ignores the range of a request",
+        file: "crates/authoring/src/preview/mod.rs",
+        good: "match resolve_range(range, size) {",
+        bad: "match resolve_range(range.filter(|range| range.is_empty()), size) {",
+        tests: &["-p", "carrel-authoring", "-E", "test(the_preview_answers_ranges_of_blobs)"],
+    },
+    Mutant {
+        name: "a film in Motion JPEG is a recording",
+        file: "crates/recording/src/mp4/track.rs",
+        good: "            b\"vide\" if self.is_fast() => {",
+        bad: "            b\"vide\" if self.is_fast() && self.id == 0 => {",
+        tests: &["-p", "carrel-recording", "-E", "test(pictures_in_an_m4a_are_no_film)"],
     },
 ];

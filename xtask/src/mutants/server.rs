@@ -47,10 +47,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "If-Range accepts a weak ETag",
-        file: "crates/server/src/range.rs",
+        file: "crates/model/src/range.rs",
         good: "if_range.is_none_or(|t| t.trim() == tag)",
         bad: "if_range.is_none_or(|t| matches_tag(t, tag))",
-        tests: &["-p", "carrel-server", "--lib", "--test", "api"],
+        tests: &["-p", "carrel-model", "-p", "carrel-server", "--lib", "--test", "api"],
     },
     Mutant {
         name: "a device is notified of its own changes",

@@ -5,20 +5,27 @@
 
 mod page;
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{io::SeekFrom, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Path, Query, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use carrel_model::BlobHash;
+use carrel_model::{
+    BlobHash,
+    range::{ResolvedRange, resolve_range},
+};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncReadExt, AsyncSeekExt},
+    sync::watch,
+};
+use tokio_util::io::ReaderStream;
 
 use crate::snapshot::Snapshot;
 
@@ -87,22 +94,55 @@ async fn package(State(snapshots): State<Snapshots>, Path(index): Path<usize>) -
     }
 }
 
-async fn blob(State(snapshots): State<Snapshots>, Path(hash): Path<String>) -> Response {
+/// Returns a blob. Browsers play sound and film at another place only from a server that answers ranges.
+async fn blob(
+    State(snapshots): State<Snapshots>,
+    Path(hash): Path<String>,
+    request: HeaderMap,
+) -> Response {
     let file: Option<(PathBuf, String)> = BlobHash::from_str(&hash)
         .ok()
         .and_then(|hash| snapshots.borrow().blobs.get(&hash).cloned());
     let Some((path, media_type)) = file else { return not_found() };
-    let (Ok(file), Ok(media_type)) =
+    let (Ok(mut file), Ok(media_type)) =
         (tokio::fs::File::open(path).await, HeaderValue::from_str(&media_type))
     else {
         return not_found();
     };
-    let body = Body::from_stream(tokio_util::io::ReaderStream::new(file));
+    let Ok(size) = file.metadata().await.map(|metadata| metadata.len()) else {
+        return not_found();
+    };
+    // A blob never changes, so `If-Range` always applies.
+    let range = request.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let (status, first, length) = match resolve_range(range, size) {
+        ResolvedRange::Whole => (StatusCode::OK, 0, size),
+        ResolvedRange::Range { first, last } => {
+            (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+        }
+        ResolvedRange::Unsatisfiable => {
+            let range = format!("bytes */{size}");
+            return (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)])
+                .into_response();
+        }
+    };
+    if file.seek(SeekFrom::Start(first)).await.is_err() {
+        return not_found();
+    }
+    let body = Body::from_stream(ReaderStream::new(file.take(length)));
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(BLOB_POLICY)),
+        (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+        (header::CONTENT_LENGTH, HeaderValue::from(length)),
     ];
-    (headers, body).into_response()
+    let mut response = (status, headers, body).into_response();
+    let range = format!("bytes {first}-{}/{size}", (first + length).saturating_sub(1));
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(range) = HeaderValue::from_str(&range)
+    {
+        response.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    response
 }
 
 #[derive(Deserialize)]

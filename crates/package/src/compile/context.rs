@@ -102,9 +102,14 @@ impl<'a> CompileContext<'a> {
     }
     /// Returns the first file of the package, by path, whose path starts with `prefix`.
     pub fn first_with_prefix(&self, prefix: &str) -> Option<&'a str> {
+        self.with_prefix(prefix).next()
+    }
+    /// Returns the files of the package whose paths start with `prefix`, in the order of the paths.
+    pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let full = self.full(prefix);
-        let (path, _) = self.source.files.range(full.clone()..).next()?;
-        path.starts_with(&full).then(|| &path[full.len() - prefix.len()..])
+        let start = full.len() - prefix.len();
+        let paths = self.source.files.range(full.clone()..).map(|(path, _)| path.as_str());
+        paths.take_while(move |path| path.starts_with(&full)).map(move |path| &path[start..])
     }
     /// Returns true if the package contains a file below this folder.
     pub fn is_folder(&self, path: &str) -> bool {
@@ -133,6 +138,17 @@ impl<'a> CompileContext<'a> {
         if link.contains("://") || link.starts_with("data:") || link.starts_with("//") {
             let hint = "put the file into the package, because learners may be offline".to_owned();
             return error("remote-media", format!("{link:?} is outside the package"), hint);
+        }
+        let has_drive = link.as_bytes().get(1) == Some(&b':')
+            && link.starts_with(|c: char| c.is_ascii_alphabetic());
+        if has_drive {
+            let hint =
+                "put the file into the package and use a path relative to this file".to_owned();
+            return error(
+                "outside-package",
+                format!("the path {link:?} is that of a file on one computer"),
+                hint,
+            );
         }
         if link.contains('\\') {
             return error(

@@ -24,6 +24,10 @@ use crate::sink::Blob;
 use crate::source::{encoding, paths};
 use crate::text::markdown::{self, Origin, Scope};
 
+/// Extensions of files with captions, published or not.
+const CAPTION_EXTENSIONS: [&str; 9] =
+    ["vtt", "srt", "sbv", "ass", "ssa", "ttml", "dfxp", "lrc", "sub"];
+
 /// The compiled contents of a media paragraph.
 pub(crate) enum MediaBlock {
     Image(ImageRef),
@@ -195,6 +199,16 @@ impl CompileContext<'_> {
         let result = guarded("svg-broken", || svg::clean(&text));
         match result.unwrap_or_else(|error| Err((1, error))) {
             Ok(drawing) => {
+                if !drawing.states_size {
+                    let message = format!(
+                        "the drawing has no size; it is shown with {} x {} pixels",
+                        drawing.width, drawing.height
+                    );
+                    let hint =
+                        "add viewBox=\"0 0 WIDTH HEIGHT\" to <svg>, or parts of it may be cut off";
+                    let at = SourceLocation { file: path, line: 1 };
+                    self.problems.warn(at, "svg-size", message, hint);
+                }
                 for (line, what) in drawing.removed {
                     let hint =
                         "save the drawing as plain SVG, without scripts, links and external files";
@@ -306,14 +320,35 @@ impl CompileContext<'_> {
         }
     }
 
-    /// Compiles the `.vtt` file beside a media file.
+    /// Compiles the `.vtt` or `.srt` file beside a media file.
     fn captions(&mut self, path: &str, duration_ms: u64) -> Option<BlobRef> {
-        let path = paths::with_extension(path, "vtt");
-        self.entry(&path)?;
+        let path = self.captions_file(path)?;
         let text = self.read_text(&path)?;
-        let cues = vtt::parse(&text, &path, self.problems)?;
-        self.check_range(&cues, &path, duration_ms);
-        Some(self.put(Blob::from_bytes(text.into_bytes(), "text/vtt")))
+        let captions = vtt::read(text, &path, self.problems)?;
+        self.check_range(&captions.cues, &path, duration_ms);
+        Some(self.put(Blob::from_bytes(captions.text.into_bytes(), "text/vtt")))
+    }
+
+    /// Returns the path of the captions of a media file. Warns if only files with other names could be meant.
+    pub fn captions_file(&self, path: &str) -> Option<String> {
+        let expected = ["vtt", "srt"].map(|extension| paths::with_extension(path, extension));
+        if let Some(found) = expected.iter().find(|path| self.entry(path).is_some()) {
+            return Some(found.clone());
+        }
+        let stem = paths::with_extension(path, "");
+        let other = self.with_prefix(&stem).find(|other| {
+            let extension = paths::extension(other);
+            CAPTION_EXTENSIONS.contains(&extension.as_str())
+                && paths::parent(other) == paths::parent(path)
+        });
+        if let Some(other) = other {
+            let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+            let message = format!("the captions {:?} are not used", name(other));
+            let hint = format!("rename or convert them to {:?}", name(&expected[0]));
+            let at = SourceLocation { file: other, line: 1 };
+            self.problems.warn(at, "captions-unused", message, hint);
+        }
+        None
     }
 
     /// Reports a cue after the end of the recording: the cues belong to another recording.

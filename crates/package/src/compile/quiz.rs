@@ -164,6 +164,20 @@ impl Texts<'_> {
         self.check_visible(&html, what, text, line);
         html
     }
+    /// Warns if learners cannot tell a text from one before it.
+    fn check_different<'t>(
+        &self,
+        what: &str,
+        mut before: impl Iterator<Item = &'t String>,
+        html: &str,
+        line: u32,
+    ) {
+        if !html.is_empty() && before.any(|other| other == html) {
+            let message = format!("two {what} show the same");
+            let at = SourceLocation { file: self.file, line };
+            self.problems.warn(at, "choice-duplicate", message, "change or remove one of them");
+        }
+    }
     fn check_visible(&self, html: &str, what: &str, text: &str, line: u32) {
         if !html::has_visible_content(html) {
             let message = match text.trim() {
@@ -205,8 +219,10 @@ fn choices(fields: &Fields<'_>, texts: &Texts<'_>, is_single: bool) -> Option<Qu
         correct_count += usize::from(is_correct);
         let feedback =
             choice.text("feedback").map(|t| texts.prompt(t.value, t.line)).unwrap_or_default();
+        let line = text.as_ref().map_or(choice.line, |t| t.line);
         let text = text.map(|t| texts.inline("choice", t.value, t.line));
         if let (Some(id), Some(text)) = (id, text) {
+            texts.check_different("choices", choices.iter().map(|c: &Choice| &c.text), &text, line);
             choices.push(Choice { id: id.value, text, correct: is_correct, feedback });
         }
         choice.finish();
@@ -289,7 +305,8 @@ fn fill(fields: &Fields<'_>, problems: &Problems, blanks: usize) -> Option<Quest
             "write ___ in the place of the answer",
         );
     } else if matches!(node.value, Value::List(_)) && accepted.len() != blanks {
-        let message = format!("the prompt has {blanks} blanks, \"blanks\" has {}", accepted.len());
+        let noun = if blanks == 1 { "blank" } else { "blanks" };
+        let message = format!("the prompt has {blanks} {noun}, \"blanks\" has {}", accepted.len());
         fields.error(
             node.line,
             "blank-count",
@@ -318,7 +335,10 @@ fn pairs(fields: &Fields<'_>, texts: &Texts<'_>) -> Option<QuestionKind> {
         match sides[..] {
             [left, right] if matches!(&node.value, Value::List(l) if l.len() == 2) => {
                 let side = |(text, line)| texts.inline("side of the pair", text, line);
-                pairs.push((side(left), side(right)));
+                let (line, left, right) = (left.1, side(left), side(right));
+                let before = pairs.iter().map(|(left, _): &(String, String)| left);
+                texts.check_different("pairs", before, &left, line);
+                pairs.push((left, right));
             }
             _ => texts.problems.error(
                 fields.at(node.line),

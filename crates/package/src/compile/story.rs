@@ -112,7 +112,8 @@ fn apply_timing(
     sentences: &mut [Sentence],
 ) {
     let Some(text) = context.read_text(path) else { return };
-    let Some(cues) = vtt::parse(&text, path, context.problems) else { return };
+    let Some(captions) = vtt::read(text, path, context.problems) else { return };
+    let cues = captions.cues;
     if cues.len() != sentences.len() {
         let cue_line = cues.get(sentences.len()).or(cues.last()).map_or(1, |c| c.line);
         let message =

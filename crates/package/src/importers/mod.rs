@@ -3,10 +3,15 @@
 //! A new format is one module and one line in [`IMPORTERS`]. Not here: compiling a draft (`compile::lower`).
 
 mod course_format;
+mod misnamed;
 mod storybook;
 mod storybook_paths;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     compile::context::CompileContext,
@@ -21,12 +26,22 @@ pub(crate) struct Importer {
     detect: fn(&Source) -> Vec<Input>,
     /// Reads one input. Returns `None` after reporting problems to the context.
     draft: fn(&mut CompileContext<'_>, &Input) -> Option<Draft>,
+    /// Reads id and title of an input, without checking them.
+    identify: fn(&Source, &Input) -> Declared,
     /// True if an input is a whole folder: limits and names of all its files are checked, and other importers skip it.
     owns_folder: bool,
 }
 
 /// All formats. An earlier importer takes precedence inside the folders that it owns.
-static IMPORTERS: [&Importer; 2] = [&course_format::IMPORTER, &storybook::IMPORTER];
+static IMPORTERS: [&Importer; 3] =
+    [&course_format::IMPORTER, &storybook::IMPORTER, &misnamed::IMPORTER];
+
+/// Id and title that a package states, as far as they can be read; the package may have errors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declared {
+    pub id: Option<String>,
+    pub title: Option<String>,
+}
 
 /// An input that an importer detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,15 +101,28 @@ impl Package {
             self.source.check_package(&self.input.folder, &self.name(), limits, problems);
         }
     }
+    /// Returns the id and title that the package states.
+    pub fn declared(&self) -> Declared {
+        (self.importer.identify)(&self.source, &self.input)
+    }
     /// Runs the importer on the package.
     pub(crate) fn draft(&self, context: &mut CompileContext<'_>) -> Option<Draft> {
         (self.importer.draft)(context, &self.input)
     }
 }
 
-/// Opens a path and lists its packages, sorted by name. The path may be a package, a zip, a folder of packages (at any
-/// depth), or a Global Storybooks folder (`LANG/NNNN_title.md` or `text/NNNN/LANG__NNNN_title.md`).
-pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> {
+/// What a path contains.
+#[derive(Debug)]
+pub struct FoundPackages {
+    /// Sorted by name.
+    pub packages: Vec<Package>,
+    /// Zips beside the packages of a folder; they may contain more packages.
+    pub archives: Vec<PathBuf>,
+}
+
+/// Opens a path and lists its packages. The path may be a package, a zip, a folder of packages and zips (at any depth),
+/// or a Global Storybooks folder (`LANG/NNNN_title.md` or `text/NNNN/LANG__NNNN_title.md`).
+pub fn find(path: &Path, limits: &Limits) -> Result<FoundPackages, Vec<Problem>> {
     // The path of a package's main file is accepted as the path of its folder.
     let is_main_file =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
@@ -105,14 +133,29 @@ pub fn find(path: &Path, limits: &Limits) -> Result<Vec<Package>, Vec<Problem>> 
     };
     let source = Arc::new(Source::open(path, limits)?);
     let packages = packages_in(&source);
-    if packages.is_empty() {
+    let archives = archives_beside(&source, &packages);
+    if packages.is_empty() && archives.is_empty() {
         let what = if source.is_zip { "the zip" } else { "the folder" };
-        let message = format!("{what} contains neither course.json nor story.json");
-        let hint =
-            "see docs/PACKAGE.md; a zip must contain course.json at its root or in a single folder";
+        let message = match source.foreign_format() {
+            Some(format) => format!("the zip is {format}, which cannot be imported"),
+            None => format!("{what} contains neither course.json nor story.json"),
+        };
+        let hint = "see docs/PACKAGE.md; carrel-server new course DIR writes an example";
         return Err(vec![file_error(&source.display_name, "no-package", message, hint)]);
     }
-    Ok(packages)
+    Ok(FoundPackages { packages, archives })
+}
+
+/// Returns the zips of a folder that do not belong to a package.
+fn archives_beside(source: &Source, packages: &[Package]) -> Vec<PathBuf> {
+    let owned: BTreeSet<String> = packages.iter().map(|p| p.input.folder.clone()).collect();
+    let zips = source.files.iter().filter(|(path, _)| {
+        // A zip with the name of a package beside it is a copy of this package, perhaps an old one.
+        let is_copy = path.rsplit_once('.').is_some_and(|(stem, _)| owned.contains(stem));
+        let is_zip = !source.is_zip && paths::extension(path) == "zip";
+        is_zip && !is_copy && !is_inside(&owned, paths::parent(path))
+    });
+    zips.map(|(_, file)| file.disk.clone()).collect()
 }
 
 fn packages_in(source: &Arc<Source>) -> Vec<Package> {

@@ -11,7 +11,7 @@ use pulldown_cmark::{Event, Options, Parser};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    Importer, Input,
+    Declared, Importer, Input,
     storybook_paths::{self, Storybook},
 };
 use crate::{
@@ -22,10 +22,14 @@ use crate::{
     draft::{Draft, Metadata, PageDraft, StoryDraft},
     problem::{Problems, SourceLocation},
     source::Source,
-    text::{html, markdown::Scope, sentence::Paragraph},
+    text::{
+        html,
+        markdown::{self, Scope},
+        sentence::Paragraph,
+    },
 };
 
-pub(super) static IMPORTER: Importer = Importer { detect, draft, owns_folder: false };
+pub(super) static IMPORTER: Importer = Importer { detect, draft, identify, owns_folder: false };
 
 /// Lists the texts, sorted by number and language.
 fn detect(source: &Source) -> Vec<Input> {
@@ -47,6 +51,16 @@ fn detect(source: &Source) -> Vec<Input> {
 fn draft(context: &mut CompileContext<'_>, input: &Input) -> Option<Draft> {
     let (_, book) = storybook_paths::parse(&input.file)?;
     read_book(context, &book).map(Draft::Story)
+}
+
+/// Returns the id; the title is in the text.
+fn identify(_: &Source, input: &Input) -> Declared {
+    let book = storybook_paths::parse(&input.file).map(|(_, book)| book);
+    Declared { id: book.map(|book| id_of(&book)), title: None }
+}
+
+fn id_of(book: &Storybook) -> String {
+    format!("gs-{}-{}", book.number, book.lang.to_ascii_lowercase())
 }
 
 /// Reads one story in one language.
@@ -71,8 +85,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     }
     let credits = credits(&parts.credits, &book.lang, file, parts.credits_line, problems);
     let lang = language_tag(&book.lang);
-    let slug = format!("gs-{}-{}", book.number, book.lang.to_ascii_lowercase());
-    let id = Slug::new(&slug)
+    let id = Slug::new(id_of(book))
         .map_err(|_| {
             problems.error(
                 at,
@@ -85,6 +98,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
     let scope = Scope { root: Some(id.clone()), lang: lang.clone(), ..Scope::default() };
 
     let mut pages = Vec::new();
+    let mut without_image = Vec::new();
     let title = plain(&title_text);
     let sections = std::iter::once((1, title_text)).chain(parts.pages.iter().cloned());
     for (k, (line, text)) in sections.enumerate() {
@@ -109,7 +123,23 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
         if sentences.is_empty() && image.is_none() {
             continue;
         }
+        if image.is_none() {
+            without_image.push(number);
+        }
         pages.push(PageDraft { line, image, narration, timing: None, paragraphs });
+    }
+    // Some collections have no images at all.
+    if without_image.len() < pages.len()
+        && let Some(first) = without_image.first()
+    {
+        let message = match without_image.len() {
+            1 => format!("there is no image for page {first}, but for other pages"),
+            n => format!(
+                "there is no image for {n} pages, such as page {first}, but for other pages"
+            ),
+        };
+        let hint = format!("add images/{}/{first:02}.jpg", book.number);
+        problems.warn(SourceLocation { file, line: 1 }, "image-missing", message, hint);
     }
     let mut cover = Cover::from_title(&title);
     cover.image = pages.first().and_then(|p| p.image.clone());
@@ -219,7 +249,8 @@ struct Parts {
 fn parse_text(text: &str) -> Parts {
     let mut parts = Parts::default();
     let mut sections: Vec<(u32, Vec<&str>)> = vec![(1, Vec::new())];
-    for (n, line) in text.lines().enumerate() {
+    let skipped = markdown::front_matter(text).unwrap_or(0);
+    for (n, line) in text.lines().enumerate().skip(skipped) {
         let line = line.trim();
         match line.strip_prefix("##") {
             Some(rest) if !rest.starts_with('#') => {

@@ -17,7 +17,7 @@ pub(super) struct Storybook {
 /// Parses the path of a text and returns the root folder of its collection. The texts may be in a folder `text`.
 pub(super) fn parse(path: &str) -> Option<(&str, Storybook)> {
     let (folder, name) = path.rsplit_once('/')?;
-    let title = name.strip_suffix(".md")?;
+    let title = name.strip_suffix(".md").or_else(|| name.strip_suffix(".MD"))?;
     let (above, own) = folder.rsplit_once('/').unwrap_or(("", folder));
     let (root, number, lang) = match title.split_once("__") {
         Some((lang, rest)) if rest.split('_').next() == Some(own) => (text_root(above)?, own, lang),
@@ -63,8 +63,16 @@ pub(super) fn texts_in(lang: &str, number: &str) -> [String; 3] {
 /// Returns the paths that the image of a page can have: in a folder `images`, or in the published image bank.
 pub(super) fn images(number: &str, page: usize) -> impl Iterator<Item = String> {
     let number = number.to_owned();
-    ["images/", "asp-imagebank/", ""].into_iter().flat_map(move |folder| {
-        ["jpg", "jpeg", "png", "webp"].map(|e| format!("{folder}{number}/{page:02}.{e}"))
+    let folders =
+        ["images/", "asp-imagebank/", "", "asp-imagebank/medium/", "asp-imagebank/large/"];
+    folders.into_iter().flat_map(move |folder| {
+        let number = number.clone();
+        ["jpg", "jpeg", "png", "webp", "JPG", "JPEG", "PNG", "WEBP"].into_iter().flat_map(
+            move |e| {
+                let folder = format!("{folder}{number}");
+                [format!("{folder}/{page:02}.{e}"), format!("{folder}/{page}.{e}")]
+            },
+        )
     })
 }
 
@@ -77,9 +85,9 @@ pub(super) fn recordings(book: &Storybook, page: usize) -> impl Iterator<Item = 
             format!("audio/{lang}/{number}"),
             format!("audio/{lang}/{number}/mp3"),
         ];
-        folders
-            .into_iter()
-            .flat_map(move |folder| ["mp3", "ogg"].map(|e| format!("{folder}/{page:02}.{e}")))
+        folders.into_iter().flat_map(move |folder| {
+            ["mp3", "ogg", "m4a", "wav", "MP3"].map(|e| format!("{folder}/{page:02}.{e}"))
+        })
     })
 }
 

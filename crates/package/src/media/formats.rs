@@ -31,7 +31,10 @@ impl OtherFormat {
             Remedy::Picture => format!(
                 "convert it to jpeg or png: open it in an image viewer and export it, or run \
                  magick {name:?} {:?}",
-                format!("{stem}.jpg")
+                match name.rsplit('.').next().is_some_and(|e| e.eq_ignore_ascii_case("jpg")) {
+                    true => format!("{stem}-new.jpg"),
+                    false => format!("{stem}.jpg"),
+                }
             ),
             Remedy::Drawing => {
                 "convert it to svg or png: open it in a drawing program and export it".to_owned()
@@ -146,12 +149,64 @@ pub(crate) fn other_format(head: &[u8]) -> Option<OtherFormat> {
     if at(0, b"\xd0\xcf\x11\xe0") {
         return other("an office document", "export the picture or the text from it");
     }
+    for (magic, name) in
+        [(&b"Rar!\x1a\x07"[..], "a RAR archive"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive")]
+    {
+        if at(0, magic) {
+            return other(name, "unpack it, and use the file from it");
+        }
+    }
+    if at(0, b"{\\rtf") {
+        return other("an office document", "export the picture or the text from it");
+    }
+    if at(0, b"version https://git-lfs.github.com/spec/") {
+        let hint = "run git lfs pull, or download the file itself";
+        return other("a pointer of Git LFS and not the file itself", hint);
+    }
+    if head.len() >= 64 && head.iter().all(|byte| *byte == 0) {
+        return other("a file of zero bytes", "the copy has failed: copy the file again");
+    }
+    for (magic, name) in [
+        (&b"DDS "[..], "a DDS picture"),
+        (b"/* XPM", "an XPM picture"),
+        (b"#?RADIANCE", "an HDR picture"),
+        (b"\x76\x2f\x31\x01", "an OpenEXR picture"),
+        (b"SIMPLE  =", "a FITS picture"),
+        (b"AT&TFORM", "a DjVu document"),
+        (b"\x8bJNG", "a JNG picture"),
+        (b"\x01\xda\0\x01", "an SGI picture"),
+        (b"\x01\xda\x01\x01", "an SGI picture"),
+        (b"\x0a\x05\x01\x08", "a PCX picture"),
+    ] {
+        if at(0, magic) {
+            return picture(name);
+        }
+    }
+    if let [b'P', b'1'..=b'7', space, ..] = head
+        && space.is_ascii_whitespace()
+    {
+        return picture("a PNM picture (pbm, pgm, ppm)");
+    }
     let text = String::from_utf8_lossy(head.get(..1024).unwrap_or(head)).to_lowercase();
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if text.starts_with("<!doctype html") || text.starts_with("<html") {
         return other("a web page (HTML)", "the download has failed: download the file again");
     }
     None
+}
+
+/// Returns the format of a file that is neither a picture nor a recording, if it is text.
+pub(crate) fn text_format(head: &[u8]) -> Option<OtherFormat> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // The last character may be cut.
+        Err(e) if e.error_len().is_none() => std::str::from_utf8(&head[..e.valid_up_to()]).ok()?,
+        Err(_) => return None,
+    };
+    let is_text = !text.is_empty() && text.chars().all(|c| !c.is_control() || "\t\r\n".contains(c));
+    let hint =
+        "the download may have failed, or the link names the wrong file: open it in a text editor";
+    is_text.then_some(OtherFormat { name: "a text file", remedy: Remedy::Text(hint) })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 use carrel_recording::Container;
 
 use super::{
-    formats::{OtherFormat, other_format},
+    formats::{OtherFormat, other_format, text_format},
     svg,
 };
 
@@ -57,7 +57,7 @@ fn kind_of(file: &mut (impl Read + Seek)) -> std::io::Result<Kind> {
     Ok(match carrel_recording::detect(file)? {
         Some(Container::Unsupported(format)) => Kind::OtherFormat(format.into()),
         Some(container) => Kind::Recording(container),
-        None => Kind::Other,
+        None => text_format(&head).map_or(Kind::Other, Kind::OtherFormat),
     })
 }
 
@@ -94,7 +94,7 @@ mod tests {
             (b"<svg:svg xmlns:svg='http://www.w3.org/2000/svg'/>", Kind::Svg),
             (comment.as_bytes(), Kind::Svg),
             (&utf16, Kind::Svg),
-            (b"{}", Kind::Other),
+            (b"\x01\x02{}", Kind::Other),
             (b"", Kind::Other),
         ] {
             assert_eq!(kind_of_bytes(bytes), kind, "{}", String::from_utf8_lossy(bytes));
@@ -103,6 +103,15 @@ mod tests {
             (&b"<!DOCTYPE html><html><svg>"[..], "a web page (HTML)"),
             (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC picture"),
             (b"FORM\0\0\0\0AIFFCOMM", "an AIFF recording"),
+            (b"{\"error\": \"not found\"}", "a text file"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a",
+                "a pointer of Git LFS and not the file itself",
+            ),
+            (&[0; 64], "a file of zero bytes"),
+            (b"Rar!\x1a\x07\x01\0", "a RAR archive"),
+            (b"P6\n64 48\n255\n", "a PNM picture (pbm, pgm, ppm)"),
+            (b"\x0b\x77\x7b\x7e\x1e\x40", "an AC-3 recording"),
         ] {
             let Kind::OtherFormat(format) = kind_of_bytes(bytes) else { panic!("{name}") };
             assert_eq!(format.name, name);

@@ -8,7 +8,8 @@ use std::io::Cursor;
 use carrel_imaging::Colors;
 use data_encoding::HEXLOWER;
 use image::{
-    AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits,
+    AnimationDecoder, DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader,
+    Limits,
     codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
     metadata::Orientation,
 };
@@ -22,6 +23,8 @@ use crate::sink::Blob;
 /// Widths of the variants: those that readers request, in CSS pixels times pixel density.
 const WIDTHS: [u32; 6] = [320, 640, 768, 1024, 1280, 1920];
 const MAX_WIDTH: u32 = 1920;
+/// Maximum number of pixels of each side of a WebP image; a taller one is scaled.
+const MAX_SIDE: u32 = 16_383;
 /// Number of pixels above which the author is warned that the image is larger than needed.
 const LARGE_PIXELS: u64 = 8_000_000;
 
@@ -63,11 +66,12 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
             "export it again as png, jpeg, webp, gif or svg",
         )
     };
+    let decode_error = |e: image::ImageError| read_error(reason(&e));
     let reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| read_error(e.to_string()))?;
     let format = reader.format().ok_or_else(|| read_error("it is not an image".to_owned()))?;
-    let mut decoder = reader.into_decoder().map_err(|e| read_error(e.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(decode_error)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limit {
@@ -83,7 +87,7 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(limit.saturating_mul(16).max(64 << 20));
-    decoder.set_limits(limits).map_err(|e| read_error(e.to_string()))?;
+    decoder.set_limits(limits).map_err(decode_error)?;
     // The chunk of a PNG may follow the pixels.
     let orientation = match carrel_imaging::png_exif(bytes).filter(|_| format == ImageFormat::Png) {
         Some(exif) => Orientation::from_exif_chunk(exif),
@@ -91,7 +95,11 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
     };
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let icc = decoder.icc_profile().ok().flatten();
-    let mut decoded = DynamicImage::from_decoder(decoder).map_err(|e| read_error(e.to_string()))?;
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
+    let is_cut = format == ImageFormat::Jpeg && !carrel_imaging::has_jpeg_end(bytes);
+    if is_cut && ends_empty(&decoded) {
+        return Err(read_error(INCOMPLETE.to_owned()));
+    }
     let mut colors = carrel_imaging::colors(icc.as_deref(), bytes);
     if let Colors::Profile(profile) = &colors {
         match carrel_imaging::to_srgb(&decoded, profile) {
@@ -120,6 +128,10 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
         variants: Vec::new(),
         warnings: Vec::new(),
     };
+    if is_cut {
+        let message = "the end of the image file is missing; a part of the picture may be missing";
+        result.warnings.push(media_error("image-cut", message, "copy or download it again"));
+    }
     if is_animated(bytes, format) {
         // The profile is kept, because the frames are not decoded.
         let stripped = carrel_imaging::without_metadata(bytes, true)
@@ -149,7 +161,8 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
             "at most 1920 pixels of width are shown: a smaller file imports faster",
         ));
     }
-    let full = width.min(MAX_WIDTH);
+    let tallest = u64::from(width) * u64::from(MAX_SIDE) / u64::from(height.max(1));
+    let full = width.min(MAX_WIDTH).min(u32::try_from(tallest).unwrap_or(MAX_WIDTH)).max(1);
     for target in WIDTHS.into_iter().filter(|w| *w < full).chain([full]) {
         let scaled = if target == width { None } else { Some(resized(&decoded, target)?) };
         let image = scaled.as_ref().unwrap_or(&decoded);
@@ -159,8 +172,9 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
             DynamicImage::ImageRgb8(p) => webp::Encoder::from_rgb(p.as_raw(), w, h),
             _ => return Err(read_error("its colour type is not supported".to_owned())),
         };
-        let encoded =
-            encoder.encode_simple(false, quality).map_err(|e| read_error(format!("{e:?}")))?;
+        let encoded = encoder
+            .encode_simple(false, quality)
+            .map_err(|_| read_error(format!("{w} x {h} pixels cannot be encoded as WebP")))?;
         let kept = original.as_ref().filter(|original| match format {
             _ if target != width => false,
             ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Gif => {
@@ -177,6 +191,36 @@ fn compile_file(bytes: &[u8], quality: f32, limit: u64, spill: &mut Spill) -> Im
         result.variants.push((target, blob.map_err(write_error)?));
     }
     Ok(result)
+}
+
+const INCOMPLETE: &str = "it is incomplete, so copy or download it again";
+
+/// Returns an error of a decoder in the terms of an author.
+fn reason(error: &image::ImageError) -> String {
+    tracing::debug!(%error, "an image cannot be decoded");
+    let text = error.to_string().to_lowercase();
+    let is_end = ["unexpected end", "unexpectedeof", "end of file", "exhausted", "truncated"];
+    match error {
+        image::ImageError::Limits(_) => "it needs too much memory".to_owned(),
+        image::ImageError::Unsupported(_) => {
+            "this variant of its format is not supported".to_owned()
+        }
+        image::ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            INCOMPLETE.to_owned()
+        }
+        _ if is_end.iter().any(|part| text.contains(part)) => INCOMPLETE.to_owned(),
+        _ if text.contains("bits of precision") => {
+            "it has 12 bits per channel, which browsers do not show".to_owned()
+        }
+        _ => "it is damaged".to_owned(),
+    }
+}
+
+/// Returns true if the last pixels are those that the decoder of JPEG writes where the file has none.
+fn ends_empty(decoded: &DynamicImage) -> bool {
+    let (width, height) = (decoded.width(), decoded.height());
+    let last = (width.saturating_sub(8)..width).map(|x| decoded.get_pixel(x, height - 1));
+    last.into_iter().all(|pixel| pixel.0[..3] == [128; 3])
 }
 
 /// Scales to a width and keeps the aspect ratio; the height is at least one pixel.

@@ -98,7 +98,8 @@ fn warnings(recording: &carrel_recording::Recording) -> Vec<MediaError> {
     if let Some(codec) = &recording.rare_codec {
         let message = format!("not every device can play {codec:?}");
         warnings.push(if is_video {
-            let hint = "use H.264 (avc1) with AAC, which every device can play";
+            let hint = "use H.264 (avc1) with AAC, which every device can play: \
+                        ffmpeg -i OLD -c:v libx264 -pix_fmt yuv420p -c:a aac -movflags +faststart NEW.mp4";
             media_error("video-codec", message, hint)
         } else {
             media_error("audio-codec", message, "use mp3, or AAC in m4a")

@@ -20,9 +20,27 @@ const ARROW: &str = "-->";
 const TIMES_HINT: &str = "write mm:ss.ttt --> mm:ss.ttt or hh:mm:ss.ttt --> hh:mm:ss.ttt";
 const CUE_HINT: &str = "a cue starts with a line such as 00:01.000 --> 00:03.500";
 
-/// Returns the cues, or `None` after reporting the errors of the file.
-pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Vec<Cue>> {
-    let mut reader = Reader { file, problems, is_valid: true, cues: Vec::new() };
+/// Captions in the form that is published.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Captions {
+    /// WebVTT.
+    pub text: String,
+    pub cues: Vec<Cue>,
+}
+
+/// Reads the captions of a file; those in a file `.srt` are converted. Returns `None` after reporting the errors.
+pub(crate) fn read(text: String, file: &str, problems: &Problems) -> Option<Captions> {
+    let (text, added_lines) = match file.to_lowercase().ends_with(".srt") {
+        true => (srt::to_web_vtt(&text), srt::ADDED_LINES),
+        false => (text, 0),
+    };
+    let cues = parse(&text, file, added_lines, problems)?;
+    Some(Captions { text, cues })
+}
+
+/// Returns the cues, or `None` after reporting the errors of the file. `added_lines` at the start are not in the file.
+fn parse(text: &str, file: &str, added_lines: u32, problems: &Problems) -> Option<Vec<Cue>> {
+    let mut reader = Reader { file, added_lines, problems, is_valid: true, cues: Vec::new() };
     let lines: Vec<&str> = text.split('\n').collect();
     if let Err((message, hint)) = check_header(&lines) {
         reader.error(0, message, hint);
@@ -57,7 +75,8 @@ fn check_header(lines: &[&str]) -> Result<(), (String, &'static str)> {
     let is_srt = |line: &&str| line.split_once(ARROW).is_some_and(|(start, _)| start.contains(','));
     if lines.iter().any(is_srt) {
         let message = "the first line is not WEBVTT; these are SRT captions".to_owned();
-        let hint = "write WEBVTT and an empty line at the top, and a point instead of the comma in each time";
+        let hint = "rename the file to .srt, or write WEBVTT and an empty line at the top, and a point instead of the \
+                    comma in each time";
         return Err((message, hint));
     }
     let found = first.trim();
@@ -78,15 +97,20 @@ fn check_header(lines: &[&str]) -> Result<(), (String, &'static str)> {
 
 struct Reader<'a> {
     file: &'a str,
+    added_lines: u32,
     problems: &'a Problems,
     is_valid: bool,
     cues: Vec<Cue>,
 }
 
 impl Reader<'_> {
+    /// Returns the number of a line in the file; `index` counts from 0.
+    fn line(&self, index: usize) -> u32 {
+        (index as u32 + 1).saturating_sub(self.added_lines).max(1)
+    }
     /// Reports an error; `index` is that of the line, from 0.
     fn error(&mut self, index: usize, message: String, hint: &str) {
-        let at = SourceLocation { file: self.file, line: index as u32 + 1 };
+        let at = SourceLocation { file: self.file, line: self.line(index) };
         self.problems.error(at, "captions", message, hint);
         self.is_valid = false;
     }
@@ -117,7 +141,7 @@ impl Reader<'_> {
                 return i;
             }
             if lines[i].contains(ARROW) {
-                let at = SourceLocation { file: self.file, line: i as u32 + 1 };
+                let at = SourceLocation { file: self.file, line: self.line(i) };
                 let message = format!("players do not show the text {:?}", shortened(lines[i]));
                 self.problems.warn(at, "captions-text", message, "write --&gt; instead of -->");
             }
@@ -146,7 +170,7 @@ impl Reader<'_> {
             let message = "the cue starts before the previous one".to_owned();
             self.error(index, message, "sort the cues by time");
         }
-        self.cues.push(Cue { line: index as u32 + 1, start_ms, end_ms });
+        self.cues.push(Cue { line: self.line(index), start_ms, end_ms });
     }
 }
 
@@ -194,5 +218,6 @@ fn shortened(line: &str) -> String {
     line.chars().take(80).collect()
 }
 
+mod srt;
 #[cfg(test)]
 mod tests;

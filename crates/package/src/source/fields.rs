@@ -5,6 +5,7 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use carrel_model::{Slug, language_tag::language_tag};
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::problem::{Problems, SourceLocation};
 use crate::source::json::{Member, Node, Value};
@@ -287,10 +288,11 @@ impl UniqueIds {
     }
 }
 
-/// Suggests an id for a title: `how-rivers-work` for `How Rivers Work!`.
+/// Suggests an id for a title: `how-rivers-work` for `How Rivers Work!`, `ete` for `Été`.
 pub fn suggest_slug(text: &str) -> Option<String> {
     let mut slug = String::new();
-    for c in text.chars().flat_map(char::to_lowercase) {
+    let plain = text.nfkd().filter(|c| !is_combining_mark(*c));
+    for c in plain.flat_map(char::to_lowercase) {
         if c.is_ascii_alphanumeric() {
             slug.push(c);
         } else if !slug.ends_with('-') && !slug.is_empty() {
@@ -317,6 +319,7 @@ mod tests {
     #[test]
     fn ids_and_keys_are_suggested() {
         assert_eq!(suggest_slug(" How  Rivers Work! ").as_deref(), Some("how-rivers-work"));
+        assert_eq!(suggest_slug("L’été à Orléans").as_deref(), Some("l-ete-a-orleans"));
         assert_eq!(suggest_slug("河"), None);
         assert_eq!((distance("titel", "title"), distance("a", "a")), (2, 0));
     }

@@ -51,10 +51,16 @@ const MAX_DEPTH: usize = 40;
 /// Parses a document, or reports why that fails (`json-syntax`, `json-duplicate-key`).
 pub(crate) fn parse(text: &str, file: &str, problems: &Problems) -> Option<Node> {
     let mut parser = Parser { bytes: text.as_bytes(), text, at: 0, line: 1, file, problems };
+    if text.trim().is_empty() {
+        let at = SourceLocation { file, line: 1 };
+        problems.error(at, "json-syntax", "the file is empty", "write { \"format\": ... }");
+        return None;
+    }
     let result = parser.value(0).and_then(|node| {
         parser.skip_whitespace();
         if parser.at < parser.bytes.len() {
-            Err(parser.syntax_error("unexpected data after the end of the document"))
+            let hint = "remove it, or the bracket that ends the document too early";
+            Err(parser.error_with_hint("unexpected data after the end of the document", hint))
         } else {
             Ok(node)
         }
@@ -86,6 +92,28 @@ struct SyntaxError {
 type ParseResult<T> = Result<T, SyntaxError>;
 
 const SEPARATE_HINT: &str = "close every `{`, `[` and `\"`, and separate entries with one comma";
+/// Maximum number of characters of a quotation in a message.
+const MAX_QUOTE: usize = 60;
+
+/// Starts of a text that is wrong at its place, with what to do.
+const COMMON_MISTAKES: &[(&[&str], &str)] = &[
+    (&["//", "/*", "#"], "remove the comment: JSON has none"),
+    (
+        &["“", "”", "„", "«", "»", "‘", "’", "'", "`", "＂", "「"],
+        "write straight double quotes: \"",
+    ),
+    (
+        &["True", "False", "None", "TRUE", "FALSE", "Null", "NULL"],
+        "write true, false or null in lower case",
+    ),
+    (&[","], "remove one of the commas"),
+    (&["，", "、", "،", "؛", ";", "；"], "write the comma of an English keyboard: ,"),
+    (&["：", "="], "write the colon of an English keyboard: \":\""),
+    (&["｛", "｝", "［", "］"], "write the brackets of an English keyboard: { } [ ]"),
+    (&["+", "."], "write a number without +, and with a digit before the point: 0.5"),
+    (&["NaN", "Infinity", "-Infinity", "undefined"], "write a number, or remove the field"),
+    (&["<"], "this is a web page or another file: download or save the file again"),
+];
 
 impl Parser<'_> {
     fn syntax_error(&self, what: &str) -> SyntaxError {
@@ -97,17 +125,28 @@ impl Parser<'_> {
     /// Returns the error for a character that cannot be at this place, with a hint for common mistakes.
     fn unexpected(&self, expected: &str) -> SyntaxError {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let starts = |words: &[&str]| words.iter().any(|word| rest.starts_with(word));
-        let hint = if starts(&["//", "/*", "#"]) {
-            "remove the comment: JSON has none"
-        } else if starts(&["“", "”", "„", "«", "‘", "’", "'", "`"]) {
-            "write straight double quotes: \""
-        } else if starts(&["True", "False", "None", "TRUE", "FALSE", "Null", "NULL"]) {
-            "write true, false or null in lower case"
-        } else if starts(&[","]) {
-            "remove one of the commas"
-        } else {
-            SEPARATE_HINT
+        let common = COMMON_MISTAKES
+            .iter()
+            .find(|(starts, _)| starts.iter().any(|start| rest.starts_with(start)));
+        let next = rest.chars().next();
+        let before = self.text.get(..self.at).unwrap_or_default();
+        let hint = match (common, next) {
+            (Some((_, hint)), _) => hint,
+            (_, Some(c)) if is_invisible(c) => "remove it, or write an ordinary space",
+            // `3,5`
+            (_, Some('0'..='9')) if before.ends_with(',') => {
+                "write a decimal point instead of the comma, such as 3.5"
+            }
+            (_, Some('"' | '{' | '[')) if expected.starts_with("a comma") => {
+                "write a comma before it"
+            }
+            (_, Some(c)) if expected.starts_with("a name") && (c.is_alphabetic() || c == '_') => {
+                "write the name in double quotes"
+            }
+            (_, Some(c)) if expected.starts_with("a value") && c.is_alphabetic() => {
+                "write a text in double quotes"
+            }
+            _ => SEPARATE_HINT,
         };
         let what = format!("{expected} is expected here, not {}", self.describe_next());
         self.error_with_hint(&what, hint)
@@ -142,7 +181,7 @@ impl Parser<'_> {
     fn describe_next(&self) -> String {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             None => "the end of the file".to_owned(),
-            Some(c) if c.is_control() || c.is_whitespace() || c == '\u{feff}' => {
+            Some(c) if is_invisible(c) => {
                 format!("the invisible character U+{:04X}", u32::from(c))
             }
             Some(c) => format!("'{c}'"),
@@ -184,7 +223,8 @@ impl Parser<'_> {
         }
         // serde_json checks the grammar of numbers: no leading zeros, no bare dots.
         serde_json::from_str::<f64>(&self.text[start..self.at]).map(Value::Number).map_err(|_| {
-            self.syntax_error(&format!("{:?} is not a number", &self.text[start..self.at]))
+            let what = format!("{:?} is not a number", &self.text[start..self.at]);
+            self.error_with_hint(&what, "write a number such as 12, 0.5 or -3, or put it in quotes")
         })
     }
     fn string(&mut self) -> ParseResult<String> {
@@ -194,8 +234,9 @@ impl Parser<'_> {
             match self.peek() {
                 None => return Err(self.syntax_error("a string has no closing quote")),
                 Some(b'\n' | b'\r') => {
-                    return Err(self.syntax_error(
-                        "a string continues past the end of the line; write \\n for a new line",
+                    return Err(self.error_with_hint(
+                        "a string continues past the end of the line",
+                        "close it with \", or write \\n for a new line",
                     ));
                 }
                 Some(b'\\') => self.at += 2,
@@ -206,7 +247,16 @@ impl Parser<'_> {
         self.at += 1;
         let raw = self.text.get(start..self.at).unwrap_or_default();
         serde_json::from_str(raw).map_err(|_| {
-            let what = format!("the string {raw} has an invalid escape or a control character");
+            let end = raw.char_indices().nth(MAX_QUOTE).map_or(raw.len(), |(at, _)| at);
+            if let Some(c) = raw.chars().find(|c| c.is_control()) {
+                let what = format!(
+                    "the string {:?} contains the control character U+{:04X}",
+                    raw[..end].trim_matches('"'),
+                    u32::from(c)
+                );
+                return self.error_with_hint(&what, "write \\t for a tab, or a space");
+            }
+            let what = format!("the string {} has an invalid escape", &raw[..end]);
             self.error_with_hint(&what, "write / between folders, and \\\\ for a backslash")
         })
     }
@@ -272,6 +322,14 @@ impl Parser<'_> {
             }
         }
     }
+}
+
+/// Returns true for characters that a text editor does not show.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

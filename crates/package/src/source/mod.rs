@@ -11,6 +11,7 @@ use std::{
     path::Path,
 };
 
+mod archives;
 pub(crate) mod encoding;
 pub(crate) mod fields;
 mod files;
@@ -45,7 +46,11 @@ impl Source {
     /// Opens a folder or a zip. Errors concern the folder or zip as a whole: unreadable, a broken zip, an exceeded
     /// limit, an unsafe name in a zip.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, Vec<Problem>> {
-        let display_name = path.display().to_string();
+        let given = path.display().to_string();
+        let display_name = match given.trim_end_matches(['/', std::path::MAIN_SEPARATOR]) {
+            "" => given,
+            trimmed => trimmed.to_owned(),
+        };
         let metadata = path.metadata().map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => {
                 vec![file_error(
@@ -84,13 +89,15 @@ impl Source {
                 _unpacked: Some(unpacked.folder),
             });
         }
-        let hint = "use the folder with course.json or story.json, or a zip of it";
-        Err(vec![file_error(
-            &display_name,
-            "no-package",
-            "this is neither a folder nor a zip",
-            hint,
-        )])
+        let archive = File::open(path).ok().and_then(|mut f| archives::other_archive(&mut f));
+        let (message, hint) = match archive {
+            Some(kind) => (format!("this is {}, not a folder or a zip", kind.name), kind.hint),
+            None => (
+                "this is neither a folder nor a zip".to_owned(),
+                "use the folder with course.json or story.json, or a zip of it",
+            ),
+        };
+        Err(vec![file_error(&display_name, "no-package", message, hint)])
     }
 
     fn folder(root: &Path, display_name: String) -> Result<Self, Vec<Problem>> {
@@ -185,6 +192,12 @@ impl Source {
         })
     }
 
+    /// Returns the name of the format of a zip of another program.
+    pub(crate) fn foreign_format(&self) -> Option<&'static str> {
+        let paths = self.files.keys().map(String::as_str);
+        archives::foreign_package(paths).filter(|_| self.is_zip)
+    }
+
     /// Returns the files below a folder (`""` for all).
     pub(crate) fn files_under<'a>(
         &'a self,
@@ -238,7 +251,10 @@ impl Source {
         }
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         for (path, problem) in &self.path_problems {
-            if let Some(inside) = path.strip_prefix(prefix.as_str()) {
+            // The names of the folders above the package are not published.
+            let is_above = paths::check(path).is_err_and(|error| error.code == problem.code)
+                && paths::check_below(folder, path).is_ok();
+            if let Some(inside) = path.strip_prefix(prefix.as_str()).filter(|_| !is_above) {
                 problems.add(Problem { file: inside.to_owned(), ..problem.clone() });
             }
         }

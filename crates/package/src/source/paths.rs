@@ -101,6 +101,24 @@ fn is_reserved(name: &str) -> bool {
     }
 }
 
+/// Removes `.` and empty parts, which some programs write into zips: `./a//b.md` becomes `a/b.md`. The start of an
+/// absolute path is kept.
+pub(crate) fn without_empty_parts(path: &str) -> String {
+    let start = if path.starts_with('/') { "/" } else { "" };
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("{start}{}", parts.join("/"))
+}
+
+/// Checks the path of a file below `folder` of a zip or of a collection. The names of the folders above a package are
+/// not published, and need not be portable.
+pub(crate) fn check_below(folder: &str, path: &str) -> Result<(), PathError> {
+    let inside = path.strip_prefix(folder).map(|inside| inside.trim_start_matches('/'));
+    match (check(path), inside) {
+        (Err(error), Some(inside)) if error.code != "path-unsafe" => check(inside),
+        (result, _) => result,
+    }
+}
+
 /// Returns the NFC spelling, by which paths are looked up. macOS stores NFD, zips contain either.
 pub(crate) fn nfc(path: &str) -> String {
     path.nfc().collect()
@@ -147,6 +165,20 @@ pub(crate) fn is_os_metadata(path: &str) -> bool {
             || name.starts_with("~$")
             || lower.ends_with(":zone.identifier")
     })
+}
+
+/// Returns the deepest folder that contains all paths, `""` if there is none.
+pub(crate) fn common_folder<'a>(paths: impl IntoIterator<Item = &'a str>) -> &'a str {
+    let mut paths = paths.into_iter();
+    let mut folder = paths.next().map_or("", parent);
+    for path in paths {
+        while !folder.is_empty()
+            && !path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        {
+            folder = parent(folder);
+        }
+    }
+    folder
 }
 
 /// Returns the folder of a file, `""` at the root.

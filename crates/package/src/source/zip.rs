@@ -15,9 +15,9 @@ use std::{
 use ::zip::result::ZipError;
 
 use super::files::{Limits, SourceFile};
-use super::paths;
 use super::zip_directory::{self, DirectoryEntry, DirectoryError, MaskedFile};
 use super::zip_names::{self, NameEncoding};
+use super::{archives, paths};
 use crate::problem::{Problem, Problems, SourceLocation, file_error};
 
 /// An unpacked zip.
@@ -64,7 +64,15 @@ fn unpack_into(
     let directory = match zip_directory::read(&mut file, limits) {
         Ok(directory) => directory,
         Err(DirectoryError::Broken(what)) => {
-            report_broken(format!("the zip is incomplete or damaged: {what}"));
+            match archives::other_archive(&mut file) {
+                Some(kind) => problems.error(
+                    archive_location,
+                    "zip-broken",
+                    format!("the file is no zip, but {}", kind.name),
+                    kind.hint,
+                ),
+                None => report_broken(format!("the zip is incomplete or damaged: {what}")),
+            }
             return None;
         }
         Err(DirectoryError::TooMany(count)) => {
@@ -106,12 +114,15 @@ fn unpack_into(
                 } else {
                     "zip-broken"
                 };
-                problems.error(
-                    at,
-                    code,
-                    format!("the entry cannot be unpacked: {e}"),
-                    "pack the folder again with the usual method (deflate)",
-                );
+                let message = match &e {
+                    ZipError::CompressionMethodNotSupported(method) => {
+                        let method = archives::compression_method(*method);
+                        format!("the entry is compressed with {method}")
+                    }
+                    e => format!("the entry cannot be unpacked: {e}"),
+                };
+                let hint = "pack the folder again with the usual method (deflate)";
+                problems.error(at, code, message, hint);
                 continue;
             }
         };
@@ -171,7 +182,12 @@ fn decode_names(
     let mut names = Names::new();
     let mut unknown = BTreeSet::new();
     for entry in entries {
-        let (name, encoding) = zip_names::decode(entry);
+        let (stored, encoding) = zip_names::decode(entry);
+        let is_folder = stored.ends_with('/');
+        let mut name = paths::without_empty_parts(&stored);
+        if is_folder {
+            name.push('/');
+        }
         if paths::is_os_metadata(&name) {
             names.insert(entry.name.clone(), (name, NameEncoding::Utf8));
             continue;
@@ -208,6 +224,11 @@ fn select_entries(
     let mut selected = Vec::new();
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
     let mut declared_bytes = 0u64;
+    let files = names.values().filter(|(name, encoding)| {
+        let is_listed = *encoding != NameEncoding::Unknown && !paths::is_os_metadata(name);
+        is_listed && !name.ends_with('/')
+    });
+    let top = paths::common_folder(files.map(|(name, _)| name.as_str()));
     for index in 0..archive.len() {
         let entry = match archive.by_index_raw(index) {
             Ok(entry) => entry,
@@ -232,7 +253,11 @@ fn select_entries(
         }
         let at = SourceLocation { file: original_path, line: 1 };
         let path = original_path.strip_suffix('/').unwrap_or(original_path);
-        if let Err(error) = paths::check(path) {
+        // An entry for the top folder, or for the folder `./`.
+        if original_path.ends_with('/') && (path.is_empty() || path == top) {
+            continue;
+        }
+        if let Err(error) = paths::check_below(top, path) {
             problems.error(at, error.code, error.message, error.hint);
             continue;
         }

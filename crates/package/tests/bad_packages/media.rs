@@ -1,7 +1,7 @@
 //! Problems in images, SVG drawings, audio, video and captions.
 
 use crate::Case;
-use crate::support::{png, wav};
+use crate::support::{encoded, photo, png, wav};
 
 pub const CASES: &[Case] = &[
     (
@@ -34,6 +34,16 @@ pub const CASES: &[Case] = &[
         1,
     ),
     (
+        "a JPEG without its second half",
+        |t| {
+            let jpeg = encoded(&photo(), image::ImageFormat::Jpeg);
+            t.put("media/square.png", &jpeg[..jpeg.len() / 2]);
+        },
+        "image-broken",
+        "media/square.png",
+        1,
+    ),
+    (
         "image with too many pixels",
         |t| {
             t.put("media/square.png", huge_png());
@@ -52,9 +62,12 @@ pub const CASES: &[Case] = &[
         3,
     ),
     (
-        "SVG without size",
+        "SVG with an impossible size",
         |t| {
-            t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
+            t.put(
+                "media/square.png",
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"0\" height=\"9\"/>",
+            );
         },
         "svg-size",
         "media/square.png",

@@ -2,7 +2,7 @@
 
 use crate::{
     Case,
-    support::{compile_tree, course},
+    support::{compile_tree, course, encoded, photo},
 };
 
 #[test]
@@ -54,6 +54,44 @@ fn warnings_do_not_reject_a_package() {
             2,
         ),
         (
+            "SVG without size",
+            |t| {
+                t.put("media/square.png", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
+            },
+            "svg-size",
+            "media/square.png",
+            1,
+        ),
+        (
+            "a JPEG without its end marker",
+            |t| {
+                let jpeg = encoded(&photo(), image::ImageFormat::Jpeg);
+                t.put("media/square.png", &jpeg[..jpeg.len() - 2]);
+            },
+            "image-cut",
+            "media/square.png",
+            1,
+        ),
+        (
+            "captions with the name of a language",
+            |t| {
+                let captions = t.0.remove("media/rain.vtt").unwrap();
+                t.put("media/rain.en.vtt", captions);
+            },
+            "captions-unused",
+            "media/rain.en.vtt",
+            1,
+        ),
+        (
+            "front matter",
+            |t| {
+                t.edit("one/read.md", "# Why\n", "---\ntitle: Why\n---\n\n# Why\n");
+            },
+            "front-matter",
+            "one/read.md",
+            1,
+        ),
+        (
             "VIDEO section without video",
             |t| {
                 t.edit("course.json", "\"TEXT\"", "\"VIDEO\"");
@@ -96,6 +134,15 @@ fn warnings_do_not_reject_a_package() {
                 t.edit("one/check.json", "\"That\"", "\"<div>\"");
             },
             "html-text",
+            "one/check.json",
+            10,
+        ),
+        (
+            "two choices with the same text",
+            |t| {
+                t.edit("one/check.json", "\"That\"", "\"This\"");
+            },
+            "choice-duplicate",
             "one/check.json",
             10,
         ),

@@ -189,7 +189,7 @@ pub fn compile(path: &Path) -> Result<(Compiled, MemorySink), Vec<Problem>> {
 }
 
 pub fn compile_with(path: &Path, limits: &Limits) -> Result<(Compiled, MemorySink), Vec<Problem>> {
-    let packages = find(path, limits)?;
+    let packages = find(path, limits)?.packages;
     assert_eq!(packages.len(), 1);
     let mut sink = MemorySink::default();
     let compiled = Compiler::new(Options { limits: *limits, ..Options::default() })
@@ -220,6 +220,14 @@ impl BodyReader for Bodies<'_> {
     fn story(&mut self, hash: BlobHash) -> Result<Option<Story>, Infallible> {
         Ok(self.0.json(hash))
     }
+}
+
+/// Returns an image without uniform areas.
+pub fn photo() -> image::DynamicImage {
+    image::RgbImage::from_fn(320, 240, |x, y| {
+        image::Rgb([(x * 7 + y * 3) as u8, (x ^ y) as u8, (y * 5) as u8])
+    })
+    .into()
 }
 
 /// Returns a PNG with varying colours.

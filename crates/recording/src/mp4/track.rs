@@ -32,6 +32,8 @@ pub(super) struct Track {
     pub duration_ms: u64,
     /// Ids of the tracks with this track's chapters.
     pub chapters: Vec<u32>,
+    /// Number of samples that the index states.
+    samples: u32,
     /// Position and size of each chunk of samples.
     chunks: Vec<(u64, u64)>,
 }
@@ -47,6 +49,7 @@ impl Track {
             scale: 1,
             duration_ms: 0,
             chapters: Vec::new(),
+            samples: 0,
             chunks: Vec::new(),
         };
         for (inner, body) in boxes(bytes, found.body) {
@@ -115,8 +118,17 @@ impl Track {
         self.kind = match &handler {
             b"soun" => Kind::Sound,
             b"vide" if !self.is_still() => Kind::Film,
+            b"vide" if self.is_fast() => {
+                self.codec = "mjpeg".to_owned();
+                Kind::Film
+            }
             _ => Kind::Other,
         };
+    }
+
+    /// Returns whether the pictures follow each other like those of a film: at least four each second.
+    fn is_fast(&self) -> bool {
+        self.samples >= 8 && u64::from(self.samples).saturating_mul(250) >= self.duration_ms
     }
 
     /// Returns whether the samples are pictures of JPEG or PNG, which are covers and not a film.
@@ -132,6 +144,10 @@ impl Track {
         if self.codec == "mp4v" && still_object_type(entries) {
             self.codec.push_str("/still");
         }
+        if self.codec.starts_with("avc") && has_rare_profile(entries) {
+            self.codec = "H.264 with 10 bits or 4:4:4".to_owned();
+        }
+        self.samples = u32_at(body(b"stsz"), 8);
         if self.duration_ms == 0 {
             let times = body(b"stts");
             let units = times
@@ -162,6 +178,14 @@ pub(super) fn clear_samples(at: u64, len: u64, media: &[(u64, u64)], edits: &mut
     if before.checked_sub(1).is_some_and(|index| end <= media[index].1) {
         edits.clear(at, end, b"");
     }
+}
+
+/// Returns whether the configuration of H.264 has a profile that many decoders of devices do not have: High 10,
+/// High 4:2:2, High 4:4:4 and CAVLC 4:4:4 (ITU H.264, A.2).
+fn has_rare_profile(entries: &[u8]) -> bool {
+    let configuration = entries.windows(4).position(|w| w == b"avcC");
+    let profile = configuration.and_then(|at| entries.get(at + 5));
+    matches!(profile, Some(44 | 110 | 122 | 244))
 }
 
 /// Returns whether the descriptor of an `mp4v` entry states JPEG or PNG (ISO/IEC 14496-1, table 5).

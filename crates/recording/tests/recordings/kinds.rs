@@ -66,6 +66,8 @@ fn formats_that_are_not_published_have_a_name() {
         (b"caff\0\x01".to_vec(), "CAF"),
         (b"#!AMR\n".to_vec(), "AMR"),
         (b"MThd\0\0\0\x06".to_vec(), "MIDI"),
+        (b"\x0b\x77\x7b\x7e\x1e\x40\x43\xe1".to_vec(), "AC-3"),
+        (b"\x7f\xfe\x80\x01\xfc\x3c".to_vec(), "DTS"),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11".to_vec(), "WMA"),
         (b"RIFF....AVI LIST".to_vec(), "AVI"),
         (b"\0\0\0\x14ftypqt  ".to_vec(), "MOV"),
@@ -114,6 +116,11 @@ fn pictures_in_an_m4a_are_no_film() {
     }
     let film = mp4(&[sound(), jpeg(b"avc1")], 2000, &[1; 72], b"", b"");
     assert!(read(&film).unwrap().video.is_some());
+    // Pictures that follow each other quickly are a film: Motion JPEG of a camera.
+    let moving = Track { samples: (20, 100), ..jpeg(b"jpeg") };
+    let film = read(&mp4(&[sound(), moving], 2000, &[1; 396], b"", b"")).unwrap();
+    assert!(film.video.is_some());
+    assert_eq!(film.rare_codec.as_deref(), Some("mjpeg"));
 }
 
 #[test]
@@ -128,6 +135,16 @@ fn films_are_shown_upright_and_rare_codecs_reported() {
     assert_eq!((upright.slow_start, upright.rare_codec.as_deref()), (true, None));
     assert_eq!(size(&film(b"avc1", true)), Some((360, 640)));
     assert_eq!(film(b"hvc1", false).rare_codec.as_deref(), Some("hvc1"));
+    for (profile, codec) in [(66, None), (100, None), (110, Some("10 bits")), (244, Some("4:4:4"))]
+    {
+        let mut track = Track::new(1, b"vide", b"avc1", Some(32));
+        let configuration = mp4_box(b"avcC", &[1, profile, 0, 31]);
+        let entry = [vec![0; 78], configuration].concat();
+        track.entry = [vec![0, 0, 0, 0, 0, 0, 0, 1], mp4_box(b"avc1", &entry)].concat();
+        let found = read(&mp4(&[track], 2500, &[1; 36], b"", b"")).unwrap().rare_codec;
+        assert_eq!(found.is_some(), codec.is_some(), "{profile}");
+        assert!(found.unwrap_or_default().contains(codec.unwrap_or_default()), "{profile}");
+    }
 }
 
 #[test]

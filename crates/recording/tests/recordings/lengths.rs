@@ -82,6 +82,9 @@ fn sizes_of_wav_files_may_be_unknown() {
     let mut silent = plain[..44].to_vec();
     silent[40..].fill(0);
     assert!(read(&silent).unwrap_err().to_string().contains("empty"));
+    let mut without_channel = plain.clone();
+    without_channel[22] = 0;
+    assert!(read(&without_channel).unwrap_err().to_string().contains("no channel"));
 }
 
 #[test]
@@ -101,9 +104,13 @@ fn other_formats_in_wav_files_have_a_length() {
     // The stated bytes per second of ADPCM are often wrong.
     let adpcm = file(&format(2, 8000, 9999, 256, &[2, 500]), &[0; 256 * 16]);
     let mp3 = file(&format(0x55, 44_100, 16_000, 1, &[]), &mp3(10));
+    let mut doubles = format(3, 8000, 64_000, 8, &[]);
+    doubles[14] = 64;
+    let doubles = file(&doubles, &[0; 32_000]);
     for (name, bytes, ms, is_rare) in [
         ("mu-law", mu_law, 500, false),
         ("ADPCM", adpcm, 1000, true),
+        ("numbers of 64 bits", doubles, 500, true),
         ("mp3", mp3, mp3_ms(10), true),
     ] {
         let recording = read(&bytes).unwrap();

@@ -265,6 +265,8 @@ pub struct Track {
     pub at: Option<u32>,
     pub size: (u32, u32),
     pub is_rotated: bool,
+    /// Number of samples of 18 bytes, and the duration of each in milliseconds.
+    pub samples: (u32, u32),
     pub extra: Vec<u8>,
 }
 
@@ -273,7 +275,8 @@ impl Track {
         let mut entry = vec![0, 0, 0, 0, 0, 0, 0, 1];
         entry.extend(mp4_box(codec, &[0; 70]));
         let (size, is_rotated) = ((640, 360), false);
-        Self { id, handler, entry, at, size, is_rotated, extra: Vec::new() }
+        let samples = (2, 1000);
+        Self { id, handler, entry, at, size, is_rotated, samples, extra: Vec::new() }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -289,11 +292,13 @@ impl Track {
         tkhd.extend(numbers(&[self.size.0 << 16, self.size.1 << 16]));
         let mdhd = numbers(&[0, 0xd123_4567, 0xd123_4567, 1000, 0, 0]);
         let hdlr = [&[0; 8][..], self.handler, &[0; 12], b"A Name\0"].concat();
+        let (count, duration) = self.samples;
+        let sizes = [vec![0, 0, count], vec![18; count as usize]].concat();
         let table = match self.at {
             Some(at) => [
-                mp4_box(b"stts", &numbers(&[0, 1, 2, 1000])),
-                mp4_box(b"stsc", &numbers(&[0, 1, 1, 2, 1])),
-                mp4_box(b"stsz", &numbers(&[0, 0, 2, 18, 18])),
+                mp4_box(b"stts", &numbers(&[0, 1, count, duration])),
+                mp4_box(b"stsc", &numbers(&[0, 1, 1, count, 1])),
+                mp4_box(b"stsz", &numbers(&sizes)),
                 mp4_box(b"stco", &numbers(&[0, 1, at])),
             ]
             .concat(),

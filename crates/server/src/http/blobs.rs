@@ -7,11 +7,13 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
-use carrel_model::BlobHash;
+use carrel_model::{
+    BlobHash,
+    range::{ResolvedRange, if_range_matches, matches_tag, resolve_range},
+};
 use tokio_util::io::ReaderStream;
 
 use super::{App, api_error::ApiError, extract::Path};
-use crate::range::{ResolvedRange, if_range_matches, matches_tag, resolve_range};
 
 /// Size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;

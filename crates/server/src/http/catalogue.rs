@@ -10,6 +10,7 @@ use axum::{
 use carrel_model::{
     Slug,
     content::{Difficulty, SignedManifest},
+    range::matches_tag,
     wire::{
         CatalogueQuery, CourseReply, CourseSummary, ListPage, Meta, MetaQuery, SYNC_VERSION,
         SearchHit, StoryReply, StorySummary, identity_text,
@@ -23,7 +24,6 @@ use super::{
     extract::{Path, Query},
 };
 use crate::{
-    range::matches_tag,
     signing::hex,
     store::{Filter, Kind, Listed, Published},
 };

@@ -278,8 +278,7 @@ fn add_media(
             }
         }
         Some(MediaBlock::Audio(audio)) => {
-            let timing = paths::with_extension(&path, "vtt");
-            page.timing = context.entry(&timing).is_some().then_some(timing);
+            page.timing = context.captions_file(&path);
             let is_second = page.narration.replace(audio).is_some();
             if is_second {
                 context.problems.error(

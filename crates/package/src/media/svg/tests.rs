@@ -93,19 +93,28 @@ fn valid_drawing_is_unchanged_and_size_is_read() {
     assert_eq!(size("width=\"1in\" height=\"25.4mm\""), Some((96, 96)));
     assert_eq!(size("width=\"100%\" viewBox=\"0,0,12.4 7\""), Some((12, 7)));
     assert_eq!(size("width=\"50\" viewBox=\"0 0 100 30\""), Some((50, 15)));
-    for none in [
-        "",
-        "width=\"100%\"",
-        "viewBox=\"0 0 0 0\"",
-        "viewBox=\"1 2\"",
-        "width=\"1e9\" height=\"1\"",
-    ] {
+    for none in ["viewBox=\"0 0 0 0\"", "width=\"1e9\" height=\"1\""] {
         assert_eq!(size(none), None, "{none}");
     }
     assert_eq!(size("xmlns:x=\"y\" width=\"30px\" height=\"40\""), Some((30, 40)));
     let without_namespace = clean("<svg viewBox=\"0 0 1 1\"><rect/></svg>").unwrap();
     assert!(without_namespace.svg.contains("<rect/>"), "{}", without_namespace.svg);
-    assert_eq!(clean("<svg><rect/></svg>").unwrap_err().1.code, "svg-size");
+    assert_eq!(clean("<svg width='0'><rect/></svg>").unwrap_err().1.code, "svg-size");
+    for text in [
+        "<svg><rect/></svg>",
+        "<svg width='100%' height=\"100%\"><rect/></svg>",
+        "<s:svg xmlns:s='http://www.w3.org/2000/svg' width='auto'><s:rect/></s:svg>",
+    ] {
+        let drawing = clean(text).unwrap();
+        assert_eq!((drawing.width, drawing.height, drawing.states_size), (300, 150, false));
+        assert!(drawing.svg.contains("viewBox=\"0 0 300 150\""), "{}", drawing.svg);
+        assert!(!drawing.svg.contains('%') && !drawing.svg.contains("auto"), "{}", drawing.svg);
+    }
+    assert!(clean("<svg viewBox='0 0 4 3' width='100%'/>").unwrap().states_size);
+    let size = |text: &str| clean(text).map(|d| (d.width, d.height, d.states_size)).unwrap();
+    assert_eq!(size("<svg width='40'/>"), (40, 150, false));
+    assert_eq!(size("<svg viewBox='1 2'/>"), (300, 150, false));
+    assert_eq!(size("<svg width='10em' height='2ex'/>"), (160, 16, true));
     assert_eq!(clean("<html/>").unwrap_err().1.code, "svg-broken");
     assert_eq!(clean("<svg>\n\n<rect>\n</svg>").unwrap_err().0, 4);
 }
@@ -242,4 +251,20 @@ fn embedded_photos_lose_their_metadata() {
 fn removed_parts_are_counted_in_one_pass() {
     let many = clean(&wrap(&"<script/>\n".repeat(50_000))).unwrap();
     assert_eq!((many.removed.len(), many.removed[1_999].0), (2_000, 2_002));
+}
+
+#[test]
+fn undeclared_prefixes_and_white_space_before_the_declaration_are_corrected() {
+    for text in [
+        "<svg viewBox='0 0 1 1'><g id='a'/><use xlink:href='#a'/></svg>",
+        "<!-- svg --><svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'><rect inkscape:label='x' a:b=''/></svg>",
+        "\n\n<?xml version='1.0'?>\n<svg viewBox='0 0 1 1'/>",
+    ] {
+        let drawing = clean(text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+        assert!(!drawing.svg.contains("urn:unknown"), "{}", drawing.svg);
+    }
+    let (line, error) = clean("<!-- <svg --><svg:svg x:y=''/>").unwrap_err();
+    assert_eq!((line, error.code), (1, "svg-broken"));
+    let many: String = (0..20).map(|n| format!(" p{n}:x=''")).collect();
+    assert_eq!(clean(&format!("<svg{many}/>")).unwrap_err().1.code, "svg-broken");
 }

@@ -8,12 +8,32 @@ type Times = Vec<(u32, u64, u64)>;
 fn read(text: &str) -> (Option<Times>, Vec<String>) {
     let problems = Problems::default();
     let text = encoding::decode(text.as_bytes().to_vec()).unwrap();
-    let cues = parse(&text, "a.vtt", &problems);
+    let cues = parse(&text, "a.vtt", 0, &problems);
     let cues = cues.map(|c| c.iter().map(|c| (c.line, c.start_ms, c.end_ms)).collect());
     (cues, problems.into_sorted().iter().map(ToString::to_string).collect())
 }
 
 const TWO: &str = "\n00:00.000 --> 00:01.000\nOne.\n\n00:01.000 --> 00:02.000\nTwo.\n";
+
+#[test]
+fn captions_in_srt_are_converted() {
+    let text = "1\n00:00:00,000 --> 00:00:01,5\n<font color=\"red\">Red</font> <I>a</I> {\\an8}b\n\n\
+                2\n0:0:2 --> 00:00:03.250 X1:10 X2:20\n{c} < d\n";
+    let problems = Problems::default();
+    let captions = super::read(text.to_owned(), "a.SRT", &problems).unwrap();
+    assert_eq!(
+        captions.text,
+        "WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.500\nRed <i>a</i> b\n\n\
+         2\n00:00:02.000 --> 00:00:03.250\n{c} < d\n\n"
+    );
+    let times: Vec<_> = captions.cues.iter().map(|c| (c.line, c.start_ms, c.end_ms)).collect();
+    assert_eq!(times, [(2, 0, 1_500), (6, 2_000, 3_250)]);
+    // The lines of problems are those of the file.
+    let text = "1\n00:00:02,000 --> 00:00:01,000\nx\n\n2\n00:00:0x,000 --> 00:00:03,000\ny\n";
+    assert_eq!(super::read(text.to_owned(), "a.srt", &problems), None);
+    let lines: Vec<_> = problems.into_sorted().iter().map(|p| (p.line, p.code)).collect();
+    assert_eq!(lines, [(2, "captions"), (6, "captions")]);
+}
 
 #[test]
 fn cues_are_read() {

@@ -31,6 +31,45 @@ fn unsafe_names_are_rejected() {
 }
 
 #[test]
+fn names_above_a_package_need_not_be_portable() {
+    for (folder, path, code) in [
+        ("Course: 1 ", "Course: 1 /a.md", None),
+        ("what?/aux", "what?/aux/a.md", None),
+        ("a", "a/b?.md", Some("path-name")),
+        ("", "b?.md", Some("path-name")),
+        ("..", "../a.md", Some("path-unsafe")),
+        ("C:", "C:/a.md", Some("path-unsafe")),
+    ] {
+        assert_eq!(check_below(folder, path).err().map(|e| e.code), code, "{folder} {path}");
+    }
+    for (paths, folder) in [
+        (&["a/b/c.md", "a/b/d/e.md"][..], "a/b"),
+        (&["a/b.md", "ab/c.md"], ""),
+        (&["a/b/c.md", "a/d.md"], "a"),
+        (&["a.md", "b/c.md"], ""),
+        (&[], ""),
+    ] {
+        assert_eq!(common_folder(paths.iter().copied()), folder, "{paths:?}");
+    }
+}
+
+#[test]
+fn empty_parts_of_paths_are_removed() {
+    for (path, expected) in [
+        ("./a.md", "a.md"),
+        ("a//b.md", "a/b.md"),
+        ("./a/./b/", "a/b"),
+        ("/a.md", "/a.md"),
+        ("//host/a", "/host/a"),
+        ("../a", "../a"),
+        (".", ""),
+        (".hidden/a", ".hidden/a"),
+    ] {
+        assert_eq!(without_empty_parts(path), expected);
+    }
+}
+
+#[test]
 fn files_of_operating_systems_are_recognised() {
     for path in [
         ".DS_Store",

@@ -115,12 +115,22 @@ fn spaced_formula(inside: &str) -> Found {
     let Some(end) = candidates(inside).next() else { return Found::Text };
     let formula = &inside[..end];
     let is_formula = !formula.contains('\n')
-        && (has_command(formula) || formula.split_whitespace().any(is_script));
+        && (has_command(formula)
+            || formula.split_whitespace().any(is_script)
+            || is_short_formula(formula));
     if is_formula && !inside[end + 1..].starts_with(is_word_char) {
         Found::Mistake(Mistake::Spaces)
     } else {
         Found::Text
     }
+}
+
+/// Returns true for `x` and `a + b = 5`, but not for `5 and`.
+fn is_short_formula(text: &str) -> bool {
+    let text = text.trim();
+    let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let has_short_words = words.clone().next().is_some() && words.all(|w| w.chars().count() == 1);
+    has_short_words && (text.chars().count() == 1 || text.contains(['=', '+', '<', '>', '*', '/']))
 }
 
 /// Returns what a `$$` at `at` starts. The end is searched in the same paragraph.

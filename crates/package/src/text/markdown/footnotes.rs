@@ -31,6 +31,17 @@ impl Footnotes {
         }
         Self { order: Vec::new(), defined }
     }
+    /// Returns name and index of the first event of each note without a reference, in the order of the text.
+    pub fn unused(&self) -> Vec<(&str, usize)> {
+        let mut unused: Vec<_> = self
+            .defined
+            .iter()
+            .filter(|(_, (_, reference))| reference.is_none())
+            .map(|(name, (range, _))| (name.as_str(), range.start.saturating_sub(1)))
+            .collect();
+        unused.sort_by_key(|(_, index)| *index);
+        unused
+    }
     /// Adds a reference. Returns the note's number and its count of references so far; `None` if the note is not
     /// defined.
     pub fn add_reference(&mut self, name: &str) -> Option<(usize, usize)> {

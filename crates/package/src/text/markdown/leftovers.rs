@@ -5,6 +5,7 @@
 
 use pulldown_cmark::{Event, Tag, TagEnd};
 
+use super::dialects::{self, Foreign};
 use super::events::Spanned;
 use super::prepare::{PreparedText, Syntax, without_marks};
 use super::writer::is_delimiter_row;
@@ -34,7 +35,14 @@ pub(crate) fn check(
         line: String::new(),
         offset: 0,
         is_reported: false,
+        marker: None,
     };
+    if let Some(removed) = prepared.front_matter {
+        let message = format!("the first {removed} lines are front matter, which was removed");
+        let hint = "write the title and the language into course.json or story.json";
+        problems.warn(lines.at(0), "front-matter", message, hint);
+    }
+    let mut columns = 0;
     let mut i = 0;
     while i < events.len() {
         let (event, range) = &events[i];
@@ -45,7 +53,16 @@ pub(crate) fn check(
                 continue;
             }
             Event::Text(text) => collector.text(text, range.clone()),
-            Event::SoftBreak | Event::HardBreak | Event::Rule | Event::Html(_) => collector.flush(),
+            Event::SoftBreak => collector.end_line(),
+            Event::Start(Tag::Table(alignments)) => {
+                columns = alignments.len();
+                collector.flush();
+            }
+            Event::Start(Tag::TableRow) => {
+                collector.flush();
+                collector.row(range.clone(), columns);
+            }
+            Event::HardBreak | Event::Rule | Event::Html(_) => collector.flush(),
             Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. })
             | Event::End(
                 TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link,
@@ -108,6 +125,8 @@ struct Collector<'a> {
     offset: usize,
     /// The line has a formula without end, which is reported already.
     is_reported: bool,
+    /// Marker of a list without a space in the line before, in the same paragraph.
+    marker: Option<char>,
 }
 
 impl Collector<'_> {
@@ -132,7 +151,49 @@ impl Collector<'_> {
         }
     }
 
+    /// Ends a line that the paragraph continues after.
+    fn end_line(&mut self) {
+        let marker = dialects::tight_marker(&self.line).filter(|_| self.has_blocks);
+        self.flush();
+        self.marker = marker;
+    }
+
+    fn list(&mut self) {
+        let message = format!(
+            "the text {:?} looks like an item of a list, but is shown in one paragraph with the line before it",
+            quoted(&self.line)
+        );
+        let hint = "write - or 1. and a space before each item, or an empty line between the lines";
+        self.problems.warn(self.lines.at(self.offset), "markup-text", message, hint);
+    }
+
+    /// Warns about cells of a row that the table has no column for: they are not shown.
+    fn row(&self, range: std::ops::Range<usize>, columns: usize) {
+        let row = self.prepared.text.get(range.clone()).unwrap_or_default().trim();
+        let mut cells = 1;
+        let mut is_escaped = false;
+        for c in row.chars() {
+            cells += usize::from(c == '|' && !is_escaped);
+            is_escaped = c == '\\' && !is_escaped;
+        }
+        cells -= usize::from(row.starts_with('|'));
+        cells -= usize::from(row.len() > 1 && row.ends_with('|') && !row.ends_with("\\|"));
+        if cells > columns {
+            let message = format!(
+                "the row has {cells} cells, but the table has {columns} columns: the last cells are not shown"
+            );
+            let hint =
+                "add columns to the first two lines of the table, or write \\| for the character |";
+            self.problems.warn(self.lines.at(range.start), "table-cells", message, hint);
+        }
+    }
+
     fn flush(&mut self) {
+        let marker = dialects::tight_marker(&self.line).filter(|_| self.has_blocks);
+        if marker.is_some() && marker == self.marker {
+            self.list();
+        }
+        self.marker = None;
         if !self.line.is_empty() && !self.is_reported {
             let at = self.lines.at(self.offset);
             report(&self.line, self.has_blocks, at, self.problems);
@@ -223,13 +284,17 @@ fn at_line_start(line: &str) -> Option<Leftover> {
     if trimmed.starts_with(":::") {
         return leftover(end, "a directive", "it is not supported; remove it");
     }
-    None
+    let Foreign { length, what, hint } = dialects::foreign_line(trimmed)?;
+    leftover(line.len() - line.trim_start().len() + length, what, hint)
 }
 
 /// Returns the markup that starts at a place of a line, between the text before it and the rest.
 fn find_at(line: &str, start: usize, rest: &str) -> Option<Leftover> {
     let before = line.chars().next_back();
     let first = rest.chars().next()?;
+    if let Some(Foreign { length, what, hint }) = dialects::foreign(before, rest) {
+        return leftover(start + length, what, hint);
+    }
     match first {
         '!' if rest.starts_with("![") => Some(link(start, rest, true)),
         '[' if rest.starts_with("[^") => {
@@ -292,7 +357,7 @@ fn find_at(line: &str, start: usize, rest: &str) -> Option<Leftover> {
                 '_' | '~' => run == 2 && !(is_word(before) && is_word(after)),
                 _ => run == 2 || run == 3,
             };
-            if !is_mark || is_space(before) && is_space(after) {
+            if !is_mark || is_space(before) && is_space(after) && !is_loose(line, &rest[run..]) {
                 return None;
             }
             let hint = format!(
@@ -333,6 +398,20 @@ fn find_at(line: &str, start: usize, rest: &str) -> Option<Leftover> {
         }
         _ => None,
     }
+}
+
+/// Returns true if `**` with a space on both sides is not an operator: `** a word **`, unlike `a ** b`.
+fn is_loose(before: &str, after: &str) -> bool {
+    let is_operand = |word: Option<&str>| {
+        word.is_some_and(|word| {
+            word.chars().count() == 1
+                || word.contains(|c: char| c.is_numeric() || "()[]".contains(c))
+        })
+    };
+    let has_other = before.contains("**") || after.contains("**");
+    has_other
+        && !(is_operand(before.split_whitespace().next_back())
+            && is_operand(after.split_whitespace().next()))
 }
 
 /// Returns an image or link that was not recognised, with a way to write it.

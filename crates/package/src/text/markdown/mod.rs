@@ -9,6 +9,7 @@ use carrel_model::Slug;
 use pulldown_cmark::{Event, Options, Tag, TagEnd};
 
 mod delimiters;
+mod dialects;
 mod events;
 mod footnotes;
 mod leftovers;
@@ -19,6 +20,7 @@ mod reader;
 mod scripts;
 mod writer;
 
+pub(crate) use dialects::front_matter;
 pub(crate) use events::{Spanned, events};
 pub(crate) use leftovers::{check, check_plain, check_plain_fields};
 pub(crate) use link::{LinkTarget, link_target};

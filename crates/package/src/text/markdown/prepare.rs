@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::delimiters::{self, Mistake};
+use super::dialects;
 use super::lines::{self, Line, LineKind, LineReader};
 use super::scripts::is_spaceless;
 use super::writer::{Writer, backtick_runs, end_of_code};
@@ -63,6 +64,8 @@ pub(crate) struct PreparedText {
     /// Byte offsets of the prepared text from which on another line of the source applies, from 1.
     pub(super) lines: Vec<(usize, u32)>,
     pub(super) syntax: Syntax,
+    /// Number of lines of front matter, which were removed.
+    pub(super) front_matter: Option<usize>,
 }
 
 impl PreparedText {
@@ -74,12 +77,25 @@ impl PreparedText {
         } else {
             source
         };
+        let has_blocks = matches!(syntax, Syntax::Blocks | Syntax::Story);
+        let front_matter = dialects::front_matter(source).filter(|_| has_blocks);
+        let without_front_matter;
+        let source = match front_matter {
+            Some(removed) => {
+                // Empty lines keep the numbers of the lines after them.
+                let rest = source.splitn(removed + 1, '\n').nth(removed).unwrap_or_default();
+                without_front_matter = format!("{}{rest}", "\n".repeat(removed));
+                &without_front_matter
+            }
+            None => source,
+        };
         let mut preparer = Preparer {
             out: Self {
                 text: String::with_capacity(source.len()),
                 extracts: Vec::new(),
                 lines: Vec::new(),
                 syntax,
+                front_matter,
             },
             line: 1,
             unclosed: HashMap::new(),

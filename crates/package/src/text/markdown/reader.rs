@@ -334,6 +334,12 @@ impl<'a, 't> BlockReader<'a, 't> {
             };
             items.push(format!("<li id=\"fn-{next}\">{body}</li>"));
         }
+        for (name, index) in self.footnotes.unused() {
+            let at = self.lines.at(events[index].1.start);
+            let message = format!("no text refers to the footnote [^{name}], so it is not shown");
+            let hint = format!("write [^{name}] where the note belongs, or remove it");
+            self.problems.warn(at, "footnote-unused", message, hint);
+        }
         if !items.is_empty() {
             let notes =
                 format!("<section class=\"footnotes\"><ol>{}</ol></section>", items.join(""));

@@ -4,9 +4,13 @@
 /// The part of a blob to send. Offsets are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResolvedRange {
+    /// All bytes.
     Whole,
+    /// A part of the bytes.
     Range {
+        /// The first byte.
         first: u64,
+        /// The last byte.
         last: u64,
     },
     /// Status 416.
