@@ -1,0 +1,2 @@
+import type { FontFileView } from "./FontFileView";
+export type FontList = { files: Array<FontFileView>, };

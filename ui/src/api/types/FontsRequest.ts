@@ -1,0 +1,2 @@
+import type { ItemId } from "./ItemId";
+export type FontsRequest = { item: ItemId, lang: string, };
