@@ -4,6 +4,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vitest/config";
+import type { Connect } from "vite";
 
 const assets = fileURLToPath(new URL("../assets/", import.meta.url));
 const types: Record<string, string> = {
@@ -17,35 +18,32 @@ const types: Record<string, string> = {
   ".vtt": "text/vtt",
 };
 
-/** Serves images, audio and video of the demo library's sources to the fixture, in development only. */
+/** Serves images, audio and video of the demo library's sources to the fixture, in development and for screenshots. */
 function fixtureMedia(): Plugin {
-  return {
-    name: "carrel-fixture-media",
-    apply: "serve",
-    configureServer(server) {
-      server.middlewares.use("/fixture-media", (request, response, next) => {
-        const path = normalize(decodeURIComponent((request.url ?? "").split("?")[0] ?? ""));
-        const file = join(assets, path);
-        const type = types[extname(file)];
-        if (!file.startsWith(assets) || !type) return next();
-        try {
-          const size = statSync(file).size;
-          const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
-          const start = Number(range?.[1] ?? 0);
-          const end = Math.min(range?.[2] ? Number(range[2]) : size - 1, size - 1);
-          response.writeHead(range ? 206 : 200, {
-            "content-type": type,
-            "accept-ranges": "bytes",
-            "content-length": end - start + 1,
-            ...(range ? { "content-range": `bytes ${start}-${end}/${size}` } : {}),
-          });
-          createReadStream(file, { start, end }).pipe(response);
-        } catch {
-          response.writeHead(404).end();
-        }
-      });
-    },
+  const serve = ({ middlewares }: { middlewares: Connect.Server }): void => {
+    middlewares.use("/fixture-media", (request, response, next) => {
+      const path = normalize(decodeURIComponent((request.url ?? "").split("?")[0] ?? ""));
+      const file = join(assets, path);
+      const type = types[extname(file)];
+      if (!file.startsWith(assets) || !type) return next();
+      try {
+        const size = statSync(file).size;
+        const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+        const start = Number(range?.[1] ?? 0);
+        const end = Math.min(range?.[2] ? Number(range[2]) : size - 1, size - 1);
+        response.writeHead(range ? 206 : 200, {
+          "content-type": type,
+          "accept-ranges": "bytes",
+          "content-length": end - start + 1,
+          ...(range ? { "content-range": `bytes ${start}-${end}/${size}` } : {}),
+        });
+        createReadStream(file, { start, end }).pipe(response);
+      } catch {
+        response.writeHead(404).end();
+      }
+    });
   };
+  return { name: "carrel-fixture-media", apply: "serve", configureServer: serve, configurePreviewServer: serve };
 }
 
 export default defineConfig({

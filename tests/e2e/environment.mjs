@@ -7,6 +7,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { TEST_COURSE, writeTestCourse } from "./course.mjs";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const bin = process.env.CARREL_BIN_DIR ?? join(root, "target/debug");
@@ -60,20 +62,42 @@ function freePort() {
   });
 }
 
+/** Runs an admin command of the server. */
+function administer(data, args, input) {
+  const result = spawnSync(join(bin, "carrel-server"), [...args, "--data", data], { input, encoding: "utf8" });
+  if (result.error || result.status !== 0)
+    throw new Error(`carrel-server ${args[0]}: ${result.error?.message ?? ""}${result.stdout}${result.stderr}`);
+}
+/** Creates the data of a server with the demo library and the test course, and the same library as files for the app. */
+export function createSchool(folder) {
+  const data = join(folder, "school");
+  writeTestCourse(join(folder, "packages", TEST_COURSE));
+  const packages = [join(root, "assets/courses"), join(root, "assets/stories"), join(folder, "packages")];
+  administer(data, ["import", ...packages]);
+  administer(data, ["export-library", join(folder, "demo")]);
+  administer(data, ["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin"], `${PASSWORD}\n`);
+}
+/** The folder of `createSchool`. `run.mjs` creates it once for all scripts; a script on its own creates its own. */
+function school() {
+  const folder = process.env.CARREL_E2E_SCHOOL ?? join(tempDir, "prepared");
+  if (!existsSync(folder)) createSchool(folder);
+  return folder;
+}
+export const demoFolder = () => join(school(), "demo");
+
 /** A server on a fixed port, which refuses connections while the server is stopped. */
 export class TestServer {
   data = join(tempDir, "school");
   async prepare() {
     this.port = await freePort();
     this.address = `http://127.0.0.1:${this.port}`;
-    this.run(["import", join(root, "assets/courses"), join(root, "assets/stories")]);
-    this.run(["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin"], `${PASSWORD}\n`);
+    cpSync(join(school(), "school"), this.data, { recursive: true });
   }
   run(args, input) {
-    const all = [...args, "--data", this.data];
-    const result = spawnSync(join(bin, "carrel-server"), all, { input, encoding: "utf8" });
-    if (result.error || result.status !== 0)
-      throw new Error(`carrel-server ${args[0]}: ${result.error?.message ?? ""}${result.stdout}${result.stderr}`);
+    administer(this.data, args, input);
+  }
+  addLearner(login, name) {
+    this.run(["user", "add", "--login", login, "--name", name, "--password-stdin"], `${PASSWORD}\n`);
   }
   /** Publishes a new version of a demo course, with `file` changed. */
   republish(course, file, change) {
@@ -100,33 +124,67 @@ export class TestServer {
 }
 
 /**
- * The network between a device and the server: an HTTP proxy that can hold requests until they are released. Marks
- * cacheable responses other than blobs as stale, so that each use of them sends a request.
+ * The network between a device and the server: an HTTP proxy that can hold requests until they are released, and can be
+ * cut. Marks cacheable responses other than blobs as stale, so that each use of them sends a request.
  */
 export class Network {
   held = [];
   isHeld = false;
+  /** Method, path and status of each answered request. */
+  log = [];
+  /** Changes the JSON of pushed work before the server gets it, if set. */
+  changePush;
   async open(port) {
     this.target = port;
+    this.port = await freePort();
+    this.address = `http://127.0.0.1:${this.port}`;
+    await this.restore();
+  }
+  /** Opens the port again after `cut`. */
+  async restore() {
     this.server = http.createServer((request, response) => {
       const forward = () => this.forward(request, response);
       if (this.isHeld) this.held.push(forward);
       else forward();
     });
-    await new Promise((resolvePromise) => this.server.listen(0, "127.0.0.1", resolvePromise));
-    this.address = `http://127.0.0.1:${this.server.address().port}`;
+    await new Promise((resolvePromise) => this.server.listen(this.port, "127.0.0.1", resolvePromise));
+  }
+  /** Ends all connections and closes the port: further requests are refused. */
+  cut() {
+    return new Promise((resolvePromise) => {
+      this.server.close(resolvePromise);
+      this.server.closeAllConnections();
+    });
   }
   forward(request, response) {
     const { method, url, headers } = request;
-    const upstream = http.request({ host: "127.0.0.1", port: this.target, method, path: url, headers }, (reply) => {
+    const options = { host: "127.0.0.1", port: this.target, method, path: url, headers: { ...headers } };
+    const answer = (reply) => {
+      this.log.push({ method, url, status: reply.statusCode });
       const isCacheable = method === "GET" && reply.headers["cache-control"] && !url.startsWith("/api/blobs/");
       const stale = isCacheable ? { "cache-control": "max-age=0" } : {};
       response.writeHead(reply.statusCode, { ...reply.headers, ...stale });
       reply.pipe(response);
+    };
+    const send = (body) => {
+      const upstream = http.request(options, answer);
+      upstream.on("error", () => response.destroy());
+      response.on("close", () => upstream.destroy());
+      if (body === undefined) request.pipe(upstream);
+      else upstream.end(body);
+    };
+    if (!this.changePush || !url.endsWith("/sync/push")) return send();
+    const chunks = [];
+    request.on("data", (chunk) => chunks.push(chunk));
+    request.on("end", () => {
+      const bytes = Buffer.concat(chunks);
+      const text = headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes;
+      const body = Buffer.from(JSON.stringify(this.changePush(JSON.parse(text.toString("utf8")))));
+      delete options.headers["content-encoding"];
+      delete options.headers["transfer-encoding"];
+      options.headers["content-length"] = String(body.length);
+      send(body);
     });
-    upstream.on("error", () => response.destroy());
-    response.on("close", () => upstream.destroy());
-    request.pipe(upstream);
   }
   hold() {
     this.isHeld = true;
@@ -141,14 +199,16 @@ export class Network {
   }
 }
 
-/** A device: a bridge with its own data folder. */
+/** A device: a bridge with its own data folder. With `hasDemo`, the demo library is included in the app. */
 export class Device {
-  constructor(name) {
+  constructor(name, { hasDemo = false } = {}) {
     this.name = name;
     this.data = join(tempDir, name);
+    this.hasDemo = hasDemo;
   }
   async open() {
     const args = ["--data", this.data, "--ui", join(root, "ui/dist"), "--device-name", this.name];
+    if (this.hasDemo) args.push("--demo", demoFolder());
     this.child = start("carrel-bridge", args);
     this.url = await firstLine(this.child, "carrel-bridge");
   }

@@ -8,30 +8,91 @@ const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-prac
 export const desktop = { width: 1280, height: 800 };
 export const phone = { width: 390, height: 844 };
 
-let steps = 0;
-/** Runs a step of a script and prints its duration. */
+let [passed, failed] = [0, 0];
+/** The page that was opened last: what the learner sees when a step fails. */
+let shownPage;
+
+/** Describes the screen: address, heading, dialog, focus and the text in the window. */
+async function describeScreen() {
+  if (!shownPage || shownPage.isClosed()) return "";
+  const seen = await shownPage.evaluate(() => {
+    const inWindow = (element) => {
+      const box = element.getBoundingClientRect();
+      return box.bottom > 0 && box.top < innerHeight && element.checkVisibility();
+    };
+    const top = document.querySelector("dialog[open], [popover]:popover-open") ?? document.body;
+    const texts = [...top.querySelectorAll("h1, h2, h3, p, a, button, strong, li, dt, dd, label, [role=status], .note")]
+      .filter((e) => inWindow(e) && !e.querySelector("p, a, button, li, label"))
+      .map((e) => (e.getAttribute("aria-label") ?? e.innerText).replace(/\s+/g, " ").trim());
+    const focus = document.activeElement;
+    const name = (focus?.getAttribute("aria-label") ?? focus?.textContent ?? "").replace(/\s+/g, " ").trim();
+    return [
+      `address ${location.hash || "#"}, focus on ${focus?.localName} "${name.slice(0, 60)}"`,
+      [...new Set(texts)].filter(Boolean).join(" | ").slice(0, 1200),
+    ].join("\n    ");
+  });
+  return `\n  the learner sees: ${seen}`;
+}
+/** Runs a step of a script and prints its duration. The error of a failed step says what the learner sees. */
 export async function step(name, run) {
   const before = Date.now();
-  await run();
-  steps += 1;
+  try {
+    await run();
+  } catch (error) {
+    const seen = await describeScreen().catch(() => "");
+    throw new Error(`${name}: ${error.message}${seen}`, { cause: error });
+  }
+  passed += 1;
   console.log(`  ${name} (${Date.now() - before} ms)`);
 }
+/**
+ * Runs a scenario: a step that does not need the ones before it. A failure is printed and the script goes on. The
+ * environment variable CARREL_SCENARIO runs only scenarios whose name contains it.
+ */
+export async function scenario(name, run) {
+  if (!name.includes(process.env.CARREL_SCENARIO ?? "")) return;
+  try {
+    await step(name, run);
+  } catch (error) {
+    failed += 1;
+    console.error(`  FAILED: ${error.message}`);
+  }
+}
+/** Throws with what was expected unless the condition holds within the time. */
+export async function expectThat(expected, condition, timeoutMs = 10_000) {
+  const end = Date.now() + timeoutMs;
+  let seen;
+  for (;;) {
+    seen = await condition();
+    if (seen === true) return;
+    if (Date.now() > end) break;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  throw new Error(`expected: ${expected}${seen === false ? "" : `; found: ${JSON.stringify(seen)}`}`);
+}
+/** Waits until an element is visible. */
+export const see = (locator, expected, timeoutMs) =>
+  expectThat(expected, () => locator.first().isVisible(), timeoutMs ?? 10_000);
+/** Waits until no element is visible. */
+export const dontSee = (locator, unexpected, timeoutMs) =>
+  expectThat(`no ${unexpected}`, async () => !(await locator.filter({ visible: true }).count()), timeoutMs ?? 5_000);
+
 /** Runs a script, prints the result and stops all processes. */
 export async function run(main) {
   try {
     await main();
-    console.log(`${steps} passed, 0 failed`);
   } catch (error) {
+    failed += 1;
     console.error(error.message);
-    console.log(`${steps} passed, 1 failed`);
-    process.exitCode = 1;
   } finally {
+    console.log(`${passed} passed, ${failed} failed`);
+    if (failed > 0) process.exitCode = 1;
     await cleanUp();
   }
 }
 
 /** Opens the app of a device in a new page. */
-export async function open(chrome, device, viewport, theme) {
+export async function open(chrome, device, viewport, theme, options = {}) {
   const small = viewport.width < 600;
   const context = await chrome.newContext({
     viewport,
@@ -40,8 +101,10 @@ export async function open(chrome, device, viewport, theme) {
     reducedMotion: "reduce",
     colorScheme: theme === "night" ? "dark" : "light",
     locale: "en-GB",
+    ...options,
   });
   const page = await context.newPage();
+  shownPage = page;
   page.setDefaultTimeout(15_000);
   const errors = [];
   page.on("pageerror", (e) => errors.push(e.message));
@@ -101,6 +164,11 @@ export async function press(page, name) {
   await page.keyboard.press("Enter");
 }
 
+/** Opens an address of the app and waits for the heading of the screen. */
+export async function goTo(page, hash, title) {
+  await page.evaluate((h) => (location.hash = h), hash);
+  await heading(page, title);
+}
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
 export const text = (page, pattern) => page.getByText(pattern).first().waitFor();
 

@@ -1,8 +1,8 @@
 // Checks of the layout of a page, run inside the page by shots.mjs.
 
 /**
- * Returns what is wrong with the layout: a page wider than the window, controls under `minimum` pixels (links inside a
- * sentence are exempt, as in WCAG 2.2), and siblings with text or controls that overlap.
+ * Returns what is wrong with the layout: a page wider than the window, controls outside of it, controls under `minimum`
+ * pixels (links inside a sentence are exempt, as in WCAG 2.2), and siblings with text or controls that overlap.
  */
 export function findLayoutFaults(minimum) {
   const describe = (element) => {
@@ -26,6 +26,10 @@ export function findLayoutFaults(minimum) {
   const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary, [role=button], [data-word]";
   for (const control of document.querySelectorAll(controls)) {
     if (!isShown(control) || control.disabled) continue;
+    const place = control.getBoundingClientRect();
+    const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+    if ((place.left < -1 || place.right > innerWidth + 1) && !scrolls(control.parentElement))
+      faults.push({ kind: "outside", text: `${describe(control)} is at ${~~place.left} to ${~~place.right} px` });
     const style = getComputedStyle(control);
     const isInText =
       style.display.startsWith("inline") &&
@@ -45,13 +49,15 @@ export function findLayoutFaults(minimum) {
     return (
       isShown(element) &&
       (style.position === "static" || style.position === "relative") &&
+      style.float === "none" &&
       !style.display.startsWith("inline") &&
       style.display !== "contents" &&
       (element.textContent.trim() !== "" || element.matches(controls))
     );
   };
   for (const parent of document.body.querySelectorAll(":not(svg, svg *, math, math *)")) {
-    if (parent.children.length < 2) continue;
+    // The boxes of rotated elements are larger than the elements.
+    if (parent.children.length < 2 || getComputedStyle(parent).rotate !== "none") continue;
     const placed = [...parent.children].filter(isPlaced).map((e) => [e, e.getBoundingClientRect()]);
     for (const [i, [a, one]] of placed.entries())
       for (const [b, other] of placed.slice(i + 1)) {

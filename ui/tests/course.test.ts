@@ -97,9 +97,9 @@ describe("an enrolment", () => {
     const target = await open("how-rivers-work");
     await click(byRole(target, "button", "Enrol"));
     expect(text(target)).toContain("Enrolment requested.");
-    expect(allByRole(target, "button", "Asked")).toHaveLength(1);
+    expect(allByRole(target, "button", "Enrolment requested")).toHaveLength(1);
     expect(allByRole(target, "button", "Enrolled")).toEqual([]);
-    await click(byRole(target, "button", "Asked"));
+    await click(byRole(target, "button", "Enrolment requested"));
     expect(allByRole(target, "button", "Withdraw the request")).toHaveLength(1);
   });
   it("that the school accepted is shown as enrolled", async () => {

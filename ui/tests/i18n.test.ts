@@ -44,6 +44,16 @@ describe("catalogues", () => {
       for (const other of Object.values(others))
         expect(typeof other[key] === "string", key).toBe(typeof entry === "string");
   });
+  it("names buttons and pages as they are labelled", () => {
+    const quoted = {
+      "bundle.exportText": ["bundle.import"],
+      "review.emptyText": ["word.add"],
+      "bundle.error.otherLibrary": ["settings.title", "settings.add", "bundle.openFile"],
+    };
+    for (const catalogue of [english, ...Object.values(others)])
+      for (const [key, labels] of Object.entries(quoted))
+        for (const label of labels) expect(catalogue[key], `${key}: ${label}`).toContain(catalogue[label]);
+  });
   it("has messages for every error code", () => {
     const codes: ErrorCode[] = [
       "invalid_request",

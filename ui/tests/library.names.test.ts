@@ -1,6 +1,7 @@
 //! Names of languages, and the text size of titles on covers.
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { fitTitle, lineCount, type Binding } from "../src/components/cover/coverType";
+import { commonLanguages } from "../src/components/languages/common";
 import { autonym, languageLabel, languageMatches } from "../src/i18n/language";
 import { setLanguage } from "../src/i18n/index.svelte";
 
@@ -36,6 +37,10 @@ describe("the name of a language", () => {
   it("is its own name", () => {
     const names = {
       sw: "Kiswahili",
+      fr: "Français",
+      ru: "Русский",
+      zu: "isiZulu",
+      ka: "ქართული",
       ar: "العربية",
       yo: "Èdè Yorùbá",
       lgg: "Lugbarati",
@@ -45,6 +50,12 @@ describe("the name of a language", () => {
     for (const [code, name] of Object.entries(names)) expect(autonym(code)).toBe(name);
     expect(autonym("qzz")).toBe("qzz");
     expect(autonym("not a tag!")).toBe("not a tag!");
+  });
+  it("is known for each language of the first screen, also where Intl has no data", () => {
+    for (const code of commonLanguages) expect(autonym(code), code).not.toBe(code);
+    withoutData(() => {
+      for (const code of ["aa", "ach", "ki", "luo", "rn", "st"]) expect(autonym(code), code).not.toBe(code);
+    });
   });
   it("is known where Intl has no data", () => {
     withoutData(() => {

@@ -3,12 +3,17 @@ import type { ProgressOverview } from "../src/api/types";
 import { axisEnd } from "../src/features/progress/axis";
 import Progress from "../src/features/progress/Progress.svelte";
 import { setLanguage } from "../src/i18n/index.svelte";
+import { amina, idle, stateOf } from "../src/platform/fixture/accounts";
+import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
 import { allByRole, rendered, scriptPlatform, show, text } from "./support";
 
 const platform = scriptPlatform();
 const MINUTE = 60_000;
-beforeAll(() => setLanguage("en"));
+beforeAll(async () => {
+  await setLanguage("en");
+  await appState.replace(stateOf(amina, idle, [amina]));
+});
 
 describe("the chart of study time", () => {
   it.each([

@@ -67,13 +67,21 @@ describe("storage figures", () => {
     expect(allByRole(target, "img", "Text 40 kB, Pictures 5.2 MB, and Audio 4.2 MB")).toHaveLength(1);
   });
 
+  it("show the kinds of a course and their legend in the same colours", async () => {
+    const { target } = await open();
+    const kinds = (selector: string): string[] =>
+      [...target.querySelectorAll(selector)].map((e) => /kind (\w+)/.exec(e.className)?.[1] ?? e.className);
+    expect(kinds(".legend i")).toEqual(["text", "pictures", "audio", "video", "other"]);
+    for (const kind of kinds("li .bar i")) expect(kinds(".legend i")).toContain(kind);
+  });
+
   it("omit empty categories, and a message is shown if nothing is downloaded", async () => {
     stored = storageView(true, null);
     const { target } = await open();
     expect(figure(target, "Downloads of other users")).toBe("not shown");
     expect(figure(target, "Your work")).toBe("8.6 MB");
     expect(text(byRole(target, "region", "On this device"))).toContain("Nothing is downloaded.");
-    expect(allByRole(target, "button", "Clear recently opened content, 0 byte")).toEqual([]);
+    expect(allByRole(target, "button", "Clear recently opened content, 0 kB")).toEqual([]);
   });
 
   it.each([

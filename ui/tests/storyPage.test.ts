@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { SearchHit, StoryCard } from "../src/api/types";
+import CatalogueItem from "../src/features/library/CatalogueItem.svelte";
 import Catalogue from "../src/features/library/Catalogue.svelte";
 import DownloadSeveral from "../src/features/library/DownloadSeveral.svelte";
 import { downloadable, fitting } from "../src/features/library/several";
@@ -50,9 +51,11 @@ describe("the page of a story", () => {
   it("downloads and removes the story", async () => {
     platform.replies["start_download"] = () => ready(1_900_000);
     const target = await open(SEA);
+    expect(allByRole(target, "button", "Copy to USB drive")).toEqual([]);
     await click(byRole(target, "button", "Download, 1.9 MB"));
     expect(platform.requests("start_download")).toEqual([{ id: SEA, isStory: true, anyway: false }]);
     expect(text(target)).toContain("Available offline");
+    expect(allByRole(target, "button", "Copy to USB drive")).toHaveLength(1);
     platform.replies["remove_download"] = () => absent(1_900_000);
     await click(byRole(target, "button", "Remove from this device"));
     await click(byRole(target, "button", "Remove"));
@@ -65,12 +68,13 @@ describe("the page of a story", () => {
     const links = allByRole(byRole(target, "region", "Languages of this story"), "link");
     expect(links.map((a) => [text(a), a.getAttribute("href"), a.getAttribute("aria-current")])).toEqual([
       ["English", `#/book/${SEA}`, "page"],
-      ["français", `#/book/${MER}`, null],
+      ["Français", `#/book/${MER}`, null],
     ]);
   });
 
   it("says if the library has no such story", async () => {
-    expect(text(await open("nothing"))).toContain("Not found");
+    const target = await open("nothing");
+    expect(byRole(target, "heading", "Not found").localName).toBe("h1");
   });
 });
 
@@ -95,7 +99,7 @@ describe("the open story", () => {
     const target = await open(SEA);
     await click(byRole(target, "button", "Next page"));
     await click(byRole(target, "button", "Language of the story: English"));
-    await click(byRole(byRole(target, "dialog"), "button", "français"));
+    await click(byRole(byRole(target, "dialog"), "button", "Français"));
     expect(router.route).toEqual({ name: "story", item: MER });
     close();
     const french = await open(MER);
@@ -117,7 +121,7 @@ describe("the open story", () => {
     const target = await open(SEA);
     await appState.replace(stateOf(amina, offline, [amina]));
     await click(byRole(target, "button", "Language of the story: English"));
-    expect(byRole<HTMLButtonElement>(byRole(target, "dialog"), "button", "français").disabled).toBe(true);
+    expect(byRole<HTMLButtonElement>(byRole(target, "dialog"), "button", "Français").disabled).toBe(true);
   });
 
   it("inside a course saves words under the course, and has no download of its own", async () => {
@@ -158,7 +162,7 @@ describe("a search result", () => {
       ]),
     ).toEqual([
       [true, expect.stringMatching(/English ?Intermediate$/) as string],
-      [true, expect.stringMatching(/français ?Level 4$/) as string],
+      [true, expect.stringMatching(/Français ?Level 4$/) as string],
       [false, expect.stringMatching(/^$/) as string],
       [false, expect.stringMatching(/English ?Intermediate$/) as string],
     ]);
@@ -192,11 +196,21 @@ describe("several downloads", () => {
     expect(fitting(items, 100)).toHaveLength(4);
   });
 
+  it("cannot include what is on this device", () => {
+    const story = stories.find((card) => card.story.id === "telling-the-bees")!;
+    const shown = show(CatalogueItem, { story, selected: false, selectable: false, onselect: () => undefined });
+    close = shown.close;
+    const item = byRole(shown.target, "button");
+    expect([item.getAttribute("aria-disabled"), item.getAttribute("aria-pressed")]).toEqual(["true", null]);
+    expect(text(item)).toContain("on this device");
+    expect(item.querySelector(".mark")).toBeNull();
+  });
+
   it("show the size, and name what does not fit", async () => {
-    const storage = { free: 1_000, floor: 200, budget: 10_000, used: 0 };
+    const storage = { free: 1_000_000, floor: 200_000, budget: 10_000_000, used: 0 };
     platform.replies["get_storage"] = () => storage;
     platform.replies["start_download"] = () => ready(1);
-    const items = [500, 400, 200].map((bytes, i) => ({ id: `s${i}`, isStory: true, bytes }));
+    const items = [500, 400, 200].map((kilobytes, i) => ({ id: `s${i}`, isStory: true, bytes: kilobytes * 1000 }));
     let done = 0;
     const shown = show(DownloadSeveral, {
       items: () => Promise.resolve(items),
@@ -205,9 +219,9 @@ describe("several downloads", () => {
     });
     close = shown.close;
     await rendered();
-    expect(text(shown.target)).toContain("3 titles, 1 kB.");
-    expect(text(shown.target)).toContain("There is space for 800 byte on this device. Only 2 titles fit, 700 byte.");
-    await click(byRole(shown.target, "button", "Download 2 titles, 700 byte"));
+    expect(text(shown.target)).toContain("3 titles, 1.1 MB.");
+    expect(text(shown.target)).toContain("There is space for 800 kB on this device. Only 2 titles fit, 700 kB.");
+    await click(byRole(shown.target, "button", "Download 2 titles, 700 kB"));
     expect(platform.requests("start_download")).toEqual([
       { id: "s0", isStory: true, anyway: false },
       { id: "s2", isStory: true, anyway: false },
@@ -246,7 +260,7 @@ describe("my languages", () => {
     const { target, views } = await open({ tab: "stories" }, ["fr", "ar"]);
     expect(platform.requests("list_stories").at(-1)).toMatchObject({ langs: ["fr", "ar"], grouped: true });
     const chip = target.querySelector<HTMLElement>(".chip.own")!;
-    expect(text(chip)).toMatch(/^My languages: .?français and العربية/);
+    expect(text(chip)).toMatch(/^My languages: .?Français and العربية/);
     expect(chip.getAttribute("aria-pressed")).toBe("true");
     await click(chip);
     expect(views).toEqual([{ tab: "stories", allLanguages: true }]);
@@ -255,11 +269,11 @@ describe("my languages", () => {
   it("do not apply to a chosen language or to all languages", async () => {
     const all = await open({ tab: "stories", allLanguages: true }, ["fr"]);
     expect(platform.requests("list_stories").filter((r) => (r as { langs?: string[] }).langs)).toEqual([]);
-    expect(byRole(all.target, "button", "My languages: français").getAttribute("aria-pressed")).toBe("false");
+    expect(byRole(all.target, "button", "My languages: Français").getAttribute("aria-pressed")).toBe("false");
     close();
     const one = await open({ tab: "stories", lang: "zh" }, ["fr"]);
     expect(platform.requests("list_stories").at(-1)).toMatchObject({ lang: "zh" });
-    expect(allByRole(one.target, "button", "My languages: français")).toEqual([]);
+    expect(allByRole(one.target, "button", "My languages: Français")).toEqual([]);
   });
 
   it("are chosen in a dialog", async () => {
@@ -274,7 +288,7 @@ describe("my languages", () => {
     await rendered();
     const boxes = allByRole<HTMLInputElement>(shown.target, "checkbox");
     expect(boxes.map((box) => [text(box.closest("label")!).split(" ")[0], box.checked])[0]).toEqual([
-      expect.stringContaining("français"),
+      expect.stringContaining("Français"),
       true,
     ]);
     await click(boxes[1]!);

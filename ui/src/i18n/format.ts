@@ -28,11 +28,11 @@ export function percent(hundredths: number): string {
     Math.floor(hundredths / 100) / 100,
   );
 }
-/** Bytes as "4.1 MB", in decimal units. */
+/** Bytes as "4.1 MB", in decimal units. The smallest unit is the kilobyte; less than one, but not nothing, is one. */
 export function bytes(value: number): string {
-  const units = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+  const units = ["kilobyte", "megabyte", "gigabyte"] as const;
   let index = 0;
-  let amount = value;
+  let amount = value > 0 ? Math.max(1, value / 1000) : 0;
   while (amount >= 1000 && index < units.length - 1) {
     amount /= 1000;
     index += 1;
@@ -45,7 +45,7 @@ export function bytes(value: number): string {
         style: "unit",
         unit,
         unitDisplay: "short",
-        maximumFractionDigits: amount < 10 && index > 1 ? 1 : 0,
+        maximumFractionDigits: amount < 10 && index > 0 ? 1 : 0,
       }),
   ).format(amount);
 }

@@ -65,7 +65,11 @@ export function transport(): Promise<Transport> {
 }
 
 async function choose(): Promise<Transport> {
-  if (import.meta.env.DEV && new URLSearchParams(location.search).has("fixture")) {
+  // `fixture` is the mode of the build for screenshots (scripts/shots.mjs).
+  if (
+    (import.meta.env.DEV || import.meta.env.MODE === "fixture") &&
+    new URLSearchParams(location.search).has("fixture")
+  ) {
     const { fixture } = await import("./fixture");
     return fixture(new URLSearchParams(location.search).get("fixture") ?? "");
   }

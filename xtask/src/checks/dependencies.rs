@@ -17,7 +17,12 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-net", &["carrel-model", "carrel-system"], &[]),
     ("carrel-imaging", &[], &[]),
     ("carrel-recording", &[], &[]),
-    ("carrel-package", &["carrel-model", "carrel-imaging", "carrel-recording"], &[]),
+    ("carrel-maths", &[], &[]),
+    (
+        "carrel-package",
+        &["carrel-model", "carrel-imaging", "carrel-recording", "carrel-maths"],
+        &[],
+    ),
     ("carrel-authoring", &["carrel-model", "carrel-package"], &[]),
     ("carrel-bundle", &["carrel-model"], &[]),
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),

@@ -98,24 +98,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
     // The following represent the faults in the table of docs/TESTING.md.
     Mutant {
         name: "nesting of a formula is not limited",
-        file: "crates/package/src/text/maths/mod.rs",
+        file: "crates/maths/src/lib.rs",
         good: "        if depth > MAX_GROUPS {",
         bad: "        if depth > MAX_GROUPS * 1_000 {",
-        tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
+        tests: unit!("carrel-maths", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "commands in one row of a formula are not limited",
-        file: "crates/package/src/text/maths/mod.rs",
+        file: "crates/maths/src/lib.rs",
         good: "        if consecutive_commands > MAX_COMMANDS {",
         bad: "        if consecutive_commands > MAX_COMMANDS * 1_000 {",
-        tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
+        tests: unit!("carrel-maths", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "a formula may define commands",
-        file: "crates/package/src/text/maths/mod.rs",
+        file: "crates/maths/src/lib.rs",
         good: "                if FORBIDDEN_COMMANDS.contains(&name) {",
         bad: "                if FORBIDDEN_COMMANDS.contains(&name) && name == \"gdef\" {",
-        tests: unit!("carrel-package", "unbounded_formulas_are_rejected_before_parsing"),
+        tests: unit!("carrel-maths", "unbounded_formulas_are_rejected_before_parsing"),
     },
     Mutant {
         name: "nesting of a text is not limited",

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use carrel_content::{Kind, download::DownloadTarget, library::Filter};
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
 use carrel_net::{Session, Tokens};
 use carrel_sqlite::Change;
@@ -269,13 +270,22 @@ impl Client {
         self.open_guest().await
     }
 
-    /// Opens the account without a server: the demo library, if this build includes one, and imported courses.
+    /// Opens the account without a server: the demo library, if this build includes one, and imported courses. The
+    /// first time, all of the demo library is stored on this device.
     pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
         let info = AccountInfo::demo("");
-        if self.accounts().get(&info.id).is_none() {
+        let is_first = self.accounts().get(&info.id).is_none();
+        if is_first {
             self.put(&info).await?;
         }
-        self.switch(&info.id).await
+        let account = self.switch(&info.id).await?;
+        if is_first
+            && self.demo_available()
+            && let Err(error) = store_demo(&account).await
+        {
+            tracing::warn!(%error, "the demo library could not be stored; it is read from its folder");
+        }
+        Ok(account)
     }
 
     /// Signs out of the open account. See [`Self::sign_out_of`].
@@ -397,4 +407,20 @@ impl Client {
     ) {
         self.shared.failpoints.set(failpoint);
     }
+}
+
+/// Downloads all of the demo library from its folder, so that it counts as content of this device, is searched and can be
+/// copied to another device.
+async fn store_demo(account: &OpenAccount) -> Result<()> {
+    let all = Filter { limit: 1000, ..Filter::default() };
+    let library = &account.content.library;
+    let (courses, stories) =
+        (library.courses(&all).await?.value, library.stories(&all).await?.value);
+    let courses = courses.items.iter().map(|c| DownloadTarget::whole(Kind::Course, &c.meta.id));
+    let stories = stories.items.iter().map(|s| DownloadTarget::whole(Kind::Story, &s.meta.id));
+    let targets: Vec<_> = courses.chain(stories).collect();
+    let requested = account.content.blocking(move |content| {
+        targets.iter().try_for_each(|target| content.downloads.request(target, true).map(drop))
+    });
+    Ok(requested.await?)
 }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use carrel_client::{Client, Config, Error, OpenAccount, account::FileSecrets};
+use carrel_content::Kind;
 use carrel_model::{
-    ErrorCode, UserId,
+    ErrorCode, Slug, UserId,
     lattice::RowType,
     wire::{LoginRequest, Role, TokenReply, UserInfo},
 };
@@ -25,6 +26,7 @@ use carrel_testkit::{
     within_a_minute,
     work::finished,
 };
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -477,4 +479,52 @@ async fn locked_keychain_at_start_requires_no_sign_in() {
         .await;
         client.close().await;
     }
+}
+
+/// Writes lists with one course and one story, as in an exported library.
+fn write_demo_lists(folder: &Path) {
+    let list = |facts: Value| {
+        let mut item = json!({
+            "title": "T", "description": "", "lang": "en", "dir": "ltr", "category": "", "tags": [], "authors": [],
+            "license": "CC0-1.0", "credits": "", "cover": { "color": "#28505a", "ornament": "waves" },
+            "totalBytes": 1, "version": "ab".repeat(32),
+        });
+        item.as_object_mut().unwrap().extend(facts.as_object().unwrap().clone());
+        json!({ "items": [item], "total": 1, "page": 1, "pageSize": 1 }).to_string()
+    };
+    let course = json!({
+        "id": "rivers", "difficulty": "BEGINNER", "hours": 1, "lessonCount": 1, "sectionCount": 1,
+    });
+    let story =
+        json!({ "id": "lamp", "level": 1, "family": "lamp", "pageCount": 1, "narrated": false });
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("courses.json"), list(course)).unwrap();
+    std::fs::write(folder.join("stories.json"), list(story)).unwrap();
+}
+
+#[tokio::test]
+async fn the_demo_library_is_stored_on_the_device_the_first_time() {
+    let dir = tempfile::tempdir().unwrap();
+    write_demo_lists(&dir.path().join("demo"));
+    let (school, clock) = (school(), FakeClock::noon());
+    let client = open(dir.path(), &school, &clock).await;
+    let requested = async |account: &Arc<OpenAccount>| {
+        let requested = account.content.blocking(|content| {
+            let downloads = &content.downloads;
+            let (courses, stories) =
+                (downloads.states(Kind::Course)?, downloads.states(Kind::Story)?);
+            Ok([courses.contains_key("rivers"), stories.contains_key("lamp")])
+        });
+        requested.await.unwrap()
+    };
+    let demo = client.open_demo().await.unwrap();
+    assert_eq!(requested(&demo).await, [true, true]);
+
+    let remove = demo.content.blocking(|content| {
+        content.downloads.remove(Kind::Story, &Slug::new("lamp").unwrap()).map(drop)
+    });
+    remove.await.unwrap();
+    let again = client.open_demo().await.unwrap();
+    assert_eq!(requested(&again).await, [true, false], "what the learner removed stays removed");
+    client.close().await;
 }

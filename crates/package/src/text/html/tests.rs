@@ -1,5 +1,8 @@
 use super::*;
 
+/// Formulas with all commands of the tests of LaTeX.
+const COMMANDS: &str = include_str!("../../../../maths/src/commands.txt");
+
 #[test]
 fn hostile_html_is_removed() {
     for (html, kept) in [
@@ -94,4 +97,19 @@ fn raw_html_is_reduced_to_allowed_tags() {
     assert!(raw.is_removing());
     assert_eq!(raw.filter("1 < 2 <kbd></SCRIPT >x"), ("x".into(), vec![]));
     assert_eq!(raw.filter("<unfinished"), (String::new(), vec!["<unfinished>".to_owned()]));
+}
+
+#[test]
+fn the_sanitiser_keeps_all_elements_and_attributes_of_formulas() {
+    for tex in COMMANDS.lines() {
+        let Ok(mathml) = carrel_maths::mathml(tex, true) else { continue };
+        // The parser omits a space between two attributes of a sized delimiter.
+        let mathml = mathml.replace("\"minsize", "\" minsize").replace(" />", ">");
+        let count = |html: &str| {
+            let elements = html.matches('<').count() - html.matches("</").count();
+            (elements, html.matches("=\"").count())
+        };
+        let clean = clean(&mathml);
+        assert_eq!(count(&clean), count(&mathml), "{tex}:\n{mathml}\n{clean}");
+    }
 }

@@ -10,7 +10,6 @@ use super::link::{LinkTarget, link_target};
 use super::{Lines, Piece, Scope, delimiters, group_end, media_of};
 use crate::problem::{Problems, SourceLocation};
 use crate::text::html::{self, RawHtml};
-use crate::text::maths;
 
 pub(super) struct BlockReader<'a, 't> {
     lines: &'a Lines<'a>,
@@ -183,7 +182,8 @@ impl<'a, 't> BlockReader<'a, 't> {
             );
             return None;
         }
-        match maths::mathml(tex, display) {
+        let rendered = carrel_maths::mathml(tex, display);
+        match rendered.and_then(|mathml| html::check_size(&mathml).map(|()| mathml)) {
             Ok(mathml) => Some(mathml),
             Err(reason) => {
                 let at = self.lines.at(offset);

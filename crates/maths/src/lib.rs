@@ -1,7 +1,9 @@
-//! Converts LaTeX to MathML.
+//! Converts LaTeX to MathML: [`mathml`] converts one formula. Commands that the parser does not know are first
+//! rewritten to those that it knows (`rewrite`, `text`, `units`, `chemistry`).
 //!
-//! Not here: styles. The MathML has classes (`menv-*`, `cell-*`) for the reader's style sheet. Inline styles would be
-//! blocked by the content security policy, so colours become MathML attributes and other styles are removed.
+//! Not here: finding formulas in a text and sanitising HTML (`carrel-package`), and styles. The MathML has classes
+//! (`menv-*`, `cell-*`) for the reader's style sheet. Inline styles would be blocked by the content security policy, so
+//! colours become MathML attributes and other styles are removed.
 
 mod chemistry;
 mod reader;
@@ -37,15 +39,14 @@ const FORBIDDEN_COMMANDS: &[&str] = &[
     "DeclareMathOperator",
 ];
 
-/// Returns the formula as a `<math>` element, or one line that states why it cannot be parsed.
-pub(crate) fn mathml(tex: &str, display: bool) -> Result<String, String> {
+/// Returns the formula as a `<math>` element, or one line that states why it cannot be parsed. `display` selects the
+/// layout of a block. The formula has at most 20,000 bytes, and the result at most 20,000 elements of the parser.
+pub fn mathml(tex: &str, display: bool) -> Result<String, String> {
     check_source(tex)?;
     let tex = tex.replace(|c| ('\u{fdd0}'..='\u{fdef}').contains(&c), "\u{fffd}");
     let mut tags = Tags::default();
     let rewritten = rewrite::rewrite(&tex, &mut tags)?;
-    let rendered = tags.insert(&render_catching_panics(&rewritten, display)?);
-    crate::text::html::check_size(&rendered)?;
-    Ok(rendered)
+    Ok(tags.insert(&render_catching_panics(&rewritten, display)?))
 }
 
 /// Rejects a source text for which the parser could take too long.

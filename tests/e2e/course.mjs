@@ -1,0 +1,83 @@
+// The test course: a quiz with one question of each kind whose answers are known, and many sections with one word.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const TEST_COURSE = "springs";
+export const TEST_COURSE_TITLE = "Sixty Springs";
+/** A word of `WORD_SECTIONS` sections. */
+export const WORD = "karstic";
+export const WORD_SECTIONS = 60;
+
+const quiz = {
+  format: "carrel-quiz/1",
+  id: "springs-quiz",
+  title: "Springs",
+  attempts: 0,
+  pass: 90,
+  shuffle: false,
+  questions: [
+    {
+      id: "capital",
+      kind: "single",
+      prompt: "Where does a river begin?",
+      choices: [
+        { id: "mouth", text: "At its mouth", feedback: "A river ends there." },
+        { id: "source", text: "At its source", correct: true },
+      ],
+      explanation: "The place is also called a spring.",
+    },
+    {
+      id: "water",
+      kind: "multiple",
+      prompt: "Which of these contain water?",
+      points: 2,
+      choices: [
+        { id: "lake", text: "A lake", correct: true },
+        { id: "cloud", text: "A cloud", correct: true },
+        { id: "fog", text: "Fog", correct: true },
+        { id: "flame", text: "A flame" },
+      ],
+    },
+    { id: "gap", kind: "fill", prompt: "A drop falls as ___ from a ___.", blanks: [["rain"], ["cloud"]] },
+    { id: "way", kind: "order", prompt: "Put the way of the water in order.", items: ["rain", "spring", "sea"] },
+    {
+      id: "pairs",
+      kind: "match",
+      prompt: "Match each word with its meaning.",
+      pairs: [
+        ["source", "where a river begins"],
+        ["mouth", "where a river ends"],
+      ],
+    },
+  ],
+};
+
+export function writeTestCourse(folder) {
+  mkdirSync(folder, { recursive: true });
+  const write = (name, content) => writeFileSync(join(folder, name), content);
+  const sections = Array.from({ length: WORD_SECTIONS }, (_, i) => {
+    write(`s${i}.md`, `Spring number ${i + 1} rises from ${WORD} rock.\n`);
+    return { id: `s${i}`, type: "TEXT", title: `Spring ${i + 1}`, file: `s${i}.md`, minutes: 1 };
+  });
+  write("quiz.json", JSON.stringify(quiz));
+  const course = {
+    format: "carrel-course/1",
+    id: TEST_COURSE,
+    title: TEST_COURSE_TITLE,
+    description: "Where rivers begin.",
+    lang: "en",
+    difficulty: "BEGINNER",
+    category: "Geography",
+    authors: ["The Carrel authors"],
+    license: "CC0-1.0",
+    lessons: [
+      {
+        id: "quiz",
+        title: "What you know",
+        sections: [{ id: "check", type: "QUIZ", title: "Springs", quiz: "quiz.json", minutes: 4 }],
+      },
+      { id: "list", title: "All springs", sections },
+    ],
+  };
+  write("course.json", JSON.stringify(course));
+}

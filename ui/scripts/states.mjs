@@ -1,0 +1,229 @@
+// The screens and states of which shots.mjs takes screenshots.
+
+const click = (selector) => async (page) => {
+  await page.locator(selector).first().click();
+  await page.waitForTimeout(150);
+};
+const press =
+  (...keys) =>
+  async (page) => {
+    for (const key of keys) {
+      await page.keyboard.press(key);
+      await page.waitForTimeout(60);
+    }
+  };
+const seq =
+  (...steps) =>
+  async (page) => {
+    for (const step of steps) await step(page);
+  };
+const toBottom = async (page) => {
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await page.waitForTimeout(250);
+};
+const toBlock = (n) => async (page) => {
+  await page.evaluate((i) => document.querySelector(`[data-block="${i}"]`)?.scrollIntoView({ block: "start" }), n);
+  await page.waitForTimeout(350);
+};
+const type = (selector, text) => async (page) => {
+  await page.fill(selector, text);
+  await page.waitForTimeout(350);
+};
+
+/** Name, fixture options, route, steps before the screenshot. */
+export const states = [
+  ["library", "", ""],
+  ["library-bottom", "", "", toBottom],
+  ["library-offline", "offline", ""],
+  ["library-empty", "empty-offline", ""],
+  ["library-search", "", "", type("[role=search] input", "river")],
+  ["library-no-results", "", "", type("[role=search] input", "zzz")],
+  ["library-ar", "ar", ""],
+  ["welcome", "first", ""],
+  ["welcome-error", "first", "", seq(type("#address", "wifi.captive"), click(".inline .button"))],
+  ["learners", "learners", ""],
+  ["learners-manage", "learners", "", click(".manage")],
+  ["learners-pin", "learners", "", click("li:nth-child(2) .learner")],
+  ["learners-remove", "learners", "", seq(click(".manage"), click("li:nth-child(3) .row .button:last-child"))],
+  ["welcome-signin", "first", "", seq(type("#address", "school.example"), click(".inline .button"))],
+  ["story-page", "", "book/the-sea-in-the-radio"],
+  ["story-sheet", "", "story/the-sea-in-the-radio", click(".language")],
+  [
+    "story-two",
+    "",
+    "story/the-sea-in-the-radio",
+    seq(
+      click(".language"),
+      async (p) => p.locator("#second").selectOption("la-mer-dans-la-radio"),
+      press("Escape"),
+      async (p) => p.waitForTimeout(300),
+    ),
+  ],
+  [
+    "several",
+    "",
+    "?tab=stories",
+    seq(
+      click(".several .link"),
+      click(".rows .item:not([aria-disabled])"),
+      click(".rows .item:not([aria-disabled], .selected)"),
+    ),
+  ],
+  ["languages", "first", "", click(".reads")],
+  ["teacher", "offline", "sync", click(".section-head .link.small")],
+  ["course", "offline", "course/how-rivers-work"],
+  ["course-not-downloaded", "", "course/bookkeeping"],
+  ["course-downloading", "stalled", "course/bookkeeping", seq(click(".download .button"))],
+  ["course-metered", "metered", "course/bookkeeping", seq(click(".download .button"))],
+  ["course-server", "server", "course/bookkeeping", seq(click(".download .button"))],
+  ["course-offline-check", "", "course/how-rivers-work", seq(click(".download .link"))],
+  ["course-offline-missing", "damaged", "course/how-rivers-work", seq(click(".download .link"))],
+  ["lesson", "otherdevice", "read/how-rivers-work/meanders/read"],
+  ["lesson-media", "", "read/how-rivers-work/meanders/read", toBlock(3)],
+  [
+    "lesson-resume",
+    "resume",
+    "read/how-rivers-work/meanders/read",
+    seq(toBlock(3), click(".player summary"), async (p) => p.waitForTimeout(400), toBlock(3)),
+  ],
+  ["lesson-table", "", "read/how-rivers-work/meanders/read", toBlock(5)],
+  ["lesson-code", "", "read/how-rivers-work/meanders/read", toBlock(6)],
+  ["lesson-end", "offline", "read/how-rivers-work/meanders/read", seq(toBottom, click("footer .button.primary"))],
+  [
+    "lesson-viewer",
+    "",
+    "read/how-rivers-work/meanders/read",
+    seq(click("figure button"), async (p) => p.waitForTimeout(300)),
+  ],
+  ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
+  ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".settings-button")],
+  ["lesson-not-downloaded", "notdownloaded", "read/how-rivers-work/meanders/read"],
+  ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.primary")],
+  [
+    "quiz-checked",
+    "",
+    "read/how-rivers-work/meanders/check",
+    seq(click(".quiz .button.primary"), click(".choice:nth-of-type(2)"), click(".actions .button")),
+  ],
+  [
+    "quiz-fill",
+    "",
+    "read/how-rivers-work/exam/exam",
+    seq(click(".quiz .button.primary"), click(".actions .strong"), click(".actions .strong")),
+  ],
+  [
+    "quiz-order",
+    "",
+    "read/how-rivers-work/exam/exam",
+    seq(
+      click(".quiz .button.primary"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+    ),
+  ],
+  [
+    "quiz-match",
+    "",
+    "read/how-rivers-work/exam/exam",
+    seq(
+      click(".quiz .button.primary"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      async (p) => {
+        await p.locator(".left").first().focus();
+      },
+      press("b"),
+    ),
+  ],
+  [
+    "quiz-result",
+    "",
+    "read/how-rivers-work/exam/exam",
+    seq(
+      click(".quiz .button.primary"),
+      click(".choice"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .strong"),
+      click(".actions .primary"),
+      click(".note .link"),
+    ),
+  ],
+  ["story", "", "story/the-lamp-by-the-sea", seq(click("button.play"), async (p) => p.waitForTimeout(900))],
+  ["story-word", "", "story/the-lamp-by-the-sea", click(".word")],
+  ["story-other-device", "otherdevice", "story/the-lamp-by-the-sea"],
+  ["story-end", "", "story/the-lamp-by-the-sea", press(...Array(8).fill("ArrowRight"))],
+  ["story-ar", "ar", "story/al-qitta-allati-lam-tasal"],
+  ["story-zh", "", "story/huo"],
+  ["story-credits", "", "story/the-lamp-by-the-sea", click(".tools .icon-button:last-child")],
+  ["storage", "", "storage"],
+  ["storage-full", "full", "storage"],
+  ["storage-remove", "", "storage", click(".courses .icon-button")],
+  ["storage-ar", "ar", "storage"],
+  ["storage-empty", "empty", "storage"],
+  ["review", "", "review"],
+  ["review-card", "", "review", click("button.word")],
+  ["review-empty", "empty", "review"],
+  ["progress", "", "progress"],
+  ["progress-table", "", "progress", seq(click("summary"), toBottom)],
+  ["progress-empty", "empty", "progress"],
+  ["sync", "", "sync"],
+  ["sync-offline", "offline", "sync"],
+  ["sync-server-error", "servererror", "sync"],
+  ["sync-export", "offline", "sync", click(".reason .link")],
+  ["sync-demo", "demo", "sync"],
+  ["export-courses", "", "", click(".file-actions .link:last-child")],
+  ["export-course", "noremovable", "course/how-rivers-work", click(".links .link:nth-child(2)")],
+  ["export-running", "stalled", "", seq(click(".file-actions .link:last-child"), click("dialog .primary"))],
+  [
+    "export-done",
+    "",
+    "",
+    seq(click(".file-actions .link:last-child"), click("dialog .primary"), async (p) => p.waitForTimeout(900)),
+  ],
+  ["import", "", "", click(".file-actions .link")],
+  ["import-confirm", "confirm", "", seq(click(".file-actions .link"), click("dialog .file"))],
+  ["import-forged", "forged", "", seq(click(".file-actions .link"), click("dialog .file"))],
+  ["import-done", "", "", seq(click(".file-actions .link"), click("dialog .file"), click("dialog .primary"))],
+  ["export-work", "", "sync", seq(toBottom, click(".file-actions .button"))],
+  [
+    "import-claim",
+    "claim",
+    "sync",
+    seq(toBottom, click(".file-actions .button:last-child"), click("dialog li:last-child .file")),
+  ],
+  [
+    "import-other-learner",
+    "ar-otherlearner",
+    "sync",
+    seq(toBottom, click(".file-actions .button:last-child"), click("dialog li:last-child .file")),
+  ],
+  ["sync-signedout", "signedout", "sync"],
+  ["settings", "", "settings"],
+  ["settings-bottom", "fr", "settings", toBottom],
+  ["settings-ar", "ar", "settings"],
+  ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
+  ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
+  ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
+  ["settings-address", "", "settings", click(".accounts .link")],
+  [
+    "settings-address-other",
+    "",
+    "settings",
+    seq(click(".accounts .link"), type("#new-address", "other.example"), click("dialog .primary")),
+  ],
+  ["work-unopened", "unopened", ""],
+  ["work-readonly", "readonly", "read/how-rivers-work/meanders/read"],
+  ["work-repaired", "repaired", ""],
+  ["storage-noindex", "noindex", "storage"],
+  ["not-found", "", "nowhere/at/all"],
+  ["broken", "broken", ""],
+  ["failed-screen", "throws", "progress"],
+  ["failed-details", "throws", "progress", click("summary")],
+  ["failed-ar", "throws-ar", "progress"],
+  ["failed-chunk", "", "sync"],
+];
