@@ -3,6 +3,7 @@
 mod bundles;
 mod client;
 mod crash;
+mod fonts;
 mod full_disk;
 mod imports;
 mod interrupted_downloads;

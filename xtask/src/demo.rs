@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::sh::{self, Background, Result};
+use crate::{
+    setup,
+    sh::{self, Background, Result},
+};
 
 /// Login of the learner that `run` signs in; the server listens on loopback only.
 pub const LOGIN: &str = "ada";
@@ -35,7 +38,7 @@ impl Demo {
         let complete = data.join("complete");
         if !complete.exists() {
             std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
-            import(sh::program(&server), data)?;
+            import(|| sh::program(&server), data)?;
             add_learner(sh::program(&server), data)?;
             export(sh::program(&server), data, &library(data))?;
             sh::create(&complete)?;
@@ -112,14 +115,22 @@ pub fn build_library(server: &Path, library: &Path) -> Result {
         }
     }
     let program = || sh::program(server);
-    import(program(), &data)?;
+    import(program, &data)?;
     export(program(), &data, library)?;
     std::fs::remove_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))
 }
 
-/// Compiles and publishes the demo library into a data folder.
-fn import(mut server: Command, data: &Path) -> Result {
+/// Compiles and publishes the demo library into a data folder, with the fonts that its texts need.
+fn import(server: impl Fn() -> Command, data: &Path) -> Result {
     let assets = sh::root().join("assets");
+    match setup::install_demo_fonts() {
+        Ok(fonts) => {
+            sh::run(server().args(["fonts", "install"]).arg(fonts).arg("--data").arg(data))?
+        }
+        // Without them, devices use a font of their system.
+        Err(e) => println!("  the demo library brings no fonts along: {e}"),
+    }
+    let mut server = server();
     server.arg("import").args([assets.join("courses"), assets.join("stories")]);
     sh::run(server.arg("--data").arg(data))
 }

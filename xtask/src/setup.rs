@@ -2,9 +2,12 @@
 //!
 //! Supports Debian and its derivatives. On other systems it lists the required packages and installs none.
 
-use std::{env, fs, process::Command};
+use std::{env, fs, path::PathBuf, process::Command};
 
 use crate::sh::{self, Result};
+
+/// Folder of the npm packages from which a server installs fonts.
+const FONT_PACKS: &str = "assets/fonts/packs";
 
 /// Groups of system packages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +64,7 @@ pub fn run(args: &[String]) -> Result {
     };
     install_packages(&parts)?;
     install_node_modules("ui")?;
+    install_demo_fonts()?;
     println!("all packages are installed");
     Ok(())
 }
@@ -132,6 +136,18 @@ fn apt_install(missing: &[&str]) -> Result {
 
 /// Runs `npm ci` in `dir` unless its `node_modules` already match `package-lock.json`.
 pub fn install_node_modules(dir: &str) -> Result {
+    install_node_modules_with(dir, &[])
+}
+
+/// Installs the font packages of the demo library, unless all font packages are installed, and returns their folder.
+pub fn install_demo_fonts() -> Result<PathBuf> {
+    // The packages of other fonts are optional dependencies.
+    install_node_modules_with(FONT_PACKS, &["--omit=optional"])?;
+    Ok(sh::root().join(FONT_PACKS).join("node_modules"))
+}
+
+/// Like [`install_node_modules`], with further options of npm.
+fn install_node_modules_with(dir: &str, options: &[&str]) -> Result {
     let folder = sh::root().join(dir);
     if !folder.join("package.json").exists() {
         return Ok(());
@@ -146,7 +162,8 @@ pub fn install_node_modules(dir: &str) -> Result {
     if fs::read_to_string(&installed_lock).is_ok_and(|old| old == lock) {
         return Ok(());
     }
-    sh::run(sh::npm(dir).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    let ci = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+    sh::run(sh::npm(dir).args(ci).args(options))?;
     sh::write_if_changed(&installed_lock, &lock)
 }
 

@@ -198,6 +198,7 @@ fn e2e(script: &str) -> Result<Outcome> {
         return Ok(Outcome::Skipped("tests/e2e has no such script"));
     }
     setup::install_node_modules("tests/e2e")?;
+    setup::install_demo_fonts()?;
     let mut command = sh::npm("tests/e2e");
     command.args(["run", "--silent", script]).env("CARREL_BIN_DIR", sh::target().join("debug"));
     passed(sh::run(with_chromium(&mut command)))

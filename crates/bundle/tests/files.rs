@@ -56,6 +56,7 @@ fn manifest(id: &str) -> Manifest {
         format: MANIFEST_FORMAT.into(),
         content: ManifestContent::Story { meta, body: BlobHash::of(TEXT) },
         blobs,
+        fonts: Vec::new(),
     }
 }
 fn sign_text(manifest: String, key: &SigningKey) -> SignedManifest {

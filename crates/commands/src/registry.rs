@@ -141,6 +141,8 @@ commands! {
     reading::open_section(ItemRef) -> SectionPage, stale on [Catalogue, Downloads, Progress(item)];
     /// Returns a story and the learner's progress in it.
     reading::open_story(ItemRef) -> StoryPage, stale on [Catalogue, Downloads, Words];
+    /// Returns the fonts that a course or story brings along for scripts that the UI's own fonts do not cover.
+    reading::get_fonts(FontsRequest) -> FontList, stale on [Catalogue, Downloads];
     /// Returns the vocabulary entry of a word.
     reading::get_word(ItemRef) -> WordView, stale on [Words];
     /// Returns the learner's position in a section, story or recording.

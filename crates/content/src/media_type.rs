@@ -29,6 +29,8 @@ pub(crate) fn media_type(prefix: &[u8]) -> &'static str {
         "video/mp4"
     } else if is(0, b"\x1aE\xdf\xa3") {
         "video/webm"
+    } else if is(0, b"wOF2") {
+        "font/woff2"
     } else if is(0, b"WEBVTT") || is(0, b"\xef\xbb\xbfWEBVTT") {
         "text/vtt; charset=utf-8"
     } else if carrel_imaging::is_svg(prefix) {
@@ -60,6 +62,7 @@ mod tests {
             (b"RIFF....WEBP", "image/webp", false),
             (b"\xff\xd8\xff\xe0", "image/jpeg", false),
             (b"<?xml?><svg>", "image/svg+xml", false),
+            (b"wOF2....", "font/woff2", false),
             (b"WEBVTT\n", "text/vtt; charset=utf-8", false),
             (b"<!doctype html>", "application/octet-stream", false),
             (b"", "application/octet-stream", false),

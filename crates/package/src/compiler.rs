@@ -90,7 +90,8 @@ impl Compiler {
             .values()
             .map(|b| ManifestBlob { hash: b.hash, size: b.size, media_type: b.media_type.clone() })
             .collect();
-        let manifest = Manifest { format: MANIFEST_FORMAT.to_owned(), content, blobs };
+        let format = MANIFEST_FORMAT.to_owned();
+        let manifest = Manifest { format, content, blobs, fonts: Vec::new() };
         if let Some(first) = self.ids.get(manifest.id()).filter(|first| **first != package.name()) {
             let file = package.main_file();
             let message = format!("the id {:?} is also used by {first}", manifest.id().as_str());

@@ -34,9 +34,10 @@ pub struct Exported {
     pub bytes: u64,
 }
 
+/// The id in the summary of a course or story.
 #[derive(Deserialize)]
-struct Summary {
-    id: Slug,
+pub(crate) struct Summary {
+    pub id: Slug,
 }
 
 /// Entries of the folder of an exported library.

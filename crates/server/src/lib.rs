@@ -1,9 +1,9 @@
 //! The Carrel server: accounts, catalogue, blobs and sync over HTTP, stored in one folder.
 //!
 //! A request passes through `http` (parse, call, render), `domain` (the rules, over transactions) and `store`
-//! (transactions and SQL, one implementation for each engine). `import`, `backup` and `export` implement commands of
-//! the program. Traits allow replacing what is local to this process or machine: `blobs`, `clock`, `events`,
-//! `rate_limits`, `signing`.
+//! (transactions and SQL, one implementation for each engine). `import`, `fonts`, `backup` and `export` implement
+//! commands of the program. Traits allow replacing what is local to this process or machine: `blobs`, `clock`,
+//! `events`, `rate_limits`, `signing`.
 //!
 //! Not here: the merge of rows (`carrel-model`) and its SQL (`carrel-sqlite`), compiling packages (`carrel-package`),
 //! and client code.
@@ -20,6 +20,7 @@ pub mod error;
 pub mod events;
 pub mod export;
 pub mod folders;
+pub mod fonts;
 pub mod http;
 pub mod import;
 pub mod jobs;

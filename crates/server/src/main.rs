@@ -21,6 +21,7 @@ use carrel_server::{
     config::DEFAULT_PORT,
     domain::accounts::NewAccount,
     export,
+    fonts::{self, FontUse},
     http::auth::{check_password, new_user},
     import,
     jobs::JobRunner,
@@ -116,6 +117,11 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Install or list fonts for scripts that the app's own fonts do not cover.
+    Fonts {
+        #[command(subcommand)]
+        command: FontsCommand,
+    },
     /// List or run scheduled jobs.
     Jobs {
         #[command(subcommand)]
@@ -152,6 +158,23 @@ enum Command {
     /// Write the catalogue as plain files that an app can read without a server.
     ExportLibrary {
         dir: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum FontsCommand {
+    /// Copy font packages (folders, or folders that contain them) to the data folder, and add them to what is
+    /// published; the server may be running.
+    Install {
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// List the scripts: whether a font is installed, and how many courses and stories contain the script.
+    List {
         #[arg(long)]
         data: PathBuf,
     },
@@ -292,6 +315,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             let data = DataDir::open_existing(Config::new(data))?;
             return unpublish(&data, &ids).await;
         }
+        Command::Fonts { command: FontsCommand::Install { folders, data } } => {
+            let data = DataDir::open(Config::new(data))?;
+            let changed = fonts::install(&data, folders).await?;
+            print_fonts(&fonts::list(&data).await?, false);
+            println!("{changed} courses and stories changed");
+        }
+        Command::Fonts { command: FontsCommand::List { data } } => {
+            print_fonts(&fonts::list(&DataDir::open_existing(Config::new(data))?).await?, true);
+        }
         Command::Jobs { command: JobsCommand::List { data, config } } => {
             let data = open_with(data, config.as_deref())?;
             JobRunner::new(Arc::clone(&data)).schedule().await?;
@@ -356,6 +388,26 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 fn open_with(data: PathBuf, config: Option<&Path>) -> Result<Arc<DataDir>, Error> {
     let settings = config.map_or_else(|| Ok(Settings::default()), Settings::read)?;
     Ok(Arc::new(DataDir::open_existing(Config { settings, ..Config::new(data) })?))
+}
+
+/// Prints a line for each script, `all` or only those with a font.
+fn print_fonts(uses: &[FontUse], all: bool) {
+    for font in uses.iter().filter(|font| all || font.installed.is_some()) {
+        let installed = match &font.installed {
+            Some((family, files, bytes)) => {
+                let noun = if *files == 1 { "file" } else { "files" };
+                format!("{family}: {files} {noun}, {} kB", bytes.div_ceil(1000))
+            }
+            None => "not installed: devices use a font of their system".to_owned(),
+        };
+        let use_of = match (font.needed, font.included) {
+            (0, 0) => String::new(),
+            (needed, included) => {
+                format!("; needed by {needed} courses and stories, included in {included}")
+            }
+        };
+        println!("{:<22} {installed}{use_of}", font.script);
+    }
 }
 
 async fn unpublish(data: &DataDir, ids: &[Slug]) -> Result<ExitCode, Error> {

@@ -12,6 +12,7 @@ use crate::{
     data_dir::DataDir,
     domain::publishing,
     error::Error,
+    fonts,
     store::{Kind, Publication},
 };
 
@@ -72,8 +73,9 @@ pub(crate) fn imported(manifest: &Manifest, changed: bool) -> Imported {
     Imported { kind, id: id.clone(), title: title.to_owned(), version, changed }
 }
 
-/// Publishes a manifest whose blobs are stored.
+/// Publishes a manifest whose blobs are stored, with the installed fonts that its texts need.
 pub(crate) async fn publish(data: &DataDir, manifest: &Manifest) -> Result<Imported, Error> {
+    let manifest = &fonts::add(data, manifest.clone()).await?;
     let outcome = imported(manifest, true);
     let other = if outcome.kind == Kind::Course { Kind::Story } else { Kind::Course };
     if data.store.published(other, &outcome.id).await?.is_some() {

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod disk;
 pub mod fake_server;
+pub mod font_package;
 pub mod hostile;
 pub mod ids;
 pub mod network;

@@ -3,8 +3,9 @@ import type { Settings, Theme } from "../api/types";
 
 const fonts = {
   literata: "var(--font-reading)",
-  atkinson: '"Atkinson Hyperlegible", "Noto Naskh Arabic", "Noto Sans Arabic", system-ui, sans-serif',
-  system: 'system-ui, "Noto Naskh Arabic", sans-serif',
+  atkinson:
+    '"Atkinson Hyperlegible", "Noto Naskh Arabic", var(--font-content), "Noto Sans Arabic", system-ui, sans-serif',
+  system: 'system-ui, "Noto Naskh Arabic", var(--font-content), sans-serif',
 } as const;
 
 let chosen: Theme = "system";

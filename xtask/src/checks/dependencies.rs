@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ),
     ("carrel-authoring", &["carrel-model", "carrel-package"], &[]),
     ("carrel-bundle", &["carrel-model"], &[]),
+    ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
     (
         "carrel-sync",
@@ -68,7 +69,14 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
     (
         "carrel-server",
-        &["carrel-model", "carrel-sqlite", "carrel-package", "carrel-authoring", "carrel-bundle"],
+        &[
+            "carrel-model",
+            "carrel-sqlite",
+            "carrel-package",
+            "carrel-authoring",
+            "carrel-bundle",
+            "carrel-fonts",
+        ],
         &["carrel-testkit"],
     ),
     ("carrel-testkit", ALL, ALL),
@@ -85,6 +93,7 @@ const ALL: &[&str] = &[
     "carrel-package",
     "carrel-authoring",
     "carrel-bundle",
+    "carrel-fonts",
     "carrel-learning",
     "carrel-sync",
     "carrel-http-cache",

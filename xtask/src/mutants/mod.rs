@@ -19,6 +19,7 @@ macro_rules! api {
 }
 
 mod client;
+mod fonts;
 mod operations;
 mod package;
 mod review;
@@ -49,6 +50,7 @@ const TABLES: &[&[Mutant]] = &[
     operations::MUTANTS,
     package::MUTANTS,
     client::MUTANTS,
+    fonts::MUTANTS,
     review::MUTANTS,
     ui::MUTANTS,
 ];

@@ -89,6 +89,36 @@ pub struct StoryPage {
     pub freshness: Freshness,
 }
 
+/// Identifies the texts for which fonts are requested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FontsRequest {
+    /// A course, section or story.
+    pub item: ItemId,
+    /// Language of the text, which decides between fonts with different forms of Han characters.
+    pub lang: String,
+}
+
+/// Fonts that a course or story brings along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FontList {
+    pub files: Vec<FontFileView>,
+}
+
+/// A WOFF2 file, which the media server serves by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FontFileView {
+    pub hash: BlobHash,
+    /// Value of CSS `unicode-range`.
+    pub ranges: String,
+    /// Value of CSS `font-weight`.
+    pub weight: String,
+    /// False for a font with forms of Han characters that differ from those of the text's language.
+    pub suits: bool,
+}
+
 /// A word of a course's or story's vocabulary: `root/word`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]

@@ -21,8 +21,9 @@ use crate::{
     api::{
         error::CommandError,
         reading::{
-            ItemProgress, ItemRef, Neighbour, PositionRef, QuizRef, RecordProgress, SectionPage,
-            StoryPage, StudyHeartbeat, StudyHeartbeatReply, WordView,
+            FontFileView, FontList, FontsRequest, ItemProgress, ItemRef, Neighbour, PositionRef,
+            QuizRef, RecordProgress, SectionPage, StoryPage, StudyHeartbeat, StudyHeartbeatReply,
+            WordView,
         },
     },
     host::{Host, account},
@@ -100,6 +101,28 @@ async fn family_of(account: &OpenAccount, id: &Slug) -> Result<String> {
         Some(ManifestContent::Story { meta, .. }) => meta.family.clone(),
         _ => String::new(),
     })
+}
+
+/// Does not use the network. A course or story whose manifest is not on this device has no fonts.
+pub async fn get_fonts(host: &dyn Host, request: FontsRequest) -> Result<FontList> {
+    let account = account(host)?;
+    let mut files = Vec::new();
+    let Ok(id) = Slug::new(request.item.root()) else { return Ok(FontList { files }) };
+    for kind in [Kind::Course, Kind::Story] {
+        let Some(known) = account.content.library.known_manifest(kind, &id).await? else {
+            continue;
+        };
+        for font in &known.manifest.fonts {
+            let suits = font.suits(&request.lang);
+            files.extend(font.files.iter().map(|file| FontFileView {
+                hash: file.hash,
+                ranges: file.ranges.clone(),
+                weight: font.weight.clone(),
+                suits,
+            }));
+        }
+    }
+    Ok(FontList { files })
 }
 
 pub async fn get_word(host: &dyn Host, request: ItemRef) -> Result<WordView> {

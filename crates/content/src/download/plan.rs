@@ -10,8 +10,9 @@ use bytes::Bytes;
 use carrel_model::{
     BlobHash, ItemId,
     content::{
-        AudioRef, BlobRef, Block, CourseOutline, ImageRef, LessonOutline, Manifest, ManifestBlob,
-        ManifestContent, Question, Quiz, SectionBody, Story, VocabularyEntry,
+        AudioRef, BlobRef, Block, CourseOutline, FontPack, ForeignLetters, ImageRef, LessonOutline,
+        Manifest, ManifestBlob, ManifestContent, Question, Quiz, SectionBody, Story,
+        VocabularyEntry, unicode_ranges,
     },
 };
 use serde::de::DeserializeOwned;
@@ -69,8 +70,8 @@ pub fn of_target(
         .ok_or_else(|| Error::NotFound(format!("lesson {}", target.scope)))
 }
 
-/// Returns all blobs of the manifest, those without a known use last. The lesson of `first`, the
-/// learner's current section, is first.
+/// Returns all blobs of the manifest, those without a known use last. The fonts are before the lessons;
+/// of these, that of `first`, the learner's current section, is first.
 pub fn of_whole(
     manifest: &Manifest,
     first: Option<&ItemId>,
@@ -81,6 +82,7 @@ pub fn of_whole(
         ManifestContent::Course { meta, outline } => {
             builder.begin_use(None, &meta.title, 0);
             builder.image(meta.cover.image.as_ref());
+            builder.fonts(&manifest.fonts);
             let start = lesson_of(outline, first);
             let (before, from) = outline.lessons.split_at(start);
             for lesson in from.iter().chain(before) {
@@ -96,6 +98,7 @@ pub fn of_whole(
         ManifestContent::Story { meta, body } => {
             builder.begin_use(None, &meta.title, 0);
             builder.image(meta.cover.image.as_ref());
+            builder.fonts(&manifest.fonts);
             builder.story(ItemId::from(meta.id.clone()), &meta.title, *body);
         }
     }
@@ -106,7 +109,8 @@ pub fn of_whole(
     builder.plan
 }
 
-/// Returns the plan of one lesson; `None` if the lesson does not exist.
+/// Returns the plan of one lesson, with the font files that its texts need; `None` if the lesson does not
+/// exist.
 pub fn of_lesson(
     manifest: &Manifest,
     lesson: &str,
@@ -118,11 +122,20 @@ pub fn of_lesson(
     let mut builder = PlanBuilder::new(manifest, read);
     builder.begin_use(None, &meta.title, 0);
     builder.image(meta.cover.image.as_ref());
+    if !manifest.fonts.is_empty() {
+        let mut letters = ForeignLetters::default();
+        letters.add(&meta.title);
+        letters.add(&lesson.title);
+        lesson.sections.iter().for_each(|s| letters.add(&s.title));
+        builder.letters = Some(letters);
+    }
     builder.lesson(manifest, lesson);
     if let Some(words) = outline.vocabulary {
         let linked_words = std::mem::take(&mut builder.linked_words);
         builder.words(words, Some(&linked_words));
     }
+    builder.begin_use(None, &meta.title, 0);
+    builder.fonts(&manifest.fonts);
     Some(builder.plan)
 }
 
@@ -137,12 +150,14 @@ struct PlanBuilder<'a, R> {
     plan: Plan,
     /// Ids of vocabulary entries that sections link to.
     linked_words: HashSet<String>,
+    /// Characters of the texts read so far, if they decide which font files are needed.
+    letters: Option<ForeignLetters>,
 }
 
 impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
     fn new(manifest: &'a Manifest, read: R) -> Self {
         let listed = manifest.blobs.iter().map(|b| (b.hash, b)).collect();
-        Self { listed, read, plan: Plan::default(), linked_words: HashSet::new() }
+        Self { listed, read, plan: Plan::default(), linked_words: HashSet::new(), letters: None }
     }
 
     fn begin_use(&mut self, item: Option<ItemId>, title: &str, page: u32) {
@@ -166,7 +181,25 @@ impl<'a, R: FnMut(BlobHash) -> Option<Bytes>> PlanBuilder<'a, R> {
             self.plan.missing_texts.push(hash);
             return None;
         };
+        if let Some(letters) = &mut self.letters {
+            letters.add(&String::from_utf8_lossy(&bytes));
+        }
         serde_json::from_slice(&bytes).ok()
+    }
+    /// Adds the files of fonts, each font with its licence; if `letters` is set, only those with one of these characters.
+    fn fonts(&mut self, fonts: &[FontPack]) {
+        let letters = self.letters.take();
+        let is_needed = |ranges: &str| {
+            let letters = letters.as_ref();
+            letters.is_none_or(|l| unicode_ranges(ranges).is_none_or(|ranges| l.are_in(&ranges)))
+        };
+        for font in fonts {
+            let files: Vec<_> = font.files.iter().filter(|file| is_needed(&file.ranges)).collect();
+            if !files.is_empty() {
+                self.add(font.license);
+            }
+            files.into_iter().for_each(|file| self.add(file.hash));
+        }
     }
 
     fn lesson(&mut self, manifest: &Manifest, lesson: &LessonOutline) {

@@ -330,7 +330,11 @@ impl Library {
         if found.is_some() {
             return Ok(found);
         }
-        let Some(cached) = self.stored_manifest_only(kind, id).await? else { return Ok(None) };
+        let Some(cached) = self.stored_manifest_only(kind, id).await? else {
+            let item = id.clone();
+            let of_lesson = self.blocking(move |library| library.manifest_of_lesson(kind, &item));
+            return Ok(of_lesson.await?.map(|(manifest, _)| manifest));
+        };
         self.blocking(move |library| {
             library.verify_manifest(&cached.body, ManifestSource::Server).map(Some)
         })

@@ -460,7 +460,8 @@ impl Course {
                 total_bytes: self.bytes(),
                 ..story_meta()
             };
-            return Manifest { format, content: ManifestContent::Story { meta, body }, blobs };
+            let content = ManifestContent::Story { meta, body };
+            return Manifest { format, content, blobs, fonts: Vec::new() };
         }
         let meta = CourseMeta {
             id: self.id.clone(),
@@ -482,7 +483,8 @@ impl Course {
         };
         let outline =
             CourseOutline { lessons: self.lessons.clone(), stories: Vec::new(), vocabulary: None };
-        Manifest { format, content: ManifestContent::Course { meta, outline }, blobs }
+        let content = ManifestContent::Course { meta, outline };
+        Manifest { format, content, blobs, fonts: Vec::new() }
     }
 }
 

@@ -6,7 +6,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::catalogue::{CourseMeta, CourseOutline, StoryMeta};
+use super::{
+    catalogue::{CourseMeta, CourseOutline, StoryMeta},
+    fonts::FontPack,
+};
 use crate::{BlobHash, Slug};
 
 /// The manifest format that this release writes and reads.
@@ -22,6 +25,10 @@ pub struct Manifest {
     pub content: ManifestContent,
     /// Sorted by hash, without duplicates.
     pub blobs: Vec<ManifestBlob>,
+    /// Fonts for scripts that the fonts of the UI do not cover. Releases that do not know this field download the files
+    /// and show the texts in fonts of the system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fonts: Vec<FontPack>,
 }
 
 /// The course or story in a manifest.
@@ -164,7 +171,7 @@ pub enum SignatureError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{Cover, Dir};
+    use crate::content::{Cover, Dir, FontFile};
     use ed25519_dalek::{Signer, SigningKey};
 
     fn sign(manifest: &Manifest, key: &SigningKey) -> SignedManifest {
@@ -206,6 +213,7 @@ mod tests {
             format: FORMAT.into(),
             content: ManifestContent::Story { meta, body: BlobHash([1; 32]) },
             blobs: vec![blob(1), blob(2)],
+            fonts: Vec::new(),
         }
     }
 
@@ -245,6 +253,25 @@ mod tests {
         // A public key of small order, for which verification that is not strict accepts forged signatures.
         let weak = SignedManifest { key: format!("01{}", "00".repeat(31)), ..signed.clone() };
         assert_eq!(weak.verify(None), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn fonts_are_optional() {
+        let without = manifest();
+        assert!(!without.to_canonical().contains("fonts"), "versions without fonts stay the same");
+        let files = vec![FontFile { hash: BlobHash([2; 32]), ranges: "U+0900-097F".into() }];
+        let pack = FontPack {
+            family: "Noto Sans Devanagari".into(),
+            weight: "100 900".into(),
+            lang: String::new(),
+            license: BlobHash([1; 32]),
+            files,
+        };
+        let with = Manifest { fonts: vec![pack], ..without.clone() };
+        let text = with.to_canonical();
+        assert!(!text.contains("\"lang\":\"\""), "{text}");
+        assert_eq!(serde_json::from_str::<Manifest>(&text).unwrap(), with);
+        assert_eq!(serde_json::from_str::<Manifest>(&without.to_canonical()).unwrap(), without);
     }
 
     #[test]

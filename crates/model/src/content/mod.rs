@@ -6,6 +6,7 @@
 mod attempts;
 mod block;
 mod catalogue;
+mod fonts;
 mod grading;
 mod manifest;
 mod quiz;
@@ -19,6 +20,7 @@ pub use catalogue::{
     CourseMeta, CourseOutline, Difficulty, Hours, LessonOutline, SectionOutline, SectionType,
     StoryInCourse, StoryMeta,
 };
+pub use fonts::{FontFile, FontPack, ForeignLetters, unicode_ranges};
 pub use grading::{QuestionResult, Score, grade, grade_question, right_blanks};
 pub use manifest::{
     FORMAT as MANIFEST_FORMAT, Manifest, ManifestBlob, ManifestContent, SignatureError,

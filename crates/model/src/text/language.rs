@@ -136,6 +136,31 @@ pub fn has_dotless_i(tag: &str) -> bool {
     contains(DOTLESS_I, &LanguageTag::parse(tag).language)
 }
 
+/// Chinese languages that are usually written in traditional characters; the others in simplified ones.
+const TRADITIONAL: &str = "yue nan hak cdo lzh";
+/// Chinese languages besides `zh`.
+const CHINESE: &str = "cmn yue nan hak cdo lzh wuu gan hsn cjy cpx czh czo mnp";
+
+/// Returns which forms of Han characters texts of a language have: `ja`, `ko`, `zh-Hans` or `zh-Hant`. Returns `None`
+/// for languages that are not written in Han characters.
+pub fn han_language(tag: &str) -> Option<&'static str> {
+    let tag = LanguageTag::parse(tag);
+    let is_chinese = tag.language == "zh" || contains(CHINESE, &tag.language);
+    match (tag.language.as_str(), tag.common_script()) {
+        ("ja", "" | "jpan" | "hrkt" | "hira" | "kana") => Some("ja"),
+        ("ko", "" | "kore" | "hang") => Some("ko"),
+        _ if !is_chinese => None,
+        (_, "hans") => Some("zh-Hans"),
+        (_, "hant" | "bopo" | "hanb") => Some("zh-Hant"),
+        (language, "" | "hani") => {
+            let is_traditional = contains(TRADITIONAL, language)
+                || matches!(tag.region.as_str(), "tw" | "hk" | "mo");
+            Some(if is_traditional { "zh-Hant" } else { "zh-Hans" })
+        }
+        _ => None,
+    }
+}
+
 /// Returns true if a learner who asks for `wanted` accepts content in `tag`: the same language, and no different script
 /// or region. A part that one of the two tags leaves out is not compared: `ar-EG` accepts `ar`, and `ar` `ar-EG`, but
 /// `pt-BR` does not accept `pt-PT`.
@@ -165,6 +190,24 @@ mod tests {
             zh-yue fr-IR mn-Mong en-a-arab";
         for tag in left_to_right.split_whitespace().chain(["", " ", "-", "ار"]) {
             assert!(!is_right_to_left(tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn forms_of_han_characters_follow_the_tag() {
+        for (tags, expected) in [
+            ("ja ja-JP jpn ja-Jpan JA-Hira", Some("ja")),
+            ("ko ko-KR ko-Kore ko-Hang", Some("ko")),
+            ("zh zh-CN zh-Hans zh-SG zho chi cmn wuu zh-Hans-HK yue-Hans zh-Hani", Some("zh-Hans")),
+            (
+                "zh-Hant zh-TW zh-HK zh-MO yue zh-yue nan zh-min-nan zh-Hant-CN cmn-TW",
+                Some("zh-Hant"),
+            ),
+            ("en vi ja-Latn zh-Latn ko-Latn zh-Arab und hi", None),
+        ] {
+            for tag in tags.split(' ') {
+                assert_eq!(han_language(tag), expected, "{tag}");
+            }
         }
     }
 

@@ -55,7 +55,7 @@ fn manifest(n: u8, blobs: &[ManifestBlob]) -> OpenManifest {
             signature: String::new(),
             manifest: String::new(),
         },
-        manifest: Manifest { format, content, blobs: blobs.to_vec() },
+        manifest: Manifest { format, content, blobs: blobs.to_vec(), fonts: Vec::new() },
     }
 }
 
