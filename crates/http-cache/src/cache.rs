@@ -42,6 +42,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "search terms",
         sql: include_str!("../../../migrations/cache/0003_search_terms.sql"),
     },
+    Migration {
+        number: 4,
+        name: "groups",
+        sql: include_str!("../../../migrations/cache/0004_groups.sql"),
+    },
 ];
 const MEMORY_BUDGET: usize = 8 * 1024 * 1024;
 

@@ -55,19 +55,26 @@ fn failure(e: &reqwest::Error) -> Failure {
     Failure::new(kind, message)
 }
 
-/// Returns true if the body does not match its `Content-Encoding`. `reqwest` also reports a connection that broke
-/// within a body as a decoding error, so the kind of the innermost I/O error is checked.
+/// Returns true if the body does not match its `Content-Encoding`, also if it ends too early although the connection
+/// delivered it completely. `reqwest` reports a connection that broke within a body as a decoding error too: its cause
+/// is an error of `hyper`, while a decoder fails with an I/O error of its own.
 fn is_decoding(e: &reqwest::Error) -> bool {
     use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
     let mut source = std::error::Error::source(e);
-    let mut kind = None;
+    let (mut is_of_decoder, mut kind) = (None, None);
     while let Some(s) = source {
-        if let Some(io) = s.downcast_ref::<std::io::Error>() {
-            kind = Some(io.kind());
+        let io = s.downcast_ref::<std::io::Error>();
+        if !s.is::<reqwest::Error>() {
+            let is_wrapper = |io: &std::io::Error| {
+                io.get_ref().is_some_and(|inner| inner.is::<reqwest::Error>())
+            };
+            is_of_decoder.get_or_insert(io.is_some_and(|io| !is_wrapper(io)));
         }
+        kind = io.map(std::io::Error::kind).or(kind);
         source = s.source();
     }
-    (e.is_decode() || e.is_body()) && matches!(kind, Some(InvalidData | InvalidInput | Other))
+    (e.is_decode() || e.is_body())
+        && (is_of_decoder == Some(true) || matches!(kind, Some(InvalidData | InvalidInput | Other)))
 }
 
 #[async_trait]

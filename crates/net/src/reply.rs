@@ -162,7 +162,7 @@ pub fn classify(
 /// Returns true if the content type is HTML.
 pub fn is_html(headers: &HeaderMap) -> bool {
     let media_type = text(headers, header::CONTENT_TYPE).map(|t| t.trim().to_ascii_lowercase());
-    media_type.is_some_and(|t| t.starts_with("text/html"))
+    media_type.is_some_and(|t| t.starts_with("text/html") || t.starts_with("application/xhtml+xml"))
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
@@ -270,6 +270,7 @@ mod tests {
             (511, Portal, ("unavailable", Portal), Portal, Portal),
             (100, Unusable, ("unavailable", Unusable), Unusable, Unusable),
         ];
+        let xhtml = headers(&[(header::CONTENT_TYPE, "application/xhtml+xml")]);
         let page = headers(&[(header::CONTENT_TYPE, "Text/HTML; charset=utf-8")]);
         for (status, empty, (code, with_problem), untyped, html) in table {
             let class = |headers: &HeaderMap, body: &str| {
@@ -284,6 +285,7 @@ mod tests {
                 // The content type HTML takes precedence over the body.
                 class(&page, &problem(code)),
             );
+            assert_eq!(class(&xhtml, HTML), html, "{status}");
             assert_eq!(found, (empty, with_problem, untyped, html, html), "{status} {code}");
         }
     }

@@ -588,8 +588,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "all languages of a story are counted in a grouped list",
         file: "crates/content/src/library/catalogue.rs",
-        good: "let counted = if filter.grouped { GROUP } else { \"id\" };",
-        bad: "let counted = \"id\";",
+        good: "(\"DISTINCT grouped_by\", grouped(",
+        bad: "(\"*\", grouped(",
         tests: &["-p", "carrel-content", "--test", "downloads"],
     },
 ];

@@ -841,4 +841,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
             "test(times_of_a_wrong_clock_are_corrected)",
         ],
     },
+    Mutant {
+        name: "a password reset keeps the sign-ins of the account",
+        file: "crates/server/src/domain/sessions.rs",
+        good: "        end(tx, *sign_in, now_ms)?;\n    }\n    Ok((user, ended))",
+        bad: "        let _ = sign_in;\n    }\n    Ok((user, ended))",
+        tests: api!("a_password_reset"),
+    },
+    Mutant {
+        name: "a sign-in that a restored database lacks stays valid after a password reset",
+        file: "crates/server/src/domain/sessions.rs",
+        good: "if t.issued_ms < tx.sign_ins_from_ms(account.user.id)? {",
+        bad: "if false {",
+        tests: api!("a_password_reset"),
+    },
 ];

@@ -157,13 +157,14 @@ fn length(reply: &Reply) -> Option<u64> {
 }
 
 fn is_html(reply: &Reply) -> bool {
-    reply.header(header::CONTENT_TYPE).is_some_and(|t| t.trim().starts_with("text/html"))
+    carrel_net::reply::is_html(&reply.headers)
 }
 
 /// Parses `Content-Range: bytes FIRST-LAST/TOTAL`. Returns the first byte, and the total if known.
 fn content_range(reply: &Reply) -> Option<(u64, Option<u64>)> {
     let text = reply.header(header::CONTENT_RANGE)?;
-    let (part, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (unit, range) = text.trim().split_once(' ')?;
+    let (part, total) = range.split_once('/').filter(|_| unit.eq_ignore_ascii_case("bytes"))?;
     let (first, last) = part.trim().split_once('-')?;
     let total = match total.trim() {
         "*" => None,

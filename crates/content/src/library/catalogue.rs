@@ -6,7 +6,7 @@ use bytes::Bytes;
 use carrel_model::{
     content::Difficulty,
     search_text::metadata_text,
-    text::SearchQuery,
+    text::{SearchQuery, language},
     wire::{CourseSummary, ListPage, StorySummary},
 };
 use carrel_net::Error as Net;
@@ -37,10 +37,9 @@ pub struct Filter {
     pub level: Option<u8>,
     /// Exact name of the category.
     pub category: Option<String>,
-    /// Language tag.
+    /// Language tag, compared as by `text::language::is_accepted`.
     pub lang: Option<String>,
-    /// Languages of the learner, in their order: entries in another language are left out. A tag without a region
-    /// also matches tags with one. Empty: all languages.
+    /// Languages of the learner, in their order: entries that none of them accepts are left out. Empty: all languages.
     pub langs: Vec<String>,
     /// Family of a story.
     pub family: Option<String>,
@@ -238,28 +237,26 @@ impl Library {
     }
 
     fn read_list<T: DeserializeOwned>(&self, kind: Kind, filter: &Filter) -> Result<Listing<T>> {
-        let (clause, values) = conditions(kind, filter);
         self.inner.lists.read_blocking(|conn| {
-            let counted = if filter.grouped { GROUP } else { "id" };
-            let total: i64 = conn
-                .prepare_cached(&format!("SELECT count(DISTINCT {counted}) FROM listed WHERE {clause}"))?
-                .query_row(params_from_iter(&values), |r| r.get(0))?;
-            // The entry of a group with the least rank represents it; the group has the position of its first entry.
-            let source = if filter.grouped {
-                format!(
-                    "SELECT summary, min(position) OVER (PARTITION BY {GROUP}) AS position, \
-                     row_number() OVER (PARTITION BY {GROUP} ORDER BY {}, position) AS nth \
-                     FROM listed WHERE {clause}",
-                    language_rank(&filter.langs)
-                )
-            } else {
-                format!("SELECT summary, position, 1 AS nth FROM listed WHERE {clause}")
+            let distinct = |column: &str| -> Result<Vec<String>> {
+                let sql = format!("SELECT DISTINCT {column} FROM listed WHERE kind = ?1 AND {column} <> '' ORDER BY 1");
+                Ok(conn
+                    .prepare_cached(&sql)?
+                    .query_map([kind.as_str()], |r| r.get(0))?
+                    .collect::<rusqlite::Result<_>>()?)
             };
-            let sql = format!(
-                "SELECT summary FROM ({source}) WHERE nth = 1 ORDER BY position LIMIT {} OFFSET {}",
-                filter.limit.clamp(1, 1000),
-                filter.offset
-            );
+            let languages = distinct("lang")?;
+            let (clause, values) = conditions(kind, filter, &languages);
+            let page = format!("LIMIT {} OFFSET {}", filter.limit.clamp(1, 1000), filter.offset);
+            let (counted, sql) = if filter.grouped {
+                ("DISTINCT grouped_by", grouped(&clause, &filter.langs, &languages, &page))
+            } else {
+                let sql = format!("SELECT summary FROM listed WHERE {clause} ORDER BY position {page}");
+                ("*", sql)
+            };
+            let total: i64 = conn
+                .prepare_cached(&format!("SELECT count({counted}) FROM listed WHERE {clause}"))?
+                .query_row(params_from_iter(&values), |r| r.get(0))?;
             let texts = conn
                 .prepare_cached(&sql)?
                 .query_map(params_from_iter(&values), |r| r.get::<_, String>("summary"))?
@@ -273,26 +270,38 @@ impl Library {
                 }
             }
             let items = texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-            let distinct = |column: &str| -> Result<Vec<String>> {
-                let sql = format!("SELECT DISTINCT {column} FROM listed WHERE kind = ?1 AND {column} <> '' ORDER BY 1");
-                Ok(conn
-                    .prepare_cached(&sql)?
-                    .query_map([kind.as_str()], |r| r.get(0))?
-                    .collect::<rusqlite::Result<_>>()?)
-            };
             Ok(Listing {
                 items,
                 total: total.unsigned_abs(),
                 categories: distinct("category")?,
-                languages: distinct("lang")?,
+                languages,
                 families,
             })
         })
     }
 }
 
-/// What entries of one group share: the family, or for an entry without one its id.
-const GROUP: &str = "coalesce(nullif(summary ->> 'family', ''), id)";
+/// Returns the query for one entry of each group. The entry with the least rank, of equal ones the first, represents
+/// its group; the group has the position of its first entry. The index `listed_group` contains all columns that are
+/// read of entries outside the page.
+fn grouped(clause: &str, langs: &[String], languages: &[String], page: &str) -> String {
+    let rank = language_rank(langs, languages);
+    format!(
+        "WITH page AS (
+           SELECT kind, min(position) AS first, min({rank} * {POSITIONS} + position) % {POSITIONS} AS position
+           FROM listed WHERE {clause} GROUP BY grouped_by ORDER BY first {page}
+         )
+         SELECT l.summary FROM page p JOIN listed l ON l.kind = p.kind AND l.position = p.position ORDER BY p.first"
+    )
+}
+
+/// More than the number of entries of a list.
+const POSITIONS: i64 = 1 << 40;
+
+/// Value of the column `grouped_by` for the entries of a family.
+fn group_of(family: &str) -> String {
+    format!("f:{family}")
+}
 
 #[derive(Default, Deserialize)]
 struct Family {
@@ -303,25 +312,22 @@ struct Family {
 fn family_languages(conn: &rusqlite::Connection, kind: Kind, family: &str) -> Result<Vec<String>> {
     Ok(conn
         .prepare_cached(
-            "SELECT DISTINCT lang FROM listed WHERE kind = ?1 AND summary ->> 'family' = ?2 ORDER BY 1",
+            "SELECT DISTINCT lang FROM listed WHERE kind = ?1 AND grouped_by = ?2 ORDER BY 1",
         )?
-        .query_map([kind.as_str(), family], |r| r.get(0))?
+        .query_map([kind.as_str(), &group_of(family)], |r| r.get(0))?
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// Returns an SQL expression for the index of an entry's language in `langs`.
-fn language_rank(langs: &[String]) -> String {
-    let cases: String = langs
+/// Returns an SQL expression for the index in `langs` of the first language that accepts the entry's language.
+fn language_rank(langs: &[String], languages: &[String]) -> String {
+    let rank = |lang: &String| langs.iter().position(|wanted| language::is_accepted(wanted, lang));
+    let cases: String = languages
         .iter()
-        .filter(|lang| is_tag(lang))
-        .enumerate()
-        .map(|(n, lang)| format!(" WHEN lang = '{lang}' OR lang LIKE '{lang}-%' THEN {n}"))
+        .filter_map(|lang| {
+            Some(format!(" WHEN '{}' THEN {}", lang.replace('\'', "''"), rank(lang)?))
+        })
         .collect();
-    if cases.is_empty() { "0".to_owned() } else { format!("CASE{cases} ELSE 1000 END") }
-}
-/// Returns true for letters, digits and hyphens, which need no quoting in SQL.
-fn is_tag(lang: &str) -> bool {
-    !lang.is_empty() && lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    if cases.is_empty() { "0".to_owned() } else { format!("CASE lang{cases} ELSE 1000 END") }
 }
 
 /// The fields of a summary that filters use.
@@ -338,6 +344,8 @@ struct FilterFields {
     tags: Vec<String>,
     difficulty: Option<Difficulty>,
     level: Option<u8>,
+    #[serde(default)]
+    family: String,
 }
 
 fn difficulty_text(d: Difficulty) -> &'static str {
@@ -361,8 +369,9 @@ pub(super) fn insert(
     conn.prepare_cached("DELETE FROM listed WHERE kind = ?1 AND id = ?2")?
         .execute([kind.as_str(), fields.id.as_str()])?;
     conn.prepare_cached(
-        "INSERT INTO listed (kind, id, position, title, difficulty, level, category, lang, summary, only_here)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO listed
+         (kind, id, position, title, difficulty, level, category, lang, summary, only_here, grouped_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         kind.as_str(),
@@ -374,7 +383,11 @@ pub(super) fn insert(
         fields.category,
         fields.lang,
         summary,
-        is_local
+        is_local,
+        match fields.family.as_str() {
+            "" => format!("i:{}", fields.id),
+            family => group_of(family),
+        }
     ])?;
     let text = metadata_text(&fields.description, &fields.category, &fields.tags);
     search::insert(conn, LISTED_TERMS, conn.last_insert_rowid(), &fields.title, &text)?;
@@ -389,7 +402,8 @@ pub(super) fn index_missing(conn: &rusqlite::Connection) -> Result<()> {
     Ok(())
 }
 
-fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
+/// Returns the condition of a filter and its values. `languages`: all languages of the list.
+fn conditions(kind: Kind, filter: &Filter, languages: &[String]) -> (String, Vec<Value>) {
     let mut clause = "kind = ?".to_owned();
     let mut values = vec![Value::from(kind.as_str().to_owned())];
     let mut and = |condition: &str, value: Value| {
@@ -406,18 +420,21 @@ fn conditions(kind: Kind, filter: &Filter) -> (String, Vec<Value>) {
     if let Some(category) = &filter.category {
         and("category = ?", category.clone().into());
     }
+    let mut accepts = |wanted: &[String]| {
+        let is_accepted =
+            |lang: &&String| wanted.iter().any(|wanted| language::is_accepted(wanted, lang));
+        let accepted: Vec<&String> = languages.iter().filter(is_accepted).collect();
+        let list = serde_json::json!(accepted).to_string();
+        and("lang IN (SELECT value FROM json_each(?))", list.into());
+    };
     if let Some(lang) = &filter.lang {
-        and("lang = ?", lang.clone().into());
+        accepts(std::slice::from_ref(lang));
     }
     if !filter.langs.is_empty() {
-        let list = serde_json::json!(filter.langs).to_string();
-        and(
-            "EXISTS (SELECT 1 FROM json_each(?) WHERE lang = value OR lang LIKE value || '-%')",
-            list.into(),
-        );
+        accepts(&filter.langs);
     }
     if let Some(family) = &filter.family {
-        and("summary ->> 'family' = ?", family.clone().into());
+        and("grouped_by = ?", group_of(family).into());
     }
     if let Some(q) = filter.q.as_ref().filter(|q| !q.trim().is_empty()) {
         match SearchQuery::parse(q) {

@@ -32,9 +32,16 @@ fn client_with_stories() -> TestClient {
                 summary["family"] = (*family).into();
             }
             conn.execute(
-                "INSERT INTO listed (kind, id, position, title, difficulty, level, category, lang, summary, only_here)
-                 VALUES ('story', ?1, ?2, ?1, '', 1, '', ?3, ?4, 0)",
-                (id, n as i64, lang, summary.to_string()),
+                "INSERT INTO listed
+                 (kind, id, position, title, difficulty, level, category, lang, summary, only_here, grouped_by)
+                 VALUES ('story', ?1, ?2, ?1, '', 1, '', ?3, ?4, 0, ?5)",
+                (
+                    id,
+                    n as i64,
+                    lang,
+                    summary.to_string(),
+                    if family.is_empty() { format!("i:{id}") } else { format!("f:{family}") },
+                ),
             )?;
         }
         conn.execute(
@@ -94,9 +101,19 @@ async fn languages_of_the_learner_limit_the_list_in_their_order() {
         (&["fr"][..], false, &["tall-fr", "goat-fr", "also-alone"][..]),
         (&["fr", "en"], true, &["tall-fr", "alone", "goat-fr", "also-alone"]),
         (&["en", "fr"], true, &["tall-en", "alone", "goat-fr", "also-alone"]),
-        // A tag without a region matches those with one, but not the reverse.
+        // Tags are compared canonically. A part that one of them leaves out is not compared.
         (&["pt"], true, &["tall-pt"]),
-        (&["en-GB"], true, &[]),
+        (&["PT_br"], true, &["tall-pt"]),
+        (&["por"], true, &["tall-pt"]),
+        (&["pt-PT"], true, &[]),
+        (&["en-GB"], true, &["tall-en", "alone"]),
+        (&["eng"], true, &["tall-en", "alone"]),
+        (&["swa", "fra"], true, &["tall-fr", "goat-sw", "also-alone"]),
+        (&["swh-KE"], false, &["goat-sw"]),
+        (&["arb"], false, &["goat-ar"]),
+        (&["FR-Latn-x-test", "AR"], true, &["tall-fr", "goat-fr", "also-alone"]),
+        (&["", "sw"], false, &["goat-sw"]),
+        (&[""], false, &[]),
         (&["zz"], true, &[]),
         // Not a tag: matches nothing, and is no SQL.
         (&["' OR 1 = 1 --"], true, &[]),
@@ -104,5 +121,35 @@ async fn languages_of_the_learner_limit_the_list_in_their_order() {
         let (found, total) = ids(&client, filter(tags, grouped)).await;
         assert_eq!(found, expected, "{tags:?}");
         assert_eq!(total, expected.len() as u64, "{tags:?}");
+        // One language as a filter accepts the same.
+        if let ([tag], false) = (tags, grouped) {
+            let one = Filter { lang: Some((*tag).to_owned()), limit: 50, ..Filter::default() };
+            assert_eq!(ids(&client, one).await.0, expected, "{tag}");
+        }
+    }
+}
+
+/// Lists do not read the summaries of entries outside the page.
+#[tokio::test]
+async fn lists_use_their_indexes() {
+    let client = client_with_stories();
+    let plan = |sql: &str| {
+        let read = client.content.library.cache().database().read_blocking(|conn| {
+            let mut stmt = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let lines = stmt.query_map([], |r| r.get::<_, String>("detail"))?;
+            Ok(lines.collect::<carrel_sqlite::rusqlite::Result<Vec<_>>>()?)
+        });
+        read.expect("a plan").join("\n")
+    };
+    for sql in [
+        "SELECT DISTINCT lang FROM listed WHERE kind = 'story' AND lang <> '' ORDER BY 1",
+        "SELECT DISTINCT category FROM listed WHERE kind = 'story' AND category <> '' ORDER BY 1",
+        "SELECT DISTINCT lang FROM listed WHERE kind = 'story' AND grouped_by = 'f:tall' ORDER BY 1",
+        "SELECT count(DISTINCT grouped_by) FROM listed WHERE kind = 'story' AND level = 2",
+        "SELECT min(position), min(CASE lang WHEN 'en' THEN 1 END * 10 + position) FROM listed
+         WHERE kind = 'story' AND level = 2 AND category = 'x' AND lang IN ('en') GROUP BY grouped_by",
+    ] {
+        let plan = plan(sql);
+        assert!(plan.contains("COVERING INDEX"), "{sql}: {plan}");
     }
 }

@@ -293,6 +293,40 @@ async fn downloads_complete_behind_proxies_that_break_ranges() {
     }
 }
 
+/// A proxy compresses each reply and ends it too early. Each attempt sends a bounded number of requests, then the
+/// download waits longer and longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn undecodable_replies_are_retried_a_bounded_number_of_times() {
+    let server = FakeServer::new();
+    let course = Course::new("river", &[&[SIZE as usize]]);
+    server.publish(&course);
+    let audio = course.media()[0].clone();
+    let client = TestClient::new(&server);
+    server.inject(audio.hash, &vec![Undecodable; 100]);
+    client.start(&course);
+    client.wait_paused(&course, Reason::Server).await;
+    let requests = || server.requests().iter().filter(|(hash, _)| *hash == audio.hash).count();
+    let first = requests();
+    assert!((2..=8).contains(&first), "{first} requests in one attempt");
+    let mut waited_ms = 0;
+    for _ in 0..5 {
+        let before = requests();
+        within_a_minute("the next attempt", async {
+            while requests() == before {
+                if let Some(ms) = client.clock.next_wake_in() {
+                    client.clock.advance(ms);
+                    waited_ms += ms;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        client.wait_paused(&course, Reason::Server).await;
+        assert!(requests() - before <= 8, "{} requests in one attempt", requests() - before);
+    }
+    assert!(waited_ms > 10_000, "five attempts within {waited_ms} ms");
+}
+
 /// The blob of a paused download with a large partial file is opened: no reply causes the loss of stored
 /// bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -416,6 +450,10 @@ async fn a_corrupt_partial_file_is_repaired() {
     }
 }
 
+/// The first 17 of 27 bytes of a gzip file: the head, and a stored block of 4 bytes with 2 of them.
+const TRUNCATED_GZIP: [u8; 17] =
+    [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255, 1, 4, 0, 0xFB, 0xFF, b't', b'e'];
+
 /// On a real connection, decompression errors differ from broken connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decompression_errors_are_not_connection_errors() {
@@ -434,16 +472,34 @@ async fn decompression_errors_are_not_connection_errors() {
                 head.extend_from_slice(&piece[..read]);
             }
             let path = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or("").to_owned();
-            let (encoding, length) = path.trim_start_matches('/').split_once('-').unwrap();
+            let (encoding, rest) = path.trim_start_matches('/').split_once('-').unwrap();
+            let (length, sent) = rest.split_once('-').unwrap_or((rest, "40"));
+            let body = match encoding {
+                "stored" => TRUNCATED_GZIP.to_vec(),
+                _ => vec![b'x'; sent.parse().unwrap()],
+            };
             let encoding = match encoding {
                 "plain" => String::new(),
+                "stored" => "Content-Encoding: gzip\r\n".to_owned(),
                 other => format!("Content-Encoding: {other}\r\n"),
             };
+            let (framing, body) = match length {
+                "chunked" => {
+                    let head = format!("{:x}\r\n", body.len());
+                    let chunks = [head.as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+                    ("Transfer-Encoding: chunked".to_owned(), chunks)
+                }
+                "cut" => {
+                    let head = format!("{:x}\r\n", body.len() + 1_000);
+                    ("Transfer-Encoding: chunked".to_owned(), [head.as_bytes(), &body].concat())
+                }
+                length => (format!("Content-Length: {length}"), body),
+            };
             let head = format!(
-                "HTTP/1.1 206 Partial Content\r\n{encoding}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+                "HTTP/1.1 206 Partial Content\r\n{encoding}{framing}\r\nConnection: close\r\n\r\n"
             );
             let _ = stream.write_all(head.as_bytes()).await;
-            let _ = stream.write_all(&[b'x'; 40]).await;
+            let _ = stream.write_all(&body).await;
             let _ = stream.shutdown().await;
         }
     });
@@ -452,8 +508,16 @@ async fn decompression_errors_are_not_connection_errors() {
         ("gzip-40", Some(FailureKind::Decode)),
         ("br-40", Some(FailureKind::Decode)),
         ("zstd-40", Some(FailureKind::Decode)),
+        // The connection delivers all bytes of a gzip file that ends too early.
+        ("stored-17", Some(FailureKind::Decode)),
+        ("stored-chunked", Some(FailureKind::Decode)),
+        // The connection ends too early.
+        ("stored-170", Some(FailureKind::Broken)),
+        ("stored-cut", Some(FailureKind::Broken)),
         ("plain-40", None),
+        ("plain-0-0", None),
         ("plain-4000", Some(FailureKind::Broken)),
+        ("plain-cut", Some(FailureKind::Broken)),
     ];
     for (path, expected) in table {
         let reply = within_a_minute(

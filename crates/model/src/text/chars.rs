@@ -23,7 +23,8 @@ pub(super) const ZWNJ: char = '\u{200C}';
 pub(super) const ZWJ: char = '\u{200D}';
 
 /// Returns true for characters that have no visible form of their own: joiners, zero width spaces, soft hyphens, byte
-/// order marks, controls of the writing direction, variation selectors, and control characters that are no white space.
+/// order marks, controls of the writing direction, variation selectors, the place of a pasted object, and control
+/// characters that are no white space.
 pub(super) fn is_invisible(c: char) -> bool {
     match u32::from(c) {
         0xAD
@@ -39,7 +40,7 @@ pub(super) fn is_invisible(c: char) -> bool {
         | 0xFE00..=0xFE0F
         | 0xFEFF
         | 0xFFA0
-        | 0xFFF0..=0xFFFB
+        | 0xFFF0..=0xFFFC
         | 0x1BCA0..=0x1BCA3
         | 0x1D173..=0x1D17A
         | 0xE0000..=0xE0FFF => true,
@@ -98,6 +99,9 @@ pub(super) fn plain_punctuation(c: char) -> char {
         | '\u{2035}'
         | '\u{2039}'
         | '\u{203A}'
+        | '\u{1FBD}'
+        | '\u{1FBF}'
+        | '\u{1FFE}'
         | '\u{A78B}'
         | '\u{A78C}'
         | '\u{FF07}'
@@ -135,10 +139,17 @@ pub(super) fn plain_punctuation(c: char) -> char {
         | '\u{FE63}'
         | '\u{FF0D}' => '-',
         // Of several scripts: comma, full stop, semicolon, question mark, percent sign; Arabic decimal separator.
-        '\u{60C}' | '\u{3001}' | '\u{FF64}' => ',',
-        '\u{66B}' | '\u{6D4}' | '\u{3002}' | '\u{FF61}' => '.',
-        '\u{61B}' => ';',
-        '\u{61F}' => '?',
+        '\u{60C}' | '\u{1363}' | '\u{3001}' | '\u{FF64}' => ',',
+        '\u{66B}' | '\u{6D4}' | '\u{964}' | '\u{104B}' | '\u{1362}' | '\u{17D4}' | '\u{3002}'
+        | '\u{FF61}' => '.',
+        '\u{61B}' | '\u{1364}' => ';',
+        '\u{61F}' | '\u{1367}' => '?',
+        // Space between words of Ethiopic texts.
+        '\u{1361}' => ' ',
+        // The ring typed as a degree sign; the operators and the bullet typed as a middle dot; the wave dash.
+        '\u{2DA}' => '\u{B0}',
+        '\u{2022}' | '\u{2219}' | '\u{22C5}' => '\u{B7}',
+        '\u{301C}' => '~',
         '\u{66A}' => '%',
         '\u{2044}' | '\u{2215}' => '/',
         _ => c,
@@ -167,6 +178,14 @@ pub(super) fn fold_case(c: char, mut push: impl FnMut(char)) {
 pub(super) fn unify_letter(c: char) -> (char, Option<char>) {
     const VIRAMA_ML: char = '\u{D4D}';
     match c {
+        // Letters of Persian and Urdu keyboards: yeh, kaf, heh.
+        '\u{6CC}' => ('\u{64A}', None),
+        '\u{6A9}' => ('\u{643}', None),
+        '\u{6C1}' => ('\u{647}', None),
+        // Yiddish ligatures.
+        '\u{5F0}' => ('\u{5D5}', Some('\u{5D5}')),
+        '\u{5F1}' => ('\u{5D5}', Some('\u{5D9}')),
+        '\u{5F2}' => ('\u{5D9}', Some('\u{5D9}')),
         // Bengali khanda ta.
         '\u{9CE}' => ('\u{9A4}', Some('\u{9CD}')),
         // Malayalam chillu letters.

@@ -57,7 +57,8 @@ fn visible(text: &str) -> String {
 }
 
 /// Folds a text for the usual comparison of a typed answer. Ignores case, the form of quotes, dashes and digits,
-/// invisible characters, optional vowel marks, and the amount of white space. Accents are significant.
+/// invisible characters, optional vowel marks, the amount of white space, and a space between a number and its unit.
+/// Accents are significant.
 ///
 /// In Turkish and related languages dotted and dotless I are two letters, otherwise one. In a language with a decimal
 /// comma the comma of a number is equal to a point.
@@ -65,9 +66,16 @@ pub fn fold_answer(text: &str, lang: &str) -> String {
     let is_turkic = language::has_dotless_i(lang);
     let mut letters = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !is_invisible(*c)).nfc() {
+        let follows_digit = letters.chars().next_back().is_some_and(|c| ascii_digit(c).is_some());
+        if follows_digit && is_fraction(c) {
+            // 1½ is not 11/2.
+            letters.push(' ');
+        }
         letters.push(match plain_punctuation(c) {
             'İ' => 'i',
             'I' | 'ı' if is_turkic => 'ı',
+            // The ordinal sign typed as a degree sign.
+            '\u{BA}' if follows_digit => '\u{B0}',
             c => c,
         });
     }
@@ -88,8 +96,32 @@ pub fn fold_answer(text: &str, lang: &str) -> String {
         }
     }
     let folded: String = folded.nfkc().collect();
-    let folded = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+    let folded = without_spaces_before_units(&folded);
     if language::has_decimal_comma(lang) { with_decimal_points(&folded) } else { folded }
+}
+
+/// Returns true for fractions that are one character.
+fn is_fraction(c: char) -> bool {
+    matches!(u32::from(c), 0xBC..=0xBE | 0x2150..=0x215E | 0x2189)
+}
+
+/// Replaces white space by single spaces, and removes it between a number and a unit, a percent or currency sign.
+fn without_spaces_before_units(text: &str) -> String {
+    let is_currency =
+        |c: char| matches!(c, '$' | '\u{A2}'..='\u{A5}' | '\u{E3F}' | '\u{20A0}'..='\u{20CF}');
+    let is_sign = |c: char| matches!(c, '%' | '\u{2030}' | '\u{B0}') || is_currency(c);
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let (before, next) = (out.chars().next_back(), word.chars().next());
+        let follows_number = before.is_some_and(|c| c.is_ascii_digit());
+        let is_unit = follows_number && next.is_some_and(|c| c.is_alphabetic() || is_sign(c));
+        let is_amount = before.is_some_and(is_currency) && next.is_some_and(|c| c.is_ascii_digit());
+        if before.is_some() && !is_unit && !is_amount {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
 }
 
 /// Replaces a comma between two digits by a point if the number contains no other separator: "1,2,3" may be a list.
@@ -153,6 +185,33 @@ mod tests {
             ("نعم, لا?", "نعم، لا؟", ALWAYS),
             ("10%", "١٠٪", ALWAYS),
             ("1/2", "½", ALWAYS),
+            ("1 1/2", "1½", ALWAYS),
+            ("1 1/2", "١½", ALWAYS),
+            ("2⅔", "2 2/3", ALWAYS),
+            ("ἀλλ'", "ἀλλ᾽", ALWAYS),
+            ("ἀλλ'", "ἀλλ’", ALWAYS),
+            ("8~9", "8〜9", ALWAYS),
+            ("8~9", "8～9", ALWAYS),
+            ("well...", "well…", ALWAYS),
+            ("हाँ.", "हाँ।", ALWAYS),
+            ("ሰላም ለዓለም.", "ሰላም፡ለዓለም።", ALWAYS),
+            ("你好,世界!", "你好，世界！", ALWAYS),
+            ("oxbow", "ox\u{FFFC}bow", ALWAYS),
+            // Units.
+            ("10 km", "10km", ALWAYS),
+            ("10 km", "10\u{202F}km", ALWAYS),
+            ("10 km", "１０ ㎞", ALWAYS),
+            ("10 %", "10%", ALWAYS),
+            ("10 %", "10\u{A0}٪", ALWAYS),
+            ("20 °C", "20℃", ALWAYS),
+            ("20 °C", "20ºC", ALWAYS),
+            ("20 °C", "20˚c", ALWAYS),
+            ("5 €", "5€", ALWAYS),
+            ("€ 5", "€5", ALWAYS),
+            ("3 µm", "3μm", ALWAYS),
+            ("50 Ω", "50\u{2126}", ALWAYS),
+            ("4 N·m", "4 N⋅m", ALWAYS),
+            ("12 m²", "12 m2", ALWAYS),
             // Digits.
             ("42", "٤٢", ALWAYS),
             ("42", "۴۲", ALWAYS),
@@ -187,6 +246,14 @@ mod tests {
             ("هٰذا", "هذا", ALWAYS),
             ("آب", "ا\u{653}ب", ALWAYS),
             ("שָׁלוֹם", "שלום", ALWAYS),
+            ("שלום", "\u{FB2A}לו\u{5B9}ם", ALWAYS),
+            // Keyboards of other languages of the script; presentation forms.
+            ("فارسی", "فارسي", ALWAYS),
+            ("کتاب", "كتاب", ALWAYS),
+            ("ہوا", "هوا", ALWAYS),
+            ("سلام", "ﺳﻼﻡ", ALWAYS),
+            ("ייִדיש", "יִידיש", ALWAYS),
+            ("ברויט", "בר\u{5F1}ט", ALWAYS),
             // Joiners of Indic and Arabic scripts.
             ("می‌خوانم", "میخوانم", ALWAYS),
             ("ന്‍", "ൻ", ALWAYS),
@@ -218,6 +285,16 @@ mod tests {
             ("ox bow", "oxbow", ALWAYS),
             ("أب", "اب", ALWAYS),
             ("-5", "5", ALWAYS),
+            ("1½", "11/2", ALWAYS),
+            ("1 2", "12", ALWAYS),
+            ("a 4", "a4", ALWAYS),
+            ("10 km", "10 m", ALWAYS),
+            ("على", "علي", ALWAYS),
+            ("بھائی", "بهائی", ALWAYS),
+            ("ß", "s", ALWAYS),
+            ("œuf", "oeuf", ALWAYS),
+            ("ñ", "n", ALWAYS),
+            ("1º", "1o", ALWAYS),
             ("か", "カ", ALWAYS),
         ];
         for (a, b, langs) in different {
@@ -229,8 +306,22 @@ mod tests {
 
     #[test]
     fn folding_twice_changes_nothing() {
-        for text in ["İSTANBUL", "ᾼ", "ŉ", "´", "½ ﬁ", "३,५", "ﷺ", "ΐ", "ẖ", "1,2,3", "Ω̈"]
-        {
+        for text in [
+            "İSTANBUL",
+            "ᾼ",
+            "ŉ",
+            "´",
+            "½ ﬁ",
+            "३,५",
+            "ﷺ",
+            "ΐ",
+            "ẖ",
+            "1,2,3",
+            "Ω̈",
+            "1½ º 2 º",
+            "5 % 3 €",
+            "ײַ",
+        ] {
             for lang in ["en", "tr", "de"] {
                 let once = fold_answer(text, lang);
                 assert_eq!(fold_answer(&once, lang), once, "{text}");

@@ -238,11 +238,24 @@ mod tests {
             ("sl-rozaj-biske", "sl"),
             ("de-1996", "de"),
             ("az-Latn-x-test", "az"),
+            ("zh-Hans", "zh-CN"),
+            ("zh-CN", "zh-Hans-CN"),
+            ("zh-Hant", "zh-HK"),
+            ("zh", "zh-Hant-TW"),
+            ("sw", "swa"),
+            ("swh", "sw-KE"),
+            ("PT", "pt-BR"),
+            ("en-GB", "en"),
+            (" fr ", "fra-CA"),
         ] {
             assert!(is_accepted(wanted, tag), "{wanted} {tag}");
         }
         for (wanted, tag) in [
             ("pt-BR", "pt-PT"),
+            ("zh-Hans", "zh-HK"),
+            ("zh-Hans", "zh-Hant-CN"),
+            ("und", "en"),
+            ("*", "en"),
             ("en", "fr"),
             ("zh-TW", "zh-Hans"),
             ("sr-Latn", "sr-Cyrl"),

@@ -78,7 +78,7 @@ fn is_taken(tx: &dyn Tx, keys: &LoginKeys, login: &str) -> Result<bool, StoreErr
 }
 
 /// Finds the account of a typed login by its legacy key, which is more exact, or else by its PRECIS key.
-fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
+pub(super) fn by_login(tx: &dyn Tx, login: &str) -> Result<Option<StoredAccount>, StoreError> {
     if let Some(found) = tx.account_by_login_key(&precis::legacy_key(login))? {
         return Ok(Some(found));
     }
@@ -181,6 +181,11 @@ impl Store {
     pub async fn account_by_id(&self, id: UserId) -> DomainResult<Option<Account>> {
         let found = self.read("account_by_id", move |tx| tx.account_by_id(id)).await?;
         Ok(found.map(Account::from))
+    }
+    /// Lists all accounts by login.
+    pub async fn accounts(&self) -> DomainResult<Vec<Account>> {
+        let found = self.read("accounts", |tx| tx.accounts()).await?;
+        Ok(found.into_iter().map(Account::from).collect())
     }
     /// Replaces the PHC string of an account.
     pub async fn set_password(&self, id: UserId, password: String) -> DomainResult<()> {

@@ -19,6 +19,8 @@ pub enum DomainError {
     BadLogin(String),
     #[error("account {0} not found")]
     NoAccount(UserId),
+    #[error("no account has the login {0:?}")]
+    NoLogin(String),
 }
 
 impl DomainError {
@@ -27,12 +29,13 @@ impl DomainError {
             Self::Store(e) => e.code(),
             Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
             Self::BadLogin(_) => ErrorCode::InvalidRequest,
-            Self::NoAccount(_) => ErrorCode::NotFound,
+            Self::NoAccount(_) | Self::NoLogin(_) => ErrorCode::NotFound,
         }
     }
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Store(e) => e.hint(),
+            Self::NoLogin(_) => "list the accounts with `user list`",
             _ => "",
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! Not here: the format of tokens (`tokens`), passwords (`password`), limits on attempts (`rate_limits`).
 
-use carrel_model::{DeviceId, UserId};
+use carrel_model::{DeviceId, UserId, wire::UserInfo};
 use uuid::Uuid;
 
 use super::{
-    DomainResult,
+    DomainError, DomainResult,
     accounts::{self, NewAccount},
     retention,
 };
@@ -142,6 +142,10 @@ fn rotate(tx: &dyn Tx, rotation: &Rotation, now_ms: i64) -> Result<Rotated, Stor
             let account =
                 accounts::account_of_token(tx, t.user, rotation.certificate.as_ref(), now_ms)?;
             if let Some(account) = &account {
+                // The password was set after the restore, which ended this sign-in too.
+                if t.issued_ms < tx.sign_ins_from_ms(account.user.id)? {
+                    return Ok(Rotated::Unknown);
+                }
                 tx.insert_sign_in(t.sign_in, account.user.id, t.device, "", now_ms)?;
             }
             (account, t.device, 0)
@@ -218,6 +222,27 @@ fn sign_out(
     Ok(Some((known.user, sign_in)))
 }
 
+/// Replaces the password of an account and ends all its sign-ins, also those that this database lacks because it was
+/// restored from a backup. Returns the account and the ended sign-ins.
+fn reset_password(
+    tx: &dyn Tx,
+    login: &str,
+    password: &str,
+    now_ms: i64,
+) -> DomainResult<(UserInfo, Vec<Uuid>)> {
+    let Some(account) = accounts::by_login(tx, login)? else {
+        return Err(DomainError::NoLogin(login.to_owned()));
+    };
+    let user = account.user;
+    tx.set_password(user.id, password)?;
+    tx.set_sign_ins_from_ms(user.id, now_ms)?;
+    let ended = tx.open_sign_ins(user.id)?;
+    for sign_in in &ended {
+        end(tx, *sign_in, now_ms)?;
+    }
+    Ok((user, ended))
+}
+
 impl Store {
     /// Creates an account and opens a sign-in. Returns `LoginTaken` or `SimilarLogin` if the login is
     /// unavailable.
@@ -254,6 +279,27 @@ impl Store {
     /// Returns the user and sign-in of an access token, by its hash.
     pub async fn signed_in(&self, access: [u8; 32], now_ms: i64) -> DomainResult<Option<SignedIn>> {
         Ok(self.read("signed_in", move |tx| tx.signed_in(access, now_ms)).await?)
+    }
+    /// Replaces the password of the account with this login by a PHC string and ends all its sign-ins. An empty text
+    /// leaves the account without a password: no one can sign in. Returns the account and the number of ended sign-ins.
+    ///
+    /// # Errors
+    /// `NoLogin` if there is no such account.
+    pub async fn reset_password(
+        &self,
+        login: &str,
+        password: String,
+        now_ms: i64,
+    ) -> DomainResult<(UserInfo, usize)> {
+        let login = login.to_owned();
+        self.write_with_events("reset_password", move |tx, events| {
+            let (user, ended) = reset_password(tx, &login, &password, now_ms)?;
+            events.extend(
+                ended.iter().map(|sign_in| Event::SignInEnded { user: user.id, sign_in: *sign_in }),
+            );
+            Ok::<_, DomainError>((user, ended.len()))
+        })
+        .await
     }
     /// Ends the sign-in of a token. Returns false if there is none or it has already ended.
     pub async fn sign_out(&self, presented: PresentedToken, now_ms: i64) -> DomainResult<bool> {

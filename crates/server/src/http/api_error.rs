@@ -174,6 +174,7 @@ impl From<DomainError> for ApiError {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
             DomainError::BadLogin(_) => Self::invalid(e.to_string()),
+            DomainError::NoLogin(_) => Self::not_found(e.to_string()),
             DomainError::NoAccount(_) => Self::unauthenticated("the account no longer exists"),
             DomainError::Store(store) => {
                 // Logged here; the reply contains no internal details.

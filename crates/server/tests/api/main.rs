@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod accounts;
 mod auth;
 mod blobs;
 mod catalogue;

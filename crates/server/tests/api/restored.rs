@@ -23,13 +23,13 @@ use super::support::{NOW, PASSWORD, TestServer, codes, config, device, engine, f
 const MINUTE: i64 = 60_000;
 
 impl TestServer {
-    fn back_up(&self, name: &str) -> std::path::PathBuf {
+    pub fn back_up(&self, name: &str) -> std::path::PathBuf {
         let to = self.dir.path().join(name);
         backup::backup(engine(), &self.folder(), &to, NOW).unwrap();
         to
     }
     /// Restores a backup of this server into a new folder.
-    fn restored(self, from: &Path, options: restore::Options) -> Self {
+    pub fn restored(self, from: &Path, options: restore::Options) -> Self {
         let data = self.dir.path().join("restored");
         restore::restore(engine(), from, &data, options, NOW).unwrap();
         let settings = self.data_dir.config.settings.clone();
@@ -38,7 +38,7 @@ impl TestServer {
         let router = http::app(data_dir.app().unwrap());
         Self { data_dir, router, ..self }
     }
-    async fn refresh_with_certificate(&self, token: &TokenReply) -> super::support::Reply {
+    pub async fn refresh_with_certificate(&self, token: &TokenReply) -> super::support::Reply {
         let body = json!({"refreshToken": token.refresh_token, "accountCertificate": token.account_certificate});
         self.post("/api/auth/refresh", "", &body).await
     }

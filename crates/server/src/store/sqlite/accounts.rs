@@ -100,6 +100,24 @@ impl AccountTx for SqliteTx<'_> {
             .execute((id.0.as_bytes(), password))?;
         Ok(())
     }
+    fn accounts(&self) -> Result<Vec<StoredAccount>> {
+        let sql = "SELECT id, login, name, role, password FROM account ORDER BY login_key";
+        let mut stmt = self.prepare_cached(sql)?;
+        let found = stmt.query_map([], |r| {
+            Ok(StoredAccount { user: user(r)?, password: r.get("password")? })
+        })?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+    fn sign_ins_from_ms(&self, id: UserId) -> Result<i64> {
+        let sql = "SELECT sign_ins_from_ms FROM account WHERE id = ?1";
+        let found = self.prepare_cached(sql)?.query_row([id.0.as_bytes()], |r| r.get(0));
+        Ok(found.optional()?.unwrap_or_default())
+    }
+    fn set_sign_ins_from_ms(&self, id: UserId, from_ms: i64) -> Result<()> {
+        self.prepare_cached("UPDATE account SET sign_ins_from_ms = ?2 WHERE id = ?1")?
+            .execute((id.0.as_bytes(), from_ms))?;
+        Ok(())
+    }
     fn has_signed_in(&self, user: UserId, device: DeviceId) -> Result<bool> {
         let sql = "SELECT 1 FROM sign_in WHERE user_id = ?1 AND device = ?2";
         Ok(self.prepare_cached(sql)?.exists((user.0.as_bytes(), device.0.as_bytes()))?)

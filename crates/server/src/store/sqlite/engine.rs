@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(6, "jobs", "0006_jobs"),
     migration!(7, "publications", "0007_publications"),
     migration!(8, "search_terms", "0008_search_terms"),
+    migration!(9, "password_reset", "0009_password_reset"),
 ];
 
 /// Name of the database file in its folder.

@@ -47,6 +47,12 @@ impl SessionTx for SqliteTx<'_> {
         ))?;
         Ok(())
     }
+    fn open_sign_ins(&self, user: UserId) -> Result<Vec<Uuid>> {
+        let sql = "SELECT id FROM sign_in WHERE user_id = ?1 AND ended_ms = 0";
+        let mut stmt = self.prepare_cached(sql)?;
+        let found = stmt.query_map([user.0.as_bytes()], |r| uuid(r, "id"))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
     fn extend_sign_in(&self, id: Uuid, expires_ms: i64) -> Result<()> {
         self.prepare_cached("UPDATE sign_in SET expires_ms = max(expires_ms, ?2) WHERE id = ?1")?
             .execute((id.as_bytes(), expires_ms))?;

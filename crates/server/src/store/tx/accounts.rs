@@ -33,6 +33,11 @@ pub trait AccountTx {
         created_ms: i64,
     ) -> Result<()>;
     fn set_password(&self, id: UserId, password: &str) -> Result<()>;
+    /// Lists all accounts by login.
+    fn accounts(&self) -> Result<Vec<StoredAccount>>;
+    /// Returns the time before which no refresh token of the account is valid, in ms.
+    fn sign_ins_from_ms(&self, id: UserId) -> Result<i64>;
+    fn set_sign_ins_from_ms(&self, id: UserId, from_ms: i64) -> Result<()>;
     /// Returns true if there is a sign-in of this account on this device.
     fn has_signed_in(&self, user: UserId, device: DeviceId) -> Result<bool>;
     /// Returns the account that adopted the work of the unknown account `id`, and true if the sign-ins of `id` are

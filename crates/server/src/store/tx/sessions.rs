@@ -41,6 +41,8 @@ pub trait SessionTx {
         device_name: &str,
         now_ms: i64,
     ) -> Result<()>;
+    /// Lists the sign-ins of an account that have not ended.
+    fn open_sign_ins(&self, user: UserId) -> Result<Vec<Uuid>>;
     /// Sets the time after which the row may be deleted: the expiry of the last refresh token. Does not set an earlier
     /// time.
     fn extend_sign_in(&self, id: Uuid, expires_ms: i64) -> Result<()>;
