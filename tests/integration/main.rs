@@ -2,6 +2,7 @@
 
 mod bundles;
 mod client;
+mod completion;
 mod crash;
 mod full_disk;
 mod imports;
