@@ -1,8 +1,13 @@
 //! A complete client in its own folder.
 
-use std::{future::Future, path::Path, sync::Arc};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use carrel_client::{Client, Config, OpenAccount, account::FileSecrets};
+use carrel_commands::{Host, api::error::CommandError};
 use carrel_content::library::Filter;
 use carrel_learning::Step;
 use carrel_model::lattice::{ItemKind, Row, RowType};
@@ -37,6 +42,22 @@ pub async fn open(
         event_stream,
     };
     Client::open(config).await.expect("the client opens")
+}
+
+/// The commands of the UI for a client.
+pub struct CommandHost {
+    pub client: Arc<Client>,
+}
+impl Host for CommandHost {
+    fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+    fn open_url(&self, _: &str) -> Result<(), CommandError> {
+        Ok(())
+    }
+    fn downloads_dir(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// Returns a network with real sockets.

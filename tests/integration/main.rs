@@ -2,6 +2,7 @@
 
 mod bundles;
 mod client;
+mod completion;
 mod crash;
 mod fonts;
 mod full_disk;

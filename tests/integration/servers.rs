@@ -1,15 +1,11 @@
 //! Tests of a server that is moved, a server that impersonates another, a UI that missed events, receipts of missing
 //! items, the last attempt at a quiz on two devices, and attempts at several versions of a quiz.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use carrel_client::{Client, OpenAccount, account::AccountInfo};
 use carrel_commands::{
-    Host,
-    api::{
-        error::CommandError,
-        event::{Topic, UiEvent},
-    },
+    api::event::{Topic, UiEvent},
     dispatch, events,
 };
 use carrel_content::Kind;
@@ -26,7 +22,7 @@ use carrel_testkit::{
 };
 use serde_json::json;
 
-use crate::client::{self, finish_section, sync};
+use crate::client::{self, CommandHost, finish_section, sync};
 
 const OLD: &str = "http://old.test";
 const NEW: &str = "http://new.test";
@@ -426,21 +422,6 @@ async fn of_two_last_attempts_the_graded_one_counts_on_all_devices() {
             .collect();
         assert_eq!(best, [json!(score)]);
         host.client.close().await;
-    }
-}
-
-struct CommandHost {
-    client: Arc<Client>,
-}
-impl Host for CommandHost {
-    fn client(&self) -> &Arc<Client> {
-        &self.client
-    }
-    fn open_url(&self, _: &str) -> Result<(), CommandError> {
-        Ok(())
-    }
-    fn downloads_dir(&self) -> Option<PathBuf> {
-        None
     }
 }
 

@@ -299,6 +299,12 @@ pub async fn get_course(host: &dyn Host, request: CourseRef) -> Result<CourseVie
         percent: completion.percent(),
         sections: l.sections.iter().map(|s| section(&l.id, s)).collect(),
     });
+    // Two devices may have finished one part each.
+    if overall.is_complete()
+        && let Err(e) = account.learning.mark_completed(&meta.id).await
+    {
+        tracing::warn!(error = %e, "the completion of a course could not be stored");
+    }
     let was_completed = account.learning.was_completed(&meta.id).await?;
     let new_sections = if was_completed { overall.total.saturating_sub(overall.done) } else { 0 };
     let enrolment = account.learning.enrolment(&meta.id).await?;

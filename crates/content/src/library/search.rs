@@ -1,6 +1,8 @@
 //! Search as the user types, in the stored catalogue and in the text of downloaded content. No
 //! network.
 
+use std::{collections::HashSet, ops::RangeInclusive};
+
 use carrel_model::{
     BlobHash, ItemId, Slug,
     content::{ManifestContent, SectionBody, Story},
@@ -8,8 +10,8 @@ use carrel_model::{
     text::{SearchQuery, excerpt},
     wire::SearchKind,
 };
-use carrel_sqlite::search;
-use rusqlite::params;
+use carrel_sqlite::search::{self, Source};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -25,6 +27,11 @@ use crate::{
 pub const MAX_HITS: u32 = 200;
 /// The index of `page_text`.
 const PAGE_TERMS: &str = "page_terms";
+const PAGES: Source = Source { index: PAGE_TERMS, table: "page_text", row: "rowid", item: "item" };
+const LISTED: Source = Source { index: LISTED_TERMS, table: "listed", row: "entry", item: "id" };
+/// Number of row ids of `page_text` for each account. The texts of an account have consecutive ids, so that a search
+/// does not read those of others.
+const ROWS_PER_ACCOUNT: i64 = 1 << 40;
 /// Length of an excerpt in characters.
 const EXCERPT_CHARS: usize = 120;
 /// Texts that are indexed in one transaction.
@@ -66,106 +73,56 @@ pub struct SearchPage {
 }
 
 impl Library {
-    /// Returns a page of results: first courses and stories of the catalogue, then text, best matches first. All words
-    /// must be found, the last one also as a prefix. How words are compared: `carrel_model::text`. `limit` is at most
-    /// `MAX_HITS`.
+    /// Returns a page of results: first courses and stories of the catalogue, then text, best matches first; at most
+    /// `search::MAX_FOUND` of each. All words must be found, the last one also as a prefix. How words are compared:
+    /// `carrel_model::text`. `limit` is at most `MAX_HITS`.
     pub fn search(&self, q: &str, offset: u32, limit: u32) -> Result<SearchPage> {
         let Some(query) = SearchQuery::parse(q) else { return Ok(SearchPage::default()) };
-        let limit = limit.clamp(1, MAX_HITS);
-        let (mut hits, listed, stories) = self.search_listed(&query, offset, limit)?;
-        let missing = limit.saturating_sub(u32::try_from(hits.len()).unwrap_or(limit));
-        let skip = u64::from(offset).saturating_sub(listed);
-        let (texts, found) = self.search_texts(&query, &stories, skip, missing)?;
-        hits.extend(texts);
-        Ok(SearchPage { hits, total: listed + found })
-    }
-
-    /// Searches the catalogue. Returns a page, the number of all results, and the ids of all stories among them as a
-    /// JSON list.
-    fn search_listed(
-        &self,
-        query: &SearchQuery,
-        offset: u32,
-        limit: u32,
-    ) -> Result<(Vec<Hit>, u64, String)> {
-        let expression = search::match_expression(query);
-        let from = format!(
-            "FROM {LISTED_TERMS} f JOIN listed l ON l.entry = f.rowid WHERE {LISTED_TERMS} MATCH ?1"
-        );
-        self.inner.lists.read_blocking(|conn| {
-            let (total, stories): (i64, String) = conn
-                .prepare_cached(&format!(
-                    "SELECT count(*), json_group_array(l.id) FILTER (WHERE l.kind = 'story') {from}"
-                ))?
-                .query_row([&expression], |r| Ok((r.get(0)?, r.get(1)?)))?;
-            let sql = format!(
-                "SELECT l.kind, l.id, l.title {from} ORDER BY {}, l.id LIMIT ?2 OFFSET ?3",
-                search::rank(LISTED_TERMS)
-            );
-            let rows = conn
-                .prepare_cached(&sql)?
-                .query_map(params![expression, limit, offset], |r| {
-                    Ok((r.get("kind")?, r.get("id")?, r.get("title")?))
-                })?
-                .collect::<rusqlite::Result<Vec<(String, String, String)>>>()?;
-            let hit = |(kind, id, title): (String, String, String)| {
-                Some(Hit {
-                    kind: match Kind::of_str(&kind) {
-                        Kind::Course => HitKind::Course,
-                        Kind::Story => HitKind::Story,
-                    },
-                    item: ItemId::new(id).ok()?,
-                    title,
-                    course_title: String::new(),
-                    snippet: String::new(),
-                })
-            };
-            Ok((rows.into_iter().filter_map(hit).collect(), total.unsigned_abs(), stories))
-        })
-    }
-
-    /// Searches texts, except those of the `stories` that are found in the catalogue. Returns a page and the number of
-    /// all results.
-    fn search_texts(
-        &self,
-        query: &SearchQuery,
-        stories: &str,
-        offset: u64,
-        limit: u32,
-    ) -> Result<(Vec<Hit>, u64)> {
-        let expression = search::match_expression(query);
-        let from = format!(
-            "FROM {PAGE_TERMS} f JOIN page_text t ON t.rowid = f.rowid
-             WHERE {PAGE_TERMS} MATCH ?1 AND t.account = ?2
-               AND NOT (t.kind = 'story' AND t.item IN (SELECT value FROM json_each(?3)))"
-        );
+        let listed = self.inner.lists.read_blocking(|conn| {
+            Ok(search::find(conn, &LISTED, &query, &(i64::MIN..=i64::MAX))?)
+        })?;
+        // The text of a story that is found in the catalogue is not a result of its own: both have the same item.
+        let stories: HashSet<&str> =
+            listed.iter().filter(|f| f.kind == "story").map(|f| f.item.as_str()).collect();
         let account = &self.inner.account;
         self.inner.content.read_blocking(|conn| {
-            let total: i64 = conn
-                .prepare_cached(&format!("SELECT count(*) {from}"))?
-                .query_row(params![expression, account, stories], |r| r.get(0))?;
-            let sql = format!(
-                "SELECT t.kind, t.item, t.title, t.course_title, t.body {from}
-                 ORDER BY {}, t.item LIMIT ?4 OFFSET ?5",
-                search::rank(PAGE_TERMS)
-            );
-            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-            let mut stmt = conn.prepare_cached(&sql)?;
-            let mut rows = stmt.query(params![expression, account, stories, limit, offset])?;
+            let mut texts = match rows_of(conn, account)? {
+                Some(rows) => search::find(conn, &PAGES, &query, &rows)?,
+                None => Vec::new(),
+            };
+            texts.retain(|f| f.kind != "story" || !stories.contains(f.item.as_str()));
+            let total = (listed.len() + texts.len()) as u64;
+            let page = listed
+                .iter()
+                .map(|found| (found, false))
+                .chain(texts.iter().map(|found| (found, true)))
+                .skip(usize::try_from(offset).unwrap_or(usize::MAX))
+                .take(limit.clamp(1, MAX_HITS) as usize);
+            let mut stmt =
+                conn.prepare_cached("SELECT course_title, body FROM page_text WHERE rowid = ?1")?;
             let mut hits = Vec::new();
-            while let Some(r) = rows.next()? {
-                let is_story = r.get_ref("kind")?.as_str().is_ok_and(|kind| kind == "story");
-                let Ok(item) = ItemId::new(r.get::<_, String>("item")?) else { continue };
-                let body = r.get_ref("body")?.as_str().unwrap_or_default();
-                hits.push(Hit {
-                    kind: if is_story { HitKind::Story } else { HitKind::Section },
+            for (found, is_text) in page {
+                let Ok(item) = ItemId::new(found.item.clone()) else { continue };
+                let mut hit = Hit {
+                    kind: match Kind::of_str(&found.kind) {
+                        Kind::Story => HitKind::Story,
+                        Kind::Course if is_text => HitKind::Section,
+                        Kind::Course => HitKind::Course,
+                    },
                     item,
-                    title: r.get("title")?,
-                    course_title: r.get("course_title")?,
-                    snippet: excerpt(body, query, EXCERPT_CHARS).marked("\u{2}", "\u{3}"),
-                });
+                    title: found.title.clone(),
+                    course_title: String::new(),
+                    snippet: String::new(),
+                };
+                if is_text {
+                    let (course_title, body): (String, String) = stmt
+                        .query_row([found.row], |r| Ok((r.get("course_title")?, r.get("body")?)))?;
+                    hit.course_title = course_title;
+                    hit.snippet = excerpt(&body, &query, EXCERPT_CHARS).marked("\u{2}", "\u{3}");
+                }
+                hits.push(hit);
             }
-            Ok((hits, total.unsigned_abs()))
+            Ok(SearchPage { hits, total })
         })
     }
 
@@ -196,10 +153,11 @@ impl Library {
                 tx.prepare_cached("DELETE FROM page_text WHERE account = ?1 AND item = ?2")?
                     .execute(params![self.inner.account, entry.item.as_str()])?;
                 tx.prepare_cached(
-                    "INSERT INTO page_text (account, root, item, kind, title, course_title, body)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO page_text (rowid, account, root, item, kind, title, course_title, body)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )?
                 .execute(params![
+                    next_row(tx, &self.inner.account)?,
                     self.inner.account,
                     root.as_str(),
                     entry.item.as_str(),
@@ -255,6 +213,34 @@ impl Library {
     }
 }
 
+/// Returns the row ids of the texts of an account. `None` if it has none.
+fn rows_of(conn: &Connection, account: &str) -> rusqlite::Result<Option<RangeInclusive<i64>>> {
+    let sql = "SELECT rowid FROM page_text WHERE account = ?1 LIMIT 1";
+    let any: Option<i64> =
+        conn.prepare_cached(sql)?.query_row([account], |r| r.get(0)).optional()?;
+    Ok(any.map(|row| {
+        let first = row - row % ROWS_PER_ACCOUNT;
+        first..=first + ROWS_PER_ACCOUNT - 1
+    }))
+}
+
+/// Returns the row id of the next text of an account.
+fn next_row(conn: &Connection, account: &str) -> rusqlite::Result<i64> {
+    let last = |sql: &str, end: i64| -> rusqlite::Result<Option<i64>> {
+        conn.prepare_cached(sql)?.query_row([end], |r| r.get(0))
+    };
+    match rows_of(conn, account)? {
+        Some(rows) => {
+            let last = last("SELECT max(rowid) FROM page_text WHERE rowid <= ?1", *rows.end())?;
+            Ok(last.map_or(*rows.start(), |row| row + 1))
+        }
+        None => {
+            let last = last("SELECT max(rowid) FROM page_text WHERE rowid <= ?1", i64::MAX)?;
+            Ok((last.unwrap_or(0) / ROWS_PER_ACCOUNT + 1) * ROWS_PER_ACCOUNT)
+        }
+    }
+}
+
 /// Reads bodies from this device. Missing and malformed bodies are left out of the index.
 struct LocalBodies<'a>(&'a Library);
 
@@ -272,5 +258,36 @@ impl BodyReader for LocalBodies<'_> {
     }
     fn story(&mut self, hash: BlobHash) -> Result<Option<Story>> {
         self.read(hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_an_account_have_row_ids_of_their_own() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE page_text (rowid INTEGER PRIMARY KEY, account TEXT NOT NULL);",
+        )
+        .unwrap();
+        let add = |account: &str| {
+            let row = next_row(&conn, account).unwrap();
+            conn.execute("INSERT INTO page_text VALUES (?1, ?2)", (row, account)).unwrap();
+            row
+        };
+        assert_eq!(rows_of(&conn, "asha").unwrap(), None);
+        let (asha, bina) = (1 << 40, 2 << 40);
+        assert_eq!([add("asha"), add("asha"), add("bina")], [asha, asha + 1, bina]);
+        assert_eq!([add("asha"), add("bina")], [asha + 2, bina + 1]);
+        assert_eq!(rows_of(&conn, "asha").unwrap(), Some(asha..=bina - 1));
+        // The last account is removed; its row ids are free again.
+        conn.execute("DELETE FROM page_text WHERE account = 'bina'", []).unwrap();
+        assert_eq!([add("chen"), add("asha"), add("bina")], [bina, asha + 3, 3 << 40]);
+        // Texts of an earlier release begin at 1.
+        conn.execute("UPDATE page_text SET rowid = rowid - ?1 WHERE account = 'asha'", [asha])
+            .unwrap();
+        assert_eq!((rows_of(&conn, "asha").unwrap(), add("asha")), (Some(0..=asha - 1), 4));
     }
 }

@@ -78,6 +78,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "search terms",
         sql: include_str!("../../../../migrations/content/0004_search_terms.sql"),
     },
+    Migration {
+        number: 5,
+        name: "search rows",
+        sql: include_str!("../../../../migrations/content/0005_search_rows.sql"),
+    },
 ];
 
 /// Lock file: locked shared by processes that use the folder, exclusively by a process that moves it.

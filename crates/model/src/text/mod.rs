@@ -14,4 +14,4 @@ mod terms;
 pub use fold::{fold_answer, fold_exact, is_same_answer};
 pub use query::{Phrase, SearchQuery};
 pub use snippet::{Excerpt, excerpt};
-pub use terms::index_terms;
+pub use terms::{index_terms, single_term};

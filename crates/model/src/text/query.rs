@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::terms::{Chunk, Term, for_each_chunk};
+use super::{
+    script::is_unspaced,
+    terms::{Chunk, Term, for_each_chunk},
+};
 
 /// Maximum number of words of a query, and of terms in all; further ones are ignored.
 const MAX_WORDS: usize = 16;
@@ -22,6 +25,16 @@ pub struct Phrase {
     pub terms: Vec<String>,
     /// The last term is the beginning of a term.
     pub is_prefix: bool,
+}
+
+impl Phrase {
+    /// Returns the character of a query for one character of a script without spaces.
+    pub fn single(&self) -> Option<char> {
+        let [term] = self.terms.as_slice() else { return None };
+        let mut chars = term.chars();
+        let only = chars.next().filter(|c| is_unspaced(*c))?;
+        (self.is_prefix && chars.next().is_none()).then_some(only)
+    }
 }
 
 impl SearchQuery {
@@ -105,6 +118,8 @@ mod tests {
             ("الم", "الم*"),
             ("می‌خوانم", "مي خوانم*|ميخوانم*"),
             ("10-12", "10 12*"),
+            ("وقمر", "وقمر*|قمر*"),
+            ("ولد وكتاب", "ولد,وكتاب*|كتاب*"),
         ] {
             assert_eq!(written(q), expected, "{q}");
         }

@@ -117,15 +117,119 @@ pub(super) fn rewrite(a: char, b: char, next: Option<char>) -> Rewrite {
     }
 }
 
-/// Returns the word without the Arabic article and the particles written before it, if it has an article. `word`:
-/// letters without optional marks, before hamza forms are folded, because the article has a plain alef.
-pub(super) fn without_arabic_article(word: &str) -> Option<&str> {
-    const ARTICLES: [&str; 10] =
-        ["ال", "ٱل", "وال", "وٱل", "فال", "بال", "كال", "لل", "وبال", "ولل"];
+/// The article with the particles that are written before it: and, so, with, like, for, and two of them.
+const ARABIC_ARTICLES: [&str; 15] = [
+    "ال", "ٱل", "وال", "وٱل", "فال", "فٱل", "بال", "كال", "لل", "وبال", "وكال", "ولل", "فبال",
+    "فكال", "فلل",
+];
+
+/// Common words that begin with waw as a letter of the word, not as the conjunction; without hamza marks. Words whose
+/// rest is no word of its own are listed too, so that fewer terms are indexed.
+const WAW_WORDS: &str = "واحد وحد وحيد وادي واجب واجه واضح واقع واسع واصل وافق واثق وارد وازن وتر وثق وثيق وثايق وجب وجد \
+    وجع وجه وجيز وحش ورث ورد ورش ورق وريد وزر وزع وزن وزير وزار وسط وسيط وسع وسم وسام وساد وسيل وسايل وشاح وصف وصل \
+    وصول وصي وضح وضع وضوح وضوء وطن وظف وظيف وظايف وعاء وعد وعي وعظ وفاء وفا وفد وفر وفق وفير وقاي وقت وقح وقع وقف \
+    وقود وقور وكاد وكال وكيل ولاء ولاد ولاي ولد وليد وليم وهب وهج وهم ويل وسواس وصاي وجود وجوه وعود وفود وقايع";
+/// Endings after which a word of `WAW_WORDS` is still the same word.
+const ARABIC_ENDINGS: &str = "ا ة ه ي ت ك ات ان ين ون ها هم هن نا كم تي ته تها ية يا تين تان اء";
+
+/// Returns true for the first letters of an article, of the particles before it, and of the conjunction.
+pub(super) fn may_be_arabic_prefix(c: char) -> bool {
+    matches!(c, 'ا' | 'ٱ' | 'و' | 'ف' | 'ب' | 'ك' | 'ل')
+}
+
+/// Returns the word without the Arabic article and the particles written before it, or else without the conjunction
+/// waw. `word`: letters without optional marks, before hamza forms are folded, because the article has a plain alef.
+///
+/// Waw is also the first letter of words. Only a rest of three letters counts, and `WAW_WORDS` are kept. The other
+/// particles are removed only before the article: without it, too many words begin with the same letters.
+pub(super) fn without_arabic_prefix(word: &str) -> Option<&str> {
     if word == "الله" || word == "ٱلله" {
         return None;
     }
-    let stem = ARTICLES.iter().filter_map(|article| word.strip_prefix(article)).next()?;
-    let letters = stem.chars().filter(|c| !is_hamza_mark(*c)).count();
-    (letters >= 2 && !stem.starts_with(is_hamza_mark)).then_some(stem)
+    let letters = |stem: &str| stem.chars().filter(|c| !is_hamza_mark(*c)).count();
+    let is_stem = |stem: &str, min| letters(stem) >= min && !stem.starts_with(is_hamza_mark);
+    if let Some(stem) =
+        ARABIC_ARTICLES.iter().filter_map(|article| word.strip_prefix(article)).next()
+    {
+        return is_stem(stem, 2).then_some(stem);
+    }
+    let stem = word.strip_prefix('و')?;
+    (is_stem(stem, 3) && !is_waw_word(word)).then_some(stem)
+}
+
+fn is_waw_word(word: &str) -> bool {
+    let is_ending = |rest: &str| rest.is_empty() || ARABIC_ENDINGS.split(' ').any(|e| e == rest);
+    let plain: String = word.chars().filter(|c| !is_hamza_mark(*c)).collect();
+    WAW_WORDS.split_whitespace().any(|known| plain.strip_prefix(known).is_some_and(is_ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_normalization::UnicodeNormalization;
+
+    use super::*;
+
+    #[test]
+    fn arabic_prefixes_are_removed_from_words_that_have_them() {
+        let stem = |word: &str| {
+            let decomposed: String = word.nfd().collect();
+            without_arabic_prefix(&decomposed).map(|s| s.nfc().collect::<String>())
+        };
+        for (word, expected) in [
+            ("الكتاب", "كتاب"),
+            ("والكتاب", "كتاب"),
+            ("فالكتاب", "كتاب"),
+            ("بالكتاب", "كتاب"),
+            ("كالكتاب", "كتاب"),
+            ("للكتاب", "كتاب"),
+            ("وبالكتاب", "كتاب"),
+            ("وكالكتاب", "كتاب"),
+            ("وللكتاب", "كتاب"),
+            ("فبالكتاب", "كتاب"),
+            ("فللكتاب", "كتاب"),
+            ("وكتاب", "كتاب"),
+            ("وأكل", "أكل"),
+            ("وإلى", "إلى"),
+            ("وصلاة", "صلاة"),
+            ("وقتل", "قتل"),
+            ("وضعف", "ضعف"),
+            ("ووصل", "وصل"),
+            ("وردود", "ردود"),
+        ] {
+            assert_eq!(stem(word).as_deref(), Some(expected), "{word}");
+        }
+        for word in [
+            "الله",
+            "ال",
+            "وال",
+            "ألوان",
+            "كتاب",
+            "بنات",
+            "لسان",
+            "فرح",
+            "كلب",
+            "بكتاب",
+            "ولد",
+            "ولدان",
+            "واحد",
+            "واحدة",
+            "وضوء",
+            "وردة",
+            "ورقة",
+            "وزير",
+            "وكيل",
+            "وقت",
+            "وفي",
+            "وما",
+            "وسائل",
+            "وظيفة",
+            "والد",
+            "وحدة",
+            "وجبات",
+            "وطني",
+            "وثيقة",
+        ] {
+            assert_eq!(stem(word), None, "{word}");
+        }
+    }
 }

@@ -3,9 +3,16 @@
 //! A word of a script with spaces is one term. In scripts without spaces each character forms a term with the one after
 //! it, and the last character of a run is a term of its own; any part of a run is then a phrase. A compound
 //! ("ox-bow", "l'eau") has its parts as terms, and the whole without the connecting marks as another term. An Arabic
-//! word with an article is also a term without it.
+//! word with an article or with the conjunction "and" is also a term without it.
+//!
+//! At the end, the index has a term for each different character of the scripts without spaces: otherwise a query for
+//! one character would read all pairs that begin with it.
 
-use std::ops::{ControlFlow, Range};
+use std::{
+    collections::BTreeSet,
+    ops::{ControlFlow, Range},
+    sync::OnceLock,
+};
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
@@ -15,10 +22,13 @@ use super::{
         unify_letter,
     },
     script::{
-        Rewrite, is_arabic, is_ignored_mark, is_unspaced, push_search_letter, rewrite,
-        without_arabic_article,
+        Rewrite, is_arabic, is_ignored_mark, is_unspaced, may_be_arabic_prefix, push_search_letter,
+        rewrite, without_arabic_prefix,
     },
 };
+
+/// Begins the terms for single characters. Private use, so that no text contains it.
+const SINGLE_MARK: char = '\u{E000}';
 
 /// Longest term in characters; the rest of a longer word is ignored.
 const MAX_TERM_CHARS: usize = 48;
@@ -41,14 +51,23 @@ pub(super) struct Chunk {
     pub alternatives: Vec<Term>,
     /// The last part is a word of a script with spaces.
     pub ends_with_word: bool,
+    /// Characters of scripts without spaces.
+    pub unspaced: Vec<char>,
     /// The last character of the last run, which is a term of the index but not of a query that ends here.
     pub last_single: Option<Term>,
+}
+
+/// Returns the term of the index for texts that contain this character of a script without spaces.
+pub fn single_term(c: char) -> String {
+    [SINGLE_MARK, c].iter().collect()
 }
 
 /// Returns the terms of a text for the index, separated by single spaces. Terms contain letters, digits and marks.
 pub fn index_terms(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
+    let mut singles = BTreeSet::new();
     let _: ControlFlow<()> = for_each_chunk(text, |chunk| {
+        singles.extend(chunk.unspaced.iter().copied());
         for term in chunk.terms.iter().chain(&chunk.last_single).chain(&chunk.alternatives) {
             if !out.is_empty() {
                 out.push(' ');
@@ -57,6 +76,9 @@ pub fn index_terms(text: &str) -> String {
         }
         ControlFlow::Continue(())
     });
+    for c in singles {
+        out.extend([' ', SINGLE_MARK, c]);
+    }
     out
 }
 
@@ -72,7 +94,7 @@ struct Piece {
 struct Part {
     pieces: Vec<Piece>,
     is_unspaced: bool,
-    /// The word without an Arabic article.
+    /// The word without an Arabic article or conjunction.
     stem: Option<String>,
 }
 
@@ -177,6 +199,16 @@ impl Scanner {
         if let [byte] = cluster.as_bytes() {
             return self.push(Piece { c: char::from(byte.to_ascii_lowercase()), start, end });
         }
+        let mut chars = cluster.chars();
+        if let (Some(c), None) = (chars.next(), chars.next())
+            && let Some(c) = folded_letter(c)
+        {
+            return self.push(Piece { c, start, end });
+        }
+        self.add_folded(cluster, start);
+    }
+    fn add_folded(&mut self, cluster: &str, start: usize) {
+        let end = start + cluster.len();
         let mut folded = String::new();
         for c in cluster.nfkd() {
             if is_invisible(c) || is_optional_mark(c) {
@@ -232,6 +264,7 @@ impl Scanner {
         for (n, part) in parts.iter().enumerate() {
             let pieces = &part.pieces;
             if part.is_unspaced {
+                chunk.unspaced.extend(pieces.iter().map(|p| p.c));
                 for pair in pieces.windows(2) {
                     chunk.terms.push(term(pair));
                 }
@@ -260,19 +293,45 @@ impl Scanner {
     }
 }
 
+/// Returns what a character without marks folds to, if it is one character. A table, because folding takes 100 times as
+/// long as a look-up.
+fn folded_letter(c: char) -> Option<char> {
+    static TABLE: OnceLock<Vec<Option<char>>> = OnceLock::new();
+    if ('\u{4E00}'..='\u{9FFF}').contains(&c) {
+        return Some(c);
+    }
+    let index = u32::from(c) as usize;
+    if index >= TABLE_LEN {
+        return None;
+    }
+    let fold = |code: usize| {
+        let c = u32::try_from(code).ok().and_then(char::from_u32)?;
+        let mut scanner = Scanner::default();
+        scanner.add_folded(c.encode_utf8(&mut [0; 4]), 0);
+        match scanner.parts.as_slice() {
+            [Part { pieces, .. }] if pieces.len() == 1 => Some(pieces[0].c),
+            _ => None,
+        }
+    };
+    TABLE.get_or_init(|| (0..TABLE_LEN).map(fold).collect())[index]
+}
+
+/// Up to and with kana.
+const TABLE_LEN: usize = 0x3100;
+
 fn term(pieces: &[Piece]) -> Term {
     let place = pieces.first().map_or(0, |p| p.start)..pieces.last().map_or(0, |p| p.end);
     let text = pieces.iter().take(MAX_TERM_CHARS).map(|p| p.c).collect();
     Term { text, place, is_single: false }
 }
 
-/// Applies the rules that need the whole word: the Arabic article, letters of one sound, and two spellings of a
+/// Applies the rules that need the whole word: Arabic prefixes, letters of one sound, and two spellings of a
 /// sequence.
 fn finish_letters(part: &mut Part) {
-    if part.pieces.first().is_some_and(|p| is_arabic(p.c)) {
+    if part.pieces.first().is_some_and(|p| may_be_arabic_prefix(p.c)) {
         let word: String = part.pieces.iter().take(MAX_TERM_CHARS).map(|p| p.c).collect::<String>();
         let decomposed: String = word.nfd().collect();
-        part.stem = without_arabic_article(&decomposed).map(|stem| {
+        part.stem = without_arabic_prefix(&decomposed).map(|stem| {
             let mut folded = String::new();
             for c in stem.chars().filter(|c| !is_ignored_mark(None, *c)) {
                 push_search_letter(c, |c| folded.push(c));
@@ -308,7 +367,12 @@ fn finish_letters(part: &mut Part) {
 
 /// Returns an Arabic letter without hamza or madda.
 fn base_letter(c: char) -> char {
-    std::iter::once(c).nfd().next().unwrap_or(c)
+    match c {
+        '\u{622}'..='\u{626}' | '\u{6C0}' | '\u{6C2}' | '\u{6D3}' => {
+            std::iter::once(c).nfd().next().unwrap_or(c)
+        }
+        c => c,
+    }
 }
 
 #[cfg(test)]
@@ -347,6 +411,8 @@ mod tests {
             ("Ọmọdé", "omode"),
             ("ёлка Ёж йод їжак молоко́", "елка еж йод їжак молоко"),
             ("المدرسة", "المدرسه مدرسه"),
+            ("والقمر وقمر", "والقمر قمر وقمر قمر"),
+            ("ولد واحد", "ولد واحد"),
             ("وَالمَدْرَسَةِ", "والمدرسه مدرسه"),
             ("مدرسة", "مدرسه"),
             ("ألوان", "الوان"),
@@ -362,11 +428,42 @@ mod tests {
             ("Ქართული ქართული", "ქართული ქართული"),
             ("H₂O", "h2o"),
         ] {
-            assert_eq!(index_terms(text), terms, "{text}");
+            let all = index_terms(text);
+            let (found, _) = all.split_once(SINGLE_MARK).unwrap_or((&all, ""));
+            assert_eq!(found.trim_end(), terms, "{text}");
         }
         assert_eq!(index_terms("น้ำ"), index_terms("น\u{E4D}\u{E49}า"));
         assert_eq!(index_terms("แม่"), index_terms("เเม่"));
         assert_eq!(index_terms(&"x".repeat(1000)).len(), MAX_TERM_CHARS);
+        let singles = |text: &str| -> String {
+            index_terms(text).split(' ').filter_map(|t| t.strip_prefix(SINGLE_MARK)).collect()
+        };
+        for (text, expected) in [
+            ("河流入海河", "入河流海"),
+            ("DNA是生命", "命是生"),
+            ("カフェ, かふ", "ぇかふ"),
+            ("한글", "글한"),
+            ("river", ""),
+            ("\u{E000}河", "河"),
+        ] {
+            let mut expected: Vec<char> = expected.chars().collect();
+            expected.sort_unstable();
+            assert_eq!(singles(text).chars().collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_letters_is_the_folding() {
+        for c in ['\0'..='\u{D7FF}', '\u{E000}'..='\u{10FFFF}'].into_iter().flatten() {
+            let text = c.to_string();
+            let mut scanner = Scanner::default();
+            scanner.add_folded(&text, 0);
+            let pieces: Vec<char> =
+                scanner.parts.iter().flat_map(|p| &p.pieces).map(|p| p.c).collect();
+            assert!(folded_letter(c).is_none_or(|folded| pieces == [folded]), "{c:?}");
+            let decomposed = text.nfd().next().unwrap();
+            assert!(!is_arabic(c) || base_letter(c) == decomposed, "{c:?}");
+        }
     }
 
     #[test]

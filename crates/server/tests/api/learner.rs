@@ -581,7 +581,7 @@ async fn only_the_value_true_requests_enrolment() {
 }
 
 /// Returns hash and id of the quiz in the course's second section.
-async fn quiz_of(server: &TestServer) -> (String, String) {
+pub async fn quiz_of(server: &TestServer) -> (String, String) {
     let course: Value = server.get("/api/courses/how-rivers-work", "").await.ok();
     let body = course["outline"]["lessons"][0]["sections"][1]["body"].as_str().unwrap().to_owned();
     let section: Value = server.get(&format!("/api/blobs/{body}"), "").await.ok();

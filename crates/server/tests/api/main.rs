@@ -17,6 +17,7 @@ mod jobs;
 mod learner;
 mod malformed;
 mod openapi;
+mod refusals;
 mod restored;
 mod sockets;
 mod sqlite;

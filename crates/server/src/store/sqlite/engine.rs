@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "publications", "0007_publications"),
     migration!(8, "search_terms", "0008_search_terms"),
     migration!(9, "password_reset", "0009_password_reset"),
+    migration!(10, "single_characters", "0010_single_characters"),
 ];
 
 /// Name of the database file in its folder.

@@ -1,12 +1,14 @@
 //! Full-text search with FTS5 (`carrel_sqlite::search`). Publications are found by title, description and tags, in the
 //! index `publication_terms`; the texts in them in `passage_terms`.
 
+use std::collections::HashSet;
+
 use carrel_model::{
     ItemId,
     text::{SearchQuery, excerpt},
     wire::{SearchHit, SearchKind},
 };
-use carrel_sqlite::search;
+use carrel_sqlite::search::{self, Found, Source};
 use rusqlite::Connection;
 
 use super::SqliteTx;
@@ -21,6 +23,11 @@ const PASSAGES: &str = "passage_terms";
 const EXCERPT_CHARS: usize = 160;
 /// Texts that are indexed in one transaction.
 const BATCH: u32 = 500;
+
+/// Returns the source of an index.
+const fn passages(index: &'static str) -> Source {
+    Source { index, table: "passage", row: "id", item: "item" }
+}
 
 /// Returns the index for passages of this kind.
 pub(super) fn index_of(kind: SearchKind) -> &'static str {
@@ -50,53 +57,37 @@ pub(super) fn index_missing(conn: &Connection) -> rusqlite::Result<()> {
 
 impl SearchTx for SqliteTx<'_> {
     fn search(&self, query: &SearchQuery, offset: u64, limit: u32) -> Result<Listed<SearchHit>> {
+        let rows = i64::MIN..=i64::MAX;
+        let mut found = search::find(self, &passages(PUBLICATIONS), query, &rows)?;
         // The text of a story that is found by its title is not a hit of its own: both have the same item.
-        let found = format!(
-            "WITH publication_found AS (
-               SELECT s.id, s.kind, s.item, {} AS score FROM {PUBLICATIONS} f JOIN passage s ON s.id = f.rowid
-               WHERE {PUBLICATIONS} MATCH ?1
-             ), found AS (
-               SELECT 0 AS part, id, item, score FROM publication_found
-               UNION ALL
-               SELECT 1 AS part, s.id, s.item, {} AS score FROM {PASSAGES} f JOIN passage s ON s.id = f.rowid
-               WHERE {PASSAGES} MATCH ?1 AND NOT (s.kind = 'story_text'
-                 AND EXISTS (SELECT 1 FROM publication_found p WHERE p.kind = 'story' AND p.item = s.item))
-             )",
-            search::rank(PUBLICATIONS),
-            search::rank(PASSAGES)
-        );
-        let expression = search::match_expression(query);
-        let total: i64 = self
-            .prepare_cached(&format!("{found} SELECT count(*) FROM found"))?
-            .query_row([&expression], |r| r.get(0))?;
-        let mut stmt = self.prepare_cached(&format!(
-            "{found} SELECT s.kind, s.item, s.title, s.lang, s.text
-             FROM (SELECT * FROM found ORDER BY part, score, item LIMIT ?2 OFFSET ?3) f JOIN passage s ON s.id = f.id
-             ORDER BY f.part, f.score, f.item"
-        ))?;
-        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        let mut rows = stmt.query((&expression, i64::from(limit), offset))?;
+        let stories: HashSet<String> =
+            found.iter().filter(|f| f.kind == "story").map(|f| f.item.clone()).collect();
+        let texts = search::find(self, &passages(PASSAGES), query, &rows)?;
+        let is_other = |f: &Found| f.kind != "story_text" || !stories.contains(&f.item);
+        found.extend(texts.into_iter().filter(is_other));
+        let total = found.len() as u64;
+        let page = found
+            .into_iter()
+            .skip(usize::try_from(offset).unwrap_or(usize::MAX))
+            .take(limit as usize);
+        let mut stmt = self.prepare_cached("SELECT lang, text FROM passage WHERE id = ?1")?;
         let mut items = Vec::new();
-        while let Some(r) = rows.next()? {
-            let item: String = r.get("item")?;
+        for found in page {
+            let (lang, text): (String, String) =
+                stmt.query_row([found.row], |r| Ok((r.get("lang")?, r.get("text")?)))?;
             items.push(SearchHit {
-                kind: match r.get_ref("kind")?.as_str().unwrap_or_default() {
+                kind: match found.kind.as_str() {
                     "course" => SearchKind::Course,
                     "story" => SearchKind::Story,
                     "section" => SearchKind::Section,
                     _ => SearchKind::StoryText,
                 },
-                item: ItemId::new(item).map_err(|e| StoreError::unreadable("passage", e))?,
-                title: r.get("title")?,
-                lang: r.get("lang")?,
-                snippet: excerpt(
-                    r.get_ref("text")?.as_str().unwrap_or_default(),
-                    query,
-                    EXCERPT_CHARS,
-                )
-                .text,
+                item: ItemId::new(found.item).map_err(|e| StoreError::unreadable("passage", e))?,
+                title: found.title,
+                lang,
+                snippet: excerpt(&text, query, EXCERPT_CHARS).text,
             });
         }
-        Ok(Listed { items, total: total.unsigned_abs() })
+        Ok(Listed { items, total })
     }
 }
