@@ -15,7 +15,7 @@ use crate::{DatabaseError, Options, storage_error};
 pub(super) const MAX_READERS: usize = 4;
 
 /// Where reads get their connections.
-pub(super) enum Source {
+pub(super) enum ConnectionSource {
     /// Connections to this file are opened.
     File(PathBuf),
     /// A database in memory: reads use the write connection.
@@ -23,7 +23,7 @@ pub(super) enum Source {
     Closed,
 }
 
-impl Source {
+impl ConnectionSource {
     pub fn of(conn: &Connection) -> Self {
         match conn.path() {
             Some(path) if !path.is_empty() => Self::File(Path::new(path).to_owned()),
@@ -34,13 +34,13 @@ impl Source {
 
 pub(super) struct Readers {
     /// Locked for reading while a read of the file runs.
-    source: RwLock<Source>,
+    source: RwLock<ConnectionSource>,
     /// `None`: closed. A connection that is still in use is then dropped when its read ends.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: ConnectionSource) -> Self {
         Self { source: RwLock::new(source), idle: Mutex::new(Some(Vec::new())) }
     }
 
@@ -52,9 +52,9 @@ impl Readers {
     ) -> Result<Result<T, F>, E> {
         let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
         let path = match &*source {
-            Source::File(path) => path,
-            Source::Memory => return Ok(Err(f)),
-            Source::Closed => return Err(closed().into()),
+            ConnectionSource::File(path) => path,
+            ConnectionSource::Memory => return Ok(Err(f)),
+            ConnectionSource::Closed => return Err(closed().into()),
         };
         let idle = self.idle().as_mut().map(Vec::pop).ok_or_else(closed)?;
         let conn = match idle {
@@ -81,7 +81,7 @@ impl Readers {
     }
 
     /// Waits for running reads, closes their connections, and runs `f`, which may change the source of later reads.
-    pub fn pause<T>(&self, f: impl FnOnce(&mut Source) -> T) -> T {
+    pub fn pause<T>(&self, f: impl FnOnce(&mut ConnectionSource) -> T) -> T {
         let mut source = self.source.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(idle) = self.idle().as_mut() {
             idle.clear();

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::{
     commit::{BoxedJob, WriteConnection},
     hooks::Hooks,
-    readers::{Readers, Source, snapshot},
+    readers::{ConnectionSource, Readers, snapshot},
 };
 use crate::DatabaseError;
 
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn new(conn: Connection, hooks: Box<dyn Hooks>) -> Self {
         Self {
-            readers: Readers::new(Source::of(&conn)),
+            readers: Readers::new(ConnectionSource::of(&conn)),
             write: Mutex::new(WriteConnection { conn: Some(conn), hooks }),
             suspect: AtomicBool::new(false),
         }
@@ -83,7 +83,7 @@ impl Shared {
         write.conn()?;
         self.readers.pause(|source| {
             let (conn, value) = make()?;
-            *source = Source::of(&conn);
+            *source = ConnectionSource::of(&conn);
             write.conn = Some(conn);
             self.suspect.store(false, Ordering::Relaxed);
             Ok(value)
@@ -103,7 +103,7 @@ impl Shared {
         }
         self.readers.pause(|source| {
             let repaired = write.repair();
-            *source = write.conn.as_ref().map_or(Source::Closed, Source::of);
+            *source = write.conn.as_ref().map_or(ConnectionSource::Closed, ConnectionSource::of);
             repaired
         })
     }
