@@ -11,6 +11,7 @@
 mod baseline;
 mod downloads;
 mod media;
+mod search;
 mod server;
 mod storage;
 mod table;
@@ -133,6 +134,9 @@ async fn main() {
     }
     if is_selected("storage") {
         storage::measure(&mut table, dir.path());
+    }
+    if is_selected("search") {
+        search::measure(&mut table, dir.path()).await;
     }
     if is_selected("sign-ins") {
         sign_ins(&mut table, &live, &server.url()).await;

@@ -166,7 +166,7 @@ fn ranked_words(
     query: &SearchQuery,
     rows: &RangeInclusive<i64>,
 ) -> rusqlite::Result<Option<String>> {
-    let mut words: Vec<String> = query.words.iter().map(word_expression).collect();
+    let mut words: Vec<String> = query.words.iter().map(|forms| word_expression(forms)).collect();
     if words.len() > 1 {
         let sql = format!(
             "SELECT count(*) FROM (SELECT 1 FROM {index} WHERE {index} MATCH ?1 AND rowid BETWEEN ?2 AND ?3 LIMIT {})",
@@ -193,10 +193,10 @@ pub fn rank(index: &str) -> String {
 
 /// Returns the query as an FTS5 expression: all words must be found, each in one of its forms.
 pub fn match_expression(query: &SearchQuery) -> String {
-    query.words.iter().map(word_expression).collect::<Vec<_>>().join(" AND ")
+    query.words.iter().map(|forms| word_expression(forms)).collect::<Vec<_>>().join(" AND ")
 }
 
-fn word_expression(forms: &Vec<Phrase>) -> String {
+fn word_expression(forms: &[Phrase]) -> String {
     let phrase = |phrase: &Phrase| match phrase.single() {
         // Its own term, because the pairs that begin with a common character are many.
         Some(c) => format!("\"{}\"", single_term(c)),
