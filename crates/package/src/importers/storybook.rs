@@ -107,11 +107,12 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
         let paragraphs: Vec<_> = text.split("\n\n").map(|p| paragraph(p, at, problems)).collect();
         let sentences: Vec<_> = paragraphs.iter().flat_map(|p| p.sentences().0).collect();
         let alt: String = sentences.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
-        let image = storybook_paths::images(&book.number, number)
-            .find(|p| context.entry(p).is_some())
-            .and_then(|path| {
-                context.image(at, &path, if alt.is_empty() { &title } else { &alt }, "")
-            });
+        let image_file = storybook_paths::images(&book.number, number)
+            .find(|path| context.entry(path).is_some());
+        let has_image_file = image_file.is_some();
+        let image = image_file.and_then(|path| {
+            context.image(at, &path, if alt.is_empty() { &title } else { &alt }, "")
+        });
         let narration = storybook_paths::recordings(book, number)
             .find(|p| context.entry(p).is_some())
             .and_then(|path| {
@@ -123,7 +124,7 @@ fn read_book(context: &mut CompileContext<'_>, book: &Storybook) -> Option<Story
         if sentences.is_empty() && image.is_none() {
             continue;
         }
-        if image.is_none() {
+        if !has_image_file {
             without_image.push(number);
         }
         pages.push(PageDraft { line, image, narration, timing: None, paragraphs });
