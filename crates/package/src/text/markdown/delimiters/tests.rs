@@ -31,6 +31,7 @@ fn dollars_of_prices_and_shells_are_text() {
         "$user`s$",
         "A$AP and B$C",
         "(US$5/CA$7)",
+        "Convert US$5 to CA$, please.",
     ] {
         assert_eq!(first(text), "", "{text}");
     }
