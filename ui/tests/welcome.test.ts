@@ -90,7 +90,10 @@ describe("the address of the server", () => {
 
 describe("signing in", () => {
   it.each([
-    ["bad_credentials", "Wrong user name or password. Check both; capital letters count in the password."],
+    [
+      "bad_credentials",
+      "Wrong user name or password. Check both; capital letters count in the password. If you forgot it",
+    ],
     ["offline", "No network. The server cannot be reached."],
     ["rate_limited", "Too many attempts. Try again later."],
     ["keychain", "Unlock it, then try again."],

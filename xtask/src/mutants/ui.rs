@@ -12,10 +12,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/quiz.test.ts"],
     },
     Mutant {
-        name: "a message states that a teacher can set a new password",
+        name: "the message about a wrong password does not say how to get a new one",
         file: "ui/src/i18n/en.json",
-        good: "Check both; capital letters count in the password.",
-        bad: "Check both. Your teacher can set a new password.",
+        good: "capital letters count in the password. If you forgot it, your school can set a new one.",
+        bad: "capital letters count in the password.",
         tests: &["ui", "tests/i18n.test.ts"],
     },
     Mutant {
