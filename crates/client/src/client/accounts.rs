@@ -279,11 +279,14 @@ impl Client {
             self.put(&info).await?;
         }
         let account = self.switch(&info.id).await?;
-        if is_first
-            && self.demo_available()
-            && let Err(error) = store_demo(&account).await
-        {
-            tracing::warn!(%error, "the demo library could not be stored; it is read from its folder");
+        if is_first && self.demo_available() {
+            // Not awaited: the library can be read from its folder meanwhile.
+            let account = account.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store_demo(&account).await {
+                    tracing::warn!(%error, "cannot store the demo library; it is read from its folder");
+                }
+            });
         }
         Ok(account)
     }

@@ -518,7 +518,12 @@ async fn the_demo_library_is_stored_on_the_device_the_first_time() {
         requested.await.unwrap()
     };
     let demo = client.open_demo().await.unwrap();
-    assert_eq!(requested(&demo).await, [true, true]);
+    within_a_minute("the demo library to be stored", async {
+        while requested(&demo).await != [true, true] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 
     let remove = demo.content.blocking(|content| {
         content.downloads.remove(Kind::Story, &Slug::new("lamp").unwrap()).map(drop)
