@@ -138,6 +138,9 @@ async fn main() {
     if is_selected("search") {
         search::measure(&mut table, dir.path()).await;
     }
+    if is_selected("lists") {
+        search::measure_lists(&mut table, dir.path()).await;
+    }
     if is_selected("sign-ins") {
         sign_ins(&mut table, &live, &server.url()).await;
     }

@@ -1,5 +1,5 @@
 //! Measures search over 200,000 sections and 10,000 courses on the server and on a device, and grouped lists of stories.
-//! `cargo xtask bench search`.
+//! `cargo xtask bench search`, `cargo xtask bench lists`.
 //!
 //! The texts have generated words with realistic frequencies (Zipf), in six scripts. The queries are words of these
 //! frequencies, complete or typed in part, alone and combined, and the most common ones.
@@ -169,7 +169,7 @@ impl Texts {
 
 pub async fn measure(table: &mut Table, dir: &Path) {
     let server = server_with_sections(&dir.join("search-server"));
-    let device = device_with_sections(&dir.join("search-device"));
+    let device = open_device(&dir.join("search-device"), fill_device);
     let queries = Texts::new().queries();
     let mut on_server = Times::default();
     let mut on_device = Times::default();
@@ -185,6 +185,12 @@ pub async fn measure(table: &mut Table, dir: &Path) {
     }
     on_server.row(table, "search in 200,000 sections, server: p99");
     on_device.row(table, "search in 200,000 sections, device: p99");
+    device.close();
+}
+
+/// Measures the grouped list of stories of a library and of a large one. `cargo xtask bench lists`.
+pub async fn measure_lists(table: &mut Table, dir: &Path) {
+    let device = open_device(&dir.join("lists-device"), |_, _| {});
     for stories in STORIES {
         lists(table, &device, stories).await;
     }
@@ -240,7 +246,8 @@ fn server_with_sections(dir: &Path) -> DataDir {
     data
 }
 
-fn device_with_sections(dir: &Path) -> Arc<Content> {
+/// Opens an empty device. `fill` adds texts to its storage and titles to its catalogue.
+fn open_device(dir: &Path, fill: impl FnOnce(&Storage, &Content)) -> Arc<Content> {
     let changes = Changes::new();
     let clock = Arc::new(SystemClock::new());
     let storage = Storage::open(StorageOptions {
@@ -253,6 +260,22 @@ fn device_with_sections(dir: &Path) -> Arc<Content> {
         shared_store: None,
     })
     .expect("a store");
+    let content = Content::open(ContentConfig {
+        storage: storage.clone(),
+        account_dir: dir.join("asha"),
+        account: "asha".to_owned(),
+        base_url: "http://127.0.0.1:9".to_owned(),
+        http: Arc::new(LiveHttp::new("Carrel/bench").expect("a client")),
+        clock,
+        ids: Arc::new(SeededIds::new(1)),
+        changes,
+    })
+    .expect("the content");
+    fill(&storage, &content);
+    content
+}
+
+fn fill_device(storage: &Storage, device: &Content) {
     let filled = storage.db().write_blocking("test", |tx| {
         // Another account has texts before and after those of this one.
         for (row, account) in [(1_i64 << 40, "before"), (3 << 40, "after")] {
@@ -280,17 +303,6 @@ fn device_with_sections(dir: &Path) -> Arc<Content> {
         Ok(())
     });
     filled.expect("filled");
-    let device = Content::open(ContentConfig {
-        storage,
-        account_dir: dir.join("asha"),
-        account: "asha".to_owned(),
-        base_url: "http://127.0.0.1:9".to_owned(),
-        http: Arc::new(LiveHttp::new("Carrel/bench").expect("a client")),
-        clock,
-        ids: Arc::new(SeededIds::new(1)),
-        changes,
-    })
-    .expect("the content");
     let listed = device.library.cache().database().write_blocking("test", |tx| {
         Texts::new().for_each(|course, section, title, _| {
             if section == 0 {
@@ -300,7 +312,6 @@ fn device_with_sections(dir: &Path) -> Arc<Content> {
         Ok(())
     });
     listed.expect("listed");
-    device
 }
 
 fn list(conn: &Connection, kind: &str, n: i64, title: &str, lang: &str, description: &str) {
@@ -310,7 +321,8 @@ fn list(conn: &Connection, kind: &str, n: i64, title: &str, lang: &str, descript
     let mut summary = json!({
         "id": id, "title": title, "description": description, "category": "rivers", "lang": lang, "dir": "ltr",
         "level": n % 5 + 1, "license": "CC-BY-4.0", "version": "00".repeat(32), "tags": [],
-        "family": family,
+        "family": family, "authors": ["A. Author"], "credits": "", "totalBytes": 1_000_000, "pageCount": 12, "narrated": true,
+        "cover": { "color": "#28505a", "ornament": "waves" },
     })
     .to_string();
     // As long as the summary of a real story.

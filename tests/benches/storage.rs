@@ -45,7 +45,7 @@ pub fn measure(table: &mut Table, dir: &Path) {
         let figure = format!("{hundred:.2} ms");
         table.row(&format!("100x content: {operation}"), figure, smaller, hundred, *max, "ms");
         // Below 1 ms the measurement is dominated by noise.
-        if hundred > 1.0 {
+        if ten > 1.0 {
             table.row(
                 "  growth from 10x to 100x",
                 String::new(),

@@ -1,5 +1,5 @@
-//! `bench [study|downloads|media|storage|sign-ins|sockets|push|updates|hostile|window]`: measures the budgets on a
-//! release build, each next to its baseline.
+//! `bench [study|downloads|media|storage|search|lists|sign-ins|sockets|push|updates|hostile|window]`: measures the budgets
+//! on a release build, each next to its baseline.
 //!
 //! `carrel-tests` contains the measurements that need no window, `window::bench` the others.
 
