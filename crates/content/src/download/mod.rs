@@ -289,11 +289,14 @@ impl Downloads {
         }
         for (target, local) in queue::ready(library)? {
             let Some(listed) = library.known_version(target.kind, &target.id)? else { continue };
-            // A version imported from another library is not replaced by this server's version.
-            if library.has_accepted_key(target.kind, &target.id)? {
+            if listed == local {
                 continue;
             }
-            if listed == local || !self.table().updated.insert((target.clone(), listed)) {
+            // A version imported from another library is not replaced by this server's version. Checked last, because it
+            // verifies the signature of the manifest.
+            if library.has_accepted_key(target.kind, &target.id)?
+                || !self.table().updated.insert((target.clone(), listed))
+            {
                 continue;
             }
             queue::request(library, &target, false)?;
