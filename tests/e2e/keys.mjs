@@ -64,7 +64,7 @@ async function signInAndRead(page, device, server) {
     await act(page, "Escape in a section", key(page, "Escape"));
     await heading(page, "How Rivers Work");
   });
-  await scenario("keyboard: download, pause, remove, cancel", async () => {
+  await scenario("keyboard: download, check, cancel a removal, remove", async () => {
     await goTo(page, `#/course/${TEST_COURSE}`, TEST_COURSE_TITLE);
     await press(page, /^Download, /);
     await see(page.getByText("Available offline"), "the downloaded course");
