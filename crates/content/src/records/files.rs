@@ -235,6 +235,11 @@ impl Records {
         Ok(())
     }
 
+    /// Returns paths whose modification times change whenever a record of a download or of keys is written or deleted.
+    pub(crate) fn watched(&self) -> [PathBuf; 2] {
+        [self.dir.join(DOWNLOADS), self.dir.join(KEYS)]
+    }
+
     /// Returns the paths of all files, relative to the folder of the store.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();

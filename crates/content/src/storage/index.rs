@@ -1,12 +1,14 @@
-//! Opening `content.db` in any state. A usable file is compared with `records/` and corrected. A file
-//! that is missing or confirmed to be damaged is recreated from `records/` and the blob files. If the
+//! Opening `content.db` in any state. A usable file is compared with `records/` and corrected, unless
+//! both are unchanged since the storage was closed. A file that is missing or confirmed to be damaged is recreated from `records/` and the blob files. If the
 //! file cannot be opened, an in-memory database with the same contents replaces it.
 //!
 //! A file is renamed only if its damage is confirmed and no other process uses the folder.
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File},
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -31,6 +33,8 @@ use crate::{
 };
 
 const DATABASE: &str = "content.db";
+/// Identifies the state of the file and of the records when the storage was closed. Deleted when it is opened.
+const CLOSED: &str = "content.closed";
 /// Name of the setting that means: every blob file has its row.
 const COMPLETE: &str = "complete";
 
@@ -46,6 +50,8 @@ pub(super) struct Index {
     degraded: Mutex<Option<Cause>>,
     /// True while `degraded` is set; read by code that deletes files.
     read_only: Arc<AtomicBool>,
+    /// The open file has been compared with the records.
+    is_compared: AtomicBool,
 }
 
 /// Why the file cannot be used.
@@ -78,7 +84,16 @@ impl From<std::io::Error> for IndexError {
 impl Index {
     pub fn new(dir: &Path, has_shared_store: bool, clock: Arc<dyn Clock>) -> Self {
         let (lock, degraded, read_only) = (Mutex::new(None), Mutex::default(), Arc::default());
-        Self { dir: dir.to_owned(), has_shared_store, clock, lock, degraded, read_only }
+        let is_compared = AtomicBool::new(false);
+        Self {
+            dir: dir.to_owned(),
+            has_shared_store,
+            clock,
+            lock,
+            degraded,
+            read_only,
+            is_compared,
+        }
     }
 
     /// Returns why the database is in memory; `None` while the file is open.
@@ -159,12 +174,60 @@ impl Index {
     }
 
     fn open_existing(&self, path: &Path) -> Result<Connection, IndexError> {
+        let is_unchanged = self.is_unchanged();
         let mut conn = connect(path, MIGRATIONS, self.clock.now_ms())?;
         if let Some(problem) = carrel_sqlite::schema_problem(&conn, MIGRATIONS)? {
             return Err(IndexError { cause: Cause::Corrupt, text: problem });
         }
-        self.reconcile(&mut conn)?;
+        self.is_compared.store(!is_unchanged, Ordering::Relaxed);
+        if !is_unchanged {
+            self.reconcile(&mut conn)?;
+        }
         Ok(conn)
+    }
+
+    /// Compares the open file with the records, unless that was done when it was opened.
+    pub fn compare(&self, conn: &mut Connection) -> Result<()> {
+        if !self.is_compared.swap(true, Ordering::Relaxed) {
+            self.reconcile(conn).map_err(|e| StorageError::new(e.cause, e.text))?;
+        }
+        Ok(())
+    }
+
+    /// Records that the file matches the records, for the next start. `conn` has copied its log into the file.
+    pub fn mark_closed(&self) -> std::io::Result<()> {
+        if let Some(state) = self.state() {
+            make_shared(&self.dir, CLOSED)?.write_all(state.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether file and records are unchanged since the storage was closed.
+    fn is_unchanged(&self) -> bool {
+        let path = self.dir.join(CLOSED);
+        let Ok(closed) = fs::read_to_string(&path) else { return false };
+        // After a write, times and lengths may be the same on file systems with coarse times; so the file is used once.
+        fs::remove_file(path).is_ok() && self.state().is_some_and(|state| state == closed)
+    }
+
+    /// Returns lengths and times of the file and of the records; `None` if the file has a log.
+    fn state(&self) -> Option<String> {
+        let log = fs::metadata(self.dir.join(format!("{DATABASE}-wal")));
+        if log.map_or_else(|e| e.kind() != ErrorKind::NotFound, |log| log.len() > 0) {
+            return None;
+        }
+        let mut state = MIGRATIONS.len().to_string();
+        for path in
+            [Path::new(DATABASE).to_owned()].into_iter().chain(Records::of(&self.dir).watched())
+        {
+            let (bytes, time) = match fs::metadata(self.dir.join(path)) {
+                Ok(found) => (found.len(), Some(found.modified().ok()?)),
+                Err(e) if e.kind() == ErrorKind::NotFound => (0, None),
+                Err(_) => return None,
+            };
+            let _ = write!(state, " {bytes} {time:?}");
+        }
+        Some(state)
     }
 
     /// Returns whether the file is damaged, as opposed to a failed call.
@@ -535,7 +598,7 @@ fn known_version(tx: &Connection, record: &DownloadRecord) -> Result<Option<(i64
 }
 
 /// Opens or creates a file of the folder, with the group's permissions if the folder is shared.
-fn make_shared(dir: &Path, name: &str) -> Result<File, IndexError> {
+fn make_shared(dir: &Path, name: &str) -> std::io::Result<File> {
     let path = dir.join(name);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
     crate::permissions::share(&path, dir);

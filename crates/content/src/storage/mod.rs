@@ -185,6 +185,21 @@ impl Storage {
         Ok(storage)
     }
 
+    /// Prepares a fast next start. Blocking. The storage may still be used; after any write to it, the next start
+    /// compares all downloads with their records again.
+    pub fn close(&self) {
+        if self.is_degraded() {
+            return;
+        }
+        let marked = self.inner.db.with_connection(|conn| {
+            carrel_sqlite::database::close(conn);
+            Ok(self.inner.index.mark_closed()?)
+        });
+        if let Err(e) = marked {
+            tracing::info!(error = %e, "the next start compares all downloads with their records");
+        }
+    }
+
     /// Returns why the storage is in degraded mode; `None` if `content.db` is open.
     pub fn degraded(&self) -> Option<Cause> {
         self.inner.index.degraded()

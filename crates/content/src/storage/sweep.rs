@@ -48,6 +48,7 @@ impl Storage {
             return Ok(SweepReport::default());
         }
         self.remove_records()?;
+        self.inner.db.with_connection(|conn| self.inner.index.compare(conn))?;
         let mut report =
             SweepReport { deleted: self.inner.blobs.delete_marked()?, ..SweepReport::default() };
         self.inner.db.write_blocking("sweep.sweep", |tx| {

@@ -246,6 +246,49 @@ async fn a_changed_row_is_corrected_from_its_record() {
     }
 }
 
+/// A file that is unchanged since it was closed is compared with the records by the sweep, any other when it is opened.
+#[tokio::test]
+async fn an_unchanged_index_is_opened_without_comparing_all_records() {
+    for what in ["closed", "closed and changed", "closed, then opened by a killed process"] {
+        let (_, copy) = library(false).await;
+        let path = copy.path().join("shared/content.db");
+        let client = TestClient::in_dir(&offline(), copy);
+        let unpin = |path: &Path| {
+            let conn = carrel_sqlite::open(path, carrel_sqlite::Options::default()).unwrap();
+            conn.execute("UPDATE download SET pinned = 0 WHERE id = 'river'", []).unwrap();
+        };
+        client.content.library.storage().close();
+        let client = client
+            .restart_after(|dir| {
+                let closed = dir.join("shared/content.closed");
+                let before = fs::metadata(&path).unwrap();
+                unpin(&path);
+                assert_eq!(fs::metadata(&path).unwrap().len(), before.len());
+                match what {
+                    "closed and changed" => assert!(closed.exists()),
+                    "closed" => {
+                        let file = fs::File::options().write(true).open(&path).unwrap();
+                        file.set_modified(before.modified().unwrap()).unwrap();
+                    }
+                    _ => fs::remove_file(closed).unwrap(),
+                }
+            })
+            .await;
+        let is_pinned = || {
+            let pinned = client.content.library.storage().db().read_blocking(|conn| {
+                Ok(conn.query_row("SELECT pinned FROM download WHERE id = 'river'", [], |r| {
+                    r.get::<_, bool>(0)
+                })?)
+            });
+            pinned.unwrap()
+        };
+        assert_eq!(is_pinned(), what != "closed", "{what}: when it is opened");
+        assert!(!client.dir.path().join("shared/content.closed").exists(), "{what}: used once");
+        client.content.library.storage().sweep().unwrap();
+        assert!(is_pinned(), "{what}: after the sweep");
+    }
+}
+
 /// Downloads without records get their records from the sweep.
 #[tokio::test]
 async fn missing_records_are_written() {
