@@ -169,6 +169,15 @@ fn gen_check() -> Result<Outcome> {
 }
 
 fn rust_tests() -> Result<Outcome> {
+    passed(sh::run(&mut all_rust_tests()))
+}
+
+fn long_tests() -> Result<Outcome> {
+    passed(sh::run(all_rust_tests().env("CARREL_LONG", "1")))
+}
+
+/// Returns the command for all tests: nextest, which runs slow tests beside others, or else `cargo test`.
+fn all_rust_tests() -> Command {
     let mut command = sh::cargo();
     if sh::output(sh::cargo().args(["nextest", "--version"])).is_ok() {
         command.args([
@@ -181,13 +190,8 @@ fn rust_tests() -> Result<Outcome> {
     } else {
         command.args(["test", "--no-fail-fast", "--quiet"]);
     }
-    passed(sh::run(command.args(["--workspace", "--lib", "--bins", "--tests", "--locked"])))
-}
-
-fn long_tests() -> Result<Outcome> {
-    let mut command = sh::cargo();
-    command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--quiet"]);
-    passed(sh::run(command.env("CARREL_LONG", "1")))
+    command.args(["--workspace", "--lib", "--bins", "--tests", "--locked"]);
+    command
 }
 
 /// Runs a script of tests/e2e with the folder of the programs in `CARREL_BIN_DIR`.
