@@ -2,6 +2,7 @@
 //!
 //! Not here: application logic, SQL, HTTP (`carrel_client`).
 
+mod cli;
 #[cfg(debug_assertions)]
 mod dev_sign_in;
 mod host;
@@ -14,7 +15,14 @@ use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 /// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
+    let arguments = match cli::Arguments::from_env() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     shell::log::start();
+    if let Some(code) = arguments.run_command() {
+        return code;
+    }
     match build().map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
