@@ -34,6 +34,7 @@ pub mod restore;
 pub mod server;
 pub mod signing;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 
 pub use clock::{Clock, FakeClock, SystemClock};

@@ -8,7 +8,7 @@ use axum::{Router, body::Body};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    server::{conn::auto, graceful::GracefulConnection},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,7 +17,8 @@ use tower::ServiceExt;
 use crate::{
     config::{Config, Settings},
     connections::{
-        CloseReason, ConnectionLimits, Connections, Deadlines, WatchedBody, WatchedSocket,
+        CloseReason, Connection, ConnectionLimits, Connections, Deadlines, WatchedBody,
+        WatchedSocket,
     },
     data_dir::DataDir,
     error::{Error, io},
@@ -25,6 +26,7 @@ use crate::{
     http::{self, App, Peer},
     jobs::JobRunner,
     publish::ImportReport,
+    tls::{Tls, first_byte},
 };
 
 /// Time limit for the graceful shutdown of an idle connection.
@@ -50,6 +52,7 @@ pub struct Server;
 pub struct RunningServer {
     /// The address on which the server listens, with the actual port.
     pub addr: SocketAddr,
+    tls: Option<Tls>,
     data: Arc<DataDir>,
     app: App,
     connections: Arc<Connections>,
@@ -61,7 +64,9 @@ pub struct RunningServer {
 
 impl Server {
     /// Opens the data folder and starts the server.
-    pub async fn start(config: Config) -> Result<RunningServer, Error> {
+    pub async fn start(mut config: Config) -> Result<RunningServer, Error> {
+        let tls = Tls::of(&config.settings)?;
+        config.settings.behind_tls |= tls.is_some();
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
         let lock = lock(&config.data_dir)?;
         let data = Arc::new(DataDir::open(config)?);
@@ -85,7 +90,8 @@ impl Server {
         let settings = &data.config.settings;
         let limits = ConnectionLimits::of(settings);
         let connections = Connections::new(limits, Deadlines::of(settings));
-        let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
+        let accepting =
+            accept(listener, tls.clone(), router, stopping.clone(), Arc::clone(&connections));
         let accepting = Some(tokio::spawn(accepting));
         let jobs = settings
             .run_jobs
@@ -98,7 +104,17 @@ impl Server {
                 "the limit of open files allows fewer connections than configured; hint: raise LimitNOFILE or ulimit -n"
             );
         }
-        Ok(RunningServer { addr, data, app, connections, stopping, accepting, jobs, _lock: lock })
+        Ok(RunningServer {
+            addr,
+            tls,
+            data,
+            app,
+            connections,
+            stopping,
+            accepting,
+            jobs,
+            _lock: lock,
+        })
     }
 }
 
@@ -117,13 +133,18 @@ fn public_access_warnings(addr: SocketAddr, settings: &Settings) -> Vec<&'static
 }
 
 impl RunningServer {
-    /// Returns `http://` and the address.
+    /// Returns `http://` or `https://` and the address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
     }
     /// Returns the state of the handlers, for tests.
     pub fn app(&self) -> &App {
         &self.app
+    }
+    /// Returns the TLS of the server, if it has a certificate.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
     /// Returns the number of open connections, without those that the server is closing.
     pub fn connections(&self) -> usize {
@@ -158,6 +179,7 @@ impl Drop for RunningServer {
 
 async fn accept(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     stopping: CancellationToken,
     connections: Arc<Connections>,
@@ -185,6 +207,7 @@ async fn accept(
             watched.sweep(tick.tick().await);
         }
     });
+    let reloading = tls.clone().map(|tls| tokio::spawn(tls.reload()));
     loop {
         let (socket, peer) = tokio::select! {
             () = stopping.cancelled() => break,
@@ -200,7 +223,9 @@ async fn accept(
             },
         };
         let Some(slot) = connections.admit(peer.ip(), tokio::time::Instant::now()) else {
-            refuse(&socket);
+            if tls.is_none() {
+                refuse(&socket);
+            }
             continue;
         };
         let _ = socket.set_nodelay(true);
@@ -217,30 +242,28 @@ async fn accept(
                 Ok::<_, Infallible>(reply.map(|body| WatchedBody::new(body, open)))
             }
         });
-        let socket = TokioIo::new(WatchedSocket::new(socket, Arc::clone(&connection)));
-        let served = builder.serve_connection(socket, service).into_owned();
-        let stopping = stopping.clone();
+        let socket = WatchedSocket::new(socket, Arc::clone(&connection));
+        let (builder, tls, stopping) = (builder.clone(), tls.clone(), stopping.clone());
         tasks.spawn(async move {
             let _slot = slot;
-            let mut served = std::pin::pin!(served);
-            let grace = tokio::select! {
-                ended = served.as_mut() => return log_end(ended),
-                () = stopping.cancelled() => STOP_TIMEOUT,
-                () = connection.closing.cancelled() => CLOSE_TIMEOUT,
+            let Some(tls) = tls else {
+                let served = builder.serve_connection(TokioIo::new(socket), service).into_owned();
+                return serve(served, &connection, &stopping).await;
             };
-            match connection.close_reason() {
-                // The client missed a deadline, so the connection is closed at once.
-                Some(reason @ (CloseReason::Head | CloseReason::Write)) => {
-                    tracing::debug!(reason = ?reason, "a connection was closed at its deadline");
+            let handshake =
+                async { tls.accept(socket, async |s| first_byte(s.get_ref()).await).await?.await };
+            let accepted = tokio::select! {
+                accepted = handshake => accepted,
+                () = stopping.cancelled() => return,
+                () = connection.closing.cancelled() => return,
+            };
+            match accepted {
+                Ok(socket) => {
+                    let served =
+                        builder.serve_connection(TokioIo::new(socket), service).into_owned();
+                    serve(served, &connection, &stopping).await;
                 }
-                // Other connections are shut down gracefully (HTTP/2: GOAWAY), so that clients send further requests on
-                // another connection.
-                _ => {
-                    served.as_mut().graceful_shutdown();
-                    if let Ok(ended) = tokio::time::timeout(grace, served).await {
-                        log_end(ended);
-                    }
-                }
+                Err(e) => tracing::debug!(error = %e, "TLS handshake failed"),
             }
         });
     }
@@ -248,6 +271,36 @@ async fn accept(
     tasks.close();
     tasks.wait().await;
     sweeper.abort();
+    if let Some(reloading) = reloading {
+        reloading.abort();
+    }
+}
+
+/// Serves a connection until it ends, the server stops, or the connection misses a deadline.
+async fn serve<C>(served: C, connection: &Connection, stopping: &CancellationToken)
+where
+    C: GracefulConnection<Error: std::fmt::Display>,
+{
+    let mut served = std::pin::pin!(served);
+    let grace = tokio::select! {
+        ended = served.as_mut() => return log_end(ended),
+        () = stopping.cancelled() => STOP_TIMEOUT,
+        () = connection.closing.cancelled() => CLOSE_TIMEOUT,
+    };
+    match connection.close_reason() {
+        // The client missed a deadline, so the connection is closed at once.
+        Some(reason @ (CloseReason::Head | CloseReason::Write)) => {
+            tracing::debug!(reason = ?reason, "a connection was closed at its deadline");
+        }
+        // Other connections are shut down gracefully (HTTP/2: GOAWAY), so that clients send further requests on
+        // another connection.
+        _ => {
+            served.as_mut().graceful_shutdown();
+            if let Ok(ended) = tokio::time::timeout(grace, served).await {
+                log_end(ended);
+            }
+        }
+    }
 }
 
 fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
