@@ -13,7 +13,6 @@ pub mod blobs;
 pub mod bundle_import;
 pub mod clock;
 pub mod config;
-pub mod connections;
 pub mod data_dir;
 pub mod domain;
 pub mod error;
@@ -34,7 +33,6 @@ pub mod restore;
 pub mod server;
 pub mod signing;
 pub mod store;
-pub mod tls;
 pub mod tokens;
 
 pub use clock::{Clock, FakeClock, SystemClock};

@@ -4,8 +4,7 @@ use std::{fs, path::Path};
 
 use carrel_server::{
     config::{Config, Settings},
-    server::{RunningServer, Server},
-    tls::Tls,
+    server::{RunningServer, Server, tls_of},
 };
 use rcgen::{CertificateParams, KeyPair};
 use tokio::{
@@ -76,7 +75,7 @@ async fn http_2_and_http_1_are_served_with_security_headers() {
 async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let old = write_identity(dir.path());
-    let tls = Tls::of(&settings(dir.path())).unwrap().unwrap();
+    let tls = tls_of(&settings(dir.path())).unwrap().unwrap();
     assert!(tls.reload_changed().is_none(), "unchanged files are not read again");
     let new = write_identity(dir.path());
     assert_eq!(tls.reload_changed().unwrap().ok(), Some(()));
@@ -159,7 +158,7 @@ async fn a_request_without_tls_gets_a_text_and_other_bytes_get_nothing() {
 #[test]
 fn files_that_cannot_be_used_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let of = |settings: &Settings| Tls::of(settings).map(|tls| tls.is_some());
+    let of = |settings: &Settings| tls_of(settings).map(|tls| tls.is_some());
     assert_eq!(of(&Settings::default()).unwrap(), false);
     let whole = settings(dir.path());
     for half in [

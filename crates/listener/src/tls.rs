@@ -1,6 +1,6 @@
-//! TLS of the server itself: versions 1.2 and 1.3, with a certificate that is read again when its files change.
+//! TLS: versions 1.2 and 1.3, with a certificate that is read again when its files change.
 //!
-//! Not here: sockets and HTTP (`server`).
+//! Not here: sockets and HTTP (`accept`).
 
 use std::{
     io,
@@ -19,8 +19,6 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
-use crate::{config::Settings, error::Error};
-
 /// Interval between checks whether the files changed, for example after a renewal.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 /// First byte of a TLS connection: a record of the handshake.
@@ -28,6 +26,11 @@ const HANDSHAKE: u8 = 0x16;
 /// Reply to a request without TLS.
 const PLAIN_REPLY: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
 content-length: 55\r\nconnection: close\r\n\r\nthis port requires https: change http:// to https://.\r\n";
+
+/// Why a certificate or its key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TlsError(String);
 
 /// Accepts TLS connections.
 #[derive(Clone)]
@@ -48,31 +51,24 @@ struct Certificate {
 type FileStates = [Option<(u64, SystemTime)>; 2];
 
 impl Tls {
-    /// Reads the certificate and its key. Returns `None` if the settings name none.
+    /// Reads the certificate chain and its key from PEM files.
     ///
     /// # Errors
     ///
-    /// `Error::Refused` if only one of the two is set, if a file cannot be read, or if they do not belong together.
-    pub fn of(settings: &Settings) -> Result<Option<Self>, Error> {
-        let (certificate, key) = match (&settings.tls_certificate, &settings.tls_key) {
-            (None, None) => return Ok(None),
-            (Some(certificate), Some(key)) => (certificate, key),
-            _ => {
-                return Err(Error::Refused(
-                    "tls_certificate and tls_key must be set together".to_owned(),
-                ));
-            }
-        };
+    /// If a file cannot be read, or if they do not belong together.
+    pub fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let certificate =
-            Arc::new(Certificate::open([certificate.clone(), key.clone()], provider.clone())?);
+        let certificate = Arc::new(Certificate::open(
+            [certificate.to_owned(), key.to_owned()],
+            provider.clone(),
+        )?);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|e| Error::Refused(format!("TLS: {e}")))?
+            .map_err(|e| TlsError(format!("TLS: {e}")))?
             .with_no_client_auth()
             .with_cert_resolver(certificate.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Some(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate }))
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate })
     }
 
     /// Accepts a connection. A request without TLS is answered with a text that says so.
@@ -124,7 +120,7 @@ impl Tls {
 
     /// Reads the files if they changed since the last call; `None` if they did not. On error the previous certificate
     /// stays in use. Blocking.
-    pub fn reload_changed(&self) -> Option<Result<(), Error>> {
+    pub fn reload_changed(&self) -> Option<Result<(), TlsError>> {
         let certificate = &self.certificate;
         let states = states_of(&certificate.files);
         if certificate.current.read().unwrap_or_else(PoisonError::into_inner).1 == states {
@@ -139,7 +135,7 @@ impl Tls {
 }
 
 impl Certificate {
-    fn open(files: [PathBuf; 2], provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+    fn open(files: [PathBuf; 2], provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let states = states_of(&files);
         let key = read(&files, &provider)?;
         Ok(Self { files, provider, current: RwLock::new((Arc::new(key), states)) })
@@ -162,9 +158,8 @@ fn states_of(files: &[PathBuf; 2]) -> FileStates {
 fn read(
     [certificate, key]: &[PathBuf; 2],
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, Error> {
-    let refused =
-        |path: &Path, problem: String| Error::Refused(format!("{}: {problem}", path.display()));
+) -> Result<CertifiedKey, TlsError> {
+    let refused = |path: &Path, problem: String| TlsError(format!("{}: {problem}", path.display()));
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|e| refused(certificate, format!("{e}; expected a certificate chain in PEM")))?;
