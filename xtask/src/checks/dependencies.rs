@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-authoring", &["carrel-model", "carrel-package"], &[]),
     ("carrel-bundle", &["carrel-model"], &[]),
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
+    ("carrel-policy", &[], &[]),
     ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
     (
         "carrel-sync",
@@ -58,6 +59,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-sqlite",
             "carrel-net",
             "carrel-bundle",
+            "carrel-policy",
             "carrel-learning",
             "carrel-sync",
             "carrel-http-cache",
@@ -67,7 +69,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ),
     ("carrel-commands", &["carrel-model", "carrel-client"], &["carrel-testkit"]),
     ("carrel-bridge", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
-    ("carrel", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
+    (
+        "carrel",
+        &["carrel-model", "carrel-policy", "carrel-client", "carrel-commands"],
+        &["carrel-testkit"],
+    ),
     (
         "carrel-server",
         &[
@@ -96,6 +102,7 @@ const ALL: &[&str] = &[
     "carrel-authoring",
     "carrel-bundle",
     "carrel-fonts",
+    "carrel-policy",
     "carrel-learning",
     "carrel-sync",
     "carrel-http-cache",
