@@ -74,6 +74,7 @@ async fn open_client<R: Runtime>(
         cache_dir: profile.cache_dir(app).map_err(path_error)?,
         space: Default::default(),
         demo_dir: profile.demo_dir(app),
+        network: Default::default(),
         http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(SystemIds),

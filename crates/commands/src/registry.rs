@@ -113,6 +113,8 @@ commands! {
     app::leave_account(Empty) -> AppState;
     /// Sets, changes or removes the PIN of the open account.
     app::set_pin(SetPin) -> AppState;
+    /// Stores the name and the password for the network's proxy on this device, or deletes them.
+    app::set_proxy_login(SetProxyLogin) -> Empty;
     /// Counts the changes of an account that the server does not have.
     app::check_account_removal(AccountRef) -> AccountRemoval;
     /// Deletes an account and its work from this device.

@@ -135,6 +135,7 @@ export type { SessionId } from "./types/SessionId";
 export type { SetBudget } from "./types/SetBudget";
 export type { SetConditions } from "./types/SetConditions";
 export type { SetPin } from "./types/SetPin";
+export type { SetProxyLogin } from "./types/SetProxyLogin";
 export type { SetSettings } from "./types/SetSettings";
 export type { Settings } from "./types/Settings";
 export type { SignIn } from "./types/SignIn";
