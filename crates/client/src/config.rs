@@ -19,7 +19,7 @@ pub struct Config {
     /// Folder of the demo library; none if this build includes none.
     pub demo_dir: Option<PathBuf>,
     pub http: Arc<dyn Http>,
-    /// The organisation's settings of the network; without credentials.
+    /// The settings with which `http` was created: those of the organisation, without credentials.
     pub network: NetworkSettings,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGen>,

@@ -91,7 +91,9 @@ impl Connector {
                 Error::Invalid(format!("cannot create the HTTP client: {}", chain(&e)))
             })
         };
-        let proxies = Arc::new(Proxies::new(settings, build(builder())?, clock)?);
+        // A client takes some milliseconds to create, because it reads the system's certificates.
+        let loader = || build(builder());
+        let proxies = Arc::new(Proxies::new(settings, loader, clock)?);
         let chosen = proxies.clone();
         let client =
             build(builder().proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url))))?;

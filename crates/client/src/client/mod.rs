@@ -77,7 +77,7 @@ impl Client {
             move || open_accounts(&config)
         })
         .await?;
-        network::apply(&config, &secrets);
+        network::apply_login(&config, &secrets);
         let shared = Shared::new(config.clone(), accounts, secrets, conditions_receiver);
         let uploads = Uploads::new(&config.cache_dir);
         let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;

@@ -2,7 +2,7 @@
 //!
 //! Not here: connections (`carrel_net`).
 
-use std::sync::Arc;
+use std::{fs, path::PathBuf, sync::Arc};
 
 use carrel_net::{NetworkSettings, ProxyCredentials, SecretStore};
 use carrel_system::blocking;
@@ -19,13 +19,19 @@ struct StoredLogin {
     password: String,
 }
 
-/// Applies the organisation's settings, and then, without delaying the start, the stored name and password. Settings that
-/// cannot be used are logged, and the system's remain in use, so that the app starts.
-pub(super) fn apply(config: &Arc<Config>, secrets: &Arc<dyn SecretStore>) {
-    set(config, None);
+/// Uses the stored name and password, without delaying the start. The keychain is only read if they were stored, because
+/// it may ask for a password of its own.
+pub(super) fn apply_login(config: &Arc<Config>, secrets: &Arc<dyn SecretStore>) {
     let (config, secrets) = (config.clone(), secrets.clone());
     tokio::spawn(async move {
-        match blocking(move || stored_login(secrets.as_ref())).await {
+        let marker = marker(&config);
+        let login =
+            blocking(
+                move || {
+                    if marker.exists() { stored_login(secrets.as_ref()) } else { Ok(None) }
+                },
+            );
+        match login.await {
             Ok(None) => {}
             Ok(login) => set(&config, login),
             Err(e) => {
@@ -33,6 +39,11 @@ pub(super) fn apply(config: &Arc<Config>, secrets: &Arc<dyn SecretStore>) {
             }
         }
     });
+}
+
+/// Returns the path of the empty file that exists while a name and a password are stored.
+fn marker(config: &Config) -> PathBuf {
+    config.data_dir.join("proxy-login")
 }
 
 fn set(config: &Config, credentials: Option<ProxyCredentials>) {
@@ -56,13 +67,19 @@ impl Client {
         let settings =
             NetworkSettings { credentials: login.clone(), ..self.config().network.clone() };
         let secrets = self.shared.secrets.clone();
+        let marker = marker(self.config());
         blocking(move || match login {
             Some(ProxyCredentials { login, password }) => {
                 let text = serde_json::to_string(&StoredLogin { login, password })
                     .map_err(|e| Error::Internal(e.to_string()))?;
-                Ok::<_, Error>(secrets.set(PROXY_SECRET, &text)?)
+                secrets.set(PROXY_SECRET, &text)?;
+                Ok::<_, Error>(fs::write(marker, "")?)
             }
-            None => Ok(secrets.delete(PROXY_SECRET)?),
+            None => {
+                secrets.delete(PROXY_SECRET)?;
+                let _ = fs::remove_file(marker);
+                Ok(())
+            }
         })
         .await?;
         self.config().http.set_network(&settings)?;
