@@ -8,9 +8,14 @@ use carrel_client::{
     Client, Config, Error,
     content::download::SystemSensors,
     net::LiveHttp,
+    open_request::{OpenRequest, OpenRequests},
     system::{SystemClock, SystemIds},
 };
-use carrel_commands::{Host, api::error::CommandError, dispatch, events};
+use carrel_commands::{
+    Host,
+    api::{error::CommandError, event::UiEvent},
+    dispatch, events,
+};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
@@ -24,6 +29,7 @@ pub const EVENT: &str = "carrel://event";
 pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
+    open_requests: Arc<OpenRequests>,
 }
 
 impl Host for AppHost {
@@ -39,6 +45,10 @@ impl Host for AppHost {
     fn downloads_dir(&self) -> Option<PathBuf> {
         self.downloads.clone()
     }
+
+    fn open_requests(&self) -> Option<&OpenRequests> {
+        Some(&self.open_requests)
+    }
 }
 
 /// The client, or none if it could not be opened. In that case each call tries to open it again and returns the error,
@@ -48,19 +58,39 @@ pub struct ClientState {
     /// Serializes attempts to open the client.
     opening: Mutex<()>,
     profile: Profile,
+    open_requests: Arc<OpenRequests>,
 }
 
 /// Opens the client with the folders of `profile`, and starts to forward its events to the window.
-pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> ClientState {
+pub fn open<R: Runtime>(
+    app: &AppHandle<R>,
+    profile: &Profile,
+    open_requests: Arc<OpenRequests>,
+) -> ClientState {
     let state = ClientState {
         host: RwLock::default(),
         opening: Mutex::default(),
         profile: profile.clone(),
+        open_requests,
     };
     if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
     state
+}
+
+/// Adds files and links to those that wait for the UI, and tells the window. Those of the first start are added before
+/// there is a window; the UI asks for them when it has loaded.
+pub fn add_open_requests<R: Runtime>(
+    app: &AppHandle<R>,
+    waiting: &OpenRequests,
+    requests: impl IntoIterator<Item = OpenRequest>,
+) {
+    if waiting.add(requests)
+        && let Err(error) = app.emit(EVENT, UiEvent::OpenRequested)
+    {
+        tracing::warn!(error = %error, "an event could not be sent to the window");
+    }
 }
 
 async fn open_client<R: Runtime>(
@@ -112,6 +142,7 @@ impl ClientState {
         let host = Arc::new(AppHost {
             client: client.clone(),
             downloads: self.profile.downloads_dir(app),
+            open_requests: self.open_requests.clone(),
         });
         *self.host.write() = Some(host.clone());
         let app = app.clone();

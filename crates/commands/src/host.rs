@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use carrel_client::{Client, OpenAccount};
+use carrel_client::{Client, OpenAccount, open_request::OpenRequests};
 
 use crate::api::error::CommandError;
 
@@ -15,6 +15,11 @@ pub trait Host: Send + Sync + 'static {
     fn open_url(&self, url: &str) -> Result<(), CommandError>;
     /// Returns the system's downloads folder, if there is one; on a phone the app's documents folder.
     fn downloads_dir(&self) -> Option<PathBuf> {
+        None
+    }
+    /// Returns the files and links that the system asked the app to open, if this host can be asked. After adding to
+    /// them, the host sends `UiEvent::OpenRequested`.
+    fn open_requests(&self) -> Option<&OpenRequests> {
         None
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
+        learning::*, library::*, open::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
     },
     handlers,
     host::Host,
@@ -123,6 +123,8 @@ commands! {
     app::forget_repair(Empty) -> AppState;
     /// Opens a web page or e-mail address in the system's browser or mail program.
     app::open_url(OpenUrl) -> Empty;
+    /// Returns the files and links that the system asked the app to open since the last call.
+    open::take_open_requests(Empty) -> OpenRequestList;
 
     /// Returns one page of the filtered courses.
     library::list_courses(ListRequest) -> CourseList, stale on [Catalogue, Downloads, Progress, Enrolment];

@@ -86,6 +86,8 @@ export type { NoteRevision } from "./types/NoteRevision";
 export type { OfflineCheck } from "./types/OfflineCheck";
 export type { OpenFailure } from "./types/OpenFailure";
 export type { OpenQuiz } from "./types/OpenQuiz";
+export type { OpenRequestList } from "./types/OpenRequestList";
+export type { OpenRequestView } from "./types/OpenRequestView";
 export type { OpenUrl } from "./types/OpenUrl";
 export type { Ornament } from "./types/Ornament";
 export type { Page } from "./types/Page";
