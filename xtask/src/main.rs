@@ -18,6 +18,7 @@ mod run;
 mod setup;
 mod sh;
 mod test;
+mod third_party;
 mod window;
 
 use std::process::ExitCode;
