@@ -35,7 +35,8 @@ usage: cargo xtask <command>
   gen [--check]       generate ui/src/api from the command registry, packaging/policy and docs/POLICIES.md from the
                       list of policy keys; --check: fail if a file changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, search, lists,
-                      sign-ins, sockets, push, updates, hostile, window
+                      sign-ins, sockets, push, updates, hostile, window;
+                      fleet only if it is named
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
                       or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
