@@ -10,7 +10,8 @@ use carrel_client::{
     net::LiveHttp,
     system::{SystemClock, SystemIds},
 };
-use carrel_commands::{Host, api::error::CommandError, dispatch, events};
+use carrel_commands::{Host, api::error::CommandError, dispatch_action, events};
+use carrel_diagnostics::{Diagnostics, memory};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
@@ -24,6 +25,7 @@ pub const EVENT: &str = "carrel://event";
 pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
+    diagnostics: Arc<Diagnostics>,
 }
 
 impl Host for AppHost {
@@ -39,6 +41,10 @@ impl Host for AppHost {
     fn downloads_dir(&self) -> Option<PathBuf> {
         self.downloads.clone()
     }
+
+    fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
+        Some(&self.diagnostics)
+    }
 }
 
 /// The client, or none if it could not be opened. In that case each call tries to open it again and returns the error,
@@ -48,15 +54,22 @@ pub struct ClientState {
     /// Serializes attempts to open the client.
     opening: Mutex<()>,
     profile: Profile,
+    diagnostics: Arc<Diagnostics>,
 }
 
 /// Opens the client with the folders of `profile`, and starts to forward its events to the window.
-pub fn open<R: Runtime>(app: &AppHandle<R>, profile: &Profile) -> ClientState {
+pub fn open<R: Runtime>(
+    app: &AppHandle<R>,
+    profile: &Profile,
+    diagnostics: &Arc<Diagnostics>,
+) -> ClientState {
     let state = ClientState {
         host: RwLock::default(),
         opening: Mutex::default(),
         profile: profile.clone(),
+        diagnostics: diagnostics.clone(),
     };
+    tauri::async_runtime::spawn(memory::sample(Arc::downgrade(diagnostics)));
     if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
@@ -88,15 +101,16 @@ async fn open_client<R: Runtime>(
 }
 
 impl ClientState {
-    /// Runs a command by its name. Request and reply are JSON.
+    /// Runs a command by its name. Request and reply are JSON. `action` is the UI's id of the call.
     pub async fn call<R: Runtime>(
         &self,
         app: &AppHandle<R>,
         name: &str,
         payload: Value,
+        action: &str,
     ) -> Result<Value, CommandError> {
         let host = self.host(app).await?;
-        dispatch(host.as_ref(), name, payload).await
+        dispatch_action(host.as_ref(), name, payload, action).await
     }
 
     async fn host<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<AppHost>, CommandError> {
@@ -111,6 +125,7 @@ impl ClientState {
         let host = Arc::new(AppHost {
             client: client.clone(),
             downloads: self.profile.downloads_dir(app),
+            diagnostics: self.diagnostics.clone(),
         });
         *self.host.write() = Some(host.clone());
         let app = app.clone();
@@ -143,12 +158,14 @@ impl ClientState {
     }
 }
 
-/// The only Tauri command of the app: `invoke("call", { name, payload })`.
+/// The only Tauri command of the app: `invoke("call", { name, payload, action })`.
 #[tauri::command]
 pub async fn call<R: Runtime>(
     app: AppHandle<R>,
     name: String,
     payload: Value,
+    action: Option<String>,
 ) -> Result<Value, CommandError> {
-    app.state::<ClientState>().call(&app, &name, payload).await
+    let action = action.unwrap_or_default();
+    app.state::<ClientState>().call(&app, &name, payload, &action).await
 }

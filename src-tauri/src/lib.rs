@@ -8,8 +8,9 @@ mod dev_sign_in;
 mod host;
 mod shell;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
+use carrel_diagnostics::Diagnostics;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 
 /// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
@@ -19,11 +20,11 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    shell::log::start();
+    let diagnostics = shell::log::start();
     if let Some(code) = arguments.run_command() {
         return code;
     }
-    match build().map(|app| app.run_return(on_run_event)) {
+    match build(diagnostics).map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -32,12 +33,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn build() -> tauri::Result<tauri::App> {
+fn build(diagnostics: Arc<Diagnostics>) -> tauri::Result<tauri::App> {
     let profile = shell::profile::Profile::from_env();
     shell::plugins(tauri::Builder::default(), &profile)
         .invoke_handler(tauri::generate_handler![host::call])
         .setup(move |app| {
-            let state = host::open(app.handle(), &profile);
+            let state = host::open(app.handle(), &profile, &diagnostics);
             #[cfg(debug_assertions)]
             tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &state));
             app.manage(state);

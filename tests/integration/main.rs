@@ -17,3 +17,4 @@ mod search;
 mod server_restore;
 mod servers;
 mod space;
+mod support;

@@ -5,6 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use carrel_client::{Client, OpenAccount};
+use carrel_diagnostics::Diagnostics;
 
 use crate::api::error::CommandError;
 
@@ -17,6 +18,16 @@ pub trait Host: Send + Sync + 'static {
     fn downloads_dir(&self) -> Option<PathBuf> {
         None
     }
+    /// Returns the diagnostics of this run, if the host records them.
+    fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
+        None
+    }
+}
+
+/// Returns the diagnostics of this run, or an error if the host records none.
+pub(crate) fn diagnostics(host: &dyn Host) -> Result<&Arc<Diagnostics>, CommandError> {
+    host.diagnostics()
+        .ok_or_else(|| CommandError::unavailable("this program records no diagnostics"))
 }
 
 /// Returns the open account, or `Error::UNAUTHENTICATED`.

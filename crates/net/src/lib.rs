@@ -6,6 +6,7 @@
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
+//! | `traced` | opens a span for each request, for diagnostics |
 //! | `session` | adds the access token to requests; refreshes it once for all concurrent requests |
 //! | `reachability` | whether the server can be reached, observed from all requests of a session |
 //! | `reply` | classes of replies; `Retry-After` |
@@ -22,6 +23,7 @@ mod reachability;
 pub mod reply;
 mod retry;
 mod session;
+mod traced;
 
 pub use client::{Body, Failure, FailureKind, Http, Reply, Request};
 pub use error::{Error, Result};
@@ -31,3 +33,4 @@ pub use min_throughput::MinThroughput;
 pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};
+pub use traced::TracedHttp;

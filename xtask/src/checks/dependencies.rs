@@ -64,9 +64,26 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         ],
         &["carrel-testkit"],
     ),
-    ("carrel-commands", &["carrel-model", "carrel-client"], &["carrel-testkit"]),
-    ("carrel-bridge", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
-    ("carrel", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
+    (
+        "carrel-diagnostics",
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-net"],
+        &["carrel-testkit"],
+    ),
+    (
+        "carrel-commands",
+        &["carrel-model", "carrel-client", "carrel-diagnostics"],
+        &["carrel-testkit"],
+    ),
+    (
+        "carrel-bridge",
+        &["carrel-model", "carrel-client", "carrel-commands", "carrel-diagnostics"],
+        &["carrel-testkit"],
+    ),
+    (
+        "carrel",
+        &["carrel-model", "carrel-client", "carrel-commands", "carrel-diagnostics"],
+        &["carrel-testkit"],
+    ),
     (
         "carrel-server",
         &[
@@ -99,6 +116,7 @@ const ALL: &[&str] = &[
     "carrel-http-cache",
     "carrel-content",
     "carrel-client",
+    "carrel-diagnostics",
     "carrel-commands",
     "carrel-bridge",
     "carrel-server",
