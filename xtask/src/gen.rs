@@ -1,13 +1,9 @@
-//! `gen`: generates the TypeScript types and client in ui/src/api from the command registry.
+//! `gen`: generates the TypeScript types and client in ui/src/api from the command registry, and the files for
+//! administrators in packaging/policy and docs/POLICIES.md from the list of policy keys.
 //!
-//! The output is defined in crates/commands/examples/gen.rs.
+//! The output is defined in crates/commands/examples/gen.rs and crates/policy/examples/policy_files.rs.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use crate::{
     programs,
@@ -16,29 +12,38 @@ use crate::{
 
 const API: &str = "ui/src/api";
 
+/// Everything that is generated.
+const OUTPUTS: &[&str] = &[API, "packaging/policy", "docs/POLICIES.md"];
+
 pub fn run(args: &[String]) -> Result {
     programs::build_tests()?;
     if args.iter().any(|arg| arg == "--check") { check() } else { generate() }
 }
 
-/// Path of the generator, if it is built.
+/// Path of the generator of the commands, if it is built.
 pub fn generator() -> Option<PathBuf> {
-    let name = format!("gen{}", std::env::consts::EXE_SUFFIX);
+    example("gen")
+}
+
+fn example(name: &str) -> Option<PathBuf> {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     Some(sh::target().join("debug/examples").join(name)).filter(|path| path.is_file())
 }
 
 fn generate() -> Result {
-    let generator =
+    let commands =
         generator().ok_or("the generator is not built: crates/commands/examples/gen.rs")?;
-    sh::run(Command::new(generator).arg(sh::root().join(API)))
+    sh::run(Command::new(commands).arg(sh::root().join(API)))?;
+    let policies = example("policy_files")
+        .ok_or("the generator is not built: crates/policy/examples/policy_files.rs")?;
+    sh::run(Command::new(policies).arg(sh::root()))
 }
 
 /// Generates the files and returns an error if any of them changed.
 pub fn check() -> Result {
-    let folder = sh::root().join(API);
-    let before = contents(&folder);
+    let before = contents();
     generate()?;
-    let after = contents(&folder);
+    let after = contents();
     let changed: Vec<String> = before
         .keys()
         .chain(after.keys())
@@ -49,21 +54,21 @@ pub fn check() -> Result {
         return Ok(());
     }
     Err(format!(
-        "{API} was not up to date: {}\nhint: the files were regenerated; commit them",
+        "generated files were not up to date: {}\nhint: the files were regenerated; commit them",
         changed.join(", ")
     ))
 }
 
-fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Returns the generated files with their contents.
+fn contents() -> BTreeMap<PathBuf, Vec<u8>> {
     let mut out = BTreeMap::new();
-    let mut pending = vec![dir.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for path in fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            if path.is_dir() {
-                pending.push(path);
-            } else if let Ok(bytes) = fs::read(&path) {
-                out.insert(path, bytes);
-            }
+    let mut pending: Vec<PathBuf> = OUTPUTS.iter().map(|path| sh::root().join(path)).collect();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            pending.extend(entries.map(|entry| entry.path()));
+        } else if let Ok(bytes) = fs::read(&path) {
+            out.insert(path, bytes);
         }
     }
     out

@@ -31,7 +31,8 @@ usage: cargo xtask <command>
   test [--long]       run all checks; --long adds the long tests and the other platforms
        [--only NAME]  only the steps whose name contains NAME
   dev [--browser]     run the app with live reload; --browser: the UI in a browser with the bridge
-  gen [--check]       generate ui/src/api from the command registry; --check: fail if a file changes
+  gen [--check]       generate ui/src/api from the command registry, packaging/policy and docs/POLICIES.md from the
+                      list of policy keys; --check: fail if a file changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, search, lists,
                       sign-ins, sockets, push, updates, hostile, window
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name

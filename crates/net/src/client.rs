@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::Result;
+use crate::{NetworkCause, Result};
 
 /// An HTTP request.
 #[derive(Debug, Clone)]
@@ -108,6 +108,8 @@ impl Reply {
 pub struct Failure {
     /// Kind of the failure, for callers to branch on.
     pub kind: FailureKind,
+    /// Why the connection failed, if it is known.
+    pub cause: Option<NetworkCause>,
     /// What failed, for logs.
     pub message: String,
 }
@@ -132,7 +134,13 @@ pub enum FailureKind {
 impl Failure {
     /// Creates a failure.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, cause: None, message: message.into() }
+    }
+    /// Sets the cause.
+    #[must_use]
+    pub fn with_cause(mut self, cause: NetworkCause) -> Self {
+        self.cause = Some(cause);
+        self
     }
 }
 /// An HTTP client.

@@ -3,7 +3,7 @@
 use carrel_model::ErrorCode;
 use carrel_system::StorageError;
 
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, NetworkCause};
 
 /// Result with [`Error`] as the default error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,8 +18,8 @@ pub enum Error {
     #[error("not signed in")]
     Unauthenticated,
     /// No network, no server, or no reply in time.
-    #[error("offline: {0}")]
-    Offline(String),
+    #[error("offline: {message}")]
+    Offline { cause: Option<NetworkCause>, message: String },
     /// A reply that a Carrel server never sends.
     #[error("unexpected reply from {url}: {problem}")]
     BadReply { url: String, problem: String },
@@ -38,12 +38,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Creates the error for a server that did not reply, without a known cause.
+    pub fn offline(message: impl Into<String>) -> Self {
+        Self::Offline { cause: None, message: message.into() }
+    }
+    /// Returns why the connection failed, if it is known.
+    pub fn network_cause(&self) -> Option<NetworkCause> {
+        match self {
+            Self::Offline { cause, .. } => *cause,
+            _ => None,
+        }
+    }
     /// Returns the error code for callers.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
             Self::Unauthenticated => ErrorCode::Unauthenticated,
-            Self::Offline(_) => ErrorCode::Offline,
+            Self::Offline { .. } => ErrorCode::Offline,
             Self::BadReply { .. } => ErrorCode::BadReply,
             Self::Server { code, .. } => *code,
             Self::Secrets(_) => ErrorCode::Keychain,
@@ -59,6 +70,9 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         if let Self::Storage(e) = self {
             return e.hint();
+        }
+        if let Self::Offline { cause: Some(cause), .. } = self {
+            return cause.hint();
         }
         match self.code() {
             ErrorCode::Unauthenticated => "sign in again; unsent changes are kept",
@@ -78,7 +92,7 @@ impl From<Failure> for Error {
             FailureKind::TooLarge | FailureKind::Decode => {
                 Self::BadReply { url: String::new(), problem: f.message }
             }
-            _ => Self::Offline(f.message),
+            _ => Self::Offline { cause: f.cause, message: f.message },
         }
     }
 }

@@ -4,6 +4,8 @@
 //! | Module | Content |
 //! |---|---|
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
+//! | `cause` | why a connection failed: name resolution, TLS, proxy |
+//! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
 //! | `traced` | opens a span for each request, for diagnostics |
@@ -14,22 +16,27 @@
 //!
 //! Not here: caching (`carrel-http-cache`), the content of requests and replies.
 
+mod cause;
 mod client;
+mod dns;
 mod error;
 mod folder;
 mod live;
 mod min_throughput;
+mod proxy;
 mod reachability;
 pub mod reply;
 mod retry;
 mod session;
 mod traced;
 
+pub use cause::NetworkCause;
 pub use client::{Body, Failure, FailureKind, Http, Reply, Request};
 pub use error::{Error, Result};
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
 pub use min_throughput::MinThroughput;
+pub use proxy::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
 pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};

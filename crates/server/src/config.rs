@@ -60,6 +60,11 @@ pub struct Settings {
     /// Set if a proxy in front of the server terminates TLS. Replies then contain Strict-Transport-Security, and the
     /// start page shows an `https` address.
     pub behind_tls: bool,
+    /// File with the server's certificate chain (PEM). The server then speaks HTTPS itself; a changed file is read within
+    /// a minute.
+    pub tls_certificate: Option<PathBuf>,
+    /// File with the private key of the certificate (PEM).
+    pub tls_key: Option<PathBuf>,
     /// Takes the client's address from the last `X-Forwarded-For` entry. Use only behind a proxy that sets it.
     pub trust_forwarded_for: bool,
     /// A transaction that takes at least this time is logged.
@@ -122,6 +127,8 @@ impl Default for Settings {
             registration_open: false,
             public_catalogue: true,
             behind_tls: false,
+            tls_certificate: None,
+            tls_key: None,
             trust_forwarded_for: false,
             slow_query_ms: 100,
             request_timeout_s: 30,

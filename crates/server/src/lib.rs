@@ -13,7 +13,6 @@ pub mod blobs;
 pub mod bundle_import;
 pub mod clock;
 pub mod config;
-pub mod connections;
 pub mod data_dir;
 pub mod domain;
 pub mod error;

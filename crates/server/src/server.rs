@@ -2,46 +2,31 @@
 //!
 //! Not here: the command line and signals (`main`).
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use carrel_listener::{ConnectionLimits, Connections, Deadlines, Limits, Listener, Tls};
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Settings},
-    connections::{
-        CloseReason, ConnectionLimits, Connections, Deadlines, WatchedBody, WatchedSocket,
-    },
     data_dir::DataDir,
     error::{Error, io},
     folders::lock,
-    http::{self, App, Peer},
+    http::{self, App},
     jobs::JobRunner,
     publish::ImportReport,
 };
 
-/// Time limit for the graceful shutdown of an idle connection.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum number of waiting connections closed when `accept` fails, usually for lack of file descriptors.
-const SHED_COUNT: usize = 64;
-/// Delay before `accept` is retried, in which the connections are closed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// Maximum number of unsent bytes of a response in the kernel.
-const MAX_UNSENT_BYTES: u32 = 32 * 1024;
 /// Maximum number of concurrent streams of one HTTP/2 connection.
 const MAX_HTTP2_STREAMS: u32 = 64;
 /// Limits of hyper. They are above those of `http::layers`, which replies with problem details.
-const MAX_HEAD_BUFFER: usize = 4 * http::MAX_HEADER_BYTES;
-const MAX_HEADER_LINES: usize = 4 * http::MAX_HEADERS;
-/// Time limit for open requests when the server stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const LIMITS: Limits = Limits {
+    head_buffer: 4 * http::MAX_HEADER_BYTES,
+    header_lines: 4 * http::MAX_HEADERS,
+    http2_header_list: 2 * http::MAX_HEADER_BYTES as u32,
+    http2_streams: MAX_HTTP2_STREAMS,
+};
 
 /// Starts servers in this process.
 pub struct Server;
@@ -50,6 +35,7 @@ pub struct Server;
 pub struct RunningServer {
     /// The address on which the server listens, with the actual port.
     pub addr: SocketAddr,
+    tls: Option<Tls>,
     data: Arc<DataDir>,
     app: App,
     connections: Arc<Connections>,
@@ -61,7 +47,9 @@ pub struct RunningServer {
 
 impl Server {
     /// Opens the data folder and starts the server.
-    pub async fn start(config: Config) -> Result<RunningServer, Error> {
+    pub async fn start(mut config: Config) -> Result<RunningServer, Error> {
+        let tls = tls_of(&config.settings)?;
+        config.settings.behind_tls |= tls.is_some();
         std::fs::create_dir_all(&config.data_dir).map_err(io("create", &config.data_dir))?;
         let lock = lock(&config.data_dir)?;
         let data = Arc::new(DataDir::open(config)?);
@@ -83,10 +71,15 @@ impl Server {
         let stopping = app.stopping.clone();
         let router = http::app(app.clone());
         let settings = &data.config.settings;
-        let limits = ConnectionLimits::of(settings);
-        let connections = Connections::new(limits, Deadlines::of(settings));
-        let accepting = accept(listener, router, stopping.clone(), Arc::clone(&connections));
-        let accepting = Some(tokio::spawn(accepting));
+        let limits = limits_of(settings);
+        let connections = Connections::new(limits, deadlines_of(settings));
+        let listener = Listener {
+            listener,
+            tls: tls.clone(),
+            limits: LIMITS,
+            connections: Arc::clone(&connections),
+        };
+        let accepting = Some(tokio::spawn(listener.serve(router, stopping.clone())));
         let jobs = settings
             .run_jobs
             .then(|| tokio::spawn(JobRunner::new(Arc::clone(&data)).serve(stopping.clone())));
@@ -98,7 +91,48 @@ impl Server {
                 "the limit of open files allows fewer connections than configured; hint: raise LimitNOFILE or ulimit -n"
             );
         }
-        Ok(RunningServer { addr, data, app, connections, stopping, accepting, jobs, _lock: lock })
+        Ok(RunningServer {
+            addr,
+            tls,
+            data,
+            app,
+            connections,
+            stopping,
+            accepting,
+            jobs,
+            _lock: lock,
+        })
+    }
+}
+
+/// Reads the certificate and its key; `None` if the settings name none.
+///
+/// # Errors
+///
+/// If only one of the two is set, or if they cannot be used.
+pub fn tls_of(settings: &Settings) -> Result<Option<Tls>, Error> {
+    match (&settings.tls_certificate, &settings.tls_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            Ok(Some(Tls::open(certificate, key).map_err(|e| Error::Refused(e.to_string()))?))
+        }
+        _ => Err(Error::Refused("tls_certificate and tls_key must be set together".to_owned())),
+    }
+}
+
+fn limits_of(settings: &Settings) -> ConnectionLimits {
+    // Behind a proxy all connections have its address.
+    let per_address =
+        (!settings.trust_forwarded_for).then_some(settings.max_connections_per_address);
+    ConnectionLimits::new(settings.max_connections, per_address)
+}
+
+fn deadlines_of(settings: &Settings) -> Deadlines {
+    let seconds = |s: u64| Duration::from_secs(s.max(1));
+    Deadlines {
+        head: seconds(settings.head_timeout_s),
+        idle: seconds(settings.idle_timeout_s),
+        write: seconds(settings.write_timeout_s),
     }
 }
 
@@ -117,13 +151,18 @@ fn public_access_warnings(addr: SocketAddr, settings: &Settings) -> Vec<&'static
 }
 
 impl RunningServer {
-    /// Returns `http://` and the address.
+    /// Returns `http://` or `https://` and the address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
     }
     /// Returns the state of the handlers, for tests.
     pub fn app(&self) -> &App {
         &self.app
+    }
+    /// Returns the TLS of the server, if it has a certificate.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
     /// Returns the number of open connections, without those that the server is closing.
     pub fn connections(&self) -> usize {
@@ -156,127 +195,18 @@ impl Drop for RunningServer {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    stopping: CancellationToken,
-    connections: Arc<Connections>,
-) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The deadlines of `connections` cover heads; hyper's own timeout starts only after it has detected the HTTP
-    // version.
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD_BUFFER)
-        .max_headers(MAX_HEADER_LINES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(30)))
-        .max_header_list_size(http::MAX_HEADER_BYTES as u32 * 2)
-        .max_concurrent_streams(MAX_HTTP2_STREAMS);
-    let tasks = TaskTracker::new();
-    let watched = Arc::clone(&connections);
-    let sweeper = tokio::spawn(async move {
-        let mut tick = tokio::time::interval(watched.deadlines().tick());
-        loop {
-            watched.sweep(tick.tick().await);
-        }
-    });
-    loop {
-        let (socket, peer) = tokio::select! {
-            () = stopping.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(e) => {
-                    // Usually no file descriptor is free; closing waiting connections frees some.
-                    let closed = connections.shed(SHED_COUNT);
-                    tracing::warn!(error = %e, connections.closed = closed, "failed to accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let Some(slot) = connections.admit(peer.ip(), tokio::time::Instant::now()) else {
-            refuse(&socket);
-            continue;
-        };
-        let _ = socket.set_nodelay(true);
-        limit_unsent(&socket);
-        let connection = Arc::clone(&slot.connection);
-        let (router, watched) = (router.clone(), Arc::clone(&connection));
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let open = watched.begin(request.version() == hyper::Version::HTTP_2);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer.ip()));
-            let router = router.clone();
-            async move {
-                let reply = router.oneshot(request).await.unwrap_or_else(|never| match never {});
-                Ok::<_, Infallible>(reply.map(|body| WatchedBody::new(body, open)))
-            }
-        });
-        let socket = TokioIo::new(WatchedSocket::new(socket, Arc::clone(&connection)));
-        let served = builder.serve_connection(socket, service).into_owned();
-        let stopping = stopping.clone();
-        tasks.spawn(async move {
-            let _slot = slot;
-            let mut served = std::pin::pin!(served);
-            let grace = tokio::select! {
-                ended = served.as_mut() => return log_end(ended),
-                () = stopping.cancelled() => STOP_TIMEOUT,
-                () = connection.closing.cancelled() => CLOSE_TIMEOUT,
-            };
-            match connection.close_reason() {
-                // The client missed a deadline, so the connection is closed at once.
-                Some(reason @ (CloseReason::Head | CloseReason::Write)) => {
-                    tracing::debug!(reason = ?reason, "a connection was closed at its deadline");
-                }
-                // Other connections are shut down gracefully (HTTP/2: GOAWAY), so that clients send further requests on
-                // another connection.
-                _ => {
-                    served.as_mut().graceful_shutdown();
-                    if let Ok(ended) = tokio::time::timeout(grace, served).await {
-                        log_end(ended);
-                    }
-                }
-            }
-        });
-    }
-    drop(listener);
-    tasks.close();
-    tasks.wait().await;
-    sweeper.abort();
-}
-
-fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
-    if let Err(e) = ended {
-        tracing::debug!(error = %e, "connection error");
-    }
-}
-
-/// Limits the unsent data in the kernel. Otherwise a send buffer of megabytes would accept a response that the client
-/// does not read, and a slow reader would make progress only in large steps.
-fn limit_unsent(socket: &tokio::net::TcpStream) {
-    let socket = socket2::SockRef::from(socket);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
-    #[cfg(not(target_os = "linux"))]
-    let _ = socket.set_send_buffer_size(4 * MAX_UNSENT_BYTES as usize);
-}
-
-/// Sends a 503 with `retry-after` to a client that cannot be admitted. Does not block; bytes that do not fit into the
-/// socket buffer are not sent.
-fn refuse(socket: &tokio::net::TcpStream) {
-    let _ = socket.try_write(
-        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_behind_a_proxy_are_not_limited_by_address() {
+        let limit = |trust_forwarded_for| {
+            let settings = Settings { trust_forwarded_for, ..Settings::default() };
+            limits_of(&settings).per_address.is_some()
+        };
+        assert_eq!([false, true].map(limit), [true, false]);
+    }
 
     #[test]
     fn public_access_from_the_network_causes_a_warning() {

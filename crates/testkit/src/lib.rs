@@ -3,6 +3,7 @@
 //!
 //! Not here: the tests (`tests/`, docs/TESTING.md).
 
+pub mod certificates;
 pub mod clock;
 pub mod disk;
 pub mod fake_server;

@@ -99,8 +99,18 @@ fn windows() -> Result {
 /// Runs tests of code that depends on the system: file names, locks, renames, SQLite, the clock.
 fn wine_tests() -> Result {
     let mut command = cargo("test", WINDOWS);
-    let crates =
-        ["model", "system", "sqlite", "net", "learning", "sync", "http-cache", "content", "client"];
+    let crates = [
+        "model",
+        "system",
+        "policy",
+        "sqlite",
+        "net",
+        "learning",
+        "sync",
+        "http-cache",
+        "content",
+        "client",
+    ];
     for name in crates {
         command.args(["--package", &format!("carrel-{name}")]);
     }

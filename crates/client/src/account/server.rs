@@ -48,11 +48,11 @@ pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Re
                 return Ok(ServerCheck { address, meta, clock_ahead_ms });
             }
             // A missing reply is reported only if no address returned an error reply.
-            Err(e @ Error::Offline(_)) => failed = failed.or(Some(e)),
+            Err(e @ Error::Offline { .. }) => failed = failed.or(Some(e)),
             Err(e) => failed = Some(e),
         }
     }
-    Err(failed.unwrap_or_else(|| Error::Offline("no server replied".into())))
+    Err(failed.unwrap_or_else(|| Error::offline("no server replied")))
 }
 
 /// The verified identity of a server, which does not depend on its address.

@@ -27,7 +27,7 @@ impl StopReason {
         let paused = |reason, retry| Self { phase: Phase::Paused, reason, retry };
         let failed = |reason| Self { phase: Phase::Failed, reason, retry: Retry::ByUser };
         match error {
-            Error::Net(Net::Offline(_)) | Error::NotDownloaded { .. } => {
+            Error::Net(Net::Offline { .. }) | Error::NotDownloaded { .. } => {
                 paused(Reason::Offline, Retry::OnChange)
             }
             e if e.code() == ErrorCode::DiskFull => paused(Reason::DiskFull, Retry::OnChange),

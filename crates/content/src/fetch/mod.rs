@@ -465,7 +465,7 @@ pub(crate) fn for_readers(e: Error) -> Error {
             Net::BadReply { url: String::new(), problem: detail }.into()
         }
         Error::Net(Net::Server { status: 403, .. }) => e,
-        Error::Net(Net::Server { detail, .. }) => Net::Offline(detail).into(),
+        Error::Net(Net::Server { detail, .. }) => Net::offline(detail).into(),
         e => e,
     }
 }

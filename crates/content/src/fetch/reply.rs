@@ -197,5 +197,5 @@ pub(super) fn corrupt(hash: BlobHash) -> Error {
     Error::Corrupt(format!("blob {hash:?}: bytes do not match the hash"))
 }
 pub(super) fn truncated(url: &str, received: u64, size: u64) -> Error {
-    Net::Offline(format!("{url} ended after {received} of {size} bytes")).into()
+    Net::offline(format!("{url} ended after {received} of {size} bytes")).into()
 }

@@ -147,10 +147,9 @@ impl Library {
             let cached = self.inner.cache.refresh(&path).await?;
             // A stored response does not count: a stale list would be marked as fresh.
             if cached.fallback().is_some() {
-                return Err(Net::Offline(
-                    "cannot refresh the list: the server did not reply".into(),
-                )
-                .into());
+                return Err(
+                    Net::offline("cannot refresh the list: the server did not reply").into()
+                );
             }
             as_of_ms = as_of_ms.min(cached.as_of_ms);
             let list_page: ListPage<serde::de::IgnoredAny> =

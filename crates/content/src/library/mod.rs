@@ -295,7 +295,7 @@ impl Library {
         let path = manifest_path(kind, id);
         let cached = self.inner.cache.refresh(&path).await?;
         if cached.offline {
-            return Err(Net::Offline("the server cannot be reached".into()).into());
+            return Err(Net::offline("the server cannot be reached").into());
         }
         self.verified_from_server(id, cached).await
     }
@@ -508,7 +508,7 @@ impl Library {
         }
         match done {
             Some(Ok(())) => Ok(()),
-            Some(Err(Error::Net(Net::Offline(_)))) => {
+            Some(Err(Error::Net(Net::Offline { .. }))) => {
                 Err(Error::NotDownloaded { what: hash.to_hex(), size: None })
             }
             Some(Err(e)) => Err(e),

@@ -155,7 +155,7 @@ async fn located(library: &Library, hash: BlobHash) -> Result<Arc<BlobLocation>>
 
 fn error_response(hash: BlobHash, e: &Error) -> Response {
     let status = match e {
-        Error::NotDownloaded { .. } | Error::Net(Net::Offline(_)) => {
+        Error::NotDownloaded { .. } | Error::Net(Net::Offline { .. }) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::NotFound(_) => StatusCode::NOT_FOUND,

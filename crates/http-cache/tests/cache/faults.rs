@@ -250,7 +250,7 @@ fn describe(result: &Result<Cached, Error>) -> String {
     match result {
         Ok(cached) if cached.body.len() > 1000 => "long".into(),
         Ok(cached) => String::from_utf8_lossy(&cached.body).into_owned(),
-        Err(Error::Net(carrel_net::Error::Offline(_)) | Error::NotStored(_)) => "none".into(),
+        Err(Error::Net(carrel_net::Error::Offline { .. }) | Error::NotStored(_)) => "none".into(),
         Err(Error::Net(carrel_net::Error::BadReply { .. }) | Error::Corrupt(_)) => "refused".into(),
         Err(Error::Net(carrel_net::Error::Unauthenticated)) => "401".into(),
         Err(Error::NotFound(_)) => "404".into(),

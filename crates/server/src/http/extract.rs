@@ -1,6 +1,6 @@
 //! Extractors for handlers; invalid input becomes an `ApiError`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use axum::{
     body::to_bytes,
@@ -161,9 +161,7 @@ impl FromRequestParts<App> for SyncVersion {
     }
 }
 
-/// Address of the client. The accept loop adds it to the request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+pub use carrel_listener::Peer;
 
 impl FromRequestParts<App> for Peer {
     type Rejection = ApiError;

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Uri, header, uri::Authority},
     response::{Html, IntoResponse, Response},
 };
 use qrcode::{QrCode, render::svg};
@@ -27,8 +27,8 @@ small{opacity:.7}\
 /// Returns the start page.
 #[utoipa::path(get, path = "/", tag = "server",
     responses((status = 200, description = "name, version, address and QR code", content_type = "text/html")))]
-pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response {
-    let address = address(&app, &headers);
+pub async fn start_page(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    let address = address(&app, &uri, &headers);
     // The policy allows only the style element with this nonce.
     let nonce = crate::clock::new_id().simple().to_string();
     let page = page(&app.settings.name, address.as_deref(), &nonce);
@@ -41,12 +41,16 @@ pub async fn start_page(State(app): State<App>, headers: HeaderMap) -> Response 
     reply
 }
 
-/// Returns the configured address, or the `Host` of the request if none is configured.
-fn address(app: &App, headers: &HeaderMap) -> Option<String> {
+/// Returns the configured address. If none is configured, returns the `Host` of the request, which is a part of the URI
+/// in HTTP/2.
+fn address(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     if !app.settings.address.is_empty() {
         return Some(app.settings.address.clone());
     }
-    let host: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
+    let host: Authority = match (headers.get(header::HOST), uri.authority()) {
+        (Some(host), _) => host.to_str().ok()?.parse().ok()?,
+        (None, authority) => authority?.clone(),
+    };
     // The address must not contain a user name or password.
     let scheme = if app.settings.behind_tls { "https" } else { "http" };
     (!host.as_str().contains('@')).then(|| format!("{scheme}://{host}"))

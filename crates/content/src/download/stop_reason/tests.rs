@@ -11,7 +11,7 @@ fn errors_have_the_expected_reasons() {
     let storage = |cause| Error::from(StorageError::new(cause, ""));
     let text = String::new;
     for (error, phase, reason, retry) in [
-        (Net::Offline(text()).into(), Phase::Paused, Reason::Offline, Retry::OnChange),
+        (Net::offline(text()).into(), Phase::Paused, Reason::Offline, Retry::OnChange),
         (storage(Cause::Full), Phase::Paused, Reason::DiskFull, Retry::OnChange),
         (Net::Unauthenticated.into(), Phase::Paused, Reason::SignIn, Retry::OnChange),
         (

@@ -4,7 +4,7 @@
 //! on the plain port, half of a request head, an HTTP/2 preface without a stream, a response that is never read) has
 //! one of three deadlines. One task checks all connections.
 //!
-//! Not here: sockets and HTTP (`server`), the time limit of handlers (`http`).
+//! Not here: sockets and HTTP (`accept`), the time limit of handlers.
 
 mod watched;
 
@@ -21,7 +21,6 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
 pub use watched::{WatchedBody, WatchedSocket};
 
 /// Bytes that a client must read within the write deadline.
@@ -41,14 +40,6 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    pub fn of(settings: &Settings) -> Self {
-        let seconds = |s: u64| Duration::from_secs(s.max(1));
-        Self {
-            head: seconds(settings.head_timeout_s),
-            idle: seconds(settings.idle_timeout_s),
-            write: seconds(settings.write_timeout_s),
-        }
-    }
     /// Returns the interval between checks; a connection is closed at most this long after its deadline.
     pub fn tick(&self) -> Duration {
         (self.head.min(self.idle).min(self.write) / 4)
@@ -225,15 +216,14 @@ pub struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    pub fn of(settings: &Settings) -> Self {
+    /// Returns the limits for at most `total` connections and `per_address` (0: a quarter of the total) from one address.
+    /// The limit of open files applies, too.
+    pub fn new(total: usize, per_address: Option<usize>) -> Self {
         let files =
             usize::try_from(open_files().saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX);
-        let total = settings.max_connections.min(files).max(1);
-        let per_address = match settings.max_connections_per_address {
-            0 => total.div_ceil(4),
-            n => n,
-        };
-        Self { total, per_address: (!settings.trust_forwarded_for).then_some(per_address.max(1)) }
+        let total = total.min(files).max(1);
+        let per_address = per_address.map(|n| if n == 0 { total.div_ceil(4) } else { n }.max(1));
+        Self { total, per_address }
     }
 }
 
@@ -551,8 +541,11 @@ mod tests {
             let _second_slot = connections.admit(ip(second), now).unwrap();
             assert_eq!(first_slot.connection.close_reason().is_some(), same, "{first} {second}");
         }
-        // Behind a proxy, connections are not limited by address.
-        let settings = Settings { trust_forwarded_for: true, ..Settings::default() };
-        assert_eq!(ConnectionLimits::of(&settings).per_address, None);
+        for (total, per_address, expected) in
+            [(40, Some(0), (40, Some(10))), (40, Some(7), (40, Some(7))), (0, None, (1, None))]
+        {
+            let limits = ConnectionLimits::new(total, per_address);
+            assert_eq!((limits.total, limits.per_address), expected);
+        }
     }
 }

@@ -62,6 +62,9 @@ impl<S> WatchedSocket<S> {
     pub fn new(socket: S, connection: Arc<Connection>) -> Self {
         Self { socket, connection }
     }
+    pub fn get_ref(&self) -> &S {
+        &self.socket
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {

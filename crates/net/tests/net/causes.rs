@@ -1,0 +1,166 @@
+//! Each cause of a failed connection is recognised.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use carrel_net::{Error, Failure, Http, LiveHttp, NetworkCause, NetworkSettings, Request};
+use carrel_system::SystemClock;
+use carrel_testkit::certificates::{CertificateAuthority, Validity};
+use tokio::io::AsyncWriteExt;
+
+use crate::servers::{closed_port, http, https, listen, read_head, scripted};
+
+/// Fetches a URL; returns the status and the body.
+pub async fn fetch(http: &LiveHttp, url: &str) -> Result<(u16, Vec<u8>), Failure> {
+    let request = Request::get(url).timeout(Duration::from_secs(2));
+    let reply = http.send(request).await?;
+    let status = reply.status;
+    Ok((status, reply.bytes(1024).await?.to_vec()))
+}
+
+pub fn client(settings: NetworkSettings) -> LiveHttp {
+    LiveHttp::with_settings("Carrel/test", &settings, Arc::new(SystemClock::new())).unwrap()
+}
+
+fn trusting(authority: &CertificateAuthority) -> LiveHttp {
+    client(NetworkSettings { extra_ca: vec![authority.pem().into()], ..Default::default() })
+}
+
+#[tokio::test]
+async fn an_additional_authority_is_trusted_with_tls_1_2_and_1_3() {
+    let authority = CertificateAuthority::new("School CA");
+    let identity = authority.issue(&["localhost", "127.0.0.1"], Validity::CURRENT);
+    for version in [2, 3] {
+        let port = https(&identity, version).await;
+        for host in ["localhost", "127.0.0.1"] {
+            let reply = fetch(&trusting(&authority), &format!("https://{host}:{port}/")).await;
+            assert_eq!(reply.unwrap(), (200, b"hello".to_vec()), "TLS 1.{version}, {host}");
+        }
+    }
+    // Several authorities in one file, with text between them.
+    let other = CertificateAuthority::new("Another CA");
+    let bundle = format!("# Other\n{}\n# School\n{}\n", other.pem(), authority.pem());
+    let both = client(NetworkSettings { extra_ca: vec![bundle.into()], ..Default::default() });
+    let port = https(&identity, 3).await;
+    assert_eq!(fetch(&both, &format!("https://localhost:{port}/")).await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn each_cause_is_recognised() {
+    use NetworkCause as C;
+    let authority = CertificateAuthority::new("School CA");
+    let trusting = trusting(&authority);
+    let local = ["localhost"];
+    let valid = https(&authority.issue(&local, Validity::CURRENT), 3).await;
+    let untrusted = client(NetworkSettings::default());
+    let silent = listen(|socket| async move {
+        let _socket = socket;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let cut = listen(|mut socket| async move {
+        read_head(&mut socket).await;
+        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello").await;
+    })
+    .await;
+    let mut seen = BTreeSet::new();
+    for (what, http, url, expected) in [
+        // A label of more than 63 characters cannot exist, so no name server is asked.
+        ("name", &untrusted, format!("http://{}.example/", "a".repeat(70)), C::Dns),
+        (
+            "closed port",
+            &untrusted,
+            format!("http://localhost:{}/", closed_port().await),
+            C::Refused,
+        ),
+        ("no reply", &untrusted, format!("http://localhost:{silent}/"), C::Timeout),
+        ("no TLS reply", &trusting, format!("https://localhost:{silent}/"), C::Timeout),
+        ("a body that ends early", &untrusted, format!("http://localhost:{cut}/"), C::Interrupted),
+        (
+            "closed in the TLS handshake",
+            &trusting,
+            format!("https://localhost:{}/", scripted(b"").await),
+            C::Interrupted,
+        ),
+        (
+            "unknown authority",
+            &untrusted,
+            format!("https://localhost:{valid}/"),
+            C::CertificateUntrusted,
+        ),
+        (
+            "expired",
+            &trusting,
+            format!(
+                "https://localhost:{}/",
+                https(&authority.issue(&local, Validity::EXPIRED), 3).await
+            ),
+            C::CertificateExpired,
+        ),
+        (
+            "not yet valid",
+            &trusting,
+            format!(
+                "https://localhost:{}/",
+                https(&authority.issue(&local, Validity::FUTURE), 2).await
+            ),
+            C::CertificateNotYetValid,
+        ),
+        ("another name", &trusting, format!("https://127.0.0.1:{valid}/"), C::CertificateWrongHost),
+        (
+            "HTTP on the port",
+            &trusting,
+            format!("https://localhost:{}/", scripted(b"HTTP/1.1 400 Bad Request\r\n\r\n").await),
+            C::NotTls,
+        ),
+        (
+            "an alert: protocol version",
+            &trusting,
+            format!("https://localhost:{}/", scripted(b"\x15\x03\x03\x00\x02\x02\x46").await),
+            C::TlsVersion,
+        ),
+        (
+            "an alert: handshake failure",
+            &trusting,
+            format!("https://localhost:{}/", scripted(b"\x15\x03\x03\x00\x02\x02\x28").await),
+            C::TlsVersion,
+        ),
+        (
+            "an alert: internal error",
+            &trusting,
+            format!("https://localhost:{}/", scripted(b"\x15\x03\x03\x00\x02\x02\x50").await),
+            C::TlsFailed,
+        ),
+    ] {
+        let failure = fetch(http, &url).await.expect_err(what);
+        assert_eq!(failure.cause, Some(expected), "{what}: {failure}");
+        let error = Error::from(failure);
+        assert_eq!(error.network_cause(), Some(expected), "{what}");
+        assert_eq!(error.hint(), expected.hint(), "{what}");
+        assert!(error.is_retryable(), "{what}: the app stays usable without the network");
+        seen.insert(expected.name());
+    }
+    assert_eq!(seen.len(), 11);
+    let names: BTreeSet<_> = NetworkCause::ALL.iter().map(|cause| cause.name()).collect();
+    assert_eq!(names.len(), NetworkCause::ALL.len(), "each cause has a name of its own");
+}
+
+#[tokio::test]
+async fn invalid_certificates_of_authorities_are_refused_with_a_reason() {
+    for (what, pem) in [
+        ("text", "not a certificate"),
+        ("empty", ""),
+        ("cut", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
+    ] {
+        let settings = NetworkSettings { extra_ca: vec![pem.into()], ..Default::default() };
+        let created =
+            LiveHttp::with_settings("Carrel/test", &settings, Arc::new(SystemClock::new()));
+        let error = created.err().unwrap_or_else(|| panic!("{what}: accepted")).to_string();
+        assert!(error.contains("certificate"), "{what}: {error}");
+    }
+    // Replacing valid settings by invalid ones changes nothing.
+    let live = client(NetworkSettings::default());
+    let invalid = NetworkSettings { extra_ca: vec![b"x".to_vec()], ..Default::default() };
+    assert!(live.set_settings(&invalid).is_err());
+    let port = http().await;
+    assert_eq!(fetch(&live, &format!("http://localhost:{port}/")).await.unwrap().0, 200);
+}
