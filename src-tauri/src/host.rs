@@ -11,7 +11,7 @@ use carrel_client::{
     system::{SystemClock, SystemIds},
 };
 use carrel_commands::{Host, api::error::CommandError, dispatch_action, events};
-use carrel_diagnostics::{Diagnostics, memory};
+use carrel_diagnostics::{Diagnostics, doctor::SystemFacts, memory};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
@@ -44,6 +44,14 @@ impl Host for AppHost {
 
     fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
         Some(&self.diagnostics)
+    }
+
+    fn system_facts(&self) -> fn() -> SystemFacts {
+        crate::doctor::facts
+    }
+
+    fn policies(&self) -> fn() -> Option<String> {
+        crate::doctor::policies
     }
 }
 

@@ -5,6 +5,7 @@
 mod cli;
 #[cfg(debug_assertions)]
 mod dev_sign_in;
+mod doctor;
 mod host;
 mod shell;
 
@@ -12,6 +13,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use carrel_diagnostics::Diagnostics;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
+use tracing::level_filters::LevelFilter;
 
 /// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
@@ -20,11 +22,16 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let diagnostics = shell::log::start();
-    if let Some(code) = arguments.run_command() {
+    let context = context();
+    let version = context.package_info().version.to_string();
+    let folders = shell::profile::Profile::from_env().folders(&context.config().identifier);
+    // A report does not write to the folders that it checks.
+    let logged = folders.as_ref().filter(|_| !arguments.has_command());
+    let diagnostics = shell::log::start(logged, &version, LevelFilter::INFO);
+    if let Some(code) = arguments.run_command(folders.as_ref(), &version) {
         return code;
     }
-    match build(diagnostics).map(|app| app.run_return(on_run_event)) {
+    match build(diagnostics, context).map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -33,7 +40,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn build(diagnostics: Arc<Diagnostics>) -> tauri::Result<tauri::App> {
+fn build(diagnostics: Arc<Diagnostics>, context: tauri::Context) -> tauri::Result<tauri::App> {
     let profile = shell::profile::Profile::from_env();
     shell::plugins(tauri::Builder::default(), &profile)
         .invoke_handler(tauri::generate_handler![host::call])
@@ -45,7 +52,7 @@ fn build(diagnostics: Arc<Diagnostics>) -> tauri::Result<tauri::App> {
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
-        .build(context())
+        .build(context)
 }
 
 /// Handles events of the system. Those before `setup` are ignored. When the window gets the focus, sync resumes,

@@ -7,6 +7,7 @@
 //! | `open_account` | an account while it is open: database, content, sync, tasks |
 //! | `bundle` | courses and work as files, for devices without a network |
 //! | `client` | which account is open, where content is stored |
+//! | `support` | what the checks and the support bundle read about the accounts |
 //!
 //! A module uses only modules above it in this table.
 //!
@@ -20,6 +21,7 @@ mod client;
 mod config;
 mod error;
 mod open_account;
+pub mod support;
 
 pub use carrel_content as content;
 pub use carrel_http_cache as http_cache;

@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use carrel_client::{Client, OpenAccount};
-use carrel_diagnostics::Diagnostics;
+use carrel_diagnostics::{Diagnostics, doctor::SystemFacts};
 
 use crate::api::error::CommandError;
 
@@ -21,6 +21,14 @@ pub trait Host: Send + Sync + 'static {
     /// Returns the diagnostics of this run, if the host records them.
     fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
         None
+    }
+    /// Returns a function that reads what is known about the operating system, for the checks. It may block.
+    fn system_facts(&self) -> fn() -> SystemFacts {
+        SystemFacts::of_this_system
+    }
+    /// Returns a function that reads the policies in force as text, for the support bundle. It may block.
+    fn policies(&self) -> fn() -> Option<String> {
+        || None
     }
 }
 

@@ -7,7 +7,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use carrel_diagnostics::actions::{command_span, end_command};
+use carrel_diagnostics::{
+    actions::{command_span, end_command},
+    doctor::DoctorReport,
+};
 use serde_json::Value;
 use tracing::Instrument;
 
@@ -231,6 +234,14 @@ commands! {
     diagnostics::report_metrics(UiMeasurements) -> Empty;
     /// Removes an alert until its limit is broken again.
     diagnostics::dismiss_alert(AlertRef) -> DiagnosticsReport;
+    /// Checks this device and the connection to the server. Takes up to 20 s.
+    diagnostics::run_doctor(Empty) -> DoctorReport;
+    /// Writes a support bundle to the downloads folder. It is not sent.
+    diagnostics::save_support_bundle(Empty) -> SavedBundle;
+    /// Returns the reports of crashes, newest first.
+    diagnostics::crash_reports(Empty) -> CrashReportList;
+    /// Deletes the reports of crashes.
+    diagnostics::delete_crash_reports(Empty) -> CrashReportList;
 }
 
 /// Commands that are not listed as actions of the user.

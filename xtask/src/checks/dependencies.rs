@@ -64,6 +64,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-sync",
             "carrel-http-cache",
             "carrel-content",
+            "carrel-diagnostics",
         ],
         &["carrel-testkit"],
     ),

@@ -4,6 +4,7 @@
 
 use carrel_diagnostics::{
     actions::Action,
+    crash::CrashReport,
     metrics::{Alert, MetricReport},
 };
 use serde::{Deserialize, Serialize};
@@ -111,4 +112,19 @@ pub struct UiAction {
 #[serde(rename_all = "camelCase")]
 pub struct AlertRef {
     pub alert: String,
+}
+
+/// A support bundle that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedBundle {
+    pub path: String,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CrashReportList {
+    /// Newest first, at most five.
+    pub reports: Vec<CrashReport>,
 }

@@ -2,15 +2,27 @@
 //!
 //! Not here: counting (`carrel_http_cache`), measuring (`carrel_diagnostics`).
 
-use carrel_client::http_cache::{RouteCounts, Strategy};
-use carrel_diagnostics::metrics::Metric;
+use std::path::PathBuf;
+
+use carrel_client::{
+    Error,
+    http_cache::{RouteCounts, Strategy},
+    support::{self, Folders, SupportInput},
+    system::blocking,
+};
+use carrel_diagnostics::{
+    crash,
+    doctor::{self, DoctorReport, Environment, SystemFacts},
+    metrics::Metric,
+};
 
 use super::{Result, percent};
 use crate::{
     api::{
         app::Empty,
         diagnostics::{
-            AlertRef, CacheFigures, DiagnosticsReport, RouteFigures, TierCounts, UiMeasurements,
+            AlertRef, CacheFigures, CrashReportList, DiagnosticsReport, RouteFigures, SavedBundle,
+            TierCounts, UiMeasurements,
         },
         error::CommandError,
     },
@@ -98,4 +110,65 @@ pub async fn dismiss_alert(host: &dyn Host, request: AlertRef) -> Result<Diagnos
     // An alert may have expired since it was shown.
     diagnostics(host)?.metrics.dismiss(&request.alert);
     diagnostics_report(host, Empty {}).await
+}
+
+fn folders(host: &dyn Host) -> Folders {
+    let config = host.client().config();
+    Folders { data_dir: config.data_dir.clone(), cache_dir: config.cache_dir.clone() }
+}
+
+pub async fn run_doctor(host: &dyn Host, _: Empty) -> Result<DoctorReport> {
+    let (client, folders) = (host.client(), folders(host));
+    let config = client.config().clone();
+    let facts = host.system_facts();
+    let environment = blocking(move || {
+        let uses_keychain = config.secrets.is_none();
+        let keychain = if uses_keychain { support::keychain() } else { doctor::Keychain::NotUsed };
+        let system = SystemFacts { keychain, ..facts() };
+        let (http, clock) = (config.http.clone(), config.clock.clone());
+        let found = support::environment(&folders, &config.app_version, http, clock, system);
+        Ok::<_, Error>(Environment { is_running: true, ..found })
+    });
+    Ok(doctor::run(environment.await?).await)
+}
+
+pub async fn save_support_bundle(host: &dyn Host, _: Empty) -> Result<SavedBundle> {
+    let downloads = host.downloads_dir();
+    let target =
+        downloads.ok_or_else(|| CommandError::unavailable("there is no downloads folder"))?;
+    let doctor = run_doctor(host, Empty {}).await?;
+    let (diagnostics, folders) = (diagnostics(host)?.clone(), folders(host));
+    let policies = host.policies();
+    let path = target.join(format!("carrel-support-{}.zip", host.client().clock().now_ms()));
+    let written = blocking(move || {
+        // Learners who signed in during this run.
+        support::register_private(&folders.data_dir, &diagnostics.redactor);
+        let input = SupportInput {
+            folders: &folders,
+            diagnostics: &diagnostics,
+            doctor: &doctor,
+            policies: policies(),
+        };
+        support::support_bundle(&input).write(&path, &diagnostics.redactor)?;
+        let bytes = std::fs::metadata(&path)?.len();
+        Ok::<(PathBuf, u64), Error>((path, bytes))
+    });
+    let (path, bytes) = written.await?;
+    Ok(SavedBundle { path: path.to_string_lossy().into_owned(), bytes })
+}
+
+pub async fn crash_reports(host: &dyn Host, _: Empty) -> Result<CrashReportList> {
+    let folder = folders(host).data_dir.join(crash::FOLDER);
+    let read = blocking(move || Ok::<_, Error>(crash::reports(&folder)));
+    Ok(CrashReportList { reports: read.await? })
+}
+
+pub async fn delete_crash_reports(host: &dyn Host, _: Empty) -> Result<CrashReportList> {
+    let folder = folders(host).data_dir.join(crash::FOLDER);
+    blocking(move || {
+        crash::delete_reports(&folder);
+        Ok::<_, Error>(())
+    })
+    .await?;
+    crash_reports(host, Empty {}).await
 }

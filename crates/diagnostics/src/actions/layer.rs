@@ -20,7 +20,10 @@ use tracing_subscriber::{
 };
 
 use super::{Action, ActionSpan, MAX_SPANS, TARGET};
-use crate::{Diagnostics, metrics::Metric};
+use crate::{
+    Diagnostics,
+    metrics::{Metric, is_label},
+};
 
 /// A layer for `tracing_subscriber::registry`. Use it with [`SpanLayer::filter`], so that other spans cost nothing.
 pub struct SpanLayer {
@@ -75,8 +78,8 @@ struct Fields {
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "label" => self.label = value.chars().take(MAX_TEXT).collect(),
-            "action" => self.action = value.chars().take(MAX_TEXT).collect(),
+            "label" if is_label(value) => self.label = value.to_owned(),
+            "action" if is_label(value) => self.action = value.to_owned(),
             _ => {}
         }
     }
@@ -90,9 +93,6 @@ impl Visit for Fields {
     }
     fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
 }
-
-/// Maximum length of a label and an action's id.
-const MAX_TEXT: usize = 48;
 
 impl SpanLayer {
     /// Creates the layer, which records into `diagnostics`.

@@ -14,4 +14,5 @@ pub use alerts::Alert;
 pub use definition::{DEFINITIONS, Definition, Level, Limit, Metric, Statistic, Unit};
 pub use series::{MAX_SAMPLES, WINDOW_MS};
 pub use statistics::Statistics;
+pub(crate) use tracker::is_label;
 pub use tracker::{ContextReport, LimitReport, MetricReport, MetricState, Tracker};

@@ -59,7 +59,7 @@ impl Labels {
 }
 
 /// Returns true for the names of operations. Text of users has other characters, or is longer.
-fn is_label(label: &str) -> bool {
+pub(crate) fn is_label(label: &str) -> bool {
     let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
     !label.is_empty() && label.len() <= MAX_LABEL_BYTES && label.bytes().all(is_allowed)
 }
