@@ -54,6 +54,7 @@ pub async fn open_with(
         ids: ids.clone(),
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: name.into(),
+        network: Default::default(),
         app_version: "0.1.0".into(),
         event_stream: false,
     })

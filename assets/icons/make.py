@@ -42,7 +42,7 @@ def icns() -> bytes:
 
 
 def main() -> None:
-    for name, size in {"32x32": 32, "64x64": 64, "128x128": 128, "128x128@2x": 256, "icon": 512}.items():
+    for name, size in {**{f"{n}x{n}": n for n in (16, 24, 32, 48, 64, 128, 256)}, "icon": 512}.items():
         (HERE / f"{name}.png").write_bytes(png(size))
     (HERE / "icon.ico").write_bytes(ico([16, 20, 24, 32, 40, 48, 64, 256]))
     (HERE / "icon.icns").write_bytes(icns())

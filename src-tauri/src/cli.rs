@@ -2,9 +2,9 @@
 //!
 //! Not here: the reports themselves.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use carrel_client::support::Folders;
+use carrel_client::{open_request::OpenRequest, support::Folders};
 use clap::Parser;
 
 use crate::doctor;
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Course files and carrel:// links to open
     #[arg(value_name = "FILE OR LINK")]
     pub open: Vec<OsString>,
+    /// Show the dialog that adds content or work from a file
+    #[arg(long)]
+    pub add_from_file: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -50,6 +53,24 @@ impl Arguments {
         })
     }
 
+    /// Returns what the arguments of another instance, which ran in `folder` and has checked them, ask to open.
+    #[cfg(desktop)]
+    pub fn open_requests_of(arguments: Vec<String>, folder: &Path) -> Vec<OpenRequest> {
+        Self::try_parse_from(arguments).unwrap_or_default().requests_in(folder)
+    }
+
+    /// Returns what this process's arguments ask to open.
+    pub fn open_requests(&self) -> Vec<OpenRequest> {
+        // Without a working folder, a relative path cannot be found, and the import says so.
+        self.requests_in(&std::env::current_dir().unwrap_or_default())
+    }
+
+    fn requests_in(&self, folder: &Path) -> Vec<OpenRequest> {
+        let dialog = self.add_from_file.then_some(OpenRequest::ChooseFile);
+        let open = self.open.iter().map(|argument| OpenRequest::of_argument(argument, folder));
+        dialog.into_iter().chain(open).collect()
+    }
+
     /// Runs the command with the folders of this user; `None` if the window is to be opened.
     pub fn run_command(&self, folders: Option<&Folders>, version: &str) -> Option<ExitCode> {
         match *self.command.as_ref()? {
@@ -59,5 +80,35 @@ impl Arguments {
     /// Returns true if a command prints a report instead of opening the window.
     pub fn has_command(&self) -> bool {
         self.command.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    #[cfg(desktop)]
+    fn files_links_and_the_dialog_are_read_from_the_arguments_of_another_instance() {
+        let of = |arguments: &[&str]| {
+            let arguments = ["carrel"].iter().chain(arguments).map(|a| (*a).to_owned()).collect();
+            Arguments::open_requests_of(arguments, Path::new("/work"))
+        };
+        assert_eq!(of(&[]), []);
+        assert_eq!(of(&["--add-from-file"]), [OpenRequest::ChooseFile]);
+        let requests = of(&["a.carrel", "carrel://course/rivers", "javascript:x"]);
+        assert_eq!(requests[0], OpenRequest::File(PathBuf::from("/work/a.carrel")));
+        assert!(matches!(requests[1], OpenRequest::Link(_)), "{requests:?}");
+        assert!(matches!(requests[2], OpenRequest::Refused { .. }), "{requests:?}");
+        // A link or a name is never an option if it stands behind `--`, as in the registry of Windows.
+        assert!(matches!(of(&["--", "--add-from-file"])[..], [OpenRequest::File(_)]));
+        assert_eq!(of(&["--no-such-option"]), []);
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

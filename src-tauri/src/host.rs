@@ -8,9 +8,14 @@ use carrel_client::{
     Client, Config, Error,
     content::download::SystemSensors,
     net::LiveHttp,
+    open_request::{OpenRequest, OpenRequests},
     system::{SystemClock, SystemIds},
 };
-use carrel_commands::{Host, api::error::CommandError, dispatch_action, events};
+use carrel_commands::{
+    Host,
+    api::{error::CommandError, event::UiEvent},
+    dispatch_action, events,
+};
 use carrel_diagnostics::{Diagnostics, doctor::SystemFacts, memory};
 use parking_lot::RwLock;
 use serde_json::Value;
@@ -26,6 +31,7 @@ pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
     diagnostics: Arc<Diagnostics>,
+    open_requests: Arc<OpenRequests>,
 }
 
 impl Host for AppHost {
@@ -40,6 +46,10 @@ impl Host for AppHost {
 
     fn downloads_dir(&self) -> Option<PathBuf> {
         self.downloads.clone()
+    }
+
+    fn open_requests(&self) -> Option<&OpenRequests> {
+        Some(&self.open_requests)
     }
 
     fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
@@ -63,12 +73,14 @@ pub struct ClientState {
     opening: Mutex<()>,
     profile: Profile,
     diagnostics: Arc<Diagnostics>,
+    open_requests: Arc<OpenRequests>,
 }
 
 /// Opens the client with the folders of `profile`, and starts to forward its events to the window.
 pub fn open<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
+    open_requests: Arc<OpenRequests>,
     diagnostics: &Arc<Diagnostics>,
 ) -> ClientState {
     let state = ClientState {
@@ -76,12 +88,27 @@ pub fn open<R: Runtime>(
         opening: Mutex::default(),
         profile: profile.clone(),
         diagnostics: diagnostics.clone(),
+        open_requests,
     };
     tauri::async_runtime::spawn(memory::sample(Arc::downgrade(diagnostics)));
     if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
     state
+}
+
+/// Adds files and links to those that wait for the UI, and tells the window. Those of the first start are added before
+/// there is a window; the UI asks for them when it has loaded.
+pub fn add_open_requests<R: Runtime>(
+    app: &AppHandle<R>,
+    waiting: &OpenRequests,
+    requests: impl IntoIterator<Item = OpenRequest>,
+) {
+    if waiting.add(requests)
+        && let Err(error) = app.emit(EVENT, UiEvent::OpenRequested)
+    {
+        tracing::warn!(error = %error, "an event could not be sent to the window");
+    }
 }
 
 async fn open_client<R: Runtime>(
@@ -95,6 +122,7 @@ async fn open_client<R: Runtime>(
         cache_dir: profile.cache_dir(app).map_err(path_error)?,
         space: Default::default(),
         demo_dir: profile.demo_dir(app),
+        network: Default::default(),
         http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(SystemIds),
@@ -134,6 +162,7 @@ impl ClientState {
             client: client.clone(),
             downloads: self.profile.downloads_dir(app),
             diagnostics: self.diagnostics.clone(),
+            open_requests: self.open_requests.clone(),
         });
         *self.host.write() = Some(host.clone());
         let app = app.clone();

@@ -11,6 +11,9 @@ mod shell;
 
 use std::{process::ExitCode, sync::Arc};
 
+#[cfg(any(target_os = "macos", target_os = "ios", target_os = "android"))]
+use carrel_client::open_request::OpenRequest;
+use carrel_client::open_request::OpenRequests;
 use carrel_diagnostics::Diagnostics;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 use tracing::level_filters::LevelFilter;
@@ -31,7 +34,7 @@ pub fn run() -> ExitCode {
     if let Some(code) = arguments.run_command(folders.as_ref(), &version) {
         return code;
     }
-    match build(diagnostics, context).map(|app| app.run_return(on_run_event)) {
+    match build(&arguments, diagnostics, context).map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -40,12 +43,19 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn build(diagnostics: Arc<Diagnostics>, context: tauri::Context) -> tauri::Result<tauri::App> {
+fn build(
+    arguments: &cli::Arguments,
+    diagnostics: Arc<Diagnostics>,
+    context: tauri::Context,
+) -> tauri::Result<tauri::App> {
     let profile = shell::profile::Profile::from_env();
-    shell::plugins(tauri::Builder::default(), &profile)
+    let open_requests = Arc::new(OpenRequests::default());
+    open_requests.add(arguments.open_requests());
+    shell::plugins(tauri::Builder::default(), &profile, &open_requests)
+        .manage(open_requests.clone())
         .invoke_handler(tauri::generate_handler![host::call])
         .setup(move |app| {
-            let state = host::open(app.handle(), &profile, &diagnostics);
+            let state = host::open(app.handle(), &profile, open_requests, &diagnostics);
             #[cfg(debug_assertions)]
             tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &state));
             app.manage(state);
@@ -58,6 +68,12 @@ fn build(diagnostics: Arc<Diagnostics>, context: tauri::Context) -> tauri::Resul
 /// Handles events of the system. Those before `setup` are ignored. When the window gets the focus, sync resumes,
 /// because the computer may have slept.
 fn on_run_event(app: &AppHandle, event: RunEvent) {
+    // macOS and phones deliver files and links as events, the first ones before `setup`.
+    #[cfg(any(target_os = "macos", target_os = "ios", target_os = "android"))]
+    if let RunEvent::Opened { urls } = &event {
+        let requests = urls.iter().map(|url| OpenRequest::of_link(url.as_str()));
+        host::add_open_requests(app, &app.state::<Arc<OpenRequests>>(), requests);
+    }
     let Some(state) = app.try_state::<host::ClientState>() else { return };
     match event {
         RunEvent::WindowEvent { event: WindowEvent::Focused(true), .. } | RunEvent::Resumed => {

@@ -84,6 +84,7 @@ async fn open_client(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Client> 
         ids: ids.clone(),
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: format!("device {seed}"),
+        network: Default::default(),
         app_version: "0.1.0".into(),
         event_stream: false,
     })

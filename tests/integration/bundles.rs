@@ -617,6 +617,7 @@ async fn a_cancelled_transfer_leaves_no_data() {
         ids: ids.clone(),
         secrets: Some(Arc::new(FileSecrets::new(dir.path(), ids))),
         device_name: "alarm".into(),
+        network: Default::default(),
         app_version: "0.1.0".into(),
         event_stream: false,
         space: Default::default(),

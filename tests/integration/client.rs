@@ -38,6 +38,7 @@ pub async fn open(
         ids: ids.clone(),
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: format!("device {seed}"),
+        network: Default::default(),
         app_version: "0.1.0".into(),
         event_stream,
     };

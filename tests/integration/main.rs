@@ -10,6 +10,7 @@ mod imports;
 mod interrupted_downloads;
 mod invalid_replies;
 mod isolation;
+mod networks;
 mod offline;
 mod prefetch;
 mod refused_rows;

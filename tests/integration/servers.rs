@@ -289,7 +289,7 @@ async fn a_ui_that_missed_events_receives_every_topic_and_state() {
                 UiEvent::Download { id, .. } if id == content::COURSE => {
                     missing.remove("download");
                 }
-                UiEvent::Download { .. } => {}
+                UiEvent::Download { .. } | UiEvent::OpenRequested => {}
             }
         }
     })

@@ -55,6 +55,7 @@ async fn open_with_disk(
         ids: ids.clone(),
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: format!("device {seed}"),
+        network: Default::default(),
         app_version: "0.1.0".into(),
         event_stream: false,
     };

@@ -7,7 +7,7 @@ import { accepted, amina, idle, offline, refused, stateOf, waiting } from "../sr
 import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text } from "./support";
+import { allByRole, byRole, click, rendered, fail, scriptPlatform, show, text, type } from "./support";
 
 const SYNCED = "All work is synced";
 const platform = scriptPlatform();
@@ -273,5 +273,56 @@ describe("the list of receipts", () => {
     await rendered();
     expect(titles(target, "Waiting")).toEqual(["Check yourself", "Why rivers wander"]);
     expect(titles(target, "Not accepted")).toEqual(["Erosion: test, attempt 4"]);
+  });
+});
+
+describe("a server that cannot be reached", () => {
+  it.each([
+    ["certificate_untrusted", "not signed by an authority"],
+    ["certificate_expired", "date and time"],
+    ["certificate_wrong_host", "another server"],
+    ["proxy_unreachable", "proxy settings"],
+    ["proxy_refused", "does not allow"],
+    ["tls_version", "TLS"],
+    ["not_tls", "https"],
+  ])("because of %s: the screen says what to do", async (network, expected) => {
+    const { target } = await open({ phase: "offline", network });
+    expect(text(byRole(target, "status"))).toContain(expected);
+    expect(allByRole(target, "button", "Enter name and password")).toEqual([]);
+  });
+
+  it.each([null, "dns", "no_route", "timeout", "unknown_in_this_release"])(
+    "because of %s: is offline",
+    async (network) => {
+      const { target } = await open({ phase: "offline", network });
+      expect(text(byRole(target, "status"))).toBe("Offline Nothing is waiting. You can continue working.");
+    },
+  );
+
+  it("because the proxy asks for a password: the learner enters it, and the app syncs", async () => {
+    const { target } = await open({ phase: "offline", network: "proxy_authentication" });
+    await click(byRole(target, "button", "Enter name and password"));
+    const dialog = byRole(target, "dialog", "Sign in to the proxy");
+    await click(byRole(dialog, "button", "Save and connect"));
+    expect(text(byRole(dialog, "alert"))).toContain("required");
+    expect(platform.requests("set_proxy_login")).toEqual([]);
+    type(byRole(dialog, "textbox", "User name"), " asha ");
+    type(dialog.querySelector<HTMLInputElement>("input[type=password]")!, "p@ss word");
+    platform.replies["set_proxy_login"] = () => ({});
+    await click(byRole(dialog, "button", "Save and connect"));
+    expect(platform.requests("set_proxy_login")).toEqual([{ login: "asha", password: "p@ss word" }]);
+    expect(platform.requests("sync_now")).toHaveLength(1);
+    expect(allByRole(target, "dialog")).toEqual([]);
+  });
+
+  it("that refuses to store the password shows the error in the dialog", async () => {
+    const { target } = await open({ phase: "offline", network: "proxy_authentication" });
+    await click(byRole(target, "button", "Enter name and password"));
+    const dialog = byRole(target, "dialog", "Sign in to the proxy");
+    type(byRole(dialog, "textbox", "User name"), "asha");
+    platform.replies["set_proxy_login"] = () => fail("keychain");
+    await click(byRole(dialog, "button", "Save and connect"));
+    expect(text(byRole(dialog, "alert"))).not.toBe("");
+    expect(platform.requests("sync_now")).toEqual([]);
   });
 });

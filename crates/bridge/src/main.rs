@@ -51,6 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         space: Default::default(),
         data_dir: args.data,
         demo_dir: args.demo,
+        network: Default::default(),
         http: Arc::new(LiveHttp::new(concat!("Carrel/", env!("CARGO_PKG_VERSION")))?),
         clock: Arc::new(SystemClock::new()),
         ids,

@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use carrel_content::storage::Failpoints;
-use carrel_net::{Http, SecretStore};
+use carrel_net::{Http, NetworkSettings, SecretStore};
 use carrel_system::{Clock, Disk, IdGen, SystemDisk};
 
 /// The folders, the network, the clock and the identity of a client.
@@ -19,6 +19,8 @@ pub struct Config {
     /// Folder of the demo library; none if this build includes none.
     pub demo_dir: Option<PathBuf>,
     pub http: Arc<dyn Http>,
+    /// The settings with which `http` was created: those of the organisation, without credentials.
+    pub network: NetworkSettings,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGen>,
     /// None: the system's keychain, with an encrypted file as fallback.

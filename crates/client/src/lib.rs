@@ -6,6 +6,7 @@
 //! | `account` | accounts of this device, secret stores, sign-in |
 //! | `open_account` | an account while it is open: database, content, sync, tasks |
 //! | `bundle` | courses and work as files, for devices without a network |
+//! | `open_request` | files and links that the system asks the app to open |
 //! | `client` | which account is open, where content is stored |
 //! | `support` | what the checks and the support bundle read about the accounts |
 //!
@@ -21,6 +22,7 @@ mod client;
 mod config;
 mod error;
 mod open_account;
+pub mod open_request;
 pub mod support;
 
 pub use carrel_content as content;

@@ -50,6 +50,10 @@ impl From<Error> for CommandError {
                 (Some(refusal.reason().to_owned()), Some(refusal.subject().to_owned()))
             }
             Error::Pin(pin) => (Some(pin.reason().to_owned()), None),
+            Error::Net(e) => (e.network_cause().map(|cause| cause.name().to_owned()), None),
+            Error::Content(content::Error::Net(e)) => {
+                (e.network_cause().map(|cause| cause.name().to_owned()), None)
+            }
             _ => (None, None),
         };
         let retry_after_ms = match &e {

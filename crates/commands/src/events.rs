@@ -51,7 +51,7 @@ pub async fn all_events(client: &Client) -> Vec<UiEvent> {
 
 async fn sync_event(account: &OpenAccount) -> Option<UiEvent> {
     let status = account.sync.status().await.ok()?;
-    Some(UiEvent::Sync { status: status_view(&status) })
+    Some(UiEvent::Sync { status: status_view(&status, account.network_cause()) })
 }
 
 async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {

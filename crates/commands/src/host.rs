@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use carrel_client::{Client, OpenAccount};
+use carrel_client::{Client, OpenAccount, open_request::OpenRequests};
 use carrel_diagnostics::{Diagnostics, doctor::SystemFacts};
 
 use crate::api::error::CommandError;
@@ -16,6 +16,11 @@ pub trait Host: Send + Sync + 'static {
     fn open_url(&self, url: &str) -> Result<(), CommandError>;
     /// Returns the system's downloads folder, if there is one; on a phone the app's documents folder.
     fn downloads_dir(&self) -> Option<PathBuf> {
+        None
+    }
+    /// Returns the files and links that the system asked the app to open, if this host can be asked. After adding to
+    /// them, the host sends `UiEvent::OpenRequested`.
+    fn open_requests(&self) -> Option<&OpenRequests> {
         None
     }
     /// Returns the diagnostics of this run, if the host records them.

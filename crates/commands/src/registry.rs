@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
+        learning::*, library::*, open::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
     },
     handlers,
     host::Host,
@@ -118,6 +118,8 @@ commands! {
     app::leave_account(Empty) -> AppState;
     /// Sets, changes or removes the PIN of the open account.
     app::set_pin(SetPin) -> AppState;
+    /// Stores the name and the password for the network's proxy on this device, or deletes them.
+    app::set_proxy_login(SetProxyLogin) -> Empty;
     /// Counts the changes of an account that the server does not have.
     app::check_account_removal(AccountRef) -> AccountRemoval;
     /// Deletes an account and its work from this device.
@@ -126,6 +128,8 @@ commands! {
     app::forget_repair(Empty) -> AppState;
     /// Opens a web page or e-mail address in the system's browser or mail program.
     app::open_url(OpenUrl) -> Empty;
+    /// Returns the files and links that the system asked the app to open since the last call.
+    open::take_open_requests(Empty) -> OpenRequestList;
 
     /// Returns one page of the filtered courses.
     library::list_courses(ListRequest) -> CourseList, stale on [Catalogue, Downloads, Progress, Enrolment];

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::{NetworkCause, Result};
+use crate::{NetworkCause, NetworkSettings, Result};
 
 /// An HTTP request.
 #[derive(Debug, Clone)]
@@ -148,4 +148,14 @@ impl Failure {
 pub trait Http: Send + Sync + 'static {
     /// Sends a request; returns when the head of the reply has been received.
     async fn send(&self, request: Request) -> Result<Reply, Failure>;
+    /// Replaces the settings of the network. On error nothing is replaced. Without effect in clients that use no network.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Invalid` if an address or a certificate cannot be parsed.
+    fn set_network(&self, _settings: &NetworkSettings) -> Result<()> {
+        Ok(())
+    }
+    /// Determines the proxies again with the next requests, after the network changed.
+    fn network_changed(&self) {}
 }

@@ -50,18 +50,6 @@ impl LiveHttp {
         Ok(Self { user_agent: user_agent.to_owned(), clock, client: RwLock::new(connector) })
     }
 
-    /// Replaces the settings. Running requests continue with the previous ones. On error nothing is replaced.
-    pub fn set_settings(&self, settings: &NetworkSettings) -> Result<()> {
-        let connector = Connector::new(&self.user_agent, settings, self.clock.clone())?;
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = connector;
-        Ok(())
-    }
-
-    /// Determines the proxies again with the next requests, after the network changed.
-    pub fn network_changed(&self) {
-        self.connector().proxies.forget();
-    }
-
     fn connector(&self) -> Connector {
         self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -103,7 +91,9 @@ impl Connector {
                 Error::Invalid(format!("cannot create the HTTP client: {}", chain(&e)))
             })
         };
-        let proxies = Arc::new(Proxies::new(settings, build(builder())?, clock)?);
+        // A client takes some milliseconds to create, because it reads the system's certificates.
+        let loader = || build(builder());
+        let proxies = Arc::new(Proxies::new(settings, loader, clock)?);
         let chosen = proxies.clone();
         let client =
             build(builder().proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url))))?;
@@ -237,6 +227,15 @@ fn is_decoding(e: &reqwest::Error) -> bool {
 
 #[async_trait]
 impl Http for LiveHttp {
+    /// Running requests continue with the previous settings.
+    fn set_network(&self, settings: &NetworkSettings) -> Result<()> {
+        let connector = Connector::new(&self.user_agent, settings, self.clock.clone())?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = connector;
+        Ok(())
+    }
+    fn network_changed(&self) {
+        self.connector().proxies.forget();
+    }
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let connector = self.connector();
         let timeout = request.timeout;

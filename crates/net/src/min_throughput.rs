@@ -10,7 +10,7 @@ use carrel_system::Clock;
 use futures_util::StreamExt;
 use http::header;
 
-use crate::{Failure, FailureKind, Http, Reply, Request};
+use crate::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 
 /// Time at the start of a body in which the throughput is not checked.
 const GRACE_PERIOD_MS: i64 = 60_000;
@@ -32,6 +32,12 @@ impl MinThroughput {
 
 #[async_trait]
 impl Http for MinThroughput {
+    fn set_network(&self, settings: &NetworkSettings) -> crate::Result<()> {
+        self.inner.set_network(settings)
+    }
+    fn network_changed(&self) {
+        self.inner.network_changed();
+    }
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let mut reply = self.inner.send(request).await?;
         if reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream")) {

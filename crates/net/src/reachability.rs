@@ -13,7 +13,7 @@
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,7 +26,7 @@ use futures_util::{
 };
 use tokio::sync::watch;
 
-use crate::{Failure, FailureKind, Http, Reply, Request};
+use crate::{Failure, FailureKind, Http, NetworkCause, Reply, Request};
 
 /// How long a small request may remain without a reply before the server counts as unreachable. The request itself
 /// continues.
@@ -57,17 +57,33 @@ struct ContactState {
     contact: watch::Sender<Contact>,
     /// Number of heads and pieces received.
     received: AtomicU64,
+    /// Why the last request failed; `None` after a reply.
+    cause: Mutex<Option<NetworkCause>>,
 }
 
 impl Reachability {
     pub(super) fn new() -> Self {
         let contact = watch::Sender::new(Contact::Unknown);
-        Self { shared: Arc::new(ContactState { contact, received: AtomicU64::new(0) }) }
+        Self {
+            shared: Arc::new(ContactState {
+                contact,
+                received: AtomicU64::new(0),
+                cause: Mutex::default(),
+            }),
+        }
     }
 
     /// Returns the contact; each observation of `Unreachable` and `Doubtful` counts as a change.
     pub(super) fn contact(&self) -> watch::Receiver<Contact> {
         self.shared.contact.subscribe()
+    }
+
+    /// Returns why the last request failed; `None` after a reply, or if the cause is not known.
+    pub(super) fn cause(&self) -> Option<NetworkCause> {
+        *self.shared.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn set_cause(&self, cause: Option<NetworkCause>) {
+        *self.shared.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
     /// Sends a request and observes it. Without a clock, a request without a reply is not observed until it fails.
@@ -94,6 +110,7 @@ impl Reachability {
         };
         match reply {
             Ok(mut reply) => {
+                self.set_cause(None);
                 self.record_received();
                 let observed = self.clone();
                 reply.body = Box::pin(reply.body.inspect(move |piece| match piece {
@@ -103,6 +120,7 @@ impl Reachability {
                 Ok(reply)
             }
             Err(failure) => {
+                self.set_cause(failure.cause);
                 self.record_failure(failure.kind, before);
                 Err(failure)
             }

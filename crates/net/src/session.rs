@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::Instrument;
 
 use crate::{
-    Error, Failure, FailureKind, Http, Reply, Request, Result,
+    Error, Failure, FailureKind, Http, NetworkCause, Reply, Request, Result,
     reachability::{Contact, Reachability},
     reply::{ReplyClass, read_small},
 };
@@ -161,6 +161,10 @@ impl Session {
     /// Whether the server can be reached, as observed from all requests of this session to it.
     pub fn contact(&self) -> watch::Receiver<Contact> {
         self.shared.reachability.contact()
+    }
+    /// Returns why the last request to the server failed; `None` after a reply, or if the cause is not known.
+    pub fn network_cause(&self) -> Option<NetworkCause> {
+        self.shared.reachability.cause()
     }
     /// Sends a request without a token, even after the session ended: for public routes.
     pub async fn send_without_token(&self, request: Request) -> Result<Reply, Failure> {

@@ -44,6 +44,11 @@ impl CertificateAuthority {
         &self.pem
     }
 
+    /// Returns the authority's private key.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// Issues a certificate for host names and IP addresses.
     pub fn issue(&self, hosts: &[&str], validity: Validity) -> Identity {
         let key = KeyPair::generate().expect("a key");

@@ -58,10 +58,13 @@ impl TestServer {
     }
     /// Starts a server with the course and the story of `content`, which are compiled once per process.
     pub async fn with_library(clock: &FakeClock) -> Self {
+        Self::with_library_and(clock, Settings::default()).await
+    }
+    pub async fn with_library_and(clock: &FakeClock, settings: Settings) -> Self {
         static LIBRARY: OnceLock<tokio::sync::OnceCell<TempDir>> = OnceLock::new();
         let library =
             LIBRARY.get_or_init(tokio::sync::OnceCell::new).get_or_init(compile_library).await;
-        Self::with_settings(clock, Settings::default(), Some(library.path())).await
+        Self::with_settings(clock, settings, Some(library.path())).await
     }
     pub async fn with_settings(
         clock: &FakeClock,

@@ -7,17 +7,31 @@ pub mod log;
 pub mod profile;
 pub mod window;
 
+use std::sync::Arc;
+
+use carrel_client::open_request::OpenRequests;
 use tauri::{Builder, Runtime};
 
 /// Adds the desktop's plugins. All are called from Rust: the UI has no permission for any of them.
-pub fn plugins<R: Runtime>(builder: Builder<R>, profile: &profile::Profile) -> Builder<R> {
+pub fn plugins<R: Runtime>(
+    builder: Builder<R>,
+    profile: &profile::Profile,
+    open_requests: &Arc<OpenRequests>,
+) -> Builder<R> {
     #[cfg(desktop)]
     {
+        use std::path::Path;
+
         use tauri_plugin_window_state::StateFlags;
+
+        use crate::{cli::Arguments, host};
 
         // Registered first: a second instance must exit before it opens a file. With a custom profile it may run.
         let builder = if profile.is_default() {
-            builder.plugin(tauri_plugin_single_instance::init(|app, _args, _dir| {
+            let open_requests = open_requests.clone();
+            builder.plugin(tauri_plugin_single_instance::init(move |app, arguments, folder| {
+                let requests = Arguments::open_requests_of(arguments, Path::new(&folder));
+                host::add_open_requests(app, &open_requests, requests);
                 window::focus(app);
             }))
         } else {
@@ -29,7 +43,7 @@ pub fn plugins<R: Runtime>(builder: Builder<R>, profile: &profile::Profile) -> B
     }
     #[cfg(mobile)]
     {
-        let _ = profile;
+        let _ = (profile, open_requests);
         builder
     }
 }

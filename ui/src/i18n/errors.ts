@@ -1,6 +1,7 @@
 //! Error messages for users, selected by error code. The messages of the core are for logs and support.
 import { wait } from "./format";
 import { t } from "./index.svelte";
+import { actionText } from "./network";
 import type { CommandFailure } from "../platform/failure";
 
 export interface ErrorText {
@@ -10,6 +11,8 @@ export interface ErrorText {
 
 export function errorText(failure: CommandFailure): ErrorText {
   const { code } = failure;
+  const network = code === "offline" ? actionText(failure.error.reason) : undefined;
+  if (network) return network;
   const { retryAfterMs } = failure.error;
   const isBusy = code === "rate_limited" || code === "unavailable";
   return {

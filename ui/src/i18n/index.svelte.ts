@@ -98,6 +98,11 @@ export function isolated(params: Params, rtl: boolean): Params {
   return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, isolate(value)]));
 }
 
+/** Whether the catalogue has a message with this name. */
+export function hasMessage(key: string): key is Key {
+  return activeLocale !== undefined && Object.hasOwn(activeLocale.catalogue, key);
+}
+
 export function t(key: Key, params: Params = {}): string {
   if (!activeLocale) return key;
   return render(

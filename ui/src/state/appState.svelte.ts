@@ -18,6 +18,8 @@ class AppStateStore {
   transfer = $state.raw<TransferState>({ busy: false, bytesDone: 0, bytesTotal: 0 });
   /** Whether the library shows the import dialog; other screens set it, too. */
   isImportRequested = $state(false);
+  /** The address of a server from a link that the user confirmed; the Welcome screen connects to it. */
+  proposedServer = $state("");
   #subscribed = false;
   /** Incremented by each `refresh` and `replace`, so that an outdated reply is dropped. */
   #version = 0;

@@ -4,6 +4,20 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a link with an unknown value is followed",
+        file: "crates/client/src/open_request/link.rs",
+        good: "let at = names.iter().position(|known| *known == name).ok_or(LinkError::Malformed)?;",
+        bad: "let Some(at) = names.iter().position(|known| *known == name) else { continue };",
+        tests: &["-p", "carrel-client", "--lib", "open_request"],
+    },
+    Mutant {
+        name: "a link with an IPv4 address in another notation is followed",
+        file: "crates/client/src/open_request/link.rs",
+        good: "let is_disguised = matches!(host, Host::Ipv4(_)) && !written.starts_with(&host.to_string());",
+        bad: "let is_disguised = false;",
+        tests: &["-p", "carrel-client", "--lib", "open_request"],
+    },
+    Mutant {
         name: "the pull cursor advances past rows that were not pulled",
         file: "crates/sync/src/batch.rs",
         good: "self.reply.own_since.filter(|own| *own == pulled)?",

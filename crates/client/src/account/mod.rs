@@ -2,7 +2,7 @@
 //!
 //! Not here: learning records (`carrel_learning`), and which account is open (`client`).
 
-mod address;
+pub(crate) mod address;
 mod keychain;
 mod pin;
 mod registry;

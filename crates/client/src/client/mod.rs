@@ -6,6 +6,7 @@ mod accounts;
 mod adopt;
 mod bundles;
 mod content_location;
+mod network;
 mod removal;
 
 use std::{
@@ -77,6 +78,7 @@ impl Client {
             move || open_accounts(&config)
         })
         .await?;
+        network::apply_login(&config, &secrets);
         let shared = Shared::new(config.clone(), accounts, secrets, conditions_receiver);
         let uploads = Uploads::new(&config.cache_dir);
         let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use carrel_content::{Content, ContentConfig, download::Conditions, storage::Storage};
 use carrel_learning::{Learning, store, store::Store};
-use carrel_net::{FolderHttp, Http, SecretStore, Session};
+use carrel_net::{FolderHttp, Http, NetworkCause, SecretStore, Session};
 use carrel_sqlite::Changes;
 use carrel_sync::{Engine, Machine, Sync, Transport};
 use carrel_system::blocking;
@@ -228,6 +228,10 @@ impl OpenAccount {
     }
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.as_ref()
+    }
+    /// Returns why the last request to the server failed; none after a reply, or if the cause is not known.
+    pub fn network_cause(&self) -> Option<NetworkCause> {
+        self.session.as_ref()?.network_cause()
     }
     /// Returns the time at which the sign-in expires unless it is renewed before (UTC, ms). None if it is unknown or
     /// past, or if there is no server.

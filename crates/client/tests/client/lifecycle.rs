@@ -120,6 +120,7 @@ async fn open_with(
         ids,
         secrets: Some(secrets),
         device_name: "laptop".into(),
+        network: Default::default(),
         app_version: "1.0.0".into(),
         event_stream: false,
     })

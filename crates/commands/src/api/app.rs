@@ -96,6 +96,17 @@ pub struct SwitchAccount {
     pub pin: Option<String>,
 }
 
+/// Without a login, the stored name and password are deleted.
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SetProxyLogin {
+    #[serde(default)]
+    #[ts(optional)]
+    pub login: Option<String>,
+    #[serde(default)]
+    pub password: String,
+}
+
 #[derive(Clone, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SetPin {

@@ -21,7 +21,8 @@ pub struct CommandError {
     #[ts(optional)]
     pub size: Option<u64>,
     /// Code of the reason why a file was not written or not imported; the UI has a message for each
-    /// (`bundle.error.*`). Or why a PIN was not accepted: `pin_wrong`, `pin_wait`, `pin_required`, `pin_invalid`.
+    /// (`bundle.error.*`). Or why a PIN was not accepted: `pin_wrong`, `pin_wait`, `pin_required`, `pin_invalid`. Or, for `offline`, why the server
+    /// cannot be reached (`network.*`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,

@@ -19,6 +19,8 @@ pub enum UiEvent {
     Transfer { state: TransferState },
     /// The state of sync or of the network changed.
     Sync { status: SyncStatus },
+    /// The system asked the app to open a file or a link: `take_open_requests` returns it.
+    OpenRequested,
 }
 
 /// Subject of a change.

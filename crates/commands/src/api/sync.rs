@@ -38,6 +38,9 @@ pub struct SyncStatus {
     /// Time of the next automatic attempt (UTC, ms).
     pub next_try_ms: Option<i64>,
     pub error: Option<ErrorCode>,
+    /// While the phase is `offline`: why the server cannot be reached, if it is known; the UI has a message for each
+    /// (`network.*`).
+    pub network: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -4,7 +4,7 @@
 
 use carrel_client::{
     Error, OpenFailure as ClientOpenFailure, account::AccountInfo, learning::store::Repair,
-    system::blocking,
+    net::ProxyCredentials, system::blocking,
 };
 use carrel_model::lattice::{RowKey, RowType};
 
@@ -14,7 +14,7 @@ use crate::{
         app::{
             Account, AccountRef, AccountRemoval, AppState, CheckServer, Empty, MoveServer,
             OpenFailure, OpenUrl, Register, RemoveAccount, RepairReport, ServerInfo, SetPin,
-            SignIn, SwitchAccount, UnsyncedCount,
+            SetProxyLogin, SignIn, SwitchAccount, UnsyncedCount,
         },
         error::CommandError,
         settings::Settings,
@@ -26,7 +26,10 @@ use crate::{
 pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     let client = host.client();
     let (settings, sync) = match client.account() {
-        Some(open) => (settings_of(&open).await?, status_view(&open.sync.status().await?)),
+        Some(open) => (
+            settings_of(&open).await?,
+            status_view(&open.sync.status().await?, open.network_cause()),
+        ),
         None => (Settings::default(), status_without_account()),
     };
     let store = client.account().map(|open| open.store.clone());
@@ -98,6 +101,7 @@ fn status_without_account() -> SyncStatus {
         last_ok_ms: None,
         next_try_ms: None,
         error: None,
+        network: None,
     }
 }
 
@@ -157,6 +161,13 @@ pub async fn leave_account(host: &dyn Host, _: Empty) -> Result<AppState> {
 pub async fn set_pin(host: &dyn Host, request: SetPin) -> Result<AppState> {
     host.client().set_pin(request.current.as_deref(), request.pin.as_deref()).await?;
     get_app_state(host, Empty {}).await
+}
+
+pub async fn set_proxy_login(host: &dyn Host, request: SetProxyLogin) -> Result<Empty> {
+    let SetProxyLogin { login, password } = request;
+    let login = login.map(|login| ProxyCredentials { login, password });
+    host.client().set_proxy_login(login).await?;
+    Ok(Empty {})
 }
 
 pub async fn check_account_removal(host: &dyn Host, request: AccountRef) -> Result<AccountRemoval> {

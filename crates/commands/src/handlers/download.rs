@@ -141,10 +141,8 @@ pub async fn set_conditions(host: &dyn Host, request: SetConditions) -> Result<E
     let power = request.on_battery.map(|percent| Power::Battery(percent.min(100)));
     let (online, metered) = (request.online, request.metered);
     host.client().set_conditions(ReportedConditions { online, metered, power });
-    if request.online == Some(true)
-        && let Some(account) = host.client().account()
-    {
-        account.network_changed();
+    if request.online == Some(true) {
+        host.client().network_changed();
     }
     Ok(Empty {})
 }

@@ -6,6 +6,7 @@ use carrel_client::{
     OpenAccount,
     content::Kind,
     learning::{COMPLETED, Error as LearningError},
+    net::NetworkCause,
     sync::{Phase, Receipt as SyncReceipt, ReceiptState as SyncReceiptState, Status},
 };
 use carrel_model::{
@@ -27,7 +28,8 @@ use crate::{
     host::{Host, account},
 };
 
-pub(crate) fn status_view(status: &Status) -> SyncStatus {
+/// `cause`: why the last request to the server failed.
+pub(crate) fn status_view(status: &Status, cause: Option<NetworkCause>) -> SyncStatus {
     let phase = match status.phase {
         Phase::Local => SyncPhase::Local,
         Phase::Idle => SyncPhase::Idle,
@@ -44,18 +46,21 @@ pub(crate) fn status_view(status: &Status) -> SyncStatus {
         last_ok_ms: status.last_ok_ms,
         next_try_ms: status.next_try_ms,
         error: status.error,
+        network: cause.filter(|_| phase == SyncPhase::Offline).map(|c| c.name().to_owned()),
     }
 }
 
 pub async fn get_sync_status(host: &dyn Host, _: Empty) -> Result<SyncStatus> {
-    Ok(status_view(&account(host)?.sync.status().await?))
+    let account = account(host)?;
+    Ok(status_view(&account.sync.status().await?, account.network_cause()))
 }
 
 pub async fn sync_now(host: &dyn Host, _: Empty) -> Result<SyncStatus> {
     let account = account(host)?;
     // A manual sync also retries downloads and lists.
-    account.network_changed();
-    Ok(status_view(&account.sync.sync_now().await?))
+    host.client().network_changed();
+    let status = account.sync.sync_now().await?;
+    Ok(status_view(&status, account.network_cause()))
 }
 
 pub async fn list_receipts(host: &dyn Host, _: Empty) -> Result<ReceiptList> {

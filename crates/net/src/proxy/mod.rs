@@ -72,10 +72,10 @@ enum Mode {
 }
 
 impl Proxies {
-    /// Checks the settings. `loader`: a client without proxies, which loads scripts.
+    /// Checks the settings. `loader` creates a client without proxies, which loads scripts.
     pub(crate) fn new(
         settings: &NetworkSettings,
-        loader: reqwest::Client,
+        loader: impl FnOnce() -> Result<reqwest::Client>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let mode = match &settings.proxy {
@@ -88,7 +88,7 @@ impl Proxies {
                 Mode::Fixed(Matcher::builder().all(url.to_string()).no(bypass.join(",")).build())
             }
             ProxyMode::Script { url } => {
-                Mode::Script { url: parse(url, &["http", "https", "file"])?, loader }
+                Mode::Script { url: parse(url, &["http", "https", "file"])?, loader: loader()? }
             }
         };
         let (choices, script) = (Mutex::default(), tokio::sync::Mutex::default());

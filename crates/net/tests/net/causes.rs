@@ -160,7 +160,7 @@ async fn invalid_certificates_of_authorities_are_refused_with_a_reason() {
     // Replacing valid settings by invalid ones changes nothing.
     let live = client(NetworkSettings::default());
     let invalid = NetworkSettings { extra_ca: vec![b"x".to_vec()], ..Default::default() };
-    assert!(live.set_settings(&invalid).is_err());
+    assert!(live.set_network(&invalid).is_err());
     let port = http().await;
     assert_eq!(fetch(&live, &format!("http://localhost:{port}/")).await.unwrap().0, 200);
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use carrel_net::{Failure, LiveHttp, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode};
+use carrel_net::{
+    Failure, Http, LiveHttp, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode,
+};
 use carrel_testkit::certificates::{CertificateAuthority, Validity};
 
 use crate::{
@@ -94,17 +96,17 @@ async fn a_password_is_sent_and_a_missing_or_wrong_one_is_reported() {
             "{scheme}: none"
         );
         let wrong = ProxyCredentials { login: "asha".into(), password: "wrong".into() };
-        live.set_settings(&settings(fixed(&proxy.url(), &[]), Some(wrong))).unwrap();
+        live.set_network(&settings(fixed(&proxy.url(), &[]), Some(wrong))).unwrap();
         assert_eq!(
             cause(&live, &url).await,
             Some(NetworkCause::ProxyAuthentication),
             "{scheme}: wrong"
         );
-        live.set_settings(&settings(fixed(&proxy.url(), &[]), credentials())).unwrap();
+        live.set_network(&settings(fixed(&proxy.url(), &[]), credentials())).unwrap();
         assert_eq!(fetch(&live, &url).await.unwrap().0, 200, "{scheme}: entered");
         let in_url = format!("http://asha:p%40ss%20word@127.0.0.1:{}", proxy.port);
         let wrong = ProxyCredentials { login: "other".into(), password: "x".into() };
-        live.set_settings(&settings(fixed(&in_url, &[]), Some(wrong))).unwrap();
+        live.set_network(&settings(fixed(&in_url, &[]), Some(wrong))).unwrap();
         assert_eq!(fetch(&live, &url).await.unwrap().0, 200, "{scheme}: in the address");
         // Also for the proxies of a script.
         let dir = tempfile::tempdir().unwrap();
@@ -117,7 +119,7 @@ async fn a_password_is_sent_and_a_missing_or_wrong_one_is_reported() {
         .unwrap();
         let mode =
             ProxyMode::Script { url: url::Url::from_file_path(&script).unwrap().to_string() };
-        live.set_settings(&settings(mode, credentials())).unwrap();
+        live.set_network(&settings(mode, credentials())).unwrap();
         assert_eq!(fetch(&live, &url).await.unwrap().0, 200, "{scheme}: script");
     }
 }

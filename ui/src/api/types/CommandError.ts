@@ -11,7 +11,8 @@ export type CommandError = { code: ErrorCode, message: string, hint: string, ret
 size?: number, 
 /**
  * Code of the reason why a file was not written or not imported; the UI has a message for each
- * (`bundle.error.*`). Or why a PIN was not accepted: `pin_wrong`, `pin_wait`, `pin_required`, `pin_invalid`.
+ * (`bundle.error.*`). Or why a PIN was not accepted: `pin_wrong`, `pin_wait`, `pin_required`, `pin_invalid`. Or, for `offline`, why the server
+ * cannot be reached (`network.*`).
  */
 reason?: string, 
 /**

@@ -22,4 +22,9 @@ lastOkMs: number | null,
 /**
  * Time of the next automatic attempt (UTC, ms).
  */
-nextTryMs: number | null, error: ErrorCode | null, };
+nextTryMs: number | null, error: ErrorCode | null, 
+/**
+ * While the phase is `offline`: why the server cannot be reached, if it is known; the UI has a message for each
+ * (`network.*`).
+ */
+network: string | null, };

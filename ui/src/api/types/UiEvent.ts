@@ -7,4 +7,4 @@ import type { TransferState } from "./TransferState";
 /**
  * An event sent to the UI. All events use one channel.
  */
-export type UiEvent = { "kind": "changed", topics: Array<Topic>, } | { "kind": "download", id: string, state: DownloadState, } | { "kind": "transfer", state: TransferState, } | { "kind": "sync", status: SyncStatus, };
+export type UiEvent = { "kind": "changed", topics: Array<Topic>, } | { "kind": "download", id: string, state: DownloadState, } | { "kind": "transfer", state: TransferState, } | { "kind": "sync", status: SyncStatus, } | { "kind": "open_requested" };
