@@ -4,9 +4,10 @@
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use carrel_client::open_request::OpenRequest;
-
+use carrel_client::{open_request::OpenRequest, support::Folders};
 use clap::Parser;
+
+use crate::doctor;
 
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
@@ -32,7 +33,14 @@ pub struct Arguments {
 
 /// Commands that do not open the window.
 #[derive(Debug, clap::Subcommand)]
-enum Command {}
+enum Command {
+    /// Check this device and the connection to the server, and print what to do
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
 
 impl Arguments {
     /// Reads the arguments of the process. `Err` with the exit code if there is nothing to open: after `--help`,
@@ -63,9 +71,15 @@ impl Arguments {
         dialog.into_iter().chain(open).collect()
     }
 
-    /// Runs the command; `None` if the window is to be opened.
-    pub fn run_command(&self) -> Option<ExitCode> {
-        match *self.command.as_ref()? {}
+    /// Runs the command with the folders of this user; `None` if the window is to be opened.
+    pub fn run_command(&self, folders: Option<&Folders>, version: &str) -> Option<ExitCode> {
+        match *self.command.as_ref()? {
+            Command::Doctor { json } => Some(doctor::run(folders.cloned(), version, json)),
+        }
+    }
+    /// Returns true if a command prints a report instead of opening the window.
+    pub fn has_command(&self) -> bool {
+        self.command.is_some()
     }
 }
 

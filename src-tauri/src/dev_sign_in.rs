@@ -19,12 +19,12 @@ pub async fn sign_in<R: Runtime>(app: &AppHandle<R>, client: &ClientState) {
         tracing::warn!("{SIGN_IN} is not of the form ADDRESS LOGIN PASSWORD");
         return;
     };
-    let state = client.call(app, "get_app_state", json!({})).await;
+    let state = client.call(app, "get_app_state", json!({}), "").await;
     if state.is_ok_and(|state| !state["account"].is_null()) {
         return;
     }
     let request = json!({ "address": address, "login": login, "password": password });
-    if let Err(error) = client.call(app, "sign_in", request).await {
+    if let Err(error) = client.call(app, "sign_in", request, "").await {
         tracing::warn!(error = %error, "the automatic sign-in failed");
     }
 }

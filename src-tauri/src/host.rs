@@ -14,8 +14,9 @@ use carrel_client::{
 use carrel_commands::{
     Host,
     api::{error::CommandError, event::UiEvent},
-    dispatch, events,
+    dispatch_action, events,
 };
+use carrel_diagnostics::{Diagnostics, doctor::SystemFacts, memory};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
@@ -29,6 +30,7 @@ pub const EVENT: &str = "carrel://event";
 pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
+    diagnostics: Arc<Diagnostics>,
     open_requests: Arc<OpenRequests>,
 }
 
@@ -49,6 +51,18 @@ impl Host for AppHost {
     fn open_requests(&self) -> Option<&OpenRequests> {
         Some(&self.open_requests)
     }
+
+    fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
+        Some(&self.diagnostics)
+    }
+
+    fn system_facts(&self) -> fn() -> SystemFacts {
+        crate::doctor::facts
+    }
+
+    fn policies(&self) -> fn() -> Option<String> {
+        crate::doctor::policies
+    }
 }
 
 /// The client, or none if it could not be opened. In that case each call tries to open it again and returns the error,
@@ -58,6 +72,7 @@ pub struct ClientState {
     /// Serializes attempts to open the client.
     opening: Mutex<()>,
     profile: Profile,
+    diagnostics: Arc<Diagnostics>,
     open_requests: Arc<OpenRequests>,
 }
 
@@ -66,13 +81,16 @@ pub fn open<R: Runtime>(
     app: &AppHandle<R>,
     profile: &Profile,
     open_requests: Arc<OpenRequests>,
+    diagnostics: &Arc<Diagnostics>,
 ) -> ClientState {
     let state = ClientState {
         host: RwLock::default(),
         opening: Mutex::default(),
         profile: profile.clone(),
+        diagnostics: diagnostics.clone(),
         open_requests,
     };
+    tauri::async_runtime::spawn(memory::sample(Arc::downgrade(diagnostics)));
     if let Err(error) = tauri::async_runtime::block_on(state.host(app)) {
         tracing::error!(error = %error, "the client could not be opened");
     }
@@ -119,15 +137,16 @@ async fn open_client<R: Runtime>(
 }
 
 impl ClientState {
-    /// Runs a command by its name. Request and reply are JSON.
+    /// Runs a command by its name. Request and reply are JSON. `action` is the UI's id of the call.
     pub async fn call<R: Runtime>(
         &self,
         app: &AppHandle<R>,
         name: &str,
         payload: Value,
+        action: &str,
     ) -> Result<Value, CommandError> {
         let host = self.host(app).await?;
-        dispatch(host.as_ref(), name, payload).await
+        dispatch_action(host.as_ref(), name, payload, action).await
     }
 
     async fn host<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<AppHost>, CommandError> {
@@ -142,6 +161,7 @@ impl ClientState {
         let host = Arc::new(AppHost {
             client: client.clone(),
             downloads: self.profile.downloads_dir(app),
+            diagnostics: self.diagnostics.clone(),
             open_requests: self.open_requests.clone(),
         });
         *self.host.write() = Some(host.clone());
@@ -175,12 +195,14 @@ impl ClientState {
     }
 }
 
-/// The only Tauri command of the app: `invoke("call", { name, payload })`.
+/// The only Tauri command of the app: `invoke("call", { name, payload, action })`.
 #[tauri::command]
 pub async fn call<R: Runtime>(
     app: AppHandle<R>,
     name: String,
     payload: Value,
+    action: Option<String>,
 ) -> Result<Value, CommandError> {
-    app.state::<ClientState>().call(&app, &name, payload).await
+    let action = action.unwrap_or_default();
+    app.state::<ClientState>().call(&app, &name, payload, &action).await
 }

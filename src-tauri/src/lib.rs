@@ -5,6 +5,7 @@
 mod cli;
 #[cfg(debug_assertions)]
 mod dev_sign_in;
+mod doctor;
 mod host;
 mod shell;
 
@@ -13,7 +14,9 @@ use std::{process::ExitCode, sync::Arc};
 #[cfg(any(target_os = "macos", target_os = "ios", target_os = "android"))]
 use carrel_client::open_request::OpenRequest;
 use carrel_client::open_request::OpenRequests;
+use carrel_diagnostics::Diagnostics;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
+use tracing::level_filters::LevelFilter;
 
 /// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
@@ -22,11 +25,16 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    shell::log::start();
-    if let Some(code) = arguments.run_command() {
+    let context = context();
+    let version = context.package_info().version.to_string();
+    let folders = shell::profile::Profile::from_env().folders(&context.config().identifier);
+    // A report does not write to the folders that it checks.
+    let logged = folders.as_ref().filter(|_| !arguments.has_command());
+    let diagnostics = shell::log::start(logged, &version, LevelFilter::INFO);
+    if let Some(code) = arguments.run_command(folders.as_ref(), &version) {
         return code;
     }
-    match build(&arguments).map(|app| app.run_return(on_run_event)) {
+    match build(&arguments, diagnostics, context).map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             tracing::error!(error = %error, "the app could not start");
@@ -35,7 +43,11 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn build(arguments: &cli::Arguments) -> tauri::Result<tauri::App> {
+fn build(
+    arguments: &cli::Arguments,
+    diagnostics: Arc<Diagnostics>,
+    context: tauri::Context,
+) -> tauri::Result<tauri::App> {
     let profile = shell::profile::Profile::from_env();
     let open_requests = Arc::new(OpenRequests::default());
     open_requests.add(arguments.open_requests());
@@ -43,14 +55,14 @@ fn build(arguments: &cli::Arguments) -> tauri::Result<tauri::App> {
         .manage(open_requests.clone())
         .invoke_handler(tauri::generate_handler![host::call])
         .setup(move |app| {
-            let state = host::open(app.handle(), &profile, open_requests);
+            let state = host::open(app.handle(), &profile, open_requests, &diagnostics);
             #[cfg(debug_assertions)]
             tauri::async_runtime::block_on(dev_sign_in::sign_in(app.handle(), &state));
             app.manage(state);
             shell::window::open(app.handle(), &profile)?;
             Ok(())
         })
-        .build(context())
+        .build(context)
 }
 
 /// Handles events of the system. Those before `setup` are ignored. When the window gets the focus, sync resumes,

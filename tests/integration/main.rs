@@ -18,3 +18,4 @@ mod search;
 mod server_restore;
 mod servers;
 mod space;
+mod support;

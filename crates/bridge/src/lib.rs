@@ -19,7 +19,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::{Path as UrlPath, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -27,12 +27,16 @@ use axum::{
     routing::{get, post},
 };
 use carrel_client::Client;
-use carrel_commands::{Host, api::error::CommandError, dispatch, events};
+use carrel_commands::{Host, api::error::CommandError, dispatch_action, events};
+use carrel_diagnostics::Diagnostics;
 use futures_util::{Stream, StreamExt};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 use tokio_stream::wrappers::BroadcastStream;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
+
+/// Header with the UI's id of a call.
+const ACTION: &str = "x-carrel-action";
 
 /// The app's configuration, which contains the content security policy.
 const TAURI_CONFIG: &str = include_str!("../../../tauri.conf.json");
@@ -51,6 +55,7 @@ pub fn content_security_policy() -> Option<HeaderValue> {
 /// The host of the commands when the UI runs in a browser.
 struct BrowserHost {
     client: Arc<Client>,
+    diagnostics: Arc<Diagnostics>,
 }
 
 impl Host for BrowserHost {
@@ -63,6 +68,9 @@ impl Host for BrowserHost {
     fn downloads_dir(&self) -> Option<PathBuf> {
         let folder = self.client.config().data_dir.join("downloads");
         std::fs::create_dir_all(&folder).ok().map(|()| folder)
+    }
+    fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
+        Some(&self.diagnostics)
     }
 }
 
@@ -87,7 +95,12 @@ struct Shared {
 impl Bridge {
     /// Starts a bridge that serves the commands of `client` and the built UI in the folder `ui`. Port 0 selects a free
     /// port.
-    pub async fn start(client: Arc<Client>, ui: &Path, port: u16) -> std::io::Result<Self> {
+    pub async fn start(
+        client: Arc<Client>,
+        diagnostics: Arc<Diagnostics>,
+        ui: &Path,
+        port: u16,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let addr = listener.local_addr()?;
         let (sender, _) = broadcast::channel(256);
@@ -98,7 +111,7 @@ impl Bridge {
                 let _ = forwarded.send(value);
             }
         });
-        let shared = Shared { host: Arc::new(BrowserHost { client }), events: sender };
+        let shared = Shared { host: Arc::new(BrowserHost { client, diagnostics }), events: sender };
         let app = Router::new()
             .route("/api/call/{name}", post(call))
             .route("/api/events", get(stream_events))
@@ -122,9 +135,11 @@ impl Bridge {
 async fn call(
     State(shared): State<Shared>,
     UrlPath(name): UrlPath<String>,
+    headers: HeaderMap,
     Json(request): Json<Value>,
 ) -> Response {
-    match dispatch(shared.host.as_ref(), &name, request).await {
+    let action = headers.get(ACTION).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    match dispatch_action(shared.host.as_ref(), &name, request, action).await {
         Ok(reply) => Json(reply).into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(error)).into_response(),
     }

@@ -11,7 +11,9 @@ use carrel_client::{
     net::{LiveHttp, SecretStore},
     system::{SystemClock, SystemIds},
 };
+use carrel_diagnostics::{Diagnostics, actions::SpanLayer, memory};
 use clap::Parser;
+use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Serves Carrel's client and the built UI on the loopback address.
 #[derive(Parser)]
@@ -33,10 +35,12 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt()
+    let diagnostics = Arc::new(Diagnostics::new(Arc::new(SystemClock::new())));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .init();
+        .with_filter(tracing_subscriber::EnvFilter::from_default_env());
+    let spans = SpanLayer::new(diagnostics.clone()).with_filter(SpanLayer::filter());
+    tracing_subscriber::registry().with(lines).with(spans).init();
     let args = Args::parse();
     std::fs::create_dir_all(&args.data)?;
     let ids = Arc::new(SystemIds);
@@ -57,7 +61,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         event_stream: true,
     })
     .await?;
-    let bridge = Bridge::start(client.clone(), &args.ui, args.port).await?;
+    let bridge = Bridge::start(client.clone(), diagnostics.clone(), &args.ui, args.port).await?;
+    tokio::spawn(memory::sample(Arc::downgrade(&diagnostics)));
     tracing::info!(bridge.addr = %bridge.addr, "ready");
     print_line(&format!("http://{}/", bridge.addr));
     tokio::signal::ctrl_c().await?;

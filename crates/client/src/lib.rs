@@ -8,6 +8,7 @@
 //! | `bundle` | courses and work as files, for devices without a network |
 //! | `open_request` | files and links that the system asks the app to open |
 //! | `client` | which account is open, where content is stored |
+//! | `support` | what the checks and the support bundle read about the accounts |
 //!
 //! A module uses only modules above it in this table.
 //!
@@ -22,6 +23,7 @@ mod config;
 mod error;
 mod open_account;
 pub mod open_request;
+pub mod support;
 
 pub use carrel_content as content;
 pub use carrel_http_cache as http_cache;

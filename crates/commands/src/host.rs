@@ -5,6 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use carrel_client::{Client, OpenAccount, open_request::OpenRequests};
+use carrel_diagnostics::{Diagnostics, doctor::SystemFacts};
 
 use crate::api::error::CommandError;
 
@@ -22,6 +23,24 @@ pub trait Host: Send + Sync + 'static {
     fn open_requests(&self) -> Option<&OpenRequests> {
         None
     }
+    /// Returns the diagnostics of this run, if the host records them.
+    fn diagnostics(&self) -> Option<&Arc<Diagnostics>> {
+        None
+    }
+    /// Returns a function that reads what is known about the operating system, for the checks. It may block.
+    fn system_facts(&self) -> fn() -> SystemFacts {
+        SystemFacts::of_this_system
+    }
+    /// Returns a function that reads the policies in force as text, for the support bundle. It may block.
+    fn policies(&self) -> fn() -> Option<String> {
+        || None
+    }
+}
+
+/// Returns the diagnostics of this run, or an error if the host records none.
+pub(crate) fn diagnostics(host: &dyn Host) -> Result<&Arc<Diagnostics>, CommandError> {
+    host.diagnostics()
+        .ok_or_else(|| CommandError::unavailable("this program records no diagnostics"))
 }
 
 /// Returns the open account, or `Error::UNAUTHENTICATED`.

@@ -11,4 +11,4 @@ pub mod registry;
 pub mod typescript;
 
 pub use host::Host;
-pub use registry::dispatch;
+pub use registry::{dispatch, dispatch_action};

@@ -7,7 +7,12 @@
 
 use std::{future::Future, pin::Pin};
 
+use carrel_diagnostics::{
+    actions::{command_span, end_command},
+    doctor::DoctorReport,
+};
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::{
     api::{
@@ -227,6 +232,43 @@ commands! {
 
     /// Returns the number of responses by route and source since the start, and the size of the cache.
     diagnostics::cache_figures(Empty) -> CacheFigures;
+    /// Returns the metrics of the last hour, the alerts and the recent actions. Nothing is sent.
+    diagnostics::diagnostics_report(Empty) -> DiagnosticsReport;
+    /// Records what the UI measured.
+    diagnostics::report_metrics(UiMeasurements) -> Empty;
+    /// Removes an alert until its limit is broken again.
+    diagnostics::dismiss_alert(AlertRef) -> DiagnosticsReport;
+    /// Checks this device and the connection to the server. Takes up to 20 s.
+    diagnostics::run_doctor(Empty) -> DoctorReport;
+    /// Writes a support bundle to the downloads folder. It is not sent.
+    diagnostics::save_support_bundle(Empty) -> SavedBundle;
+    /// Returns the reports of crashes, newest first.
+    diagnostics::crash_reports(Empty) -> CrashReportList;
+    /// Deletes the reports of crashes.
+    diagnostics::delete_crash_reports(Empty) -> CrashReportList;
+}
+
+/// Commands that are not listed as actions of the user.
+const UNLISTED: &[&str] = &["diagnostics_report", "report_metrics", "dismiss_alert"];
+
+/// Runs a command like `dispatch`, and measures it as one action of the user. `action` is the id that the UI's call
+/// layer created; empty if there is none.
+pub fn dispatch_action<'a>(
+    host: &'a dyn Host,
+    name: &'a str,
+    request: Value,
+    action: &str,
+) -> CommandFuture<'a> {
+    let is_listed = !UNLISTED.contains(&name) && COMMANDS.iter().any(|c| c.name == name);
+    if !is_listed {
+        return dispatch(host, name, request);
+    }
+    let span = command_span(name, action);
+    Box::pin(async move {
+        let reply = dispatch(host, name, request).instrument(span.clone()).await;
+        end_command(&span, reply.is_err());
+        reply
+    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(name: &str, request: Value) -> Result<T, CommandError> {

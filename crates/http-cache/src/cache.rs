@@ -26,7 +26,8 @@ use crate::{
     vary::Account,
 };
 
-const MIGRATIONS: &[Migration] = &[
+/// The migrations of `cache.db`, in order.
+pub const MIGRATIONS: &[Migration] = &[
     Migration {
         number: 1,
         name: "entries",

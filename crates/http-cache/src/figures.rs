@@ -124,6 +124,8 @@ impl Counters {
     }
     /// Counts a response by its tier.
     pub fn count_response(&self, route: &Route, origin: Origin) {
+        let hit = origin != Origin::Network;
+        tracing::info!(target: carrel_system::SPAN_TARGET, hit, label = "response");
         self.add(
             route,
             match origin {

@@ -14,6 +14,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 /// When a request is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,12 +103,14 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
         let number = requests.next;
         let ended = RemoveOnDrop { requests: self.requests.clone(), key: key.clone(), number };
         let request = start();
-        let task = tokio::spawn(async move {
+        let request = async move {
             let ended = ended;
             let result = request.await;
             drop(ended);
             result
-        });
+        };
+        // The spans of the request belong to the action of the first caller.
+        let task = tokio::spawn(request.in_current_span());
         let aborts = ends == Ends::WithoutWaiters;
         let abort = Arc::new(AbortOnDrop(aborts.then(|| task.abort_handle())));
         let result = async move { task.await.ok() }.boxed().shared();

@@ -32,7 +32,7 @@ mod status;
 mod stored_headers;
 mod vary;
 
-pub use cache::{Cache, CacheConfig, Rejection, ResponseValidator};
+pub use cache::{Cache, CacheConfig, MIGRATIONS, Rejection, ResponseValidator};
 pub use entries::{DISK_BUDGET, FreeSpaceCheck};
 pub use error::{Error, Result};
 pub use figures::{Figures, RouteCounts};

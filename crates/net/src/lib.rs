@@ -9,6 +9,7 @@
 //! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
+//! | `traced` | opens a span for each request, for diagnostics |
 //! | `session` | adds the access token to requests; refreshes it once for all concurrent requests |
 //! | `reachability` | whether the server can be reached, observed from all requests of a session |
 //! | `reply` | classes of replies; `Retry-After` |
@@ -29,6 +30,7 @@ pub mod reply;
 mod retry;
 mod session;
 mod settings;
+mod traced;
 
 pub use cause::NetworkCause;
 pub use client::{Body, Failure, FailureKind, Http, Reply, Request};
@@ -40,3 +42,4 @@ pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};
 pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
+pub use traced::TracedHttp;

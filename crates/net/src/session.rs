@@ -18,6 +18,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
+use tracing::Instrument;
 
 use crate::{
     Error, Failure, FailureKind, Http, NetworkCause, Reply, Request, Result,
@@ -206,7 +207,8 @@ impl Session {
     async fn refresh(&self, used: String) -> Result<Refreshed, Failure> {
         let shared = self.shared.clone();
         // In a separate task, so that the new token is stored even if the caller is dropped.
-        let done = tokio::spawn(async move { shared.refresh(&used).await }).await;
+        let refresh = async move { shared.refresh(&used).await };
+        let done = tokio::spawn(refresh.in_current_span()).await;
         done.unwrap_or_else(|e| {
             Err(Failure::new(FailureKind::Broken, format!("the token refresh failed: {e}")))
         })

@@ -7,6 +7,7 @@ use carrel_learning::store::{Store, outbox, state};
 use carrel_model::{ErrorCode, lattice::RowKey};
 use carrel_net::{Contact, Session};
 use carrel_sqlite::Change;
+use carrel_system::SPAN_TARGET;
 use futures_util::{Future, StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use tokio::{
@@ -76,6 +77,7 @@ impl Sync {
             jobs: FuturesUnordered::new(),
             listener: None,
             waiters: Vec::new(),
+            live: None,
         };
         let task = tokio::spawn(task.run(receiver));
         let running = Running { engine, commands, since, task: Mutex::new(Some(task)) };
@@ -169,6 +171,8 @@ struct SyncTask {
     jobs: FuturesUnordered<Job>,
     listener: Option<JoinHandle<()>>,
     waiters: Vec<oneshot::Sender<()>>,
+    /// Span from an announcement of the server until its rows are applied.
+    live: Option<tracing::Span>,
 }
 
 impl SyncTask {
@@ -215,7 +219,22 @@ impl SyncTask {
     fn handle(&mut self, event: Event) {
         // A request of the previous session may fail after the learner has signed in again.
         let is_outdated = event.is_signed_out() && self.has_session();
+        let is_announced = matches!(event, Event::Changes { .. });
+        match &event {
+            Event::Pulled(_) => self.live = None,
+            Event::PullFailed(_) => {
+                if let Some(live) = self.live.take() {
+                    live.record("failed", true);
+                }
+            }
+            _ => {}
+        }
         let mut instructions = self.engine.handle(event);
+        let pulls = |i: &Instruction| matches!(i, Instruction::Pull { .. });
+        if is_announced && instructions.iter().any(pulls) {
+            let failed = tracing::field::Empty;
+            self.live = Some(tracing::info_span!(target: SPAN_TARGET, "live", failed));
+        }
         if is_outdated {
             instructions.extend(self.engine.handle(Event::SignedIn));
         }

@@ -21,7 +21,9 @@ where
     T: Send + 'static,
     E: From<Panicked> + Send + 'static,
 {
-    tokio::task::spawn_blocking(|| with_blocking_allowed(f))
+    // Spans that `f` opens belong to the same action of the user.
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(|| with_blocking_allowed(f)))
         .await
         .unwrap_or_else(|e| Err(Panicked(e.to_string()).into()))
 }

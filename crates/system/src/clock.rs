@@ -9,6 +9,10 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the milliseconds since a fixed moment. Never decreases. On most systems the time of a suspend is not
     /// counted.
     fn monotonic_ms(&self) -> i64;
+    /// Returns the microseconds since the same moment, as exactly as the clock can tell.
+    fn monotonic_us(&self) -> i64 {
+        self.monotonic_ms().saturating_mul(1000)
+    }
     /// Resolves when `duration` of monotonic time has passed.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     /// Returns the local calendar day at `now_ms`, such as `2026-11-20`.
@@ -41,6 +45,9 @@ impl Clock for SystemClock {
     }
     fn monotonic_ms(&self) -> i64 {
         i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+    fn monotonic_us(&self) -> i64 {
+        i64::try_from(self.start.elapsed().as_micros()).unwrap_or(i64::MAX)
     }
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))

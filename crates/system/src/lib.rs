@@ -19,3 +19,7 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, SystemDisk};
 pub use ids::{IdGen, SystemIds};
 pub use storage_error::StorageError;
+
+/// Target of the `tracing` spans that are measured (`carrel-diagnostics`), and of no log line: calls of the UI, and access
+/// to databases and to the network below them.
+pub const SPAN_TARGET: &str = "carrel::span";

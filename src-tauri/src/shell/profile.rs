@@ -4,6 +4,7 @@
 
 use std::{env, path::PathBuf};
 
+use carrel_client::support::Folders;
 use tauri::{AppHandle, Manager, Runtime};
 
 /// Environment variable with a folder that replaces the system's folders: for tests, or for two devices on one
@@ -45,6 +46,33 @@ impl Profile {
             Some(dir) => Ok(std::path::absolute(dir.join("cache"))?),
             None => app.path().app_cache_dir(),
         }
+    }
+
+    /// Returns the folders of accounts and of content without an app: the same as `data_dir` and `cache_dir`. None if this
+    /// system does not tell them.
+    pub fn folders(&self, identifier: &str) -> Option<Folders> {
+        if let Some(dir) = &self.chosen {
+            let data_dir = std::path::absolute(dir).ok()?;
+            return Some(Folders { cache_dir: data_dir.join("cache"), data_dir });
+        }
+        let variable =
+            |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let (data, cache) = if cfg!(windows) {
+            let local = variable("LOCALAPPDATA")?;
+            (local.clone(), local)
+        } else if cfg!(target_os = "macos") {
+            let library = variable("HOME")?.join("Library");
+            (library.join("Application Support"), library.join("Caches"))
+        } else if cfg!(target_os = "linux") {
+            let of_home = |folder: &str| Some(variable("HOME")?.join(folder));
+            (
+                variable("XDG_DATA_HOME").or_else(|| of_home(".local/share"))?,
+                variable("XDG_CACHE_HOME").or_else(|| of_home(".cache"))?,
+            )
+        } else {
+            return None;
+        };
+        Some(Folders { data_dir: data.join(identifier), cache_dir: cache.join(identifier) })
     }
 
     /// Returns the folder of the demo library, if there is one.

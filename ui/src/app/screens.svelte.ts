@@ -89,6 +89,7 @@ export const screens = new Screens(
     sync: () => import("../features/sync/Sync.svelte"),
     settings: () => import("../features/settings/Settings.svelte"),
     storage: () => import("../features/storage/Storage.svelte"),
+    diagnostics: () => import("../features/diagnostics/Diagnostics.svelte"),
     welcome: () => import("../features/welcome/Welcome.svelte"),
     notFound: () => import("./NotFound.svelte"),
   },

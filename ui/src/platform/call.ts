@@ -1,14 +1,20 @@
 //! Runs commands of the core. Does not select the host (transport.ts).
 import type { Topic } from "../api/types";
 import { asFailure } from "./failure";
+import { measureAction, nextAction } from "./measure";
 import { transport } from "./transport";
 
 /** Runs a command of the core. Throws `CommandFailure`. */
 export async function call<Reply>(name: string, request: unknown): Promise<Reply> {
+  const host = await transport();
+  const action = nextAction();
+  const start = performance.now();
   try {
-    return (await (await transport()).call(name, request)) as Reply;
+    return (await host.call(name, request, action)) as Reply;
   } catch (cause) {
     throw asFailure(cause);
+  } finally {
+    measureAction(name, action, performance.now() - start);
   }
 }
 

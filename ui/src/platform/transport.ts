@@ -5,13 +5,14 @@ import type { UiEvent } from "../api/types";
 import { asFailure } from "./failure";
 
 export interface Transport {
-  call(name: string, request: unknown): Promise<unknown>;
+  /** `action` identifies the call in the diagnostics of this run. */
+  call(name: string, request: unknown, action?: string): Promise<unknown>;
   /** Delivers events until `stop` is called. `ready` resolves when the channel is open or has failed to open. */
   listen(deliver: (event: UiEvent) => void): { ready: Promise<void>; stop: () => void };
 }
 
 const app: Transport = {
-  call: (name, request) => invoke("call", { name, payload: request }),
+  call: (name, request, action) => invoke("call", { name, payload: request, action }),
   listen(deliver) {
     const opened = listen<UiEvent>("carrel://event", (event) => deliver(event.payload));
     return {
@@ -25,12 +26,12 @@ const app: Transport = {
 };
 
 const bridge: Transport = {
-  async call(name, request) {
+  async call(name, request, action = "") {
     let response: Response;
     try {
       response = await fetch(`/api/call/${name}`, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", "x-carrel-action": action },
         body: JSON.stringify(request ?? {}),
       });
     } catch (cause) {

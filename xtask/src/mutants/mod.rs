@@ -1,7 +1,7 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Changes only a copy of the tree
+//! The mutants are in `server`, `operations`, `package`, `client`, `review`, `support` and `ui`. Changes only a copy of the tree
 //! (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
 //! docs/TESTING.md lists the faults that the mutants represent.
 
@@ -24,6 +24,7 @@ mod operations;
 mod package;
 mod review;
 mod server;
+mod support;
 mod ui;
 
 use std::{
@@ -52,6 +53,7 @@ const TABLES: &[&[Mutant]] = &[
     client::MUTANTS,
     fonts::MUTANTS,
     review::MUTANTS,
+    support::MUTANTS,
     ui::MUTANTS,
 ];
 

@@ -19,7 +19,7 @@ use carrel_content::{
     media::MediaServer,
     storage::Storage,
 };
-use carrel_net::{MinThroughput, SecretStore};
+use carrel_net::{MinThroughput, SecretStore, TracedHttp};
 use carrel_sqlite::Changes;
 use carrel_system::{Clock, blocking};
 use parking_lot::{Mutex, RwLock};
@@ -69,7 +69,8 @@ impl Client {
     /// Also succeeds if that account cannot be opened (a newer file, a full disk): `open_failure` then returns the
     /// account and the error.
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
-        config.http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
+        let http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
+        config.http = Arc::new(TracedHttp::new(http));
         let config = Arc::new(config);
         let (conditions, conditions_receiver) = watch::channel(Conditions::default());
         let (accounts, secrets) = blocking({

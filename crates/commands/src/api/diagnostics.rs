@@ -1,7 +1,12 @@
-//! Types of the diagnostics command: figures of the response cache.
+//! Types of the diagnostics commands: figures of the response cache, metrics, alerts, recent actions.
 //!
-//! Not here: how they are counted (`carrel_http_cache`).
+//! Not here: how they are counted (`carrel_http_cache`) and measured (`carrel_diagnostics`).
 
+use carrel_diagnostics::{
+    actions::Action,
+    crash::CrashReport,
+    metrics::{Alert, MetricReport},
+};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -56,4 +61,70 @@ pub struct TierCounts {
     pub failed: u64,
     /// Share of responses without bytes from the network, in hundredths of a percent; none if there were no responses.
     pub hit_rate: Option<u16>,
+}
+
+/// Metrics of the last hour, alerts and recent actions of this run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct DiagnosticsReport {
+    /// Release of the app.
+    pub version: String,
+    /// Time of the report (UTC, ms).
+    pub now_ms: i64,
+    /// One entry per metric.
+    pub metrics: Vec<MetricReport>,
+    /// Critical ones first.
+    pub alerts: Vec<Alert>,
+    /// Newest first.
+    pub actions: Vec<Action>,
+}
+
+/// What the UI measured since its last report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct UiMeasurements {
+    pub samples: Vec<UiSample>,
+    /// Metrics of the UI that its web view cannot measure.
+    pub unsupported: Vec<String>,
+    pub actions: Vec<UiAction>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct UiSample {
+    /// Name of a metric of the UI: `render.time` or `vitals.*`.
+    pub metric: String,
+    pub value: f64,
+    /// Name of the screen or operation: lower-case letters, digits, `.`, `_`, `-`.
+    pub context: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct UiAction {
+    /// The id that was sent with the command.
+    pub id: String,
+    /// Time from the call to its reply in milliseconds.
+    pub ms: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertRef {
+    pub alert: String,
+}
+
+/// A support bundle that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedBundle {
+    pub path: String,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CrashReportList {
+    /// Newest first, at most five.
+    pub reports: Vec<CrashReport>,
 }

@@ -1,17 +1,36 @@
-//! Command for the figures of the response cache.
+//! Commands for the figures of the response cache, metrics, alerts and recent actions.
 //!
-//! Not here: counting (`carrel_http_cache`).
+//! Not here: counting (`carrel_http_cache`), measuring (`carrel_diagnostics`).
 
-use carrel_client::http_cache::{RouteCounts, Strategy};
+use std::path::PathBuf;
+
+use carrel_client::{
+    Error,
+    http_cache::{RouteCounts, Strategy},
+    support::{self, Folders, SupportInput},
+    system::blocking,
+};
+use carrel_diagnostics::{
+    crash,
+    doctor::{self, DoctorReport, Environment, SystemFacts},
+    metrics::Metric,
+};
 
 use super::{Result, percent};
 use crate::{
     api::{
         app::Empty,
-        diagnostics::{CacheFigures, RouteFigures, TierCounts},
+        diagnostics::{
+            AlertRef, CacheFigures, CrashReportList, DiagnosticsReport, RouteFigures, SavedBundle,
+            TierCounts, UiMeasurements,
+        },
+        error::CommandError,
     },
-    host::{Host, account},
+    host::{Host, account, diagnostics},
 };
+
+/// Maximum number of samples and of actions in one report of the UI.
+const MAX_MEASUREMENTS: usize = 1_000;
 
 pub async fn cache_figures(host: &dyn Host, _: Empty) -> Result<CacheFigures> {
     let account = account(host)?;
@@ -54,4 +73,102 @@ fn strategy(strategy: Strategy) -> &'static str {
         Strategy::StaleWhileRevalidate => "stale-while-revalidate",
         Strategy::NetworkOnly => "network-only",
     }
+}
+
+pub async fn diagnostics_report(host: &dyn Host, _: Empty) -> Result<DiagnosticsReport> {
+    let diagnostics = diagnostics(host)?;
+    let client = host.client();
+    Ok(DiagnosticsReport {
+        version: client.config().app_version.clone(),
+        now_ms: client.clock().now_ms(),
+        metrics: diagnostics.metrics.report(),
+        alerts: diagnostics.metrics.alerts(),
+        actions: diagnostics.actions.list(),
+    })
+}
+
+pub async fn report_metrics(host: &dyn Host, request: UiMeasurements) -> Result<Empty> {
+    let diagnostics = diagnostics(host)?;
+    let UiMeasurements { samples, unsupported, actions } = request;
+    let of_ui = |name: &str| {
+        let metric = Metric::named(name).filter(|m| m.definition().is_of_ui);
+        metric.ok_or_else(|| CommandError::invalid(format!("{name:?} is not a metric of the UI")))
+    };
+    for sample in samples.iter().take(MAX_MEASUREMENTS) {
+        diagnostics.metrics.record(of_ui(&sample.metric)?, sample.value, &sample.context);
+    }
+    for name in &unsupported {
+        diagnostics.metrics.set_unsupported(of_ui(name)?);
+    }
+    for action in actions.iter().take(MAX_MEASUREMENTS).filter(|a| a.ms.is_finite()) {
+        diagnostics.actions.set_ui_time(&action.id, (action.ms * 1_000.0) as i64);
+    }
+    Ok(Empty {})
+}
+
+pub async fn dismiss_alert(host: &dyn Host, request: AlertRef) -> Result<DiagnosticsReport> {
+    // An alert may have expired since it was shown.
+    diagnostics(host)?.metrics.dismiss(&request.alert);
+    diagnostics_report(host, Empty {}).await
+}
+
+fn folders(host: &dyn Host) -> Folders {
+    let config = host.client().config();
+    Folders { data_dir: config.data_dir.clone(), cache_dir: config.cache_dir.clone() }
+}
+
+pub async fn run_doctor(host: &dyn Host, _: Empty) -> Result<DoctorReport> {
+    let (client, folders) = (host.client(), folders(host));
+    let config = client.config().clone();
+    let facts = host.system_facts();
+    let environment = blocking(move || {
+        let uses_keychain = config.secrets.is_none();
+        let keychain = if uses_keychain { support::keychain() } else { doctor::Keychain::NotUsed };
+        let system = SystemFacts { keychain, ..facts() };
+        let (http, clock) = (config.http.clone(), config.clock.clone());
+        let found = support::environment(&folders, &config.app_version, http, clock, system);
+        Ok::<_, Error>(Environment { is_running: true, ..found })
+    });
+    Ok(doctor::run(environment.await?).await)
+}
+
+pub async fn save_support_bundle(host: &dyn Host, _: Empty) -> Result<SavedBundle> {
+    let downloads = host.downloads_dir();
+    let target =
+        downloads.ok_or_else(|| CommandError::unavailable("there is no downloads folder"))?;
+    let doctor = run_doctor(host, Empty {}).await?;
+    let (diagnostics, folders) = (diagnostics(host)?.clone(), folders(host));
+    let policies = host.policies();
+    let path = target.join(format!("carrel-support-{}.zip", host.client().clock().now_ms()));
+    let written = blocking(move || {
+        // Learners who signed in during this run.
+        support::register_private(&folders.data_dir, &diagnostics.redactor);
+        let input = SupportInput {
+            folders: &folders,
+            diagnostics: &diagnostics,
+            doctor: &doctor,
+            policies: policies(),
+        };
+        support::support_bundle(&input).write(&path, &diagnostics.redactor)?;
+        let bytes = std::fs::metadata(&path)?.len();
+        Ok::<(PathBuf, u64), Error>((path, bytes))
+    });
+    let (path, bytes) = written.await?;
+    Ok(SavedBundle { path: path.to_string_lossy().into_owned(), bytes })
+}
+
+pub async fn crash_reports(host: &dyn Host, _: Empty) -> Result<CrashReportList> {
+    let folder = folders(host).data_dir.join(crash::FOLDER);
+    let read = blocking(move || Ok::<_, Error>(crash::reports(&folder)));
+    Ok(CrashReportList { reports: read.await? })
+}
+
+pub async fn delete_crash_reports(host: &dyn Host, _: Empty) -> Result<CrashReportList> {
+    let folder = folders(host).data_dir.join(crash::FOLDER);
+    blocking(move || {
+        crash::delete_reports(&folder);
+        Ok::<_, Error>(())
+    })
+    .await?;
+    crash_reports(host, Empty {}).await
 }

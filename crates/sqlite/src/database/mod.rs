@@ -26,7 +26,7 @@ use std::{
     },
 };
 
-use carrel_system::{Cause, Panicked, StorageError, assert_may_block, blocking};
+use carrel_system::{Cause, Panicked, SPAN_TARGET, StorageError, assert_may_block, blocking};
 use disposable::Disposable;
 pub use disposable::{connect, in_memory, rename_damaged};
 pub use hooks::{Hooks, NoHooks, close};
@@ -36,6 +36,7 @@ use readers::MAX_READERS;
 use rusqlite::Connection;
 use shared::Shared;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::{Instrument, Span, field::Empty};
 use writer::Writer;
 
 use crate::Migration;
@@ -171,8 +172,11 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         let _pending = Pending::new(&self.open);
         let (reply, result) = oneshot::channel();
         let reply = move |result| drop(reply.send(result));
-        self.open.writer.write(Box::new(ClosureJob::new(op, f, reply)))?;
-        result.await.map_err(|_| commit::closed())?
+        let write = async {
+            self.open.writer.write(Box::new(ClosureJob::new(op, f, reply)))?;
+            result.await.map_err(|_| commit::closed())?
+        };
+        measured(write_span(op), write).await
     }
 
     /// Reads one snapshot. If `f` reports damage, `f` runs again after the repair.
@@ -198,13 +202,16 @@ impl<E: DatabaseError + Send + 'static> Database<E> {
         f: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let _pending = Pending::new(&self.open);
-        let permit = self.open.permits.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| commit::closed())?;
-        blocking(move || {
-            let _permit = permit;
-            f()
-        })
-        .await
+        let read = async {
+            let permit = self.open.permits.clone().acquire_owned().await;
+            let permit = permit.map_err(|_| commit::closed())?;
+            blocking(move || {
+                let _permit = permit;
+                f()
+            })
+            .await
+        };
+        measured(read_span(), read).await
     }
 
     /// Replaces the connection. While `make` runs, nothing else uses the database; if it returns an error, the
@@ -226,16 +233,22 @@ impl<E: DatabaseError> Database<E> {
         f: impl FnMut(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         assert_may_block();
+        let span = write_span(op);
         let mut result = None;
         let job: Box<dyn Job + '_> = Box::new(ClosureJob::new(op, f, |r| result = Some(r)));
         self.open.shared.commit(vec![job]);
-        result.unwrap_or_else(|| Err(commit::closed().into()))
+        let result = result.unwrap_or_else(|| Err(commit::closed().into()));
+        ended(&span, &result);
+        result
     }
 
     /// Runs [`Database::read`] on this thread.
     pub fn read_blocking<T>(&self, f: impl FnMut(&Connection) -> Result<T, E>) -> Result<T, E> {
         assert_may_block();
-        read_with_retry(&self.open.shared, f)
+        let span = read_span();
+        let result = read_with_retry(&self.open.shared, f);
+        ended(&span, &result);
+        result
     }
 
     /// Runs [`Database::replace`] on this thread. Does not check whether the thread may block, because it is part of
@@ -255,6 +268,24 @@ impl<E: DatabaseError> Database<E> {
     ) -> Result<T, E> {
         self.open.shared.with_connection(f)
     }
+}
+
+/// Spans of a call, from the caller's view: waiting for other calls is included.
+fn write_span(op: &'static str) -> Span {
+    tracing::info_span!(target: SPAN_TARGET, "db.write", label = op, failed = Empty)
+}
+fn read_span() -> Span {
+    tracing::info_span!(target: SPAN_TARGET, "db.read", label = "read", failed = Empty)
+}
+fn ended<T, E>(span: &Span, result: &Result<T, E>) {
+    if result.is_err() {
+        span.record("failed", true);
+    }
+}
+async fn measured<T, E>(span: Span, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let result = call.instrument(span.clone()).await;
+    ended(&span, &result);
+    result
 }
 
 fn read_with_retry<T, E: DatabaseError>(
