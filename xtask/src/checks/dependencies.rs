@@ -61,9 +61,16 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-sync",
             "carrel-http-cache",
             "carrel-content",
+            "carrel-update",
         ],
-        &["carrel-testkit"],
+        &["carrel-testkit", "carrel-release"],
     ),
+    (
+        "carrel-update",
+        &["carrel-model", "carrel-system", "carrel-net"],
+        &["carrel-release", "carrel-testkit"],
+    ),
+    ("carrel-release", &["carrel-model", "carrel-update"], &[]),
     ("carrel-commands", &["carrel-model", "carrel-client"], &["carrel-testkit"]),
     ("carrel-bridge", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
     ("carrel", &["carrel-model", "carrel-client", "carrel-commands"], &["carrel-testkit"]),
@@ -103,6 +110,8 @@ const ALL: &[&str] = &[
     "carrel-bridge",
     "carrel-server",
     "carrel-testkit",
+    "carrel-update",
+    "carrel-release",
 ];
 
 /// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
@@ -142,6 +151,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
         &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
         "only carrel-net sends requests of the client",
     ),
+    ("minisign-verify", &["carrel-update"], "one implementation of signatures of updates"),
     ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
 ];
 
@@ -161,6 +171,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-authoring",
     "carrel-server",
     "carrel-testkit",
+    "carrel-update",
     "carrel",
     "carrel-tests",
 ];

@@ -1,8 +1,8 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Changes only a copy of the tree
-//! (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
+//! The mutants are in `server`, `operations`, `package`, `client`, `review`, `ui` and `update`. Changes only a copy of
+//! the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
 //! docs/TESTING.md lists the faults that the mutants represent.
 
 /// Arguments for one unit test of a crate's library.
@@ -25,6 +25,7 @@ mod package;
 mod review;
 mod server;
 mod ui;
+mod update;
 
 use std::{
     fs,
@@ -53,6 +54,7 @@ const TABLES: &[&[Mutant]] = &[
     fonts::MUTANTS,
     review::MUTANTS,
     ui::MUTANTS,
+    update::MUTANTS,
 ];
 
 pub fn run(args: &[String]) -> Result {
