@@ -24,3 +24,4 @@ mod sqlite;
 mod start_page;
 mod support;
 mod sync;
+mod updates;
