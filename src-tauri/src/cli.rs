@@ -2,6 +2,8 @@
 //!
 //! Not here: the reports themselves.
 
+#[cfg(desktop)]
+use std::path::PathBuf;
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
@@ -21,6 +23,10 @@ pub struct Arguments {
     /// Course files and carrel:// links to open
     #[arg(value_name = "FILE OR LINK")]
     pub open: Vec<OsString>,
+    /// Install an update file, for devices without a network
+    #[cfg(desktop)]
+    #[arg(long, value_name = "FILE")]
+    install_update: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -42,6 +48,35 @@ impl Arguments {
 
     /// Runs the command; `None` if the window is to be opened.
     pub fn run_command(&self) -> Option<ExitCode> {
+        #[cfg(desktop)]
+        if let Some(file) = &self.install_update {
+            return Some(install_update(file));
+        }
         match *self.command.as_ref()? {}
+    }
+}
+
+/// Installs an update file and prints the result.
+#[cfg(desktop)]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
+fn install_update(file: &std::path::Path) -> ExitCode {
+    let Some(updates) = crate::shell::profile::Profile::from_env().updates_dir() else {
+        eprintln!("error: this user has no folder for data");
+        return ExitCode::FAILURE;
+    };
+    match crate::shell::updates::install_file(&updates, file) {
+        Ok(version) => {
+            println!(
+                "version {version} is installed; it runs when the app is opened the next time"
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            if !error.hint().is_empty() {
+                eprintln!("hint: {}", error.hint());
+            }
+            ExitCode::FAILURE
+        }
     }
 }

@@ -24,6 +24,7 @@ pub const EVENT: &str = "carrel://event";
 pub struct AppHost {
     client: Arc<Client>,
     downloads: Option<PathBuf>,
+    restart: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Host for AppHost {
@@ -34,6 +35,11 @@ impl Host for AppHost {
     fn open_url(&self, url: &str) -> Result<(), CommandError> {
         tauri_plugin_opener::open_url(url, None::<&str>)
             .map_err(|e| CommandError::unavailable(format!("the browser could not be opened: {e}")))
+    }
+
+    fn restart(&self) -> Result<(), CommandError> {
+        (self.restart)();
+        Ok(())
     }
 
     fn downloads_dir(&self) -> Option<PathBuf> {
@@ -84,7 +90,25 @@ async fn open_client<R: Runtime>(
     });
     let client = client.await?;
     client.watch_sensors(Arc::new(SystemSensors));
+    #[cfg(desktop)]
+    if let Err(error) = start_updates(app, &client).await {
+        tracing::warn!(error = %error, "updates are not available");
+    }
     Ok(client)
+}
+
+/// Starts the updates of the app.
+#[cfg(desktop)]
+async fn start_updates<R: Runtime>(
+    app: &AppHandle<R>,
+    client: &Arc<Client>,
+) -> Result<(), CommandError> {
+    use crate::shell::updates::{PluginInstaller, setup};
+    let not_available = |e: carrel_client::update::Error| CommandError::unavailable(e.to_string());
+    let mut setup = setup(Default::default(), None).map_err(not_available)?;
+    setup.installer = Some(Arc::new(PluginInstaller::new(app.clone(), setup.keys.clone())));
+    client.start_updates(setup).await?;
+    Ok(())
 }
 
 impl ClientState {
@@ -95,8 +119,13 @@ impl ClientState {
         name: &str,
         payload: Value,
     ) -> Result<Value, CommandError> {
-        let host = self.host(app).await?;
-        dispatch(host.as_ref(), name, payload).await
+        let host = self.host(app).await;
+        // The UI is loaded and shows this reply, also if it is an error.
+        #[cfg(desktop)]
+        if name == "get_app_state" {
+            crate::shell::updates::ready();
+        }
+        dispatch(host?.as_ref(), name, payload).await
     }
 
     async fn host<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<AppHost>, CommandError> {
@@ -111,6 +140,10 @@ impl ClientState {
         let host = Arc::new(AppHost {
             client: client.clone(),
             downloads: self.profile.downloads_dir(app),
+            restart: Box::new({
+                let app = app.clone();
+                move || app.request_restart()
+            }),
         });
         *self.host.write() = Some(host.clone());
         let app = app.clone();
@@ -138,7 +171,12 @@ impl ClientState {
     /// Closes the learner's files before the program exits.
     pub fn close(&self) {
         if let Some(host) = self.ready() {
-            tauri::async_runtime::block_on(host.client.close());
+            tauri::async_runtime::block_on(async {
+                host.client.close().await;
+                if let Some(updates) = host.client.updates() {
+                    updates.quit().await;
+                }
+            });
         }
     }
 }

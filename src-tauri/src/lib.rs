@@ -23,6 +23,13 @@ pub fn run() -> ExitCode {
     if let Some(code) = arguments.run_command() {
         return code;
     }
+    #[cfg(desktop)]
+    if let Some(code) = shell::profile::Profile::from_env()
+        .updates_dir()
+        .and_then(|dir| shell::updates::guard(&dir))
+    {
+        return code;
+    }
     match build().map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {

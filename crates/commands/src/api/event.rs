@@ -46,6 +46,8 @@ pub enum Topic {
     Downloads,
     /// Storage limits, or whether the disk is full.
     Storage,
+    /// Updates of the app.
+    Updates,
 }
 
 impl Topic {
@@ -61,6 +63,7 @@ impl Topic {
             Self::Receipts,
             Self::Downloads,
             Self::Storage,
+            Self::Updates,
         ]
     }
 }
