@@ -14,6 +14,7 @@ mod r#gen;
 mod mutants;
 mod platforms;
 mod programs;
+mod release;
 mod run;
 mod setup;
 mod sh;
@@ -42,9 +43,14 @@ usage: cargo xtask <command>
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
                       NAME: windows, wine, android, macos, ios
   bundle              build the installers of this system (Linux: deb and rpm) in target/release/bundle
+  release [--channel C] [--out DIR]
+                      make the update feed from the installers in target/release/bundle; docs/UPDATES.md lists more
+                      options
   setup [PART]        install missing packages; PART: app, e2e, platforms (default: app and e2e)
 
 environment
+  CARREL_UPDATE_KEY, CARREL_UPDATE_KEY_PASSWORD
+                      release: path and password of the minisign key that signs updates
   CARREL_NO_SETUP=1   never install system packages; list the missing ones instead
 ";
 
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         "mutants" => mutants::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
+        "release" => release::run(&rest),
         "setup" => setup::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
