@@ -190,6 +190,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-system",
     "carrel-sqlite",
     "carrel-net",
+    "carrel-diagnostics",
     "carrel-listener",
     "carrel-package",
     "carrel-authoring",
