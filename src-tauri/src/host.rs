@@ -7,10 +7,12 @@ use std::{path::PathBuf, sync::Arc};
 use carrel_client::{
     Client, Config, Error,
     content::download::SystemSensors,
-    net::LiveHttp,
-    system::{SystemClock, SystemIds},
+    net::{LiveHttp, NetworkSettings},
+    network_settings,
+    system::{SystemClock, SystemIds, blocking},
 };
 use carrel_commands::{Host, api::error::CommandError, dispatch, events};
+use carrel_policy::{load_from, machine_sources};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
@@ -69,22 +71,42 @@ async fn open_client<R: Runtime>(
 ) -> Result<Arc<Client>, CommandError> {
     let path_error = |e: tauri::Error| Error::Internal(e.to_string());
     let version = app.package_info().version.to_string();
+    let sources = machine_sources();
+    let settings = blocking({
+        let sources = sources.clone();
+        move || Ok::<_, Error>(network_settings(&load_from(&sources).policies))
+    });
     let client = Client::open(Config {
         data_dir: profile.data_dir(app).map_err(path_error)?,
         cache_dir: profile.cache_dir(app).map_err(path_error)?,
         space: Default::default(),
         demo_dir: profile.demo_dir(app),
-        http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
+        http: Arc::new(live_http(&format!("Carrel/{version}"), settings.await?)?),
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(SystemIds),
         secrets: None,
         device_name: crate::shell::device::name(),
         app_version: version,
+        policies: sources,
         event_stream: true,
     });
     let client = client.await?;
     client.watch_sensors(Arc::new(SystemSensors));
     Ok(client)
+}
+
+/// Creates the HTTP client. A certificate authority that cannot be used is left out: without it, the connections that
+/// need it report the cause.
+fn live_http(user_agent: &str, settings: NetworkSettings) -> Result<LiveHttp, Error> {
+    let clock = Arc::new(SystemClock::new());
+    match LiveHttp::with_settings(user_agent, &settings, clock.clone()) {
+        Ok(http) => Ok(http),
+        Err(error) => {
+            tracing::warn!(%error, "the additional certificate authorities are not used");
+            let settings = NetworkSettings { extra_ca: Vec::new(), ..settings };
+            Ok(LiveHttp::with_settings(user_agent, &settings, clock)?)
+        }
+    }
 }
 
 impl ClientState {
@@ -126,13 +148,14 @@ impl ClientState {
         self.host.read().clone()
     }
 
-    /// Syncs after the app returned to the foreground or the computer woke up.
+    /// Syncs and reads the policies again, after the app returned to the foreground or the computer woke up.
     pub fn resume(&self) {
-        if let Some(host) = self.ready()
-            && let Some(account) = host.client.account()
-        {
+        let Some(host) = self.ready() else { return };
+        if let Some(account) = host.client.account() {
             account.sync.resume();
         }
+        let client = host.client.clone();
+        tauri::async_runtime::spawn(async move { client.reload_policies().await });
     }
 
     /// Closes the learner's files before the program exits.

@@ -19,8 +19,9 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    shell::log::start();
-    if let Some(code) = arguments.run_command() {
+    let policies = carrel_policy::load();
+    shell::log::start(policies.policies.log_level);
+    if let Some(code) = arguments.run_command(&policies.report) {
         return code;
     }
     match build().map(|app| app.run_return(on_run_event)) {

@@ -85,6 +85,7 @@ async fn open_client(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Client> 
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: format!("device {seed}"),
         app_version: "0.1.0".into(),
+        policies: Vec::new(),
         event_stream: false,
     })
     .await

@@ -618,6 +618,7 @@ async fn a_cancelled_transfer_leaves_no_data() {
         secrets: Some(Arc::new(FileSecrets::new(dir.path(), ids))),
         device_name: "alarm".into(),
         app_version: "0.1.0".into(),
+        policies: Vec::new(),
         event_stream: false,
         space: Default::default(),
     })

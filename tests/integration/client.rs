@@ -39,6 +39,7 @@ pub async fn open(
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: format!("device {seed}"),
         app_version: "0.1.0".into(),
+        policies: Vec::new(),
         event_stream,
     };
     Client::open(config).await.expect("the client opens")

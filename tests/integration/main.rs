@@ -11,6 +11,7 @@ mod interrupted_downloads;
 mod invalid_replies;
 mod isolation;
 mod offline;
+mod policies;
 mod prefetch;
 mod refused_rows;
 mod search;

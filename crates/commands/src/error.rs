@@ -50,6 +50,7 @@ impl From<Error> for CommandError {
                 (Some(refusal.reason().to_owned()), Some(refusal.subject().to_owned()))
             }
             Error::Pin(pin) => (Some(pin.reason().to_owned()), None),
+            Error::Managed { key, .. } => (None, Some((*key).to_owned())),
             _ => (None, None),
         };
         let retry_after_ms = match &e {

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
+        learning::*, library::*, policies::*, quiz::*, reading::*, settings::*, storage::*,
+        sync::*,
     },
     handlers,
     host::Host,
@@ -218,7 +219,9 @@ commands! {
     /// Cancels the running export or import.
     bundle::cancel_transfer(Empty) -> Empty;
 
-    /// Changes settings.
+    /// Returns what the organisation's policies fix on this machine. Needs no open account.
+    policies::get_policies(Empty) -> PolicyList, stale on [Settings];
+    /// Changes settings. Those that a policy fixes cannot be changed.
     settings::set_settings(SetSettings) -> Settings;
 
     /// Returns the number of responses by route and source since the start, and the size of the cache.

@@ -1,7 +1,7 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review` and `ui`. Changes only a copy of the tree
+//! The mutants are in `server`, `operations`, `package`, `client`, `policy`, `review` and `ui`. Changes only a copy of the tree
 //! (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
 //! docs/TESTING.md lists the faults that the mutants represent.
 
@@ -22,6 +22,7 @@ mod client;
 mod fonts;
 mod operations;
 mod package;
+mod policy;
 mod review;
 mod server;
 mod ui;
@@ -51,6 +52,7 @@ const TABLES: &[&[Mutant]] = &[
     package::MUTANTS,
     client::MUTANTS,
     fonts::MUTANTS,
+    policy::MUTANTS,
     review::MUTANTS,
     ui::MUTANTS,
 ];

@@ -11,6 +11,7 @@ pub mod error;
 pub mod event;
 pub mod learning;
 pub mod library;
+pub mod policies;
 pub mod quiz;
 pub mod reading;
 pub mod settings;

@@ -26,7 +26,7 @@ use crate::{
 pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     let client = host.client();
     let (settings, sync) = match client.account() {
-        Some(open) => (settings_of(&open).await?, status_view(&open.sync.status().await?)),
+        Some(open) => (settings_of(client, &open).await?, status_view(&open.sync.status().await?)),
         None => (Settings::default(), status_without_account()),
     };
     let store = client.account().map(|open| open.store.clone());

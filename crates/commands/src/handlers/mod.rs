@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod download;
 pub mod learning;
 pub mod library;
+pub mod policies;
 pub mod quiz;
 pub mod reading;
 pub mod settings;
