@@ -12,6 +12,7 @@ mod demo;
 mod dev;
 mod r#gen;
 mod mutants;
+mod packages;
 mod platforms;
 mod programs;
 mod run;
@@ -38,8 +39,14 @@ usage: cargo xtask <command>
                       or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
                       NAME: windows, wine, android, macos, ios
-  bundle              build the installers of this system (Linux: deb and rpm) in target/release/bundle
-  setup [PART]        install missing packages; PART: app, e2e, platforms (default: app and e2e)
+  bundle              build the installers of this system in target/bundle (Linux: deb and rpm of the app, deb of the
+                      server)
+       [--target windows]   installers for Windows from programs that `platforms windows` built
+       [--bin-dir DIR]      use these programs instead of building
+       [--set-version V] [--out DIR] [--without-library]
+  packages [PART]     install, use, upgrade and remove the packages in a new Debian root and in Wine (as root);
+       [--bin-dir DIR]      programs in place of those of `bundle`; PART: app, server, rpm, windows
+  setup [PART]        install missing packages; PART: app, e2e, platforms, packages (default: app and e2e)
 
 environment
   CARREL_NO_SETUP=1   never install system packages; list the missing ones instead
@@ -58,6 +65,7 @@ fn main() -> ExitCode {
         "mutants" => mutants::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
+        "packages" => packages::run(&rest),
         "setup" => setup::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
