@@ -35,7 +35,6 @@ pub fn test(packages: &Packages) -> Result {
     window.wait_for("main h1")?;
     screen.screenshot(&folder().join("app.png"))?;
     second_instance(&root, &screen, &window)?;
-    screen.screenshot(&folder().join("app-link.png"))?;
     drop(window);
     let work = format!("{HOME}/{WORK}");
     let before = root.run(&format!("find {work} -name user.db | sort"))?;
