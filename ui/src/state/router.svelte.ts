@@ -78,7 +78,12 @@ export function parse(hash: string): Route {
   if (head === "read" && isValid && parts.length === 3) return { name: "read", item };
   if (head === "story" && isValid && (parts.length === 1 || parts.length === 2)) return { name: "story", item };
   if (
-    (head === "review" || head === "progress" || head === "sync" || head === "settings" || head === "storage" || head === "diagnostics") &&
+    (head === "review" ||
+      head === "progress" ||
+      head === "sync" ||
+      head === "settings" ||
+      head === "storage" ||
+      head === "diagnostics") &&
     parts.length === 0
   )
     return { name: head };
