@@ -2,6 +2,8 @@
 //!
 //! Not here: the reports themselves.
 
+#[cfg(desktop)]
+use std::path::PathBuf;
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use carrel_client::{open_request::OpenRequest, support::Folders};
@@ -27,6 +29,10 @@ pub struct Arguments {
     /// Show the dialog that adds content or work from a file
     #[arg(long)]
     pub add_from_file: bool,
+    /// Install an update file, for devices without a network
+    #[cfg(desktop)]
+    #[arg(long, value_name = "FILE")]
+    install_update: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -73,6 +79,10 @@ impl Arguments {
 
     /// Runs the command with the folders of this user; `None` if the window is to be opened.
     pub fn run_command(&self, folders: Option<&Folders>, version: &str) -> Option<ExitCode> {
+        #[cfg(desktop)]
+        if let Some(file) = &self.install_update {
+            return Some(install_update(file));
+        }
         match *self.command.as_ref()? {
             Command::Doctor { json } => Some(doctor::run(folders.cloned(), version, json)),
         }
@@ -80,6 +90,31 @@ impl Arguments {
     /// Returns true if a command prints a report instead of opening the window.
     pub fn has_command(&self) -> bool {
         self.command.is_some()
+    }
+}
+
+/// Installs an update file and prints the result.
+#[cfg(desktop)]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
+fn install_update(file: &std::path::Path) -> ExitCode {
+    let Some(updates) = crate::shell::profile::Profile::from_env().updates_dir() else {
+        eprintln!("error: this user has no folder for data");
+        return ExitCode::FAILURE;
+    };
+    match crate::shell::updates::install_file(&updates, file) {
+        Ok(version) => {
+            println!(
+                "version {version} is installed; it runs when the app is opened the next time"
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            if !error.hint().is_empty() {
+                eprintln!("hint: {}", error.hint());
+            }
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub struct AppHost {
     downloads: Option<PathBuf>,
     diagnostics: Arc<Diagnostics>,
     open_requests: Arc<OpenRequests>,
+    restart: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Host for AppHost {
@@ -42,6 +43,11 @@ impl Host for AppHost {
     fn open_url(&self, url: &str) -> Result<(), CommandError> {
         tauri_plugin_opener::open_url(url, None::<&str>)
             .map_err(|e| CommandError::unavailable(format!("the browser could not be opened: {e}")))
+    }
+
+    fn restart(&self) -> Result<(), CommandError> {
+        (self.restart)();
+        Ok(())
     }
 
     fn downloads_dir(&self) -> Option<PathBuf> {
@@ -133,7 +139,25 @@ async fn open_client<R: Runtime>(
     });
     let client = client.await?;
     client.watch_sensors(Arc::new(SystemSensors));
+    #[cfg(desktop)]
+    if let Err(error) = start_updates(app, &client).await {
+        tracing::warn!(error = %error, "updates are not available");
+    }
     Ok(client)
+}
+
+/// Starts the updates of the app.
+#[cfg(desktop)]
+async fn start_updates<R: Runtime>(
+    app: &AppHandle<R>,
+    client: &Arc<Client>,
+) -> Result<(), CommandError> {
+    use crate::shell::updates::{PluginInstaller, setup};
+    let not_available = |e: carrel_client::update::Error| CommandError::unavailable(e.to_string());
+    let mut setup = setup(Default::default(), None).map_err(not_available)?;
+    setup.installer = Some(Arc::new(PluginInstaller::new(app.clone(), setup.keys.clone())));
+    client.start_updates(setup).await?;
+    Ok(())
 }
 
 impl ClientState {
@@ -145,8 +169,13 @@ impl ClientState {
         payload: Value,
         action: &str,
     ) -> Result<Value, CommandError> {
-        let host = self.host(app).await?;
-        dispatch_action(host.as_ref(), name, payload, action).await
+        let host = self.host(app).await;
+        // The UI is loaded and shows this reply, also if it is an error.
+        #[cfg(desktop)]
+        if name == "get_app_state" {
+            crate::shell::updates::ready();
+        }
+        dispatch_action(host?.as_ref(), name, payload, action).await
     }
 
     async fn host<R: Runtime>(&self, app: &AppHandle<R>) -> Result<Arc<AppHost>, CommandError> {
@@ -163,6 +192,10 @@ impl ClientState {
             downloads: self.profile.downloads_dir(app),
             diagnostics: self.diagnostics.clone(),
             open_requests: self.open_requests.clone(),
+            restart: Box::new({
+                let app = app.clone();
+                move || app.request_restart()
+            }),
         });
         *self.host.write() = Some(host.clone());
         let app = app.clone();
@@ -190,7 +223,12 @@ impl ClientState {
     /// Closes the learner's files before the program exits.
     pub fn close(&self) {
         if let Some(host) = self.ready() {
-            tauri::async_runtime::block_on(host.client.close());
+            tauri::async_runtime::block_on(async {
+                host.client.close().await;
+                if let Some(updates) = host.client.updates() {
+                    updates.quit().await;
+                }
+            });
         }
     }
 }

@@ -34,6 +34,13 @@ pub fn run() -> ExitCode {
     if let Some(code) = arguments.run_command(folders.as_ref(), &version) {
         return code;
     }
+    #[cfg(desktop)]
+    if let Some(code) = shell::profile::Profile::from_env()
+        .updates_dir()
+        .and_then(|dir| shell::updates::guard(&dir))
+    {
+        return code;
+    }
     match build(&arguments, diagnostics, context).map(|app| app.run_return(on_run_event)) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {

@@ -10,6 +10,7 @@
 
 mod baseline;
 mod downloads;
+mod fleet;
 mod media;
 mod search;
 mod server;
@@ -153,6 +154,10 @@ async fn main() {
     }
     if is_selected("updates") {
         server::updates(&mut table, dir.path()).await;
+    }
+    // Only if it is named, because it takes minutes.
+    if parts.iter().any(|part| part == "fleet") {
+        fleet::measure(&mut table, &server, dir.path()).await;
     }
     if is_selected("hostile") {
         server::hostile(&mut table, dir.path()).await;

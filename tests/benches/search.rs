@@ -265,6 +265,7 @@ fn open_device(dir: &Path, fill: impl FnOnce(&Storage, &Content)) -> Arc<Content
         account_dir: dir.join("asha"),
         account: "asha".to_owned(),
         base_url: "http://127.0.0.1:9".to_owned(),
+        mirror_url: None,
         http: Arc::new(LiveHttp::new("Carrel/bench").expect("a client")),
         clock,
         ids: Arc::new(SeededIds::new(1)),

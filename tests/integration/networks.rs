@@ -5,6 +5,8 @@
 //! `SSL_CERT_FILE` replaces the system's certificates. It is read once per process, so the clients run in processes of
 //! their own.
 
+#![expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

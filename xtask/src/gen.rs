@@ -1,5 +1,6 @@
 //! `gen`: generates the TypeScript types and client in ui/src/api from the command registry, and the files for
-//! administrators in packaging/policy and docs/POLICIES.md from the list of policy keys.
+//! administrators in packaging/policy and docs/POLICIES.md from the list of policy keys, and the list of packages for the
+//! app's licences page.
 //!
 //! The output is defined in crates/commands/examples/gen.rs and crates/policy/examples/policy_files.rs.
 
@@ -8,12 +9,13 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 use crate::{
     programs,
     sh::{self, Result},
+    third_party,
 };
 
 const API: &str = "ui/src/api";
 
 /// Everything that is generated.
-const OUTPUTS: &[&str] = &[API, "packaging/policy", "docs/POLICIES.md"];
+const OUTPUTS: &[&str] = &[API, "packaging/policy", "docs/POLICIES.md", third_party::LIST];
 
 pub fn run(args: &[String]) -> Result {
     programs::build_tests()?;
@@ -36,7 +38,8 @@ fn generate() -> Result {
     sh::run(Command::new(commands).arg(sh::root().join(API)))?;
     let policies = example("policy_files")
         .ok_or("the generator is not built: crates/policy/examples/policy_files.rs")?;
-    sh::run(Command::new(policies).arg(sh::root()))
+    sh::run(Command::new(policies).arg(sh::root()))?;
+    third_party::write_list()
 }
 
 /// Generates the files and returns an error if any of them changed.

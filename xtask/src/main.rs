@@ -14,10 +14,12 @@ mod r#gen;
 mod mutants;
 mod platforms;
 mod programs;
+mod release;
 mod run;
 mod setup;
 mod sh;
 mod test;
+mod third_party;
 mod window;
 
 use std::process::ExitCode;
@@ -34,15 +36,21 @@ usage: cargo xtask <command>
   gen [--check]       generate ui/src/api from the command registry, packaging/policy and docs/POLICIES.md from the
                       list of policy keys; --check: fail if a file changes
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, search, lists,
-                      sign-ins, sockets, push, updates, hostile, window
+                      sign-ins, sockets, push, updates, hostile, window;
+                      fleet only if it is named
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
                       or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
                       NAME: windows, wine, android, macos, ios
   bundle              build the installers of this system (Linux: deb and rpm) in target/release/bundle
+  release [--channel C] [--out DIR]
+                      make the update feed from the installers in target/release/bundle; docs/UPDATES.md lists more
+                      options
   setup [PART]        install missing packages; PART: app, e2e, platforms (default: app and e2e)
 
 environment
+  CARREL_UPDATE_KEY, CARREL_UPDATE_KEY_PASSWORD
+                      release: path and password of the minisign key that signs updates
   CARREL_NO_SETUP=1   never install system packages; list the missing ones instead
 ";
 
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
         "mutants" => mutants::run(&rest),
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
+        "release" => release::run(&rest),
         "setup" => setup::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

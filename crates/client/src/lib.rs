@@ -32,9 +32,10 @@ pub use carrel_net as net;
 pub use carrel_sqlite::{Change, Changes};
 pub use carrel_sync as sync;
 pub use carrel_system as system;
+pub use carrel_update as update;
 
 pub use self::{
-    client::{Client, OpenFailure, Unsynced},
+    client::{Client, OpenFailure, Unsynced, updates_dir},
     config::{Config, Space},
     error::{Error, ImportError, PinError, Result},
     open_account::OpenAccount,

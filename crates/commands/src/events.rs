@@ -76,6 +76,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
                 events.push(UiEvent::Download { id: id.clone(), state });
             }
             Change::Storage => topics.push(Topic::Storage),
+            Change::Updates => topics.push(Topic::Updates),
             Change::Transfer => {
                 events.push(UiEvent::Transfer { state: bundle::state_view(client.transfers()) });
             }

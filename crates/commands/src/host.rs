@@ -14,6 +14,10 @@ pub trait Host: Send + Sync + 'static {
     fn client(&self) -> &Arc<Client>;
     /// Opens an address in the system's browser or mail program.
     fn open_url(&self, url: &str) -> Result<(), CommandError>;
+    /// Ends the program and starts it again, after an update.
+    fn restart(&self) -> Result<(), CommandError> {
+        Err(CommandError::unavailable("this host cannot start the program again"))
+    }
     /// Returns the system's downloads folder, if there is one; on a phone the app's documents folder.
     fn downloads_dir(&self) -> Option<PathBuf> {
         None

@@ -18,6 +18,7 @@ use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
         learning::*, library::*, open::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
+        update::*,
     },
     handlers,
     host::Host,
@@ -229,6 +230,17 @@ commands! {
 
     /// Changes settings.
     settings::set_settings(SetSettings) -> Settings;
+
+    /// Returns what the app knows about its updates.
+    update::get_update_state(Empty) -> UpdateView, stale on [Updates];
+    /// Looks for an update now; replies when the check, and in the automatic mode the download, has ended.
+    update::check_for_updates(Empty) -> UpdateView;
+    /// Downloads the update that was found; replies when the download has ended.
+    update::download_update(Empty) -> UpdateView;
+    /// Installs the downloaded update now, at the end of the app, or not.
+    update::install_update(InstallUpdate) -> UpdateView;
+    /// Forgets the result of the last installation after the learner has read it.
+    update::forget_update_report(Empty) -> UpdateView;
 
     /// Returns the number of responses by route and source since the start, and the size of the cache.
     diagnostics::cache_figures(Empty) -> CacheFigures;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
 //! | `cause` | why a connection failed: name resolution, TLS, proxy |
+//! | `settings` | proxy and authorities, as set by the organisation |
 //! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
@@ -28,6 +29,7 @@ mod reachability;
 pub mod reply;
 mod retry;
 mod session;
+mod settings;
 mod traced;
 
 pub use cause::NetworkCause;
@@ -36,8 +38,8 @@ pub use error::{Error, Result};
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
 pub use min_throughput::MinThroughput;
-pub use proxy::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
 pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};
+pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
 pub use traced::TracedHttp;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use carrel_system::SPAN_TARGET;
 use tracing::{Instrument, field::Empty};
 
-use crate::{Failure, FailureKind, Http, Reply, Request};
+use crate::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 
 /// An `Http` whose requests are measured. The span has no address, only the method.
 pub struct TracedHttp {
@@ -24,6 +24,12 @@ impl TracedHttp {
 
 #[async_trait]
 impl Http for TracedHttp {
+    fn set_network(&self, settings: &NetworkSettings) -> crate::Result<()> {
+        self.inner.set_network(settings)
+    }
+    fn network_changed(&self) {
+        self.inner.network_changed();
+    }
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let label = match request.method {
             http::Method::GET => "get",

@@ -99,6 +99,8 @@ pub struct Settings {
     pub backup_dir: Option<PathBuf>,
     /// Number of automatic backups to keep.
     pub backups_kept: u32,
+    /// Folder of updates of the app, served at `/updates/`; none: no updates.
+    pub updates_dir: Option<PathBuf>,
     /// Maximum number of rows per learner; further new rows are refused.
     pub max_rows_per_learner: u64,
     /// Maximum total size of the rows of one learner, in MiB.
@@ -145,6 +147,7 @@ impl Default for Settings {
             backup: BackupSchedule::Off,
             backup_dir: None,
             backups_kept: 7,
+            updates_dir: None,
             max_rows_per_learner: 1_000_000,
             max_mib_per_learner: 512,
         }

@@ -55,6 +55,9 @@ enum Command {
         /// Allow anyone who can reach the server to register, overriding the configuration.
         #[arg(long)]
         open_registration: bool,
+        /// Folder with updates of the app, which is served at /updates/ (docs/UPDATES.md).
+        #[arg(long)]
+        updates_dir: Option<PathBuf>,
     },
     /// Compile packages (folders, zips, libraries, Storybooks folders) and publish them; also import course files.
     Import {
@@ -290,10 +293,11 @@ const DEFAULT_LOG: &str = "info,symphonia=error";
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Serve { data, listen, config, open_registration } => {
+        Command::Serve { data, listen, config, open_registration, updates_dir } => {
             let mut settings =
                 config.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
             settings.registration_open |= open_registration;
+            settings.updates_dir = updates_dir.or(settings.updates_dir);
             let server = Server::start(Config { listen, settings, ..Config::new(data) }).await?;
             println!("carrel-server listening on {}", server.url());
             stop_signal().await;

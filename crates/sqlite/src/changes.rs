@@ -31,6 +31,8 @@ pub enum Change {
     Transfer,
     /// The state of sync.
     Sync,
+    /// The state of updates of the app.
+    Updates,
     /// The outbox has a new row, for the sync scheduler.
     Outbox,
 }

@@ -108,3 +108,22 @@ impl Clock for FakeClock {
         at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
     }
 }
+
+/// A fake clock whose waits end at once, for code that waits between attempts.
+#[derive(Clone)]
+pub struct NoWait(pub FakeClock);
+
+impl Clock for NoWait {
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+    fn monotonic_ms(&self) -> i64 {
+        self.0.monotonic_ms()
+    }
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::ready(()))
+    }
+    fn local_day(&self) -> String {
+        self.0.local_day()
+    }
+}

@@ -1,10 +1,12 @@
-//! The window, the plugins, the log output, the device's name and the profile's folders.
+//! The window, the plugins, the updates, the log output, the device's name and the profile's folders.
 //!
 //! Not here: commands (`host`).
 
 pub mod device;
 pub mod log;
 pub mod profile;
+#[cfg(desktop)]
+pub mod updates;
 pub mod window;
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub fn plugins<R: Runtime>(
         } else {
             builder
         };
+        let builder = builder.plugin(tauri_plugin_updater::Builder::new().build());
         let flags = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
         let state = tauri_plugin_window_state::Builder::default().with_state_flags(flags);
         if profile.is_default() { builder.plugin(state.build()) } else { builder }

@@ -11,6 +11,10 @@ use tauri::{AppHandle, Manager, Runtime};
 /// machine.
 const DATA_DIR: &str = "CARREL_DATA_DIR";
 
+/// The identifier in tauri.conf.json, which is the name of the app's folders.
+#[cfg(desktop)]
+const IDENTIFIER: &str = "org.carrel.app";
+
 /// Environment variable with the folder of the demo library, for a program that is not installed.
 const DEMO_DIR: &str = "CARREL_DEMO_DIR";
 
@@ -38,6 +42,16 @@ impl Profile {
             Some(dir) => Ok(std::path::absolute(dir)?),
             None => app.path().app_local_data_dir(),
         }
+    }
+
+    /// Returns the folder of updates. It is known before the app is built: a new version may fail while it is built.
+    #[cfg(desktop)]
+    pub fn updates_dir(&self) -> Option<PathBuf> {
+        let data_dir = match &self.chosen {
+            Some(dir) => std::path::absolute(dir).ok(),
+            None => dirs::data_local_dir().map(|dir| dir.join(IDENTIFIER)),
+        };
+        data_dir.map(|dir| carrel_client::updates_dir(&dir))
     }
 
     /// Returns the folder of content, which can be downloaded again.
@@ -99,5 +113,17 @@ impl Profile {
     /// Returns the folder of the webview's files, if it is not the system's.
     pub fn webview_dir(&self) -> Option<PathBuf> {
         self.chosen.as_ref().and_then(|dir| std::path::absolute(dir.join("webview")).ok())
+    }
+}
+
+#[cfg(all(test, desktop))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identifier_is_that_of_the_configuration() {
+        let config: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tauri.conf.json")).unwrap();
+        assert_eq!(config["identifier"], IDENTIFIER);
     }
 }

@@ -65,8 +65,9 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-http-cache",
             "carrel-content",
             "carrel-diagnostics",
+            "carrel-update",
         ],
-        &["carrel-testkit"],
+        &["carrel-testkit", "carrel-release"],
     ),
     (
         "carrel-diagnostics",
@@ -92,8 +93,14 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-commands",
             "carrel-diagnostics",
         ],
-        &["carrel-testkit"],
+        &["carrel-testkit", "carrel-release"],
     ),
+    (
+        "carrel-update",
+        &["carrel-model", "carrel-system", "carrel-net"],
+        &["carrel-release", "carrel-testkit"],
+    ),
+    ("carrel-release", &["carrel-model", "carrel-update"], &[]),
     (
         "carrel-server",
         &[
@@ -133,6 +140,8 @@ const ALL: &[&str] = &[
     "carrel-bridge",
     "carrel-server",
     "carrel-testkit",
+    "carrel-update",
+    "carrel-release",
 ];
 
 /// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
@@ -173,6 +182,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
         &["carrel-net", "carrel-bridge", "carrel-server", "carrel-testkit", "carrel-tests"],
         "only carrel-net sends requests of the client",
     ),
+    ("minisign-verify", &["carrel-update"], "one implementation of signatures of updates"),
     ("sqlx", &[], "its SQLite pin conflicts with rusqlite's"),
 ];
 
@@ -180,6 +190,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-system",
     "carrel-sqlite",
     "carrel-net",
+    "carrel-diagnostics",
     "carrel-listener",
     "carrel-package",
     "carrel-authoring",
@@ -193,6 +204,7 @@ const ALL_BUT_MODEL: &[&str] = &[
     "carrel-authoring",
     "carrel-server",
     "carrel-testkit",
+    "carrel-update",
     "carrel",
     "carrel-tests",
 ];

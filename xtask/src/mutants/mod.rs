@@ -1,8 +1,8 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review`, `support` and `ui`. Changes only a copy of the tree
-//! (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
+//! The mutants are in `server`, `operations`, `package`, `client`, `review`, `support`, `ui` and `update`. Changes only a
+//! copy of the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
 //! docs/TESTING.md lists the faults that the mutants represent.
 
 /// Arguments for one unit test of a crate's library.
@@ -26,6 +26,7 @@ mod review;
 mod server;
 mod support;
 mod ui;
+mod update;
 
 use std::{
     fs,
@@ -55,6 +56,7 @@ const TABLES: &[&[Mutant]] = &[
     review::MUTANTS,
     support::MUTANTS,
     ui::MUTANTS,
+    update::MUTANTS,
 ];
 
 pub fn run(args: &[String]) -> Result {

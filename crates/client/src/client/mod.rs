@@ -8,9 +8,10 @@ mod bundles;
 mod content_location;
 mod network;
 mod removal;
+mod updates;
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -22,9 +23,11 @@ use carrel_content::{
 use carrel_net::{MinThroughput, SecretStore, TracedHttp};
 use carrel_sqlite::Changes;
 use carrel_system::{Clock, blocking};
+use carrel_update::updater::Updater;
 use parking_lot::{Mutex, RwLock};
 pub use removal::Unsynced;
 use tokio::sync::watch;
+pub use updates::updates_dir;
 
 use crate::{
     Config, Error, Result,
@@ -53,6 +56,7 @@ pub struct Client {
     /// Held while the open account changes.
     switching: tokio::sync::Mutex<()>,
     failure: Mutex<Option<OpenFailure>>,
+    updates: OnceLock<Arc<Updater>>,
     weak: Weak<Self>,
 }
 
@@ -94,6 +98,7 @@ impl Client {
             moving: Default::default(),
             switching: Default::default(),
             failure: Mutex::default(),
+            updates: OnceLock::new(),
             weak: weak.clone(),
         });
         if let Some(active) =

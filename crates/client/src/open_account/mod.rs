@@ -152,6 +152,7 @@ impl OpenAccount {
             account_dir: config.cache_dir.join("accounts").join(&info.id),
             account: info.id.clone(),
             base_url: base_url.clone(),
+            mirror_url: config.network.mirror.clone().filter(|_| session.is_some()),
             http: http.clone(),
             clock: config.clock.clone(),
             ids: config.ids.clone(),

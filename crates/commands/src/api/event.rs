@@ -48,6 +48,8 @@ pub enum Topic {
     Downloads,
     /// Storage limits, or whether the disk is full.
     Storage,
+    /// Updates of the app.
+    Updates,
 }
 
 impl Topic {
@@ -63,6 +65,7 @@ impl Topic {
             Self::Receipts,
             Self::Downloads,
             Self::Storage,
+            Self::Updates,
         ]
     }
 }

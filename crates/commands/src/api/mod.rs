@@ -17,3 +17,4 @@ pub mod reading;
 pub mod settings;
 pub mod storage;
 pub mod sync;
+pub mod update;

@@ -15,6 +15,7 @@ pub mod reading;
 pub mod settings;
 pub mod storage;
 pub mod sync;
+pub mod update;
 
 use carrel_client::content::library::Dated;
 

@@ -12,7 +12,13 @@ mod reply;
 mod slots;
 mod writer;
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use carrel_model::BlobHash;
@@ -39,12 +45,18 @@ const CHECK_SLOT_EVERY: u64 = 1024 * 1024;
 const MAX_EMPTY_RANGES: u32 = 2;
 /// An attempt that received fewer bytes counts as one without progress.
 const MIN_PROGRESS: u64 = 64 * 1024;
+/// How long a mirror that cannot be reached is not used, in milliseconds.
+const MIRROR_PAUSE_MS: i64 = 5 * 60_000;
 
 /// Fetches blobs from one server.
 #[derive(Clone)]
 pub struct BlobFetcher {
     http: Arc<dyn Http>,
     base_url: String,
+    /// Address of a mirror, without a trailing slash.
+    mirror_url: Option<String>,
+    /// Until when the mirror is not used (monotonic, ms).
+    mirror_paused_until: Arc<AtomicI64>,
     blobs: BlobStore,
     clock: Arc<dyn Clock>,
 }
@@ -127,6 +139,8 @@ struct Transfer<'f, 'o> {
     /// Consecutive interrupted requests for the rest of the blob that brought no byte.
     empty_ranges: u32,
     mismatches: u32,
+    /// The next request is sent to the mirror. After any problem with it, the server is used.
+    from_mirror: bool,
 }
 
 impl BlobFetcher {
@@ -137,7 +151,16 @@ impl BlobFetcher {
         blobs: BlobStore,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { http, base_url, blobs, clock }
+        let mirror_paused_until = Arc::default();
+        Self { http, base_url, mirror_url: None, mirror_paused_until, blobs, clock }
+    }
+
+    /// Sets the address of a mirror, from which blobs are fetched first. It needs no trust, because the hash of each blob
+    /// is verified, and receives no token.
+    #[must_use]
+    pub fn with_mirror(mut self, url: Option<&str>) -> Self {
+        self.mirror_url = url.map(|url| url.trim_end_matches('/').to_owned());
+        self
     }
 
     /// Fetches the missing bytes of a blob. `counted`: bytes of the partial file that the caller has
@@ -165,6 +188,7 @@ impl BlobFetcher {
             whole: false,
             empty_ranges: 0,
             mismatches: 0,
+            from_mirror: self.uses_mirror(),
         };
         let in_memory = blob.size.is_some_and(|size| size <= MAX_INLINE);
         let blobs = self.blobs.clone();
@@ -190,6 +214,9 @@ impl BlobFetcher {
                 Err(problem) => problem,
             };
             drop(slot);
+            if std::mem::take(&mut transfer.from_mirror) {
+                continue;
+            }
             tries = if transfer.len() >= before + MIN_PROGRESS { 0 } else { tries + 1 };
             match problem {
                 TransferError::Final(e) => return Err(e),
@@ -225,6 +252,15 @@ impl BlobFetcher {
 
     fn url(&self, hash: BlobHash) -> String {
         format!("{}/api/blobs/{hash}", self.base_url)
+    }
+
+    fn uses_mirror(&self) -> bool {
+        self.mirror_url.is_some()
+            && self.mirror_paused_until.load(Ordering::Relaxed) <= self.clock.monotonic_ms()
+    }
+    fn pause_mirror(&self) {
+        let until = self.clock.monotonic_ms() + MIRROR_PAUSE_MS;
+        self.mirror_paused_until.store(until, Ordering::Relaxed);
     }
 }
 
@@ -277,6 +313,10 @@ impl Transfer<'_, '_> {
         self.whole = !part.is_empty();
         // The length may be from a wrong reply.
         self.total = self.blob.size;
+        if std::mem::take(&mut self.from_mirror) {
+            tracing::warn!(blob.hash = %self.blob.hash, "the mirror sent wrong bytes");
+            return Ok(None);
+        }
         self.mismatches += 1;
         if self.mismatches >= self.options.attempts.max(1 + u32::from(resumed)) {
             return Err(reply::corrupt(self.blob.hash));
@@ -290,9 +330,17 @@ impl Transfer<'_, '_> {
         let stored_len = self.len();
         self.position = self.part.as_ref().and_then(BufferedWriter::position);
         let from = if self.whole { 0 } else { stored_len };
-        let url = self.fetcher.url(self.blob.hash);
+        let url = match &self.fetcher.mirror_url {
+            Some(mirror) if self.from_mirror => format!("{mirror}/api/blobs/{}", self.blob.hash),
+            _ => self.fetcher.url(self.blob.hash),
+        };
         let request = reply::request(&url, self.blob.hash, self.blob.media_type, from, None);
-        let reply = self.fetcher.http.send(request).await.map_err(|f| match f.kind {
+        let reply = self.fetcher.http.send(request).await.inspect_err(|_| {
+            if self.from_mirror {
+                self.fetcher.pause_mirror();
+            }
+        });
+        let reply = reply.map_err(|f| match f.kind {
             FailureKind::Connect | FailureKind::Timeout => TransferError::Final(f.into()),
             FailureKind::Decode if from > 0 => {
                 TransferError::Range(reply::protocol_error(&url, &f.message))

@@ -57,6 +57,8 @@ pub struct ContentConfig {
     pub account: String,
     /// The server's address, without a trailing slash.
     pub base_url: String,
+    /// Address of a mirror of the server's blobs, which is used before the server.
+    pub mirror_url: Option<String>,
     /// HTTP client of the account, which adds the access token.
     pub http: Arc<dyn Http>,
     /// Clock for ages and use times.
@@ -162,7 +164,8 @@ impl Library {
                     config.base_url.clone(),
                     config.storage.blobs().clone(),
                     config.clock.clone(),
-                ),
+                )
+                .with_mirror(config.mirror_url.as_deref()),
                 blobs: config.storage.blobs().clone(),
                 storage: config.storage.clone(),
                 http: config.http.clone(),

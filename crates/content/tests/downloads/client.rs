@@ -121,6 +121,7 @@ impl TestClient {
             account_dir: dir.path().join("account"),
             account: "asha".into(),
             base_url: BASE.into(),
+            mirror_url: None,
             http: server.http(),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SeededIds::new(1)),

@@ -330,7 +330,7 @@ impl FakeServer {
         let server = self.clone();
         Network::new(move |request| server.answer(request))
     }
-    fn answer(self: &Arc<Self>, request: &Request) -> Result<Reply, Failure> {
+    pub fn answer(self: &Arc<Self>, request: &Request) -> Result<Reply, Failure> {
         let path = request.url.strip_prefix(BASE).expect("a request to the fake server");
         if let Some(hash) = path.strip_prefix("/api/blobs/") {
             return self.blob(hash.parse().unwrap(), request);

@@ -7,6 +7,7 @@ mod client;
 mod fake_server;
 mod hostile;
 mod interruptions;
+mod mirror;
 mod pauses;
 mod recovery;
 mod scheduling;

@@ -112,6 +112,7 @@ impl TestClient {
             account_dir: dir.path().join("account"),
             account: "a".to_owned(),
             base_url: "http://x.test".to_owned(),
+            mirror_url: None,
             http: network.clone(),
             clock,
             ids: Arc::new(SeededIds::new(7)),

@@ -23,6 +23,7 @@ impl TestClient {
             account_dir: dir.join("cache/accounts/asha"),
             account: "asha".to_owned(),
             base_url: "http://x.test".to_owned(),
+            mirror_url: None,
             http: Network::new(|request| json(format!("{{\"url\":\"{}\"}}", request.url))),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SeededIds::new(run)),

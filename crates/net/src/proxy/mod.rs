@@ -10,7 +10,6 @@
 
 #[cfg(not(any(target_os = "android", target_os = "ios")))]
 mod pac;
-mod settings;
 
 use std::{
     collections::HashMap,
@@ -20,10 +19,12 @@ use std::{
 
 use carrel_system::{Clock, blocking};
 use hyper_util::client::proxy::matcher::Matcher;
-pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
 use url::{Host, Url};
 
-use crate::{Error, Failure, FailureKind, NetworkCause, Result};
+use crate::{
+    Error, Failure, FailureKind, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode,
+    Result, SystemProxies,
+};
 
 /// How long the proxies of an origin are used before they are determined again, in milliseconds.
 const CACHE_MS: i64 = 5 * 60_000;

@@ -45,6 +45,24 @@ async fn an_additional_authority_is_trusted_with_tls_1_2_and_1_3() {
 }
 
 #[tokio::test]
+async fn a_server_with_only_an_ipv6_address_is_reached() {
+    let listener = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            read_head(&mut socket).await;
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await;
+        }
+    });
+    let http = client(NetworkSettings::default());
+    // The name has an IPv4 address too, on which nothing listens.
+    for host in ["[::1]", "app.localhost"] {
+        let reply = fetch(&http, &format!("http://{host}:{port}/")).await;
+        assert_eq!(reply.unwrap(), (200, b"hello".to_vec()), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn each_cause_is_recognised() {
     use NetworkCause as C;
     let authority = CertificateAuthority::new("School CA");

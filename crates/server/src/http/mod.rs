@@ -15,6 +15,7 @@ mod openapi;
 pub mod routes;
 pub mod start_page;
 mod sync;
+mod updates;
 
 use std::{
     ops::Deref,

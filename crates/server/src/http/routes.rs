@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::{
     access::{Access, Entry},
-    auth, blobs, catalogue, health, learner, openapi, start_page, sync,
+    auth, blobs, catalogue, health, learner, openapi, start_page, sync, updates,
 };
 
 /// Returns all routes.
@@ -18,6 +18,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::new(Public, routes!(start_page::start_page)),
         Entry::new(Public, routes!(health::health)),
         Entry::new(Public, routes!(openapi::document)),
+        Entry::new(Public, routes!(updates::file)),
         Entry::new(Public, routes!(catalogue::meta)),
         Entry::new(Public, routes!(auth::register)),
         Entry::new(Public, routes!(auth::login)),

@@ -25,3 +25,4 @@ mod start_page;
 mod support;
 mod sync;
 mod tls;
+mod updates;

@@ -159,7 +159,7 @@ async fn a_request_without_tls_gets_a_text_and_other_bytes_get_nothing() {
 fn files_that_cannot_be_used_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let of = |settings: &Settings| tls_of(settings).map(|tls| tls.is_some());
-    assert_eq!(of(&Settings::default()).unwrap(), false);
+    assert!(!of(&Settings::default()).unwrap());
     let whole = settings(dir.path());
     for half in [
         Settings { tls_key: None, ..whole.clone() },
@@ -168,7 +168,7 @@ fn files_that_cannot_be_used_are_named() {
         assert!(of(&half).unwrap_err().to_string().contains("together"));
     }
     write_identity(dir.path());
-    assert_eq!(of(&whole).unwrap(), true);
+    assert!(of(&whole).unwrap());
     let good = ["cert.pem", "key.pem"].map(|name| fs::read(dir.path().join(name)).unwrap());
     for (name, contents, expected) in [
         ("cert.pem", &b""[..], "contains no certificate"),

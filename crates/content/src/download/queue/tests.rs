@@ -31,6 +31,7 @@ fn library(dir: &std::path::Path) -> Arc<Content> {
         account_dir: dir.join("account"),
         account: "asha".into(),
         base_url: FolderHttp::BASE.into(),
+        mirror_url: None,
         http: Arc::new(FolderHttp::new(dir.join("nothing"))),
         clock,
         ids: Arc::new(SystemIds),

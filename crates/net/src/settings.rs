@@ -50,6 +50,8 @@ pub struct NetworkSettings {
     pub credentials: Option<ProxyCredentials>,
     /// Certificates of additional authorities, in PEM.
     pub extra_ca: Vec<Vec<u8>>,
+    /// Address of a mirror of the server's blobs, which is used before the server; for example in the school's own network.
+    pub mirror: Option<String>,
     /// The proxies of the system's settings, if the default is not sufficient.
     pub system: Option<Arc<dyn SystemProxies>>,
 }

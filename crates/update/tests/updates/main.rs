@@ -1,0 +1,8 @@
+//! Updates against simulated mirrors: signatures, decisions, downloads.
+
+mod decisions;
+mod downloads;
+mod feeds;
+mod support;
+mod update_files;
+mod updaters;
