@@ -22,6 +22,8 @@ const HOME: &str = "[home]";
 pub struct Redactor {
     /// Longest first, so that a text that contains another one is removed as a whole.
     known: RwLock<Vec<(String, &'static str)>>,
+    /// The registered texts, of which `known` has all forms.
+    registered: RwLock<BTreeSet<String>>,
 }
 
 impl Redactor {
@@ -52,8 +54,16 @@ impl Redactor {
         self.add_as(text.trim(), REMOVED);
     }
 
+    /// Registers the name of a person, and its parts: a text may name a person by one of them.
+    pub fn add_person(&self, name: &str) {
+        self.add(name);
+        name.split_whitespace()
+            .filter(|part| part.chars().count() > MIN_KNOWN)
+            .for_each(|p| self.add(p));
+    }
+
     fn add_as(&self, text: &str, replacement: &'static str) {
-        if text.chars().count() < MIN_KNOWN {
+        if text.chars().count() < MIN_KNOWN || !self.registered.write().insert(text.to_owned()) {
             return;
         }
         let mut known = self.known.write();
@@ -124,7 +134,8 @@ fn without_home(word: &str) -> Cow<'_, str> {
             // In JSON a separator is doubled.
             let rest = word[at + start.len()..].trim_start_matches(separator);
             let name = rest.find(separator).unwrap_or(rest.len());
-            let before = word[..at].trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ':');
+            let before = word[..at].trim_end_matches('\\');
+            let before = before.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ':');
             return Cow::Owned(format!("{before}{HOME}{}", &rest[name..]));
         }
     }

@@ -143,6 +143,11 @@ async fn each_broken_network_is_named() {
     let expired = serving_tls(&tls(Validity::EXPIRED)).await;
     let future = serving_tls(&tls(Validity::FUTURE)).await;
     let dead = closed_port().await;
+    let not_tls = listen(|mut socket| async move {
+        let _ = socket.read(&mut [0; 4096]).await;
+        let _ = socket.write_all(reply("400 Bad Request", "text/plain", "").as_bytes()).await;
+    })
+    .await;
     let proxy_login = serving(reply("407 Proxy Authentication Required", "text/html", "")).await;
     let proxy_refuses = serving(reply("403 Forbidden", "text/html", "blocked")).await;
     let through = |url: String| NetworkSettings {
@@ -152,6 +157,8 @@ async fn each_broken_network_is_named() {
     let with_clock = |ms: i64| META.replace("1795176000000", &(1_795_176_000_000 + ms).to_string());
     let portal = "<html>Welcome to the hotel</html>";
     let local = "server.certificate not_encrypted";
+    // Loopback is always reached directly.
+    let behind_proxy = || "https://school.example".to_owned();
     let https = |port: u16| format!("https://localhost:{port}");
     // A description, the network settings, the server, and the findings.
     let cases: Vec<(&str, NetworkSettings, String, Vec<&str>)> = vec![
@@ -191,7 +198,7 @@ async fn each_broken_network_is_named() {
         (
             "HTTP on the port of HTTPS",
             direct(),
-            serving(reply("400 Bad Request", "text/plain", "")).await.replace("http:", "https:"),
+            https(not_tls),
             vec!["server.certificate not_tls"],
         ),
         (
@@ -257,19 +264,19 @@ async fn each_broken_network_is_named() {
         (
             "a proxy that is switched off",
             through(format!("http://127.0.0.1:{dead}")),
-            https(valid),
+            behind_proxy(),
             vec!["server.proxy proxy_unreachable"],
         ),
         (
             "a proxy that requires a password",
             through(proxy_login),
-            https(valid),
+            behind_proxy(),
             vec!["server.proxy proxy_authentication"],
         ),
         (
             "a proxy that refuses the server",
             through(proxy_refuses),
-            https(valid),
+            behind_proxy(),
             vec!["server.proxy proxy_refused"],
         ),
     ];

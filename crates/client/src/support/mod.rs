@@ -107,13 +107,7 @@ fn register_in(value: &Value, redactor: &Redactor) {
         Value::Object(members) => {
             for (key, member) in members {
                 match member.as_str() {
-                    Some(text) if PRIVATE.contains(&key.as_str()) => {
-                        redactor.add(text);
-                        // Logs and reports may name a person by one of the names.
-                        text.split_whitespace()
-                            .filter(|t| t.chars().count() > 3)
-                            .for_each(|t| redactor.add(t));
-                    }
+                    Some(text) if PRIVATE.contains(&key.as_str()) => redactor.add_person(text),
                     _ => register_in(member, redactor),
                 }
             }

@@ -23,8 +23,18 @@ use crate::{
     host::{Host, account},
 };
 
+/// Registers texts that name a person, so that no log line contains them.
+fn redact_names<'n>(host: &dyn Host, names: impl IntoIterator<Item = &'n str>) {
+    if let Some(diagnostics) = host.diagnostics() {
+        names.into_iter().for_each(|name| diagnostics.redactor.add_person(name));
+    }
+}
+
 pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     let client = host.client();
+    for account in client.accounts().all() {
+        redact_names(host, [account.user.name.as_str(), &account.user.login]);
+    }
     let (settings, sync) = match client.account() {
         Some(open) => (
             settings_of(client, &open).await?,
@@ -118,6 +128,7 @@ pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<Serve
 
 pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
     let SignIn { address, login, password, removes_pin } = request;
+    redact_names(host, [login.as_str()]);
     let client = host.client();
     if removes_pin == Some(true) {
         client.sign_in_without_pin(&address, &login, &password).await?;
@@ -129,6 +140,7 @@ pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
 
 pub async fn register(host: &dyn Host, request: Register) -> Result<AppState> {
     let Register { address, login, name, password } = request;
+    redact_names(host, [login.as_str(), &name]);
     host.client().register(&address, &login, &name, &password).await?;
     get_app_state(host, Empty {}).await
 }
