@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import Announcements from "../src/app/Announcements.svelte";
 import type { UpdatePhaseView, UpdateProblemKind, UpdateView } from "../src/api/types";
 import UpdateSettings from "../src/features/settings/UpdateSettings.svelte";
 import en from "../src/i18n/en.json";
+import { setLanguage } from "../src/i18n/index.svelte";
 import { updateView } from "../src/platform/fixture/updates";
 import { announcer } from "../src/state/announce.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
@@ -21,8 +22,9 @@ async function open(change: Partial<UpdateView>): Promise<Element> {
   await rendered();
   return screen.target;
 }
-const buttons = (target: Element): string[] => allByRole(target, "button").map(text);
+const buttons = (target: Element): string[] => [...target.querySelectorAll("button")].map(text);
 
+beforeAll(() => setLanguage("en"));
 beforeEach(() => {
   clearKeptReplies();
   announcer.clear();
