@@ -7,7 +7,7 @@ import { setLanguage } from "../src/i18n/index.svelte";
 import { updateView } from "../src/platform/fixture/updates";
 import { announcer } from "../src/state/announce.svelte";
 import { clearKeptReplies } from "../src/state/live.svelte";
-import { allByRole, byRole, click, fail, rendered, scriptPlatform, show, text } from "./support";
+import { byRole, click, fail, rendered, scriptPlatform, show, text } from "./support";
 
 const platform = scriptPlatform();
 const release = { version: "1.2.0", notes: "- Faster.", size: 25_000_000 };
