@@ -55,6 +55,7 @@ pub async fn open_with(
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: name.into(),
         network: Default::default(),
+        policies: Vec::new(),
         app_version: "0.1.0".into(),
         event_stream: false,
     })

@@ -7,9 +7,10 @@ use std::{path::PathBuf, sync::Arc};
 use carrel_client::{
     Client, Config, Error,
     content::download::SystemSensors,
-    net::LiveHttp,
+    net::{LiveHttp, NetworkSettings},
+    network_settings,
     open_request::{OpenRequest, OpenRequests},
-    system::{SystemClock, SystemIds},
+    system::{SystemClock, SystemIds, blocking},
 };
 use carrel_commands::{
     Host,
@@ -17,6 +18,7 @@ use carrel_commands::{
     dispatch_action, events,
 };
 use carrel_diagnostics::{Diagnostics, doctor::SystemFacts, memory};
+use carrel_policy::{load_from, machine_sources};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tauri::{AppHandle, Emitter, Manager, Runtime, async_runtime::Mutex};
@@ -123,18 +125,25 @@ async fn open_client<R: Runtime>(
 ) -> Result<Arc<Client>, CommandError> {
     let path_error = |e: tauri::Error| Error::Internal(e.to_string());
     let version = app.package_info().version.to_string();
+    let sources = machine_sources();
+    let settings = blocking({
+        let sources = sources.clone();
+        move || Ok::<_, Error>(network_settings(&load_from(&sources).policies))
+    });
+    let settings = settings.await?;
     let client = Client::open(Config {
         data_dir: profile.data_dir(app).map_err(path_error)?,
         cache_dir: profile.cache_dir(app).map_err(path_error)?,
         space: Default::default(),
         demo_dir: profile.demo_dir(app),
-        network: Default::default(),
-        http: Arc::new(LiveHttp::new(&format!("Carrel/{version}"))?),
+        network: settings.clone(),
+        http: Arc::new(live_http(&format!("Carrel/{version}"), settings)?),
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(SystemIds),
         secrets: None,
         device_name: crate::shell::device::name(),
         app_version: version,
+        policies: sources,
         event_stream: true,
     });
     let client = client.await?;
@@ -154,10 +163,24 @@ async fn start_updates<R: Runtime>(
 ) -> Result<(), CommandError> {
     use crate::shell::updates::{PluginInstaller, setup};
     let not_available = |e: carrel_client::update::Error| CommandError::unavailable(e.to_string());
-    let mut setup = setup(Default::default(), None).map_err(not_available)?;
+    let mut setup = setup(&client.policies().policies, None).map_err(not_available)?;
     setup.installer = Some(Arc::new(PluginInstaller::new(app.clone(), setup.keys.clone())));
     client.start_updates(setup).await?;
     Ok(())
+}
+
+/// Creates the HTTP client. A certificate authority that cannot be used is left out: without it, the connections that
+/// need it report the cause.
+fn live_http(user_agent: &str, settings: NetworkSettings) -> Result<LiveHttp, Error> {
+    let clock = Arc::new(SystemClock::new());
+    match LiveHttp::with_settings(user_agent, &settings, clock.clone()) {
+        Ok(http) => Ok(http),
+        Err(error) => {
+            tracing::warn!(%error, "the additional certificate authorities are not used");
+            let settings = NetworkSettings { extra_ca: Vec::new(), ..settings };
+            Ok(LiveHttp::with_settings(user_agent, &settings, clock)?)
+        }
+    }
 }
 
 impl ClientState {
@@ -211,13 +234,14 @@ impl ClientState {
         self.host.read().clone()
     }
 
-    /// Syncs after the app returned to the foreground or the computer woke up.
+    /// Syncs and reads the policies again, after the app returned to the foreground or the computer woke up.
     pub fn resume(&self) {
-        if let Some(host) = self.ready()
-            && let Some(account) = host.client.account()
-        {
+        let Some(host) = self.ready() else { return };
+        if let Some(account) = host.client.account() {
             account.sync.resume();
         }
+        let client = host.client.clone();
+        tauri::async_runtime::spawn(async move { client.reload_policies().await });
     }
 
     /// Closes the learner's files before the program exits.

@@ -16,7 +16,6 @@ use carrel_client::open_request::OpenRequest;
 use carrel_client::open_request::OpenRequests;
 use carrel_diagnostics::Diagnostics;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
-use tracing::level_filters::LevelFilter;
 
 /// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
@@ -25,13 +24,14 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
+    let policies = carrel_policy::load();
     let context = context();
     let version = context.package_info().version.to_string();
     let folders = shell::profile::Profile::from_env().folders(&context.config().identifier);
     // A report does not write to the folders that it checks.
     let logged = folders.as_ref().filter(|_| !arguments.has_command());
-    let diagnostics = shell::log::start(logged, &version, LevelFilter::INFO);
-    if let Some(code) = arguments.run_command(folders.as_ref(), &version) {
+    let diagnostics = shell::log::start(logged, &version, policies.policies.log_level);
+    if let Some(code) = arguments.run_command(folders.as_ref(), &version, &policies.report) {
         return code;
     }
     #[cfg(desktop)]

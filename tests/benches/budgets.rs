@@ -87,6 +87,7 @@ async fn open_client(dir: &Path, http: Arc<dyn Http>, seed: u64) -> Arc<Client> 
         device_name: format!("device {seed}"),
         network: Default::default(),
         app_version: "0.1.0".into(),
+        policies: Vec::new(),
         event_stream: false,
     })
     .await

@@ -111,6 +111,7 @@ async fn first_day(dir: PathBuf, n: usize, url: String, mirror: Option<String>) 
         secrets: Some(Arc::new(FileSecrets::new(&dir, ids))),
         device_name: name.clone(),
         network: NetworkSettings { mirror, ..NetworkSettings::default() },
+        policies: Vec::new(),
         app_version: "0.1.0".into(),
         event_stream: false,
     })

@@ -619,6 +619,7 @@ async fn a_cancelled_transfer_leaves_no_data() {
         device_name: "alarm".into(),
         network: Default::default(),
         app_version: "0.1.0".into(),
+        policies: Vec::new(),
         event_stream: false,
         space: Default::default(),
     })

@@ -40,6 +40,7 @@ pub async fn open(
         device_name: format!("device {seed}"),
         network: Default::default(),
         app_version: "0.1.0".into(),
+        policies: Vec::new(),
         event_stream,
     };
     Client::open(config).await.expect("the client opens")

@@ -12,6 +12,7 @@ mod invalid_replies;
 mod isolation;
 mod networks;
 mod offline;
+mod policies;
 mod prefetch;
 mod refused_rows;
 mod search;

@@ -56,6 +56,7 @@ async fn open_with_disk(
         secrets: Some(Arc::new(FileSecrets::new(dir, ids))),
         device_name: format!("device {seed}"),
         network: Default::default(),
+        policies: Vec::new(),
         app_version: "0.1.0".into(),
         event_stream: false,
     };

@@ -60,6 +60,7 @@ describe("catalogues", () => {
       "unauthenticated",
       "bad_credentials",
       "forbidden",
+      "managed",
       "not_found",
       "conflict",
       "too_large",

@@ -12,6 +12,7 @@ mod demo;
 mod dev;
 mod r#gen;
 mod mutants;
+mod packages;
 mod platforms;
 mod programs;
 mod release;
@@ -42,11 +43,16 @@ usage: cargo xtask <command>
                       or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
                       NAME: windows, wine, android, macos, ios
-  bundle              build the installers of this system (Linux: deb and rpm) in target/release/bundle
+  bundle              build the installers of this system in target/bundle (Linux: deb and rpm of the app, deb of the
+                      server)
+       [--target windows]   installers for Windows from programs that `platforms windows` built
+       [--bin-dir DIR]      use these programs instead of building
+       [--set-version V] [--out DIR] [--without-library]
+  packages [PART]     install, use, upgrade and remove the packages in a new Debian root and in Wine (as root);
+       [--bin-dir DIR]      programs in place of those of `bundle`; PART: app, server, rpm, windows
   release [--channel C] [--out DIR]
-                      make the update feed from the installers in target/release/bundle; docs/UPDATES.md lists more
-                      options
-  setup [PART]        install missing packages; PART: app, e2e, platforms (default: app and e2e)
+                      make the update feed from the installers in target/bundle; docs/UPDATES.md lists more options
+  setup [PART]        install missing packages; PART: app, e2e, platforms, packages (default: app and e2e)
 
 environment
   CARREL_UPDATE_KEY, CARREL_UPDATE_KEY_PASSWORD
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         "platforms" => platforms::run(&rest),
         "bundle" => bundle::run(&rest),
         "release" => release::run(&rest),
+        "packages" => packages::run(&rest),
         "setup" => setup::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

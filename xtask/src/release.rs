@@ -1,4 +1,4 @@
-//! `release`: makes the update feed from the installers in target/release/bundle (docs/UPDATES.md).
+//! `release`: makes the update feed from the installers in target/bundle (docs/UPDATES.md).
 
 use crate::sh::{self, Result};
 
@@ -6,7 +6,7 @@ use crate::sh::{self, Result};
 const OUT: &str = "release/updates";
 
 pub fn run(args: &[String]) -> Result {
-    let bundles = sh::target().join("release/bundle");
+    let bundles = sh::target().join("bundle");
     let out = sh::target().join(OUT);
     let mut command = sh::cargo();
     command.args(["run", "--quiet", "--locked", "--package", "carrel-release", "--", "publish"]);

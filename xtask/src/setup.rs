@@ -18,6 +18,10 @@ pub enum Part {
     E2e,
     /// Needed by `cargo xtask platforms`.
     Platforms,
+    /// Needed to build installers for Windows.
+    Installers,
+    /// Needed by `cargo xtask packages`.
+    Packages,
 }
 
 impl Part {
@@ -48,6 +52,15 @@ impl Part {
                 "g++-mingw-w64-x86-64-win32",
                 "wine64",
             ],
+            Self::Installers => &["nsis", "wixl", "msitools"],
+            Self::Packages => &[
+                "debootstrap",
+                "desktop-file-utils",
+                "appstream",
+                "rpm",
+                "cpio",
+                "shared-mime-info",
+            ],
         }
     }
 }
@@ -57,9 +70,10 @@ pub fn run(args: &[String]) -> Result {
         None => vec![Part::App, Part::E2e],
         Some("app") => vec![Part::App],
         Some("e2e") => vec![Part::E2e],
-        Some("platforms") => vec![Part::Platforms],
+        Some("platforms") => vec![Part::Platforms, Part::Installers],
+        Some("packages") => vec![Part::Packages, Part::Installers],
         Some(other) => {
-            return Err(format!("unknown part `{other}`\nhint: app, e2e or platforms"));
+            return Err(format!("unknown part `{other}`\nhint: app, e2e, platforms or packages"));
         }
     };
     install_packages(&parts)?;

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     checks::{dependencies, hygiene, licences, modules, ui_size},
-    r#gen, mutants, platforms, programs,
+    r#gen, mutants, packages, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
     window,
@@ -67,6 +67,7 @@ const LONG: &[Step] = &[
     Step { name: "mutation tests", run: || passed(mutants::run(&[])) },
     Step { name: "faults (Workbox)", run: cache_faults },
     Step { name: "platforms", run: || passed(platforms::run(&[])) },
+    Step { name: "packages", run: packages },
 ];
 
 const NO_UI: Outcome = Outcome::Skipped("ui/package.json does not exist");
@@ -238,6 +239,14 @@ fn window_tests() -> Result<Outcome> {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::scenario::run())
+}
+
+/// Packages the debug programs, because the release programs take many minutes to build.
+fn packages() -> Result<Outcome> {
+    if !packages::is_possible() {
+        return Ok(Outcome::Skipped("needs Debian and the rights of root"));
+    }
+    passed(packages::run(&["--bin-dir".into(), sh::target().join("debug").display().to_string()]))
 }
 
 fn media_window_tests() -> Result<Outcome> {

@@ -8,6 +8,7 @@ use carrel_bridge::Bridge;
 use carrel_client::{
     Client, Config,
     account::FileSecrets,
+    carrel_policy::Source,
     net::{LiveHttp, SecretStore},
     system::{SystemClock, SystemIds},
 };
@@ -29,6 +30,9 @@ struct Args {
     demo: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// A policy file.
+    #[arg(long)]
+    policies: Option<PathBuf>,
     #[arg(long, default_value = "A browser")]
     device_name: String,
 }
@@ -57,6 +61,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ids,
         secrets: Some(secrets),
         device_name: args.device_name,
+        policies: args
+            .policies
+            .map(|path| Source::File { path, of_machine: false })
+            .into_iter()
+            .collect(),
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
         event_stream: true,
     })

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use carrel_content::storage::Failpoints;
 use carrel_net::{Http, NetworkSettings, SecretStore};
+use carrel_policy::Source;
 use carrel_system::{Clock, Disk, IdGen, SystemDisk};
 
 /// The folders, the network, the clock and the identity of a client.
@@ -28,11 +29,13 @@ pub struct Config {
     /// Display name, for example "Asha's laptop".
     pub device_name: String,
     pub app_version: String,
+    /// The sources of the organisation's policies; empty: none.
+    pub policies: Vec<Source>,
     /// Keeps an event stream open, so that changes from other devices are shown without delay.
     pub event_stream: bool,
 }
 
-/// Where content is stored and how much space it may use.
+/// Where content is stored and how much space it may use, unless a policy says something else.
 #[derive(Clone)]
 pub struct Space {
     /// Folder shared by all users of this machine; none: this user's own folder.

@@ -3,6 +3,7 @@
 //! | Module | Content |
 //! |---|---|
 //! | `error`, `config` | errors; start-up configuration |
+//! | `policy` | what the organisation's policies fix and allow |
 //! | `account` | accounts of this device, secret stores, sign-in |
 //! | `open_account` | an account while it is open: database, content, sync, tasks |
 //! | `bundle` | courses and work as files, for devices without a network |
@@ -23,12 +24,14 @@ mod config;
 mod error;
 mod open_account;
 pub mod open_request;
+mod policy;
 pub mod support;
 
 pub use carrel_content as content;
 pub use carrel_http_cache as http_cache;
 pub use carrel_learning as learning;
 pub use carrel_net as net;
+pub use carrel_policy;
 pub use carrel_sqlite::{Change, Changes};
 pub use carrel_sync as sync;
 pub use carrel_system as system;
@@ -39,4 +42,5 @@ pub use self::{
     config::{Config, Space},
     error::{Error, ImportError, PinError, Result},
     open_account::OpenAccount,
+    policy::{network_settings, update_policy},
 };

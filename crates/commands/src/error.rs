@@ -54,6 +54,7 @@ impl From<Error> for CommandError {
             Error::Content(content::Error::Net(e)) => {
                 (e.network_cause().map(|cause| cause.name().to_owned()), None)
             }
+            Error::Managed { key, .. } => (None, Some((*key).to_owned())),
             _ => (None, None),
         };
         let retry_after_ms = match &e {

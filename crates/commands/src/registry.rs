@@ -17,8 +17,8 @@ use tracing::Instrument;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, open::*, quiz::*, reading::*, settings::*, storage::*, sync::*,
-        update::*,
+        learning::*, library::*, open::*, policies::*, quiz::*, reading::*, settings::*,
+        storage::*, sync::*, update::*,
     },
     handlers,
     host::Host,
@@ -228,7 +228,9 @@ commands! {
     /// Cancels the running export or import.
     bundle::cancel_transfer(Empty) -> Empty;
 
-    /// Changes settings.
+    /// Returns what the organisation's policies fix on this machine. Needs no open account.
+    policies::get_policies(Empty) -> PolicyList, stale on [Settings];
+    /// Changes settings. Those that a policy fixes cannot be changed.
     settings::set_settings(SetSettings) -> Settings;
 
     /// Returns what the app knows about its updates.

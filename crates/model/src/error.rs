@@ -17,6 +17,8 @@ pub enum ErrorCode {
     BadCredentials,
     /// Signed in, but without permission.
     Forbidden,
+    /// The policies of the organisation do not allow it on this machine.
+    Managed,
     /// The object does not exist, or is not visible to the user.
     NotFound,
     /// The object already exists, for example a login or an id.
@@ -64,6 +66,7 @@ impl ErrorCode {
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
             Self::Forbidden => "forbidden",
+            Self::Managed => "managed",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",

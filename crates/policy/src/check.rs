@@ -91,7 +91,9 @@ pub fn expected(kind: &Kind) -> String {
                 if *may_have_password { "" } else { ", without a user name and password" };
             format!("an address that begins with {}{password}", starts.join(" or "))
         }
-        Kind::Path => format!("an absolute path without `..`, such as {}", example_path()),
+        Kind::Path => {
+            r"an absolute path without `..`, such as /srv/carrel or C:\ProgramData\Carrel".into()
+        }
         Kind::Token => "8 to 512 ASCII letters, digits and the characters . _ ~ -".into(),
         Kind::List(item) => format!("a list of texts, each {}", expected_item(item)),
     }
@@ -107,10 +109,6 @@ fn expected_item(kind: &ItemKind) -> String {
 
 fn names(choices: &[Choice]) -> String {
     choices.iter().map(|choice| choice.name).collect::<Vec<_>>().join(", ")
-}
-
-fn example_path() -> &'static str {
-    if cfg!(windows) { "C:\\ProgramData\\Carrel" } else { "/srv/carrel" }
 }
 
 /// Checks a value and returns it in its normal form.

@@ -420,9 +420,8 @@ pub const KEYS: &[Key] = &[
         group: Group::App,
         kind: Kind::Choice(LogLevel::CHOICES),
         title: "Log level",
-        description: "How much the log contains. The log never contains tokens, answers or contents of files.",
+        description: "How much the log contains, whatever CARREL_LOG says. The log never contains tokens, answers or contents of files.",
         example: r#""debug""#,
-        applies: Applies::WhileRunning,
         ..KEY
     },
 ];

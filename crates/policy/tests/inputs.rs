@@ -319,10 +319,10 @@ fn path_cases() -> Vec<Case> {
             &["ContentFolder=\\\\server\\share\\Carrel"],
             &[],
         ),
-        one(r#""ContentFolder": "C:\\Carrel\\..\\Windows""#, &[], &["BadValue ContentFolder 1:18"]),
-        one(r#""ContentFolder": "\\\\.\\PhysicalDrive0""#, &[], &["BadValue ContentFolder 1:18"]),
-        one(r#""ContentFolder": "C:\\""#, &[], &["BadValue ContentFolder 1:18"]),
-        one(r#""ContentFolder": "\\Carrel""#, &[], &["BadValue ContentFolder 1:18"]),
+        one(r#""ContentFolder": "C:\\Carrel\\..\\Windows""#, &[], &["BadValue ContentFolder 1:19"]),
+        one(r#""ContentFolder": "\\\\.\\PhysicalDrive0""#, &[], &["BadValue ContentFolder 1:19"]),
+        one(r#""ContentFolder": "C:\\""#, &[], &["BadValue ContentFolder 1:19"]),
+        one(r#""ContentFolder": "\\Carrel""#, &[], &["BadValue ContentFolder 1:19"]),
     ]
 }
 

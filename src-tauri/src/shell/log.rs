@@ -13,16 +13,28 @@ use carrel_diagnostics::{
     crash::{self, CrashReporter},
     logs::{self, LogFiles},
 };
+use carrel_policy::LogLevel;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Starts logging to standard error with the filter in `CARREL_LOG`, for example `info,carrel_sync=debug`. The default is
-/// warnings and this app's informational messages. Returns the diagnostics of this run.
+/// Starts logging to standard error with the level that the organisation fixes, or with the filter in `CARREL_LOG`, for
+/// example `info,carrel_sync=debug`. The default is warnings and this app's informational messages. Returns the
+/// diagnostics of this run.
 ///
-/// With `folders`, also writes the log file and reports of panics there. The file has this app's lines from `level` on.
-pub fn start(folders: Option<&Folders>, version: &str, level: LevelFilter) -> Arc<Diagnostics> {
-    let filter = EnvFilter::try_from_env("CARREL_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,carrel=info"));
+/// With `folders`, also writes the log file and reports of panics there. The file has this app's lines from the fixed level
+/// on.
+pub fn start(
+    folders: Option<&Folders>,
+    version: &str,
+    fixed: Option<LogLevel>,
+) -> Arc<Diagnostics> {
+    let filter = match fixed {
+        Some(LogLevel::Error) => EnvFilter::new("error"),
+        Some(level) => EnvFilter::new(format!("warn,carrel={}", level.name())),
+        None => EnvFilter::try_from_env("CARREL_LOG")
+            .unwrap_or_else(|_| EnvFilter::new("warn,carrel=info")),
+    };
+    let level = fixed.and_then(|level| level.name().parse().ok()).unwrap_or(LevelFilter::INFO);
     // Spans that are only measured: `carrel` above includes their target.
     let filter = match format!("{TARGET}=off").parse() {
         Ok(off) => filter.add_directive(off),

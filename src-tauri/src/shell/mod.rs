@@ -2,6 +2,7 @@
 //!
 //! Not here: commands (`host`).
 
+pub mod console;
 pub mod device;
 pub mod log;
 pub mod profile;

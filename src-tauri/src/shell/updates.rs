@@ -12,7 +12,7 @@ use std::{
 use carrel_client::{
     system::SystemDisk,
     update::{
-        Error, Keys, PackageKind, Result, Target, UpdatePolicy, VerifiedFeed,
+        Error, Keys, PackageKind, Result, Target, VerifiedFeed,
         decision::Installation,
         download::packages_dir,
         guard::{Guard, Start},
@@ -20,7 +20,9 @@ use carrel_client::{
         offline,
         updater::{Installer, Setup, install_package},
     },
+    update_policy,
 };
+use carrel_policy::Policies;
 use semver::Version;
 use tauri::{
     AppHandle, Runtime, Url,
@@ -99,12 +101,14 @@ fn debug(name: &str) -> Option<String> {
 }
 
 /// Returns the facts of this installation.
-pub fn setup(policy: UpdatePolicy, installer: Option<Arc<dyn Installer>>) -> Result<Setup> {
+pub fn setup(policies: &Policies, installer: Option<Arc<dyn Installer>>) -> Result<Setup> {
     let keys = match debug(DEBUG_KEY) {
         Some(key) => Keys::parse([key.as_str()])?,
         None => Keys::compiled_in()?,
     };
-    let urls = debug(DEBUG_URL).or_else(|| URL.map(str::to_owned)).into_iter().collect();
+    let urls: Vec<String> =
+        debug(DEBUG_URL).or_else(|| URL.map(str::to_owned)).into_iter().collect();
+    let policy = update_policy(policies, &urls);
     Ok(Setup {
         version: version(),
         package: package(),
@@ -118,7 +122,7 @@ pub fn setup(policy: UpdatePolicy, installer: Option<Arc<dyn Installer>>) -> Res
 
 /// Installs an update file; returns the installed version. Blocking.
 pub fn install_file(updates: &Path, file: &Path) -> Result<Version> {
-    let setup = setup(UpdatePolicy::default(), None)?;
+    let setup = setup(&carrel_policy::load().policies, None)?;
     let package = setup
         .package
         .ok_or_else(|| Error::NotSetUp("the program was not installed from a package".into()))?;

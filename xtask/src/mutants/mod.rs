@@ -1,8 +1,8 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `review`, `support`, `ui` and `update`. Changes only a
-//! copy of the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
+//! The mutants are in `server`, `operations`, `package`, `client`, `policy`, `review`, `support`, `ui` and `update`. Changes
+//! only a copy of the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
 //! docs/TESTING.md lists the faults that the mutants represent.
 
 /// Arguments for one unit test of a crate's library.
@@ -22,6 +22,7 @@ mod client;
 mod fonts;
 mod operations;
 mod package;
+mod policy;
 mod review;
 mod server;
 mod support;
@@ -53,6 +54,7 @@ const TABLES: &[&[Mutant]] = &[
     package::MUTANTS,
     client::MUTANTS,
     fonts::MUTANTS,
+    policy::MUTANTS,
     review::MUTANTS,
     support::MUTANTS,
     ui::MUTANTS,

@@ -41,16 +41,19 @@ impl Window {
         env: &[(&str, &str)],
         logs: &Path,
     ) -> Result<Self> {
-        let port = sh::free_port()?;
         let mut command = Command::new("WebKitWebDriver");
-        command.arg(format!("--port={port}"));
-        command.env("CARREL_DATA_DIR", data).env("TAURI_WEBVIEW_AUTOMATION", "true");
-        command.envs(env.iter().copied());
+        command.env("CARREL_DATA_DIR", data).envs(env.iter().copied());
         screen.configure(&mut command);
         let name =
             data.file_name().map_or("window".into(), |name| name.to_string_lossy().into_owned());
-        let mut driver =
-            Background::start("WebKitWebDriver", &command, &logs.join(format!("{name}.log")))?;
+        Self::start(command, app, &logs.join(format!("{name}.log")))
+    }
+
+    /// Starts the driver by `command`, which has the environment of a screen, and `app` by the driver.
+    pub fn start(mut command: Command, app: &Path, log: &Path) -> Result<Self> {
+        let port = sh::free_port()?;
+        command.arg(format!("--port={port}")).env("TAURI_WEBVIEW_AUTOMATION", "true");
+        let mut driver = Background::start("WebKitWebDriver", &command, log)?;
         driver
             .wait_until(Duration::from_secs(20), || request(port, "GET", "/status", None).ok())?;
         let options = json!({ "capabilities": { "alwaysMatch": {

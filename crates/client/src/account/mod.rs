@@ -14,4 +14,6 @@ pub use keychain::{Keychain, ProbeResult};
 pub use pin::{PIN_DIGITS, Pin};
 pub use registry::{AccountInfo, Accounts, Device};
 pub use secrets::{FileSecrets, Secrets};
-pub use server::{Identity, ServerCheck, adopt, check_server, identity, login, logout, register};
+pub use server::{
+    Identity, ServerCheck, adopt, check_addresses, check_server, identity, login, logout, register,
+};

@@ -30,15 +30,24 @@ pub struct ServerCheck {
     pub clock_ahead_ms: i64,
 }
 
-/// Checks whether a Carrel server responds at an address.
+/// Checks whether a Carrel server responds at an address as typed. See [`check_addresses`].
+pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Result<ServerCheck> {
+    check_addresses(http, clock, addresses(typed)?).await
+}
+
+/// Checks whether a Carrel server responds at one of these addresses, in their order.
 ///
 /// # Errors
 ///
 /// `Error::Offline` if there was no reply; `Error::BadReply` if the reply is not from a Carrel server, for example the
 /// sign-in page of a Wi-Fi network.
-pub async fn check_server(http: &dyn Http, clock: &dyn Clock, typed: &str) -> Result<ServerCheck> {
+pub async fn check_addresses(
+    http: &dyn Http,
+    clock: &dyn Clock,
+    addresses: Vec<String>,
+) -> Result<ServerCheck> {
     let mut failed = None;
-    for address in addresses(typed)? {
+    for address in addresses {
         match meta_of(http, &address).await {
             Ok((address, meta)) => {
                 // A server whose clock was never set is no reference for the clock of this device.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use carrel_content::{Kind, download::DownloadTarget, library::Filter};
 use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
 use carrel_net::{Session, Tokens};
+use carrel_policy::SignInMethod;
 use carrel_sqlite::Change;
 use carrel_system::blocking;
 
@@ -15,13 +16,33 @@ use crate::{
     account::{AccountInfo, Identity, Pin, ServerCheck},
     client::{Client, OpenFailure},
     open_account::{OpenAccount, store_identity},
+    policy::refused,
 };
 
 impl Client {
     /// Checks whether a Carrel server responds at an address as typed.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Managed` if the organisation does not allow the server.
     pub async fn check_server(&self, typed: &str) -> Result<ServerCheck> {
-        let config = self.config();
-        Ok(account::check_server(config.http.as_ref(), config.clock.as_ref(), typed).await?)
+        let (config, policies) = (self.config(), &self.shared.policies);
+        let mut refusal = None;
+        let allowed = account::addresses(typed)?.into_iter().filter(|address| {
+            let checked = policies.check_server(address);
+            let is_allowed = checked.is_ok();
+            refusal = refusal.take().or(checked.err());
+            is_allowed
+        });
+        let allowed: Vec<String> = allowed.collect();
+        if let (true, Some(refusal)) = (allowed.is_empty(), refusal) {
+            return Err(refusal);
+        }
+        let http = config.http.as_ref();
+        let server = account::check_addresses(http, config.clock.as_ref(), allowed).await?;
+        // The server may have redirected to another address.
+        policies.check_server(&server.address)?;
+        Ok(server)
     }
 
     /// Signs in and opens the account. If the learner's account is already on this device, its files are used.
@@ -31,6 +52,7 @@ impl Client {
         login: &str,
         password: &str,
     ) -> Result<Arc<OpenAccount>> {
+        self.shared.policies.check_sign_in(SignInMethod::Password)?;
         let server = self.check_server(typed).await?;
         let device = self.accounts().device();
         let request = LoginRequest {
@@ -64,6 +86,7 @@ impl Client {
         name: &str,
         password: &str,
     ) -> Result<Arc<OpenAccount>> {
+        self.shared.policies.check_sign_in(SignInMethod::Registration)?;
         let server = self.check_server(typed).await?;
         let device = self.accounts().device();
         let request = RegisterRequest {
@@ -264,6 +287,9 @@ impl Client {
 
     /// Opens the demo library of this build, which needs no server.
     pub async fn open_demo(&self) -> Result<Arc<OpenAccount>> {
+        if !self.shared.policies.current().policies.demo_library {
+            return Err(refused("the demo library", "DemoLibrary"));
+        }
         if !self.demo_available() {
             return Err(Error::NotFound("this build does not include the demo library".into()));
         }
@@ -273,6 +299,7 @@ impl Client {
     /// Opens the account without a server: the demo library, if this build includes one, and imported courses. The
     /// first time, all of the demo library is stored on this device.
     pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
+        self.shared.policies.check_sign_in(SignInMethod::Guest)?;
         let info = AccountInfo::demo("");
         let is_first = self.accounts().get(&info.id).is_none();
         if is_first {
@@ -379,6 +406,7 @@ impl Client {
         session: Option<Session>,
     ) -> Result<Arc<OpenAccount>> {
         let opened = async {
+            self.check_account(info)?;
             let storage = self.storage().await?;
             OpenAccount::open(&self.shared, storage, info, session).await
         };
@@ -399,6 +427,14 @@ impl Client {
         }
         self.changes().publish_one(Change::Account);
         Ok(account)
+    }
+
+    /// Checks that the organisation allows an account that is already on this device.
+    pub(super) fn check_account(&self, info: &AccountInfo) -> Result<()> {
+        match &info.server {
+            Some(address) => self.shared.policies.check_server(address),
+            None => self.shared.policies.check_sign_in(SignInMethod::Guest),
+        }
     }
 
     /// Sets a function with which tests make a step of opening an account fail: `store`, `content`, `sync`, `tasks`,

@@ -43,7 +43,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `ImportError::NotAccepted`, `WrongKey`, `OtherLibrary`, `Taken`, `NoSpace`, `Busy`, all faults of the file;
+    /// `Error::Managed`; `ImportError::NotAccepted`, `WrongKey`, `OtherLibrary`, `Taken`, `NoSpace`, `Busy`, all faults of the file;
     /// `Cancelled`. Until all blobs are stored, an error leaves every course unchanged; after a later error, courses
     /// that are already switched stay ready. Verified blobs stay in the cache, so that another import copies less.
     pub async fn import_courses(
@@ -51,6 +51,7 @@ impl Client {
         path: &Path,
         accept: Option<&str>,
     ) -> Result<Vec<ImportedCourse>> {
+        self.shared.policies.check_course_import()?;
         let imported = bundle::import_courses(&self.bundle_context()?, path, accept).await?;
         self.uploads.discard(path).await;
         Ok(imported)
@@ -61,8 +62,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `ImportError::OtherLearner`, `OtherServer`, `Unclaimed`, and all faults of the file.
+    /// `Error::Managed`; `ImportError::OtherLearner`, `OtherServer`, `Unclaimed`, and all faults of the file.
     pub async fn import_work(&self, path: &Path, claim: bool) -> Result<ImportedWork> {
+        self.shared.policies.check_work_import()?;
         let imported = bundle::import_work(&self.bundle_context()?, path, claim).await?;
         self.uploads.discard(path).await;
         Ok(imported)

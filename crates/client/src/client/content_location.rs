@@ -9,7 +9,7 @@ use carrel_sqlite::Change;
 use carrel_system::blocking;
 use futures_util::future::BoxFuture;
 
-use crate::{Error, Result, client::Client};
+use crate::{Error, Result, client::Client, policy::refused};
 
 /// How often a shortage of space is checked.
 const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(20);
@@ -24,6 +24,7 @@ impl Client {
         }
         let (location, space) = (self.content_location(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
+        let policy_budget = self.policy_budget();
         let storage = blocking(move || {
             // Users with write permission store content in the folder shared by all users of the machine. Others read
             // that folder and store what it lacks in their own folder.
@@ -33,7 +34,7 @@ impl Client {
             };
             Ok::<_, Error>(Storage::open(StorageOptions {
                 dir,
-                policy_budget: space.policy_budget,
+                policy_budget,
                 disk: space.disk,
                 clock,
                 changes,
@@ -59,7 +60,7 @@ impl Client {
     /// `Error::Invalid` if the folder is unsuitable, or if another process uses the content.
     pub async fn move_content(&self, to: PathBuf) -> Result<()> {
         if !self.can_move_content() {
-            return Err(Error::Invalid("the content folder is set by the organisation".into()));
+            return Err(refused("moving the content", "ContentFolder"));
         }
         // A second move starts after the first one has ended.
         let _guard = self.moving.lock().await;

@@ -7,6 +7,7 @@ mod adopt;
 mod bundles;
 mod content_location;
 mod network;
+mod policies;
 mod removal;
 mod updates;
 
@@ -34,6 +35,7 @@ use crate::{
     account::{AccountInfo, Accounts, Secrets},
     bundle::{Transfers, Uploads},
     open_account::{OpenAccount, Shared},
+    policy::PolicyState,
 };
 
 /// How often network and battery state are read from the machine.
@@ -75,6 +77,12 @@ impl Client {
     pub async fn open(mut config: Config) -> Result<Arc<Self>> {
         let http = Arc::new(MinThroughput::new(config.http, config.clock.clone()));
         config.http = Arc::new(TracedHttp::new(http));
+        let sources = std::mem::take(&mut config.policies);
+        let policies = blocking(move || Ok::<_, Error>(PolicyState::open(&sources))).await?;
+        let in_force = policies.current();
+        if let Some(folder) = &in_force.policies.content_folder {
+            config.space.content_dir = Some(folder.clone());
+        }
         let config = Arc::new(config);
         let (conditions, conditions_receiver) = watch::channel(Conditions::default());
         let (accounts, secrets) = blocking({
@@ -83,7 +91,7 @@ impl Client {
         })
         .await?;
         network::apply_login(&config, &secrets);
-        let shared = Shared::new(config.clone(), accounts, secrets, conditions_receiver);
+        let shared = Shared::new(config.clone(), accounts, secrets, policies, conditions_receiver);
         let uploads = Uploads::new(&config.cache_dir);
         let media = MediaServer::start(config.ids.as_ref(), uploads.routes()).await?;
         let client = Arc::new_cyclic(|weak| Self {
@@ -101,6 +109,7 @@ impl Client {
             updates: OnceLock::new(),
             weak: weak.clone(),
         });
+        client.watch_policies();
         if let Some(active) =
             client.accounts().active().filter(|a| !a.signed_out && a.pin.is_none())
             && let Err(e) = client.switch(&active.id).await
@@ -158,7 +167,7 @@ impl Client {
         blocking(move || Ok::<_, Error>(secrets.fallback_in_use())).await.unwrap_or(true)
     }
     pub fn demo_available(&self) -> bool {
-        self.config().demo_dir.as_ref().is_some_and(|d| d.is_dir())
+        self.shared.demo_dir().is_some_and(|d| d.is_dir())
     }
 
     /// Sets the network and battery state that the UI reports.

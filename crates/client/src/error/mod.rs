@@ -23,6 +23,9 @@ pub enum Error {
     Import(#[from] ImportError),
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// The organisation's policy does not allow this.
+    #[error("the organisation does not allow {what} (policy {key})")]
+    Managed { what: String, key: &'static str },
     /// The state changed since the caller read it.
     #[error("{0}")]
     Conflict(String),
@@ -52,6 +55,7 @@ impl Error {
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Import(e) => e.code(),
             Self::Pin(e) => e.code(),
+            Self::Managed { .. } => ErrorCode::Managed,
             Self::Conflict(_) => ErrorCode::Conflict,
             Self::Net(e) => e.code(),
             Self::Content(e) => e.code(),
@@ -66,6 +70,9 @@ impl Error {
     /// Returns a hint for the user, in lower case; empty if there is none.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Managed { .. } => {
+                "ask the administrator; `carrel --policy-report` lists the policies of this machine"
+            }
             Self::Net(e) => e.hint(),
             Self::Content(e) => e.hint(),
             Self::Storage(e) => e.hint(),

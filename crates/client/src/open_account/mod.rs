@@ -8,7 +8,7 @@
 mod tasks;
 mod triggers;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use carrel_content::{Content, ContentConfig, download::Conditions, storage::Storage};
 use carrel_learning::{Learning, store, store::Store};
@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     Config, Error, Result,
     account::{AccountInfo, Accounts, Identity},
+    policy::PolicyState,
 };
 
 /// State shared by all accounts of this device.
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub accounts: Arc<Accounts>,
     pub secrets: Arc<dyn SecretStore>,
     pub changes: Changes,
+    pub policies: PolicyState,
     /// Current network and battery conditions.
     pub conditions: watch::Receiver<Conditions>,
     pub failpoints: OpenFailpoints,
@@ -44,6 +46,7 @@ impl Shared {
         config: Arc<Config>,
         accounts: Accounts,
         secrets: Arc<dyn SecretStore>,
+        policies: PolicyState,
         conditions: watch::Receiver<Conditions>,
     ) -> Self {
         let closing = TaskTracker::new();
@@ -51,7 +54,12 @@ impl Shared {
         closing.close();
         let accounts = Arc::new(accounts);
         let (changes, failpoints) = (Changes::new(), OpenFailpoints::default());
-        Self { config, accounts, secrets, changes, conditions, failpoints, closing }
+        Self { config, accounts, secrets, changes, policies, conditions, failpoints, closing }
+    }
+
+    /// Returns the folder of the demo library, if this build includes it and the organisation allows it.
+    pub fn demo_dir(&self) -> Option<&PathBuf> {
+        self.config.demo_dir.as_ref().filter(|_| self.policies.current().policies.demo_library)
     }
 
     /// Creates the session of an account with its server at `address`.
@@ -135,7 +143,7 @@ impl OpenAccount {
         let (http, base_url): (Arc<dyn Http>, String) = match &session {
             Some(session) => (Arc::new(session.clone()), info.server.clone().unwrap_or_default()),
             None => {
-                let library = config.demo_dir.clone().unwrap_or_else(|| folder.join("library"));
+                let library = shared.demo_dir().cloned().unwrap_or_else(|| folder.join("library"));
                 (Arc::new(FolderHttp::new(&library)), FolderHttp::BASE.to_owned())
             }
         };
@@ -197,6 +205,7 @@ impl OpenAccount {
             self.learning.clone(),
             changes.clone(),
             conditions,
+            shared.policies.clone(),
         ));
         let Some(session) = &self.session else { return };
         let entry = tasks::AccountEntry {

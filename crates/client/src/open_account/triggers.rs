@@ -10,19 +10,24 @@ use carrel_sqlite::{Change, Changes};
 use carrel_system::blocking;
 use tokio::sync::{broadcast::error::RecvError, watch};
 
+use crate::policy::PolicyState;
+
 /// Forwards changes to downloads until the account is closed.
 pub(super) async fn forward(
     downloads: Downloads,
     learning: Arc<Learning>,
     changes: Changes,
     mut conditions: watch::Receiver<Conditions>,
+    policies: PolicyState,
 ) {
     let mut changes = changes.subscribe();
     let (mut settings_changed, mut has_updated) = (true, false);
     loop {
         if settings_changed {
             match learning.settings().await {
-                Ok(settings) => downloads.set_rules(Rules::of_settings(&settings)),
+                Ok(settings) => {
+                    downloads.set_rules(policies.fix_rules(Rules::of_settings(&settings)));
+                }
                 Err(e) => {
                     tracing::warn!(error = %e, "the download settings could not be read");
                 }

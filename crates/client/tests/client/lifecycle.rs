@@ -9,7 +9,9 @@ use std::{
     task::Poll,
 };
 
-use carrel_client::{Client, Config, Error, OpenAccount, account::FileSecrets};
+use carrel_client::{
+    Client, Config, Error, OpenAccount, account::FileSecrets, carrel_policy::Source,
+};
 use carrel_content::Kind;
 use carrel_model::{
     ErrorCode, Slug, UserId,
@@ -106,6 +108,16 @@ async fn open_with(
     clock: &FakeClock,
     secrets: Arc<dyn SecretStore>,
 ) -> Arc<Client> {
+    open_managed(dir, school, clock, secrets, Vec::new()).await
+}
+/// Opens a client on a machine with policies.
+pub async fn open_managed(
+    dir: &Path,
+    school: &Arc<School>,
+    clock: &FakeClock,
+    secrets: Arc<dyn SecretStore>,
+    policies: Vec<Source>,
+) -> Arc<Client> {
     let demo = dir.join("demo");
     std::fs::create_dir_all(&demo).unwrap();
     let school = school.clone();
@@ -122,6 +134,7 @@ async fn open_with(
         device_name: "laptop".into(),
         network: Default::default(),
         app_version: "1.0.0".into(),
+        policies,
         event_stream: false,
     })
     .await

@@ -6,3 +6,4 @@ mod account;
 mod bundle;
 mod learners;
 mod lifecycle;
+mod policies;

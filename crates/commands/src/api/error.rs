@@ -26,7 +26,7 @@ pub struct CommandError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
-    /// The name that the message for `reason` refers to.
+    /// The name that the message for `reason` refers to; for `managed` the key of the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub subject: Option<String>,

@@ -12,6 +12,7 @@ pub mod event;
 pub mod learning;
 pub mod library;
 pub mod open;
+pub mod policies;
 pub mod quiz;
 pub mod reading;
 pub mod settings;

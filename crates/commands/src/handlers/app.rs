@@ -37,7 +37,7 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
     }
     let (settings, sync) = match client.account() {
         Some(open) => (
-            settings_of(&open).await?,
+            settings_of(client, &open).await?,
             status_view(&open.sync.status().await?, open.network_cause()),
         ),
         None => (Settings::default(), status_without_account()),

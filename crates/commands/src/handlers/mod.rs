@@ -10,6 +10,7 @@ pub mod download;
 pub mod learning;
 pub mod library;
 pub mod open;
+pub mod policies;
 pub mod quiz;
 pub mod reading;
 pub mod settings;

@@ -4,20 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use carrel_client::OpenAccount;
+use carrel_client::{Client, Error, OpenAccount, carrel_policy::MeteredDownloads};
 use serde_json::Value;
 
 use super::Result;
 use crate::{
-    api::settings::{SetSettings, Settings},
+    api::settings::{DownloadMetered, SetSettings, Settings},
     host::{Host, account},
 };
 
 /// Maximum number of languages in which a learner reads.
 const MAX_LANGUAGES: usize = 20;
 
-/// Returns the learner's settings. A value that cannot be parsed (from a newer release) counts as not set.
-pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
+/// Returns the learner's settings, with those that the organisation fixes. A value that cannot be parsed (from a newer release) counts as not set.
+pub(crate) async fn settings_of(client: &Client, account: &OpenAccount) -> Result<Settings> {
     let stored = account.learning.settings().await?;
     let mut settings = serde_json::to_value(Settings::default()).unwrap_or_default();
     for (key, value) in stored {
@@ -29,7 +29,20 @@ pub(crate) async fn settings_of(account: &OpenAccount) -> Result<Settings> {
             }
         }
     }
-    Ok(serde_json::from_value(settings).unwrap_or_default())
+    let mut settings: Settings = serde_json::from_value(settings).unwrap_or_default();
+    if let Some(fixed) = fixed_metered(client) {
+        settings.download_metered = fixed;
+    }
+    Ok(settings)
+}
+
+/// Returns what the organisation allows over metered networks, if it fixes this.
+fn fixed_metered(client: &Client) -> Option<DownloadMetered> {
+    Some(match client.policies().policies.download_on_metered? {
+        MeteredDownloads::Never => DownloadMetered::Never,
+        MeteredDownloads::Small => DownloadMetered::Small,
+        MeteredDownloads::Always => DownloadMetered::Always,
+    })
 }
 
 /// Returns the language tags without repetitions and without texts that are none.
@@ -47,7 +60,15 @@ fn tags(tags: Vec<String>) -> Vec<String> {
 }
 
 pub async fn set_settings(host: &dyn Host, request: SetSettings) -> Result<Settings> {
-    let account = account(host)?;
+    let (client, account) = (host.client(), account(host)?);
+    let mut request = request;
+    if let Some(fixed) = fixed_metered(client)
+        && let Some(chosen) = request.download_metered.take()
+        && chosen != fixed
+    {
+        let what = "another choice for downloads on metered networks".to_owned();
+        return Err(Error::Managed { what, key: "DownloadOnMetered" }.into());
+    }
     let clamp = |n: Option<u16>, low, high| n.map(|n| n.clamp(low, high));
     let request = SetSettings {
         text_size: clamp(request.text_size, 80, 200),
@@ -62,5 +83,5 @@ pub async fn set_settings(host: &dyn Host, request: SetSettings) -> Result<Setti
         _ => BTreeMap::new(),
     };
     account.learning.set_settings(changed).await?;
-    settings_of(&account).await
+    settings_of(client, &account).await
 }

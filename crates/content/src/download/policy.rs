@@ -58,6 +58,8 @@ pub enum Metered {
 pub struct Rules {
     /// Use of metered networks.
     pub metered: Metered,
+    /// The organisation decided on metered networks: the learner cannot allow one for a single download.
+    pub metered_fixed: bool,
     /// Downloads only while charging.
     pub only_charging: bool,
     /// The organisation forbids downloads.
@@ -74,7 +76,7 @@ impl Rules {
         };
         let only_charging =
             settings.get("downloadCharging").and_then(Value::as_bool).unwrap_or(false);
-        Self { metered, only_charging, forbidden: false }
+        Self { metered, only_charging, ..Self::default() }
     }
 }
 
@@ -108,10 +110,11 @@ pub fn allow(conditions: Conditions, rules: Rules, input: PolicyInput) -> Result
         Network::Metered => true,
         Network::Unmetered => false,
     };
-    if input.anyway {
+    if input.anyway && !(metered && rules.metered_fixed) {
         return Ok(if metered { MAX_TRANSFERS_METERED } else { MAX_TRANSFERS });
     }
     if let Power::Battery(percent) = conditions.power
+        && !input.anyway
         && (rules.only_charging || percent < LOW_BATTERY)
     {
         return Err(Reason::Battery);

@@ -134,7 +134,7 @@ struct StorageInner {
     dir: PathBuf,
     db: Database<Error>,
     blobs: BlobStore,
-    policy_budget: Option<u64>,
+    policy_budget: Mutex<Option<u64>>,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     changes: Changes,
@@ -167,7 +167,7 @@ impl Storage {
             dir: options.dir,
             db,
             blobs: blobs.clone(),
-            policy_budget: options.policy_budget,
+            policy_budget: Mutex::new(options.policy_budget),
             disk: options.disk,
             clock: options.clock,
             changes: options.changes,
@@ -275,7 +275,10 @@ impl Storage {
         self.inner.db.read_blocking(|conn| self.limits_at(conn))
     }
     fn limits_at(&self, conn: &Connection) -> Result<Limits> {
-        let mut limits = Limits { policy: self.inner.policy_budget, ..Limits::default() };
+        let mut limits = Limits {
+            policy: *self.inner.policy_budget.lock().unwrap_or_else(PoisonError::into_inner),
+            ..Limits::default()
+        };
         let mut stmt = conn.prepare_cached("SELECT name, value FROM setting")?;
         let mut rows = stmt.query([])?;
         while let Some(r) = rows.next()? {
@@ -287,6 +290,15 @@ impl Storage {
             }
         }
         Ok(limits)
+    }
+
+    /// Sets the largest budget that the organisation allows, in bytes, and evicts blobs that exceed it.
+    pub fn set_policy_budget(&self, budget: Option<u64>) -> Result<()> {
+        *self.inner.policy_budget.lock().unwrap_or_else(PoisonError::into_inner) = budget;
+        self.require_index()?;
+        self.enforce_budget()?;
+        self.inner.changes.publish_one(Change::Storage);
+        Ok(())
     }
 
     /// Sets the limits in bytes (`None`: the default), and evicts blobs that exceed them.

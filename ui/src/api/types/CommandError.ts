@@ -16,7 +16,7 @@ size?: number,
  */
 reason?: string, 
 /**
- * The name that the message for `reason` refers to.
+ * The name that the message for `reason` refers to; for `managed` the key of the policy.
  */
 subject?: string, 
 /**

@@ -5,7 +5,9 @@ fn every_rule_decides_as_documented() {
     let mains = |network| Conditions { network, power: Power::Mains };
     let battery = |network, left| Conditions { network, power: Power::Battery(left) };
     let rules = |metered| Rules { metered, ..Rules::default() };
-    let charging = Rules { only_charging: true, metered: super::Metered::Always, forbidden: false };
+    let fixed = |metered| Rules { metered_fixed: true, ..rules(metered) };
+    let charging =
+        Rules { only_charging: true, metered: super::Metered::Always, ..Rules::default() };
     let requested =
         |missing| PolicyInput { missing: Some(missing), anyway: false, is_requested: true };
     let anyway = PolicyInput { anyway: true, ..requested(SMALL_DOWNLOAD * 9) };
@@ -45,6 +47,11 @@ fn every_rule_decides_as_documented() {
         ),
         (mains(Network::Metered), rules(Always), update, Err(Reason::Metered)),
         (mains(Network::Metered), rules(Never), anyway, Ok(MAX_TRANSFERS_METERED)),
+        (mains(Network::Metered), fixed(Never), anyway, Err(Reason::Metered)),
+        (mains(Network::Metered), fixed(Small), anyway, Err(Reason::Metered)),
+        (mains(Network::Metered), fixed(Always), anyway, Ok(MAX_TRANSFERS_METERED)),
+        (battery(Network::Metered, 1), fixed(Always), anyway, Ok(MAX_TRANSFERS_METERED)),
+        (battery(Unmetered, 1), fixed(Never), anyway, Ok(MAX_TRANSFERS)),
         (battery(Unmetered, 80), rules(Never), requested(1), Ok(MAX_TRANSFERS)),
         (battery(Unmetered, LOW_BATTERY), rules(Never), requested(1), Ok(MAX_TRANSFERS)),
         (battery(Unmetered, LOW_BATTERY - 1), rules(Never), requested(1), Err(Reason::Battery)),
