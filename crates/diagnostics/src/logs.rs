@@ -50,8 +50,8 @@ struct State {
 }
 
 impl LogFiles {
-    /// Writes to `carrel.log` in `folder`, which is created with the first line. Without a folder, lines are only kept in
-    /// memory.
+    /// Writes to `carrel.log` in `folder`, which is created with the first line. Without a folder, lines are only kept
+    /// in memory.
     pub fn new(folder: Option<PathBuf>, redactor: Arc<Redactor>) -> Self {
         Self::with_size(folder, redactor, MAX_FILE_BYTES)
     }
@@ -150,8 +150,8 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     (0..MAX_FILES).map(|n| numbered(folder, n)).filter(|path| path.is_file()).collect()
 }
 
-/// Returns the filter of the log file: this app's lines from `level` on, and warnings of its libraries. The level of the
-/// libraries cannot be raised, because their details contain addresses and header fields.
+/// Returns the filter of the log file: this app's lines from `level` on, and warnings of its libraries. The level of
+/// the libraries cannot be raised, because their details contain addresses and header fields.
 pub fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))

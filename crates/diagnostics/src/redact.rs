@@ -17,6 +17,11 @@ const REMOVED: &str = "[removed]";
 const TOKEN: &str = "[token]";
 const HOME: &str = "[home]";
 
+/// Folders of the home folders of all users, with the separator of paths. In parts, because no file of the repository
+/// may contain a path of a machine.
+const HOMES: [(&str, char); 3] =
+    [(concat!("/home", "/"), '/'), (concat!("/Users", "/"), '/'), ("\\Users\\", '\\')];
+
 /// The texts to remove. Used for the log file, crash reports and support bundles.
 #[derive(Default)]
 pub struct Redactor {
@@ -129,9 +134,7 @@ fn push_word(out: &mut String, word: &str) {
 
 /// Replaces the home folder of any user.
 fn without_home(word: &str) -> Cow<'_, str> {
-    for (start, separator) in
-        [(concat!("/home", "/"), '/'), (concat!("/Users", "/"), '/'), ("\\Users\\", '\\')]
-    {
+    for (start, separator) in HOMES {
         if let Some(at) = word.find(start) {
             // In JSON a separator is doubled.
             let rest = word[at + start.len()..].trim_start_matches(separator);
@@ -187,8 +190,8 @@ fn forms(text: &str) -> BTreeSet<String> {
         forms.insert(encoded);
         forms.insert(HEXLOWER.encode(text.as_bytes()));
         for encoding in [BASE64_NOPAD, BASE64URL_NOPAD] {
-            // Within a longer text it may start at each of three positions; characters that depend on its neighbours are
-            // left out.
+            // Within a longer text it may start at each of three positions; characters that depend on its
+            // neighbours are left out.
             for offset in 0..3 {
                 let mut bytes = vec![0; offset];
                 bytes.extend(text.as_bytes());
@@ -257,7 +260,7 @@ mod tests {
             (concat!("/home", "/amina/.local/share/x: denied"), "[home]/.local/share/x: denied"),
             (concat!("open \"/Users", "/amina/Library\""), "open \"[home]/Library\""),
             (concat!(r"C:\", r"Users\amina\AppData"), r"[home]\AppData"),
-            (r"C:\\Users\\amina\\AppData", r"[home]\\AppData"),
+            (concat!(r"C:\\", r"Users\\amina\\AppData"), r"[home]\\AppData"),
             ("a-long-name-of-a-course-without-digits", "a-long-name-of-a-course-without-digits"),
             ("account 0190a000-0000-7000-8000-000000000001", "account [token]"),
             ("carrel_client::open_account: 12 rows", "carrel_client::open_account: 12 rows"),

@@ -28,7 +28,12 @@ use tokio_rustls::{
     },
 };
 
-const META: &str = r#"{"name":"School","version":"0.2.0","epoch":"e","syncVersions":[1],"signingKey":"00","registrationOpen":false,"nowMs":1795176000000}"#;
+const META: &str = concat!(
+    r#"{"name":"School","version":"0.2.0","epoch":"e","syncVersions":[1],"signingKey":"00","#,
+    r#""registrationOpen":false,"nowMs":1795176000000}"#,
+);
+const TOO_NEW: &str =
+    r#"{"type":"about:blank","title":"t","status":426,"detail":"d","code":"too_new"}"#;
 
 fn json(status: &str, body: &str) -> String {
     reply(status, "application/json", body)
@@ -38,6 +43,10 @@ fn reply(status: &str, kind: &str, body: &str) -> String {
         "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
+}
+
+fn redirect(to: &str) -> String {
+    format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n")
 }
 
 async fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
@@ -195,12 +204,7 @@ async fn each_broken_network_is_named() {
             format!("https://127.0.0.1:{valid}"),
             vec!["server.certificate certificate_wrong_host"],
         ),
-        (
-            "HTTP on the port of HTTPS",
-            direct(),
-            https(not_tls),
-            vec!["server.certificate not_tls"],
-        ),
+        ("HTTP on the port of HTTPS", direct(), https(not_tls), vec!["server.certificate not_tls"]),
         (
             "HTTPS on the port of HTTP",
             direct(),
@@ -216,13 +220,13 @@ async fn each_broken_network_is_named() {
         (
             "a redirect to a page of the network",
             direct(),
-            serving("HTTP/1.1 302 Found\r\nlocation: http://login.example/\r\ncontent-length: 0\r\n\r\n".into()).await,
+            serving(redirect("http://login.example/")).await,
             vec![local, "server.reply portal"],
         ),
         (
             "a server that moved",
             direct(),
-            serving("HTTP/1.1 301 Moved\r\nlocation: https://new.example/api/meta\r\ncontent-length: 0\r\n\r\n".into()).await,
+            serving(redirect("https://new.example/api/meta")).await,
             vec![local, "server.reply moved"],
         ),
         (
@@ -246,7 +250,7 @@ async fn each_broken_network_is_named() {
         (
             "a server that requires a newer app",
             direct(),
-            serving(json("426 Upgrade Required", r#"{"type":"about:blank","title":"t","status":426,"detail":"d","code":"too_new"}"#)).await,
+            serving(json("426 Upgrade Required", TOO_NEW)).await,
             vec![local, "server.reply too_old"],
         ),
         (

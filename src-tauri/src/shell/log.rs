@@ -1,5 +1,5 @@
-//! Log lines on standard error and in the log file, reports of panics, and the measured spans of actions. Log lines never
-//! contain tokens, answers or file contents.
+//! Log lines on standard error and in the log file, reports of panics, and the measured spans of actions. Log lines
+//! never contain tokens, answers or file contents.
 
 use std::{io::IsTerminal, sync::Arc};
 
@@ -21,8 +21,8 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 /// example `info,carrel_sync=debug`. The default is warnings and this app's informational messages. Returns the
 /// diagnostics of this run.
 ///
-/// With `folders`, also writes the log file and reports of panics there. The file has this app's lines from the fixed level
-/// on.
+/// With `folders`, also writes the log file and reports of panics there. The file has this app's lines from the fixed
+/// level on.
 pub fn start(
     folders: Option<&Folders>,
     version: &str,

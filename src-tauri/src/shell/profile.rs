@@ -62,8 +62,8 @@ impl Profile {
         }
     }
 
-    /// Returns the folders of accounts and of content without an app: the same as `data_dir` and `cache_dir`. None if this
-    /// system does not tell them.
+    /// Returns the folders of accounts and of content without an app: the same as `data_dir` and `cache_dir`. None if
+    /// this system does not tell them.
     pub fn folders(&self, identifier: &str) -> Option<Folders> {
         if let Some(dir) = &self.chosen {
             let data_dir = std::path::absolute(dir).ok()?;

@@ -17,8 +17,8 @@ pub struct SupportInput<'i> {
     pub policies: Option<String>,
 }
 
-/// Collects versions, checks, metrics, counts, logs and crash reports. Blocks. The texts are redacted when the bundle is
-/// written.
+/// Collects versions, checks, metrics, counts, logs and crash reports. Blocks. The texts are redacted when the bundle
+/// is written.
 pub fn support_bundle(input: &SupportInput<'_>) -> SupportBundle {
     let SupportInput { folders, diagnostics, doctor, policies } = input;
     let mut bundle = SupportBundle::default();

@@ -77,8 +77,8 @@ impl DoctorReport {
         self.checks.iter().map(|c| c.outcome).max().unwrap_or(Outcome::Ok)
     }
 
-    /// Returns the exit code of `carrel doctor`: 0 without a finding, 1 with warnings only, 3 with problems. 2 is a wrong
-    /// command line.
+    /// Returns the exit code of `carrel doctor`: 0 without a finding, 1 with warnings only, 3 with problems. 2 is a
+    /// wrong command line.
     pub fn exit_code(&self) -> u8 {
         match self.worst() {
             Outcome::Ok | Outcome::Skipped => 0,
