@@ -5,6 +5,7 @@
 ;   /S                     no window
 ;   /ALLUSERS, /CURRENTUSER  for the machine (needs an administrator; default with /S as administrator) or the user
 ;   /SERVER=ADDRESS /TOKEN=CODE /CHANNEL=NAME  written as policies of the machine
+;   /P, /R                 by the updater of the app: no window; start the app afterwards
 ;   /D=FOLDER              the folder; last, without quotes
 ; Exit codes: 0 done, 2 stopped (no rights, wrong value, newer version installed, app in use).
 
@@ -137,6 +138,11 @@ Function .onInit
   ${GetParameters} $R0
   UserInfo::GetAccountType
   Pop $R1
+  ClearErrors
+  ${GetOptions} $R0 "/P" $R2
+  ${IfNot} ${Errors}
+    SetSilent silent
+  ${EndIf}
   StrCpy $IsMachine 0
   ${If} $R1 == "Admin"
     StrCpy $IsMachine 1
@@ -202,9 +208,17 @@ Section
   SetOutPath "$INSTDIR"
   ; A program that runs cannot be replaced. Checked before any file is written.
   ${If} ${FileExists} "$INSTDIR\carrel.exe"
+    ; An app that updates itself ends after it has started the installer: wait for 10 s.
+    StrCpy $R1 0
+    open:
     ClearErrors
     FileOpen $R0 "$INSTDIR\carrel.exe" a
     ${If} ${Errors}
+      ${If} $R1 < 20
+        IntOp $R1 $R1 + 1
+        Sleep 500
+        Goto open
+      ${EndIf}
       !insertmacro Stop "$(InUse)"
     ${EndIf}
     FileClose $R0
@@ -257,6 +271,12 @@ Section
   ${GetSize} "$INSTDIR" "/S=0K" $R0 $R1 $R2
   WriteRegDWORD SHCTX "${UNINSTALL}" "EstimatedSize" $R0
   System::Call 'shell32::SHChangeNotify(i 0x8000000, i 0, p 0, p 0)'
+  ${GetParameters} $R0
+  ClearErrors
+  ${GetOptions} $R0 "/R" $R2
+  ${IfNot} ${Errors}
+    Exec '"$INSTDIR\carrel.exe"'
+  ${EndIf}
 SectionEnd
 
 Function un.onInit
