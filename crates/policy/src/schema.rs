@@ -397,10 +397,8 @@ pub const KEYS: &[Key] = &[
         group: Group::App,
         default: "false",
         title: "Kiosk",
-        description: "For machines that many people use one after the other under one user of the operating system. \
-            When a learner signs out, and at the start after a crash, the app deletes the learner's work from the \
-            machine after a last attempt to sync it. Work that could not be synced is kept in an encrypted file that \
-            opens only with a code, which the learner is shown.",
+        description: "Reserved for machines that many people use under one user of the operating system. This release \
+            reads and reports the key, and does nothing else: work stays on the machine after a sign-out.",
         example: "true",
         applies: Applies::WhileRunning,
         ..KEY

@@ -23,7 +23,7 @@ pub struct PolicyList {
     pub import_courses: bool,
     /// Work may be imported from files.
     pub import_work: bool,
-    /// The learner's work is deleted from this machine at sign-out.
+    /// The key KioskMode is set. This release only reports it.
     pub kiosk: bool,
 }
 

@@ -35,6 +35,6 @@ importCourses: boolean,
  */
 importWork: boolean, 
 /**
- * The learner's work is deleted from this machine at sign-out.
+ * The key KioskMode is set. This release only reports it.
  */
 kiosk: boolean, };
