@@ -86,17 +86,28 @@ impl Connector {
                 .dns_resolver(Arc::new(SystemResolver))
                 .no_proxy()
         };
-        let build = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|e| {
-                Error::Invalid(format!("cannot create the HTTP client: {}", chain(&e)))
+        // A system without any certificate authority (no `ca-certificates`) is an error of the first builder. Without
+        // authorities, connections with TLS fail, and everything else works.
+        let build = |finish: &dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
+            finish(builder()).build().or_else(|e| {
+                tracing::warn!(
+                    error = chain(&e),
+                    "the system's certificate authorities cannot be used"
+                );
+                let only = finish(builder()).tls_certs_only(certificates.clone());
+                only.build().map_err(|e| {
+                    Error::Invalid(format!("cannot create the HTTP client: {}", chain(&e)))
+                })
             })
         };
         // A client takes some milliseconds to create, because it reads the system's certificates.
-        let loader = || build(builder());
+        let loader = || build(&|builder| builder);
         let proxies = Arc::new(Proxies::new(settings, loader, clock)?);
         let chosen = proxies.clone();
-        let client =
-            build(builder().proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url))))?;
+        let client = build(&|builder| {
+            let chosen = chosen.clone();
+            builder.proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url)))
+        })?;
         Ok(Self { client, proxies })
     }
 

@@ -62,6 +62,37 @@ async fn a_server_with_only_an_ipv6_address_is_reached() {
     }
 }
 
+/// The system's authorities are replaced by `SSL_CERT_FILE`, which is read once per process; so this runs in a child.
+#[tokio::test]
+async fn without_any_authority_of_the_system_plain_connections_and_additional_ones_work() {
+    const CHILD: &str = "CARREL_TEST_NO_AUTHORITY";
+    if std::env::var_os(CHILD).is_none() {
+        let empty = tempfile::tempdir().unwrap();
+        std::fs::write(empty.path().join("none.pem"), "").unwrap();
+        let name = "causes::without_any_authority_of_the_system_plain_connections_and_additional_ones_work";
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(CHILD, "1")
+            .env("SSL_CERT_FILE", empty.path().join("none.pem"))
+            .env("SSL_CERT_DIR", empty.path())
+            .output()
+            .unwrap();
+        return assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    }
+    let authority = CertificateAuthority::new("School CA");
+    let secure = https(&authority.issue(&["localhost"], Validity::CURRENT), 3).await;
+    let plain = http().await;
+    let none = client(NetworkSettings::default());
+    assert_eq!(fetch(&none, &format!("http://localhost:{plain}/")).await.unwrap().0, 200);
+    let failure =
+        fetch(&none, &format!("https://localhost:{secure}/")).await.expect_err("untrusted");
+    assert_eq!(failure.cause, Some(NetworkCause::CertificateUntrusted), "{failure}");
+    assert_eq!(
+        fetch(&trusting(&authority), &format!("https://localhost:{secure}/")).await.unwrap().0,
+        200
+    );
+}
+
 #[tokio::test]
 async fn each_cause_is_recognised() {
     use NetworkCause as C;
