@@ -83,8 +83,8 @@ impl Downloader {
         }
     }
 
-    /// Downloads the file of a release for a target from the first of `addresses` that delivers it. `progress` is called
-    /// with the number of bytes on the disk.
+    /// Downloads the file of a release for a target from the first of `addresses` that delivers it. `progress` is
+    /// called with the number of bytes on the disk.
     ///
     /// Bytes of an earlier attempt are kept and continued, after their hash was computed. Dropping the future cancels
     /// the download.
@@ -261,7 +261,8 @@ fn is_local(error: &Error) -> bool {
     matches!(error, Error::NoSpace { .. } | Error::Storage(_))
 }
 
-/// Writes the body of a reply to the partial file, in pieces of `WRITE_BYTES`. What was received before an error is kept.
+/// Writes the body of a reply to the partial file, in pieces of `WRITE_BYTES`. What was received before an error is
+/// kept.
 async fn receive(
     file: &FeedFile,
     reply: Reply,

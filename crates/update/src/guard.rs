@@ -39,8 +39,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Checks the journal in the folder of updates for the program of this path and version. Never fails: if a file cannot
-    /// be read or written, the program starts as usual.
+    /// Checks the journal in the folder of updates for the program of this path and version. Never fails: if a file
+    /// cannot be read or written, the program starts as usual.
     pub fn start(updates: &Path, version: &Version, program: &Path) -> Self {
         let mut guard = Self {
             updates: updates.to_owned(),

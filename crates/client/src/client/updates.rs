@@ -20,8 +20,8 @@ pub fn updates_dir(data_dir: &Path) -> PathBuf {
 }
 
 impl Client {
-    /// Starts the updates of the app: a first check after a minute, later ones at intervals. Called at most once, by hosts
-    /// whose program can be updated.
+    /// Starts the updates of the app: a first check after a minute, later ones at intervals. Called at most once, by
+    /// hosts whose program can be updated.
     pub async fn start_updates(&self, setup: Setup) -> Result<Arc<Updater>> {
         let (config, changes) = (self.config(), self.changes().clone());
         let services = Services {
