@@ -6,6 +6,7 @@ use std::{io::Write, process::ExitCode, sync::Arc};
 
 use carrel_client::{
     net::LiveHttp,
+    network_settings,
     support::{self, Folders},
     system::SystemClock,
 };
@@ -51,9 +52,12 @@ pub fn run(folders: Option<Folders>, version: &str, as_json: bool) -> ExitCode {
 fn checked(folders: &Folders, version: &str) -> Result<DoctorReport, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
-    let http = LiveHttp::new(&format!("Carrel/{version}")).map_err(|e| e.to_string())?;
-    let system = SystemFacts { keychain: support::keychain(), ..facts() };
+    let network = network_settings(&carrel_policy::load().policies);
     let clock = Arc::new(SystemClock::new());
+    let user_agent = format!("Carrel/{version}");
+    let http =
+        LiveHttp::with_settings(&user_agent, &network, clock.clone()).map_err(|e| e.to_string())?;
+    let system = SystemFacts { keychain: support::keychain(), ..facts() };
     let environment = support::environment(folders, version, Arc::new(http), clock, system);
     Ok(runtime.block_on(doctor::run(environment)))
 }
