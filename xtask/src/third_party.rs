@@ -17,7 +17,7 @@ use crate::sh::{self, Result};
 pub const LIST: &str = "ui/src/features/settings/packages.json";
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Package {
+struct ListedPackage {
     name: String,
     version: String,
     /// SPDX expression.
@@ -77,13 +77,13 @@ fn licence_files(folder: &Path) -> Vec<String> {
 }
 
 /// Returns the packages of the app on all desktop systems, sorted by name.
-fn packages() -> Result<Vec<Package>> {
+fn packages() -> Result<Vec<ListedPackage>> {
     let mut found = crates()?;
     found.extend(npm_packages(&sh::read(&sh::root().join("ui/package-lock.json"))?)?);
     Ok(found.into_iter().collect())
 }
 
-fn crates() -> Result<BTreeSet<Package>> {
+fn crates() -> Result<BTreeSet<ListedPackage>> {
     let tree = ["tree", "--package", "carrel", "--target", "all", "--locked", "--quiet"];
     let format = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}\t{l}"];
     let tree = sh::output(sh::cargo().args(tree).args(format))?;
@@ -99,7 +99,10 @@ fn crates() -> Result<BTreeSet<Package>> {
 }
 
 /// Parses lines of `name v1.2.3 (source)<tab>licence`. Packages of this repository are left out.
-fn parse_tree(tree: &str, folder: impl Fn(&str, &str) -> Option<PathBuf>) -> BTreeSet<Package> {
+fn parse_tree(
+    tree: &str,
+    folder: impl Fn(&str, &str) -> Option<PathBuf>,
+) -> BTreeSet<ListedPackage> {
     let mut out = BTreeSet::new();
     for (package, licence) in tree.lines().filter_map(|line| line.split_once('\t')) {
         let mut words = package.split(' ');
@@ -108,7 +111,7 @@ fn parse_tree(tree: &str, folder: impl Fn(&str, &str) -> Option<PathBuf>) -> BTr
             continue;
         }
         let version = version.trim_start_matches('v');
-        out.insert(Package {
+        out.insert(ListedPackage {
             name: name.to_owned(),
             version: version.to_owned(),
             licence: licence.trim_end_matches(" (*)").replace('/', " OR "),
@@ -119,7 +122,7 @@ fn parse_tree(tree: &str, folder: impl Fn(&str, &str) -> Option<PathBuf>) -> BTr
 }
 
 /// Returns the packages of a package-lock.json that are not only for development.
-fn npm_packages(lock: &str) -> Result<Vec<Package>> {
+fn npm_packages(lock: &str) -> Result<Vec<ListedPackage>> {
     let lock: Value = serde_json::from_str(lock).map_err(|e| format!("package-lock.json: {e}"))?;
     let packages = lock["packages"].as_object().into_iter().flatten();
     let used = packages.filter(|(path, package)| !path.is_empty() && package["dev"] != true);
@@ -127,7 +130,7 @@ fn npm_packages(lock: &str) -> Result<Vec<Package>> {
         .map(|(path, package)| {
             let text = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
             let name = path.rsplit("node_modules/").next().unwrap_or(path).to_owned();
-            Package { name, version: text("version"), licence: text("license"), folder: None }
+            ListedPackage { name, version: text("version"), licence: text("license"), folder: None }
         })
         .collect())
 }
