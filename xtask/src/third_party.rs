@@ -38,10 +38,6 @@ pub fn write_list() -> Result {
 
 /// Returns the licence texts of all packages of the app as one text. Texts that several packages share are contained
 /// once.
-#[expect(
-    dead_code,
-    reason = "installers contain it as soon as they are built from one list of files"
-)]
 pub fn texts() -> Result<String> {
     let mut shared: Vec<(String, Vec<String>)> = Vec::new();
     for package in packages()? {

@@ -9,7 +9,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Options, deb, man, staging::Staging};
-use crate::sh::{self, Result};
+use crate::{
+    sh::{self, Result},
+    third_party,
+};
 
 /// Returns a command of the Tauri CLI of ui/node_modules.
 pub fn tauri_cli() -> Command {
@@ -29,10 +32,14 @@ pub fn build(options: &Options, programs: &Path, library: Option<&Path>) -> Resu
         // The profile of releases strips symbols; programs of another folder may have them.
         sh::output(sh::program("strip").arg(&program))?;
     }
+    let licences = work.join("licences.txt");
+    fs::write(&licences, third_party::texts()?)
+        .map_err(|e| format!("{}: {e}", licences.display()))?;
     let mut config = json!({ "version": options.version()?, "bundle": {} });
+    // Not in tauri.conf.json, because then they would have to exist before every build of the app.
+    config["bundle"]["resources"] = json!({ slashes(&licences): "licences.txt" });
     if let Some(library) = library {
-        // Not in tauri.conf.json, because then the library would have to exist before every build of the app.
-        config["bundle"]["resources"] = json!({ slashes(library): "demo-library" });
+        config["bundle"]["resources"][slashes(library)] = "demo-library".into();
     }
     let kinds: &[&str] = if cfg!(target_os = "linux") {
         config["bundle"]["linux"] = linux_files(&work, &program, &options.version()?)?;
