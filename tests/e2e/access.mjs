@@ -43,16 +43,22 @@ async function openQuiz(page, number = 1) {
   await goTo(page, QUIZ, "Springs");
   const begin = button(page, /^(Start|Continue|Try again)$/);
   await page.locator(".stage .head").or(begin).first().waitFor();
-  if (await begin.isVisible()) await begin.click();
+  if (await button(page, "Try again").isVisible()) await tryAgain(page);
+  else if (await begin.isVisible()) await begin.click();
   // An attempt that was left open is finished.
   while ((await questionNumber(page)) > 1) await goOn(page);
   for (let n = 1; n < number; n++) await goOn(page);
+}
+/** Starts a new attempt. The grade of the server, which moves the button, is waited for. */
+async function tryAgain(page) {
+  await page.getByText("Confirmed by the school").first().waitFor();
+  await button(page, "Try again").click();
 }
 /** Waits for a question, and returns its number. After the result it starts a new attempt. */
 async function questionNumber(page) {
   const eyebrow = page.locator(".stage .eyebrow");
   await eyebrow.or(button(page, "Try again")).first().waitFor();
-  if (await button(page, "Try again").isVisible()) await button(page, "Try again").click();
+  if (await button(page, "Try again").isVisible()) await tryAgain(page);
   return Number(/\d+/.exec(await eyebrow.innerText())[0]);
 }
 /** Answers the open question and goes to the next one, or to the result. */

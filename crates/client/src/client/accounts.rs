@@ -385,10 +385,13 @@ impl Client {
         Ok(())
     }
 
-    /// Closes the open account before the app exits. The next start opens it again.
+    /// Closes the open account and the storage before the app exits. The next start opens them again.
     pub async fn close(&self) {
         let _switching = self.switching.lock().await;
         self.close_open().await;
+        if let Some(storage) = self.storage.lock().await.take() {
+            let _ = tokio::task::spawn_blocking(move || storage.close()).await;
+        }
     }
 
     pub(super) async fn close_open(&self) {

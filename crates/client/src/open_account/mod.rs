@@ -264,12 +264,10 @@ impl OpenAccount {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.abort_all();
         let (sync, store) = (self.sync.clone(), self.store.clone());
-        let storage = self.content.library.storage().clone();
         async move {
             tasks.shutdown().await;
             sync.stop().await;
             store.close().await;
-            let _ = tokio::task::spawn_blocking(move || storage.close()).await;
         }
     }
 }

@@ -194,9 +194,11 @@ impl Index {
         Ok(())
     }
 
-    /// Records that the file matches the records, for the next start. `conn` has copied its log into the file.
+    /// Records that the closed file matches the records, for the next start.
     pub fn mark_closed(&self) -> std::io::Result<()> {
-        if let Some(state) = self.state() {
+        // Without the lock, the content was moved to another folder.
+        let is_open = self.degraded().is_none() && self.lock().is_some();
+        if let Some(state) = self.state().filter(|_| is_open) {
             make_shared(&self.dir, CLOSED)?.write_all(state.as_bytes())?;
         }
         Ok(())

@@ -185,17 +185,10 @@ impl Storage {
         Ok(storage)
     }
 
-    /// Prepares a fast next start. Blocking. The storage may still be used; after any write to it, the next start
-    /// compares all downloads with their records again.
+    /// Closes the database, so that the next start is fast. Blocking. Later calls return errors.
     pub fn close(&self) {
-        if self.is_degraded() {
-            return;
-        }
-        let marked = self.inner.db.with_connection(|conn| {
-            carrel_sqlite::database::close(conn);
-            Ok(self.inner.index.mark_closed()?)
-        });
-        if let Err(e) = marked {
+        self.inner.db.close_blocking();
+        if let Err(e) = self.inner.index.mark_closed() {
             tracing::info!(error = %e, "the next start compares all downloads with their records");
         }
     }
