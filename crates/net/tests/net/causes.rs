@@ -45,8 +45,11 @@ async fn an_additional_authority_is_trusted_with_tls_1_2_and_1_3() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
 async fn a_server_with_only_an_ipv6_address_is_reached() {
-    let listener = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
+    let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await else {
+        return eprintln!("skipped: this system has no IPv6");
+    };
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
