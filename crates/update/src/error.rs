@@ -64,7 +64,7 @@ pub enum Problem {
     Managed,
     /// The feed is no longer valid.
     Expired,
-    /// The feed is older than one that was seen before.
+    /// The feed was published before one that this device has read.
     Replayed,
     /// The feed offers an older version than the installed one.
     Downgrade,

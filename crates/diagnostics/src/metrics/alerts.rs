@@ -51,7 +51,7 @@ pub struct Break<'l> {
 }
 
 impl Alerts {
-    /// Raises an alert, or updates the one that is shown. A dismissed alert appears again only if a later sample is
+    /// Raises an alert, or updates it if it is shown already. A dismissed alert is raised again only if a later sample is
     /// beyond the limit.
     pub fn raise(&mut self, broken: Break<'_>) {
         let Break { metric, limit, number, sample, now_ms, monotonic_ms } = broken;

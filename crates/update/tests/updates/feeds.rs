@@ -146,7 +146,7 @@ async fn the_first_mirror_with_an_accepted_feed_is_used() {
     files.publish(SECOND, &publisher, &publisher.feed("1.2.0", b"p"), b"p");
     assert_eq!(fetch(&files).await.unwrap().version, version("1.2.0"));
 
-    // A mirror without the file, and one that a network's portal replaced.
+    // Neither mirror has the file; then a captive portal replies in place of the first one.
     let files = Files::default();
     assert_eq!(fetch(&files).await.unwrap_err().problem(), Problem::Offline);
     files.put(format!("{BASE}/stable.json"), "<html>Sign in</html>");
