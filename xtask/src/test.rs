@@ -59,6 +59,7 @@ const STEPS: &[Step] = &[
     Step { name: "browser tests", run: || e2e("e2e") },
     Step { name: "window tests", run: window_tests },
     Step { name: "window media tests", run: media_window_tests },
+    Step { name: "founding budgets", run: founding_budgets },
 ];
 
 /// Steps added by `--long`.
@@ -239,6 +240,13 @@ fn window_tests() -> Result<Outcome> {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::scenario::run())
+}
+
+fn founding_budgets() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
+    }
+    passed(window::limits::check())
 }
 
 /// Packages the debug programs, because the release programs take many minutes to build.
