@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    checks::{dependencies, hygiene, licences, modules, ui_size},
+    checks::{dependencies, documented_commands, hygiene, licences, modules, ui_size},
     r#gen, mutants, packages, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { name: "release code", run: clippy_release },
     Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
+    Step { name: "documented commands", run: documented_commands },
     Step { name: "rust tests", run: rust_tests },
     Step {
         name: "doc tests",
@@ -161,6 +162,13 @@ fn clippy_release() -> Result<Outcome> {
     let args =
         ["clippy", "--release", "-p", "carrel", "-p", "carrel-server", "--locked", "--quiet"];
     passed(sh::run(sh::cargo().args(args).args(["--", "-D", "warnings"])))
+}
+
+fn documented_commands() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("checked on Linux only"));
+    }
+    passed(documented_commands::check())
 }
 
 fn gen_check() -> Result<Outcome> {
