@@ -28,6 +28,16 @@ impl Refusal {
     pub fn limit(message: impl Into<String>) -> Self {
         Self::new("import-limit", message, "split the file, or export a part of it")
     }
+    /// Returns the refusal of a zip that cannot be opened, by its first problem.
+    pub fn of_archive(problems: Vec<Problem>) -> Self {
+        match problems.into_iter().next() {
+            Some(problem) => {
+                let hint = "export the file again, or copy it again";
+                Self::new(problem.code, problem.message, hint)
+            }
+            None => Self::broken("the file cannot be opened"),
+        }
+    }
     /// Returns the problem of the file `name`.
     pub fn into_problem(self, name: &str) -> Problem {
         Problem {

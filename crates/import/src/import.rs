@@ -77,7 +77,7 @@ pub fn import<T>(
     let converted = catch_panic(&name, || {
         convert(path, format, options, folder.path()).map_err(|e| vec![e.into_problem(&name)])
     });
-    let Converted { mut draft, media, reviews } =
+    let ConvertedFile { mut draft, media, reviews } =
         converted.map_err(|problems| Failure { problems, report: None })?;
     let mut broken = BTreeSet::new();
     for _ in 0..=MAX_REPAIRS {
@@ -108,13 +108,13 @@ pub fn import<T>(
 }
 
 /// A converted file: the course, its media, which are in the folder already, and reviews.
-struct Converted {
+struct ConvertedFile {
     draft: Draft,
     media: MediaFolder,
     reviews: Vec<ImportedReview>,
 }
 
-fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Result<Converted> {
+fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Result<ConvertedFile> {
     let mut source = SourceFile::open(path, format)?;
     let lang = match &options.lang {
         Some(lang) => Some(language_tag(lang).map_err(|hint| {
@@ -171,7 +171,7 @@ fn convert(path: &Path, format: Format, options: &Options, root: &Path) -> Resul
     if let Some(license) = &options.license {
         course.license.clone_from(license);
     }
-    Ok(Converted { draft: Draft { course, report: source.report }, media, reviews })
+    Ok(ConvertedFile { draft: Draft { course, report: source.report }, media, reviews })
 }
 
 /// The file that is imported.

@@ -93,6 +93,28 @@ fn epub_2_books_have_their_outline_from_the_ncx() {
 }
 
 #[test]
+fn notes_of_a_list_and_of_another_document_are_footnotes_of_the_text() {
+    let done = imported(
+        "b.epub",
+        Book::new()
+            .chapter(
+                "a",
+                "<p>x<a epub:type=\"noteref\" href=\"notes.xhtml#n1\">1</a> \
+                 y<sup><a role=\"doc-noteref\" href=\"#n2\">2</a></sup></p>\
+                 <section epub:type=\"endnotes\"><ol><li id=\"n2\"><p>Second note.</p></li></ol></section>",
+            )
+            .chapter("notes", "<h1>Notes</h1><div role=\"doc-endnote\" id=\"n1\"><p>First note.</p></div>")
+            .bytes(),
+    );
+    let sections = done.sections();
+    let first = serde_json::to_string(&sections[0].1.blocks).unwrap();
+    for text in ["First note.", "Second note."] {
+        assert_eq!(first.matches(text).count(), 1, "{first}");
+    }
+    assert!(!serde_json::to_string(&sections[1].1.blocks).unwrap().contains("First note."));
+}
+
+#[test]
 fn only_a_statement_that_allows_copies_is_a_licence() {
     for (rights, license) in [
         ("Licensed under Creative Commons BY 4.0", "Licensed under Creative Commons BY 4.0"),

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carrel_package::{Limits, Problem, Source};
+use carrel_package::{Limits, Source};
 use unicode_normalization::UnicodeNormalization;
 
 use super::protobuf;
@@ -42,7 +42,7 @@ pub(crate) struct Archive {
 
 /// Opens a package within the limits of zips.
 pub(crate) fn open(path: &Path) -> Result<Archive> {
-    let source = Source::open(path, &Limits::default()).map_err(refusal)?;
+    let source = Source::open(path, &Limits::default()).map_err(Refusal::of_archive)?;
     let has = |name: &str| source.file(name).is_some();
     let stated = match source.file("meta") {
         Some((file, size)) if size < 1_000 => {
@@ -83,20 +83,6 @@ pub(crate) fn open(path: &Path) -> Result<Archive> {
         None => BTreeMap::new(),
     };
     Ok(Archive { source, form, database, media, folder })
-}
-
-/// Returns the first problem of a zip as the refusal of the file.
-pub(crate) fn refusal(problems: Vec<Problem>) -> Refusal {
-    match problems.into_iter().next() {
-        Some(problem) => {
-            let message = match problem.line {
-                1 => problem.message,
-                line => format!("{} (line {line})", problem.message),
-            };
-            Refusal::new(problem.code, message, "export the file again, or copy it again")
-        }
-        None => Refusal::broken("the file cannot be opened"),
-    }
 }
 
 fn media_list(list: &Path, form: u8, folder: &Path) -> Result<BTreeMap<String, String>> {

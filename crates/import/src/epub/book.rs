@@ -16,7 +16,7 @@ use super::package::{Book, ManifestItem, open, read};
 use crate::course::media::{MediaFolder, is_image};
 use crate::course::{Block, Course, Lesson, Section, SectionContent, Story, StoryPage};
 use crate::error::{Refusal, Result};
-use crate::html::markdown::{MediaFile, Options, blocks};
+use crate::html::markdown::{MediaFile, TextOptions, blocks};
 use crate::html::{Element, plain};
 use crate::ids::{OriginalIds, id_of};
 use crate::report::{Item, Level, Report};
@@ -390,7 +390,7 @@ fn add_sections(
     };
     let body = chapter.document.body();
     let (parts, _, mut losses) =
-        blocks(body, Options { heading: 1, ..Options::default() }, &mut finder);
+        blocks(body, TextOptions { heading: 1, ..TextOptions::default() }, &mut finder);
     let mut list: Vec<Block> = parts
         .into_iter()
         .map(|markdown| Block { plain: readable_source(&markdown), markdown, item: chapter.item })
@@ -400,7 +400,7 @@ fn add_sections(
     for (number, key) in used.iter().enumerate() {
         let Some(note) = shared.notes.get(key) else { continue };
         finder.path = key.split('#').next().unwrap_or_default();
-        let options = Options { single_line: true, ..Options::default() };
+        let options = TextOptions { single_line: true, ..TextOptions::default() };
         let (parts, _, more) = blocks(note, options, &mut finder);
         losses.extend(more);
         footnotes.push(Block {

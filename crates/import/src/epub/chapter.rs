@@ -50,13 +50,25 @@ fn is_reference(element: &Element) -> bool {
     element.has_value("epub:type", "noteref") || element.has_value("role", "doc-noteref")
 }
 
+/// Returns true for a list of footnotes, whose entries need not say what they are.
+fn is_list_of_notes(element: &Element) -> bool {
+    ["footnotes", "endnotes", "rearnotes"].iter().any(|kind| element.has_value("epub:type", kind))
+        || element.has_value("role", "doc-endnotes")
+}
+
 /// Collects the footnotes of a document by path and id.
 pub(super) fn collect_notes(document: &Document, notes: &mut BTreeMap<String, Element>) {
-    document.body().visit(&mut |element| {
-        if let Some(id) = element.attribute("id").filter(|_| is_note(element)) {
-            notes.insert(format!("{}#{id}", document.path), element.clone());
+    collect(document.body(), &document.path, false, notes);
+}
+
+fn collect(element: &Element, path: &str, is_in_list: bool, notes: &mut BTreeMap<String, Element>) {
+    for child in element.elements() {
+        let is_entry = is_in_list && matches!(child.name.as_str(), "li" | "aside" | "div" | "p");
+        match child.attribute("id").filter(|_| is_note(child) || is_entry) {
+            Some(id) => drop(notes.insert(format!("{path}#{id}"), child.clone())),
+            None => collect(child, path, is_in_list || is_list_of_notes(child), notes),
         }
-    });
+    }
 }
 
 /// Finds media, links and footnotes of one document.
@@ -136,10 +148,9 @@ impl Resolver for Finder<'_> {
     }
 
     fn is_elsewhere(&mut self, element: &Element) -> bool {
-        let is_shown_note = is_note(element)
-            && element
-                .attribute("id")
-                .is_some_and(|id| self.referred.contains(&format!("{}#{id}", self.path)));
+        let is_shown_note = element
+            .attribute("id")
+            .is_some_and(|id| self.referred.contains(&format!("{}#{id}", self.path)));
         // Numbers of printed pages are no text; links back from notes have no target.
         is_shown_note
             || element.has_value("epub:type", "pagebreak")

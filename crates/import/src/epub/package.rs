@@ -50,7 +50,7 @@ pub(super) struct Book {
 
 /// Opens a book within the limits of zips.
 pub(super) fn open(path: &Path) -> Result<Book> {
-    let source = Source::open(path, &Limits::default()).map_err(crate::anki::archive::refusal)?;
+    let source = Source::open(path, &Limits::default()).map_err(Refusal::of_archive)?;
     let Some(container) = read(&source, "META-INF/container.xml")? else {
         return Err(Refusal::broken("the file is no EPUB: it has no META-INF/container.xml"));
     };

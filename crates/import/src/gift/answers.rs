@@ -3,10 +3,10 @@
 use super::{formatted, unescaped};
 use crate::question::{Answer, Kind, Number, NumericAnswer, Pair, Text, TextFormat};
 
-type Result<T> = std::result::Result<T, &'static str>;
+type Parsed<T> = std::result::Result<T, &'static str>;
 
 /// Reads the text between the braces, without the general feedback.
-pub(super) fn kind(answers: &str, format: TextFormat) -> Result<Kind> {
+pub(super) fn kind(answers: &str, format: TextFormat) -> Parsed<Kind> {
     if answers.is_empty() {
         return Ok(Kind::Essay);
     }
@@ -68,7 +68,7 @@ fn commented(text: &str, format: TextFormat) -> (Text, Text) {
     }
 }
 
-fn choices(answers: &str, format: TextFormat) -> Result<Kind> {
+fn choices(answers: &str, format: TextFormat) -> Parsed<Kind> {
     // Several answers can be chosen if none is marked as the right one.
     let single = answers.contains('=');
     let mut list = Vec::new();
@@ -94,7 +94,7 @@ fn choices(answers: &str, format: TextFormat) -> Result<Kind> {
     Ok(Kind::Choice { single, answers: list, shuffle: true })
 }
 
-fn short(answers: &str, format: TextFormat) -> Result<Kind> {
+fn short(answers: &str, format: TextFormat) -> Parsed<Kind> {
     let list: Vec<Answer> = split(answers, '=')
         .into_iter()
         .map(|part| {
@@ -109,7 +109,7 @@ fn short(answers: &str, format: TextFormat) -> Result<Kind> {
     Ok(Kind::Short { answers: list, case: false })
 }
 
-fn pairs(answers: &str, format: TextFormat) -> Result<Kind> {
+fn pairs(answers: &str, format: TextFormat) -> Parsed<Kind> {
     let mut list = Vec::new();
     for part in split(answers, '=') {
         let (left, right) =
@@ -123,7 +123,7 @@ fn pairs(answers: &str, format: TextFormat) -> Result<Kind> {
     Ok(Kind::Match { pairs: list })
 }
 
-fn numerical(numbers: &str, format: TextFormat) -> Result<Kind> {
+fn numerical(numbers: &str, format: TextFormat) -> Parsed<Kind> {
     let (numbers, wrong) = match numbers.find('~') {
         Some(at) => (&numbers[..at], Some(&numbers[at..])),
         None => (numbers, None),

@@ -79,7 +79,7 @@ impl Loss {
 
 /// Options of a conversion.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Options {
+pub(crate) struct TextOptions {
     /// `$$...$$`, `\(...\)` and `\[...\]` in the text are formulas, as in Moodle.
     pub tex: bool,
     /// The text must fit into one line: a choice, or a side of a pair.
@@ -100,7 +100,11 @@ pub(crate) struct Converted {
 }
 
 /// Converts the children of an element.
-pub(crate) fn convert(root: &Element, options: Options, resolver: &mut dyn Resolver) -> Converted {
+pub(crate) fn convert(
+    root: &Element,
+    options: TextOptions,
+    resolver: &mut dyn Resolver,
+) -> Converted {
     let (blocks, media, losses) = blocks(root, options, resolver);
     let separator = if options.single_line { "<br>" } else { "\n\n" };
     Converted { markdown: blocks.join(separator), media, losses }
@@ -109,7 +113,7 @@ pub(crate) fn convert(root: &Element, options: Options, resolver: &mut dyn Resol
 /// Returns the blocks of a text, such as headings, paragraphs and images, and what was lost.
 pub(crate) fn blocks(
     root: &Element,
-    options: Options,
+    options: TextOptions,
     resolver: &mut dyn Resolver,
 ) -> (Vec<String>, Vec<(MediaFile, String)>, Vec<Loss>) {
     let mut writer = Writer { options, resolver, losses: Vec::new(), media: Vec::new(), level: 0 };
@@ -121,7 +125,7 @@ pub(crate) fn blocks(
 }
 
 struct Writer<'a> {
-    options: Options,
+    options: TextOptions,
     resolver: &'a mut dyn Resolver,
     losses: Vec<Loss>,
     media: Vec<(MediaFile, String)>,
@@ -229,6 +233,7 @@ impl Writer<'_> {
         for child in &element.children {
             let blocks = match child {
                 Node::Text(text) if text.trim().is_empty() => continue,
+                Node::Element(item) if self.resolver.is_elsewhere(item) => continue,
                 Node::Element(item) => self.blocks(&item.children),
                 node => self.blocks(std::slice::from_ref(node)),
             };

@@ -4,8 +4,6 @@
 
 mod cloze;
 
-use data_encoding::BASE64;
-
 use crate::error::{Refusal, Result};
 use crate::gift::category_path;
 use crate::html::{Element, plain};
@@ -13,10 +11,9 @@ use crate::question::{
     Answer, Bank, EmbeddedFile, Kind, Number, NumericAnswer, Pair, Question, Rejected, Text,
     TextFormat,
 };
+use crate::text::base64::{self, MAX_FILE_BYTES};
 use crate::xml;
 
-/// Maximum size of one embedded file in bytes.
-const MAX_FILE_BYTES: usize = 32 << 20;
 /// Maximum size of all embedded files of one question in bytes.
 const MAX_FILES_BYTES: usize = 64 << 20;
 
@@ -47,19 +44,6 @@ pub(crate) fn parse(source: &str) -> Result<Bank> {
         }
     }
     Ok(bank)
-}
-
-/// Returns the bytes of base64 with any line ends; `None` if it is damaged or too large.
-pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
-    if text.len() / 4 > MAX_FILE_BYTES / 3 + 3 {
-        return None;
-    }
-    let mut digits: Vec<u8> =
-        text.bytes().filter(|b| !b.is_ascii_whitespace() && *b != b'=').collect();
-    while !digits.len().is_multiple_of(4) {
-        digits.push(b'=');
-    }
-    BASE64.decode(&digits).ok()
 }
 
 fn child<'a>(element: &'a Element, name: &str) -> Option<&'a Element> {
@@ -106,7 +90,7 @@ fn files(element: &Element, question: &mut Question) {
     for file in found {
         let name = file.attribute("name").unwrap_or_default().to_owned();
         let is_base64 = file.attribute("encoding").unwrap_or("base64") == "base64";
-        match base64(&file.text())
+        match base64::decode(&file.text())
             .filter(|bytes| is_base64 && total + bytes.len() <= MAX_FILES_BYTES)
         {
             Some(bytes) => {

@@ -1,5 +1,6 @@
-//! Texts: decoding files whose encoding is not stated, and escaping plain text for Markdown.
+//! Texts: decoding files whose encoding is not stated, base64, and escaping plain text for Markdown.
 
+pub(crate) mod base64;
 pub(crate) mod encoding;
 pub(crate) mod escape;
 

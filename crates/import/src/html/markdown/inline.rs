@@ -1,20 +1,20 @@
 //! Text inside of a block: emphasis, code, links, line breaks, formulas.
 
 use super::super::{Element, HIDDEN, Node};
-use super::{Loss, Options, Writer};
+use super::{Loss, TextOptions, Writer};
 use crate::text::escape::push_escaped;
 
 /// The content of one paragraph.
 pub(super) struct Inline {
     out: String,
-    options: Options,
+    options: TextOptions,
     /// Positions of emphasis marks that end with punctuation: a letter directly after them makes them text.
     pending: Option<(usize, usize, usize)>,
     marks: Vec<&'static str>,
 }
 
 impl Inline {
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: TextOptions) -> Self {
         Self { out: String::new(), options, pending: None, marks: Vec::new() }
     }
 

@@ -11,12 +11,12 @@ impl Resolver for Files {
     }
 }
 
-fn with(html: &str, options: Options) -> Converted {
+fn with(html: &str, options: TextOptions) -> Converted {
     convert(&parse(html, Syntax::Html), options, &mut Files)
 }
 
 fn markdown(html: &str) -> String {
-    with(html, Options::default()).markdown
+    with(html, TextOptions::default()).markdown
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn what_is_lost_is_reported() {
         ("a<math><mi>x</mi></math>", Loss::Formula),
         ("<table><tr><td colspan=2>a<td>b</table>", Loss::TableCells),
     ] {
-        let converted = with(html, Options::default());
+        let converted = with(html, TextOptions::default());
         assert_eq!(converted.losses, [loss], "{html}");
         assert!(converted.markdown.contains('a'), "{html}");
         assert!(!converted.markdown.contains("script"), "{html}");
@@ -94,7 +94,7 @@ fn what_is_lost_is_reported() {
 
 #[test]
 fn formulas_are_kept_where_the_format_has_them() {
-    let tex = Options { tex: true, ..Options::default() };
+    let tex = TextOptions { tex: true, ..TextOptions::default() };
     assert_eq!(
         with("a $$x^2$$ b \\(y\\) \\[z_1\\] $5", tex).markdown,
         "a \\(x^2\\) b \\(y\\) \\(z_1\\) &#36;5"
@@ -107,7 +107,7 @@ fn formulas_are_kept_where_the_format_has_them() {
 
 #[test]
 fn a_single_line_has_no_blocks_and_gives_its_media_separately() {
-    let line = Options { single_line: true, ..Options::default() };
+    let line = TextOptions { single_line: true, ..TextOptions::default() };
     let converted = with("<p>a</p><ul><li>b</ul><img src=x.png alt=A>", line);
     assert_eq!(converted.markdown, "a<br>• b");
     assert_eq!(converted.media.len(), 1);

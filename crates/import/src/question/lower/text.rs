@@ -4,7 +4,7 @@ use super::super::{EmbeddedFile, GAP, Kind, Question, Text, TextFormat};
 use super::Context;
 use crate::course::media::{MediaFolder, is_image};
 use crate::error::{Refusal, Result};
-use crate::html::markdown::{Converted, Loss, MediaFile, Options, Resolver, convert};
+use crate::html::markdown::{Converted, Loss, MediaFile, Resolver, TextOptions, convert};
 use crate::html::{Element, Node, Syntax, is_markup, parse, plain};
 
 /// A prompt with what is shown beside it.
@@ -35,7 +35,7 @@ impl<'q> Texts<'q> {
     fn convert(
         &mut self,
         text: &Text,
-        options: Options,
+        options: TextOptions,
         context: &mut Context<'_>,
     ) -> Result<Converted> {
         if text.is_empty() {
@@ -50,7 +50,7 @@ impl<'q> Texts<'q> {
         }
         let mut resolver =
             Files { files: self.files, media: context.media, index: context.index, error: None };
-        let options = Options { tex: self.tex, ..options };
+        let options = TextOptions { tex: self.tex, ..options };
         let converted = convert(&tree(text), options, &mut resolver);
         if let Some(error) = resolver.error {
             return Err(error);
@@ -79,7 +79,7 @@ impl<'q> Texts<'q> {
         } else {
             text
         };
-        let options = Options { prompt: true, ..Options::default() };
+        let options = TextOptions { prompt: true, ..TextOptions::default() };
         let converted = self.convert(text, options, context)?;
         let mut prompt = Prompt { markdown: converted.markdown, image: None, audio: None };
         for (file, alt) in converted.media {
@@ -107,14 +107,14 @@ impl<'q> Texts<'q> {
     pub fn body(&mut self, text: &Text, context: &mut Context<'_>) -> Result<(String, String)> {
         let had_formulas = self.has_formulas;
         let converted =
-            self.convert(text, Options { heading: 3, ..Options::default() }, context)?;
+            self.convert(text, TextOptions { heading: 3, ..TextOptions::default() }, context)?;
         self.has_formulas = had_formulas;
         Ok((converted.markdown, plain_text(text)))
     }
 
     /// Returns a text of one line. Its media are lost.
     pub fn line(&mut self, text: &Text, context: &mut Context<'_>) -> Result<String> {
-        let options = Options { single_line: true, ..Options::default() };
+        let options = TextOptions { single_line: true, ..TextOptions::default() };
         let converted = self.convert(text, options, context)?;
         if !converted.media.is_empty() {
             context.item.changed(Loss::MediaInline.reason());
@@ -124,7 +124,7 @@ impl<'q> Texts<'q> {
 
     /// Returns a feedback or an explanation.
     pub fn feedback(&mut self, text: &Text, context: &mut Context<'_>) -> Result<String> {
-        let options = Options { prompt: true, ..Options::default() };
+        let options = TextOptions { prompt: true, ..TextOptions::default() };
         let converted = self.convert(text, options, context)?;
         if !converted.media.is_empty() {
             context.item.changed("a picture or recording of a feedback was removed");
@@ -206,7 +206,7 @@ impl Resolver for Files<'_> {
     fn media(&mut self, address: &str) -> Option<MediaFile> {
         if let Some(data) = address.strip_prefix("data:") {
             let (kind, data) = data.split_once(";base64,")?;
-            let bytes = crate::moodle::base64(data)?;
+            let bytes = crate::text::base64::decode(data)?;
             let extension = kind.rsplit('/').next().unwrap_or("bin").replace("jpeg", "jpg");
             return self.add(&bytes, &format!("data.{}", extension.replace("svg+xml", "svg")));
         }
