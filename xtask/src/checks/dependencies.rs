@@ -12,6 +12,7 @@ use crate::sh::{self, Result};
 /// Crate, the workspace crates on which it may depend, and the additional crates on which its tests may depend.
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-model", &[], &[]),
+    ("carrel-mobile", &["carrel"], &[]),
     ("carrel-system", &["carrel-model"], &[]),
     ("carrel-sqlite", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
     ("carrel-net", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
