@@ -2,6 +2,7 @@
 
 mod file;
 mod json;
+mod managed_configuration;
 #[cfg(any(target_os = "macos", test))]
 mod property_list;
 #[cfg(windows)]
@@ -10,6 +11,7 @@ mod registry;
 use std::{env, path::PathBuf};
 
 pub use file::MAX_FILE_BYTES;
+pub use managed_configuration::ManagedConfiguration;
 
 use crate::{
     check::RawValue,
@@ -35,6 +37,8 @@ pub enum Source {
     Registry { key: String },
     /// A property list of managed preferences. Absent on other systems than macOS.
     PropertyList { path: PathBuf },
+    /// The managed configuration of Android, as the platform passed it last.
+    ManagedConfiguration(ManagedConfiguration),
 }
 
 /// A key of a source, with its value.
@@ -59,6 +63,7 @@ impl Source {
         match self {
             Self::File { path, .. } | Self::PropertyList { path } => path.display().to_string(),
             Self::Registry { key } => format!(r"HKEY_LOCAL_MACHINE\{key}"),
+            Self::ManagedConfiguration(_) => "managed configuration".to_owned(),
         }
     }
 
@@ -83,6 +88,11 @@ impl Source {
             }
             #[cfg(not(target_os = "macos"))]
             Self::PropertyList { .. } => Ok(None),
+            Self::ManagedConfiguration(configuration) => {
+                let Some(text) = configuration.get() else { return Ok(None) };
+                let entries = managed_configuration::parse(self, &text)?;
+                Ok(Some(Contents { entries, warnings: Vec::new() }))
+            }
         }
     }
 }
@@ -125,6 +135,9 @@ pub fn machine_sources() -> Vec<Source> {
     if cfg!(target_os = "macos") {
         let path = PathBuf::from("/Library/Managed Preferences/org.carrel.app.plist");
         sources.push(Source::PropertyList { path });
+    }
+    if cfg!(target_os = "android") {
+        sources.push(Source::ManagedConfiguration(ManagedConfiguration::of_this_app()));
     }
     if let Some(folder) = machine_folder() {
         sources.push(Source::File { path: folder.join(FILE_NAME), of_machine: true });
