@@ -26,7 +26,7 @@ pub fn check() -> Result {
     }
     let mut all = Vec::new();
     list_files(&dist, &mut all)?;
-    all.retain(|path| !path.extension().is_some_and(|end| end == "woff2" || end == "map"));
+    all.retain(|path| !is_font_or_map(path));
     let (first, total) = (gzipped(&first)?, gzipped(&all)?);
     println!(
         "  first load {first} B (max {MAX_FIRST_LOAD}), all files without fonts {total} B (max {MAX_TOTAL}), gzipped"
@@ -35,6 +35,22 @@ pub fn check() -> Result {
         return Err(format!("the UI is too large: first load {first} B, all {total} B"));
     }
     Ok(())
+}
+
+/// Returns the size of all files except fonts and source maps, not compressed.
+pub fn total_bytes() -> Result<u64> {
+    let mut all = Vec::new();
+    list_files(&sh::root().join("ui/dist"), &mut all)?;
+    all.iter()
+        .filter(|path| !is_font_or_map(path))
+        .map(|path| {
+            fs::metadata(path).map(|m| m.len()).map_err(|e| format!("{}: {e}", path.display()))
+        })
+        .sum()
+}
+
+fn is_font_or_map(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "woff2" || end == "map")
 }
 
 /// Returns the relative paths of the scripts, preloaded modules and style sheets of a page.

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod driver;
+pub mod limits;
 pub mod media;
 pub mod scenario;
 pub mod screen;

@@ -1,64 +1,22 @@
-//! The managed configuration of Android: the restrictions of the app, which a management system sets and the platform
-//! passes as one JSON object (docs/MOBILE.md).
+//! The managed configuration of Android: the restrictions of the app, which a management system sets and the activity
+//! writes to a file as one JSON object (docs/MOBILE.md).
 //!
 //! Android has no type for a list of free texts and none for large numbers: the restrictions use texts for both
 //! (`generate::android`). Management systems send empty values for what the administrator left open.
 //!
-//! Not here: how the platform reads the restrictions.
+//! Not here: how the platform reads the restrictions, how the file is read (`file`).
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-use super::{MAX_FILE_BYTES, RawEntry, Source, file, json};
+use super::{RawEntry, Source, json};
 use crate::{
     check::RawValue,
-    problem::{Problem, ProblemCode},
+    problem::Problem,
     schema::{KEYS, Kind},
 };
 
-/// The restrictions that the platform passed last. Clones share them.
-#[derive(Clone, Default)]
-pub struct ManagedConfiguration(Arc<Mutex<Option<String>>>);
-
-impl ManagedConfiguration {
-    /// Returns the restrictions of this process, which `machine_sources` reads on Android.
-    pub fn of_this_app() -> Self {
-        static OF_THIS_APP: LazyLock<ManagedConfiguration> = LazyLock::new(Default::default);
-        OF_THIS_APP.clone()
-    }
-    /// Stores all restrictions as one JSON object; none: the app is not managed. The platform calls this before the
-    /// client is opened, and after each change, before the policies are read again.
-    pub fn set(&self, restrictions: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = restrictions;
-    }
-    pub(super) fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl PartialEq for ManagedConfiguration {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-impl Eq for ManagedConfiguration {}
-
-impl std::fmt::Debug for ManagedConfiguration {
-    /// Without the values, which contain secrets.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ManagedConfiguration")
-    }
-}
-
 /// Returns the keys of a JSON object of restrictions. Keys with an empty value are not set.
 pub fn parse(source: &Source, text: &str) -> Result<Vec<RawEntry>, Problem> {
-    if text.len() as u64 > MAX_FILE_BYTES {
-        let message = format!("it has {} bytes, more than {MAX_FILE_BYTES}", text.len());
-        let hint = "check the configuration of the app in the management system";
-        return Err(file::ignored(source, ProblemCode::TooLarge, message, hint));
-    }
     // The administrator sees a form, not the text that the platform made of it.
     let parsed = json::parse(source, text).map_err(|problem| Problem {
-        message: problem.message.replace("the file", "the text"),
         hint: "the app has to pass one JSON object (docs/MOBILE.md)".to_owned(),
         position: None,
         ..problem
@@ -101,16 +59,25 @@ fn convert(name: &str, value: RawValue) -> RawValue {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::policies::load_from;
+    use std::fs;
 
-    fn source(text: &str) -> Source {
-        let configuration = ManagedConfiguration::default();
-        configuration.set(Some(text.to_owned()));
-        Source::ManagedConfiguration(configuration)
+    use super::*;
+    use crate::policies::{Loaded, load_from};
+
+    /// A file with this text, in a folder that is deleted with it.
+    fn written(text: &str) -> (tempfile::TempDir, Source) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("managed-configuration.json");
+        fs::write(&path, text).unwrap();
+        (dir, Source::ManagedConfiguration { path })
+    }
+    fn load(text: &str) -> Loaded {
+        let (_dir, source) = written(text);
+        load_from(&[source])
     }
     fn entries(text: &str) -> Vec<(String, RawValue)> {
-        let found = parse(&source(text), text).unwrap();
+        let source = Source::ManagedConfiguration { path: "x".into() };
+        let found = parse(&source, text).unwrap();
         found.into_iter().map(|e| (e.name, e.value)).collect()
     }
     fn texts(items: &[&str]) -> RawValue {
@@ -145,11 +112,10 @@ mod tests {
 
     #[test]
     fn policies_are_loaded_with_problems_that_name_the_source() {
-        let from = source(
+        let loaded = load(
             r#"{"ServerAddress": "https://school.example", "ServerAddressLocked": true,
             "AllowedServers": "school.example", "KioskMode": "yes", "KioskMod": true, "EnrolmentToken": "short"}"#,
         );
-        let loaded = load_from(&[from]);
         let policies = &loaded.policies;
         assert_eq!(policies.server_address.as_deref(), Some("https://school.example"));
         assert!(policies.server_address_locked && !policies.kiosk_mode);
@@ -167,29 +133,27 @@ mod tests {
     fn texts_that_are_no_object_are_refused_and_change_nothing() {
         let too_large = format!(r#"{{"ServerAddress": "{}"}}"#, "x".repeat(1024 * 1024));
         for text in ["", "null", "[]", "\"x\"", "{", "{\"a\": }", "{} {}", too_large.as_str()] {
-            assert!(parse(&source(text), text).is_err(), "{}", text.get(..20).unwrap_or(text));
-            let loaded = load_from(&[source(text)]);
-            assert_eq!(loaded.policies, load_from(&[]).policies);
+            let loaded = load(text);
+            assert_eq!(
+                loaded.policies,
+                load_from(&[]).policies,
+                "{}",
+                text.get(..20).unwrap_or(text)
+            );
             assert_eq!(loaded.report.problems.len(), 1);
         }
     }
 
     #[test]
-    fn without_restrictions_the_source_is_absent_and_a_change_is_read() {
-        let configuration = ManagedConfiguration::default();
-        let from = [Source::ManagedConfiguration(configuration.clone())];
-        assert!(
-            load_from(&from).report.entries.is_empty()
-                && load_from(&from).report.problems.is_empty()
-        );
-        configuration.set(Some(r#"{"KioskMode": true}"#.to_owned()));
+    fn without_the_file_the_source_is_absent_and_a_change_is_read() {
+        let (dir, source) = written(r#"{"KioskMode": true}"#);
+        let path = dir.path().join("managed-configuration.json");
+        let from = [source];
         assert!(load_from(&from).policies.kiosk_mode);
-        configuration.set(None);
+        fs::write(&path, "{}").unwrap();
         assert!(!load_from(&from).policies.kiosk_mode);
-        let (one, other) =
-            (ManagedConfiguration::of_this_app(), ManagedConfiguration::of_this_app());
-        assert!(one == other && one != configuration);
-        configuration.set(Some(r#"{"EnrolmentToken": "s3cr3t-token"}"#.to_owned()));
-        assert!(!format!("{from:?}").contains("s3cr3t"));
+        fs::remove_file(&path).unwrap();
+        let report = load_from(&from).report;
+        assert!(report.entries.is_empty() && report.problems.is_empty());
     }
 }

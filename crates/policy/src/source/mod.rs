@@ -11,7 +11,6 @@ mod registry;
 use std::{env, path::PathBuf};
 
 pub use file::MAX_FILE_BYTES;
-pub use managed_configuration::ManagedConfiguration;
 
 use crate::{
     check::RawValue,
@@ -21,6 +20,9 @@ use crate::{
 /// Environment variable with the path of a policy file that replaces all sources of the machine. Debug builds only:
 /// with it, a learner could avoid the policies.
 pub const OVERRIDE_VARIABLE: &str = "CARREL_POLICY_FILE";
+
+/// Environment variable with the path of the file with the managed configuration, which the activity sets. Android only.
+pub const MANAGED_CONFIGURATION_VARIABLE: &str = "CARREL_MANAGED_CONFIGURATION";
 
 /// The key below `HKEY_LOCAL_MACHINE`.
 pub const REGISTRY_KEY: &str = r"Software\Policies\Carrel";
@@ -37,8 +39,8 @@ pub enum Source {
     Registry { key: String },
     /// A property list of managed preferences. Absent on other systems than macOS.
     PropertyList { path: PathBuf },
-    /// The managed configuration of Android, as the platform passed it last.
-    ManagedConfiguration(ManagedConfiguration),
+    /// The managed configuration of Android, in a file that the activity writes.
+    ManagedConfiguration { path: PathBuf },
 }
 
 /// A key of a source, with its value.
@@ -63,7 +65,7 @@ impl Source {
         match self {
             Self::File { path, .. } | Self::PropertyList { path } => path.display().to_string(),
             Self::Registry { key } => format!(r"HKEY_LOCAL_MACHINE\{key}"),
-            Self::ManagedConfiguration(_) => "managed configuration".to_owned(),
+            Self::ManagedConfiguration { .. } => "managed configuration".to_owned(),
         }
     }
 
@@ -88,10 +90,12 @@ impl Source {
             }
             #[cfg(not(target_os = "macos"))]
             Self::PropertyList { .. } => Ok(None),
-            Self::ManagedConfiguration(configuration) => {
-                let Some(text) = configuration.get() else { return Ok(None) };
+            Self::ManagedConfiguration { path } => {
+                // The file belongs to the app, as all files that an app of Android can write.
+                let Some(file) = file::read(self, path, false)? else { return Ok(None) };
+                let text = file::decode(self, &file.bytes)?;
                 let entries = managed_configuration::parse(self, &text)?;
-                Ok(Some(Contents { entries, warnings: Vec::new() }))
+                Ok(Some(Contents { entries, warnings: file.warnings }))
             }
         }
     }
@@ -136,8 +140,10 @@ pub fn machine_sources() -> Vec<Source> {
         let path = PathBuf::from("/Library/Managed Preferences/org.carrel.app.plist");
         sources.push(Source::PropertyList { path });
     }
-    if cfg!(target_os = "android") {
-        sources.push(Source::ManagedConfiguration(ManagedConfiguration::of_this_app()));
+    if cfg!(target_os = "android")
+        && let Some(path) = env::var_os(MANAGED_CONFIGURATION_VARIABLE)
+    {
+        sources.push(Source::ManagedConfiguration { path: path.into() });
     }
     if let Some(folder) = machine_folder() {
         sources.push(Source::File { path: folder.join(FILE_NAME), of_machine: true });
