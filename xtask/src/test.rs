@@ -60,6 +60,7 @@ const STEPS: &[Step] = &[
     Step { name: "browser tests", run: || e2e("e2e") },
     Step { name: "window tests", run: window_tests },
     Step { name: "window media tests", run: media_window_tests },
+    Step { name: "window programs", run: window_programs },
     Step { name: "founding budgets", run: founding_budgets },
 ];
 
@@ -248,6 +249,13 @@ fn window_tests() -> Result<Outcome> {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::scenario::run())
+}
+
+fn window_programs() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
+    }
+    passed(window::programs::test())
 }
 
 fn founding_budgets() -> Result<Outcome> {

@@ -1,6 +1,8 @@
 //! The program `carrel-server`: the command line and the output. The library implements the commands.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod token_commands;
+
 use std::{
     io::{IsTerminal, Read},
     net::{Ipv4Addr, SocketAddr},
@@ -142,6 +144,11 @@ enum Command {
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
+    },
+    /// Manage enrolment tokens, with which people register and are enrolled in courses.
+    Token {
+        #[command(subcommand)]
+        command: token_commands::TokenCommand,
     },
     /// Manage accounts.
     User {
@@ -405,6 +412,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
             }
         }
+        Command::Token { command } => token_commands::run(command).await?,
         Command::User { command } => manage_users(command).await?,
         Command::Backup { file, data } => {
             let metadata = {

@@ -16,9 +16,15 @@ class MainActivity : TauriActivity() {
     super.onCreate(savedInstanceState)
   }
 
+  override fun onResume() {
+    provideManagedConfiguration()
+    super.onResume()
+  }
+
   /**
    * Writes the managed configuration of this device as a JSON object of policy keys. The app reads the file whose path
-   * is in CARREL_MANAGED_CONFIGURATION when it starts.
+   * is in CARREL_MANAGED_CONFIGURATION when it starts and when it returns to the foreground. The file is replaced as a
+   * whole, so that the app never reads a part of it.
    */
   private fun provideManagedConfiguration() {
     val manager = getSystemService(Context.RESTRICTIONS_SERVICE) as RestrictionsManager
@@ -32,7 +38,9 @@ class MainActivity : TauriActivity() {
         is String, is Boolean, is Int -> json.put(key, value)
       }
     }
-    file.writeText(json.toString())
+    val new = File(filesDir, "managed-configuration.json.new")
+    new.writeText(json.toString())
+    new.renameTo(file)
     Os.setenv("CARREL_MANAGED_CONFIGURATION", file.path, true)
   }
 }
