@@ -92,6 +92,56 @@ fn epub_2_books_have_their_outline_from_the_ncx() {
     assert_eq!(outline, [("Part 1", 2), ("Part 2", 1)]);
 }
 
+/// Returns a book with a document of two paragraphs, and the clips of its overlay: id and recording of each.
+fn narrated(clips: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let pars: String = clips
+        .iter()
+        .map(|(id, audio)| {
+            format!(
+                "<par><text src=\"a.xhtml#{id}\"/><audio src=\"{audio}\" clipBegin=\"0s\" clipEnd=\"1s\"/></par>"
+            )
+        })
+        .collect();
+    Book::new()
+        .chapter_with("a", body, "media-overlay=\"mo\"")
+        .item(
+            "mo",
+            "a.smil",
+            "media-type=\"application/smil+xml\"",
+            format!("<smil><body>{pars}</body></smil>"),
+        )
+        .item("s1", "1.wav", "media-type=\"audio/wav\"", wav(1_000))
+        .item("s2", "2.wav", "media-type=\"audio/wav\"", wav(1_200))
+        .bytes()
+}
+
+#[test]
+fn a_document_with_a_recording_for_each_paragraph_is_a_story_of_several_pages() {
+    let done = imported(
+        "b.epub",
+        narrated(&[("p1", "1.wav"), ("p2", "2.wav")], "<p id=\"p1\">One.</p><p id=\"p2\">Two.</p>"),
+    );
+    let story = &done.stories()[0];
+    let pages: Vec<(&str, Option<u64>)> =
+        story.pages.iter().map(|p| (p.sentences[0].text.as_str(), p.sentences[0].end_ms)).collect();
+    assert_eq!(pages, [("One.", Some(1_000)), ("Two.", Some(1_000))]);
+    assert_eq!(done.report.count(Level::Exact), 1, "{}", done.report.to_text());
+    // Two recordings of one paragraph would show its text twice.
+    let done = imported(
+        "b.epub",
+        narrated(
+            &[("s1", "1.wav"), ("s2", "2.wav")],
+            "<p><span id=\"s1\">One.</span> <span id=\"s2\">Two.</span></p>",
+        ),
+    );
+    assert_eq!(done.stories().len(), 0);
+    assert!(
+        done.report.items[0].reasons[0].contains("several recordings"),
+        "{}",
+        done.report.to_text()
+    );
+}
+
 #[test]
 fn notes_of_a_list_and_of_another_document_are_footnotes_of_the_text() {
     let done = imported(

@@ -305,37 +305,40 @@ fn story(
 ) -> Result<Option<String>> {
     let Some(list) = clips.by_document.get(&chapter.document.path) else { return Ok(None) };
     let item = &mut report.items[chapter.item];
-    let recordings: BTreeSet<&str> = list.iter().map(|clip| clip.audio.as_str()).collect();
-    let Some(audio) =
-        list.first().map(|clip| clip.audio.as_str()).filter(|_| recordings.len() == 1)
-    else {
-        item.changed("it is not read along: its narration consists of several recordings");
-        return Ok(None);
-    };
-    if clips.users.get(audio).is_some_and(|users| users.len() > 1) {
+    if list.iter().any(|clip| clips.users.get(&clip.audio).is_some_and(|users| users.len() > 1)) {
         item.changed("it is not read along: its recording contains other documents too");
         return Ok(None);
     }
-    let narration = overlay::narration(chapter.document.body(), list);
-    if narration.cues.is_empty() || narration.cues.len() > MAX_SENTENCES {
-        item.changed(format!(
-            "it is not read along: the narration has {} sentences",
-            narration.cues.len()
-        ));
+    let narrations = narrations(chapter.document.body(), list);
+    let sentences: usize = narrations.iter().map(|(_, narration)| narration.cues.len()).sum();
+    if sentences == 0 || sentences > MAX_SENTENCES {
+        item.changed(format!("it is not read along: the narration has {sentences} sentences"));
         return Ok(None);
     }
-    let Some(file) = media_file(shared.book, audio, media, chapter.item)?.filter(|f| !f.is_image)
-    else {
-        item.changed(
-            "it is not read along: the recording is missing or of a kind that is not supported",
-        );
+    if sentences != overlay::narration(chapter.document.body(), list).cues.len() {
+        item.changed("it is not read along: a paragraph is read by several recordings");
         return Ok(None);
-    };
-    if narration.estimated > 0 {
+    }
+    let estimated: usize = narrations.iter().map(|(_, narration)| narration.estimated).sum();
+    let mut pages = Vec::new();
+    for (audio, narration) in narrations {
+        let file = media_file(shared.book, audio, media, chapter.item)?.filter(|f| !f.is_image);
+        let Some(file) = file else {
+            item.changed(
+                "it is not read along: a recording is missing or of a kind that is not supported",
+            );
+            return Ok(None);
+        };
+        pages.push(StoryPage {
+            image: None,
+            narration: Some(file.path),
+            paragraphs: narration.paragraphs,
+            cues: narration.cues,
+        });
+    }
+    if estimated > 0 {
         item.changed(format!(
-            "the times of {} of {} sentences are estimated from clips that are not sentences",
-            narration.estimated,
-            narration.cues.len()
+            "the times of {estimated} of {sentences} sentences are estimated from clips that are not sentences"
         ));
     }
     let image = chapter.document.body().find(&|e| matches!(e.name.as_str(), "img" | "image"));
@@ -349,18 +352,32 @@ fn story(
     };
     let alt = image.and_then(|e| e.attribute("alt")).unwrap_or_default().to_owned();
     let id = id_of(&chapter.id, &format!("story:{}", chapter.document.path));
+    if let Some(page) = pages.first_mut() {
+        page.image = picture.map(|file| (file.path, alt));
+    }
     course.stories.push(Story {
         id: id.clone(),
         title: chapter.title.clone(),
-        pages: vec![StoryPage {
-            image: picture.map(|file| (file.path, alt)),
-            narration: Some(file.path),
-            paragraphs: narration.paragraphs,
-            cues: narration.cues,
-        }],
+        pages,
         item: chapter.item,
     });
     Ok(Some(id))
+}
+
+/// Returns the narration of each recording, in the order of the clips. Each becomes a page, because a page has one
+/// recording.
+fn narrations<'c>(body: &Element, clips: &'c [Clip]) -> Vec<(&'c str, overlay::Narration)> {
+    let mut recordings: Vec<&str> = Vec::new();
+    for clip in clips {
+        if !recordings.contains(&clip.audio.as_str()) && recordings.len() < MAX_SENTENCES {
+            recordings.push(&clip.audio);
+        }
+    }
+    let narration = |audio: &str| {
+        let clips: Vec<Clip> = clips.iter().filter(|clip| clip.audio == audio).cloned().collect();
+        overlay::narration(body, &clips)
+    };
+    recordings.into_iter().map(|audio| (audio, narration(audio))).collect()
 }
 
 /// Converts a document to one or several sections.
