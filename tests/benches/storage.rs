@@ -118,8 +118,8 @@ fn delete_by_hand(storage: &Storage, count: u64) {
         "SELECT hash FROM blob b WHERE NOT EXISTS (SELECT 1 FROM need n WHERE n.hash = b.hash)
                           ORDER BY used_ms LIMIT ?1";
     let deleted = storage.db().write_blocking("test", |tx| {
-        tx.execute(&format!("DELETE FROM blob_body WHERE hash IN ({OLDEST})"), [count])?;
-        Ok(tx.execute(&format!("DELETE FROM blob WHERE hash IN ({OLDEST})"), [count])?)
+        tx.execute(&format!("DELETE FROM blob_body WHERE hash IN ({OLDEST})"), [count as i64])?;
+        Ok(tx.execute(&format!("DELETE FROM blob WHERE hash IN ({OLDEST})"), [count as i64])?)
     });
     assert_eq!(deleted.expect("deleted") as u64, count);
 }

@@ -25,6 +25,10 @@ const toBlock = (n) => async (page) => {
   await page.evaluate((i) => document.querySelector(`[data-block="${i}"]`)?.scrollIntoView({ block: "start" }), n);
   await page.waitForTimeout(350);
 };
+const scrollTo = (selector) => async (page) => {
+  await page.locator(selector).first().scrollIntoViewIfNeeded();
+  await page.waitForTimeout(200);
+};
 const type = (selector, text) => async (page) => {
   await page.fill(selector, text);
   await page.waitForTimeout(350);
@@ -210,6 +214,13 @@ export const states = [
   ["settings-ar", "ar", "settings"],
   ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
   ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
+  ["diagnostics", "", "diagnostics"],
+  ["diagnostics-bottom", "", "diagnostics", toBottom],
+  ["diagnostics-empty", "empty", "diagnostics"],
+  ["settings-updates", "", "settings", scrollTo("#updates")],
+  ["settings-policies", "managed", "settings", scrollTo("#policies")],
+  ["welcome-managed", "first-managed", ""],
+  ["welcome-kept-work", "first-managed-keptwork", ""],
   ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
   ["settings-address", "", "settings", click(".accounts .link")],
   [
