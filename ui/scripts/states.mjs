@@ -96,6 +96,8 @@ export const states = [
     seq(click("figure button"), async (p) => p.waitForTimeout(300)),
   ],
   ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
+  ["lesson-contents", "", "read/how-rivers-work/meanders/read", press("c")],
+  ["lesson-find", "", "read/how-rivers-work/meanders/read", seq(press("/"), type("search input", "river"))],
   ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".settings-button")],
   ["lesson-not-downloaded", "notdownloaded", "read/how-rivers-work/meanders/read"],
   ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.primary")],

@@ -125,6 +125,10 @@ commands! {
     app::check_account_removal(AccountRef) -> AccountRemoval;
     /// Deletes an account and its work from this device.
     app::remove_account(RemoveAccount) -> AppState;
+    /// Forgets the code of the work that a kiosk kept, after the learner has noted it.
+    app::forget_kept_work(KeptWorkCode) -> AppState;
+    /// Merges the work that this kiosk kept under a code with that of the open account.
+    app::claim_work(KeptWorkCode) -> ImportedWork;
     /// Deletes the report of a repair after the learner has read it.
     app::forget_repair(Empty) -> AppState;
     /// Opens a web page or e-mail address in the system's browser or mail program.

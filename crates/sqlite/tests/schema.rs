@@ -22,8 +22,8 @@ const SERVER: &[&str] = &[
     include_str!("../../../migrations/server-sqlite/0003_accounts.sql"),
     include_str!("../../../migrations/server-sqlite/0004_limits.sql"),
     include_str!("../../../migrations/server-sqlite/0005_attempt_limits.sql"),
-    // 0006 to 0010 do not change learners' rows.
-    include_str!("../../../migrations/server-sqlite/0011_study_days.sql"),
+    // 0006 to 0011 do not change learners' rows.
+    include_str!("../../../migrations/server-sqlite/0012_study_days.sql"),
 ];
 
 fn migrated(all: &[&'static str]) -> Connection {

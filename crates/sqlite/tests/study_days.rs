@@ -16,7 +16,7 @@ const USER: &[&str] = &[
 ];
 const SERVER: &[&str] = &[
     include_str!("../../../migrations/server-sqlite/0001_rows.sql"),
-    include_str!("../../../migrations/server-sqlite/0011_study_days.sql"),
+    include_str!("../../../migrations/server-sqlite/0012_study_days.sql"),
 ];
 
 const ID: [u8; 16] = [0x11; 16];

@@ -4,6 +4,16 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "only their owner reads new files in the content folder of the machine",
+        file: "crates/content/src/permissions.rs",
+        good: "let readable = folder.mode() & if own.is_dir() { 0o055 } else { 0o044 };",
+        bad: "let readable = folder.mode() & if own.is_dir() { 0o055 } else { 0o000 };",
+        tests: unit!(
+            "carrel-content",
+            "new_files_get_the_permissions_of_their_folder_regardless_of_the_umask"
+        ),
+    },
+    Mutant {
         name: "a link with an unknown value is followed",
         file: "crates/client/src/open_request/link.rs",
         good: "let at = names.iter().position(|known| *known == name).ok_or(LinkError::Malformed)?;",

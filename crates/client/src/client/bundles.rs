@@ -70,7 +70,7 @@ impl Client {
         Ok(imported)
     }
 
-    fn bundle_context(&self) -> Result<Context<'_>> {
+    pub(super) fn bundle_context(&self) -> Result<Context<'_>> {
         let account = self.require_account()?;
         let info = self.accounts().get(account.id()).ok_or(Error::UNAUTHENTICATED)?;
         Ok(Context { account, info, shared: &self.shared, transfers: &self.transfers })
