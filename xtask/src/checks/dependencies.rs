@@ -30,7 +30,12 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-bundle", &["carrel-model"], &[]),
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
-    ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
+    ("carrel-scheduling", &["carrel-model"], &[]),
+    (
+        "carrel-learning",
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling"],
+        &["carrel-testkit"],
+    ),
     (
         "carrel-sync",
         &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-net", "carrel-learning"],
@@ -134,6 +139,7 @@ const ALL: &[&str] = &[
     "carrel-bundle",
     "carrel-fonts",
     "carrel-policy",
+    "carrel-scheduling",
     "carrel-learning",
     "carrel-sync",
     "carrel-http-cache",

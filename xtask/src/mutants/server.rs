@@ -720,7 +720,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a session may start in the far future",
         file: "crates/server/src/push_validation.rs",
-        good: "        && ahead > MAX_WALL_AHEAD_MS",
+        good: "        && ahead > max_wall_ahead_ms(row)",
         bad: "        && ahead == i64::MAX",
         tests: unit!("carrel-server", "each_item_is_checked_separately"),
     },

@@ -101,6 +101,7 @@ fn wine_tests() -> Result {
     let mut command = cargo("test", WINDOWS);
     let crates = [
         "model",
+        "scheduling",
         "system",
         "policy",
         "sqlite",

@@ -5,4 +5,5 @@
 mod damage;
 mod full;
 mod learning;
+mod reviews;
 mod store;

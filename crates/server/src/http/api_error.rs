@@ -13,8 +13,8 @@ use carrel_model::{
 use crate::{domain::DomainError, password::PasswordError, store::StoreError};
 
 /// Protocol in the `Upgrade` header of a 426: the newest version that this server supports.
-const SYNC_PROTOCOL: &str = "carrel-sync/1";
-const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version");
+const SYNC_PROTOCOL: &str = "carrel-sync/2";
+const _: () = assert!(SYNC_VERSION == 2, "SYNC_PROTOCOL names the newest version");
 
 /// An error reply without its body.
 #[derive(Debug, Clone)]

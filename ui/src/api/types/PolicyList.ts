@@ -35,6 +35,6 @@ importCourses: boolean,
  */
 importWork: boolean, 
 /**
- * Work is deleted from this machine at a sign-out (the key KioskMode).
+ * The key KioskMode is set. This release only reports it.
  */
 kiosk: boolean, };

@@ -4,8 +4,4 @@ export type SignIn = { address: string, login: string, password: string,
 /**
  * Removes the PIN of the account, because it was forgotten.
  */
-removesPin?: boolean, 
-/**
- * Enrolment code of a link to this server.
- */
-enrolmentToken?: string, };
+removesPin?: boolean, };
