@@ -29,7 +29,7 @@ impl Numbers {
 /// Returns a line: the bits of stability and difficulty, the due day and its window.
 fn line(n: usize, numbers: &mut Numbers) -> String {
     let mut w = *Weights::DEFAULT.as_array();
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         for w in &mut w {
             *w *= 0.75 + numbers.below(500) as f64 / 1000.0;
         }

@@ -91,6 +91,8 @@ export type { ItemId } from "./types/ItemId";
 export type { ItemKind } from "./types/ItemKind";
 export type { ItemProgress } from "./types/ItemProgress";
 export type { ItemRef } from "./types/ItemRef";
+export type { KeptWork } from "./types/KeptWork";
+export type { KeptWorkCode } from "./types/KeptWorkCode";
 export type { Kv } from "./types/Kv";
 export type { LessonView } from "./types/LessonView";
 export type { Level } from "./types/Level";

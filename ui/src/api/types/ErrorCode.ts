@@ -4,4 +4,4 @@
  * An error code; stable across releases. Written as `snake_case` text in problem details (RFC 9457) and in replies to
  * the UI.
  */
-export type ErrorCode = "invalid_request" | "unauthenticated" | "bad_credentials" | "forbidden" | "managed" | "not_found" | "conflict" | "too_large" | "rate_limited" | "too_new" | "offline" | "bad_reply" | "not_downloaded" | "corrupt" | "disk_full" | "storage" | "keychain" | "cancelled" | "unavailable" | "internal";
+export type ErrorCode = "invalid_request" | "unauthenticated" | "bad_credentials" | "forbidden" | "token_unknown" | "token_expired" | "token_used_up" | "managed" | "not_found" | "conflict" | "too_large" | "rate_limited" | "too_new" | "offline" | "bad_reply" | "not_downloaded" | "corrupt" | "disk_full" | "storage" | "keychain" | "cancelled" | "unavailable" | "internal";

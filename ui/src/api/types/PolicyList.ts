@@ -35,6 +35,6 @@ importCourses: boolean,
  */
 importWork: boolean, 
 /**
- * The key KioskMode is set. This release only reports it.
+ * Work is deleted from this machine at a sign-out (the key KioskMode).
  */
 kiosk: boolean, };

@@ -4,4 +4,8 @@ export type SignIn = { address: string, login: string, password: string,
 /**
  * Removes the PIN of the account, because it was forgotten.
  */
-removesPin?: boolean, };
+removesPin?: boolean, 
+/**
+ * Enrolment code of a link to this server.
+ */
+enrolmentToken?: string, };
