@@ -7,6 +7,7 @@
 //!
 //! Not here: displayed values (percentage of a course, minutes, mastery): `derive`. Storage: `carrel-sqlite`.
 
+mod anchor;
 mod attempt;
 mod extra;
 mod kv;
@@ -16,6 +17,7 @@ mod review;
 mod row;
 mod session;
 
+pub use anchor::NoteAnchor;
 pub use attempt::{Answer, Attempt, Grade};
 pub use extra::Extra;
 pub use kv::{Decision, DecisionStatus, ENROLMENT, Kv};
