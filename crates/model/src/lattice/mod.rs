@@ -17,7 +17,7 @@ mod review;
 mod row;
 mod session;
 
-pub use anchor::NoteAnchor;
+pub use anchor::{NoteAnchor, NoteMark};
 pub use attempt::{Answer, Attempt, Grade};
 pub use extra::Extra;
 pub use kv::{Decision, DecisionStatus, ENROLMENT, Kv};
