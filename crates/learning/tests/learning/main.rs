@@ -5,4 +5,6 @@
 mod damage;
 mod full;
 mod learning;
+mod note_placement;
+mod notes;
 mod store;
