@@ -56,6 +56,8 @@ export default defineConfig({
     // With CARREL_BRIDGE, Vite forwards commands to a running bridge.
     proxy: process.env["CARREL_BRIDGE"] ? { "/api": process.env["CARREL_BRIDGE"] } : {},
   },
+  // One file without imports: the worker has no address from which it could load other files.
+  worker: { format: "es", rolldownOptions: { output: { codeSplitting: false } } },
   build: {
     target: "es2022",
     // The content security policy forbids data: fonts, so nothing is inlined.

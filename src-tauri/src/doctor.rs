@@ -10,7 +10,7 @@ use carrel_client::{
     support::{self, Folders},
     system::SystemClock,
 };
-use carrel_diagnostics::doctor::{self, DoctorReport, SystemFacts};
+use carrel_diagnostics::doctor::{self, DoctorReport, Environment, SystemFacts};
 
 /// Exit code if the checks could not run.
 const FAILED: u8 = 3;
@@ -52,12 +52,16 @@ pub fn run(folders: Option<Folders>, version: &str, as_json: bool) -> ExitCode {
 fn checked(folders: &Folders, version: &str) -> Result<DoctorReport, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
-    let network = network_settings(&carrel_policy::load().policies);
+    let policies = carrel_policy::load().policies;
+    let network = network_settings(&policies);
     let clock = Arc::new(SystemClock::new());
     let user_agent = format!("Carrel/{version}");
     let http =
         LiveHttp::with_settings(&user_agent, &network, clock.clone()).map_err(|e| e.to_string())?;
     let system = SystemFacts { keychain: support::keychain(), ..facts() };
-    let environment = support::environment(folders, version, Arc::new(http), clock, system);
+    let environment = Environment {
+        machine_folder: policies.content_folder,
+        ..support::environment(folders, version, Arc::new(http), clock, system)
+    };
     Ok(runtime.block_on(doctor::run(environment)))
 }

@@ -18,7 +18,6 @@ use carrel_diagnostics::Diagnostics;
 use tauri::{AppHandle, Manager, RunEvent, WindowEvent};
 
 /// Runs the app until its window is closed. If the start fails, logs the cause and returns exit code 1.
-#[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
     let arguments = match cli::Arguments::from_env() {
         Ok(arguments) => arguments,

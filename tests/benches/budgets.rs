@@ -190,6 +190,7 @@ async fn sign_ins(table: &mut Table, http: &Arc<LiveHttp>, url: &str) {
         device_id: carrel_model::DeviceId::from_u128(7),
         device_name: "bench".into(),
         account_certificate: String::new(),
+        enrolment_token: String::new(),
     };
     let sign_in = |n: usize| {
         let logins = (0..n).map(|_| carrel_client::account::login(http.as_ref(), url, &request));

@@ -91,6 +91,7 @@ impl Device {
             device_id: DeviceId::from_u128(u128::from(n)),
             device_name: "curl".into(),
             account_certificate: String::new(),
+            enrolment_token: String::new(),
         };
         let reply = account::login(http.as_ref(), &url, &request).await.expect("a token");
         Self { client, url, token: reply.access_token }

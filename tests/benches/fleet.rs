@@ -1,4 +1,4 @@
-//! Measures a school's first day: every device registers, downloads one course, and pushes a week of progress, 32 devices
+//! Measures a school's first day: every device registers with the school's enrolment token, downloads one course, and pushes a week of progress, 32 devices
 //! at a time; once from the server alone and once with a mirror of its files. `cargo xtask bench fleet`.
 
 use std::{
@@ -19,8 +19,10 @@ use carrel_client::{
 use carrel_learning::Step;
 use carrel_model::lattice::ItemKind;
 use carrel_net::{LiveHttp, NetworkSettings};
-use carrel_server::RunningServer;
-use carrel_system::SystemClock;
+use carrel_server::{
+    RunningServer, domain::enrolment_tokens::NewEnrolmentToken, password::new_token,
+};
+use carrel_system::{Clock as _, SystemClock};
 use carrel_testkit::{SeededIds, content, device::PASSWORD};
 use futures_util::StreamExt;
 
@@ -44,18 +46,40 @@ struct Day {
 
 pub async fn measure(table: &mut Table, server: &RunningServer, dir: &Path) {
     let fleet = dir.join("fleet");
-    run(table, server, &fleet.join("direct"), None).await;
+    let token = add_token(server).await;
+    run(table, server, &fleet.join("direct"), &token, None).await;
     let (mirror, served) = start_mirror(&dir.join("server/blobs")).await;
-    run(table, server, &fleet.join("mirror"), Some(mirror)).await;
+    run(table, server, &fleet.join("mirror"), &token, Some(mirror)).await;
     let per_device = served.load(Ordering::Relaxed) as f64 / DEVICES as f64;
     println!("files from the mirror per device: {per_device:.1}");
 }
 
-async fn run(table: &mut Table, server: &RunningServer, dir: &Path, mirror: Option<String>) {
+/// Adds an enrolment token for all devices of both runs, and returns its text.
+async fn add_token(server: &RunningServer) -> String {
+    let (text, hash) = new_token().expect("random bytes");
+    let now_ms = SystemClock::new().now_ms();
+    let token = NewEnrolmentToken {
+        name: "first day".into(),
+        hash,
+        expires_ms: Some(now_ms + 24 * 3_600_000),
+        max_uses: Some(2 * DEVICES as u32),
+        courses: vec![content::course()],
+    };
+    server.data().store.add_enrolment_token(token, now_ms).await.expect("a token");
+    text
+}
+
+async fn run(
+    table: &mut Table,
+    server: &RunningServer,
+    dir: &Path,
+    token: &str,
+    mirror: Option<String>,
+) {
     let what = if mirror.is_some() { "with a mirror" } else { "from the server" };
     let (before, start) = (resident_kib(), Instant::now());
-    let days =
-        (0..DEVICES).map(|n| first_day(dir.join(n.to_string()), n, server.url(), mirror.clone()));
+    let days = (0..DEVICES)
+        .map(|n| first_day(dir.join(n.to_string()), n, server.url(), token, mirror.clone()));
     let days: Vec<Result<Day>> =
         futures_util::stream::iter(days).buffer_unordered(AT_ONCE).collect().await;
     let (took, grown) = (start.elapsed(), (resident_kib() - before) / 1024.0);
@@ -97,7 +121,13 @@ async fn run(table: &mut Table, server: &RunningServer, dir: &Path, mirror: Opti
 }
 
 /// Registers, downloads the course, and pushes the progress of a week.
-async fn first_day(dir: PathBuf, n: usize, url: String, mirror: Option<String>) -> Result<Day> {
+async fn first_day(
+    dir: PathBuf,
+    n: usize,
+    url: String,
+    token: &str,
+    mirror: Option<String>,
+) -> Result<Day> {
     let name = format!("{}-{n}", if mirror.is_some() { "mirrored" } else { "device" });
     let ids = Arc::new(SeededIds::new(n as u64 + 1_000));
     let client = Client::open(Config {
@@ -117,7 +147,8 @@ async fn first_day(dir: PathBuf, n: usize, url: String, mirror: Option<String>) 
     })
     .await?;
     let start = Instant::now();
-    let account = client.register(&url, &name, "A learner", PASSWORD).await?;
+    let account =
+        client.register_with_token(&url, &name, "A learner", PASSWORD, Some(token)).await?;
     let sign_in = start.elapsed();
     let start = Instant::now();
     let mut changes = client.changes().subscribe();

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use carrel_learning::CardDetails;
 use carrel_model::{BlobHash, ItemId, content::Quiz};
 use carrel_net::Http;
 use carrel_sync::{Event, Phase};
@@ -138,11 +139,11 @@ impl StateBefore {
     }
     /// Checks that no row was lost and none has less data. Grades and decisions are exempt if the epoch of the server's
     /// database has changed.
-    async fn check_no_loss(mut self, device: &Device) -> Result<(), String> {
+    async fn check_no_loss(mut self, device: &Device, exact: bool) -> Result<(), String> {
         if device.sync_state().await.epoch != self.epoch {
             self.rows.retain(|_, row| !row.is_server_only());
         }
-        check_no_loss(&device.name, &self.rows, &device.rows().await)
+        check_no_loss(&device.name, &self.rows, &device.rows().await, exact)
     }
 }
 
@@ -167,6 +168,32 @@ pub async fn run(seed: u64, scenario: &Scenario) -> Result<RunStats, String> {
     simulation.converge().await?;
     simulation.check().await?;
     Ok(simulation.stats)
+}
+
+/// Returns the state and the due day of each card on the list, as stored; and checks that a new computation from the
+/// reviews gives the same.
+async fn cards(device: &Device) -> carrel_learning::Result<Vec<CardDetails>> {
+    let read = async || -> carrel_learning::Result<Vec<CardDetails>> {
+        let mut cards = Vec::new();
+        for word in device.learning().words().await? {
+            cards.push(device.learning().card(&word.card).await?);
+        }
+        cards.sort_by(|a, b| a.card.cmp(&b.card));
+        Ok(cards)
+    };
+    let stored = read().await?;
+    let forget = |tx: &mut carrel_learning::store::Tx<'_>| {
+        tx.conn().execute("INSERT OR IGNORE INTO card_changed (card) VALUES ('*')", [])?;
+        Ok(())
+    };
+    device.app().store.write("forget_cards", forget).await?;
+    let computed = read().await?;
+    if computed != stored {
+        return Err(carrel_learning::Error::Internal(format!(
+            "the stored states are stale:\n  {stored:?}\n  {computed:?}"
+        )));
+    }
+    Ok(stored)
 }
 
 impl Simulation {
@@ -302,10 +329,11 @@ impl Simulation {
     }
 
     async fn step(&mut self, at: usize, event: Event) -> Result<(), String> {
+        let exact = self.scenario.jumps == Jumps::None;
         let device = &self.devices[at].device;
         let before = StateBefore::of(device).await;
         device.step(event).await.map_err(|e| format!("{}: {e}", device.name))?;
-        before.check_no_loss(device).await
+        before.check_no_loss(device, exact).await
     }
 
     /// Performs a step in a section while a request is pending.
@@ -316,6 +344,7 @@ impl Simulation {
         nth: u64,
         point: HoldPoint,
     ) -> Result<(), String> {
+        let exact = self.scenario.jumps == Jumps::None;
         let SimulatedDevice { learner, device, simulated_learner, .. } = &mut self.devices[at];
         let before = StateBefore::of(device).await;
         let http = device.http.clone();
@@ -336,7 +365,7 @@ impl Simulation {
         };
         http.cancel_hold();
         done.map_err(|e| format!("{}: {e}", device.name))?;
-        before.check_no_loss(device).await?;
+        before.check_no_loss(device, exact).await?;
         self.step(at, Event::LocalChange).await
     }
 
@@ -488,6 +517,7 @@ impl Simulation {
             let server: Rows = self.server.rows(user).await;
             oracle.check("the server", &server, exact)?;
             oracle.check_server_rows(&server, &self.quizzes)?;
+            let mut first_cards: Option<Vec<CardDetails>> = None;
             for simulated in own {
                 let device = &simulated.device;
                 let rows = device.rows().await;
@@ -495,12 +525,22 @@ impl Simulation {
                 compare(("server", &server), (device.name.as_str(), &rows))?;
                 let shown =
                     device.learning().time_spent_total().await.map_err(|e| e.to_string())?;
-                if shown != oracle.time_ms() {
+                if exact && shown != oracle.time_ms() {
                     return Err(format!(
                         "{} shows {shown} ms of study time, expected {}",
                         device.name,
                         oracle.time_ms()
                     ));
+                }
+                let cards = cards(device).await.map_err(|e| e.to_string())?;
+                match &first_cards {
+                    Some(first) if *first != cards => {
+                        return Err(format!(
+                            "{} has other cards:\n  {cards:?}\n  {first:?}",
+                            device.name
+                        ));
+                    }
+                    _ => first_cards = Some(cards),
                 }
                 device.check_integrity().await;
             }

@@ -38,8 +38,18 @@ const quiz = {
         { id: "flame", text: "A flame" },
       ],
     },
-    { id: "gap", kind: "fill", prompt: "A drop falls as ___ from a ___.", blanks: [["rain"], ["cloud"]] },
-    { id: "way", kind: "order", prompt: "Put the way of the water in order.", items: ["rain", "spring", "sea"] },
+    {
+      id: "gap",
+      kind: "fill",
+      prompt: "A drop falls as ___ from a ___.",
+      blanks: [["rain"], ["cloud"]],
+    },
+    {
+      id: "way",
+      kind: "order",
+      prompt: "Put the way of the water in order.",
+      items: ["rain", "spring", "sea"],
+    },
     {
       id: "pairs",
       kind: "match",
@@ -57,9 +67,19 @@ export function writeTestCourse(folder) {
   const write = (name, content) => writeFileSync(join(folder, name), content);
   const sections = Array.from({ length: WORD_SECTIONS }, (_, i) => {
     write(`s${i}.md`, `Spring number ${i + 1} rises from ${WORD} rock.\n`);
-    return { id: `s${i}`, type: "TEXT", title: `Spring ${i + 1}`, file: `s${i}.md`, minutes: 1 };
+    return {
+      id: `s${i}`,
+      type: "TEXT",
+      title: `Spring ${i + 1}`,
+      file: `s${i}.md`,
+      minutes: 1,
+    };
   });
   write("quiz.json", JSON.stringify(quiz));
+  write(
+    "programs.md",
+    "Change the programs.\n\n```javascript editable\nprint(1)\n```\n\n```python editable\nprint(1)\n```\n",
+  );
   const course = {
     format: "carrel-course/1",
     id: TEST_COURSE,
@@ -74,7 +94,28 @@ export function writeTestCourse(folder) {
       {
         id: "quiz",
         title: "What you know",
-        sections: [{ id: "check", type: "QUIZ", title: "Springs", quiz: "quiz.json", minutes: 4 }],
+        sections: [
+          {
+            id: "check",
+            type: "QUIZ",
+            title: "Springs",
+            quiz: "quiz.json",
+            minutes: 4,
+          },
+        ],
+      },
+      {
+        id: "programs",
+        title: "Programs",
+        sections: [
+          {
+            id: "programs",
+            type: "ACTIVITY",
+            title: "Two programs",
+            file: "programs.md",
+            minutes: 2,
+          },
+        ],
       },
       { id: "list", title: "All springs", sections },
     ],

@@ -184,8 +184,8 @@ async fn devices_converge_after_courses_and_work_are_transferred_by_file() {
         fixture.account.learning.record(finish_section(n)).await.expect("recorded");
         other_account.learning.record(finish_section(n + 6)).await.expect("recorded");
     }
-    fixture.account.learning.save_word(&content::words()[0], true).await.expect("a word");
-    other_account.learning.save_word(&content::words()[1], true).await.expect("a word");
+    fixture.account.learning.save_word(&content::words()[0], None, true).await.expect("a word");
+    other_account.learning.save_word(&content::words()[1], None, true).await.expect("a word");
     for account in [&fixture.account, &other_account] {
         account.learning.study_heartbeat(&content::sections()[0], true).await.expect("a heartbeat");
     }
@@ -596,8 +596,8 @@ impl Clock for CallbackClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         self.clock.sleep(duration)
     }
-    fn local_day(&self) -> String {
-        self.clock.local_day()
+    fn zone_offset_min(&self, at_ms: i64) -> i32 {
+        self.clock.zone_offset_min(at_ms)
     }
 }
 

@@ -499,7 +499,7 @@ async fn check_recovery(
     n: usize,
 ) -> Result<(), String> {
     let after = client::rows(account).await;
-    check_no_loss("the device", before, &after)?;
+    check_no_loss("the device", before, &after, true)?;
     let integrity = account.store.read(|conn| Ok(carrel_sqlite::integrity_check(conn)?)).await;
     integrity.map_err(|e| e.to_string())?;
     if account.sync.sync_now().await.is_ok_and(|s| s.phase == Phase::SignedOut) {

@@ -24,7 +24,7 @@ async fn learners_and_servers_on_one_device_are_isolated() {
         let account =
             client.register(&server.url(), login, login, PASSWORD).await.expect("an account");
         account.learning.record(finish_section(n)).await.expect("recorded");
-        account.learning.save_word(&content::words()[n], true).await.expect("a word");
+        account.learning.save_word(&content::words()[n], None, true).await.expect("a word");
         assert_eq!(sync(&account).await.waiting, 0);
         let user = client.account_info().expect("the account").user.id;
         accounts.push((account.id().to_owned(), user, server, n));

@@ -4,12 +4,15 @@ mod bundles;
 mod client;
 mod completion;
 mod crash;
+mod enrolment;
 mod fonts;
 mod full_disk;
 mod imports;
 mod interrupted_downloads;
 mod invalid_replies;
 mod isolation;
+#[cfg(unix)]
+mod machine_folder;
 mod networks;
 mod offline;
 mod policies;

@@ -74,7 +74,7 @@ async fn work_done_offline_reaches_a_second_device_after_a_restart() {
         .await
         .expect("an answer");
     account.learning.submit_attempt(attempt).await.expect("submitted");
-    account.learning.save_word(&content::words()[0], true).await.expect("a word");
+    account.learning.save_word(&content::words()[0], None, true).await.expect("a word");
     account
         .learning
         .set_settings(BTreeMap::from([("theme".to_owned(), json!("dark"))]))
@@ -183,7 +183,7 @@ async fn a_replayed_push_writes_no_row_and_consumes_no_change_number() {
     for n in 0..12 {
         account.learning.record(finish_section(n)).await.expect("recorded");
     }
-    account.learning.save_word(&content::words()[1], true).await.expect("a word");
+    account.learning.save_word(&content::words()[1], None, true).await.expect("a word");
     account.learning.request_enrolment(&content::course(), true).await.expect("a request");
     assert_eq!(sync(&account).await.waiting, 0);
     let user = client.account_info().expect("the account").user.id;

@@ -25,6 +25,10 @@ const toBlock = (n) => async (page) => {
   await page.evaluate((i) => document.querySelector(`[data-block="${i}"]`)?.scrollIntoView({ block: "start" }), n);
   await page.waitForTimeout(350);
 };
+const scrollTo = (selector) => async (page) => {
+  await page.locator(selector).first().scrollIntoViewIfNeeded();
+  await page.waitForTimeout(200);
+};
 const type = (selector, text) => async (page) => {
   await page.fill(selector, text);
   await page.waitForTimeout(350);
@@ -96,6 +100,8 @@ export const states = [
     seq(click("figure button"), async (p) => p.waitForTimeout(300)),
   ],
   ["lesson-word", "", "read/how-rivers-work/meanders/read", click("[data-word]")],
+  ["lesson-contents", "", "read/how-rivers-work/meanders/read", press("c")],
+  ["lesson-find", "", "read/how-rivers-work/meanders/read", seq(press("/"), type("search input", "river"))],
   ["lesson-settings", "", "read/how-rivers-work/meanders/read", click(".settings-button")],
   ["lesson-not-downloaded", "notdownloaded", "read/how-rivers-work/meanders/read"],
   ["quiz", "", "read/how-rivers-work/meanders/check", click(".quiz .button.primary")],
@@ -208,6 +214,13 @@ export const states = [
   ["settings-ar", "ar", "settings"],
   ["settings-figures", "", "settings", seq(toBottom, click(".figures"))],
   ["settings-figures-ar", "ar", "settings", seq(toBottom, click(".figures"))],
+  ["diagnostics", "", "diagnostics"],
+  ["diagnostics-bottom", "", "diagnostics", toBottom],
+  ["diagnostics-empty", "empty", "diagnostics"],
+  ["settings-updates", "", "settings", scrollTo("#updates")],
+  ["settings-policies", "managed", "settings", scrollTo("#policies")],
+  ["welcome-managed", "first-managed", ""],
+  ["welcome-kept-work", "first-managed-keptwork", ""],
   ["settings-licences", "", "settings", seq(toBottom, click("section:last-of-type .link"))],
   ["settings-address", "", "settings", click(".accounts .link")],
   [

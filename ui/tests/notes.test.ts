@@ -92,6 +92,19 @@ describe("passages without the highlight API", () => {
   });
 });
 
+it("a marker is not within a link or a formula", () => {
+  const root = element('<p>a <a href="#x">link</a> and <math><mi>b</mi></math> end</p>');
+  const map = new TextMap(root);
+  const ranges = [
+    { start: 2, end: 6 },
+    { start: 11, end: 12 },
+  ].map((offsets) => map.range(offsets)!);
+  for (const range of ranges) addMarker(range, "Note", false, () => undefined);
+  expect(root.querySelectorAll("[data-note-marker]").length).toBe(2);
+  expect(root.querySelector("a [data-note-marker], math [data-note-marker]")).toBeNull();
+  expect(new TextMap(root).text).toBe(map.text);
+});
+
 describe("the notes of a lesson", () => {
   const body: SectionBody = {
     lang: "en",

@@ -3,8 +3,9 @@ import type { Account, FileView, OpenRequestView } from "../src/api/types";
 import OpenRequests from "../src/app/OpenRequests.svelte";
 import Welcome from "../src/features/welcome/Welcome.svelte";
 import { amina, demo, idle, stateOf } from "../src/platform/fixture/accounts";
+import { announcer } from "../src/state/announce.svelte";
 import { appState } from "../src/state/appState.svelte";
-import { byRole, click, rendered, scriptPlatform, show, text } from "./support";
+import { byRole, click, fail, rendered, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: () => void;
@@ -125,6 +126,67 @@ describe("a link", () => {
     expect(dialog(target)).toBeNull();
     expect(appState.proposedServer).toBe("");
     expect(platform.calls.map((c) => c.name)).not.toContain("check_server");
+  });
+
+  it("with an enrolment code sends it to the server of the link, and to no other", async () => {
+    const server = { address: "https://school.example", name: "School", version: "", clockAheadMs: 0 };
+    platform.replies["check_server"] = () => ({ ...server, registrationOpen: false });
+    platform.replies["register"] = () => fail("token_used_up");
+    platform.replies["sign_in"] = () => ({ ...stateOf(amina, idle, [amina]), enrolmentRefused: "token_expired" });
+    const target = await open(null, { kind: "enrol", server: "school.example", token: "A1-b2" });
+    const welcome = show(Welcome, {});
+    await press(target, "Connect");
+    await rendered();
+    await rendered();
+    const form = welcome.target;
+    expect(text(form)).toContain("Your link has an enrolment code");
+    const fill = (id: string, value: string) => type(form.querySelector<HTMLInputElement>(id)!, value);
+    fill("#login", "amina");
+    fill("#name", "Amina");
+    fill("#password", "a long password");
+    await press(form, "Create an account");
+    await rendered();
+    const enrolmentToken = "A1-b2";
+    expect(platform.requests("register")).toEqual([
+      { address: server.address, login: "amina", name: "Amina", password: "a long password", enrolmentToken },
+    ]);
+    expect(text(form)).toContain("used as often as it allows");
+    // Whoever has an account signs in; a refused code is reported and does not prevent it.
+    await press(form, "I have an account");
+    await press(form, "Sign in");
+    await rendered();
+    expect(platform.requests("sign_in")).toEqual([
+      { address: server.address, login: "amina", password: "a long password", enrolmentToken },
+    ]);
+    expect(announcer.toast?.text).toContain("has expired or was withdrawn");
+    welcome.close();
+  });
+
+  it("with an enrolment code does not send it after the address was changed", async () => {
+    const info = (r: { address: string }) => ({
+      address: `https://${r.address}`,
+      name: "S",
+      version: "",
+      clockAheadMs: 0,
+    });
+    platform.replies["check_server"] = () => ({
+      ...info(platform.requests("check_server").at(-1) as { address: string }),
+      registrationOpen: false,
+    });
+    const target = await open(null, { kind: "enrol", server: "school.example", token: "A1-b2" });
+    const welcome = show(Welcome, {});
+    await press(target, "Connect");
+    await rendered();
+    await rendered();
+    const form = welcome.target;
+    await press(form, "Use another server");
+    type(form.querySelector<HTMLInputElement>("#address")!, "other.example");
+    await press(form, "Connect");
+    await rendered();
+    await rendered();
+    expect(text(form)).not.toContain("Your link has an enrolment code");
+    expect(text(form)).not.toContain("Create an account");
+    welcome.close();
   });
 
   it("to a course opens it after confirmation, if its server is that of the account", async () => {

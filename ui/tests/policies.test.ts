@@ -6,7 +6,7 @@ import { policyKeys } from "../src/features/settings/policyLabels";
 import Welcome from "../src/features/welcome/Welcome.svelte";
 import { amina, idle, noPolicies, stateOf } from "../src/platform/fixture/accounts";
 import { appState } from "../src/state/appState.svelte";
-import { allByRole, byRole, click, rendered, scriptPlatform, show, text } from "./support";
+import { allByRole, byRole, click, fail, rendered, scriptPlatform, show, text, type } from "./support";
 
 const platform = scriptPlatform();
 let close: () => void = () => undefined;
@@ -103,6 +103,47 @@ describe("the first screen of a managed device", () => {
     const some = await welcome({ ...noPolicies, signInMethods: ["password"] });
     const left = allByRole(some, "button").map((button) => text(button));
     expect(buttons.filter((name) => !left.includes(name))).toHaveLength(2);
+  });
+});
+
+describe("a kiosk", () => {
+  it("shows the code of kept work until the learner has noted it", async () => {
+    const state = { ...stateOf(amina, idle, []), account: null };
+    platform.replies = { forget_kept_work: () => state };
+    await appState.replace({ ...state, keptWork: [{ code: "7K2MF-Q8D3X-0VWR5-9ABCD", rows: 3, learner: "Amina" }] });
+    const screen = show(Welcome, {});
+    close = screen.close;
+    await rendered();
+    expect(text(screen.target)).toContain("7K2MF-Q8D3X-0VWR5-9ABCD");
+    expect(text(screen.target)).toContain("3 entries");
+    expect(text(screen.target)).toContain("Work of Amina");
+    await click(byRole(screen.target, "button", "I have noted the code"));
+    await rendered();
+    expect(platform.requests("forget_kept_work")).toEqual([{ code: "7K2MF-Q8D3X-0VWR5-9ABCD" }]);
+    expect(text(screen.target)).not.toContain("7K2MF");
+  });
+
+  it("adds kept work to the account of the learner who enters the code", async () => {
+    platform.replies = { get_policies: () => noPolicies, claim_work: () => fail("not_found") };
+    const state = stateOf(amina, idle, [amina]);
+    const none = await settings();
+    expect(text(none)).not.toContain("Claim kept work");
+    close();
+    await appState.replace({ ...state, hasClaimableWork: true });
+    const target = await settings();
+    await click(byRole(target, "button", "Claim kept work"));
+    const field = document.querySelector<HTMLInputElement>("#kept-code")!;
+    type(field, "wrong");
+    const submit = () => field.form!.dispatchEvent(new Event("submit", { cancelable: true, bubbles: true }));
+    submit();
+    await rendered();
+    expect(text(document.body)).toContain("No work is kept under this code");
+    platform.replies["claim_work"] = () => ({ rows: 3, changed: 3, unreadable: 0 });
+    type(field, "7k2mf q8d3x 0vwr5 9abcd");
+    submit();
+    await rendered();
+    expect(platform.requests("claim_work")).toEqual([{ code: "wrong" }, { code: "7k2mf q8d3x 0vwr5 9abcd" }]);
+    expect(document.querySelector("#kept-code")).toBeNull();
   });
 });
 

@@ -73,8 +73,9 @@ describe("positions", () => {
   it("in the first frame, only blocks that fill the window are rendered", () => {
     const text = (length: number) => ({ kind: "rich_text" as const, html: "x".repeat(length) });
     expect(firstFrameBlocks([])).toBe(0);
-    expect(firstFrameBlocks([text(100), text(100)])).toBe(2);
-    expect(firstFrameBlocks([text(2_000), text(600), text(600)])).toBe(2);
+    expect(firstFrameBlocks([text(100), text(100)], 800)).toBe(2);
+    expect(firstFrameBlocks([text(2_000), text(600), text(600)], 1_200)).toBe(2);
+    expect(firstFrameBlocks([text(2_000), text(600), text(600)], 800)).toBe(1);
     expect(firstFrameBlocks([text(9_000), text(1)])).toBe(1);
   });
   it("are written from 1 and read back", () => {

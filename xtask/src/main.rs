@@ -39,6 +39,7 @@ usage: cargo xtask <command>
   bench [PART]        measure the budgets on a release build; PART: study, downloads, media, storage, search, lists,
                       sign-ins, sockets, push, updates, hostile, window;
                       fleet only if it is named
+  bench record        measure the founding budgets (also a step of test) and add them to tests/limits.csv
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
                       or file
   platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    checks::{dependencies, hygiene, licences, modules, ui_size},
+    checks::{dependencies, documented_commands, hygiene, licences, modules, ui_size},
     r#gen, mutants, packages, platforms, programs,
     setup::{self, Part},
     sh::{self, Result},
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { name: "release code", run: clippy_release },
     Step { name: "build", run: || passed(programs::build_tests()) },
     Step { name: "generated types", run: gen_check },
+    Step { name: "documented commands", run: documented_commands },
     Step { name: "rust tests", run: rust_tests },
     Step {
         name: "doc tests",
@@ -59,6 +60,8 @@ const STEPS: &[Step] = &[
     Step { name: "browser tests", run: || e2e("e2e") },
     Step { name: "window tests", run: window_tests },
     Step { name: "window media tests", run: media_window_tests },
+    Step { name: "window programs", run: window_programs },
+    Step { name: "founding budgets", run: founding_budgets },
 ];
 
 /// Steps added by `--long`.
@@ -162,6 +165,13 @@ fn clippy_release() -> Result<Outcome> {
     passed(sh::run(sh::cargo().args(args).args(["--", "-D", "warnings"])))
 }
 
+fn documented_commands() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("checked on Linux only"));
+    }
+    passed(documented_commands::check())
+}
+
 fn gen_check() -> Result<Outcome> {
     match r#gen::generator() {
         Some(_) => passed(r#gen::check()),
@@ -239,6 +249,20 @@ fn window_tests() -> Result<Outcome> {
         return Ok(Outcome::Skipped("the window can be driven on Linux only"));
     }
     passed(window::scenario::run())
+}
+
+fn window_programs() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
+    }
+    passed(window::programs::test())
+}
+
+fn founding_budgets() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped("the window can be driven on Linux only"));
+    }
+    passed(window::limits::check())
 }
 
 /// Packages the debug programs, because the release programs take many minutes to build.

@@ -22,6 +22,15 @@ pub struct CheckedPackage {
     pub identity: Option<Identity>,
     /// By file and line.
     pub problems: Vec<Problem>,
+    /// For a file of another program: what became of its items.
+    pub conversion: Option<Conversion>,
+}
+
+/// The report of a converted file, in both forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversion {
+    pub text: String,
+    pub json: serde_json::Value,
 }
 
 /// Id and title of a package without errors.
@@ -53,6 +62,8 @@ struct JsonPackage<'a> {
     id: Option<&'a str>,
     title: Option<&'a str>,
     problems: Vec<JsonProblem<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversion: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -77,7 +88,7 @@ impl CheckedPackage {
     /// Returns the result for a path without a package.
     pub fn not_found(path: String, problems: Vec<Problem>) -> Self {
         let (root, declared) = (path.clone(), Declared::default());
-        Self { path, root, kind: None, declared, identity: None, problems }
+        Self { path, root, kind: None, declared, identity: None, problems, conversion: None }
     }
     /// Returns a problem as one line with the path of its file.
     pub fn line(&self, problem: &Problem) -> String {
@@ -119,6 +130,9 @@ impl CheckReport {
         for package in &self.packages {
             for problem in &package.problems {
                 let _ = writeln!(out, "{}", package.line(problem));
+            }
+            if let Some(conversion) = &package.conversion {
+                out.push_str(&conversion.text);
             }
             if let Some(Identity { id, title, is_unchanged }) = &package.identity {
                 let kind = package.kind.unwrap_or("package");
@@ -165,6 +179,7 @@ impl CheckReport {
                 id: package.id(),
                 title: package.title(),
                 problems: package.problems.iter().map(json_problem).collect(),
+                conversion: package.conversion.as_ref().map(|conversion| &conversion.json),
             })
             .collect();
         let totals = JsonTotals {
@@ -223,6 +238,7 @@ mod tests {
             declared: Declared { id: Some("declared".into()), title: None },
             identity,
             problems,
+            conversion: None,
         }
     }
 

@@ -81,6 +81,7 @@ impl Checker {
                     declared,
                     identity,
                     problems,
+                    conversion: None,
                 });
             }
         }

@@ -83,6 +83,14 @@ impl PolicyState {
         Err(refused(format!("starting with: {}", method.name()), "SignInMethods"))
     }
 
+    /// Returns the organisation's enrolment token for the server with this address. No other server gets it.
+    pub fn enrolment_token(&self, address: &str) -> Option<String> {
+        let loaded = self.current();
+        let policies = &loaded.policies;
+        let is_theirs = policies.server_address.as_deref() == Some(address.trim_end_matches('/'));
+        policies.enrolment_token.clone().filter(|_| is_theirs)
+    }
+
     /// Checks that learners may import courses from files.
     pub fn check_course_import(&self) -> Result<()> {
         let is_allowed = self.current().policies.import_courses;

@@ -17,8 +17,8 @@ use tracing::Instrument;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, notes::*, open::*, policies::*, quiz::*, reading::*, settings::*,
-        storage::*, sync::*, update::*,
+        learning::*, library::*, notes::*, open::*, policies::*, quiz::*, reading::*, review::*,
+        settings::*, storage::*, sync::*, update::*,
     },
     handlers,
     host::Host,
@@ -125,6 +125,10 @@ commands! {
     app::check_account_removal(AccountRef) -> AccountRemoval;
     /// Deletes an account and its work from this device.
     app::remove_account(RemoveAccount) -> AppState;
+    /// Forgets the code of the work that a kiosk kept, after the learner has noted it.
+    app::forget_kept_work(KeptWorkCode) -> AppState;
+    /// Merges the work that this kiosk kept under a code with that of the open account.
+    app::claim_work(KeptWorkCode) -> ImportedWork;
     /// Deletes the report of a repair after the learner has read it.
     app::forget_repair(Empty) -> AppState;
     /// Opens a web page or e-mail address in the system's browser or mail program.
@@ -188,6 +192,33 @@ commands! {
     notes::restore_note(NoteRef) -> Empty;
     /// Writes the notes of an item, or all notes, to a file for other programs.
     notes::export_notes(ExportNotes) -> ExportedFile;
+
+    /// Returns the next cards of the study day, those most at risk first.
+    review::get_review_queue(QueueRequest) -> ReviewQueue, stale on [Catalogue, Words, Settings, Downloads];
+    /// Returns how many cards are left today.
+    review::get_review_counts(Empty) -> ReviewCounts, stale on [Words, Settings];
+    /// Stores an answer. Durable when the reply arrives; the same event a second time changes nothing.
+    review::answer_card(AnswerCard) -> ReviewCounts;
+    /// Voids an answer, also one of another device. Idempotent.
+    review::undo_review(UndoReview) -> ReviewCounts;
+    /// Returns the last 20 answers that were not undone, of all devices.
+    review::list_recent_reviews(Empty) -> RecentReviews, stale on [Words];
+    /// Returns what is known about a card, and why it is due on its day.
+    review::get_card(CardRef) -> CardView, stale on [Catalogue, Words, Settings, Downloads];
+    /// Changes what the learner set for a card: suspended, known, buried, hint dismissed.
+    review::set_card_state(SetCardState) -> CardView;
+    /// Returns the settings of reviews.
+    review::get_review_settings(Empty) -> ReviewSettings, stale on [Words];
+    /// Changes the settings of reviews.
+    review::set_review_settings(SetReviewSettings) -> ReviewSettings;
+    /// Returns how many cards become due on each of the next days.
+    review::get_forecast(ForecastRequest) -> ReviewForecast, stale on [Words, Settings];
+    /// Estimates the daily work at several retentions.
+    review::get_workload(Empty) -> WorkloadCurve, stale on [Words, Settings];
+    /// Trains the parameters from the learner's own answers. They are chosen only if they predict better.
+    review::train_parameters(Empty) -> TrainingReport;
+    /// Applies the chosen parameters to all cards now, which moves due days.
+    review::apply_parameters_to_all(Empty) -> ReviewCounts;
 
     /// Downloads a course, a lesson or a story for offline use. A paused or failed download continues.
     download::start_download(StartDownload) -> DownloadState;

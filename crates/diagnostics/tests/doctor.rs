@@ -115,6 +115,7 @@ fn device(dir: &Path, settings: NetworkSettings) -> Environment {
         version: "0.2.0".into(),
         data_dir: dir.to_owned(),
         content_dir: dir.to_owned(),
+        machine_folder: None,
         databases: Vec::new(),
         locks: Vec::new(),
         is_running: false,
@@ -387,6 +388,20 @@ async fn each_broken_file_is_named() {
             "a folder that was not created yet",
             |e| e.content_dir = e.data_dir.join("new"),
             &["files.content missing"],
+        ),
+        (
+            "a content folder of the machine that does not exist",
+            |e| e.machine_folder = Some(e.data_dir.join("nowhere")),
+            &["files.machine missing"],
+        ),
+        (
+            "a file in the place of the content folder of the machine",
+            |e| {
+                let path = e.data_dir.join("machine");
+                fs::write(&path, "x").unwrap();
+                e.machine_folder = Some(path);
+            },
+            &["files.machine not_a_folder"],
         ),
         (
             "another instance",

@@ -40,12 +40,14 @@ impl Learning {
                 if let Some(attempt) = open_attempt(&found) {
                     return record(tx.conn(), attempt.clone());
                 }
-                let started_ms = tx.now_ms();
+                let now = tx.moment()?;
                 let attempt = Attempt {
                     id,
                     quiz: quiz.clone(),
                     quiz_hash,
-                    started_ms,
+                    started_ms: now.at_ms,
+                    day: Some(now.day),
+                    off_min: Some(now.off_min),
                     submitted_ms: None,
                     answers: None,
                     extra: Default::default(),
@@ -100,7 +102,7 @@ impl Learning {
                 let mut of = find(tx, attempt)?;
                 if of.is_open() {
                     // If the clock was set back, the attempt must not end before it started.
-                    of.submitted_ms = Some(tx.now_ms().max(of.started_ms));
+                    of.submitted_ms = Some(tx.moment()?.at_ms.max(of.started_ms));
                     let found = answers_of(tx.conn(), attempt)?;
                     of.answers = Some(found.into_iter().map(|a| (a.question, a.value)).collect());
                     if of.validate().is_err() {

@@ -2,7 +2,7 @@
 
 use carrel_model::{
     Slug,
-    lattice::{Kv, RowKey, RowType},
+    lattice::{RowKey, RowType},
 };
 
 use crate::{Learning, Result};
@@ -19,9 +19,7 @@ impl Learning {
         let course = course.to_string();
         self.store
             .write("mark_completed", move |tx| {
-                let (hlc, device) = (tx.hlc(), tx.device());
-                let (ns, key, value) = (COMPLETED.to_owned(), course.clone(), "true".to_owned());
-                tx.join(Kv { ns, key, value, hlc, device, extra: Default::default() })?;
+                tx.set_register(COMPLETED, &course, &true.into())?;
                 Ok(())
             })
             .await

@@ -14,6 +14,7 @@ mod error;
 pub mod notes;
 mod overview;
 mod progress;
+mod reviews;
 mod settings;
 pub mod store;
 mod time;
@@ -28,7 +29,12 @@ pub use enrolment::Enrolment;
 pub use error::{Error, Result};
 pub use overview::{Overview, RootTime};
 pub use progress::{ProgressRecord, Step};
+pub use reviews::{
+    Absence, CardDetails, CardMarks, RecentReview, ReviewAnswer, ReviewCard, ReviewCounts,
+    ReviewQueue, ReviewSettings, Training, Workload,
+};
 use rusqlite::Connection;
+pub use store::study_day::Moment;
 use store::{Store, checked};
 use time::StudyTimer;
 use tokio::sync::Mutex;

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::{
     derive::{time_by_day, time_studied},
-    lattice::Session,
+    lattice::{Session, date_of_day},
 };
 use carrel_sqlite::rows::NEVER;
 use jiff::{ToSpan, civil::Date};
 use rusqlite::Connection;
 
-use crate::{Error, Learning, Result, store::checked};
+use crate::{
+    Error, Learning, Result,
+    store::{checked, study_day},
+};
 
 const OVERVIEW_DAYS: i64 = 28;
 
@@ -47,16 +50,18 @@ pub struct RootTime {
 }
 
 impl Learning {
-    /// Computes the overview up to the local calendar day.
+    /// Computes the overview up to the present study day.
     pub async fn overview(&self) -> Result<Overview> {
-        let today = self.store.clock().local_day();
-        self.store.read(move |conn| overview(conn, &today)).await
+        let clock = self.store.clock().clone();
+        let overview = move |conn: &Connection| {
+            let today = study_day::now(conn, clock.as_ref())?.day;
+            overview(conn, date_of_day(today))
+        };
+        self.store.read(overview).await
     }
 }
 
-fn overview(conn: &Connection, today: &str) -> Result<Overview> {
-    let today: Date =
-        today.parse().map_err(|e| Error::Internal(format!("the local day is not a date: {e}")))?;
+fn overview(conn: &Connection, today: Date) -> Result<Overview> {
     let sessions: Vec<Session> = checked::query(conn, "", [])?;
     let by_day = time_by_day(&sessions);
     let mut days = Vec::new();

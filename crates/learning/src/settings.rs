@@ -29,14 +29,7 @@ impl Learning {
         self.store
             .write("set_settings", move |tx| {
                 for (key, value) in &values {
-                    let value = serde_json::to_string(value)?;
-                    let before: Option<Kv> = tx.find(&[SETTING, key.as_str()])?;
-                    if before.is_some_and(|b| b.value == value) {
-                        continue;
-                    }
-                    let (hlc, device) = (tx.hlc(), tx.device());
-                    let (ns, key) = (SETTING.to_owned(), key.clone());
-                    tx.join(Kv { ns, key, value, hlc, device, extra: Default::default() })?;
+                    tx.set_register(SETTING, key, value)?;
                 }
                 Ok(())
             })

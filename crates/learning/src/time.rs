@@ -8,11 +8,15 @@
 use carrel_model::{
     ItemId, SessionId,
     derive::time_studied,
-    lattice::{Session, TIME_MS, day_of},
+    lattice::{Session, date_of_day},
 };
 use carrel_system::Clock;
 
-use crate::{Learning, Result, store::checked, under};
+use crate::{
+    Learning, Moment, Result,
+    store::{Tx, checked, study_day, study_day::day_start_min},
+    under,
+};
 
 /// A longer pause ends the session and is not counted.
 const MAX_PAUSE_MS: i64 = 20_000;
@@ -26,7 +30,7 @@ const MAX_START_AHEAD_MS: i64 = 2 * 3_600_000;
 #[derive(Default)]
 pub(super) struct StudyTimer {
     open: Option<OpenSession>,
-    /// Wall-clock end of the last session since start-up.
+    /// Wall-clock end of the last session since start-up, uncorrected.
     last_end_ms: i64,
 }
 
@@ -45,10 +49,10 @@ impl StudyTimer {
         item: &ItemId,
         reading: bool,
         clock: &dyn Clock,
-        new_row: impl FnOnce(i64) -> Session,
+        new_id: impl FnOnce(i64) -> SessionId,
+        new_row: impl Fn(i64) -> Session,
     ) -> Option<Session> {
-        let (mono, wall) =
-            (clock.monotonic_ms(), clock.now_ms().clamp(*TIME_MS.start(), *TIME_MS.end()));
+        let (mono, wall) = (clock.monotonic_ms(), clock.now_ms());
         let mut extended = None;
         let mut continues = false;
         if let Some(open) = self.open.as_mut().filter(|o| o.row.item == *item) {
@@ -60,7 +64,7 @@ impl StudyTimer {
                 continues = passed <= MAX_HEARTBEAT_MS
                     && drift.abs() <= MAX_PAUSE_MS
                     && open.row.active_ms < Session::MAX_ACTIVE_MS
-                    && day_of(clock.local_day(), wall) == open.row.day;
+                    && new_row(wall).day == open.row.day;
                 (open.last_mono_ms, open.last_wall_ms) = (mono, wall);
                 self.last_end_ms = open.row.started_ms + open.row.active_ms;
                 // A session of 0 ms is not stored.
@@ -74,13 +78,33 @@ impl StudyTimer {
             let started_ms =
                 if (0..=MAX_START_AHEAD_MS).contains(&ahead) { self.last_end_ms } else { wall };
             self.open = Some(OpenSession {
-                row: new_row(started_ms),
+                row: Session { id: new_id(started_ms), ..new_row(started_ms) },
                 last_mono_ms: mono,
                 last_wall_ms: wall,
             });
         }
         extended
     }
+}
+
+/// Stores a session that became longer. Its start and day are corrected when it is first stored; afterwards those of
+/// the stored row apply, because they may have been corrected since.
+fn store_session(tx: &mut Tx<'_>, session: &Session) -> Result<bool> {
+    let stored: Option<Session> = tx.find(&[session.id.to_string()])?;
+    let row = match stored {
+        Some(stored) => Session { active_ms: session.active_ms, ..stored },
+        None => {
+            let offset_ms = tx.state().clock_offset_ms;
+            let start = tx.moment_at(session.started_ms.saturating_add(offset_ms))?;
+            Session {
+                started_ms: start.at_ms,
+                day: date_of_day(start.day).to_string(),
+                off_min: Some(start.off_min),
+                ..session.clone()
+            }
+        }
+    };
+    tx.join(row)
 }
 
 impl Learning {
@@ -90,20 +114,33 @@ impl Learning {
         // Locked until the row is stored: heartbeats are stored in order.
         let mut timer = self.timer.lock().await;
         let clock = self.store.clock().clone();
-        let extended = timer.heartbeat(item, reading, clock.as_ref(), |started_ms| Session {
-            id: SessionId(self.ids.uuid_v7(started_ms)),
-            item: item.clone(),
-            device: self.store.device(),
-            started_ms,
-            day: day_of(clock.local_day(), started_ms),
-            active_ms: 0,
-            extra: Default::default(),
+        let start_min = self.store.read(day_start_min).await?;
+        // With the uncorrected clock; the row is corrected when it is first stored.
+        let new_id = |started_ms| SessionId(self.ids.uuid_v7(started_ms));
+        let extended = timer.heartbeat(item, reading, clock.as_ref(), new_id, |started_ms| {
+            let at = Moment::new(started_ms, clock.as_ref(), start_min);
+            Session {
+                id: SessionId::from_u128(0),
+                item: item.clone(),
+                device: self.store.device(),
+                started_ms,
+                day: date_of_day(at.day).to_string(),
+                off_min: Some(at.off_min),
+                active_ms: 0,
+                extra: Default::default(),
+            }
         });
         if let Some(session) = extended {
-            self.store.write("study_heartbeat", move |tx| tx.join(session.clone())).await?;
+            self.store.write("study_heartbeat", move |tx| store_session(tx, &session)).await?;
         }
         drop(timer);
         self.time_spent(item).await
+    }
+
+    /// Returns the present moment: the corrected time, the study day and the zone.
+    pub async fn moment(&self) -> Result<Moment> {
+        let clock = self.store.clock().clone();
+        self.store.read(move |conn| study_day::now(conn, clock.as_ref())).await
     }
 
     /// Returns the time spent on one item over all devices, in ms; overlaps are counted once.

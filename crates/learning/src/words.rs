@@ -1,20 +1,28 @@
-//! The review list. It contains each word with an "added" event that is not voided.
+//! The review list: each card with an "added" event that is not voided. The words of several courses with one language,
+//! lemma and sense are one card.
+//!
+//! Not here: the schedule (`reviews`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use carrel_model::{
-    EventId, ItemId,
-    lattice::{Review, ReviewVoid},
+    CardKey, EventId, ItemId,
+    lattice::{Review, ReviewKind, ReviewVoid},
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::{Learning, Result, store::checked};
+use crate::{
+    Learning, Result,
+    store::{Tx, card_changes, checked},
+};
 
-/// A word on the review list.
+/// A card on the review list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// The word's id, `root/word`.
+    /// The word that was added first, `root/word`.
     pub item: ItemId,
+    /// Key of the card.
+    pub card: CardKey,
     /// Time of the earliest "added" event that is not voided, in UTC milliseconds.
     pub saved_ms: i64,
 }
@@ -23,31 +31,30 @@ pub struct Word {
 const NOT_VOIDED: &str = "WHERE rating = 0 AND id NOT IN (SELECT id FROM review_void)";
 
 impl Learning {
-    /// Adds a word to the list or removes it. Idempotent.
-    pub async fn save_word(&self, word: &ItemId, saved: bool) -> Result<()> {
-        let word = word.clone();
+    /// Adds a word to the list or removes it. Idempotent. `card` is the key of its entry; `None` if the entry is not on
+    /// this device. A card that several words add is on the list once; removing one of them removes the card.
+    pub async fn save_word(
+        &self,
+        word: &ItemId,
+        card: Option<&CardKey>,
+        saved: bool,
+    ) -> Result<()> {
+        let (word, card) = (word.clone(), card.cloned());
         let id = EventId(self.ids.uuid_v7(self.store.clock().now_ms()));
         self.store
             .write("save_word", move |tx| {
-                let added: Vec<Review> = checked::query(
-                    tx.conn(),
-                    &format!("{NOT_VOIDED} AND word = ?1"),
-                    [word.as_str()],
-                )?;
+                let cards = Cards::load(tx.conn())?;
+                let card = card.clone().unwrap_or_else(|| cards.of_item(&word));
+                let added: Vec<Review> = checked::query(tx.conn(), NOT_VOIDED, [])?;
+                let added: Vec<Review> =
+                    added.into_iter().filter(|r| r.word == word || cards.of(r) == card).collect();
                 if !saved {
                     for review in added {
                         tx.join(ReviewVoid { id: review.id, extra: Default::default() })?;
                     }
                 } else if added.is_empty() {
-                    let at_ms = tx.now_ms();
-                    tx.join(Review {
-                        id,
-                        word: word.clone(),
-                        rating: 0,
-                        at_ms,
-                        duration_ms: 0,
-                        extra: Default::default(),
-                    })?;
+                    let event = added_event(tx, id, &word, &card)?;
+                    tx.join(event)?;
                 }
                 Ok(())
             })
@@ -59,29 +66,139 @@ impl Learning {
         self.store.read(words).await
     }
 
-    /// Returns the words of a course or story that are on the list.
-    pub async fn saved_words(&self, root: &str) -> Result<BTreeSet<ItemId>> {
-        let root = root.to_owned();
+    /// Returns the cards on the list.
+    pub async fn saved_cards(&self) -> Result<BTreeSet<CardKey>> {
+        let cards = |conn: &Connection| {
+            let cards = Cards::load(conn)?;
+            let added = checked::query::<Review>(conn, NOT_VOIDED, [])?;
+            Ok(added.iter().map(|review| cards.of(review)).collect())
+        };
+        self.store.read(cards).await
+    }
+
+    /// Stores the cards of words whose entries are on this device, so that their reviews without a card belong to them.
+    /// Words that are known already cost no write.
+    pub async fn link_words(&self, found: Vec<(ItemId, CardKey)>) -> Result<()> {
+        let is_new = self.store.read({
+            let found = found.clone();
+            move |conn| {
+                let mut stmt = conn.prepare_cached("SELECT card FROM word_card WHERE item = ?1")?;
+                for (item, card) in &found {
+                    let known: Option<String> =
+                        stmt.query_row([item.as_str()], |r| r.get(0)).optional()?;
+                    if known.as_deref() != Some(card.as_str()) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        });
+        if !is_new.await? {
+            return Ok(());
+        }
         self.store
-            .read(move |conn| {
-                let clause = format!("{NOT_VOIDED} AND word > ?1 || '/' AND word < ?1 || '0'");
-                Ok(checked::query::<Review>(conn, &clause, [root])?
-                    .into_iter()
-                    .map(|r| r.word)
-                    .collect())
+            .write("link_words", move |tx| {
+                let sql = "INSERT INTO word_card (item, card) VALUES (?1, ?2) \
+                           ON CONFLICT (item) DO UPDATE SET card = excluded.card";
+                for (item, card) in &found {
+                    tx.conn().prepare_cached(sql)?.execute([item.as_str(), card.as_str()])?;
+                    card_changes::mark(tx.conn(), card.as_str())?;
+                    card_changes::mark(tx.conn(), CardKey::of_item(item).as_str())?;
+                }
+                Ok(())
             })
             .await
     }
 }
 
+/// Returns the event that adds a word to the list now.
+pub(crate) fn added_event(
+    tx: &mut Tx<'_>,
+    id: EventId,
+    word: &ItemId,
+    card: &CardKey,
+) -> Result<Review> {
+    let now = tx.moment()?;
+    Ok(Review {
+        id,
+        word: word.clone(),
+        rating: 0,
+        at_ms: now.at_ms,
+        duration_ms: 0,
+        day: Some(now.day),
+        off_min: Some(now.off_min),
+        kind: Some(ReviewKind::Learn),
+        card: Some(card.clone()),
+        params: Some(String::new()),
+        extra: Default::default(),
+    })
+}
+
+/// The cards of words, for reviews that do not name a card or were made without the entry: from the vocabularies on
+/// this device, otherwise from the other reviews of the word.
+#[derive(Debug, Default)]
+pub(crate) struct Cards(BTreeMap<ItemId, CardKey>);
+
+impl Cards {
+    pub(crate) fn load(conn: &Connection) -> Result<Self> {
+        let mut cards = BTreeMap::new();
+        // The least key, if reviews of one word name several, so that the order of rows does not matter.
+        let from_reviews = "SELECT word, min(card) FROM review WHERE card > '' AND card NOT LIKE 'item/%' \
+                            AND rating = 0 GROUP BY word";
+        for sql in [from_reviews, "SELECT item, card FROM word_card"] {
+            let mut stmt = conn.prepare_cached(sql)?;
+            let mut rows = stmt.query([])?;
+            while let Some(row) = rows.next()? {
+                let item = row.get_ref(0)?.as_str().ok().and_then(|t| ItemId::new(t).ok());
+                let card = row.get_ref(1)?.as_str().ok().and_then(|t| CardKey::new(t).ok());
+                cards.extend(item.zip(card));
+            }
+        }
+        Ok(Self(cards))
+    }
+    /// Returns the card of a review.
+    pub(crate) fn of(&self, review: &Review) -> CardKey {
+        match &review.card {
+            Some(card) => self.resolved(card),
+            None => self.of_item(&review.word),
+        }
+    }
+    /// Returns the words whose reviews belong to a card although they do not name it.
+    pub(crate) fn items_of(&self, card: &CardKey) -> Vec<ItemId> {
+        match card.item() {
+            Some(item) if !self.0.contains_key(&item) => vec![item],
+            Some(_) => Vec::new(),
+            None => {
+                let items = self.0.iter().filter(|(_, of)| *of == card);
+                items.map(|(item, _)| item.clone()).collect()
+            }
+        }
+    }
+    /// Returns the card of a word.
+    pub(crate) fn of_item(&self, item: &ItemId) -> CardKey {
+        self.0.get(item).cloned().unwrap_or_else(|| CardKey::of_item(item))
+    }
+    /// Returns the card, or for a word without entry its card if that is known by now.
+    pub(crate) fn resolved(&self, card: &CardKey) -> CardKey {
+        match card.item() {
+            Some(item) => self.of_item(&item),
+            None => card.clone(),
+        }
+    }
+}
+
 fn words(conn: &Connection) -> Result<Vec<Word>> {
-    let mut first: BTreeMap<ItemId, i64> = BTreeMap::new();
+    let cards = Cards::load(conn)?;
+    let mut first: BTreeMap<CardKey, (i64, ItemId)> = BTreeMap::new();
     for review in checked::query::<Review>(conn, NOT_VOIDED, [])? {
-        let at = first.entry(review.word).or_insert(i64::MAX);
-        *at = review.at_ms.min(*at);
+        let at = (review.at_ms, review.word.clone());
+        let first = first.entry(cards.of(&review)).or_insert_with(|| at.clone());
+        if at < *first {
+            *first = at;
+        }
     }
     let mut words: Vec<Word> =
-        first.into_iter().map(|(item, saved_ms)| Word { item, saved_ms }).collect();
+        first.into_iter().map(|(card, (saved_ms, item))| Word { item, card, saved_ms }).collect();
     words.sort_by(|a, b| b.saved_ms.cmp(&a.saved_ms).then_with(|| a.item.cmp(&b.item)));
     Ok(words)
 }

@@ -124,14 +124,20 @@ impl Listener {
                 }
             });
             let socket = WatchedSocket::new(socket, Arc::clone(&connection));
-            let (builder, tls, stopping) = (builder.clone(), tls.clone(), stopping.clone());
-            tasks.spawn(async move {
-                let _slot = slot;
-                let Some(tls) = tls else {
+            let (builder, stopping) = (builder.clone(), stopping.clone());
+            // A task of its own for each kind: a task is as large as its largest state, and the states of TLS are twice as
+            // large.
+            let Some(tls) = tls.clone() else {
+                tasks.spawn(async move {
+                    let _slot = slot;
                     let served =
                         builder.serve_connection(TokioIo::new(socket), service).into_owned();
-                    return serve(served, &connection, &stopping).await;
-                };
+                    serve(served, &connection, &stopping).await;
+                });
+                continue;
+            };
+            tasks.spawn(async move {
+                let _slot = slot;
                 let handshake = async {
                     tls.accept(socket, async |s| first_byte(s.get_ref()).await).await?.await
                 };

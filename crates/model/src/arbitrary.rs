@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    AttemptId, BlobHash, DeviceId, EventId, Hlc, ItemId, RevisionId, SessionId, Slug,
+    AttemptId, BlobHash, CardKey, DeviceId, EventId, Hlc, ItemId, RevisionId, SessionId, Slug,
     lattice::{
         Answer, Attempt, Decision, DecisionStatus, Extra, Grade, ItemKind, Kv, NoteLife,
-        NoteRevision, Position, Progress, Review, ReviewVoid, Row, RowType, Session,
+        NoteRevision, Position, Progress, Review, ReviewKind, ReviewVoid, Row, RowType, Session,
+        study_day,
     },
 };
 
@@ -65,14 +66,15 @@ pub fn position() -> impl Strategy<Value = Position> {
 }
 /// Generates sessions with at most `keys` different keys.
 pub fn session(keys: u8) -> impl Strategy<Value = Session> {
-    let payload = (item(), uuid(), int(), text());
+    let payload = (item(), uuid(), int(), text(), off_min());
     (id(keys), payload, int(), extra()).prop_map(
-        |(id, (item, device, started_ms, day), active_ms, extra)| Session {
+        |(id, (item, device, started_ms, day, off_min), active_ms, extra)| Session {
             id: SessionId(id),
             item,
             device: DeviceId(device),
             started_ms,
             day,
+            off_min,
             active_ms,
             extra,
         },
@@ -81,15 +83,20 @@ pub fn session(keys: u8) -> impl Strategy<Value = Session> {
 /// Generates attempts with at most `keys` different keys, submitted or not.
 pub fn attempt(keys: u8) -> impl Strategy<Value = Attempt> {
     let submission = (option::of(int()), option::of(answers()));
-    (id(keys), item(), hash(), int(), submission, extra()).prop_map(
-        |(id, quiz, quiz_hash, started_ms, (submitted_ms, answers), extra)| Attempt {
-            id: AttemptId(id),
-            quiz,
-            quiz_hash,
-            started_ms,
-            submitted_ms: submitted_ms.filter(|ms| *ms != i64::MAX),
-            answers,
-            extra,
+    let start = (int(), day(), off_min());
+    (id(keys), item(), hash(), start, submission, extra()).prop_map(
+        |(id, quiz, quiz_hash, (started_ms, day, off_min), (submitted_ms, answers), extra)| {
+            Attempt {
+                id: AttemptId(id),
+                quiz,
+                quiz_hash,
+                started_ms,
+                day,
+                off_min,
+                submitted_ms: submitted_ms.filter(|ms| *ms != i64::MAX),
+                answers,
+                extra,
+            }
         },
     )
 }
@@ -122,16 +129,33 @@ pub fn grade(keys: u8) -> impl Strategy<Value = Grade> {
 }
 /// Generates reviews with at most `keys` different keys.
 pub fn review(keys: u8) -> impl Strategy<Value = Review> {
-    (id(keys), item(), any::<u8>().prop_map(|n| n % 5), int(), int(), extra()).prop_map(
-        |(id, word, rating, at_ms, duration_ms, extra)| Review {
-            id: EventId(id),
-            word,
-            rating,
-            at_ms,
-            duration_ms,
-            extra,
+    let payload = (item(), any::<u8>().prop_map(|n| n % 5), int(), int());
+    let kind = option::of(select(ReviewKind::ALL.to_vec()));
+    let card = option::of(select(vec!["en//a", "en//é", "item//a/b"]));
+    let params = option::of(select(vec!["", "0123456789abcdef"]));
+    (id(keys), payload, (day(), off_min(), kind, card, params), extra()).prop_map(
+        |(id, (word, rating, at_ms, duration_ms), (day, off_min, kind, card, params), extra)| {
+            Review {
+                id: EventId(id),
+                word,
+                rating,
+                at_ms,
+                duration_ms,
+                day,
+                off_min,
+                kind,
+                card: card.and_then(|card| CardKey::new(card).ok()),
+                params: params.map(str::to_owned),
+                extra,
+            }
         },
     )
+}
+fn day() -> impl Strategy<Value = Option<i32>> {
+    option::of(select(vec![0, 1, -1, 20_777, i32::MIN, i32::MAX]))
+}
+fn off_min() -> impl Strategy<Value = Option<i16>> {
+    option::of(select(vec![0, 60, -720, i16::MIN, i16::MAX]))
 }
 /// Generates voids with at most `keys` different keys.
 pub fn review_void(keys: u8) -> impl Strategy<Value = ReviewVoid> {
@@ -280,7 +304,8 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
         RowType::Session => (session(1), time(), edge(0..=Session::MAX_ACTIVE_MS))
             .prop_map(|(row, started_ms, active_ms)| {
                 let day = crate::lattice::day_of(String::new(), started_ms);
-                Session { started_ms, day, active_ms, ..row }.into()
+                let off_min = row.off_min.filter(|min| (-720..=840).contains(min));
+                Session { started_ms, day, off_min, active_ms, ..row }.into()
             })
             .boxed(),
         RowType::Attempt => {
@@ -296,7 +321,9 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
                 .prop_map(|(row, started_ms, submission)| {
                     let (submitted_ms, answers) =
                         submission.map_or((None, None), |(ms, a)| (Some(ms), a));
-                    Attempt { started_ms, submitted_ms, answers, ..row }.into()
+                    let day = row.day.map(|_| study_day(started_ms, 0, 0));
+                    let off_min = day.map(|_| 840);
+                    Attempt { started_ms, day, off_min, submitted_ms, answers, ..row }.into()
                 })
                 .boxed()
         }
@@ -310,7 +337,24 @@ pub fn valid_row(row_type: RowType) -> BoxedStrategy<Row> {
             })
             .boxed(),
         RowType::Review => (review(1), time(), edge(0..=3_600_000))
-            .prop_map(|(row, at_ms, duration_ms)| Review { at_ms, duration_ms, ..row }.into())
+            .prop_map(|(row, at_ms, duration_ms)| {
+                let row = Review { at_ms, duration_ms, ..row };
+                let day = row.day.map(|_| study_day(at_ms, 0, 0));
+                let filled = Review {
+                    off_min: Some(-720),
+                    kind: row.kind.or(Some(ReviewKind::Learn)),
+                    card: row.card.clone().or_else(|| Some(CardKey::of_word("am", None, "ወንዝ"))),
+                    params: row.params.clone().or_else(|| Some(String::new())),
+                    ..row.clone()
+                };
+                match day {
+                    Some(_) => Review { day, ..filled },
+                    None => {
+                        Review { day, off_min: None, kind: None, card: None, params: None, ..row }
+                    }
+                }
+                .into()
+            })
             .boxed(),
         RowType::Kv => {
             (kv(1), long(16 * 1024), any::<bool>(), select(vec!["true", "false", "null"]))

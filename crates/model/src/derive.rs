@@ -96,6 +96,7 @@ mod tests {
             device: DeviceId::from_u128(id),
             started_ms,
             day: "2026-11-20".into(),
+            off_min: None,
             active_ms,
             extra: Extra::default(),
         }

@@ -17,6 +17,12 @@ pub enum ErrorCode {
     BadCredentials,
     /// Signed in, but without permission.
     Forbidden,
+    /// There is no such enrolment token.
+    TokenUnknown,
+    /// The enrolment token has expired or was revoked.
+    TokenExpired,
+    /// As many accounts as allowed have used the enrolment token.
+    TokenUsedUp,
     /// The policies of the organisation do not allow it on this machine.
     Managed,
     /// The object does not exist, or is not visible to the user.
@@ -66,6 +72,9 @@ impl ErrorCode {
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
             Self::Forbidden => "forbidden",
+            Self::TokenUnknown => "token_unknown",
+            Self::TokenExpired => "token_expired",
+            Self::TokenUsedUp => "token_used_up",
             Self::Managed => "managed",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",

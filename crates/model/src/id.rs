@@ -19,6 +19,9 @@ pub enum IdError {
     /// Not an item path; contains the text.
     #[error("an item is 1 to 4 ids joined by '/': {0:?}")]
     Item(String),
+    /// Not the key of a card; contains the text.
+    #[error("a card is language/sense/lemma, at most 270 bytes without control characters: {0:?}")]
+    Card(String),
 }
 
 macro_rules! text_id {
@@ -82,6 +85,19 @@ fn is_item(s: &str) -> bool {
     })
 }
 
+fn is_card(s: &str) -> bool {
+    let mut parts = s.splitn(3, '/');
+    let is_lang = |s: &str| (2..=8).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_lowercase());
+    s.len() <= CardKey::MAX_BYTES
+        && parts.next().is_some_and(is_lang)
+        && parts.next().is_some_and(|sense| sense.is_empty() || is_slug(sense))
+        && parts.next().is_some_and(|lemma| !lemma.is_empty() && !lemma.contains(char::is_control))
+}
+
+text_id!(
+    /// The key of a card of the review list: `language/sense/lemma`, such as `en//meander`. See `card`.
+    CardKey, is_card, IdError::Card
+);
 text_id!(
     /// An id chosen by an author, of a course, lesson, section, story, quiz or word: `how-rivers-work`.
     Slug, is_slug, IdError::Slug
@@ -91,6 +107,13 @@ text_id!(
     /// `the-tall-man` (a story) or `how-rivers-work/meander` (a word in the vocabulary of that course).
     ItemId, is_item, IdError::Item
 );
+
+impl CardKey {
+    /// Returns the key without checking it.
+    pub(crate) fn unchecked(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl ItemId {
     /// Returns the id of a section: `course/lesson/section`.
@@ -173,5 +196,15 @@ mod tests {
             assert!(ItemId::new(bad).is_err(), "{bad}");
         }
         assert_eq!(ItemId::new("rivers/meanders/read").unwrap().root(), "rivers");
+        for ok in ["en//run", "en/bank-2/bank", "am//ወንዝ", "item//rivers/meander", "en//and/or"]
+        {
+            assert!(CardKey::new(ok).is_ok(), "{ok}");
+        }
+        let long = format!("en//{}", "x".repeat(CardKey::MAX_BYTES - 3));
+        for bad in
+            ["", "en", "en/", "en//", "EN//a", "e//a", "en/A/a", "en//a\u{1f}b", "en//\n", &long]
+        {
+            assert!(CardKey::new(bad).is_err(), "{bad:?}");
+        }
     }
 }

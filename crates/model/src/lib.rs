@@ -8,6 +8,7 @@
 
 #[cfg(feature = "arbitrary")]
 pub mod arbitrary;
+pub mod card;
 pub mod content;
 pub mod derive;
 pub mod error;
@@ -25,4 +26,6 @@ pub mod wire;
 pub use error::ErrorCode;
 pub use hash::BlobHash;
 pub use hlc::Hlc;
-pub use id::{AttemptId, BatchId, DeviceId, EventId, ItemId, RevisionId, SessionId, Slug, UserId};
+pub use id::{
+    AttemptId, BatchId, CardKey, DeviceId, EventId, ItemId, RevisionId, SessionId, Slug, UserId,
+};

@@ -215,6 +215,8 @@ fn only_the_earliest_submission_counts_together_with_its_answers() {
         quiz: ItemId::new("c/q").unwrap(),
         quiz_hash: carrel_model::BlobHash::of(b"quiz"),
         started_ms: 1_790_000_000_000,
+        day: None,
+        off_min: None,
         submitted_ms,
         answers: answer.map(|a| [(Slug::new("q").unwrap(), a.to_owned())].into()),
         extra: Extra::default(),

@@ -69,6 +69,7 @@ impl Compiler {
             &self.options,
         );
         let content = package.draft(&mut context).and_then(|d| compile::lower(&mut context, d));
+        context.stage_source_report();
         let staged_blobs = context.staged_blobs;
         let Some(mut content) = content.filter(|_| !problems.has_errors()) else {
             if !problems.has_errors() {

@@ -19,14 +19,15 @@ mod sink;
 mod source;
 mod text;
 
-pub use compile::context::Options;
+pub use compile::context::{Options, SOURCE_REPORT_TYPE};
 pub use compiler::{Compiled, Compiler};
 pub use guard::{catch_panic, panic_problem};
-pub use importers::{Declared, FoundPackages, Package, find};
+pub use importers::{Declared, FoundPackages, Package, find, find_as};
 pub use media::guard::DECODER_THREAD;
 pub use problem::{Problem, Severity, is_no_package};
 pub use sink::{Blob, BlobSink, DirSink, MemorySink, NullSink};
-pub use source::{Limits, fields::suggest_slug};
+pub use source::{Limits, Source, fields::suggest_slug};
+pub use text::sentence::sentences;
 
 /// These types must be `Send`, because the server compiles packages on another thread.
 const _: () = {

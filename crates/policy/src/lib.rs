@@ -24,5 +24,6 @@ pub use report::{Entry, PolicyReport, SourceState, SourceStatus};
 pub use schema::{Applies, Group, KEYS, Key, Kind, UserAccess};
 pub use server_pattern::ServerPattern;
 pub use source::{
-    MAX_FILE_BYTES, OVERRIDE_VARIABLE, REGISTRY_KEY, Source, machine_folder, machine_sources,
+    MANAGED_CONFIGURATION_VARIABLE, MAX_FILE_BYTES, OVERRIDE_VARIABLE, REGISTRY_KEY, Source,
+    machine_folder, machine_sources,
 };

@@ -209,9 +209,11 @@ pub const KEYS: &[Key] = &[
         group: Group::Server,
         kind: Kind::Token,
         title: "Enrolment token",
-        description: "A secret with which this machine registers with the server. 8 to 512 ASCII letters, digits and \
-            the characters . _ ~ -. Reports never contain it. All users of the machine can read the policies, so the \
-            token should allow no more than the registration.",
+        description: "An enrolment token of the server in ServerAddress (carrel-server token add). It is sent to this \
+            server only, when a learner creates an account or signs in: learners can register although registration \
+            is closed, and are enrolled in the courses of the token. 8 to 512 ASCII letters, digits and the characters \
+            . _ ~ -. Reports never contain it. All users of the machine can read the policies, so give the token an \
+            end and a number of uses.",
         example: r#""Zk3p-9fQ2-xv81-Lm0c""#,
         is_secret: true,
         applies: Applies::WhileRunning,
@@ -397,8 +399,10 @@ pub const KEYS: &[Key] = &[
         group: Group::App,
         default: "false",
         title: "Kiosk",
-        description: "Reserved for machines that many people use under one user of the operating system. This release \
-            reads and reports the key, and does nothing else: work stays on the machine after a sign-out.",
+        description: "For machines that many people use one after the other under one user of the operating system. \
+            A sign-out, and the sign-in of somebody else, sends the work to the server for at most 15 seconds and then \
+            deletes it from the machine. Work that the server does not have, and the work of guests, is kept in an \
+            encrypted file; the first screen shows the code with which it is claimed in Settings.",
         example: "true",
         applies: Applies::WhileRunning,
         ..KEY

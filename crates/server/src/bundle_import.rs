@@ -73,7 +73,7 @@ pub(crate) async fn import(
         let problem = Problem { file, line: 1, severity: Severity::Error, code, message, hint };
         let (name, root) = (name.clone(), name.clone());
         let (declared, problems) = (Declared::default(), vec![problem]);
-        PackageReport { name, root, kind: None, declared, problems, outcome: None }
+        PackageReport { name, root, kind: None, declared, problems, outcome: None, source: None }
     };
     let copy_hint = "copy the file again; nothing was changed";
     let bundle = match open(path) {
@@ -134,7 +134,7 @@ pub(crate) async fn import(
         };
         let (root, kind) = (name.clone(), outcome.as_ref().map(|o| o.kind));
         let declared = Declared::default();
-        reports.push(PackageReport { name, root, kind, declared, problems, outcome });
+        reports.push(PackageReport { name, root, kind, declared, problems, outcome, source: None });
     }
     Ok(reports)
 }

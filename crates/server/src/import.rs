@@ -1,13 +1,23 @@
 //! Imports packages into the catalogue: compile, sign, publish. Each package is published completely or not at all; an
-//! invalid package does not block the others.
+//! invalid package does not block the others. Files of other programs are converted to packages first.
 //!
-//! The rules for packages are in `carrel-package`.
+//! The rules for packages are in `carrel-package`, the foreign formats in `carrel-import`.
 
-use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use carrel_model::{
+    Slug,
+    content::{Manifest, ManifestContent, SignedManifest},
+};
 use carrel_package::{
     Blob, BlobSink, Compiled, Compiler, Declared, Limits, NullSink, Options, Package, Problem,
-    Severity, catch_panic, is_no_package, panic_problem,
+    SOURCE_REPORT_TYPE, Severity, catch_panic, is_no_package, panic_problem,
 };
 use futures_util::FutureExt;
 
@@ -27,7 +37,7 @@ type CompileResult = (Box<Compiler>, Result<Compiled, Vec<Problem>>, Declared);
 impl DataDir {
     /// Compiles and publishes packages: courses, stories, libraries of them, zips, Storybooks folders.
     pub async fn import(&self, paths: &[PathBuf]) -> Result<ImportReport, Error> {
-        import(self, paths, &[]).await
+        run(paths, Some(self), &ImportOptions::default()).await
     }
     /// Like `import`; also imports course files of other libraries if the fingerprint of their key is in `accept`.
     pub async fn import_from(
@@ -35,30 +45,67 @@ impl DataDir {
         paths: &[PathBuf],
         accept: &[String],
     ) -> Result<ImportReport, Error> {
-        import(self, paths, accept).await
+        self.import_with(paths, &ImportOptions { accept: accept.to_vec(), ..Default::default() })
+            .await
+    }
+    /// Like `import`, with options.
+    pub async fn import_with(
+        &self,
+        paths: &[PathBuf],
+        options: &ImportOptions,
+    ) -> Result<ImportReport, Error> {
+        run(paths, Some(self), options).await
+    }
+    /// Returns the report of the file of another program from which a published course was converted.
+    ///
+    /// # Errors
+    /// `Refused` if there is no such course, or if it was not converted.
+    pub async fn source_report(&self, id: &Slug) -> Result<carrel_import::Report, Error> {
+        let refused = |what: &str| Error::Refused(format!("{id} {what}"));
+        let published = self.store.published(Kind::Course, id).await?;
+        let published = published.ok_or_else(|| refused("is no published course"))?;
+        let unreadable =
+            |e: serde_json::Error| refused(&format!("has an unreadable manifest: {e}"));
+        let signed: SignedManifest =
+            serde_json::from_str(&published.manifest).map_err(unreadable)?;
+        let manifest: Manifest = serde_json::from_str(&signed.manifest).map_err(unreadable)?;
+        let report = manifest.blobs.iter().find(|blob| blob.media_type == SOURCE_REPORT_TYPE);
+        let hash = report.ok_or_else(|| refused("was not imported from another program"))?.hash;
+        let blobs = Arc::clone(&self.blobs);
+        let read = tokio::task::spawn_blocking(move || blobs.read(hash));
+        let bytes = read
+            .await
+            .map_err(|e| Error::Refused(e.to_string()))?
+            .map_err(|e| refused(&format!("has an unreadable report: {e}")))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| refused(&format!("has an unreadable report: {e}")))
     }
 }
 
-/// Compiles and publishes everything under the paths. `accept`: fingerprints of the keys of other libraries whose
-/// course files are accepted.
-async fn import(
-    data: &DataDir,
-    paths: &[PathBuf],
-    accept: &[String],
-) -> Result<ImportReport, Error> {
-    run(paths, Some(data), accept).await
+/// Options of an import.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Fingerprints of the keys of other libraries whose course files are accepted.
+    pub accept: Vec<String>,
+    /// For files of other programs.
+    pub foreign: carrel_import::Options,
 }
 
 /// Compiles everything under the paths and writes nothing.
 pub async fn check(paths: &[PathBuf]) -> Result<ImportReport, Error> {
-    run(paths, None, &[]).await
+    check_with(paths, &ImportOptions::default()).await
+}
+
+/// Like `check`, with options.
+pub async fn check_with(paths: &[PathBuf], options: &ImportOptions) -> Result<ImportReport, Error> {
+    run(paths, None, options).await
 }
 
 /// Processes each package separately: an error is added to the report, and the next package is processed.
 async fn run(
     paths: &[PathBuf],
     data: Option<&DataDir>,
-    accept: &[String],
+    options: &ImportOptions,
 ) -> Result<ImportReport, Error> {
     let _lock = match data {
         Some(data) => Some(data.begin_import().await?),
@@ -73,7 +120,7 @@ async fn run(
         let has_bundles = !files.is_empty();
         for file in files {
             let name = file.display().to_string();
-            let imported = AssertUnwindSafe(bundle_import::import(data, &file, accept));
+            let imported = AssertUnwindSafe(bundle_import::import(data, &file, &options.accept));
             match publish_result(&name, imported.catch_unwind().await) {
                 Ok(packages) => report.packages.extend(packages),
                 Err(problem) => report.refuse(name, vec![problem]),
@@ -83,13 +130,27 @@ async fn run(
             continue;
         }
         let display = path.display().to_string();
+        if let Some(format) = carrel_import::detect(&path) {
+            let foreign;
+            (compiler, foreign) = convert(compiler, &path, format, data, options).await;
+            report.packages.push(publish_foreign(foreign, data).await);
+            continue;
+        }
         let (name, search_path) = (display.clone(), path.clone());
         let found = run_blocking(&display, move || {
             catch_panic(&name, || carrel_package::find(&search_path, &Limits::default()))
         });
         let found = match found.await {
             Ok(Ok(found)) => found,
-            // A folder of course files need not contain packages.
+            // A folder of course files, or of files of other programs, need not contain packages.
+            Ok(Err(problems)) if is_no_package(&problems) && path.is_dir() => {
+                let files = foreign_files(&path, &[]);
+                if files.is_empty() && !has_bundles && !is_optional {
+                    report.refuse(display, problems);
+                }
+                queue.extend(files.into_iter().map(|file| (file, false)));
+                continue;
+            }
             Ok(Err(problems)) if (has_bundles || is_optional) && is_no_package(&problems) => {
                 continue;
             }
@@ -106,6 +167,8 @@ async fn run(
         for archive in found.archives.into_iter().rev() {
             queue.push_front((archive, has_packages));
         }
+        let roots: Vec<PathBuf> = found.packages.iter().map(|p| PathBuf::from(p.root())).collect();
+        queue.extend(foreign_files(&path, &roots).into_iter().map(|file| (file, false)));
         for package in found.packages {
             let (name, root) = (package.name(), package.root());
             let kind = Some(if package.is_course() { Kind::Course } else { Kind::Story });
@@ -134,6 +197,7 @@ async fn run(
                         declared,
                         problems,
                         outcome: None,
+                        source: None,
                     });
                     continue;
                 }
@@ -147,10 +211,130 @@ async fn run(
             };
             let mut problems = compiled.warnings;
             let outcome = outcome.map_err(|problem| problems.insert(0, problem)).ok();
-            report.packages.push(PackageReport { name, root, kind, declared, problems, outcome });
+            report.packages.push(PackageReport {
+                name,
+                root,
+                kind,
+                declared,
+                problems,
+                outcome,
+                source: None,
+            });
         }
     }
     Ok(report)
+}
+
+/// Returns the files of other programs in a folder that are not inside of a package. Text files are imported only if
+/// they are named: many are no questions.
+fn foreign_files(folder: &Path, packages: &[PathBuf]) -> Vec<PathBuf> {
+    let is_foreign = |path: &Path| {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        matches!(extension.as_deref(), Some("gift" | "epub" | "apkg" | "colpkg"))
+    };
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if packages.contains(&folder) {
+            continue;
+        }
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(path),
+                Ok(kind) if kind.is_file() && is_foreign(&path) => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A converted and compiled file of another program.
+struct Foreign {
+    name: String,
+    result: Result<Compiled, Vec<Problem>>,
+    source: Option<carrel_import::Report>,
+}
+
+/// Converts and compiles a file of another program on a blocking thread.
+async fn convert(
+    compiler: Box<Compiler>,
+    path: &Path,
+    format: carrel_import::Format,
+    data: Option<&DataDir>,
+    options: &ImportOptions,
+) -> (Box<Compiler>, Foreign) {
+    let name = path.display().to_string();
+    let blobs = data.map(|d| Arc::clone(&d.blobs));
+    let failpoints = data.and_then(DataDir::failpoints);
+    let (path, options) = (path.to_owned(), options.foreign.clone());
+    let step = run_blocking(&name, move || {
+        let mut slot = Some(compiler);
+        let imported = carrel_import::import(&path, format, &options, &mut |package| {
+            let compiler = slot.take().unwrap_or_else(new_compiler);
+            let (returned, compiled, _) =
+                compile(compiler, package, blobs.as_deref(), failpoints.clone());
+            slot = Some(returned);
+            compiled
+        });
+        (slot.unwrap_or_else(new_compiler), imported)
+    });
+    let (compiler, result, source) = match step.await {
+        Ok((compiler, Ok(imported))) => (compiler, Ok(imported.compiled), Some(imported.report)),
+        Ok((compiler, Err(failure))) => {
+            (compiler, Err(failure.problems), failure.report.map(|report| *report))
+        }
+        Err(problem) => (new_compiler(), Err(vec![problem]), None),
+    };
+    (compiler, Foreign { name, result, source })
+}
+
+/// Publishes a converted file, unless its licence is unknown.
+async fn publish_foreign(foreign: Foreign, data: Option<&DataDir>) -> PackageReport {
+    let Foreign { name, result, source } = foreign;
+    let mut report = PackageReport {
+        root: name.clone(),
+        name,
+        kind: None,
+        declared: Declared::default(),
+        problems: Vec::new(),
+        outcome: None,
+        source,
+    };
+    let compiled = match result {
+        Ok(compiled) => compiled,
+        Err(problems) => {
+            report.problems = problems;
+            return report;
+        }
+    };
+    let manifest = &compiled.manifest;
+    report.kind = Some(Kind::Course);
+    report.declared = Declared {
+        id: Some(manifest.id().as_str().to_owned()),
+        title: Some(manifest.title().to_owned()),
+    };
+    report.problems = compiled.warnings;
+    let is_unknown = matches!(&manifest.content, ManifestContent::Course { meta, .. }
+        if meta.license == carrel_import::UNKNOWN_LICENSE);
+    let outcome = match data {
+        Some(_) if is_unknown => Err(problem(
+            &report.name,
+            "license-unknown",
+            "the file states no licence, so it is not known whether learners may have it"
+                .to_owned(),
+            "state the licence with --license, such as --license CC-BY-4.0",
+        )),
+        Some(data) => {
+            let published = AssertUnwindSafe(publish(data, manifest));
+            publish_result(&report.name, published.catch_unwind().await)
+        }
+        None => Ok(imported(manifest, false)),
+    };
+    report.outcome = outcome.map_err(|problem| report.problems.insert(0, problem)).ok();
+    report
 }
 
 fn new_compiler() -> Box<Compiler> {

@@ -1,6 +1,8 @@
 //! The program `carrel-server`: the command line and the output. The library implements the commands.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod token_commands;
+
 use std::{
     io::{IsTerminal, Read},
     net::{Ipv4Addr, SocketAddr},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use carrel_authoring::{
-    report::{CheckReport, CheckedPackage, Identity},
+    report::{CheckReport, CheckedPackage, Conversion, Identity},
     template::{self, TemplateKind},
     watch::Watch,
 };
@@ -23,7 +25,7 @@ use carrel_server::{
     export,
     fonts::{self, FontUse},
     http::auth::{check_password, new_user},
-    import,
+    import::{self, ImportOptions},
     jobs::JobRunner,
     password,
     publish::{ImportReport, Imported},
@@ -68,6 +70,17 @@ enum Command {
         /// Accept course files signed by the library whose key has this fingerprint.
         #[arg(long)]
         accept_key: Vec<String>,
+        #[command(flatten)]
+        foreign: ForeignOptions,
+    },
+    /// Print what became of the items of a file of another program when it was imported as this course.
+    ImportReport {
+        id: Slug,
+        #[arg(long)]
+        data: PathBuf,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Accept learners' work from files.
     AcceptWork {
@@ -100,6 +113,8 @@ enum Command {
         /// Port of the address of --watch; 0 selects a free port.
         #[arg(long, default_value_t = 0, requires = "watch")]
         port: u16,
+        #[command(flatten)]
+        foreign: ForeignOptions,
     },
     /// Write a template of a course or story to a new or empty folder.
     New {
@@ -129,6 +144,11 @@ enum Command {
     Jobs {
         #[command(subcommand)]
         command: JobsCommand,
+    },
+    /// Manage enrolment tokens, with which people register and are enrolled in courses.
+    Token {
+        #[command(subcommand)]
+        command: token_commands::TokenCommand,
     },
     /// Manage accounts.
     User {
@@ -164,6 +184,28 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
     },
+}
+
+/// Facts that a file of another program (GIFT, Aiken, Moodle XML, Anki, EPUB) does not state.
+#[derive(clap::Args)]
+struct ForeignOptions {
+    /// Language tag of files of other programs, such as fr or pt-BR.
+    #[arg(long)]
+    lang: Option<String>,
+    /// Licence of files of other programs, such as CC-BY-4.0; necessary if they state none.
+    #[arg(long)]
+    license: Option<String>,
+}
+
+impl ForeignOptions {
+    fn with_keys(self, accept: Vec<String>) -> ImportOptions {
+        let foreign = carrel_import::Options {
+            lang: self.lang,
+            license: self.license,
+            ..carrel_import::Options::default()
+        };
+        ImportOptions { accept, foreign }
+    }
 }
 
 #[derive(Subcommand)]
@@ -303,9 +345,14 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             stop_signal().await;
             server.shutdown().await;
         }
-        Command::Import { paths, data, accept_key } => {
-            let report = DataDir::open(Config::new(data))?.import_from(&paths, &accept_key).await?;
+        Command::Import { paths, data, accept_key, foreign } => {
+            let options = foreign.with_keys(accept_key);
+            let report = DataDir::open(Config::new(data))?.import_with(&paths, &options).await?;
             return Ok(print_report(&report, "imported"));
+        }
+        Command::ImportReport { id, data, json } => {
+            let report = DataDir::open_existing(Config::new(data))?.source_report(&id).await?;
+            print!("{}", if json { report.to_json() } else { report.to_text() });
         }
         Command::AcceptWork { files, data, trust_device, login } => {
             let options = AcceptOptions { trust_device, login: login.as_deref() };
@@ -316,13 +363,15 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             println!("{}", DataDir::open_existing(Config::new(data))?.fingerprint());
         }
         Command::Check { paths, watch: true, port, .. } => watch(paths, port).await?,
-        Command::Check { paths, json: true, .. } => {
-            let report = check_report(&import::check(&paths).await?, false);
+        Command::Check { paths, json: true, foreign, .. } => {
+            let options = foreign.with_keys(Vec::new());
+            let report = check_report(&import::check_with(&paths, &options).await?, false);
             println!("{}", report.to_json());
             return Ok(exit_code(&report));
         }
-        Command::Check { paths, .. } => {
-            return Ok(print_report(&import::check(&paths).await?, "checked"));
+        Command::Check { paths, foreign, .. } => {
+            let options = foreign.with_keys(Vec::new());
+            return Ok(print_report(&import::check_with(&paths, &options).await?, "checked"));
         }
         Command::New { kind, dir, title, lang } => {
             let kind = match kind {
@@ -363,6 +412,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
                 Err(e) => return Err(Error::Refused(format!("{name}: {e}"))),
             }
         }
+        Command::Token { command } => token_commands::run(command).await?,
         Command::User { command } => manage_users(command).await?,
         Command::Backup { file, data } => {
             let metadata = {
@@ -510,6 +560,10 @@ fn check_report(report: &ImportReport, is_import: bool) -> CheckReport {
         declared: package.declared.clone(),
         identity: package.outcome.as_ref().map(identity),
         problems: package.problems.clone(),
+        conversion: package.source.as_ref().map(|source| Conversion {
+            text: source.to_text(),
+            json: serde_json::to_value(source).unwrap_or_default(),
+        }),
     });
     CheckReport { packages: packages.collect() }
 }

@@ -330,7 +330,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], PasswordError> {
 }
 
 /// Returns a token of 256 random bits as text, and the hash to store.
-pub(crate) fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
+pub fn new_token() -> Result<(String, [u8; 32]), PasswordError> {
     let text = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let hash = token_hash(&text);
     Ok((text, hash))

@@ -37,6 +37,8 @@ pub struct PackageReport {
     pub problems: Vec<Problem>,
     /// `None` if there were errors.
     pub outcome: Option<Imported>,
+    /// For a file of another program: what became of its items.
+    pub source: Option<carrel_import::Report>,
 }
 
 /// A package without errors.
@@ -61,7 +63,15 @@ impl ImportReport {
     }
     pub(crate) fn refuse(&mut self, name: String, problems: Vec<Problem>) {
         let (root, declared) = (name.clone(), Declared::default());
-        let report = PackageReport { name, root, kind: None, declared, problems, outcome: None };
+        let report = PackageReport {
+            name,
+            root,
+            kind: None,
+            declared,
+            problems,
+            outcome: None,
+            source: None,
+        };
         self.packages.push(report);
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Display};
 
 use carrel_model::{
     Hlc,
-    lattice::{Join, Row, RowType, Validate},
+    lattice::{DAY_MS, Join, Row, RowType, Validate, study_day},
     strict,
     wire::{PushResult, RefusalReason, ResultCode},
 };
@@ -16,9 +16,12 @@ use serde_json::value::RawValue;
 
 use crate::{clock::MAX_AHEAD_MS, domain::change_log::Refusal};
 
-/// The same for other times (`Row::wall_ms`), which do not order rows. Clocks that are wrong by some days are common,
-/// but a row further ahead would count for a day far in the future.
-pub const MAX_WALL_AHEAD_MS: i64 = 31 * 24 * 3_600_000;
+/// The same for the time at which an item was finished, which orders no rows. Clocks that are wrong by some days are
+/// common, but a row further ahead would count for a day far in the future.
+pub const MAX_WALL_AHEAD_MS: i64 = 31 * DAY_MS;
+/// How many days the study day of a row may be after the server's UTC day: in the zones ahead of UTC it is the next
+/// day.
+const MAX_DAYS_AHEAD: i32 = 1;
 
 /// The result of each item, and the rows to merge: one for each key, sorted by key.
 pub struct Checked {
@@ -104,22 +107,37 @@ pub fn check_row(row: &Row, now_ms: i64) -> Result<(), Refusal> {
         (ResultCode::Invalid, reason)
     })?;
     if let Some(ahead) = row.wall_ms().map(|ms| ms.saturating_sub(now_ms))
-        && ahead > MAX_WALL_AHEAD_MS
+        && ahead > max_wall_ahead_ms(row)
     {
-        let days = ahead / (24 * 3_600_000);
-        let text = format!("{days} days after the server's clock");
-        let reason = RefusalReason::text("clock_days", &[("days", &days)], text);
-        return Err((ResultCode::ClockSkew, reason));
+        return Err(if ahead > DAY_MS { days_ahead(ahead / DAY_MS) } else { seconds_ahead(ahead) });
+    }
+    let today = study_day(now_ms, 0, 0);
+    if let Some(day) = row.study_day().filter(|day| *day > today.saturating_add(MAX_DAYS_AHEAD)) {
+        return Err(days_ahead(i64::from(day) - i64::from(today)));
     }
     match row.stamp() {
-        Some(stamp) if is_ahead(stamp, now_ms) => {
-            let seconds = (stamp.ms() - now_ms) / 1000;
-            let text = format!("stamped {seconds} s after the server's clock");
-            let params: [(&str, &dyn Display); 1] = [("seconds", &seconds)];
-            Err((ResultCode::ClockSkew, RefusalReason::text("clock_seconds", &params, text)))
-        }
+        Some(stamp) if is_ahead(stamp, now_ms) => Err(seconds_ahead(stamp.ms() - now_ms)),
         _ => Ok(()),
     }
+}
+
+/// Returns how far the time of a row may be ahead. Reviews are ordered by their times, and sessions and attempts count
+/// for their days, so these times must be right.
+fn max_wall_ahead_ms(row: &Row) -> i64 {
+    match row {
+        Row::Session(_) | Row::Review(_) | Row::Attempt(_) => MAX_AHEAD_MS,
+        _ => MAX_WALL_AHEAD_MS,
+    }
+}
+fn days_ahead(days: i64) -> Refusal {
+    let text = format!("{days} days after the server's clock");
+    (ResultCode::ClockSkew, RefusalReason::text("clock_days", &[("days", &days)], text))
+}
+fn seconds_ahead(ahead_ms: i64) -> Refusal {
+    let seconds = ahead_ms / 1000;
+    let text = format!("stamped {seconds} s after the server's clock");
+    let params: [(&str, &dyn Display); 1] = [("seconds", &seconds)];
+    (ResultCode::ClockSkew, RefusalReason::text("clock_seconds", &params, text))
 }
 
 /// Returns why an item is not a valid row: its type is unknown or written only by the server, or its fields are
@@ -161,6 +179,11 @@ fn truncated(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use carrel_model::{
+        CardKey, EventId, ItemId,
+        lattice::{Extra, Review, ReviewKind},
+    };
+
     use super::*;
 
     #[test]
@@ -181,6 +204,22 @@ mod tests {
         let review = |at: i64| {
             format!(
                 r#"{{"type":"review","id":"{id}","word":"a/w","rating":3,"atMs":{at},"durationMs":5}}"#
+            )
+        };
+        let review_on = |at: i64, day: i32| {
+            format!(
+                r#"{{"type":"review","id":"{id}","word":"a/w","rating":3,"atMs":{at},"durationMs":5,"day":{day},"offMin":0,"kind":"review","card":"en//w","params":""}}"#
+            )
+        };
+        let attempt = |at: i64, day: &str| {
+            format!(
+                r#"{{"type":"attempt","id":"{id}","quiz":"a/q","quizHash":"{}","startedMs":{at},"day":{day},"offMin":0}}"#,
+                "0".repeat(64)
+            )
+        };
+        let finished = |at: i64| {
+            format!(
+                r#"{{"type":"progress","kind":"section","item":"a/b/c","percent":5,"doneMs":{at}}}"#
             )
         };
         let table: Vec<(String, ResultCode, &str)> = vec![
@@ -205,8 +244,17 @@ mod tests {
             (kv("000000000000000A".into()), ResultCode::Invalid, "16 hex"),
             (kv("7fffffffffffffff".into()), ResultCode::ClockSkew, "clock"),
             (session(now, "2026-09-21"), ResultCode::Ok, ""),
-            (session(now + MAX_WALL_AHEAD_MS, "2026-10-22"), ResultCode::Ok, ""),
-            (session(now + MAX_WALL_AHEAD_MS + 1, "2026-10-22"), ResultCode::ClockSkew, "31 days"),
+            (session(now + MAX_AHEAD_MS, "2026-09-22"), ResultCode::Ok, ""),
+            (session(now + MAX_AHEAD_MS + 1, "2026-09-21"), ResultCode::ClockSkew, "300 s"),
+            (session(now + 2 * DAY_MS, "2026-09-23"), ResultCode::ClockSkew, "2 days"),
+            (attempt(now, "20718"), ResultCode::Ok, ""),
+            (attempt(now, "20719"), ResultCode::Invalid, "day"),
+            (attempt(now + MAX_AHEAD_MS + 1, "20717"), ResultCode::ClockSkew, "300 s"),
+            (finished(now + MAX_WALL_AHEAD_MS), ResultCode::Ok, ""),
+            (finished(now + MAX_WALL_AHEAD_MS + 1), ResultCode::ClockSkew, "31 days"),
+            (review_on(now, 20_718), ResultCode::Ok, ""),
+            (review_on(now, 20_719), ResultCode::Invalid, "day"),
+            (review_on(now + MAX_AHEAD_MS + 1, 20_717), ResultCode::ClockSkew, "300 s"),
             (session(4_090_000_000_000, "2099-08-09"), ResultCode::ClockSkew, "clock"),
             (session(now, "2099-02-31"), ResultCode::Invalid, "day"),
             (session(now, "2026-09-31"), ResultCode::Invalid, "day"),
@@ -231,6 +279,32 @@ mod tests {
             assert!(result.reason.contains(reason), "{json}: {}", result.reason);
         }
         // One row for each key: the sessions have the same key, and so have the other rows of each type.
-        assert_eq!(checked.rows.len(), 4);
+        assert_eq!(checked.rows.len(), 5);
+    }
+
+    #[test]
+    fn a_study_day_after_tomorrow_is_a_wrong_clock() {
+        // Two minutes before midnight, UTC.
+        let now = 20_717 * DAY_MS - 120_000;
+        let row = |at_ms: i64, day: i32| {
+            Row::Review(Review {
+                id: EventId::from_u128(1),
+                word: ItemId::new("a/w").unwrap(),
+                rating: 3,
+                at_ms,
+                duration_ms: 0,
+                day: Some(day),
+                off_min: Some(840),
+                kind: Some(ReviewKind::Review),
+                card: Some(CardKey::of_word("en", None, "w")),
+                params: Some(String::new()),
+                extra: Extra::default(),
+            })
+        };
+        assert_eq!(check_row(&row(now, 20_717), now), Ok(()), "tomorrow in a zone ahead of UTC");
+        // Valid as a row, and not five minutes ahead.
+        let refused = check_row(&row(now + 180_000, 20_718), now).unwrap_err();
+        assert_eq!(refused.0, ResultCode::ClockSkew, "{refused:?}");
+        assert!(refused.1.contains("2 days"), "{refused:?}");
     }
 }

@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use carrel_model::{
-    DeviceId, EventId, Hlc, ItemId, SessionId, UserId,
-    lattice::{Extra, ItemKind, Position, Progress, Review, Row, Session},
+    CardKey, DeviceId, EventId, Hlc, ItemId, SessionId, UserId,
+    lattice::{Extra, ItemKind, Position, Progress, Review, ReviewKind, Row, Session},
 };
 use carrel_sqlite::{
     Options, open,
@@ -35,6 +35,7 @@ fn session(n: u32, active_ms: i64) -> Row {
         device: DeviceId::from_u128(7),
         started_ms: 1_790_000_000_000,
         day: "2026-11-20".into(),
+        off_min: Some(0),
         active_ms,
         extra: Extra::default(),
     }
@@ -42,8 +43,20 @@ fn session(n: u32, active_ms: i64) -> Row {
 }
 fn review(n: u32) -> Row {
     let word = ItemId::new("how-rivers-work/meander").unwrap();
-    let (id, extra) = (EventId::from_u128(n.into()), Extra::default());
-    Review { id, word, rating: 3, at_ms: 1_790_000_000_000, duration_ms: 900, extra }.into()
+    Review {
+        id: EventId::from_u128(n.into()),
+        word,
+        rating: 3,
+        at_ms: 1_790_000_000_000,
+        duration_ms: 900,
+        day: Some(20_717),
+        off_min: Some(0),
+        kind: Some(ReviewKind::Review),
+        card: Some(CardKey::of_word("en", None, "meander")),
+        params: Some(String::new()),
+        extra: Extra::default(),
+    }
+    .into()
 }
 
 fn main() {

@@ -5,10 +5,10 @@
 
 use std::{fs::File, io::Read, path::Path, time::Duration};
 
-use carrel_model::lattice::{Extra, Join};
+use carrel_model::lattice::{Extra, Join, Row, Validate};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, functions::FunctionFlags};
 
-use crate::{Cause, Error, Result};
+use crate::{Cause, Error, Result, rows::payload_hash};
 
 /// SQLite 3.7.0 to 3.51.2 can corrupt a database if two connections write and checkpoint its write-ahead log.
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
@@ -167,7 +167,8 @@ fn prepare(conn: &Connection, options: Options) -> Result<()> {
     functions(conn)
 }
 
-/// `carrel_join_extra(a, b)`: the stored form of `Extra::join`.
+/// `carrel_join_extra(a, b)`: the stored form of `Extra::join`. `carrel_payload_hash(json)`: the hash of the payload of
+/// a row as JSON; NULL for an invalid row.
 fn functions(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
@@ -179,6 +180,12 @@ fn functions(conn: &Connection) -> Result<()> {
         let mut joined = Extra::from_text(text(0)?);
         joined.join(&Extra::from_text(text(1)?));
         Ok(joined.to_text())
+    })?;
+    conn.create_scalar_function("carrel_payload_hash", 1, flags, |ctx| {
+        let json = ctx.get_raw(0).as_str();
+        let json = json.map_err(|e| rusqlite::Error::UserFunctionError(Box::new(e)))?;
+        let row = Row::from_json(json).ok().filter(|row| row.validate().is_ok());
+        Ok(row.and_then(|row| payload_hash(&row)).map(|hash| hash.0.to_vec()))
     })?;
     Ok(())
 }

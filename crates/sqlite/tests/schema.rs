@@ -14,6 +14,7 @@ const USER: &[&str] = &[
     include_str!("../../../migrations/user/0001_rows.sql"),
     include_str!("../../../migrations/user/0002_sync.sql"),
     include_str!("../../../migrations/user/0003_submitted_answers.sql"),
+    include_str!("../../../migrations/user/0004_study_days.sql"),
 ];
 const SERVER: &[&str] = &[
     include_str!("../../../migrations/server-sqlite/0001_rows.sql"),
@@ -21,6 +22,8 @@ const SERVER: &[&str] = &[
     include_str!("../../../migrations/server-sqlite/0003_accounts.sql"),
     include_str!("../../../migrations/server-sqlite/0004_limits.sql"),
     include_str!("../../../migrations/server-sqlite/0005_attempt_limits.sql"),
+    // 0006 to 0011 do not change learners' rows.
+    include_str!("../../../migrations/server-sqlite/0012_study_days.sql"),
 ];
 
 fn migrated(all: &[&'static str]) -> Connection {

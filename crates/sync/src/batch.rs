@@ -7,20 +7,20 @@ use carrel_learning::store::{
 };
 use carrel_model::{
     BatchId, Hlc,
-    lattice::{NoteLife, Position, Row, RowKey, TIME_MS},
+    lattice::{NoteLife, Position, Row, RowKey, TIME_MS, study_day},
     wire::{MAX_PUSH_BYTES, MAX_PUSH_ITEMS, PushReply, PushRequest, ResultCode},
 };
 use carrel_system::{Clock, IdGen};
 use rusqlite::Connection;
 
-use crate::{Result, machine::Pushed};
+use crate::{Result, clock, machine::Pushed};
 
 /// Maximum size of the fields around the items, in bytes.
 const ENVELOPE_BYTES: usize = 1024;
 /// A smaller clock offset counts as 0.
-const MIN_CLOCK_OFFSET_MS: i64 = 30_000;
+pub(super) const MIN_CLOCK_OFFSET_MS: i64 = 30_000;
 /// How far ahead of its clock the server accepts a stamp.
-const MAX_AHEAD_MS: i64 = 5 * 60_000;
+pub(super) const MAX_AHEAD_MS: i64 = 5 * 60_000;
 /// How many times a row gets a new stamp before it is quarantined.
 const MAX_SKEWS: u32 = 3;
 
@@ -198,9 +198,23 @@ pub(super) fn is_other_clock(known_ms: i64, fetched_ms: i64) -> bool {
     known_ms.saturating_sub(fetched_ms).unsigned_abs() >= MIN_CLOCK_OFFSET_MS.unsigned_abs()
 }
 
+/// Stores the offset to the server's clock, and corrects the waiting rows that were written with another one: stamps
+/// only if the clock had a correction, because a clock without one may have been right when they were written.
+pub(super) fn apply_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
+    let known_ms = tx.state().clock_offset_ms;
+    if is_other_clock(known_ms, offset_ms) {
+        if known_ms == 0 {
+            correct_clock(tx, offset_ms);
+        } else {
+            change_clock(tx, offset_ms)?;
+        }
+    }
+    clock::correct_times(tx)
+}
+
 /// Sets another offset to the server's clock, and moves the stamps that were written with the previous one and not sent
 /// yet by the difference: if the server's clock was wrong and is right now, those stamps are wrong by its error.
-pub(super) fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
+fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
     let previous_ms = tx.state().clock_offset_ms;
     correct_clock(tx, offset_ms);
     let moved_ms = tx.state().clock_offset_ms.saturating_sub(previous_ms);
@@ -292,7 +306,7 @@ fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> O
     Some(match row {
         Row::Session(r) => {
             let latest_ms = free_until_ms.saturating_sub(r.active_ms);
-            let mut started_ms = r.started_ms.saturating_add(offset_ms);
+            let mut started_ms = corrected_ms(r.started_ms, offset_ms, tx.wall_ms());
             if started_ms > latest_ms {
                 started_ms = latest_ms;
                 *free_until_ms = latest_ms;
@@ -300,9 +314,9 @@ fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> O
             r.moved_to(started_ms.clamp(*TIME_MS.start(), *TIME_MS.end())).into()
         }
         Row::Review(mut r) => {
-            let now_ms = tx.wall_ms().saturating_add(offset_ms);
-            let at_ms = r.at_ms.saturating_add(offset_ms).min(now_ms);
-            r.at_ms = at_ms.clamp(*TIME_MS.start(), *TIME_MS.end());
+            r.at_ms = corrected_ms(r.at_ms, offset_ms, tx.wall_ms());
+            let start_min = tx.day_start_min().ok()?;
+            r.day = r.off_min.map(|off| study_day(r.at_ms, off.into(), start_min));
             r.into()
         }
         Row::Attempt(mut r) => {
@@ -311,6 +325,10 @@ fn with_corrected_times(row: Row, tx: &mut Tx<'_>, free_until_ms: &mut i64) -> O
             let submitted_ms = submitted_ms.map(|ms| ms.max(started_ms));
             if (started_ms, submitted_ms) == (r.started_ms, r.submitted_ms) {
                 return None;
+            }
+            if started_ms != r.started_ms {
+                let start_min = tx.day_start_min().ok()?;
+                r.day = r.off_min.map(|off| study_day(started_ms, off.into(), start_min));
             }
             (r.started_ms, r.submitted_ms) = (started_ms, submitted_ms);
             r.into()

@@ -23,6 +23,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::{
     Event, Fault, Instruction, Machine, Phase, Result, Transport, batch,
     batch::BatchOutcome,
+    clock::LastContact,
     machine::{Lane, PULL_ROWS, Pushed},
     outbound::Outbound,
     pull,
@@ -38,6 +39,7 @@ pub struct Engine {
     store: Arc<Store>,
     transport: Arc<Transport>,
     outbound: Outbound,
+    last_contact: LastContact,
     machine: Mutex<Machine>,
 }
 
@@ -51,7 +53,8 @@ impl Engine {
     ) -> Self {
         let transport = Arc::new(transport);
         let outbound = Outbound::new(store.clone(), transport.clone(), ids);
-        Self { store, transport, outbound, machine: Mutex::new(machine) }
+        let last_contact = LastContact::default();
+        Self { store, transport, outbound, last_contact, machine: Mutex::new(machine) }
     }
 
     /// Passes an event to the machine at the present monotonic time.
@@ -182,12 +185,16 @@ impl Engine {
         }
     }
 
-    /// Fetches the server's clock again while the local one is corrected, because the wrong clock may have been the
-    /// server's, which may be right now. Without an answer nothing is sent: the stamps may be wrong.
+    /// Fetches the server's clock while the local one is corrected, because the wrong clock may have been the server's,
+    /// which may be right now, and if rows with times wait and the local clock may be wrong. Without an answer nothing
+    /// is sent: stamps and times may be wrong.
     async fn recheck_clock(&self) -> std::result::Result<(), Event> {
         let failed = |e: &crate::Error| store_failed(Lane::Push, e);
-        let state = self.store.read(state::load).await.map_err(|e| failed(&e))?;
-        if state.clock_offset_ms == 0 {
+        let read = self.store.read(|conn| Ok((state::load(conn)?, outbox::has_timed(conn)?)));
+        let (state, has_timed) = read.await.map_err(|e| failed(&e))?;
+        let clock = self.store.clock().clone();
+        let is_doubtful = has_timed && self.last_contact.is_doubtful(clock.as_ref());
+        if state.clock_offset_ms == 0 && !is_doubtful {
             return Ok(());
         }
         let offset_ms = self.clock_offset().await.map_err(|fault| Event::PushFailed {
@@ -195,12 +202,12 @@ impl Engine {
             sent: 0,
             first: None,
         })?;
-        if !batch::is_other_clock(state.clock_offset_ms, offset_ms) {
+        self.last_contact.store(clock.as_ref());
+        if !batch::is_other_clock(state.clock_offset_ms, offset_ms) && !is_doubtful {
             return Ok(());
         }
-        let changed =
-            self.store.write("change_clock", move |tx| batch::change_clock(tx, offset_ms));
-        changed.await.map_err(|e| failed(&e))
+        let applied = self.store.write("apply_clock", move |tx| batch::apply_clock(tx, offset_ms));
+        applied.await.map_err(|e| failed(&e))
     }
 
     /// Returns the server's clock minus the local one, in ms. A fault of `/api/meta` is not caused by a row.
@@ -223,7 +230,10 @@ impl Engine {
         if outcome.has_clock_skew() {
             // Without the server's time, stamps cannot be corrected: nothing is settled, and all rows are sent again.
             match self.clock_offset().await {
-                Ok(ms) => offset_ms = Some(ms),
+                Ok(ms) => {
+                    self.last_contact.store(self.store.clock().as_ref());
+                    offset_ms = Some(ms);
+                }
                 Err(fault) => return Event::PushFailed { fault, sent, first },
             }
         }

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod batch;
+mod clock;
 mod engine;
 mod fault;
 pub mod machine;

@@ -4,13 +4,13 @@ use std::{
     io::Write as _,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
-use carrel_model::wire::{Meta, PullReply, PushReply, PushRequest, SYNC_VERSION};
+use carrel_model::wire::{MIN_SYNC_VERSION, Meta, PullReply, PushReply, PushRequest, SYNC_VERSION};
 use carrel_net::{Http, Reply, Request, Session, reply::ClassifiedReply};
 use carrel_system::Clock;
 use futures_util::future::{Either, select};
@@ -31,6 +31,9 @@ const STREAM_TIMEOUT: Duration = Duration::from_secs(45);
 /// Minimum size in bytes of a body that is compressed.
 const MIN_COMPRESSED_BYTES: usize = 1024;
 const SYNC_HEADER: HeaderName = HeaderName::from_static("sync-version");
+/// `MIN_SYNC_VERSION` as the value of the header.
+const OLDEST_VERSION: &str = "1";
+const _: () = assert!(MIN_SYNC_VERSION == 1, "OLDEST_VERSION is the oldest version");
 
 /// Requests of the sync protocol to one server.
 pub struct Transport {
@@ -40,6 +43,8 @@ pub struct Transport {
     clock: Arc<dyn Clock>,
     /// The server does not accept compressed bodies.
     uncompressed_only: AtomicBool,
+    /// The sync version of the requests.
+    version: AtomicU32,
 }
 
 /// A batch of rows, encoded for sending.
@@ -64,6 +69,7 @@ impl Transport {
             session,
             clock,
             uncompressed_only: AtomicBool::new(false),
+            version: AtomicU32::new(SYNC_VERSION),
         }
     }
 
@@ -162,6 +168,15 @@ impl Transport {
             .request(Method::GET, "/api/sync/events")
             .header(header::ACCEPT, "text/event-stream")
             .timeout(STREAM_TIMEOUT);
+        match self.stream(request.clone()).await {
+            Ok(reply) => Ok(reply),
+            Err(fault) => match self.older_request(Some(&fault), request) {
+                Some(request) => self.stream(request).await,
+                None => Err(fault),
+            },
+        }
+    }
+    async fn stream(&self, request: Request) -> Result<Reply, Fault> {
         let reply = self.http.send(request).await?;
         let is_stream =
             reply.header(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/event-stream"));
@@ -176,7 +191,7 @@ impl Transport {
 
     fn request(&self, method: Method, path: &str) -> Request {
         Request::new(method, format!("{}{path}", self.base))
-            .header(SYNC_HEADER, &SYNC_VERSION.to_string())
+            .header(SYNC_HEADER, &self.version.load(Ordering::Relaxed).to_string())
             .header(header::ACCEPT, "application/json")
     }
     fn push_request(&self, batch: &EncodedBatch) -> Request {
@@ -193,6 +208,25 @@ impl Transport {
     }
 
     async fn exchange(&self, request: Request, limit: usize) -> Result<Bytes, Fault> {
+        let reply = self.exchange_once(request.clone(), limit).await;
+        match self.older_request(reply.as_ref().err(), request) {
+            Some(request) => self.exchange_once(request, limit).await,
+            None => reply,
+        }
+    }
+    /// Returns the request in the oldest sync version if the server supports no newer one. It keeps the fields of this
+    /// version as unknown ones. The newest version is tried again after a restart.
+    fn older_request(&self, fault: Option<&Fault>, mut request: Request) -> Option<Request> {
+        let is_refused = fault == Some(&Fault::TooNew)
+            && request.headers.get(SYNC_HEADER).is_some_and(|v| v != OLDEST_VERSION);
+        if is_refused {
+            tracing::info!("the server supports only an older version of the protocol");
+            self.version.store(MIN_SYNC_VERSION, Ordering::Relaxed);
+            request.headers.insert(SYNC_HEADER, HeaderValue::from_static(OLDEST_VERSION));
+        }
+        is_refused.then_some(request)
+    }
+    async fn exchange_once(&self, request: Request, limit: usize) -> Result<Bytes, Fault> {
         let whole = Box::pin(async {
             let reply = self.http.send(request).await?;
             self.body(reply, limit).await

@@ -15,8 +15,8 @@ pub trait Clock: Send + Sync + 'static {
     }
     /// Resolves when `duration` of monotonic time has passed.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-    /// Returns the local calendar day at `now_ms`, such as `2026-11-20`.
-    fn local_day(&self) -> String;
+    /// Returns the offset of the learner's time zone from UTC at a moment (UTC, ms), in minutes.
+    fn zone_offset_min(&self, at_ms: i64) -> i32;
 }
 
 /// The clocks of the operating system.
@@ -52,9 +52,9 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
     }
-    #[expect(clippy::disallowed_methods, reason = "only place that reads the system clocks")]
-    fn local_day(&self) -> String {
-        jiff::Zoned::now().date().to_string()
+    fn zone_offset_min(&self, at_ms: i64) -> i32 {
+        let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
+        jiff::tz::TimeZone::system().to_offset(at).seconds().div_euclid(60)
     }
 }
 
@@ -66,12 +66,12 @@ mod tests {
 
     /// A process reads its time zone once, so each zone is tested in its own process.
     #[test]
-    fn local_day_uses_the_system_time_zone() {
+    fn the_offset_is_that_of_the_system_time_zone() {
         let clock = SystemClock::new();
         if std::env::var_os(CHILD).is_some() {
             #[expect(clippy::print_stdout, reason = "the parent process reads it")]
             {
-                println!("day={}", clock.local_day());
+                println!("offset={}", clock.zone_offset_min(clock.now_ms()));
             }
             return;
         }
@@ -87,24 +87,16 @@ mod tests {
             ("UTC", 0),
         ];
         for (zone, minutes) in zones {
-            let day = |now_ms: i64| {
-                let at = jiff::Timestamp::from_millisecond(now_ms + minutes * 60_000)
-                    .expect("a timestamp");
-                at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
-            };
-            let before = day(clock.now_ms());
             let mut child = std::process::Command::new(&program);
             child.args([
                 "--exact",
-                "clock::tests::local_day_uses_the_system_time_zone",
+                "clock::tests::the_offset_is_that_of_the_system_time_zone",
                 "--nocapture",
             ]);
             let out = child.env(CHILD, "1").env("TZ", zone).output().expect("the child process");
             let text = String::from_utf8_lossy(&out.stdout).into_owned();
-            let found = text.lines().find_map(|l| Some(l.split_once("day=")?.1.trim().to_owned()));
-            let after = day(clock.now_ms());
-            let found = found.unwrap_or_else(|| panic!("{zone}: {text}"));
-            assert!(found == before || found == after, "{zone}: {found}, not {before}");
+            let found = text.lines().find_map(|l| l.split_once("offset=")?.1.trim().parse().ok());
+            assert_eq!(found, Some(minutes), "{zone}: {text}");
         }
     }
 

@@ -101,11 +101,8 @@ impl Clock for FakeClock {
             let _ = woken.await;
         })
     }
-    fn local_day(&self) -> String {
-        let s = self.state();
-        let at = jiff::Timestamp::from_millisecond(s.wall_ms.saturating_add(s.zone_ms))
-            .unwrap_or_default();
-        at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
+    fn zone_offset_min(&self, _: i64) -> i32 {
+        (self.state().zone_ms / 60_000) as i32
     }
 }
 
@@ -123,7 +120,7 @@ impl Clock for NoWait {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(std::future::ready(()))
     }
-    fn local_day(&self) -> String {
-        self.0.local_day()
+    fn zone_offset_min(&self, at_ms: i64) -> i32 {
+        self.0.zone_offset_min(at_ms)
     }
 }

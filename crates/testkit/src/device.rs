@@ -91,6 +91,7 @@ impl Device {
                 password: PASSWORD.into(),
                 device_id: id,
                 device_name,
+                enrolment_token: String::new(),
             };
             account::register(http.as_ref(), base, &request).await
         } else {
@@ -100,6 +101,7 @@ impl Device {
                 device_id: id,
                 device_name,
                 account_certificate: String::new(),
+                enrolment_token: String::new(),
             };
             account::login(http.as_ref(), base, &request).await
         };
@@ -234,6 +236,7 @@ impl Device {
             device_id: self.id,
             device_name: self.name.clone(),
             account_certificate: self.certificate.clone(),
+            enrolment_token: String::new(),
         };
         match account::login(self.http.as_ref(), &self.base, &request).await {
             Ok(reply) => {

@@ -46,6 +46,8 @@ pub struct FakeServerState {
     pub reject_batches_with: Vec<RowKey>,
     pub max_items: Option<usize>,
     pub clock_ms: Option<i64>,
+    /// The server's clock if `clock_ms` is not set: that of the first device.
+    pub clock: Option<crate::FakeClock>,
     pub requests: BTreeMap<&'static str, usize>,
     pub pushed_items: usize,
     pub pulled_rows: usize,
@@ -172,9 +174,13 @@ impl FakeServerState {
         let mut own = true;
         for (index, row) in (0..).zip(rows) {
             let ahead = self.clock_ms.is_some_and(|now| {
-                let month = 31 * 24 * 3_600_000;
-                row.stamp().is_some_and(|s| s.ms() > now.saturating_add(300_000))
-                    || row.wall_ms().is_some_and(|ms| ms > now.saturating_add(month))
+                let minutes = 300_000;
+                let most = match row {
+                    Row::Progress(_) => 31 * 24 * 3_600_000,
+                    _ => minutes,
+                };
+                row.stamp().is_some_and(|s| s.ms() > now.saturating_add(minutes))
+                    || row.wall_ms().is_some_and(|ms| ms > now.saturating_add(most))
             });
             let code = match self.refuse.get(&row.key()) {
                 Some(code) => *code,
@@ -240,7 +246,9 @@ impl FakeServerState {
                     sync_versions: vec![1],
                     signing_key: String::new(),
                     registration_open: true,
-                    now_ms: self.clock_ms.unwrap_or(0),
+                    now_ms: self.clock_ms.unwrap_or_else(|| {
+                        self.clock.as_ref().map_or(0, carrel_system::Clock::now_ms)
+                    }),
                 };
                 (200, serde_json::to_vec(&meta).unwrap())
             }

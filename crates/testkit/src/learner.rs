@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use carrel_learning::Step;
+use carrel_learning::{ReviewAnswer, Step};
 use carrel_model::{
-    BlobHash, ItemId, Slug,
+    BlobHash, CardKey, ItemId, Slug,
     content::{QuestionKind, Quiz, Response},
-    lattice::{ItemKind, Row, RowKey, RowType},
+    lattice::{ItemKind, PARAMS, ReviewKind, Row, RowKey, RowType, params_id},
 };
 use carrel_system::Clock;
 use serde_json::{Value, json};
@@ -58,8 +58,9 @@ impl SimulatedLearner {
             30..=39 => self.step_story(device, oracle).await,
             40..=59 => self.study(device, oracle).await,
             60..=74 => self.quiz(device).await,
-            75..=86 => self.word(device).await,
-            87..=93 => self.setting(device).await,
+            75..=79 => self.word(device).await,
+            80..=87 => self.review(device).await,
+            88..=93 => self.setting(device).await,
             _ => self.enrol(device).await,
         };
         done.unwrap_or_else(|e| panic!("{}: a learner's action failed: {e}", device.name));
@@ -190,7 +191,54 @@ impl SimulatedLearner {
 
     async fn word(&mut self, device: &Device) -> carrel_learning::Result<()> {
         let word = self.rng.pick(&content::words()).clone();
-        device.learning().save_word(&word, self.rng.permille(650)).await
+        let card =
+            CardKey::of_word("en", None, word.as_str().rsplit('/').next().unwrap_or_default());
+        let saved = self.rng.permille(650);
+        device.learning().save_word(&word, Some(&card), saved).await
+    }
+
+    /// Answers the next card or practises one, undoes a recent answer, also of another device, changes
+    /// what is set for a card, or adds a set of parameters.
+    async fn review(&mut self, device: &Device) -> carrel_learning::Result<()> {
+        let learning = device.learning();
+        match self.rng.below(10) {
+            0..=5 => {
+                let limit = 1 + self.rng.below(3) as usize;
+                let queue = learning.review_queue(limit).await?;
+                let Some(shown) = queue.cards.last() else { return Ok(()) };
+                let answer = ReviewAnswer {
+                    event: shown.event,
+                    card: shown.card.clone(),
+                    item: shown.item.clone(),
+                    kind: if self.rng.permille(100) { ReviewKind::Cram } else { shown.kind },
+                    rating: 1 + self.rng.below(4) as u8,
+                    duration_ms: self.rng.between(500, 20_000),
+                };
+                learning.answer_card(answer).await
+            }
+            6 | 7 => match learning.recent_reviews().await?.as_slice() {
+                [] => Ok(()),
+                recent => learning.undo_review(self.rng.pick(recent).event).await,
+            },
+            8 => {
+                let words = learning.words().await?;
+                if words.is_empty() {
+                    return Ok(());
+                }
+                let (card, suspended) =
+                    (self.rng.pick(&words).card.clone(), self.rng.permille(300));
+                learning.mark_card(&card, move |marks, _| marks.suspended = suspended).await?;
+                Ok(())
+            }
+            _ => {
+                let set = format!(r#"{{"algo":"fsrs6","w":[{}]}}"#, self.rng.below(3));
+                let write = move |tx: &mut carrel_learning::store::Tx<'_>| {
+                    let id = params_id(&set);
+                    tx.set_register_text(PARAMS, &id, set.clone()).map(|_| ())
+                };
+                device.app().store.write("params", write).await
+            }
+        }
     }
 
     async fn setting(&mut self, device: &Device) -> carrel_learning::Result<()> {

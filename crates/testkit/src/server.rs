@@ -116,6 +116,11 @@ impl TestServer {
         self.stop().await;
         self.start().await;
     }
+    /// Restarts the server with closed registration.
+    pub async fn close_registration(&mut self) {
+        self.settings.registration_open = false;
+        self.restart().await;
+    }
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }

@@ -50,7 +50,7 @@ async fn study(account: &OpenAccount) -> Result<()> {
         report(&format!("stored percent {shared} {}", shown.row.percent))?;
         if n % 3 == 0 {
             let word = item(&format!("rivers/w{n}"))?;
-            learning.save_word(&word, true).await?;
+            learning.save_word(&word, None, true).await?;
             report(&format!("stored word {word}"))?;
         }
         if n % 5 == 0 {

@@ -20,6 +20,8 @@ class AppStateStore {
   isImportRequested = $state(false);
   /** The address of a server from a link that the user confirmed; the Welcome screen connects to it. */
   proposedServer = $state("");
+  /** The enrolment code of that link, if it has one. */
+  proposedToken = "";
   #subscribed = false;
   /** Incremented by each `refresh` and `replace`, so that an outdated reply is dropped. */
   #version = 0;

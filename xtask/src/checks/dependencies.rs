@@ -12,6 +12,7 @@ use crate::sh::{self, Result};
 /// Crate, the workspace crates on which it may depend, and the additional crates on which its tests may depend.
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("carrel-model", &[], &[]),
+    ("carrel-mobile", &["carrel"], &[]),
     ("carrel-system", &["carrel-model"], &[]),
     ("carrel-sqlite", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
     ("carrel-net", &["carrel-model", "carrel-system"], &["carrel-testkit"]),
@@ -25,10 +26,16 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &[],
     ),
     ("carrel-authoring", &["carrel-model", "carrel-package"], &[]),
+    ("carrel-import", &["carrel-model", "carrel-package"], &[]),
     ("carrel-bundle", &["carrel-model"], &[]),
     ("carrel-fonts", &["carrel-model"], &["carrel-testkit"]),
     ("carrel-policy", &[], &[]),
-    ("carrel-learning", &["carrel-model", "carrel-system", "carrel-sqlite"], &["carrel-testkit"]),
+    ("carrel-scheduling", &["carrel-model"], &[]),
+    (
+        "carrel-learning",
+        &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-scheduling"],
+        &["carrel-testkit"],
+    ),
     (
         "carrel-sync",
         &["carrel-model", "carrel-system", "carrel-sqlite", "carrel-net", "carrel-learning"],
@@ -108,6 +115,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "carrel-sqlite",
             "carrel-package",
             "carrel-authoring",
+            "carrel-import",
             "carrel-bundle",
             "carrel-fonts",
             "carrel-listener",
@@ -127,9 +135,11 @@ const ALL: &[&str] = &[
     "carrel-imaging",
     "carrel-package",
     "carrel-authoring",
+    "carrel-import",
     "carrel-bundle",
     "carrel-fonts",
     "carrel-policy",
+    "carrel-scheduling",
     "carrel-learning",
     "carrel-sync",
     "carrel-http-cache",
@@ -146,7 +156,7 @@ const ALL: &[&str] = &[
 
 /// External crates allowed in some crates only: prefix of the name, the allowed crates, the reason.
 const EXTERNAL: &[(&str, &[&str], &str)] = &[
-    ("tauri", &["carrel"], "only the app depends on tauri"),
+    ("tauri", &["carrel", "carrel-mobile"], "only the app depends on tauri"),
     (
         "axum",
         &[
@@ -165,6 +175,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
         "rusqlite",
         &[
             "carrel-sqlite",
+            "carrel-import",
             "carrel-learning",
             "carrel-sync",
             "carrel-http-cache",
@@ -174,7 +185,7 @@ const EXTERNAL: &[(&str, &[&str], &str)] = &[
             "carrel-testkit",
             "carrel-tests",
         ],
-        "only crates with a database use SQL",
+        "only crates with a database, and the reader of Anki's, use SQL",
     ),
     ("tokio", ALL_BUT_MODEL, "model does no I/O"),
     (

@@ -1,6 +1,7 @@
 //! Checks that `cargo xtask test` performs itself, without another tool.
 
 pub mod dependencies;
+pub mod documented_commands;
 pub mod hygiene;
 pub mod licences;
 pub mod modules;

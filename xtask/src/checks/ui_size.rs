@@ -11,8 +11,10 @@ use crate::sh::{self, Result};
 
 /// Maximum size of the JavaScript and CSS files in index.html, each gzipped. Bytes.
 const MAX_FIRST_LOAD: usize = 120_000;
-/// Maximum size of all files except fonts and source maps, each gzipped. Bytes.
+/// Maximum size of all files except fonts, interpreters and source maps, each gzipped. Bytes.
 const MAX_TOTAL: usize = 600_000;
+/// Maximum size of the interpreters of learners' programs (WebAssembly), each gzipped. Loaded when a program is run.
+const MAX_INTERPRETERS: usize = 450_000;
 
 pub fn check() -> Result {
     let dist = sh::root().join("ui/dist");
@@ -26,15 +28,40 @@ pub fn check() -> Result {
     }
     let mut all = Vec::new();
     list_files(&dist, &mut all)?;
-    all.retain(|path| !path.extension().is_some_and(|end| end == "woff2" || end == "map"));
-    let (first, total) = (gzipped(&first)?, gzipped(&all)?);
+    all.retain(|path| !is_font_or_map(path));
+    let (interpreters, all): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|path| is_interpreter(path));
+    let (first, total, interpreters) = (gzipped(&first)?, gzipped(&all)?, gzipped(&interpreters)?);
     println!(
-        "  first load {first} B (max {MAX_FIRST_LOAD}), all files without fonts {total} B (max {MAX_TOTAL}), gzipped"
+        "  first load {first} B (max {MAX_FIRST_LOAD}), all files without fonts {total} B (max {MAX_TOTAL}), \
+         interpreters {interpreters} B (max {MAX_INTERPRETERS}), gzipped"
     );
-    if first > MAX_FIRST_LOAD || total > MAX_TOTAL {
-        return Err(format!("the UI is too large: first load {first} B, all {total} B"));
+    if first > MAX_FIRST_LOAD || total > MAX_TOTAL || interpreters > MAX_INTERPRETERS {
+        return Err(format!(
+            "the UI is too large: first load {first} B, all {total} B, interpreters {interpreters} B"
+        ));
     }
     Ok(())
+}
+
+/// Returns the size of all files except fonts, interpreters and source maps, not compressed.
+pub fn total_bytes() -> Result<u64> {
+    let mut all = Vec::new();
+    list_files(&sh::root().join("ui/dist"), &mut all)?;
+    all.iter()
+        .filter(|path| !is_font_or_map(path) && !is_interpreter(path))
+        .map(|path| {
+            fs::metadata(path).map(|m| m.len()).map_err(|e| format!("{}: {e}", path.display()))
+        })
+        .sum()
+}
+
+fn is_font_or_map(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "woff2" || end == "map")
+}
+
+fn is_interpreter(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "wasm")
 }
 
 /// Returns the relative paths of the scripts, preloaded modules and style sheets of a page.

@@ -4,6 +4,16 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "only their owner reads new files in the content folder of the machine",
+        file: "crates/content/src/permissions.rs",
+        good: "let readable = folder.mode() & if own.is_dir() { 0o055 } else { 0o044 };",
+        bad: "let readable = folder.mode() & if own.is_dir() { 0o055 } else { 0o000 };",
+        tests: unit!(
+            "carrel-content",
+            "new_files_get_the_permissions_of_their_folder_regardless_of_the_umask"
+        ),
+    },
+    Mutant {
         name: "a link with an unknown value is followed",
         file: "crates/client/src/open_request/link.rs",
         good: "let at = names.iter().position(|known| *known == name).ok_or(LinkError::Malformed)?;",
@@ -83,8 +93,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a write that changes nothing is added to the outbox",
         file: "crates/learning/src/store/tx.rs",
-        good: "if !self.put(&row)? {\n            return Ok(false);\n        }\n        self.mark_dirty(&row.key())?;",
-        bad: "self.put(&row)?;\n        self.mark_dirty(&row.key())?;",
+        good: "if !joined.changed {\n            return Ok(false);\n        }",
+        bad: "",
         tests: &[
             "-p",
             "carrel-client",
@@ -329,8 +339,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the server's clock is not read again while the local one is corrected",
         file: "crates/sync/src/engine.rs",
-        good: "if state.clock_offset_ms == 0 {",
-        bad: "if state.clock_offset_ms < i64::MAX {",
+        good: "if state.clock_offset_ms == 0 && !is_doubtful {",
+        bad: "if !is_doubtful {",
         tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(server_clock)"],
     },
     Mutant {

@@ -1,7 +1,8 @@
 //! `mutants`: mutation tests. Applies one mutant to the code at a time and requires a test to fail; an undetected
 //! mutant is a gap in the tests.
 //!
-//! The mutants are in `server`, `operations`, `package`, `client`, `policy`, `review`, `support`, `ui` and `update`. Changes
+//! The mutants are in `server`, `operations`, `package`, `client`, `import`, `policy`, `review`, `scheduling`, `support`,
+//! `ui` and `update`. Changes
 //! only a copy of the tree (target/mutants). Do not build in the checkout at the same time: both trees share one target folder.
 //! docs/TESTING.md lists the faults that the mutants represent.
 
@@ -20,10 +21,12 @@ macro_rules! api {
 
 mod client;
 mod fonts;
+mod import;
 mod operations;
 mod package;
 mod policy;
 mod review;
+mod scheduling;
 mod server;
 mod support;
 mod ui;
@@ -54,8 +57,10 @@ const TABLES: &[&[Mutant]] = &[
     package::MUTANTS,
     client::MUTANTS,
     fonts::MUTANTS,
+    import::MUTANTS,
     policy::MUTANTS,
     review::MUTANTS,
+    scheduling::MUTANTS,
     support::MUTANTS,
     ui::MUTANTS,
     update::MUTANTS,

@@ -10,6 +10,41 @@ macro_rules! client {
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "a kiosk deletes work that the server does not have",
+        file: "crates/client/src/client/kiosk.rs",
+        good: "if !has_unsent_work {",
+        bad: "if !has_unsent_work || unsent == Unsent::Keep {",
+        tests: client!("unsent_work_is_kept_encrypted_and_claimed_with_the_code"),
+    },
+    Mutant {
+        name: "a kiosk leaves the work of the previous learner when another one signs in",
+        file: "crates/client/src/client/accounts.rs",
+        good: "            if self.is_kiosk() {\n                self.end_kiosk_session(Some(&info.id)).await?;\n            }\n",
+        bad: "",
+        tests: client!("the_work_of_the_previous_learner_is_deleted_when_another_one_starts"),
+    },
+    Mutant {
+        name: "the enrolment token of the organisation is sent to any server",
+        file: "crates/client/src/policy.rs",
+        good: "policies.enrolment_token.clone().filter(|_| is_theirs)",
+        bad: "policies.enrolment_token.clone().filter(|_| is_theirs || true)",
+        tests: &[
+            "-p",
+            "carrel-tests",
+            "--test",
+            "integration",
+            "-E",
+            "test(the_token_of_a_policy_is_sent_to_its_server_only_and_never_in_the_way)",
+        ],
+    },
+    Mutant {
+        name: "empty values of a managed configuration are policies",
+        file: "crates/policy/src/source/managed_configuration.rs",
+        good: "RawValue::Text(text) => text.trim().is_empty(),",
+        bad: "RawValue::Text(_) => false,",
+        tests: unit!("carrel-policy", "what_the_administrator_left_empty_is_not_set"),
+    },
+    Mutant {
         name: "a policy file that is being written lifts the policies",
         file: "crates/client/src/policy.rs",
         good: "if new.report.has_failed_source() {",

@@ -575,9 +575,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the learner's day is the day in UTC",
         file: "crates/system/src/clock.rs",
-        good: "jiff::Zoned::now().date().to_string()",
-        bad: "jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string()",
-        tests: &["-p", "carrel-system", "--lib", "-E", "test(local_day_uses)"],
+        good: "jiff::tz::TimeZone::system().to_offset(at)",
+        bad: "jiff::tz::TimeZone::UTC.to_offset(at)",
+        tests: &["-p", "carrel-system", "--lib", "-E", "test(the_offset_is)"],
     },
     Mutant {
         name: "content.db destroyed: the records are not used",

@@ -4,6 +4,20 @@ use super::Mutant;
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "an enrolment token is used more often than it allows",
+        file: "crates/server/src/domain/enrolment_tokens.rs",
+        good: "token.uses >= token.max_uses",
+        bad: "token.uses > token.max_uses",
+        tests: api!("the_last_use_is_given_to_one_of_many_at_the_same_time"),
+    },
+    Mutant {
+        name: "unknown enrolment tokens are not limited",
+        file: "crates/server/src/http/auth.rs",
+        good: "if !matches!(result, Err(DomainError::Token(TokenRefusal::Unknown))) {",
+        bad: "if true {",
+        tests: api!("unknown_tokens_are_limited_by_network"),
+    },
+    Mutant {
         name: "a reused refresh token is not detected",
         file: "crates/server/src/domain/sessions.rs",
         good: "_ if position.generation > last.map_or(redeemed_floor, |last| last.generation) => {",
@@ -706,7 +720,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a session may start in the far future",
         file: "crates/server/src/push_validation.rs",
-        good: "        && ahead > MAX_WALL_AHEAD_MS",
+        good: "        && ahead > max_wall_ahead_ms(row)",
         bad: "        && ahead == i64::MAX",
         tests: unit!("carrel-server", "each_item_is_checked_separately"),
     },

@@ -101,6 +101,7 @@ fn wine_tests() -> Result {
     let mut command = cargo("test", WINDOWS);
     let crates = [
         "model",
+        "scheduling",
         "system",
         "policy",
         "sqlite",
@@ -119,21 +120,21 @@ fn wine_tests() -> Result {
 }
 
 fn android() -> Result {
-    check("aarch64-linux-android")
+    check("carrel-mobile", "aarch64-linux-android")
 }
 
 fn macos() -> Result {
-    check("aarch64-apple-darwin")
+    check("carrel", "aarch64-apple-darwin")
 }
 
 fn ios() -> Result {
-    check("aarch64-apple-ios")
+    check("carrel-mobile", "aarch64-apple-ios")
 }
 
 /// Type-checks the app with stubs for the C tools of the target system.
-fn check(target: &str) -> Result {
+fn check(package: &str, target: &str) -> Result {
     let mut command = cargo("check", target);
-    command.args(["--package", "carrel"]);
+    command.args(["--package", package]);
     stub_tools::configure(&mut command, target, &target_dir())?;
     sh::run(&mut command)
 }

@@ -43,6 +43,8 @@ pub fn runner(target_dir: &Path) -> Result<PathBuf> {
         "#!/bin/sh\n\
          # Console programs only: no display, no Mono, no Gecko.\n\
          export WINEPREFIX='{dir}/prefix' WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='\n\
+         # Some tests expect another result where Wine behaves differently from Windows.\n\
+         export CARREL_UNDER_WINE=1\n\
          unset DISPLAY\n\
          cp -u '{dir}/bcryptprimitives.dll' \"$(dirname \"$1\")/\"\n\
          exec {wine} \"$@\"\n"

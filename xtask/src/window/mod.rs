@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod driver;
+pub mod limits;
 pub mod media;
+pub mod programs;
 pub mod scenario;
 pub mod screen;

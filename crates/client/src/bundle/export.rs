@@ -116,28 +116,46 @@ fn ready_manifests(library: &Library, items: &[(Kind, Slug)]) -> Result<Vec<Arc<
 
 /// Exports all rows of the account to a file in `folder`, signed with this device's key.
 pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<ExportedFile> {
-    let Context { account, info, shared, .. } = context;
     let running = context.transfers.begin()?;
     let task = running.task.clone();
-    let key = device_key(&shared.secrets, &shared.config.ids).await?;
+    let Context { account, info, shared, .. } = context;
     if !info.is_demo() {
+        let key = device_key(&shared.secrets, &shared.config.ids).await?;
         publish_key(&account.store, HEXLOWER.encode(key.verifying_key().as_bytes())).await?;
     }
+    let work = work_file(context).await?;
+    let login = if info.is_demo() { "guest" } else { info.user.login.as_str() };
+    let date = date_and_time(account.store.clock().now_ms());
+    let path = folder.join(format!("{}-work-{date}.{EXTENSION}", to_file_name(login)));
+    blocking(move || {
+        let bytes = work.bytes.len() as u64;
+        write_content(&path, &work.bytes, &task)?;
+        tracing::info!(bundle.rows = work.rows, bundle.bytes = bytes, "exported a work file");
+        Ok(ExportedFile { path, bytes, count: work.rows })
+    })
+    .await
+}
+
+/// The bytes of a work file.
+pub(super) struct WorkFile {
+    pub bytes: Vec<u8>,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+/// Returns all rows of the account as a work file, signed with this device's key.
+pub(super) async fn work_file(context: &Context<'_>) -> Result<WorkFile> {
+    let Context { account, info, shared, .. } = context;
+    let key = device_key(&shared.secrets, &shared.config.ids).await?;
     let rows = account.store.read(all_rows).await?;
     let now_ms = account.store.clock().now_ms();
-    let login = if info.is_demo() { "guest" } else { info.user.login.as_str() };
-    let name = format!("{}-work-{}.{EXTENSION}", to_file_name(login), date_and_time(now_ms));
-    let path = folder.join(name);
     let (account, info, made_by) = (account.clone(), info.clone(), context.made_by());
     let device = shared.accounts.device();
     blocking(move || {
         let header = work_header(&account.content.library, info, device, made_by, now_ms)?;
-        let file = WorkBundle::write(header, &rows, &key).map_err(ImportError::File)?;
-        let count = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
-        let bytes = file.len() as u64;
-        write_content(&path, &file, &task)?;
-        tracing::info!(bundle.rows = count, bundle.bytes = bytes, "exported a work file");
-        Ok(ExportedFile { path, bytes, count })
+        let bytes = WorkBundle::write(header, &rows, &key).map_err(ImportError::File)?;
+        let rows = rows.iter().filter(|r| !r.is_server_only()).count() as u64;
+        Ok(WorkFile { bytes, rows })
     })
     .await
 }

@@ -25,13 +25,22 @@ pub(crate) async fn import_work(
     path: &Path,
     claim: bool,
 ) -> Result<ImportedWork> {
-    let Context { account, info, .. } = context;
     let path = path.to_owned();
     let work = blocking(move || match open_bundle(&path)?.0 {
         Bundle::Work(work) => Ok::<_, Error>(work),
         Bundle::Courses(_) => Err(ImportError::File(Fault::NoContent).into()),
     })
     .await?;
+    merge_work(context, work, claim).await
+}
+
+/// Merges the rows of a work file that was read. `claim` as for [`import_work`].
+pub(super) async fn merge_work(
+    context: &Context<'_>,
+    work: WorkBundle,
+    claim: bool,
+) -> Result<ImportedWork> {
+    let Context { account, info, .. } = context;
     let (work, refusal) = check_work(context, work).await?;
     if let Some(refusal) = refusal {
         let is_accepted = match &refusal {

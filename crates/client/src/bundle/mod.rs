@@ -10,6 +10,7 @@
 //! | `rows` | reading and merging the rows of a work file |
 //! | `export` | export of downloaded courses, or of a learner's rows, to a file |
 //! | `inspect` | the contents of a file, and whether it can be imported |
+//! | `kept_work` | work that a shared machine keeps, encrypted, for a claim with a code |
 //! | `import_courses`, `import_work` | import of a course file, of a work file |
 //!
 //! Not here: the file format (`carrel_bundle`); how rows merge (`carrel_learning`); which content is local
@@ -20,6 +21,7 @@ mod export;
 mod import_courses;
 mod import_work;
 mod inspect;
+mod kept_work;
 mod key_trust;
 mod removable_media;
 mod rows;
@@ -44,7 +46,8 @@ pub(crate) use self::{
     import_courses::import_courses,
     import_work::import_work,
     inspect::inspect,
-    rows::all_rows,
+    kept_work::{ClaimCode, claim_work, discard_work, has_kept_work, keep_work, new_code},
+    rows::{all_rows, is_device_setting, is_of_device},
     upload::Uploads,
 };
 use crate::{

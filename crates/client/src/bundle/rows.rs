@@ -28,6 +28,16 @@ pub(crate) fn all_rows(conn: &rusqlite::Connection) -> carrel_learning::Result<V
     Ok(all)
 }
 
+/// Returns true for settings, device names and device keys, which are not work.
+pub(crate) fn is_device_setting(row: &Row) -> bool {
+    matches!(row, Row::Kv(kv) if ["setting", "device", DEVICE_KEY].contains(&kv.ns.as_str()))
+}
+
+/// Returns true for the key of a register with the name or the key of a device.
+pub(crate) fn is_of_device(key: &str) -> bool {
+    key.split_once('\u{1f}').is_some_and(|(ns, _)| ["device", DEVICE_KEY].contains(&ns))
+}
+
 /// Merges the rows of a work file. Rows that this release cannot read are kept for a later release, like those from the
 /// server. `claimed`: the work was done without an account.
 pub fn join_rows(
@@ -50,10 +60,8 @@ pub fn join_rows(
                 continue;
             }
         };
-        // Settings, device names and device keys from work without an account do not apply to the learner's account.
-        let namespaces = ["setting", "device", DEVICE_KEY];
-        let is_device_setting = matches!(&row, Row::Kv(kv) if namespaces.contains(&kv.ns.as_str()));
-        if row.is_server_only() || (claimed && is_device_setting) {
+        // Those of work without an account do not apply to the learner's account.
+        if row.is_server_only() || (claimed && is_device_setting(&row)) {
             continue;
         }
         match tx.import(row) {

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use carrel_content::{Kind, download::DownloadTarget, library::Filter};
-use carrel_model::wire::{LoginRequest, RegisterRequest, TokenReply};
+use carrel_model::{
+    ErrorCode,
+    wire::{LoginRequest, RegisterRequest, TokenReply},
+};
 use carrel_net::{Session, Tokens};
 use carrel_policy::SignInMethod;
 use carrel_sqlite::Change;
@@ -52,6 +55,17 @@ impl Client {
         login: &str,
         password: &str,
     ) -> Result<Arc<OpenAccount>> {
+        Ok(self.sign_in_with_token(typed, login, password, None).await?.0)
+    }
+    /// Signs in as [`Self::sign_in`], and enrols the learner in the courses of an enrolment token: `token`, or that of
+    /// the organisation. If the server refuses `token`, the sign-in succeeds, and the reason is returned.
+    pub async fn sign_in_with_token(
+        &self,
+        typed: &str,
+        login: &str,
+        password: &str,
+        token: Option<&str>,
+    ) -> Result<(Arc<OpenAccount>, Option<ErrorCode>)> {
         self.shared.policies.check_sign_in(SignInMethod::Password)?;
         let server = self.check_server(typed).await?;
         let device = self.accounts().device();
@@ -61,9 +75,31 @@ impl Client {
             device_id: device.id,
             device_name: device.name,
             account_certificate: self.accounts().certificate_of(&server.address, login),
+            enrolment_token: self.enrolment_token(token, &server.address),
         };
         let reply = account::login(self.config().http.as_ref(), &server.address, &request).await?;
-        self.signed_in(&server, reply).await
+        let refused = reply.enrolment_refused;
+        let open = self.signed_in(&server, reply).await?;
+        if let (Some(code), None) = (refused, token) {
+            // The learner cannot do anything about it.
+            tracing::warn!(
+                error.code = code.as_str(),
+                "the enrolment token of the organisation was refused"
+            );
+        }
+        Ok((open, refused.filter(|_| token.is_some())))
+    }
+    /// Returns `token`, or else that of the organisation if the address is that of its server.
+    fn enrolment_token(&self, token: Option<&str>, address: &str) -> String {
+        match token {
+            Some(token) => token.to_owned(),
+            None => self.shared.policies.enrolment_token(address).unwrap_or_default(),
+        }
+    }
+    /// Returns true if the organisation has an enrolment token for the server with this address, which allows a
+    /// registration also if it is closed.
+    pub fn has_enrolment_token(&self, address: &str) -> bool {
+        self.shared.policies.enrolment_token(address).is_some()
     }
     /// Signs in with the password instead of a forgotten PIN, which is removed.
     pub async fn sign_in_without_pin(
@@ -86,19 +122,45 @@ impl Client {
         name: &str,
         password: &str,
     ) -> Result<Arc<OpenAccount>> {
+        self.register_with_token(typed, login, name, password, None).await
+    }
+    /// Registers as [`Self::register`] with an enrolment token: `token`, or that of the organisation.
+    ///
+    /// # Errors
+    ///
+    /// `TokenUnknown`, `TokenExpired` or `TokenUsedUp` of the server if it refuses the token.
+    pub async fn register_with_token(
+        &self,
+        typed: &str,
+        login: &str,
+        name: &str,
+        password: &str,
+        token: Option<&str>,
+    ) -> Result<Arc<OpenAccount>> {
         self.shared.policies.check_sign_in(SignInMethod::Registration)?;
         let server = self.check_server(typed).await?;
         let device = self.accounts().device();
-        let request = RegisterRequest {
+        let mut request = RegisterRequest {
             login: login.to_owned(),
             name: name.to_owned(),
             password: password.to_owned(),
             device_id: device.id,
             device_name: device.name,
+            enrolment_token: self.enrolment_token(token, &server.address),
         };
         let http = self.config().http.as_ref();
-        let reply = account::register(http, &server.address, &request).await?;
-        self.signed_in(&server, reply).await
+        let mut reply = account::register(http, &server.address, &request).await;
+        if let Err(e) = &reply
+            && is_token_refusal(e.code())
+            && token.is_none()
+            && server.meta.registration_open
+        {
+            // The learner does not need the token of the organisation, and cannot do anything about it.
+            tracing::warn!(error = %e, "the enrolment token of the organisation was refused");
+            request.enrolment_token.clear();
+            reply = account::register(http, &server.address, &request).await;
+        }
+        self.signed_in(&server, reply?).await
     }
 
     async fn signed_in(&self, server: &ServerCheck, reply: TokenReply) -> Result<Arc<OpenAccount>> {
@@ -300,6 +362,9 @@ impl Client {
     /// first time, all of the demo library is stored on this device.
     pub async fn open_guest(&self) -> Result<Arc<OpenAccount>> {
         self.shared.policies.check_sign_in(SignInMethod::Guest)?;
+        if self.is_kiosk() {
+            self.end_guest_session().await?;
+        }
         let info = AccountInfo::demo("");
         let is_first = self.accounts().get(&info.id).is_none();
         if is_first {
@@ -326,12 +391,17 @@ impl Client {
         }
     }
     /// Signs out of an account, open or not. Its tokens are deleted; its data, with unsent changes, stays until the
-    /// learner signs in again or enters their PIN.
+    /// learner signs in again or enters their PIN. On a kiosk, the account is deleted instead; see
+    /// [`Self::kept_work`].
     pub async fn sign_out_of(&self, id: &str) -> Result<()> {
         let _switching = self.switching.lock().await;
         let info =
             self.accounts().get(id).ok_or_else(|| Error::NotFound(format!("account {id}")))?;
         let open = self.account().filter(|open| open.id() == id);
+        if self.is_kiosk() {
+            drop(open);
+            return self.end_kiosk_session_of(info).await;
+        }
         let refresh = self.drop_tokens(&info, open.as_deref()).await?;
         let (id, is_open, signed_out) = (id.to_owned(), open.is_some(), !info.is_demo());
         let marked = self.shared.with_accounts(move |accounts| {
@@ -373,9 +443,12 @@ impl Client {
     }
 
     /// Closes the open account without ending its session, so that another learner of this device can continue. The next
-    /// start opens no account.
+    /// start opens no account. On a kiosk, this is a sign-out.
     pub async fn leave(&self) -> Result<()> {
         let _switching = self.switching.lock().await;
+        if self.is_kiosk() {
+            return self.end_kiosk_session(None).await;
+        }
         if let Err(e) = self.set_active(None).await {
             // A full disk must not keep the learner's work open.
             tracing::warn!(error = %e, "the closed account is still stored as the active one");
@@ -410,6 +483,9 @@ impl Client {
     ) -> Result<Arc<OpenAccount>> {
         let opened = async {
             self.check_account(info)?;
+            if self.is_kiosk() {
+                self.end_kiosk_session(Some(&info.id)).await?;
+            }
             let storage = self.storage().await?;
             OpenAccount::open(&self.shared, storage, info, session).await
         };
@@ -422,14 +498,19 @@ impl Client {
                 return Err(e);
             }
         };
-        let previous = self.open.write().replace(account.clone());
-        self.media.set_library(Some(account.content.library.clone()));
+        self.install(account.clone()).await;
+        Ok(account)
+    }
+    /// Makes an account the open one, and closes the previous one.
+    pub(super) async fn install(&self, account: Arc<OpenAccount>) {
+        let library = account.content.library.clone();
+        let previous = self.open.write().replace(account);
+        self.media.set_library(Some(library));
         *self.failure.lock() = None;
         if let Some(previous) = previous {
             previous.close().await;
         }
         self.changes().publish_one(Change::Account);
-        Ok(account)
     }
 
     /// Checks that the organisation allows an account that is already on this device.
@@ -449,6 +530,10 @@ impl Client {
     ) {
         self.shared.failpoints.set(failpoint);
     }
+}
+
+fn is_token_refusal(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::TokenUnknown | ErrorCode::TokenExpired | ErrorCode::TokenUsedUp)
 }
 
 /// Downloads all of the demo library from its folder, so that it counts as content of this device, is searched and can be

@@ -84,7 +84,7 @@ impl Client {
         bundle::export_file(&context, folder, &name, content, count).await
     }
 
-    fn bundle_context(&self) -> Result<Context<'_>> {
+    pub(super) fn bundle_context(&self) -> Result<Context<'_>> {
         let account = self.require_account()?;
         let info = self.accounts().get(account.id()).ok_or(Error::UNAUTHENTICATED)?;
         Ok(Context { account, info, shared: &self.shared, transfers: &self.transfers })

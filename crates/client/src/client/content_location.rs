@@ -2,7 +2,12 @@
 //!
 //! Not here: quotas and eviction (`carrel_content::storage`).
 
-use std::{path::PathBuf, sync::Weak, time::Duration};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Weak,
+    time::Duration,
+};
 
 use carrel_content::storage::{ContentLocation, Storage, StorageOptions};
 use carrel_sqlite::Change;
@@ -25,14 +30,18 @@ impl Client {
         let (location, space) = (self.content_location(), self.config().space.clone());
         let (clock, changes) = (self.clock().clone(), self.changes().clone());
         let policy_budget = self.policy_budget();
-        let storage = blocking(move || {
+        let opened = blocking(move || {
             // Users with write permission store content in the folder shared by all users of the machine. Others read
             // that folder and store what it lacks in their own folder.
-            let (dir, shared_store) = match space.content_dir {
-                Some(shared) if Storage::is_writable(&shared) => (shared, None),
-                shared => (location.current(), shared),
+            let (dir, shared_store, problem) = match space.content_dir {
+                None => (location.current(), None, None),
+                Some(shared) if Storage::is_writable(&shared) => (shared, None, None),
+                Some(shared) => match check_readable(&shared) {
+                    Ok(()) => (location.current(), Some(shared), None),
+                    Err(problem) => (location.current(), None, Some(problem)),
+                },
             };
-            Ok::<_, Error>(Storage::open(StorageOptions {
+            let storage = Storage::open(StorageOptions {
                 dir,
                 policy_budget,
                 disk: space.disk,
@@ -40,9 +49,14 @@ impl Client {
                 changes,
                 failpoints: space.failpoints,
                 shared_store,
-            })?)
-        })
-        .await?;
+            })?;
+            Ok::<_, Error>((storage, problem))
+        });
+        let (storage, problem) = opened.await?;
+        if let Some(problem) = &problem {
+            tracing::warn!("{problem}");
+        }
+        *self.folder_problem.lock() = problem;
         tokio::spawn(watch_space(self.weak.clone(), &storage, self.content_location()));
         *open = Some(storage.clone());
         Ok(storage)
@@ -95,9 +109,45 @@ impl Client {
         Ok(())
     }
 
+    /// Returns why the content folder of this machine cannot be used, for the administrator; none if it can, if there is
+    /// none, and before the content is opened.
+    pub fn content_folder_problem(&self) -> Option<String> {
+        self.folder_problem.lock().clone()
+    }
+
     /// Returns false if the organisation sets the content folder.
     pub fn can_move_content(&self) -> bool {
         self.config().space.content_dir.is_none()
+    }
+}
+
+/// Checks that this user may read the content folder of the machine. Blocking.
+fn check_readable(folder: &Path) -> std::result::Result<(), String> {
+    let shown = folder.display();
+    let problem = |what: &str, e: &std::io::Error, hint: &str| {
+        format!(
+            "the content folder {shown} {what}: {e}; content of this user is stored in their own folder; hint: {hint}"
+        )
+    };
+    if let Err(e) = std::fs::read_dir(folder) {
+        return Err(match e.kind() {
+            ErrorKind::NotFound => problem(
+                "does not exist, and this user may not create it",
+                &e,
+                "create the folder, and let all users of the machine read it",
+            ),
+            ErrorKind::NotADirectory => problem("is not a folder", &e, "name another folder"),
+            _ => problem("cannot be read", &e, "let all users of the machine read the folder"),
+        });
+    }
+    // A folder that nobody has written to yet is no problem.
+    match std::fs::File::open(folder.join("content.db")) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(problem(
+            "contains files that this user may not read",
+            &e,
+            "let all users of the machine read the files in it",
+        )),
+        _ => Ok(()),
     }
 }
 

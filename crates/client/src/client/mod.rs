@@ -6,6 +6,7 @@ mod accounts;
 mod adopt;
 mod bundles;
 mod content_location;
+mod kiosk;
 mod network;
 mod policies;
 mod removal;
@@ -25,6 +26,7 @@ use carrel_net::{MinThroughput, SecretStore, TracedHttp};
 use carrel_sqlite::Changes;
 use carrel_system::{Clock, blocking};
 use carrel_update::updater::Updater;
+pub use kiosk::KeptWork;
 use parking_lot::{Mutex, RwLock};
 pub use removal::Unsynced;
 use tokio::sync::watch;
@@ -59,6 +61,10 @@ pub struct Client {
     switching: tokio::sync::Mutex<()>,
     failure: Mutex<Option<OpenFailure>>,
     updates: OnceLock<Arc<Updater>>,
+    /// Work kept at sign-outs whose codes nobody has noted yet.
+    kept: Mutex<Vec<KeptWork>>,
+    /// Why the content folder of this machine cannot be used.
+    folder_problem: Mutex<Option<String>>,
     weak: Weak<Self>,
 }
 
@@ -107,9 +113,15 @@ impl Client {
             switching: Default::default(),
             failure: Mutex::default(),
             updates: OnceLock::new(),
+            kept: Mutex::default(),
+            folder_problem: Mutex::default(),
             weak: weak.clone(),
         });
         client.watch_policies();
+        client.read_kept_work().await;
+        if client.is_kiosk() {
+            client.clean_up_kiosk().await;
+        }
         if let Some(active) =
             client.accounts().active().filter(|a| !a.signed_out && a.pin.is_none())
             && let Err(e) = client.switch(&active.id).await

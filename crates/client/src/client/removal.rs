@@ -116,7 +116,7 @@ impl Client {
     }
 
     /// Deletes the lists and downloads of an account. Files that other accounts need are kept.
-    async fn remove_content(&self, id: String) -> Result<()> {
+    pub(super) async fn remove_content(&self, id: String) -> Result<()> {
         let storage = self.storage().await?;
         let folder = self.config().cache_dir.join("accounts").join(&id);
         blocking(move || {

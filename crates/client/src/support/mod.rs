@@ -68,6 +68,7 @@ pub fn environment(
         version: version.to_owned(),
         data_dir: data_dir.clone(),
         content_dir,
+        machine_folder: None,
         databases,
         locks: accounts.iter().map(|dir| dir.join("user.lock")).collect(),
         is_running: false,

@@ -697,6 +697,7 @@ impl FakeAuthServer {
                 refresh_token: t.refresh,
                 refresh_expires_in_ms: 0,
                 account_certificate: String::new(),
+                enrolment_refused: None,
             };
             return Ok((200, serde_json::to_vec(&reply).unwrap()));
         }

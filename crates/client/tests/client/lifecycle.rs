@@ -85,6 +85,7 @@ impl School {
             refresh_token: format!("r-{n}"),
             refresh_expires_in_ms: 0,
             account_certificate: String::new(),
+            enrolment_refused: None,
         };
         json(serde_json::to_vec(&tokens).unwrap()).into()
     }

@@ -4,6 +4,7 @@
 
 mod account;
 mod bundle;
+mod kiosk;
 mod learners;
 mod lifecycle;
 mod policies;

@@ -31,6 +31,19 @@ pub struct AppState {
     pub demo_available: bool,
     /// Tokens are stored in an encrypted file, because the system's keychain is unavailable.
     pub keychain_fallback: bool,
+    /// Work that this kiosk kept at sign-outs, because the server does not have it, and whose codes nobody has noted
+    /// yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<KeptWork>>")]
+    pub kept_work: Vec<KeptWork>,
+    /// Why the server refused the enrolment code of this sign-in; only in the reply to `sign_in`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub enrolment_refused: Option<ErrorCode>,
+    /// This machine keeps work that can be claimed with a code.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub has_claimable_work: bool,
     /// The account that could not be opened, with the error. `switch_account` tries to open it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -43,6 +56,25 @@ pub struct AppState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub repair: Option<RepairReport>,
+}
+
+/// Kept work, which its learner can claim on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptWork {
+    /// The code to note, in groups.
+    pub code: String,
+    /// Number of entries.
+    pub rows: u64,
+    /// Display name of the learner; empty for a guest.
+    pub learner: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptWorkCode {
+    /// As shown or as typed.
+    pub code: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -186,6 +218,10 @@ pub struct SignIn {
     #[serde(default)]
     #[ts(optional)]
     pub removes_pin: Option<bool>,
+    /// Enrolment code of a link to this server.
+    #[serde(default)]
+    #[ts(optional)]
+    pub enrolment_token: Option<String>,
 }
 
 #[derive(Clone, Serialize, Deserialize, TS)]
@@ -195,6 +231,10 @@ pub struct Register {
     pub login: String,
     pub name: String,
     pub password: String,
+    /// Enrolment code of a link to this server.
+    #[serde(default)]
+    #[ts(optional)]
+    pub enrolment_token: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -23,7 +23,7 @@ pub struct PolicyList {
     pub import_courses: bool,
     /// Work may be imported from files.
     pub import_work: bool,
-    /// The key KioskMode is set. This release only reports it.
+    /// Work is deleted from this machine at a sign-out (the key KioskMode).
     pub kiosk: bool,
 }
 

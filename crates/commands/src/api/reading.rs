@@ -3,7 +3,7 @@
 //! Not here: outlines of courses (`library`).
 
 use carrel_model::{
-    BlobHash, ItemId,
+    BlobHash, CardKey, ItemId,
     content::{SectionBody, SectionType, Story, VocabularyEntry},
 };
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,8 @@ pub struct FontFileView {
 #[serde(rename_all = "camelCase")]
 pub struct WordView {
     pub item: ItemId,
+    /// Key of the word's card on the review list.
+    pub card: CardKey,
     /// Language of the word.
     pub lang: String,
     pub entry: VocabularyEntry,

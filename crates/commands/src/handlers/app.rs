@@ -3,8 +3,8 @@
 //! Not here: settings (`settings`).
 
 use carrel_client::{
-    Error, OpenFailure as ClientOpenFailure, account::AccountInfo, learning::store::Repair,
-    net::ProxyCredentials, system::blocking,
+    Error, KeptWork as ClientKeptWork, OpenFailure as ClientOpenFailure, account::AccountInfo,
+    learning::store::Repair, net::ProxyCredentials, system::blocking,
 };
 use carrel_model::lattice::{RowKey, RowType};
 
@@ -12,10 +12,11 @@ use super::{Result, settings::settings_of, sync::status_view};
 use crate::{
     api::{
         app::{
-            Account, AccountRef, AccountRemoval, AppState, CheckServer, Empty, MoveServer,
-            OpenFailure, OpenUrl, Register, RemoveAccount, RepairReport, ServerInfo, SetPin,
-            SetProxyLogin, SignIn, SwitchAccount, UnsyncedCount,
+            Account, AccountRef, AccountRemoval, AppState, CheckServer, Empty, KeptWork,
+            KeptWorkCode, MoveServer, OpenFailure, OpenUrl, Register, RemoveAccount, RepairReport,
+            ServerInfo, SetPin, SetProxyLogin, SignIn, SwitchAccount, UnsyncedCount,
         },
+        bundle::ImportedWork,
         error::CommandError,
         settings::Settings,
         sync::{SyncPhase, SyncStatus},
@@ -48,6 +49,9 @@ pub async fn get_app_state(host: &dyn Host, _: Empty) -> Result<AppState> {
         None => None,
     };
     Ok(AppState {
+        kept_work: client.kept_work().into_iter().map(kept_view).collect(),
+        enrolment_refused: None,
+        has_claimable_work: client.has_claimable_work().await,
         open_failure: client.open_failure().map(failure_view),
         read_only: store.and_then(|store| store.read_only()).map(|e| e.code()),
         repair: repair.map(repair_view),
@@ -80,6 +84,26 @@ fn repair_view(repair: Repair) -> RepairReport {
         unreadable: u32::try_from(repair.unreadable).unwrap_or(u32::MAX),
         unknown_since_ms: repair.unknown_since_ms,
     }
+}
+
+fn kept_view(kept: ClientKeptWork) -> KeptWork {
+    KeptWork { code: kept.code, rows: kept.rows, learner: kept.learner }
+}
+
+/// Forgets the code of kept work after the learner has noted it.
+pub async fn forget_kept_work(host: &dyn Host, request: KeptWorkCode) -> Result<AppState> {
+    host.client().forget_kept_work(&request.code).await?;
+    get_app_state(host, Empty {}).await
+}
+
+/// Merges kept work with that of the open account.
+pub async fn claim_work(host: &dyn Host, request: KeptWorkCode) -> Result<ImportedWork> {
+    let imported = host.client().claim_work(&request.code).await?;
+    Ok(ImportedWork {
+        rows: imported.rows,
+        changed: imported.changed,
+        unreadable: imported.unreadable,
+    })
 }
 
 /// Deletes the report of a repair after the learner has read it.
@@ -116,32 +140,37 @@ fn status_without_account() -> SyncStatus {
 }
 
 pub async fn check_server(host: &dyn Host, request: CheckServer) -> Result<ServerInfo> {
-    let server = host.client().check_server(&request.address).await?;
+    let client = host.client();
+    let server = client.check_server(&request.address).await?;
     Ok(ServerInfo {
+        registration_open: server.meta.registration_open
+            || client.has_enrolment_token(&server.address),
         address: server.address,
         name: server.meta.name,
         version: server.meta.version,
-        registration_open: server.meta.registration_open,
         clock_ahead_ms: server.clock_ahead_ms,
     })
 }
 
 pub async fn sign_in(host: &dyn Host, request: SignIn) -> Result<AppState> {
-    let SignIn { address, login, password, removes_pin } = request;
+    let SignIn { address, login, password, removes_pin, enrolment_token } = request;
     redact_names(host, [login.as_str()]);
     let client = host.client();
-    if removes_pin == Some(true) {
+    let enrolment_refused = if removes_pin == Some(true) {
         client.sign_in_without_pin(&address, &login, &password).await?;
+        None
     } else {
-        client.sign_in(&address, &login, &password).await?;
-    }
-    get_app_state(host, Empty {}).await
+        let token = enrolment_token.as_deref();
+        client.sign_in_with_token(&address, &login, &password, token).await?.1
+    };
+    Ok(AppState { enrolment_refused, ..get_app_state(host, Empty {}).await? })
 }
 
 pub async fn register(host: &dyn Host, request: Register) -> Result<AppState> {
-    let Register { address, login, name, password } = request;
+    let Register { address, login, name, password, enrolment_token } = request;
     redact_names(host, [login.as_str(), &name]);
-    host.client().register(&address, &login, &name, &password).await?;
+    let token = enrolment_token.as_deref();
+    host.client().register_with_token(&address, &login, &name, &password, token).await?;
     get_app_state(host, Empty {}).await
 }
 

@@ -127,7 +127,8 @@ pub async fn run_doctor(host: &dyn Host, _: Empty) -> Result<DoctorReport> {
         let system = SystemFacts { keychain, ..facts() };
         let (http, clock) = (config.http.clone(), config.clock.clone());
         let found = support::environment(&folders, &config.app_version, http, clock, system);
-        Ok::<_, Error>(Environment { is_running: true, ..found })
+        let machine_folder = config.space.content_dir.clone();
+        Ok::<_, Error>(Environment { is_running: true, machine_folder, ..found })
     });
     Ok(doctor::run(environment.await?).await)
 }

@@ -18,7 +18,9 @@ use crate::{
 
 pub async fn save_word(host: &dyn Host, request: SaveWord) -> Result<WordList> {
     let account = account(host)?;
-    account.learning.save_word(&request.word, request.saved).await?;
+    let library = account.content.library.without_waiting();
+    let card = reading::word(&account, &library, &request.word).await.ok().map(|word| word.card);
+    account.learning.save_word(&request.word, card.as_ref(), request.saved).await?;
     list(&account).await
 }
 

@@ -14,6 +14,7 @@ pub mod open;
 pub mod policies;
 pub mod quiz;
 pub mod reading;
+pub mod review;
 pub mod settings;
 pub mod storage;
 pub mod sync;

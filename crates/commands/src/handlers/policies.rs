@@ -29,10 +29,12 @@ pub async fn get_policies(host: &dyn Host, _: Empty) -> Result<PolicyList> {
         locked: entry.locked,
         source: entry.source.clone(),
     });
+    let problems = report.problems.iter().map(ToString::to_string);
+    let problems = problems.chain(host.client().content_folder_problem());
     let allowed = METHODS.iter().filter(|(method, _)| policies.allows_sign_in(*method));
     Ok(PolicyList {
         entries: entries.collect(),
-        problems: report.problems.iter().map(ToString::to_string).collect(),
+        problems: problems.collect(),
         server_address: policies.server_address.clone(),
         server_address_locked: policies.server_address_locked,
         sign_in_methods: allowed.map(|(_, method)| *method).collect(),

@@ -8,7 +8,7 @@ use carrel_client::{
     learning::{ProgressRecord, Step},
 };
 use carrel_model::{
-    ItemId, Slug,
+    CardKey, ItemId, Slug,
     content::{
         Block, LessonOutline, ManifestContent, SectionBody, SectionOutline, Story, VocabularyEntry,
     },
@@ -79,12 +79,13 @@ pub async fn open_story(host: &dyn Host, request: ItemRef) -> Result<StoryPage> 
     let account = account(host)?;
     let dated = account.content.library.find_story(&request.item).await?;
     let freshness = freshness(&dated);
-    let saved = account.learning.saved_words(request.item.root()).await?;
-    // A story inside a course has its own words and those of the course; other stories of the course have others.
-    let saved_words = saved
+    let cards = cards(&dated.value.lang, request.item.as_str(), &dated.value.vocabulary);
+    link(&account, cards.clone()).await;
+    let saved = account.learning.saved_cards().await?;
+    let saved_words = cards
         .iter()
-        .filter_map(|word| word.as_str().rsplit_once('/'))
-        .filter(|(of, _)| *of == request.item.as_str() || *of == request.item.root())
+        .filter(|(_, card)| saved.contains(card))
+        .filter_map(|(item, _)| item.as_str().rsplit_once('/'))
         .map(|(_, word)| word.to_owned())
         .collect();
     let progress = progress_of(&account, ItemKind::Story, &request.item).await?;
@@ -147,16 +148,38 @@ pub(crate) async fn word(
             story_word(library, root, leaf).await?
         }
         [root] => match course_vocabulary(library, root).await {
-            Ok((lang, entries)) => find(entries, leaf).map(|e| (lang, e)),
+            Ok((lang, entries)) => find(&lang, root, entries, leaf),
             Err(e) if is_listed(account, Kind::Course, root).await? => return Err(e),
             Err(_) => story_word(library, root, leaf).await?,
         },
         [_, _] => story_word(library, &root.join("/"), leaf).await?,
         _ => None,
     };
-    let (lang, entry) = found.ok_or_else(missing)?;
-    let saved = account.learning.saved_words(parts[0]).await?.contains(item);
-    Ok(WordView { item: item.clone(), lang, entry, saved })
+    let FoundWord { lang, entry, card } = found.ok_or_else(missing)?;
+    link(account, vec![(item.clone(), card.clone())]).await;
+    let saved = account.learning.saved_cards().await?.contains(&card);
+    Ok(WordView { item: item.clone(), card, lang, entry, saved })
+}
+
+/// Stores the cards of words. They are a cache, so a full disk does not keep a word from being shown.
+async fn link(account: &OpenAccount, cards: Vec<(ItemId, CardKey)>) {
+    if let Err(e) = account.learning.link_words(cards).await {
+        tracing::debug!(error = %e, "the cards of words could not be stored");
+    }
+}
+
+/// An entry with the language of its course or story.
+struct FoundWord {
+    lang: String,
+    entry: VocabularyEntry,
+    card: CardKey,
+}
+
+/// Returns the words of a vocabulary with their cards. `root`: the course or story.
+fn cards(lang: &str, root: &str, entries: &[VocabularyEntry]) -> Vec<(ItemId, CardKey)> {
+    let keys = CardKey::of_vocabulary(lang, entries.iter().map(|e| (&e.id, e.word.as_str())));
+    let items = entries.iter().map(|e| ItemId::new(format!("{root}/{}", e.id)).ok());
+    items.zip(keys).filter_map(|(item, card)| Some((item?, card))).collect()
 }
 
 async fn is_listed(account: &OpenAccount, kind: Kind, id: &str) -> Result<bool> {
@@ -165,8 +188,12 @@ async fn is_listed(account: &OpenAccount, kind: Kind, id: &str) -> Result<bool> 
     Ok(title.await?.is_some())
 }
 
-fn find(entries: Vec<VocabularyEntry>, leaf: &str) -> Option<VocabularyEntry> {
-    entries.into_iter().find(|e| e.id.as_str() == leaf)
+fn find(lang: &str, root: &str, entries: Vec<VocabularyEntry>, leaf: &str) -> Option<FoundWord> {
+    let cards = cards(lang, root, &entries);
+    let entry = entries.into_iter().find(|e| e.id.as_str() == leaf)?;
+    let is_entry = |item: &ItemId| item.as_str().rsplit('/').next() == Some(leaf);
+    let (_, card) = cards.into_iter().find(|(item, _)| is_entry(item))?;
+    Some(FoundWord { lang: lang.to_owned(), entry, card })
 }
 
 async fn course_vocabulary(
@@ -184,15 +211,10 @@ async fn course_vocabulary(
     Ok((meta.lang.clone(), entries))
 }
 
-async fn story_word(
-    library: &Library,
-    story: &str,
-    leaf: &str,
-) -> Result<Option<(String, VocabularyEntry)>> {
+async fn story_word(library: &Library, story: &str, leaf: &str) -> Result<Option<FoundWord>> {
     let item = ItemId::new(story).map_err(|e| CommandError::invalid(e.to_string()))?;
-    let story: Story = library.find_story(&item).await?.value;
-    let lang = story.lang.clone();
-    Ok(find(story.vocabulary, leaf).map(|e| (lang, e)))
+    let found: Story = library.find_story(&item).await?.value;
+    Ok(find(&found.lang, story, found.vocabulary, leaf))
 }
 
 pub async fn get_position(host: &dyn Host, request: PositionRef) -> Result<ItemProgress> {

@@ -523,13 +523,16 @@ impl BlobStore {
         let now = self.inner.clock.now_ms();
         let path = self.path(blob.hash);
         let stored = self.with_space(blob.size, || {
+            // The transaction runs again if its commit failed.
+            let mut is_renamed = false;
             self.inner
                 .db
                 .write_blocking("store.store_verified", |tx| {
                     insert_blob(tx, blob, body, now)?;
                     // The last step before the commit; if the commit fails, the file is renamed back.
-                    if let Some(file) = file {
+                    if let Some(file) = file.filter(|_| !is_renamed) {
                         fs::rename(file, &path)?;
+                        is_renamed = true;
                         self.failpoint("renamed");
                     }
                     Ok(())

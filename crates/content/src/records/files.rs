@@ -211,7 +211,7 @@ impl Records {
         for dir in [self.dir.as_path(), folder] {
             if !dir.is_dir() {
                 fs::create_dir_all(dir)?;
-                permissions::share(dir, self.dir.parent().unwrap_or(&self.dir));
+                permissions::share_with_group(dir, self.dir.parent().unwrap_or(&self.dir));
             }
         }
         let new = path.with_extension(format!("{}.new", std::process::id()));
@@ -220,7 +220,7 @@ impl Records {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let written = options.open(&new).and_then(|mut file| {
-            permissions::share(&new, folder);
+            permissions::share_with_group(&new, folder);
             file.write_all(bytes)?;
             file.sync_all()?;
             drop(file);

@@ -259,22 +259,24 @@ impl Index {
             cause: Cause::Busy,
             text: "content.db is corrupt and in use by another process".into(),
         };
-        let file = lock.as_ref().ok_or_else(busy)?;
-        // A lock cannot be converted atomically: on failure the shared lock is acquired again.
-        file.unlock()?;
-        if file.try_lock().is_err() {
-            if file.try_lock_shared().is_err() {
-                lock.take();
+        // A lock cannot be converted. Closing the file releases the shared lock; `unlock` fails in Wine.
+        drop(lock.take().ok_or_else(busy)?);
+        let exclusive = make_shared(&self.dir, LOCK)?;
+        let renamed = match exclusive.try_lock() {
+            Ok(()) => {
+                tracing::error!(content.file = %path.display(), found, "content.db is corrupt; recreating it from records and blob files");
+                rename_damaged(path)
+                    .map_err(IndexError::from)
+                    .and_then(|()| Ok(make_shared(&self.dir, DATABASE).map(drop)?))
             }
-            return Err(busy());
-        }
-        tracing::error!(content.file = %path.display(), found, "content.db is corrupt; recreating it from records and blob files");
-        rename_damaged(path)?;
-        make_shared(&self.dir, DATABASE)?;
-        let file = lock.as_ref().ok_or_else(busy)?;
-        file.unlock()?;
-        file.lock_shared()?;
-        Ok(())
+            Err(_) => Err(busy()),
+        };
+        drop(exclusive);
+        let shared = make_shared(&self.dir, LOCK)?;
+        // Fails if another process has begun to move the content.
+        shared.try_lock_shared().map_err(|_| busy())?;
+        *lock = Some(shared);
+        renamed
     }
 
     /// Creates and locks the folder. Creates the database file, in a shared folder with the group's

@@ -22,6 +22,7 @@ pub(super) fn check(environment: &Environment) -> Vec<Check> {
         folder("files.content", &environment.content_dir),
         space(environment),
     ];
+    checks.extend(environment.machine_folder.as_deref().map(machine_folder));
     checks.extend(environment.json_files.iter().filter_map(|file| json(file)));
     checks.extend(environment.databases.iter().map(database));
     checks.push(instances(environment));
@@ -52,6 +53,39 @@ fn folder(id: &str, path: &Path) -> Check {
             let found = format!("the folder {shown} cannot be written: {cause}");
             Check::problem(id, name(cause), found, cause.hint())
         }
+    }
+}
+
+/// Checks the content folder of the machine, which it is enough to read.
+fn machine_folder(path: &Path) -> Check {
+    let (id, shown) = ("files.machine", path.display());
+    let problem = |cause: &str, found: String, action: &str| {
+        let found = format!("{found}; content is stored in the folder of this user instead");
+        Check::problem(id, cause, found, action)
+    };
+    match fs::read_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let action = "create the folder, and let all users of the machine read it";
+            return problem("missing", format!("the folder {shown} does not exist"), action);
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+            return problem("not_a_folder", format!("{shown} is a file"), "name another folder");
+        }
+        Err(e) => {
+            let action = "let all users of the machine read the folder";
+            return problem("not_permitted", format!("{shown} cannot be read: {e}"), action);
+        }
+        Ok(_) => {}
+    }
+    match fs::File::open(path.join("content.db")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            let found = format!("this user may not read the files in {shown}: {e}");
+            problem("not_permitted", found, "let all users of the machine read the files in it")
+        }
+        _ if tempfile::tempfile_in(path).is_ok() => {
+            Check::ok(id, format!("{shown} can be read and written"))
+        }
+        _ => Check::ok(id, format!("{shown} can be read; this user may not write to it")),
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Environment {
     pub data_dir: PathBuf,
     /// Folder of content.
     pub content_dir: PathBuf,
+    /// Content folder for all users of the machine, which this user may only be able to read; none: there is none.
+    pub machine_folder: Option<PathBuf>,
     pub databases: Vec<DatabaseFile>,
     /// Lock files of running instances, which are free if no other instance uses the accounts.
     pub locks: Vec<PathBuf>,

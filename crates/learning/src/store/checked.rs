@@ -151,6 +151,9 @@ fn empty_value(spec: &TableSpec, column: Column) -> String {
         || spec.least.iter().any(|tuple| tuple.first() == Some(&column));
     match column.kind {
         Kind::Int if is_earliest_time => rows::NEVER.to_string(),
+        Kind::Int if spec.has_payload() && spec.registers[0].contains(&column) => {
+            rows::ABSENT.to_string()
+        }
         Kind::Int => "0".to_owned(),
         Kind::Text => "''".to_owned(),
         Kind::Uuid | Kind::Hash | Kind::MaybeUuid => "x''".to_owned(),

@@ -11,6 +11,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use carrel_model::lattice::RowKey;
 use carrel_sqlite::{Cause, DatabaseError};
 use rusqlite::Connection;
 
@@ -171,6 +172,7 @@ fn open_file(
         tx.state().pulled = 0;
     }
     state::after_update(&mut tx, &options.app_version)?;
+    tx.state().run += 1;
     tx.finish()?;
     start.commit()?;
     if let Some(repair) = &unreadable
@@ -278,7 +280,8 @@ fn migrate(conn: &mut Connection, dir: &Path, now_ms: i64) -> Result<()> {
 /// damaged log may have lost. Returns a report if something cannot be restored.
 fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
     let damaged = checked::move_unreadable_rows(tx.conn(), tx.now_ms())?;
-    let replayed = recovery::replay(tx, &journal::read(dir), false)?;
+    let journal = journal::read(dir);
+    let replayed = recovery::replay(tx, &journal, false)?;
     if !damaged.is_empty() || replayed > 0 {
         tracing::warn!(
             store.damaged = damaged.len(),
@@ -288,7 +291,15 @@ fn restore_rows(tx: &mut Tx<'_>, dir: &Path) -> Result<Option<Repair>> {
         tx.state().pulled = 0;
     }
     let mut repair = Repair { at_ms: tx.wall_ms(), replayed, ..Repair::default() };
+    // The true key of a row whose key is damaged is unknown, so all rows that are missing are restored.
+    let is_damaged_key =
+        |key: &Option<RowKey>| key.as_ref().is_none_or(|k| !checked::is_valid_key(k));
+    let has_damaged_keys = damaged.iter().any(|row| is_damaged_key(&row.key));
+    let is_restored = has_damaged_keys && recovery::restore_missing(tx, dir, &journal)?;
     for row in damaged {
+        if is_restored && is_damaged_key(&row.key) {
+            continue;
+        }
         match row.key {
             Some(key) if checked::find(tx.conn(), &key)? == Found::Missing => repair.lost.push(key),
             Some(_) => {}

@@ -21,6 +21,7 @@
 //! be fetched again (`carrel-http-cache`).
 
 mod backups;
+pub(crate) mod card_changes;
 pub mod checked;
 mod hooks;
 mod image;
@@ -29,6 +30,7 @@ mod lifecycle;
 pub mod outbox;
 mod recovery;
 pub mod state;
+pub(crate) mod study_day;
 mod tx;
 
 use std::{
@@ -75,6 +77,11 @@ pub const MIGRATIONS: &[Migration] = &[
         number: 3,
         name: "submitted_answers",
         sql: include_str!("../../../../migrations/user/0003_submitted_answers.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "study_days",
+        sql: include_str!("../../../../migrations/user/0004_study_days.sql"),
     },
 ];
 

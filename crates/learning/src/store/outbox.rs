@@ -54,13 +54,79 @@ pub struct Accepted {
     pub at_ms: i64,
 }
 
-pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, now_ms: i64) -> Result<()> {
-    let sql = "INSERT INTO outbox (row_type, key, rev, first_ms) VALUES (?1, ?2, ?3, ?4) \
+/// When a row was first changed: the clocks of the device at that moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Wall clock, uncorrected (UTC, ms).
+    pub wall_ms: i64,
+    /// Monotonic clock of the run.
+    pub mono_ms: i64,
+    /// Number of the run (`State::run`).
+    pub run: i64,
+    /// Correction of the wall clock that was applied to the times of the row.
+    pub offset_ms: i64,
+    /// The row did not exist before, so no other replica has its times.
+    pub is_new: bool,
+}
+
+pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, at: Measured) -> Result<()> {
+    let sql = "INSERT INTO outbox (row_type, key, rev, first_ms, mono_ms, run, offset_ms, is_new) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
                ON CONFLICT (row_type, key) DO UPDATE SET rev = excluded.rev";
-    conn.prepare_cached(sql)?.execute((key.row_type.as_str(), &key.key, rev, now_ms))?;
+    let (row_type, key_text) = (key.row_type.as_str(), &key.key);
+    conn.prepare_cached(sql)?.execute((
+        row_type,
+        key_text,
+        rev,
+        at.wall_ms,
+        at.mono_ms,
+        at.run,
+        at.offset_ms,
+        at.is_new,
+    ))?;
     // The changed row may be accepted.
     let sql = "DELETE FROM quarantine WHERE row_type = ?1 AND key = ?2";
     conn.prepare_cached(sql)?.execute([key.row_type.as_str(), &key.key])?;
+    Ok(())
+}
+
+/// Row types with times that a wrong clock falsifies: they are corrected before they are sent.
+pub const TIMED: [RowType; 3] = [RowType::Session, RowType::Attempt, RowType::Review];
+
+/// Returns true if a row with times waits.
+pub fn has_timed(conn: &Connection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_type IN (?1, ?2, ?3))";
+    let types = TIMED.map(RowType::as_str);
+    Ok(conn.prepare_cached(sql)?.query_row(types, |r| r.get(0))?)
+}
+
+/// Returns the waiting rows with times, and when they were first changed, in the order of their changes.
+pub fn timed(conn: &Connection) -> Result<Vec<(RowKey, Measured)>> {
+    let sql = "SELECT row_type, key, rev, first_ms, mono_ms, run, offset_ms, is_new FROM outbox \
+               WHERE row_type IN (?1, ?2, ?3) ORDER BY rev";
+    let mut stmt = conn.prepare_cached(sql)?;
+    let mut found = stmt.query(TIMED.map(RowType::as_str))?;
+    let mut all = Vec::new();
+    while let Some(r) = found.next()? {
+        let Some(waiting) = waiting_of(r)? else { continue };
+        let at = Measured {
+            wall_ms: waiting.first_ms,
+            mono_ms: r.get("mono_ms")?,
+            run: r.get("run")?,
+            offset_ms: r.get("offset_ms")?,
+            is_new: r.get("is_new")?,
+        };
+        all.push((waiting.key, at));
+    }
+    Ok(all)
+}
+
+/// Stores that the times of a waiting row are now corrected by `offset_ms`, and the wall clock that corresponds to
+/// them.
+pub fn store_correction(tx: &Tx<'_>, key: &RowKey, wall_ms: i64, offset_ms: i64) -> Result<()> {
+    let sql = "UPDATE outbox SET first_ms = ?3, offset_ms = ?4 WHERE row_type = ?1 AND key = ?2";
+    let values = (key.row_type.as_str(), &key.key, wall_ms, offset_ms);
+    tx.conn().prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

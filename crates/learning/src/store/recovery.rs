@@ -233,6 +233,32 @@ fn open_base(
     Ok((None, conn))
 }
 
+/// Imports the rows of the newest valid backup that the file does not have. Returns true if backup and journal contain
+/// all changes of this device.
+pub(super) fn restore_missing(tx: &mut Tx<'_>, dir: &Path, journal: &Contents) -> Result<bool> {
+    for backup in backups::all(dir) {
+        let opened = image::read(&backup.path, true).map_err(Error::from).and_then(|bytes| {
+            let copy = image::open_damaged(bytes)?;
+            image::quick_check(&copy)?;
+            Ok(copy)
+        });
+        let Ok(copy) = opened else { continue };
+        for row_type in RowType::ALL {
+            checked::each_of_earlier_schema(&copy, *row_type, "", |row| {
+                if checked::find(tx.conn(), &row.key())? != Found::Missing {
+                    return Ok(());
+                }
+                match if row.is_server_only() { tx.apply_remote(row) } else { tx.import(row) } {
+                    Ok(_) | Err(Error::Invalid(_)) => Ok(()),
+                    Err(e) => Err(e),
+                }
+            })?;
+        }
+        return Ok(unknown_since(dir, Some(&backup), journal).is_none());
+    }
+    Ok(false)
+}
+
 /// Returns copies in memory of the files that may contain readable rows: the damaged file (if there is none, the newest
 /// renamed one), with its log and without, because a wrong or damaged log hides rows of the file.
 fn sources(dir: &Path) -> Result<Vec<Connection>> {

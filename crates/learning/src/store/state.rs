@@ -6,7 +6,10 @@ use carrel_model::{
 };
 use rusqlite::Connection;
 
-use crate::{Error, Result, store::Tx};
+use crate::{
+    Error, Result,
+    store::{Tx, card_changes},
+};
 
 /// The single row of `sync_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,11 +28,14 @@ pub struct State {
     pub last_ok_ms: Option<i64>,
     /// Release that opened the file last.
     pub app_version: String,
+    /// Number of the present run: how many times the file was opened. Monotonic times are comparable within a run.
+    pub run: i64,
 }
 
 /// Reads the sync state. An invalid clock value is read as the default.
 pub fn load(conn: &Connection) -> Result<State> {
-    let sql = "SELECT epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version FROM sync_state WHERE id = 1";
+    let sql = "SELECT epoch, pulled, rev, hlc, clock_offset_ms, last_ok_ms, app_version, run \
+               FROM sync_state WHERE id = 1";
     let mut stmt = conn.prepare_cached(sql)?;
     let state = stmt.query_row([], |r| {
         let last_ok_ms: i64 = r.get("last_ok_ms")?;
@@ -41,6 +47,7 @@ pub fn load(conn: &Connection) -> Result<State> {
             clock_offset_ms: r.get("clock_offset_ms")?,
             last_ok_ms: (last_ok_ms > 0).then_some(last_ok_ms),
             app_version: r.get("app_version")?,
+            run: r.get("run")?,
         })
     })?;
     Ok(state)
@@ -48,7 +55,7 @@ pub fn load(conn: &Connection) -> Result<State> {
 
 pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
     let sql = "UPDATE sync_state SET epoch = ?1, pulled = ?2, rev = ?3, hlc = ?4, clock_offset_ms = ?5, \
-               last_ok_ms = ?6, app_version = ?7 WHERE id = 1";
+               last_ok_ms = ?6, app_version = ?7, run = ?8 WHERE id = 1";
     let pulled = i64::try_from(s.pulled)
         .map_err(|_| Error::Internal("change number out of range".into()))?;
     let last_ok_ms = s.last_ok_ms.unwrap_or(0);
@@ -60,6 +67,7 @@ pub(super) fn save(conn: &Connection, s: &State) -> Result<()> {
         s.clock_offset_ms,
         last_ok_ms,
         &s.app_version,
+        s.run,
     ))?;
     Ok(())
 }
@@ -112,6 +120,8 @@ pub(super) fn after_update(tx: &mut Tx<'_>, version: &str) -> Result<()> {
     }
     tx.state().app_version = version.to_owned();
     let conn = tx.conn();
+    // This release may compute other states from the same reviews.
+    card_changes::mark(conn, card_changes::ALL)?;
     let mut stmt = conn.prepare("SELECT hash, body FROM foreign_row")?;
     let kept: Vec<(Vec<u8>, String)> = stmt
         .query_map([], |r| Ok((r.get("hash")?, r.get("body")?)))?

@@ -4,22 +4,28 @@ use std::{cell::Cell, collections::BTreeSet};
 
 use carrel_model::{
     AttemptId, DeviceId, Hlc, Slug,
-    lattice::{Attempt, Row, RowKey, RowKind, RowType, TIME_MS, Validate},
+    lattice::{
+        Attempt, CARD, Kv, PARAMS, REVIEW, Row, RowKey, RowKind, RowType, TIME_MS, Validate,
+    },
 };
 use carrel_sqlite::{
     Change,
     rows::{self, Owner},
 };
 use rusqlite::{Connection, OptionalExtension};
+use serde_json::Value;
 
 use crate::{
     Error, Result,
     store::{
-        Options, checked,
+        Options, card_changes, checked,
         checked::Found,
         journal::{Entry, Operation},
-        outbox, state,
+        outbox,
+        outbox::Measured,
+        state,
         state::State,
+        study_day::{Moment, day_start_min},
     },
 };
 
@@ -103,6 +109,24 @@ impl<'c> Tx<'c> {
     pub fn wall_ms(&self) -> i64 {
         self.now_ms
     }
+    /// Returns the moment of an event now: the corrected time, the study day and the zone.
+    pub fn moment(&mut self) -> Result<Moment> {
+        let at_ms = self.now_ms.saturating_add(self.state.clock_offset_ms);
+        self.moment_at(at_ms)
+    }
+    /// Returns the moment of an event at a corrected time, in the present zone and with the present start of the day.
+    pub fn moment_at(&mut self, at_ms: i64) -> Result<Moment> {
+        let clock = self.options.clock.as_ref();
+        Ok(Moment::new(at_ms, clock, self.day_start_min()?))
+    }
+    /// Returns the minutes after midnight at which the learner's study day starts.
+    pub fn day_start_min(&mut self) -> Result<i32> {
+        day_start_min(self.conn)
+    }
+    /// Returns the monotonic clock, in ms.
+    pub fn mono_ms(&self) -> i64 {
+        self.options.clock.monotonic_ms()
+    }
     /// Returns the next stamp: greater than all that this device wrote or received, and corrected by the known offset
     /// to the server's clock.
     pub fn hlc(&mut self) -> Hlc {
@@ -145,10 +169,11 @@ impl<'c> Tx<'c> {
         let row = row.into();
         row.validate().map_err(|e| Error::Invalid(format!("{}: {e}", row.row_type().as_str())))?;
         self.reset_implausible_register(&row)?;
-        if !self.put(&row)? {
+        let joined = self.put_joined(&row)?;
+        if !joined.changed {
             return Ok(false);
         }
-        self.mark_dirty(&row.key())?;
+        self.mark(&row.key(), joined.added)?;
         self.recorded.push(Entry { operation: Operation::Join, row });
         Ok(true)
     }
@@ -216,11 +241,21 @@ impl<'c> Tx<'c> {
 
     /// Puts the key into the outbox with a new local revision. Does nothing without a server.
     pub fn mark_dirty(&mut self, key: &RowKey) -> Result<()> {
+        self.mark(key, false)
+    }
+    fn mark(&mut self, key: &RowKey, is_new: bool) -> Result<()> {
         if !self.options.has_server {
             return Ok(());
         }
         self.state.rev += 1;
-        outbox::mark(self.conn, key, self.state.rev, self.now_ms)?;
+        let at = Measured {
+            wall_ms: self.now_ms,
+            mono_ms: self.mono_ms(),
+            run: self.state.run,
+            offset_ms: self.state.clock_offset_ms,
+            is_new,
+        };
+        outbox::mark(self.conn, key, self.state.rev, at)?;
         self.changes.extend([Change::Outbox, Change::Receipts]);
         Ok(())
     }
@@ -263,6 +298,9 @@ impl<'c> Tx<'c> {
     }
 
     fn put(&mut self, row: &Row) -> Result<bool> {
+        Ok(self.put_joined(row)?.changed)
+    }
+    fn put_joined(&mut self, row: &Row) -> Result<rows::Joined> {
         let joined = rows::join(self.conn, Owner::Client, row, 0)?;
         if joined.payload_conflict {
             tracing::warn!(
@@ -270,12 +308,26 @@ impl<'c> Tx<'c> {
                 "two rows with one id and different payloads: kept the one with the greater hash"
             );
         }
-        if joined.changed
-            && let Some(change) = self.change_of(row)?
-        {
-            self.changes.insert(change);
+        if joined.changed {
+            card_changes::mark_row(self.conn, row, joined.payload_conflict)?;
+            self.changes.extend(self.change_of(row)?);
         }
-        Ok(joined.changed)
+        Ok(joined)
+    }
+
+    /// Writes a register with a JSON value, unless it has that value. Returns true if it changed.
+    pub fn set_register(&mut self, ns: &str, key: &str, value: &Value) -> Result<bool> {
+        self.set_register_text(ns, key, serde_json::to_string(value)?)
+    }
+    /// The same for a value as compact JSON text, of which each byte is kept.
+    pub fn set_register_text(&mut self, ns: &str, key: &str, value: String) -> Result<bool> {
+        let before: Option<Kv> = self.find(&[ns, key])?;
+        if before.is_some_and(|before| before.value == value) {
+            return Ok(false);
+        }
+        let (hlc, device) = (self.hlc(), self.device());
+        let (ns, key) = (ns.to_owned(), key.to_owned());
+        self.join(Kv { ns, key, value, hlc, device, extra: Default::default() })
     }
 
     /// Returns the change to publish for this row.
@@ -288,6 +340,7 @@ impl<'c> Tx<'c> {
             Row::Grade(r) => self.quiz_change(r.attempt)?,
             Row::Review(_) | Row::ReviewVoid(_) => Some(Change::Words),
             Row::Kv(r) if r.ns == "setting" => Some(Change::Settings),
+            Row::Kv(r) if [CARD, REVIEW, PARAMS].contains(&r.ns.as_str()) => Some(Change::Words),
             Row::Kv(r) if r.ns == "enrolment" => {
                 Slug::new(r.key.as_str()).ok().map(Change::Enrolment)
             }

@@ -59,7 +59,7 @@ async fn study(learning: &Learning, clock: &FakeClock, from: usize, to: usize) {
             .record(Step { percent, pos, ..Step::at(ItemKind::Story, read.clone()) })
             .await
             .unwrap();
-        learning.save_word(&item(&format!("rivers/word{n}")), true).await.unwrap();
+        learning.save_word(&item(&format!("rivers/word{n}")), None, true).await.unwrap();
         learning.study_heartbeat(&read, true).await.unwrap();
         clock.advance(5_000);
         learning.study_heartbeat(&read, true).await.unwrap();
@@ -343,7 +343,7 @@ async fn a_file_renamed_but_not_replaced_by_an_earlier_release_is_recovered() {
 }
 
 /// Writes the rows of `folder` to a file with only the first `schema` migrations: without later tables and columns, and
-/// with submitted answers as an unknown field.
+/// with the fields of later releases as unknown ones.
 fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
     let mut conn = carrel_sqlite::open(path, Default::default()).unwrap();
     carrel_sqlite::migrate(&mut conn, &MIGRATIONS[..schema], None, 0).unwrap();
@@ -353,15 +353,28 @@ fn as_of_schema(folder: &Folder, schema: usize, path: &Path) {
         let mut stmt = conn.prepare("SELECT name FROM pragma_table_info(?1, 'main')").unwrap();
         let present = stmt.query_map([spec.table], |r| r.get(0)).unwrap();
         let present: Vec<String> = present.collect::<Result<_, _>>().unwrap();
-        let had_answers = spec.table == "attempt" && !present.contains(&"answers".to_owned());
+        let has = |name: &str| present.iter().any(|column| column == name);
+        let mut unknown: Vec<&str> = Vec::new();
+        if spec.table == "attempt" && !has("answers") {
+            unknown.push("iif(answers = '', '{}', json_object('answers', json(answers)))");
+        }
+        match spec.table {
+            "attempt" if !has("day") => unknown.push("json_object('day', day, 'offMin', off_min)"),
+            "study_session" if !has("off_min") => unknown.push("json_object('offMin', off_min)"),
+            "review" if !has("day") => unknown.push(
+                "json_object('day', day, 'offMin', off_min, 'kind', kind, 'card', card, \
+                 'params', iif(params = '-', '', params))",
+            ),
+            _ => {}
+        }
+        let extra = match unknown.as_slice() {
+            [] => "extra".to_owned(),
+            [one] => (*one).to_owned(),
+            [one, other, ..] => format!("json_patch({one}, {other})"),
+        };
         let values: Vec<&str> = present
             .iter()
-            .map(|name| match name.as_str() {
-                "extra" if had_answers => {
-                    "iif(answers = '', extra, json_object('answers', json(answers)))"
-                }
-                name => name,
-            })
+            .map(|name| if name == "extra" { extra.as_str() } else { name.as_str() })
             .collect();
         let (names, values) = (present.join(", "), values.join(", "));
         let sql =

@@ -197,6 +197,7 @@ async fn a_session_ends_when_its_item_is_closed() {
         device: DeviceId::from_u128(2),
         started_ms: FakeClock::NOON + 2_000,
         day: "2026-11-20".into(),
+        off_min: None,
         active_ms: 4_000,
         extra: Extra::default(),
     };
@@ -205,8 +206,9 @@ async fn a_session_ends_when_its_item_is_closed() {
 }
 
 #[tokio::test]
-async fn sessions_end_at_midnight_and_streaks_count_days() {
+async fn sessions_end_with_the_study_day_and_streaks_count_days() {
     let d = device();
+    d.learning.set_review_settings(|s| s.day_start_minutes = 0).await.unwrap();
     let here = item("rivers/a/b");
     // Two days at noon, then a session until after midnight.
     for _ in 0..2 {
@@ -342,14 +344,14 @@ async fn words_are_added_and_removed() {
         ("goat/hill", false),
     ] {
         d.clock.advance(1_000);
-        d.learning.save_word(&item(word), saved).await.unwrap();
+        d.learning.save_word(&item(word), None, saved).await.unwrap();
     }
     let words: Vec<String> =
         d.learning.words().await.unwrap().into_iter().map(|w| w.item.to_string()).collect();
     assert_eq!(words, ["rivers/bend", "goat/milk"]);
-    d.learning.save_word(&item("goat/hill"), true).await.unwrap();
+    d.learning.save_word(&item("goat/hill"), None, true).await.unwrap();
     assert_eq!(d.learning.words().await.unwrap().len(), 3, "a void does not affect later events");
-    assert_eq!(d.learning.saved_words("goat").await.unwrap().len(), 2);
+    assert_eq!(d.learning.saved_cards().await.unwrap().len(), 3);
 }
 
 #[tokio::test]

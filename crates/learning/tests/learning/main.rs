@@ -7,4 +7,5 @@ mod full;
 mod learning;
 mod note_placement;
 mod notes;
+mod reviews;
 mod store;

@@ -355,7 +355,7 @@ async fn work_is_saved_on_a_device_with_a_clock_at_1970() {
     let store = Arc::new(Store::open(dir.path(), options(1, &clock)).unwrap());
     let learning = Learning::new(store, Arc::new(SeededIds::new(1)));
     assert!(learning.record(finished("a/b/c")).await.unwrap().row.done_ms.is_some());
-    learning.save_word(&item("a/word"), true).await.unwrap();
+    learning.save_word(&item("a/word"), None, true).await.unwrap();
     learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
     clock.advance(5_000);
     assert_eq!(learning.study_heartbeat(&item("a/b/c"), true).await.unwrap(), 5_000);

@@ -108,6 +108,8 @@ mod tests {
             quiz: "course/quiz".parse().unwrap(),
             quiz_hash: crate::BlobHash([version; 32]),
             started_ms,
+            day: None,
+            off_min: None,
             submitted_ms,
             answers: None,
             extra: Default::default(),

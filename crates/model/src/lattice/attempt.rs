@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time};
+use super::{
+    Canonical, Extra, Invalid, Join, Validate, check, check_len, check_time, review::check_day,
+};
 use crate::{AttemptId, BlobHash, ItemId, Slug};
 
 /// A quiz attempt. Lattice: the immutable fields of the row with the greatest payload hash; the least
@@ -22,6 +24,14 @@ pub struct Attempt {
     pub quiz_hash: BlobHash,
     /// UTC, ms since 1970.
     pub started_ms: i64,
+    /// The learner's study day at the start: days since 1970-01-01. Absent in rows of sync version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub day: Option<i32>,
+    /// Offset of the learner's time zone from UTC at the start, in minutes. Absent in rows of sync version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub off_min: Option<i16>,
     /// Time of submission (UTC, ms since 1970). If present, the answers are frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -62,6 +72,10 @@ impl Attempt {
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
         c.text(self.quiz.as_str()).bytes(&self.quiz_hash.0).int(self.started_ms);
+        // Without these fields, the hash is that of sync version 1.
+        if (self.day, self.off_min) != (None, None) {
+            c.option_int(self.day.map(i64::from)).option_int(self.off_min.map(i64::from));
+        }
         c.hash()
     }
     /// Returns the canonical bytes of all fields.
@@ -78,6 +92,7 @@ impl Join for Attempt {
             self.quiz.clone_from(&other.quiz);
             self.quiz_hash = other.quiz_hash;
             self.started_ms = other.started_ms;
+            (self.day, self.off_min) = (other.day, other.off_min);
         }
         if other.submission() < self.submission() {
             self.submitted_ms = other.submitted_ms;
@@ -89,6 +104,9 @@ impl Join for Attempt {
 impl Validate for Attempt {
     fn validate(&self) -> Result<(), Invalid> {
         check_time(self.started_ms, "startedMs")?;
+        let is_whole = self.day.is_some() == self.off_min.is_some();
+        check(is_whole, "day", "is not together with offMin")?;
+        check_day(self.day, self.off_min, self.started_ms)?;
         if let Some(ms) = self.submitted_ms {
             check_time(ms, "submittedMs")?;
         }

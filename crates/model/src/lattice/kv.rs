@@ -3,20 +3,29 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len};
+use super::{Canonical, Extra, Invalid, Join, Validate, check, check_len, params_id};
 use crate::{DeviceId, Hlc, Slug};
 
 /// Namespace of enrolment requests. The key is the id of a course; the value is `true` if enrolment is requested,
 /// otherwise `false` or `null`.
 pub const ENROLMENT: &str = "enrolment";
 
+/// Namespace of what a learner set for a card. The key is a field and the key of the card, `suspended/en//meander`;
+/// see `carrel-learning`.
+pub const CARD: &str = "card";
+/// Namespace of the settings of reviews.
+pub const REVIEW: &str = "review";
+/// Namespace of the parameter sets of the schedule. The key is derived from the value (`params_id`), so the registers
+/// are a set: a key never has two values, and nothing is lost if two devices train parameters at the same time.
+pub const PARAMS: &str = "params";
+
 /// A register. Lattice: last writer wins, the greatest `(hlc, device, value)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kv {
-    /// Namespace: `setting`, `bookmark` or `enrolment`; rows of other namespaces are stored and synced too. Part of the
-    /// key.
+    /// Namespace, such as `setting`, `enrolment`, `card`, `review` or `params`; rows of other namespaces are stored and
+    /// synced too. Part of the key.
     pub ns: String,
     /// Name within the namespace; part of the key.
     pub key: String,
@@ -67,6 +76,10 @@ impl Validate for Kv {
         if self.ns == ENROLMENT {
             let known = matches!(self.value.as_str(), "true" | "false" | "null");
             check(known, "value", "is not true, false or null")?;
+        }
+        if self.ns == PARAMS {
+            let is_content = self.key == params_id(&self.value);
+            check(is_content, "key", "is not the hash of the value")?;
         }
         self.extra.validate()
     }
@@ -143,5 +156,27 @@ impl Validate for Decision {
     fn validate(&self) -> Result<(), Invalid> {
         check_len(&self.reason, 1000, "reason")?;
         self.extra.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_set_has_the_key_of_its_content() {
+        let kv = |key: &str, value: &str| Kv {
+            ns: PARAMS.into(),
+            key: key.into(),
+            value: value.into(),
+            hlc: Hlc::ZERO.tick(1),
+            device: DeviceId::from_u128(1),
+            extra: Extra::default(),
+        };
+        let value = r#"{"algo":"fsrs6"}"#;
+        assert!(kv(&params_id(value), value).validate().is_ok());
+        for (key, value) in [(params_id(value), "null"), ("x".into(), value), (String::new(), "")] {
+            assert!(kv(&key, value).validate().is_err(), "{key} {value}");
+        }
     }
 }

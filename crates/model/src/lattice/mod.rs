@@ -9,6 +9,7 @@
 
 mod anchor;
 mod attempt;
+mod day;
 mod extra;
 mod kv;
 mod note;
@@ -19,11 +20,12 @@ mod session;
 
 pub use anchor::{NoteAnchor, NoteMark};
 pub use attempt::{Answer, Attempt, Grade};
+pub use day::{DAY_MS, date_of_day, day_of_date, row_time, study_day};
 pub use extra::Extra;
-pub use kv::{Decision, DecisionStatus, ENROLMENT, Kv};
+pub use kv::{CARD, Decision, DecisionStatus, ENROLMENT, Kv, PARAMS, REVIEW};
 pub use note::{NoteLife, NoteRevision};
 pub use progress::{ItemKind, Position, Progress};
-pub use review::{Review, ReviewVoid};
+pub use review::{Review, ReviewKind, ReviewVoid, params_id};
 pub use row::{Row, RowKey, RowKind, RowType, fold};
 pub use session::{Session, day_of};
 
@@ -91,6 +93,13 @@ impl Canonical {
     pub fn option_int(&mut self, n: Option<i64>) -> &mut Self {
         match n {
             Some(n) => self.int(n),
+            None => self.bytes(b""),
+        }
+    }
+    /// Appends an optional text; none is written as zero bytes, a text after the byte 1.
+    pub fn option_text(&mut self, s: Option<&str>) -> &mut Self {
+        match s {
+            Some(s) => self.bytes(&[&[1], s.as_bytes()].concat()),
             None => self.bytes(b""),
         }
     }

@@ -210,6 +210,15 @@ impl Row {
             _ => None,
         }
     }
+    /// Returns the latest study day in the row: days since 1970-01-01.
+    pub fn study_day(&self) -> Option<i32> {
+        match self {
+            Self::Session(r) => r.study_day(),
+            Self::Review(r) => Some(r.study_day()),
+            Self::Attempt(r) => r.day,
+            _ => None,
+        }
+    }
     /// Replaces the stamp returned by `stamp`; returns false if the row has none.
     pub fn set_stamp(&mut self, stamp: Hlc) -> bool {
         match self {

@@ -4,7 +4,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Canonical, Extra, Invalid, Join, Validate, check, check_time};
+use super::{
+    Canonical, Extra, Invalid, Join, Validate, check, check_time, day_of_date, review::check_day,
+};
 use crate::{BlobHash, DeviceId, ItemId, SessionId};
 
 /// A study session. Lattice: the immutable fields of the row with the greatest payload hash; the greatest `active_ms`.
@@ -22,8 +24,12 @@ pub struct Session {
     pub device: DeviceId,
     /// UTC, ms since 1970.
     pub started_ms: i64,
-    /// The learner's local calendar day at the start, such as `2026-11-20`.
+    /// The learner's study day at the start, as a date such as `2026-11-20`.
     pub day: String,
+    /// Offset of the learner's time zone from UTC, in minutes. Absent in rows of sync version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub off_min: Option<i16>,
     /// Study time since `started_ms` in milliseconds, measured with a monotonic clock.
     pub active_ms: i64,
     /// Fields unknown to this release.
@@ -49,6 +55,10 @@ impl Session {
         };
         Self { started_ms, day: day_of(local_day, started_ms), ..self }
     }
+    /// Returns the study day as days since 1970-01-01; `None` if `day` is no date.
+    pub fn study_day(&self) -> Option<i32> {
+        parse_day(&self.day).map(day_of_date)
+    }
     /// Returns the hash of the fields that never change after the first write.
     pub fn payload_hash(&self) -> BlobHash {
         let mut c = Canonical::default();
@@ -56,6 +66,10 @@ impl Session {
             .bytes(self.device.0.as_bytes())
             .int(self.started_ms)
             .text(&self.day);
+        // Without this field, the hash is that of sync version 1.
+        if let Some(off_min) = self.off_min {
+            c.int(off_min.into());
+        }
         c.hash()
     }
     /// Returns the canonical bytes of all fields.
@@ -74,6 +88,7 @@ impl Join for Session {
             self.device = other.device;
             self.started_ms = other.started_ms;
             self.day.clone_from(&other.day);
+            self.off_min = other.off_min;
         }
         self.active_ms = self.active_ms.max(other.active_ms);
         self.extra.join(&other.extra);
@@ -89,6 +104,7 @@ impl Validate for Session {
         let utc = utc_day(self.started_ms);
         let near = day.zip(utc).is_some_and(|(a, b)| (days(a) - days(b)).abs() <= 1);
         check(near, "day", "is not the day of startedMs in any time zone")?;
+        check_day(None, self.off_min, self.started_ms)?;
         check(
             (0..=Self::MAX_ACTIVE_MS).contains(&self.active_ms),
             "activeMs",
@@ -124,10 +140,8 @@ fn utc_day(ms: i64) -> Option<Date> {
     let at = jiff::Timestamp::from_millisecond(ms).ok()?;
     Some(jiff::tz::Offset::UTC.to_datetime(at).date())
 }
-/// Returns the number of days since 1970-01-01.
 fn days(date: Date) -> i64 {
-    const EPOCH: Date = Date::constant(1970, 1, 1);
-    EPOCH.duration_until(date).as_hours() / 24
+    day_of_date(date).into()
 }
 
 #[cfg(test)]
@@ -145,6 +159,7 @@ mod tests {
             device: DeviceId::from_u128(1),
             started_ms,
             day: day.into(),
+            off_min: None,
             active_ms: 1,
             extra: Extra::default(),
         }

@@ -110,6 +110,11 @@ fn canonical_language(code: &str) -> &str {
     }
 }
 
+/// Returns the language of a tag without script and region, as its canonical code: `pt` for `pt-BR`, `und` for none.
+pub fn primary(tag: &str) -> String {
+    LanguageTag::parse(tag).language
+}
+
 /// Returns true if texts of this language are written from right to left: by the script in the tag, otherwise by the
 /// likely script of language and region (CLDR).
 pub fn is_right_to_left(tag: &str) -> bool {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{DeviceId, UserId};
+use crate::{DeviceId, ErrorCode, UserId};
 
 /// What a user may do; each role includes the rights of the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -49,6 +49,10 @@ pub struct RegisterRequest {
     /// Name of the device for display; may be empty.
     #[serde(default)]
     pub device_name: String,
+    /// Enrolment token of the administrator: allows the registration if registration is closed, and enrols the account
+    /// in the token's courses. Empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub enrolment_token: String,
 }
 
 /// Body of `POST /api/auth/login`.
@@ -69,6 +73,10 @@ pub struct LoginRequest {
     /// older than the account can create the account again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
+    /// Enrolment token: enrols the account in the token's courses, once. Empty: none. If it is refused, the sign-in
+    /// succeeds, and the reply has `enrolment_refused`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub enrolment_token: String,
 }
 
 /// Tokens of a sign-in. Clients treat all tokens as opaque text. Access tokens are random, and the server stores their
@@ -94,6 +102,11 @@ pub struct TokenReply {
     /// and sends it with each refresh or login. Empty if the server does not issue certificates.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_certificate: String,
+    /// Why the enrolment token of a sign-in was refused: `token_unknown`, `token_expired`, `token_used_up` or
+    /// `rate_limited`. Absent without a token, and if it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub enrolment_refused: Option<ErrorCode>,
 }
 
 /// Body of `POST /api/auth/refresh`.

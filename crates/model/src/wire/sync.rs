@@ -7,8 +7,13 @@ use ts_rs::TS;
 use crate::{BatchId, DeviceId, Hlc};
 
 /// The protocol version of this release, sent as `Sync-Version` with each request. A server that does not support it
-/// replies `too_new`.
-pub const SYNC_VERSION: u32 = 1;
+/// replies `too_new`, and the client continues with the oldest version: the server then keeps what it does not know.
+///
+/// Version 2 added the study day, the time zone, the kind, the card and the parameter set of reviews, and the study day
+/// and the time zone of attempts and sessions.
+pub const SYNC_VERSION: u32 = 2;
+/// The oldest version that this release supports.
+pub const MIN_SYNC_VERSION: u32 = 1;
 /// Maximum number of rows in a push; 2,000 progress rows are about 220 kB. Fewer, larger pushes need fewer commits on
 /// both sides.
 pub const MAX_PUSH_ITEMS: usize = 2_000;

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use carrel_net::NetworkCause;
 use carrel_testkit::certificates::Identity;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -187,5 +188,15 @@ impl ProxyState {
         }
         tokio::io::copy_bidirectional(&mut socket, &mut upstream).await?;
         Ok(())
+    }
+}
+
+/// Returns the cause of the failure for a certificate of an unknown authority. Wine 8 reports that the revocation of the
+/// certificate could not be checked, before it reports the authority.
+pub fn unknown_authority() -> NetworkCause {
+    if std::env::var_os("CARREL_UNDER_WINE").is_some() {
+        NetworkCause::CertificateInvalid
+    } else {
+        NetworkCause::CertificateUntrusted
     }
 }

@@ -32,6 +32,11 @@ impl Default for Options {
     }
 }
 
+/// File of a package that states from which file of another program it was converted, and how.
+const SOURCE_REPORT_FILE: &str = "source.json";
+/// Media type of its blob.
+pub const SOURCE_REPORT_TYPE: &str = "application/vnd.carrel.source+json";
+
 /// Extensions of image files, for links whose file is missing.
 const IMAGE_EXTENSIONS: [&str; 12] =
     ["png", "jpg", "jpeg", "webp", "gif", "svg", "bmp", "tif", "tiff", "heic", "heif", "avif"];
@@ -126,6 +131,24 @@ impl<'a> CompileContext<'a> {
     pub fn put_json<T: serde::Serialize>(&mut self, value: &T) -> BlobHash {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         self.put(Blob::from_bytes(bytes, "application/json")).hash
+    }
+
+    /// Stages the report of a package that was converted from another format, so that it is published with the course.
+    pub fn stage_source_report(&mut self) {
+        let limit = self.options.limits.text_bytes;
+        let bytes = self
+            .entry(SOURCE_REPORT_FILE)
+            .filter(|entry| entry.size <= limit)
+            .and_then(|entry| std::fs::read(&entry.disk).ok());
+        // Another program's file of this name is no part of the package.
+        let is_report = |bytes: &Vec<u8>| {
+            serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|json| {
+                json["format"].as_str().is_some_and(|format| format.starts_with("carrel-source/"))
+            })
+        };
+        if let Some(bytes) = bytes.filter(is_report) {
+            self.put(Blob::from_bytes(bytes, SOURCE_REPORT_TYPE));
+        }
     }
 
     /// Resolves `link` from `folder` to the path of a file or folder. Reports a problem and returns `None` if there is

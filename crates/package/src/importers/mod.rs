@@ -123,6 +123,20 @@ pub struct FoundPackages {
 /// Opens a path and lists its packages. The path may be a package, a zip, a folder of packages and zips (at any depth),
 /// or a Global Storybooks folder (`LANG/NNNN_title.md` or `text/NNNN/LANG__NNNN_title.md`).
 pub fn find(path: &Path, limits: &Limits) -> Result<FoundPackages, Vec<Problem>> {
+    find_in(path, None, limits)
+}
+
+/// Like [`find`], with a name for messages instead of the path: that of the file from which a package was written to a
+/// temporary folder.
+pub fn find_as(path: &Path, name: &str, limits: &Limits) -> Result<FoundPackages, Vec<Problem>> {
+    find_in(path, Some(name), limits)
+}
+
+fn find_in(
+    path: &Path,
+    name: Option<&str>,
+    limits: &Limits,
+) -> Result<FoundPackages, Vec<Problem>> {
     // The path of a package's main file is accepted as the path of its folder.
     let is_main_file =
         path.is_file() && path.file_name().is_some_and(|n| n == "course.json" || n == "story.json");
@@ -131,7 +145,11 @@ pub fn find(path: &Path, limits: &Limits) -> Result<FoundPackages, Vec<Problem>>
         Some(parent) if is_main_file => parent,
         _ => path,
     };
-    let source = Arc::new(Source::open(path, limits)?);
+    let mut source = Source::open(path, limits)?;
+    if let Some(name) = name {
+        name.clone_into(&mut source.display_name);
+    }
+    let source = Arc::new(source);
     let packages = packages_in(&source);
     let archives = archives_beside(&source, &packages);
     if packages.is_empty() && archives.is_empty() {

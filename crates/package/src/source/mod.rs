@@ -192,6 +192,16 @@ impl Source {
         })
     }
 
+    /// Returns the paths of all files, in NFC, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Returns where the content of a file is on this disk, and its size in bytes.
+    pub fn file(&self, path: &str) -> Option<(&Path, u64)> {
+        self.files.get(path).map(|file| (file.disk.as_path(), file.size))
+    }
+
     /// Returns the name of the format of a zip of another program.
     pub(crate) fn foreign_format(&self) -> Option<&'static str> {
         let paths = self.files.keys().map(String::as_str);

@@ -111,6 +111,13 @@ impl Paragraph {
     }
 }
 
+/// Returns the texts of the sentences of a paragraph of a story.
+pub fn sentences(paragraph: &str) -> Vec<String> {
+    let mut read = Paragraph::default();
+    read.text(paragraph);
+    read.sentences().0.into_iter().map(|sentence| sentence.text).collect()
+}
+
 /// Returns the length in bytes of closing quotation marks at the start of a sentence. In French a space precedes them,
 /// so Unicode assigns them to the next sentence. In German the same characters open a quotation, but a letter follows.
 fn closing_marks_length(rest: &str) -> usize {

@@ -74,11 +74,14 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
+/// The name of `null` in [`RawValue::Other`].
+pub const NULL: &str = "null";
+
 fn value(raw: &RawJson) -> RawValue {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'{') => RawValue::Other("an object"),
-        Some(b'n') => RawValue::Other("null"),
+        Some(b'n') => RawValue::Other(NULL),
         Some(b'[') => match serde_json::from_str::<Vec<&RawJson>>(text) {
             Ok(items) => RawValue::List(items.into_iter().map(item).collect()),
             Err(_) => RawValue::Other("a list that cannot be read"),
@@ -92,7 +95,7 @@ fn item(raw: &RawJson) -> RawValue {
     match text.as_bytes().first() {
         Some(b'{') => RawValue::Other("an object"),
         Some(b'[') => RawValue::Other("a list"),
-        Some(b'n') => RawValue::Other("null"),
+        Some(b'n') => RawValue::Other(NULL),
         Some(b't') => RawValue::Bool(true),
         Some(b'f') => RawValue::Bool(false),
         Some(b'"') => match serde_json::from_str(text) {

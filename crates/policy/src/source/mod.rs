@@ -2,6 +2,7 @@
 
 mod file;
 mod json;
+mod managed_configuration;
 #[cfg(any(target_os = "macos", test))]
 mod property_list;
 #[cfg(windows)]
@@ -20,6 +21,9 @@ use crate::{
 /// with it, a learner could avoid the policies.
 pub const OVERRIDE_VARIABLE: &str = "CARREL_POLICY_FILE";
 
+/// Environment variable with the path of the file with the managed configuration, which the activity sets. Android only.
+pub const MANAGED_CONFIGURATION_VARIABLE: &str = "CARREL_MANAGED_CONFIGURATION";
+
 /// The key below `HKEY_LOCAL_MACHINE`.
 pub const REGISTRY_KEY: &str = r"Software\Policies\Carrel";
 
@@ -35,6 +39,8 @@ pub enum Source {
     Registry { key: String },
     /// A property list of managed preferences. Absent on other systems than macOS.
     PropertyList { path: PathBuf },
+    /// The managed configuration of Android, in a file that the activity writes.
+    ManagedConfiguration { path: PathBuf },
 }
 
 /// A key of a source, with its value.
@@ -59,6 +65,7 @@ impl Source {
         match self {
             Self::File { path, .. } | Self::PropertyList { path } => path.display().to_string(),
             Self::Registry { key } => format!(r"HKEY_LOCAL_MACHINE\{key}"),
+            Self::ManagedConfiguration { .. } => "managed configuration".to_owned(),
         }
     }
 
@@ -83,6 +90,13 @@ impl Source {
             }
             #[cfg(not(target_os = "macos"))]
             Self::PropertyList { .. } => Ok(None),
+            Self::ManagedConfiguration { path } => {
+                // The file belongs to the app, as all files that an app of Android can write.
+                let Some(file) = file::read(self, path, false)? else { return Ok(None) };
+                let text = file::decode(self, &file.bytes)?;
+                let entries = managed_configuration::parse(self, &text)?;
+                Ok(Some(Contents { entries, warnings: file.warnings }))
+            }
         }
     }
 }
@@ -125,6 +139,11 @@ pub fn machine_sources() -> Vec<Source> {
     if cfg!(target_os = "macos") {
         let path = PathBuf::from("/Library/Managed Preferences/org.carrel.app.plist");
         sources.push(Source::PropertyList { path });
+    }
+    if cfg!(target_os = "android")
+        && let Some(path) = env::var_os(MANAGED_CONFIGURATION_VARIABLE)
+    {
+        sources.push(Source::ManagedConfiguration { path: path.into() });
     }
     if let Some(folder) = machine_folder() {
         sources.push(Source::File { path: folder.join(FILE_NAME), of_machine: true });

@@ -55,6 +55,34 @@ pub(super) fn decide(log: &mut ChangeLog<'_>, course: &Slug) -> DomainResult<Opt
     Ok(Some(decision))
 }
 
+/// Writes a request for enrolment (as `device`) or its withdrawal, and the resulting decision.
+pub(super) fn request(
+    log: &mut ChangeLog<'_>,
+    course: &Slug,
+    device: DeviceId,
+    requested: bool,
+    now_ms: i64,
+) -> DomainResult<Option<Decision>> {
+    let key = RowKey { row_type: RowType::Kv, key: format!("{ENROLMENT}\u{1f}{course}") };
+    let old = match log.row(&key)? {
+        Some(Row::Kv(kv)) => Some(kv),
+        _ => None,
+    };
+    // Repeating a request changes nothing.
+    if old.as_ref().is_some_and(is_request) != requested {
+        log.apply_server(Row::Kv(Kv {
+            ns: ENROLMENT.into(),
+            key: course.to_string(),
+            value: (if requested { REQUESTED } else { NOT_REQUESTED }).into(),
+            // Later than the stored value, so that this request wins.
+            hlc: old.map_or(Hlc::ZERO, |kv| kv.hlc).tick(now_ms),
+            device,
+            extra: Extra::default(),
+        }))?;
+    }
+    if requested { decide(log, course) } else { Ok(None) }
+}
+
 impl Store {
     /// Writes the learner's request (as `device`) and the resulting decision. `requested = false` withdraws the
     /// request.
@@ -69,24 +97,7 @@ impl Store {
         let (author, course, quota) = (author.into(), course.clone(), self.quota());
         self.write_with_events("enrol", move |tx, events| {
             let mut log = ChangeLog::open(tx, author.user, quota)?;
-            let key = RowKey { row_type: RowType::Kv, key: format!("{ENROLMENT}\u{1f}{course}") };
-            let old = match log.row(&key)? {
-                Some(Row::Kv(kv)) => Some(kv),
-                _ => None,
-            };
-            // Repeating a request changes nothing.
-            if old.as_ref().is_some_and(is_request) != requested {
-                log.apply_server(Row::Kv(Kv {
-                    ns: ENROLMENT.into(),
-                    key: course.to_string(),
-                    value: (if requested { REQUESTED } else { NOT_REQUESTED }).into(),
-                    // Later than the stored value, so that this request wins.
-                    hlc: old.map_or(Hlc::ZERO, |kv| kv.hlc).tick(now_ms),
-                    device,
-                    extra: Extra::default(),
-                }))?;
-            }
-            let decision = if requested { decide(&mut log, &course)? } else { None };
+            let decision = request(&mut log, &course, device, requested, now_ms)?;
             let pushed = log.close()?;
             events.extend(pushed.event(author));
             Ok::<_, DomainError>(Enrolled { decision, usn: pushed.usn, changed: pushed.changed })

@@ -2,6 +2,7 @@
 
 use carrel_model::{ErrorCode, UserId};
 
+use super::enrolment_tokens::TokenRefusal;
 use crate::store::StoreError;
 
 pub type DomainResult<T> = Result<T, DomainError>;
@@ -21,6 +22,12 @@ pub enum DomainError {
     NoAccount(UserId),
     #[error("no account has the login {0:?}")]
     NoLogin(String),
+    #[error(transparent)]
+    Token(#[from] TokenRefusal),
+    #[error("enrolment token: {0}")]
+    BadToken(String),
+    #[error("no enrolment token has the name {0:?}")]
+    NoToken(String),
 }
 
 impl DomainError {
@@ -28,14 +35,17 @@ impl DomainError {
         match self {
             Self::Store(e) => e.code(),
             Self::LoginTaken(_) | Self::SimilarLogin(_) => ErrorCode::Conflict,
-            Self::BadLogin(_) => ErrorCode::InvalidRequest,
-            Self::NoAccount(_) | Self::NoLogin(_) => ErrorCode::NotFound,
+            Self::BadLogin(_) | Self::BadToken(_) => ErrorCode::InvalidRequest,
+            Self::NoAccount(_) | Self::NoLogin(_) | Self::NoToken(_) => ErrorCode::NotFound,
+            Self::Token(refusal) => refusal.code(),
         }
     }
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Store(e) => e.hint(),
             Self::NoLogin(_) => "list the accounts with `user list`",
+            Self::Token(_) => "ask for a new token, or sign in without one",
+            Self::NoToken(_) => "list the tokens with `token list`",
             _ => "",
         }
     }

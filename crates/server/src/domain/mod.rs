@@ -10,6 +10,7 @@ pub mod accounts;
 mod attempts;
 pub mod change_log;
 mod enrolment;
+pub mod enrolment_tokens;
 mod error;
 mod facts;
 pub mod jobs;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     DomainError, DomainResult,
     accounts::{self, NewAccount},
+    enrolment_tokens::{self, PresentedEnrolment},
     retention,
 };
 use crate::{
@@ -252,9 +253,31 @@ impl Store {
         sign_in: Option<NewSignIn>,
         now_ms: i64,
     ) -> DomainResult<()> {
-        self.write("add_account", move |tx| {
+        self.register(account, sign_in, None, now_ms).await
+    }
+    /// Creates an account with an enrolment token, if any, and opens a sign-in. On error there is no account, and the
+    /// token was not used.
+    ///
+    /// # Errors
+    /// `LoginTaken`, `SimilarLogin`, `Token`.
+    pub async fn register(
+        &self,
+        account: NewAccount,
+        sign_in: Option<NewSignIn>,
+        enrolment: Option<PresentedEnrolment>,
+        now_ms: i64,
+    ) -> DomainResult<()> {
+        let quota = self.quota();
+        self.write_with_events("register", move |tx, events| {
+            let user = account.user.id;
             accounts::add(tx, account, now_ms)?;
-            sign_in.map_or(Ok(()), |s| Ok(open(tx, &s, now_ms)?))
+            sign_in.map_or(Ok(()), |s| open(tx, &s, now_ms))?;
+            match enrolment {
+                Some(token) => {
+                    enrolment_tokens::redeem(tx, events, token, user, true, quota, now_ms)
+                }
+                None => Ok(()),
+            }
         })
         .await
     }

@@ -13,8 +13,8 @@ use carrel_model::{
 use crate::{domain::DomainError, password::PasswordError, store::StoreError};
 
 /// Protocol in the `Upgrade` header of a 426: the newest version that this server supports.
-const SYNC_PROTOCOL: &str = "carrel-sync/1";
-const _: () = assert!(SYNC_VERSION == 1, "SYNC_PROTOCOL names the newest version");
+const SYNC_PROTOCOL: &str = "carrel-sync/2";
+const _: () = assert!(SYNC_VERSION == 2, "SYNC_PROTOCOL names the newest version");
 
 /// An error reply without its body.
 #[derive(Debug, Clone)]
@@ -33,7 +33,10 @@ impl ApiError {
         let status = match code {
             ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
             ErrorCode::Unauthenticated | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
-            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::Forbidden
+            | ErrorCode::TokenUnknown
+            | ErrorCode::TokenExpired
+            | ErrorCode::TokenUsedUp => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::Conflict => StatusCode::CONFLICT,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -173,8 +176,9 @@ impl From<DomainError> for ApiError {
             DomainError::SimilarLogin(_) => {
                 Self { hint: "choose another login", ..Self::new(e.code(), e.to_string()) }
             }
-            DomainError::BadLogin(_) => Self::invalid(e.to_string()),
-            DomainError::NoLogin(_) => Self::not_found(e.to_string()),
+            DomainError::BadLogin(_) | DomainError::BadToken(_) => Self::invalid(e.to_string()),
+            DomainError::NoLogin(_) | DomainError::NoToken(_) => Self::not_found(e.to_string()),
+            DomainError::Token(_) => Self { hint: e.hint(), ..Self::new(e.code(), e.to_string()) },
             DomainError::NoAccount(_) => Self::unauthenticated("the account no longer exists"),
             DomainError::Store(store) => {
                 // Logged here; the reply contains no internal details.

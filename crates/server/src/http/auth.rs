@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     domain::{
-        DomainError,
+        DomainError, DomainResult,
         accounts::{Account, Adoption, AdoptionResult, NewAccount},
+        enrolment_tokens::{PresentedEnrolment, TokenRefusal},
         sessions::{NewSignIn, PresentedToken, Rotated, Rotation},
     },
     password::{PasswordError, Verified, new_token, random, token_hash},
@@ -38,7 +39,8 @@ pub const GRACE_MS: i64 = 60_000;
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest,
     responses((status = 201, body = TokenReply),
         (status = 400, description = "the login, name or password is not allowed"),
-        (status = 403, description = "registration is closed"),
+        (status = 403, description = "registration is closed and there is no enrolment token, or the token is refused: \
+            token_unknown, token_expired, token_used_up"),
         (status = 409, description = "the login is taken or too similar to an existing one"), (status = 429),
         (status = 503, description = "too many registrations at once")))]
 pub async fn register(
@@ -46,9 +48,10 @@ pub async fn register(
     peer: Peer,
     Json(request): Json<RegisterRequest>,
 ) -> Result<(StatusCode, Reply<TokenReply>), ApiError> {
-    if !app.settings.registration_open {
+    let enrolment = presented_enrolment(&request.enrolment_token, request.device_id);
+    if !app.settings.registration_open && enrolment.is_none() {
         return Err(ApiError {
-            hint: "ask the administrator for an account",
+            hint: "ask the administrator for an account or an enrolment token",
             ..ApiError::forbidden("registration is closed on this server")
         });
     }
@@ -56,7 +59,11 @@ pub async fn register(
     let user = new_user(&request.login, &request.name, Role::Student)?;
     check_password(&request.password)?;
     let network = rate_limits::network(peer.0).to_string();
-    app.registrations.take(&network, now).await.map_err(rate_limited)?;
+    match enrolment {
+        // The number of its uses limits the registrations.
+        Some(token) => check_token(&app, &network, token.hash, now).await?,
+        None => app.registrations.take(&network, now).await.map_err(rate_limited)?,
+    }
     // Checked again in the transaction; this check only avoids hashing the password.
     if app.store.account(&user.login, None).await?.is_some() {
         return Err(DomainError::LoginTaken(user.login).into());
@@ -65,7 +72,7 @@ pub async fn register(
     let account = Account { user, password, is_known_device: false };
     let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     let Account { user, password, .. } = account;
-    app.store.add_account(NewAccount { user, password }, Some(sign_in), now).await?;
+    app.store.register(NewAccount { user, password }, Some(sign_in), enrolment, now).await?;
     Ok((StatusCode::CREATED, Reply(reply)))
 }
 
@@ -107,9 +114,52 @@ pub async fn login(
         }
     };
     attempt.refund();
-    let (sign_in, reply) = sign_in(&app, &account, request.device_id, &request.device_name, now)?;
+    let (sign_in, mut reply) =
+        sign_in(&app, &account, request.device_id, &request.device_name, now)?;
     app.store.open_sign_in(sign_in, now).await?;
+    if let Some(token) = presented_enrolment(&request.enrolment_token, request.device_id) {
+        // The password was correct: a token that is refused must not keep the learner from their work.
+        let network = rate_limits::network(peer.0).to_string();
+        let redeemed = redeem(&app, &network, token, account.user.id, now).await;
+        reply.enrolment_refused = redeemed.err().map(|e| e.code);
+    }
     Ok(Reply(reply))
+}
+
+/// Returns the enrolment token of a request, if it has one.
+fn presented_enrolment(token: &str, device: DeviceId) -> Option<PresentedEnrolment> {
+    (!token.is_empty()).then(|| PresentedEnrolment { hash: token_hash(token), device })
+}
+
+/// Checks that a new account can use an enrolment token. Unknown tokens are counted by network, against guessing.
+async fn check_token(app: &App, network: &str, hash: [u8; 32], now: i64) -> Result<(), ApiError> {
+    app.enrolments.take(network, now).await.map_err(rate_limited)?;
+    let checked = app.store.check_enrolment_token(hash, now).await;
+    Ok(count_token(app, network, checked)?)
+}
+
+/// Enrols an account in the courses of a token.
+async fn redeem(
+    app: &App,
+    network: &str,
+    token: PresentedEnrolment,
+    user: UserId,
+    now: i64,
+) -> Result<(), ApiError> {
+    app.enrolments.take(network, now).await.map_err(rate_limited)?;
+    let redeemed = app.store.redeem_enrolment_token(token, user, now).await;
+    Ok(count_token(app, network, redeemed)?)
+}
+
+/// Removes a token from the count of its network if it is known, and logs a refusal.
+fn count_token(app: &App, network: &str, result: DomainResult<()>) -> DomainResult<()> {
+    if let Err(DomainError::Token(refusal)) = &result {
+        tracing::warn!(network, reason = %refusal, "enrolment token refused");
+    }
+    if !matches!(result, Err(DomainError::Token(TokenRefusal::Unknown))) {
+        app.enrolments.refund(network);
+    }
+    result
 }
 
 /// Returns the account with this login if the password is its own, else the account of the certificate if the password
@@ -299,6 +349,7 @@ fn token_reply(
         expires_in_ms: ACCESS_MS,
         refresh_token: app.tokens.refresh_token(next),
         refresh_expires_in_ms: REFRESH_MS,
+        enrolment_refused: None,
     })
 }
 

@@ -12,8 +12,8 @@ use carrel_model::{
     content::{Difficulty, SignedManifest},
     range::matches_tag,
     wire::{
-        CatalogueQuery, CourseReply, CourseSummary, ListPage, Meta, MetaQuery, SYNC_VERSION,
-        SearchHit, StoryReply, StorySummary, identity_text,
+        CatalogueQuery, CourseReply, CourseSummary, ListPage, MIN_SYNC_VERSION, Meta, MetaQuery,
+        SYNC_VERSION, SearchHit, StoryReply, StorySummary, identity_text,
     },
 };
 use serde::Deserialize;
@@ -62,7 +62,7 @@ pub(crate) async fn meta_of(app: &App) -> Result<Meta, ApiError> {
         epoch: app.store.epoch().await?,
         server_id: app.store.server_id().await?,
         identity_proof: None,
-        sync_versions: (1..=SYNC_VERSION).collect(),
+        sync_versions: (MIN_SYNC_VERSION..=SYNC_VERSION).collect(),
         signing_key: hex(&app.signer.public_key()),
         registration_open: app.settings.registration_open,
         now_ms: app.clock.now_ms(),

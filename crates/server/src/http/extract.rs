@@ -9,7 +9,7 @@ use axum::{
 };
 use carrel_model::{
     DeviceId, ErrorCode, strict,
-    wire::{SYNC_VERSION, UserInfo},
+    wire::{MIN_SYNC_VERSION, SYNC_VERSION, UserInfo},
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -149,7 +149,7 @@ impl FromRequestParts<App> for SyncVersion {
         let Some(value) = parts.headers.get("sync-version") else { return Ok(Self) };
         let version: Option<u32> = value.to_str().ok().and_then(|v| v.trim().parse().ok());
         match version {
-            Some(1..=SYNC_VERSION) => Ok(Self),
+            Some(MIN_SYNC_VERSION..=SYNC_VERSION) => Ok(Self),
             Some(n) if n > SYNC_VERSION => Err(ApiError::new(
                 ErrorCode::TooNew,
                 format!(

@@ -49,6 +49,8 @@ use crate::{
 /// Maximum number of registrations from one network in `WINDOW_MS`. Allows a class behind one router to register within
 /// one lesson.
 const MAX_REGISTRATIONS: u32 = 200;
+/// Maximum number of unknown enrolment tokens from one network in `WINDOW_MS`.
+const MAX_UNKNOWN_TOKENS: u32 = 50;
 
 /// State shared by all handlers.
 #[derive(Clone)]
@@ -69,6 +71,8 @@ pub struct State {
     pub sign_ins: SignInLimits,
     /// Limits the registrations from each network.
     pub registrations: Box<dyn RateLimiter>,
+    /// Limits the unknown enrolment tokens from each network.
+    pub enrolments: Box<dyn RateLimiter>,
     pub events: Arc<dyn EventBus>,
     pub stopping: CancellationToken,
 }
@@ -91,6 +95,11 @@ impl DataDir {
                 "registration by network",
                 WINDOW_MS,
                 MAX_REGISTRATIONS,
+            ),
+            enrolments: limiters.limiter(
+                "unknown enrolment tokens by network",
+                WINDOW_MS,
+                MAX_UNKNOWN_TOKENS,
             ),
             events: Arc::clone(&self.events),
             stopping: CancellationToken::new(),

@@ -12,6 +12,8 @@ mod auth;
 mod blobs;
 mod catalogue;
 mod data_dir;
+mod enrolment_tokens;
+mod foreign;
 mod isolation;
 mod jobs;
 mod learner;

@@ -203,7 +203,7 @@ async fn invalid_requests_get_the_expected_status_and_code() {
         ))
         .detail_contains("2000"),
         authorized(case("newer sync version", "GET", "/api/sync/pull", 426, TooNew))
-            .header("sync-version", "2")
+            .header("sync-version", "3")
             .detail_contains("newer"),
         authorized(case("newer sync version on a push", "POST", "/api/sync/push", 426, TooNew))
             .header("sync-version", "99")

@@ -461,7 +461,9 @@ async fn concurrent_pushes_give_each_row_its_own_number() {
 async fn sync_versions_are_checked() {
     let server = TestServer::new();
     let noor = server.learner("noor").await;
-    for (header, status) in [(None, 200), (Some("1"), 200), (Some("2"), 426), (Some("-1"), 400)] {
+    for (header, status) in
+        [(None, 200), (Some("1"), 200), (Some("2"), 200), (Some("3"), 426), (Some("-1"), 400)]
+    {
         let mut request = axum::http::Request::builder()
             .method(Method::GET)
             .uri("/api/sync/epoch")

@@ -5,17 +5,21 @@
 use std::collections::BTreeMap;
 
 use carrel_model::{
-    AttemptId, BlobHash, DeviceId, EventId, Hlc, ItemId, RevisionId, SessionId, Slug,
+    AttemptId, BlobHash, CardKey, DeviceId, EventId, Hlc, ItemId, RevisionId, SessionId, Slug,
     lattice::{
         Answer, Attempt, Decision, DecisionStatus, Extra, Grade, ItemKind, Kv, NoteLife,
-        NoteRevision, Position, Progress, Review, ReviewVoid, Row, RowKey, RowType, Session,
+        NoteRevision, Position, Progress, Review, ReviewKind, ReviewVoid, Row, RowKey, RowType,
+        Session,
     },
 };
 use rusqlite::{Statement, types::ValueRef};
 use uuid::Uuid;
 
-use super::spec::{Kind, NEVER, TableSpec};
+use super::spec::{ABSENT, Kind, NEVER, TableSpec};
 use crate::{Error, Result};
+
+/// The default parameter set in the column `params`, where an empty text is none.
+const DEFAULT_PARAMS: &str = "-";
 
 /// Binds values in order.
 pub(super) struct Binder<'a, 'c> {
@@ -34,6 +38,9 @@ impl<'a, 'c> Binder<'a, 'c> {
         self.next += 1;
         self.bytes += 8;
         Ok(self)
+    }
+    fn option(&mut self, n: Option<impl Into<i64>>) -> Result<&mut Self> {
+        self.int(n.map_or(ABSENT, Into::into))
     }
     fn text(&mut self, s: &str) -> Result<&mut Self> {
         self.stmt.raw_bind_parameter(self.next, s)?;
@@ -91,12 +98,14 @@ impl<'a, 'c> Binder<'a, 'c> {
                     .uuid(r.device.0)?
                     .int(r.started_ms)?
                     .text(&r.day)?
+                    .option(r.off_min)?
                     .int(r.active_ms)?;
                 &r.extra
             }
             Row::Attempt(r) => {
                 self.uuid(r.id.0)?.blob(&r.payload_hash().0)?;
                 self.text(r.quiz.as_str())?.blob(&r.quiz_hash.0)?.int(r.started_ms)?;
+                self.option(r.day)?.option(r.off_min)?;
                 self.int(r.submitted_ms.unwrap_or(NEVER))?.text(&r.answers_text())?;
                 &r.extra
             }
@@ -120,7 +129,16 @@ impl<'a, 'c> Binder<'a, 'c> {
                 self.text(r.word.as_str())?
                     .int(r.rating.into())?
                     .int(r.at_ms)?
-                    .int(r.duration_ms)?;
+                    .int(r.duration_ms)?
+                    .option(r.day)?
+                    .option(r.off_min)?
+                    .text(r.kind.map_or("", ReviewKind::as_str))?
+                    .text(r.card.as_ref().map_or("", CardKey::as_str))?
+                    .text(match r.params.as_deref() {
+                        None => "",
+                        Some("") => DEFAULT_PARAMS,
+                        Some(id) => id,
+                    })?;
                 &r.extra
             }
             Row::ReviewVoid(r) => {
@@ -159,7 +177,7 @@ impl<'a, 'c> Binder<'a, 'c> {
 }
 
 /// Returns the hash of the immutable part (payload), for kinds that have one.
-pub(super) fn payload_hash(row: &Row) -> Option<BlobHash> {
+pub(crate) fn payload_hash(row: &Row) -> Option<BlobHash> {
     match row {
         Row::Session(r) => Some(r.payload_hash()),
         Row::Attempt(r) => Some(r.payload_hash()),
@@ -193,6 +211,14 @@ impl ColumnReader<'_> {
     fn small<T: TryFrom<i64>>(&mut self) -> Result<T> {
         let n = self.int()?;
         T::try_from(n).map_err(|_| self.bad(format_args!("{n} is out of range")))
+    }
+    fn option<T: TryFrom<i64>>(&mut self) -> Result<Option<T>> {
+        let n = self.int()?;
+        if n == ABSENT {
+            return Ok(None);
+        }
+        self.next -= 1;
+        self.small().map(Some)
     }
     fn hlc(&mut self) -> Result<Hlc> {
         let n = self.int()?;
@@ -286,6 +312,7 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
                 device,
                 started_ms,
                 day: c.text()?,
+                off_min: c.option()?,
                 active_ms: c.int()?,
                 extra: c.extra()?,
             })
@@ -299,6 +326,8 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
                 quiz,
                 quiz_hash,
                 started_ms,
+                day: c.option()?,
+                off_min: c.option()?,
                 submitted_ms: c.time()?,
                 answers: c.answers()?,
                 extra: c.extra()?,
@@ -335,6 +364,21 @@ pub fn read(row_type: RowType, row: &rusqlite::Row<'_>) -> Result<Row> {
                 rating,
                 at_ms,
                 duration_ms: c.int()?,
+                day: c.option()?,
+                off_min: c.option()?,
+                kind: match c.text()?.as_str() {
+                    "" => None,
+                    text => Some(ReviewKind::parse(text).ok_or_else(|| c.bad("unknown kind"))?),
+                },
+                card: match c.text()? {
+                    text if text.is_empty() => None,
+                    text => Some(CardKey::new(text).map_err(|e| c.bad(e))?),
+                },
+                params: match c.text()? {
+                    text if text.is_empty() => None,
+                    text if text == DEFAULT_PARAMS => Some(String::new()),
+                    text => Some(text),
+                },
                 extra: c.extra()?,
             })
         }

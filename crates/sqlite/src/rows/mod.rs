@@ -12,14 +12,15 @@ mod bind;
 mod spec;
 mod sql;
 
+pub(crate) use bind::payload_hash;
 pub use bind::read;
-use bind::{Binder, payload_hash, read_key};
+use bind::{Binder, read_key};
 use carrel_model::{
     UserId,
     lattice::{Row, RowKey, RowKind, RowType},
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, types::ValueRef};
-pub use spec::{Column, Kind, NEVER, SPECS, TableSpec};
+pub use spec::{ABSENT, Column, Kind, NEVER, SPECS, TableSpec};
 pub use sql::{schema, size};
 
 use crate::Result;
@@ -58,7 +59,7 @@ pub struct Joined {
     /// The stored row with this id has another payload (because of a cloned device, a bug or an attack). The payload
     /// with the greater hash was kept.
     pub payload_conflict: bool,
-    /// Server only: there was no row with this key.
+    /// There was no row with this key. On a client only for rows with a payload.
     pub added: bool,
     /// Server only: change of the size of the stored row (`size`) in bytes.
     pub growth: i64,
@@ -137,6 +138,8 @@ fn join_stored(conn: &Connection, owner: Owner, row: &Row, usn: u64) -> Result<J
             size_before = stored.get::<_, i64>(0)?;
             let stored = stored.get_ref(1)?.as_blob();
             joined.payload_conflict = hash.is_some_and(|h| stored != Ok(&h.0[..]));
+        } else {
+            joined.added = true;
         }
     }
     let mut stmt = conn.prepare_cached(&sql.upsert)?;

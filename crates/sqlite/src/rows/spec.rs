@@ -55,6 +55,8 @@ pub struct TableSpec {
 
 /// The value for "not yet" in a column that stores a minimum.
 pub const NEVER: i64 = i64::MAX;
+/// The value for an absent number in a column of a payload: less than all numbers there, which have 32 bits.
+pub const ABSENT: i64 = -(1 << 32);
 
 pub(super) const EXTRA: Column = text("extra");
 pub(super) const USER: Column = uuid("user_id");
@@ -133,6 +135,7 @@ pub static SPECS: [TableSpec; 11] = [
             uuid("device"),
             int("started_ms"),
             text("day"),
+            int("off_min"),
         ]],
         maxima: &[int("active_ms")],
         ..NONE
@@ -141,7 +144,14 @@ pub static SPECS: [TableSpec; 11] = [
         row_type: RowType::Attempt,
         table: "attempt",
         keys: &[uuid("id")],
-        registers: &[&[hash(PAYLOAD_HASH), text("quiz"), hash("quiz_hash"), int("started_ms")]],
+        registers: &[&[
+            hash(PAYLOAD_HASH),
+            text("quiz"),
+            hash("quiz_hash"),
+            int("started_ms"),
+            int("day"),
+            int("off_min"),
+        ]],
         // The submitted answers; '' for none.
         least: &[&[int("submitted_ms"), text("answers")]],
         ..NONE
@@ -170,6 +180,13 @@ pub static SPECS: [TableSpec; 11] = [
             int("rating"),
             int("at_ms"),
             int("duration_ms"),
+            int("day"),
+            int("off_min"),
+            // '' for none.
+            text("kind"),
+            text("card"),
+            // '' for none, '-' for the default set.
+            text("params"),
         ]],
         ..NONE
     },

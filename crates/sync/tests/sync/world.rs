@@ -47,6 +47,7 @@ impl Device {
         server: &Arc<FakeServer>,
         page_limit: Option<u32>,
     ) -> Self {
+        server.state().clock.get_or_insert_with(|| clock.clone());
         let options = Options { page_limit, ..options(number, clock) };
         let store = Arc::new(Store::open(dir.path(), options).unwrap());
         let ids: Arc<dyn IdGen> = Arc::new(SeededIds::new(number as u64 ^ clock.now_ms() as u64));

@@ -26,6 +26,14 @@ quizHash: BlobHash,
  */
 startedMs: number, 
 /**
+ * The learner's study day at the start: days since 1970-01-01. Absent in rows of sync version 1.
+ */
+day?: number, 
+/**
+ * Offset of the learner's time zone from UTC at the start, in minutes. Absent in rows of sync version 1.
+ */
+offMin?: number, 
+/**
  * Time of submission (UTC, ms since 1970). If present, the answers are frozen.
  */
 submittedMs?: number, 

@@ -26,9 +26,13 @@ device: DeviceId,
  */
 startedMs: number, 
 /**
- * The learner's local calendar day at the start, such as `2026-11-20`.
+ * The learner's study day at the start, as a date such as `2026-11-20`.
  */
 day: string, 
+/**
+ * Offset of the learner's time zone from UTC, in minutes. Absent in rows of sync version 1.
+ */
+offMin?: number, 
 /**
  * Study time since `started_ms` in milliseconds, measured with a monotonic clock.
  */

@@ -66,9 +66,18 @@ function wrap(range: Range, mark: NoteMark): void {
 
 /** Adds a marker at the end of a passage. It has no text, so that the text of the block stays the same. */
 export function addMarker(range: Range, label: string, isBookmark: boolean, open: () => void): void {
+  const button = marker(label, isBookmark, open);
+  const { endContainer } = range;
+  const parent = endContainer instanceof Element ? endContainer : endContainer.parentElement;
+  // A button must not be within a link or a formula.
+  const outer = parent?.closest("a, button, math");
+  if (outer) {
+    outer.after(button);
+    return;
+  }
   const end = range.cloneRange();
   end.collapse(false);
-  end.insertNode(marker(label, isBookmark, open));
+  end.insertNode(button);
 }
 export function marker(label: string, isBookmark: boolean, open: () => void): HTMLButtonElement {
   const button = document.createElement("button");

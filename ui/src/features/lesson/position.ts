@@ -11,11 +11,13 @@ export function parseBlockPosition(pos: string | null): number | undefined {
   return match ? Math.max(0, Number(match[1]) - 1) : undefined;
 }
 
-/** Approximate number of characters that fill a large window. */
-const WINDOW_CHARACTERS = 2_500;
+/** Approximate height of a line of text in CSS pixels, and characters of a line. */
+const LINE_HEIGHT = 28;
+const LINE_CHARACTERS = 60;
 
 /** Returns the number of blocks that fill the window; the first frame needs no more. */
-export function firstFrameBlocks(blocks: readonly Block[]): number {
+export function firstFrameBlocks(blocks: readonly Block[], height = innerHeight): number {
+  const wanted = (height / LINE_HEIGHT) * LINE_CHARACTERS;
   let filled = 0;
   for (const [n, block] of blocks.entries()) {
     // Estimates: an image, video or code takes the space of several paragraphs, any other block that of a few lines.
@@ -25,7 +27,7 @@ export function firstFrameBlocks(blocks: readonly Block[]): number {
         : block.kind === "image" || block.kind === "video" || block.kind === "code"
           ? 1_000
           : 300;
-    if (filled >= WINDOW_CHARACTERS) return n + 1;
+    if (filled >= wanted) return n + 1;
   }
   return blocks.length;
 }

@@ -6,7 +6,7 @@
 //! Does not measure the time from the engine's frame to the display.
 
 mod courses;
-mod start;
+pub(super) mod start;
 #[path = "../../../../tests/benches/table.rs"]
 mod table;
 

@@ -113,16 +113,29 @@ impl Started {
         }
         Ok(Memory { own: process_pss(self.pid)?, all })
     }
+
+    /// Returns the memory of the program's own process in MiB, without pages of files, which the system can drop: code and
+    /// fonts.
+    pub fn memory_without_files(&self) -> Result<f64> {
+        let text = rollup(self.pid)?;
+        let field =
+            |name| pss(&text, name).ok_or_else(|| format!("process {} has no {name}", self.pid));
+        Ok(field("Pss:")? - field("Pss_File:")?)
+    }
 }
 
 /// PSS of one process. MiB.
 fn process_pss(pid: u32) -> Result<f64> {
-    let text = sh::read(&PathBuf::from(format!("/proc/{pid}/smaps_rollup")))?;
-    pss(&text).ok_or_else(|| format!("process {pid} has no Pss"))
+    pss(&rollup(pid)?, "Pss:").ok_or_else(|| format!("process {pid} has no Pss"))
 }
 
-fn pss(rollup: &str) -> Option<f64> {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+fn rollup(pid: u32) -> Result<String> {
+    sh::read(&PathBuf::from(format!("/proc/{pid}/smaps_rollup")))
+}
+
+/// Returns a field of `smaps_rollup` in MiB.
+fn pss(rollup: &str, field: &str) -> Option<f64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
@@ -161,7 +174,10 @@ mod tests {
     #[test]
     fn proc_files_are_parsed() {
         assert_eq!(parent("17 (Web (Content) x) S 4 17 17 0"), Some(4));
-        assert_eq!(pss("7f00 ---p [rollup]\nRss:  4096 kB\nPss:    2048 kB\n"), Some(2.0));
+        assert_eq!(
+            pss("7f00 ---p [rollup]\nRss:  4096 kB\nPss:    2048 kB\nPss_File: 1024 kB\n", "Pss:"),
+            Some(2.0)
+        );
         assert!(process_tree(std::process::id()).contains(&std::process::id()));
     }
 }

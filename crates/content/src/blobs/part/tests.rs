@@ -10,8 +10,9 @@ fn a_replaced_or_deleted_file_is_not_the_same_file() {
     assert!(is_same_file(&file, &name));
     open(&other).expect("the file is created");
     match fs::rename(&other, &name) {
-        // Windows before version 1607 and Wine do not replace an open file.
-        Err(e) if cfg!(windows) && e.kind() == std::io::ErrorKind::PermissionDenied => {}
+        // Windows before version 1607 and Wine do not replace an open file, and keep the name of a deleted one until it
+        // is closed.
+        Err(e) if cfg!(windows) && e.kind() == std::io::ErrorKind::PermissionDenied => return,
         renamed => {
             renamed.expect("the file is replaced");
             assert!(!is_same_file(&file, &name), "replaced");

@@ -99,8 +99,8 @@ impl Clock for At {
     fn sleep(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(std::future::pending())
     }
-    fn local_day(&self) -> String {
-        String::new()
+    fn zone_offset_min(&self, _: i64) -> i32 {
+        0
     }
 }
 

@@ -34,6 +34,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(8, "search_terms", "0008_search_terms"),
     migration!(9, "password_reset", "0009_password_reset"),
     migration!(10, "single_characters", "0010_single_characters"),
+    migration!(11, "enrolment_tokens", "0011_enrolment_tokens"),
+    migration!(12, "study_days", "0012_study_days"),
 ];
 
 /// Name of the database file in its folder.

@@ -5,6 +5,7 @@
 mod accounts;
 mod catalogue;
 mod engine;
+mod enrolment_tokens;
 mod jobs;
 mod rows;
 mod search;

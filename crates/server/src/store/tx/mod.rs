@@ -6,6 +6,7 @@
 
 mod accounts;
 mod catalogue;
+mod enrolment_tokens;
 mod jobs;
 mod rows;
 mod sessions;
@@ -14,6 +15,7 @@ pub use accounts::{AccountTx, LoginKeys, StoredAccount};
 pub use catalogue::{
     CatalogueTx, Filter, Kind, Listed, Publication, Published, PublishedQuiz, SearchTx,
 };
+pub use enrolment_tokens::{EnrolmentTokenRow, EnrolmentTokenTx};
 pub use jobs::{JobRow, JobTx};
 pub use rows::{JoinedRow, OpenGrade, RowTx, Usage};
 pub use sessions::{Redemption, SessionTx, SignInRow, SignedIn};
@@ -27,5 +29,11 @@ pub trait FactTx {
 }
 
 /// All operations of a transaction.
-pub trait Tx: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx {}
-impl<T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx> Tx for T {}
+pub trait Tx:
+    FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx + EnrolmentTokenTx
+{
+}
+impl<T> Tx for T where
+    T: FactTx + AccountTx + SessionTx + CatalogueTx + SearchTx + RowTx + JobTx + EnrolmentTokenTx
+{
+}

@@ -1,0 +1,514 @@
+//! Maps questions of other programs to the kinds of quizzes. This is the only place that knows which kinds there are:
+//! a question whose kind has no counterpart is kept as text, with the reason in its item of the report.
+
+mod text;
+
+use serde_json::{Map, Value, json};
+
+use super::{Answer, ClozeGap, GAP, Kind, Number, NumericAnswer, Pair, Question, Text};
+use crate::course::{Block, ItemIndex, WrittenQuestion, media::MediaFolder};
+use crate::error::Result;
+use crate::ids::id_of;
+use crate::report::{Item, Level};
+use text::{Texts, plain_text};
+
+/// What a question becomes.
+pub(crate) enum Lowered {
+    /// A question of a quiz.
+    Question(WrittenQuestion),
+    /// A text without a question: Moodle's description.
+    Description(Block),
+    /// The question as a text.
+    Task(Block),
+    /// Nothing.
+    Refused,
+}
+
+/// Where a question comes from and goes to.
+pub(crate) struct Context<'a> {
+    pub lang: &'a str,
+    pub media: &'a mut MediaFolder,
+    pub item: &'a mut Item,
+    pub index: ItemIndex,
+}
+
+/// Maximum number of choices, pairs or items of a question.
+const MAX_PARTS: usize = 200;
+
+/// A weight in percent that counts as all points.
+const FULL: f64 = 99.9;
+
+/// Maps one question.
+pub(crate) fn lower(question: &Question, id: &str, context: &mut Context<'_>) -> Result<Lowered> {
+    for dropped in &question.dropped {
+        context.item.changed(dropped.clone());
+    }
+    let mut texts = Texts::new(question, true);
+    let kind = kind(question, &mut texts, context)?;
+    let prompt = texts.prompt(&question.prompt, context)?;
+    let block = text_form(question, &mut texts, &prompt.markdown, context)?;
+    let Some(kind) = kind else {
+        if prompt.markdown.is_empty() && prompt.image.is_none() && block.markdown.is_empty() {
+            context.item.lower(Level::Refused, "the question has no text");
+            return Ok(Lowered::Refused);
+        }
+        return Ok(match question.kind {
+            Kind::Description => Lowered::Description(block),
+            _ => Lowered::Task(block),
+        });
+    };
+    let has_formulas = texts.has_formulas;
+    let json = written(question, id, kind, prompt, &mut texts, context)?;
+    let without_formulas = if has_formulas {
+        let mut texts = Texts::new(question, false);
+        let prompt = texts.prompt(&question.prompt, context)?;
+        match self::kind(question, &mut texts, context)? {
+            Some(kind) => Some(written(question, id, kind, prompt, &mut texts, context)?),
+            None => None,
+        }
+    } else {
+        None
+    };
+    Ok(Lowered::Question(WrittenQuestion { json, without_formulas, text: block }))
+}
+
+/// The fields of a question that depend on its kind, and whether its prompt needs gaps.
+struct Mapped {
+    fields: Map<String, Value>,
+    /// Number of blanks that the prompt must have.
+    gaps: usize,
+}
+
+impl Mapped {
+    fn new(kind: &str, fields: Value) -> Self {
+        let mut map = Map::from_iter([("kind".to_owned(), json!(kind))]);
+        if let Value::Object(fields) = fields {
+            map.extend(fields);
+        }
+        Self { fields: map, gaps: 0 }
+    }
+}
+
+/// Returns the fields of the kind; `None` if the question is kept as text, with the reason in the item.
+fn kind(
+    question: &Question,
+    texts: &mut Texts<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<Mapped>> {
+    let keep = |context: &mut Context<'_>, reason: &str| {
+        context.item.lower(Level::KeptAsText, reason);
+        Ok(None)
+    };
+    let parts = match &question.kind {
+        Kind::Choice { answers, .. } | Kind::Short { answers, .. } => answers.len(),
+        Kind::Numerical { answers, .. } => answers.len(),
+        Kind::Match { pairs } => pairs.len(),
+        Kind::Order { items } => items.len(),
+        Kind::Cloze { gaps } => gaps.len(),
+        _ => 0,
+    };
+    if parts > MAX_PARTS {
+        let reason = format!("the question has {parts} parts; {MAX_PARTS} are allowed");
+        return keep(context, &reason);
+    }
+    match &question.kind {
+        Kind::Description => Ok(None),
+        Kind::Essay => keep(context, "a free text cannot be graded by the app"),
+        Kind::Unsupported { name } => {
+            let reason = format!("questions of the kind {name:?} are not supported");
+            keep(context, &reason)
+        }
+        Kind::TrueFalse { answer, right, wrong } => {
+            let (yes, no) = true_false(context.lang);
+            let mut choices = Vec::new();
+            for (id, label, value) in [("true", yes, true), ("false", no, false)] {
+                let feedback = if value == *answer { right } else { wrong };
+                let feedback = texts.feedback(feedback, context)?;
+                choices.push(choice(id.to_owned(), label.to_owned(), value == *answer, feedback));
+            }
+            Ok(Some(Mapped::new("single", json!({ "choices": choices }))))
+        }
+        Kind::Choice { single, answers, .. } => choices(*single, answers, texts, context),
+        Kind::Short { answers, case } => {
+            let Some(accepted) = spellings(answers, context) else {
+                return keep(
+                    context,
+                    "no answer can be compared as it is: all have a wildcard or part of the points",
+                );
+            };
+            report_feedback(answers.iter().map(|a| &a.feedback), context);
+            let mut mapped = Mapped::new("fill", json!({ "blanks": [accepted] }));
+            mapped.gaps = 1;
+            if *case {
+                mapped.fields.insert("exact".to_owned(), json!(true));
+            }
+            Ok(Some(mapped))
+        }
+        Kind::Numerical { answers, units } => numerical(answers, units, context),
+        Kind::Match { pairs } => matching(pairs, texts, context),
+        Kind::Order { items } => {
+            let mut list = Vec::new();
+            for item in items {
+                list.push(texts.line(item, context)?);
+            }
+            if list.len() < 2 || list.iter().any(String::is_empty) {
+                return keep(context, "an item to order has no text");
+            }
+            Ok(Some(Mapped::new("order", json!({ "items": list }))))
+        }
+        Kind::Cloze { gaps } => cloze(gaps, context),
+    }
+}
+
+fn choices(
+    single: bool,
+    answers: &[Answer],
+    texts: &mut Texts<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<Mapped>> {
+    let best = answers.iter().map(|a| a.weight).fold(0.0, f64::max);
+    if best <= 0.0 {
+        context.item.lower(Level::KeptAsText, "no choice is right");
+        return Ok(None);
+    }
+    if answers.len() < 2 {
+        context.item.lower(Level::KeptAsText, "the question has fewer than two choices");
+        return Ok(None);
+    }
+    let full = answers.iter().filter(|a| a.weight >= FULL).count();
+    // In a question with one answer, the best choices are right; in others, all that give points.
+    let is_right = |answer: &Answer| match single {
+        true => answer.weight >= best - 0.1,
+        false => answer.weight > 0.0,
+    };
+    let right = answers.iter().filter(|a| is_right(a)).count();
+    let is_single = single && right == 1;
+    if single {
+        if right > 1 {
+            context.item.changed(format!(
+                "each of {right} choices was a right answer; now all of them must be chosen"
+            ));
+        }
+        if full == 0 {
+            context.item.changed("the best choice gave a part of the points; now it gives all");
+        }
+        if answers.iter().any(|a| a.weight != 0.0 && !is_right(a)) {
+            context.item.changed("choices that gave or cost a part of the points now give none");
+        }
+    } else {
+        let share = 100.0 / right as f64;
+        let is_even = |weight: f64, expected: f64| (weight - expected).abs() < 0.2;
+        let is_exact =
+            answers.iter().all(|a| is_even(a.weight, if is_right(a) { share } else { -share }));
+        if !is_exact {
+            context.item.changed(
+                "the points of the choices are replaced by the rule (right - wrong) / right",
+            );
+        }
+    }
+    let mut list = Vec::new();
+    for (n, answer) in answers.iter().enumerate() {
+        let text = texts.line(&answer.text, context)?;
+        if text.is_empty() {
+            context.item.lower(Level::KeptAsText, "a choice has no text, or only a picture");
+            return Ok(None);
+        }
+        let feedback = texts.feedback(&answer.feedback, context)?;
+        list.push(choice(format!("c{}", n + 1), text, is_right(answer), feedback));
+    }
+    let kind = if is_single { "single" } else { "multiple" };
+    Ok(Some(Mapped::new(kind, json!({ "choices": list }))))
+}
+
+fn choice(id: String, text: String, is_right: bool, feedback: String) -> Value {
+    let mut fields = json!({ "id": id, "text": text });
+    if is_right {
+        fields["correct"] = json!(true);
+    }
+    if !feedback.is_empty() {
+        fields["feedback"] = json!(feedback);
+    }
+    fields
+}
+
+/// Returns the accepted spellings; `None` if there is none. Reports answers that are not accepted any more.
+fn spellings(answers: &[Answer], context: &mut Context<'_>) -> Option<Vec<String>> {
+    let mut accepted: Vec<String> = Vec::new();
+    for answer in answers.iter().filter(|a| a.weight > 0.0) {
+        let text = plain_text(&answer.text);
+        // In Moodle, * stands for any text and \* for the character.
+        let has_wildcard = text.replace("\\*", "").contains('*');
+        let text = text.replace("\\*", "*");
+        if has_wildcard {
+            context.item.changed(format!("the answer {text:?} with a wildcard is not accepted"));
+        } else if answer.weight < FULL {
+            context.item.changed(format!(
+                "the answer {text:?} gave {} % of the points and now gives none",
+                answer.weight
+            ));
+        } else if !text.is_empty() && !accepted.contains(&text) {
+            accepted.push(text);
+        }
+    }
+    (!accepted.is_empty()).then_some(accepted)
+}
+
+fn report_feedback<'t>(feedback: impl Iterator<Item = &'t Text>, context: &mut Context<'_>) {
+    if feedback.filter(|text| !text.is_empty()).count() > 0 {
+        context.item.changed("feedback to single typed answers was removed");
+    }
+}
+
+fn numerical(
+    answers: &[NumericAnswer],
+    units: &[String],
+    context: &mut Context<'_>,
+) -> Result<Option<Mapped>> {
+    let mut accepted = Vec::new();
+    for answer in answers.iter().filter(|a| a.weight >= FULL) {
+        match answer.number {
+            Number::Value { value, tolerance: 0.0 } if units.is_empty() => {
+                accepted.push(value.to_string());
+            }
+            _ => {
+                accepted.clear();
+                break;
+            }
+        }
+    }
+    if accepted.is_empty() {
+        let reason = "numbers with a tolerance, a range or a unit are not supported";
+        context.item.lower(Level::KeptAsText, reason);
+        return Ok(None);
+    }
+    context.item.changed(format!("the number must be typed as {}", accepted.join(" or ")));
+    report_feedback(answers.iter().map(|a| &a.feedback), context);
+    let mut mapped = Mapped::new("fill", json!({ "blanks": [accepted] }));
+    mapped.gaps = 1;
+    Ok(Some(mapped))
+}
+
+fn matching(
+    pairs: &[Pair],
+    texts: &mut Texts<'_>,
+    context: &mut Context<'_>,
+) -> Result<Option<Mapped>> {
+    let mut list = Vec::new();
+    for pair in pairs {
+        let (left, right) = (texts.line(&pair.left, context)?, texts.line(&pair.right, context)?);
+        match (left.is_empty(), right.is_empty()) {
+            (false, false) => list.push(json!([left, right])),
+            (true, false) => {
+                context.item.changed(format!("the wrong answer {right:?} was removed"));
+            }
+            _ => {
+                context.item.lower(Level::KeptAsText, "a side of a pair has no text");
+                return Ok(None);
+            }
+        }
+    }
+    if list.len() < 2 {
+        context.item.lower(Level::KeptAsText, "there are fewer than two pairs");
+        return Ok(None);
+    }
+    Ok(Some(Mapped::new("match", json!({ "pairs": list }))))
+}
+
+fn cloze(gaps: &[ClozeGap], context: &mut Context<'_>) -> Result<Option<Mapped>> {
+    let (mut blanks, mut cases, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for gap in gaps {
+        let ClozeGap::Short { points, answers, case } = gap else {
+            let reason = "a text with gaps that are numbers or choices is not supported";
+            context.item.lower(Level::KeptAsText, reason);
+            return Ok(None);
+        };
+        let Some(accepted) = spellings(answers, context) else {
+            context.item.lower(Level::KeptAsText, "a gap has no answer that can be compared");
+            return Ok(None);
+        };
+        report_feedback(answers.iter().map(|a| &a.feedback), context);
+        blanks.push(json!(accepted));
+        cases.push(*case);
+        weights.push(*points);
+    }
+    if blanks.is_empty() {
+        context.item.lower(Level::KeptAsText, "the text has no gap");
+        return Ok(None);
+    }
+    if weights.iter().any(|points| *points != weights[0]) {
+        context.item.changed("the gaps had different points; now they have the same");
+    }
+    if cases.iter().any(|case| *case != cases[0]) {
+        context.item.changed("capital letters counted in some gaps; now they count in none");
+    }
+    let mut mapped = Mapped::new("fill", json!({ "blanks": blanks }));
+    mapped.gaps = blanks.len();
+    if cases.iter().all(|case| *case) {
+        mapped.fields.insert("exact".to_owned(), json!(true));
+    }
+    Ok(Some(mapped))
+}
+
+/// Returns the JSON of the question.
+fn written(
+    question: &Question,
+    id: &str,
+    mapped: Mapped,
+    prompt: text::Prompt,
+    texts: &mut Texts<'_>,
+    context: &mut Context<'_>,
+) -> Result<Value> {
+    let mut markdown = prompt.markdown;
+    if markdown.is_empty() {
+        markdown = crate::text::escape::escaped(question.title.as_deref().unwrap_or("…"));
+    }
+    markdown = if mapped.gaps == 0 {
+        markdown.replace(GAP, "\\_\\_\\_\\_\\_")
+    } else {
+        // A gap that the text does not have follows it.
+        let missing = mapped.gaps.saturating_sub(markdown.matches(GAP).count());
+        let is_line = !markdown.contains('\n');
+        for _ in 0..missing {
+            markdown.push_str(if is_line { " " } else { "\n\n" });
+            markdown.push(GAP);
+        }
+        markdown.replace(GAP, "___")
+    };
+    let mut fields = mapped.fields;
+    fields.insert("id".to_owned(), json!(id));
+    fields.insert("prompt".to_owned(), json!(markdown));
+    let points = question.points.round().clamp(1.0, 1000.0);
+    if (points - question.points).abs() > 1e-6 && question.points > 0.0 {
+        context.item.changed(format!("{} points became {points}", question.points));
+    }
+    if points > 1.0 {
+        fields.insert("points".to_owned(), json!(points as u32));
+    }
+    if let Some((path, alt)) = prompt.image {
+        fields.insert("image".to_owned(), json!(path));
+        fields.insert(
+            "alt".to_owned(),
+            json!(if alt.is_empty() { "decorative".into() } else { alt }),
+        );
+    }
+    if let Some(path) = prompt.audio {
+        fields.insert("audio".to_owned(), json!(path));
+    }
+    let explanation = texts.feedback(&question.feedback, context)?;
+    if !explanation.is_empty() {
+        fields.insert("explanation".to_owned(), json!(explanation));
+    }
+    Ok(Value::Object(fields))
+}
+
+/// Returns the question as a text with its answers, so that nothing is lost.
+fn text_form(
+    question: &Question,
+    texts: &mut Texts<'_>,
+    prompt: &str,
+    context: &mut Context<'_>,
+) -> Result<Block> {
+    let mut parts = Vec::new();
+    // The text may have media in their places.
+    let (body, plain) = texts.body(&question.prompt, context)?;
+    let body = if body.is_empty() { prompt.to_owned() } else { body };
+    parts.push(body.replace(GAP, "\\_\\_\\_\\_\\_"));
+    let mut lines = Vec::new();
+    let mut plain_lines = vec![plain.replace(GAP, "_____")];
+    for (is_right, text) in solution(&question.kind, context.lang).into_iter().take(MAX_PARTS) {
+        let mark = if is_right { "✓ " } else { "" };
+        lines.push(format!("- {mark}{}", crate::text::escape::escaped(&text)));
+        plain_lines.push(format!("- {mark}{text}"));
+    }
+    parts.push(lines.join("\n"));
+    let feedback = texts.feedback(&question.feedback, context)?;
+    parts.push(feedback);
+    plain_lines.push(plain_text(&question.feedback));
+    parts.retain(|part| !part.is_empty());
+    plain_lines.retain(|line| !line.is_empty());
+    Ok(Block { markdown: parts.join("\n\n"), plain: plain_lines.join("\n"), item: context.index })
+}
+
+/// Returns the answers of a question as lines; true for a right one.
+fn solution(kind: &Kind, lang: &str) -> Vec<(bool, String)> {
+    let answers = |list: &[Answer]| -> Vec<(bool, String)> {
+        list.iter().take(MAX_PARTS).map(|a| (a.weight > 0.0, plain_text(&a.text))).collect()
+    };
+    let numbers = |list: &[NumericAnswer]| -> Vec<(bool, String)> {
+        let right = list.iter().filter(|a| a.weight > 0.0);
+        right.map(|a| (true, number_text(&a.number))).collect()
+    };
+    match kind {
+        Kind::Description | Kind::Essay | Kind::Unsupported { .. } => Vec::new(),
+        Kind::TrueFalse { answer, .. } => {
+            let (yes, no) = true_false(lang);
+            vec![(*answer, yes.to_owned()), (!answer, no.to_owned())]
+        }
+        Kind::Choice { answers: list, .. } => answers(list),
+        Kind::Short { answers: list, .. } => {
+            answers(list).into_iter().filter(|(r, _)| *r).collect()
+        }
+        Kind::Numerical { answers: list, units } => {
+            let mut lines = numbers(list);
+            lines.extend(units.iter().map(|unit| (false, unit.clone())));
+            lines
+        }
+        Kind::Match { pairs } => pairs
+            .iter()
+            .map(|p| {
+                (!p.left.is_empty(), format!("{} → {}", plain_text(&p.left), plain_text(&p.right)))
+            })
+            .collect(),
+        Kind::Order { items } => items.iter().map(|item| (true, plain_text(item))).collect(),
+        Kind::Cloze { gaps } => gaps
+            .iter()
+            .map(|gap| {
+                let parts = match gap {
+                    ClozeGap::Short { answers: list, .. }
+                    | ClozeGap::Choice { answers: list, .. } => answers(list),
+                    ClozeGap::Numerical { answers: list, .. } => numbers(list),
+                };
+                let right: Vec<String> =
+                    parts.into_iter().filter(|(right, _)| *right).map(|(_, text)| text).collect();
+                (true, right.join(" / "))
+            })
+            .collect(),
+    }
+}
+
+fn number_text(number: &Number) -> String {
+    match number {
+        Number::Value { value, tolerance: 0.0 } => value.to_string(),
+        Number::Value { value, tolerance } => format!("{value} ± {tolerance}"),
+        Number::Range { low, high } => format!("{low} … {high}"),
+        Number::Any => "*".to_owned(),
+    }
+}
+
+/// Returns the words for true and false in the language of the course, else in English.
+fn true_false(lang: &str) -> (&'static str, &'static str) {
+    match lang.split('-').next().unwrap_or_default() {
+        "ar" => ("صواب", "خطأ"),
+        "de" => ("Wahr", "Falsch"),
+        "es" => ("Verdadero", "Falso"),
+        "fr" => ("Vrai", "Faux"),
+        "it" => ("Vero", "Falso"),
+        "nl" => ("Waar", "Onwaar"),
+        "pl" => ("Prawda", "Fałsz"),
+        "pt" => ("Verdadeiro", "Falso"),
+        "ru" => ("Верно", "Неверно"),
+        "sw" => ("Kweli", "Si kweli"),
+        "tr" => ("Doğru", "Yanlış"),
+        "zh" => ("对", "错"),
+        _ => ("True", "False"),
+    }
+}
+
+/// Returns the id of a question in the package. It depends on nothing that changes while the original id is the same.
+pub(crate) fn question_id(question: &Question, original: &str) -> String {
+    match (question.id.as_str(), &question.title) {
+        ("", Some(title)) => id_of(title, original),
+        ("", None) => id_of(&plain_text(&question.prompt), original),
+        (id, _) => id_of(id, original),
+    }
+}

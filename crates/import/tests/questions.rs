@@ -1,0 +1,205 @@
+//! Questions of other programs become quizzes, with the same right answers and a report of every difference.
+
+mod support;
+
+use carrel_import::Level;
+use carrel_model::content::QuestionKind;
+use support::{imported, png};
+
+const GIFT: &str = "$CATEGORY: $course$/Rivers\n\n\
+    // [id:q1]\n::Fast::Where is the water **fastest** & why? {=Outside#Yes. ~Inside#No.####Longer way.}\n\n\
+    ::Both::Which two? {~%50%A ~%50%B ~%-50%C}\n\n\
+    ::Lake::A cut-off bend is an {=oxbow =ox-bow} lake.\n\n\
+    ::True::Rivers flow.{T}\n\n\
+    ::Pairs::Match. {=cliff -> outside =beach -> inside}\n\n\
+    ::Part::How? {=all ~%50%half ~none}\n\n\
+    ::Number::How many? {#4:0.5}\n\n\
+    ::Free::Why? {}\n\n\
+    Read this first: 2 * 3 * 4 costs $5 and $6.\n\n\
+    Broken {=x\n";
+
+#[test]
+fn every_kind_of_gift_question_is_accounted_for() {
+    let done = imported("rivers.gift", GIFT);
+    let levels: Vec<(String, Level)> =
+        done.report.items.iter().map(|item| (item.kind.clone(), item.level)).collect();
+    let expected = [
+        ("multichoice", Level::Exact),
+        ("multichoice", Level::Exact),
+        ("shortanswer", Level::Exact),
+        ("truefalse", Level::Exact),
+        ("match", Level::Exact),
+        ("multichoice", Level::Changed),
+        ("numerical", Level::KeptAsText),
+        ("essay", Level::KeptAsText),
+        ("description", Level::Exact),
+        ("unreadable", Level::Refused),
+    ];
+    let expected: Vec<(String, Level)> =
+        expected.into_iter().map(|(kind, level)| (kind.to_owned(), level)).collect();
+    assert_eq!(levels, expected, "{}", done.report.to_text());
+    let quiz = &done.quizzes()[0];
+    assert_eq!((quiz.title.as_str(), quiz.questions.len(), quiz.shuffle), ("Rivers", 6, true));
+    let QuestionKind::Single { choices } = &quiz.questions[0].kind else { panic!() };
+    assert!(choices[0].correct && !choices[1].correct);
+    assert_eq!(
+        (choices[0].feedback.as_str(), quiz.questions[0].explanation.as_str()),
+        ("Yes.", "Longer way.")
+    );
+    assert_eq!(quiz.questions[0].prompt, "Where is the water **fastest** &amp; why?");
+    let QuestionKind::Multiple { choices } = &quiz.questions[1].kind else { panic!() };
+    assert_eq!(choices.iter().filter(|c| c.correct).count(), 2);
+    let QuestionKind::Fill { blanks, exact: false } = &quiz.questions[2].kind else { panic!() };
+    assert_eq!(blanks, &[vec!["oxbow".to_owned(), "ox-bow".to_owned()]]);
+    assert_eq!(
+        quiz.questions[2].prompt,
+        "A cut-off bend is an <span data-blank=\"0\"></span> lake."
+    );
+    let QuestionKind::Match { pairs } = &quiz.questions[4].kind else { panic!() };
+    assert_eq!(pairs[0], ("cliff".to_owned(), "outside".to_owned()));
+    let html = done.html();
+    for text in ["How many?", "4 ± 0.5", "Why?", "2 * 3 * 4 costs $5 and $6."] {
+        assert!(html.contains(text), "{text}: {html}");
+    }
+    assert_eq!(done.warnings, [], "the texts are written without leftovers of markup");
+}
+
+#[test]
+fn ids_do_not_change_when_texts_do() {
+    let first = imported("bank.gift", "::A::Old text {=a}\n\n::B::x {=b ~c}\n");
+    let second = imported("bank.gift", "::B::new x {=b ~d}\n\n::A::New text {=a =aa}\n");
+    let ids = |done: &support::Done| {
+        let mut ids: Vec<String> =
+            done.quizzes()[0].questions.iter().map(|q| q.id.as_str().to_owned()).collect();
+        ids.sort();
+        (done.id(), done.quizzes()[0].id.clone(), ids)
+    };
+    assert_eq!(ids(&first), ids(&second));
+}
+
+#[test]
+fn letters_of_old_encodings_are_read_with_a_note() {
+    let done = imported("old.gift", b"caf\xe9? {=na\xefve}\r\n\r\nb {=c}\r\n");
+    assert!(
+        done.report.notes.iter().any(|note| note.contains("Windows-1252")),
+        "{:?}",
+        done.report.notes
+    );
+    let quiz = &done.quizzes()[0];
+    assert!(quiz.questions[0].prompt.starts_with("café?"));
+    for bytes in [&b"\xef\xbb\xbfa {=b}"[..], b"\xff\xfea\0 \0{\0=\0b\0}\0"] {
+        let done = imported("a.gift", bytes);
+        assert_eq!(done.report.count(Level::Exact), 1);
+        assert!(!done.report.notes.iter().any(|note| note.contains("1252")));
+    }
+}
+
+#[test]
+fn aiken_questions_are_single_choice() {
+    let done = imported("q.txt", "What is 1 < 2?\nA. true & fine\nB. <b>false</b>\nANSWER: A\n");
+    let quiz = &done.quizzes()[0];
+    let QuestionKind::Single { choices } = &quiz.questions[0].kind else { panic!() };
+    assert!(choices[0].correct);
+    assert_eq!(choices[1].text, "&lt;b&gt;false&lt;/b&gt;");
+    assert_eq!(done.report.source_format, "aiken");
+}
+
+fn moodle(questions: &str) -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><quiz>{questions}</quiz>")
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let n = chunk.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..=chunk.len() {
+            out.push(char::from(DIGITS[(n >> (18 - 6 * i)) as usize & 63]));
+        }
+        out.push_str(&"=".repeat(3 - chunk.len()));
+    }
+    out
+}
+
+#[test]
+fn moodle_questions_have_pictures_formulas_and_clean_html() {
+    let done = imported(
+        "bank.xml",
+        moodle(&format!(
+            "<question type='multichoice'><name><text>Pic</text></name><questiontext format='html'>\
+             <text><![CDATA[<h3>Look</h3><p>What is \\(x^2\\)? <script>alert(1)</script>\
+             <img src=\"@@PLUGINFILE@@/a.png\" alt=\"A square\"></p>]]></text>\
+             <file name='a.png' encoding='base64'>{}</file></questiontext><defaultgrade>2</defaultgrade>\
+             <single>true</single><shuffleanswers>true</shuffleanswers>\
+             <answer fraction='100' format='html'><text>&lt;p&gt;four&lt;/p&gt;</text></answer>\
+             <answer fraction='0' format='html'><text>&lt;p&gt;five&lt;/p&gt;</text></answer></question>",
+            base64(&png())
+        )),
+    );
+    let question = &done.quizzes()[0].questions[0];
+    assert_eq!(question.points, 2);
+    assert_eq!(question.image.as_ref().map(|image| image.alt.as_str()), Some("A square"));
+    assert!(question.prompt.contains("<math"), "{}", question.prompt);
+    assert!(!question.prompt.contains("alert"));
+    let QuestionKind::Single { choices } = &question.kind else { panic!() };
+    assert_eq!(choices[0].text, "four");
+    let item = &done.report.items[0];
+    assert_eq!(
+        (item.level, &item.reasons[..]),
+        (Level::Changed, &["a script was removed".to_owned()][..])
+    );
+}
+
+#[test]
+fn what_the_compiler_refuses_is_replaced_and_reported() {
+    let done = imported(
+        "bank.xml",
+        moodle(&format!(
+            "<question type='essay'><name><text>ok</text></name><questiontext format='html'><text>fine</text>\
+             </questiontext></question>\
+             <question type='truefalse'><name><text>formula</text></name><questiontext format='html'>\
+             <text>a \\(\\undefinedcommand{{x}}\\) b</text></questiontext>\
+             <answer fraction='100'><text>true</text></answer>\
+             <answer fraction='0'><text>false</text></answer></question>\
+             <question type='truefalse'><name><text>picture</text></name><questiontext format='html'>\
+             <text>&lt;img src=\"@@PLUGINFILE@@/b.png\" alt=\"b\"&gt; c</text>\
+             <file name='b.png' encoding='base64'>{}</file></questiontext>\
+             <answer fraction='100'><text>true</text></answer>\
+             <answer fraction='0'><text>false</text></answer></question>",
+            base64(&png()[..40])
+        )),
+    );
+    let levels: Vec<Level> = done.report.items.iter().map(|item| item.level).collect();
+    assert_eq!(
+        levels,
+        [Level::KeptAsText, Level::Changed, Level::Changed],
+        "{}",
+        done.report.to_text()
+    );
+    let quiz = &done.quizzes()[0];
+    assert_eq!(quiz.questions.len(), 2);
+    assert!(quiz.questions[0].prompt.contains("undefinedcommand"));
+    assert!(quiz.questions[1].image.is_none());
+}
+
+#[test]
+fn a_cloze_text_of_typed_gaps_is_a_fill_in_question() {
+    let done = imported(
+        "bank.xml",
+        moodle(
+            "<question type='cloze'><name><text>c</text></name><questiontext format='html'>\
+             <text><![CDATA[<p>{1:SA:=Berlin~=berlin city} is in {1:SHORTANSWER:=Germany}.</p>]]></text>\
+             </questiontext></question>\
+             <question type='cloze'><name><text>d</text></name><questiontext format='html'>\
+             <text>{1:MC:=a~b}</text></questiontext></question>",
+        ),
+    );
+    let question = &done.quizzes()[0].questions[0];
+    let QuestionKind::Fill { blanks, .. } = &question.kind else { panic!() };
+    assert_eq!(blanks.len(), 2);
+    assert_eq!(
+        question.prompt,
+        "<span data-blank=\"0\"></span> is in <span data-blank=\"1\"></span>."
+    );
+    assert_eq!(done.report.items[1].level, Level::KeptAsText);
+}

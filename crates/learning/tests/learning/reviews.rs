@@ -1,0 +1,673 @@
+//! Reviews on devices: queue, answers, undo, what a learner sets, training. Rows travel between devices as in a pull.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use carrel_learning::{
+    CardDetails, CardMarks, Error, Learning, ReviewAnswer, ReviewCard, store::Store,
+};
+use carrel_model::{
+    CardKey, EventId,
+    lattice::{Kv, Review, ReviewKind, ReviewVoid, Row, RowType, Session, date_of_day},
+};
+use carrel_sqlite::rows::{self, Owner};
+use carrel_system::Clock;
+use carrel_testkit::{
+    FakeClock, SeededIds,
+    work::{item, options},
+};
+use tempfile::TempDir;
+
+const DAY: i64 = 24 * 3_600_000;
+const HOUR: i64 = 3_600_000;
+/// The study day of `FakeClock::NOON`, 2026-11-20.
+const TODAY: i32 = 20_777;
+
+struct TestDevice {
+    clock: FakeClock,
+    store: Arc<Store>,
+    learning: Learning,
+    _dir: TempDir,
+}
+
+fn device(number: u128, clock: &FakeClock) -> TestDevice {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(dir.path(), options(number, clock)).unwrap());
+    let learning = Learning::new(store.clone(), Arc::new(SeededIds::new(number as u64)));
+    TestDevice { clock: clock.clone(), store, learning, _dir: dir }
+}
+fn one() -> TestDevice {
+    device(1, &FakeClock::noon())
+}
+fn card(word: &str) -> CardKey {
+    CardKey::of_word("en", None, word)
+}
+
+impl TestDevice {
+    async fn add(&self, word: &str) {
+        let item = item(&format!("rivers/{word}"));
+        self.learning.save_word(&item, Some(&card(word)), true).await.unwrap();
+    }
+    async fn next(&self) -> ReviewCard {
+        self.learning.review_queue(1).await.unwrap().cards.remove(0)
+    }
+    async fn answer(&self, shown: &ReviewCard, rating: u8) -> EventId {
+        let answer = ReviewAnswer {
+            event: shown.event,
+            card: shown.card.clone(),
+            item: shown.item.clone(),
+            kind: shown.kind,
+            rating,
+            duration_ms: 2_000,
+        };
+        self.learning.answer_card(answer).await.unwrap();
+        shown.event
+    }
+    /// Answers the card of a word as if it were shown now.
+    async fn answer_word(&self, word: &str, rating: u8) -> EventId {
+        let mut shown = ReviewCard {
+            card: card(word),
+            event: EventId::from_u128(0),
+            kind: ReviewKind::Review,
+            item: item(&format!("rivers/{word}")),
+            days: [0; 4],
+            due_day: None,
+            retrievability: 0.0,
+            lapses: 0,
+            is_leech: false,
+        };
+        shown.event = EventId::from_u128(
+            u128::from(self.clock.now_ms().unsigned_abs()) << 16 | u128::from(rating),
+        );
+        self.answer(&shown, rating).await
+    }
+    async fn rows(&self) -> BTreeMap<String, Row> {
+        self.store
+            .read(|conn| {
+                let mut found = BTreeMap::new();
+                for row_type in RowType::ALL {
+                    for row in rows::all(conn, Owner::Client, *row_type)? {
+                        found.insert(format!("{:?}", row.key()), row);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+            .unwrap()
+    }
+    /// Applies rows as a pull does.
+    async fn pull(&self, rows: impl IntoIterator<Item = Row>) {
+        let rows: Vec<Row> = rows.into_iter().collect();
+        self.store
+            .write("pull", move |tx| {
+                for row in &rows {
+                    tx.apply_remote(row.clone())?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+    async fn details(&self, word: &str) -> CardDetails {
+        self.learning.card(&card(word)).await.unwrap()
+    }
+    /// The states as they would be computed from the reviews alone.
+    async fn recomputed(&self, words: &[&str]) -> Vec<CardDetails> {
+        self.store
+            .write("mark", |tx| {
+                tx.conn().execute("INSERT OR IGNORE INTO card_changed (card) VALUES ('*')", [])?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let mut all = Vec::new();
+        for word in words {
+            all.push(self.details(word).await);
+        }
+        all
+    }
+}
+
+#[tokio::test]
+async fn a_new_card_is_learned_and_becomes_due() {
+    let d = one();
+    d.add("meander").await;
+    d.clock.advance(1);
+    d.add("delta").await;
+    let queue = d.learning.review_queue(10).await.unwrap();
+    assert_eq!((queue.day, queue.cards.len(), queue.counts.new), (TODAY, 2, 2));
+    let shown = &queue.cards[0];
+    assert_eq!((shown.card.as_str(), shown.kind), ("en//meander", ReviewKind::Learn));
+    assert_eq!((shown.days[0], shown.due_day), (0, None));
+    assert!(shown.days[1] >= 1 && shown.days[2] >= 2 && shown.days[3] >= 6, "{:?}", shown.days);
+    d.answer(shown, 3).await;
+    let after = d.details("meander").await;
+    let due = after.due.unwrap();
+    assert_eq!(
+        due.day,
+        TODAY + shown.days[2] as i32,
+        "the interval on the button is the stored one"
+    );
+    let counts = d.learning.review_counts().await.unwrap();
+    assert_eq!((counts.new, counts.done_today, counts.due), (1, 1, 0));
+    assert_eq!(counts.next_due_day, Some(due.day));
+    d.clock.advance(i64::from(shown.days[2]) * DAY);
+    let queue = d.learning.review_queue(10).await.unwrap();
+    assert_eq!((queue.counts.due, queue.counts.new), (1, 1));
+    let again = queue.cards.iter().find(|c| c.card == card("meander")).unwrap();
+    assert_eq!((again.kind, again.due_day), (ReviewKind::Review, Some(due.day)));
+    assert!((0.85..0.95).contains(&again.retrievability), "{again:?}");
+}
+
+/// The intervals on the buttons are exact for each rating, for new and for known cards.
+#[tokio::test]
+async fn the_intervals_on_the_buttons_are_those_that_are_stored() {
+    for rating in 1..=4_u8 {
+        let d = one();
+        d.add("meander").await;
+        for _ in 0..5 {
+            let shown = d.next().await;
+            d.answer(&shown, rating).await;
+            let due = d.details("meander").await.due.unwrap().day;
+            let today = d.learning.moment().await.unwrap().day;
+            let days = shown.days[usize::from(rating) - 1];
+            match rating {
+                1 => assert_eq!((days, due > today), (0, true)),
+                _ => assert_eq!(due, today + days as i32, "rating {rating}"),
+            }
+            d.clock.advance(i64::from(due - today) * DAY);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_double_tap_counts_once() {
+    let d = one();
+    d.add("meander").await;
+    let shown = d.next().await;
+    d.answer(&shown, 3).await;
+    d.answer(&shown, 3).await;
+    // The second button that a finger touched does not replace the first answer.
+    d.answer(&shown, 4).await;
+    assert_eq!(d.learning.review_counts().await.unwrap().done_today, 1);
+    assert_eq!(d.details("meander").await.state.unwrap().last_rating, 3);
+    let wrong = ReviewAnswer {
+        event: EventId::from_u128(9),
+        card: card("meander"),
+        item: item("rivers/meander"),
+        kind: ReviewKind::Review,
+        rating: 5,
+        duration_ms: 0,
+    };
+    assert!(matches!(d.learning.answer_card(wrong).await, Err(Error::Invalid(_))));
+}
+
+#[tokio::test]
+async fn a_forgotten_card_is_asked_again_today() {
+    let d = one();
+    for n in 0..8 {
+        d.add(&format!("w{n}")).await;
+        d.clock.advance(1_000);
+    }
+    let first = d.next().await;
+    d.answer(&first, 1).await;
+    for answered in 0..5 {
+        let shown = d.next().await;
+        assert_ne!(shown.card, first.card, "after {answered}");
+        d.clock.advance(1_000);
+        d.answer(&shown, 3).await;
+    }
+    let again = d.next().await;
+    assert_eq!((again.card.clone(), again.kind), (first.card.clone(), ReviewKind::AgainToday));
+    d.clock.advance(1_000);
+    d.answer(&again, 3).await;
+    let queue = d.learning.review_queue(20).await.unwrap();
+    assert!(queue.cards.iter().all(|c| c.card != first.card));
+    assert_eq!((queue.counts.again_today, queue.counts.done_today, queue.counts.new), (0, 7, 2));
+}
+
+#[tokio::test]
+async fn an_answer_of_another_device_can_be_undone_while_that_device_continues() {
+    let clock = FakeClock::noon();
+    let (a, b) = (device(1, &clock), device(2, &clock));
+    a.add("meander").await;
+    a.add("delta").await;
+    let first = a.answer_word("meander", 1).await;
+    b.pull(a.rows().await.into_values()).await;
+    let recent = b.learning.recent_reviews().await.unwrap();
+    assert_eq!(recent.iter().map(|r| (r.event, r.rating)).collect::<Vec<_>>(), [(first, 1)]);
+    b.learning.undo_review(first).await.unwrap();
+    b.learning.undo_review(first).await.unwrap();
+    assert_eq!(b.details("meander").await.state, None);
+    clock.advance(DAY);
+    let second = a.answer_word("meander", 3).await;
+    // Both directions, the void before and after the answers.
+    let (of_a, of_b) = (a.rows().await, b.rows().await);
+    a.pull(of_b.into_values()).await;
+    b.pull(of_a.into_values()).await;
+    assert_eq!(a.rows().await, b.rows().await);
+    let (on_a, on_b) = (a.details("meander").await, b.details("meander").await);
+    assert_eq!(on_a, on_b);
+    let state = on_a.state.unwrap();
+    assert_eq!((state.last, state.reviews, state.lapses), (second, 1, 0), "as if never answered");
+    for unknown in [EventId::from_u128(77), a.added("delta").await] {
+        assert!(matches!(a.learning.undo_review(unknown).await, Err(Error::NotFound(_))));
+    }
+}
+
+impl TestDevice {
+    /// The event that added a word.
+    async fn added(&self, word: &str) -> EventId {
+        let rows = self.rows().await;
+        let found = rows.into_values().find_map(|row| match row {
+            Row::Review(r) if r.rating == 0 && r.card == Some(card(word)) => Some(r.id),
+            _ => None,
+        });
+        found.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_void_that_arrives_before_its_answer_is_kept() {
+    let clock = FakeClock::noon();
+    let (a, b) = (device(1, &clock), device(2, &clock));
+    a.add("meander").await;
+    let event = a.answer_word("meander", 1).await;
+    clock.advance(DAY);
+    a.answer_word("meander", 3).await;
+    b.pull([ReviewVoid { id: event, extra: Default::default() }.into()]).await;
+    b.pull(a.rows().await.into_values()).await;
+    let state = b.details("meander").await.state.unwrap();
+    assert_eq!((state.reviews, state.lapses), (1, 0));
+}
+
+/// Whatever order the rows arrive in, and however often: the stored states are those of a full computation, equal on
+/// all devices.
+#[tokio::test]
+async fn stored_states_are_those_of_a_full_computation() {
+    let clock = FakeClock::noon();
+    let a = device(1, &clock);
+    let words = ["meander", "delta", "oxbow"];
+    for word in words {
+        a.add(word).await;
+    }
+    let mut events = Vec::new();
+    for n in 0..24_i64 {
+        clock.advance(DAY / 2 + n * HOUR);
+        events
+            .push(a.answer_word(words[(n % 3) as usize], [3, 1, 4, 2, 3][(n % 5) as usize]).await);
+    }
+    a.learning.undo_review(events[7]).await.unwrap();
+    a.learning.undo_review(events[20]).await.unwrap();
+    let rows: Vec<Row> = a.rows().await.into_values().collect();
+    let expected = a.recomputed(&words).await;
+    for turn in [0, 5, 11, 19] {
+        let b = device(2, &clock);
+        let mut order = rows.clone();
+        order.rotate_left(turn % rows.len());
+        if turn % 2 == 1 {
+            order.reverse();
+        }
+        // In parts, with the states read between them, and one part twice.
+        for part in order.chunks(4) {
+            b.pull(part.to_vec()).await;
+            b.learning.review_counts().await.unwrap();
+        }
+        b.pull(order[..order.len() / 2].to_vec()).await;
+        let mut found = Vec::new();
+        for word in words {
+            found.push(b.details(word).await);
+        }
+        assert_eq!(found, expected, "turn {turn}");
+        assert_eq!(b.recomputed(&words).await, expected, "turn {turn}");
+    }
+}
+
+#[tokio::test]
+async fn the_words_of_two_courses_are_one_card() {
+    let d = one();
+    let key = card("meander");
+    d.learning.save_word(&item("rivers/meander"), Some(&key), true).await.unwrap();
+    d.clock.advance(1_000);
+    d.learning.save_word(&item("walks/to-meander"), Some(&key), true).await.unwrap();
+    let words = d.learning.words().await.unwrap();
+    assert_eq!(words.len(), 1);
+    assert_eq!((words[0].item.as_str(), words[0].card.clone()), ("rivers/meander", key.clone()));
+    assert_eq!(d.learning.review_queue(9).await.unwrap().cards.len(), 1);
+    d.learning.save_word(&item("walks/to-meander"), Some(&key), false).await.unwrap();
+    assert!(d.learning.words().await.unwrap().is_empty());
+    let counts = d.learning.review_counts().await.unwrap();
+    assert_eq!((counts.new, counts.due), (0, 0));
+}
+
+/// Rows of sync version 1 have no card: they belong to the card of their word, once the entry is known.
+#[tokio::test]
+async fn words_saved_by_an_older_release_keep_their_place() {
+    let d = one();
+    let old = Review {
+        id: EventId::from_u128(5),
+        word: item("rivers/meander"),
+        rating: 0,
+        at_ms: FakeClock::NOON - 40 * DAY,
+        duration_ms: 0,
+        day: None,
+        off_min: None,
+        kind: None,
+        card: None,
+        params: None,
+        extra: Default::default(),
+    };
+    d.pull([old.clone().into()]).await;
+    let words = d.learning.words().await.unwrap();
+    assert_eq!(words[0].card.as_str(), "item//rivers/meander");
+    let shown = d.next().await;
+    assert_eq!(shown.card.as_str(), "item//rivers/meander");
+    let event = d.answer(&shown, 3).await;
+    // The course was downloaded: the answer without an entry, and the old row, belong to its card.
+    let key = card("meander");
+    d.learning.link_words(vec![(item("rivers/meander"), key.clone())]).await.unwrap();
+    let words = d.learning.words().await.unwrap();
+    assert_eq!(
+        (words.len(), words[0].card.clone(), words[0].saved_ms),
+        (1, key.clone(), old.at_ms)
+    );
+    let details = d.learning.card(&key).await.unwrap();
+    assert_eq!(details.state.unwrap().last, event);
+    assert_eq!(d.learning.card(&shown.card).await.unwrap().card, key, "the former key leads to it");
+    // Another device of this release added the same word with its card.
+    let other = device(2, &d.clock);
+    other.add("meander").await;
+    other.pull(d.rows().await.into_values()).await;
+    let there = other.learning.words().await.unwrap();
+    assert_eq!((there.len(), there[0].card.clone(), there[0].saved_ms), (1, key, old.at_ms));
+    assert_eq!(other.details("meander").await.state.unwrap().last, event);
+}
+
+#[tokio::test]
+async fn what_a_learner_sets_for_a_card_is_kept_apart() {
+    let clock = FakeClock::noon();
+    let (a, b) = (device(1, &clock), device(2, &clock));
+    for word in ["meander", "delta", "oxbow", "ford"] {
+        a.add(word).await;
+        clock.advance(1_000);
+    }
+    b.pull(a.rows().await.into_values()).await;
+    let shown = async |d: &TestDevice| -> Vec<String> {
+        let queue = d.learning.review_queue(9).await.unwrap();
+        queue.cards.iter().map(|c| c.card.lemma().to_owned()).collect()
+    };
+    a.learning.mark_card(&card("meander"), |m, _| m.suspended = true).await.unwrap();
+    b.learning.mark_card(&card("meander"), |m, _| m.buried_until = Some(TODAY + 1)).await.unwrap();
+    b.learning.mark_card(&card("delta"), |m, _| m.buried_until = Some(TODAY + 1)).await.unwrap();
+    let known = b.learning.mark_card(&card("oxbow"), |m, _| m.known = true).await.unwrap();
+    assert_eq!(known.mastery, 1.0);
+    a.pull(b.rows().await.into_values()).await;
+    assert_eq!(shown(&a).await, ["ford"]);
+    let marks = a.details("meander").await.marks;
+    assert!(marks.suspended && marks.buried_until.is_some(), "{marks:?}");
+    clock.advance(DAY);
+    assert_eq!(shown(&a).await, ["delta", "ford"], "buried until today");
+    a.learning.mark_card(&card("meander"), |m, _| m.suspended = false).await.unwrap();
+    assert_eq!(shown(&a).await, ["meander", "delta", "ford"]);
+}
+
+#[tokio::test]
+async fn a_leech_is_marked_until_the_hint_is_dismissed() {
+    let d = one();
+    d.learning.set_review_settings(|s| s.leech_lapses = 2).await.unwrap();
+    d.add("meander").await;
+    d.answer_word("meander", 3).await;
+    for lapses in 1..=2 {
+        d.clock.advance(5 * DAY);
+        d.answer_word("meander", 1).await;
+        assert_eq!(d.details("meander").await.is_leech, lapses == 2);
+    }
+    let dismiss = |marks: &mut CardMarks, lapses| marks.leech_dismissed = Some(lapses);
+    let dismissed = d.learning.mark_card(&card("meander"), dismiss).await.unwrap();
+    assert_eq!((dismissed.is_leech, dismissed.marks.leech_dismissed), (false, Some(2)));
+    d.clock.advance(5 * DAY);
+    d.answer_word("meander", 1).await;
+    assert!(d.details("meander").await.is_leech, "again after half as many");
+}
+
+#[tokio::test]
+async fn daily_limits_and_the_plan_after_a_break() {
+    let d = one();
+    d.learning.set_review_settings(|s| (s.new_per_day, s.reviews_per_day) = (3, 4)).await.unwrap();
+    for n in 0..12 {
+        d.add(&format!("w{n:02}")).await;
+    }
+    assert_eq!(d.learning.review_counts().await.unwrap().new, 3);
+    for n in 0..12 {
+        d.clock.advance(1_000);
+        d.answer_word(&format!("w{n:02}"), if n % 2 == 0 { 3 } else { 4 }).await;
+    }
+    let counts = d.learning.review_counts().await.unwrap();
+    assert_eq!((counts.new, counts.done_today), (0, 12));
+    // Three months later all are due: today four, those at risk first; the rest as days, not as a reproach.
+    d.clock.advance(90 * DAY);
+    let queue = d.learning.review_queue(50).await.unwrap();
+    let counts = queue.counts;
+    assert_eq!((counts.due, counts.backlog, counts.backlog_days), (4, 8, 2));
+    assert_eq!(queue.cards.len(), 4);
+    let shown = queue.cards[0].clone();
+    d.answer(&shown, 3).await;
+    let counts = d.learning.review_counts().await.unwrap();
+    assert_eq!((counts.due, counts.backlog), (3, 8));
+    let (from, forecast) = d.learning.review_forecast(5).await.unwrap();
+    assert_eq!((from, forecast[0]), (TODAY + 90, 11));
+}
+
+#[tokio::test]
+async fn settings_change_no_state_and_only_due_days() {
+    let d = one();
+    d.add("meander").await;
+    d.answer_word("meander", 3).await;
+    d.clock.advance(3 * DAY);
+    d.answer_word("meander", 3).await;
+    let before = d.details("meander").await;
+    let changed = d
+        .learning
+        .set_review_settings(|s| {
+            s.retention = 0.8;
+            s.easy_days = [1.0, 0.5, 0.0, 1.0, 1.0, 1.0, 1.0];
+            s.day_start_minutes = 0;
+            s.retention = 0.75;
+        })
+        .await
+        .unwrap();
+    assert_eq!((changed.retention, changed.day_start_minutes), (0.75, 0));
+    let after = d.details("meander").await;
+    assert_eq!(after.state, before.state);
+    assert!(after.due.unwrap().day > before.due.unwrap().day);
+    // Out of range, and from another release.
+    let limited = d.learning.set_review_settings(|s| s.retention = 3.0).await.unwrap();
+    assert_eq!(limited.retention, 0.97);
+    d.store
+        .write("other", |tx| tx.set_register("review", "retention", &"much".into()))
+        .await
+        .unwrap();
+    assert_eq!(d.learning.review_settings().await.unwrap().retention, 0.9);
+}
+
+/// A change of the zone, of daylight saving time or of the start of the day changes no stored day.
+#[tokio::test]
+async fn study_days_are_stored_and_never_computed_again() {
+    let d = one();
+    d.add("meander").await;
+    let days = async |d: &TestDevice| -> Vec<(i32, i16)> {
+        let mut found: Vec<Review> = d
+            .rows()
+            .await
+            .into_values()
+            .filter_map(|row| Review::try_from(row).ok())
+            .filter(|r| r.rating > 0)
+            .collect();
+        found.sort_by_key(|r| r.at_ms);
+        found.iter().map(|r| (r.study_day(), r.off_min.unwrap())).collect()
+    };
+    // Noon UTC; 01:30 of the next day in Kiritimati, before the day starts; then the day has started.
+    d.answer_word("meander", 3).await;
+    d.clock.set_zone(14 * HOUR);
+    d.clock.advance(30 * 60_000);
+    d.answer_word("meander", 3).await;
+    d.clock.advance(2 * HOUR);
+    d.answer_word("meander", 3).await;
+    let stored = [(TODAY, 0), (TODAY, 840), (TODAY + 1, 840)];
+    assert_eq!(days(&d).await, stored);
+    // To Samoa: a day back.
+    d.clock.set_zone(-11 * HOUR);
+    d.learning.set_review_settings(|s| s.day_start_minutes = 0).await.unwrap();
+    assert_eq!(days(&d).await, stored);
+    d.clock.advance(1_000);
+    d.answer_word("meander", 3).await;
+    assert_eq!(days(&d).await[3], (TODAY, -660));
+    assert!(d.details("meander").await.state.is_some());
+    assert_eq!(date_of_day(TODAY).to_string(), "2026-11-20");
+}
+
+/// With a known error of the clock, rows have the corrected time.
+#[tokio::test]
+async fn times_are_corrected_by_the_known_error_of_the_clock() {
+    // The clock shows 2031, five years ahead, and the server's time is known.
+    let ahead = 5 * 365 * DAY;
+    let d = device(1, &FakeClock::new(FakeClock::NOON + ahead));
+    d.store
+        .write("clock", move |tx| {
+            tx.state().clock_offset_ms = -ahead;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    d.add("meander").await;
+    d.answer_word("meander", 3).await;
+    d.learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
+    d.clock.advance(10_000);
+    d.learning.study_heartbeat(&item("a/b/c"), true).await.unwrap();
+    let hash = carrel_model::BlobHash::of(b"quiz");
+    d.learning.start_attempt(&item("a/q"), hash).await.unwrap();
+    for row in d.rows().await.into_values() {
+        let wall = row.wall_ms();
+        if matches!(row, Row::Review(_) | Row::Session(_) | Row::Attempt(_)) {
+            let near = FakeClock::NOON..=FakeClock::NOON + 10_000;
+            assert!(near.contains(&wall.unwrap()), "{row:?}");
+            assert_eq!(row.study_day(), Some(TODAY), "{row:?}");
+        }
+    }
+    // The correction changes during a session: its start stays the stored one.
+    d.store
+        .write("clock", move |tx| {
+            tx.state().clock_offset_ms = 0;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    d.clock.advance(5_000);
+    d.learning.study_heartbeat(&item("a/b/c"), false).await.unwrap();
+    let sessions: Vec<Session> =
+        d.rows().await.into_values().filter_map(|row| Session::try_from(row).ok()).collect();
+    assert_eq!(sessions.len(), 1);
+    assert_eq!((sessions[0].started_ms, sessions[0].active_ms), (FakeClock::NOON, 15_000));
+}
+
+#[tokio::test]
+async fn parameters_are_trained_and_kept_only_if_they_are_better() {
+    let d = one();
+    let none = d.learning.train_parameters().await.unwrap();
+    assert_eq!((none.reviews, none.is_better, none.params.as_str()), (0, false, ""));
+    // A learner who forgets much faster than the default weights expect.
+    let mut rows: Vec<Row> = Vec::new();
+    let mut n = 0_u128;
+    for c in 0..60_i64 {
+        let key = card(&format!("w{c:02}"));
+        for (i, after) in [0_i64, 1, 3, 8, 20, 40].into_iter().enumerate() {
+            n += 1;
+            let day = TODAY - 80 + (after + c % 7) as i32;
+            let forgets = (c + i as i64) % 3 != 0;
+            rows.push(
+                Review {
+                    id: EventId::from_u128(n),
+                    word: item(&format!("rivers/w{c:02}")),
+                    rating: if i > 0 && forgets { 1 } else { 3 },
+                    at_ms: i64::from(day) * DAY + 12 * HOUR,
+                    duration_ms: 3_000,
+                    day: Some(day),
+                    off_min: Some(0),
+                    kind: Some(ReviewKind::Review),
+                    card: Some(key.clone()),
+                    params: Some(String::new()),
+                    extra: Default::default(),
+                }
+                .into(),
+            );
+        }
+    }
+    d.pull(rows).await;
+    for c in 0..60 {
+        d.add(&format!("w{c:02}")).await;
+    }
+    let before = d.details("w01").await;
+    let trained = d.learning.train_parameters().await.unwrap();
+    assert_eq!(trained.reviews, 300);
+    assert!(trained.is_better && trained.log_loss_after < trained.log_loss_before, "{trained:?}");
+    assert_eq!(trained.params.len(), 16);
+    let settings = d.learning.review_settings().await.unwrap();
+    assert_eq!(settings.params, trained.params);
+    assert_eq!(d.details("w01").await, before, "training moves no due day");
+    // Trained again from the same answers: no better than itself.
+    let again = d.learning.train_parameters().await.unwrap();
+    assert_eq!((again.is_better, &again.params), (false, &trained.params), "{again:?}");
+    // The next answer uses the new set, and its preview too.
+    let shown = d.learning.review_queue(50).await.unwrap().cards;
+    let shown = shown.iter().find(|c| c.card == card("w01")).unwrap();
+    d.answer(shown, 3).await;
+    let after = d.details("w01").await;
+    assert_eq!(after.params, trained.params);
+    assert_eq!(after.due.unwrap().day, TODAY + shown.days[2] as i32);
+    // On request for all cards, on each device.
+    let untouched = d.details("w02").await;
+    d.learning.apply_parameters().await.unwrap();
+    let applied = d.details("w02").await;
+    assert_eq!((untouched.params.as_str(), &applied.params), ("", &trained.params));
+    assert_ne!(untouched.state, applied.state);
+    let other = device(2, &d.clock);
+    other.pull(d.rows().await.into_values()).await;
+    assert_eq!(other.details("w02").await, applied);
+    let sets = d
+        .rows()
+        .await
+        .into_values()
+        .filter(|row| matches!(row, Row::Kv(Kv { ns, .. }) if ns == "params"));
+    assert_eq!(sets.count(), 1);
+    let workload = d.learning.workload().await.unwrap();
+    let retentions: Vec<f64> = workload.iter().map(|w| w.retention).collect();
+    assert_eq!(retentions, [0.80, 0.85, 0.90, 0.95]);
+    assert!(workload[3].reviews_per_day > workload[0].reviews_per_day, "{workload:?}");
+    assert!(workload.iter().all(|w| w.minutes_per_day > 0.0 && w.remembered > 0.0), "{workload:?}");
+}
+
+#[tokio::test]
+async fn a_set_that_has_not_arrived_yet_is_replaced_by_the_default_one() {
+    let clock = FakeClock::noon();
+    let (a, b) = (device(1, &clock), device(2, &clock));
+    a.add("meander").await;
+    let w: Vec<f64> = (0..21).map(|n| 0.2 + f64::from(n) * 0.01).collect();
+    let text = format!(r#"{{"algo":"fsrs6","w":{w:?},"reviews":9,"throughDay":1,"trainer":"t"}}"#);
+    let id = carrel_model::lattice::params_id(&text);
+    let chosen = id.clone();
+    a.store
+        .write("set", move |tx| tx.set_register_text("params", &chosen, text.clone()))
+        .await
+        .unwrap();
+    let chosen = id.clone();
+    a.learning.set_review_settings(move |s| s.params = chosen.clone()).await.unwrap();
+    a.answer_word("meander", 3).await;
+    let (sets, others): (Vec<Row>, Vec<Row>) = a
+        .rows()
+        .await
+        .into_values()
+        .partition(|row| matches!(row, Row::Kv(kv) if kv.ns == "params"));
+    b.pull(others).await;
+    assert!(b.details("meander").await.state.is_some());
+    b.pull(sets).await;
+    assert_eq!(b.details("meander").await, a.details("meander").await);
+}
