@@ -68,6 +68,7 @@ async fn events(client: &Client, changes: &BTreeSet<Change>) -> Vec<UiEvent> {
                 topics.push(Topic::Enrolment { course: course.to_string() })
             }
             Change::Words => topics.push(Topic::Words),
+            Change::Notes => topics.push(Topic::Notes),
             Change::Settings => topics.push(Topic::Settings),
             Change::Receipts => topics.push(Topic::Receipts),
             Change::Downloads => topics.push(Topic::Downloads),

@@ -17,8 +17,8 @@ use tracing::Instrument;
 use crate::{
     api::{
         app::*, bundle::*, diagnostics::*, download::*, error::CommandError, event::Topic,
-        learning::*, library::*, open::*, policies::*, quiz::*, reading::*, review::*, settings::*,
-        storage::*, sync::*, update::*,
+        learning::*, library::*, notes::*, open::*, policies::*, quiz::*, reading::*, review::*,
+        settings::*, storage::*, sync::*, update::*,
     },
     handlers,
     host::Host,
@@ -181,6 +181,17 @@ commands! {
     learning::list_words(Empty) -> WordList, stale on [Catalogue, Words, Downloads];
     /// Returns study time, streak and course progress.
     learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment];
+
+    /// Returns the notes, highlights and bookmarks of an item and of all items below it, in order of the text.
+    notes::list_notes(ItemRef) -> NoteList, stale on [Notes, Catalogue, Downloads];
+    /// Saves a note, highlight or bookmark. Durable when the reply arrives.
+    notes::save_note(SaveNote) -> NoteRef;
+    /// Deletes a note.
+    notes::delete_note(NoteRef) -> Empty;
+    /// Restores a deleted note.
+    notes::restore_note(NoteRef) -> Empty;
+    /// Writes the notes of an item, or all notes, to a file for other programs.
+    notes::export_notes(ExportNotes) -> ExportedFile;
 
     /// Returns the next cards of the study day, those most at risk first.
     review::get_review_queue(QueueRequest) -> ReviewQueue, stale on [Catalogue, Words, Settings, Downloads];

@@ -11,6 +11,7 @@ mod completion;
 mod devices;
 mod enrolment;
 mod error;
+pub mod notes;
 mod overview;
 mod progress;
 mod reviews;

@@ -18,6 +18,8 @@ pub enum Change {
     Progress(String),
     Enrolment(Slug),
     Words,
+    /// Notes, highlights and bookmarks.
+    Notes,
     Settings,
     /// Outbox, receipts or quarantine.
     Receipts,

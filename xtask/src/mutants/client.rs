@@ -70,6 +70,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "the double of a deleted passage gets its note",
+        file: "crates/learning/src/notes/placement.rs",
+        good: "runner_up.max(rival) + MIN_LEAD",
+        bad: "runner_up + MIN_LEAD",
+        tests: &["-p", "carrel-learning", "-E", "test(note)"],
+    },
+    Mutant {
+        name: "a changed word at the edge of a passage moves the edge",
+        file: "crates/learning/src/notes/placement.rs",
+        good: "if end <= start || !self.has_certain_edges(start, end) {",
+        bad: "if end <= start {",
+        tests: &["-p", "carrel-learning", "-E", "test(note)"],
+    },
+    Mutant {
+        name: "an edit of a note hides the one of another device",
+        file: "crates/learning/src/notes/store.rs",
+        good: "all.iter().filter(|r| !replaced.contains(&r.rev)).collect();",
+        bad: "all.iter().max_by_key(|r| r.hlc).into_iter().filter(|r| !replaced.contains(&r.rev)).collect();",
+        tests: &["-p", "carrel-learning", "-E", "test(note)"],
+    },
+    Mutant {
         name: "a write that changes nothing is added to the outbox",
         file: "crates/learning/src/store/tx.rs",
         good: "if !joined.changed {\n            return Ok(false);\n        }",

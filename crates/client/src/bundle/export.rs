@@ -129,15 +129,7 @@ pub(crate) async fn export_work(context: &Context<'_>, folder: &Path) -> Result<
     let path = folder.join(format!("{}-work-{date}.{EXTENSION}", to_file_name(login)));
     blocking(move || {
         let bytes = work.bytes.len() as u64;
-        task.set_total(bytes);
-        write_file(&path, bytes, &task, |out| {
-            for piece in work.bytes.chunks(CHUNK_BYTES) {
-                task.check()?;
-                out.write_all(piece).map_err(|e| write_error(e, &path))?;
-                task.add(piece.len() as u64);
-            }
-            Ok(())
-        })?;
+        write_content(&path, &work.bytes, &task)?;
         tracing::info!(bundle.rows = work.rows, bundle.bytes = bytes, "exported a work file");
         Ok(ExportedFile { path, bytes, count: work.rows })
     })
@@ -166,6 +158,39 @@ pub(super) async fn work_file(context: &Context<'_>) -> Result<WorkFile> {
         Ok(WorkFile { bytes, rows })
     })
     .await
+}
+
+/// Writes a file that was made in memory to `folder`. A file of the same name is replaced. `count`: number of entries.
+pub(crate) async fn export_file(
+    context: &Context<'_>,
+    folder: &Path,
+    name: &str,
+    content: Vec<u8>,
+    count: u64,
+) -> Result<ExportedFile> {
+    let running = context.transfers.begin()?;
+    let task = running.task.clone();
+    let path = folder.join(name);
+    blocking(move || {
+        let bytes = content.len() as u64;
+        write_content(&path, &content, &task)?;
+        Ok(ExportedFile { path, bytes, count })
+    })
+    .await
+}
+
+/// Writes `content` to `target` in pieces, so that it can be cancelled.
+fn write_content(target: &Path, content: &[u8], task: &TransferTask) -> Result<()> {
+    let bytes = content.len() as u64;
+    task.set_total(bytes);
+    write_file(target, bytes, task, |out| {
+        for piece in content.chunks(CHUNK_BYTES) {
+            task.check()?;
+            out.write_all(piece).map_err(|e| write_error(e, target))?;
+            task.add(piece.len() as u64);
+        }
+        Ok(())
+    })
 }
 
 fn work_header(
@@ -371,6 +396,11 @@ fn to_file_name(text: &str) -> String {
     let to_allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
     let name: String = text.chars().take(40).map(to_allowed).collect();
     if name.trim_matches('-').is_empty() { "learner".to_owned() } else { name }
+}
+
+/// Returns a file name such as `carrel-notes-2026-11-20-1405.md`.
+pub(crate) fn file_name(what: &str, now_ms: i64, extension: &str) -> String {
+    format!("carrel-{what}-{}.{extension}", date_and_time(now_ms))
 }
 
 /// Formats a time as `2026-11-20-1405`, in UTC.

@@ -42,7 +42,7 @@ pub use self::{
     transfer_task::{TransferProgress, Transfers},
 };
 pub(crate) use self::{
-    export::{export_courses, export_work},
+    export::{export_courses, export_file, export_work, file_name},
     import_courses::import_courses,
     import_work::import_work,
     inspect::inspect,

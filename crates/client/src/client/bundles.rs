@@ -70,6 +70,20 @@ impl Client {
         Ok(imported)
     }
 
+    /// Writes the learner's notes, as the content of a file for other programs, to `folder`. The name gets the date.
+    /// `count`: number of notes.
+    pub async fn export_notes(
+        &self,
+        folder: &Path,
+        extension: &str,
+        content: Vec<u8>,
+        count: u64,
+    ) -> Result<ExportedFile> {
+        let context = self.bundle_context()?;
+        let name = bundle::file_name("notes", context.account.store.clock().now_ms(), extension);
+        bundle::export_file(&context, folder, &name, content, count).await
+    }
+
     pub(super) fn bundle_context(&self) -> Result<Context<'_>> {
         let account = self.require_account()?;
         let info = self.accounts().get(account.id()).ok_or(Error::UNAUTHENTICATED)?;

@@ -41,6 +41,8 @@ pub enum Topic {
     },
     /// Words on the review list.
     Words,
+    /// Notes, highlights and bookmarks.
+    Notes,
     Settings,
     /// Unsent, accepted and refused changes.
     Receipts,
@@ -61,6 +63,7 @@ impl Topic {
             Self::Progress { root: String::new() },
             Self::Enrolment { course: String::new() },
             Self::Words,
+            Self::Notes,
             Self::Settings,
             Self::Receipts,
             Self::Downloads,

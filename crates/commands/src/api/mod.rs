@@ -11,6 +11,7 @@ pub mod error;
 pub mod event;
 pub mod learning;
 pub mod library;
+pub mod notes;
 pub mod open;
 pub mod policies;
 pub mod quiz;

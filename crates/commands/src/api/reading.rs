@@ -32,6 +32,8 @@ pub struct SectionPage {
     pub lesson_number: u32,
     pub lesson_count: u32,
     pub body: SectionBody,
+    /// Hash of the compiled body, to which the offsets of notes refer.
+    pub body_hash: BlobHash,
     /// The quiz of a section of type QUIZ or ASSESSMENT.
     pub quiz: Option<QuizRef>,
     pub progress: ItemProgress,

@@ -121,7 +121,7 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn file_view(file: Exported) -> ExportedFile {
+pub(crate) fn file_view(file: Exported) -> ExportedFile {
     ExportedFile {
         file_name: file
             .path

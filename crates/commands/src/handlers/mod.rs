@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod download;
 pub mod learning;
 pub mod library;
+pub mod notes;
 pub mod open;
 pub mod policies;
 pub mod quiz;

@@ -35,7 +35,8 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
     // If its course is being downloaded, this section is downloaded first.
     account.content.downloads.prioritize(&request.item);
     let found = library.find_section(&request.item).await?;
-    let mut body: SectionBody = library.body(found.section().body).await?;
+    let body_hash = found.section().body;
+    let mut body: SectionBody = library.body(body_hash).await?;
     account.content.prefetcher.set_position(&found.manifest.value, found.lesson);
     let (meta, outline) = found.course();
     let section = found.section();
@@ -65,6 +66,7 @@ pub async fn open_section(host: &dyn Host, request: ItemRef) -> Result<SectionPa
         lesson_number: found.lesson as u32 + 1,
         lesson_count: outline.lessons.len() as u32,
         body,
+        body_hash,
         quiz,
         progress,
         previous,

@@ -12,7 +12,7 @@ use carrel_client::{
 use carrel_model::{
     ItemId, Slug,
     content::ManifestContent,
-    lattice::{ItemKind, Row},
+    lattice::{ItemKind, NoteAnchor, NoteRevision, Row},
     wire::RefusalReason,
 };
 
@@ -160,8 +160,34 @@ async fn names(account: &OpenAccount, receipt: &SyncReceipt) -> Result<Names> {
             },
             _ => Names::new(row.key.as_str(), ""),
         },
+        Row::NoteRevision(row) => note_names(account, row).await?,
+        // A deletion does not contain what was deleted; the revisions are kept.
+        Row::NoteLife(row) => match account.learning.note_revision(row.note).await? {
+            Some(row) => note_names(account, &row).await?,
+            None => Names::of_key(receipt),
+        },
         _ => Names::of_key(receipt),
     })
+}
+
+/// Maximum length of the text of a note in a receipt, in characters.
+const MAX_NOTE_TITLE: usize = 60;
+
+/// Returns the beginning of a note, or of the marked text, and the title of its section.
+async fn note_names(account: &OpenAccount, row: &NoteRevision) -> Result<Names> {
+    let is_section = row.item.as_str().matches('/').count() == 2;
+    let place = titles(account, !is_section, &row.item).await?.title;
+    let quote = NoteAnchor::parse(&row.anchor).map(|anchor| anchor.s).unwrap_or_default();
+    let text = if row.body.trim().is_empty() { &quote } else { &row.body };
+    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
+        return Ok(Names::new(place, ""));
+    }
+    if let Some((end, _)) = text.char_indices().nth(MAX_NOTE_TITLE) {
+        text.truncate(end);
+        text.push('\u{2026}');
+    }
+    Ok(Names::new(text, place))
 }
 
 fn view(receipt: SyncReceipt, names: Names) -> Receipt {

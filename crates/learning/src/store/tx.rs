@@ -345,7 +345,8 @@ impl<'c> Tx<'c> {
                 Slug::new(r.key.as_str()).ok().map(Change::Enrolment)
             }
             Row::Decision(r) => Some(Change::Enrolment(r.course.clone())),
-            Row::Kv(_) | Row::NoteRevision(_) | Row::NoteLife(_) => None,
+            Row::NoteRevision(_) | Row::NoteLife(_) => Some(Change::Notes),
+            Row::Kv(_) => None,
         })
     }
     fn quiz_change(&self, attempt: AttemptId) -> Result<Option<Change>> {

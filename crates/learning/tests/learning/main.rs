@@ -5,5 +5,7 @@
 mod damage;
 mod full;
 mod learning;
+mod note_placement;
+mod notes;
 mod reviews;
 mod store;

@@ -40,6 +40,55 @@ pub struct NoteAnchor {
     /// The characters after the passage.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub q: String,
+    /// How the passage is marked.
+    #[serde(default, skip_serializing_if = "NoteMark::is_default")]
+    pub m: NoteMark,
+    /// How many other passages of the same body resemble this one; missing if they were not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub n: Option<u16>,
+    /// How much the most similar other passage of the same body resembles this one with its surroundings, in percent;
+    /// missing if it was not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub r: Option<u8>,
+}
+
+/// How the passage of a note is marked: a highlight in one of four colours, each with its own line, or a bookmark.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS,
+)]
+#[serde(rename_all = "lowercase", from = "String")]
+pub enum NoteMark {
+    /// A yellow highlight; also the mark of another release that this one does not know.
+    #[default]
+    Yellow,
+    /// A green highlight.
+    Green,
+    /// A blue highlight.
+    Blue,
+    /// A pink highlight.
+    Pink,
+    /// A bookmark.
+    Bookmark,
+}
+
+impl From<String> for NoteMark {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "green" => Self::Green,
+            "blue" => Self::Blue,
+            "pink" => Self::Pink,
+            "bookmark" => Self::Bookmark,
+            _ => Self::Yellow,
+        }
+    }
+}
+
+impl NoteMark {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl NoteAnchor {
@@ -71,6 +120,9 @@ impl NoteAnchor {
                 },
                 p: collect(&chars[start.saturating_sub(context)..start]),
                 q: collect(&chars[end..(end + context).min(chars.len())]),
+                m: NoteMark::default(),
+                n: None,
+                r: None,
             };
             // Characters of four bytes, and characters that JSON escapes, need more space.
             if anchor.to_text().len() <= Self::MAX_BYTES || edge <= 4 {
@@ -143,6 +195,26 @@ mod tests {
             assert_eq!(NoteAnchor::of(&body, 7, &text, 3, 3), None, "empty");
             assert_eq!(NoteAnchor::of(&body, 7, &text, 3, count + 1), None, "outside");
         }
+    }
+
+    #[test]
+    fn the_mark_of_an_anchor_is_optional() {
+        let mut anchor = NoteAnchor::of(&BlobHash::of(b""), 0, "a river", 2, 7).unwrap();
+        let plain = anchor.to_text();
+        assert!(
+            !plain.contains("\"m\"") && !plain.contains("\"r\"") && !plain.contains("\"n\""),
+            "{plain}"
+        );
+        for mark in [NoteMark::Green, NoteMark::Blue, NoteMark::Pink, NoteMark::Bookmark] {
+            anchor.m = mark;
+            anchor.n = Some(u16::MAX);
+            anchor.r = Some(100);
+            let stored = anchor.to_text();
+            assert_eq!(NoteAnchor::parse(&stored), Some(anchor.clone()));
+            assert!(stored.len() <= plain.len() + 36, "{stored}");
+        }
+        let newer = anchor.to_text().replace("bookmark", "violet");
+        assert_eq!(NoteAnchor::parse(&newer).unwrap().m, NoteMark::Yellow);
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod review;
 mod row;
 mod session;
 
-pub use anchor::NoteAnchor;
+pub use anchor::{NoteAnchor, NoteMark};
 pub use attempt::{Answer, Attempt, Grade};
 pub use day::{DAY_MS, date_of_day, day_of_date, row_time, study_day};
 pub use extra::Extra;

@@ -3,4 +3,4 @@
 /**
  * Subject of a change.
  */
-export type Topic = { "topic": "account" } | { "topic": "catalogue" } | { "topic": "progress", root: string, } | { "topic": "enrolment", course: string, } | { "topic": "words" } | { "topic": "settings" } | { "topic": "receipts" } | { "topic": "downloads" } | { "topic": "storage" } | { "topic": "updates" };
+export type Topic = { "topic": "account" } | { "topic": "catalogue" } | { "topic": "progress", root: string, } | { "topic": "enrolment", course: string, } | { "topic": "words" } | { "topic": "notes" } | { "topic": "settings" } | { "topic": "receipts" } | { "topic": "downloads" } | { "topic": "storage" } | { "topic": "updates" };
