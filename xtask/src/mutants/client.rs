@@ -6,12 +6,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "only their owner reads new files in the content folder of the machine",
         file: "crates/content/src/permissions.rs",
-        good: "let readable = folder.mode() & if own.is_dir() { 0o055 } else { 0o044 };",
-        bad: "let readable = folder.mode() & if own.is_dir() { 0o055 } else { 0o000 };",
-        tests: unit!(
+        good: "(false, false) => current | (of_folder & 0o044),",
+        bad: "(false, false) => current | (of_folder & 0o000),",
+        tests: &[
+            "-p",
             "carrel-content",
-            "new_files_get_the_permissions_of_their_folder_regardless_of_the_umask"
-        ),
+            "--test",
+            "storage",
+            "-E",
+            "test(those_who_may_read_the_folder_may_read_its_files_regardless_of_the_umask)",
+        ],
     },
     Mutant {
         name: "a link with an unknown value is followed",

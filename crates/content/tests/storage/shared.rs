@@ -148,6 +148,42 @@ fn new_files_in_a_shared_folder_are_group_writable() {
     assert!(seen >= 7, "only {seen} files: database, log, lock, blobs");
 }
 
+/// Files and folders that a program with a narrow umask created get the permissions of the folder of the machine.
+#[cfg(unix)]
+#[test]
+fn those_who_may_read_the_folder_may_read_its_files_regardless_of_the_umask() {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+    let set =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    // The folder; then the database and the folder of blobs.
+    for (of_folder, of_file, of_blobs) in [
+        (0o755, 0o644, 0o755),
+        (0o750, 0o640, 0o750),
+        (0o711, 0o600, 0o711),
+        (0o700, 0o600, 0o700),
+        (0o2775, 0o664, 0o2775),
+    ] {
+        let dir = scratch();
+        let shared = dir.path().join("shared");
+        let (database, blobs) = (shared.join("content.db"), shared.join("blobs"));
+        fs::create_dir_all(&blobs).unwrap();
+        fs::write(&database, "").unwrap();
+        set(&shared, of_folder);
+        set(&database, 0o600);
+        set(&blobs, 0o700);
+        let (storage, ..) = small_store(&shared, GIB);
+        store_course(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&database), mode(&blobs)), (of_file, of_blobs), "{of_folder:o}");
+        assert_eq!(mode(&shared.join("content.db-wal")), of_file, "{of_folder:o}");
+        // The records of downloads are for those who may write.
+        let of_records = if of_folder == 0o2775 { 0o664 } else { 0o600 };
+        let records = fs::read_dir(shared.join("records/downloads")).unwrap();
+        let modes: Vec<u32> = records.map(|entry| mode(&entry.unwrap().path())).collect();
+        assert!(modes.iter().all(|mode| *mode == of_records), "{of_folder:o}: {modes:o?}");
+    }
+}
+
 /// Starts a process of another user, which needs root.
 #[cfg(unix)]
 #[test]
