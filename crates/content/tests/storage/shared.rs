@@ -180,7 +180,7 @@ fn those_who_may_read_the_folder_may_read_its_files_regardless_of_the_umask() {
         let of_records = if of_folder == 0o2775 { 0o664 } else { 0o600 };
         let records = fs::read_dir(shared.join("records/downloads")).unwrap();
         let modes: Vec<u32> = records.map(|entry| mode(&entry.unwrap().path())).collect();
-        assert!(modes.iter().all(|mode| *mode == of_records), "{of_folder:o}: {modes:o?}");
+        assert!(modes.iter().all(|mode| *mode == of_records), "{of_folder:o}: {modes:?}");
     }
 }
 
