@@ -173,6 +173,8 @@ export const states = [
   ["storage-empty", "empty", "storage"],
   ["review", "", "review"],
   ["review-card", "", "review", click("button.word")],
+  ["review-session", "", "review", click(".today .button")],
+  ["review-answer", "", "review", seq(click(".today .button"), click(".turn"))],
   ["review-empty", "empty", "review"],
   ["progress", "", "progress"],
   ["progress-table", "", "progress", seq(click("summary"), toBottom)],

@@ -122,6 +122,21 @@ export function span(ms: number): string {
   if (hours === 0) return unit(minutes, "minute");
   return minutes % 60 === 0 ? unit(hours, "hour") : `${unit(hours, "hour")} ${unit(minutes % 60, "minute")}`;
 }
+/** A number of days: "3 days", "2 mths", "1.5 yrs". */
+export function days(count: number): string {
+  const [value, unit] = count < 60 ? [count, "day"] : count < 730 ? [count / 30.4, "month"] : [count / 365.25, "year"];
+  const decimals = unit === "year" ? 1 : 0;
+  return cached(
+    `d ${locale()} ${unit}`,
+    () =>
+      new Intl.NumberFormat(locale(), {
+        style: "unit",
+        unit: unit,
+        unitDisplay: "short",
+        maximumFractionDigits: decimals,
+      }),
+  ).format(value);
+}
 /** A time to wait, rounded up: "15 s", "2 min". */
 export function wait(ms: number): string {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
