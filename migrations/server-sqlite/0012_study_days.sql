@@ -41,3 +41,32 @@ FROM (SELECT user_id, id, extra, carrel_payload_hash(json_patch(extra, json_obje
     FROM study_session WHERE instr(extra, '"offMin"') > 0 AND json_type(extra, '$.offMin') = 'integer') AS v
 WHERE v.user_id = study_session.user_id AND v.id = study_session.id AND v.hash IS NOT NULL;
 UPDATE study_session SET extra = '' WHERE extra = '{}';
+
+-- The new columns count in the size of the stored rows.
+DELETE FROM learner_usage;
+INSERT INTO learner_usage (user_id, row_count, row_bytes)
+SELECT user_id, count(*), sum(bytes) FROM (
+    SELECT user_id, 32 + octet_length(kind) + octet_length(item) + octet_length(pos_device) + octet_length(pos_at) + octet_length(extra) AS bytes FROM progress
+    UNION ALL
+    SELECT user_id, 24 + octet_length(id) + octet_length(payload_hash) + octet_length(item) + octet_length(device) + octet_length(day) + octet_length(extra) AS bytes FROM study_session
+    UNION ALL
+    SELECT user_id, 32 + octet_length(id) + octet_length(payload_hash) + octet_length(quiz) + octet_length(quiz_hash) + octet_length(answers) + octet_length(extra) AS bytes FROM attempt
+    UNION ALL
+    SELECT user_id, 8 + octet_length(attempt) + octet_length(question) + octet_length(value) + octet_length(extra) AS bytes FROM answer
+    UNION ALL
+    SELECT user_id, 32 + octet_length(attempt) + octet_length(extra) AS bytes FROM grade
+    UNION ALL
+    SELECT user_id, 40 + octet_length(id) + octet_length(payload_hash) + octet_length(word) + octet_length(kind) + octet_length(card) + octet_length(params) + octet_length(extra) AS bytes FROM review
+    UNION ALL
+    SELECT user_id, octet_length(id) + octet_length(extra) AS bytes FROM review_void
+    UNION ALL
+    SELECT user_id, 8 + octet_length(ns) + octet_length(key) + octet_length(device) + octet_length(value) + octet_length(extra) AS bytes FROM kv
+    UNION ALL
+    SELECT user_id, 8 + octet_length(course) + octet_length(status) + octet_length(reason) + octet_length(extra) AS bytes FROM decision
+    UNION ALL
+    SELECT user_id, 8 + octet_length(rev) + octet_length(payload_hash) + octet_length(note) + octet_length(base) + octet_length(item) + octet_length(body) + octet_length(anchor) + octet_length(extra) AS bytes FROM note_revision
+    UNION ALL
+    SELECT user_id, 8 + octet_length(note) + octet_length(extra) AS bytes FROM note_life
+)
+WHERE user_id IN (SELECT id FROM account)
+GROUP BY user_id;

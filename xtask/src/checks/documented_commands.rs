@@ -63,7 +63,15 @@ fn problem(program: &str, arguments: &[String]) -> Result<Option<String>> {
         .output()
         .map_err(|e| format!("{}: {e}", path.display()))?;
     let text = String::from_utf8_lossy(&output.stderr);
-    Ok((!output.status.success()).then(|| text.lines().next().unwrap_or_default().to_owned()))
+    let line = text.lines().next().unwrap_or_default();
+    Ok((!output.status.success() && !is_placeholder(line)).then(|| line.to_owned()))
+}
+
+/// Returns true for the message that a value such as `ID`, which stands for another one, is not valid.
+fn is_placeholder(message: &str) -> bool {
+    let value =
+        message.strip_prefix("error: invalid value '").and_then(|rest| rest.split('\'').next());
+    value.is_some_and(|value| !value.is_empty() && value.chars().all(|c| c.is_ascii_uppercase()))
 }
 
 /// Returns the line and the words after the program's name of each command in blocks of shell commands and in code
@@ -130,6 +138,15 @@ fn arguments(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_values_in_capitals_are_placeholders() {
+        assert!(is_placeholder(
+            "error: invalid value 'ID' for '<ID>': an id is 1 to 64 characters"
+        ));
+        assert!(!is_placeholder("error: invalid value 'sudent' for '--role <ROLE>'"));
+        assert!(!is_placeholder("error: unexpected argument '--frob' found"));
+    }
 
     #[test]
     fn commands_are_found_in_blocks_and_spans() {

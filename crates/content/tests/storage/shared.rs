@@ -173,6 +173,8 @@ fn those_who_may_read_the_folder_may_read_its_files_regardless_of_the_umask() {
         set(&blobs, 0o700);
         let (storage, ..) = small_store(&shared, GIB);
         store_course(&storage, "asha", "one", &course(1, 3, 60 * KIB), true);
+        // Writes the records of downloads.
+        storage.sweep().unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&database), mode(&blobs)), (of_file, of_blobs), "{of_folder:o}");
         assert_eq!(mode(&shared.join("content.db-wal")), of_file, "{of_folder:o}");

@@ -308,6 +308,6 @@ async fn a_426_contains_the_protocol_to_upgrade_to() {
         reply.push(char::from(byte).to_ascii_lowercase());
     }
     assert!(reply.starts_with("http/1.1 426"), "{reply}");
-    assert!(reply.contains("upgrade: carrel-sync/1\r\n"), "{reply}");
+    assert!(reply.contains("upgrade: carrel-sync/2\r\n"), "{reply}");
     assert!(reply.contains("connection: upgrade\r\n"), "{reply}");
 }
