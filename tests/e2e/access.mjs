@@ -1,13 +1,7 @@
 // Narrow windows, 400 % zoom, targets, forced colours and writing directions, on a device with content and work.
 import { findLayoutFaults } from "../../ui/scripts/layout.mjs";
 import { TEST_COURSE } from "./course.mjs";
-import {
-  browser,
-  Device,
-  LOGIN,
-  PASSWORD,
-  TestServer,
-} from "./environment.mjs";
+import { browser, Device, LOGIN, PASSWORD, TestServer } from "./environment.mjs";
 import {
   desktop,
   expectThat,
@@ -63,25 +57,29 @@ async function tryAgain(page) {
 /** Waits for a question, and returns its number. After the result it starts a new attempt. */
 async function questionNumber(page) {
   const eyebrow = page.locator(".stage .eyebrow");
-  await eyebrow.or(button(page, "Try again")).first().waitFor();
-  if (await button(page, "Try again").isVisible()) await tryAgain(page);
-  return Number(/\d+/.exec(await eyebrow.innerText())[0]);
+  const again = button(page, "Try again");
+  for (;;) {
+    await eyebrow.or(again).first().waitFor();
+    if (await again.isVisible()) {
+      await tryAgain(page);
+      await eyebrow.waitFor();
+    }
+    // The result may replace the last question between the two lines.
+    const text = await eyebrow.innerText({ timeout: 1_000 }).catch(() => "");
+    if (text) return Number(/\d+/.exec(text)[0]);
+  }
 }
 /** Answers the open question and goes to the next one, or to the result. */
 async function goOn(page) {
   const number = await questionNumber(page);
   await answerWrongly(page);
   await button(page, /^(Next question|See the result)$/).click();
-  await expectThat(
-    "the next question",
-    async () => (await questionNumber(page)) !== number,
-  );
+  await expectThat("the next question", async () => (await questionNumber(page)) !== number);
 }
 async function answerWrongly(page) {
   const choice = page.locator(".stage .choice").first();
   if (await choice.isVisible()) await choice.click();
-  for (const gap of await page.locator(".stage .gap").all())
-    await gap.fill("stone");
+  for (const gap of await page.locator(".stage .gap").all()) await gap.fill("stone");
   if (await page.locator(".stage .left").count()) {
     await page.locator(".stage .left").first().focus();
     for (const key of ["b", "a"]) await page.keyboard.press(key);
@@ -94,20 +92,13 @@ async function answerWrongly(page) {
 const visibleLines = (page) =>
   page.evaluate(() => {
     const lines = () => {
-      const [header, footer] = ["header", "footer"].map((name) =>
-        document.querySelector(`.story > ${name}`),
-      );
-      const isFixed = (e) =>
-        ["sticky", "fixed"].includes(getComputedStyle(e).position);
+      const [header, footer] = ["header", "footer"].map((name) => document.querySelector(`.story > ${name}`));
+      const isFixed = (e) => ["sticky", "fixed"].includes(getComputedStyle(e).position);
       const top = isFixed(header) ? header.getBoundingClientRect().bottom : 0;
-      const bottom = isFixed(footer)
-        ? footer.getBoundingClientRect().top
-        : innerHeight;
+      const bottom = isFixed(footer) ? footer.getBoundingClientRect().top : innerHeight;
       const range = document.createRange();
       range.selectNodeContents(document.querySelector(".story .text .first"));
-      const found = [...range.getClientRects()].filter(
-        (r) => r.height > 8 && r.top >= top && r.bottom <= bottom,
-      );
+      const found = [...range.getClientRects()].filter((r) => r.height > 8 && r.top >= top && r.bottom <= bottom);
       return new Set(found.map((r) => Math.round(r.bottom / 6))).size;
     };
     const first = lines();
@@ -138,19 +129,9 @@ async function layout(chrome, device) {
   };
   const sizes = [
     ["320 px", { width: 320, height: 568 }, 44, {}],
-    [
-      "400 % zoom",
-      { width: 320, height: 256 },
-      24,
-      { isMobile: false, hasTouch: false, deviceScaleFactor: 4 },
-    ],
+    ["400 % zoom", { width: 320, height: 256 }, 24, { isMobile: false, hasTouch: false, deviceScaleFactor: 4 }],
     ["phone, sizes for touch", phone, 44, {}],
-    [
-      "tablet, sizes for touch",
-      { width: 820, height: 1180 },
-      44,
-      { hasTouch: true, isMobile: true },
-    ],
+    ["tablet, sizes for touch", { width: 820, height: 1180 }, 44, { hasTouch: true, isMobile: true }],
   ];
   for (const [name, viewport, minimum, options] of sizes) {
     const page = await open(chrome, device, viewport, "paper", options);
@@ -161,11 +142,7 @@ async function layout(chrome, device) {
       await waitUntilLoaded(page);
       const lines = await visibleLines(page);
       console.log(`    ${JSON.stringify(lines)}`);
-      await expectThat(
-        "4 lines of the story above the player",
-        async () => lines.best >= 4 || lines,
-        0,
-      );
+      await expectThat("4 lines of the story above the player", async () => lines.best >= 4 || lines, 0);
     });
     page.assertNoErrors();
     await page.context().close();
@@ -174,33 +151,18 @@ async function layout(chrome, device) {
 
 /** In a contrast theme: what differs only by colour in other themes. */
 async function forcedColors(chrome, device, scheme) {
-  const page = await open(chrome, device, desktop, "paper", {
-    forcedColors: "active",
-    colorScheme: scheme,
-  });
+  const page = await open(chrome, device, desktop, "paper", { forcedColors: "active", colorScheme: scheme });
   const pictures = await Pictures.open(chrome);
   await heading(page, "Library");
-  const main = async (locator, around) =>
-    pictures.colors(await pictures.of(locator, around))[0].color;
+  const main = async (locator, around) => pictures.colors(await pictures.of(locator, around))[0].color;
   const differ = async (expected, a, b) =>
-    expectThat(
-      `${expected}: contrast of at least 3`,
-      async () => contrast(a, b) >= 3 || [a, b],
-      0,
-    );
+    expectThat(`${expected}: contrast of at least 3`, async () => contrast(a, b) >= 3 || [a, b], 0);
   const style = (locator, name, pseudo) =>
-    locator.evaluate(
-      (e, [property, part]) => getComputedStyle(e, part)[property],
-      [name, pseudo],
-    );
+    locator.evaluate((e, [property, part]) => getComputedStyle(e, part)[property], [name, pseudo]);
 
   await scenario(`contrast theme, ${scheme}: bars of progress`, async () => {
     for (const [hash, title, selector] of [
-      [
-        "#/course/how-rivers-work",
-        "How Rivers Work",
-        ".info .line[role=progressbar]",
-      ],
+      ["#/course/how-rivers-work", "How Rivers Work", ".info .line[role=progressbar]"],
       ["#/", "Library", ".cover .read"],
     ]) {
       await goTo(page, hash, title);
@@ -208,144 +170,92 @@ async function forcedColors(chrome, device, scheme) {
       await bar.waitFor();
       const picture = await pictures.of(bar);
       const y = Math.floor(picture.height / 2);
-      await differ(
-        `${selector}: the finished part and the rest`,
-        picture.at(3, y),
-        picture.at(picture.width - 4, y),
-      );
+      await differ(`${selector}: the finished part and the rest`, picture.at(3, y), picture.at(picture.width - 4, y));
     }
     await goTo(page, "#/storage", "Storage");
-    const kinds = pictures.colors(
-      await pictures.of(page.locator('.bar[role="img"]').first()),
-    );
+    const kinds = pictures.colors(await pictures.of(page.locator('.bar[role="img"]').first()));
     await expectThat(
       "storage: kinds of content that differ",
       async () =>
-        kinds.some(
-          ({ color, share }) =>
-            share > 0.05 && contrast(color, kinds[0].color) >= 3,
-        ) || kinds.slice(0, 4),
+        kinds.some(({ color, share }) => share > 0.05 && contrast(color, kinds[0].color) >= 3) || kinds.slice(0, 4),
       0,
     );
     await goTo(page, "#/progress", "Progress");
     const day = page.locator(".bars .bar.today > span").first();
-    await differ(
-      "chart: today and the background",
-      await main(day),
-      await main(page.locator("h1")),
-    );
+    await differ("chart: today and the background", await main(day), await main(page.locator("h1")));
   });
   await scenario(`contrast theme, ${scheme}: chips and tabs`, async () => {
     await goTo(page, "#/?tab=stories", "Library");
     const [on, off] = [button(page, "Stories"), button(page, "Courses")];
-    await differ(
-      "the chosen tab and the other one",
-      await main(on),
-      await main(off),
+    await differ("the chosen tab and the other one", await main(on), await main(off));
+  });
+  await scenario(`contrast theme, ${scheme}: marks of a checked answer`, async () => {
+    await openQuiz(page, 2);
+    await page.locator(".stage .choice").nth(0).click();
+    await page.locator(".stage .choice").nth(3).click();
+    await button(page, "Check").click();
+    await see(page.locator(".choice[data-mark=wrong]"), "the wrong choice");
+    await page.mouse.move(0, 0);
+    const borders = {};
+    for (const [mark, border] of Object.entries({ right: "solid", wrong: "double", missed: "dashed" })) {
+      const choice = page.locator(`.choice[data-mark=${mark}]`).first();
+      await expectThat(`a ${border} border of the ${mark} choice`, () =>
+        style(choice, "borderTopStyle").then((found) => found === border || found),
+      );
+      const picture = await pictures.of(choice);
+      const back = picture.at(Math.floor(picture.width / 2), 8);
+      const strip = (x0, x1, y0, y1) => {
+        let text = "";
+        for (let y = y0; y < y1; y++)
+          for (let x = x0; x < x1; x++) text += contrast(picture.at(x, y), back) >= 3 ? "#" : ".";
+        return text;
+      };
+      borders[mark] = strip(20, 60, 0, 4);
+      await expectThat(
+        `${mark}: a border that is painted`,
+        async () => borders[mark].includes("#") || borders[mark],
+        0,
+      );
+      const badge = pictures.colors(await pictures.of(choice.locator(".badge")));
+      await expectThat(
+        `${mark}: a badge that is painted`,
+        async () => badge.some(({ color }) => contrast(color, badge[0].color) >= 3) || badge.slice(0, 3),
+        0,
+      );
+    }
+    await expectThat("three different borders", async () => new Set(Object.values(borders)).size === 3 || borders, 0);
+    const dots = await pictures.of(page.locator(".dots"));
+    const colors = pictures.colors(dots).filter(({ share }) => share > 0.01);
+    await expectThat(
+      "the dot of this question differs from the others",
+      async () => colors.some(({ color }) => contrast(color, colors[0].color) >= 3) || colors,
+      0,
     );
   });
-  await scenario(
-    `contrast theme, ${scheme}: marks of a checked answer`,
-    async () => {
-      await openQuiz(page, 2);
-      await page.locator(".stage .choice").nth(0).click();
-      await page.locator(".stage .choice").nth(3).click();
-      await button(page, "Check").click();
-      await see(page.locator(".choice[data-mark=wrong]"), "the wrong choice");
-      await page.mouse.move(0, 0);
-      const borders = {};
-      for (const [mark, border] of Object.entries({
-        right: "solid",
-        wrong: "double",
-        missed: "dashed",
-      })) {
-        const choice = page.locator(`.choice[data-mark=${mark}]`).first();
-        await expectThat(`a ${border} border of the ${mark} choice`, () =>
-          style(choice, "borderTopStyle").then(
-            (found) => found === border || found,
-          ),
-        );
-        const picture = await pictures.of(choice);
-        const back = picture.at(Math.floor(picture.width / 2), 8);
-        const strip = (x0, x1, y0, y1) => {
-          let text = "";
-          for (let y = y0; y < y1; y++)
-            for (let x = x0; x < x1; x++)
-              text += contrast(picture.at(x, y), back) >= 3 ? "#" : ".";
-          return text;
-        };
-        borders[mark] = strip(20, 60, 0, 4);
-        await expectThat(
-          `${mark}: a border that is painted`,
-          async () => borders[mark].includes("#") || borders[mark],
-          0,
-        );
-        const badge = pictures.colors(
-          await pictures.of(choice.locator(".badge")),
-        );
-        await expectThat(
-          `${mark}: a badge that is painted`,
-          async () =>
-            badge.some(({ color }) => contrast(color, badge[0].color) >= 3) ||
-            badge.slice(0, 3),
-          0,
-        );
-      }
-      await expectThat(
-        "three different borders",
-        async () => new Set(Object.values(borders)).size === 3 || borders,
-        0,
-      );
-      const dots = await pictures.of(page.locator(".dots"));
-      const colors = pictures.colors(dots).filter(({ share }) => share > 0.01);
-      await expectThat(
-        "the dot of this question differs from the others",
-        async () =>
-          colors.some(({ color }) => contrast(color, colors[0].color) >= 3) ||
-          colors,
-        0,
-      );
-    },
-  );
-  await scenario(
-    `contrast theme, ${scheme}: highlights of a search and of a narration`,
-    async () => {
-      await goTo(page, "#/?q=karstic", "Library");
-      const mark = page.locator("mark").first();
-      await mark.waitFor();
-      await differ(
-        "the found word and the background",
-        await main(mark),
-        await main(page.locator("h1")),
-      );
-      await goTo(page, `#/story/${LAMP}`, "The Lamp by the Sea");
-      await button(page, "Read to me").click();
-      const now = page.locator(".sentence.now");
-      await now.waitFor();
-      const paragraph = await main(page.locator("h1"));
-      await expectThat(
-        "the sentence that is read differs from the page",
-        async () => {
-          const color = await now.evaluate(
-            (e) => getComputedStyle(e).backgroundColor,
-          );
-          const rgb = (color.match(/\d+/g) ?? []).slice(0, 3).map(Number);
-          return contrast(rgb, paragraph) >= 3 || color;
-        },
-      );
-      const sentence = await pictures.of(now);
-      const shares = pictures
-        .colors(sentence)
-        .filter(({ share }) => share > 0.05);
-      await expectThat(
-        "the highlight is painted",
-        async () =>
-          shares.some(({ color }) => contrast(color, paragraph) >= 3) || shares,
-        0,
-      );
-      await button(page, "Pause").click();
-    },
-  );
+  await scenario(`contrast theme, ${scheme}: highlights of a search and of a narration`, async () => {
+    await goTo(page, "#/?q=karstic", "Library");
+    const mark = page.locator("mark").first();
+    await mark.waitFor();
+    await differ("the found word and the background", await main(mark), await main(page.locator("h1")));
+    await goTo(page, `#/story/${LAMP}`, "The Lamp by the Sea");
+    await button(page, "Read to me").click();
+    const now = page.locator(".sentence.now");
+    await now.waitFor();
+    const paragraph = await main(page.locator("h1"));
+    await expectThat("the sentence that is read differs from the page", async () => {
+      const color = await now.evaluate((e) => getComputedStyle(e).backgroundColor);
+      const rgb = (color.match(/\d+/g) ?? []).slice(0, 3).map(Number);
+      return contrast(rgb, paragraph) >= 3 || color;
+    });
+    const sentence = await pictures.of(now);
+    const shares = pictures.colors(sentence).filter(({ share }) => share > 0.05);
+    await expectThat(
+      "the highlight is painted",
+      async () => shares.some(({ color }) => contrast(color, paragraph) >= 3) || shares,
+      0,
+    );
+    await button(page, "Pause").click();
+  });
   await scenario(`contrast theme, ${scheme}: the focus`, async () => {
     await goTo(page, "#/settings", "Settings");
     for (const name of ["Switch learner", "Font licences"]) {
@@ -354,22 +264,14 @@ async function forcedColors(chrome, device, scheme) {
       await page.keyboard.press("Shift");
       await control.focus();
       await expectThat(`an outline of “${name}”`, () =>
-        style(control, "outlineStyle").then(
-          (found) => found === "solid" || found,
-        ),
+        style(control, "outlineStyle").then((found) => found === "solid" || found),
       );
       const after = pictures.colors(await pictures.of(control, 8));
-      const known = new Map(
-        before.map(({ color, share }) => [color.join(), share]),
-      );
-      const ring = after.filter(
-        ({ color, share }) => share - (known.get(color.join()) ?? 0) > 0.01,
-      );
+      const known = new Map(before.map(({ color, share }) => [color.join(), share]));
+      const ring = after.filter(({ color, share }) => share - (known.get(color.join()) ?? 0) > 0.01);
       await expectThat(
         `a ring around “${name}” that differs from the page`,
-        async () =>
-          ring.some(({ color }) => contrast(color, before[0].color) >= 3) ||
-          ring,
+        async () => ring.some(({ color }) => contrast(color, before[0].color) >= 3) || ring,
         0,
       );
     }
@@ -398,33 +300,19 @@ async function directions(chrome, device) {
     await start.waitFor();
     if (!(await page.locator(".stage .head").isVisible())) await start.click();
     await page.locator(".stage .head").waitFor();
-    await expectThat("the page from right to left", () =>
-      page.evaluate(() => document.dir === "rtl"),
-    );
+    await expectThat("the page from right to left", () => page.evaluate(() => document.dir === "rtl"));
     for (const [selector, expected, what] of [
       [".stage .head .eyebrow", "rtl", "“Question 1 of 5” in Arabic"],
       [".stage .actions", "rtl", "the buttons"],
       [".stage .choice", "rtl", "the row of a choice"],
-      [
-        ".stage .prompt p, .stage .prompt [dir]",
-        "ltr",
-        "the question in English",
-      ],
+      [".stage .prompt p, .stage .prompt [dir]", "ltr", "the question in English"],
       [".stage .choice .text [dir]", "ltr", "the choice in English"],
     ])
-      await expectThat(`${what}: ${expected}`, () =>
-        direction(selector).then((found) => found === expected || found),
-      );
+      await expectThat(`${what}: ${expected}`, () => direction(selector).then((found) => found === expected || found));
     const [box, text] = await Promise.all(
-      ["input", ".text"].map((part) =>
-        page.locator(`.stage .choice ${part}`).first().boundingBox(),
-      ),
+      ["input", ".text"].map((part) => page.locator(`.stage .choice ${part}`).first().boundingBox()),
     );
-    await expectThat(
-      "the box of a choice at the right, where an Arabic line begins",
-      async () => box.x > text.x,
-      0,
-    );
+    await expectThat("the box of a choice at the right, where an Arabic line begins", async () => box.x > text.x, 0);
     await expectThat("no page wider than the window", () =>
       page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
     );
@@ -441,37 +329,22 @@ async function directions(chrome, device) {
       [".story .turn", "rtl", "the buttons that turn the page"],
       [".story .controls", "ltr", "the other controls"],
     ])
-      await expectThat(`${what}: ${expected}`, () =>
-        direction(selector).then((found) => found === expected || found),
-      );
+      await expectThat(`${what}: ${expected}`, () => direction(selector).then((found) => found === expected || found));
     const [next, previous] = await Promise.all(
-      ["Next page", "Previous page"].map((name) =>
-        button(page, name).boundingBox(),
-      ),
+      ["Next page", "Previous page"].map((name) => button(page, name).boundingBox()),
     );
-    await expectThat(
-      "“Next page” at the left",
-      async () => next.x < previous.x,
-      0,
-    );
+    await expectThat("“Next page” at the left", async () => next.x < previous.x, 0);
     const touch = await page.context().newCDPSession(page);
     const swipe = async (by) => {
-      const send = (type, touchPoints) =>
-        touch.send("Input.dispatchTouchEvent", { type, touchPoints });
+      const send = (type, touchPoints) => touch.send("Input.dispatchTouchEvent", { type, touchPoints });
       await send("touchStart", [{ x: 195, y: 300 }]);
       await send("touchMove", [{ x: 195 + by, y: 300 }]);
       await send("touchEnd", []);
     };
     await swipe(150);
-    await see(
-      page.locator('.text[data-page="1"]'),
-      "page 2 after a swipe to the right, as an Arabic book is turned",
-    );
+    await see(page.locator('.text[data-page="1"]'), "page 2 after a swipe to the right, as an Arabic book is turned");
     await swipe(-150);
-    await see(
-      page.locator('.text[data-page="0"]'),
-      "page 1 after a swipe to the left",
-    );
+    await see(page.locator('.text[data-page="0"]'), "page 1 after a swipe to the left");
   });
   page.assertNoErrors();
   await page.context().close();
@@ -485,19 +358,14 @@ async function main() {
       await server.prepare();
       await server.open();
       await device.open();
-      await device.call("sign_in", {
-        address: server.address,
-        login: LOGIN,
-        password: PASSWORD,
-      });
+      await device.call("sign_in", { address: server.address, login: LOGIN, password: PASSWORD });
       const downloads = [
         ["how-rivers-work", false],
         [TEST_COURSE, false],
         [LAMP, true],
         [ARABIC, true],
       ];
-      for (const [id, isStory] of downloads)
-        await device.call("start_download", { id, isStory });
+      for (const [id, isStory] of downloads) await device.call("start_download", { id, isStory });
       await expectThat(
         "the content is downloaded",
         async () => {
@@ -509,11 +377,7 @@ async function main() {
         },
         60_000,
       );
-      for (const item of [
-        "down-to-the-sea/map",
-        "down-to-the-sea/read",
-        "meanders/read",
-      ])
+      for (const item of ["down-to-the-sea/map", "down-to-the-sea/read", "meanders/read"])
         await device.call("record_progress", {
           kind: "section",
           item: `how-rivers-work/${item}`,
@@ -522,14 +386,8 @@ async function main() {
           restart: false,
         });
       for (const reading of [true, false])
-        await device.call("study_heartbeat", {
-          item: "how-rivers-work/meanders/read",
-          reading,
-        });
-      await device.call("save_word", {
-        word: `${LAMP}/lighthouse`,
-        saved: true,
-      });
+        await device.call("study_heartbeat", { item: "how-rivers-work/meanders/read", reading });
+      await device.call("save_word", { word: `${LAMP}/lighthouse`, saved: true });
       await device.call("sync_now");
     });
     await layout(chrome, device);

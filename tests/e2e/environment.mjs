@@ -1,13 +1,6 @@
 // Starts and stops a server with the demo library, bridges, and a browser.
 import { spawn, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import http from "node:http";
 import { createServer } from "node:net";
@@ -32,11 +25,7 @@ const children = new Set();
 function start(program, args) {
   const child = spawn(join(bin, program), args, {
     stdio: ["ignore", "pipe", "inherit"],
-    env: {
-      ...process.env,
-      RUST_LOG: process.env.RUST_LOG ?? "warn",
-      CARREL_LOG: process.env.CARREL_LOG ?? "warn",
-    },
+    env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "warn", CARREL_LOG: process.env.CARREL_LOG ?? "warn" },
   });
   children.add(child);
   child.on("exit", () => children.delete(child));
@@ -51,22 +40,13 @@ function firstLine(child, name) {
       text += chunk;
       if (text.includes("\n")) resolvePromise(text.split("\n")[0]);
     });
-    child.on("exit", (code) =>
-      reject(new Error(`${name} exited with ${code} before it was ready`)),
-    );
-    child.on("error", (e) =>
-      reject(
-        new Error(
-          `${name}: ${e.message}; hint: cargo build --workspace --bins`,
-        ),
-      ),
-    );
+    child.on("exit", (code) => reject(new Error(`${name} exited with ${code} before it was ready`)));
+    child.on("error", (e) => reject(new Error(`${name}: ${e.message}; hint: cargo build --workspace --bins`)));
   });
 }
 function stop(child) {
   return new Promise((resolvePromise) => {
-    if (!child || child.exitCode !== null || child.signalCode !== null)
-      return resolvePromise();
+    if (!child || child.exitCode !== null || child.signalCode !== null) return resolvePromise();
     child.once("exit", resolvePromise);
     child.kill("SIGTERM");
   });
@@ -84,32 +64,18 @@ function freePort() {
 
 /** Runs an admin command of the server. */
 function administer(data, args, input) {
-  const result = spawnSync(
-    join(bin, "carrel-server"),
-    [...args, "--data", data],
-    { input, encoding: "utf8" },
-  );
+  const result = spawnSync(join(bin, "carrel-server"), [...args, "--data", data], { input, encoding: "utf8" });
   if (result.error || result.status !== 0)
-    throw new Error(
-      `carrel-server ${args[0]}: ${result.error?.message ?? ""}${result.stdout}${result.stderr}`,
-    );
+    throw new Error(`carrel-server ${args[0]}: ${result.error?.message ?? ""}${result.stdout}${result.stderr}`);
 }
 /** Creates the data of a server with the demo library and the test course, and the same library as files for the app. */
 export function createSchool(folder) {
   const data = join(folder, "school");
   writeTestCourse(join(folder, "packages", TEST_COURSE));
-  const packages = [
-    join(root, "assets/courses"),
-    join(root, "assets/stories"),
-    join(folder, "packages"),
-  ];
+  const packages = [join(root, "assets/courses"), join(root, "assets/stories"), join(folder, "packages")];
   administer(data, ["import", ...packages]);
   administer(data, ["export-library", join(folder, "demo")]);
-  administer(
-    data,
-    ["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin"],
-    `${PASSWORD}\n`,
-  );
+  administer(data, ["user", "add", "--login", LOGIN, "--name", "Ada", "--password-stdin"], `${PASSWORD}\n`);
 }
 /** The folder of `createSchool`. `run.mjs` creates it once for all scripts; a script on its own creates its own. */
 function school() {
@@ -131,10 +97,7 @@ export class TestServer {
     administer(this.data, args, input);
   }
   addLearner(login, name) {
-    this.run(
-      ["user", "add", "--login", login, "--name", name, "--password-stdin"],
-      `${PASSWORD}\n`,
-    );
+    this.run(["user", "add", "--login", login, "--name", name, "--password-stdin"], `${PASSWORD}\n`);
   }
   /** Publishes a new version of a demo course, with `file` changed. */
   republish(course, file, change) {
@@ -142,19 +105,12 @@ export class TestServer {
     cpSync(join(root, "assets/courses", course), folder, { recursive: true });
     const before = readFileSync(join(folder, file), "utf8");
     const after = change(before);
-    if (after === before)
-      throw new Error(`the change has no effect on ${file}`);
+    if (after === before) throw new Error(`the change has no effect on ${file}`);
     writeFileSync(join(folder, file), after);
     this.run(["import", join(tempDir, "changed")]);
   }
   async open() {
-    this.child = start("carrel-server", [
-      "serve",
-      "--data",
-      this.data,
-      "--listen",
-      `127.0.0.1:${this.port}`,
-    ]);
+    this.child = start("carrel-server", ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`]);
     await firstLine(this.child, "carrel-server");
   }
   async close() {
@@ -163,8 +119,7 @@ export class TestServer {
       () => false,
       () => true,
     );
-    if (!isRefused)
-      throw new Error("the port of the stopped server still accepts requests");
+    if (!isRefused) throw new Error("the port of the stopped server still accepts requests");
   }
 }
 
@@ -193,9 +148,7 @@ export class Network {
       if (this.isHeld) this.held.push(forward);
       else forward();
     });
-    await new Promise((resolvePromise) =>
-      this.server.listen(this.port, "127.0.0.1", resolvePromise),
-    );
+    await new Promise((resolvePromise) => this.server.listen(this.port, "127.0.0.1", resolvePromise));
   }
   /** Ends all connections and closes the port: further requests are refused. */
   cut() {
@@ -206,19 +159,10 @@ export class Network {
   }
   forward(request, response) {
     const { method, url, headers } = request;
-    const options = {
-      host: "127.0.0.1",
-      port: this.target,
-      method,
-      path: url,
-      headers: { ...headers },
-    };
+    const options = { host: "127.0.0.1", port: this.target, method, path: url, headers: { ...headers } };
     const answer = (reply) => {
       this.log.push({ method, url, status: reply.statusCode });
-      const isCacheable =
-        method === "GET" &&
-        reply.headers["cache-control"] &&
-        !url.startsWith("/api/blobs/");
+      const isCacheable = method === "GET" && reply.headers["cache-control"] && !url.startsWith("/api/blobs/");
       const stale = isCacheable ? { "cache-control": "max-age=0" } : {};
       response.writeHead(reply.statusCode, { ...reply.headers, ...stale });
       reply.pipe(response);
@@ -235,11 +179,8 @@ export class Network {
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
       const bytes = Buffer.concat(chunks);
-      const text =
-        headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes;
-      const body = Buffer.from(
-        JSON.stringify(this.changePush(JSON.parse(text.toString("utf8")))),
-      );
+      const text = headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes;
+      const body = Buffer.from(JSON.stringify(this.changePush(JSON.parse(text.toString("utf8")))));
       delete options.headers["content-encoding"];
       delete options.headers["transfer-encoding"];
       options.headers["content-length"] = String(body.length);
@@ -267,14 +208,7 @@ export class Device {
     this.hasDemo = hasDemo;
   }
   async open() {
-    const args = [
-      "--data",
-      this.data,
-      "--ui",
-      join(root, "ui/dist"),
-      "--device-name",
-      this.name,
-    ];
+    const args = ["--data", this.data, "--ui", join(root, "ui/dist"), "--device-name", this.name];
     if (this.hasDemo) args.push("--demo", demoFolder());
     this.child = start("carrel-bridge", args);
     this.url = await firstLine(this.child, "carrel-bridge");
@@ -301,15 +235,8 @@ export class Device {
 export function browser() {
   const executablePath =
     process.env.CARREL_CHROMIUM ??
-    [
-      "/usr/bin/chromium",
-      "/usr/bin/chromium-browser",
-      "/usr/bin/google-chrome",
-    ].find((p) => existsSync(p));
-  if (!executablePath)
-    throw new Error(
-      "no Chromium was found; hint: install chromium, or set CARREL_CHROMIUM",
-    );
+    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+  if (!executablePath) throw new Error("no Chromium was found; hint: install chromium, or set CARREL_CHROMIUM");
   const args = [
     "--no-sandbox",
     "--disable-gpu",

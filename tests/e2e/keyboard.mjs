@@ -3,14 +3,7 @@ import { readFileSync } from "node:fs";
 import { axePath, cleanUp, LOGIN, PASSWORD } from "./environment.mjs";
 
 const axeSource = readFileSync(axePath, "utf8");
-const TAGS = [
-  "wcag2a",
-  "wcag2aa",
-  "wcag21a",
-  "wcag21aa",
-  "wcag22aa",
-  "best-practice",
-];
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 export const desktop = { width: 1280, height: 800 };
 export const phone = { width: 390, height: 844 };
@@ -25,28 +18,14 @@ async function describeScreen() {
   const seen = await shownPage.evaluate(() => {
     const inWindow = (element) => {
       const box = element.getBoundingClientRect();
-      return (
-        box.bottom > 0 && box.top < innerHeight && element.checkVisibility()
-      );
+      return box.bottom > 0 && box.top < innerHeight && element.checkVisibility();
     };
-    const top =
-      document.querySelector("dialog[open], [popover]:popover-open") ??
-      document.body;
-    const texts = [
-      ...top.querySelectorAll(
-        "h1, h2, h3, p, a, button, strong, li, dt, dd, label, [role=status], .note",
-      ),
-    ]
+    const top = document.querySelector("dialog[open], [popover]:popover-open") ?? document.body;
+    const texts = [...top.querySelectorAll("h1, h2, h3, p, a, button, strong, li, dt, dd, label, [role=status], .note")]
       .filter((e) => inWindow(e) && !e.querySelector("p, a, button, li, label"))
-      .map((e) =>
-        (e.getAttribute("aria-label") ?? e.innerText)
-          .replace(/\s+/g, " ")
-          .trim(),
-      );
+      .map((e) => (e.getAttribute("aria-label") ?? e.innerText).replace(/\s+/g, " ").trim());
     const focus = document.activeElement;
-    const name = (focus?.getAttribute("aria-label") ?? focus?.textContent ?? "")
-      .replace(/\s+/g, " ")
-      .trim();
+    const name = (focus?.getAttribute("aria-label") ?? focus?.textContent ?? "").replace(/\s+/g, " ").trim();
     return [
       `address ${location.hash || "#"}, focus on ${focus?.localName} "${name.slice(0, 60)}"`,
       [...new Set(texts)].filter(Boolean).join(" | ").slice(0, 1200),
@@ -89,20 +68,14 @@ export async function expectThat(expected, condition, timeoutMs = 10_000) {
     if (Date.now() > end) break;
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
-  throw new Error(
-    `expected: ${expected}${seen === false ? "" : `; found: ${JSON.stringify(seen)}`}`,
-  );
+  throw new Error(`expected: ${expected}${seen === false ? "" : `; found: ${JSON.stringify(seen)}`}`);
 }
 /** Waits until an element is visible. */
 export const see = (locator, expected, timeoutMs) =>
   expectThat(expected, () => locator.first().isVisible(), timeoutMs ?? 10_000);
 /** Waits until no element is visible. */
 export const dontSee = (locator, unexpected, timeoutMs) =>
-  expectThat(
-    `no ${unexpected}`,
-    async () => !(await locator.filter({ visible: true }).count()),
-    timeoutMs ?? 5_000,
-  );
+  expectThat(`no ${unexpected}`, async () => !(await locator.filter({ visible: true }).count()), timeoutMs ?? 5_000);
 
 /** Runs a script, prints the result and stops all processes. */
 export async function run(main) {
@@ -135,16 +108,9 @@ export async function open(chrome, device, viewport, theme, options = {}) {
   page.setDefaultTimeout(15_000);
   const errors = [];
   page.on("pageerror", (e) => errors.push(e.message));
-  page.on(
-    "console",
-    (m) =>
-      m.type() === "error" &&
-      /Content Security Policy/.test(m.text()) &&
-      errors.push(m.text()),
-  );
+  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && errors.push(m.text()));
   page.assertNoErrors = () => {
-    if (errors.length > 0)
-      throw new Error(`errors in the page:\n  ${errors.join("\n  ")}`);
+    if (errors.length > 0) throw new Error(`errors in the page:\n  ${errors.join("\n  ")}`);
   };
   await page.goto(device.url);
   return page;
@@ -169,17 +135,13 @@ const focusedName = (page) =>
     if (!e || e === document.body) return "";
     const label =
       e.getAttribute("aria-label") ??
-      (e.labels?.[0]?.textContent ||
-        e.textContent ||
-        e.getAttribute("placeholder") ||
-        "");
+      (e.labels?.[0]?.textContent || e.textContent || e.getAttribute("placeholder") || "");
     return label.replace(/\s+/g, " ").trim();
   });
 
 /** Presses Tab until the name of the focused element contains the string `name` or matches the pattern `name`. */
 export async function tabTo(page, name, maxPresses = 150) {
-  const matches = (text) =>
-    typeof name === "string" ? text.includes(name) : name.test(text);
+  const matches = (text) => (typeof name === "string" ? text.includes(name) : name.test(text));
   const reached = [];
   for (let i = 0; i < maxPresses; i++) {
     await page.keyboard.press("Tab");
@@ -194,9 +156,7 @@ export async function tabTo(page, name, maxPresses = 150) {
     }
     reached.push(text.slice(0, 40));
   }
-  throw new Error(
-    `Tab did not reach ${name}; reached: ${[...new Set(reached)].join(" | ")}`,
-  );
+  throw new Error(`Tab did not reach ${name}; reached: ${[...new Set(reached)].join(" | ")}`);
 }
 
 export async function press(page, name) {
@@ -209,10 +169,8 @@ export async function goTo(page, hash, title) {
   await page.evaluate((h) => (location.hash = h), hash);
   await heading(page, title);
 }
-export const heading = (page, name) =>
-  page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
-export const text = (page, pattern) =>
-  page.getByText(pattern).first().waitFor();
+export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+export const text = (page, pattern) => page.getByText(pattern).first().waitFor();
 
 /** Types into the field with the name `name`. */
 export async function write(page, name, value) {
@@ -241,11 +199,7 @@ export async function axe(page, name) {
           .join(", ")}`,
     );
   }, TAGS);
-  if (found.length > 0)
-    throw new Error(`axe violations on ${name}:\n  ${found.join("\n  ")}`);
-  const excess = await page.evaluate(
-    () => document.documentElement.scrollWidth - innerWidth,
-  );
-  if (excess > 0)
-    throw new Error(`${name} is ${excess} px wider than the window`);
+  if (found.length > 0) throw new Error(`axe violations on ${name}:\n  ${found.join("\n  ")}`);
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (excess > 0) throw new Error(`${name} is ${excess} px wider than the window`);
 }

@@ -4,19 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TEST_COURSE, TEST_COURSE_TITLE } from "./course.mjs";
 import { browser, Device, root, TestServer } from "./environment.mjs";
-import {
-  desktop,
-  expectThat,
-  goTo,
-  heading,
-  open,
-  run,
-  scenario,
-  see,
-  signIn,
-  step,
-  tabTo,
-} from "./keyboard.mjs";
+import { desktop, expectThat, goTo, heading, open, run, scenario, see, signIn, step, tabTo } from "./keyboard.mjs";
 
 const LAMP = "The Lamp by the Sea";
 const SNAPSHOT = "tests/e2e/quiz-answered-wrongly.txt";
@@ -25,41 +13,24 @@ const SNAPSHOT = "tests/e2e/quiz-answered-wrongly.txt";
 const focus = (page) =>
   page.evaluate(() => {
     const e = document.activeElement;
-    const name = (e?.getAttribute("aria-label") ?? e?.textContent ?? "")
-      .replace(/\s+/g, " ")
-      .trim()
-      .slice(0, 60);
+    const name = (e?.getAttribute("aria-label") ?? e?.textContent ?? "").replace(/\s+/g, " ").trim().slice(0, 60);
     const isLost = !e || e === document.body || e === document.documentElement;
     // A control with its own ring, or whose label has it.
     const rings = [e, e?.closest("label"), e?.parentElement]
       .filter(Boolean)
       .map((element) => getComputedStyle(element));
     const isSeen = rings.some(
-      (s) =>
-        (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) ||
-        s.boxShadow !== "none",
+      (s) => (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none",
     );
     // Headings and other places that get the focus after an action are no stops of Tab; they need no ring.
-    return {
-      isLost,
-      isSeen: isSeen || e?.tabIndex < 0,
-      name: `${e?.localName} "${name}"`,
-    };
+    return { isLost, isSeen: isSeen || e?.tabIndex < 0, name: `${e?.localName} "${name}"` };
   });
 
 /** Runs an action and waits until the focus is on something again, and seen. */
 async function act(page, name, action) {
   await action();
-  await expectThat(
-    `the focus is not lost after: ${name}`,
-    () => focus(page).then((f) => !f.isLost || f.name),
-    3_000,
-  );
-  await expectThat(
-    `the focus is seen after: ${name}`,
-    () => focus(page).then((f) => f.isSeen || f.name),
-    3_000,
-  );
+  await expectThat(`the focus is not lost after: ${name}`, () => focus(page).then((f) => !f.isLost || f.name), 3_000);
+  await expectThat(`the focus is seen after: ${name}`, () => focus(page).then((f) => f.isSeen || f.name), 3_000);
 }
 const key =
   (page, ...keys) =>
@@ -93,27 +64,21 @@ async function signInAndRead(page, device, server) {
     await act(page, "Escape in a section", key(page, "Escape"));
     await heading(page, "How Rivers Work");
   });
-  await scenario(
-    "keyboard: download, check, cancel a removal, remove",
-    async () => {
-      await goTo(page, `#/course/${TEST_COURSE}`, TEST_COURSE_TITLE);
-      await press(page, /^Download, /);
-      await see(page.getByText("Available offline"), "the downloaded course");
-      await act(page, "the end of the download", async () => undefined);
-      await press(page, /^Check offline availability/);
-      await see(page.getByRole("dialog"), "the check");
-      await act(page, "Escape in the check", key(page, "Escape"));
-      await press(page, /^Remove from this device/);
-      await press(page, /^Cancel/);
-      await press(page, /^Remove from this device/);
-      await press(page, /^Remove$/);
-      await see(
-        page.getByRole("button", { name: /^Download, / }),
-        "that the course can be downloaded again",
-      );
-      await act(page, "the removal", async () => undefined);
-    },
-  );
+  await scenario("keyboard: download, check, cancel a removal, remove", async () => {
+    await goTo(page, `#/course/${TEST_COURSE}`, TEST_COURSE_TITLE);
+    await press(page, /^Download, /);
+    await see(page.getByText("Available offline"), "the downloaded course");
+    await act(page, "the end of the download", async () => undefined);
+    await press(page, /^Check offline availability/);
+    await see(page.getByRole("dialog"), "the check");
+    await act(page, "Escape in the check", key(page, "Escape"));
+    await press(page, /^Remove from this device/);
+    await press(page, /^Cancel/);
+    await press(page, /^Remove from this device/);
+    await press(page, /^Remove$/);
+    await see(page.getByRole("button", { name: /^Download, / }), "that the course can be downloaded again");
+    await act(page, "the removal", async () => undefined);
+  });
   await scenario("keyboard: a story, its word, its sheets", async () => {
     await goTo(page, "#/story/the-lamp-by-the-sea", LAMP);
     await act(page, "the right arrow key", key(page, "ArrowRight"));
@@ -123,9 +88,7 @@ async function signInAndRead(page, device, server) {
     await see(page.getByRole("dialog"), "the card of the word");
     await press(page, /^Add to my words/);
     await act(page, "Escape in the card", key(page, "Escape"));
-    await expectThat("the focus is on the word", () =>
-      focus(page).then((f) => /lighthouse/.test(f.name) || f.name),
-    );
+    await expectThat("the focus is on the word", () => focus(page).then((f) => /lighthouse/.test(f.name) || f.name));
     for (const [name, title] of [
       [/^Download, /, "Download and languages"],
       [/^About this story/, "About this story"],
@@ -134,9 +97,7 @@ async function signInAndRead(page, device, server) {
       await see(page.getByRole("dialog", { name: title }), title);
       await act(page, `Escape in ${title}`, key(page, "Escape"));
       await expectThat("the focus is on the button that opened the sheet", () =>
-        focus(page).then(
-          (f) => name.test(f.name.replace(/^button "/, "")) || f.name,
-        ),
+        focus(page).then((f) => name.test(f.name.replace(/^button "/, "")) || f.name),
       );
     }
     await press(page, /^Enlarge the picture/);
@@ -144,9 +105,7 @@ async function signInAndRead(page, device, server) {
     await act(page, "Escape in the picture", key(page, "Escape"));
     await goTo(page, "#/review", "Review");
     await press(page, /^Remove from my words: lighthouse/);
-    await act(page, "the removal of the last word", () =>
-      see(page.getByText("No words yet"), "no words"),
-    );
+    await act(page, "the removal of the last word", () => see(page.getByText("No words yet"), "no words"));
   });
 }
 
@@ -155,20 +114,13 @@ const listenToLiveRegions = (page) =>
   page.evaluate(() => {
     globalThis.announced = [];
     const isLive = (node) =>
-      (node instanceof Element ? node : node.parentElement)?.closest(
-        "[aria-live], [role=status], [role=alert]",
-      );
+      (node instanceof Element ? node : node.parentElement)?.closest("[aria-live], [role=status], [role=alert]");
     new MutationObserver((changes) => {
       for (const { target } of changes) {
         const text = isLive(target)?.textContent.replace(/\s+/g, " ").trim();
-        if (text && globalThis.announced.at(-1) !== text)
-          globalThis.announced.push(text);
+        if (text && globalThis.announced.at(-1) !== text) globalThis.announced.push(text);
       }
-    }).observe(document.body, {
-      childList: true,
-      characterData: true,
-      subtree: true,
-    });
+    }).observe(document.body, { childList: true, characterData: true, subtree: true });
   });
 
 /** Name, role and description of the focused element in the accessibility tree. */
@@ -176,89 +128,70 @@ async function readFocus(page) {
   const session = await page.context().newCDPSession(page);
   const { nodes } = await session.send("Accessibility.getFullAXTree");
   await session.detach();
-  const isFocused = (node) =>
-    node.properties?.some((p) => p.name === "focused" && p.value.value);
+  const isFocused = (node) => node.properties?.some((p) => p.name === "focused" && p.value.value);
   const node = nodes.findLast((n) => !n.ignored && isFocused(n));
-  const value = (field) =>
-    (node?.[field]?.value ?? "").replace(/\s+/g, " ").trim();
+  const value = (field) => (node?.[field]?.value ?? "").replace(/\s+/g, " ").trim();
   return `${value("role")} "${value("name")}", description "${value("description")}"`;
 }
 
 async function wrongAnswer(page) {
-  await scenario(
-    "keyboard: a quiz, answered wrongly, as a screen reader reads it",
-    async () => {
-      await goTo(page, `#/read/${TEST_COURSE}/quiz/check`, "Springs");
-      await listenToLiveRegions(page);
-      await press(page, /^(Start|Continue|Try again)$/);
-      await see(page.getByText("Question 1 of 5"), "the first question");
-      await act(page, "the start of the quiz", async () => undefined);
-      await tabTo(page, /At its mouth/);
-      await act(page, "Space on a choice", key(page, "Space"));
-      await press(page, /^Check$/);
-      const result = page.locator("[data-result]");
-      await see(result, "the result of the answer");
-      await expectThat("the focus is on the result", () =>
-        page.evaluate(() =>
-          document.activeElement?.hasAttribute("data-result"),
-        ),
-      );
-      await expectThat("a message for screen readers", () =>
-        page.evaluate(() => globalThis.announced.length > 0),
-      );
-      const heard = await page.evaluate(() => globalThis.announced);
-      const text = [
-        "Focus after “Check”:",
-        `  ${await readFocus(page)}`,
-        "Announced by live regions:",
-        ...heard.map((line) => `  ${line}`),
-        "The question in the accessibility tree:",
-        ...(await page.locator(".stage").ariaSnapshot())
-          .split("\n")
-          .map((line) => `  ${line}`),
-        "",
-      ].join("\n");
-      compare(text);
-      await press(page, /^Next question$/);
-      await see(page.getByText("Question 2 of 5"), "the second question");
-      await act(page, "the next question", async () => undefined);
-      // A choice by Space, gaps by typing, order by Space and arrows, pairs by letters.
-      await tabTo(page, /A lake/);
-      await act(page, "Space on a choice", key(page, "Space"));
-      await press(page, /^Check$/);
-      await press(page, /^Next question$/);
-      for (const word of ["rain", "cloud"]) {
-        await tabTo(page, /^Gap/);
-        await page.keyboard.type(word);
-      }
-      await act(page, "Enter in the last gap", key(page, "Enter"));
-      await see(result, "the result of the gaps");
-      await press(page, /^Next question$/);
-      await tabTo(page, /Position 1 of 3/);
-      await act(
-        page,
-        "a move by keys",
-        key(page, "Space", "ArrowDown", "Space"),
-      );
-      await press(page, /^Check$/);
-      await press(page, /^Next question$/);
-      await tabTo(page, /^source/);
-      await act(page, "pairs by letters", key(page, "a", "b"));
-      await press(page, /^Check$/);
-      await press(page, /^See the result$/);
-      await see(
-        page.getByText(/^(Passed|Not passed yet)$/),
-        "the result of the quiz",
-      );
-      await act(page, "the result of the quiz", async () => undefined);
-    },
-  );
+  await scenario("keyboard: a quiz, answered wrongly, as a screen reader reads it", async () => {
+    await goTo(page, `#/read/${TEST_COURSE}/quiz/check`, "Springs");
+    await listenToLiveRegions(page);
+    await press(page, /^(Start|Continue|Try again)$/);
+    await see(page.getByText("Question 1 of 5"), "the first question");
+    await act(page, "the start of the quiz", async () => undefined);
+    await tabTo(page, /At its mouth/);
+    await act(page, "Space on a choice", key(page, "Space"));
+    await press(page, /^Check$/);
+    const result = page.locator("[data-result]");
+    await see(result, "the result of the answer");
+    await expectThat("the focus is on the result", () =>
+      page.evaluate(() => document.activeElement?.hasAttribute("data-result")),
+    );
+    await expectThat("a message for screen readers", () => page.evaluate(() => globalThis.announced.length > 0));
+    const heard = await page.evaluate(() => globalThis.announced);
+    const text = [
+      "Focus after “Check”:",
+      `  ${await readFocus(page)}`,
+      "Announced by live regions:",
+      ...heard.map((line) => `  ${line}`),
+      "The question in the accessibility tree:",
+      ...(await page.locator(".stage").ariaSnapshot()).split("\n").map((line) => `  ${line}`),
+      "",
+    ].join("\n");
+    compare(text);
+    await press(page, /^Next question$/);
+    await see(page.getByText("Question 2 of 5"), "the second question");
+    await act(page, "the next question", async () => undefined);
+    // A choice by Space, gaps by typing, order by Space and arrows, pairs by letters.
+    await tabTo(page, /A lake/);
+    await act(page, "Space on a choice", key(page, "Space"));
+    await press(page, /^Check$/);
+    await press(page, /^Next question$/);
+    for (const word of ["rain", "cloud"]) {
+      await tabTo(page, /^Gap/);
+      await page.keyboard.type(word);
+    }
+    await act(page, "Enter in the last gap", key(page, "Enter"));
+    await see(result, "the result of the gaps");
+    await press(page, /^Next question$/);
+    await tabTo(page, /Position 1 of 3/);
+    await act(page, "a move by keys", key(page, "Space", "ArrowDown", "Space"));
+    await press(page, /^Check$/);
+    await press(page, /^Next question$/);
+    await tabTo(page, /^source/);
+    await act(page, "pairs by letters", key(page, "a", "b"));
+    await press(page, /^Check$/);
+    await press(page, /^See the result$/);
+    await see(page.getByText(/^(Passed|Not passed yet)$/), "the result of the quiz");
+    await act(page, "the result of the quiz", async () => undefined);
+  });
 }
 /** Compares with the stored snapshot. CARREL_UPDATE_SNAPSHOTS=1 stores it. */
 function compare(text) {
   const path = join(root, SNAPSHOT);
-  if (process.env.CARREL_UPDATE_SNAPSHOTS === "1")
-    return writeFileSync(path, text);
+  if (process.env.CARREL_UPDATE_SNAPSHOTS === "1") return writeFileSync(path, text);
   const stored = existsSync(path) ? readFileSync(path, "utf8") : "";
   if (stored === text) return undefined;
   const [before, after] = [stored.split("\n"), text.split("\n")];

@@ -2,19 +2,7 @@
 // compare with a second device. Then axe on every screen.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import {
-  axe,
-  desktop,
-  heading,
-  open,
-  phone,
-  press,
-  run,
-  signIn,
-  waitUntilLoaded,
-  step,
-  text,
-} from "./keyboard.mjs";
+import { axe, desktop, heading, open, phone, press, run, signIn, waitUntilLoaded, step, text } from "./keyboard.mjs";
 import { browser, Device, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
@@ -23,8 +11,7 @@ const screenshots = process.env.CARREL_SCREENSHOTS;
 if (screenshots) mkdirSync(screenshots, { recursive: true });
 
 async function screenshot(page, name) {
-  if (screenshots)
-    await page.screenshot({ path: join(screenshots, `${name}.png`) });
+  if (screenshots) await page.screenshot({ path: join(screenshots, `${name}.png`) });
 }
 async function waitUntil(condition, check) {
   const end = Date.now() + 60_000;
@@ -35,8 +22,7 @@ async function waitUntil(condition, check) {
 }
 function assertEqual(a, b, name) {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
-  if (left !== right)
-    throw new Error(`${name}: not equal:\n  ${left}\n  ${right}`);
+  if (left !== right) throw new Error(`${name}: not equal:\n  ${left}\n  ${right}`);
 }
 
 /** Answers every question of the open quiz and submits it. Supports all kinds of questions. */
@@ -44,10 +30,8 @@ async function takeQuiz(page) {
   for (let n = 0; n < 20; n++) {
     const kind = await page.evaluate(() => {
       const stage = document.querySelector(".stage");
-      if (stage.querySelector("input[type=radio], input[type=checkbox]"))
-        return "choice";
-      if (stage.querySelector("input[type=text], input:not([type])"))
-        return "fill";
+      if (stage.querySelector("input[type=radio], input[type=checkbox]")) return "choice";
+      if (stage.querySelector("input[type=text], input:not([type])")) return "fill";
       if (stage.querySelector(".left")) return "match";
       return "order";
     });
@@ -66,12 +50,8 @@ async function takeQuiz(page) {
         await page.keyboard.press(String.fromCharCode(97 + i));
       }
     } else {
-      await page
-        .locator(".stage li [tabindex='0'], .stage li button")
-        .first()
-        .focus();
-      for (const key of ["Space", "ArrowDown", "Space"])
-        await page.keyboard.press(key);
+      await page.locator(".stage li [tabindex='0'], .stage li button").first().focus();
+      for (const key of ["Space", "ArrowDown", "Space"]) await page.keyboard.press(key);
     }
     await press(page, /^Check$/);
     await page.locator(".actions .primary").waitFor();
@@ -119,21 +99,14 @@ async function checkDialogs(page, name) {
     ["#/storage", "Storage", "Move content to another folder"],
     ["#/settings", "Settings", "Cache and network"],
     ["#/settings", "Settings", "Font licences"],
-    [
-      "#/read/how-rivers-work/meanders/read",
-      "Why rivers wander",
-      "Reading settings",
-    ],
+    ["#/read/how-rivers-work/meanders/read", "Why rivers wander", "Reading settings"],
   ];
   for (const [hash, title, button] of dialogs) {
     await page.evaluate((h) => (location.hash = h), hash);
     await heading(page, title);
     await page.getByRole("button", { name: button }).click();
     await page.getByRole("dialog", { name: button }).waitFor();
-    await screenshot(
-      page,
-      `${button.toLowerCase().replaceAll(" ", "-")}-${name}`,
-    );
+    await screenshot(page, `${button.toLowerCase().replaceAll(" ", "-")}-${name}`);
     await axe(page, `${button} (${name})`);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
@@ -156,14 +129,10 @@ async function main() {
       await heading(page, COURSE);
       await press(page, /^Download/);
       await text(page, "Available offline");
-      await laptop.call("start_download", {
-        id: "the-lamp-by-the-sea",
-        isStory: true,
-      });
+      await laptop.call("start_download", { id: "the-lamp-by-the-sea", isStory: true });
       await waitUntil(
         "the story is downloaded",
-        async () =>
-          (await laptop.call("list_stories", { onDevice: true })).total === 1,
+        async () => (await laptop.call("list_stories", { onDevice: true })).total === 1,
       );
     });
     await step("stop the server", () => server.close());
@@ -173,18 +142,14 @@ async function main() {
       // Heartbeats, a few seconds apart, report study time: wait until the first one is counted.
       await waitUntil(
         "study time is recorded",
-        async () =>
-          (await laptop.call("get_course", { course: "how-rivers-work" }))
-            .timeSpentMs > 0,
+        async () => (await laptop.call("get_course", { course: "how-rivers-work" })).timeSpentMs > 0,
       );
       await press(page, /^Mark as finished/);
       await text(page, /^Finished/);
       await screenshot(page, "finished-offline");
     });
     await step("take a quiz", async () => {
-      await page.evaluate(
-        () => (location.hash = "#/read/how-rivers-work/down-to-the-sea/check"),
-      );
+      await page.evaluate(() => (location.hash = "#/read/how-rivers-work/down-to-the-sea/check"));
       await heading(page, "Check yourself");
       await press(page, /^(Start|Continue)$/);
       await page.locator(".stage .head").waitFor();
@@ -210,9 +175,7 @@ async function main() {
     await step("play the narration without the server", async () => {
       await press(page, /^Read to me/);
       await page.waitForFunction(() =>
-        [...document.querySelectorAll("audio")].some(
-          (a) => a.currentTime > 0.3 && !a.error,
-        ),
+        [...document.querySelectorAll("audio")].some((a) => a.currentTime > 0.3 && !a.error),
       );
     });
     let before;
@@ -225,52 +188,41 @@ async function main() {
       await laptop.open();
       page = await open(chrome, laptop, desktop, "paper");
       await heading(page, "Library");
-      const after = await laptop.call("get_course", {
-        course: "how-rivers-work",
-      });
-      assertEqual(
-        before.lessons,
-        after.lessons,
-        "outline before and after the restart",
-      );
+      const after = await laptop.call("get_course", { course: "how-rivers-work" });
+      assertEqual(before.lessons, after.lessons, "outline before and after the restart");
     });
-    await step(
-      "transfer a course in a file to a device without an account or network",
-      async () => {
-        const { folders } = await laptop.call("list_removable_media");
-        const exported = await laptop.call("export_courses", {
-          items: [{ id: "how-rivers-work", isStory: false }],
-          folder: folders.at(-1).path,
-        });
-        const guest = new Device("Guest");
-        await guest.open();
-        const guestPage = await open(chrome, guest, phone, "paper");
-        await heading(guestPage, "Learn anywhere, online or offline");
-        await press(guestPage, /^Open a file from a USB drive/);
-        await heading(guestPage, "Library");
-        // Sets the file without the system's file dialog. The page uploads it to the client's loopback endpoint, which
-        // has another origin.
-        await guestPage
-          .locator("dialog input[type=file]")
-          .setInputFiles(exported.path);
-        await text(guestPage, "This is the first file from");
-        await axe(guestPage, "Add from file");
-        await guestPage.getByRole("checkbox").focus();
-        await guestPage.keyboard.press("Space");
-        await screenshot(guestPage, "import-confirm");
-        await press(guestPage, /^Add to this device/);
-        await text(guestPage, "1 course or story is available offline.");
-        await press(guestPage, /^Close/);
-        await press(guestPage, new RegExp(COURSE));
-        await heading(guestPage, COURSE);
-        await text(guestPage, "Available offline");
-        await press(guestPage, /^(Start|Continue)/);
-        await heading(guestPage, "The shape of a river");
-        guestPage.assertNoErrors();
-        await guestPage.context().close();
-        await guest.kill();
-      },
-    );
+    await step("transfer a course in a file to a device without an account or network", async () => {
+      const { folders } = await laptop.call("list_removable_media");
+      const exported = await laptop.call("export_courses", {
+        items: [{ id: "how-rivers-work", isStory: false }],
+        folder: folders.at(-1).path,
+      });
+      const guest = new Device("Guest");
+      await guest.open();
+      const guestPage = await open(chrome, guest, phone, "paper");
+      await heading(guestPage, "Learn anywhere, online or offline");
+      await press(guestPage, /^Open a file from a USB drive/);
+      await heading(guestPage, "Library");
+      // Sets the file without the system's file dialog. The page uploads it to the client's loopback endpoint, which
+      // has another origin.
+      await guestPage.locator("dialog input[type=file]").setInputFiles(exported.path);
+      await text(guestPage, "This is the first file from");
+      await axe(guestPage, "Add from file");
+      await guestPage.getByRole("checkbox").focus();
+      await guestPage.keyboard.press("Space");
+      await screenshot(guestPage, "import-confirm");
+      await press(guestPage, /^Add to this device/);
+      await text(guestPage, "1 course or story is available offline.");
+      await press(guestPage, /^Close/);
+      await press(guestPage, new RegExp(COURSE));
+      await heading(guestPage, COURSE);
+      await text(guestPage, "Available offline");
+      await press(guestPage, /^(Start|Continue)/);
+      await heading(guestPage, "The shape of a river");
+      guestPage.assertNoErrors();
+      await guestPage.context().close();
+      await guest.kill();
+    });
     await step("the sync screen lists waiting items", async () => {
       await press(page, /^Sync/);
       await heading(page, "Sync");
@@ -278,19 +230,14 @@ async function main() {
       await screenshot(page, "sync-waiting");
       await axe(page, "Sync while offline");
       const status = await laptop.call("get_sync_status");
-      if (status.waiting < 3)
-        throw new Error(`only ${status.waiting} rows are waiting`);
+      if (status.waiting < 3) throw new Error(`only ${status.waiting} rows are waiting`);
     });
     await step("reconnect and sync", async () => {
       await server.open();
       await press(page, /^(Retry now|Sync now)/);
       await text(page, "All work is synced");
       const status = await laptop.call("get_sync_status");
-      assertEqual(
-        [status.waiting, status.refused, status.phase],
-        [0, 0, "idle"],
-        "sync status",
-      );
+      assertEqual([status.waiting, status.refused, status.phase], [0, 0, "idle"], "sync status");
     });
     page.assertNoErrors();
     await step("the second device has the same state", async () => {
@@ -299,24 +246,18 @@ async function main() {
       await signIn(second, server.address);
       await tablet.call("sync_now");
       const [a, b] = await Promise.all(
-        [laptop, tablet].map((d) =>
-          d.call("get_course", { course: "how-rivers-work" }),
-        ),
+        [laptop, tablet].map((d) => d.call("get_course", { course: "how-rivers-work" })),
       );
       const comparable = (c) => [
         c.percent,
         c.done,
         c.timeSpentMs,
-        c.lessons.map((l) =>
-          l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore]),
-        ),
+        c.lessons.map((l) => l.sections.map((s) => [s.item, s.done, s.percent, s.bestScore])),
       ];
       assertEqual(comparable(a), comparable(b), "course on both devices");
       if (a.timeSpentMs <= 0) throw new Error("no study time was recorded");
       const words = await Promise.all(
-        [laptop, tablet].map(async (d) =>
-          (await d.call("list_words")).words.map((w) => w.item),
-        ),
+        [laptop, tablet].map(async (d) => (await d.call("list_words")).words.map((w) => w.item)),
       );
       assertEqual(words[0], words[1], "word lists of both devices");
       assertEqual(words[0], ["the-lamp-by-the-sea/lighthouse"], "saved words");
@@ -335,9 +276,7 @@ async function main() {
       });
       await waitUntil(
         "the section is finished on the other device",
-        async () =>
-          (await tablet.call("get_course", { course: "how-rivers-work" }))
-            .lessons[0].sections[1].done,
+        async () => (await tablet.call("get_course", { course: "how-rivers-work" })).lessons[0].sections[1].done,
       );
     });
     for (const [size, viewport] of [

@@ -5,9 +5,7 @@ export function contrast(a, b) {
   const luminance = (color) =>
     color
       .map((value) => value / 255)
-      .map((value) =>
-        value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
-      )
+      .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
       .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
   const [high, low] = [luminance(a), luminance(b)].toSorted((x, y) => y - x);
   return (high + 0.05) / (low + 0.05);
@@ -32,36 +30,19 @@ export class Pictures {
       width: box.width + 2 * around,
       height: box.height + 2 * around,
     };
-    const png = (
-      await locator
-        .page()
-        .screenshot({ clip, animations: "disabled", caret: "hide" })
-    ).toString("base64");
+    const png = (await locator.page().screenshot({ clip, animations: "disabled", caret: "hide" })).toString("base64");
     const { width, height, base64 } = await this.page.evaluate(async (data) => {
       const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-      const bitmap = await createImageBitmap(
-        new Blob([bytes], { type: "image/png" }),
-      );
-      const context = new OffscreenCanvas(
-        bitmap.width,
-        bitmap.height,
-      ).getContext("2d");
+      const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
       context.drawImage(bitmap, 0, 0);
-      const pixels = context.getImageData(
-        0,
-        0,
-        bitmap.width,
-        bitmap.height,
-      ).data;
+      const pixels = context.getImageData(0, 0, bitmap.width, bitmap.height).data;
       let text = "";
-      for (let i = 0; i < pixels.length; i += 8192)
-        text += String.fromCharCode(...pixels.subarray(i, i + 8192));
+      for (let i = 0; i < pixels.length; i += 8192) text += String.fromCharCode(...pixels.subarray(i, i + 8192));
       return { width: bitmap.width, height: bitmap.height, base64: btoa(text) };
     }, png);
     const pixels = Buffer.from(base64, "base64");
-    const at = (x, y) => [
-      ...pixels.subarray((y * width + x) * 4, (y * width + x) * 4 + 3),
-    ];
+    const at = (x, y) => [...pixels.subarray((y * width + x) * 4, (y * width + x) * 4 + 3)];
     return { width, height, at };
   }
   /** Returns the colours of a picture with their share, the most frequent first. */
@@ -73,10 +54,7 @@ export class Pictures {
         counts.set(color, (counts.get(color) ?? 0) + 1);
       }
     return [...counts]
-      .map(([color, count]) => ({
-        color: color.split(",").map(Number),
-        share: count / (width * height),
-      }))
+      .map(([color, count]) => ({ color: color.split(",").map(Number), share: count / (width * height) }))
       .toSorted((a, b) => b.share - a.share);
   }
   async close() {

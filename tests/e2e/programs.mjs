@@ -4,28 +4,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TEST_COURSE } from "./course.mjs";
 import { browser, Device, root, TestServer } from "./environment.mjs";
-import {
-  axe,
-  desktop,
-  expectThat,
-  open,
-  run,
-  see,
-  signIn,
-  step,
-} from "./keyboard.mjs";
+import { axe, desktop, expectThat, open, run, see, signIn, step } from "./keyboard.mjs";
 
-const table = JSON.parse(
-  readFileSync(join(root, "tests/e2e/programs.json"), "utf8"),
-);
+const table = JSON.parse(readFileSync(join(root, "tests/e2e/programs.json"), "utf8"));
 /** Longer than the time limit of a program with the time to load the interpreter. */
 const MAX_MS = 20_000;
 
 /** Runs a program and returns its output and how it ended. */
 async function runProgram(page, language, code, input = "") {
-  const block = page
-    .locator("figure.editable")
-    .nth(language === "javascript" ? 0 : 1);
+  const block = page.locator("figure.editable").nth(language === "javascript" ? 0 : 1);
   await block.locator("textarea").first().fill(code);
   if (input) await block.getByLabel(/^Input of the program/).fill(input);
   await block.getByRole("button", { name: "Run" }).click();
@@ -58,9 +45,7 @@ async function main() {
         ).ready;
       await expectThat("the course is downloaded", isReady, 15_000);
       await server.close();
-      await page.goto(
-        `${new URL(page.url()).origin}/#/read/${TEST_COURSE}/programs/programs`,
-      );
+      await page.goto(`${new URL(page.url()).origin}/#/read/${TEST_COURSE}/programs/programs`);
       await see(page.locator("figure.editable"), "the programs");
     });
     await step("programs print, read their input and compute", async () => {
@@ -68,8 +53,7 @@ async function main() {
         const { end, output } = await runProgram(page, language, code, input);
         await expectThat(
           `${code}: ${expected}`,
-          () =>
-            (end === "Ended" && output.trim() === expected) || { end, output },
+          () => (end === "Ended" && output.trim() === expected) || { end, output },
           0,
         );
       }
@@ -77,15 +61,8 @@ async function main() {
     await step("errors are named with their line", async () => {
       for (const [language, code, name, line] of table.errors) {
         const { end, output } = await runProgram(page, language, code);
-        const isNamed =
-          end === "Ended with an error" &&
-          output.includes(name) &&
-          output.includes(line);
-        await expectThat(
-          `${code}: ${name}`,
-          () => isNamed || { end, output },
-          0,
-        );
+        const isNamed = end === "Ended with an error" && output.includes(name) && output.includes(line);
+        await expectThat(`${code}: ${name}`, () => isNamed || { end, output }, 0);
       }
     });
     for (const [language, name, code] of table.attacks) {
@@ -96,15 +73,8 @@ async function main() {
         const { end, output } = await runProgram(page, language, code);
         page.off("request", listen);
         const outside = requests.filter((url) => url.includes("127.0.0.1:1/"));
-        const isInside =
-          end !== "Ended" &&
-          !output.includes("ESCAPED") &&
-          outside.length === 0;
-        await expectThat(
-          "no escape",
-          () => isInside || { end, output: output.slice(0, 200), outside },
-          0,
-        );
+        const isInside = end !== "Ended" && !output.includes("ESCAPED") && outside.length === 0;
+        await expectThat("no escape", () => isInside || { end, output: output.slice(0, 200), outside }, 0);
       });
     }
     await step("a program is stopped by hand", async () => {

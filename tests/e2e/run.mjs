@@ -6,23 +6,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createSchool } from "./environment.mjs";
 
-const SCRIPTS = [
-  "loop",
-  "learners",
-  "slow",
-  "scenarios",
-  "access",
-  "keys",
-  "fonts",
-  "programs",
-];
+const SCRIPTS = ["loop", "learners", "slow", "scenarios", "access", "keys", "fonts", "programs"];
 const folder = dirname(fileURLToPath(import.meta.url));
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !SCRIPTS.includes(name));
-if (unknown.length > 0)
-  throw new Error(
-    `unknown script ${unknown.join(", ")}; hint: ${SCRIPTS.join(", ")}`,
-  );
+if (unknown.length > 0) throw new Error(`unknown script ${unknown.join(", ")}; hint: ${SCRIPTS.join(", ")}`);
 
 const prepared = mkdtempSync(join(tmpdir(), "carrel-e2e-library-"));
 try {
@@ -31,11 +19,7 @@ try {
   const failed = (names.length > 0 ? names : SCRIPTS).filter((name) => {
     console.log(`${name}.mjs`);
     const before = Date.now();
-    const { status } = spawnSync(
-      process.execPath,
-      [join(folder, `${name}.mjs`)],
-      { env, stdio: "inherit" },
-    );
+    const { status } = spawnSync(process.execPath, [join(folder, `${name}.mjs`)], { env, stdio: "inherit" });
     console.log(`${name}.mjs: ${((Date.now() - before) / 1000).toFixed(1)} s`);
     return status !== 0;
   });
