@@ -63,7 +63,7 @@ pub struct Away {
 pub struct Due {
     /// Study day.
     pub day: i32,
-    /// Days after which the recall is the one that the learner wants, before rounding.
+    /// Days until the probability of recall falls to the desired retention, before rounding.
     pub exact_days: f64,
     /// The first study day that could have been chosen.
     pub from_day: i32,

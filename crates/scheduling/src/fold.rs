@@ -28,7 +28,7 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Returns the event of a review; `None` for one that only added the card to the list.
+    /// Returns the event of a review, or `None` if the review only added the card to the list.
     pub fn of(review: &'a Review) -> Option<Self> {
         (1..=4).contains(&review.rating).then(|| Self {
             day: review.study_day(),

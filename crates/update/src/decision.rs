@@ -50,7 +50,7 @@ pub enum Refusal {
     /// The feed is no longer valid.
     #[error("the update feed expired at {0}")]
     Expired(Timestamp),
-    /// The feed was published before the newest one that this device has read, or in the future.
+    /// The feed is older than the newest feed that this device has read, or its date is in the future.
     #[error("the update feed of {found} is not the newest one; {newest} was seen before")]
     Replayed { found: Timestamp, newest: Timestamp },
     /// The feed offers an older version than the installed one.
@@ -98,7 +98,7 @@ pub fn may_update(installation: &Installation, policy: &UpdatePolicy) -> Result<
     Ok(())
 }
 
-/// Returns an error if the feed is not valid at `now_ms`, or published before the newest one that this device has read.
+/// Returns an error if the feed is not valid at `now_ms`, or is older than the newest feed that this device has read.
 pub fn check_age(feed: &Feed, newest: Option<Timestamp>, now_ms: i64) -> Result<(), Refusal> {
     if now_ms > feed.expires.as_millisecond() {
         return Err(Refusal::Expired(feed.expires));

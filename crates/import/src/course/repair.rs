@@ -30,7 +30,7 @@ pub(crate) fn repair(
     repairs.apply(draft) || has_changed
 }
 
-/// Returns the media file that an error concerns: the file of the problem, or one that the message quotes.
+/// Returns the media file named in an error: its file field, or else a path quoted in its message.
 fn media_of(media: &MediaFolder, error: &Problem) -> Option<String> {
     if media.users(&error.file).is_some() {
         return Some(error.file.clone());

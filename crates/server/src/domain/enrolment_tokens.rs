@@ -59,7 +59,7 @@ pub struct NewEnrolmentToken {
     pub courses: Vec<Slug>,
 }
 
-/// Returns the token if the account can use it: a new account (none), or one that may have used it before.
+/// Returns the token if `user` can use it. `user` is `None` for a new account, which has not used it before.
 fn usable(
     tx: &dyn Tx,
     hash: [u8; 32],
