@@ -14,6 +14,7 @@ mod isolation;
 #[cfg(unix)]
 mod machine_folder;
 mod networks;
+mod notes;
 mod offline;
 mod policies;
 mod prefetch;
