@@ -32,6 +32,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["-p", "carrel-client", "--lib", "open_request"],
     },
     Mutant {
+        name: "a jump of the local clock moves the stamps from before it",
+        file: "crates/sync/src/batch.rs",
+        good: "let is_right = may_have_jumped && stamp.ms() <= now_ms;",
+        bad: "let is_right = false;",
+        tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(a_position_from_before)"],
+    },
+    Mutant {
+        name: "a device keeps a stamp that moved before an accepted one",
+        file: "crates/sync/src/batch.rs",
+        good: "if row.stamp().is_some_and(|stamp| stamp < previous) {",
+        bad: "if false {",
+        tests: &["-p", "carrel-sync", "--test", "sync", "-E", "test(a_position_moved_before)"],
+    },
+    Mutant {
         name: "the pull cursor advances past rows that were not pulled",
         file: "crates/sync/src/batch.rs",
         good: "self.reply.own_since.filter(|own| *own == pulled)?",
