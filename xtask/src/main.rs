@@ -42,7 +42,7 @@ usage: cargo xtask <command>
   bench record        measure the founding budgets (also a step of test) and add them to tests/limits.csv
   mutants [PART]      mutation tests: apply each mutant and require a test to fail; PART: part of a mutant's name
                       or file
-  platforms [NAME]    build for Windows, run tests in Wine, type-check for Android, macOS and iOS;
+  platforms [NAME]    build for Windows, run tests in Wine and on emulated ARM, type-check for Android, macOS, iOS;
                       NAME: windows, wine, android, macos, ios
   bundle              build the installers of this system in target/bundle (Linux: deb and rpm of the app, deb of the
                       server)

@@ -51,6 +51,9 @@ impl Part {
                 "gcc-mingw-w64-x86-64-win32",
                 "g++-mingw-w64-x86-64-win32",
                 "wine64",
+                "gcc-aarch64-linux-gnu",
+                "libc6-dev-arm64-cross",
+                "qemu-user",
             ],
             Self::Installers => &["nsis", "wixl", "msitools"],
             Self::Packages => &[

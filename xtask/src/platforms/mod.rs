@@ -1,5 +1,5 @@
 //! `platforms`: checks the app for systems other than this one. Windows programs are linked, and their tests run under
-//! Wine; Android, macOS and iOS are type-checked.
+//! Wine; the states of cards are computed on an emulated ARM processor; Android, macOS and iOS are type-checked.
 //!
 //! Needs no toolchain of those systems: Debian's own Rust (`rustc-web`) builds the standard library from source.
 //! Shipped builds are made on the systems themselves. All output is written to target-platforms/.
@@ -25,6 +25,7 @@ struct Platform {
 const PLATFORMS: &[Platform] = &[
     Platform { name: "windows", run: windows },
     Platform { name: "wine", run: wine_tests },
+    Platform { name: "arm64", run: arm64 },
     Platform { name: "android", run: android },
     Platform { name: "macos", run: macos },
     Platform { name: "ios", run: ios },
@@ -36,7 +37,7 @@ pub fn run(args: &[String]) -> Result {
         .filter(|platform| args.is_empty() || args.iter().any(|arg| arg == platform.name))
         .collect();
     if chosen.is_empty() || chosen.len() < args.len() {
-        return Err("unknown platform\nhint: windows, wine, android, macos, ios".into());
+        return Err("unknown platform\nhint: windows, wine, arm64, android, macos, ios".into());
     }
     setup::install_packages(&[Part::Platforms])?;
     let mut lines = Vec::new();
@@ -117,6 +118,22 @@ fn wine_tests() -> Result {
     }
     command.args(["--lib", "--tests", "--no-fail-fast"]);
     sh::run(command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::runner(&target_dir())?))
+}
+
+/// Computes the states of cards with qemu: they must be equal to the bit on every processor.
+fn arm64() -> Result {
+    let mut command = cargo("test", "aarch64-unknown-linux-gnu");
+    command
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc")
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
+            "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+        )
+        .env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc")
+        // An emulator runs code without optimisation for minutes.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
+        .args(["--package", "carrel-scheduling", "--test", "golden"]);
+    sh::run(&mut command)
 }
 
 fn android() -> Result {
