@@ -6,7 +6,7 @@
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
 //! | `cause` | why a connection failed: name resolution, TLS, proxy |
 //! | `settings` | proxy and authorities, as set by the organisation |
-//! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script |
+//! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script; the settings of the systems |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
 //! | `traced` | opens a span for each request, for diagnostics |
@@ -38,8 +38,9 @@ pub use error::{Error, Result};
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
 pub use min_throughput::MinThroughput;
+pub use proxy::{RealSystem, SystemProxies, SystemSettings};
 pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};
-pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
+pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode};
 pub use traced::TracedHttp;

@@ -3,3 +3,4 @@
 mod causes;
 mod proxies;
 mod servers;
+mod system_proxies;
