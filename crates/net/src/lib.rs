@@ -6,7 +6,8 @@
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
 //! | `cause` | why a connection failed: name resolution, TLS, proxy |
 //! | `settings` | proxy and authorities, as set by the organisation |
-//! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script; the settings of the systems |
+//! | `system_proxies` | proxies in the settings of the operating system |
+//! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
 //! | `traced` | opens a span for each request, for diagnostics |
@@ -30,6 +31,7 @@ pub mod reply;
 mod retry;
 mod session;
 mod settings;
+mod system_proxies;
 mod traced;
 
 pub use cause::NetworkCause;
@@ -38,9 +40,9 @@ pub use error::{Error, Result};
 pub use folder::FolderHttp;
 pub use live::LiveHttp;
 pub use min_throughput::MinThroughput;
-pub use proxy::{RealSystem, SystemProxies, SystemSettings};
 pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};
 pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode};
+pub use system_proxies::{RealSystem, SystemProxies, SystemSettings};
 pub use traced::TracedHttp;

@@ -9,11 +9,10 @@
 //!
 //! Loopback addresses are always reached directly, as in browsers.
 //!
-//! Not here: connections (`live`).
+//! Not here: connections (`live`), the settings of the operating system (`system_proxies`).
 
 #[cfg(not(any(target_os = "android", target_os = "ios")))]
 mod pac;
-mod system;
 
 use std::{
     collections::HashMap,
@@ -23,11 +22,11 @@ use std::{
 
 use carrel_system::{Clock, blocking};
 use hyper_util::client::proxy::matcher::Matcher;
-pub use system::{RealSystem, SystemProxies, SystemSettings};
 use url::{Host, Url};
 
 use crate::{
-    Error, Failure, FailureKind, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode, Result,
+    Error, Failure, FailureKind, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode,
+    RealSystem, Result, SystemProxies, SystemSettings,
 };
 
 /// How long the proxies of an origin are used before they are determined again, in milliseconds.

@@ -9,12 +9,10 @@ use std::{
 };
 
 use carrel_net::{Http, LiveHttp, NetworkCause, NetworkSettings, SystemProxies, SystemSettings};
+use carrel_testkit::servers::{Proxy, closed_port, http};
 use url::Url;
 
-use crate::{
-    causes::{client, fetch},
-    servers::{Proxy, closed_port, http},
-};
+use crate::causes::{client, fetch};
 
 /// Settings of a system, which a test changes.
 #[derive(Clone, Default)]

@@ -43,7 +43,7 @@ pub struct SystemSettings {
 
 impl SystemSettings {
     /// Returns the fixed proxies. Those of macOS are read by the HTTP library.
-    pub(super) fn matcher(&self) -> Matcher {
+    pub(crate) fn matcher(&self) -> Matcher {
         if cfg!(target_os = "macos") {
             return Matcher::from_system();
         }
@@ -56,7 +56,7 @@ impl SystemSettings {
             .build()
     }
     /// Returns true if the host is reached directly because its name has no dot.
-    pub(super) fn is_bypassed_plain_name(&self, url: &Url) -> bool {
+    pub(crate) fn is_bypassed_plain_name(&self, url: &Url) -> bool {
         self.bypass_plain_names
             && matches!(url.host(), Some(Host::Domain(name)) if !name.contains('.'))
     }
