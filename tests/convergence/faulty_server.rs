@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use carrel_net::{Failure, Http, Reply, Request};
+use carrel_net::{Failure, Http, NetworkSettings, Reply, Request};
 use carrel_testkit::{SeededRng, reply};
 use http::header;
 use serde_json::Value;
@@ -141,6 +141,12 @@ impl FaultyServer {
 
 #[async_trait]
 impl Http for FaultyServer {
+    fn set_network(&self, settings: &NetworkSettings) -> carrel_net::Result<()> {
+        self.inner.set_network(settings)
+    }
+    fn network_changed(&self) {
+        self.inner.network_changed();
+    }
     async fn send(&self, mut request: Request) -> Result<Reply, Failure> {
         if request.headers.contains_key(header::CONTENT_ENCODING) {
             // The client then sends the body uncompressed, so that it can be changed.

@@ -1,60 +1,30 @@
 //! Enrolment tokens from the administrator's command to the course of the learner: from a link, and from a policy.
 
-use std::{fs, sync::Arc};
-
-use carrel_client::{
-    Client, Config,
-    account::FileSecrets,
-    carrel_policy::Source,
-    open_request::{Link, OpenRequest},
-};
+use carrel_client::open_request::{Link, OpenRequest};
 use carrel_commands::{api::error::CommandError, dispatch};
 use carrel_model::{
     ErrorCode,
     lattice::{DecisionStatus, Row},
 };
 use carrel_server::{domain::enrolment_tokens::NewEnrolmentToken, password::new_token};
-use carrel_testkit::{
-    FakeClock, SeededIds, TestServer, content, device::PASSWORD, scratch::scratch,
-};
+use carrel_testkit::{FakeClock, ManagedDevice, TestServer, content, device::PASSWORD};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::client::{CommandHost, live_http, rows, sync};
+use crate::client::{CommandHost, rows, sync};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// A device with a policy file.
+/// A device with a policy file, and the commands of its UI.
 struct Managed {
-    dir: TempDir,
+    device: ManagedDevice,
     host: CommandHost,
 }
 
 impl Managed {
     async fn new(clock: &FakeClock, seed: u64, policies: &Value) -> Self {
-        carrel_client::system::allow_blocking();
-        let dir = scratch();
-        let path = dir.path().join("policies.json");
-        fs::write(&path, policies.to_string()).expect("a policy file");
-        let ids = Arc::new(SeededIds::new(seed));
-        let client = Client::open(Config {
-            data_dir: dir.path().join("data"),
-            cache_dir: dir.path().join("cache"),
-            space: Default::default(),
-            demo_dir: None,
-            http: live_http(),
-            clock: Arc::new(clock.clone()),
-            ids: ids.clone(),
-            secrets: Some(Arc::new(FileSecrets::new(dir.path(), ids))),
-            device_name: "laptop".into(),
-            app_version: "0.1.0".into(),
-            network: Default::default(),
-            policies: vec![Source::File { path, of_machine: false }],
-            event_stream: false,
-        })
-        .await
-        .expect("the client opens");
-        Self { dir, host: CommandHost { client } }
+        let device = ManagedDevice::new(clock, seed, policies).await;
+        let host = CommandHost { client: device.client.clone() };
+        Self { device, host }
     }
     async fn call(&self, command: &str, request: Value) -> Result<Value, CommandError> {
         dispatch(&self.host, command, request).await
@@ -79,22 +49,6 @@ impl Managed {
         let is_active =
             |row: &Row| matches!(row, Row::Decision(d) if d.status == DecisionStatus::Active);
         rows(&account).await.values().any(is_active)
-    }
-    /// Returns true if a file of this device contains the text.
-    fn contains(&self, text: &str) -> bool {
-        let mut pending = vec![self.dir.path().join("data"), self.dir.path().join("cache")];
-        while let Some(path) = pending.pop() {
-            if path.is_dir() {
-                pending.extend(
-                    fs::read_dir(&path).expect("a folder").map(|e| e.expect("an entry").path()),
-                );
-            } else if fs::read(&path)
-                .is_ok_and(|bytes| bytes.windows(text.len()).any(|w| w == text.as_bytes()))
-            {
-                return true;
-            }
-        }
-        false
     }
 }
 
@@ -141,7 +95,7 @@ async fn a_link_leads_to_an_account_with_the_course_and_a_refusal_says_why() {
     let state = device.register(&address, "asha", Some(&sent)).await.expect("an account");
     assert_eq!(state["account"]["user"]["login"], "asha");
     assert!(device.is_enrolled().await);
-    assert!(!device.contains(&sent), "the code is not stored on the device");
+    assert!(!device.device.contains(&sent), "the code is not stored on the device");
 
     for (login, code, expected) in [
         ("ben", sent.as_str(), ErrorCode::TokenUsedUp),

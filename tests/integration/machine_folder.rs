@@ -198,6 +198,10 @@ async fn writer() {
     client.register(&server, "asha", "Asha", PASSWORD).await.expect("an account");
     download(&client, Kind::Course, &content::course()).await;
     assert_eq!(client.storage().await.expect("the content").dir(), machine);
+    let host = CommandHost { client: client.clone() };
+    let view = dispatch(&host, "get_storage", json!({})).await.expect("the storage");
+    assert_eq!((&view["folder"], &view["shared"]), (&json!(machine), &json!(null)));
+    drop(host);
     let account = client.account().expect("an account");
     account.learning.record(finish_section(0)).await.expect("recorded");
     done(&dir, "course");
@@ -230,6 +234,13 @@ async fn reader() {
     // The catalogue and the manifest come from the server, the files from the machine.
     let figures = storage.figures(account.id()).expect("the figures");
     assert_eq!(figures.measured.used, 0, "nothing was downloaded twice");
+    // The storage screen shows where the content is, and that it needs no space of this user.
+    let host = CommandHost { client: client.clone() };
+    let view = dispatch(&host, "get_storage", json!({})).await.expect("the storage");
+    assert_eq!(view["shared"]["folder"], machine.display().to_string());
+    let (stored, course) = (&view["shared"]["bytes"], &view["courses"][0]["bytes"]);
+    assert!(stored.as_u64() >= course.as_u64() && course.as_u64() > Some(0), "{view}");
+    drop(host);
     account.learning.record(finish_section(4)).await.expect("recorded");
     download(&client, Kind::Story, &content::story()).await;
     assert!(fs::write(machine.join("x"), "").is_err(), "this user may not write");

@@ -13,6 +13,7 @@ mod invalid_replies;
 mod isolation;
 #[cfg(unix)]
 mod machine_folder;
+#[cfg(unix)]
 mod networks;
 mod notes;
 mod offline;

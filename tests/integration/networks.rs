@@ -1,6 +1,6 @@
 //! A network whose only way out is a real proxy (squid) that requires a password and decrypts TLS with an authority that
-//! only the system trusts: sign-in, download and sync work, and each missing part is named. Skipped where squid with TLS
-//! is not installed.
+//! only the system trusts: sign-in, download, sync and the update of the app work, and each missing part is named. Skipped
+//! where squid with TLS is not installed.
 //!
 //! `SSL_CERT_FILE` replaces the system's certificates. It is read once per process, so the clients run in processes of
 //! their own.
@@ -9,21 +9,31 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
 };
 
-use carrel_client::content::{Kind, download::Phase};
-use carrel_net::{LiveHttp, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode};
+use carrel_client::{
+    content::{Kind, download::Phase},
+    update::{
+        Channel, Feed, Keys, Mode, PackageKind, Problem, Target, UpdatePolicy,
+        updater::{Services, Setup, UpdatePhase, UpdateState, Updater},
+    },
+};
+use carrel_net::{Http, LiveHttp, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode};
+use carrel_release::sign::SigningKey;
 use carrel_server::Settings;
 use carrel_system::SystemClock;
 use carrel_testkit::{
-    FakeClock, TestServer,
+    FakeClock, FakeDisk, SeededIds, TestServer,
     certificates::{CertificateAuthority, Validity},
+    clock::NoWait,
     content,
     device::PASSWORD,
     scratch::scratch,
+    servers::closed_port,
 };
 
 use crate::client;
@@ -112,9 +122,69 @@ fn start_squid(
     Squid { process }
 }
 
-async fn free_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("its address").port()
+/// Returns the program of a version, a script that is longer than one chunk of a reply.
+fn program(version: &str) -> Vec<u8> {
+    format!("#!/bin/sh\necho program {version}\nexit 0\n{}", "# Carrel\n".repeat(40_000)).into()
+}
+
+/// Writes the folder of updates of a server, with version 1.2.0, and the public key of its publisher.
+fn publish_update(dir: &Path) {
+    let key = SigningKey::generate().expect("a key");
+    let target = Target::of_this_program(PackageKind::Program).to_string();
+    let version = "1.2.0".parse().expect("a version");
+    let name = "carrel_1.2.0";
+    let file =
+        key.sign_file(&version, Channel::Stable, &target, name, name.into(), &program("1.2.0"));
+    let feed = Feed {
+        format: 1,
+        channel: Channel::Stable,
+        version,
+        published: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        expires: "2030-01-01T00:00:00Z".parse().expect("a time"),
+        notes: String::new(),
+        minimum_version: None,
+        rollout: 100,
+        files: [(target, file.expect("a signed package"))].into(),
+    };
+    let (json, signature) = key.sign_feed(&feed).expect("a signed feed");
+    let updates = dir.join("updates");
+    fs::create_dir(&updates).expect("a folder");
+    let write = |name: &str, bytes: &[u8]| fs::write(updates.join(name), bytes).expect("a file");
+    write(name, &program("1.2.0"));
+    write("stable.json", &json);
+    write("stable.json.minisig", signature.as_bytes());
+    fs::write(dir.join("update.key"), key.public_key()).expect("a file");
+}
+
+/// Updates a program of version 1.1.0 from the server, as an app does in the background and when it ends. Returns the
+/// state after the check and the program at the end.
+async fn update(dir: &Path, http: Arc<dyn Http>, address: &str) -> (UpdateState, Vec<u8>) {
+    let home = scratch();
+    let installed = home.path().join("program");
+    fs::write(&installed, program("1.1.0")).expect("a file");
+    fs::set_permissions(&installed, PermissionsExt::from_mode(0o755)).expect("executable");
+    let key = fs::read_to_string(dir.join("update.key")).expect("the key");
+    let setup = Setup {
+        version: "1.1.0".parse().expect("a version"),
+        package: Some(PackageKind::Program),
+        program: installed.clone(),
+        keys: Keys::parse([key.as_str()]).expect("a key"),
+        urls: vec![format!("{address}/updates")],
+        policy: UpdatePolicy { mode: Mode::Automatic, ..UpdatePolicy::default() },
+        installer: None,
+    };
+    let services = Services {
+        dir: home.path().join("updates"),
+        http,
+        clock: Arc::new(NoWait(FakeClock::noon())),
+        disk: Arc::new(FakeDisk::new(1 << 40)),
+        ids: Arc::new(SeededIds::new(1)),
+        changed: Arc::new(|| ()),
+    };
+    let updater = Updater::new(setup, services);
+    let state = updater.check().await;
+    updater.quit().await;
+    (state, fs::read(installed).expect("the program"))
 }
 
 /// Runs this test again in a process that trusts the authorities in `trusted`. Panics with its output if it fails.
@@ -153,10 +223,15 @@ async fn a_client_works_behind_an_inspecting_proxy() {
     let [certificate, key] = ["server.pem", "server.key"].map(|name| dir.path().join(name));
     fs::write(&certificate, &identity.certificate).expect("a file");
     fs::write(&key, &identity.key).expect("a file");
-    let settings =
-        Settings { tls_certificate: Some(certificate), tls_key: Some(key), ..Settings::default() };
+    publish_update(dir.path());
+    let settings = Settings {
+        tls_certificate: Some(certificate),
+        tls_key: Some(key),
+        updates_dir: Some(dir.path().join("updates")),
+        ..Settings::default()
+    };
     let server = TestServer::with_library_and(&FakeClock::noon(), settings).await;
-    let proxy_port = free_port().await;
+    let proxy_port = closed_port().await;
     let proxy_dir = dir.path().join("proxy");
     fs::create_dir(&proxy_dir).expect("a folder");
     let _squid = start_squid(&proxy_dir, proxy_port, &inner, &outer);
@@ -212,19 +287,29 @@ async fn be_client(dir: &Path, case: &str) {
     };
     let http = LiveHttp::with_settings("Carrel/test", &settings, Arc::new(SystemClock::new()));
     let http = Arc::new(http.expect("the settings are valid"));
+    let address = format!("https://{HOST}:{server_port}");
+    let expected = match case {
+        "no password" | "wrong password" => Some(NetworkCause::ProxyAuthentication),
+        "untrusted" => Some(NetworkCause::CertificateUntrusted),
+        _ => None,
+    };
+    let (state, program_at_end) = update(dir, http.clone(), &address).await;
+    let problem = state.problem.as_ref().map(|problem| (problem.kind, problem.cause));
+    let (phase, version) = match expected {
+        None => (UpdatePhase::InstallsOnQuit, "1.2.0"),
+        Some(_) => (UpdatePhase::Idle, "1.1.0"),
+    };
+    assert_eq!(problem, expected.map(|cause| (Problem::Offline, Some(cause))), "{case}: {state:?}");
+    assert_eq!(state.phase, phase, "{case}: {state:?}");
+    assert!(program_at_end == program(version), "{case}: the program is not version {version}");
     let folder = scratch();
     let device = client::open(folder.path(), http, &FakeClock::noon(), 1, true).await;
-    let address = format!("https://{HOST}:{server_port}");
     let login = case.replace(' ', "-");
-    let account = match (case, device.register(&address, &login, "Asha", PASSWORD).await) {
-        ("no password" | "wrong password", Err(e)) => {
-            return assert_eq!(cause(&e), Some(NetworkCause::ProxyAuthentication), "{case}: {e}");
-        }
-        ("untrusted", Err(e)) => {
-            return assert_eq!(cause(&e), Some(NetworkCause::CertificateUntrusted), "{case}: {e}");
-        }
+    let account = match (expected, device.register(&address, &login, "Asha", PASSWORD).await) {
+        (Some(_), Err(e)) => return assert_eq!(cause(&e), expected, "{case}: {e}"),
         (_, account) => account.unwrap_or_else(|e| panic!("{case}: {e}")),
     };
+    assert_eq!(expected, None, "{case}");
     let downloads = &account.content.downloads;
     downloads.start(Kind::Course, &content::course()).expect("a download");
     client::within_a_minute("the download", async {

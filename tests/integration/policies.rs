@@ -1,41 +1,17 @@
 //! The commands of the UI on a machine with policies.
 
-use std::{fs, sync::Arc};
-
-use carrel_client::{Client, Config, account::FileSecrets, carrel_policy::Source};
 use carrel_commands::dispatch;
-use carrel_testkit::{FakeClock, SeededIds, TestServer, device::PASSWORD, scratch::scratch};
+use carrel_testkit::{FakeClock, ManagedDevice, TestServer, device::PASSWORD};
 use serde_json::json;
 
-use crate::client::{CommandHost, live_http};
+use crate::client::CommandHost;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fixed_setting_is_shown_and_cannot_be_changed_or_stored() {
     let clock = FakeClock::noon();
     let server = TestServer::with_library(&clock).await;
-    let dir = scratch();
-    let path = dir.path().join("policies.json");
-    let ids = Arc::new(SeededIds::new(1));
-    let policies = |text: String| fs::write(&path, text).expect("a policy file");
-    policies("{}".into());
-    carrel_client::system::allow_blocking();
-    let client = Client::open(Config {
-        data_dir: dir.path().join("data"),
-        cache_dir: dir.path().join("cache"),
-        space: Default::default(),
-        demo_dir: None,
-        http: live_http(),
-        clock: Arc::new(clock.clone()),
-        ids: ids.clone(),
-        secrets: Some(Arc::new(FileSecrets::new(dir.path(), ids))),
-        device_name: "laptop".into(),
-        app_version: "0.1.0".into(),
-        network: Default::default(),
-        policies: vec![Source::File { path: path.clone(), of_machine: false }],
-        event_stream: false,
-    })
-    .await
-    .expect("the client opens");
+    let device = ManagedDevice::new(&clock, 1, &json!({})).await;
+    let client = device.client.clone();
     client.register(&server.url(), "asha", "Asha", PASSWORD).await.expect("an account");
     let host = CommandHost { client: client.clone() };
     let set = async |value: &str| {
@@ -49,8 +25,8 @@ async fn a_fixed_setting_is_shown_and_cannot_be_changed_or_stored() {
     assert_eq!(shown().await, "always");
 
     let address = server.url();
-    policies(
-        json!({
+    device
+        .set_policies(&json!({
             "DownloadOnMetered": "small",
             "ServerAddress": address,
             "ServerAddressLocked": true,
@@ -58,10 +34,8 @@ async fn a_fixed_setting_is_shown_and_cannot_be_changed_or_stored() {
             "ImportWork": false,
             "EnrolmentToken": "s3cr3t-token",
             "Nonsense": 1,
-        })
-        .to_string(),
-    );
-    client.reload_policies().await;
+        }))
+        .await;
     assert_eq!(shown().await, "small");
     let refused = set("never").await.expect_err("fixed");
     assert_eq!(refused.code.as_str(), "managed");
@@ -112,8 +86,7 @@ async fn a_fixed_setting_is_shown_and_cannot_be_changed_or_stored() {
         assert_eq!(refused.code.as_str(), "managed", "{command}");
     }
 
-    policies("{}".into());
-    client.reload_policies().await;
+    device.set_policies(&json!({})).await;
     assert_eq!(shown().await, "always", "the learner's own choice");
     client.close().await;
 }

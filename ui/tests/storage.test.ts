@@ -46,6 +46,7 @@ afterEach(() => close.forEach((c) => c()));
 describe("storage figures", () => {
   it("are shown as the core reports them, with the limit", async () => {
     const { target } = await open();
+    expect(figure(target, "Shared folder of this device")).toBe("not shown");
     expect(text(byRole(target, "region", "Content on this device"))).toContain("1.3 GB of 2.1 GB allowed for content");
     expect(
       [
@@ -65,6 +66,15 @@ describe("storage figures", () => {
     ]);
     expect(text(byRole(target, "region", "On this device"))).toContain("81 MB of 244 MB");
     expect(allByRole(target, "img", "Text 40 kB, Pictures 5.2 MB, and Audio 4.2 MB")).toHaveLength(1);
+  });
+
+  it("name the shared folder that this user only reads", async () => {
+    stored = { ...stored, shared: { folder: "/srv/carrel", bytes: 3_000_000_000 } };
+    const { target } = await open();
+    expect(figure(target, "Shared folder of this device")).toBe("3 GB");
+    const region = text(byRole(target, "region", "Content on this device"));
+    expect(region).toContain("/srv/carrel");
+    expect(region).toContain("1.3 GB of 2.1 GB allowed for content");
   });
 
   it("show the kinds of a course and their legend in the same colours", async () => {

@@ -85,9 +85,20 @@ describe("updates", () => {
     .map((key) => key.slice("updates.problem.".length) as UpdateProblemKind);
   it("have a text for each kind of problem", () => expect(kinds).toHaveLength(16));
   it.each(kinds)("say in words what failed: %s", async (kind) => {
-    const target = await open({ problem: { kind, message: "technical" } });
+    const target = await open({ problem: { kind, network: null, message: "technical" } });
     expect(text(target)).toContain(en[`updates.problem.${kind}`]);
     expect(text(target)).not.toContain("technical");
+  });
+
+  it.each([
+    ["certificate_untrusted", en["network.certificate_untrusted"]],
+    ["proxy_authentication", en["network.proxy_authentication"]],
+    // Waiting helps.
+    ["dns", en["updates.problem.offline"]],
+    ["unknown", en["updates.problem.offline"]],
+  ])("name the cause of a failed connection: %s", async (network, expected) => {
+    const target = await open({ problem: { kind: "offline", network, message: "technical" } });
+    expect(text(target)).toContain(expected);
   });
 
   it("cannot be checked where the organisation updates the app", async () => {

@@ -9,23 +9,13 @@ use std::{
 use carrel_diagnostics::doctor::{
     Check, DatabaseFile, DoctorReport, Environment, Keychain, Outcome, SystemFacts, run,
 };
-use carrel_net::{LiveHttp, NetworkSettings, ProxyMode};
+use carrel_net::{LiveHttp, NetworkSettings, ProxyMode, SystemSettings};
 use carrel_system::{Clock, SystemDisk};
 use carrel_testkit::{
     FakeClock, FakeDisk, SmallDisk,
     certificates::{CertificateAuthority, Identity, Validity},
     scratch::scratch,
-};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
+    servers::{TlsVersion, closed_port, http_with, https_with, scripted},
 };
 
 const META: &str = concat!(
@@ -49,62 +39,12 @@ fn redirect(to: &str) -> String {
     format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n")
 }
 
-async fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(serve(socket));
-        }
-    });
-    port
-}
-
-async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin, text: Arc<str>) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match socket.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
-    }
-    let _ = socket.write_all(text.as_bytes()).await;
-}
-
 async fn serving(text: String) -> String {
-    let text: Arc<str> = text.into();
-    let port = listen(move |socket| answer(socket, text.clone())).await;
-    format!("http://127.0.0.1:{port}")
+    format!("http://127.0.0.1:{}", http_with(&text).await)
 }
 
 async fn serving_tls(identity: &Identity) -> u16 {
-    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
-    let chain = chain.collect::<Result<_, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    listen(move |socket| {
-        let acceptor = acceptor.clone();
-        async move {
-            if let Ok(socket) = acceptor.accept(socket).await {
-                answer(socket, json("200 OK", META).into()).await;
-            }
-        }
-    })
-    .await
-}
-
-async fn closed_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port()
+    https_with(identity, TlsVersion::Tls13, &json("200 OK", META)).await
 }
 
 /// A device without a problem, as far as the files are concerned, and without an account.
@@ -153,11 +93,7 @@ async fn each_broken_network_is_named() {
     let expired = serving_tls(&tls(Validity::EXPIRED)).await;
     let future = serving_tls(&tls(Validity::FUTURE)).await;
     let dead = closed_port().await;
-    let not_tls = listen(|mut socket| async move {
-        let _ = socket.read(&mut [0; 4096]).await;
-        let _ = socket.write_all(reply("400 Bad Request", "text/plain", "").as_bytes()).await;
-    })
-    .await;
+    let not_tls = scripted(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let proxy_login = serving(reply("407 Proxy Authentication Required", "text/html", "")).await;
     let proxy_refuses = serving(reply("403 Forbidden", "text/html", "blocked")).await;
     let through = |url: String| NetworkSettings {
@@ -453,6 +389,11 @@ async fn each_broken_file_is_named() {
             &["system.proxy proxy_invalid"],
         ),
         (
+            "an address of a proxy script that is not supported",
+            |e| e.system.proxy_settings.script = Some(Err("a file on another machine".into())),
+            &["system.proxy proxy_script_invalid"],
+        ),
+        (
             "a wrong policy",
             |e| e.system.policy_problems = vec!["unknown key \"colour\"".into()],
             &["policy policy_problem"],
@@ -531,4 +472,21 @@ async fn names_and_passwords_of_proxies_are_not_in_the_report() {
     let text = run(environment).await.to_text();
     assert!(text.contains("HTTPS_PROXY: proxy.example:3128, with a name and password"), "{text}");
     assert!(!text.contains("amina") && !text.contains("geheim"), "{text}");
+    let script = "http://amina:geheim@wpad.example/proxy.pac".parse().unwrap();
+    for (settings, expected) in [
+        (
+            SystemSettings { script: Some(Ok(script)), ..SystemSettings::default() },
+            "script of the system's settings: /proxy.pac on wpad.example",
+        ),
+        (
+            SystemSettings { https: Some(value.into()), ..SystemSettings::default() },
+            "system's settings for https: proxy.example:3128, with a name and password",
+        ),
+    ] {
+        let mut environment = device(dir.path(), direct());
+        environment.system.proxy_settings = settings;
+        let text = run(environment).await.to_text();
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("amina") && !text.contains("geheim"), "{text}");
+    }
 }

@@ -143,7 +143,8 @@ impl Failure {
         self
     }
 }
-/// An HTTP client.
+
+/// An HTTP client. No method has a default, so that a client over another one cannot forget to forward a call.
 #[async_trait]
 pub trait Http: Send + Sync + 'static {
     /// Sends a request; returns when the head of the reply has been received.
@@ -153,9 +154,7 @@ pub trait Http: Send + Sync + 'static {
     /// # Errors
     ///
     /// `Error::Invalid` if an address or a certificate cannot be parsed.
-    fn set_network(&self, _settings: &NetworkSettings) -> Result<()> {
-        Ok(())
-    }
+    fn set_network(&self, settings: &NetworkSettings) -> Result<()>;
     /// Determines the proxies again with the next requests, after the network changed.
-    fn network_changed(&self) {}
+    fn network_changed(&self);
 }

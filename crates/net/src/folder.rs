@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use crate::{Failure, FailureKind, Http, Reply, Request};
+use crate::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 
 /// Replies to `GET http://library.invalid/api/...` with files, and to all other requests with 404. (`.invalid` is
 /// reserved by RFC 2606 and never resolves.)
@@ -61,6 +61,10 @@ async fn read(path: &Path) -> Result<Option<Bytes>, Failure> {
 
 #[async_trait]
 impl Http for FolderHttp {
+    fn set_network(&self, _settings: &NetworkSettings) -> crate::Result<()> {
+        Ok(())
+    }
+    fn network_changed(&self) {}
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let found = if request.method == Method::GET { self.file_of(&request.url) } else { None };
         let is_list = request.url.split('?').next().is_some_and(|path| {

@@ -6,6 +6,7 @@
 //! | `client` | `Http`, `Request`, `Reply`, `Failure` |
 //! | `cause` | why a connection failed: name resolution, TLS, proxy |
 //! | `settings` | proxy and authorities, as set by the organisation |
+//! | `system_proxies` | proxies in the settings of the operating system |
 //! | `proxy` | which proxy is used: the system's, a fixed one, a configuration script |
 //! | `live`, `folder` | `Http` over `reqwest`, and over a folder for the demo library |
 //! | `min_throughput` | aborts a reply whose average throughput is below a minimum |
@@ -30,6 +31,7 @@ pub mod reply;
 mod retry;
 mod session;
 mod settings;
+mod system_proxies;
 mod traced;
 
 pub use cause::NetworkCause;
@@ -41,5 +43,6 @@ pub use min_throughput::MinThroughput;
 pub use reachability::{Contact, PATIENCE};
 pub use retry::{Backoff, Retry, RetryPolicy};
 pub use session::{SecretStore, Session, Tokens};
-pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode, SystemProxies};
+pub use settings::{NetworkSettings, ProxyCredentials, ProxyMode};
+pub use system_proxies::{RealSystem, SystemProxies, SystemSettings};
 pub use traced::TracedHttp;

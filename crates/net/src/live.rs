@@ -55,6 +55,48 @@ impl LiveHttp {
     }
 }
 
+/// Builds clients with the same certificates.
+struct ClientBuilder {
+    user_agent: String,
+    certificates: Vec<reqwest::Certificate>,
+}
+
+impl ClientBuilder {
+    /// Returns the options that all clients have, without a proxy.
+    fn options(&self) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .user_agent(&self.user_agent)
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(60))
+            // A connection that breaks silently, such as an event stream after the network went away, fails after 20 s.
+            .tcp_keepalive(Duration::from_secs(10))
+            .tcp_keepalive_interval(Duration::from_secs(5))
+            .tcp_keepalive_retries(2)
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_merge(self.certificates.clone())
+            .dns_resolver(Arc::new(SystemResolver))
+            .no_proxy()
+    }
+
+    /// Builds a client. A system without any certificate authority (no `ca-certificates`) is an error of the first
+    /// attempt. Without authorities, connections with TLS fail, and everything else works.
+    fn build(
+        &self,
+        finish: &dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<reqwest::Client> {
+        finish(self.options()).build().or_else(|e| {
+            tracing::warn!(
+                error = chain(&e),
+                "the system's certificate authorities cannot be used"
+            );
+            let only = finish(self.options()).tls_certs_only(self.certificates.clone());
+            only.build().map_err(|e| {
+                Error::Invalid(format!("cannot create the HTTP client: {}", chain(&e)))
+            })
+        })
+    }
+}
+
 impl Connector {
     fn new(user_agent: &str, settings: &NetworkSettings, clock: Arc<dyn Clock>) -> Result<Self> {
         // An error means that a provider is installed already.
@@ -71,40 +113,13 @@ impl Connector {
             }
             certificates.extend(found);
         }
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(user_agent)
-                .connect_timeout(Duration::from_secs(10))
-                .pool_idle_timeout(Duration::from_secs(60))
-                // A connection that breaks silently, such as an event stream after the network went away, fails
-                // after 20 s.
-                .tcp_keepalive(Duration::from_secs(10))
-                .tcp_keepalive_interval(Duration::from_secs(5))
-                .tcp_keepalive_retries(2)
-                .redirect(reqwest::redirect::Policy::none())
-                .tls_certs_merge(certificates.clone())
-                .dns_resolver(Arc::new(SystemResolver))
-                .no_proxy()
-        };
-        // A system without any certificate authority (no `ca-certificates`) is an error of the first builder. Without
-        // authorities, connections with TLS fail, and everything else works.
-        let build = |finish: &dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
-            finish(builder()).build().or_else(|e| {
-                tracing::warn!(
-                    error = chain(&e),
-                    "the system's certificate authorities cannot be used"
-                );
-                let only = finish(builder()).tls_certs_only(certificates.clone());
-                only.build().map_err(|e| {
-                    Error::Invalid(format!("cannot create the HTTP client: {}", chain(&e)))
-                })
-            })
-        };
+        let build = Arc::new(ClientBuilder { user_agent: user_agent.to_owned(), certificates });
+        let scripts = build.clone();
         // A client takes some milliseconds to create, because it reads the system's certificates.
-        let loader = || build(&|builder| builder);
+        let loader = Arc::new(move || scripts.build(&|builder| builder));
         let proxies = Arc::new(Proxies::new(settings, loader, clock)?);
         let chosen = proxies.clone();
-        let client = build(&|builder| {
+        let client = build.build(&|builder| {
             let chosen = chosen.clone();
             builder.proxy(reqwest::Proxy::custom(move |url| chosen.proxy_for(url)))
         })?;

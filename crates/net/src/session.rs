@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::Instrument;
 
 use crate::{
-    Error, Failure, FailureKind, Http, NetworkCause, Reply, Request, Result,
+    Error, Failure, FailureKind, Http, NetworkCause, NetworkSettings, Reply, Request, Result,
     reachability::{Contact, Reachability},
     reply::{ReplyClass, read_small},
 };
@@ -330,6 +330,12 @@ impl Shared {
 
 #[async_trait]
 impl Http for Session {
+    fn set_network(&self, settings: &NetworkSettings) -> Result<()> {
+        self.shared.http.set_network(settings)
+    }
+    fn network_changed(&self) {
+        self.shared.http.network_changed();
+    }
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         if !self.shared.is_own_server(&request) {
             // The token is only sent to its own server.

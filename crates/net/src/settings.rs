@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::SystemProxies;
+
 /// Which proxy is used for requests.
 #[derive(Clone, Default)]
 pub enum ProxyMode {
-    /// That of the system: environment variables, then the settings of the operating system.
+    /// That of the system: environment variables, then a script and the fixed proxies in the settings of the operating
+    /// system.
     #[default]
     System,
     /// None.
@@ -34,13 +37,6 @@ pub struct ProxyCredentials {
     pub password: String,
 }
 
-/// The proxies that the operating system is configured to use.
-pub trait SystemProxies: Send + Sync {
-    /// Returns the proxies for a URL in order of preference; `direct://` means none. Empty if nothing is configured.
-    /// May block.
-    fn lookup(&self, url: &str) -> Vec<String>;
-}
-
 /// Settings of the network.
 #[derive(Clone, Default)]
 pub struct NetworkSettings {
@@ -52,6 +48,6 @@ pub struct NetworkSettings {
     pub extra_ca: Vec<Vec<u8>>,
     /// Address of a mirror of the server's blobs, which is used before the server; for example in the school's own network.
     pub mirror: Option<String>,
-    /// The proxies of the system's settings, if the default is not sufficient.
+    /// Reads the proxies in the settings of the operating system; those of the real one if it is `None`.
     pub system: Option<Arc<dyn SystemProxies>>,
 }

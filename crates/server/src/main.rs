@@ -2,9 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod token_commands;
+mod user_commands;
 
 use std::{
-    io::{IsTerminal, Read},
+    io::IsTerminal,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,18 +17,15 @@ use carrel_authoring::{
     template::{self, TemplateKind},
     watch::Watch,
 };
-use carrel_model::{Slug, wire::Role};
+use carrel_model::Slug;
 use carrel_server::{
     Clock, Config, DataDir, Error, Server, Settings, SystemClock, backup,
     bundle_import::{AcceptOptions, accept_work},
     config::DEFAULT_PORT,
-    domain::accounts::NewAccount,
     export,
     fonts::{self, FontUse},
-    http::auth::{check_password, new_user},
     import::{self, ImportOptions},
     jobs::JobRunner,
-    password,
     publish::{ImportReport, Imported},
     restore,
     store::{Kind, tx::JobRow},
@@ -153,7 +151,7 @@ enum Command {
     /// Manage accounts.
     User {
         #[command(subcommand)]
-        command: UserCommand,
+        command: user_commands::UserCommand,
     },
     /// Copy database, signing key and blobs to a new folder; the server may be running.
     Backup {
@@ -245,56 +243,10 @@ enum JobsCommand {
     },
 }
 
-#[derive(Subcommand)]
-enum UserCommand {
-    /// Create an account. Without --password-stdin, a password is generated and printed.
-    Add {
-        #[arg(long)]
-        data: PathBuf,
-        #[arg(long)]
-        login: String,
-        #[arg(long)]
-        name: String,
-        #[arg(long, value_enum, default_value_t = RoleName::Student)]
-        role: RoleName,
-        /// Read the password from the standard input (its first line).
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// Set a new password and end all sign-ins of the account. Without --password-stdin, a password is generated and
-    /// printed. Work that a device has not sent yet stays on it.
-    ResetPassword {
-        login: String,
-        #[arg(long)]
-        data: PathBuf,
-        /// Read the password from the standard input (its first line).
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// Remove the password and end all sign-ins of the account. Its work is kept; `reset-password` enables it again.
-    Disable {
-        login: String,
-        #[arg(long)]
-        data: PathBuf,
-    },
-    /// List the accounts: login, role, name.
-    List {
-        #[arg(long)]
-        data: PathBuf,
-    },
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum NewKind {
     Course,
     Story,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum RoleName {
-    Student,
-    Instructor,
-    Administrator,
 }
 
 fn main() -> ExitCode {
@@ -413,7 +365,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
             }
         }
         Command::Token { command } => token_commands::run(command).await?,
-        Command::User { command } => manage_users(command).await?,
+        Command::User { command } => user_commands::run(command).await?,
         Command::Backup { file, data } => {
             let metadata = {
                 let engine = Config::new(&data).engine;
@@ -587,81 +539,6 @@ async fn watch(paths: Vec<PathBuf>, port: u16) -> Result<(), Error> {
         ended = watch.run(|report| println!("{}", report.to_text("checked"))) => ended.map_err(failed),
         () = stop_signal() => Ok(()),
     }
-}
-
-async fn manage_users(command: UserCommand) -> Result<(), Error> {
-    match command {
-        UserCommand::Add { data, login, name, role, password_stdin } => {
-            add_user(data, &login, &name, role, password_stdin).await
-        }
-        UserCommand::ResetPassword { login, data, password_stdin } => {
-            let data = DataDir::open_existing(Config::new(data))?;
-            let secret = password_of(password_stdin)?;
-            let hash = password::hash_blocking(&secret)?;
-            let (user, ended) =
-                data.store.reset_password(&login, hash, SystemClock.now_ms()).await?;
-            println!("set a new password for {} and ended {ended} sign-ins", user.login);
-            if !password_stdin {
-                println!("password: {secret}");
-            }
-            Ok(())
-        }
-        UserCommand::Disable { login, data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
-            let reset = data.store.reset_password(&login, String::new(), SystemClock.now_ms());
-            let (user, ended) = reset.await?;
-            println!("disabled {} and ended {ended} sign-ins", user.login);
-            Ok(())
-        }
-        UserCommand::List { data } => {
-            let data = DataDir::open_existing(Config::new(data))?;
-            for account in data.store.accounts().await? {
-                let role = format!("{:?}", account.user.role).to_lowercase();
-                let state = if account.password.is_empty() { "  (disabled)" } else { "" };
-                println!("{:<24} {role:<14} {}{state}", account.user.login, account.user.name);
-            }
-            Ok(())
-        }
-    }
-}
-
-/// Reads a password from the standard input, or generates one.
-fn password_of(from_stdin: bool) -> Result<String, Error> {
-    let secret = if from_stdin {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().take(4096).read_to_end(&mut bytes);
-        read.map_err(|e| Error::Refused(format!("failed to read the password: {e}")))?;
-        password::first_line(&bytes)?
-    } else {
-        carrel_server::clock::new_id().simple().to_string()[..16].to_owned()
-    };
-    check_password(&secret).map_err(|f| Error::Refused(f.detail))?;
-    Ok(secret)
-}
-
-async fn add_user(
-    data: PathBuf,
-    login: &str,
-    name: &str,
-    role: RoleName,
-    from_stdin: bool,
-) -> Result<(), Error> {
-    let role = match role {
-        RoleName::Student => Role::Student,
-        RoleName::Instructor => Role::Instructor,
-        RoleName::Administrator => Role::Administrator,
-    };
-    let secret = password_of(from_stdin)?;
-    let user = new_user(login, name, role).map_err(|f| Error::Refused(f.detail))?;
-    let (id, login) = (user.id, user.login.clone());
-    let data = DataDir::open_existing(Config::new(data))?;
-    let hash = password::hash_blocking(&secret)?;
-    data.store.add_account(NewAccount { user, password: hash }, None, SystemClock.now_ms()).await?;
-    println!("added {login} ({id})");
-    if !from_stdin {
-        println!("password: {secret}");
-    }
-    Ok(())
 }
 
 /// Waits for Ctrl-C or, on Unix, SIGTERM.

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use carrel_model::ErrorCode;
-use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use carrel_net::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -279,6 +279,12 @@ fn without_last(body: &Bytes) -> Bytes {
 
 #[async_trait]
 impl Http for FlakyHttp {
+    fn set_network(&self, settings: &NetworkSettings) -> carrel_net::Result<()> {
+        self.inner.set_network(settings)
+    }
+    fn network_changed(&self) {
+        self.inner.network_changed();
+    }
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let (offline, fault, hold, sends_late) = self.state().draw();
         if hold == Some(HoldPoint::Before) {

@@ -14,6 +14,7 @@ pub mod network;
 pub mod reply;
 pub mod rng;
 pub mod scratch;
+pub mod servers;
 pub mod small_disk;
 pub mod wait;
 pub mod work;
@@ -28,6 +29,8 @@ pub mod fault;
 pub mod flaky;
 #[cfg(feature = "integration")]
 pub mod learner;
+#[cfg(feature = "integration")]
+pub mod managed_device;
 #[cfg(feature = "integration")]
 pub mod oracle;
 #[cfg(feature = "integration")]
@@ -45,6 +48,8 @@ pub use flaky::{FlakyHttp, Timeline};
 pub use ids::SeededIds;
 #[cfg(feature = "integration")]
 pub use learner::SimulatedLearner;
+#[cfg(feature = "integration")]
+pub use managed_device::ManagedDevice;
 pub use network::{Answer, Network};
 #[cfg(feature = "integration")]
 pub use oracle::{Oracle, Rows};

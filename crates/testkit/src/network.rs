@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use carrel_net::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 use carrel_system::Clock;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
@@ -149,6 +149,14 @@ impl Network {
 
 #[async_trait]
 impl Http for Network {
+    fn set_network(&self, settings: &NetworkSettings) -> carrel_net::Result<()> {
+        self.inner.as_ref().map_or(Ok(()), |inner| inner.set_network(settings))
+    }
+    fn network_changed(&self) {
+        if let Some(inner) = &self.inner {
+            inner.network_changed();
+        }
+    }
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let (queued, rule) = {
             let mut state = self.state();

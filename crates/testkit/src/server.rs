@@ -17,7 +17,7 @@ use carrel_model::{
     lattice::{Row, RowKey},
     wire::CourseReply,
 };
-use carrel_net::{Failure, FailureKind, Http, Reply, Request};
+use carrel_net::{Failure, FailureKind, Http, NetworkSettings, Reply, Request};
 use carrel_server::{
     Config, DataDir, RunningServer, Server, Settings, domain::DomainError, restore, store::facts,
 };
@@ -260,6 +260,10 @@ struct InProcessHttp {
 
 #[async_trait]
 impl Http for InProcessHttp {
+    fn set_network(&self, _settings: &NetworkSettings) -> carrel_net::Result<()> {
+        Ok(())
+    }
+    fn network_changed(&self) {}
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         let router = self.router.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let router =

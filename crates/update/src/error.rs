@@ -1,8 +1,10 @@
 //! Errors of updates.
 
 use carrel_model::ErrorCode;
-use carrel_net::{Error as Net, Failure};
+use carrel_net::{Error as Net, Failure, NetworkCause};
 use carrel_system::{Panicked, StorageError};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use crate::decision::Refusal;
 
@@ -54,7 +56,9 @@ pub enum Error {
 }
 
 /// The kind of a problem, for the UI, which has a text for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(rename = "UpdateProblemKind")]
 pub enum Problem {
     /// Updates are not set up in this build.
     NotSetUp,
@@ -107,6 +111,13 @@ impl Error {
                 code if code.is_retryable() || code == ErrorCode::NotFound => Problem::Offline,
                 _ => Problem::Other,
             },
+        }
+    }
+    /// Returns why the connection failed, if it is known.
+    pub fn network_cause(&self) -> Option<NetworkCause> {
+        match self {
+            Self::Net(e) => e.network_cause(),
+            _ => None,
         }
     }
     /// Returns the error code for callers.

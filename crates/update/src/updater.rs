@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use carrel_net::Http;
+use carrel_net::{Http, NetworkCause};
 use carrel_system::{Clock, Disk, IdGen, blocking, files};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -126,6 +126,8 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateProblem {
     pub kind: Problem,
+    /// Why the connection failed, if it is known.
+    pub cause: Option<NetworkCause>,
     /// What failed, in English, for support.
     pub message: String,
 }
@@ -307,8 +309,11 @@ impl Updater {
         if let Err(error) = operation().await {
             tracing::warn!(error = %error, hint = error.hint(), "no update");
             self.set(|state| {
-                state.problem =
-                    Some(UpdateProblem { kind: error.problem(), message: error.to_string() });
+                state.problem = Some(UpdateProblem {
+                    kind: error.problem(),
+                    cause: error.network_cause(),
+                    message: error.to_string(),
+                });
                 if matches!(state.phase, UpdatePhase::Checking) {
                     state.phase = UpdatePhase::Idle;
                 }

@@ -194,6 +194,7 @@ export type { SetProxyLogin } from "./types/SetProxyLogin";
 export type { SetReviewSettings } from "./types/SetReviewSettings";
 export type { SetSettings } from "./types/SetSettings";
 export type { Settings } from "./types/Settings";
+export type { SharedContent } from "./types/SharedContent";
 export type { SignIn } from "./types/SignIn";
 export type { SignInMethod } from "./types/SignInMethod";
 export type { Slug } from "./types/Slug";

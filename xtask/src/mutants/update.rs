@@ -41,4 +41,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         bad: "        remove_if_present(&previous)?;\n        fs::rename(&new, self.program)?;",
         tests: &["-p", "carrel-update", "-E", "test(the_new_version_replaces_the_old_one)"],
     },
+    Mutant {
+        name: "a failed update says nothing about the certificate or the proxy",
+        file: "crates/update/src/error.rs",
+        good: "            Self::Net(e) => e.network_cause(),",
+        bad: "            Self::Net(_) => None,",
+        tests: &[
+            "-p",
+            "carrel-update",
+            "-E",
+            "test(a_failed_connection_is_reported_with_its_cause)",
+        ],
+    },
 ];

@@ -42,6 +42,8 @@ pub struct StorageView {
     /// The learner may move the content to another folder.
     pub can_move: bool,
     pub shortage: Option<StorageShortage>,
+    /// The content folder of this machine, if this user may only read it.
+    pub shared: Option<SharedContent>,
     /// One page of this account's downloads, largest first.
     pub courses: Vec<StorageCourse>,
     /// Number of this account's downloads on all pages.
@@ -56,6 +58,15 @@ pub struct StorageKinds {
     pub audio: u64,
     pub video: u64,
     pub other: u64,
+}
+
+/// The content folder of this machine, from which this user reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedContent {
+    pub folder: String,
+    /// Bytes of all content in it; not included in `used`.
+    pub bytes: u64,
 }
 
 /// A shortage of space.

@@ -2,6 +2,7 @@
 //!
 //! Not here: how updates are found and installed (`carrel_update`).
 
+use carrel_client::update::Problem;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -15,7 +16,7 @@ pub struct UpdateView {
     pub channel: String,
     pub mode: UpdateModeView,
     /// Why this installation never updates itself; none if it does.
-    pub disabled: Option<UpdateProblemKind>,
+    pub disabled: Option<Problem>,
     pub phase: UpdatePhaseView,
     /// The newer version, if there is one.
     pub release: Option<ReleaseView>,
@@ -73,30 +74,10 @@ pub struct ReleaseView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateProblemView {
-    pub kind: UpdateProblemKind,
+    pub kind: Problem,
+    /// Why the connection failed: a cause with a message of its own; none if it is not known.
+    pub network: Option<String>,
     pub message: String,
-}
-
-/// Kind of a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum UpdateProblemKind {
-    NotSetUp,
-    Off,
-    Managed,
-    Expired,
-    Replayed,
-    Downgrade,
-    NoPackage,
-    TooOld,
-    FailedBefore,
-    Signature,
-    Damaged,
-    Offline,
-    NoSpace,
-    NotReplaceable,
-    InstallFailed,
-    Other,
 }
 
 /// Result of an installation.

@@ -18,8 +18,8 @@ use crate::{
         app::Empty,
         download::DownloadPhase,
         storage::{
-            MoveContent, SetBudget, StorageCleared, StorageCourse, StorageKinds, StorageLimit,
-            StorageRef, StorageRemoval, StorageRequest, StorageShortage, StorageView,
+            MoveContent, SetBudget, SharedContent, StorageCleared, StorageCourse, StorageKinds,
+            StorageLimit, StorageRef, StorageRemoval, StorageRequest, StorageShortage, StorageView,
         },
     },
     host::{Host, account},
@@ -66,6 +66,10 @@ pub async fn get_storage(host: &dyn Host, request: StorageRequest) -> Result<Sto
                 Limit::Index => StorageLimit::Index,
             },
             missing: t.missing,
+        }),
+        shared: figures.shared.map(|shared| SharedContent {
+            folder: shared.folder.display().to_string(),
+            bytes: shared.bytes,
         }),
         courses: rows,
         courses_total,

@@ -19,7 +19,7 @@ use crate::{
         app::Empty,
         update::{
             InstallTime, InstallUpdate, ReleaseView, UpdateModeView, UpdateOutcomeView,
-            UpdatePhaseView, UpdateProblemKind, UpdateProblemView, UpdateReportView, UpdateView,
+            UpdatePhaseView, UpdateProblemView, UpdateReportView, UpdateView,
         },
     },
     host::Host,
@@ -78,7 +78,7 @@ async fn view(host: &dyn Host) -> Result<UpdateView> {
             version: host.client().config().app_version.clone(),
             channel: String::new(),
             mode: UpdateModeView::Off,
-            disabled: Some(UpdateProblemKind::NotSetUp),
+            disabled: Some(Problem::NotSetUp),
             phase: UpdatePhaseView::Idle,
             release: None,
             received: 0,
@@ -100,7 +100,7 @@ async fn view(host: &dyn Host) -> Result<UpdateView> {
             Mode::Notify => UpdateModeView::Notify,
             Mode::Off => UpdateModeView::Off,
         },
-        disabled: disabled.map(|error| kind(error.problem())),
+        disabled: disabled.map(|error| error.problem()),
         phase: phase(state.phase),
         release: state.release.map(|release| ReleaseView {
             version: release.version.to_string(),
@@ -109,7 +109,8 @@ async fn view(host: &dyn Host) -> Result<UpdateView> {
         }),
         received: state.received,
         problem: state.problem.map(|problem| UpdateProblemView {
-            kind: kind(problem.kind),
+            kind: problem.kind,
+            network: problem.cause.map(|cause| cause.name().to_owned()),
             message: problem.message,
         }),
         checked_ms: state.checked_ms,
@@ -139,26 +140,5 @@ fn phase(phase: UpdatePhase) -> UpdatePhaseView {
         UpdatePhase::InstallsOnQuit => UpdatePhaseView::InstallsOnQuit,
         UpdatePhase::Installing => UpdatePhaseView::Installing,
         UpdatePhase::Installed => UpdatePhaseView::Installed,
-    }
-}
-
-fn kind(problem: Problem) -> UpdateProblemKind {
-    match problem {
-        Problem::NotSetUp => UpdateProblemKind::NotSetUp,
-        Problem::Off => UpdateProblemKind::Off,
-        Problem::Managed => UpdateProblemKind::Managed,
-        Problem::Expired => UpdateProblemKind::Expired,
-        Problem::Replayed => UpdateProblemKind::Replayed,
-        Problem::Downgrade => UpdateProblemKind::Downgrade,
-        Problem::NoPackage => UpdateProblemKind::NoPackage,
-        Problem::TooOld => UpdateProblemKind::TooOld,
-        Problem::FailedBefore => UpdateProblemKind::FailedBefore,
-        Problem::Signature => UpdateProblemKind::Signature,
-        Problem::Damaged => UpdateProblemKind::Damaged,
-        Problem::Offline => UpdateProblemKind::Offline,
-        Problem::NoSpace => UpdateProblemKind::NoSpace,
-        Problem::NotReplaceable => UpdateProblemKind::NotReplaceable,
-        Problem::InstallFailed => UpdateProblemKind::InstallFailed,
-        Problem::Other => UpdateProblemKind::Other,
     }
 }

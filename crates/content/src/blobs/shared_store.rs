@@ -67,6 +67,19 @@ impl SharedStore {
         found
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+    /// Returns the bytes of all blobs; none if the database cannot be read.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let sum = self.with_connection(|conn| {
+            Ok(conn
+                .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM tally")?
+                .query_row([], |r| r.get::<_, i64>(0))?)
+        });
+        sum.and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
     pub(super) fn mark_damaged(&self, hash: BlobHash) {
         self.damaged().insert(hash);
     }

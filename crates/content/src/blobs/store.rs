@@ -197,6 +197,12 @@ impl BlobStore {
     pub(crate) fn set_shared_store(&self, dir: &Path) {
         let _ = self.inner.shared_store.set(SharedStore::new(dir));
     }
+    /// Returns the folder of the shared store and the bytes of its blobs; none for the bytes if its database cannot be
+    /// read. Blocking.
+    pub(crate) fn shared_store(&self) -> Option<(&Path, Option<u64>)> {
+        let store = self.inner.shared_store.get()?;
+        Some((store.dir(), store.bytes()))
+    }
     pub(crate) fn set_failpoints(&self, failpoints: Failpoints) {
         let _ = self.inner.failpoints.set(failpoints);
     }

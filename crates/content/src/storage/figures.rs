@@ -2,7 +2,10 @@
 //! up to date. Blobs shared by several courses count once in the sums, and fully in the figures of
 //! each course.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::params;
 
@@ -48,6 +51,17 @@ pub struct Figures {
     pub index: u64,
     /// The current shortage of space, if any.
     pub shortage: Option<Shortage>,
+    /// The read-only store of this machine, which is in none of the other figures.
+    pub shared: Option<SharedFigures>,
+}
+
+/// Usage of the content folder of a machine by a user who may only read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFigures {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Bytes of all its blobs.
+    pub bytes: u64,
 }
 
 /// Usage of one download of this account.
@@ -120,6 +134,7 @@ impl Storage {
                 unfinished,
                 index: inline,
                 shortage: None,
+                shared: None,
             })
         })?;
         let files: u64 = ["content.db", "content.db-wal", "content.db-shm"]
@@ -129,6 +144,10 @@ impl Storage {
         let records = folder_bytes(&self.inner.dir.join(crate::records::RECORDS));
         figures.index = files.saturating_sub(figures.index) + records;
         figures.shortage = self.shortage();
+        figures.shared = self.inner.blobs.shared_store().map(|(folder, bytes)| SharedFigures {
+            folder: folder.to_owned(),
+            bytes: bytes.unwrap_or_else(|| folder_bytes(&folder.join("blobs"))),
+        });
         Ok(figures)
     }
 

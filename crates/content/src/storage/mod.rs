@@ -41,7 +41,7 @@ use carrel_model::BlobHash;
 use carrel_sqlite::{Cause, Change, Changes, Database, Migration, StorageError};
 use carrel_system::{Clock, Disk};
 pub use content_location::ContentLocation;
-pub use figures::{CourseFigures, Figures, KindFigures, Removal, folder_bytes};
+pub use figures::{CourseFigures, Figures, KindFigures, Removal, SharedFigures, folder_bytes};
 pub use free_space::FreeSpace;
 pub use quota::{DEFAULT_BUDGET, DEFAULT_FLOOR, Limits, Measured, Shortage};
 pub use reserve::Reservation;

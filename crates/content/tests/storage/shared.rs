@@ -3,7 +3,7 @@
 
 use carrel_content::{
     blobs::BlobOrigin,
-    storage::{MIGRATIONS, Storage, StorageOptions},
+    storage::{MIGRATIONS, SharedFigures, Storage, StorageOptions},
 };
 use carrel_testkit::{FakeClock, FakeDisk};
 
@@ -48,6 +48,35 @@ fn the_third_migration_keeps_manifests() {
     assert_eq!(kept(&storage), 0);
     store_course(&storage, "asha", "other", &blobs, true);
     assert_consistent(&storage);
+}
+
+#[test]
+fn the_shared_store_is_in_the_figures_of_its_readers() {
+    let dir = scratch();
+    let clock = FakeClock::noon();
+    let (shared, mine) = (dir.path().join("shared"), dir.path().join("mine"));
+    let blobs = course(1, 4, 200 * KIB);
+    let writer = open(&shared, FakeDisk::new(100 * GIB), &clock);
+    store_course(&writer, "asha", "river", &blobs, true);
+    assert_eq!(writer.figures("asha").unwrap().shared, None);
+    let reader = || {
+        let options = options(&mine, FakeDisk::new(100 * GIB), &clock);
+        let options = StorageOptions { shared_store: Some(shared.clone()), ..options };
+        Storage::open(options).unwrap().figures("ben").unwrap()
+    };
+    let bytes = blobs.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    let expected = Some(SharedFigures { folder: shared.clone(), bytes });
+    let figures = reader();
+    assert_eq!((figures.shared, figures.measured.used, figures.others), (expected.clone(), 0, 0));
+    // The index cannot be read: the files are counted.
+    drop(writer);
+    for name in ["content.db-wal", "content.db-shm"] {
+        let _ = std::fs::remove_file(shared.join(name));
+    }
+    std::fs::write(shared.join("content.db"), "damaged").unwrap();
+    assert_eq!(reader().shared, expected);
+    std::fs::remove_dir_all(&shared).unwrap();
+    assert_eq!(reader().shared.map(|shared| shared.bytes), Some(0));
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! Checks of the operating system: keychain, web view, codecs, fonts, time zone, proxy variables, policies.
+//! Checks of the operating system: keychain, web view, codecs, fonts, time zone, proxies, policies.
 
 use std::path::{Path, PathBuf};
+
+use carrel_net::{RealSystem, SystemProxies as _, SystemSettings};
 
 use super::{Check, Outcome};
 
@@ -30,6 +32,8 @@ pub struct SystemFacts {
     pub time_zone: Option<String>,
     /// Environment variables of a proxy that are set, with their values.
     pub proxy_variables: Vec<(String, String)>,
+    /// Proxies in the settings of the operating system.
+    pub proxy_settings: SystemSettings,
     /// Problems of the policies, in words.
     pub policy_problems: Vec<String>,
 }
@@ -44,13 +48,14 @@ impl Default for SystemFacts {
             font_folders: None,
             time_zone: None,
             proxy_variables: Vec::new(),
+            proxy_settings: SystemSettings::default(),
             policy_problems: Vec::new(),
         }
     }
 }
 
 impl SystemFacts {
-    /// Reads what can be read without a window: codecs, fonts, time zone, proxy variables.
+    /// Reads what can be read without a window: codecs, fonts, time zone, proxies.
     pub fn of_this_system() -> Self {
         let linux = |folders: &[&str]| {
             let folders = folders.iter().map(PathBuf::from).collect();
@@ -85,6 +90,7 @@ impl SystemFacts {
                 .filter_map(variable)
                 .filter(|v| !v.1.is_empty())
                 .collect(),
+            proxy_settings: RealSystem.read(),
             ..Self::default()
         }
     }
@@ -113,7 +119,7 @@ pub(super) fn check(facts: &SystemFacts) -> Vec<Check> {
             "set the time zone of this device",
         ),
     });
-    checks.push(proxy(&facts.proxy_variables));
+    checks.push(proxy(&facts.proxy_variables, &facts.proxy_settings));
     checks.push(match facts.policy_problems.as_slice() {
         [] => Check::ok("policy", "no problem with policies"),
         problems => Check::warning(
@@ -201,23 +207,56 @@ fn fonts(folders: Option<&[PathBuf]>) -> Check {
     )
 }
 
-fn proxy(variables: &[(String, String)]) -> Check {
+fn proxy(variables: &[(String, String)], settings: &SystemSettings) -> Check {
     let id = "system.proxy";
     let mut shown = Vec::new();
     for (name, value) in variables {
         let address = if value.contains("://") { value.clone() } else { format!("http://{value}") };
-        let Ok(url) = url::Url::parse(&address) else {
+        let Some(proxy) = public_address(&address) else {
             let found = format!("{name} is not an address");
             let action = "set it to an address such as http://proxy.example:3128";
             return Check::problem(id, "proxy_invalid", found, action);
         };
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port_or_known_default().unwrap_or_default();
-        let login = if url.username().is_empty() { "" } else { ", with a name and password" };
-        shown.push(format!("{name}: {host}:{port}{login}"));
+        shown.push(format!("{name}: {proxy}"));
+    }
+    match &settings.script {
+        // Environment variables have priority.
+        _ if !shown.is_empty() => {}
+        Some(Err(why)) => {
+            let action =
+                "correct the address in the settings of the system, or set the policy ProxyMode";
+            return Check::problem(id, "proxy_script_invalid", why.clone(), action);
+        }
+        Some(Ok(script)) => {
+            let host = script.host_str().unwrap_or("this device");
+            let path = script.path();
+            shown.push(format!("script of the system's settings: {path} on {host}"));
+        }
+        None => {}
+    }
+    if shown.is_empty() {
+        for (scheme, proxy) in
+            [("http", &settings.http), ("https", &settings.https), ("SOCKS", &settings.socks)]
+        {
+            let proxy = proxy.as_deref().and_then(public_address);
+            shown.extend(proxy.map(|p| format!("system's settings for {scheme}: {p}")));
+        }
     }
     match shown.is_empty() {
-        true => Check::ok(id, "no proxy in the environment; the system's settings are used"),
+        // The fixed proxies of macOS are read by the HTTP library.
+        true if cfg!(target_os = "macos") => {
+            Check::ok(id, "no proxy in the environment; the system's settings are used")
+        }
+        true => Check::ok(id, "no proxy in the environment or in the system's settings"),
         false => Check::ok(id, shown.join("; ")),
     }
+}
+
+/// Returns host and port of a proxy, and whether there is a login; `None` if it is no address.
+fn public_address(address: &str) -> Option<String> {
+    let url = url::Url::parse(address).ok()?;
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let login = if url.username().is_empty() { "" } else { ", with a name and password" };
+    Some(format!("{host}:{port}{login}"))
 }

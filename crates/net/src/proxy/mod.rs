@@ -4,9 +4,12 @@
 //! for seconds and the HTTP client asks for the proxy on an async thread. A proxy that cannot be reached is replaced by
 //! the next one of its list for the same time.
 //!
+//! The system's proxies are those of the environment variables, else those that the script in the settings of the
+//! operating system returns, else the fixed ones in these settings.
+//!
 //! Loopback addresses are always reached directly, as in browsers.
 //!
-//! Not here: connections (`live`).
+//! Not here: connections (`live`), the settings of the operating system (`system_proxies`).
 
 #[cfg(not(any(target_os = "android", target_os = "ios")))]
 mod pac;
@@ -23,7 +26,7 @@ use url::{Host, Url};
 
 use crate::{
     Error, Failure, FailureKind, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode,
-    Result, SystemProxies,
+    RealSystem, Result, SystemProxies, SystemSettings,
 };
 
 /// How long the proxies of an origin are used before they are determined again, in milliseconds.
@@ -52,48 +55,76 @@ struct Choice {
 /// A loaded script, or why it could not be loaded.
 #[derive(Clone)]
 struct Script {
+    address: Url,
     text: Result<Arc<str>, String>,
     until_ms: i64,
 }
+
+/// The settings of the operating system, and their fixed proxies.
+struct KnownSystem {
+    settings: SystemSettings,
+    fixed: Matcher,
+    /// Time at which they are read again (monotonic, ms).
+    until_ms: i64,
+}
+
+/// Creates a client without proxies, which loads scripts.
+type Loader = Arc<dyn Fn() -> Result<reqwest::Client> + Send + Sync>;
 
 /// Determines proxies. Shared by the client and its callback.
 pub(crate) struct Proxies {
     mode: Mode,
     credentials: Option<ProxyCredentials>,
     clock: Arc<dyn Clock>,
+    loader: Loader,
     choices: Mutex<HashMap<String, Choice>>,
+    system: Mutex<Option<Arc<KnownSystem>>>,
     script: tokio::sync::Mutex<Option<Script>>,
 }
 
 enum Mode {
-    System { matcher: Matcher, settings: Option<Arc<dyn SystemProxies>> },
+    System {
+        /// Proxies of the environment variables.
+        variables: Matcher,
+        /// Finds nothing for the hosts in `NO_PROXY`.
+        allowed: Matcher,
+        settings: Arc<dyn SystemProxies>,
+    },
     Direct,
     Fixed(Matcher),
-    Script { url: Url, loader: reqwest::Client },
+    Script(Url),
 }
 
 impl Proxies {
-    /// Checks the settings. `loader` creates a client without proxies, which loads scripts.
+    /// Checks the settings.
     pub(crate) fn new(
         settings: &NetworkSettings,
-        loader: impl FnOnce() -> Result<reqwest::Client>,
+        loader: Loader,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let mode = match &settings.proxy {
             ProxyMode::Direct => Mode::Direct,
             ProxyMode::System => {
-                Mode::System { matcher: Matcher::from_system(), settings: settings.system.clone() }
+                let except = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
+                Mode::System {
+                    variables: Matcher::from_env(),
+                    allowed: Matcher::builder()
+                        .all("http://any.invalid")
+                        .no(except.unwrap_or_default())
+                        .build(),
+                    settings: settings.system.clone().unwrap_or_else(|| Arc::new(RealSystem)),
+                }
             }
             ProxyMode::Fixed { url, bypass } => {
                 let url = parse(url, &["http", "https", "socks4", "socks4a", "socks5", "socks5h"])?;
                 Mode::Fixed(Matcher::builder().all(url.to_string()).no(bypass.join(",")).build())
             }
-            ProxyMode::Script { url } => {
-                Mode::Script { url: parse(url, &["http", "https", "file"])?, loader: loader()? }
-            }
+            ProxyMode::Script { url } => Mode::Script(parse(url, &["http", "https", "file"])?),
         };
-        let (choices, script) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { mode, credentials: settings.credentials.clone(), clock, choices, script })
+        let (choices, system) = (Mutex::default(), Mutex::default());
+        let script = tokio::sync::Mutex::default();
+        let credentials = settings.credentials.clone();
+        Ok(Self { mode, credentials, clock, loader, choices, system, script })
     }
 
     /// Determines the proxies for the origin of `url`, unless they are known.
@@ -158,9 +189,11 @@ impl Proxies {
         )
     }
 
-    /// Determines all proxies again and loads the script again, after the network changed.
+    /// Determines all proxies again, reads the settings of the system and loads the script again, after the network
+    /// changed.
     pub(crate) fn forget(&self) {
         self.choices().clear();
+        *self.known_system() = None;
         // While it is locked, it is being loaded.
         if let Ok(mut script) = self.script.try_lock() {
             *script = None;
@@ -173,34 +206,76 @@ impl Proxies {
     fn choices(&self) -> MutexGuard<'_, HashMap<String, Choice>> {
         self.choices.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    fn known_system(&self) -> MutexGuard<'_, Option<Arc<KnownSystem>>> {
+        self.system.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     async fn determine(self: &Arc<Self>, url: &Url) -> Result<Vec<Option<Url>>, String> {
         match &self.mode {
             Mode::Direct => Ok(vec![None]),
             Mode::Fixed(matcher) => Ok(vec![matched(matcher, url)]),
-            Mode::System { matcher, settings } => {
-                let (found, Some(settings)) = (matched(matcher, url), settings.clone()) else {
-                    return Ok(vec![matched(matcher, url)]);
-                };
-                if found.is_some() {
+            Mode::System { variables, allowed, settings } => {
+                if let found @ Some(_) = matched(variables, url) {
                     return Ok(vec![found]);
                 }
-                let asked = url.clone();
-                let lookup = blocking(move || Ok::<_, Error>(settings.lookup(asked.as_str())));
-                let found = lookup.await.map_err(|e| e.to_string())?;
-                Ok(match found.is_empty() {
-                    true => vec![None],
-                    false => found
-                        .iter()
-                        .map(|p| Url::parse(p).ok().filter(|p| p.scheme() != "direct"))
-                        .collect(),
-                })
+                if matched(allowed, url).is_none() {
+                    return Ok(vec![None]);
+                }
+                let system = self.read_system(settings).await.map_err(|e| e.to_string())?;
+                self.determine_by_system(&system, url).await
             }
-            Mode::Script { url: address, loader } => {
-                let script = self.script(address, loader).await?;
-                self.run(script, url.clone()).await.map_err(|e| format!("{address}: {e}"))
-            }
+            Mode::Script(address) => self.by_script(address, url).await,
         }
+    }
+
+    /// Returns the settings of the system, reading them if they are not known or too old.
+    async fn read_system(&self, source: &Arc<dyn SystemProxies>) -> Result<Arc<KnownSystem>> {
+        let known = self.known_system().clone();
+        if let Some(known) = known.filter(|k| k.until_ms > self.clock.monotonic_ms()) {
+            return Ok(known);
+        }
+        let source = source.clone();
+        let settings = blocking(move || Ok::<_, Error>(source.read())).await?;
+        let fixed = settings.matcher();
+        let until_ms = self.clock.monotonic_ms() + CACHE_MS;
+        let read = Arc::new(KnownSystem { settings, fixed, until_ms });
+        *self.known_system() = Some(read.clone());
+        Ok(read)
+    }
+
+    /// As Windows does: the script decides, and if it cannot be used, the fixed proxies.
+    async fn determine_by_system(
+        self: &Arc<Self>,
+        system: &KnownSystem,
+        url: &Url,
+    ) -> Result<Vec<Option<Url>>, String> {
+        let by_script = match &system.settings.script {
+            None => None,
+            Some(Ok(address)) => Some(self.by_script(address, url).await),
+            Some(Err(why)) => Some(Err(why.clone())),
+        };
+        let is_direct = system.settings.is_bypassed_plain_name(url);
+        let fixed = matched(&system.fixed, url).filter(|_| !is_direct);
+        match by_script {
+            Some(Err(error)) if fixed.is_some() => {
+                tracing::warn!(
+                    error,
+                    "the proxy configuration script of the system cannot be used"
+                );
+                Ok(vec![fixed])
+            }
+            Some(result) => result,
+            None => Ok(vec![fixed]),
+        }
+    }
+
+    async fn by_script(
+        self: &Arc<Self>,
+        address: &Url,
+        url: &Url,
+    ) -> Result<Vec<Option<Url>>, String> {
+        let script = self.script(address).await?;
+        self.run(script, url.clone()).await.map_err(|e| format!("{}: {e}", shown(address)))
     }
 
     #[cfg(not(any(target_os = "android", target_os = "ios")))]
@@ -216,13 +291,16 @@ impl Proxies {
     }
 
     /// Returns the script, loading it if it is not known or too old. An old one is used if a new one cannot be loaded.
-    async fn script(&self, address: &Url, loader: &reqwest::Client) -> Result<Arc<str>, String> {
+    async fn script(&self, address: &Url) -> Result<Arc<str>, String> {
         let mut script = self.script.lock().await;
+        if script.as_ref().is_some_and(|known| known.address != *address) {
+            *script = None;
+        }
         let now = self.clock.monotonic_ms();
         if let Some(known) = script.as_ref().filter(|s| s.until_ms > now) {
             return known.text.clone();
         }
-        let loaded = load(address, loader).await;
+        let loaded = load(address, &self.loader).await;
         let (text, until_ms) = match (loaded, script.as_ref()) {
             (Ok(text), _) => (Ok(text), now + SCRIPT_MS),
             (Err(error), Some(Script { text: Ok(old), .. })) => {
@@ -231,28 +309,33 @@ impl Proxies {
             }
             (Err(error), _) => (Err(error), now + CACHE_MS / 10),
         };
-        *script = Some(Script { text: text.clone(), until_ms });
+        *script = Some(Script { address: address.clone(), text: text.clone(), until_ms });
         text
     }
 }
 
-async fn load(address: &Url, loader: &reqwest::Client) -> Result<Arc<str>, String> {
-    let too_long = || format!("{address}: longer than {} bytes", MAX_SCRIPT_BYTES);
+async fn load(address: &Url, loader: &Loader) -> Result<Arc<str>, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", shown(address));
+    let too_long = || failed(&format!("longer than {MAX_SCRIPT_BYTES} bytes"));
     let bytes = if address.scheme() == "file" {
-        let path =
-            address.to_file_path().map_err(|()| format!("{address}: not a path of a file"))?;
-        let len = tokio::fs::metadata(&path).await.map_err(|e| format!("{address}: {e}"))?.len();
-        if len > MAX_SCRIPT_BYTES as u64 {
+        let path = address.to_file_path().map_err(|()| failed(&"not a path of a file"))?;
+        let file = tokio::fs::metadata(&path).await.map_err(|e| failed(&e))?;
+        // A pipe or a device could be read without an end.
+        if !file.is_file() {
+            return Err(failed(&"not a file"));
+        }
+        if file.len() > MAX_SCRIPT_BYTES as u64 {
             return Err(too_long());
         }
-        tokio::fs::read(&path).await.map_err(|e| format!("{address}: {e}"))?
+        tokio::fs::read(&path).await.map_err(|e| failed(&e))?
     } else {
-        let reply = loader.get(address.clone()).timeout(LOAD_TIMEOUT).send().await;
-        let mut reply = reply
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(|e| format!("{address}: {e}"))?;
+        let loader = loader.clone();
+        let client = blocking(move || loader()).await.map_err(|e| failed(&e))?;
+        let reply = client.get(address.clone()).timeout(LOAD_TIMEOUT).send().await;
+        let mut reply =
+            reply.and_then(reqwest::Response::error_for_status).map_err(|e| failed(&e))?;
         let mut bytes = Vec::new();
-        while let Some(piece) = reply.chunk().await.map_err(|e| format!("{address}: {e}"))? {
+        while let Some(piece) = reply.chunk().await.map_err(|e| failed(&e))? {
             bytes.extend_from_slice(&piece);
             if bytes.len() > MAX_SCRIPT_BYTES {
                 return Err(too_long());
@@ -261,6 +344,15 @@ async fn load(address: &Url, loader: &reqwest::Client) -> Result<Arc<str>, Strin
         bytes
     };
     Ok(String::from_utf8_lossy(&bytes).into())
+}
+
+/// Returns the address of a script for messages: without name and password.
+fn shown(address: &Url) -> Url {
+    let mut shown = address.clone();
+    // Fails only for addresses that contain neither.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown
 }
 
 fn parse(text: &str, schemes: &[&str]) -> Result<Url> {

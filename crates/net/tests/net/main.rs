@@ -2,4 +2,4 @@
 
 mod causes;
 mod proxies;
-mod servers;
+mod system_proxies;

@@ -5,12 +5,12 @@ use std::fs;
 use carrel_net::{
     Failure, Http, LiveHttp, NetworkCause, NetworkSettings, ProxyCredentials, ProxyMode,
 };
-use carrel_testkit::certificates::{CertificateAuthority, Validity};
-
-use crate::{
-    causes::{client, fetch},
-    servers::{Proxy, closed_port, http, https, scripted, unknown_authority},
+use carrel_testkit::{
+    certificates::{CertificateAuthority, Validity},
+    servers::{Proxy, TlsVersion, closed_port, http, https, scripted},
 };
+
+use crate::causes::{client, fetch, unknown_authority};
 
 /// `asha:p@ss word`, encoded.
 const BASIC: &str = "Basic YXNoYTpwQHNzIHdvcmQ=";
@@ -37,7 +37,8 @@ async fn cause(http: &LiveHttp, url: &str) -> Option<NetworkCause> {
 #[tokio::test]
 async fn requests_use_the_proxy_with_and_without_tls() {
     let authority = CertificateAuthority::new("School CA");
-    let secure = https(&authority.issue(&["school.example"], Validity::CURRENT), 3).await;
+    let secure =
+        https(&authority.issue(&["school.example"], Validity::CURRENT), TlsVersion::Tls13).await;
     for (scheme, to) in [("http", http().await), ("https", secure)] {
         let proxy = Proxy::start(to).await;
         let live = client(NetworkSettings {
@@ -79,7 +80,8 @@ async fn hosts_in_the_bypass_list_are_reached_directly() {
 #[tokio::test]
 async fn a_password_is_sent_and_a_missing_or_wrong_one_is_reported() {
     let authority = CertificateAuthority::new("School CA");
-    let secure = https(&authority.issue(&["school.example"], Validity::CURRENT), 3).await;
+    let secure =
+        https(&authority.issue(&["school.example"], Validity::CURRENT), TlsVersion::Tls13).await;
     for (scheme, to) in [("http", http().await), ("https", secure)] {
         let proxy = Proxy::with(to, Some(BASIC), None).await;
         let url = format!("{scheme}://school.example/");
@@ -143,7 +145,8 @@ async fn failures_of_the_proxy_are_told_from_those_of_the_server() {
     }
     // The certificate of the server behind the proxy.
     let authority = CertificateAuthority::new("School CA");
-    let secure = https(&authority.issue(&["school.example"], Validity::CURRENT), 3).await;
+    let secure =
+        https(&authority.issue(&["school.example"], Validity::CURRENT), TlsVersion::Tls13).await;
     let proxy = Proxy::start(secure).await;
     let live = with_proxy(fixed(&proxy.url(), &[]));
     assert_eq!(cause(&live, "https://school.example/").await, Some(unknown_authority()));

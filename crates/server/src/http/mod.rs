@@ -6,6 +6,7 @@ pub mod access;
 pub mod api_error;
 pub mod auth;
 mod blobs;
+mod byte_ranges;
 pub(crate) mod catalogue;
 mod extract;
 mod health;

@@ -9,23 +9,18 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    response::Response,
-};
-use carrel_model::range::{ResolvedRange, if_range_matches, matches_tag, resolve_range};
+use axum::{extract::State, http::StatusCode, response::Response};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
 };
-use tokio_util::io::ReaderStream;
 
-use super::{App, api_error::ApiError, extract::Path};
-
-/// Size of a chunk, in bytes.
-const CHUNK: usize = 64 * 1024;
+use super::{
+    App,
+    api_error::ApiError,
+    byte_ranges::{ByteRequest, ServedFile, body_of},
+    extract::Path,
+};
 
 /// Returns a file of the folder of updates. Supports `HEAD` and a single range. 404 if the server has no such folder.
 #[utoipa::path(get, path = "/updates/{name}", tag = "server",
@@ -35,8 +30,7 @@ const CHUNK: usize = 64 * 1024;
         (status = 304), (status = 404), (status = 416)))]
 pub async fn file(
     State(app): State<App>,
-    method: Method,
-    headers: HeaderMap,
+    request: ByteRequest,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found(format!("update file {name:?} not found"));
@@ -48,53 +42,19 @@ pub async fn file(
     }
     let modified = facts.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let tag = format!("\"{:x}-{:x}\"", facts.len(), modified.unwrap_or_default().as_nanos());
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let mut reply = Response::new(Body::empty());
-    let set = |reply: &mut Response, name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            reply.headers_mut().insert(name, value);
-        }
-    };
-    set(&mut reply, header::ETAG, &tag);
     let cache = if is_feed(&name) { "no-cache" } else { "public, max-age=31536000, immutable" };
-    set(&mut reply, header::CACHE_CONTROL, cache);
-    set(&mut reply, header::ACCEPT_RANGES, "bytes");
-    if text(header::IF_NONE_MATCH).is_some_and(|t| matches_tag(t, &tag)) {
-        *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(reply);
-    }
-    let size = facts.len();
-    let range = text(header::RANGE)
-        .filter(|_| method == Method::GET && if_range_matches(text(header::IF_RANGE), &tag));
-    let (first, length) = match resolve_range(range, size) {
-        ResolvedRange::Whole => (0, size),
-        ResolvedRange::Range { first, last } => {
-            *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut reply, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{size}"));
-            (first, last - first + 1)
-        }
-        ResolvedRange::Unsatisfiable => {
-            let range = HeaderValue::from_str(&format!("bytes */{size}")).ok();
-            return Err(ApiError {
-                header: range.map(|v| (header::CONTENT_RANGE, v)),
-                hint: "request a range inside the file",
-                ..ApiError::invalid(format!("the range is outside the file's {size} bytes"))
-                    .status(StatusCode::RANGE_NOT_SATISFIABLE)
-            });
-        }
-    };
-    let kind =
+    let media_type =
         if name.ends_with(".json") { "application/json" } else { "application/octet-stream" };
-    set(&mut reply, header::CONTENT_TYPE, kind);
-    set(&mut reply, header::CONTENT_LENGTH, &length.to_string());
-    if method == Method::HEAD || length == 0 {
-        return Ok(reply);
+    let size = facts.len();
+    let (mut reply, part) =
+        request.select(&ServedFile { what: "file", tag: &tag, size, media_type, cache })?;
+    if let Some((first, length)) = part {
+        file.seek(SeekFrom::Start(first)).await.map_err(|e| {
+            tracing::error!(file = %path.display(), error = %e, "failed to read an update file");
+            ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+        })?;
+        *reply.body_mut() = body_of(file.take(length));
     }
-    file.seek(SeekFrom::Start(first)).await.map_err(|e| {
-        tracing::error!(file = %path.display(), error = %e, "failed to read an update file");
-        ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-    })?;
-    *reply.body_mut() = Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));
     Ok(reply)
 }
 

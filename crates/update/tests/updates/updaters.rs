@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use carrel_net::{Failure, FailureKind, NetworkCause};
 use carrel_testkit::{Answer, FakeClock, FakeDisk, Network, SeededIds, clock::NoWait};
 use carrel_update::{
     Channel, Error, Feed, Keys, Mode, PackageKind, Problem, Target, UpdatePolicy, VerifiedFeed,
@@ -102,6 +103,19 @@ impl Machine {
     }
     fn installed(&self) -> Vec<u8> {
         fs::read(self.program()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_failed_connection_is_reported_with_its_cause() {
+    let machine = Machine::new();
+    for cause in [Some(NetworkCause::CertificateUntrusted), Some(NetworkCause::Dns), None] {
+        machine.network.intercept(move |_| {
+            Answer::Fail(Failure { cause, ..Failure::new(FailureKind::Connect, "no connection") })
+        });
+        let state = machine.updater(Mode::Notify).check().await;
+        let found = state.problem.map(|problem| (problem.kind, problem.cause));
+        assert_eq!(found, Some((Problem::Offline, cause)));
     }
 }
 

@@ -4,4 +4,8 @@ import type { UpdateProblemKind } from "./UpdateProblemKind";
 /**
  * Why there is no update. The UI derives its text from `kind`; `message` is for logs and support.
  */
-export type UpdateProblemView = { kind: UpdateProblemKind, message: string, };
+export type UpdateProblemView = { kind: UpdateProblemKind, 
+/**
+ * Why the connection failed: a cause with a message of its own; none if it is not known.
+ */
+network: string | null, message: string, };

@@ -1,15 +1,15 @@
 //! Small servers on loopback: HTTP with and without TLS, scripted bytes, an HTTP proxy.
+//!
+//! Not here: the real server (`server`), a server of the sync in memory (`fake_server`).
 
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use carrel_net::NetworkCause;
-use carrel_testkit::certificates::Identity;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,16 +23,25 @@ use tokio_rustls::{
     },
 };
 
-/// Reply of the servers.
-const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+use crate::certificates::Identity;
+
+/// Reply of `http` and `https`.
+const REPLY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+/// The only version of TLS that a server supports.
+#[derive(Clone, Copy)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
 
 /// Accepts connections on a free port, each handled by `serve`. Returns the port.
 pub async fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let port = listener.local_addr().expect("its address").port();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             tokio::spawn(serve(socket));
@@ -43,7 +52,8 @@ where
 
 /// Returns a port on which nothing listens.
 pub async fn closed_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port()
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    listener.local_addr().expect("its address").port()
 }
 
 /// Reads a request head; empty if the connection ends.
@@ -58,46 +68,60 @@ pub async fn read_head(socket: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-async fn reply(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+/// Sends `reply` to each request of a connection.
+async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin, reply: Arc<str>) {
     while !read_head(&mut socket).await.is_empty() {
-        if socket.write_all(REPLY).await.is_err() {
+        if socket.write_all(reply.as_bytes()).await.is_err() {
             return;
         }
     }
 }
 
-/// Starts an HTTP server.
+/// Starts an HTTP server that replies `hello`. Returns the port.
 pub async fn http() -> u16 {
-    listen(reply).await
+    http_with(REPLY).await
+}
+/// Starts an HTTP server that sends `reply`, with its head, to each request. Returns the port.
+pub async fn http_with(reply: &str) -> u16 {
+    let reply: Arc<str> = reply.into();
+    listen(move |socket| answer(socket, reply.clone())).await
 }
 
-/// Starts an HTTPS server with TLS 1.2 or 1.3.
-pub async fn https(identity: &Identity, version: u8) -> u16 {
+/// Starts an HTTPS server that replies `hello`. Returns the port.
+pub async fn https(identity: &Identity, version: TlsVersion) -> u16 {
+    https_with(identity, version, REPLY).await
+}
+/// Starts an HTTPS server that sends `reply`, with its head, to each request. Returns the port.
+pub async fn https_with(identity: &Identity, version: TlsVersion, reply: &str) -> u16 {
+    let reply: Arc<str> = reply.into();
     let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
         .collect::<Result<_, _>>()
-        .unwrap();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let version = if version == 2 { &TLS12 } else { &TLS13 };
+        .expect("certificates");
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    let version = match version {
+        TlsVersion::Tls12 => &TLS12,
+        TlsVersion::Tls13 => &TLS13,
+    };
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
-        .unwrap()
+        .expect("a version of TLS")
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .unwrap();
+        .expect("the key of the certificate");
     let acceptor = TlsAcceptor::from(Arc::new(config));
     listen(move |socket| {
-        let acceptor = acceptor.clone();
+        let (acceptor, reply) = (acceptor.clone(), reply.clone());
         async move {
             if let Ok(socket) = acceptor.accept(socket).await {
-                reply(socket).await;
+                answer(socket, reply).await;
             }
         }
     })
     .await
 }
 
-/// Reads once, sends `bytes` and closes the connection.
+/// Starts a server that reads once, sends `bytes` and closes the connection. Returns the port.
 pub async fn scripted(bytes: &'static [u8]) -> u16 {
     listen(move |mut socket| async move {
         let _ = socket.read(&mut [0; 4096]).await;
@@ -124,9 +148,11 @@ struct ProxyState {
 }
 
 impl Proxy {
+    /// Starts a proxy that forwards to the port `to`.
     pub async fn start(to: u16) -> Self {
         Self::with(to, None, None).await
     }
+    /// Starts a proxy that requires `authorization`, or sends `refusal` to each request.
     pub async fn with(
         to: u16,
         authorization: Option<&'static str>,
@@ -144,6 +170,7 @@ impl Proxy {
         .await;
         Self { port, state }
     }
+    /// Returns the address of the proxy.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -153,11 +180,14 @@ impl Proxy {
     }
     /// Hosts that were requested.
     pub fn hosts(&self) -> Vec<String> {
-        self.state.hosts.lock().unwrap().iter().cloned().collect()
+        self.state.hosts().iter().cloned().collect()
     }
 }
 
 impl ProxyState {
+    fn hosts(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
     async fn serve(&self, mut socket: TcpStream) -> std::io::Result<()> {
         let head = read_head(&mut socket).await;
         if head.is_empty() {
@@ -167,7 +197,7 @@ impl ProxyState {
         let first = head.lines().next().unwrap_or_default();
         let target = first.split(' ').nth(1).unwrap_or_default();
         let host = target.trim_start_matches("http://").split('/').next().unwrap_or_default();
-        self.hosts.lock().unwrap().insert(host.to_owned());
+        self.hosts().insert(host.to_owned());
         if let Some(refusal) = self.refusal {
             return socket.write_all(refusal.as_bytes()).await;
         }
@@ -188,15 +218,5 @@ impl ProxyState {
         }
         tokio::io::copy_bidirectional(&mut socket, &mut upstream).await?;
         Ok(())
-    }
-}
-
-/// Returns the cause of the failure for a certificate of an unknown authority. Wine 8 reports that the revocation of the
-/// certificate could not be checked, before it reports the authority.
-pub fn unknown_authority() -> NetworkCause {
-    if std::env::var_os("CARREL_UNDER_WINE").is_some() {
-        NetworkCause::CertificateInvalid
-    } else {
-        NetworkCause::CertificateUntrusted
     }
 }
