@@ -1,10 +1,7 @@
 //! One run: a server, devices of one or more learners, a faulty network, and random events in an order derived from a
 //! seed. Time is virtual. Events run one after another; a change or crash may also occur during a request.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use carrel_learning::CardDetails;
 use carrel_model::{BlobHash, ItemId, content::Quiz};
@@ -287,6 +284,8 @@ impl Simulation {
         if n == self.scenario.events * 2 / 3 && self.scenario.disk_cloned {
             let (http, clock, seed) = (self.network(), self.clock(), self.rng.next());
             let clone = self.devices[at].device.clone_disk("clone", http, clock, seed).await;
+            // Sets the first timers, as at the start of the app.
+            let _ = clone.step(Event::Start).await;
             self.add(self.devices[at].learner, clone);
             self.stats.disks_cloned += 1;
         }
@@ -453,7 +452,6 @@ impl Simulation {
         }
         let healthy_since_ms = self.server.clock().monotonic_ms();
         let mut outbox_empty_at = None;
-        let mut done = BTreeSet::new();
         loop {
             let now = self.server.clock().monotonic_ms() - healthy_since_ms;
             let mut waiting = 0;
@@ -468,18 +466,13 @@ impl Simulation {
                 }
                 self.step(at, Event::Timer).await?;
                 waiting += self.devices[at].device.counts().await.0;
-                // A device is done when all outboxes are empty and it has pulled the newest row.
-                let seen = self.devices[at].device.sync_state().await;
-                let server_usn = self.server.usn(self.devices[at].device.user).await;
-                if waiting == 0 && outbox_empty_at.is_some() && seen.pulled == server_usn {
-                    done.insert(at);
-                }
             }
             if waiting == 0 && outbox_empty_at.is_none() {
                 outbox_empty_at = Some(now);
                 self.stats.max_outbox_ms = now;
             }
-            if outbox_empty_at.is_some() && done.len() == self.devices.len() {
+            // All at one time: a device that learns of a restored server later sends its rows again.
+            if waiting == 0 && self.has_every_device_pulled_all().await {
                 return Ok(());
             }
             if outbox_empty_at.is_none() && now > OUTBOX_EMPTY_MS {
@@ -506,6 +499,18 @@ impl Simulation {
             }
             self.time.advance(next.unwrap_or(1_000).max(10));
         }
+    }
+
+    /// Returns true if every device has pulled the newest row of the server's present database.
+    async fn has_every_device_pulled_all(&self) -> bool {
+        let epoch = self.server.epoch().await;
+        for SimulatedDevice { device, .. } in &self.devices {
+            let state = device.sync_state().await;
+            if state.epoch != epoch || state.pulled != self.server.usn(device.user).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn check(&mut self) -> Result<(), String> {

@@ -7,6 +7,7 @@ import { browser, Device, TestServer } from "./environment.mjs";
 
 const COURSE = "How Rivers Work";
 const STORY = "The Lamp by the Sea";
+const SECTION = "how-rivers-work/meanders/read";
 const screenshots = process.env.CARREL_SCREENSHOTS;
 if (screenshots) mkdirSync(screenshots, { recursive: true });
 
@@ -179,6 +180,46 @@ async function main() {
       );
     });
     let before;
+    await step("write a note, a highlight and a bookmark by keyboard", async () => {
+      await page.evaluate((hash) => (location.hash = hash), `#/read/${SECTION}`);
+      await heading(page, "Why rivers wander");
+      await waitUntilLoaded(page);
+      // Without a selection, the keys mark the paragraph that is being read.
+      await page.keyboard.press("n");
+      await page.getByRole("dialog", { name: "Write a note" }).waitFor();
+      await page.getByRole("textbox", { name: "Note", exact: true }).fill("Ask about the inner bank");
+      await axe(page, "Write a note");
+      await press(page, /^Save note$/);
+      await page.getByRole("button", { name: "Note 1 of 1: Ask about the inner bank" }).waitFor();
+      await page.evaluate(() => {
+        const word = document.querySelector(".blocks p");
+        getSelection().setBaseAndExtent(word.firstChild, 0, word.firstChild, 12);
+      });
+      await page.getByRole("toolbar", { name: "Selected passage" }).waitFor();
+      await axe(page, "Toolbar of a selected passage");
+      await screenshot(page, "notes-toolbar");
+      await page.getByRole("button", { name: "Green highlight" }).click();
+      await page
+        .getByRole("button", { name: /^Note \d of 2/ })
+        .nth(1)
+        .waitFor();
+      await page.keyboard.press("m");
+      await page.getByRole("dialog", { name: "Notes", exact: true }).waitFor();
+      await text(page, "Ask about the inner bank");
+      await screenshot(page, "notes-panel");
+      await axe(page, "Notes");
+      await page.keyboard.press("Escape");
+      const { notes } = await laptop.call("list_notes", { item: SECTION });
+      assertEqual(
+        notes.map((note) => [note.state, note.waiting]),
+        [
+          ["exact", true],
+          ["exact", true],
+        ],
+        "notes",
+      );
+      if (!(await page.evaluate(() => CSS.highlights.has("note-green")))) throw new Error("no highlight is painted");
+    });
     await step("kill and restart the client while offline", async () => {
       before = await laptop.call("get_course", { course: "how-rivers-work" });
       if (before.done < 1) throw new Error("no section is finished");
@@ -261,6 +302,16 @@ async function main() {
       );
       assertEqual(words[0], words[1], "word lists of both devices");
       assertEqual(words[0], ["the-lamp-by-the-sea/lighthouse"], "saved words");
+      const notes = await Promise.all(
+        [laptop, tablet].map(async (d) => (await d.call("list_notes", { item: "how-rivers-work" })).notes),
+      );
+      assertEqual(notes[0], notes[1], "notes on both devices");
+      assertEqual(notes[1].length, 2, "number of notes");
+      await second.evaluate((hash) => (location.hash = hash), `#/read/${SECTION}`);
+      await heading(second, "Why rivers wander");
+      await second.getByRole("button", { name: /Ask about the inner bank/ }).waitFor();
+      await screenshot(second, "notes-second-device");
+      await axe(second, "A lesson with notes");
       await second.evaluate(() => (location.hash = "#/course/how-rivers-work"));
       await heading(second, COURSE);
       await screenshot(second, "second-device");

@@ -15,6 +15,7 @@ mod isolation;
 mod machine_folder;
 #[cfg(unix)]
 mod networks;
+mod notes;
 mod offline;
 mod policies;
 mod prefetch;

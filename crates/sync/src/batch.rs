@@ -213,16 +213,22 @@ pub(super) fn apply_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
 }
 
 /// Sets another offset to the server's clock, and moves the stamps that were written with the previous one and not sent
-/// yet by the difference: if the server's clock was wrong and is right now, those stamps are wrong by its error.
+/// yet by the difference: if the server's clock was wrong and is right now, those stamps are wrong by its error. If the
+/// local clock jumped instead, as its monotonic clock shows, the stamps from before the jump are right.
 fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
     let previous_ms = tx.state().clock_offset_ms;
     correct_clock(tx, offset_ms);
     let moved_ms = tx.state().clock_offset_ms.saturating_sub(previous_ms);
-    let wall_ms = tx.wall_ms();
+    let (wall_ms, mono_ms, run) = (tx.wall_ms(), tx.mono_ms(), tx.state().run);
     let now_ms = wall_ms.saturating_add(tx.state().clock_offset_ms);
     let mut count = 0_u32;
-    for waiting in outbox::waiting(tx.conn(), usize::MAX)?.into_iter().rev() {
-        let Some(mut row) = tx.get(&waiting.key)? else { continue };
+    for (key, at) in outbox::measured(tx.conn(), &outbox::STAMPED)? {
+        let wall_passed_ms = wall_ms.saturating_sub(at.wall_ms);
+        let jumped_ms = wall_passed_ms.saturating_sub(mono_ms.saturating_sub(at.mono_ms));
+        // After a restart the cause is unknown: the local clock is wrong more often than the server's.
+        let may_have_jumped =
+            at.run != run || !is_other_clock(jumped_ms, moved_ms.saturating_neg());
+        let Some(mut row) = tx.get(&key)? else { continue };
         let stamped = match &row {
             Row::Kv(r) => Some((r.hlc, r.device)),
             Row::Progress(r) => r.pos.as_ref().map(|pos| (pos.hlc, pos.device)),
@@ -232,15 +238,16 @@ fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
             continue;
         };
         // Stamps of before the correction, and of other replicas, are outside this range.
-        let first_ms = waiting.first_ms.saturating_add(previous_ms).saturating_sub(MAX_AHEAD_MS);
+        let first_ms = at.wall_ms.saturating_add(previous_ms).saturating_sub(MAX_AHEAD_MS);
         let last_ms = wall_ms.saturating_add(previous_ms).saturating_add(MAX_AHEAD_MS);
-        if !(first_ms..=last_ms).contains(&stamp.ms()) {
+        let is_right = may_have_jumped && stamp.ms() <= now_ms;
+        if is_right || !(first_ms..=last_ms).contains(&stamp.ms()) {
             continue;
         }
         let moved = stamp.moved_by(moved_ms, now_ms);
         row.set_stamp(moved);
-        tx.replace(&row)?;
-        tx.mark_dirty(&waiting.key)?;
+        replace_stamp(tx, &row, stamp)?;
+        tx.mark_dirty(&key)?;
         tx.state().hlc = tx.state().hlc.observe(moved);
         count += 1;
     }
@@ -251,6 +258,16 @@ fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
         "the difference to the server's clock changed"
     );
     Ok(())
+}
+
+/// Replaces a row by one with another stamp. If this one is earlier, the server may have an older version of the row
+/// with a later stamp, which this device has already pulled: everything is pulled again, so that it does not keep the
+/// version that loses everywhere else.
+fn replace_stamp(tx: &mut Tx<'_>, row: &Row, previous: Hlc) -> Result<()> {
+    if row.stamp().is_some_and(|stamp| stamp < previous) {
+        tx.state().pulled = 0;
+    }
+    tx.replace(row)
 }
 
 /// Sets the offset that is added to the local clock for new stamps.
@@ -271,13 +288,14 @@ fn correct_clock(tx: &mut Tx<'_>, offset_ms: i64) {
 /// because no other replica has it. Returns true if it left the outbox.
 fn restamp(tx: &mut Tx<'_>, sent: &Waiting, reason: &str, free_until_ms: &mut i64) -> Result<bool> {
     let Some(row) = tx.get(&sent.key)? else { return Ok(false) };
+    let previous = row.stamp();
     let times = tx.skews(&sent.key)? + 1;
     let Some(row) = with_corrected_times(row, tx, free_until_ms).filter(|_| times <= MAX_SKEWS)
     else {
         return outbox::refuse(tx, &sent.key, sent.rev, "clock_skew", reason);
     };
     if is_waiting_at_rev(tx.conn(), &sent.key, sent.rev)? {
-        tx.replace(&row)?;
+        replace_stamp(tx, &row, previous.unwrap_or(Hlc::LEAST))?;
         tx.mark_dirty(&sent.key)?;
         outbox::store_skew_count(tx, &sent.key, times)?;
     }

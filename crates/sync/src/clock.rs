@@ -46,7 +46,7 @@ pub(super) fn correct_times(tx: &mut Tx<'_>) -> Result<()> {
     let now_ms = in_range(wall_ms.saturating_add(offset_ms));
     let start_min = tx.day_start_min()?;
     let mut count = 0_u32;
-    for (key, at) in outbox::timed(tx.conn())? {
+    for (key, at) in outbox::measured(tx.conn(), &outbox::TIMED)? {
         let written_ms = row_time(at.wall_ms.saturating_add(at.offset_ms));
         let elapsed_ms = (at.run == run).then(|| mono_ms.saturating_sub(at.mono_ms).max(0));
         let error_ms = offset_ms.saturating_sub(at.offset_ms);

@@ -180,6 +180,10 @@ impl TestServer {
             Err(e) => panic!("cannot read the rows: {e}"),
         }
     }
+    /// Returns the epoch of the present database.
+    pub async fn epoch(&self) -> String {
+        self.running().data().store.epoch().await.expect("the epoch")
+    }
     /// Returns the learner's change number; 0 if the account does not exist.
     pub async fn usn(&self, user: UserId) -> u64 {
         match self.running().data().store.usn(user).await {

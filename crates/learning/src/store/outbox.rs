@@ -93,6 +93,9 @@ pub(super) fn mark(conn: &Connection, key: &RowKey, rev: i64, at: Measured) -> R
 /// Row types with times that a wrong clock falsifies: they are corrected before they are sent.
 pub const TIMED: [RowType; 3] = [RowType::Session, RowType::Attempt, RowType::Review];
 
+/// Row types that are last-writer-wins registers, or contain one.
+pub const STAMPED: [RowType; 2] = [RowType::Kv, RowType::Progress];
+
 /// Returns true if a row with times waits.
 pub fn has_timed(conn: &Connection) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE row_type IN (?1, ?2, ?3))";
@@ -100,12 +103,13 @@ pub fn has_timed(conn: &Connection) -> Result<bool> {
     Ok(conn.prepare_cached(sql)?.query_row(types, |r| r.get(0))?)
 }
 
-/// Returns the waiting rows with times, and when they were first changed, in the order of their changes.
-pub fn timed(conn: &Connection) -> Result<Vec<(RowKey, Measured)>> {
+/// Returns the waiting rows of these types, and when they were first changed, in the order of their last changes.
+pub fn measured(conn: &Connection, types: &[RowType]) -> Result<Vec<(RowKey, Measured)>> {
     let sql = "SELECT row_type, key, rev, first_ms, mono_ms, run, offset_ms, is_new FROM outbox \
-               WHERE row_type IN (?1, ?2, ?3) ORDER BY rev";
+               WHERE row_type IN (SELECT value FROM json_each(?1)) ORDER BY rev";
+    let types: Vec<_> = types.iter().map(|t| t.as_str()).collect();
     let mut stmt = conn.prepare_cached(sql)?;
-    let mut found = stmt.query(TIMED.map(RowType::as_str))?;
+    let mut found = stmt.query([serde_json::to_string(&types)?])?;
     let mut all = Vec::new();
     while let Some(r) = found.next()? {
         let Some(waiting) = waiting_of(r)? else { continue };

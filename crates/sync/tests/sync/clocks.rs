@@ -1,10 +1,12 @@
 //! Clocks that are wrong when a review, a session or an attempt is stored: the times are exact once the server's clock
 //! is known, and nothing that another replica may have is changed.
 
+use carrel_learning::Step;
 use carrel_model::{
     BlobHash, CardKey,
-    lattice::{Attempt, Review, Row, Session, Validate, date_of_day},
+    lattice::{Attempt, ItemKind, Progress, Review, Row, Session, Validate, date_of_day},
 };
+use carrel_system::Clock as _;
 use carrel_testkit::{
     FakeClock, FakeServer, fake_server::Outcome, reply::problem_json, work::item,
 };
@@ -17,6 +19,12 @@ const DAY: i64 = 24 * HOUR;
 const YEAR_2099: i64 = 4_090_000_000_000;
 /// The study day of `NOON`, 2026-11-20.
 const TODAY: i32 = 20_777;
+
+/// A position in a section.
+fn at(pos: &str) -> Step {
+    let place = Step::at(ItemKind::Section, item("a/b/c"));
+    Step { percent: Some(500), pos: Some(pos.into()), ..place }
+}
 
 fn card() -> CardKey {
     CardKey::of_word("en", None, "meander")
@@ -106,6 +114,56 @@ async fn times_are_exact_once_the_server_clock_is_known() {
         let latest = case.rows::<Review>().into_iter().map(|r| r.at_ms).max();
         assert_eq!(latest, Some(later_ms), "{name}");
     }
+}
+
+/// The local clock jumps while its difference to the server's clock is known: a position written before the jump has the
+/// right time, and wins over an earlier one that the server has.
+#[tokio::test]
+async fn a_position_from_before_another_jump_is_kept() {
+    for (jump_ms, restart) in
+        [(3 * DAY, false), (3 * DAY, true), (-3 * DAY, false), (-3 * DAY, true)]
+    {
+        let what = format!("{jump_ms} ms, restart: {restart}");
+        let mut case = Case::new(NOON + 2 * HOUR);
+        case.device.learning.record(at("b1")).await.unwrap();
+        case.device.sync_until_idle().await;
+        case.advance(60_000);
+        case.device.learning.record(at("b2")).await.unwrap();
+        let written_ms = case.true_ms;
+        case.advance(60_000);
+        case.device.clock.jump(jump_ms);
+        if restart {
+            case.device = case.device.restart(&case.server).await;
+        }
+        case.device.sync_until_idle().await;
+        let here = case.device.learning.latest(1).await.unwrap()[0].row.clone();
+        for row in [here, case.rows::<Progress>().remove(0)] {
+            let pos = row.pos.unwrap();
+            assert_eq!(pos.at, "b2", "{what}");
+            // The device's clock passes while it syncs.
+            assert!((pos.hlc.ms() - written_ms).abs() < 60_000, "{what}: {pos:?}");
+        }
+    }
+}
+
+/// The server's clock was three days ahead when it accepted the first position, and is right when the second one is
+/// sent: its stamp is moved before that of the first one, which the device then has again, as the server.
+#[tokio::test]
+async fn a_position_moved_before_an_accepted_one_is_replaced_by_it() {
+    let mut case = Case::new(NOON);
+    case.true_ms += 3 * DAY;
+    // A review makes the device fetch the server's clock.
+    case.study(0).await;
+    case.device.sync_until_idle().await;
+    case.device.learning.record(at("b1")).await.unwrap();
+    case.device.sync_until_idle().await;
+    case.device.clock.advance(DAY);
+    case.device.learning.record(at("b2")).await.unwrap();
+    case.device.clock.advance(4 * DAY);
+    case.server.state().clock_ms = Some(case.device.clock.now_ms());
+    case.device.sync_until_idle().await;
+    let here = case.device.learning.latest(1).await.unwrap()[0].row.clone();
+    assert!(case.rows::<Progress>().contains(&here), "{here:?}");
 }
 
 /// A suspended device is not a wrong clock: its rows keep their times.
