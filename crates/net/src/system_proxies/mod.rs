@@ -15,8 +15,14 @@ mod macos;
 #[cfg(any(windows, test))]
 mod windows;
 
+#[cfg(target_os = "linux")]
+use gnome::read as read_system;
 use hyper_util::client::proxy::matcher::Matcher;
+#[cfg(target_os = "macos")]
+use macos::read as read_system;
 use url::{Host, Url};
+#[cfg(windows)]
+use windows::read as read_system;
 
 /// Reads the proxies in the settings of the operating system.
 pub trait SystemProxies: Send + Sync {
@@ -67,13 +73,12 @@ pub struct RealSystem;
 
 impl SystemProxies for RealSystem {
     fn read(&self) -> SystemSettings {
-        #[cfg(windows)]
-        return windows::read();
-        #[cfg(target_os = "macos")]
-        return macos::read();
-        #[cfg(target_os = "linux")]
-        return gnome::read();
-        #[cfg(not(any(windows, target_os = "macos", target_os = "linux")))]
-        SystemSettings::default()
+        read_system()
     }
+}
+
+/// On phones the system applies its proxies to all connections.
+#[cfg(not(any(windows, target_os = "macos", target_os = "linux")))]
+fn read_system() -> SystemSettings {
+    SystemSettings::default()
 }
