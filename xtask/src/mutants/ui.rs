@@ -159,6 +159,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/quizMarks.test.ts"],
     },
     Mutant {
+        name: "the voice goes on after a sentence although it has to stop",
+        file: "ui/src/features/story/narration.svelte.ts",
+        good: "if (span && at >= span.end && pausesAfterSentence) {",
+        bad: "if (span && at >= span.end + 60_000 && pausesAfterSentence) {",
+        tests: &["ui", "tests/media.test.ts"],
+    },
+    Mutant {
+        name: "sentences of two languages go together by their number alone",
+        file: "ui/src/features/story/twoTexts.ts",
+        good: "return a.every((share, i) => Math.abs(share - b[i]!) <= limit);",
+        bad: "return a.length === b.length || limit < 0;",
+        tests: &["ui", "tests/story.test.ts"],
+    },
+    Mutant {
         name: "one minute fills the study chart",
         file: "ui/src/features/progress/axis.ts",
         good: "return minutes * MINUTE",
