@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { ProgressOverview } from "../src/api/types";
-import { axisEnd } from "../src/features/progress/axis";
+import { axisEnd } from "../src/components/chart/axis";
 import Progress from "../src/features/progress/Progress.svelte";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { amina, idle, stateOf } from "../src/platform/fixture/accounts";

@@ -174,7 +174,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "one minute fills the study chart",
-        file: "ui/src/features/progress/axis.ts",
+        file: "ui/src/components/chart/axis.ts",
         good: "return minutes * MINUTE",
         bad: "return longestMs || MINUTE",
         tests: &["ui", "tests/progress.test.ts"],
