@@ -173,6 +173,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/story.test.ts"],
     },
     Mutant {
+        name: "a rest day ends a run of study days",
+        file: "ui/src/features/progress/studyDays.ts",
+        good: "return free-- > 0 ? \"rest\" : \"none\";",
+        bad: "return \"none\";",
+        tests: &["ui", "tests/progress.test.ts"],
+    },
+    Mutant {
         name: "one minute fills the study chart",
         file: "ui/src/components/chart/axis.ts",
         good: "return minutes * MINUTE",
