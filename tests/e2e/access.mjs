@@ -181,7 +181,7 @@ async function forcedColors(chrome, device, scheme) {
       0,
     );
     await goTo(page, "#/progress", "Progress");
-    const day = page.locator(".bars .bar.today > span").first();
+    const day = page.locator(".bars .bar.current > span").first();
     await differ("chart: today and the background", await main(day), await main(page.locator("h1")));
   });
   await scenario(`contrast theme, ${scheme}: chips and tabs`, async () => {

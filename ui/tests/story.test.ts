@@ -3,6 +3,7 @@ import type { Page, Sentence } from "../src/api/types";
 import { cueAt, parseCues } from "../src/components/media/captions";
 import { formatBlockPosition, firstFrameBlocks, parseBlockPosition } from "../src/features/lesson/position";
 import { parseStoryPosition, pieces, sentenceAt, spanOf, formatStoryPosition } from "../src/features/story/timing";
+import { partners } from "../src/features/story/twoTexts";
 
 const sentence = (text: string, startMs?: number, endMs?: number, words: Sentence["words"] = []): Sentence => ({
   text,
@@ -40,6 +41,67 @@ describe("narration", () => {
     expect(spanOf({ ...page, sentences: [sentence("a", 0), sentence("b", 800)] }, 0)).toEqual({ start: 0, end: 800 });
     expect(spanOf(page, 2)).toEqual({ start: 4000, end: 9000 });
     expect(spanOf(page, 7)).toBeUndefined();
+    // An end after the next start would never be reached.
+    const late = { ...page, sentences: [sentence("a", 0, 1200), sentence("b", 800, 20_000)] };
+    expect([spanOf(late, 0), spanOf(late, 1)]).toEqual([
+      { start: 0, end: 800 },
+      { start: 800, end: 20_000 },
+    ]);
+  });
+});
+
+describe("two languages", () => {
+  const text = (...lengths: (number | "¶")[]): Sentence[] => {
+    const out: Sentence[] = [];
+    let paragraph = true;
+    for (const length of lengths) {
+      if (length === "¶") paragraph = true;
+      else {
+        out.push({ ...sentence("x".repeat(length)), paragraph });
+        paragraph = false;
+      }
+    }
+    return out;
+  };
+  const one = (index: number) => ({ from: index, to: index + 1 });
+  it("sentences go together on pages of the same structure and similar lengths", () => {
+    expect(partners(text(10, 20, "¶", 30), text(14, 22, "¶", 25))).toEqual([one(0), one(1), one(2)]);
+    // Letters count, not characters: marks of punctuation and spaces differ between scripts.
+    const spaced = [sentence("« a ! »"), sentence("b b b b b b b b b b b b")];
+    const plain = [sentence("a"), sentence("bbbbbbbbbbbb")];
+    expect(partners(spaced, plain)).toEqual([one(0), one(1)]);
+    // Other paragraphs: only if the lengths agree closely.
+    expect(partners(text(10, 20, "¶", 30), text(10, "¶", 22, 30))).toEqual([one(0), one(1), one(2)]);
+    expect(partners(text(20, 20, "¶", 20), text(30, "¶", 18, 18))[1]).toBeUndefined();
+  });
+  it("a page as long, but cut differently, has no pairs of sentences", () => {
+    // The first two sentences are joined, the last one is cut.
+    expect(partners(text(20, 20, 20), text(40, 10, 10))).toEqual([undefined, undefined, undefined]);
+    expect(partners(text(20, 20), text(20, 10, 10))).toEqual([undefined, undefined]);
+    expect(partners([], text(1))).toEqual([]);
+    expect(partners(text(5), [])).toEqual([undefined]);
+  });
+  it("else paragraphs go together, if the place is clear", () => {
+    const [a, b] = [text(20, 20, "¶", 30, 30), text(40, "¶", 20, 20, 20)];
+    expect(partners(a, b)).toEqual([
+      { from: 0, to: 1 },
+      { from: 0, to: 1 },
+      { from: 1, to: 4 },
+      { from: 1, to: 4 },
+    ]);
+    expect(partners(b, a)).toEqual([{ from: 0, to: 2 }, ...Array.from({ length: 3 }, () => ({ from: 2, to: 4 }))]);
+    // Another number of paragraphs: a sentence near the border of one belongs to none.
+    const c = text(20, 15, 10, 10, 15, 20);
+    const d = text(45, "¶", 22, 23);
+    expect(partners(c, d)).toEqual([
+      { from: 0, to: 1 },
+      { from: 0, to: 1 },
+      undefined,
+      undefined,
+      { from: 1, to: 3 },
+      { from: 1, to: 3 },
+    ]);
+    expect(partners(text(20, "¶", 20), text(20, 20, 20))).toEqual([undefined, undefined]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { SearchHit, StoryCard } from "../src/api/types";
 import CatalogueItem from "../src/features/library/CatalogueItem.svelte";
 import Catalogue from "../src/features/library/Catalogue.svelte";
@@ -115,6 +115,78 @@ describe("the open story", () => {
     const languages = [...target.querySelectorAll(".text, .words")].map((e) => e.getAttribute("lang"));
     expect(languages).toEqual(["en", "fr"]);
     expect(platform.requests("open_story")).toContainEqual({ item: MER });
+  });
+
+  const withSecond = async (): Promise<{
+    target: HTMLElement;
+    lit: () => string[][];
+    play: ReturnType<typeof vi.fn>;
+  }> => {
+    const target = await open(SEA);
+    const audio = target.querySelector("audio")!;
+    const play = vi.spyOn(audio, "play").mockImplementation(() => Promise.resolve());
+    await click(byRole(target, "button", "Language of the story: English"));
+    await change(
+      byRole<HTMLSelectElement>(byRole(target, "dialog"), "combobox", "Second language beside the text"),
+      MER,
+    );
+    await click(byRole(byRole(target, "dialog"), "button", "Close"));
+    const lit = (): string[][] =>
+      [".first", ".words"].map((part) => [...target.querySelectorAll(`${part} .now`)].map((e) => text(e)));
+    return { target, lit, play };
+  };
+  const named = (target: HTMLElement, name: string): HTMLElement => target.querySelector(`[aria-label="${name}"]`)!;
+
+  it("highlights the narrated sentence in both languages", async () => {
+    const { target, lit, play } = await withSecond();
+    await click(named(target, "Listen: She counts them aloud."));
+    expect([lit(), play.mock.calls.length]).toEqual([
+      [["She counts them aloud."], ["Elle compte les marches à voix haute."]],
+      1,
+    ]);
+    expect(allByRole(target, "button", "Listen: Elle compte les marches à voix haute.")).toEqual([]);
+  });
+
+  it("shows a chosen sentence of the second language in the first, without a voice", async () => {
+    const { target, lit, play } = await withSecond();
+    const button = named(target, "Show in English: Chaque soir, Noor monte l’escalier.");
+    await click(button);
+    expect([lit(), play.mock.calls.length]).toEqual([
+      [["Every evening Noor climbs the stairs."], ["Chaque soir, Noor monte l’escalier."]],
+      0,
+    ]);
+    expect(button.getAttribute("aria-pressed")).toBe("true");
+    await click(button);
+    expect(lit()).toEqual([[], []]);
+    await click(button);
+    await click(named(target, "Listen: She counts them aloud."));
+    expect(lit()[1]).toEqual(["Elle compte les marches à voix haute."]);
+  });
+
+  it("listens in the second language from the same sentence on", async () => {
+    const { target, lit, play } = await withSecond();
+    await click(named(target, "Listen: She counts them aloud."));
+    await click(named(target, "Listening options"));
+    const voices = allByRole<HTMLInputElement>(byRole(target, "dialog"), "radio").filter((r) => r.name === "voice");
+    expect(voices.map((r) => [text(r.closest("label")!), r.checked])).toEqual([
+      ["English", true],
+      ["Français", false],
+    ]);
+    await click(voices[1]!);
+    expect([lit(), play.mock.calls.length]).toEqual([
+      [["She counts them aloud."], ["Elle compte les marches à voix haute."]],
+      2,
+    ]);
+    await click(byRole(byRole(target, "dialog"), "button", "Close"));
+    await click(named(target, "Listen: Au loin, un bateau tourne vers le port."));
+    expect(lit()).toEqual([["Far out, a boat turns toward the harbour."], ["Au loin, un bateau tourne vers le port."]]);
+    // The second language is closed, and with it its voice.
+    await click(byRole(target, "button", "Language of the story: English"));
+    await change(
+      byRole<HTMLSelectElement>(byRole(target, "dialog"), "combobox", "Second language beside the text"),
+      "",
+    );
+    expect(named(target, "Listen: She counts them aloud.")).not.toBeNull();
   });
 
   it("does not offer languages that cannot be reached", async () => {

@@ -1,5 +1,5 @@
 import { flushSync } from "svelte";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Dir, StoryCard } from "../src/api/types";
 import { closesSheet, sheetDrag } from "../src/components/content/sheetDrag";
 import { nextStory } from "../src/features/story/nextStory";
@@ -8,7 +8,7 @@ import Story from "../src/features/story/Story.svelte";
 import { setLanguage } from "../src/i18n/index.svelte";
 import { stories } from "../src/platform/fixture/catalogue";
 import { appState } from "../src/state/appState.svelte";
-import { click, press, rendered, scriptPlatform, show, text, type ScriptedPlatform } from "./support";
+import { byRole, click, press, rendered, scriptPlatform, show, text, type ScriptedPlatform } from "./support";
 
 const LTR = "the-lamp-by-the-sea";
 const RTL = "al-qitta-allati-lam-tasal";
@@ -85,7 +85,51 @@ describe("pages follow each other in the direction of the story", () => {
     expect(labelled(target, "Previous page").closest<HTMLElement>("[dir]")!.dir).toBe(dir);
     expect(target.querySelector<HTMLElement>("footer .pages")!.dir).toBe(dir);
     // The controls that have no order stay with the user interface.
-    expect(labelled(target, "Repeat the sentence").closest("footer [dir]")).toBeNull();
+    expect(labelled(target, "Listening options").closest("footer [dir]")).toBeNull();
+  });
+});
+
+describe("the options of listening", () => {
+  afterEach(() => localStorage.removeItem("carrel.listening"));
+  it("are chosen in a sheet, named by their button, and kept", async () => {
+    let target = await open(LTR);
+    const button = (): HTMLElement => target.querySelector("footer .options")!;
+    const name = (): string | null => button().getAttribute("aria-label");
+    expect([name(), button().getAttribute("aria-haspopup")]).toEqual(["Listening options", "dialog"]);
+    await click(button());
+    const sheet = byRole(target, "dialog", "Listening options");
+    await click(byRole(sheet, "checkbox", "Stop after each sentence"));
+    expect(name()).toBe("Listening options: Stop after each sentence");
+    await click(byRole(sheet, "radio", "Repeat the page"));
+    const turns = byRole<HTMLInputElement>(sheet, "checkbox", "Turn the pages automatically");
+    expect([turns.checked, turns.disabled]).toEqual([true, true]);
+    expect(text(sheet)).toContain("While a sentence or a page is repeated, the pages do not turn.");
+    await click(byRole(sheet, "radio", "Off"));
+    await click(turns);
+    await click(byRole(sheet, "button", "Close"));
+    expect(target.querySelector("dialog")).toBeNull();
+    close?.();
+    target = await open(LTR);
+    expect(name()).toBe("Listening options: Stop after each sentence and Pages do not turn automatically");
+    await click(button());
+    const again = byRole(target, "dialog", "Listening options");
+    expect(byRole<HTMLInputElement>(again, "checkbox", "Stop after each sentence").checked).toBe(true);
+    expect(byRole<HTMLInputElement>(again, "checkbox", "Turn the pages automatically").checked).toBe(false);
+  });
+  it("a page turned by hand is narrated only if the page before was", async () => {
+    const target = await open(LTR);
+    const audio = target.querySelector("audio")!;
+    const play = vi.spyOn(audio, "play").mockImplementation(() => Promise.resolve());
+    vi.spyOn(audio, "pause").mockImplementation(() => undefined);
+    press(target.querySelector("h1")!, "ArrowRight");
+    await click(labelled(target, "Next page"));
+    expect([pageOf(target).slice(0, 6), play.mock.calls.length]).toEqual(["Page 3", 0]);
+    press(target.querySelector("h1")!, " ");
+    await rendered();
+    expect([play.mock.calls.length, labelled(target, "Pause") !== null]).toEqual([1, true]);
+    press(target.querySelector("h1")!, "ArrowRight");
+    await rendered();
+    expect([pageOf(target).slice(0, 6), play.mock.calls.length]).toEqual(["Page 4", 2]);
   });
 });
 

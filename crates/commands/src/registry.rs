@@ -179,6 +179,8 @@ commands! {
     learning::save_word(SaveWord) -> WordList;
     /// Returns the words on the review list, newest first.
     learning::list_words(Empty) -> WordList, stale on [Catalogue, Words, Downloads];
+    /// Writes the words on the review list to a file for other programs.
+    learning::export_words(ExportWords) -> ExportedFile;
     /// Returns study time, streak and course progress.
     learning::get_progress_overview(Empty) -> ProgressOverview, stale on [Catalogue, Progress, Enrolment];
 

@@ -18,6 +18,7 @@ mod reviews;
 mod settings;
 pub mod store;
 mod time;
+pub mod word_files;
 mod words;
 
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub use error::{Error, Result};
 pub use overview::{Overview, RootTime};
 pub use progress::{ProgressRecord, Step};
 pub use reviews::{
-    Absence, CardDetails, CardMarks, RecentReview, ReviewAnswer, ReviewCard, ReviewCounts,
-    ReviewQueue, ReviewSettings, Training, Workload,
+    Absence, CardDetails, CardMarks, CardSummary, RecentReview, ReviewAnswer, ReviewCard,
+    ReviewCounts, ReviewQueue, ReviewSettings, Training, WordSummaries, Workload,
 };
 use rusqlite::Connection;
 pub use store::study_day::Moment;
@@ -63,4 +64,10 @@ const UNDER: &str = "(item = ?1 OR (item > ?1 || '/' AND item < ?1 || '0'))";
 /// Returns the rows of one kind of a course or story.
 fn under<T: carrel_model::lattice::RowKind>(conn: &Connection, root: &str) -> Result<Vec<T>> {
     checked::query(conn, &format!("WHERE {UNDER}"), [root])
+}
+
+/// Formats UTC milliseconds as `2026-11-20T12:00:00Z`, for files.
+pub(crate) fn utc_text(ms: i64) -> String {
+    let seconds = jiff::Timestamp::from_second(ms.div_euclid(1_000));
+    seconds.map_or_else(|_| ms.to_string(), |time| time.to_string())
 }

@@ -60,6 +60,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
+        name: "a suspended word counts as due",
+        file: "crates/learning/src/reviews/mod.rs",
+        good: "let is_shown = row.added_ms.is_some() && !self.marks_of(&row.card).is_hidden(today);",
+        bad: "let is_shown = row.added_ms.is_some();",
+        tests: &["-p", "carrel-learning", "--test", "learning", "-E", "test(reviews::)"],
+    },
+    Mutant {
+        name: "a spreadsheet runs a word as a formula",
+        file: "crates/learning/src/word_files.rs",
+        good: "if is_formula { \"'\" } else { \"\" }",
+        bad: "if is_formula { \"\" } else { \"\" }",
+        tests: &["-p", "carrel-learning", "--lib", "-E", "test(word_files)"],
+    },
+    Mutant {
         name: "a second tap replaces the first answer",
         file: "crates/learning/src/reviews/mod.rs",
         good: "if tx.find::<Review>(&[answer.event.to_string()])?.is_some() {\n                    return Ok(());\n                }",

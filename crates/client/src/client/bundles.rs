@@ -70,17 +70,18 @@ impl Client {
         Ok(imported)
     }
 
-    /// Writes the learner's notes, as the content of a file for other programs, to `folder`. The name gets the date.
-    /// `count`: number of notes.
-    pub async fn export_notes(
+    /// Writes the learner's notes or words, as the content of a file for other programs, to `folder`. The name gets
+    /// `what` and the date. `count`: number of notes or words.
+    pub async fn export_texts(
         &self,
+        what: &str,
         folder: &Path,
         extension: &str,
         content: Vec<u8>,
         count: u64,
     ) -> Result<ExportedFile> {
         let context = self.bundle_context()?;
-        let name = bundle::file_name("notes", context.account.store.clock().now_ms(), extension);
+        let name = bundle::file_name(what, context.account.store.clock().now_ms(), extension);
         bundle::export_file(&context, folder, &name, content, count).await
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: reading and quizzes (`reading`, `quiz`).
 
-use carrel_model::ItemId;
+use carrel_model::{CardKey, ItemId};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -17,19 +17,58 @@ pub struct SaveWord {
     pub saved: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct WordList {
+    /// The present study day.
+    pub day: i32,
     pub words: Vec<SavedWord>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SavedWord {
     pub item: ItemId,
     pub saved_ms: i64,
     /// None if the entry is not on this device.
     pub word: Option<WordView>,
+    pub card: CardKey,
+    pub state: WordState,
+}
+
+/// What reviews know about a word, and what the learner set for it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct WordState {
+    pub suspended: bool,
+    pub known: bool,
+    /// Not shown before this study day.
+    pub buried_until: Option<i32>,
+    pub is_leech: bool,
+    /// Asked today, were there no daily limit. False for a new card.
+    pub is_due: bool,
+    /// Number of answers; 0 for a new card.
+    pub reviews: u32,
+    pub lapses: u32,
+    /// 0 to 1.
+    pub mastery: f64,
+    /// None for a new card.
+    pub due_day: Option<i32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum WordFileFormat {
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportWords {
+    pub format: WordFileFormat,
+    /// Path of a folder in `BundleFolderList`.
+    pub folder: String,
 }
 
 /// Data of the Progress screen, derived from local rows.

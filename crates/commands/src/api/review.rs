@@ -211,6 +211,10 @@ pub struct ReviewSettings {
     pub leech_lapses: u32,
     /// Id of the chosen parameter set; empty for the default one.
     pub params: String,
+    /// Only "again" and "good" are offered.
+    pub two_buttons: bool,
+    /// The sound of a word comes before its text.
+    pub audio_first: bool,
 }
 
 /// Study days, both included.
@@ -245,6 +249,10 @@ pub struct SetReviewSettings {
     pub leech_lapses: Option<u32>,
     #[ts(optional)]
     pub params: Option<String>,
+    #[ts(optional)]
+    pub two_buttons: Option<bool>,
+    #[ts(optional)]
+    pub audio_first: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

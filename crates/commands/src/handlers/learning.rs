@@ -2,16 +2,30 @@
 //!
 //! Not here: positions and progress of items (`reading`).
 
-use carrel_client::{OpenAccount, content::Kind};
+use std::path::Path;
+
+use carrel_client::{
+    OpenAccount,
+    content::Kind,
+    learning::{
+        CardSummary, Word, WordSummaries,
+        word_files::{ExportedWord, to_csv, to_json},
+    },
+};
 use carrel_model::{
     ItemId, Slug, content::ManifestContent, derive::course_completion, lattice::ItemKind,
 };
 
-use super::{Result, reading};
+use super::{Result, bundle::file_view, reading};
 use crate::{
     api::{
         app::Empty,
-        learning::{CourseProgress, DayTime, ProgressOverview, SaveWord, SavedWord, WordList},
+        bundle::ExportedFile,
+        learning::{
+            CourseProgress, DayTime, ExportWords, ProgressOverview, SaveWord, SavedWord,
+            WordFileFormat, WordList, WordState,
+        },
+        reading::WordView,
     },
     host::{Host, account},
 };
@@ -30,13 +44,68 @@ pub async fn list_words(host: &dyn Host, _: Empty) -> Result<WordList> {
 }
 
 async fn list(account: &OpenAccount) -> Result<WordList> {
+    let (summaries, words) = words(account).await?;
+    let words = words.into_iter().map(|(word, view)| SavedWord {
+        state: summaries.cards.get(&word.card).map(state_view).unwrap_or_default(),
+        item: word.item,
+        saved_ms: word.saved_ms,
+        word: view,
+        card: word.card,
+    });
+    Ok(WordList { day: summaries.day, words: words.collect() })
+}
+
+/// Returns the summaries of all cards, and the words on the list with their entries on this device.
+async fn words(account: &OpenAccount) -> Result<(WordSummaries, Vec<(Word, Option<WordView>)>)> {
+    let summaries = account.learning.card_summaries().await?;
     let library = account.content.library.without_waiting();
     let mut words = Vec::new();
     for word in account.learning.words().await? {
         let view = reading::word(account, &library, &word.item).await.ok();
-        words.push(SavedWord { item: word.item, saved_ms: word.saved_ms, word: view });
+        words.push((word, view));
     }
-    Ok(WordList { words })
+    Ok((summaries, words))
+}
+
+fn state_view(summary: &CardSummary) -> WordState {
+    WordState {
+        suspended: summary.marks.suspended,
+        known: summary.marks.known,
+        buried_until: summary.marks.buried_until,
+        is_leech: summary.is_leech,
+        is_due: summary.is_due,
+        reviews: summary.reviews,
+        lapses: summary.lapses,
+        mastery: summary.mastery,
+        due_day: summary.due_day,
+    }
+}
+
+pub async fn export_words(host: &dyn Host, request: ExportWords) -> Result<ExportedFile> {
+    let account = account(host)?;
+    let (mut summaries, words) = words(&account).await?;
+    let words = words.into_iter().filter_map(|(word, view)| {
+        let summary = summaries.cards.remove(&word.card)?;
+        let mut exported = ExportedWord::new(word.item, word.card, word.saved_ms, &summary);
+        if let Some(WordView { lang, entry, .. }) = view {
+            exported.word = entry.word;
+            exported.language = lang;
+            exported.part_of_speech = entry.part_of_speech;
+            exported.pronunciation = entry.pronunciation;
+            exported.meaning = entry.meaning;
+            exported.example = entry.example;
+            exported.translations = entry.translations;
+        }
+        Some(exported)
+    });
+    let words: Vec<ExportedWord> = words.collect();
+    let (content, extension) = match request.format {
+        WordFileFormat::Csv => (to_csv(&words), "csv"),
+        WordFileFormat::Json => (to_json(&words), "json"),
+    };
+    let (folder, count) = (Path::new(&request.folder), words.len() as u64);
+    let exported = host.client().export_texts("words", folder, extension, content, count);
+    Ok(file_view(exported.await?))
 }
 
 pub async fn get_progress_overview(host: &dyn Host, _: Empty) -> Result<ProgressOverview> {

@@ -94,7 +94,8 @@ pub async fn export_notes(host: &dyn Host, request: ExportNotes) -> Result<Expor
         NoteFormat::Html => (to_html(&notes, &title).into_bytes(), "html"),
     };
     let (folder, count) = (Path::new(&request.folder), notes.len() as u64);
-    Ok(file_view(host.client().export_notes(folder, extension, content, count).await?))
+    let exported = host.client().export_texts("notes", folder, extension, content, count);
+    Ok(file_view(exported.await?))
 }
 
 /// Returns the anchor of a passage in a body that is on this device.

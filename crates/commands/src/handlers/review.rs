@@ -191,6 +191,8 @@ fn settings_view(settings: learning::ReviewSettings) -> ReviewSettings {
         away: away.map(|a| AwayDays { from_day: a.from_day, to_day: a.to_day }).collect(),
         leech_lapses: settings.leech_lapses,
         params: settings.params,
+        two_buttons: settings.two_buttons,
+        audio_first: settings.audio_first,
     }
 }
 
@@ -223,6 +225,8 @@ pub async fn set_review_settings(
         s.easy_days = easy_days.unwrap_or(s.easy_days);
         s.rest_days = rest_days.unwrap_or(s.rest_days);
         s.leech_lapses = request.leech_lapses.unwrap_or(s.leech_lapses);
+        s.two_buttons = request.two_buttons.unwrap_or(s.two_buttons);
+        s.audio_first = request.audio_first.unwrap_or(s.audio_first);
         if let Some(away) = &away {
             s.away.clone_from(away);
         }

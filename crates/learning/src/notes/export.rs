@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use carrel_model::{ItemId, RevisionId, lattice::NoteMark};
 use serde_json::{Value, json};
 
+use crate::utc_text as time;
+
 /// A note to be exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedNote {
@@ -165,10 +167,6 @@ fn markdown(text: &str) -> String {
 }
 
 /// Formats a time as `2026-11-20T14:05:00Z`.
-fn time(ms: i64) -> String {
-    let seconds = jiff::Timestamp::from_second(ms.div_euclid(1_000));
-    seconds.map_or_else(|_| ms.to_string(), |time| time.to_string())
-}
 
 /// Returns a ZIP file with one stored (not compressed) file.
 fn zip_of(name: &str, content: &[u8]) -> Vec<u8> {

@@ -8,6 +8,7 @@
 
 mod settings;
 mod states;
+mod summary;
 mod training;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use carrel_scheduling::{
 use rusqlite::Connection;
 pub use settings::{Absence, CardMarks, ReviewSettings};
 use states::{CardRow, ParamSets};
+pub use summary::{CardSummary, WordSummaries};
 pub use training::{Training, Workload};
 
 use crate::{
@@ -267,17 +269,14 @@ impl Learning {
                     sources.push(review.word);
                 }
             }
-            let marks = day.marks_of(&card);
-            let memory = row.state.as_ref().map(|state| state.memory);
-            let mastery = memory.map_or(0.0, |memory| mastery(&memory));
             Ok(CardDetails {
                 sources,
-                marks,
+                marks: day.marks_of(&card),
                 is_listed: row.added_ms.is_some(),
                 is_leech: day.is_leech(row),
                 due: due.cloned(),
                 params: row.params.clone(),
-                mastery: if marks.known { 1.0 } else { mastery },
+                mastery: day.mastery_of(row),
                 state: row.state.clone(),
                 card,
             })
@@ -398,6 +397,23 @@ impl Day {
         let lapses = row.state.as_ref().map_or(0, |state| state.lapses);
         is_leech(lapses, self.settings.leech_lapses, self.marks_of(&row.card).leech_dismissed)
     }
+    /// Returns how well a card is known, 0 to 1; 1 for a card that the learner marked as known.
+    fn mastery_of(&self, row: &CardRow) -> f64 {
+        let of_memory = row.state.as_ref().map_or(0.0, |state| mastery(&state.memory));
+        if self.marks_of(&row.card).known { 1.0 } else { of_memory }
+    }
+    /// Returns true if an answered card on the list is asked today, were there no daily limit.
+    fn is_due(&self, row: &CardRow, due: Option<&Due>) -> bool {
+        let today = self.now.day;
+        let Some(state) = &row.state else { return false };
+        let is_shown = row.added_ms.is_some() && !self.marks_of(&row.card).is_hidden(today);
+        is_shown
+            && if state.last_day >= today {
+                state.last_rating == 1
+            } else {
+                due.is_some_and(|due| due.day <= today)
+            }
+    }
     /// Returns the due days of the answered cards on the list that are not hidden for good.
     fn scheduled(&self) -> impl Iterator<Item = (&Due, &CardRow)> {
         self.rows.iter().zip(&self.dues).filter_map(|(row, due)| {
@@ -423,23 +439,16 @@ impl Day {
         answered.sort_unstable();
         let candidates = self.rows.iter().zip(&self.dues).filter_map(|(row, due)| {
             let added_ms = row.added_ms?;
-            if self.marks_of(&row.card).is_hidden(today) {
-                return None;
-            }
             let kind = match &row.state {
+                None if self.marks_of(&row.card).is_hidden(today) => return None,
                 None => Kind::New { added_ms },
+                Some(_) if !self.is_due(row, due.as_ref()) => return None,
                 Some(state) if state.last_day >= today => {
-                    if state.last_rating != 1 {
-                        return None;
-                    }
                     let later = answered.partition_point(|ms| *ms <= state.last_ms);
                     let others_since = answered.len() - later;
                     Kind::AgainToday { last_ms: state.last_ms, others_since }
                 }
                 Some(state) => {
-                    if due.as_ref().is_none_or(|due| due.day > today) {
-                        return None;
-                    }
                     let weights = self.sets.weights(&row.params);
                     let recall = |days| retrievability(&weights, state.memory.stability, days);
                     let days = state.days_since(today);

@@ -125,6 +125,10 @@ pub struct ReviewSettings {
     pub leech_lapses: u32,
     /// Id of the chosen parameter set; empty for the default one.
     pub params: String,
+    /// Only "again" and "good" are offered.
+    pub two_buttons: bool,
+    /// The sound of a word comes before its text.
+    pub audio_first: bool,
 }
 
 impl Default for ReviewSettings {
@@ -140,6 +144,8 @@ impl Default for ReviewSettings {
             away: Vec::new(),
             leech_lapses: 8,
             params: String::new(),
+            two_buttons: false,
+            audio_first: false,
         }
     }
 }

@@ -280,6 +280,56 @@ async fn a_void_that_arrives_before_its_answer_is_kept() {
     assert_eq!((state.reviews, state.lapses), (1, 0));
 }
 
+/// The word list: what is due is what the queue contains without its limits.
+#[tokio::test]
+async fn summaries_of_cards_agree_with_the_queue_and_the_card_itself() {
+    let d = one();
+    for word in ["new", "again", "due", "later", "known", "suspended", "buried", "removed"] {
+        d.add(word).await;
+    }
+    for word in ["again", "due", "known", "suspended", "buried", "removed"] {
+        // The time is part of the id.
+        d.clock.advance(1);
+        d.answer_word(word, 3).await;
+    }
+    d.clock.advance(40 * DAY);
+    d.answer_word("again", 1).await;
+    d.answer_word("later", 4).await;
+    let mark = |word: &'static str, change: fn(&mut CardMarks)| {
+        let card = card(word);
+        let learning = &d.learning;
+        async move { learning.mark_card(&card, move |marks, _| change(marks)).await.unwrap() }
+    };
+    mark("known", |marks| marks.known = true).await;
+    mark("suspended", |marks| marks.suspended = true).await;
+    mark("buried", |marks| marks.buried_until = Some(TODAY + 41)).await;
+    d.learning.save_word(&item("rivers/removed"), Some(&card("removed")), false).await.unwrap();
+
+    let summaries = d.learning.card_summaries().await.unwrap();
+    assert_eq!(summaries.day, TODAY + 40);
+    let due: Vec<&str> =
+        summaries.cards.iter().filter(|(_, s)| s.is_due).map(|(c, _)| c.as_str()).collect();
+    assert_eq!(due, ["en//again", "en//due"]);
+    let queue = d.learning.review_queue(10).await.unwrap().cards;
+    let mut asked: Vec<String> =
+        queue.iter().filter(|c| c.kind != ReviewKind::Learn).map(|c| c.card.to_string()).collect();
+    asked.sort();
+    assert_eq!(asked, due);
+    for (card, summary) in &summaries.cards {
+        let details = d.learning.card(card).await.unwrap();
+        assert_eq!(summary.mastery, details.mastery, "{card}");
+        assert_eq!(summary.marks, details.marks, "{card}");
+        assert_eq!(summary.due_day, details.due.map(|due| due.day), "{card}");
+        assert_eq!(summary.reviews, details.state.map_or(0, |state| state.reviews), "{card}");
+    }
+    let of = |word: &str| &summaries.cards[&card(word)];
+    assert_eq!((of("new").reviews, of("new").due_day, of("new").mastery), (0, None, 0.0));
+    assert_eq!(of("known").mastery, 1.0);
+    d.clock.advance(DAY);
+    let summaries = d.learning.card_summaries().await.unwrap();
+    assert!(summaries.cards[&card("buried")].is_due, "buried until this day");
+}
+
 /// Whatever order the rows arrive in, and however often: the stored states are those of a full computation, equal on
 /// all devices.
 #[tokio::test]

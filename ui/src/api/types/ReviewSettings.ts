@@ -29,4 +29,12 @@ leechLapses: number,
 /**
  * Id of the chosen parameter set; empty for the default one.
  */
-params: string, };
+params: string, 
+/**
+ * Only "again" and "good" are offered.
+ */
+twoButtons: boolean, 
+/**
+ * The sound of a word comes before its text.
+ */
+audioFirst: boolean, };

@@ -4,4 +4,4 @@ import type { AwayDays } from "./AwayDays";
 /**
  * Changes the fields that are present and keeps the others. Values out of range are limited.
  */
-export type SetReviewSettings = { retention?: number, maxIntervalDays?: number, dayStartMinutes?: number, newPerDay?: number, reviewsPerDay?: number, easyDays?: Array<number>, restDays?: Array<boolean>, away?: Array<AwayDays>, leechLapses?: number, params?: string, };
+export type SetReviewSettings = { retention?: number, maxIntervalDays?: number, dayStartMinutes?: number, newPerDay?: number, reviewsPerDay?: number, easyDays?: Array<number>, restDays?: Array<boolean>, away?: Array<AwayDays>, leechLapses?: number, params?: string, twoButtons?: boolean, audioFirst?: boolean, };

@@ -2,6 +2,7 @@
 //!
 //! One element plays all pages: after the learner's click the engine permits it to play, even while the window is
 //! hidden. Sentences are tracked by the element's events; animation frames only make the highlighting smoother.
+//! The options decide what follows the end of a sentence and of a page.
 import type { Page } from "../../api/types";
 import {
   acquireMediaSession,
@@ -9,13 +10,14 @@ import {
   updateMediaSession,
   type Holder,
 } from "../../components/media/mediaSession";
+import { defaultOptions, type ListeningOptions } from "./listeningOptions";
 import { sentenceAt, spanOf } from "./timing";
 
 export interface NarrationHost {
   /** The URL of a recording. */
   url(hash: string): string;
   metadata(): { title: string; album: string; picture?: string };
-  /** Called when the narration of the page has ended. */
+  /** Called when the narration of the page has ended and the next page follows. */
   ended?(): void;
   /** Called when narration was stopped at this sentence. */
   stopped?(sentence: number): void;
@@ -29,16 +31,31 @@ const MAX_RESTARTS = 4;
 /** Milliseconds after a change of the window's visibility in which a pause is attributed to the engine. */
 const VISIBILITY_GRACE_MS = 6000;
 
+/** Whether two replies hold the same page: the objects differ after each change of the progress. */
+function isSamePage(a: Page, b: Page): boolean {
+  return (
+    a.narration?.hash === b.narration?.hash &&
+    a.sentences.length === b.sentences.length &&
+    a.sentences.every((sentence, i) => sentence.text === b.sentences[i]?.text)
+  );
+}
+
 export class Narration implements Holder {
   playing = $state(false);
   /** Index of the current or last sentence; -1 if none. */
   sentence = $state(-1);
   failed = $state(false);
-  loop = $state(false);
+  /** Whether narration stopped after a sentence, so that `play` continues with what follows it. */
+  waiting = $state(false);
+  options = $state.raw<ListeningOptions>(defaultOptions);
   rate = $state(1);
   #host: NarrationHost;
   #element: HTMLAudioElement | undefined;
   #page: Page | undefined;
+  /** Where narration stood on the page that was left last, so that it continues there after turning back. */
+  #left: { page: Page; sentence: number } | undefined;
+  /** Time in seconds at which to continue when the recording is loaded; an element ignores a position before. */
+  #pendingSeek: number | undefined;
   /** Time in milliseconds at which to stop, if only one sentence was requested. */
   #stopAtMs: number | undefined;
   #frame = 0;
@@ -64,6 +81,13 @@ export class Narration implements Holder {
     const on: [string, () => void][] = [
       ["timeupdate", () => this.#updateSentence()],
       ["ended", () => this.#ended()],
+      [
+        "loadedmetadata",
+        () => {
+          if (this.#pendingSeek !== undefined) element.currentTime = this.#pendingSeek;
+          this.#pendingSeek = undefined;
+        },
+      ],
       [
         "pause",
         () => {
@@ -125,10 +149,13 @@ export class Narration implements Holder {
   /** Loads another page. With `continues`, starts its narration. */
   setPage(page: Page | undefined, continues = false): void {
     this.#element?.pause();
-    this.#requested = this.playing = false;
-    this.#stopAtMs = undefined;
+    this.#requested = this.playing = this.waiting = false;
+    this.#stopAtMs = this.#pendingSeek = undefined;
+    const place = this.#left;
+    if (this.#page) this.#left = continues ? undefined : { page: this.#page, sentence: this.sentence };
     this.#page = page;
     this.sentence = -1;
+    if (!continues && page && place && isSamePage(page, place.page)) this.startAt(place.sentence);
     this.failed = false;
     this.#continues = continues && page?.narration !== undefined;
     this.#load();
@@ -154,11 +181,8 @@ export class Narration implements Holder {
   }
 
   toggle(): void {
-    if (this.playing) return this.stop();
-    const resumeSpan = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
-    const element = this.#element;
-    if (resumeSpan && element && element.currentTime < 0.05) this.#seekTo(resumeSpan.start / 1000);
-    this.play();
+    if (this.playing) this.stop();
+    else this.play();
   }
   stop(): void {
     const wasPlaying = this.playing;
@@ -169,24 +193,25 @@ export class Narration implements Holder {
   }
   /** Plays this sentence only; if the page is being narrated, continues after it. */
   playSentence(index: number): void {
-    const span = this.#page && spanOf(this.#page, index);
-    const continues = this.playing && this.#stopAtMs === undefined;
-    if (!this.#element || !this.#page?.narration) return;
-    if (!span) return void this.#play();
-    this.#seekTo(span.start / 1000);
-    this.sentence = index;
-    this.#stopAtMs = continues || this.loop ? undefined : span.end;
-    void this.#play();
+    const continues = (this.playing && this.#stopAtMs === undefined) || this.options.repeat === "sentence";
+    this.#playFrom(index, !continues);
   }
 
   metadata = (): { title: string; album: string; picture?: string } => this.#host.metadata();
   play = (): void => {
+    if (this.waiting) return this.#continueAfterSentence();
+    const resumeSpan = this.#page && this.sentence > 0 ? spanOf(this.#page, this.sentence) : undefined;
+    const element = this.#element;
+    if (resumeSpan && element && element.currentTime < 0.05) this.#seekTo(resumeSpan.start / 1000);
     this.#stopAtMs = undefined;
     void this.#play();
   };
   pause = (): void => this.stop();
   seek = (to: number): void => {
     this.#stopAtMs = undefined;
+    this.waiting = false;
+    // The sentence at the new position is the one that is repeated, or after which narration stops.
+    if (this.#page) this.sentence = sentenceAt(this.#page.sentences, to * 1000);
     this.#seekTo(to);
   };
   position = (): { duration: number; position: number; rate: number } | undefined => {
@@ -198,6 +223,52 @@ export class Narration implements Holder {
   next = (): void => this.#host.turnPage?.(1);
   previous = (): void => this.#host.turnPage?.(-1);
 
+  /** Plays from a sentence: to its end with `single`, else to the end of the page. Without times, plays the page. */
+  #playFrom(index: number, single: boolean): void {
+    if (!this.#element || !this.#page?.narration) return;
+    const span = spanOf(this.#page, index);
+    if (!span) return void this.#play();
+    this.#seekTo(span.start / 1000);
+    this.sentence = index;
+    this.#stopAtMs = single ? span.end : undefined;
+    void this.#play();
+  }
+  #waitAfterSentence(): void {
+    // At the end of the recording, the element has paused already.
+    const isReported = this.playing;
+    this.stop();
+    if (!isReported && this.sentence >= 0) this.#host.stopped?.(this.sentence);
+    this.#stopAtMs = undefined;
+    this.waiting = true;
+  }
+  #continueAfterSentence(): void {
+    const { repeat, turnsPages } = this.options;
+    const page = this.#page;
+    // Without times, narration stopped at the end of the page.
+    const next =
+      !page || !spanOf(page, this.sentence)
+        ? Number.POSITIVE_INFINITY
+        : repeat === "sentence"
+          ? this.sentence
+          : this.sentence + 1;
+    if (page?.sentences[next]) return this.#playFrom(next, false);
+    if (repeat === "page" || turnsPages) return this.#finishPage();
+    this.#startPageAgain();
+  }
+  /** After the last sentence of the page: begins it again, or lets the next page follow. */
+  #finishPage(): void {
+    this.#requested = this.playing = this.waiting = false;
+    this.#stopAtMs = undefined;
+    if (this.options.repeat === "page") return this.#startPageAgain();
+    if (this.#element) this.#element.currentTime = 0;
+    if (this.options.turnsPages) this.#host.ended?.();
+    else this.sentence = -1;
+  }
+  #startPageAgain(): void {
+    this.sentence = -1;
+    this.#seekTo(0);
+    void this.#play();
+  }
   #load(): void {
     const element = this.#element;
     if (!element) return;
@@ -214,7 +285,7 @@ export class Narration implements Holder {
     const element = this.#element;
     if (!element) return;
     if (element.readyState >= 1) element.currentTime = to;
-    else element.addEventListener("loadedmetadata", () => (element.currentTime = to), { once: true });
+    else this.#pendingSeek = to;
   }
   async #play(): Promise<void> {
     const element = this.#element;
@@ -224,6 +295,7 @@ export class Narration implements Holder {
     const count = ++this.#playCount;
     try {
       this.#requested = this.playing = true;
+      this.waiting = false;
       acquireMediaSession(this);
       await element.play();
       this.#trackFrames();
@@ -264,11 +336,14 @@ export class Narration implements Holder {
   #updateSentence(): void {
     const element = this.#element;
     const page = this.#page;
-    if (!element || !page || !this.playing) return;
+    if (!element || !page || !this.playing || this.#pendingSeek !== undefined) return;
     const at = element.currentTime * 1000;
-    const looped = this.loop && this.sentence >= 0 ? spanOf(page, this.sentence) : undefined;
-    if (looped && at >= looped.end) {
-      element.currentTime = looped.start / 1000;
+    const { repeat, pausesAfterSentence } = this.options;
+    const span = this.sentence >= 0 ? spanOf(page, this.sentence) : undefined;
+    if (span && at >= span.end && pausesAfterSentence) {
+      this.#waitAfterSentence();
+    } else if (span && at >= span.end && repeat === "sentence") {
+      element.currentTime = span.start / 1000;
     } else if (this.#stopAtMs !== undefined && at >= this.#stopAtMs) {
       this.stop();
     } else {
@@ -277,11 +352,14 @@ export class Narration implements Holder {
     }
   }
   #ended(): void {
-    if (this.loop && this.sentence >= 0) return this.playSentence(this.sentence);
+    // The end of the last sentence may have been noticed before the end of the recording.
+    if (this.waiting) return;
     const isSingle = this.#stopAtMs !== undefined;
+    if (this.options.pausesAfterSentence) return this.#waitAfterSentence();
+    if (this.options.repeat === "sentence" && this.sentence >= 0) return this.#playFrom(this.sentence, false);
+    if (!isSingle) return this.#finishPage();
     this.#requested = this.playing = false;
     this.#stopAtMs = undefined;
     if (this.#element) this.#element.currentTime = 0;
-    if (!isSingle) this.#host.ended?.();
   }
 }

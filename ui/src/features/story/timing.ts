@@ -13,12 +13,15 @@ export function sentenceAt(sentences: readonly Sentence[], ms: number): number {
   return found;
 }
 
-/** Returns start and end of a sentence in ms. A missing end is the next start, or the end of the recording. */
+/**
+ * Returns start and end of a sentence in ms. A missing end is the next start, or the end of the recording; an end after
+ * the next start is that start.
+ */
 export function spanOf(page: Page, index: number): { start: number; end: number } | undefined {
   const sentence = page.sentences[index];
   if (sentence?.startMs === undefined) return undefined;
-  const end =
-    sentence.endMs ?? page.sentences[index + 1]?.startMs ?? page.narration?.durationMs ?? Number.POSITIVE_INFINITY;
+  const next = page.sentences[index + 1]?.startMs ?? Number.POSITIVE_INFINITY;
+  const end = Math.min(sentence.endMs ?? page.narration?.durationMs ?? Number.POSITIVE_INFINITY, next);
   return { start: sentence.startMs, end };
 }
 
@@ -29,6 +32,18 @@ export function formatStoryPosition(page: number, sentence: number): string {
 export function parseStoryPosition(pos: string | null): { page: number; sentence: number } | undefined {
   const match = /^p(\d+)(?:\.s(\d+))?$/.exec(pos ?? "");
   return match ? { page: Number(match[1]) - 1, sentence: match[2] ? Number(match[2]) - 1 : -1 } : undefined;
+}
+
+/** Returns the sentences by paragraph, with their index on the page. */
+export function paragraphsOf<T extends { paragraph: boolean }>(
+  sentences: readonly T[],
+): { index: number; sentence: T }[][] {
+  const out: { index: number; sentence: T }[][] = [];
+  for (const [index, sentence] of sentences.entries()) {
+    if (sentence.paragraph || out.length === 0) out.push([]);
+    out.at(-1)!.push({ index, sentence });
+  }
+  return out;
 }
 
 /** A part of a sentence: plain text, or a word of the vocabulary. */
