@@ -166,8 +166,6 @@ fn markdown(text: &str) -> String {
     out
 }
 
-/// Formats a time as `2026-11-20T14:05:00Z`.
-
 /// Returns a ZIP file with one stored (not compressed) file.
 fn zip_of(name: &str, content: &[u8]) -> Vec<u8> {
     let crc = crc32(content);
