@@ -391,7 +391,7 @@ async function study(page, device, link) {
     await see(page.getByRole("heading", { name: "Waiting" }), "the list of waiting work");
     await expectThat("one count in the navigation, the heading and the list", async () => {
       const [nav, title, list] = await Promise.all([
-        page.locator("nav .count [aria-hidden]").innerText(),
+        page.locator('nav [href="#/sync"] .count [aria-hidden]').innerText(),
         page.locator(".state strong").innerText(),
         page.locator("section[aria-labelledby=waiting] .section-head span").innerText(),
       ]);

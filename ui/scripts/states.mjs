@@ -34,6 +34,13 @@ const type = (selector, text) => async (page) => {
   await page.waitForTimeout(350);
 };
 
+/** Starts a review if none is open, and answers its card. */
+const reviewNext = async (page) => {
+  if (!(await page.locator(".session").count())) await click(".today .button")(page);
+  await click(".turn")(page);
+  await click(".grade.strong")(page);
+};
+
 /** Name, fixture options, route, steps before the screenshot. */
 export const states = [
   ["library", "", ""],
@@ -188,6 +195,36 @@ export const states = [
   ["review-card", "", "review", click("button.word")],
   ["review-session", "", "review", click(".today .button")],
   ["review-answer", "", "review", seq(click(".today .button"), click(".turn"))],
+  ["review-two-buttons", "twobuttons", "review", seq(click(".today .button"), click(".turn"))],
+  ["review-sound-first", "audiofirst", "review", click(".today .button")],
+  [
+    "review-why",
+    "",
+    "review",
+    seq(...Array(2).fill(reviewNext), click(".turn"), click(".actions button:nth-child(2)")),
+  ],
+  ["review-difficult", "difficult", "review", seq(click(".today .button"), click(".turn"))],
+  ["review-recent", "", "review", seq(...Array(3).fill(reviewNext), click(".top .plain"))],
+  ["review-listen", "", "review", click(".more button")],
+  ["review-settings", "", "review", click(".more button:last-child")],
+  ["review-settings-share", "", "review", seq(click(".more button:last-child"), scrollTo("dialog .workload"))],
+  ["review-settings-days", "", "review", seq(click(".more button:last-child"), scrollTo("dialog form"))],
+  [
+    "review-settings-training",
+    "",
+    "review",
+    seq(
+      click(".more button:last-child"),
+      click("dialog section:last-child .button"),
+      scrollTo("dialog section:last-child > .row ~ .row"),
+    ),
+  ],
+  ["review-backlog", "backlog", "review"],
+  ["review-words", "", "review", scrollTo("#words")],
+  ["review-words-many", "manywords", "review", toBottom],
+  ["review-words-none", "", "review", type("[type=search]", "zzz")],
+  ["review-word-details", "", "review", seq(click("li:nth-child(2) button.word"), click(".card .row [aria-haspopup]"))],
+  ["review-export", "", "review", click(".tools .button")],
   ["review-empty", "empty", "review"],
   ["progress", "", "progress"],
   ["progress-table", "", "progress", seq(click("summary"), toBottom)],

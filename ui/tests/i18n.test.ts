@@ -48,6 +48,8 @@ describe("catalogues", () => {
     const quoted = {
       "bundle.exportText": ["bundle.import"],
       "review.emptyText": ["word.add"],
+      "review.settings.twoButtonsText": ["review.grade.again", "review.grade.good"],
+      "review.listen.keysText": ["review.grade.again", "review.grade.good"],
       "bundle.error.otherLibrary": ["settings.title", "settings.add", "bundle.openFile"],
     };
     for (const catalogue of [english, ...Object.values(others)])

@@ -171,8 +171,8 @@ export function languageLabel(tag: string): string {
     return intlName(key, locale()) ?? inEnglish ?? autonym(tag);
   });
 }
-/** Lower case without marks, so that "yoruba" finds "Yorùbá". */
-const folded = (text: string): string => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+/** Returns the text in lower case without marks, so that "yoruba" finds "Yorùbá". */
+export const folded = (text: string): string => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 /** Whether all words of the query occur in the names or the tag of the language. */
 export function languageMatches(tag: string, query: string): boolean {
   const key = keyOf(tag);

@@ -187,6 +187,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: &["ui", "tests/progress.test.ts"],
     },
     Mutant {
+        name: "media keys answer although the learner did not choose that",
+        file: "ui/src/features/review/listening.svelte.ts",
+        good: "if (this.#options.keysAnswer?.()) this.#options.onanswer?.(GOOD);",
+        bad: "if (this.#options.onanswer) this.#options.onanswer(GOOD);",
+        tests: &["ui", "tests/reviewListen.test.ts"],
+    },
+    Mutant {
+        name: "a known word is among those being learned",
+        file: "ui/src/features/review/words.ts",
+        good: "return !state.suspended && !isKnown && state.reviews > 0;",
+        bad: "return !state.suspended && state.reviews > 0;",
+        tests: &["ui", "tests/reviewWords.test.ts"],
+    },
+    Mutant {
         name: "a learner is removed without consent to lose their work",
         file: "ui/src/components/account/RemoveAccountDialog.svelte",
         good: "const losesWork = $derived(removal !== undefined && (removal.total > 0 || !removal.isKnown));",
