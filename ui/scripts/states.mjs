@@ -176,7 +176,7 @@ export const states = [
       async (p) => p.locator("#second").selectOption("la-mer-dans-la-radio"),
       press("Escape"),
       async (p) => p.waitForTimeout(300),
-      click(".words .sentence:has-text('Elle compte')"),
+      async (p) => p.locator(".words .listen").nth(1).press("Enter"),
     ),
   ],
   ["story-listening", "", "story/the-lamp-by-the-sea", click("footer .options")],
