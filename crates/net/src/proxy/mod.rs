@@ -85,13 +85,13 @@ pub(crate) struct Proxies {
 enum Mode {
     System {
         /// Proxies of the environment variables.
-        variables: Matcher,
+        variables: Box<Matcher>,
         /// Finds nothing for the hosts in `NO_PROXY`.
-        allowed: Matcher,
+        allowed: Box<Matcher>,
         settings: Arc<dyn SystemProxies>,
     },
     Direct,
-    Fixed(Matcher),
+    Fixed(Box<Matcher>),
     Script(Url),
 }
 
@@ -107,17 +107,21 @@ impl Proxies {
             ProxyMode::System => {
                 let except = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
                 Mode::System {
-                    variables: Matcher::from_env(),
-                    allowed: Matcher::builder()
-                        .all("http://any.invalid")
-                        .no(except.unwrap_or_default())
-                        .build(),
+                    variables: Box::new(Matcher::from_env()),
+                    allowed: Box::new(
+                        Matcher::builder()
+                            .all("http://any.invalid")
+                            .no(except.unwrap_or_default())
+                            .build(),
+                    ),
                     settings: settings.system.clone().unwrap_or_else(|| Arc::new(RealSystem)),
                 }
             }
             ProxyMode::Fixed { url, bypass } => {
                 let url = parse(url, &["http", "https", "socks4", "socks4a", "socks5", "socks5h"])?;
-                Mode::Fixed(Matcher::builder().all(url.to_string()).no(bypass.join(",")).build())
+                Mode::Fixed(Box::new(
+                    Matcher::builder().all(url.to_string()).no(bypass.join(",")).build(),
+                ))
             }
             ProxyMode::Script { url } => Mode::Script(parse(url, &["http", "https", "file"])?),
         };
