@@ -8,12 +8,12 @@ use std::{
     collections::HashMap,
     hash::Hash,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     task::{Context, Poll},
 };
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use tokio::task::AbortHandle;
+use tokio::{sync::oneshot, task::AbortHandle};
 use tracing::Instrument;
 
 /// When a request is stopped.
@@ -41,12 +41,14 @@ impl<T: Clone> Future for Waiter<T> {
     }
 }
 
-/// Shared by all waiters; when the last one is dropped, aborts the request unless it continues without waiters.
-struct AbortOnDrop(Option<AbortHandle>);
+/// Shared by all waiters; when the last one is dropped, aborts the request unless it continues without waiters. Set
+/// when the request was started.
+#[derive(Default)]
+struct AbortOnDrop(OnceLock<AbortHandle>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let Some(task) = &self.0 {
+        if let Some(task) = self.0.get() {
             task.abort();
         }
     }
@@ -102,18 +104,10 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
         requests.next += 1;
         let number = requests.next;
         let ended = RemoveOnDrop { requests: self.requests.clone(), key: key.clone(), number };
-        let request = start();
-        let request = async move {
-            let ended = ended;
-            let result = request.await;
-            drop(ended);
-            result
-        };
-        // The spans of the request belong to the action of the first caller.
-        let task = tokio::spawn(request.in_current_span());
+        let (done, received) = oneshot::channel();
+        let result = async move { received.await.ok() }.boxed().shared();
         let aborts = ends == Ends::WithoutWaiters;
-        let abort = Arc::new(AbortOnDrop(aborts.then(|| task.abort_handle())));
-        let result = async move { task.await.ok() }.boxed().shared();
+        let abort = Arc::new(AbortOnDrop::default());
         let running = RunningRequest {
             result: result.clone(),
             abort: Arc::downgrade(&abort),
@@ -121,6 +115,20 @@ impl<K: Hash + Eq + Clone + Send + 'static, T: Clone + Send + Sync + 'static> In
             number,
         };
         requests.running.insert(key, running);
+        // A runtime that shuts down drops the task in `spawn`, and `RemoveOnDrop` takes the lock.
+        drop(requests);
+        let request = start();
+        let request = async move {
+            let ended = ended;
+            let result = request.await;
+            drop(ended);
+            let _ = done.send(result);
+        };
+        // The spans of the request belong to the action of the first caller.
+        let task = tokio::spawn(request.in_current_span());
+        if aborts {
+            let _ = abort.0.set(task.abort_handle());
+        }
         Waiter { result, joined: false, _abort: abort }
     }
 }
@@ -225,5 +233,24 @@ mod tests {
         fixture.permits.add_permits(2);
         assert_eq!(next.await, Some(1));
         assert_eq!(fixture.counts(), (2, 1), "the first request did not end");
+    }
+
+    #[test]
+    fn a_request_during_the_shutdown_of_the_runtime_ends() {
+        let (ended, has_ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+            let runtime = runtime.unwrap();
+            let handle = runtime.handle().clone();
+            runtime.shutdown_background();
+            let waiter = {
+                let _entered = handle.enter();
+                InFlight::<&str, u32>::new().join("a", || async { 1 }.boxed())
+            };
+            let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = ended.send(other.block_on(waiter));
+        });
+        let result = has_ended.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(result.expect("the request ends"), None);
     }
 }
