@@ -158,7 +158,7 @@ impl Session {
     pub fn user(&self) -> watch::Receiver<Option<(UserInfo, String)>> {
         self.shared.user.subscribe()
     }
-    /// Whether the server can be reached, as observed from all requests of this session to it.
+    /// Whether the server can be reached, as observed from all requests to it.
     pub fn contact(&self) -> watch::Receiver<Contact> {
         self.shared.reachability.contact()
     }
@@ -216,7 +216,7 @@ impl Session {
 }
 
 impl Shared {
-    /// Returns true if the request is sent to the server of this session.
+    /// Returns true if the request is sent to the server that the tokens are for.
     fn is_own_server(&self, request: &Request) -> bool {
         request.url.strip_prefix(self.base.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }

@@ -260,9 +260,9 @@ fn change_clock(tx: &mut Tx<'_>, offset_ms: i64) -> Result<()> {
     Ok(())
 }
 
-/// Replaces a row by one with another stamp. If this one is earlier, the server may have an older version of the row
-/// with a later stamp, which this device has already pulled: everything is pulled again, so that it does not keep the
-/// version that loses everywhere else.
+/// Replaces a row by one with another stamp. If the new stamp is earlier, the server may have an older version of the
+/// row with a later stamp that this device has already pulled. Everything is pulled again, so that this device gets the
+/// version that all others have.
 fn replace_stamp(tx: &mut Tx<'_>, row: &Row, previous: Hlc) -> Result<()> {
     if row.stamp().is_some_and(|stamp| stamp < previous) {
         tx.state().pulled = 0;

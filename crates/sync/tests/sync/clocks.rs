@@ -116,8 +116,8 @@ async fn times_are_exact_once_the_server_clock_is_known() {
     }
 }
 
-/// The local clock jumps while its difference to the server's clock is known: a position written before the jump has the
-/// right time, and wins over an earlier one that the server has.
+/// The local clock jumps after its difference to the server's clock was measured. A position written before the jump has
+/// a correct stamp: it is kept, and replaces the older position on the server.
 #[tokio::test]
 async fn a_position_from_before_another_jump_is_kept() {
     for (jump_ms, restart) in
@@ -146,8 +146,8 @@ async fn a_position_from_before_another_jump_is_kept() {
     }
 }
 
-/// The server's clock was three days ahead when it accepted the first position, and is right when the second one is
-/// sent: its stamp is moved before that of the first one, which the device then has again, as the server.
+/// The server's clock was three days ahead when it accepted the first position, and is correct when the second one is
+/// sent. The second stamp is moved before the first one, so the device must get the first position again.
 #[tokio::test]
 async fn a_position_moved_before_an_accepted_one_is_replaced_by_it() {
     let mut case = Case::new(NOON);

@@ -143,7 +143,7 @@ export class Listening implements Holder {
     if (!this.isPaused) this.#start();
   }
   #start(): void {
-    // Another source replaces one that is loading (AbortError); an engine may also refuse to play without a gesture.
+    // The source may have been replaced while it was loading (AbortError), or the engine requires a user gesture.
     this.#element?.play().catch((cause: unknown) => {
       if ((cause as DOMException | undefined)?.name === "NotAllowedError") this.pause();
     });

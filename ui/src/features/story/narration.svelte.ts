@@ -210,7 +210,7 @@ export class Narration implements Holder {
   seek = (to: number): void => {
     this.#stopAtMs = undefined;
     this.waiting = false;
-    // The sentence at the new position is the one that is repeated, or after which narration stops.
+    // Repeating, and stopping after a sentence, continue with the sentence at the new position.
     if (this.#page) this.sentence = sentenceAt(this.#page.sentences, to * 1000);
     this.#seekTo(to);
   };
