@@ -49,7 +49,7 @@ pub struct CoursesInfo {
     pub new_bytes: u64,
     pub courses: Vec<CourseInfo>,
     /// For a file of another program: the course file to which it was converted.
-    pub conversion: Option<Conversion>,
+    pub conversion: Option<Box<Conversion>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub(crate) async fn inspect(
     let conversion = convert(context, path, format, lang, &folder).await?;
     let mut inspected = inspect_bundle(context, &conversion.path).await?;
     if let BundleInfo::Courses(info) = &mut inspected {
-        info.conversion = Some(conversion);
+        info.conversion = Some(Box::new(conversion));
     }
     Ok(inspected)
 }

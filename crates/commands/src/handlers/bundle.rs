@@ -165,7 +165,7 @@ fn courses_view(info: CoursesInfo) -> FileView {
             KeyTrust::Rejected(refusal) => Some(refusal_view(refusal)),
             KeyTrust::Trusted | KeyTrust::NotAccepted => None,
         },
-        converted: info.conversion.map(converted_file),
+        converted: info.conversion.map(|conversion| converted_file(*conversion)),
     }
 }
 
