@@ -55,10 +55,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "every style in an SVG is accepted",
-        file: "crates/package/src/media/svg/css.rs",
+        file: "crates/svg/src/css.rs",
         good: "fn is_plain(value: &str) -> bool {",
         bad: "fn is_plain(value: &str) -> bool {\n    if value.len() < usize::MAX { return true; }",
-        tests: &["-p", "carrel-package"],
+        tests: &["-p", "carrel-svg"],
     },
     Mutant {
         name: "a story of a course is indexed without the id of the course",
@@ -154,24 +154,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "rendered elements of a drawing are not limited",
-        file: "crates/package/src/media/svg/complexity.rs",
+        file: "crates/svg/src/complexity.rs",
         good: "    if total > MAX_RENDERED_ELEMENTS {",
         bad: "    if total == 0 {",
-        tests: unit!("carrel-package", "drawings_with_excessive_references_are_rejected"),
+        tests: unit!("carrel-svg", "drawings_with_excessive_references_are_rejected"),
     },
     Mutant {
         name: "a cyclic reference in a drawing is accepted",
-        file: "crates/package/src/media/svg/complexity.rs",
+        file: "crates/svg/src/complexity.rs",
         good: "return Err((node, \"an element of the drawing refers to itself\".to_owned()))",
         bad: "return Ok(1)",
-        tests: unit!("carrel-package", "drawings_with_excessive_references_are_rejected"),
+        tests: unit!("carrel-svg", "drawings_with_excessive_references_are_rejected"),
     },
     Mutant {
         name: "attributes of an element in a drawing are not limited",
-        file: "crates/package/src/media/svg/complexity.rs",
+        file: "crates/svg/src/complexity.rs",
         good: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES",
         bad: "            && piece.match_indices('=').filter(quoted).count() > MAX_ATTRIBUTES * 1_000",
-        tests: unit!("carrel-package", "drawings_with_excessive_references_are_rejected"),
+        tests: unit!("carrel-svg", "drawings_with_excessive_references_are_rejected"),
     },
     Mutant {
         name: "errors over the maximum are not counted",
@@ -203,10 +203,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a drawing loads a resource through a function other than url()",
-        file: "crates/package/src/media/svg/css.rs",
+        file: "crates/svg/src/css.rs",
         good: "    if script_tokens.iter().chain(&fetching_functions).any(|w| normalized.contains(w)) {",
         bad: "    if script_tokens.iter().chain(&fetching_functions[..0]).any(|w| normalized.contains(w)) {",
-        tests: unit!("carrel-package", "hostile_parts_are_removed_and_reported_with_lines"),
+        tests: unit!("carrel-svg", "hostile_parts_are_removed_and_reported_with_lines"),
     },
     Mutant {
         name: "a panic of a decoder ends the compilation",
