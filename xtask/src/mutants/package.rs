@@ -82,6 +82,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: unit!("carrel-model", "equal_items_of_an_order_are_interchangeable"),
     },
     Mutant {
+        name: "a number with two readings is graded",
+        file: "crates/model/src/content/numeric.rs",
+        good: "typed.readings.len() == 1 || decimal == Some(r.decimal)",
+        bad: "decimal.is_none_or(|sign| sign == r.decimal)",
+        tests: unit!("carrel-model", "a_number_with_two_readings_is_asked_for_and_not_graded"),
+    },
+    Mutant {
+        name: "all attempts have the same order of questions",
+        file: "crates/model/src/content/paper.rs",
+        good: "    hasher.update(attempt.0.as_bytes()).update(name.as_bytes());",
+        bad: "    hasher.update(&attempt.0.as_bytes()[..0]).update(name.as_bytes());",
+        tests: unit!("carrel-model", "the_order_of_an_attempt_never_changes"),
+    },
+    Mutant {
+        name: "an attempt whose time is over is submitted with the present time",
+        file: "crates/learning/src/attempts.rs",
+        good: "                    let end_ms = deadline_ms.filter(|deadline| now_ms > *deadline);",
+        bad: "                    let end_ms = deadline_ms.filter(|deadline| now_ms > i64::MAX - *deadline);",
+        tests: &["-p", "carrel-learning", "a_submission_after_the_deadline_counts_as_made_then"],
+    },
+    Mutant {
         name: "a result of an unknown version of a quiz is not passed",
         file: "crates/model/src/content/grading.rs",
         good: "let passed = (points >= max_points).then_some(true);",
