@@ -108,7 +108,7 @@ fn compile(
     sink: &DirSink,
     task: &Arc<TransferTask>,
 ) -> Result<(Manifest, Report)> {
-    let mut compiler = Compiler::new(carrel_package::Options::default());
+    let mut compiler = Compiler::new(carrel_package::Options::without_decoder());
     let imported = carrel_import::import(source, format, options, &mut |package: &Package| {
         let mut sink = CancellableSink { sink, task };
         catch_panic(&package.name(), || compiler.compile(package, &mut sink))

@@ -76,8 +76,8 @@ impl Client {
         Ok(imported)
     }
 
-    /// Writes the learner's notes or words, as the content of a file for other programs, to `folder`. The name gets
-    /// `what` and the date. `count`: number of notes or words.
+    /// Writes the learner's notes, words or progress, as the content of a file for other programs, to `folder`. The
+    /// name gets `what` and the date. `count`: number of notes, words or rows.
     pub async fn export_texts(
         &self,
         what: &str,
