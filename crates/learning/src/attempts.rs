@@ -110,8 +110,8 @@ impl Learning {
         self.submit_attempt_until(attempt, None).await
     }
 
-    /// Like `submit_attempt`. `deadline_ms`: the time at which the attempt is over (UTC, ms), if it has a limit; a later
-    /// submission counts as made then.
+    /// Like `submit_attempt`. `deadline_ms`: the time at which the attempt is over (UTC, ms), if it has a limit; a
+    /// later submission counts as made then.
     pub async fn submit_attempt_until(
         &self,
         attempt: AttemptId,

@@ -14,7 +14,8 @@ use support::{compile_tree, course};
 fn compiled(fields: &str, questions: &[&str]) -> Result<(Quiz, Vec<(String, u32)>), Vec<Problem>> {
     let mut tree = course();
     let text = format!(
-        "{{ \"format\": \"carrel-quiz/1\", \"id\": \"check\", \"title\": \"Check\" {fields},\n\"questions\": [\n{}\n] }}",
+        "{{ \"format\": \"carrel-quiz/1\", \"id\": \"check\", \"title\": \"Check\" {fields},\n\
+         \"questions\": [\n{}\n] }}",
         questions.join(",\n")
     );
     tree.put("one/check.json", text);

@@ -15,8 +15,8 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::{OpenAccount, Result};
 
 impl OpenAccount {
-    /// Returns the time (UTC, ms) at which an attempt is over. `None` without a limit, or if this version of the quiz is
-    /// not on this device.
+    /// Returns the time (UTC, ms) at which an attempt is over. `None` without a limit, or if this version of the quiz
+    /// is not on this device.
     pub async fn attempt_deadline_ms(&self, attempt: &Attempt) -> Option<i64> {
         deadline_ms(&self.content, attempt).await
     }
